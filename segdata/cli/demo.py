@@ -1,0 +1,82 @@
+"""`segdata demo`: the whole way on the samples that come with segdata, by the commands that it shows."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from segdata.cli.options import jobs_option
+
+FORMATS = {"coco": "coco", "voc": "voc/VOCdevkit", "cityscapes": "cityscapes", "pets": "pets"}
+"""The formats of the samples, and where they are among them."""
+
+TRAINING = (
+    "--model-option stem=2 --model-option width=16 --model-option depth=3 --recipe standard --loss ce+dice --lr 3e-3 "
+    "--schedule cosine --ema 0.9 --epochs 24 --val-every 8 --threads 1 --no-tensorboard"
+)
+"""A U-Net of half a million parameters, for three quarters of a minute on one core."""
+
+
+def samples_root() -> Path:
+    """The samples: in the package where it was installed from a wheel, beside it in a checkout."""
+    from segdata.errors import DatasetError
+
+    package = Path(__file__).resolve().parent.parent
+    for root in (package / "samples", package.parent / "samples"):
+        if (root / "coco").is_dir():
+            return root
+    raise DatasetError("the samples did not come with this installation: pip install --force-reinstall segdata")
+
+
+@click.command()
+@click.option("--out", type=click.Path(), default="segdata-demo", show_default=True, help="Where to put the results.")
+@jobs_option
+@click.pass_context
+def demo(context: click.Context, out: str, jobs: int | str) -> None:
+    """The whole way on the samples that come with segdata: from labels in four formats to evaluated masks.
+
+    Without the extra `train` it ends before the training.
+    """
+    samples, root = samples_root(), Path(out)
+    many = ["--dask" if isinstance(jobs, str) else "-j", str(jobs)] if jobs != 1 else []
+
+    def step(*arguments: str | Path) -> None:
+        _show(context, [str(argument) for argument in arguments])
+
+    for format, folder in FORMATS.items():
+        dst = root / format
+        step("convert", format, samples / folder, dst, "--overwrite", *many)
+        step("preview", dst, root / f"{format}.png", "--sort", "rarest")
+    coco, tiles, run, pred, refined = (root / name for name in ("coco", "tiles", "run", "pred", "refined"))
+    step("info", coco)
+    step("stats", coco, "--html", root / "stats.html")
+    step("check", coco)
+    step("tile", coco, tiles, "--size", "128", "--overlap", "32", "--overwrite", *many)
+    if missing := [name for name in ("torch", "albumentations", "yaml", "matplotlib") if find_spec(name) is None]:
+        click.echo(f"The rest of the demo trains a model, which needs {', '.join(missing)}: pip install segdata[train]")
+    else:
+        step("train", tiles, run, *TRAINING.split(), "--overwrite")
+        step("predict", run / "best.pt", coco, pred, "--split", "val", "--scores", "--overwrite")
+        step("refine", pred, refined, "--tune", coco, "--split", "val", "--held-out", "0.25", "--overwrite", *many)
+        step("evaluate", refined, coco, "--split", "val", "--compare", pred, "--html", root / "evaluation.html")
+        click.echo(f"Open {root}/evaluation.html.")
+    click.echo(f"Look at {root}/*.png and {root}/stats.html, read {root}/coco/receipt.json, then try your own labels:")
+    click.echo("  segdata detect path/to/labels")
+    click.echo("  segdata convert auto path/to/labels mydata")
+    click.echo("  segdata preview mydata sheet.png --sort worst")
+
+
+def _show(context: click.Context, arguments: list[str]) -> None:
+    """Print a command, run it as it stands there, and say how long a long one took. Ends the demo where it fails."""
+    main = context.find_root().command
+    click.echo(f"$ segdata {shlex.join(arguments)}")
+    began = time.monotonic()
+    if code := main.main(arguments, prog_name="segdata", standalone_mode=False):
+        context.exit(code)
+    if (took := time.monotonic() - began) >= 5:
+        click.echo(f"({took:.0f} s)", err=True)
+    click.echo()

@@ -1,0 +1,160 @@
+"""Assigning groups to splits: greedy, then by random exchanges. `segdata.balance` makes the arrays and says why."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Table = tuple[Ints, Ints, Floats, Floats, Floats, Floats]
+"""start (G + 1,), column (E,), part (E,), ratio (S,), weight (C, S), absent (C,).
+
+Group g has the entries start[g] to start[g + 1]: that part of the whole of column[e]. Sought is the least sum of
+weight[c, s] (reached[c, s] - ratio[s])^2, plus absent[c] for every split that column c does not reach.
+"""
+
+Sums = tuple[Floats, Ints]
+"""reached (C, S): the part of column c that is in split s; holders (C, S): in how many of its groups."""
+
+
+@njit(cache=True, nogil=True)
+def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
+    """How the cost changes when group g enters split s (`sign` 1) or leaves it (-1)."""
+    start, column, part, ratio, weight, absent = table
+    reached, holders = sums
+    change = 0.0
+    for e in range(start[g], start[g + 1]):
+        c, x = column[e], part[e] * sign
+        change += weight[c, s] * x * (2 * (reached[c, s] - ratio[s]) + x)
+        if sign > 0 and holders[c, s] == 0:
+            change -= absent[c]
+        elif sign < 0 and holders[c, s] == 1:
+            change += absent[c]
+    return change
+
+
+@njit(cache=True, nogil=True)
+def put(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
+    """Let group g enter split s (`sign` 1) or leave it (-1). Returns how that changed the cost."""
+    change = gain(table, sums, g, s, sign)
+    for e in range(table[0][g], table[0][g + 1]):
+        sums[0][table[1][e], s] += table[2][e] * sign
+        sums[1][table[1][e], s] += sign
+    return change
+
+
+@njit(cache=True, nogil=True)
+def below(state: NDArray[np.uint64], n: int) -> int:
+    """The next random integer of 0 to n - 1: SplitMix64 (Steele, Lea and Flood 2014), the same on every machine."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return int(np.int64((z ^ (z >> np.uint64(31))) % np.uint64(n)))
+
+
+@njit(cache=True, nogil=True)
+def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, limit: float) -> float:
+    """Move group g to split `to`, and h (unless -1) from there to g's, if that changes the cost by less than `limit`.
+
+    Returns the change, 0 where all stays.
+    """
+    home = split[g]
+    change = put(table, sums, g, home, -1)
+    if h >= 0:
+        change += put(table, sums, h, to, -1)
+        change += put(table, sums, h, home, 1)
+    change += put(table, sums, g, to, 1)
+    if change < limit:
+        split[g] = to
+        if h >= 0:
+            split[h] = home
+        return change
+    put(table, sums, g, to, -1)
+    if h >= 0:
+        put(table, sums, h, home, -1)
+        put(table, sums, h, to, 1)
+    put(table, sums, g, home, 1)
+    return 0.0
+
+
+@njit(cache=True, nogil=True)
+def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
+    """Greedy: each group of `free` (F,), in that order, goes where it costs least. The others are in `split` (G,) already."""
+    for g in range(len(split)):
+        if split[g] >= 0:
+            put(table, sums, g, split[g], 1)
+    for g in free:
+        least = np.inf
+        for s in range(len(table[3])):
+            change = gain(table, sums, g, s, 1)
+            if change < least:
+                split[g], least = s, change
+        put(table, sums, g, split[g], 1)
+
+
+@njit(cache=True, nogil=True)
+def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
+    """Bring `split` (G,) back to `found` (G,)."""
+    for g in range(len(split)):
+        if split[g] != found[g]:
+            put(table, sums, g, split[g], -1)
+            put(table, sums, g, found[g], 1)
+            split[g] = found[g]
+
+
+@njit(cache=True, nogil=True)
+def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tuple[int, int, int]:
+    """A random move or swap of `free` (F,) groups: g, h (-1 for a move) and the split that g goes to."""
+    g, h = free[below(state, len(free))], free[below(state, len(free))]
+    if below(state, 2):
+        return g, -1, below(state, len(table[3]))
+    return g, h, split[h]
+
+
+@njit(cache=True, nogil=True)
+def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int) -> None:
+    """Random moves and swaps in place; those are made that cost less than a threshold, which is halved from 4 to 2^-17.
+
+    Threshold accepting (Dueck and Scheuer 1990): it leads out of minima that no single swap leaves.
+    """
+    threshold = 4.0
+    for _ in range(20):
+        for _ in range(steps // 20):
+            g, h, to = draw(table, split, free, state)
+            if to != split[g]:
+                exchange(table, sums, split, g, h, to, threshold)
+        threshold /= 2
+
+
+@njit(cache=True, nogil=True)
+def improve(
+    table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int, patience: int
+) -> None:
+    """Random moves and swaps in place; those are made that gain. So local minima are reached, and the best one is kept.
+
+    After `patience` steps in vain, the best assignment so far is disturbed by a few swaps and the search goes on from there,
+    until `steps` have been tried (iterated local search: Lourenço, Martin and Stützle 2003).
+    """
+    found = split.copy()
+    cost, least, idle = 0.0, 0.0, 0
+    for _ in range(steps):
+        g, h, to = draw(table, split, free, state)
+        change = exchange(table, sums, split, g, h, to, -1e-9) if to != split[g] else 0.0
+        cost += change
+        idle = idle + 1 if change == 0 else 0
+        if idle > patience:
+            if cost < least:
+                least = cost
+                found[:] = split
+            restore(table, sums, split, found)
+            cost, idle = least, 0
+            for _ in range(4):
+                g, h = free[below(state, len(free))], free[below(state, len(free))]
+                if split[g] != split[h]:
+                    cost += exchange(table, sums, split, g, h, split[h], np.inf)
+    if cost >= least:
+        restore(table, sums, split, found)

@@ -1,0 +1,20 @@
+"""Adding a tile to what overlaps it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def add_weighted(
+    total: NDArray[np.float32], y: int, x: int, values: NDArray[np.float32], weights: NDArray[np.float32]
+) -> None:
+    """`total` (K, H, W) gets values * weights, (K, h, w) and (h, w), added at row `y` and column `x`, in one pass."""
+    bands, height, width = values.shape
+    for k in range(bands):
+        for i in range(height):
+            out, row, weight = total[k, y + i, x : x + width], values[k, i], weights[i]
+            for j in range(width):
+                out[j] += row[j] * weight[j]

@@ -1,0 +1,315 @@
+"""The permutohedral lattice: Gaussian filters of many values at once, in any number of dimensions, and mean field on it.
+
+Adams, Baek and Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010). A point of d features lies
+in a simplex of d + 1 vertices: it is spread over them (splat), the vertices are blurred along d + 1 axes, and read back
+(slice). Vertices are rows of (M, W) float32 values, W a multiple of 8; row 0 is that of all vertices which are not there.
+
+Points are taken in blocks. Each block sums into rows of its own, which are added up in the order of the blocks: so no
+result depends on how many threads there are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from segdata.kernels.vector import LANES, add, exp, larger, largest, load, plus, same, store, times, total
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int32]
+
+ZERO, ONE = np.float32(0), np.float32(1)
+
+
+@njit(cache=True, nogil=True)
+def find(table: Rows, keys: Rows, key: Rows, mixed: np.int64) -> int:
+    """Where `key` (at least d,), whose sum by `factors` is `mixed`, is among `keys` (N, d), or -1.
+
+    `table` is a power of two long, and of open addresses: -1 where it is free. Apart from `put`, so that it is compiled
+    into the loops that call it.
+    """
+    at = (mixed >> 32) & (len(table) - 1)
+    while table[at] >= 0:
+        i = table[at]
+        equal = True
+        for j in range(keys.shape[1]):
+            equal &= keys[i, j] == key[j]
+        if equal:
+            return int(i)
+        at = (at + 1) & (len(table) - 1)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def put(table: Rows, keys: Rows, key: Rows, mixed: np.int64, count: int) -> int:
+    """Add a key that `find` did not find as number `count`, which it returns. The table must have room."""
+    at = (mixed >> 32) & (len(table) - 1)
+    while table[at] >= 0:
+        at = (at + 1) & (len(table) - 1)
+    table[at] = count
+    for j in range(keys.shape[1]):
+        keys[count, j] = key[j]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def factors(d: int) -> NDArray[np.int64]:
+    """(d,) odd multipliers, by which small coordinates are mixed into all bits: powers of a generator's multiplier (Knuth)."""
+    out = np.empty(d, np.int64)
+    power = np.int64(6364136223846793005)
+    for j in range(d):
+        out[j] = power
+        power *= np.int64(6364136223846793005)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats, taken: int) -> int:
+    """The simplex of each point of one block. Returns how many vertices it has, listed in `keys` (n (d + 1), d).
+
+    `features` (n, d), at most 1e5; `rows` and `weights` (n, d + 1) get the vertices, numbered from `taken` in the order of
+    their appearance, and the barycentric weights. A vertex is named by the first d of its d + 1 coordinates: their sum is 0.
+    """
+    d = features.shape[1]
+    point, corner, rank = np.empty(d + 1, np.float32), np.empty(d + 1, np.int32), np.empty(d + 1, np.int32)
+    weight, key, turn = np.empty(d + 2, np.float32), np.empty(d + 1, np.int32), np.empty(d + 1, np.int32)
+    scale, factor = np.empty(d, np.float32), factors(d)
+    for j in range(d):  # so that splat, blur and slice have unit variance together (section 3)
+        scale[j] = (d + 1) * np.sqrt(2 / 3) / np.sqrt((j + 1) * (j + 2))
+    count = 0
+    for i in range(len(features)):
+        _elevate(features[i], scale, point)
+        _enclose(point, corner, rank)
+        weight[:] = 0
+        mixed = np.int64(0)
+        for j in range(d + 1):
+            share = (point[j] - np.float32(corner[j])) / np.float32(d + 1)
+            weight[d - rank[j]] += share
+            weight[d - rank[j] + 1] -= share
+            key[j] = corner[j]
+            turn[d - rank[j]] = j
+            if j < d:
+                mixed += corner[j] * factor[j]
+        weight[0] += ONE + weight[d + 1]
+        for v in range(d + 1):  # each vertex is one more in all coordinates but that whose turn it is
+            found = find(table, keys, key, mixed)
+            if found < 0:
+                found = put(table, keys, key, mixed, count)
+                count += 1
+            rows[i, v] = taken + found
+            weights[i, v] = weight[v]
+            key[turn[v]] -= d + 1
+            if turn[v] < d:
+                mixed -= (d + 1) * factor[turn[v]]
+            for j in range(d):
+                key[j] += 1
+                mixed += factor[j]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _elevate(features: Floats, scale: Floats, point: Floats) -> None:
+    """`point` (d + 1,) gets `features` (d,) in the plane where coordinates sum to 0 (Adams, section 3.1)."""
+    above = ZERO
+    for j in range(len(features), 0, -1):
+        x = features[j - 1] * scale[j - 1]
+        point[j] = above - np.float32(j) * x
+        above += x
+    point[0] = above
+
+
+@njit(cache=True, nogil=True)
+def _enclose(point: Floats, corner: Rows, rank: Rows) -> None:
+    """`corner` and `rank` (d + 1,) get the simplex of a point: its vertex whose coordinates are all multiples of d + 1, and
+    the order of the point's distances from there, the largest first."""
+    d = len(point) - 1
+    rest = 0
+    for j in range(d + 1):
+        nearest = np.int32(np.rint(point[j] / np.float32(d + 1)))
+        corner[j] = nearest * (d + 1)
+        rank[j] = 0
+        rest += int(nearest)
+    for i in range(d):
+        for j in range(i + 1, d + 1):
+            less = np.int32(point[i] - np.float32(corner[i]) < point[j] - np.float32(corner[j]))
+            rank[i] += less
+            rank[j] += 1 - less
+    for j in range(d + 1):  # back onto the plane
+        rank[j] += rest
+        shift = (d + 1) * (np.int32(rank[j] < 0) - np.int32(rank[j] > d))
+        rank[j] += shift
+        corner[j] += shift
+
+
+@njit(cache=True, nogil=True)
+def unite(part: Rows, table: Rows, keys: Rows, count: int, vertex: Rows) -> int:
+    """Number the vertices `part` (n, d) of a block among all: `vertex` (n,). Returns how many there are now in `keys`."""
+    factor = factors(part.shape[1])
+    for i in range(len(part)):
+        mixed = np.int64(0)
+        for j in range(part.shape[1]):
+            mixed += part[i, j] * factor[j]
+        vertex[i] = find(table, keys, part[i], mixed)
+        if vertex[i] < 0:
+            vertex[i] = put(table, keys, part[i], mixed, count)
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def neighbours(table: Rows, keys: Rows, axis: int, first: int, near: Rows) -> None:
+    """`near` (M, 2) gets the rows of both neighbours of every vertex along an axis, 0 for none.
+
+    `keys` (M, d); the vertices' rows begin at `first`. `near` must be 0 before; of two neighbours, one look-up tells both.
+    """
+    d = keys.shape[1]
+    key = np.empty(d, np.int32)
+    factor = factors(d)
+    for i in range(len(keys)):
+        mixed = np.int64(0)
+        for j in range(d):
+            key[j] = keys[i, j] + (d if j == axis else -1)
+            mixed += key[j] * factor[j]
+        other = find(table, keys, key, mixed)
+        if other >= 0:
+            near[i, 0] = first + other
+            near[other, 1] = first + i
+
+
+@njit(cache=True, nogil=True)
+def members(vertex: Rows, starts: NDArray[np.int64], order: Rows) -> None:
+    """Which rows of the blocks belong to each vertex: order[starts[m] : starts[m + 1]], ascending; `vertex` (R,)."""
+    for m in vertex:
+        starts[m + 1] += 1
+    for m in range(len(starts) - 1):
+        starts[m + 1] += starts[m]
+    free = starts[:-1].copy()
+    for r in range(len(vertex)):
+        order[free[vertex[r]]] = r
+        free[vertex[r]] += 1
+
+
+@njit(cache=True, nogil=True)
+def gather(parts: Floats, starts: NDArray[np.int64], order: Rows, values: Floats, width: int, piece: slice) -> None:
+    """Vertices `piece` of `values` (M W,) get the sums of their rows of `parts` (R W,)."""
+    for m in range(piece.start, piece.stop):
+        for c in range(0, width, LANES):
+            lanes = same(ZERO)
+            for r in range(starts[m], starts[m + 1]):
+                lanes = add(lanes, load(parts, np.int64(order[r]) * width + c))
+            store(values, m * width + c, lanes)
+
+
+@njit(cache=True, nogil=True)
+def blur(values: Floats, out: Floats, near: Rows, first: int, width: int, scale: float, piece: slice) -> None:
+    """One axis: `out` gets `scale` times vertex + half of both neighbours, for near[piece], whose rows start at `first`."""
+    half, whole = same(np.float32(scale * 0.5)), same(np.float32(scale))
+    for i in range(piece.start, piece.stop):
+        a, b = np.int64(near[i, 0]) * width, np.int64(near[i, 1]) * width
+        row = np.int64(first + i) * width
+        for c in range(0, width, LANES):
+            sides = times(add(load(values, a + c), load(values, b + c)), half)
+            store(out, row + c, plus(sides, load(values, row + c), whole))
+
+
+@njit(cache=True, nogil=True)
+def mix(values: Floats, matrix: Floats, width: int, piece: slice) -> None:
+    """Rows `piece` of `values` (M W,), each multiplied by `matrix` (W W,) from the right, in place."""
+    before = np.empty(width, np.float32)
+    for m in range(piece.start, piece.stop):
+        before[:] = values[m * width : (m + 1) * width]
+        for c in range(0, width, LANES):
+            lanes = same(ZERO)
+            for k in range(width):
+                lanes = plus(lanes, same(before[k]), load(matrix, k * width + c))
+            store(values, m * width + c, lanes)
+
+
+@njit(cache=True, nogil=True)
+def splat_ones(rows: Rows, weights: Floats, parts: Floats) -> None:
+    """Spread 1 of every point over `parts` (R 8,), all lanes alike; `rows` and `weights` (n, V)."""
+    for i in range(len(rows)):
+        for v in range(rows.shape[1]):
+            at = np.int64(rows[i, v]) * LANES
+            store(parts, at, add(load(parts, at), same(weights[i, v])))
+
+
+@njit(cache=True, nogil=True)
+def normalise(rows: Rows, weights: Floats, vertex: Rows, values: Floats) -> None:
+    """`weights` (n, D + 1) of one filter, divided by the root of what 1 is filtered to: `values` (M 8,).
+
+    So splat and slice both hold the symmetric normalisation of Krähenbühl and Koltun (2013), equation 6.
+    """
+    for i in range(len(rows)):
+        norm = ZERO
+        for v in range(rows.shape[1]):
+            norm += weights[i, v] * values[np.int64(vertex[rows[i, v]]) * LANES]
+        scale = ONE / np.sqrt(norm + np.float32(1e-20))
+        for v in range(rows.shape[1]):
+            weights[i, v] *= scale
+
+
+@njit(cache=True, nogil=True)
+def transpose_in(logs: Floats, unary: Floats, width: int) -> None:
+    """(K, n) values -> (n W,), in which classes that are not there have -1e30."""
+    classes, n = logs.shape
+    for i in range(n):
+        for k in range(classes):
+            unary[i * width + k] = logs[k, i]
+        for k in range(classes, width):
+            unary[i * width + k] = np.float32(-1e30)
+
+
+@njit(cache=True, nogil=True)
+def transpose_out(probs: Floats, out: Floats, width: int) -> None:
+    """(n W,) -> (K, n)."""
+    classes, n = out.shape
+    for k in range(classes):
+        for i in range(n):
+            out[k, i] = probs[i * width + k]
+
+
+@njit(cache=True, nogil=True)
+def update(
+    logs: Floats, rows: Rows, weights: Floats, vertex: Rows, values: Floats, parts: Floats, read: bool, spread: bool
+) -> None:
+    """One step of mean field for the points of a block (Krähenbühl and Koltun 2011, algorithm 1), in one pass.
+
+    To `logs` (n W,), the logarithms of the unary probabilities, is added what the kernels give: their vertices' `values`
+    (M W,) by the point's `rows`, `weights` (n, V), `vertex` (R,) (`read`). The softmax over classes is spread over `parts`
+    (R W,) for the next step (`spread`), or else takes the place of `logs`.
+    """
+    points, corners = rows.shape
+    width = len(logs) // points
+    probs = np.empty(width, np.float32)
+    places = np.empty(corners, np.int64)
+    for i in range(points):
+        base = i * width
+        if read:
+            for v in range(corners):
+                places[v] = np.int64(vertex[rows[i, v]]) * width
+        top = same(np.float32(-1e30))
+        for c in range(0, width, LANES):
+            lanes = load(logs, base + c)
+            if read:
+                for v in range(corners):
+                    lanes = plus(lanes, same(weights[i, v]), load(values, places[v] + c))
+            store(probs, c, lanes)
+            top = larger(top, lanes)
+        shift = same(-largest(top))
+        sums = same(ZERO)
+        for c in range(0, width, LANES):
+            lanes = exp(add(load(probs, c), shift))
+            store(probs, c, lanes)
+            sums = add(sums, lanes)
+        share = same(ONE / total(sums))
+        if not spread:
+            for c in range(0, width, LANES):
+                store(logs, base + c, times(load(probs, c), share))
+            continue
+        for v in range(corners):
+            at = np.int64(rows[i, v]) * width
+            weight = times(share, same(weights[i, v]))
+            for c in range(0, width, LANES):
+                store(parts, at + c, plus(load(parts, at + c), load(probs, c), weight))

@@ -1,0 +1,186 @@
+"""Painting run lengths into a label map.
+
+Run lengths are COCO's: pixels in column order (down, then right), runs alternately off and on, starting with off. The
+painter works in that order, from the top shape down: a pixel belongs to the first shape that claims it, and any later
+claim by another class is a contest that the owner has won.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Codes = NDArray[np.unsignedinteger[Any]]
+
+
+@njit(cache=True, nogil=True)
+def decode_runs(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """COCO's compressed counts to runs.
+
+    `text` holds all strings one after the other, `ends` (N,) where each ends, `size` = height x width. Returns the on-runs
+    as (R, 2) [start, stop) in column order, (N,) where each shape's runs end, and (N,) areas; area -1 means that the
+    string is malformed or its runs do not sum to `size`. The coding is 6 bits a character, 5 of them payload, signed, each
+    count after the third as the difference to the one two before (pycocotools, maskApi.c, rleFrString).
+    """
+    shapes = ends.shape[0]
+    runs = np.empty((text.shape[0] // 2 + shapes + 1, 2), np.int64)
+    run_ends = np.empty(shapes, np.int64)
+    areas = np.zeros(shapes, np.int64)
+    n = 0
+    p = 0
+    for i in range(shapes):
+        position = np.int64(0)
+        before, last = np.int64(0), np.int64(0)
+        m = 0
+        good = True
+        while p < ends[i] and good:
+            value = np.int64(0)
+            k = 0
+            more = True
+            while more and good:
+                if p >= ends[i] or k > 10:
+                    good = False
+                    break
+                c = np.int64(text[p]) - 48
+                if c < 0 or c > 63:
+                    good = False
+                    break
+                value |= (c & 31) << (5 * k)
+                more = (c & 32) != 0
+                p += 1
+                k += 1
+                if not more and (c & 16):
+                    value |= np.int64(-1) << (5 * k)
+            if m > 2:
+                value += before
+            if value < 0 or position + value > size:
+                good = False
+            if not good:
+                break
+            if m % 2 == 1 and value > 0:
+                runs[n, 0] = position
+                runs[n, 1] = position + value
+                n += 1
+                areas[i] += value
+            position += value
+            before, last = last, value
+            m += 1
+        if not good or position != size:
+            areas[i] = -1
+        p = ends[i]
+        run_ends[i] = n
+    return runs[:n], run_ends, areas
+
+
+@njit(cache=True, nogil=True)
+def paint_runs(
+    runs: NDArray[np.int64],
+    run_ends: NDArray[np.int64],
+    order: NDArray[np.int64],
+    codes: Codes,
+    slots: NDArray[np.int64],
+    owner: Codes,
+    loser: Codes,
+    contests: NDArray[np.int64],
+    held: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Paint shapes, top one first.
+
+    `order` (N,) lists shapes from the top; `codes` (N,) are their class codes, 1 or more, and `slots` (N,) the same classes
+    numbered 0..S-1. `owner` and `loser` (W * H,) start as 0 and end as the code that has, and the first other code that
+    claimed, each pixel; `contests` (S, S) gets [winner, loser] pixels, `held` (S,) those that each class has. The third and
+    further classes on a pixel are returned as (M,) (pixel x S + winner slot) x S + loser slot, with repeats.
+    """
+    slot_of = np.zeros(codes.max() + 1, np.int64)
+    for i in range(codes.shape[0]):
+        slot_of[codes[i]] = slots[i]
+    spill = np.empty(64, np.int64)
+    spilled = 0
+    classes = contests.shape[0]
+    for i in order:
+        code = codes[i]
+        for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
+            start = runs[r, 0]
+            mine = owner[start : runs[r, 1]]  # a view: its indices are never negative, so the loops become vectors
+            taken = code & 0
+            for p in range(mine.shape[0]):
+                taken |= mine[p]
+            if taken == 0:  # the common case
+                mine[:] = code
+                held[slots[i]] += mine.shape[0]
+                continue
+            lost = loser[start : runs[r, 1]]
+            rival, pixels, free = _paint_under_one(mine, lost, code)
+            if rival >= 0:
+                contests[slot_of[rival], slot_of[code]] += pixels
+                held[slots[i]] += free
+                continue
+            for p in range(mine.shape[0]):
+                has = mine[p]
+                if has == 0:
+                    mine[p] = code
+                    held[slots[i]] += 1
+                elif has != code and lost[p] == 0:
+                    lost[p] = code
+                    contests[slot_of[has], slot_of[code]] += 1
+                elif has != code and lost[p] != code:
+                    if spilled == spill.shape[0]:
+                        spill = np.concatenate((spill, np.empty_like(spill)))
+                    spill[spilled] = ((start + p) * classes + slot_of[has]) * classes + slot_of[code]
+                    spilled += 1
+    return spill[:spilled]
+
+
+@njit(cache=True, nogil=True)
+def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int]:
+    """Paint a run that at most one other class holds pixels of, and that no third class claimed; else leave it.
+
+    Returns (-1, 0, 0) where it is left; else that class, `code` itself where there is none, how many pixels it holds that nobody
+    had claimed, and how many nobody held. In the arrays' own type and without branches, so that these loops become vectors too.
+    """
+    narrow = mine.dtype.type
+    nobody, own = narrow(0), narrow(code)
+    everything = narrow(~nobody)
+    low, high, third = everything, nobody, nobody
+    for p in range(mine.shape[0]):
+        clash = everything if mine[p] != nobody and mine[p] != own else nobody
+        low = min(low, narrow(mine[p] | narrow(~clash)))
+        high = max(high, narrow(mine[p] & clash))
+        third = narrow(third | (clash if lost[p] != nobody and lost[p] != own else nobody))
+    if third != nobody or low < high:
+        return -1, 0, 0
+    pixels = free = 0
+    for p in range(mine.shape[0]):
+        pixels += mine[p] != nobody and mine[p] != own and lost[p] == nobody
+        free += mine[p] == nobody
+    for p in range(mine.shape[0]):
+        lost[p] = own if mine[p] != nobody and mine[p] != own else lost[p]
+        mine[p] = own if mine[p] == nobody else mine[p]
+    return (code if high == nobody else high), pixels, free
+
+
+@njit(cache=True, nogil=True)
+def find_shown(
+    runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, owner: Codes, shown: NDArray[np.bool_]
+) -> None:
+    """`shown` (N,) gets whether any pixel of each shape carries its class."""
+    for i in range(codes.shape[0]):
+        for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
+            if (owner[runs[r, 0] : runs[r, 1]] == codes[i]).any():
+                shown[i] = True
+                break
+
+
+@njit(cache=True, nogil=True)
+def codes_to_values(codes: Codes, background: int, ignore: int, ignore_code: int) -> None:
+    """Class codes to mask values in place: 0 is `background`, `ignore_code` is `ignore`, any other c is class c - 1."""
+    narrow = codes.dtype.type  # all in the array's own type, so that the loop runs on full vectors
+    nobody, void, void_code, one = narrow(background), narrow(ignore), narrow(ignore_code), narrow(1)
+    for p in range(codes.shape[0]):
+        c = codes[p]
+        codes[p] = nobody if c == 0 else (void if c == void_code else narrow(c - one))

@@ -1,0 +1,205 @@
+"""Eight float32 side by side, as numba has no type for: `load`, `store` and arithmetic on them, for loops over classes.
+
+Loops over a few dozen classes are too short for LLVM's loop vectoriser, which would run them one by one. Any processor's
+LLVM back end turns eight lanes into as many of its own vectors as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.datamodel import models
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import register_model
+
+LANES = 8
+_F = ir.FloatType()
+_V = ir.VectorType(_F, LANES)
+_I = ir.VectorType(ir.IntType(32), LANES)
+
+
+intrinsic: Callable[[Any], Callable[..., Any]] = numba_intrinsic
+"""As its users see it: they do not give the typing context."""
+
+
+class _Vector(types.Type):
+    """Numba's name for it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="float32x8")
+
+
+@register_model(_Vector)
+class _VectorModel(models.PrimitiveModel):
+    """What LLVM holds for it."""
+
+    def __init__(self, manager: Any, of: Any) -> None:
+        super().__init__(manager, of, _V)  # type: ignore[no-untyped-call]
+
+
+vector = _Vector()
+
+
+def _constant(value: float) -> ir.Constant:
+    return ir.Constant(_V, [ir.Constant(_F, value)] * LANES)
+
+
+def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """A call of an LLVM intrinsic."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    return builder.call(function, arguments)
+
+
+def _place(context: Any, builder: Any, array: Any, values: Any, index: Any) -> Any:
+    """Where values[index] is, as a pointer to eight."""
+    data = context.make_array(array)(context, builder, values).data
+    return builder.bitcast(builder.gep(data, [index]), ir.PointerType(_V))
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any) -> Any:
+    """Lanes array[index : index + 8] of a contiguous (N,) float32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_place(context, builder, signature.args[0], *arguments), align=4)
+
+    return vector(array, types.intp), code
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Put lanes into array[index : index + 8] of a contiguous (N,) float32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, at, lanes = arguments
+        builder.store(lanes, _place(context, builder, signature.args[0], values, at), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), code
+
+
+@intrinsic
+def same(typing: Any, value: Any) -> Any:
+    """Eight times one float32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        one = builder.insert_element(ir.Constant(_V, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(one, ir.Constant(_V, ir.Undefined), ir.Constant(_I, [0] * LANES))
+
+    return vector(types.float32), code
+
+
+@intrinsic
+def add(typing: Any, a: Any, b: Any) -> Any:
+    """a + b."""
+    return vector(vector, vector), lambda context, builder, signature, ab: builder.fadd(*ab)
+
+
+@intrinsic
+def times(typing: Any, a: Any, b: Any) -> Any:
+    """a b."""
+    return vector(vector, vector), lambda context, builder, signature, ab: builder.fmul(*ab)
+
+
+@intrinsic
+def plus(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a + b c, rounded once where the processor can."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, c = arguments
+        return _call(builder, "llvm.fmuladd.v8f32", _V, [b, c, a])
+
+    return vector(vector, vector, vector), code
+
+
+@intrinsic
+def larger(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of a and b, lane by lane; b where either is no number."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return vector(vector, vector), code
+
+
+@intrinsic
+def largest(typing: Any, lanes: Any) -> Any:
+    """The largest of the lanes."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _folded(builder, arguments[0], lambda a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+
+    return types.float32(vector), code
+
+
+@intrinsic
+def total(typing: Any, lanes: Any) -> Any:
+    """The sum of the lanes, always in the same order."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _folded(builder, arguments[0], builder.fadd)
+
+    return types.float32(vector), code
+
+
+def _folded(builder: Any, lanes: Any, join: Any) -> Any:
+    """Join the upper with the lower half until one lane is left."""
+    for half in (4, 2, 1):
+        mask = ir.Constant(_I, [(lane + half) % LANES for lane in range(LANES)])
+        lanes = join(lanes, builder.shuffle_vector(lanes, lanes, mask))
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+
+
+@intrinsic
+def _power_of_two(typing: Any, x: Any) -> Any:
+    """2^n for whole n, -126 to 127."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        n = builder.fptosi(arguments[0], _I)
+        biased = builder.add(n, ir.Constant(_I, [127] * LANES))
+        return builder.bitcast(builder.shl(biased, ir.Constant(_I, [23] * LANES)), _V)
+
+    return vector(vector), code
+
+
+@intrinsic
+def _whole(typing: Any, x: Any) -> Any:
+    """The nearest whole number."""
+    return vector(vector), lambda context, builder, signature, x: _call(builder, "llvm.rint.v8f32", _V, list(x))
+
+
+@intrinsic
+def _where_above(typing: Any, x: Any, limit: Any, lanes: Any) -> Any:
+    """The lanes where x > limit, 0 elsewhere."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, limit, lanes = arguments
+        return builder.select(builder.fcmp_ordered(">", x, limit), lanes, _constant(0.0))
+
+    return vector(vector, vector, vector), code
+
+
+@njit(cache=True, nogil=True)
+def exp(x: Any) -> Any:
+    """e^x of lanes <= 0, within 2 units in the last place; 0 below e^-64, so that no denormal number slows what follows.
+
+    2^n e^r with n whole and |r| <= ln 2 / 2, e^r by its Taylor series: the first term left out is below 6e-9.
+    """
+    bounded = larger(x, same(np.float32(-80)))
+    n = _whole(times(bounded, same(np.float32(1.4426950408889634))))
+    r = plus(bounded, n, same(np.float32(-0.693359375)))  # ln 2 in two parts, n times the first is exact
+    r = plus(r, n, same(np.float32(2.1219444005469057e-4)))
+    series = same(np.float32(1 / 5040))
+    series = plus(same(np.float32(1 / 720)), series, r)
+    series = plus(same(np.float32(1 / 120)), series, r)
+    series = plus(same(np.float32(1 / 24)), series, r)
+    series = plus(same(np.float32(1 / 6)), series, r)
+    series = plus(same(np.float32(1 / 2)), series, r)
+    series = plus(same(np.float32(1)), series, r)
+    series = plus(same(np.float32(1)), series, r)
+    return _where_above(x, same(np.float32(-64)), times(series, _power_of_two(n)))

@@ -1,0 +1,185 @@
+"""The label contract: which classes there are, in which order, and which value means "not labelled".
+
+A mask holds class ids 0..K-1 and `ignore`: 255 in 8-bit masks (K <= 255), 65535 in 16-bit ones.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import OptionError
+
+Mask = NDArray[np.unsignedinteger[Any]]
+"""(H, W) uint8 or uint16: class ids and ignore."""
+
+RGB = tuple[int, int, int]
+
+MAX_CLASSES = 65534
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class. `color` is (R, G, B), 0..255, for pictures only: it never takes part in a comparison of contracts."""
+
+    id: int
+    name: str
+    color: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The classes of a dataset, in order of id, and its ignore value. Make one with `Labels.of`."""
+
+    classes: tuple[Label, ...]
+    ignore: int
+
+    @classmethod
+    def of(cls, names: Sequence[str], colors: Sequence[RGB | None] | None = None) -> Labels:
+        """Labels named in order of id. A colour that is None or not given is chosen; `background` is black.
+
+        Raises `OptionError` for no class, an empty or repeated name, a colour that is none, or more than 65,534 classes.
+        """
+        if not names:
+            raise OptionError("a dataset needs at least one class")
+        if len(names) > MAX_CLASSES:
+            raise OptionError(
+                f"{len(names)} classes do not fit 16-bit masks: at most {MAX_CLASSES}, drop or merge some"
+            )
+        repeated = {n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else set()
+        if repeated or not all(names):
+            raise OptionError(f"class names must be different and not empty: {', '.join(sorted(repeated)) or repr('')}")
+        given = list(colors) if colors is not None else [None] * len(names)
+        for name, color in zip(names, given, strict=True):
+            if color is not None and [c in range(256) for c in color] != [True] * 3:
+                raise OptionError(f"class {name!r}: {color} is no colour: give red, green and blue, 0 to 255 each")
+        classes = tuple(
+            Label(i, name, color or default_color(i, name))
+            for i, (name, color) in enumerate(zip(names, given, strict=True))
+        )
+        return cls(classes, 255 if len(names) <= 255 else 65535)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in order of id."""
+        return tuple(label.name for label in self.classes)
+
+    @property
+    def dtype(self) -> type[np.unsignedinteger[Any]]:
+        """The dtype of masks: uint8 up to 255 classes, else uint16."""
+        return np.uint8 if self.ignore == 255 else np.uint16
+
+    @property
+    def digest(self) -> str:
+        """The label contract as a SHA-256: the same names in the same order give the same digest."""
+        return hashlib.sha256(json.dumps(self.names, ensure_ascii=True).encode()).hexdigest()
+
+    def id(self, name: str) -> int:
+        """The id of a class. Raises `OptionError` that lists near names."""
+        for label in self.classes:
+            if label.name == name:
+                return label.id
+        raise OptionError(f"no class {name!r}: {suggest(name, self.names)}")
+
+    def name(self, value: int) -> str:
+        """What a mask value is called: the class, or `ignore`."""
+        return "ignore" if value == self.ignore else self.classes[value].name
+
+    def palette(self) -> NDArray[np.uint8]:
+        """(ignore + 1, 3) uint8: the colour of every mask value; ignore is white."""
+        colors = np.zeros((self.ignore + 1, 3), np.uint8)
+        colors[: len(self.classes)] = [label.color for label in self.classes]
+        colors[self.ignore] = 255
+        return colors
+
+    def table(self, mapping: Mapping[int, int | None]) -> Remap:
+        """The remap from source values to these class ids (None: ignore). Values that are not listed are found out.
+
+        Raises `OptionError` for a target that is no class id.
+        """
+        for source, target in mapping.items():
+            if target is not None and not 0 <= target < len(self.classes):
+                raise OptionError(f"value {source}: {target} is no class id: there are 0 to {len(self.classes) - 1}")
+        return Remap(dict(mapping), self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The `classes` and `ignore` of dataset.json."""
+        classes = [{"id": c.id, "name": c.name, "color": list(c.color)} for c in self.classes]
+        return {"classes": classes, "ignore": self.ignore}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Labels:
+        """Back from `to_json`. Raises `OptionError` where ids are not 0..K-1 in order, ignore is not the contract's, as `of`."""
+        classes = data["classes"]
+        if [c["id"] for c in classes] != list(range(len(classes))):
+            raise OptionError("class ids must be 0, 1, 2 ... in order")
+        if not all(isinstance(c["name"], str) for c in classes):
+            raise OptionError("class names must be strings")
+        labels = cls.of([c["name"] for c in classes], [tuple(c["color"]) for c in classes])
+        if data["ignore"] != labels.ignore:
+            raise OptionError(f"ignore is {data['ignore']}, but must be {labels.ignore} for {len(classes)} classes")
+        return labels
+
+
+@dataclass(frozen=True, slots=True)
+class Remap:
+    """Source values to class ids in one lookup; never in place, never chained, nothing wraps."""
+
+    mapping: dict[int, int | None]
+    labels: Labels
+
+    def value(self, source: int) -> int:
+        """One source value's mask value. Raises `KeyError` where it is not listed."""
+        target = self.mapping[source]
+        return self.labels.ignore if target is None else target
+
+    def __call__(self, values: NDArray[Any]) -> Mask:
+        """(H, W) any integers -> (H, W) class ids. Raises `ValueError` with the values that are not listed."""
+        from segdata.kernels.count import count_values, translate
+
+        small = values.dtype in (np.uint8, np.uint16)
+        flat = np.ascontiguousarray(values).ravel()
+        present = np.flatnonzero(count_values(flat, 2 ** (8 * flat.itemsize))) if small else np.unique(flat)
+        unlisted = [int(v) for v in present if int(v) not in self.mapping]
+        if unlisted:
+            raise ValueError(f"values that no class is declared for: {some(unlisted)}")
+        ids = np.array([self.value(int(v)) for v in present], self.labels.dtype)
+        if not small:
+            return np.asarray(ids[np.searchsorted(present, flat)]).reshape(values.shape)
+        lookup = np.full(2 ** (8 * flat.itemsize), self.labels.ignore, self.labels.dtype)
+        lookup[present] = ids
+        out = np.empty(flat.shape, self.labels.dtype)
+        translate(flat, lookup, out)
+        return out.reshape(values.shape)
+
+
+def default_color(index: int, name: str) -> RGB:
+    """A colour far from its neighbours': hues by the golden angle, three lightnesses. `background` is black."""
+    if name == "background":
+        return (0, 0, 0)
+    hue = (0.02 + index * 0.6180339887) % 1
+    value, saturation = ((0.95, 0.75), (0.75, 0.90), (0.90, 0.50))[index % 3]
+    r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
+    return (round(255 * r), round(255 * g), round(255 * b))
+
+
+def some(values: Iterable[object], limit: int = 8) -> str:
+    """The first few, and how many more."""
+    listed = [str(v) for v in values]
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The way out of a misspelt name: near ones, or what there is."""
+    import difflib
+
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 3)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {some(known)}"

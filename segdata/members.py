@@ -1,0 +1,86 @@
+"""Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away.
+
+Where a manifest has a path, it may have `shards/train-000000.tar#1536+48211.jpg`: of that file the 48,211 bytes from byte
+1,536 on, which are a JPEG. Whatever opens files opens these, by windows too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+SHAPE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(?P<extension>\.\w{1,16})?", re.DOTALL)
+
+
+class Member(NamedTuple):
+    """`length` bytes of a file from byte `offset` on."""
+
+    file: str
+    offset: int
+    length: int
+
+    def read(self, most: int | None = None) -> bytes:
+        """Its bytes, or the first `most` of them. Raises `OSError` where the file is missing or ends before."""
+        with open(self.file, "rb") as file:
+            if self.offset + self.length > os.fstat(file.fileno()).st_size:
+                raise OSError(errno.EIO, "the shard is cut off", self.file)
+            file.seek(self.offset)
+            return file.read(self.length if most is None else min(most, self.length))
+
+
+def member_path(file: str, offset: int, length: int, name: str) -> str:
+    """The path of a member; of its `name` the extension is kept, by which programs tell formats."""
+    extension = os.path.splitext(name)[1].lower()
+    return f"{file}#{offset}+{length}{extension if re.fullmatch(r'[.][a-z0-9_]{1,16}', extension) else ''}"
+
+
+def member_of(path: str | Path) -> Member | None:
+    """The member that a path names; None where it is the path of a file of its own."""
+    found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
+    return None if found is None else Member(found["file"], int(found["offset"]), int(found["length"]))
+
+
+def holder(path: str | Path) -> str:
+    """The file on disk that a path leads to: the shard, of a member."""
+    member = member_of(path)
+    return str(path) if member is None else member.file
+
+
+def stored_size(path: str | Path) -> int:
+    """Bytes of a file or member. Raises `OSError`."""
+    member = member_of(path)
+    return os.path.getsize(path) if member is None else member.length
+
+
+def open_stored(path: str | Path) -> BufferedReader | BytesIO:
+    """A file, or a member in memory, open for reading. Raises `OSError`."""
+    member = member_of(path)
+    return open(path, "rb") if member is None else BytesIO(member.read())
+
+
+def read_stored_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """The bytes of a file or member, or the first `most` of them. Raises `OSError`."""
+    member = member_of(path)
+    if member is not None:
+        return member.read(most)
+    with open(path, "rb") as file:
+        return file.read(-1 if most is None else most)
+
+
+def copy_stored(there: str | Path, here: str | Path) -> None:
+    """Copy a file, or a member to a file of its own. Raises `OSError`."""
+    if member_of(there) is None:
+        shutil.copyfile(there, here)
+    else:
+        Path(here).write_bytes(read_stored_bytes(there))
+
+
+def gdal_path(path: str | Path) -> str:
+    """What GDAL calls it: members are read by windows too (its virtual file system /vsisubfile/)."""
+    member = member_of(path)
+    return str(path) if member is None else f"/vsisubfile/{member.offset}_{member.length},{member.file}"

@@ -1,0 +1,1 @@
+"""Models, losses, training, checkpoints and prediction: the only folder that may import torch."""

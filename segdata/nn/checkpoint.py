@@ -1,0 +1,126 @@
+"""Checkpoints: weights with the label contract, the recipe and the options they belong to; plain types and tensors only."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import torch
+
+from segdata import __version__
+from segdata.errors import DatasetError, OptionError, writing
+from segdata.labels import Labels
+from segdata.nn import models
+from segdata.remote import Place, Remote
+from segdata.storage import local_draft, read_bytes
+from segdata.training import Training
+
+FORMAT = 1
+
+
+def of(
+    options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any], dataset: str
+) -> dict[str, Any]:  # fmt: skip
+    """What a checkpoint holds for predicting. `state`: the model's; `dataset`: the digest of what it was trained on."""
+    return {
+        "format": FORMAT,
+        "segdata": __version__,
+        "model": {
+            "name": options.model,
+            "encoder": options.encoder,
+            "head": options.head,
+            "bands": bands,
+            "classes": len(labels.classes),
+            "options": dict(options.model_options),
+        },
+        "state": dict(state),
+        "labels": labels.to_json(),
+        "recipe": dict(recipe),
+        "options": options.to_json(),
+        "dataset": dataset,
+    }
+
+
+def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that it is whole or absent."""
+    if isinstance(path, Remote):
+        with local_draft(path) as here:
+            write(here, checkpoint)
+        return
+    beside = path.with_name(path.name + ".partial")
+    with writing(beside), open(beside, "wb") as file:
+        try:
+            torch.save(dict(checkpoint), file)
+        except RuntimeError as error:  # torch's own, of the end of a file whose disk is full
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def read(path: str | Place, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """A checkpoint, its tensors on `device`. Runs no code of the file. Raises `DatasetError` where it is none."""
+    try:
+        data = BytesIO(read_bytes(path))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        found = torch.load(data, map_location=device, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: not a checkpoint, or a damaged one: {type(error).__name__}") from error
+    if not isinstance(found, dict) or not {"format", "model", "state", "labels", "recipe"} <= found.keys():
+        raise DatasetError(f"{path}: not a checkpoint of segdata (segdata train writes them)")
+    if found["format"] > FORMAT:
+        raise DatasetError(f"{path}: of format {found['format']}, this segdata reads {FORMAT}: upgrade segdata")
+    return found
+
+
+def labels_of(checkpoint: Mapping[str, Any], path: str | Place) -> Labels:
+    """The label contract of a checkpoint. Raises `DatasetError`."""
+    try:
+        return Labels.from_json(checkpoint["labels"])
+    except (KeyError, TypeError, OptionError) as error:
+        raise DatasetError(f"{path}: its label contract is damaged: {error}") from error
+
+
+def model_of(checkpoint: Mapping[str, Any], path: str | Place, *, trust_code: bool = False) -> torch.nn.Module:
+    """The model of a checkpoint with its weights. Raises `DatasetError` where they do not fit the model.
+
+    Also where the model is a `package.module:factory`, unless `trust_code`: a file must not choose what code is run.
+    """
+    about = checkpoint["model"]
+    if ":" in about["name"] and not about["name"].startswith("smp:") and not trust_code:
+        raise DatasetError(f"{path}: its model is the code {about['name']}: if you trust it, say so with --trust-code")
+    model = models.build(
+        about["name"], encoder=about["encoder"], bands=about["bands"], classes=about["classes"], head=about["head"],
+        **about["options"],
+    )  # fmt: skip
+    load_state(model, checkpoint["state"], path)
+    return model
+
+
+def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Place) -> None:
+    """Give a model the weights of a checkpoint. Raises `DatasetError` that names the first that does not fit."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise DatasetError(f"{path}: its weights do not fit this model: {first}") from error
+
+
+def refuse_other_classes(found: Labels, wanted: Labels, path: str | Place) -> None:
+    """Raise `DatasetError` that names the first difference where two label contracts differ."""
+    if found.digest == wanted.digest:
+        return
+    if len(found.classes) != len(wanted.classes):
+        what = f"{len(found.classes)} classes ({', '.join(found.names[:4])} ...), the dataset has {len(wanted.classes)}"
+    else:
+        at = next(i for i, (a, b) in enumerate(zip(found.names, wanted.names, strict=True)) if a != b)
+        what = f"class {at} is {found.names[at]!r}, in the dataset {wanted.names[at]!r}"
+    raise DatasetError(
+        f"{path}: of other classes: {what}: train anew, or give the dataset these classes (segdata remap)"
+    )

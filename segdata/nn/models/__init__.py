@@ -1,0 +1,114 @@
+"""Architectures and encoders, one small module each, and `build`, which makes any of them.
+
+A model takes `(N, C, H, W)` float32 of any size and gives logits `(N, K, H, W)`. A new one is a module here and a line in
+MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is a model of the user's own, and
+`smp:Unet/resnet34` one of segmentation_models_pytorch. Importing this loads no torch: the tables are names.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from segdata.errors import OptionError
+
+if TYPE_CHECKING:
+    from segdata.nn.models.base import Encoder, Segmenter
+
+MODELS = {
+    "unet": "segdata.nn.models.unet:unet",
+    "fcn32s": "segdata.nn.models.fcn:fcn32s",
+    "fcn16s": "segdata.nn.models.fcn:fcn16s",
+    "fcn8s": "segdata.nn.models.fcn:fcn8s",
+    "segnet": "segdata.nn.models.segnet:segnet",
+    "pspnet": "segdata.nn.models.pspnet:pspnet",
+    "deeplabv1": "segdata.nn.models.deeplab:deeplabv1",
+    "deeplabv2": "segdata.nn.models.deeplab:deeplabv2",
+    "deeplabv3": "segdata.nn.models.deeplabv3:deeplabv3",
+    "deeplabv3plus": "segdata.nn.models.deeplabv3:deeplabv3plus",
+    "parsenet": "segdata.nn.models.parsenet:parsenet",
+}
+ENCODERS = {
+    "mobilenet_v2": "segdata.nn.models.mobilenet_v2:mobilenet_v2",
+    "resnet18": "segdata.nn.models.resnet:resnet18",
+    "resnet34": "segdata.nn.models.resnet:resnet34",
+    "resnet50": "segdata.nn.models.resnet:resnet50",
+    "densenet121": "segdata.nn.models.densenet:densenet121",
+    "vgg16": "segdata.nn.models.vgg:vgg16",
+    "vgg16_bn": "segdata.nn.models.vgg:vgg16_bn",
+    "vgg19": "segdata.nn.models.vgg:vgg19",
+    "vgg19_bn": "segdata.nn.models.vgg:vgg19_bn",
+}
+HEADS = ("softmax", "sigmoid")
+COMMON = ("encoder", "bands", "classes", "head")
+"""What every model's factory takes; its other parameters are its options."""
+
+
+def build(
+    name: str,
+    *,
+    encoder: str | None = None,
+    bands: int = 3,
+    classes: int,
+    head: str = "softmax",
+    encoder_weights: str | None = None,
+    **options: Any,
+) -> Segmenter:
+    """A model with fresh weights, and those of `encoder_weights` in its encoder.
+
+    `encoder_weights` is `imagenet` (the published file, downloaded once) or a file. `head="sigmoid"` has one output for two
+    classes; see `segdata.nn.models.base`. `options` are the model's own. Raises `OptionError` that lists what there is.
+    """
+    if bands < 1 or classes < 1:
+        raise OptionError(f"a model needs at least one band and one class, not {bands} and {classes}")
+    if head not in HEADS:
+        raise OptionError(f"no head {head!r}: there are {', '.join(HEADS)}")
+    if ":" in name:
+        from segdata.nn.models.foreign import foreign
+
+        return foreign(
+            name, encoder=encoder, bands=bands, classes=classes, head=head, weights=encoder_weights, **options
+        )
+    factory = _entry(MODELS, name, "model")
+    _check(name, options, model_options(name))
+    model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
+    if encoder_weights is not None:
+        from segdata.nn.models.weights import load_encoder
+
+        load_encoder(model.encoder, encoder_weights)
+    return model
+
+
+def build_encoder(name: str, *, bands: int = 3, **options: Any) -> Encoder:
+    """An encoder with fresh weights. Raises `OptionError` that lists the encoders."""
+    encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
+    encoder.name = name
+    return encoder
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """The options that a listed model takes of its own, with their defaults."""
+    parameters = inspect.signature(_entry(MODELS, name, "model")).parameters
+    return {option: p.default for option, p in parameters.items() if option not in COMMON}
+
+
+def _entry(table: dict[str, str], name: str, kind: str) -> Callable[..., Any]:
+    """The factory that a table's line names."""
+    if name not in table:
+        raise OptionError(f"no {kind} {name!r}: there are {', '.join(table)}")
+    module, _, attribute = table[name].partition(":")
+    return cast("Callable[..., Any]", getattr(import_module(module), attribute))
+
+
+def _check(name: str, options: dict[str, Any], known: dict[str, Any]) -> None:
+    """Refuse an option that does not exist, or is not of its default's type; numbers that count are 1 or more."""
+    for option, value in options.items():
+        if option not in known:
+            raise OptionError(f"{name} has no option {option!r}: it takes {', '.join(known) or 'none'}")
+        kind = type(known[option])
+        allowed = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
+        if type(value) not in allowed or (kind is int and value < 1):
+            what = "a number from 1" if kind is int else f"{kind.__name__}, such as {known[option]!r}"
+            raise OptionError(f"{name}: {option} is {what}, not {value!r}")

@@ -1,0 +1,88 @@
+"""Models from elsewhere: a user's own `package.module:factory`, and `smp:Unet/resnet34` of segmentation_models_pytorch."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from segdata.errors import MissingDependency, OptionError
+from segdata.nn.models.base import Segmenter
+
+
+class Foreign(Segmenter):
+    """A module of somebody else's, under the contract: padded to `multiple`, checked for its output."""
+
+    def __init__(self, net: nn.Module, name: str, *, classes: int, head: str, multiple: int) -> None:
+        super().__init__(classes=classes, head=head, multiple=multiple)
+        self.net, self.name = net, name
+
+    @property
+    def encoder(self) -> nn.Module:  # type: ignore[override]  # a view: the weights are the net's
+        """What `freeze_encoder` freezes: the net's `encoder`, or `backbone`."""
+        for name in ("encoder", "backbone"):
+            if isinstance(part := getattr(self.net, name, None), nn.Module):
+                return part
+        raise AttributeError("encoder")
+
+    def logits(self, image: Tensor) -> Tensor:
+        """`(N, C, H, W)` to `(N, outputs, H, W)`; of a dict its `out`, as torchvision's models have it."""
+        out = self.net(image)
+        out = out["out"] if isinstance(out, dict) and "out" in out else out
+        wanted = (image.shape[0], self.outputs, *image.shape[-2:])
+        if not isinstance(out, Tensor) or tuple(out.shape) != wanted:
+            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise OptionError(f"{self.name} gives {got}; a model here gives logits of the shape {wanted}")
+        return out
+
+
+def foreign(
+    name: str, *, encoder: str | None, bands: int, classes: int, head: str, weights: str | None, **options: Any
+) -> Foreign:
+    """The model that `name` names, wrapped. Raises `OptionError` or `MissingDependency` that says what is missing."""
+    if encoder is not None:
+        raise OptionError(f"{name} has its own encoder: leave --encoder out")
+    outputs = 1 if head == "sigmoid" and classes == 2 else classes
+    if name.startswith("smp:"):
+        multiple, net = 32, _smp(name, bands=bands, outputs=outputs, weights=weights, **options)
+    else:
+        if weights is not None:
+            raise OptionError(f"{name} loads its own weights: leave --encoder-weights out")
+        multiple = int(options.pop("multiple", 1))
+        net = _own(name, bands=bands, classes=outputs, **options)
+    return Foreign(net, name, classes=classes, head=head, multiple=multiple)
+
+
+def _own(name: str, **arguments: Any) -> nn.Module:
+    """Call `factory(bands=..., classes=..., **options)` of the module, which may lie in the working folder."""
+    module, _, attribute = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise OptionError(f"model {name}: {error}; it is written package.module:factory") from error
+    net = factory(**arguments)
+    if not isinstance(net, nn.Module):
+        raise OptionError(f"model {name}: the factory gave {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
+def _smp(name: str, *, bands: int, outputs: int, weights: str | None, **options: Any) -> nn.Module:
+    """`smp:Unet/resnet34`: an architecture of segmentation_models_pytorch over one of its encoders."""
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise MissingDependency(f"{name} needs segmentation_models_pytorch: pip install segdata[smp]") from error
+    architecture, _, encoder = name.removeprefix("smp:").partition("/")
+    factory = getattr(smp, architecture, None)
+    if not (isinstance(factory, type) and issubclass(factory, nn.Module)):
+        raise OptionError(f"segmentation_models_pytorch has no architecture {architecture!r}")
+    chosen = {"encoder_name": encoder} if encoder else {}
+    try:
+        return factory(**chosen, encoder_weights=weights, in_channels=bands, classes=outputs, **options)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise OptionError(f"{name}: {error}") from error

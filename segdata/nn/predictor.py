@@ -1,0 +1,96 @@
+"""A trained model as a `Predictor`: pixels as read in, probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segdata.errors import OptionError
+from segdata.labels import Labels
+from segdata.nn import checkpoint
+from segdata.nn.data import to_tensor
+from segdata.nn.distributed import choose_device
+from segdata.nn.models.base import probabilities
+from segdata.pixels import Pixels, span_of
+from segdata.recipes import IMAGENET, Normalise, Recipe
+from segdata.remote import Place
+
+
+class Standardise(nn.Module):
+    """What `Recipe.normalise` does, on the model's device: pixels (N, h, w, C) as read -> (N, C, h, w) float32."""
+
+    def __init__(self, recipe: Recipe, bands: int) -> None:
+        super().__init__()
+        by = recipe.normalise_by
+        mean, std = (by.mean, by.std) if isinstance(by, Normalise) else IMAGENET
+        if by == "none":
+            mean, std = (0.0,) * bands, (1.0,) * bands
+        self.mean, self.std, self.span = np.array(mean), np.array(std), recipe.span
+        self._lines: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(x - mean) / std, x in 0..1 of the span; NaN becomes the mean."""
+        scale, offset = self._line(pixels)
+        out = (pixels.float() * scale).sub_(offset)
+        if pixels.is_floating_point():
+            out.nan_to_num_(0.0, 0.0, 0.0)
+        return out.permute(0, 3, 1, 2)
+
+    def _line(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(C,) float32 each: what pixels of this dtype are multiplied by, and what is taken from them then."""
+        key = pixels.dtype, pixels.device
+        if key not in self._lines:
+            low, high = self.span or SPANS[pixels.dtype]
+            scale = 1 / ((high - low) * self.std)
+            both = scale, (low + self.mean * (high - low)) * scale
+            scaled, shift = (torch.tensor(v, dtype=torch.float32, device=pixels.device) for v in both)
+            self._lines[key] = scaled, shift
+        return self._lines[key]
+
+
+SPANS = {torch.uint8: (0.0, 255.0), torch.int32: (0.0, 65535.0), torch.float32: (0.0, 1.0)}
+"""Of `segdata.pixels.SPANS`; 16-bit pixels travel as int32, since torch has hardly any operation for uint16."""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchPredictor:
+    """A model with its label contract and its recipe. Made by `load`."""
+
+    model: nn.Module
+    standardise: Standardise
+    labels: Labels
+    recipe: Recipe
+    bands: int
+    head: str
+    device: torch.device
+
+    def __call__(self, images: Pixels) -> NDArray[np.float32]:
+        """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
+
+        Raises `OptionError` for pictures of other bands than the model's.
+        """
+        if images.ndim != 4 or images.shape[3] != self.bands:
+            raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
+        span_of(images[0], self.recipe.span)
+        with torch.inference_mode():
+            logits = self.model(self.standardise(to_tensor(images).to(self.device)).contiguous())
+            return probabilities(logits, self.head).cpu().numpy()
+
+
+def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> TorchPredictor:
+    """The model of a checkpoint. Raises `DatasetError` where the file is none, `OptionError` for a device that is not there.
+
+    A model that is code from elsewhere (`package.module:factory`) is called only with `trust_code`.
+    """
+    place = choose_device(device)
+    found = checkpoint.read(path)
+    model = checkpoint.model_of(found, path, trust_code=trust_code).to(place).eval()
+    recipe, bands = Recipe.from_dict(found["recipe"], str(path)), int(found["model"]["bands"])
+    labels = checkpoint.labels_of(found, path)
+    return TorchPredictor(
+        model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place
+    )

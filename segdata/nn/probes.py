@@ -1,0 +1,175 @@
+"""Checks before a long training: which learning rates make the loss fall, and whether one batch can be learnt by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from segdata.curves import draw_rates, write_rows
+from segdata.dataset import Dataset
+from segdata.errors import DatasetError
+from segdata.nn.distributed import World, world
+from segdata.nn.folder import refuse_foreign
+from segdata.nn.memory import memory_told
+from segdata.nn.state import State, start
+from segdata.nn.task import Task, prepare
+from segdata.nn.train import Step, computing, step_batches
+from segdata.run import Run
+from segdata.storage import place
+from segdata.training import Training, read_config
+
+Found = TypeVar("Found")
+
+LOWEST, HIGHEST = 1e-7, 10.0
+SMOOTH = 0.95
+"""How much of the loss before stays in the moving average."""
+DIVERGED = 4.0
+"""The search ends where the averaged loss is so many times the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a search for a learning rate found: `rates` and averaged `losses`, both (n,), and the rate to take."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggested: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overfit:
+    """How well one batch was learnt by heart: after `steps`, the first and last loss, the part of its pixels that are right."""
+
+    steps: int
+    first: float
+    last: float
+    accuracy: float
+    passed: bool
+
+
+def find_rate(
+    dataset: Dataset | str | Path,
+    run_dir: str | Path,
+    *,
+    config: str | Path | None = None,
+    number: int = 100,
+    watch: Callable[[int, int, float], None] | None = None,
+    run: Run | None = None,
+    **options: Any,
+) -> Rates:
+    """Train for `number` steps while the rate rises exponentially, until the loss explodes; writes lr.csv and lr.png.
+
+    Smith 2017, Cyclical Learning Rates, section 3.3; the rate to take is where the averaged loss falls fastest over the
+    logarithm of the rate. Nothing that was trained is kept. Raises as `segdata.train`.
+    """
+    folder = place(run_dir)
+    refuse_foreign(folder)
+
+    def probe(task: Task, state: State, here: World) -> Rates:
+        """Each step at its own rate."""
+        rates = np.geomspace(LOWEST, HIGHEST, number).tolist()
+        learn = Step(task, state, here, lambda step: rates[step])
+        losses: list[float] = []
+        average = 0.0
+        for step, parts in enumerate(step_batches(task, here, 0, number)):
+            with memory_told(learn, parts, here):
+                learn(parts, 0)
+            loss = here.mean(learn.last_loss())
+            average = SMOOTH * average + (1 - SMOOTH) * loss
+            losses.append(average / (1 - SMOOTH ** (step + 1)))
+            if watch is not None:
+                watch(step + 1, number, loss)
+            if not np.isfinite(loss) or losses[-1] > DIVERGED * min(losses):
+                break
+        kept = [(rate, loss) for rate, loss in zip(rates, losses, strict=False) if np.isfinite(loss)]
+        return Rates(tuple(r for r, _ in kept), tuple(v for _, v in kept), steepest(*zip(*kept, strict=True)))
+
+    found = probing(dataset, config, options, run, probe)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_rows(folder / "lr.csv", [{"rate": r, "loss": v} for r, v in zip(found.rates, found.losses, strict=True)])
+    draw_rates(folder / "lr.png", found.rates, found.losses, found.suggested)
+    return found
+
+
+def overfit_one_batch(
+    dataset: Dataset | str | Path,
+    *,
+    config: str | Path | None = None,
+    number: int = 300,
+    wanted: float = 0.98,
+    watch: Callable[[int, int, float], None] | None = None,
+    run: Run | None = None,
+    **options: Any,
+) -> Overfit:
+    """Train on the first batch alone, at most `number` steps, until `wanted` of its labelled pixels are right.
+
+    What cannot learn one batch by heart will learn nothing: labels that do not belong to their pictures, a rate far off, a
+    loss or a model with a fault. Nothing is kept. Raises as `segdata.train`.
+    """
+
+    def probe(task: Task, state: State, here: World) -> Overfit:
+        """The first batch, over and over."""
+        learn = Step(task, state, here, lambda step: task.options.lr)
+        parts = next(step_batches(task, here, 0, 1))
+        first = accuracy = loss = 0.0
+        for step in range(1, number + 1):
+            with memory_told(learn, parts, here):
+                learn(parts, 0)
+            loss = here.mean(learn.last_loss())
+            first = loss if step == 1 else first
+            if watch is not None:
+                watch(step, number, loss)
+            if step % 10 == 0 or step == number:
+                accuracy = share_right(learn, parts, here)
+                if accuracy >= wanted:
+                    return Overfit(step, first, loss, accuracy, True)
+        return Overfit(number, first, loss, accuracy, False)
+
+    return probing(dataset, config, options, run, probe)
+
+
+def probing(
+    dataset: Dataset | str | Path,
+    config: str | Path | None,
+    options: dict[str, Any],
+    run: Run | None,
+    probe: Callable[[Task, State, World], Found],
+) -> Found:
+    """All that comes before the first step of a training, and then `probe`."""
+    chosen = Training.of({**(read_config(config) if config else {}), **options})
+    with world(chosen.device) as here, computing(chosen):
+        task = prepare(dataset, chosen, run or Run())
+        return probe(task, start(task, here), here)
+
+
+def share_right(learn: Step, parts: list[Any], here: World) -> float:
+    """The part of the labelled pixels of a batch whose class is predicted."""
+    model, classes = learn.state.model, len(learn.task.labels.classes)
+    right = torch.zeros(2, dtype=torch.float64, device=here.device)
+    model.eval()
+    with torch.no_grad():
+        for part in parts:
+            target = part.target.to(here.device).long()
+            pred = model(learn.standardise(part.images.to(here.device)).contiguous()).max(1).indices
+            valid = target < classes
+            right += torch.stack(((pred == target)[valid].sum(), valid.sum())).double()
+    hits, labelled = here.sum(right).tolist()
+    if not labelled:
+        raise DatasetError(
+            f"{', '.join(parts[0].ids)}: the first batch has no labelled pixel: another --seed draws another"
+        )
+    return float(hits / labelled)
+
+
+def steepest(rates: tuple[float, ...], losses: tuple[float, ...]) -> float:
+    """The rate at which the loss falls fastest over the logarithm of the rate, before its least."""
+    end = max(int(np.argmin(losses)) + 1, 3)
+    if len(rates) < 3:
+        return rates[0]
+    slope = np.gradient(np.array(losses[:end]), np.log(rates[:end]))
+    return rates[int(np.argmin(slope))]

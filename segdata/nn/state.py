@@ -1,0 +1,101 @@
+"""What changes from step to step of a training, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from segdata.nn import checkpoint, models
+from segdata.nn.distributed import World
+from segdata.nn.models.base import Segmenter
+from segdata.nn.optimizers import Average, optimizer_of
+from segdata.nn.task import Task
+from segdata.training import Training
+
+Row = dict[str, float]
+"""A line of metrics.csv: what is known after an epoch, by name."""
+
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(slots=True)
+class State:
+    """All that a resumed run needs. `loss` sums up this epoch's losses so far, of this process; `seconds` are of all sessions."""
+
+    model: Segmenter
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: Average | None
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def weights(self) -> Segmenter:
+        """The model to validate and to keep: the average where there is one."""
+        return self.model if self.average is None else self.average.model
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values and tensors, beside the weights to keep."""
+        return {
+            "model": None if self.average is None else self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "step": self.step,
+            "loss": self.loss,
+            "seconds": self.seconds,
+            "rows": self.rows,
+        }
+
+    def load(self, weights: Mapping[str, Any], plain: Mapping[str, Any], path: str) -> None:
+        """Back from `to_plain`. Raises `DatasetError` where the weights do not fit."""
+        checkpoint.load_state(self.weights, weights, path)
+        if plain["model"] is not None:
+            checkpoint.load_state(self.model, plain["model"], path)
+        self.optimizer.load_state_dict(dict(plain["optimizer"]))
+        self.scaler.load_state_dict(dict(plain["scaler"]))
+        self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
+        self.rows = [dict(row) for row in plain["rows"]]
+
+
+def start(task: Task, here: World) -> State:
+    """A fresh model and what trains it. Raises `DatasetError` where it shall start from a checkpoint that does not fit."""
+    options = task.options
+    torch.manual_seed(options.seed)
+    model = models.build(
+        options.model, encoder=options.encoder, bands=task.bands, classes=len(task.labels.classes), head=options.head,
+        encoder_weights=options.encoder_weights, **options.model_options,
+    )  # fmt: skip
+    if options.init is not None:
+        found = checkpoint.read(options.init)
+        checkpoint.refuse_other_classes(checkpoint.labels_of(found, options.init), task.labels, options.init)
+        checkpoint.load_state(model, found["state"], options.init)
+    model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
+    scaler = torch.amp.GradScaler(here.device.type, enabled=options.precision == "fp16")
+    average = None if options.ema is None else Average(model, options.ema)
+    return State(model, optimizer_of(model, options), scaler, average)
+
+
+def layout(options: Training) -> torch.memory_format:
+    """How pictures and weights lie in memory."""
+    return torch.channels_last if options.channels_last else torch.contiguous_format
+
+
+def best_row(rows: list[Row], options: Training) -> int | None:
+    """The number of the best row by `options.best`, the first of equal ones; None where nothing was validated."""
+    name, sign = ("val_loss", -1) if options.best == "loss" else (options.best, 1)
+    found = [(sign * row[name], -number) for number, row in enumerate(rows) if name in row and row[name] == row[name]]
+    return -max(found)[1] if found else None
+
+
+def gave_up(rows: list[Row], options: Training) -> bool:
+    """Whether none of the last `patience` validations was better than those before."""
+    best = best_row(rows, options)
+    if options.patience is None or best is None:
+        return False
+    return sum("mean_iou" in row for row in rows[best + 1 :]) >= options.patience

@@ -1,0 +1,250 @@
+"""What a training is of, found out and checked before the first step: samples, recipe, order, class weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from segdata.balance import balance
+from segdata.counts import ClassCounts, Floats, Ints, PictureCounts, class_aware
+from segdata.dataset import Dataset, Sample
+from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.labels import Labels, some, suggest
+from segdata.nn.data import Order
+from segdata.pixels import Moments
+from segdata.recipes import Crop, Recipe, Resize
+from segdata.run import Run
+from segdata.storage import read_bytes
+from segdata.training import Training
+from segdata.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is trained on what. `items` (M,) int64 says which training sample each of the M items of a turn is of."""
+
+    options: Training
+    labels: Labels
+    recipe: Recipe
+    train: Dataset
+    val: Dataset
+    items: Ints
+    order: Order
+    weights: tuple[float, ...] | None
+    bands: int
+    digest: str
+
+    @property
+    def steps(self) -> int:
+        """Updates of the weights in an epoch."""
+        return self.options.steps or max(1, round(len(self.items) / self.options.batch))
+
+
+def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
+    """Find out all that a training needs, and refuse what would go wrong later.
+
+    Raises `OptionError`; `DatasetError` where a split or a class has no pixels; `DataError` for the first mask that holds
+    other values than class ids, or that is not what the manifest says.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    train, val = choose_splits(dataset, options)
+    if bare := [s for s in (*train, *val) if s.image is None]:
+        raise DatasetError(f"{dataset.root}: {bare[0].id} has no picture: convert without --images none")
+    check_labels(train, val, run)
+    refuse_missing(train, val, options.allow_missing)
+    recipe, bands = choose_recipe(train, options, run)
+    items = turn_items(train, recipe, options.crops)
+    return Task(
+        options=options,
+        labels=dataset.labels,
+        recipe=recipe,
+        train=train,
+        val=val,
+        items=items,
+        order=Order(len(items), options.batch, options.seed, chance_of(train, items, options.sampler)),
+        weights=class_weights(train, options),
+        bands=bands,
+        digest=dataset.digest,
+    )
+
+
+def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset]:
+    """What to train on and what to validate on. Raises `DatasetError`, `OptionError`."""
+    train = dataset.split(options.train_split) if dataset.splits else dataset
+    if options.val_share is None:
+        if options.val_split not in dataset.splits:
+            ways = "hold out a part of the training split with --val-share 0.2, or make one with segdata split"
+            raise DatasetError(f"{dataset.root}: no split {options.val_split!r} to validate on: {ways}")
+        return train, dataset.split(options.val_split)
+    return hold_out(train, options.val_share, options.seed)
+
+
+def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """A dataset in two, the second with that share of it, as of every class; groups and tiles of one picture stay together.
+
+    Raises `OptionError` where there are fewer than two groups.
+    """
+    counted(dataset)
+    keys = [sample.group or sample.parent or sample.id for sample in dataset]
+    names, of = np.unique(keys, return_inverse=True)
+    if len(names) < 2:
+        raise OptionError(f"--val-share {share:g}: {len(names)} groups of pictures cannot be split in two")
+    table = PictureCounts.of([s.counts for s in dataset], dataset.labels)
+    place = balance(table, of.astype(np.int64), np.array([1 - share, share]), seed=seed)[of]
+    parts = [[s for s, where in zip(dataset, place, strict=True) if where == part] for part in (0, 1)]
+    return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
+
+
+def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None:
+    """Raise `DatasetError` for classes without pixels in either, unless they are allowed (by name, or 'all')."""
+    for name in allowed:
+        if name != "all" and name not in train.labels.names:
+            raise OptionError(f"--allow-missing {name}: no such class: {suggest(name, train.labels.names)}")
+    if "all" in allowed:
+        return
+    reasons = []
+    for what, part in (("to train on", train), ("to validate on", val)):
+        counts = counted(part)
+        absent = [part.labels.names[i] for i in counts.absent]
+        if missing := [name for name in absent if name not in allowed]:
+            reasons.append(f"no pixel {what} of {some(map(repr, missing), 5)}")
+    if reasons:
+        ways = "split it anew (segdata split), drop the classes (segdata remap), or allow it with --allow-missing CLASS or all"
+        raise DatasetError(f"{train.root}: {'; '.join(reasons)}: {ways}")
+
+
+def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
+    """Read every mask once, since a value that is no class would end a training on a GPU in a riddle.
+
+    Raises `DataError` (`mask.values`, `mask.size`) that names file, values and how many pixels have them.
+    """
+    bare = replace(train, samples=())
+    for _, result in run.map(partial(check_mask, dataset=bare), [*train, *val]):
+        if isinstance(result, Problem):
+            raise DataError(result)
+
+
+def check_mask(sample: Sample, dataset: Dataset) -> None:
+    """Raise `DataError` where a mask has another size than the manifest says, or values that are neither class nor ignore."""
+    from segdata.kernels.count import count_values
+
+    with located(file=sample.mask, sample=sample.id), dataset.open_mask(sample) as mask:
+        if (mask.height, mask.width) != sample.size:
+            message = (
+                f"is {mask.width} x {mask.height}, in the manifest {sample.width} x {sample.height}: convert again"
+            )
+            raise DataError(Problem("mask.size", message))
+        bins = 2 ** (8 * mask.dtype.itemsize)
+        counts = sum((count_values(rows.ravel(), bins) for rows in bands_of(mask)), np.zeros(bins, np.int64))
+        classes, ignore = len(dataset.labels.classes), dataset.labels.ignore
+        foreign = [int(v) for v in np.flatnonzero(counts) if v >= classes and v != ignore]
+        if foreign:
+            listed = some(f"value {v} in {counts[v]:,} pixels" for v in foreign)
+            message = f"{listed}: no class, there are 0 to {classes - 1} and {ignore} for void: convert again"
+            raise DataError(Problem("mask.values", message))
+
+
+def bands_of(raster: Any, pixels: int = 2**24) -> Iterator[Any]:
+    """All of a picture or mask that is open, a few rows at a time."""
+    rows = max(1, pixels // raster.width)
+    for y in range(0, raster.height, rows):
+        yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
+
+
+def counted(dataset: Dataset) -> ClassCounts:
+    """What each class has, by the manifest. Raises `DatasetError` where its counts cannot be."""
+    try:
+        return ClassCounts.of((s.counts for s in dataset), dataset.labels)
+    except ValueError as error:
+        message = f"the counts of the manifest cannot be ({error}): it was edited; segdata check finds where"
+        raise DatasetError(f"{dataset.root}: {message}") from error
+
+
+def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int]:
+    """The recipe with all that the options and the dataset say of it, and the bands of the pictures."""
+    given = options.recipe
+    recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
+    if options.resize is not None:
+        recipe = replace(recipe, resize=Resize("exact", options.resize))
+    if options.short_side is not None:
+        recipe = replace(recipe, resize=Resize("short", (options.short_side,)))
+    if options.crop is not None:
+        recipe = replace(recipe, crop=replace(recipe.crop or Crop(options.crop), size=options.crop))
+    if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
+        recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
+    with train.open_image(train.samples[0]) as raster:
+        first = raster.read(Window(0, 0, 1, 1))
+    if recipe.normalise_by == "dataset":
+        recipe = recipe.with_statistics(*statistics(train, recipe, run))
+    recipe.normalise(first)  # raises where mean and std are of other bands
+    return recipe, first.shape[2]
+
+
+def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each band in 0..1 of the span, of all pictures, or of `most` spread evenly."""
+    chosen = np.linspace(0, len(dataset) - 1, min(most, len(dataset))).round().astype(int)
+    total: Moments | None = None
+    measure = partial(measure_picture, dataset=replace(dataset, samples=()), recipe=recipe)
+    for _, result in run.map(measure, [dataset.samples[i] for i in chosen]):
+        if isinstance(result, Problem):
+            raise DataError(result)
+        total = result if total is None else total + result
+    if total is None:
+        return [], []
+    return total.mean.tolist(), total.std.tolist()
+
+
+def measure_picture(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
+    """The moments of one picture. Raises `DataError`."""
+    with located(sample=sample.id), dataset.open_image(sample) as raster:
+        return reduce(add, (Moments.of(rows, recipe.span) for rows in bands_of(raster)))
+
+
+def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:
+    """(M,) int64: the sample of each item of a turn. Each sample once; with a crop as often as its windows cover it."""
+    if recipe.crop is None:
+        return np.arange(len(dataset))
+    area = recipe.crop.size[0] * recipe.crop.size[1]
+    sizes = [recipe.resized(*s.size) for s in dataset]
+    times = [crops or max(1, round(h * w / area)) for h, w in sizes]
+    return np.repeat(np.arange(len(dataset)), times)
+
+
+def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
+    """(M,) float64: how likely each item is drawn; None where each comes once.
+
+    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.counts.sampling`).
+    """
+    if sampler == "uniform":
+        return None
+    table = PictureCounts.of([dataset.samples[i].counts for i in items], dataset.labels)
+    chance = class_aware(table)
+    return np.asarray(chance / chance.sum())
+
+
+def class_weights(train: Dataset, options: Training) -> tuple[float, ...] | None:
+    """A weight for each class, from a file or by a scheme. Raises `OptionError`, `DatasetError` for other classes' weights."""
+    labels = train.labels
+    if options.class_weights is not None:
+        return tuple(counted(train).weights(options.class_weights).tolist())
+    if options.weights_file is None:
+        return None
+    path = options.weights_file
+    try:
+        found = json.loads(read_bytes(path))
+        digest, named = found["labels"], msgspec.convert(found["weights"], dict[str, float])
+    except OSError as error:
+        raise OptionError(f"--weights-file {path}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise OptionError(f"--weights-file {path}: not what `segdata stats --out` writes: {error}") from error
+    if digest != labels.digest or list(named) != list(labels.names):
+        raise DatasetError(f"{path}: the weights of other classes: write them for this dataset (segdata stats --out)")
+    return tuple(named.values())

@@ -1,0 +1,225 @@
+"""Foreign labels to a segdata dataset: the main job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segdata import __version__
+from segdata.carry import place_picture, refuse_pictures, still_there
+from segdata.classes import Unlisted, choose_classes
+from segdata.counts import tally
+from segdata.dataset import Dataset, Images, Sample
+from segdata.errors import DataError, OptionError, Problem, located
+from segdata.formats import format_of
+from segdata.images import Exif, PictureFacts, write_mask
+from segdata.journal import Journal
+from segdata.labels import Remap
+from segdata.masks import MAX_PIXELS
+from segdata.rasters import read_facts
+from segdata.readers import reader, reader_options
+from segdata.remote import Place
+from segdata.run import Run
+from segdata.source import Item, Receipt, Source, left_out
+from segdata.storage import absolute, listed, place
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """What one item became: its manifest line and its part of the receipt. Also the journal's line."""
+
+    sample: Sample
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All that an item needs to be converted, apart from itself."""
+
+    root: Place
+    remap: Remap
+    images: Images
+    exif: Exif
+    max_pixels: int
+
+
+def convert(
+    format: str,
+    source: str | Path,
+    destination: str | Path,
+    *,
+    split: str | None = None,
+    images: Images = "reference",
+    map: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    unlisted: Unlisted | None = None,
+    exif: Exif = "upright",
+    max_pixels: int = MAX_PIXELS,
+    overwrite: bool = False,
+    run: Run | None = None,
+    **options: Any,
+) -> Dataset:
+    """Convert labels of `format` (of `segdata.readers.READERS`, or `auto`) into one dataset of grey masks, with a receipt.
+
+    `split` takes that split alone. `images`: masks refer to the pictures where they are (`reference`), through symbolic
+    links (`link`), as copies (`copy`), or there are none. `map` renames or merges classes by name (to `ignore` makes them
+    void), `only` and `drop` select classes by name; `unlisted` says what becomes of classes that `map` (default keep) or
+    `only` (default ignore) does not name. `exif` decides where picture sizes cannot tell which way up the labels are.
+    Other options are the reader's own. A conversion that was killed is taken up where it stopped.
+
+    Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: pictures whose labels or pixels
+    are bad are then left out whole and listed), `OptionError` for options, `DatasetError` for the destination.
+    """
+    run = run or Run()
+    format = format_of(source) if format == "auto" else format
+    known = reader_options(format)
+    if foreign := [name for name in options if name not in known]:
+        raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    found = reader(format)(source, split=split, report=run.report, images=images != "none", **options)
+    remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
+    chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
+    made_by = {
+        "tool": "segdata",
+        "version": __version__,
+        "operation": "convert",
+        "options": {"format": format, "split": split, **found.options, **chosen},
+        "seed": None,
+        "inputs": [msgspec.structs.asdict(i) for i in found.inputs],
+    }
+    root = place(destination)
+    header = {
+        **made_by,
+        "images": images,
+        "source": absolute(source),
+        "given": {k: str(options[k]) for k in options},
+    }
+    refuse_pictures(root, images, (item.image for item in found.items if item.image is not None))
+    with Journal(root, header, Converted, overwrite=overwrite) as journal:
+        target = Target(root, remap, images, exif, max_pixels)
+        there = listed(root)
+        done = [entry for entry in journal.done if still_there(there, entry.sample)]
+        receipt = found.receipt
+        ready = {entry.sample.id for entry in done}
+        todo = [item for item in found.items if item.id not in ready]
+        for item, result in run.map(partial(convert_item, target=target), todo, into=root):
+            if isinstance(result, Problem):
+                run.report.add(result)
+                receipt.add(left_out(item.id, item.annotation.ids, result))
+            else:
+                journal.append(result)
+                done.append(result)
+        for entry in done:
+            receipt.add(entry.receipt)
+        receipt.close()
+        dataset = Dataset(root, remap.labels, sorted((e.sample for e in done), key=lambda s: s.id), made_by, images)
+        dataset.save(receipt_json(receipt, found, remap, dataset.samples))
+    return dataset
+
+
+def convert_item(item: Item, target: Target) -> Converted:
+    """Draw one item, write its mask (and link or copy its picture), and return its line. Raises `DataError`."""
+    with located(sample=item.id):
+        if item.size and item.size[0] * item.size[1] > target.max_pixels:
+            what = (
+                f"{item.size[1]} x {item.size[0]} pixels are more than the limit of {target.max_pixels} (--max-pixels)"
+            )
+            raise DataError(Problem("picture.too_large", what))
+        drawn = item.annotation.draw(target.remap)
+        height, width = drawn.mask.shape
+        receipt = drawn.receipt.at(item.id)
+        exif = None
+        if target.images != "none" and item.image is not None:
+            facts = read_facts(item.image, max_pixels=target.max_pixels)
+            exif, doubtful = which_way_up(facts, (height, width), item.exif or target.exif, item.image)
+            if doubtful and item.exif is None:
+                note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
+                receipt.exif.append(Problem("picture.exif", note, sample=item.id))
+    mask = f"masks/{item.id}.png"
+    data = write_mask(target.root / mask, drawn.mask)
+    receipt.pictures = receipt.converted = 1
+    sample = Sample(
+        id=item.id,
+        split=item.split,
+        image=None if item.image is None else place_picture(item.image, item.id, target.root, target.images),
+        mask=mask,
+        height=height,
+        width=width,
+        counts=tally(drawn.mask) if drawn.counts is None else drawn.counts,
+        sha256=hashlib.sha256(data).hexdigest(),
+        group=item.group,
+        exif=exif,
+    )
+    return Converted(sample, receipt)
+
+
+def which_way_up(facts: PictureFacts, size: tuple[int, int], exif: Exif, file: str) -> tuple[Exif | None, bool]:
+    """Whether labels of `size` (height, width) lie on the raw or the upright pixels, and whether that had to be assumed.
+
+    Raises `DataError` (`picture.size`) where they lie on neither.
+    """
+    raw, upright = (facts.height, facts.width), facts.upright
+    if size not in (raw, upright):
+        both = f"{raw[1]} x {raw[0]}" + (f" ({upright[1]} x {upright[0]} upright)" if upright != raw else "")
+        message = f"the picture is {both} but its labels are {size[1]} x {size[0]} (width x height): are they of another copy?"
+        raise DataError(Problem("picture.size", message, file=file))
+    if facts.orientation == 1:
+        return None, False
+    if raw == upright:
+        return exif, True
+    return ("raw" if size == raw else "upright"), False
+
+
+def receipt_json(receipt: Receipt, source: Source, remap: Remap, samples: Sequence[Sample]) -> dict[str, Any]:
+    """receipt.json: sums first, then the tables, then the lists."""
+    labels = remap.labels
+    pixels: Counter[int] = Counter()
+    for sample in samples:
+        pixels.update(sample.counts)
+    classes = []
+    for c in source.classes:
+        target = labels.ignore if c.class_id is None else remap.value(c.class_id)
+        classes.append(
+            {
+                "source_id": c.source_id,
+                "source_name": c.name,
+                "class_id": None if target == labels.ignore else target,
+                "class": labels.name(target),
+            }
+        )
+    lists = ("skipped_pictures", "skipped", "hidden", "clipped", "repaired", "renamed", "exif")
+    return {
+        "pictures": {
+            "in": receipt.pictures,
+            "converted": receipt.converted,
+            "skipped": len(receipt.skipped_pictures),
+        },
+        "annotations": {
+            "in": receipt.annotations,
+            "painted": receipt.painted,
+            "skipped": len(receipt.skipped),
+            "hidden": len(receipt.hidden),
+        },
+        "pixels": {labels.name(value): pixels[value] for value in sorted(pixels)},
+        "contested": {
+            "pixels": receipt.contested,
+            "pairs": [
+                {
+                    "classes": [labels.name(c.first), labels.name(c.second)],
+                    "winner": labels.name(c.winner),
+                    "pixels": c.pixels,
+                }
+                for c in receipt.contests
+            ],
+        },
+        "classes": classes,
+        "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
+        "notes": receipt.notes,
+        **{name: [problem.to_json() for problem in getattr(receipt, name)] for name in lists},
+    }

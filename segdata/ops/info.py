@@ -1,0 +1,56 @@
+"""What a dataset is, from its card and manifest alone: no pixel is read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset import Dataset
+
+
+def info(dataset: Dataset | str | Path) -> dict[str, Any]:
+    """Classes with pixels, share of the labelled pixels and pictures; splits, sizes, provenance. Plain values, fit for JSON.
+
+    Raises `DatasetError` where there is no dataset.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    pixels: Counter[int] = Counter()
+    pictures: Counter[int] = Counter()
+    splits: Counter[str] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    for sample in dataset:  # once: a manifest in parts is read as this goes on
+        pixels.update(sample.counts)
+        pictures.update(value for value, n in sample.counts.items() if n)
+        splits[str(sample.split)] += 1
+        sizes[sample.size] += 1
+    labels = dataset.labels
+    labelled = sum(n for value, n in pixels.items() if value != labels.ignore)
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    upto = list(accumulate(sizes[size] for size in ordered))
+    chosen = (
+        [ordered[bisect_right(upto, place)] for place in (0, len(dataset) // 2, len(dataset) - 1)] if ordered else []
+    )
+    return {
+        "samples": len(dataset),
+        "splits": dict(sorted(splits.items())),
+        "classes": [
+            {
+                "id": label.id,
+                "name": label.name,
+                "pixels": pixels[label.id],
+                "share": pixels[label.id] / labelled if labelled else 0.0,
+                "images": pictures[label.id],
+            }
+            for label in labels.classes
+        ],
+        "ignore": labels.ignore,
+        "ignored": pixels[labels.ignore],
+        "total": pixels.total(),
+        "sizes": dict(zip(("smallest", "median", "largest"), map(list, chosen), strict=False)),
+        "images": dataset.images,
+        "labels": labels.digest,
+        "made_by": dataset.made_by,
+    }

@@ -1,0 +1,132 @@
+"""What `stats` finds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segdata.counts import ClassCounts, Floats, Ints, Sampling
+from segdata.errors import OptionError, Problem
+from segdata.labels import Labels
+
+QUANTILES = (0.05, 0.25, 0.75, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A split, or all that was asked for. `areas`: K times (objects of the class,) int64 pixels, ascending, where they were."""
+
+    counts: ClassCounts
+    areas: tuple[Ints, ...] | None = None
+
+    def to_json(self, labels: Labels) -> dict[str, Any]:
+        """`pictures`, `total`, `ignored` and `classes`; shares are of the labelled pixels, and of the pictures."""
+        c = self.counts
+        classes = []
+        for label in labels.classes:
+            row: dict[str, Any] = {
+                "id": label.id,
+                "name": label.name,
+                "pixels": int(c.pixels[label.id]),
+                "share": float(c.share[label.id]),
+                "images": int(c.images[label.id]),
+                "image_share": float(c.image_share[label.id]),
+            }
+            if self.areas is not None:
+                row["objects"] = _areas_json(self.areas[label.id])
+            classes.append(row)
+        return {"pictures": c.pictures, "total": c.total, "ignored": c.ignored, "classes": classes}
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Red, green and blue over all pixels of the pictures: mean and standard deviation, (3,) float64, of values in 0..1."""
+
+    mean: Floats
+    std: Floats
+
+    @classmethod
+    def of(cls, histogram: Ints) -> Channels:
+        """From how often each value of 0..255 occurs, (3, 256)."""
+        values = np.arange(256)
+        n = histogram.sum(axis=1)
+        mean = histogram @ values / np.maximum(n, 1)
+        variance = histogram @ values**2 / np.maximum(n, 1) - mean**2
+        return cls(mean / 255, np.sqrt(np.maximum(variance, 0)) / 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name ("None": samples without one).
+
+    `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
+    (P, 3) class, class, pictures that hold both. `sizes`: (S, 3) height, width, pictures of that size, most first.
+    `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says.
+    """
+
+    labels: Labels
+    whole: Part
+    splits: dict[str, Part]
+    weights: dict[str, Floats]
+    weighting: dict[str, Any]
+    sampling: dict[str, Sampling]
+    together: Ints
+    sizes: Ints
+    channels: Channels | None = None
+    recounted: int | None = None
+    differences: tuple[Problem, ...] = ()
+
+    @property
+    def absent(self) -> list[str]:
+        """The classes without a pixel."""
+        return [self.labels.classes[i].name for i in self.whole.counts.absent]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; every number is finite."""
+        out = self.whole.to_json(self.labels)
+        out["absent"] = self.absent
+        out["weights"] = {scheme: values.tolist() for scheme, values in self.weights.items()}
+        out["weighting"] = self.weighting
+        out["splits"] = {name: part.to_json(self.labels) for name, part in self.splits.items()}
+        out["sampling"] = {
+            name: {"seen": s.seen.tolist(), "share": s.share.tolist(), "most": s.most}
+            for name, s in self.sampling.items()
+        }
+        out["together"] = self.together.tolist()
+        out["sizes"] = self.sizes.tolist()
+        if self.channels is not None:
+            out["channels"] = {"mean": self.channels.mean.tolist(), "std": self.channels.std.tolist()}
+        if self.recounted is not None:
+            differ = [{"sample": p.sample, "message": p.message} for p in self.differences]
+            out["recount"] = {"masks": self.recounted, "differ": differ}
+        out["labels"] = self.labels.digest
+        return out
+
+    def rows(self) -> list[list[object]]:
+        """A table, heading first: a line a class and split (empty: all), with the weights that all have."""
+        heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
+        counted = self.whole.areas is not None
+        rows: list[list[object]] = [[*heading, *(["objects", "median_area"] if counted else []), *self.weights]]
+        for split, part in {"": self.whole, **self.splits}.items():
+            for c in part.to_json(self.labels)["classes"]:
+                row = [split, *(c[key] for key in heading[1:])]
+                row += [c["objects"]["count"], c["objects"]["median"]] if counted else []
+                rows.append(row + [float(values[c["id"]]) for values in self.weights.values()])
+        return rows
+
+    def weights_json(self, scheme: str) -> dict[str, Any]:
+        """weights.json, for training: the label contract, the scheme, a weight for each class by name. Raises `OptionError`."""
+        if scheme not in self.weights:
+            raise OptionError(f"no weights {scheme!r}: there are {', '.join(self.weights)}")
+        if len(self.absent) == len(self.labels.classes):
+            raise OptionError("there are no weights to write: no class has a pixel")
+        named = dict(zip(self.labels.names, self.weights[scheme].tolist(), strict=True))
+        return {"labels": self.labels.digest, "scheme": scheme, "weights": named}
+
+
+def _areas_json(areas: Ints) -> dict[str, Any]:
+    """Count, median and quantiles of areas in pixels; None where there is no object."""
+    at = np.quantile(areas, [0.5, *QUANTILES]).tolist() if len(areas) else [None] * (1 + len(QUANTILES))
+    return {"count": len(areas), "median": at[0], "quantiles": dict(zip(map(str, QUANTILES), at[1:], strict=True))}

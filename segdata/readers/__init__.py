@@ -1,0 +1,42 @@
+"""Source formats, one module each. A new one is a module here, a line below, and a sample generator.
+
+A reader is a function `read(root, *, split=None, report=strict, images=True, **options) -> Source`. It decides which pixels
+mean what, and writes nothing. `images=False`: no picture is looked for. Options of its own are keyword arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from segdata.errors import OptionError
+
+if TYPE_CHECKING:
+    from segdata.source import Source
+
+READERS = {
+    "coco": "segdata.readers.coco",
+    "voc": "segdata.readers.voc",
+    "cityscapes": "segdata.readers.cityscapes",
+    "pets": "segdata.readers.pets",
+    "masks": "segdata.readers.masks",
+    "vector": "segdata.readers.vector",
+    "webdataset": "segdata.readers.webdataset",
+}
+
+COMMON = ("root", "split", "report", "images")
+
+
+def reader(name: str) -> Callable[..., Source]:
+    """The `read` function of a format. Raises `OptionError` that lists the formats."""
+    if name not in READERS:
+        raise OptionError(f"no format {name!r}: there are {', '.join(READERS)}")
+    read: Callable[..., Source] = import_module(READERS[name]).read
+    return read
+
+
+def reader_options(name: str) -> tuple[str, ...]:
+    """The options that a format's reader takes of its own."""
+    return tuple(option for option in inspect.signature(reader(name)).parameters if option not in COMMON)

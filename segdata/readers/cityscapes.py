@@ -1,0 +1,293 @@
+"""Cityscapes: street scenes, labelled finely (gtFine) or coarsely (gtCoarse).
+
+SRC holds `leftImg8bit/<split>/<city>/<frame>_leftImg8bit.png` and `gtFine/<split>/<city>/<frame>_gtFine_<kind>`, the kinds
+being labelIds.png, labelTrainIds.png, instanceIds.png and polygons.json; `gtCoarse` likewise.
+
+Format and label table: https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.labels import RGB, Labels, some
+from segdata.mask_files import MaskFile
+from segdata.readers.cityscapes_polygons import Polygons
+from segdata.remote import Place
+from segdata.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
+from segdata.storage import list_folder, listed, size_of
+
+Annotations = Literal["fine", "coarse"]
+LabelSet = Literal["train", "id", "category"]
+From = Literal["auto", "png", "polygons"]
+
+FOLDERS: dict[Annotations, str] = {"fine": "gtFine", "coarse": "gtCoarse"}
+SPLITS: dict[Annotations, tuple[str, ...]] = {"fine": ("train", "val"), "coarse": ("train", "train_extra", "val")}
+"""What is taken unless a split is named. `test` is not: its public labels are placeholders."""
+PICTURES = "leftImg8bit"
+LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
+VOID_TRAIN_ID = 255
+
+
+class Row(NamedTuple):
+    """A label of the official table. A train id of 255 or -1 is void; the label id -1 is no class at all."""
+
+    name: str
+    id: int
+    train_id: int
+    category: str
+    category_id: int
+    color: RGB
+
+
+TABLE = (
+    Row("unlabeled", 0, 255, "void", 0, (0, 0, 0)),
+    Row("ego vehicle", 1, 255, "void", 0, (0, 0, 0)),
+    Row("rectification border", 2, 255, "void", 0, (0, 0, 0)),
+    Row("out of roi", 3, 255, "void", 0, (0, 0, 0)),
+    Row("static", 4, 255, "void", 0, (0, 0, 0)),
+    Row("dynamic", 5, 255, "void", 0, (111, 74, 0)),
+    Row("ground", 6, 255, "void", 0, (81, 0, 81)),
+    Row("road", 7, 0, "flat", 1, (128, 64, 128)),
+    Row("sidewalk", 8, 1, "flat", 1, (244, 35, 232)),
+    Row("parking", 9, 255, "flat", 1, (250, 170, 160)),
+    Row("rail track", 10, 255, "flat", 1, (230, 150, 140)),
+    Row("building", 11, 2, "construction", 2, (70, 70, 70)),
+    Row("wall", 12, 3, "construction", 2, (102, 102, 156)),
+    Row("fence", 13, 4, "construction", 2, (190, 153, 153)),
+    Row("guard rail", 14, 255, "construction", 2, (180, 165, 180)),
+    Row("bridge", 15, 255, "construction", 2, (150, 100, 100)),
+    Row("tunnel", 16, 255, "construction", 2, (150, 120, 90)),
+    Row("pole", 17, 5, "object", 3, (153, 153, 153)),
+    Row("polegroup", 18, 255, "object", 3, (153, 153, 153)),
+    Row("traffic light", 19, 6, "object", 3, (250, 170, 30)),
+    Row("traffic sign", 20, 7, "object", 3, (220, 220, 0)),
+    Row("vegetation", 21, 8, "nature", 4, (107, 142, 35)),
+    Row("terrain", 22, 9, "nature", 4, (152, 251, 152)),
+    Row("sky", 23, 10, "sky", 5, (70, 130, 180)),
+    Row("person", 24, 11, "human", 6, (220, 20, 60)),
+    Row("rider", 25, 12, "human", 6, (255, 0, 0)),
+    Row("car", 26, 13, "vehicle", 7, (0, 0, 142)),
+    Row("truck", 27, 14, "vehicle", 7, (0, 0, 70)),
+    Row("bus", 28, 15, "vehicle", 7, (0, 60, 100)),
+    Row("caravan", 29, 255, "vehicle", 7, (0, 0, 90)),
+    Row("trailer", 30, 255, "vehicle", 7, (0, 0, 110)),
+    Row("train", 31, 16, "vehicle", 7, (0, 80, 100)),
+    Row("motorcycle", 32, 17, "vehicle", 7, (0, 0, 230)),
+    Row("bicycle", 33, 18, "vehicle", 7, (119, 11, 32)),
+    Row("license plate", -1, -1, "vehicle", 7, (0, 0, 142)),
+)
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    annotations: Annotations = "fine",
+    labels: LabelSet = "train",
+    from_: From = "auto",
+) -> Source:
+    """Read the splits train and val (and, of coarse labels, train_extra), or the one that `split` names.
+
+    `annotations` "fine" reads gtFine, "coarse" gtCoarse. `labels` "train": the 19 classes of the benchmark, the rest void;
+    "id": the 34 label ids, none void; "category": the 7 categories, void ones void. `from_` "png" takes labelIds, else
+    labelTrainIds (for "train" alone), else instanceIds; "polygons" draws polygons.json by the official rule; "auto" draws
+    only where there is no PNG.
+
+    Raises `DataError` (`cityscapes.*`), or adds to `report`: a picture without labels, or labels without their picture.
+    """
+    for name, value, allowed in (
+        ("annotations", annotations, Annotations),
+        ("labels", labels, LabelSet),
+        ("from", from_, From),
+    ):
+        if value not in get_args(allowed):
+            raise OptionError(f"--{name} {value}: must be one of {', '.join(get_args(allowed))}")
+    base = listed(root)
+    folder = find_folder(base, annotations, images)
+    pictures = base / PICTURES if images else None
+    rules = Rules.of(labels, from_)
+    receipt = Receipt()
+    items: list[Item] = []
+    inputs: list[Input] = []
+    for its_split in find_splits(folder, pictures, annotations, split):
+        frames = list_frames(folder, pictures, its_split)
+        found = make_items(frames, its_split, images, rules, report, receipt)
+        inputs.append(Input(f"{folder.name}_{its_split}", digest(found, folder)))
+        items += found
+        if its_split == "test":
+            receipt.notes.append(
+                "test: its public labels are placeholders, which show no more than the edges of a frame"
+            )
+    if not items and not receipt.skipped_pictures:
+        message = f"no <city>/<frame>_{folder.name}_{LABEL_IDS} in {some(i.name for i in inputs)}: is it unpacked?"
+        raise DataError(Problem("cityscapes.missing", message, file=str(root)))
+    items.sort(key=lambda item: item.id)
+    table = tuple(SourceClass(row.id, row.name, rules.names[row.name][1]) for row in TABLE)
+    options: dict[str, object] = {"annotations": annotations, "labels": labels, "from": from_}
+    return Source(class_labels(labels), items, tuple(inputs), table, receipt, options)
+
+
+# The classes
+
+
+def class_ids(labels: LabelSet) -> dict[int, int | None]:
+    """Label id -> class id, None for void."""
+    if labels == "train":
+        return {row.id: row.train_id if 0 <= row.train_id < VOID_TRAIN_ID else None for row in TABLE}
+    if labels == "category":
+        return {row.id: row.category_id - 1 if row.id >= 0 and row.category_id else None for row in TABLE}
+    return {row.id: row.id if row.id >= 0 else None for row in TABLE}
+
+
+def class_labels(labels: LabelSet) -> Labels:
+    """The classes in the official order and colours; a category has the colour of its first label."""
+    first: dict[int, Row] = {}
+    for row in TABLE:
+        if (class_id := class_ids(labels)[row.id]) is not None:
+            first.setdefault(class_id, row)
+    rows = [first[class_id] for class_id in sorted(first)]
+    return Labels.of([r.category if labels == "category" else r.name for r in rows], [r.color for r in rows])
+
+
+# Finding the files
+
+
+def find_folder(root: Place, annotations: Annotations, images: bool) -> Place:
+    """The folder with the labels. Raises `DataError` (`cityscapes.missing`) where it, or the pictures', is not there."""
+    folder = root / FOLDERS[annotations]
+    if not folder.is_dir():
+        other = next((name for name, its in FOLDERS.items() if (root / its).is_dir()), None)
+        way_out = f" but {FOLDERS[other]}: give --annotations {other}" if other else ": give the folder above it"
+        message = f"holds no {folder.name}{way_out}"
+        raise DataError(Problem("cityscapes.missing", message, file=str(root)))
+    if images and not (root / PICTURES).is_dir():
+        message = f"holds no {PICTURES}: unpack the pictures beside {folder.name}, or --images none"
+        raise DataError(Problem("cityscapes.missing", message, file=str(root)))
+    return folder
+
+
+def find_splits(folder: Place, pictures: Place | None, annotations: Annotations, split: str | None) -> list[str]:
+    """The splits to read. Raises `OptionError` for one that is not there, or where none but `test` is."""
+    there = sorted({path.name for base in (folder, pictures) if base for path in base.iterdir() if path.is_dir()})
+    chosen = [name for name in there if name == split or (split is None and name in SPLITS[annotations])]
+    if not chosen:
+        wanted = repr(split) if split is not None else " or ".join(SPLITS[annotations])
+        raise OptionError(f"no split {wanted} in {folder}: --split may be {some(there) or 'none'}")
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The files of one frame: its picture, and its label files by kind."""
+
+    picture: str | None
+    labels: Mapping[str, str]
+
+
+def list_frames(folder: Place, pictures: Place | None, split: str) -> dict[str, Frame]:
+    """The frames of a split by city/frame, in order of name: all that have labels or, where pictures are wanted, a picture."""
+    kinds = "|".join(map(re.escape, (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS)))
+    labels = list_files(folder / split, rf"([^.].*)_{folder.name}_({kinds})")
+    seen = list_files(pictures / split, rf"([^.].*)_{PICTURES}\.(png|jpg)") if pictures else {}
+    frames: dict[str, Frame] = {}
+    for frame in sorted({*labels, *seen}):
+        formats = seen.get(frame, {})
+        frames[frame] = Frame(formats.get("png") or formats.get("jpg"), labels.get(frame, {}))
+    return frames
+
+
+def list_files(folder: Place, pattern: str) -> dict[str, dict[str, str]]:
+    """city/frame -> kind -> path, for the files in a split's city folders whose name matches (frame)...(kind)."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for city in folder.iterdir() if folder.is_dir() else ():
+        for name in list_folder(city) if city.is_dir() else ():
+            if match := re.fullmatch(pattern, name):
+                found[f"{city.name}/{match[1]}"][match[2]] = str(city / name)
+    return found
+
+
+def digest(items: Iterable[Item], folder: Place) -> str:
+    """One SHA-256 over the names and sizes of a split's label files; reading them twice would cost more than it tells."""
+    total = hashlib.sha256()
+    for item in items:
+        if isinstance(item.annotation, MaskFile | Polygons):
+            with suppress(OSError):  # drawing it will say what is wrong
+                size = size_of(folder / item.annotation.path.removeprefix(f"{folder}/"))
+                total.update(os.fsencode(f"{item.id} {os.path.basename(item.annotation.path)} {size}\n"))
+    return total.hexdigest()
+
+
+# From files to items
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is read: kinds of label files, the best first; class ids by value of each kind of PNG, and by label name."""
+
+    kinds: tuple[str, ...]
+    values: Mapping[str, Mapping[int, int | None]]
+    names: Mapping[str, tuple[int, int | None]]
+
+    @classmethod
+    def of(cls, labels: LabelSet, from_: From) -> Rules:
+        """The rules for two of the options."""
+        ids = class_ids(labels)
+        pngs = (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS) if labels == "train" else (LABEL_IDS, INSTANCE_IDS)
+        kinds = {"auto": (*pngs, POLYGONS), "png": pngs, "polygons": (POLYGONS,)}[from_]
+        plain = {id: class_id for id, class_id in ids.items() if id >= 0}
+        instances = {value: ids[value // 1000] for value in range(1000, 1000 * len(plain))}
+        train = {row.train_id: ids[row.id] for row in TABLE if row.id >= 0}
+        values = {LABEL_IDS: plain, TRAIN_IDS: train, INSTANCE_IDS: {**plain, **instances}}
+        return cls(kinds, values, {row.name: (row.id, ids[row.id]) for row in TABLE})
+
+    def annotation(self, files: Mapping[str, str]) -> Annotation | None:
+        """The best of a frame's label files; None where none may be read."""
+        kind = next((kind for kind in self.kinds if kind in files), None)
+        if kind is None or kind == POLYGONS:
+            return Polygons(files[POLYGONS], self.names) if kind else None
+        return MaskFile(files[kind], self.values[kind], f"is it really {kind}? Correct it, or --from polygons")
+
+    def why_none(self, files: Mapping[str, str]) -> str:
+        """What to say of a frame of which no label file may be read."""
+        if not files:
+            return "the frame has no labels: add them, or take its picture away"
+        if set(files) == {TRAIN_IDS}:
+            return f"there is only {TRAIN_IDS}, in which many labels are one: --labels train --from auto can read it"
+        return f"none of {some(sorted(files))} may be read: --from auto reads any"
+
+
+def make_items(
+    frames: Mapping[str, Frame], split: str, images: bool, rules: Rules, report: Report, receipt: Receipt
+) -> list[Item]:
+    """One item a frame, but for those without labels, without their picture, or without a usable name."""
+    names, _ = sample_ids(split, [f"{frame}.png" for frame in frames])
+    items: list[Item] = []
+    for (path, frame), name in zip(frames.items(), names, strict=True):
+        sample = name if isinstance(name, str) else name.sample or ""
+        annotation = rules.annotation(frame.labels)
+        file = frame.picture or next(iter(frame.labels.values()))
+        if isinstance(name, Problem):
+            problem = replace(name, file=file)
+        elif annotation is None:
+            problem = Problem("cityscapes.labels", rules.why_none(frame.labels), file, sample)
+        elif images and frame.picture is None:
+            message = f"there is no {PICTURES}/{split}/{path}_{PICTURES}.png: add it, or --images none"
+            problem = Problem("picture.missing", message, file, sample)
+        else:
+            items.append(Item(sample, frame.picture, None, annotation, split))
+            continue
+        report.add(problem)
+        receipt.add(left_out(sample, annotation.ids if annotation else (), problem))
+    return items

@@ -1,0 +1,439 @@
+"""COCO: instances (polygons and run lengths), LVIS, and panoptic (JSON + PNG).
+
+SRC is one JSON, or a root that holds `annotations/instances_*.json` (or panoptic_*.json, or any single JSON there), with
+pictures under `<split><year>/`, `images/<split><year>/`, `<split>/` or `images/`; or an export with `_annotations.coco.json`
+beside the pictures of each split.
+
+Format: https://cocodataset.org/#format-data, https://www.lvisdataset.org/dataset.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_args
+
+import msgspec
+
+from segdata.errors import DataError, OptionError, Problem, Report, located, strict
+from segdata.labels import RGB, Labels, some
+from segdata.readers.coco_masks import Crowd, Instances, Panoptic, Record, Rules, Segment
+from segdata.remote import Place
+from segdata.shapes import Overlap
+from segdata.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
+from segdata.storage import file_digest, listed, matching, place
+
+Background = Literal["class", "ignore"]
+
+KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
+T = TypeVar("T")
+
+
+class Picture(msgspec.Struct, gc=False):
+    """A record of `images`. LVIS v1 has no file_name; only LVIS has not_exhaustive_category_ids."""
+
+    id: int
+    height: int
+    width: int
+    file_name: str | None = None
+    coco_url: str | None = None
+    not_exhaustive_category_ids: list[int] | None = None
+
+
+Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
+class Category(msgspec.Struct, gc=False):
+    """A record of `categories`."""
+
+    id: int
+    name: str
+    color: tuple[Channel, Channel, Channel] | None = None
+
+
+class PanopticRecord(msgspec.Struct):
+    """A record of `annotations` in a panoptic file: one picture's PNG and segments."""
+
+    image_id: int
+    file_name: str
+    segments_info: list[Segment]
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    image_dir: str | Path | None = None,
+    background: Background | None = None,
+    crowd: Crowd | None = None,
+    overlap: Overlap = "smallest",
+) -> Source:
+    """Read COCO annotations. Categories follow in the order of their ids, by name, after background as class 0.
+
+    `background` "ignore" leaves unlabelled pixels void and starts categories at 0 (the default for LVIS, where what is not
+    annotated is not background; panoptic files have none). `crowd`: crowd regions become ignore (default; panoptic: class),
+    keep their class, or are dropped. `overlap`: see `segdata.shapes.Overlap`. `image_dir`: where the pictures lie.
+
+    Raises `DataError` (`coco.*`, `rle.*`) or adds to `report`: a picture with a bad annotation is then left out whole.
+    """
+    for name, value, allowed in (
+        ("crowd", crowd, Crowd),
+        ("background", background, Background),
+        ("overlap", overlap, Overlap),
+    ):
+        if value is not None and value not in get_args(allowed):
+            raise OptionError(f"--{name} {value}: must be one of {', '.join(get_args(allowed))}")
+    label_files = find_label_files(listed(root), split)
+    tables = [LabelTable.load(path) for path, _ in label_files]
+    panoptic = {table.panoptic for table in tables}
+    if len(panoptic) > 1:
+        raise OptionError(f"{root}: holds instances and panoptic files: name one of them")
+    is_panoptic = panoptic == {True}
+    receipt = Receipt()
+    pictures = [table.records("images", Picture, report, receipt) for table in tables]
+    categories = [(table.path.name, table.records("categories", Category, report, receipt)) for table in tables]
+    lvis = any(picture.not_exhaustive_category_ids is not None for part in pictures for picture in part)
+    background = background or ("ignore" if lvis or is_panoptic else "class")
+    if is_panoptic and background == "class":
+        raise OptionError("--background class: panoptic files label every pixel; those of no segment are void")
+    if lvis and background == "ignore":
+        receipt.notes.append("LVIS: what is not annotated is not background but void (--background class overrides)")
+    labels, classes = class_table(categories, background)
+    class_ids = {int(c.source_id): c.class_id for c in classes if c.class_id is not None and c.source_id != ""}
+    crowd = crowd or ("class" if is_panoptic else "ignore")
+    items: list[Item] = []
+    for table, part, (_, its_split) in zip(tables, pictures, label_files, strict=True):
+        if table.unread:
+            receipt.notes.append(f"{table.path.name}: not read: {', '.join(table.unread)}")
+        named = list_pictures(part, its_split, table.path.name, report, receipt)
+        rules = Rules(table.path.name, class_ids, crowd, overlap, 0 if background == "class" else None)
+        gather = gather_panoptic if is_panoptic else gather_instances
+        gathered = gather(table, named, rules, report, receipt)
+        folder = find_pictures(table.path, its_split, part, image_dir) if images else None
+        items += make_items(named, gathered, its_split, folder, receipt)
+    items.sort(key=lambda item: item.id)
+    inputs = tuple(Input(path.name, file_digest(path)) for path, _ in label_files)
+    options: dict[str, object] = {"background": background, "crowd": crowd, "overlap": overlap}
+    return Source(labels, items, inputs, classes, receipt, options)
+
+
+# Finding and loading label files
+
+
+def find_label_files(root: Place, split: str | None) -> list[tuple[Place, str | None]]:
+    """The JSON files that SRC means, each with its split. Raises `DataError` (`coco.missing`), `OptionError`."""
+    if root.is_file():
+        found = [(root, split_of(root))]
+    elif not root.is_dir():
+        raise DataError(Problem("coco.missing", "there is no such file or folder", file=str(root)))
+    else:
+        patterns = [f"{folder}{kind}_*.json" for kind in KINDS for folder in ("annotations/", "")]
+        patterns += ["*/_annotations.coco.json", "_annotations.coco.json", "annotations/*.json", "*.json"]
+        found = next(([(p, split_of(p)) for p in there] for g in patterns if (there := matching(root, g))), [])
+        if not found:
+            message = "holds no annotations/instances_*.json: give the root of the set, or the JSON file itself"
+            raise DataError(Problem("coco.missing", message, file=str(root)))
+    splits = Counter(its_split for _, its_split in found)
+    if split is not None:
+        found = [(path, its_split) for path, its_split in found if its_split == split]
+        if not found:
+            raise OptionError(f"no split {split!r} in {root}: there are {some(sorted(str(s) for s in splits))}")
+    elif len(splits) < len(found):
+        names = some(path.name for path, _ in found)
+        raise OptionError(f"{root}: several label files for one split ({names}): give the one that is meant as SRC")
+    return found
+
+
+def split_of(path: Place) -> str | None:
+    """The split a label file is for: instances_train2017.json -> train; train/_annotations.coco.json -> train."""
+    if path.name == "_annotations.coco.json":
+        return path.parent.name
+    match = re.fullmatch(rf"(?:{'|'.join(KINDS)})(?:_v\d[\d.]*)?_(.+?)(?:_?\d{{4}})?", path.stem)
+    return match[1] if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """A label file, its top level decoded: each key with its undecoded value."""
+
+    path: Place
+    parts: dict[str, msgspec.Raw]
+    panoptic: bool
+
+    @classmethod
+    def load(cls, path: Place) -> LabelTable:
+        """Raises `DataError` (`coco.json`, `coco.keys`)."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(Problem("coco.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
+        with located(file=path.name):
+            _check_utf8(data)
+            parts = _top_level(data.removeprefix(b"\xef\xbb\xbf"))
+            missing = [key for key in ("images", "annotations", "categories") if key not in parts]
+            if missing:
+                message = f"not COCO labels: has no {' and no '.join(missing)} (it has: {some(parts) or 'nothing'})"
+                raise DataError(Problem("coco.keys", message))
+        return cls(path, parts, data.find(b'"segments_info"') >= 0)
+
+    @property
+    def unread(self) -> list[str]:
+        """Keys of the top level that hold nothing for masks and are not COCO's own."""
+        return sorted(set(self.parts) - {"images", "annotations", "categories", "info", "licenses", "type"})
+
+    def records(self, key: str, kind: type[T], report: Report, receipt: Receipt) -> list[T]:
+        """The records under a key. One that has the wrong shape is a problem of its own."""
+        with located(file=self.path.name):
+            try:
+                return msgspec.json.decode(self.parts[key], type=list[kind])  # type: ignore[valid-type]
+            except msgspec.ValidationError:
+                pass
+            try:
+                rows = msgspec.json.decode(self.parts[key], type=list[msgspec.Raw])
+            except msgspec.ValidationError as error:
+                raise DataError(Problem("coco.type", f"{key} must be a list: {error}")) from error
+            good: list[T] = []
+            for number, row in enumerate(rows):
+                try:
+                    good.append(msgspec.json.decode(row, type=kind))
+                except msgspec.ValidationError as error:
+                    self._broken(key, number, row, error, report, receipt)
+            return good
+
+    def _broken(
+        self, key: str, number: int, row: msgspec.Raw, error: Exception, report: Report, receipt: Receipt
+    ) -> None:
+        values = json.loads(bytes(row))  # which takes any number
+        id = values.get("id") if isinstance(values, dict) else None
+        name = values.get("file_name") if isinstance(values, dict) else None
+        problem = Problem(
+            f"coco.{key}",
+            f"{key}[{number}]: {error}",
+            self.path.name,
+            name if isinstance(name, str) else None,
+            id if key == "annotations" and isinstance(id, int | str) else None,
+        )
+        report.add(problem)
+        if key == "images":
+            receipt.add(Receipt(pictures=1, skipped_pictures=[problem]))
+        elif key == "annotations":
+            receipt.add(Receipt(annotations=1, skipped=[problem]))
+
+
+def _check_utf8(data: bytes) -> None:
+    """In pieces, since a label file may fill much of the memory; records are decoded later, each by itself."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), 2**20):
+            decoder.decode(data[start : start + 2**20])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise DataError(Problem("coco.json", f"not UTF-8 ({error.reason}): save it as UTF-8")) from error
+
+
+def _top_level(data: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise DataError(Problem("coco.json", f"not COCO labels: {error}")) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = error
+    try:  # NaN and Infinity are not JSON, but Python writes them: read on, so that the annotation can be named
+        tolerant = json.loads(data, parse_constant=str)
+        return msgspec.json.decode(json.dumps(tolerant).encode(), type=dict[str, msgspec.Raw])
+    except (ValueError, RecursionError):
+        message = f"not valid JSON, perhaps cut off: {reason}"
+        raise DataError(Problem("coco.json", message)) from reason
+
+
+def class_table(
+    files: Sequence[tuple[str, list[Category]]], background: Background
+) -> tuple[Labels, tuple[SourceClass, ...]]:
+    """The classes: background if it is one, then categories in order of id; categories of one name are one class."""
+    categories: dict[int, Category] = {}
+    for file, part in files:
+        repeated = [id for id, n in Counter(c.id for c in part).items() if n > 1]
+        if repeated:
+            raise DataError(Problem("coco.category", f"the category id {repeated[0]} occurs twice", file=file))
+        for category in part:
+            if categories.setdefault(category.id, category).name != category.name:
+                message = (
+                    f"category {category.id} is {category.name!r} here and {categories[category.id].name!r} elsewhere"
+                )
+                raise DataError(Problem("coco.category", message, file=file))
+    colors: dict[str, RGB | None] = {"background": (0, 0, 0)} if background == "class" else {}
+    for id in sorted(categories):
+        colors.setdefault(categories[id].name, categories[id].color)
+    labels = Labels.of(list(colors), list(colors.values()))
+    ids = {name: i for i, name in enumerate(labels.names)}
+    table = [SourceClass(id, categories[id].name, ids[categories[id].name]) for id in sorted(categories)]
+    return labels, tuple(table)
+
+
+# From records to items
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The pictures that a label file lists, and the sample id of each, or the problem for which it is left out."""
+
+    pictures: Sequence[Picture]
+    names: Sequence[str | Problem]
+
+    def samples(self) -> dict[int, tuple[str, tuple[int, int]]]:
+        """Image id -> sample id and (height, width); the first of an image id that occurs twice."""
+        out: dict[int, tuple[str, tuple[int, int]]] = {}
+        for picture, name in zip(self.pictures, self.names, strict=True):
+            sample = name if isinstance(name, str) else name.sample or ""
+            out.setdefault(picture.id, (sample, (picture.height, picture.width)))
+        return out
+
+
+def list_pictures(
+    pictures: Sequence[Picture], split: str | None, file: str, report: Report, receipt: Receipt
+) -> Listed:
+    """Give every picture its sample id. A bad name, an image id that occurs twice and an empty size are problems."""
+    names, renamed = sample_ids(split, [picture_path(picture) for picture in pictures])
+    receipt.renamed += renamed
+    seen: set[int] = set()
+    out: list[str | Problem] = []
+    for picture, name in zip(pictures, names, strict=True):
+        sample = name if isinstance(name, str) else name.sample
+        if isinstance(name, Problem):
+            name = replace(name, file=file)
+        elif picture.id in seen:
+            name = Problem("coco.twice", f"two pictures have the image id {picture.id}", file, sample)
+        elif picture.height < 1 or picture.width < 1:
+            what = f"its record says {picture.width} x {picture.height} pixels (width x height)"
+            name = Problem("coco.size", what, file, sample)
+        if isinstance(name, Problem):
+            report.add(name)
+        seen.add(picture.id)
+        out.append(name)
+    return Listed(pictures, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Annotations by image id, and the problem of each picture that must be left out."""
+
+    annotations: Mapping[int, Annotation]
+    bad: dict[int, Problem]
+
+
+def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
+    """Annotations by picture, and the pictures that a bad annotation spoils."""
+    samples = listed.samples()
+    by_picture: dict[int, list[Record]] = defaultdict(list)
+    bad: dict[int, Problem] = {}
+    picture_of: dict[int, int] = {}
+    for record in table.records("annotations", Record, report, receipt):
+        code, message = "", ""
+        if record.image_id not in samples:
+            problem = Problem("coco.image", f"image_id {record.image_id} is not listed", rules.file, None, record.id)
+            report.add(problem)
+            receipt.add(Receipt(annotations=1, skipped=[problem]))
+            continue
+        if record.category_id not in rules.class_ids:
+            code, message = "coco.category", f"category_id {record.category_id} is not listed"
+        elif picture_of.get(record.id) == record.image_id:
+            code, message = "coco.twice", "two annotations of the picture have this id"
+        sample = samples[record.image_id][0]
+        if code:
+            problem = Problem(code, message, rules.file, sample, record.id)
+            report.add(problem)
+            bad.setdefault(record.image_id, problem)
+        elif record.id in picture_of:  # harmless: an annotation is told by its picture and its id
+            also = f"its id is also that of an annotation on {samples[picture_of[record.id]][0]}"
+            receipt.repaired.append(Problem("coco.twice", also, rules.file, sample, record.id))
+        picture_of[record.id] = record.image_id
+        by_picture[record.image_id].append(record)
+    annotations = {id: Instances(rules, size, tuple(by_picture.get(id, ()))) for id, (_, size) in samples.items()}
+    return Gathered(annotations, bad)
+
+
+def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
+    """Panoptic annotations by picture; a picture without one is spoilt. The PNGs are beside the JSON, under its stem."""
+    samples = listed.samples()
+    folder = table.path.with_name(table.path.stem)
+    annotations: dict[int, Panoptic] = {}
+    bad: dict[int, Problem] = {}
+    for record in table.records("annotations", PanopticRecord, report, receipt):
+        ids = [segment.id for segment in record.segments_info]
+        if record.image_id not in samples or record.image_id in annotations:
+            what = "a second annotation of" if record.image_id in annotations else "not listed:"
+            gone = [Problem("coco.image", f"{what} image_id {record.image_id}", rules.file, None, id) for id in ids]
+            report.add(Problem("coco.image", f"{record.file_name}: {what} image_id {record.image_id}", rules.file))
+            receipt.add(Receipt(annotations=len(gone), skipped=gone))
+            continue
+        sample, size = samples[record.image_id]
+        png = str(folder / record.file_name)
+        annotations[record.image_id] = Panoptic(rules, size, png, tuple(record.segments_info))
+        unknown = [s for s in record.segments_info if s.category_id not in rules.class_ids]
+        problem = None
+        if unknown:
+            message = f"category_id {unknown[0].category_id} is not listed"
+            problem = Problem("coco.category", message, rules.file, sample, unknown[0].id)
+        elif len(set(ids)) < len(ids):
+            problem = Problem("coco.twice", "two segments of the picture have one id", rules.file, sample)
+        if problem is not None:
+            report.add(problem)
+            bad[record.image_id] = problem
+    for id, (sample, _) in samples.items():
+        if id not in annotations:
+            bad[id] = Problem("coco.image", "no panoptic annotation is of this picture", rules.file, sample)
+            report.add(bad[id])
+    return Gathered(annotations, bad)
+
+
+def make_items(
+    listed: Listed, gathered: Gathered, split: str | None, folder: Place | None, receipt: Receipt
+) -> list[Item]:
+    """One item a picture, but for those that are left out."""
+    items: list[Item] = []
+    seen: set[int] = set()
+    for picture, name in zip(listed.pictures, listed.names, strict=True):
+        annotation = gathered.annotations.get(picture.id) if picture.id not in seen else None
+        seen.add(picture.id)
+        entry = gathered.bad.get(picture.id, name)
+        if isinstance(entry, Problem):
+            receipt.add(left_out(entry.sample or "", annotation.ids if annotation else (), entry))
+        else:
+            image = None if folder is None else str(folder / picture_path(picture))
+            size = (picture.height, picture.width)
+            items.append(Item(entry, image, size, gathered.annotations[picture.id], split))
+    return items
+
+
+def picture_path(picture: Picture) -> str:
+    """A record's picture as a POSIX path: file_name, or in LVIS v1 the last part of coco_url."""
+    if picture.file_name is not None:
+        return picture.file_name.replace("\\", "/").removeprefix("./")
+    return (picture.coco_url or f"{picture.id}").rsplit("/", 1)[-1]
+
+
+def find_pictures(path: Place, split: str | None, pictures: Sequence[Picture], image_dir: str | Path | None) -> Place:
+    """The folder with a label file's pictures. Raises `DataError` (`coco.pictures`) that lists where it looked."""
+    subset = path.stem.rsplit("_", 1)[-1]
+    base = path.parent.parent if path.parent.name == "annotations" else path.parent
+    if image_dir is not None:
+        bases = [place(image_dir)]
+    else:
+        bases = [base, base / "images", path.parent]
+    folders = [b / sub for b in bases for sub in dict.fromkeys((subset, split or "", "")) if (b / sub).is_dir()]
+    some_names = [picture_path(p) for p in (*pictures[:20], *pictures[-1:])]
+    for folder in folders:
+        if any((folder / name).exists() for name in some_names):
+            return folder
+    looked = some(dict.fromkeys(f"{folder}/" for folder in folders or bases))
+    if not some_names:
+        return base
+    message = f"its pictures ({some_names[0]} ...) are not in {looked}: give --image-dir DIR, or --images none"
+    raise DataError(Problem("coco.pictures", message, file=path.name))

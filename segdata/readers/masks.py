@@ -1,0 +1,136 @@
+"""Any folder of pictures with a folder of masks, and a class table: CamVid, ADE20K, LandCover and a thousand private sets.
+
+A mask is any picture that holds one value or one colour a class. Which values or colours are which classes is declared
+(`--classes`, `--values`); whatever else is found in a mask is diagnosed and refused with the option that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+
+from segdata.errors import DataError, OptionError, Report, strict
+from segdata.labels import Labels
+from segdata.readers.masks_classes import (
+    ClassTable,
+    Entry,
+    Key,
+    check_entries,
+    color_table,
+    parse_values,
+    read_class_table,
+    show_key,
+    threshold_table,
+    value_table,
+)  # fmt: skip
+from segdata.readers.masks_pairs import Pattern, choose_layout, find_folders, pair
+from segdata.readers.masks_pixels import LabelFile, Meaning, Way, look
+from segdata.remote import Place
+from segdata.source import Input, Item, Receipt, Source
+from segdata.storage import file_digest, listed, place
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    image_dir: str | Path | None = None,
+    mask_dir: str | Path | None = None,
+    image_pattern: str | None = None,
+    mask_pattern: str | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    values: Mapping[int | str, str] | Sequence[str] = (),
+    colors: bool = False,
+    threshold: int | None = None,
+    offset: int = 0,
+) -> Source:
+    """Pair pictures with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
+
+    `image_dir` and `mask_dir` are folders under SRC, or paths; `{split}` in both makes every folder that fits `mask_dir` a
+    split. Without them the usual names are tried. A mask has its picture's path under its folder, extension aside;
+    `image_pattern` and `mask_pattern` say how names differ: `{stem}_mask.png`.
+
+    `classes` names the classes: a file (`masks_classes`), or names in order of value. `values` declares more, or others:
+    `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`. `offset` is added to mask values before they are sought
+    in `classes`, where -1 is void; `values` are those of the mask. `threshold`: from this brightness on class 1, below it 0.
+
+    Up to 16 masks are looked at here, so that what all have in common is told before a long conversion. Raises `DataError`
+    (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: pictures and masks without a partner, or with several.
+    """
+    check_options(colors, threshold, offset, values)
+    base, receipt = listed(root), Receipt()
+    way: Way = "colors" if colors else "values" if threshold is None else "threshold"
+    entries, inputs = read_entries(classes, base, receipt)
+    meant = parse_values(values)
+    table = make_table(way, entries, meant, offset, threshold)
+    if offset < 0 and table.names.get(-1 - offset, "") is None and -1 - offset not in meant:
+        receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is void")
+
+    patterns = Pattern.of(image_pattern, "image-pattern"), Pattern.of(mask_pattern, "mask-pattern")
+    pictures_in, masks_in = (None if name is None else place(name).as_posix() for name in (image_dir, mask_dir))
+    layout, sought = choose_layout(base, pictures_in, masks_in, patterns, images=images)
+    if sought:
+        receipt.notes.append(f"pictures are in {layout.image_dir}/, masks in {layout.mask_dir}/, as their names tell")
+    folders = find_folders(base, layout, split, images=images)
+    pairs = sorted(found for one in folders for found in pair(one, layout, report, receipt))
+
+    own_colors = tuple(entry.color for entry in entries if entry.color is not None)
+    meaning = Meaning(way, table.names, table.ids, own_colors, threshold or 0)
+    items = [Item(p.id, p.picture, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
+    seen = look(items, table.labels)
+    receipt.notes += seen.notes
+    if seen.problem is not None and (report.on_error == "stop" or not table.names):
+        raise DataError(seen.problem)
+    if not table.names:
+        raise OptionError(
+            "which value is which class is not declared: --classes FILE, one name a line in order of value"
+        )
+    options: dict[str, object] = {
+        "mask_dir": PurePath(layout.mask_dir).name,
+        "mask_pattern": layout.masks.text,
+        "classes": inputs[0].name if inputs else [entry.name for entry in entries],
+        "values": {show_key(key): name for key, name in meant.items()},
+        "colors": colors,
+        "threshold": threshold,
+        "offset": offset,
+    }
+    return Source(table.labels, items, inputs, table.rows, receipt, options)
+
+
+def check_options(colors: bool, threshold: int | None, offset: int, values: object) -> None:
+    """Raises `OptionError` for options that have no such value, or exclude each other."""
+    if threshold is not None and not 1 <= threshold <= 65535:
+        raise OptionError(f"--threshold {threshold}: must be from 1 to 65535")
+    if abs(offset) > 65535:
+        raise OptionError(f"--offset {offset}: must be from -65535 to 65535")
+    given = {"--colors": colors, "--threshold": threshold is not None, "--offset": offset != 0}
+    if len(both := [name for name, is_given in given.items() if is_given]) > 1:
+        raise OptionError(f"{' and '.join(both)} exclude each other: masks are read one way")
+    if threshold is not None and values:
+        raise OptionError("--threshold and --values exclude each other: a threshold makes two classes")
+
+
+def read_entries(
+    classes: str | Path | Sequence[str] | None, root: Place, receipt: Receipt
+) -> tuple[list[Entry], tuple[Input, ...]]:
+    """The class table that is given, and its file, which may lie in SRC. Raises `DataError` (`classes.*`)."""
+    if classes is None:
+        return [], ()
+    if not isinstance(classes, str | Path):
+        return check_entries([Entry(value, name) for value, name in enumerate(classes)]), ()
+    path = next((path for path in (place(classes), root / classes) if path.is_file()), place(classes))
+    entries = read_class_table(path, receipt)
+    return entries, (Input(path.name, file_digest(path)),)
+
+
+def make_table(
+    way: Way, entries: Sequence[Entry], values: Mapping[Key, str], offset: int, threshold: int | None
+) -> ClassTable:
+    """The classes of masks that are read this way; without any class one that declares nothing."""
+    if threshold is not None:
+        return threshold_table(entries, threshold)
+    if not entries and not values:
+        return ClassTable(Labels.of(["background"]), (), {})
+    return color_table(entries, values) if way == "colors" else value_table(entries, values, offset)

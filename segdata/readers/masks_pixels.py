@@ -1,0 +1,264 @@
+"""How a mask's pixels become class ids: its values, its colours, or a threshold; and what is said where they cannot."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.diagnose import (
+    Diagnosis,
+    diagnose_colors,
+    diagnose_lossy,
+    diagnose_values,
+    luma,
+    pack,
+    tally,
+    unpack_color,
+)
+from segdata.errors import DataError, Problem, located
+from segdata.images import read_mask, read_stored
+from segdata.kernels.lookup import look_up
+from segdata.labels import RGB, Labels, Mask, Remap
+from segdata.masks import GREY, PALETTE, SIGNATURE
+from segdata.source import Drawn, Item, Receipt
+from segdata.storage import read_start
+
+Way = Literal["values", "colors", "threshold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What holds for every mask. `names` and `ids`: by value or packed colour the class, None for void.
+
+    By a threshold: below it 0, from it on 1. `colors` are those of the class table, whether they are read by or not.
+    """
+
+    way: Way
+    names: Mapping[int, str | None]
+    ids: Mapping[int, int | None]
+    colors: tuple[RGB, ...] = ()
+    threshold: int = 0
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(set(self.names.values()) - {None})
+
+    def through(self, remap: Remap) -> dict[int, int | None]:
+        """Value or packed colour -> the target's class id, None for void."""
+        return {value: None if id is None else remap.mapping[id] for value, id in self.ids.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A mask in a file of any kind."""
+
+    path: str
+    meaning: Meaning
+
+    @property
+    def ids(self) -> list[str]:
+        """One annotation: the mask, by its file name."""
+        return [os.path.basename(self.path)]
+
+    def draw(self, remap: Remap) -> Drawn:
+        """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the diagnosis and the way out."""
+        draw = {"values": draw_values, "colors": draw_colors, "threshold": draw_threshold}[self.meaning.way]
+        with located(file=self.path):
+            return Drawn(draw(self.path, self.meaning, remap), Receipt(annotations=1, painted=1))
+
+
+def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W) class ids from values."""
+    values, _ = read_values(path, meaning)
+    try:
+        return remap.labels.table(meaning.through(remap))(values)
+    except ValueError:
+        if diagnosis := diagnose_values(values, meaning.names):
+            refuse(diagnosis)
+        raise
+
+
+def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W) class ids from colours, each of which must be declared."""
+    pixels, format = read_stored(path, expand=True)
+    if pixels.ndim == 2:
+        refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
+    _check_colors(pixels, format, meaning)
+    keys = np.array(sorted(meaning.ids), np.int64)
+    positions = np.empty(pixels.shape[0] * pixels.shape[1], np.int64)
+    if look_up(pack(pixels).ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
+        known = [unpack_color(key) for key in meaning.ids]
+        refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
+    ids, labels = meaning.through(remap), remap.labels
+    values = [labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()]
+    return np.array(values, labels.dtype)[positions].reshape(pixels.shape[:2])
+
+
+def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W) class ids from brightness."""
+    return remap.labels.table(meaning.through(remap))((read_brightness(path) >= meaning.threshold).view(np.uint8))
+
+
+def read_values(path: str, meaning: Meaning) -> tuple[Mask, str | None]:
+    """(H, W) uint8 or uint16 values of a mask that is grey, palette, or RGB that is grey; and a note where it is the last."""
+    try:
+        return read_mask(path), None
+    except DataError as error:
+        if error.problem.code not in ("mask.colours", "mask.jpeg"):
+            raise
+    pixels, format = read_stored(path)
+    if pixels.ndim == 2 and format != "JPEG":
+        return _whole_numbers(pixels), "masks are of 32-bit numbers, all of them whole"
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    _check_colors(pixels, format, meaning)
+    if (pixels[..., :3] == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0]), "masks are colour pictures of three equal channels: read as grey"
+    refuse(diagnose_colors(pixels[..., :3], meaning.colors, meaning.classes, coded=False))
+
+
+def read_brightness(path: str) -> Mask:
+    """(H, W) uint8 brightness of any picture as it looks: palettes and grey below 8 bits expanded; 16-bit grey as it is."""
+    if _png_kind(path) in ((8, GREY), (16, GREY)):
+        return read_mask(path)
+    pixels, _ = read_stored(path, expand=True)
+    if pixels.ndim == 2:
+        return _whole_numbers(pixels)
+    _check_alpha(pixels)
+    return luma(pixels[..., :3])
+
+
+def refuse(diagnosis: Diagnosis) -> NoReturn:
+    """Raise a diagnosis as a `DataError` (`mask.<kind>`)."""
+    raise DataError(Problem(f"mask.{diagnosis.kind}", str(diagnosis)))
+
+
+def _png_kind(path: str) -> tuple[int, int] | None:
+    """Bit depth and colour type of a PNG; None for any other file."""
+    with suppress(OSError):
+        head = read_start(path, 26)
+        return (head[24], head[25]) if head.startswith(SIGNATURE) and len(head) == 26 else None
+    return None
+
+
+def _check_colors(pixels: NDArray[np.uint8], format: str, meaning: Meaning) -> None:
+    if format == "JPEG":
+        refuse(diagnose_lossy(pixels[..., :3], meaning.classes))
+    _check_alpha(pixels)
+
+
+def _check_alpha(pixels: NDArray[np.uint8]) -> None:
+    """Alpha may be left out where each colour has one alpha: then it tells nothing that colours do not."""
+    alpha = pixels[..., 3] if pixels.shape[2] == 4 else pixels[..., 0] * 0
+    if (alpha == alpha[:1, :1]).all():
+        return
+    whole = np.ascontiguousarray(pixels).view(np.uint32)
+    if len(np.unique(whole)) > len(np.unique(pack(pixels))):
+        what = "is transparent in parts, where equal colours differ in alpha"
+        refuse(Diagnosis("alpha", what, "export it without alpha"))
+
+
+def _whole_numbers(pixels: NDArray[Any]) -> Mask:
+    """Any numbers as (H, W) uint8 or uint16, where they are whole and 0 to 65535."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    good = np.isfinite(pixels).all() and (pixels >= 0).all() and (pixels <= 65535).all()
+    if not good or (pixels != np.floor(pixels)).any():
+        refuse(Diagnosis("numbers", "holds numbers that are not whole, or not from 0 to 65535", "export class ids"))
+    return pixels.astype(np.uint16)
+
+
+# A look at some masks before a long conversion
+
+
+class Look(NamedTuple):
+    """What a few masks have shown: notes for the receipt, and the first problem, or the one that they have in common."""
+
+    notes: list[str]
+    problem: Problem | None
+
+
+def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
+    """Read up to `count` of the masks, `LabelFile`s, evenly spread, and diagnose them together."""
+    count = min(count, len(items))
+    remap = labels.table({label.id: label.id for label in labels.classes})
+    notes: dict[str, None] = {}
+    seen: list[Seen] = []
+    shown: set[int] = set()
+    for item in (items[i * len(items) // count] for i in range(count)):
+        file = item.annotation
+        if not isinstance(file, LabelFile):
+            continue
+        try:
+            with located(file=file.path, sample=item.id):
+                if file.meaning.way == "values":
+                    values, note = read_values(file.path, file.meaning)
+                    seen.append(Seen(item.id, file, values, tally(values)))
+                    notes |= {note: None} if note else {}
+                else:
+                    shown |= set(np.unique(file.draw(remap).mask).tolist())
+        except DataError as error:
+            return Look(list(notes), error.problem)
+    if shown == {0} and len(labels.classes) > 1:
+        notes["every pixel of the masks looked at is of class 0"] = None
+    return Look(list(notes), (_diagnose_together(seen) or _compare_palettes(seen)) if seen else None)
+
+
+class Seen(NamedTuple):
+    """A mask that was looked at."""
+
+    sample: str
+    file: LabelFile
+    values: Mask
+    found: dict[int, int]
+
+
+def _diagnose_together(seen: Sequence[Seen]) -> Problem | None:
+    """Undeclared values of all the masks, told at the mask that has most of them."""
+    names = seen[0].file.meaning.names
+    worst = max(seen, key=lambda one: len(one.found.keys() - names.keys()))
+    found: Counter[int] = Counter()
+    for one in seen:
+        found.update(one.found)
+    diagnosis = diagnose_values(worst.values, names, found)
+    if diagnosis is None:
+        return None
+    strange = sum(not one.found.keys() <= names.keys() for one in seen)
+    message = f"{diagnosis.message}, in {strange} of {len(seen)} masks looked at: {diagnosis.option}"
+    return Problem(f"mask.{diagnosis.kind}", message, worst.file.path, worst.sample)
+
+
+def _compare_palettes(seen: Sequence[Seen]) -> Problem | None:
+    """Palettes that differ: where one colour stands at two indices, indices are no class ids, but colours may be."""
+    places: dict[int, tuple[int, str]] = {}
+    for one in seen:
+        kind = _png_kind(one.file.path)
+        pixels = _expanded(one.file.path) if kind is None or kind[1] == PALETTE else None
+        if pixels is None:
+            continue
+        present, at = np.unique(one.values, return_index=True)
+        colors = pack(pixels).ravel()[at].tolist()
+        for index, color in zip(present.tolist(), colors, strict=True):
+            place, other = places.setdefault(color, (index, os.path.basename(one.file.path)))
+            if place != index and colors.count(color) == 1:
+                message = f"palettes differ: {unpack_color(color)} has index {index} here, and {place} in {other}"
+                way_out = "--colors, with a --classes table of name,r,g,b"
+                return Problem("mask.palettes", f"{message}: {way_out}", one.file.path, one.sample)
+    return None
+
+
+def _expanded(path: str) -> NDArray[np.uint8] | None:
+    """(H, W, 4) colours of a mask, or None where it has none, or its palette is damaged."""
+    try:
+        pixels, _ = read_stored(path, expand=True)
+    except DataError:
+        return None
+    return pixels if pixels.ndim == 3 else None

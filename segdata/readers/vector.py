@@ -1,0 +1,334 @@
+"""Pictures with GeoJSON polygons that have a class: burnt to masks, whatever coordinate system each is in.
+
+A picture has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
+longitude and latitude unless the file's `crs` member or `crs` says otherwise; of pictures without a coordinate system they
+are pixels. A pixel has the class of the polygon that its middle is in. `segdata stitch --vectorize` writes such files.
+
+Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-spec for `crs`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from posixpath import splitext
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.classes import BACKGROUND, IGNORE
+from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.georef import Geo
+from segdata.labels import Labels, Remap, some, suggest
+from segdata.polygons import Feature, Geometry, bounds, burn, read_features, to_pixels
+from segdata.rasters import open_raster
+from segdata.remote import Place
+from segdata.shapes import Contest, Overlap
+from segdata.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
+from segdata.storage import below, file_digest, listed, matching, place
+from segdata.windows import Window
+
+PICTURES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+VECTORS = (".geojson", ".json")
+IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "images", ".")
+PROPERTY, ONLY = "class", "object"
+"""The property that is looked at, and the class of all polygons, where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """The polygons on one picture of `size`, in pixels: (annotation, class id or None for void, area, geometry) each."""
+
+    size: tuple[int, int]
+    shapes: tuple[tuple[int, int | None, float, Geometry], ...]
+    background: int | None
+    overlap: Overlap
+    all_touched: bool
+
+    @property
+    def ids(self) -> Sequence[int | str]:
+        """The features, by their places in the file."""
+        return [number for number, _, _, _ in self.shapes]
+
+    def draw(self, remap: Remap) -> Drawn:
+        """Burn them, the lowest first, by number, then turn numbers to class ids. See `Annotation`."""
+        whole = Window(0, 0, *self.size)
+        order = self._order()
+        values = [remap.labels.ignore if c is None else remap.value(c) for _, c, _, _ in order]
+        ground = remap.labels.ignore if self.background is None else remap.value(self.background)
+        shapes = [(geometry, i) for i, (_, _, _, geometry) in enumerate(order, 1)]
+        top = burn(shapes, whole, all_touched=self.all_touched)
+        mask = np.array([ground, *values], remap.labels.dtype)[top]
+        receipt = Receipt(annotations=len(order), painted=len(order))
+        shown = set(np.unique(top).tolist())
+        receipt.hidden = [
+            Problem("vector.hidden", "not a pixel of it is seen", annotation=number)
+            for i, (number, _, _, _) in enumerate(order, 1)
+            if i not in shown
+        ]
+        self._contest(mask, values, [geometry for _, _, _, geometry in order], remap, receipt)
+        return Drawn(mask, receipt)
+
+    def _order(self) -> list[tuple[int, int | None, float, Geometry]]:
+        """From the lowest to the one on top."""
+        if self.overlap in ("smallest", "ignore"):
+            return sorted(self.shapes, key=lambda s: (-s[2], s[0]))
+        return list(self.shapes) if self.overlap == "last" else list(self.shapes[::-1])
+
+    def _contest(
+        self, mask: NDArray[Any], values: Sequence[int], geometries: Sequence[Geometry], remap: Remap, receipt: Receipt
+    ) -> None:
+        """Count the pixels that several classes claim, one class at a time; where nobody is to win they become ignore."""
+        whole = Window(0, 0, *self.size)
+        claims = np.zeros(mask.shape, np.uint16)
+        for loser in sorted(set(values)):
+            own = [(geometry, 1) for geometry, value in zip(geometries, values, strict=True) if value == loser]
+            claim = burn(own, whole, all_touched=self.all_touched) > 0
+            claims += claim
+            winners, counts = np.unique(mask[claim & (mask != loser)], return_counts=True)
+            for winner, n in zip(winners.tolist(), counts.tolist(), strict=True):
+                won = remap.labels.ignore if self.overlap == "ignore" else winner
+                receipt.contests.append(Contest(won, winner, loser, n))
+        receipt.contested = int(np.count_nonzero(claims > 1))
+        if self.overlap == "ignore":
+            mask[claims > 1] = remap.labels.ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Which property says the class, and which class id each of its values is (None: void)."""
+
+    property: str | None
+    ids: Mapping[str, int | None]
+
+    def of(self, feature: Feature) -> str | None:
+        """The class's name; None where the feature does not say."""
+        if self.property is None:
+            return ONLY
+        value = feature.properties.get(self.property)
+        return None if value is None or value == "" else str(value)
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    image_dir: str | Path | None = None,
+    vectors: str | Path | None = None,
+    class_property: str | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    background: Literal["class", "ignore"] = "class",
+    overlap: Overlap = "smallest",
+    crs: str | None = None,
+    all_touched: bool = False,
+) -> Source:
+    """Pair pictures with GeoJSON files by name, or give all of them one file, and find which polygons lie on which picture.
+
+    SRC is a folder of both, or the one file. `image_dir` is where the pictures lie (by default images/, or SRC), `vectors` the
+    folder of the GeoJSON files or the one file (labels/, vectors/, or beside the pictures). `class_property` names the
+    property that says a polygon's class (`class` where features have it; else all are of one class, object); `ignore` is void.
+    `classes` is a file of class names, one a line, or the names; by default the values that occur, sorted. With `background`
+    class the rest of a picture is class 0, background; with ignore it is void. `overlap` says which polygon is on top, `crs`
+    the coordinate system of the files (EPSG:..., or pixel), and `all_touched` burns pixels that are merely touched too.
+
+    Raises `DataError` (`geojson.*`, `vector.*`, `picture.*`), or adds to `report`: files and pictures without a partner,
+    polygons of a class that is not listed.
+    """
+    check_options(split, background, overlap)
+    receipt = Receipt()
+    pictures, where = find_places(listed(root), image_dir, vectors)
+    pairs = list(pair(pictures, where, report, receipt))
+    found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
+    if where.is_dir():
+        found |= without_picture(where, found, report, receipt)
+    table, names = class_table(found.values(), class_property, classes, background)
+    ground = 0 if background == "class" else None
+    items: list[Item] = []
+    touched: dict[Place, set[int]] = {path: set() for path in found}
+    for id, path, labels in pairs:
+        try:
+            size, geo = read_place(path)
+            polygons, problems = to_pixels(found[labels].features, crs or found[labels].crs, geo, labels.name)
+        except DataError as error:
+            skip(replace(error.problem, sample=id), [], report, receipt)
+            continue
+        shapes = tuple(on_picture(polygons, size, table, report, receipt, id, labels.name))
+        receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
+        touched[labels] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
+        burnt = Burnt(size, shapes, ground, overlap, all_touched)
+        items.append(Item(id, str(path) if images else None, size, burnt))
+    note_far(found, touched, {labels for _, _, labels in pairs}, receipt)
+    inputs = tuple(Input(path.name, file_digest(path)) for path in sorted(found))
+    options: dict[str, object] = {
+        "class_property": table.property, "classes": list(names), "background": background, "overlap": overlap,
+        "crs": crs, "all_touched": all_touched,
+    }  # fmt: skip
+    rows = tuple(SourceClass(name, name, id) for name, id in table.ids.items())
+    return Source(Labels.of(names), items, inputs, rows, receipt, options)
+
+
+def check_options(split: str | None, background: str, overlap: str) -> None:
+    """Raises `OptionError` for values that there are not."""
+    if split is not None:
+        raise OptionError(f"--split {split}: this format has no splits: segdata split makes them")
+    if background not in ("class", "ignore"):
+        raise OptionError(f"--background {background}: must be class or ignore")
+    if overlap not in get_args(Overlap):
+        raise OptionError(f"--overlap {overlap}: must be one of {', '.join(get_args(Overlap))}")
+
+
+def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path | None) -> tuple[Place, Place]:
+    """The folder of the pictures, and the folder or file of the polygons. Raises `DataError` (`source.missing`)."""
+    if not root.exists():
+        raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
+    if root.is_file():
+        root, vectors = root.parent, root.name
+    pictures = (
+        root / image_dir
+        if image_dir is not None
+        else next(root / name for name in IMAGE_DIRS if (root / name).is_dir())
+    )
+    if not pictures.is_dir():
+        raise DataError(Problem("source.missing", "there is no such folder (--image-dir)", file=str(pictures)))
+    if vectors is not None:
+        places = [there for there in (root / vectors, place(vectors)) if there.exists()]
+    else:
+        places = [root / name for name in LABEL_DIRS if any(is_one(p, VECTORS) for p in (root / name).glob("*"))]
+    if not places:
+        raise DataError(
+            Problem("vector.missing", "no GeoJSON files are found: name them with --vectors", file=str(root))
+        )
+    return pictures, places[0]
+
+
+def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
+    """The id of each picture in a folder, its path and that of its GeoJSON file. Raises `DataError` (`picture.missing`)."""
+    pictures = [path for path in matching(folder, "**/*") if is_one(path, PICTURES)]
+    if not pictures:
+        raise DataError(Problem("picture.missing", f"holds no picture ({some(PICTURES)})", file=str(folder)))
+    ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in pictures])
+    for id, path in sorted(zip(ids, pictures, strict=True), key=lambda one: str(one[0])):
+        if isinstance(id, Problem):
+            skip(id, [], report, receipt)
+        elif where.is_file():
+            yield id, path, where
+        elif (labels := own_file(where, id)) is not None:
+            yield id, path, labels
+        else:
+            skip(
+                Problem("vector.missing", f"no GeoJSON of its name is in {where.name}/", sample=id), [], report, receipt
+            )
+
+
+def is_one(path: Place, extensions: Sequence[str]) -> bool:
+    """Whether it is a file with such an extension, and not hidden."""
+    return path.suffix.lower() in extensions and path.is_file() and not path.name.startswith(".")
+
+
+def own_file(folder: Place, id: str) -> Place | None:
+    """The GeoJSON file of a picture's name."""
+    return next((path for end in VECTORS if (path := folder / f"{id}{end}").is_file()), None)
+
+
+def without_picture(folder: Place, found: Iterable[Place], report: Report, receipt: Receipt) -> dict[Place, Any]:
+    """GeoJSON files whose picture is not there: a line in the receipt, and for each feature."""
+    known = set(found)
+    alone = {}
+    for path in matching(folder, "**/*.geojson"):
+        if path in known or not is_one(path, VECTORS):
+            continue
+        id = splitext(below(path, folder))[0]
+        features = read_features(path)
+        problem = Problem("picture.missing", "there is no picture of its name", file=path.name, sample=id)
+        skip(problem, [feature.number for feature in features.features], report, receipt)
+        alone[path] = features
+    return alone
+
+
+def skip(problem: Problem, annotations: Sequence[int], report: Report, receipt: Receipt) -> None:
+    """Raise, or leave a picture and its features out."""
+    report.add(problem)
+    receipt.add(left_out(str(problem.sample), annotations, problem))
+
+
+def class_table(
+    files: Iterable[Any],
+    class_property: str | None,
+    classes: str | Path | Sequence[str] | None,
+    background: str,
+) -> tuple[Classes, tuple[str, ...]]:
+    """Which value is which class, and the classes' names. Raises `OptionError` for a property that no feature has."""
+    features = [feature for file in files for feature in file.features]
+    properties = Counter(name for feature in features for name in feature.properties)
+    chosen = class_property if class_property is not None else PROPERTY if PROPERTY in properties else None
+    if chosen is not None and features and chosen not in properties:
+        raise OptionError(f"--class-property {chosen}: no feature has it: {suggest(chosen, properties)}")
+    said = Classes(chosen, {})
+    if classes is None:
+        given = sorted({name for feature in features if (name := said.of(feature)) is not None})
+    elif isinstance(classes, str | Path):
+        try:
+            given = [line.strip() for line in place(classes).read_text(encoding="utf-8").splitlines() if line.strip()]
+        except OSError as error:
+            raise OptionError(f"--classes {classes}: cannot be read: {error.strerror}") from error
+    else:
+        given = list(classes)
+    names = tuple(dict.fromkeys(([BACKGROUND] if background == "class" else []) + [n for n in given if n != IGNORE]))
+    table = {name: names.index(name) for name in names}
+    return Classes(chosen, {**table, **({IGNORE: None} if IGNORE in given or classes is not None else {})}), names
+
+
+def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
+    """A picture's size and where it lies. Raises `DataError` (`picture.*`)."""
+    with ExitStack() as stack:
+        raster = stack.enter_context(open_raster(path))
+        return (raster.height, raster.width), raster.geo
+
+
+def on_picture(
+    polygons: Iterable[tuple[Feature, Geometry]],
+    size: tuple[int, int],
+    table: Classes,
+    report: Report,
+    receipt: Receipt,
+    id: str,
+    file: str,
+) -> Iterator[tuple[int, int | None, float, Geometry]]:
+    """The polygons that touch a picture, with their classes; one without a class, or of one not listed, is left out."""
+    for feature, geometry in polygons:
+        top, left, bottom, right = bounds(geometry)
+        if bottom <= 0 or right <= 0 or top >= size[0] or left >= size[1]:
+            continue
+        name = table.of(feature)
+        if name is not None and name in table.ids:
+            yield feature.number, table.ids[name], area(geometry), geometry
+            continue
+        what = f"has no {table.property!r}" if name is None else f"{name!r} is no class: {suggest(name, table.ids)}"
+        problem = Problem("vector.class", what, file=file, sample=id, annotation=feature.number)
+        if name is not None:
+            report.add(problem)
+        receipt.add(Receipt(annotations=1, skipped=[problem]))
+
+
+def area(geometry: Geometry) -> float:
+    """Pixels inside a polygon, holes left out (the shoelace formula)."""
+    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    total = 0.0
+    for part in parts:
+        rings = [np.asarray(ring) for ring in part]
+        sizes = [abs(float(np.sum(r[:-1, 0] * r[1:, 1] - r[1:, 0] * r[:-1, 1]))) / 2 for r in rings]
+        total += sizes[0] - sum(sizes[1:])
+    return total
+
+
+def note_far(found: Mapping[Place, Any], touched: Mapping[Place, set[int]], used: set[Place], receipt: Receipt) -> None:
+    """Say how many features lie on no picture."""
+    for path in sorted(used):
+        if far := len(found[path].features) - len(touched[path]):
+            receipt.notes.append(f"{path.name}: {far} of {len(found[path].features)} features lie on no picture")

@@ -1,0 +1,212 @@
+"""PASCAL VOC: `JPEGImages`, `SegmentationClass` and `ImageSets/Segmentation/*.txt` in a year's folder, or in a VOCdevkit.
+
+Grey and palette masks hold class ids as they are (a palette is never expanded); RGB masks are coded by a colour table, VOC's
+own or a labelmap's. Index 255, or the colour (224, 224, 192), is void. CVAT, Datumaro and labelme write this layout too,
+with classes of their own in labelmap.txt, class_names.txt or labels.txt.
+
+Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html,
+https://docs.cvat.ai/docs/dataset_management/formats/format-smask, https://github.com/wkentaro/labelme.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.labels import some, suggest
+from segdata.readers.voc_masks import Meaning, VocMask, read_classes, read_lines, voc_classes
+from segdata.remote import Place
+from segdata.source import Input, Item, Receipt, Source, left_out, sample_ids
+from segdata.storage import file_digest, files_below, listed, matching, place
+
+CLASS_FILES = ("labelmap.txt", "class_names.txt", "labels.txt")
+LISTS = "ImageSets/Segmentation"
+OFFICIAL = ("train", "val", "trainval", "test")
+PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    mask_dir: str = "SegmentationClass",
+    classes: str | Path | None = None,
+) -> Source:
+    """Read a year's folder, or a VOCdevkit with one in it. Samples are the pictures that the lists name.
+
+    Without `split` these are the lists train, val, trainval and test, of which train and val win over trainval; where there
+    is none of them, all lists; and where there is no list, every mask is a sample with no split. `mask_dir` is the folder of
+    the masks, such as SegmentationClassAug. `classes` is a labelmap, or a file of class names, one a line in order of
+    mask value; by default the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
+
+    Raises `DataError` (`voc.*`), or adds to `report`: a picture that two lists hold, or that has no mask or no file.
+    """
+    year = find_year(listed(root), mask_dir)
+    here = [year / name for name in CLASS_FILES if (year / name).is_file()]
+    class_file = place(classes) if classes is not None else here[0] if here else None
+    table = read_classes(class_file) if class_file else voc_classes()
+    receipt = Receipt()
+    masks = year / mask_dir
+    lists = find_lists(year, split, masks, receipt)
+    members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
+    folders = Folders(masks, find_pictures(year) if images else None, table.meaning)
+    items: list[Item] = []
+    for its_split, names in members.items():
+        items += make_items(folders, its_split, names, report, receipt)
+    if class_file:
+        receipt.notes.append(f"{class_file.name}: names {len(table.labels.classes)} classes")
+    items.sort(key=lambda item: item.id)
+    files = [*lists, *([class_file] if class_file else [])]
+    inputs = tuple(Input(path.name, file_digest(path)) for path in files)
+    options: dict[str, object] = {"mask_dir": masks.name, "classes": class_file.name if class_file else "voc"}
+    return Source(table.labels, items, inputs, table.classes, receipt, options)
+
+
+# Folders and lists
+
+
+def find_year(root: Place, mask_dir: str) -> Place:
+    """The year's folder that SRC means. Raises `DataError` (`voc.missing`), `OptionError` where there are several."""
+    if not root.is_dir():
+        raise DataError(Problem("voc.missing", "there is no such folder", file=str(root)))
+    if "SegmentationObject" in mask_dir.split("/"):
+        raise OptionError(f"--mask-dir {mask_dir}: these masks number objects: SegmentationClass holds the classes")
+    if (root / mask_dir).is_dir():
+        return root
+    places = [there for pattern in ("VOC*", "VOCdevkit/VOC*") for there in matching(root, pattern)]
+    years = [there for there in places if (there / mask_dir).is_dir()]
+    if len(years) > 1:
+        raise OptionError(f"{root}: holds {some(year.name for year in years)}: give the folder of one year as SRC")
+    if not years:
+        others = sorted({p.name for there in [root, *places] for p in there.glob("SegmentationClass*")})
+        way_out = f"--mask-dir may be {some(others)}" if others else "give a year's folder, or VOCdevkit"
+        message = f"holds no {mask_dir}/ and no VOC<year>/{mask_dir}/: {way_out}"
+        raise DataError(Problem("voc.missing", message, file=str(root)))
+    return years[0]
+
+
+def find_pictures(year: Place) -> Place:
+    """The folder of the pictures. Raises `DataError` (`picture.missing`)."""
+    folder = year / "JPEGImages"
+    if not folder.is_dir():
+        message = "holds no JPEGImages/: put it there, or make masks alone (--images none)"
+        raise DataError(Problem("picture.missing", message, file=str(year)))
+    return folder
+
+
+def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -> dict[Place, list[str]]:
+    """The split lists to read, with the picture names in each. What is passed over gets a line in the receipt.
+
+    Raises `OptionError` where there is no list of the split, `DataError` (`voc.list`).
+    """
+    found = {p.stem: p for p in matching(year / LISTS, "*.txt") if not p.name.startswith(".")}
+    if split is not None:
+        if split not in found:
+            way_out = suggest(split, found) if found else "there is no list: leave --split out"
+            raise OptionError(f"no split {split!r}, as {LISTS} has no {split}.txt: {way_out}")
+        return {found[split]: read_list(found[split])}
+    chosen = [found[name] for name in OFFICIAL if name in found] or list(found.values())
+    lists = {path: read_list(path) for path in chosen}
+    there = set(masks_in(masks)) if lists else set()
+    test = found.get("test")
+    if test in lists and len(lists) > 1 and there.isdisjoint(lists[test]):
+        receipt.notes.append(f"test.txt: left out, as none of its {len(lists.pop(test))} pictures has a mask")
+    if others := [path.name for path in found.values() if path not in chosen]:
+        receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them)")
+    if rest := len(there.difference(*lists.values())):
+        receipt.notes.append(f"{masks.name}: {rest} masks are left out, as no list that was read names them")
+    return lists
+
+
+def read_list(path: Place) -> list[str]:
+    """The picture names of a split list; `#` starts a comment. Raises `DataError` (`voc.text`, `voc.list`)."""
+    names = [line for line in read_lines(path) if line and not line.startswith("#")]
+    if not names:
+        raise DataError(Problem("voc.list", "names no picture: remove it, or take another --split", file=path.name))
+    return names
+
+
+def masks_in(folder: Place) -> list[str]:
+    """The names of all masks, sorted: POSIX paths under the folder without extension; hidden files do not count.
+
+    Raises `DataError` (`voc.mask`) where there is none.
+    """
+    shown = (name for name in files_below(folder) if not name.startswith(".") and "/." not in name)
+    names = [name.removesuffix(".png") for name in shown if name.endswith(".png")]
+    if not names:
+        raise DataError(Problem("voc.mask", "holds no mask, that is no .png: choose with --mask-dir", file=str(folder)))
+    return sorted(names)
+
+
+def assign(lists: Mapping[Place, Sequence[str]], report: Report, receipt: Receipt) -> dict[str | None, list[str]]:
+    """The names of each split. Those of trainval that train or val has too are theirs; other names held twice are problems."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for path, names in lists.items():
+        for name in names:
+            holders[name].append(path.stem)
+    members: dict[str | None, list[str]] = {path.stem: [] for path in lists}
+    for name, splits in holders.items():
+        if {"train", "val"} & set(splits):
+            splits = [split for split in splits if split != "trainval"]
+        if len(splits) == 1:
+            members[splits[0]].append(name)
+            continue
+        where = some(f"{split}.txt" for split in dict.fromkeys(splits))
+        message = f"is named {len(splits)} times, in {where}: keep one, as a picture is in one split"
+        problem = Problem("voc.twice", message, file=f"{splits[0]}.txt", sample=f"{splits[0]}/{name}")
+        report.add(problem)
+        receipt.add(left_out(f"{splits[0]}/{name}", (), problem))
+    return members
+
+
+# Items
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where masks and pictures lie (None: no picture is looked for), and what the masks mean."""
+
+    masks: Place
+    pictures: Place | None
+    meaning: Meaning
+
+
+def make_items(
+    folders: Folders, split: str | None, names: Sequence[str], report: Report, receipt: Receipt
+) -> list[Item]:
+    """One item for each name that is a path under the folder and has its mask and, where they are wanted, its picture."""
+    ids, _ = sample_ids(split, [f"{name}.png" for name in names])
+    items: list[Item] = []
+    for name, id in zip(names, ids, strict=True):
+        found = make_item(folders, split, name, id) if isinstance(id, str) else id
+        if isinstance(found, Item):
+            items.append(found)
+        else:
+            found = found if found.file else replace(found, file=f"{split}.txt" if split else f"{name}.png")
+            report.add(found)
+            present = [os.path.basename(name) + ".png"] if found.code == "picture.missing" else []
+            receipt.add(left_out(found.sample or name, present, found))
+    return items
+
+
+def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item | Problem:
+    """A name's item, or what is missing for one."""
+    file = folders.masks / f"{name}.png"
+    if not file.is_file():
+        there = f"{folders.masks.name}/{name}.png"
+        return Problem("voc.mask", f"there is no {there}: put it there, or take the name out of the list", None, id)
+    mask = str(file)
+    if folders.pictures is None:
+        return Item(id, None, None, VocMask(mask, folders.meaning), split)
+    candidates = (folders.pictures / f"{name}{extension}" for extension in PICTURES)
+    picture = next((str(path) for path in candidates if path.is_file()), None)
+    if picture is None:
+        way_out = "put it there, or make masks alone (--images none)"
+        return Problem("picture.missing", f"there is no JPEGImages/{name}.jpg (.jpeg, .png): {way_out}", None, id)
+    return Item(id, picture, None, VocMask(mask, folders.meaning), split)

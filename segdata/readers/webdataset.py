@@ -1,0 +1,258 @@
+"""Tar shards as WebDataset has them: those of `segdata export webdataset`, and any with a picture and a mask a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import dirname
+
+import msgspec
+
+from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.images import Exif
+from segdata.journal import CARD
+from segdata.labels import Labels, some
+from segdata.mask_files import MaskFile
+from segdata.members import read_stored_bytes
+from segdata.readers.webdataset_tar import Member, refuse, scan
+from segdata.remote import is_remote
+from segdata.source import Input, Item, Receipt, Source, SourceClass, left_out, lies_below
+from segdata.storage import file_digest, is_stored
+
+MASKS = ("mask.png", "mask.tif", "seg.png", "label.png")
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "picture")
+
+
+class Metadata(msgspec.Struct):
+    """What is read of the JSON of a sample that segdata wrote."""
+
+    id: str
+    labels: str
+    classes: list[str]
+    split: str | None = None
+    group: str | None = None
+    exif: Exif | None = None
+    image: str | None = None
+
+
+class Listed(msgspec.Struct):
+    """A shard in the index that segdata writes."""
+
+    shard: str
+    sha256: str
+
+
+class Index(msgspec.Struct):
+    """shards/index.json."""
+
+    shards: list[Listed]
+
+
+@dataclass(slots=True)
+class Record:
+    """The files of one sample, by extension, and what its metadata says."""
+
+    shard: Path
+    key: str
+    members: dict[str, Member] = field(default_factory=dict)
+    metadata: Metadata | None = None
+
+    @property
+    def split(self) -> str | None:
+        """As its metadata says, or else the shard's name before the number."""
+        if self.metadata is not None:
+            return self.metadata.split
+        return self.shard.stem.rstrip("0123456789").rstrip("-_.") or None
+
+    @property
+    def id(self) -> str:
+        """As its metadata says, or else split and key. Raises `DataError` for one that leads out of a dataset."""
+        if self.metadata is None:
+            return f"{self.split}/{self.key}" if self.split else self.key
+        if not lies_below(self.metadata.id):
+            refuse(self.shard, f"{self.key}.json", "outside", f"its id {self.metadata.id!r} leads out of a dataset")
+        return self.metadata.id
+
+    def first(self, extensions: Sequence[str]) -> str | None:
+        """The path of its first member with one of these extensions."""
+        return next((self.members[name].path for name in extensions if name in self.members), None)
+
+    @property
+    def reference(self) -> str | None:
+        """The picture that its metadata names, where that is no member."""
+        image = None if self.metadata is None else self.metadata.image
+        return None if image is None or image in {member.name for member in self.members.values()} else image
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    classes: str | Path | Sequence[str] | None = None,
+    mask_member: str | None = None,
+    outside: bool = False,
+) -> Source:
+    """Read the shards of a folder (`*.tar` in it or in its shards/), or one shard. Members stay in the shards.
+
+    Class names are those of dataset.json beside the shards, or of the samples' own metadata; else `classes` gives them, a
+    file with one name a line or the names, in order of mask value. A sample's mask is the member `mask_member` (mask.png,
+    mask.tif, seg.png or label.png by default), its split what its metadata says, or else the shard's name before the number.
+    Pictures that the metadata names outside the shards are listed and refused, unless `outside` is given.
+
+    Raises `DataError` (`shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without mask or picture.
+    """
+    if is_stored(root):
+        raise OptionError(
+            f"{root}: shards are scanned on this machine: copy them here first; what segdata exported opens as a dataset"
+        )
+    shards = find_shards(Path(root))
+    base = shards[0].parent.parent if shards[0].parent.name == "shards" else shards[0].parent
+    every = [record for shard in shards for record in read_records(shard)]
+    labels, inputs = find_labels(base, every, classes)
+    records = chosen(every, split, root)
+    if images and not outside:
+        refuse_outside(records)
+    values = {**{label.id: label.id for label in labels.classes}, labels.ignore: None}
+    masks = (mask_member.lower(),) if mask_member else MASKS
+    receipt, items = Receipt(), []
+    for record in records:
+        mask, picture = record.first(masks), record.first(PICTURES) if images else None
+        if images and picture is None and record.reference is not None:
+            picture = record.reference if is_remote(record.reference) else str(base / record.reference)
+        if mask is not None and (picture is not None or not images):
+            made = record.metadata
+            group, exif = (made.group, made.exif) if made else (None, None)
+            items.append(Item(record.id, picture, None, MaskFile(mask, values), record.split, group, exif))
+            continue
+        lacks = "picture" if mask is not None else f"mask ({' or '.join(masks)}: --mask-member names another)"
+        held = some(record.members)
+        problem = Problem("shard.unpaired", f"{record.key} has no {lacks}: it has {held}", record.shard.name, record.id)
+        report.add(problem)
+        receipt.add(left_out(record.id, (), problem))
+    tables = tuple(SourceClass(label.id, label.name, label.id) for label in labels.classes)
+    hashed = tuple(hash_shards(shards))
+    options: dict[str, object] = {"classes": list(labels.names), "mask_member": mask_member, "outside": outside}
+    return Source(labels, items, (*inputs, *hashed), tables, receipt, options)
+
+
+def find_shards(root: Path) -> list[Path]:
+    """The tar files of a folder or of its shards/, in order of name. Raises `DataError` (`source.missing`, `shard.none`)."""
+    if root.is_file():
+        return [root]
+    if not root.exists():
+        raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
+    for folder in (root, root / "shards"):
+        if found := sorted(path for path in folder.glob("*.tar") if path.is_file()):
+            return found
+    raise DataError(Problem("shard.none", "there is no *.tar and no shards/*.tar", file=str(root)))
+
+
+def hash_shards(shards: Sequence[Path]) -> Iterator[Input]:
+    """Name and SHA-256 of each shard. Raises `DataError` where that is not as the index beside them has it."""
+    index = shards[0].parent / "index.json"
+    known: dict[str, str] = {}
+    if index.is_file():
+        with suppress(
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError
+        ):  # of another program, which may mean anything
+            known = {one.shard: one.sha256 for one in msgspec.json.decode(index.read_bytes(), type=Index).shards}
+    for shard in shards:
+        digest = file_digest(shard)
+        if known.get(shard.name, digest) != digest:
+            refuse(shard, None, "changed", "its bytes are not those that index.json has (sha256): fetch it anew")
+        yield Input(shard.name, digest)
+
+
+def read_records(shard: Path) -> Iterator[Record]:
+    """The samples of a shard; the files of one stand together. Raises `DataError`."""
+    record: Record | None = None
+    keys: set[str] = set()
+    for member in scan(shard):
+        if record is None or member.key != record.key:
+            if record is not None:
+                yield record
+            if member.key in keys:
+                refuse(
+                    shard, member.name, "twice", f"its key {member.key!r} came before, and then others: pack it anew"
+                )
+            keys.add(member.key)
+            record = Record(shard, member.key)
+        if member.extension in record.members:
+            refuse(shard, member.name, "twice", f"is the second {member.extension} of {member.key!r}")
+        record.members[member.extension] = member
+        if member.extension == "json":
+            record.metadata = read_metadata(shard, member)
+    if record is not None:
+        yield record
+
+
+def read_metadata(shard: Path, member: Member) -> Metadata | None:
+    """What segdata wrote of a sample; None for JSON of others. Raises `DataError` where it is damaged."""
+    data = read_stored_bytes(member.path)
+    try:
+        if "labels" not in msgspec.json.decode(data, type=dict[str, msgspec.Raw]):
+            return None
+        return msgspec.json.decode(data, type=Metadata)
+    except msgspec.ValidationError as error:
+        if not data.lstrip().startswith(b"{"):
+            return None
+        refuse(shard, member.name, "metadata", f"is not as segdata writes it: {error}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        refuse(shard, member.name, "metadata", f"is no JSON: {error}")
+
+
+def find_labels(
+    base: Path, records: Sequence[Record], classes: str | Path | Sequence[str] | None
+) -> tuple[Labels, tuple[Input, ...]]:
+    """The label contract, under which all samples must be, and the file that it is from. Raises `DataError`, `OptionError`."""
+    inputs: tuple[Input, ...] = ()
+    first = next((record.metadata for record in records if record.metadata is not None), None)
+    card = base / CARD
+    if classes is not None:
+        if not isinstance(classes, str | Path):
+            return Labels.of(classes), ()
+        lines = [line.strip() for line in Path(classes).read_text(encoding="utf-8-sig").splitlines()]
+        return Labels.of([line for line in lines if line]), (Input(Path(classes).name, file_digest(classes)),)
+    if card.is_file():
+        try:
+            labels = Labels.from_json(msgspec.json.decode(card.read_bytes()))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, OptionError) as error:
+            raise DataError(Problem("shard.labels", f"holds no label contract ({error!r})", file=CARD)) from error
+        inputs = (Input(CARD, file_digest(card)),)
+    elif first is not None:
+        labels = Labels.of(first.classes)
+    else:
+        raise OptionError(f"{base}: neither {CARD} nor the samples name the classes: --classes FILE, one name a line")
+    for record in records:
+        if record.metadata is not None and record.metadata.labels != labels.digest:
+            what = "is under other classes than the samples before it, or dataset.json: convert its shards apart"
+            refuse(record.shard, f"{record.key}.json", "labels", what)
+    return labels, inputs
+
+
+def chosen(records: Sequence[Record], split: str | None, root: str | Path) -> list[Record]:
+    """Those of a split, in order of id. Raises `OptionError` where there are none, `DataError` where two have one id."""
+    by_id: dict[str, Record] = {}
+    for record in records:
+        if by_id.setdefault(record.id, record) is not record:
+            refuse(record.shard, record.key, "twice", f"is the second sample with the id {record.id!r}")
+    kept = [by_id[id] for id in sorted(by_id) if split is None or by_id[id].split == split]
+    if split is not None and not kept:
+        raise OptionError(f"{root}: no split {split!r}: there are {some(sorted({str(r.split) for r in records}))}")
+    return kept
+
+
+def refuse_outside(records: Sequence[Record]) -> None:
+    """Raise `DataError` that lists where the pictures are which an archive names outside itself."""
+    paths = [record.reference for record in records if record.reference is not None and not record.first(PICTURES)]
+    if paths:
+        roots = some(sorted({dirname(path) or "." for path in paths}))
+        message = (
+            f"{len(paths):,} samples name pictures outside the shards, in {roots}: look whether these are yours, then "
+            "--outside reads them there, and --images none makes masks alone"
+        )
+        raise DataError(Problem("shard.outside", message, file=records[0].shard.name))

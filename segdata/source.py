@@ -1,0 +1,174 @@
+"""What a reader yields: foreign labels as data, and the receipt of what becomes of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from posixpath import splitext
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from segdata.errors import Problem
+from segdata.images import Exif
+from segdata.labels import Labels, Mask, Remap
+from segdata.shapes import Contest
+
+
+class Receipt(msgspec.Struct):
+    """What went in, what came out, and everything that was dropped, repaired or contested. Receipts add.
+
+    The arithmetic closes: `annotations == painted + len(skipped)` and `pictures == converted + len(skipped_pictures)`.
+    `hidden` are painted annotations of which no pixel is left in the mask.
+    """
+
+    pictures: int = 0
+    converted: int = 0
+    annotations: int = 0
+    painted: int = 0
+    skipped_pictures: list[Problem] = []
+    skipped: list[Problem] = []
+    hidden: list[Problem] = []
+    clipped: list[Problem] = []
+    repaired: list[Problem] = []
+    renamed: list[Problem] = []
+    exif: list[Problem] = []
+    notes: list[str] = []
+    contested: int = 0
+    contests: list[Contest] = []
+
+    def add(self, other: Receipt) -> None:
+        """Add another receipt to this one; `Receipt.close` merges contests and puts the lists in order."""
+        for name in self.__struct_fields__:
+            value = getattr(other, name)
+            if isinstance(value, list):
+                getattr(self, name).extend(value)
+            elif value:
+                setattr(self, name, getattr(self, name) + value)
+
+    def at(self, sample: str) -> Receipt:
+        """The same, with the sample named in every line that does not name one."""
+        for name in self.__struct_fields__:
+            if name not in ("contests", "notes") and isinstance(lines := getattr(self, name), list) and lines:
+                setattr(self, name, [line if line.sample else replace(line, sample=sample) for line in lines])
+        return self
+
+    def close(self) -> None:
+        """Merge contests of the same classes and sort every list, so that the order of adding leaves no trace."""
+        sums: dict[tuple[int, int, int], int] = {}
+        for c in self.contests:
+            key = (c.winner, c.first, c.second)
+            sums[key] = sums.get(key, 0) + c.pixels
+        self.contests = [Contest(*key, n) for key, n in sorted(sums.items(), key=lambda kv: (-kv[1], kv[0]))]
+        for name in self.__struct_fields__:
+            if isinstance(lines := getattr(self, name), list) and name not in ("contests", "notes"):
+                lines.sort(key=lambda p: (p.sample or "", _natural(p.annotation), p.code, p.message))
+
+
+def _natural(annotation: int | str | None) -> tuple[int, str]:
+    return (annotation, "") if isinstance(annotation, int) else (-1, annotation or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One item's mask (H, W) in the target's class ids, and its part of the receipt.
+
+    `counts`: how often each value occurs in the mask, ascending, where drawing told.
+    """
+
+    mask: Mask
+    receipt: Receipt
+    counts: dict[int, int] | None = None
+
+
+class Annotation(Protocol):
+    """How a format keeps the labels of one picture. Data that pickles; pixels appear only in `draw`."""
+
+    @property
+    def ids(self) -> Sequence[int | str]:
+        """The annotations in it, as the receipt names them."""
+
+    def draw(self, remap: Remap) -> Drawn:
+        """The mask, source class ids through `remap`. Raises `DataError`."""
+
+
+class Item(NamedTuple):
+    """One foreign sample: `image` is the picture's path or None; `size` (height, width) where the labels state it."""
+
+    id: str
+    image: str | None
+    size: tuple[int, int] | None
+    annotation: Annotation
+    split: str | None = None
+    group: str | None = None
+    exif: Exif | None = None
+    """Which way up the labels are, where the source tells."""
+
+
+class Input(msgspec.Struct, frozen=True):
+    """A label file that was read: base name and SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClass:
+    """A class of the source: its ids there, its name, and the class id in `Source.labels` (None: ignore)."""
+
+    source_id: int | str
+    name: str
+    class_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A reader's result. `receipt` holds what was decided or left out while reading, before any item is drawn."""
+
+    labels: Labels
+    items: Sequence[Item]
+    inputs: tuple[Input, ...]
+    classes: tuple[SourceClass, ...]
+    receipt: Receipt
+    options: dict[str, object]
+    """The reader's options that change pixels, defaults resolved."""
+
+
+def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Problem], list[Problem]]:
+    """Ids for pictures from their POSIX paths under the picture folder, and a line for each that was renamed.
+
+    An id is split + "/" + path without extension; ids that would collide keep the extension. In place of an id stands the
+    `Problem` of a path that leads out of the folder, or that an earlier picture has.
+    """
+    prefix = f"{split}/" if split else ""
+    shared = {stem for stem, n in Counter(splitext(path)[0] for path in paths).items() if n > 1}
+    ids: dict[str, None] = {}
+    out: list[str | Problem] = []
+    renamed: list[Problem] = []
+    for path in paths:
+        stem = splitext(path)[0]
+        id = prefix + (path if stem in shared else stem)
+        if not lies_below(path):
+            out.append(Problem("picture.name", f"{path!r} is no path under the picture folder: correct it", sample=id))
+        elif id in ids:
+            out.append(Problem("picture.twice", "two pictures have this name: rename one of them", sample=id))
+        else:
+            ids[id] = None
+            out.append(id)
+            if stem in shared:
+                renamed.append(Problem("picture.renamed", f"the id keeps the extension: {stem} has several", sample=id))
+    return out, renamed
+
+
+def lies_below(path: str) -> bool:
+    """Whether a POSIX path leads nowhere but below the folder that it starts from."""
+    parts = path.split("/")
+    return all(parts) and not {".", ".."} & set(parts) and "\\" not in path and not any(ord(c) < 32 for c in path)
+
+
+def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:
+    """The receipt of a picture that is not converted, and of every annotation on it."""
+    why = f"its picture was left out: {reason.message}"
+    gone = [Problem("picture.skipped", why, reason.file, sample, annotation) for annotation in annotations]
+    return Receipt(pictures=1, annotations=len(gone), skipped_pictures=[replace(reason, sample=sample)], skipped=gone)

@@ -1,0 +1,35 @@
+"""Target formats, one module each. A new one is a module here and a line below.
+
+A writer is a function `write(dataset, root, *, overwrite, run, **options) -> Dataset`. It leaves what it was given as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from segdata.errors import OptionError
+
+if TYPE_CHECKING:
+    from segdata.dataset import Dataset
+
+WRITERS = {
+    "webdataset": "segdata.writers.webdataset",
+}
+
+COMMON = ("dataset", "root", "overwrite", "run")
+
+
+def writer(name: str) -> Callable[..., Dataset]:
+    """The `write` function of a format. Raises `OptionError` that lists the formats."""
+    if name not in WRITERS:
+        raise OptionError(f"no format {name!r} to export to: there are {', '.join(WRITERS)}")
+    write: Callable[..., Dataset] = import_module(WRITERS[name]).write
+    return write
+
+
+def writer_options(name: str) -> tuple[str, ...]:
+    """The options that a format's writer takes of its own."""
+    return tuple(option for option in inspect.signature(writer(name)).parameters if option not in COMMON)

@@ -1,0 +1,185 @@
+"""Tar shards as WebDataset has them (https://github.com/webdataset/webdataset), which are a dataset of segdata as well.
+
+    OUT/dataset.json  manifest.jsonl  receipt.json  shards/index.json  shards/train-000000.tar ...
+
+A sample is three members, `000000012.jpg`, `000000012.mask.png` and `000000012.json`: its picture's own bytes, its mask, and
+its manifest line with the names of the classes. Members are stored as they are, and the manifest says where: so OUT is read
+in any order like every dataset, and its shards from front to back by whatever reads tar files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from segdata.carry import made_of
+from segdata.dataset import Dataset, Sample
+from segdata.errors import DataError, OptionError, Problem
+from segdata.journal import Journal
+from segdata.remote import Place
+from segdata.run import Run
+from segdata.storage import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
+from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
+
+SIZE = 2**28
+"""Bytes of a shard unless told otherwise: 256 MiB, some thousand photographs."""
+ABOUT = 4096
+"""Bytes of a sample beside its picture and mask: three headers, what fills up blocks, and the metadata, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How many samples a shard has: at most `size` bytes of them, `samples`, or each split's in `count` parts."""
+
+    size: int | None = None
+    samples: int | None = None
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {"--shard-size": self.size, "--samples-per-shard": self.samples, "--shard-count": self.count}
+        asked = {name: value for name, value in given.items() if value is not None}
+        if len(asked) > 1:
+            raise OptionError(f"{' and '.join(asked)} exclude each other")
+        if wrong := [f"{name} {value}" for name, value in asked.items() if value < 1]:
+            raise OptionError(f"{wrong[0]}: must be 1 or more")
+
+    def ends(self, samples: Sequence[Sample], dataset: Dataset) -> list[int]:
+        """Where each shard of some samples ends."""
+        n = len(samples)
+        if self.samples is not None:
+            return [*range(self.samples, n, self.samples), n]
+        if self.count is not None:
+            count = min(n, self.count)
+            return [n * (i + 1) // count for i in range(count)]
+        ends, held = [], 0
+        for i, size in enumerate(sizes(samples, dataset)):
+            if held and held + size > (self.size or SIZE):
+                ends.append(i)
+                held = 0
+            held += size
+        return [*ends, n]
+
+
+def write(
+    dataset: Dataset,
+    root: str | Place,
+    *,
+    shard_size: int | None = None,
+    samples_per_shard: int | None = None,
+    shard_count: int | None = None,
+    shuffle: int | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Write shards of each split, `train-000000.tar` and so on, and return the dataset that they are.
+
+    Of a shard at most `shard_size` bytes (default 256 MiB; a larger sample has one alone), or `samples_per_shard`, or of
+    each split `shard_count` shards. Samples come in order of id, or in an order drawn by the seed `shuffle`, so that shards
+    are mixed. What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF where that cannot hold it.
+    Scores are left behind. The same inputs give the same bytes; an export that was stopped goes on after its last shard.
+
+    Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left
+    out), and `DatasetError` for the destination.
+    """
+    run, root = run or Run(), place(root)
+    options = {
+        "shard_size": shard_size, "samples_per_shard": samples_per_shard, "shard_count": shard_count, "shuffle": shuffle,
+    }  # fmt: skip
+    shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
+    made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
+    header = {**made_by, "images": dataset.images, "source": absolute(dataset.root)}
+    target = Target(Dataset(dataset.root, dataset.labels, (), {}, dataset.images), root)
+    with Journal(root, header, Written, overwrite=overwrite) as journal:
+        done = {one.name: one for one in journal.done if _still_there(root, one)}
+        todo = [shard for shard in shards if shard.name not in done]
+        for _, result in replace(run, chunk=1).map(partial(write_shard, target=target), todo, into=root):
+            if isinstance(result, Problem):
+                raise DataError(result)
+            for problem in result.left_out:
+                run.report.add(problem)
+            journal.append(result)
+            done[result.name] = result
+        written = [done[shard.name] for shard in shards if done[shard.name].samples]
+        lines = sorted((line for one in written for line in one.samples), key=lambda line: line.id)
+        images = "copy" if any(line.image for line in lines) else "none"
+        whole = Dataset(root, dataset.labels, lines, made_by, images)  # type: ignore[arg-type]
+        write_whole(root / SHARDS / INDEX, _index(written))
+        gone = [problem for shard in shards for problem in done[shard.name].left_out]
+        whole.save(_receipt(len(dataset), written, gone))
+    return whole
+
+
+def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[Shard]:
+    """Which samples each shard is to hold, split by split. Raises `OptionError`."""
+    splits: dict[str | None, list[Sample]] = {}
+    for sample in sorted(dataset, key=lambda s: s.id):
+        splits.setdefault(sample.split, []).append(sample)
+    stems: dict[str, str | None] = {}
+    first = 0
+    for split, samples in sorted(splits.items(), key=lambda item: str(item[0])):
+        stem = re.sub(r"[^\w-]+", "_", split or "shard")
+        if stem in stems:
+            raise OptionError(f"splits {split!r} and {stems[stem]!r} would both be {stem}-000000.tar: rename one")
+        stems[stem] = split
+        if shuffle is not None:
+            order = np.random.default_rng([shuffle, *stem.encode()]).permutation(len(samples))
+            samples = [samples[i] for i in order]
+        for number, (start, end) in enumerate(pairwise([0, *division.ends(samples, dataset)])):
+            yield Shard(f"{stem}-{number:06d}.tar", split, first + start, tuple(samples[start:end]))
+        first += len(samples)
+
+
+def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
+    """The bytes of each sample in a shard, at most: of files as they are, and of pixels that are not compressible."""
+    depth = 0
+    for sample in samples:
+        pixels = sample.height * sample.width
+        pictured = sample.image is not None and dataset.images != "none"
+        if sample.view is None and not (pictured and only_gdal_opens(dataset.image_path(sample))):
+            own = _size_of(dataset.image_path(sample)) if pictured else 0
+            yield ABOUT + own + _size_of(dataset.inside(sample.mask))
+            continue
+        if pictured and not depth:
+            with dataset.open_image(sample) as picture:
+                depth = picture.bands * picture.dtype.itemsize
+        yield ABOUT + round(1.01 * pixels * (np.dtype(dataset.labels.dtype).itemsize + depth * pictured))
+
+
+def _size_of(path: str | Place) -> int:
+    try:
+        return size_of(path)
+    except OSError:  # it is told of where it is read
+        return 0
+
+
+def _still_there(root: Place, written: Written) -> bool:
+    """Whether a shard that a journal lists is on disk as it was written."""
+    try:
+        return not written.samples or file_digest(root / SHARDS / written.name) == written.sha256
+    except OSError:
+        return False
+
+
+def _index(written: Sequence[Written]) -> bytes:
+    """The shards and what they hold."""
+    shards = [
+        {"shard": one.name, "split": one.split, "samples": len(one.samples), "bytes": one.size, "sha256": one.sha256}
+        for one in written
+    ]
+    return (json.dumps({"shards": shards}, indent=2) + "\n").encode()
+
+
+def _receipt(given: int, written: Sequence[Written], left_out: Sequence[Problem]) -> dict[str, Any]:
+    """receipt.json: what went in and came out."""
+    return {
+        "pictures": {"in": given, "exported": given - len(left_out), "skipped": len(left_out)},
+        "shards": {"number": len(written), "bytes": sum(one.size for one in written)},
+        "skipped": [problem.to_json() for problem in left_out],
+    }

@@ -1,0 +1,156 @@
+"""One tar shard: what of each sample goes in, and where it then lies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from contextlib import closing
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from segdata.counts import tally
+from segdata.dataset import Dataset, Sample
+from segdata.errors import DataError, Problem, located
+from segdata.images import encode_picture
+from segdata.labels import Labels, Mask
+from segdata.masks import encode_mask
+from segdata.members import member_path
+from segdata.openings import Openings
+from segdata.rasters import Raster
+from segdata.remote import Place
+from segdata.storage import Draft, file_digest, only_gdal_opens, read_bytes
+from segdata.tiff import encode_tiff
+
+SHARDS, INDEX = "shards", "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one tar file is to hold: `samples`, of which the first is number `first` of all that are exported."""
+
+    name: str
+    split: str | None
+    first: int
+    samples: tuple[Sample, ...]
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a shard became: the lines of its samples, and those that could not be read. Also the journal's line."""
+
+    name: str
+    split: str | None
+    sha256: str
+    size: int
+    samples: list[Sample]
+    left_out: list[Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All that a shard needs to be written, apart from its samples. `source` has none."""
+
+    source: Dataset
+    root: Place
+
+
+class Contents(NamedTuple):
+    """A sample's files, each the extension and the bytes, and its line but for where they will be."""
+
+    picture: tuple[str, bytes] | None
+    mask: tuple[str, bytes]
+    line: Sample
+
+
+def write_shard(shard: Shard, target: Target) -> Written:
+    """Write a shard, which has its name only once it is whole. What cannot be read is left out and listed."""
+    path = target.root / SHARDS / shard.name
+    lines: list[Sample] = []
+    left_out: list[Problem] = []
+    openings = Openings(target.source)
+    with Draft(path) as draft, closing(openings):
+        with tarfile.open(fileobj=draft.file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for number, sample in enumerate(shard.samples, shard.first):
+                try:
+                    with located(sample=sample.id):
+                        contents = read_contents(sample, target.source, openings)
+                except DataError as error:
+                    left_out.append(error.problem)
+                    continue
+                lines.append(add(tar, shard.name, f"{number:09d}", contents, target.source.labels))
+        draft.file.flush()
+        os.fsync(draft.file.fileno())
+        digest, size = file_digest(draft.beside), draft.beside.stat().st_size
+        if not lines:
+            draft.discard()
+    return Written(shard.name, shard.split, digest, size, lines, left_out)
+
+
+def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
+    """A sample's files as they are, or what is cut out of them. Raises `DataError`, `DatasetError`."""
+    path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
+    line = msgspec.structs.replace(sample, crop=None, scores=None)
+    if sample.view is not None or (path is not None and only_gdal_opens(path)):
+        if path is None:
+            return cut_contents(line, None, dataset.read_mask(sample))
+        picture, ids = openings(sample)
+        return cut_contents(line, picture, ids.read())
+    file = dataset.inside(sample.mask)
+    data = _read(file, "mask")
+    if hashlib.sha256(data).hexdigest() != sample.sha256:
+        what = "its bytes are not those that were written (sha256): segdata check finds out"
+        raise DataError(Problem("mask.changed", what, file=sample.mask))
+    whole = None if path is None else (os.path.splitext(path)[1].lower() or ".picture", _read(path))
+    return Contents(whole, (file.suffix.lower(), data), line)
+
+
+def cut_contents(line: Sample, picture: Raster | None, ids: Mask) -> Contents:
+    """A sample's pixels as a PNG, or as a TIFF where they have other bands, types or a place on earth, and its ids as a PNG."""
+    data = encode_mask(ids)
+    line = msgspec.structs.replace(line, exif=None, counts=tally(ids), sha256=hashlib.sha256(data).hexdigest())
+    if picture is None:
+        return Contents(None, (".png", data), line)
+    values, geo = picture.read(), picture.geo
+    if values.shape[2] == 3 and values.dtype == np.uint8 and not geo.placed:
+        return Contents((".png", encode_picture(values, "png")), (".png", data), line)
+    return Contents((".tif", encode_tiff(values, compress="deflate", tags=geo.tags())), (".png", data), line)
+
+
+def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: Labels) -> Sample:
+    """Put a sample's files and metadata into a shard; returns its manifest line."""
+    line, names = contents.line, {}
+    for field, part, extension in (("image", contents.picture, ""), ("mask", contents.mask, ".mask")):
+        if part is not None:
+            names[field] = f"{key}{extension}{part[0]}"
+            at = put(tar, names[field], part[1])
+            path = member_path(f"{SHARDS}/{shard}", at, len(part[1]), part[0] and names[field])
+            line = msgspec.structs.replace(line, **{field: path})
+    put(tar, f"{key}.json", metadata(msgspec.structs.replace(line, **{"image": None, **names}), labels))
+    return line if contents.picture is not None else msgspec.structs.replace(line, image=None)
+
+
+def metadata(line: Sample, labels: Labels) -> bytes:
+    """A sample's line with the label contract, so that a shard can be read alone."""
+    fields = {name: value for name, value in msgspec.to_builtins(line, str_keys=True).items() if value is not None}
+    return msgspec.json.encode({**fields, "classes": labels.names, "ignore": labels.ignore, "labels": labels.digest})
+
+
+def put(tar: tarfile.TarFile, name: str, data: bytes) -> int:
+    """Append a member without times or owners; returns where its bytes are."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, BytesIO(data))
+    return tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _read(path: str | Place, kind: str = "picture") -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        what = "there is no such file" if gone else f"cannot be read: {error.strerror}"
+        raise DataError(Problem(f"{kind}.missing", what, file=str(path))) from error

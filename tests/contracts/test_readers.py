@@ -1,0 +1,162 @@
+"""What every format must do. A new reader is tested by being listed in READERS, and given a sample here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import segdata
+from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.members import holder, member_of
+from segdata.readers import COMMON, READERS, reader, reader_options
+from segdata.source import Source
+
+SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "coco": ("coco", {}),
+    "voc": ("voc/VOCdevkit", {}),
+    "cityscapes": ("cityscapes", {}),
+    "pets": ("pets", {}),
+    "vector": ("vector", {}),
+    "webdataset": ("webdataset", {"classes": "voc.txt"}),
+    "masks": (
+        "voc/VOCdevkit/VOC2012",
+        {"image_dir": "JPEGImages", "mask_dir": "SegmentationClass", "classes": "voc.txt", "values": ["255=ignore"]},
+    ),
+}
+VOC = """
+background aeroplane bicycle bird boat bottle bus car cat chair cow table dog horse motorbike person plant sheep sofa train tv
+"""
+
+
+@pytest.fixture(params=list(READERS))
+def case(request: pytest.FixtureRequest, samples: Path, tmp_path: Path) -> tuple[str, Path, dict[str, Any]]:
+    """A format, its sample, and the options that it cannot do without."""
+    folder, options = SAMPLES[request.param]
+    if "classes" in options:
+        (tmp_path / options["classes"]).write_text("\n".join(VOC.split()))
+        options = {**options, "classes": str(tmp_path / options["classes"])}
+    return request.param, samples / folder, options
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()
+    }
+
+
+def test_a_reader_yields_data_that_pickles(case: tuple[str, Path, dict[str, Any]]) -> None:
+    name, root, options = case
+    source = reader(name)(root, **options)
+    assert isinstance(source, Source)
+    assert source.items
+    assert len({item.id for item in source.items}) == len(source.items)
+    assert [item.id for item in source.items] == sorted(item.id for item in source.items)
+    assert all(item.id.startswith(f"{item.split}/") for item in source.items if item.split)
+    assert all(item.image is not None and Path(holder(item.image)).is_file() for item in source.items)
+    assert all(item.image is None for item in reader(name)(root, images=False, **options).items)
+    assert len(pickle.loads(pickle.dumps(source.items))) == len(source.items)
+    assert all(len(given.sha256) == 64 and "/" not in given.name for given in source.inputs)
+    known = set(range(len(source.labels.classes)))
+    assert {c.class_id for c in source.classes} - {None} <= known
+    json.dumps(source.options)  # they go into dataset.json
+
+
+def test_pictures_lie_under_their_masks_and_the_receipt_closes(
+    case: tuple[str, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    name, root, options = case
+    dataset = segdata.convert(name, root, tmp_path / "d", **options)
+    allowed = {*range(len(dataset.labels.classes)), dataset.labels.ignore}
+    for sample in dataset:
+        mask = dataset.read_mask(sample)
+        assert mask.shape == dataset.read_image(sample).shape[:2] == sample.size
+        assert set(np.unique(mask).tolist()) <= allowed
+    receipt = dataset.read_receipt()
+    for whole, *parts in (("pictures", "converted", "skipped"), ("annotations", "painted", "skipped")):
+        assert receipt[whole]["in"] == sum(receipt[whole][part] for part in parts)
+    assert receipt["pictures"]["converted"] == len(dataset)
+    assert receipt["annotations"]["in"] > 0
+    assert len(receipt["skipped"]) == receipt["annotations"]["skipped"]
+    assert sum(receipt["pixels"].values()) == sum(s.height * s.width for s in dataset)
+
+
+def test_the_same_bytes_for_one_and_two_processes_and_twice(
+    case: tuple[str, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    name, root, options = case
+    segdata.convert(name, root, tmp_path / "one", **options)
+    with segdata.workers(2) as executor:
+        segdata.convert(name, root, tmp_path / "two", run=segdata.Run(executor, chunk=2), **options)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_one_split_alone(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:
+    name, root, options = case
+    dataset = segdata.convert(name, root, tmp_path / "d", images="none", **options)
+    for split in dataset.splits:
+        only = reader(name)(root, split=split, images=False, **options)
+        assert [item.id for item in only.items] == [sample.id for sample in dataset.split(split)]
+    if dataset.splits:
+        with pytest.raises(SegdataError):
+            reader(name)(root, split="no such split", images=False, **options)
+
+
+def take_away(picture: str) -> None:
+    """Remove a picture, or make it none where it is a part of a shard."""
+    member = member_of(picture)
+    if member is None:
+        Path(picture).unlink()
+        return
+    data = bytearray(Path(member.file).read_bytes())
+    data[member.offset : member.offset + member.length] = bytes(member.length)
+    Path(member.file).write_bytes(data)
+
+
+def test_a_missing_picture_stops_or_is_left_out(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:
+    name, root, options = case
+    copy = tmp_path / "copy"
+    for path in root.rglob("*"):
+        if path.is_file():
+            (copy / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+            (copy / path.relative_to(root)).write_bytes(path.read_bytes())
+    items = reader(name)(copy, **options).items
+    victim = items[len(items) // 2]
+    assert victim.image is not None
+    take_away(victim.image)
+    with pytest.raises(DataError) as caught:
+        segdata.convert(name, copy, tmp_path / "d", **options)
+    assert caught.value.problem.sample == victim.id
+    assert not (tmp_path / "d").exists()
+    run = segdata.Run(report=Report("skip"))
+    dataset = segdata.convert(name, copy, tmp_path / "d", run=run, **options)
+    assert {item.id for item in items} - {sample.id for sample in dataset} == {victim.id}
+    receipt = dataset.read_receipt()
+    assert receipt["pictures"] == {"in": len(items), "converted": len(items) - 1, "skipped": 1}
+    assert receipt["annotations"]["in"] == receipt["annotations"]["painted"] + receipt["annotations"]["skipped"]
+
+
+def test_what_is_not_the_format_is_one_clear_error(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:
+    name, _, options = case
+    (tmp_path / "empty").mkdir()
+    for root in (tmp_path / "nowhere", tmp_path / "empty"):
+        with pytest.raises(SegdataError) as caught:
+            reader(name)(root, **options)
+        assert str(root) in str(caught.value) or root.name in str(caught.value)
+
+
+def test_every_option_is_told_of(case: tuple[str, Path, dict[str, Any]]) -> None:
+    name, _, _ = case
+    text = reader(name).__doc__ or ""
+    assert all(f"`{option.rstrip('_')}`" in text or f"`{option}`" in text for option in reader_options(name)), name
+    assert not set(reader_options(name)) & set(COMMON)
+
+
+def test_an_unknown_format_lists_the_known() -> None:
+    with pytest.raises(OptionError, match="coco"):
+        reader("no such format")

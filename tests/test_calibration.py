@@ -1,0 +1,62 @@
+"""Calibration against a loop over pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from segdata.calibration import Calibration
+from segdata.labels import Labels
+
+LABELS = Labels.of(["a", "b", "c"])
+
+
+def probabilities(shape: tuple[int, int], seed: int) -> np.ndarray:
+    values = np.random.default_rng(seed).gamma(0.3, size=(3, *shape)) + 1e-6
+    return (values / values.sum(axis=0)).astype(np.float32)
+
+
+def test_bins_hold_what_a_loop_puts_there() -> None:
+    probs = probabilities((20, 30), 0)
+    truth = np.random.default_rng(1).choice([0, 1, 2, 255], (20, 30)).astype(np.uint8)
+    found = Calibration.of(probs, truth, LABELS, bins=10)
+    pixels, hits, confidence = np.zeros(10, int), np.zeros(10, int), np.zeros(10)
+    for y in range(20):
+        for x in range(30):
+            if truth[y, x] != 255:
+                best = int(probs[:, y, x].argmax())
+                at = next(m for m in range(10) if m / 10 < probs[best, y, x] <= (m + 1) / 10)
+                pixels[at] += 1
+                hits[at] += best == truth[y, x]
+                confidence[at] += probs[best, y, x]
+    assert found.pixels.tolist() == pixels.tolist()
+    assert found.hits.tolist() == hits.tolist()
+    assert found.confidence.tolist() == pytest.approx(confidence.tolist())
+    terms = [n / 450 * abs(h / n - c / n) for n, h, c in zip(pixels, hits, confidence, strict=True) if n]
+    assert found.ece == pytest.approx(sum(terms) * 450 / pixels.sum())
+    halves = [Calibration.of(probs[:, rows], truth[rows], LABELS, bins=10) for rows in (slice(9), slice(9, None))]
+    assert (halves[0] + halves[1]).pixels.tolist() == pixels.tolist()
+
+
+def test_a_model_that_is_as_often_right_as_it_says() -> None:
+    """Truth drawn from the probabilities themselves: the error is that of the draw; the same model, too sure, is told."""
+    probs = probabilities((300, 300), 2)
+    u = np.random.default_rng(3).random((300, 300))
+    truth = (u[None] > probs.cumsum(axis=0)).sum(axis=0).clip(0, 2).astype(np.uint8)
+    assert Calibration.of(probs, truth, LABELS).ece < 0.01
+    sure = probs**4 / (probs**4).sum(axis=0)
+    assert Calibration.of(sure, truth, LABELS).ece > 0.1
+
+
+def test_ends_of_the_range_and_nothing() -> None:
+    certain = np.zeros((3, 2, 2), np.float32)
+    certain[1] = 1
+    found = Calibration.of(certain, np.array([[1, 1], [0, 255]], np.uint8), LABELS)
+    assert found.pixels.tolist() == [0] * 14 + [3]
+    assert found.ece == pytest.approx(1 / 3)
+    assert found.accuracy[-1] == pytest.approx(2 / 3)
+    assert math.isnan(Calibration.empty().ece)
+    with pytest.raises(ValueError, match="scores are 2 x 2 x 3, but truth is 3 x 2 of 3 classes"):
+        Calibration.of(certain, np.zeros((2, 3), np.uint8), LABELS)

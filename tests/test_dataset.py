@@ -1,0 +1,630 @@
+"""The manifest, the card and the journal: what is written is read back, and what is broken is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import segdata.dataset
+import segdata.journal
+import segdata.storage
+from segdata.dataset import Dataset, Sample, read_manifest
+from segdata.errors import DataError, DatasetError
+from segdata.images import write_mask
+from segdata.journal import CARD, JOURNAL, MANIFEST, OWN, Journal
+from segdata.labels import Labels
+from segdata.safety import leads_out
+from segdata.storage import file_digest, write_whole
+from segdata.windows import Window
+
+LABELS = Labels.of(["background", "cat", "dog"])
+MASK = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
+
+
+def sample(id: str, **fields: Any) -> Sample:
+    return Sample(
+        **{
+            "id": id,
+            "mask": f"masks/{id}.png",
+            "height": 3,
+            "width": 4,
+            "counts": {0: 12},
+            "sha256": "0" * 64,
+            **fields,
+        }
+    )
+
+
+def make(root: Path, *samples: Sample, images: Any = "reference") -> Dataset:
+    """A dataset on disk whose masks all hold MASK."""
+    dataset = Dataset(root, LABELS, list(samples), {"tool": "segdata"}, images)
+    for one in samples:
+        write_mask(root / one.mask, MASK)
+    root.mkdir(exist_ok=True)
+    dataset.save()
+    return dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return make(
+        tmp_path / "data",
+        sample("train/a", split="train"),
+        sample("train/b", split="train"),
+        sample("val/a", split="val"),
+        sample("c"),
+    )
+
+
+# --- the manifest
+
+WINDOWS = st.none() | st.builds(Window, *[st.integers(0, 2**31)] * 4)
+SAMPLES = st.builds(
+    Sample,
+    id=st.text(min_size=1).filter(lambda name: not leads_out(name)),
+    split=st.none() | st.text(),
+    image=st.none() | st.text(),
+    mask=st.text(),
+    height=st.integers(1, 2**31),
+    width=st.integers(1, 2**31),
+    counts=st.dictionaries(st.integers(0, 65535), st.integers(0, 2**53)),
+    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
+    group=st.none() | st.text(),
+    parent=st.none() | st.text().filter(lambda name: not leads_out(name)),
+    window=WINDOWS,
+    crop=WINDOWS,
+    exif=st.sampled_from([None, "raw", "upright"]),
+    scores=st.none() | st.text(),
+)
+
+
+@given(st.lists(SAMPLES, max_size=5, unique_by=lambda s: s.id))
+def test_manifest_round_trip(tmp_path_factory: pytest.TempPathFactory, samples: list[Sample]) -> None:
+    """Sorted by id, one line a sample, whatever characters are in it."""
+    root = tmp_path_factory.getbasetemp() / "round trip"
+    root.mkdir(exist_ok=True)
+    made_by = {"tool": "segdata", "inputs": [{"name": "labels.json"}], "seed": None}
+    before = Dataset(root, LABELS, samples, made_by, "copy")
+    before.save({"pictures": {"in": 1}})
+    after = Dataset.open(root)
+    assert after.samples == sorted(samples, key=lambda s: s.id)
+    assert (after.labels, after.made_by, after.images, after.root) == (LABELS, made_by, "copy", root)
+    assert after.read_receipt() == {"pictures": {"in": 1}}
+    assert len((root / MANIFEST).read_bytes().split(b"\n")) == len(samples) + 1
+    for one in after:
+        assert one.window is None or isinstance(one.window, Window)
+
+
+def test_a_line_is_what_the_format_says(tmp_path: Path) -> None:
+    """Other tools rely on it."""
+    full = sample("val/1", split="val", image="../x.jpg", counts={0: 5, 255: 7}, window=Window(1, 2, 3, 4), exif="raw")
+    make(tmp_path, full)
+    line = json.loads((tmp_path / MANIFEST).read_text())
+    assert line == {
+        "id": "val/1", "split": "val", "image": "../x.jpg", "mask": "masks/val/1.png", "height": 3, "width": 4,
+        "counts": {"0": 5, "255": 7}, "sha256": "0" * 64, "group": None, "parent": None, "window": [1, 2, 3, 4],
+        "crop": None, "exif": "raw", "scores": None, "tiling": None,
+    }  # fmt: skip
+    card = json.loads((tmp_path / CARD).read_text())
+    assert card["format"] == 1
+    assert card["classes"][1]["name"] == "cat"
+    assert card["ignore"] == 255
+    assert full.size == (3, 4)
+
+
+def test_saving_twice_gives_the_same_bytes(dataset: Dataset) -> None:
+    before = {name: (dataset.root / name).read_bytes() for name in (CARD, MANIFEST)}
+    Dataset.open(dataset.root).save()
+    assert before == {name: (dataset.root / name).read_bytes() for name in (CARD, MANIFEST)}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (b'{"id": "x"}', "missing required field `mask`"),
+        (b'{"id": 5}', r"Expected `str`, got `int` - at `\$.id`"),
+        (b"{", "truncated"),
+        (b"not json", "malformed"),
+        (b"[]", "Expected `object`"),
+        (b'{"id": "\xff"}', "utf-8"),
+        (b'{"no": ' + b"[" * 100_000, "recursion"),
+    ],
+)
+def test_a_bad_line_is_named(dataset: Dataset, bad: bytes, says: str) -> None:
+    path = dataset.root / MANIFEST
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], lines[1], bad, lines[2]]))
+    with pytest.raises(DatasetError, match=rf"manifest.jsonl: line 3: .*{says}"):
+        Dataset.open(dataset.root)
+
+
+def test_values_that_are_no_choice_are_refused(dataset: Dataset) -> None:
+    path = dataset.root / MANIFEST
+    path.write_text(path.read_text().replace('"exif":null', '"exif":"sideways"', 1))
+    with pytest.raises(DatasetError, match=r"line 1: .*sideways"):
+        Dataset.open(dataset.root)
+
+
+def test_blank_lines_are_nothing(dataset: Dataset) -> None:
+    """An editor leaves them; they shift the number of a bad line, and are none themselves."""
+    path = dataset.root / MANIFEST
+    path.write_bytes(b"\n" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    assert len(read_manifest(path)) == 4
+    path.write_bytes(path.read_bytes() + b"\n{}")
+    with pytest.raises(DatasetError, match="line 11: "):
+        read_manifest(path)
+
+
+def test_a_manifest_cut_off_is_refused(dataset: Dataset) -> None:
+    path = dataset.root / MANIFEST
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 30])
+    with pytest.raises(DatasetError, match="line 4"):
+        Dataset.open(dataset.root)
+
+
+def test_an_id_that_occurs_twice_is_named(dataset: Dataset) -> None:
+    path = dataset.root / MANIFEST
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, lines[1]]))
+    with pytest.raises(DatasetError, match="line 5: the id 'train/a' occurs twice"):
+        Dataset.open(dataset.root)
+
+
+def test_an_empty_manifest_is_an_empty_dataset(tmp_path: Path) -> None:
+    make(tmp_path)
+    assert len(Dataset.open(tmp_path)) == 0
+
+
+# --- opening
+
+
+def test_what_is_no_dataset(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such folder"):
+        Dataset.open(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="no such folder"):
+        Dataset.open(tmp_path / "file")
+    with pytest.raises(DatasetError, match=r"not a segdata dataset \(no manifest.jsonl\); `segdata convert` makes one"):
+        Dataset.open(tmp_path)
+
+
+def test_an_unfinished_dataset_is_none(dataset: Dataset) -> None:
+    (dataset.root / MANIFEST).rename(dataset.root / JOURNAL)
+    with pytest.raises(DatasetError, match="unfinished; run the command that was making it once more"):
+        Dataset.open(dataset.root)
+
+
+def test_a_newer_format_asks_for_an_upgrade(dataset: Dataset) -> None:
+    edit_card(dataset, lambda card: card.update(format=3))
+    with pytest.raises(DatasetError, match="of format 3, this segdata reads 2: upgrade segdata"):
+        Dataset.open(dataset.root)
+
+
+def test_a_missing_card(dataset: Dataset) -> None:
+    (dataset.root / CARD).unlink()
+    with pytest.raises(DatasetError, match=r"dataset.json is missing; convert again"):
+        Dataset.open(dataset.root)
+
+
+def edit_card(dataset: Dataset, change: Callable[[dict[str, Any]], object]) -> None:
+    card = json.loads((dataset.root / CARD).read_text())
+    change(card)
+    (dataset.root / CARD).write_text(json.dumps(card))
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no classes": lambda card: card.pop("classes"),
+    "no class": lambda card: card.update(classes=[]),
+    "classes by name": lambda card: card.update(classes=["cat", "dog"]),
+    "classes null": lambda card: card.update(classes=None),
+    "ids out of order": lambda card: card["classes"].reverse(),
+    "a class less in the middle": lambda card: card["classes"].pop(1),
+    "a name twice": lambda card: card["classes"][2].update(name="cat"),
+    "a name that is a number": lambda card: card["classes"][2].update(name=7),
+    "a colour that is none": lambda card: card["classes"][2].update(color=[1, 2, 300]),
+    "a colour that is a number": lambda card: card["classes"][2].update(color=5),
+    "ignore in use": lambda card: card.update(ignore=0),
+    "ignore of 16 bits": lambda card: card.update(ignore=65535),
+    "no format": lambda card: card.pop("format"),
+    "format in words": lambda card: card.update(format="one"),
+    "made by nobody": lambda card: card.update(made_by=None),
+    "no images": lambda card: card.pop("images"),
+    "images in words": lambda card: card.update(images="somewhere"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_card_edited_by_hand_is_refused(dataset: Dataset, edit: str) -> None:
+    edit_card(dataset, EDITS[edit])
+    with pytest.raises(DatasetError, match=r"dataset.json: not a dataset card \(.*\); convert again"):
+        Dataset.open(dataset.root)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"3", b"null", b'"card"', b"\xff\xfe", b'{"format": 1', b"[" * 100_000]
+)
+def test_a_card_that_is_no_card(dataset: Dataset, content: bytes) -> None:
+    (dataset.root / CARD).write_bytes(content)
+    with pytest.raises(DatasetError, match=r"dataset.json: not a dataset card"):
+        Dataset.open(dataset.root)
+
+
+def test_colours_and_unknown_keys_may_be_edited(dataset: Dataset) -> None:
+    edit_card(dataset, lambda card: (card.update(note="mine"), card["classes"][1].update(color=[1, 2, 3])))
+    opened = Dataset.open(dataset.root)
+    assert opened.labels.classes[1].color == (1, 2, 3)
+    assert opened.labels.digest == LABELS.digest
+
+
+# --- choosing samples
+
+
+def test_splits_and_selection(dataset: Dataset) -> None:
+    assert len(dataset) == 4
+    assert dataset.splits == ("train", "val")
+    assert [s.id for s in dataset.split("train")] == ["train/a", "train/b"]
+    assert [s.id for s in dataset.select(lambda s: s.split is None)] == ["c"]
+    assert len(dataset) == 4, "selecting changed the dataset itself"
+    assert dataset.split("val").labels == dataset.labels
+    assert dataset.sample("c").mask == "masks/c.png"
+
+
+def test_unknown_names_are_answered_with_known_ones(dataset: Dataset) -> None:
+    with pytest.raises(DatasetError, match="no split 'trian': there are train, val"):
+        dataset.split("trian")
+    with pytest.raises(DatasetError, match="it has no splits"):
+        dataset.select(lambda s: s.split is None).split("train")
+    with pytest.raises(DatasetError, match="no sample 'tran/a': did you mean train/a"):
+        dataset.sample("tran/a")
+    with pytest.raises(DatasetError, match="no sample 'zebra': there are train/a, train/b, val/a, c"):
+        dataset.sample("zebra")
+
+
+# --- pixels
+
+
+def test_masks_are_read_and_cropped(tmp_path: Path) -> None:
+    dataset = make(tmp_path, sample("a"), sample("b", crop=Window(1, 1, 2, 3)))
+    assert np.array_equal(dataset.read_mask(dataset.sample("a")), MASK)
+    assert np.array_equal(dataset.read_mask(dataset.sample("b")), MASK[1:3, 1:4])
+
+
+OUTSIDE = ["../masks/a.png", "masks/../../a.png", "..", "/etc/passwd", "masks\\a.png", "..\\a.png", "C:\\a.png"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.parametrize("images", ["reference", "link", "copy", "none"])
+def test_a_mask_never_lies_outside(tmp_path: Path, path: str, images: Any) -> None:
+    dataset = Dataset(tmp_path, LABELS, [sample("a", mask=path)], {}, images)
+    with pytest.raises(DatasetError, match="which is outside the dataset"):
+        dataset.read_mask(dataset.samples[0])
+
+
+def test_two_dots_in_a_name_are_a_name(tmp_path: Path) -> None:
+    dataset = make(tmp_path, sample("a..b"), sample("..c"))
+    for one in dataset:
+        assert np.array_equal(dataset.read_mask(one), MASK)
+
+
+@pytest.mark.parametrize("images", ["copy", "none"])
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_copied_picture_never_lies_outside(tmp_path: Path, path: str, images: Any) -> None:
+    dataset = Dataset(tmp_path, LABELS, [sample("a", image=path)], {}, images)
+    with pytest.raises(DatasetError, match="which is outside the dataset"):
+        dataset.read_image(dataset.samples[0])
+
+
+@pytest.mark.parametrize("images", ["reference", "link"])
+def test_a_referenced_picture_may_lie_outside(tmp_path: Path, images: Any) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    dataset = make(
+        tmp_path / "data",
+        sample("a", image="../x.png"),
+        sample("b", image="../x.png", crop=Window(0, 1, 2, 2)),
+        images=images,
+    )
+    assert np.array_equal(dataset.read_image(dataset.sample("a")), picture)
+    assert np.array_equal(dataset.read_image(dataset.sample("b")), picture[:2, 1:3])
+
+
+def test_the_picture_lies_as_its_mask_does(tmp_path: Path) -> None:
+    """The manifest's `exif` decides, the file's orientation alone does not."""
+    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture).save(tmp_path / "x.png", exif=exif)
+    for value, expected in ((None, picture), ("raw", picture), ("upright", np.rot90(picture, -1))):
+        dataset = Dataset(tmp_path, LABELS, [sample("a", image="x.png", exif=value)], {}, "reference")
+        assert np.array_equal(dataset.read_image(dataset.samples[0]), expected)
+
+
+def test_a_dataset_without_pictures_says_so(dataset: Dataset) -> None:
+    with pytest.raises(DatasetError, match="c has no picture"):
+        dataset.read_image(dataset.sample("c"))
+
+
+def test_missing_files_are_data_errors(dataset: Dataset) -> None:
+    (dataset.root / "masks" / "c.png").unlink()
+    with pytest.raises(DataError, match=r"mask\.missing"):
+        dataset.read_mask(dataset.sample("c"))
+
+
+def test_no_receipt_is_an_empty_one(dataset: Dataset) -> None:
+    assert dataset.read_receipt() == {}
+
+
+# --- files that are whole or absent
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    write_whole(path, b"old")
+    for name in ("replace", "fsync"):
+        with monkeypatch.context() as patched:
+            patched.setattr(segdata.storage.os, name, refuse)
+            with pytest.raises(OSError, match="disk full"):
+                write_whole(path, b"new and longer")
+        assert path.read_bytes() == b"old"
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["x.json"], "a leftover beside it"
+
+
+def refuse(*_: object) -> None:
+    raise OSError(28, "disk full")
+
+
+def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def record(path: Path, data: bytes) -> None:
+        written.append(path.name)
+        write_whole(path, data)
+
+    monkeypatch.setattr(segdata.dataset, "write_whole", record)
+    Dataset(tmp_path, LABELS, []).save({})
+    assert written == [CARD, "receipt.json", MANIFEST]
+
+
+def test_file_digest(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc" * 100_000)
+    assert file_digest(tmp_path / "x") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+# --- the journal
+
+
+class Entry(msgspec.Struct, frozen=True):
+    id: str
+    pixels: int = 0
+
+
+HEADER = {"operation": "convert", "inputs": ["a.json"]}
+ENTRIES = [Entry(f"é\n{i}", i) for i in range(5)]
+
+
+def journal(root: Path, header: dict[str, Any] = HEADER, *, overwrite: bool = False) -> Journal[Entry]:
+    return Journal(root, header, Entry, overwrite=overwrite)
+
+
+def interrupted(root: Path) -> Path:
+    """A destination where a job with three finished items was stopped."""
+    job = journal(root)
+    write_mask(root / "masks" / "a.png", MASK)
+    for entry in ENTRIES[:3]:
+        job.append(entry)
+    job.close(finished=False)
+    return root
+
+
+def held(root: Path) -> set[str]:
+    return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
+
+
+def test_a_fresh_job(tmp_path: Path) -> None:
+    job = journal(tmp_path / "a" / "data")
+    assert job.done == []
+    with pytest.raises(DatasetError, match="unfinished"):
+        Dataset.open(job.root)
+    job.close(finished=True)
+    assert held(job.root) == set()
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    job = journal(tmp_path)
+    job.discard()
+    assert tmp_path.is_dir(), "the folder was there before"
+    assert held(tmp_path) == set()
+
+
+def test_a_stopped_job_goes_on(tmp_path: Path) -> None:
+    root = interrupted(tmp_path / "data")
+    job = journal(root)
+    assert job.done == ENTRIES[:3]
+    assert "masks/a.png" in held(root)
+    job.append(ENTRIES[3])
+    job.close(finished=False)
+    again = journal(root)
+    assert again.done == ENTRIES[:4]
+    again.close(finished=True)
+    assert held(root) == {"masks/a.png"}
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
+    root = interrupted(tmp_path / "data")
+    path = root / JOURNAL
+    path.write_bytes(path.read_bytes()[:-cut])
+    job = journal(root)
+    assert job.done == ENTRIES[:2]
+    job.append(ENTRIES[4])
+    job.close(finished=False)
+    assert len(path.read_bytes().splitlines()) == 4
+    again = journal(root)
+    assert again.done == [*ENTRIES[:2], ENTRIES[4]]
+    again.close(finished=True)
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 40, b'{"id": "\xff"}', b'{"id": 5}', b""])
+def test_a_damaged_line_ends_what_is_believed(tmp_path: Path, damage: bytes) -> None:
+    root = interrupted(tmp_path / "data")
+    path = root / JOURNAL
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], damage + b"\n", *lines[2:]]))
+    job = journal(root)
+    assert job.done == ENTRIES[:1]
+    job.close(finished=False)
+    assert path.read_bytes() == b"".join(lines[:2])
+
+
+def test_a_torn_header_is_a_fresh_start(tmp_path: Path) -> None:
+    root = interrupted(tmp_path / "data")
+    (root / JOURNAL).write_bytes(b'{"operation": "con')
+    job = journal(root)
+    assert job.done == []
+    assert held(root) == {JOURNAL}
+    job.close(finished=True)
+
+
+@pytest.mark.parametrize("other", [{}, {**HEADER, "inputs": ["b.json"]}, {**HEADER, "extra": None}])
+def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
+    root = interrupted(tmp_path / "data")
+    before = held(root), (root / JOURNAL).read_bytes()
+    with pytest.raises(DatasetError, match=r"unfinished job of other inputs or options: repeat it, or --overwrite"):
+        journal(root, other)
+    assert before == (held(root), (root / JOURNAL).read_bytes())
+    job = journal(root, other, overwrite=True)
+    assert job.done == []
+    assert held(root) == {JOURNAL}
+    job.close(finished=True)
+
+
+@pytest.mark.skipif(segdata.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
+    root = tmp_path / "data"
+    first = journal(root)
+    write_mask(root / "masks" / "a.png", MASK)
+    first.append(ENTRIES[0])
+    with pytest.raises(DatasetError, match="another run is writing there; wait for it to end"):
+        journal(root, overwrite=overwrite)
+    assert "masks/a.png" in held(root)
+    first.append(ENTRIES[1])
+    first.close(finished=False)
+    second = journal(root)
+    assert second.done == ENTRIES[:2]
+    second.close(finished=True)
+
+
+@pytest.mark.skipif(segdata.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.parametrize("when", ["before it opens the journal", "before it has the lock"])
+def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """Another run ends between this one's look at the folder and its lock: what that made stays."""
+    root = tmp_path / "data"
+    first = journal(root)
+
+    def finish() -> None:
+        make(root, sample("a"))
+        first.close(finished=True)
+
+    name, module = (
+        ("open", segdata.journal) if when == "before it opens the journal" else ("flock", segdata.journal.fcntl)
+    )
+    real = open if name == "open" else module.flock
+
+    def slow(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        finish()
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, slow, raising=False)
+    with pytest.raises(DatasetError, match="another run"):
+        journal(root)
+    assert held(root) == {CARD, MANIFEST, "masks/a.png"}
+    assert [one.id for one in Dataset.open(root)] == ["a"]
+
+
+def test_a_dataset_is_not_written_over(dataset: Dataset) -> None:
+    before = {name: (dataset.root / name).read_bytes() for name in held(dataset.root)}
+    with pytest.raises(DatasetError, match="exists already: choose another destination, or --overwrite"):
+        journal(dataset.root)
+    assert before == {name: (dataset.root / name).read_bytes() for name in held(dataset.root)}
+    journal(dataset.root, overwrite=True).close(finished=False)
+    assert held(dataset.root) == {JOURNAL}
+
+
+def test_a_whole_dataset_whose_journal_was_left_is_not_written_over(dataset: Dataset) -> None:
+    """Killed between its last two steps."""
+    (dataset.root / JOURNAL).write_bytes(msgspec.json.encode(HEADER) + b"\n")
+    assert len(Dataset.open(dataset.root)) == 4
+    with pytest.raises(DatasetError, match="exists already"):
+        journal(dataset.root)
+
+
+@pytest.mark.parametrize("foreign", ["thesis.pdf", "masks.zip", "manifest.jsonl.bak", "photos/a.jpg", ".hidden"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_foreign_files_are_never_touched(tmp_path: Path, dataset: Dataset, foreign: str, overwrite: bool) -> None:
+    path = dataset.root / foreign
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"mine")
+    before = held(dataset.root)
+    name = foreign.split("/")[0]
+    with pytest.raises(DatasetError, match=rf"files that are not segdata's \({name}\): choose an empty folder"):
+        journal(dataset.root, overwrite=overwrite)
+    assert path.read_bytes() == b"mine"
+    assert held(dataset.root) == before
+
+
+def test_overwriting_clears_everything_of_segdatas_own(tmp_path: Path) -> None:
+    for name in OWN:
+        if "." in name:
+            (tmp_path / name).write_bytes(b"old")
+            (tmp_path / f"{name}.partial").write_bytes(b"old")
+        else:
+            (tmp_path / name / "sub").mkdir(parents=True)
+            (tmp_path / name / "sub" / "x.png").write_bytes(b"old")
+    job = journal(tmp_path, overwrite=True)
+    assert held(tmp_path) - {f"{JOURNAL}.partial"} == {JOURNAL}
+    job.close(finished=True)
+
+
+def test_a_link_in_place_of_a_folder_is_removed_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "x.png").write_bytes(b"mine")
+    root = interrupted(tmp_path / "data")
+    (root / "images").symlink_to(tmp_path / "precious", target_is_directory=True)
+    journal(root, overwrite=True).close(finished=True)
+    assert (tmp_path / "precious" / "x.png").read_bytes() == b"mine"
+    assert not (root / "images").exists()
+
+
+def test_a_file_is_no_destination(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"mine")
+    for overwrite in (False, True):
+        with pytest.raises(DatasetError, match="is a file, not a folder"):
+            journal(tmp_path / "data", overwrite=overwrite)
+    assert (tmp_path / "data").read_bytes() == b"mine"
+
+
+def test_discarding_removes_all_that_the_job_made(tmp_path: Path) -> None:
+    job = journal(tmp_path / "data")
+    write_mask(job.root / "masks" / "train" / "a.png", MASK)
+    write_whole(job.root / CARD, b"{}")
+    job.append(ENTRIES[0])
+    job.discard()
+    job.close(finished=False)  # as the `finally` of an operation does
+    assert not job.root.exists()
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,163 @@
+"""Telling formats apart: the samples, the real sets, and what each lacks when one thing is taken away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import segdata
+import segdata.images
+from segdata import formats as module
+from segdata.errors import DataError, OptionError
+from segdata.formats import TESTS, detect, format_of
+from segdata.readers import READERS
+
+SAMPLES = {
+    "coco": "coco",
+    "coco/annotations/instances_val2017.json": "coco",
+    "voc": "voc",
+    "voc/VOCdevkit": "voc",
+    "voc/VOCdevkit/VOC2012": "voc",
+    "cityscapes": "cityscapes",
+    "pets": "pets",
+    "vector": "vector",
+    "webdataset": "webdataset",
+    "webdataset/val-000000.tar": "webdataset",
+    "vector/labels/field_0.geojson": "vector",
+    ".": None,
+    "README.md": None,
+}
+REAL = {
+    "camvid": "masks",
+    "pets": "pets",
+    "voc/genuine": "voc",
+    "voc/labelme/data_dataset_voc": "voc",
+    "voc/labelme/data_annotated": None,
+    "coco/mini": "coco",
+    "coco/panoptic": "coco",
+    "coco/lvis/lvis_val_100.json": "coco",
+    "coco/taco": "coco",
+    "hires/scenes": None,
+    "hires/geotiff": None,
+}
+
+
+def test_every_format_has_its_test() -> None:
+    assert READERS.keys() <= TESTS.keys()
+    assert list(TESTS)[-1] == "masks"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_samples(name: str, samples: Path) -> None:
+    found = detect(samples / name)
+    assert found.format == SAMPLES[name]
+    assert found.reasons.keys() == TESTS.keys() - {found.format}
+    assert all(found.reasons.values())
+    assert json.loads(json.dumps(found.to_json())) == {"format": found.format, "reasons": found.reasons}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", REAL)
+def test_real_sets(name: str, shared_data: Path) -> None:
+    assert detect(shared_data / name).format == REAL[name]
+
+
+def test_no_picture_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a picture was opened")
+
+    monkeypatch.setattr(Image, "open", opened)
+    monkeypatch.setattr(segdata.images, "decode_mask", opened)
+    for name in ("coco", "voc", "cityscapes", "pets", "voc/VOCdevkit/VOC2012"):
+        assert detect(samples / name).format
+
+
+@pytest.mark.parametrize(
+    ("sample", "taken", "reason"),
+    [
+        ("coco", "annotations", "there is no annotations/*.json, */_annotations.coco.json or *.json"),
+        ("voc/VOCdevkit", "VOC2012/SegmentationClass", "there is no SegmentationClass/"),
+        ("voc/VOCdevkit", "VOC2012/JPEGImages", "there is no JPEGImages/ beside"),
+        ("cityscapes", "leftImg8bit", "there is no leftImg8bit/"),
+        ("cityscapes", "gtFine", "there is no gtFine/ and no gtCoarse/"),
+        ("pets", "annotations/list.txt", "there is no annotations/list.txt"),
+        ("pets", "annotations/trimaps", "there is no annotations/trimaps/"),
+        ("pets", "images", "there is no images/"),
+    ],
+)
+def test_what_is_missing_is_named(sample: str, taken: str, reason: str, samples: Path, tmp_path: Path) -> None:
+    shutil.copytree(samples / sample, tmp_path / "copy")
+    gone = tmp_path / "copy" / taken
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    found = detect(tmp_path / "copy")
+    name = sample.partition("/")[0]
+    assert found.format in (None, "masks")
+    assert found.reasons[name].startswith(reason)
+
+
+def test_label_files_of_cityscapes_are_missing(samples: Path, tmp_path: Path) -> None:
+    shutil.copytree(samples / "cityscapes", tmp_path / "copy")
+    for path in (tmp_path / "copy").rglob("*_gtFine_*"):
+        if "color" not in path.name:
+            path.unlink()
+    assert detect(tmp_path / "copy").reasons["cityscapes"].startswith("gtFine/ holds no <split>/<city>/")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"images": [], "annotations": []}', "a.json has no categories"),
+        ('{"shapes": []}', "a.json has no images and no annotations and no categories"),
+        ("[1]", "a.json is not JSON, or no JSON object"),
+        ('{"images": [', "a.json is not JSON, or no JSON object"),
+        ("[" * 50_000, "a.json is not JSON, or no JSON object"),
+    ],
+)
+def test_json_that_is_not_coco(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    (tmp_path / "._a.json").write_bytes(b"\x00\x05\x16\x07")
+    for source in (tmp_path, tmp_path / "a.json"):
+        assert detect(source).reasons["coco"] == reason
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_large_json_the_ends_are_read(first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GLANCE", 1000)
+    filler = {"info": {"words": ["x" * 50] * 100}}
+    coco: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+    (tmp_path / "a.json").write_text(json.dumps({**coco, **filler} if first else {**filler, **coco}))
+    assert detect(tmp_path).format == "coco"
+    (tmp_path / "a.json").write_text(json.dumps(filler))
+    assert detect(tmp_path).reasons["coco"] == "neither end of a.json shows images, annotations, categories"
+
+
+def test_masks_give_way_to_a_layout_of_its_own_and_two_of_those_are_not_plain(samples: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(samples / "pets", both)
+    assert format_of(both) == "pets"
+    assert detect(both).reasons["masks"] == "fits too, but pets has a layout of its own"
+    shutil.copytree(samples / "voc", both, dirs_exist_ok=True)
+    found = detect(both)
+    assert found.format is None
+    assert "so does voc" in found.reasons["pets"]
+    assert "so does pets" in found.reasons["voc"]
+    with pytest.raises(OptionError, match="name it in place of auto"):
+        format_of(both)
+
+
+def test_a_dataset_needs_no_converting(samples: Path, tmp_path: Path) -> None:
+    segdata.convert("coco", samples / "coco", tmp_path / "d", images="copy")
+    found = detect(tmp_path / "d")
+    assert found.format is None
+    assert set(found.reasons.values()) == {"it is a segdata dataset already, which needs no converting"}
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        detect(tmp_path / "nowhere")
+    assert detect(tmp_path).format is None

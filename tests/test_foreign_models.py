@@ -1,0 +1,127 @@
+"""Models from elsewhere: the user's own by package.module:factory, and segmentation_models_pytorch by a stand-in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from segdata.errors import MissingDependency, OptionError  # noqa: E402
+from segdata.nn.models import build  # noqa: E402
+from segdata.nn.models.base import freeze_encoder  # noqa: E402
+
+NETS = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, bands, classes, width):
+        super().__init__()
+        self.backbone = torch.nn.Conv2d(bands, width, 3, stride=2, padding=1)
+        self.head = torch.nn.ConvTranspose2d(width, classes, 2, 2)
+    def forward(self, x):
+        return {"out": self.head(self.backbone(x))}
+
+def build(bands, classes, width=4):
+    return Net(bands, classes, width)
+
+def flat(bands, classes):
+    return torch.nn.Conv2d(bands, classes + 1, 1)
+
+def number(bands, classes):
+    return 3
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module in the working folder."""
+    (tmp_path / "my_own_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "my_own_nets", raising=False)
+    return "my_own_nets"
+
+
+def test_a_model_of_ones_own(nets: str) -> None:
+    model = build(f"{nets}:build", bands=4, classes=2, head="sigmoid", width=6, multiple=2)
+    assert model(torch.randn(2, 4, 9, 11)).shape == (2, 2, 9, 11)
+    assert model.net.head.weight.shape == (6, 1, 2, 2)
+    freeze_encoder(model)
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == [
+        "net.backbone.weight",
+        "net.backbone.bias",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("{}:bild", {}, "no attribute 'bild'; it is written package.module:factory"),
+        ("no_such_module:build", {}, "No module named 'no_such_module'"),
+        (":build", {}, "written package.module:factory"),
+        ("{}:number", {}, "the factory gave int, not a torch.nn.Module"),
+        ("{}:build", {"encoder": "vgg19"}, "leave --encoder out"),
+        ("{}:build", {"encoder_weights": "imagenet"}, "leave --encoder-weights out"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said(nets: str, name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        build(name.format(nets), classes=2, **options)
+
+
+def test_outputs_of_another_shape_are_refused(nets: str) -> None:
+    model = build(f"{nets}:flat", classes=2)
+    with pytest.raises(OptionError, match=r"gives \(1, 3, 8, 8\); .* \(1, 2, 8, 8\)"):
+        model(torch.randn(1, 3, 8, 8))
+    with pytest.raises(OptionError, match=r"no `encoder` or `backbone`.*to freeze"):
+        freeze_encoder(model)
+
+
+class FakeUnet(torch.nn.Module):
+    """Takes what segmentation_models_pytorch's architectures take, and insists on sizes as they do."""
+
+    def __init__(
+        self, encoder_name: str = "resnet34", encoder_weights: str | None = "imagenet", in_channels: int = 3, classes: int = 1
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if encoder_name not in ("resnet34", "resnet18"):
+            raise KeyError(f"Wrong encoder name `{encoder_name}`, supported encoders: ['resnet18', 'resnet34']")
+        self.given = encoder_name, encoder_weights
+        self.encoder = torch.nn.Conv2d(in_channels, 4, 1)
+        self.segmentation_head = torch.nn.Conv2d(4, classes, 1)
+
+    def forward(self, x: Any) -> Any:
+        if x.shape[-1] % 32 or x.shape[-2] % 32:
+            raise RuntimeError("Wrong input shape: expected image height and width divisible by 32")
+        return self.segmentation_head(self.encoder(x))
+
+
+def test_a_model_of_segmentation_models_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = ModuleType("segmentation_models_pytorch")
+    fake.Unet, fake.encoders = FakeUnet, ModuleType("encoders")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", fake)
+    model = build("smp:Unet/resnet18", bands=1, classes=3, encoder_weights="imagenet")
+    assert model.net.given == ("resnet18", "imagenet")
+    assert build("smp:Unet", classes=3).net.given == ("resnet34", None)
+    assert model(torch.randn(1, 1, 33, 70)).shape == (1, 3, 33, 70)
+    freeze_encoder(model)
+    assert not model.net.encoder.weight.requires_grad
+    assert model.net.segmentation_head.weight.requires_grad
+    for name, message in (
+        ("smp:Unett/resnet18", "no architecture 'Unett'"),
+        ("smp:encoders/resnet18", "no architecture 'encoders'"),
+        ("smp:Unet/resnet", "Wrong encoder name"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build(name, classes=3)
+
+
+def test_without_segmentation_models_pytorch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
+    with pytest.raises(MissingDependency, match=r"pip install segdata\[smp\]"):
+        build("smp:Unet/resnet18", classes=3)

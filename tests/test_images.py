@@ -1,0 +1,447 @@
+"""Pictures and masks on disk, against arrays that are known and numpy's own turning."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from PIL import Image
+
+from segdata.errors import DataError
+from segdata.images import (
+    PictureFacts,
+    colorize,
+    inspect_picture,
+    overlay,
+    read_image,
+    read_mask,
+    write_image,
+    write_mask,
+)
+from segdata.labels import Labels
+
+ORIENTATION = 0x0112
+TURNED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {  # EXIF 2.32, table 6: where row 0 and column 0 are
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],  # top, right
+    3: lambda a: a[::-1, ::-1],  # bottom, right
+    4: lambda a: a[::-1],  # bottom, left
+    5: lambda a: a.swapaxes(0, 1),  # left, top
+    6: lambda a: np.rot90(a, -1),  # right, top
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),  # right, bottom
+    8: lambda a: np.rot90(a, 1),  # left, bottom
+}
+
+
+def rgb(height: int = 6, width: int = 9, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def save(path: Path, picture: Image.Image | NDArray[Any], orientation: Any = None, **options: Any) -> Path:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    if orientation is not None:
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        options["exif"] = exif
+    image.save(path, **options)
+    return path
+
+
+def refused(read: Callable[..., object], path: Path, **options: Any) -> str:
+    """The code of the refusal, which names the file once and by the path given."""
+    with pytest.raises(DataError) as caught:
+        read(path, **options)
+    problem = caught.value.problem
+    assert problem.file == str(path)
+    assert str(path) not in problem.message
+    return problem.code
+
+
+# --- read_image
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.bmp", "x.tif", "x.webp", "x.ppm"])
+def test_colours_are_rgb_in_order(tmp_path: Path, name: str) -> None:
+    array = rgb()
+    image = read_image(save(tmp_path / name, array, **({"lossless": True} if name.endswith("webp") else {})))
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, array)
+    assert image.flags.writeable
+
+
+def test_grey_is_repeated(tmp_path: Path) -> None:
+    grey = rgb()[:, :, 0]
+    assert np.array_equal(read_image(save(tmp_path / "x.png", grey)), np.dstack([grey] * 3))
+    grey_alpha = np.dstack([grey, 255 - grey])
+    assert np.array_equal(read_image(save(tmp_path / "y.png", grey_alpha)), np.dstack([grey] * 3))
+    bits = grey > 100
+    assert np.array_equal(read_image(save(tmp_path / "z.png", bits)), np.dstack([bits] * 3) * np.uint8(255))
+
+
+def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
+    array = np.dstack([rgb(), rgb(seed=1)[:, :, 0]])
+    assert np.array_equal(read_image(save(tmp_path / "x.png", array)), array[:, :, :3])
+
+
+@pytest.mark.parametrize("transparency", [None, 1, bytes([0, 77, 255])])
+def test_a_palette_gives_its_colours(tmp_path: Path, transparency: int | bytes | None) -> None:
+    colors = rgb(16, 1).reshape(16, 3)
+    indices = (np.arange(48, dtype=np.uint8) % 16).reshape(6, 8)
+    image = Image.fromarray(indices)
+    image.putpalette(colors.tobytes())
+    options = {} if transparency is None else {"transparency": transparency}
+    assert np.array_equal(read_image(save(tmp_path / "x.png", image, **options)), colors[indices])
+
+
+@pytest.mark.parametrize("transparency", [None, (1, 2, 3)])
+def test_a_transparent_colour_is_a_colour(tmp_path: Path, transparency: Any) -> None:
+    array = rgb()
+    array[0, 0] = (1, 2, 3)
+    options = {} if transparency is None else {"transparency": transparency}
+    assert np.array_equal(read_image(save(tmp_path / "x.png", array, **options)), array)
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    """Without black the complement; full black is black."""
+    ink = np.dstack([rgb(), np.zeros((6, 9), np.uint8)])
+    ink[0, :, 3] = 255
+    expected = 255 - ink[:, :, :3]
+    expected[0] = 0
+    assert np.array_equal(
+        read_image(save(tmp_path / "x.tif", Image.frombytes("CMYK", (9, 6), ink.tobytes()))), expected
+    )
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_sixteen_bits_are_cut_to_the_upper_eight(tmp_path: Path, name: str) -> None:
+    """Pillow itself clips: all above 255 would be white."""
+    sixteen = np.array([[0, 255, 256, 511], [4660, 32768, 65280, 65535]], np.uint16)
+    expected = np.dstack([[[0, 0, 1, 1], [18, 128, 255, 255]]] * 3)
+    path = save(tmp_path / name, sixteen)
+    assert read_image(path).tolist() == expected.tolist()
+    assert np.array_equal(read_image(path, exif="upright"), expected)
+
+
+def test_the_first_frame_is_the_picture(tmp_path: Path) -> None:
+    frames = [Image.fromarray(rgb(seed=s)) for s in (1, 2)]
+    frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
+    assert np.array_equal(read_image(tmp_path / "x.tif"), np.array(frames[0]))
+    smooth = [Image.new("RGB", (16, 16), c) for c in ((200, 10, 10), (10, 10, 200))]
+    smooth[0].save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=smooth[1:])
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert image.format == "MPO"
+    assert read_image(tmp_path / "x.jpg")[:, :, 0].min() > 150
+    assert inspect_picture(tmp_path / "x.jpg") == PictureFacts(16, 16, 1)
+
+
+@pytest.mark.data
+def test_a_real_mpo(shared_data: Path) -> None:
+    (path,) = sorted((shared_data / "hires" / "drone").glob("*.[jJ]*"))[:1]
+    assert (inspect_picture(path).height, inspect_picture(path).width) == (2250, 4000)
+    assert read_image(path).shape == (2250, 4000, 3)
+
+
+def test_the_file_decides_not_its_name(tmp_path: Path) -> None:
+    """Pets has a GIF and an RGBA PNG under .jpg names."""
+    array = rgb()
+    save(tmp_path / "x.png", array)
+    (tmp_path / "x.png").rename(tmp_path / "x.jpg")
+    assert np.array_equal(read_image(tmp_path / "x.jpg"), array)
+
+
+# --- EXIF orientation
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("name", ["x.png", "x.webp"])
+def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
+    array = rgb()
+    path = save(tmp_path / name, array, orientation, **({"lossless": True} if name.endswith("webp") else {}))
+    upright = TURNED[orientation](array)
+    assert np.array_equal(read_image(path), array)
+    assert np.array_equal(read_image(path, exif="raw"), array)
+    assert np.array_equal(read_image(path, exif="upright"), upright)
+    assert inspect_picture(path) == PictureFacts(6, 9, orientation)
+    assert inspect_picture(path).upright == upright.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_orientation_of_a_jpeg(tmp_path: Path, orientation: int) -> None:
+    """Its pixels are not those that were saved: turned they must be the same as raw."""
+    array = rgb(40, 24)
+    plain = read_image(save(tmp_path / "plain.jpg", array))
+    path = save(tmp_path / "x.jpg", array, orientation)
+    assert np.array_equal(read_image(path), plain)
+    assert np.array_equal(read_image(path, exif="upright"), TURNED[orientation](plain))
+    assert inspect_picture(path) == PictureFacts(40, 24, orientation)
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_a_tiff_comes_turned_already(tmp_path: Path, orientation: int) -> None:
+    """Pillow turns TIFFs as they load, so that raw and upright are one: the facts must say the same."""
+    array = rgb()
+    path = save(tmp_path / "x.tif", array, orientation)
+    upright = TURNED[orientation](array)
+    facts = inspect_picture(path)
+    assert (facts.height, facts.width) == facts.upright == upright.shape[:2]
+    assert facts.orientation == 1
+    for exif in (None, "raw", "upright"):
+        assert np.array_equal(read_image(path, exif=exif), upright)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 42, 65535])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg"])
+def test_a_nonsense_orientation_is_none(tmp_path: Path, name: str, orientation: int) -> None:
+    path = save(tmp_path / name, rgb(), orientation)
+    assert inspect_picture(path) == PictureFacts(6, 9, 1)
+    assert np.array_equal(read_image(path, exif="upright"), read_image(path, exif="raw"))
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "x.bmp", "x.tif"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (70, 1), (33, 65)])
+def test_inspect_reports_height_and_width(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    facts = inspect_picture(save(tmp_path / name, rgb(*size)))
+    assert (facts.height, facts.width) == size
+    assert read_image(tmp_path / name).shape == (*size, 3)
+
+
+# --- pictures that cannot be read
+
+READS = [inspect_picture, read_image]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_missing_picture(tmp_path: Path, read: Callable[..., object]) -> None:
+    assert refused(read, tmp_path / "no.jpg") == "picture.missing"
+    assert refused(read, tmp_path / "no" / "no.jpg") == "picture.missing"
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_folder_is_no_picture(tmp_path: Path, read: Callable[..., object]) -> None:
+    assert refused(read, tmp_path) == "picture.unreadable"
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 100, b"<html>not found</html>", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"]
+)
+def test_garbage(tmp_path: Path, read: Callable[..., object], content: bytes) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    assert refused(read, path) == "picture.unreadable"
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp", "x.bmp", "x.gif"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated_pictures(tmp_path: Path, read: Callable[..., object], name: str, share: float) -> None:
+    path = save(tmp_path / name, rgb(64, 64))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert refused(read, path) == "picture.unreadable"
+
+
+def encoded(format: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(rgb(24, 24)).save(out, format)
+    return out.getvalue()
+
+
+DAMAGED = {name: encoded(name) for name in ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP")}
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.sampled_from(sorted(DAMAGED)), st.data())
+def test_damaged_pictures_are_pixels_or_a_data_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    """Pillow's decoders raise many things, and warn."""
+    content = bytearray(DAMAGED[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, min(len(content), 400) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(content)
+    for read in (inspect_picture, read_image, read_mask):
+        with suppress(DataError):
+            read(path, max_pixels=2**20)
+
+
+def test_a_picture_over_the_limit_is_not_decoded(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", rgb(30, 40))
+    for read in READS:
+        read(path, max_pixels=1200)
+        for limit in (1199, 100):
+            with pytest.raises(
+                DataError, match=rf"1200 pixels\) is more than the limit of {limit} \(SEGDATA_MAX_PIXELS"
+            ):
+                read(path, max_pixels=limit)
+            assert refused(read, path, max_pixels=limit) == "picture.too_large"
+    chunk = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    head = b"IHDR" + chunk
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    idat = b"IDAT" + zlib.compress(bytes(100))
+    bomb += struct.pack(">I", len(idat) - 4) + idat + struct.pack(">I", zlib.crc32(idat))
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    for read in READS:
+        assert refused(read, tmp_path / "bomb.png") == "picture.too_large"
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "x.gif", "x.bmp", "x.webp"])
+def test_our_limit_holds_and_pillows_is_left_alone(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow warns above its own limit and raises above twice of it; that limit is another program's business."""
+    path = save(tmp_path / name, rgb(30, 40))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in READS:
+        read(path)
+        assert refused(read, path, max_pixels=1199) == "picture.too_large"
+        assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize("read", [*READS, read_mask])
+@pytest.mark.parametrize("limit", [4199, 100])
+def test_an_icon_with_a_bomb_inside(tmp_path: Path, read: Callable[..., object], limit: int) -> None:
+    """It says 16 x 16; the PNG in it says 70 x 60, and Pillow decodes that as it opens the icon."""
+    inner = save(tmp_path / "inner.png", rgb(60, 70)).read_bytes()
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inner), 22)
+    (tmp_path / "x.ico").write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + inner)
+    assert refused(read, tmp_path / "x.ico", max_pixels=limit).endswith(".too_large")
+
+
+# --- masks
+
+
+def test_masks_are_written_into_folders_as_needed(tmp_path: Path) -> None:
+    mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    path = tmp_path / "a" / "b" / "x.png"
+    data = write_mask(path, mask)
+    assert path.read_bytes() == data
+    assert np.array_equal(read_mask(path), mask)
+    write_mask(str(path), mask + 1)
+    assert np.array_equal(read_mask(str(path)), mask + 1)
+
+
+def test_a_mask_beside_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_mask("x.png", np.ones((2, 2), np.uint16))
+    assert read_mask("x.png").tolist() == [[1, 1], [1, 1]]
+
+
+def palette(mask: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(mask)
+    image.putpalette(rgb(256, 1, seed=4).tobytes())
+    return image
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.bmp", "x.gif"])
+def test_palette_masks_of_any_format_give_indices(tmp_path: Path, name: str) -> None:
+    mask = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    mask[:16, :16] = np.arange(256).reshape(16, 16)  # all of them, so that no writer leaves colours out
+    assert np.array_equal(read_mask(save(tmp_path / name, palette(mask), optimize=False)), mask)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.bmp", "x.pgm", "x.gif"])
+def test_grey_masks_of_any_format(tmp_path: Path, name: str) -> None:
+    mask = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    found = read_mask(save(tmp_path / name, mask))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, mask)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+@pytest.mark.parametrize("sign", ["<u2", ">u2"])
+def test_sixteen_bit_masks(tmp_path: Path, name: str, sign: str) -> None:
+    mask = np.array([[0, 255, 256], [300, 4660, 65535]], np.uint16)
+    mode = "I;16B" if sign == ">u2" and name == "x.tif" else "I;16"
+    image = Image.frombytes(mode, (3, 2), mask.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
+    found = read_mask(save(tmp_path / name, image))
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, mask)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.bmp"])
+def test_one_bit_masks_are_zero_and_one(tmp_path: Path, name: str) -> None:
+    bits = rgb()[:, :, 0] > 100
+    assert np.array_equal(read_mask(save(tmp_path / name, bits)), bits.astype(np.uint8))
+
+
+def test_masks_that_hold_no_ids(tmp_path: Path) -> None:
+    grey = rgb()[:, :, 0]
+    assert refused(read_mask, save(tmp_path / "x.jpg", grey)) == "mask.jpeg"
+    (tmp_path / "x.jpg").rename(tmp_path / "y.png")
+    assert refused(read_mask, tmp_path / "y.png") == "mask.jpeg"
+    for name in ("x.png", "x.bmp", "x.tif", "x.webp"):
+        assert refused(read_mask, save(tmp_path / name, rgb())) == "mask.colours"
+    assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.colours"
+
+
+def test_masks_that_cannot_be_read(tmp_path: Path) -> None:
+    assert refused(read_mask, tmp_path / "no.png") == "mask.missing"
+    assert refused(read_mask, tmp_path) == "mask.missing"
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert refused(read_mask, tmp_path / "empty.png") == "mask.unreadable"
+    path = tmp_path / "x.png"
+    data = write_mask(path, rgb(30, 40)[:, :, 0])
+    assert refused(read_mask, path, max_pixels=1199) == "mask.too_large"
+    path.write_bytes(data[:-20])
+    assert refused(read_mask, path) == "mask.damaged"
+    assert refused(read_mask, save(tmp_path / "x.tif", rgb(30, 40)[:, :, 0]), max_pixels=1199) == "mask.too_large"
+
+
+# --- colours for people
+
+LABELS = Labels.of(["background", "cat", "dog"], [None, (10, 20, 30), (200, 100, 0)])
+
+
+def test_colorize() -> None:
+    assert colorize(np.array([[0, 1], [2, 255]], np.uint8), LABELS).tolist() == [
+        [[0, 0, 0], [10, 20, 30]],
+        [[200, 100, 0], [255, 255, 255]],
+    ]
+
+
+def test_colorize_16_bits() -> None:
+    labels = Labels.of([f"class {i}" for i in range(300)])
+    picture = colorize(np.array([[0, 299, 65535]], np.uint16), labels)
+    assert picture.dtype == np.uint8
+    assert picture[0].tolist() == [list(labels.classes[0].color), list(labels.classes[299].color), [255, 255, 255]]
+
+
+@given(
+    npst.arrays(np.uint8, (13, 17), elements=st.sampled_from([0, 1, 2, 255])), st.sampled_from([0.0, 0.25, 0.5, 1.0])
+)
+def test_overlay(mask: NDArray[np.uint8], opacity: float) -> None:
+    image = rgb(13, 17)
+    before = image.copy()
+    out = overlay(image, mask, LABELS, opacity=opacity)
+    assert out.dtype == np.uint8
+    assert np.array_equal(image, before)
+    for y, x in np.ndindex(mask.shape):
+        pixel, value = image[y, x].astype(float), mask[y, x]
+        if value == 255 and (y + x) % 6 < 2:
+            expected = np.full(3, 255.0)
+        elif value == 0:
+            expected = pixel  # black stays clear
+        else:
+            color = np.full(3, 255.0) if value == 255 else np.array(LABELS.classes[value].color)
+            expected = pixel * (1 - opacity) + color * opacity
+        assert np.abs(out[y, x] - expected).max() < 1
+
+
+def test_pictures_are_written_as_they_are(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
+    write_image(tmp_path / "a" / "b.png", image)
+    assert np.array_equal(read_image(tmp_path / "a" / "b.png"), image)
+    for other in (image[:, :, :1], image.astype(np.uint16), image[:, :, 0]):
+        with pytest.raises(DataError, match=r"cannot be written as a PNG.*\[picture\.bands\]"):
+            write_image(tmp_path / "c.png", other)

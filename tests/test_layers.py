@@ -1,0 +1,321 @@
+"""The rules of the house that a machine can check: who imports whom, what is fenced in, what every module must have."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "segdata"
+
+LAYERS: dict[str, float] = {
+    "errors": 0,
+    **dict.fromkeys(("kernels", "members", "safety", "windows", "providers", "remote", "storage"), 1),
+    "labels": 1.5,
+    **dict.fromkeys(("images", "masks", "rasters", "shapes", "metrics", "crf", "lattice", "morphology", "recipes"), 2),
+    **dict.fromkeys(("refinement", "suspicion"), 2),
+    **dict.fromkeys(("balance", "classes", "counts", "diagnose"), 2),
+    **dict.fromkeys(("boundary", "calibration", "conventions", "intervals"), 2),
+    **dict.fromkeys(("georef", "polygons", "scores", "sliding", "tiff", "views"), 2),
+    "predictors": 2,
+    **dict.fromkeys(
+        ("augmenting", "crops", "curves", "pixels", "presets", "recipe_fields", "training", "transforms"), 2
+    ),
+    **dict.fromkeys(
+        (
+            "run",
+            "worker",
+            "cluster",
+            "pool",
+            "refining",
+            "source",
+            "mask_files",
+            "openings",
+            "parts",
+            "dataset",
+            "journal",
+            "carry",
+            "duplicates",
+            "findings",
+            "rare",
+            "versions",
+            "evaluation",
+            "pairing",
+            "cutting",
+            "cutting_plan",
+        ),
+        3,
+    ),
+    **dict.fromkeys(("readers", "writers"), 4),
+    "formats": 4.5,
+    "ops": 5,
+    **dict.fromkeys(("nn", "onnx"), 6),
+    "report": 7,
+    **dict.fromkeys(("cli", "__main__"), 8),
+}
+STRANGERS = ("readers", "writers", "ops")
+"""Families whose members never import each other; `coco_masks` is a part of `coco`."""
+FENCES = {
+    "torch": ("nn",),
+    "albumentations": ("transforms",),
+    "numba": ("kernels",),
+    "llvmlite": ("kernels",),
+    "rasterio": ("rasters", "georef", "polygons"),
+}
+HEAVY = ("torch", "cv2", "numba", "albumentations", "numpy", "scipy", "PIL", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Import:
+    """`at_load`: it runs when the module is imported; False inside a function."""
+
+    importer: str
+    target: str
+    name: str | None
+    line: int
+    at_load: bool
+    for_types: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.target}"
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of segdata, by dotted name without `segdata.`; the package itself is the empty name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text(), str(path))
+    return found
+
+
+@cache
+def imports() -> tuple[Import, ...]:
+    return tuple(i for module, tree in modules().items() for i in _imports(module, tree, True, False))
+
+
+def _imports(module: str, node: ast.AST, at_load: bool, for_types: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(module, alias.name, None, child.lineno, at_load, for_types)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"{module}:{child.lineno}: a relative import"
+            for alias in child.names:
+                whole = f"{child.module}.{alias.name}"
+                is_module = whole.removeprefix("segdata.") in modules()
+                target, name = (whole, None) if is_module else (str(child.module), alias.name)
+                yield Import(module, target, name, child.lineno, at_load, for_types)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for part in child.body:
+                yield from _imports(module, ast.Module([part], []), at_load, True)
+            for part in child.orelse:
+                yield from _imports(module, ast.Module([part], []), at_load, for_types)
+        else:
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(module, child, at_load and not inside, for_types)
+
+
+def own() -> list[Import]:
+    """Imports of segdata's modules by segdata's modules, the names without `segdata.`."""
+    return [
+        Import(i.importer, i.target.removeprefix("segdata").lstrip("."), i.name, i.line, i.at_load, i.for_types)
+        for i in imports()
+        if i.target.split(".")[0] == "segdata"
+    ]
+
+
+def foreign() -> list[Import]:
+    """Imports from other packages than segdata and the standard library."""
+    known = {*sys.stdlib_module_names, "segdata", "__future__"}
+    return [i for i in imports() if i.target.split(".")[0] not in known]
+
+
+def layer(module: str) -> float:
+    return LAYERS[module.split(".")[0]]
+
+
+def test_the_parser_sees_the_imports_it_should() -> None:
+    """The rules below are worth nothing if it does not."""
+    tree = ast.parse(
+        "import a.b\nfrom segdata import labels, __version__\nfrom segdata.kernels.count import c\n"
+        "if TYPE_CHECKING:\n    import t\n"
+        "class C:\n    import d\n    def f(self):\n        import e\n"
+        "try:\n    import g\nexcept ImportError:\n    g = None\n"
+    )
+    seen = {(i.target, i.name): (i.at_load, i.for_types) for i in _imports("m", tree, True, False)}
+    assert seen == {
+        ("a.b", None): (True, False),
+        ("segdata.labels", None): (True, False),
+        ("segdata", "__version__"): (True, False),
+        ("segdata.kernels.count", "c"): (True, False),
+        ("t", None): (True, True),
+        ("d", None): (True, False),
+        ("e", None): (False, False),
+        ("g", None): (True, False),
+    }
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {name.split(".")[0] for name in modules()} - {""} <= set(LAYERS)
+
+
+def test_modules_import_only_from_lower_layers() -> None:
+    wrong = [str(i) for i in own() if i.importer and i.target and layer(i.target) > layer(i.importer)]
+    assert not wrong
+
+
+def test_nothing_is_taken_from_the_package_itself_but_the_version() -> None:
+    """`from segdata import paint` would go round every layer."""
+    assert not [str(i) for i in own() if i.importer and not i.target and i.name != "__version__"]
+
+
+def test_there_is_no_import_cycle() -> None:
+    """Imports inside functions count: a cycle that is only put off is one."""
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
+    for i in own():
+        if i.importer and i.target and not i.for_types:
+            graph[i.importer].add(i.target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"an import cycle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("family", STRANGERS)
+def test_members_of_a_family_are_strangers(family: str) -> None:
+    """A reader (writer, operation) never imports another; a module whose name begins with its own is a part of it."""
+    wrong = []
+    for i in own():
+        importer, target = i.importer.split("."), i.target.split(".")
+        if importer[0] == target[0] == family and min(len(importer), len(target)) > 1:
+            a, b = importer[1], target[1]
+            if not (b == a or b.startswith(f"{a}_")):
+                wrong.append(str(i))
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", FENCES)
+def test_heavy_packages_are_fenced_in(package: str) -> None:
+    inside = [i for i in foreign() if i.target.split(".")[0] == package]
+    assert not [str(i) for i in inside if i.importer.split(".")[0] not in FENCES[package]]
+
+
+def test_kernels_hold_numba_functions_and_nothing_else() -> None:
+    for name, tree in modules().items():
+        if not name.startswith("kernels.") or name == "kernels.vector":  # which teaches numba a type
+            continue
+        for node in tree.body:
+            assert not isinstance(node, ast.ClassDef | ast.AsyncFunctionDef), f"{name}:{node.lineno}"
+            if isinstance(node, ast.FunctionDef):
+                marks = [ast.unparse(mark) for mark in node.decorator_list]
+                assert any("njit" in mark and "cache=True" in mark for mark in marks), f"{name}.{node.name}: {marks}"
+
+
+def test_commands_import_operations_inside_their_bodies() -> None:
+    early = [i for i in own() if i.importer.startswith("cli") and i.at_load and not i.for_types]
+    assert not [str(i) for i in early if 5 <= layer(i.target or "errors") <= 7]
+
+
+def test_the_package_itself_imports_nothing_at_load() -> None:
+    early = [i for i in imports() if not i.importer and i.at_load and not i.for_types]
+    assert {i.target for i in early} <= {"importlib", "typing", "__future__"}
+
+
+def test_every_foreign_package_is_declared() -> None:
+    """No development-only import at run time; what is not in the base install is fenced or inside a function."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {k: v for k, v in project["optional-dependencies"].items() if k != "dev"}
+    base = {_distribution(line) for line in project["dependencies"]}
+    extra = {_distribution(line) for lines in extras.values() for line in lines}
+    homes = {"yaml": ["PyYAML"], **packages_distributions()}  # the one package whose name is not its distribution's
+    for i in foreign():
+        if i.for_types:
+            continue
+        top = i.target.split(".")[0]
+        declared = {_distribution(name) for name in homes.get(top, [top])}
+        assert declared & (base | extra), f"{i}: not in pyproject.toml"
+        fenced = i.importer.split(".")[0] in FENCES.get(top, ())
+        assert declared & base or fenced or not i.at_load, f"{i} at load, but the base install has it not"
+
+
+def _distribution(requirement: str) -> str:
+    name = requirement.split("[")[0]
+    for sign in "<>=!~; ":
+        name = name.split(sign)[0]
+    return name.lower().replace("_", "-")
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_modules_keep_the_house_rules(name: str) -> None:
+    tree = modules()[name]
+    assert ast.get_docstring(tree), "a module without a docstring"
+    for node in ast.walk(tree):
+        where = f"{name}:{getattr(node, 'lineno', 0)}"
+        assert not isinstance(node, ast.Assert), f"{where}: `assert` vanishes under -O"
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            assert "NotImplementedError" not in ast.unparse(node.exc), f"{where}: not implemented"
+        if isinstance(node, ast.ExceptHandler):
+            caught = "" if node.type is None else ast.unparse(node.type)
+            assert caught not in ("", "Exception", "BaseException"), f"{where}: hides bugs"
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_public_functions_and_classes_have_docstrings(name: str) -> None:
+    bare = []
+    for node in modules()[name].body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            methods = node.body if isinstance(node, ast.ClassDef) and not node.bases else []
+            inner = [m for m in methods if isinstance(m, ast.FunctionDef) and not m.name.startswith("_")]
+            bare += [f"{n.name}:{n.lineno}" for n in (node, *inner) if not ast.get_docstring(n)]
+    assert not bare
+
+
+def test_every_module_can_be_imported() -> None:
+    """Without a warning, and without the development packages having been imported by accident."""
+    missing = {package for package in FENCES if find_spec(package) is None}
+    closed = {home for package in missing for home in FENCES[package]}
+    names = [f"segdata.{n}".rstrip(".") for n in modules() if n.split(".")[0] not in closed and n != "__main__"]
+    code = (
+        f"import sys, importlib\nfor name in {names!r}: importlib.import_module(name)\n"
+        "print(*[m for m in ('pytest', 'hypothesis', 'mypy', '_pytest') if m in sys.modules])"
+    )
+    assert python(code, "-W", "error").split() == []
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+from click.testing import CliRunner
+from segdata.cli import main
+for arguments in [], *[[name] for name in main.commands]:
+    result = CliRunner().invoke(main, [*arguments, "--help"])
+    if result.exit_code or "Usage:" not in result.output:
+        sys.exit(f"{{arguments}} --help: {{result.output}}")
+print(*[name for name in {HEAVY!r} if name in sys.modules])
+"""
+    assert python(code).split() == []
+
+
+def test_importing_segdata_loads_nothing_heavy() -> None:
+    code = f"import sys, segdata; dir(segdata); print(*[n for n in {HEAVY!r} if n in sys.modules])"
+    assert python(code).split() == []
+
+
+def python(code: str, *options: str) -> str:
+    """What a fresh Python prints."""
+    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

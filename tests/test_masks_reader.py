@@ -1,0 +1,770 @@
+"""The masks reader: real sets pixel by pixel, and planted masks that are refused with the option that then reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shlex
+import shutil
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+from test_diagnose import COLORS, grown, instances, jpeg, scene
+
+import segdata
+import segdata.readers
+from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.readers.masks import read
+from segdata.readers.masks_classes import parse_key, parse_values, read_class_table, show_key
+from segdata.source import Receipt
+
+Array = np.ndarray[Any, Any]
+CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
+NAMES = [f"class {i}" for i in range(5)]
+COLOR_TABLE = "name,r,g,b\n" + "\n".join(
+    f"{name},{r},{g},{b}" for name, (r, g, b) in zip(NAMES, COLORS.tolist(), strict=True)
+)
+
+
+@pytest.fixture(autouse=True)
+def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(segdata.readers.READERS, "masks", "segdata.readers.masks")
+
+
+def plant(root: Path, masks: dict[str, Array | Image.Image], suffix: str = ".png", **save: Any) -> Path:
+    """images/ and masks/ with these masks, and grey pictures to go with them."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, mask in masks.items():
+        picture = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
+        (root / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture.save(root / "masks" / f"{name}{suffix}", **save)
+        Image.new("L", picture.size, 90).save(root / "images" / f"{name}.png")
+    return root
+
+
+def convert(source: Path, out: Path, **options: Any) -> segdata.Dataset:
+    return segdata.convert("masks", source, out, **options)
+
+
+def problem_of(source: Path, out: Path, **options: Any) -> segdata.Problem:
+    """The problem that stops a conversion, which must leave nothing behind."""
+    with pytest.raises(DataError) as caught:
+        convert(source, out, **options)
+    assert not out.exists()
+    return caught.value.problem
+
+
+def as_options(way_out: str) -> dict[str, Any]:
+    """What a person types who takes the way out of a message."""
+    words = shlex.split(re.sub(r"=(\w+ \d+)", r"='\1'", way_out.partition(", with")[0].partition(" (or")[0]))
+    options: dict[str, Any] = {}
+    while words:
+        name = words.pop(0).removeprefix("--").replace("-", "_")
+        if name == "colors":
+            options[name] = True
+        elif name == "values":
+            options.setdefault(name, []).append(words.pop(0))
+        else:
+            options[name] = words.pop(0) if name.endswith("pattern") else int(words.pop(0))
+    return options
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()
+    }
+
+
+# Real sets
+
+
+@pytest.mark.data
+def test_camvid_equals_pillow(shared_data: Path, tmp_path: Path) -> None:
+    camvid = shared_data / "camvid"
+    (tmp_path / "classes.txt").write_text("\n".join(CAMVID))
+    options: dict[str, Any] = {"classes": tmp_path / "classes.txt", "values": ("11=ignore",)}
+    dataset = convert(camvid, tmp_path / "d", image_dir="{split}", mask_dir="{split}annot", **options)
+    assert (len(dataset), dataset.splits, dataset.labels.names) == (468, ("train", "val"), tuple(CAMVID))
+    for sample in dataset:
+        split, stem = sample.id.split("/")
+        truth = np.array(Image.open(camvid / f"{split}annot" / f"{stem}.png"))
+        truth[truth == 11] = 255
+        np.testing.assert_array_equal(dataset.read_mask(sample), truth)
+        assert dataset.read_image(sample).shape == (*truth.shape, 3)
+    receipt = dataset.read_receipt()
+    assert receipt["pictures"] == {"in": 468, "converted": 468, "skipped": 0}
+    assert receipt["classes"][-1] == {"source_id": 11, "source_name": "ignore", "class_id": None, "class": "ignore"}
+    assert [i["name"] for i in dataset.made_by["inputs"]] == ["classes.txt"]
+    plain = convert(camvid, tmp_path / "train", image_dir="train", mask_dir="trainannot", images="none", **options)
+    assert (len(plain), plain.splits) == (367, ())
+    assert {f"train/{s.id}": s.counts for s in plain} == {s.id: s.counts for s in dataset.split("train")}
+    assert [item.id for item in read(camvid, split="val", **options).items] == [s.id for s in dataset.split("val")]
+
+
+@pytest.mark.data
+def test_camvid_without_its_void_is_refused_before_anything_is_written(shared_data: Path, tmp_path: Path) -> None:
+    problem = problem_of(shared_data / "camvid", tmp_path / "d", classes=CAMVID)
+    assert problem.code == "mask.off_by_one"
+    assert "--values 11=ignore if it is void" in problem.message
+    assert "in 16 of 16 masks looked at" in problem.message
+    problem = problem_of(shared_data / "camvid", tmp_path / "d", mask_dir="{split}annot", image_dir="{split}")
+    assert (problem.code, "--classes FILE" in problem.message) == ("mask.values", True)
+
+
+@pytest.mark.data
+def test_the_scenes_through_colors(shared_data: Path, tmp_path: Path) -> None:
+    scenes = shared_data / "hires/scenes"
+    folders = {
+        "image_dir": ".",
+        "mask_dir": ".",
+        "image_pattern": "image{stem}.tif",
+        "mask_pattern": "labels{stem}.tif",
+    }
+    (tmp_path / "classes.csv").write_text("name,r,g,b\ntree,0,128,0\nroad,255,0,0\n")
+    problem = problem_of(scenes, tmp_path / "d", classes=tmp_path / "classes.csv", **folders)
+    assert (problem.code, problem.message) == ("mask.colors", "coded by colour, 2 of them: --colors")
+    problem = problem_of(scenes, tmp_path / "d", classes=["tree", "road"], **folders)
+    assert "(0, 128, 0) (270,000 pixels), (255, 0, 0) (90,000 pixels)" in problem.message
+    dataset = convert(scenes, tmp_path / "d", classes=tmp_path / "classes.csv", colors=True, **folders)
+    assert [s.id for s in dataset] == ["image", "image2"]
+    for sample, name in zip(dataset, ("labels.tif", "labels2.tif"), strict=True):
+        truth = np.asarray(Image.open(scenes / name))
+        np.testing.assert_array_equal(dataset.labels.palette()[dataset.read_mask(sample)], truth)
+    assert dataset.labels.names == ("tree", "road")
+    (tmp_path / "short.csv").write_text("name,r,g,b\ntree,0,128,0\n")
+    problem = problem_of(scenes, tmp_path / "e", classes=tmp_path / "short.csv", colors=True, **folders)
+    assert (problem.code, "(255, 0, 0) (90,000 pixels)" in problem.message) == ("mask.unknown_colors", True)
+
+
+@pytest.mark.data
+def test_trimaps_are_off_by_one(shared_data: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"classes": ["pet", "background", "border"], "images": "none"}
+    problem = problem_of(shared_data / "pets", tmp_path / "d", **options)
+    assert (problem.code, problem.message.endswith("--offset -1")) == ("mask.off_by_one", True)
+    dataset = convert(shared_data / "pets", tmp_path / "d", offset=-1, **options)
+    for sample in dataset:
+        truth = np.asarray(Image.open(shared_data / f"pets/annotations/trimaps/{sample.id}.png"))
+        np.testing.assert_array_equal(dataset.read_mask(sample), truth - 1)
+    assert any("value 0 becomes -1" in note for note in dataset.read_receipt()["notes"])
+
+
+@pytest.mark.data
+def test_a_picture_in_place_of_masks(shared_data: Path, tmp_path: Path) -> None:
+    folders = {"mask_dir": "SegmentationClassVisualization", "image_dir": "JPEGImages"}
+    problem = problem_of(shared_data / "voc/labelme/data_dataset_voc", tmp_path / "d", classes=NAMES, **folders)
+    assert problem.code == "mask.jpeg"
+
+
+# Diagnoses: refused, then read by the option that the message ends with
+
+
+TRUTH = scene(5)
+TWO = scene(2)
+PALETTE = Image.fromarray(TRUTH)
+PALETTE.putpalette(np.concatenate([COLORS.ravel(), np.zeros(768 - COLORS.size, np.uint8)]).tolist())
+REFUSED: dict[str, tuple[Array, Array, list[str], str]] = {
+    "void": (np.where(TRUTH == 3, 255, TRUTH).astype(np.uint8), np.where(TRUTH == 3, 255, TRUTH), NAMES, "void"),
+    "binary": (TWO * 255, TWO, ["background", "thing"], "binary"),
+    "binary, 16-bit": (TWO.astype(np.uint16) * 65535, TWO, ["background", "thing"], "binary"),
+    "off by one": (TRUTH + 1, TRUTH, NAMES, "off_by_one"),
+    "smooth edges": (grown(TWO * 255), grown(TWO * 255) >= 128, ["background", "thing"], "smoothed"),
+    "was a JPEG": (jpeg(TWO * 255), jpeg(TWO * 255) >= 128, ["background", "thing"], "smoothed"),
+    "instances": (instances(), instances() > 0, ["background", "cell"], "instances"),
+    "16-bit instances": (instances(30, np.uint16), instances() > 0, ["background", "cell"], "instances"),
+    "class * 1000": (
+        np.where(TRUTH > 0, TRUTH.astype(int) * 1000 + instances(40)[:96, :128], 0).astype(np.uint16), TRUTH, NAMES, "instances",
+    ),
+    "stretched": (TRUTH * 60, TRUTH, NAMES, "stretched"),
+    "unlisted": (np.where(TRUTH == 2, 99, TRUTH).astype(np.uint8), np.where(TRUTH == 2, 255, TRUTH), NAMES, "values"),
+    "colours": (COLORS[TRUTH], TRUTH, NAMES, "colors"),
+    "two colours, smooth": (
+        grown(np.array([(0, 0, 0), (250, 250, 0)], np.uint8)[TWO]), grown(TWO * 222) >= 111, ["a", "b"], "smoothed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_mask_is_refused_with_the_option_that_reads_it(name: str, tmp_path: Path) -> None:
+    pixels, truth, names, kind = REFUSED[name]
+    table = tmp_path / "classes.csv"
+    table.write_text("\n".join(["name,r,g,b", *(f"{n},{r},{g},{b}" for n, (r, g, b) in zip(names, COLORS.tolist()))]))  # noqa: B905
+    source = plant(tmp_path / "source", {"one": pixels})
+    problem = problem_of(source, tmp_path / "d", classes=table)
+    assert (problem.code, problem.sample) == (f"mask.{kind}", "one")
+    assert problem.file == str(source / "masks/one.png")
+    way_out = problem.message.rpartition(": --")
+    dataset = convert(source, tmp_path / "d", classes=table, **as_options("--" + way_out[2]))
+    got = dataset.read_mask(dataset.sample("one"))
+    if "smooth" in name:  # the threshold of the message is a rounded one
+        assert (got != truth).mean() < 0.01
+    else:
+        np.testing.assert_array_equal(got, truth)
+    assert dataset.read_receipt()["annotations"] == {"in": 1, "painted": 1, "skipped": 0, "hidden": 0}
+
+
+def test_a_mask_that_no_one_looked_at_is_diagnosed_as_it_is_drawn(tmp_path: Path) -> None:
+    masks: dict[str, Any] = {f"{i:02}": TRUTH for i in range(40)}
+    source = plant(tmp_path / "source", {**masks, "21": TRUTH * 255})
+    problem = problem_of(source, tmp_path / "d", classes=NAMES)
+    assert (problem.code, problem.sample) == ("mask.values", "21")
+    dataset = convert(source, tmp_path / "d", classes=NAMES, run=segdata.Run(report=Report("skip")))
+    assert len(dataset) == 39
+    receipt = dataset.read_receipt()
+    assert receipt["annotations"] == {"in": 40, "painted": 39, "skipped": 1, "hidden": 0}
+    assert [line["sample"] for line in receipt["skipped_pictures"]] == ["21"]
+
+
+def test_a_mask_saved_as_jpeg(tmp_path: Path) -> None:
+    binary = plant(tmp_path / "binary", {"one": TWO * 255}, ".jpg")
+    problem = problem_of(binary, tmp_path / "d", classes=["a", "b"])
+    assert (problem.code, "--threshold 12" in problem.message) == ("mask.jpeg", True)
+    dataset = convert(binary, tmp_path / "d", **as_options("--" + problem.message.rpartition(": --")[2]))
+    assert (dataset.read_mask(dataset.sample("one")) != TWO).mean() < 0.01
+    assert dataset.labels.names == ("background", "foreground")
+    source = plant(tmp_path / "classes", {"one": COLORS[TRUTH]}, ".jpg")
+    (tmp_path / "classes.csv").write_text(COLOR_TABLE)
+    for colors in (False, True):
+        problem = problem_of(source, tmp_path / "e", classes=tmp_path / "classes.csv", colors=colors)
+        assert (problem.code, "export it again as PNG" in problem.message) == ("mask.jpeg", True)
+
+
+def test_palettes_that_differ_are_no_class_ids(tmp_path: Path) -> None:
+    """As drawing programs save them: the palette holds what the picture has, in any order."""
+    (tmp_path / "classes.csv").write_text(COLOR_TABLE)
+    turned = Image.fromarray((4 - TRUTH).astype(np.uint8))
+    turned.putpalette(np.concatenate([COLORS[::-1].ravel(), np.zeros(768 - COLORS.size, np.uint8)]).tolist())
+    source = plant(tmp_path / "source", {"one": PALETTE, "two": turned})
+    problem = problem_of(source, tmp_path / "d", classes=tmp_path / "classes.csv")
+    assert (problem.code, "--colors" in problem.message) == ("mask.palettes", True)
+    dataset = convert(source, tmp_path / "d", classes=tmp_path / "classes.csv", colors=True)
+    for sample in dataset:
+        np.testing.assert_array_equal(dataset.read_mask(sample), TRUTH)
+
+
+def test_colours_that_the_class_table_has_not_are_listed(tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": COLORS[TRUTH]})
+    (tmp_path / "classes.csv").write_text(COLOR_TABLE.rpartition("\n")[0])
+    problem = problem_of(source, tmp_path / "d", classes=tmp_path / "classes.csv")
+    assert problem.message.endswith(f"the class table has not (0, 0, 142) ({(TRUTH == 4).sum():,} pixels): --colors")
+    problem = problem_of(source, tmp_path / "d", classes=tmp_path / "classes.csv", colors=True)
+    y, x = np.argwhere(TRUTH == 4)[0]
+    assert f"(0, 0, 142) ({(TRUTH == 4).sum():,} pixels), first at row {y}, column {x}" in problem.message
+    way_out = as_options("--" + problem.message.rpartition(": --")[2])
+    dataset = convert(source, tmp_path / "d", classes=tmp_path / "classes.csv", colors=True, **way_out)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), np.where(TRUTH == 4, 255, TRUTH))
+
+
+def test_grey_of_few_bits_has_no_palette(tmp_path: Path) -> None:
+    """White is 1 of one bit and 3 of two: values are ids all the same."""
+    source = plant(tmp_path / "source", {"one": Image.fromarray(TWO * 255).convert("1"), "two": scene(3)})
+    two = scene(3)[:, :128].reshape(96, 32, 4)
+    rows = b"".join(b"\0" + (row[:, 0] << 6 | row[:, 1] << 4 | row[:, 2] << 2 | row[:, 3]).tobytes() for row in two)
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 128, 96, 2, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts]
+    (source / "masks/two.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    dataset = convert(source, tmp_path / "d", classes=NAMES[:3])
+    for sample, truth in zip(dataset, (TWO, scene(3)), strict=True):
+        np.testing.assert_array_equal(dataset.read_mask(sample), truth)
+
+
+# Good masks, whatever their file
+
+
+def rgba(alpha: Any) -> Image.Image:
+    """The truth in colours, with an alpha channel."""
+    channel = np.broadcast_to(np.asarray(alpha, np.uint8), TRUTH.shape)[..., None]
+    return Image.fromarray(np.concatenate([COLORS[TRUTH], channel], axis=2), "RGBA")
+
+
+GREY = np.repeat(TRUTH[..., None], 3, axis=2)
+GOOD: dict[str, tuple[Any, str, bool]] = {
+    "palette": (PALETTE, ".png", False),
+    "palette GIF": (PALETTE, ".gif", True),
+    "grey": (TRUTH, ".png", False),
+    "grey BMP": (TRUTH, ".bmp", False),
+    "grey TIFF": (TRUTH, ".tif", False),
+    "16-bit": (TRUTH.astype(np.uint16), ".png", False),
+    "16-bit TIFF": (TRUTH.astype(np.uint16), ".tif", False),
+    "32-bit TIFF": (TRUTH.astype(np.int32), ".tif", False),
+    "float TIFF": (TRUTH.astype(np.float32), ".tif", False),
+    "RGB that is grey": (GREY, ".png", False),
+    "RGBA that is grey": (np.concatenate([GREY, GREY[..., :1] * 0 + 255], axis=2), ".png", False),
+    "grey with alpha": (Image.merge("LA", [Image.fromarray(TRUTH), Image.new("L", (128, 96), 255)]), ".png", False),
+    "colours": (COLORS[TRUTH], ".png", True),
+    "colours TIFF": (COLORS[TRUTH], ".tiff", True),
+    "colours of a palette": (PALETTE, ".png", True),
+    "colours with alpha": (rgba(255), ".png", True),
+    "colours, background transparent": (rgba(np.where(TRUTH == 0, 0, 255)), ".png", True),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_mask_is_read(name: str, tmp_path: Path) -> None:
+    mask, suffix, colors = GOOD[name]
+    (tmp_path / "classes.csv").write_text(COLOR_TABLE)
+    source = plant(tmp_path / "source", {"one": mask}, suffix)
+    dataset = convert(source, tmp_path / "d", classes=tmp_path / "classes.csv", colors=colors)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TRUTH)
+    assert [label.color for label in dataset.labels.classes] == [tuple(color) for color in COLORS.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("mask", "code"),
+    [
+        (rgba(np.arange(128) * 2), "mask.alpha"),
+        (TRUTH.astype(np.float32) / 3, "mask.numbers"),
+        (TRUTH.astype(np.int32) - 1, "mask.numbers"),
+    ],
+    ids=["alpha", "fractions", "below 0"],
+)
+def test_numbers_and_alpha_that_say_more(mask: Any, code: str, tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": mask}, ".tif")
+    assert problem_of(source, tmp_path / "d", classes=NAMES).code == code
+
+
+def test_16_bits_a_channel_are_not_cut_to_8(tmp_path: Path) -> None:
+    import cv2
+
+    source = plant(tmp_path / "source", {"one": TRUTH})
+    for suffix in (".png", ".tif"):
+        (source / "masks").joinpath("one.png").unlink(missing_ok=True)
+        cv2.imwrite(str(source / f"masks/one{suffix}"), np.repeat(TRUTH[..., None], 3, axis=2).astype(np.uint16))
+        assert problem_of(source, tmp_path / "d", classes=NAMES).code == "mask.deep"
+        (source / f"masks/one{suffix}").unlink()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA"])
+def test_a_threshold_reads_pictures_as_they_look(mode: str, tmp_path: Path) -> None:
+    """Programs that shrink PNGs turn 0/255 grey into one bit, or into a palette."""
+    shown = Image.fromarray(TWO * 255).convert(mode)
+    source = plant(tmp_path / "source", {"one": shown})
+    dataset = convert(source, tmp_path / "d", threshold=128)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TWO)
+    assert [c["source_id"] for c in dataset.read_receipt()["classes"]] == ["below 128", "128 and above"]
+
+
+def test_a_threshold_that_nothing_reaches_is_noted(tmp_path: Path) -> None:
+    dataset = convert(plant(tmp_path / "source", {"one": TWO}), tmp_path / "d", threshold=128)
+    assert "every pixel of the masks looked at is of class 0" in dataset.read_receipt()["notes"]
+
+
+def test_values_rename_merge_extend_and_void(tmp_path: Path) -> None:
+    mask = TRUTH.copy()
+    mask[TRUTH == 4] = 200
+    source = plant(tmp_path / "source", {"one": mask})
+    values = {1: "road", "2..3": "class 0", 200: "ignore"}
+    dataset = convert(source, tmp_path / "d", classes=["class 0", "old"], values=values)
+    assert dataset.labels.names == ("class 0", "old", "road")
+    lut = np.zeros(256, np.uint8)
+    lut[[0, 1, 2, 3, 200]] = [0, 2, 0, 0, 255]
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), lut[mask])
+    assert dataset.made_by["options"]["values"] == {"1": "road", "2..3": "class 0", "200": "ignore"}
+    again = convert(source, tmp_path / "e", values=[f"{value}=x" for value in ("0..4", "200")])
+    assert again.labels.names == ("x",)
+
+
+def test_ade20k_as_published(tmp_path: Path) -> None:
+    """0 is what has no class, 1 to 150 the classes; images/training beside annotations/training."""
+    rng = np.random.default_rng(1)
+    mask = np.kron(rng.integers(0, 151, (30, 30)), np.ones((4, 4), int)).astype(np.uint8)
+    for folder, pixels in (("images", mask), ("annotations", mask)):
+        for split in ("training", "validation"):
+            (tmp_path / "ade" / folder / split).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / "ade" / folder / split / "ADE_1.png")
+    dataset = convert(tmp_path / "ade", tmp_path / "d", classes=[f"c{i}" for i in range(150)], offset=-1)
+    assert dataset.splits == ("training", "validation")
+    np.testing.assert_array_equal(
+        dataset.read_mask(dataset.sample("training/ADE_1")), np.where(mask == 0, 255, mask.astype(int) - 1)
+    )
+    receipt = dataset.read_receipt()
+    assert any("images/{split}/, masks in annotations/{split}/" in note for note in receipt["notes"])
+
+
+def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {f"{i}": COLORS[scene(5, i)] for i in range(9)})
+    (tmp_path / "classes.csv").write_text(COLOR_TABLE)
+    options: dict[str, Any] = {"classes": tmp_path / "classes.csv", "colors": True}
+    convert(source, tmp_path / "one", **options)
+    with segdata.workers(2) as executor:
+        convert(source, tmp_path / "two", run=segdata.Run(executor, chunk=2), **options)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert all(str(tmp_path) not in (tmp_path / "one" / n).read_text() for n in ("dataset.json", "receipt.json"))
+
+
+# Pairs
+
+
+def ids(root: Path, **options: Any) -> list[str]:
+    return [item.id for item in read(root, classes=NAMES, **options).items]
+
+
+def touch(root: Path, *paths: str) -> Path:
+    """Small pictures at these paths."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 3)).save(root / path)
+    return root
+
+
+def test_folders_below_are_mirrored_and_names_may_have_dots(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a/x.1.JPG", "images/b/x.1.jpg", "images/y.png")
+    touch(tmp_path, "masks/a/x.1.png", "masks/b/x.1.png", "masks/y.tif", "masks/._y.png", "masks/.hidden/y.png")
+    (tmp_path / "masks/readme.txt").write_text("")
+    source = read(tmp_path, classes=NAMES)
+    assert [item.id for item in source.items] == ["a/x.1", "b/x.1", "y"]
+    assert [Path(item.image or "").name for item in source.items] == ["x.1.JPG", "x.1.jpg", "y.png"]
+    assert "masks/: not read: readme.txt" in source.receipt.notes
+
+
+@pytest.mark.parametrize(
+    ("picture", "mask", "options"),
+    [
+        ("images/7.jpg", "masks/7_mask.png", {"mask_pattern": "{stem}_mask.png"}),
+        ("images/7.jpg", "masks/mask_7.tif", {"mask_pattern": "mask_*"}),
+        ("images/7.jpg", "masks/7.jpg.png", {"mask_pattern": "{stem}.jpg.png"}),
+        ("images/7_sat.jpg", "masks/7_mask.png", {"image_pattern": "{stem}_sat", "mask_pattern": "{stem}_mask"}),
+    ],
+)
+def test_patterns(picture: str, mask: str, options: dict[str, str], tmp_path: Path) -> None:
+    below = [path.replace("/", "/8/").replace("7", "13") for path in (picture, mask)]
+    touch(tmp_path, picture, mask, *below)
+    with pytest.raises(SegdataError):
+        read(tmp_path, classes=NAMES)
+    folders = {"image_dir": "images", "mask_dir": "masks"}
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, classes=NAMES, **folders)
+    assert caught.value.problem.code == "masks.unpaired"
+    offered = as_options("--" + caught.value.problem.message.partition(": --")[2])
+    stem = options.get("image_pattern", "{stem}").format(stem="7")
+    nested = options.get("image_pattern", "{stem}").format(stem="13")
+    for patterns in (options, offered):
+        assert ids(tmp_path, **folders, **patterns) == [stem, f"8/{nested}"]
+        assert ids(tmp_path, images=False, **folders, **patterns) == [stem, f"8/{nested}"]
+
+
+def test_one_folder_of_both(tmp_path: Path) -> None:
+    touch(tmp_path, "1_sat.jpg", "1_mask.png", "2_sat.jpg", "2_mask.png", "3.jpg", "3.png")
+    here = {"image_dir": ".", "mask_dir": "."}
+    assert ids(tmp_path, image_pattern="{stem}_sat", mask_pattern="{stem}_mask", **here) == ["1_sat", "2_sat"]
+    assert ids(touch(tmp_path / "b", "3.jpg", "3.png"), image_pattern="{stem}.jpg", **here) == ["3"]
+    assert ids(touch(tmp_path / "c", "3.jpg", "3_m.png"), mask_pattern="{stem}_m.png", **here) == ["3"]
+    with pytest.raises(OptionError, match="--mask-pattern"):
+        read(tmp_path, classes=NAMES, **here)
+
+
+def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{folder}/{name}.png" for folder in ("images", "masks") for name in "abc"))
+    touch(tmp_path, "images/lonely.jpg", "masks/orphan.png", "masks/b.tif", "images/c.jpg")
+    messages = {"lonely": "no mask of its name", "orphan": "no picture of its name", "b": "2 masks", "c": "2 pictures"}
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, classes=NAMES)
+    assert caught.value.problem.sample == "b"
+    report = Report("skip")
+    source = read(tmp_path, classes=NAMES, report=report)
+    assert [item.id for item in source.items] == ["a"]
+    assert {p.sample: messages[p.sample or ""] in p.message for p in report.problems} == dict.fromkeys(messages, True)
+    receipt = source.receipt
+    assert (receipt.pictures, len(receipt.skipped_pictures), receipt.annotations, len(receipt.skipped)) == (4, 4, 4, 4)
+
+
+def test_splits(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{split}{end}/1.png" for split in ("train", "val", "night") for end in ("", "_lab")))
+    folders = {"image_dir": "{split}", "mask_dir": "{split}_lab"}
+    assert ids(tmp_path, **folders) == ["night/1", "train/1", "val/1"]
+    assert ids(tmp_path, split="night", **folders) == ["night/1"]
+    assert ids(tmp_path, image_dir="train", mask_dir="train_lab") == ["1"]
+    assert ids(tmp_path, image_dir=tmp_path / "train", mask_dir=tmp_path / "train_lab") == ["1"]
+    with pytest.raises(OptionError, match="there are night, train, val"):
+        read(tmp_path, split="dusk", classes=NAMES, **folders)
+    with pytest.raises(OptionError, match=r"only where \{split\} stands"):
+        read(tmp_path, split="train", classes=NAMES, image_dir="train", mask_dir="train_lab")
+    with pytest.raises(OptionError, match="must stand in both"):
+        read(tmp_path, classes=NAMES, image_dir="train", mask_dir="{split}_lab")
+    shutil.rmtree(tmp_path / "night")
+    with pytest.raises(DataError, match="there is no folder night/"):
+        read(tmp_path, classes=NAMES, **folders)
+    assert ids(tmp_path, split="val", **folders) == ["val/1"]
+    touch(tmp_path, "x/val/img/val/1.png", "x/val/ann/val/1.png")
+    nested = {"image_dir": "x/{split}/img/{split}", "mask_dir": "x/{split}/ann/{split}"}
+    assert ids(tmp_path, **nested) == ["val/1"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (("images/1.jpg", "masks/1.png"), "1"),
+        (("images/train/1.jpg", "masks/train/1.png"), "train/1"),
+        (("images/x/1.jpg", "labels/x/1.png"), "x/1"),
+        (("train/images/1.jpg", "train/masks/1.png"), "train/1"),
+        (("train/1.jpg", "trainannot/1.png"), "train/1"),
+        (("val/1.jpg", "val_labels/1.png"), "val/1"),
+        (("JPEGImages/1.jpg", "SegmentationClass/1.png"), "1"),
+    ],
+)
+def test_usual_names_are_found_and_told(paths: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    source = read(touch(tmp_path, *paths), classes=NAMES)
+    assert [(item.id, item.split) for item in source.items] == [
+        (expected, expected.rpartition("/")[0].strip("x") or None)
+    ]
+    assert any("as their names tell" in note for note in source.receipt.notes)
+
+
+def test_folders_that_are_not_plain(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/1.jpg", "gt/1.png")
+    with pytest.raises(DataError, match="there are gt/, photos/"):
+        read(tmp_path, classes=NAMES)
+    assert ids(tmp_path, image_dir="photos", mask_dir="gt") == ["1"]
+    touch(tmp_path, "images/1.jpg", "masks/1.png", "labels/1.png")
+    with pytest.raises(OptionError, match="--mask-dir masks"):
+        read(tmp_path, classes=NAMES)
+    assert ids(tmp_path, mask_dir="labels") == ["1"]
+    with pytest.raises(DataError, match="there is no folder nowhere/"):
+        read(tmp_path, classes=NAMES, image_dir="photos", mask_dir="nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no mask, but nothing"):
+        read(tmp_path, classes=NAMES, image_dir="photos", mask_dir="empty")
+    with pytest.raises(DataError, match="there is no such folder"):
+        read(tmp_path / "nowhere", classes=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"colors": True, "offset": 1}, "exclude each other"),
+        ({"colors": True, "threshold": 5}, "exclude each other"),
+        ({"threshold": 5, "values": ("1=x",)}, "exclude each other"),
+        ({"threshold": 0}, "from 1 to 65535"),
+        ({"threshold": 5, "classes": ["one"]}, "two classes"),
+        ({"offset": 70000}, "from -65535"),
+        ({"mask_pattern": "mask.png"}, "no file name with one"),
+        ({"mask_pattern": "{stem}/{stem}.png"}, "no file name with one"),
+        ({"values": ("1",)}, "VALUE=NAME"),
+        ({"values": ("-1=x",)}, "is no value"),
+        ({"values": ("70000=x",)}, "is no value"),
+        ({"values": ("5..2=x",)}, "is no value"),
+        ({"values": ("1,2,3=x",)}, "goes with --colors"),
+        ({"values": ("1=x",), "colors": True, "classes": None}, "give a colour"),
+        ({"colors": True}, "has no colour"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    touch(tmp_path, "images/1.jpg", "masks/1.png")
+    with pytest.raises(OptionError, match=message):
+        read(tmp_path, **{"classes": NAMES, **options})
+
+
+def test_missing_and_broken_masks(tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": TRUTH, "two": TRUTH})
+    whole = (source / "masks/one.png").read_bytes()
+    (source / "masks/one.png").write_bytes(whole[: len(whole) // 2])
+    problem = problem_of(source, tmp_path / "d", classes=NAMES)
+    assert (problem.code, problem.sample) == ("mask.damaged", "one")
+    for options in ({"colors": True, "values": ("0,0,0=x",)}, {"threshold": 9}):
+        assert problem_of(source, tmp_path / "d", **options).sample == "one"
+    Image.fromarray(TRUTH[:50]).save(source / "masks/one.png")
+    problem = problem_of(source, tmp_path / "d", classes=NAMES)
+    assert (problem.code, problem.sample) == ("picture.size", "one")
+
+
+def mask_file(pixels: Any, format: str) -> bytes:
+    buffer = io.BytesIO()
+    (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(buffer, format)
+    return buffer.getvalue()
+
+
+FILES = [
+    mask_file(TRUTH, "PNG"), mask_file(PALETTE, "PNG"), mask_file(COLORS[TRUTH], "PNG"), mask_file(PALETTE, "GIF"),
+    mask_file(COLORS[TRUTH], "TIFF"), mask_file(TRUTH.astype(np.float32), "TIFF"), mask_file(TRUTH, "BMP"),
+    mask_file(TRUTH, "JPEG"),
+]  # fmt: skip
+WAYS: list[dict[str, Any]] = [
+    {"classes": NAMES},
+    {"colors": True, "values": [f"{r},{g},{b}={i}" for i, (r, g, b) in enumerate(COLORS.tolist())]},
+    {"threshold": 100},
+]
+
+
+@given(
+    st.sampled_from(range(len(FILES))),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    st.none() | st.floats(0, 1),
+    st.sampled_from(WAYS),
+)
+@example(1, [(0.5, 1)], None, WAYS[0])  # a byte of the palette, which Pillow refuses and values do not need
+@example(4, [(0.1953125, 1)], None, WAYS[0])  # a tag beyond the end, of which Pillow warns
+@example(4, [(0.1875, 1)], None, WAYS[0])
+def test_any_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory,
+    file: int,
+    changes: list[tuple[float, int]],
+    cut: float | None,
+    way: dict[str, Any],
+) -> None:
+    data = bytearray(FILES[file])
+    for place, value in changes:
+        data[int(place**4 * (len(data) - 1))] = value  # headers more often than pixels
+    root = tmp_path_factory.mktemp("fuzz")
+    (root / "masks").mkdir()
+    (root / "masks/one.png").write_bytes(data[: None if cut is None else int(cut * len(data))])
+    source = read(root, mask_dir="masks", images=False, report=Report("skip"), **way)
+    remap = source.labels.table({label.id: label.id for label in source.labels.classes})
+    try:
+        mask = source.items[0].annotation.draw(remap).mask
+    except DataError as error:
+        problem = error.problem
+    else:
+        assert set(np.unique(mask).tolist()) <= {*range(len(source.labels.classes)), 255}
+        return
+    assert problem.code.startswith("mask.")
+    assert problem.file == str(root / "masks/one.png")
+
+
+# Class tables
+
+
+def table(tmp_path: Path, name: str, text: str) -> list[tuple[int, str, Any]]:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return [(e.value, e.name, e.color) for e in read_class_table(tmp_path / name, Receipt())]
+
+
+PLAIN = [(0, "sky", None), (1, "road", None)]
+COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("c.txt", "sky\nroad\n", PLAIN),
+        ("c.txt", "\ufeffsky\r\nroad\r\n\r\n", PLAIN),
+        ("c.txt", "__ignore__\nsky\nroad", PLAIN),
+        ("c.csv", "id,name\n0,sky\n1,road\n9,__ignore__\n8,ignore", [*PLAIN, (8, "ignore", None), (9, "ignore", None)]),
+        ("c.txt", "building, edifice\n3 wheeler", [(0, "building, edifice", None), (1, "3 wheeler", None)]),
+        ("c.csv", "id,name\n1,road\n0,sky\n", PLAIN),
+        ("c.csv", "name,r,g,b\nsky,1,2,3\nroad,4,5,6", COLORED),
+        ("c.csv", "ID;Name;Red;Green;Blue\r\n0;sky;1;2;3\r\n1;road;4;5;6\r\n", COLORED),
+        ("c.csv", 'name,id,seen\n"sky",0,9\nroad,1,8\n\n', PLAIN),
+        ("c.txt", "id\tname\n0\tsky\n1\troad", PLAIN),
+        ("c.json", '["sky", "road"]', PLAIN),
+        ("c.json", '{"road": 1, "sky": 0}', PLAIN),
+        ("c.json", '{"0": "sky", "1": "road"}', PLAIN),
+        ("c.json", '[{"id": 1, "name": "road", "color": [4, 5, 6]}, {"id": 0, "name": "sky", "color": [1, 2, 3]}]', COLORED),
+        ("c.json", '[{"name": "sky"}, {"name": "road", "kind": "stuff"}]', PLAIN),
+        ("c.json", '{"classes": [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}], "ignore": 255}', PLAIN),
+    ],
+)  # fmt: skip
+def test_class_tables(name: str, text: str, expected: Any, tmp_path: Path) -> None:
+    assert table(tmp_path, name, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.txt", "", "names no class"),
+        ("c.txt", "sky\n\nroad", "line 2 is empty"),
+        ("c.txt", "sky\nsky", "'sky' stands there twice.*--values 1=sky"),
+        ("c.txt", "0 sky\n1 road", "header row"),
+        ("c.csv", "0,sky\n1,road", "header row must be"),
+        ("c.csv", "name,r,g\nsky,1,2", "header row must be"),
+        ("c.csv", "name,name\nsky,x", "header row must be"),
+        ("c.csv", "id,name\n0,sky\n0,road", "id 0 stands there 2 times"),
+        ("c.csv", "id,name\n0,sky\n1", "has 1 cells, the header 2"),
+        ("c.csv", "id,name\nx,sky", "'x' is no whole number"),
+        ("c.csv", "id,name\n-1,sky", "'-1' is no whole number"),
+        ("c.csv", "id,name\n70000,sky", "70000: masks hold 0 to 65535|the id 70000"),
+        ("c.csv", "name,r,g,b\nsky,1,2,256", "0 to 255"),
+        ("c.csv", "id,name\n0,", "has no name"),
+        ("c.csv", 'id,name\n0,"sky', "line"),
+        ("c.json", "{", "not a class table"),
+        ("c.json", "3", "not a class table"),
+        ("c.json", '{"sky": true}', "not a class table"),
+        ("c.json", '{"sky": 1.5}', "not a class table"),
+        ("c.json", '{"sky": 1, "sky": 2}', "'sky' stands there twice"),
+        ("c.json", '{"sky": 0, "1": "road"}', "not a class table"),
+        ("c.json", '[{"name": "sky", "id": 0}, {"name": "road"}]', "some have none"),
+        ("c.json", '[{"name": "sky", "color": [1, 2]}]', "not a class table"),
+        ("c.json", "[]", "names no class"),
+    ],
+)
+def test_class_tables_that_are_wrong(name: str, text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        table(tmp_path, name, text)
+    assert caught.value.problem.file == name
+
+
+def test_a_class_table_may_lie_in_the_source(tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": TRUTH})
+    (source / "classes.json").write_text(json.dumps(NAMES))
+    assert convert(source, tmp_path / "d", classes="classes.json").labels.names == tuple(NAMES)
+    with pytest.raises(DataError, match="cannot be read"):
+        read(source, classes="absent.json")
+    (source / "bad.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="UTF-8"):
+        read(source, classes="bad.txt")
+
+
+CELLS = st.text(st.sampled_from('sky,;\t"\n\r019-#:{}[]\x00é '), max_size=24)
+
+
+@given(
+    st.sampled_from(["c.txt", "c.csv", "c.json"]), CELLS | st.text(max_size=30) | CELLS.map(lambda t: f"id,name\n{t}")
+)
+@example("c.csv", 'id,name\n0,"')
+@example("c.json", "[" * 100_000)
+@example("c.csv", "name,id\x00\n")
+def test_any_class_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_text(text, encoding="utf-8", newline="")
+    try:
+        entries = read_class_table(path, Receipt())
+    except DataError as error:
+        refused = error.problem
+    else:
+        refused = None
+    if refused is not None:
+        assert refused.file == name
+        return
+    assert entries
+    assert len({e.value for e in entries}) == len(entries)
+    assert [e.value for e in entries] == sorted(e.value for e in entries)
+    assert all(e.name and 0 <= e.value <= 65535 for e in entries)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "b", "1", ""]),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.sampled_from(["name", "id", "color", "1", "classes"]), parts),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(data))
+    try:
+        assert read_class_table(path, Receipt())
+    except DataError as error:
+        problem = error.problem
+    else:
+        return
+    assert problem.file == "any.json"
+
+
+@given(st.text(max_size=14) | st.from_regex(r"#[0-9a-g]{6}|\d+(\.\.\d+)?|\d+,\d+,\d+", fullmatch=True))
+def test_keys_are_read_or_refused(text: str) -> None:
+    try:
+        key = parse_key(text)
+    except OptionError:
+        return
+    assert parse_key(show_key(key)) == key
+    assert parse_values([f"{text}=x"]) == {key: "x"} or "=" in text

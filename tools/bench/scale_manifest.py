@@ -1,0 +1,79 @@
+"""What a manifest costs, in a fresh process: prints seconds and peak bytes as one JSON object. `scale_manifest.py STEP ROOT`."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segdata import Dataset
+from segdata.balance import balance
+from segdata.counts import PictureCounts
+from segdata.ops.export import export
+from segdata.ops.remap import remap
+from segdata.ops.stats import stats
+
+
+def opened(dataset: Dataset) -> None:
+    """Nothing more: the time is that of opening."""
+
+
+def summed(dataset: Dataset) -> None:
+    """Class counts, weights, samplers, pairs of classes."""
+    stats(dataset)
+
+
+def drawn(dataset: Dataset) -> None:
+    """A thousand samples in random order, as training asks for them."""
+    places = random.Random(0)
+    for _ in range(1000):
+        _ = dataset.samples[places.randrange(len(dataset))]
+
+
+def divided(dataset: Dataset) -> None:
+    """80/10/10, balanced over every class's pixels: the assignment alone."""
+    table = PictureCounts.of([sample.counts for sample in dataset], dataset.labels)
+    balance(table, np.arange(len(dataset)), np.array([0.8, 0.1, 0.1]), seed=0)
+
+
+def carried(dataset: Dataset) -> None:
+    """A class renamed: every mask is linked, and a new manifest written."""
+    remap(dataset, Path(str(dataset.root)).with_name("carried"), map={dataset.labels.names[0]: "other"})
+
+
+def packed(dataset: Dataset) -> None:
+    """Masks alone into shards."""
+    export("webdataset", dataset, Path(str(dataset.root)).with_name("packed"), samples_per_shard=10_000)
+
+
+STEPS: dict[str, Callable[[Dataset], Any]] = {
+    "open": opened,
+    "stats": summed,
+    "draw": drawn,
+    "split": divided,
+    "remap": carried,
+    "export": packed,
+}
+
+
+def main(step: str, root: str) -> None:
+    """Print one JSON object."""
+    start = time.perf_counter()
+    dataset = Dataset.open(root)
+    begun = time.perf_counter()
+    STEPS[step](dataset)
+    end = time.perf_counter()
+    peak = re.search(r"^VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert peak is not None
+    print(json.dumps({"open": begun - start, "seconds": end - begun, "peak": 1024 * int(peak[1])}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
