@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 from carry_files import contents, make
 from click.testing import CliRunner
+from memory import memory_now
 from PIL import Image
 from predictors import ByColour
 
@@ -419,7 +419,7 @@ def test_open_files_and_memory_stay_flat(tmp_path: Path) -> None:
     def track(items: Iterator[Any], total: int) -> Iterator[Any]:
         for done, item in enumerate(items):
             if done % 1000 == 999:
-                seen.append((len(os.listdir("/proc/self/fd")), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+                seen.append((len(os.listdir("/proc/self/fd")), memory_now()))
             yield item
 
     def work(sample: segdata.Sample) -> int:

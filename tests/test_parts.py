@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from carry_files import contents, make, random_masks
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import peak_memory
 
 import segdata
 from segdata import dataset as dataset_module
@@ -238,16 +236,10 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         samples = [msgspec.structs.replace(row, id=f"{'train' if i % 5 else 'val'}/{i:09d}") for i in range(count)]
         Dataset(root, LABELS, samples, {"tool": "test"}).save(part=size)
         code = (
-            "import sys, segdata, pathlib, re\n"
+            "import segdata\n"
             f"d = segdata.Dataset.open({str(root)!r}); s = segdata.stats(d); d.digest\n"
             f"assert len(d) == {count} and s.whole.counts.pictures == {count}; d.samples[len(d) // 2]\n"
-            "print(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
         )
-        if not Path("/proc/self/status").exists():
-            pytest.skip("no /proc on this system")
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
-        )
-        peaks[name] = int(done.stdout) / 1024
+        _, peaks[name] = peak_memory(code)
     assert peaks["many"] < peaks["few"] + 8
     assert peaks["many"] < peaks["whole"] - 15
