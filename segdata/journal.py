@@ -56,20 +56,22 @@ class Journal(Generic[Entry]):
         self.root = place(root)
         self._made = not self.root.exists()
         held = set() if self._made else self._held()
-        if held and not overwrite and (MANIFEST in held or not held & {JOURNAL, LOG}):
-            raise DatasetError(f"{self.root}: exists already: choose another destination, or --overwrite")
+        exists = f"{self.root}: exists already: choose another destination, or --overwrite"
+        if held and not overwrite and not held & {JOURNAL, LOG}:
+            raise DatasetError(exists)
         self.root.mkdir(parents=True, exist_ok=True)
         self._log: Log = Objects(self.root) if isinstance(self.root, Remote) else Lines(self.root)
-        if not overwrite and (self.root / MANIFEST).exists():  # another run was quicker
-            self.close(finished=True)
-            raise DatasetError(f"{self.root}: another run has just finished it")
         line = msgspec.json.encode(header) + b"\n"
+        whole = (self.root / MANIFEST).exists()
         self.done: list[Entry] = []
-        if overwrite or not self._log.header.endswith(b"\n"):
+        if not overwrite and self._log.header == line:
+            self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
+        elif not overwrite and whole:
+            self._log.close(remove_it=not self._log.header)
+            raise DatasetError(exists if self._log.header else f"{self.root}: another run has just finished it")
+        elif overwrite or not self._log.header.endswith(b"\n"):
             self._clear(keep=(self._log.name,))
             self._log.begin(line)
-        elif self._log.header == line:
-            self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
         else:
             self._log.close()
             raise DatasetError(

@@ -566,12 +566,20 @@ def test_a_dataset_is_not_written_over(dataset: Dataset) -> None:
     assert held(dataset.root) == {JOURNAL}
 
 
-def test_a_whole_dataset_whose_journal_was_left_is_not_written_over(dataset: Dataset) -> None:
-    """Killed between its last two steps."""
-    (dataset.root / JOURNAL).write_bytes(msgspec.json.encode(HEADER) + b"\n")
-    assert len(Dataset.open(dataset.root)) == 4
+def test_a_job_killed_between_its_manifest_and_its_end_goes_on(tmp_path: Path) -> None:
+    """Repeated, it ends well; to any other job the dataset is whole, and stays so."""
+    root = interrupted(tmp_path / "data")
+    make(root, sample("a"))
+    before = {name: (root / name).read_bytes() for name in held(root)}
+    with pytest.raises(DatasetError, match="exists already: choose another destination, or --overwrite"):
+        journal(root, {**HEADER, "extra": None})
+    assert before == {name: (root / name).read_bytes() for name in held(root)}
+    job = journal(root)
+    assert job.done == ENTRIES[:3]
+    job.close(finished=True)
+    assert before.keys() - held(root) == {JOURNAL}
     with pytest.raises(DatasetError, match="exists already"):
-        journal(dataset.root)
+        journal(root)
 
 
 @pytest.mark.parametrize("foreign", ["thesis.pdf", "masks.zip", "manifest.jsonl.bak", "photos/a.jpg", ".hidden"])

@@ -28,7 +28,7 @@ from segdata import predictors
 from segdata.cli import main
 from segdata.dataset import Dataset
 from segdata.errors import DataError, DatasetError, Problem, Report
-from segdata.journal import JOURNAL, MANIFEST, locked
+from segdata.journal import JOURNAL, MANIFEST, Journal, locked
 from segdata.ops.check import check
 from segdata.ops.join import join
 from segdata.ops.tile import tile
@@ -50,6 +50,7 @@ COMMANDS = {
     "remap": ["remap", "SRC", "OUT", "--drop", "car"],
     "stitch": ["stitch", "TILES", "OUT"],
     "untile": ["untile", "TILES", "OUT"],
+    "export": ["export", "webdataset", "SRC", "OUT"],
 }
 
 
@@ -350,6 +351,22 @@ def test_a_killed_command_is_repeated_to_the_same_bytes(tmp_path: Path, samples:
     if code:
         assert CliRunner().invoke(main, arguments).exit_code == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "right")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_killed_at_its_very_end_is_repeated(
+    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The manifest is written, the journal is not yet removed."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "close", lambda journal, *, finished: journal._log.close())
+        assert command(name, tmp_path / "out").exit_code == 0
+    right = contents(tmp_path / "out")
+    assert right.pop(JOURNAL)
+    assert MANIFEST in right
+    again = command(name, tmp_path / "out")
+    assert again.exit_code == 0, again.output
+    assert contents(tmp_path / "out") == right
 
 
 def read_or_die(sample: segdata.Sample, dataset: Dataset, bad: str) -> int:
