@@ -35,7 +35,7 @@ NEAR, FARTHEST = 24, 31
 """How many of the 256 bits may differ in near duplicates: by default, and at most."""
 
 PLAIN = 2.0
-"""Pictures whose brightness (0..255) deviates by less have no hash worth comparing: it is of noise."""
+"""Pictures whose brightness (0..255) deviates by less have no hash worth comparing: it is of noise. Their bytes can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ class Look:
     def plain(self) -> bool:
         """Whether there is nearly nothing to see."""
         return self.spread < PLAIN
+
+    @property
+    def key(self) -> tuple[str, Window | None] | None:
+        """What exact copies have in common; None where there is nothing at all to see."""
+        return (self.sha256, self.crop) if self.spread else None
 
 
 class Link(NamedTuple):

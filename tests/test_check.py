@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ import segdata
 from segdata.cli import main
 from segdata.cli.check import check as check_command
 from segdata.counts import object_areas
+from segdata.duplicates import read_looks
 from segdata.errors import DatasetError, OptionError, SegdataError
-from segdata.findings import LEVELS
+from segdata.findings import LEVELS, Repairs, Seen
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels
 from segdata.ops.check import check, files_of
+from segdata.ops.check_leaks import duplicates, leak_findings
 from segdata.ops.split import split
 
 if "check" not in main.commands:
@@ -437,6 +440,61 @@ def test_plain_pictures_are_never_duplicates(plant: Plant) -> None:
     plant.settle()
     assert found(plant.root) >= {("picture.plain", (A, V))}
     assert check(plant.root).ok
+
+
+def dim(picture: Image.Image) -> bytes:
+    """Fog: all that is seen lies within a few levels of grey."""
+    return jpeg(ImageOps.grayscale(picture).point(lambda value: 90 + value // 64))
+
+
+def test_copies_of_what_is_hardly_seen_are_found(plant: Plant, tmp_path: Path) -> None:
+    """There is no hash to trust, but bytes are bytes."""
+    plant.picture_file(A).write_bytes(dim(plant.picture(A)))
+    plant.copy(A, "val/copy")
+    plant.settle()
+    codes = dict(found(plant.root))
+    assert codes["leak.exact"] == (A, "val/copy")
+    assert A in codes["picture.plain"]
+    made = split(plant.root, tmp_path / "split", group_by="duplicates", allow_missing=["all"])
+    assert len({s.split for s in made if s.image and s.id.endswith(("000000000107", "copy"))}) == 1
+
+
+@pytest.mark.parametrize("change", [None, lambda picture: jpeg(picture, 60)])
+@pytest.mark.parametrize("without", ["train/0", "train/copy", "val/zz", A])
+def test_a_copy_without_a_split_hides_no_leak(
+    plant: Plant, without: str, change: Callable[[Image.Image], bytes] | None
+) -> None:
+    """Of five pictures that are alike one is in no split, wherever it comes: the others are in two still."""
+    plant.copy(A, "train/0", change)
+    plant.copy(A, "val/copy", change)
+    plant.copy(A, "train/copy")
+    plant.copy(A, "val/zz", change)
+    plant.set(without, split=None)
+    plant.settle()
+    assert {f.code for f in check(plant.root, splits_only=True).findings if f.level == "error"} & {
+        "leak.exact",
+        "leak.near",
+    }
+
+
+def test_a_picture_without_a_split_joins_those_on_both_sides(plant: Plant) -> None:
+    """It is near to both, which are a little too far from each other."""
+    plant.copy(A, "val/copy")
+    plant.copy(A, "val/between", split=None)
+    plant.settle()
+    dataset = segdata.Dataset.open(plant.root)
+    looked = []
+    for sample in dataset:
+        if (bits := {A: 0, "val/between": 20, "val/copy": 40}.get(sample.id)) is not None:
+            (look,) = read_looks(dataset.image_path(sample), [sample])
+            prints = np.array([[2**bits - 1, 0, 0, 0]] * 2, np.uint64)
+            looked.append((sample, Seen(look=replace(look, sha256=sample.id, prints=prints))))
+    exact, alike = duplicates(looked, near=24)
+    assert [link.distance for link in alike] == [20, 20]
+    findings = leak_findings(looked, exact, alike, Repairs(dataset.root, {}))
+    assert [(f.code, f.samples) for f in findings if f.level == "error"] == [
+        ("leak.near", (A, "val/between", "val/copy"))
+    ]
 
 
 def test_the_same_findings_whatever_the_executor(plant: Plant) -> None:

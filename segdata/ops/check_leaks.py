@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -32,34 +33,37 @@ def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], repairs:
 
 
 def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
-    """Links of exact copies and of near duplicates, by position. Pictures with nearly nothing to see are in neither.
+    """Links of exact copies and of near duplicates, by position: of pictures with nothing to see neither, with little exact ones.
 
-    Of exact copies only the first takes part in the near ones. Samples that are related (see `_related`) are not near
-    duplicates, and where they are in different splits no exact ones either: that they are is a finding of its own.
+    Of exact copies only the first takes part in the near ones, one that is in a split if there is any. Samples that are
+    related (see `_related`) are not near duplicates, and where they are in different splits no exact ones either: that they
+    are is a finding of its own.
     """
-    looks = [None if seen.look is None or seen.look.plain else seen.look for _, seen in looked]
-    exact = [
-        link
-        for link in copies(None if look is None else (look.sha256, look.crop) for look in looks)
-        if not (_related(looked, link) and _splits(looked, link))
-    ]
-    later = {link.second for link in exact}
-    rest = {i: look.prints for i, look in enumerate(looks) if look is not None and i not in later}
+    order = sorted(range(len(looked)), key=lambda i: looked[i][0].split is None)
+    looks = [looked[i][1].look for i in order]
+    same = [(order[a], order[b]) for _, a, b in copies(look and look.key for look in looks)]
+    same = [pair for pair in same if not (_related(looked, *pair) and len(_splits(looked, pair)) > 1)]
+    later = {second for _, second in same}
+    rest = {i: look.prints for i, look in zip(order, looks, strict=True) if look and not look.plain and i not in later}
     place = list(rest)
-    alike = [Link(d, place[a], place[b]) for d, a, b in near_links(np.array(list(rest.values())), near)]
-    return exact, [link for link in alike if not _related(looked, link)]
+    near_ones = [(d, place[a], place[b]) for d, a, b in near_links(np.array(list(rest.values())), near)]
+    exact = [Link(0, min(pair), max(pair)) for pair in same]
+    return exact, [Link(d, min(a, b), max(a, b)) for d, a, b in near_ones if not _related(looked, a, b)]
 
 
-def _related(looked: Looked, link: Link) -> bool:
+def _related(looked: Looked, first: int, second: int) -> bool:
     """Whether two samples are known to belong together: of one group, one parent, or one picture file."""
-    a, b = looked[link.first][0], looked[link.second][0]
+    a, b = looked[first][0], looked[second][0]
     return any(x is not None and x == y for x, y in ((a.group, b.group), (a.parent, b.parent), (a.image, b.image)))
 
 
-def _splits(looked: Looked, link: Link) -> list[str]:
-    """The splits of two samples, where they are two."""
-    both = {s for i in (link.first, link.second) if (s := looked[i][0].split) is not None}
-    return sorted(both) if len(both) == 2 else []
+def _splits(looked: Looked, places: Iterable[int]) -> dict[str, int]:
+    """The splits that samples are in, and the first sample in each."""
+    found: dict[str, int] = {}
+    for i in places:
+        if (name := looked[i][0].split) is not None:
+            found.setdefault(name, i)
+    return found
 
 
 def _file(sample: Sample) -> str | None:
@@ -87,21 +91,23 @@ def _shared(
 
 
 def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, repairs: Repairs) -> Finding:
-    """The finding about pictures that are alike: an error where a link of theirs leads from one split into another."""
+    """The finding about pictures that are alike: an error where they are in several splits, linked directly or through others."""
     places = sorted({i for link in cluster for i in (link.first, link.second)})
     ids = tuple(looked[i][0].id for i in places)
     masks = {looked[i][1].mask for i in places} - {None}
     differ = ", and their masks differ" if code == "exact" and len(masks) > 1 else ""
     bits = "" if code == "exact" else f"; the closest differ in {cluster[0].distance} of 256 bits"
-    across = next((link for link in cluster if _splits(looked, link)), None)
-    if across is None:
+    across = next((link for link in cluster if len(_splits(looked, link[1:])) > 1), None)
+    pairs = combinations(_splits(looked, places).values(), 2) if across is None else [across[1:]]
+    sides = next((pair for pair in pairs if not _related(looked, *pair)), None)
+    if sides is None:
         message = f"{what}{among(ids)}{differ}{bits}"
         splits = {looked[i][0].split for i in places}
         return Finding(
             "warning", f"duplicate.{code}", message, "keep one of them", ids, splits.pop() if len(splits) == 1 else None
         )
-    a, b = (looked[i][0] for i in (across.first, across.second))
-    bits = "" if code == "exact" else f" ({across.distance} of 256 bits differ)"
+    a, b = (looked[i][0] for i in sides)
+    bits = "" if code == "exact" or across is None else f" ({across.distance} of 256 bits differ)"
     message = f"{what} in two splits: {a.id} in {a.split}, {b.id} in {b.split}{bits}{differ}"
     return Finding("error", f"leak.{code}", message, f"{repairs.split('duplicates')}, or keep one of them", ids)
 

@@ -107,6 +107,6 @@ def _odd_pictures(looked: Looked) -> list[Finding]:
         findings.append(Finding("warning", "picture.channels", message, how, tuple(ids)))
     plain = tuple(sample.id for sample, seen in looked if seen.look is not None and seen.look.plain)
     if plain:
-        message = f"a nearly empty picture (all of one brightness){among(plain)}"
+        message = f"a nearly empty picture (hardly any contrast){among(plain)}"
         findings.append(Finding("warning", "picture.plain", message, BY_HAND, plain))
     return findings

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from segdata.dataset import Dataset, Sample
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.labels import some
 from segdata.run import Run
+
+if TYPE_CHECKING:
+    from segdata.duplicates import Look
 
 DUPLICATES, REGEX = "duplicates", "regex:"
 KINDS = ("group", "parent", DUPLICATES, REGEX + "PATTERN")
@@ -110,21 +114,19 @@ def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
         files[sample.image, sample.exif].append(i)
     bare = replace(dataset, samples=())
     jobs = [tuple(dataset.samples[i] for i in places) for places in files.values()]
-    looks, at = [], []
+    looks: dict[int, Look] = {}
     for places, (_, result) in zip(files.values(), run.map(partial(look_item, dataset=bare), jobs), strict=True):
         if isinstance(result, Problem):
             raise DataError(result)
-        for i, look in zip(places, result, strict=True):
-            if not look.plain:  # with next to nothing on them, pictures are not alike
-                looks.append(look)
-                at.append(i)
-    links = copies((look.sha256, look.crop) for look in looks)
-    if looks:
-        links += near_links(np.stack([look.prints for look in looks]))
-    return [(at[link.first], at[link.second]) for link in links]
+        looks.update(zip(places, result, strict=True))
+    place = list(looks)
+    pairs = [(place[link.first], place[link.second]) for link in copies(look.key for look in looks.values())]
+    place = [i for i, look in looks.items() if not look.plain]
+    links = near_links(np.array([looks[i].prints for i in place]))
+    return pairs + [(place[link.first], place[link.second]) for link in links]
 
 
-def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list:  # type: ignore[type-arg]
+def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list[Look]:
     """The looks of samples that share a picture file (see `segdata.duplicates`). Raises `DataError`."""
     from segdata.duplicates import read_looks
 
