@@ -260,6 +260,53 @@ def test_adding_pictures_moves_none_of_the_old_ones(tmp_path: Path, seed: int, p
     assert {k: members(free)[k] for k in members(old)} != members(old), "the test would pass without --keep"
 
 
+@pytest.mark.parametrize("images", ["none", "reference"])
+@pytest.mark.parametrize("seed", range(3))
+def test_old_pictures_are_known_though_new_ones_are_called_the_same_in_another_split(
+    tmp_path: Path, seed: int, images: str
+) -> None:
+    """`train/003` is there, was put in a or b, and now there is a `val/003` too: the mask tells them apart, or the picture."""
+    ratios = {"train": 0.6, "val": 0.4}
+    before = random_masks(20, seed=seed, prefix="train/")
+    kept = split(make(tmp_path / "d", before, images=images), tmp_path / "s", ratios=ratios, seed=seed)
+    where = {k.removeprefix(f"{v}/"): v for k, v in members(kept).items()}
+    new = random_masks(12, seed=seed + 50, prefix="val/")
+    if images == "reference":  # masks that are the same tell nothing
+        new = {id: before[id.replace("val", "train")] for id in new}
+    source = make(tmp_path / "d", {**before, **new}, images=images)
+    made = split(source, tmp_path / "t", ratios=ratios, keep=kept, seed=seed + 1, allow_missing=["all"])
+    assert read_report(made).kept == 20
+    assert read_report(made).gone == []
+    now = {s.id.removeprefix(f"{s.split}/").removeprefix("train/"): s.split for s in made if "/val/" not in s.id}
+    assert now == where
+
+
+def test_old_pictures_that_cannot_be_told_are_not_guessed(tmp_path: Path) -> None:
+    """Labels were drawn anew and the pictures copied: nothing says which of two an old one is."""
+    before = random_masks(12, prefix="train/")
+    kept = split(make(tmp_path / "d", before), tmp_path / "s", ratios=HALVES, allow_missing=["all"])
+    again = {**random_masks(12, seed=7, prefix="train/"), **random_masks(12, seed=8, prefix="val/")}
+    message = r"(a|b)/000 may be train/000 or val/000: their masks and pictures do not tell: rename one of them"
+    with pytest.raises(OptionError, match=message):
+        split(make(tmp_path / "e", again), tmp_path / "t", ratios=HALVES, keep=kept, allow_missing=["all"])
+    new = split(
+        make(tmp_path / "f", random_masks(12, seed=7, prefix="train/")), tmp_path / "u", ratios=HALVES, keep=kept
+    )
+    assert members(new) == members(kept)
+
+
+def test_a_dataset_is_kept_by_its_own_ids(tmp_path: Path) -> None:
+    """Two samples that differ in their split alone, in both datasets; one is gone, its namesake is not taken for it."""
+    masks = {**random_masks(8, prefix="train/"), **random_masks(8, seed=1, prefix="val/")}
+    kept = make(tmp_path / "k", masks)
+    redrawn = {id: 2 - mask.clip(0, 2) for id, mask in masks.items() if id != "val/003"}
+    made = split(make(tmp_path / "d", redrawn), tmp_path / "s", ratios={"train": 0.5, "val": 0.5}, keep=kept)
+    assert {s.id: s.split for s in made} == {
+        (id if id.endswith("003") else f"{id[: id.index('/')]}/{id}"): id[: id.index("/")] for id in redrawn
+    }
+    assert read_report(made).gone == ["val/003"]
+
+
 def test_new_pictures_follow_their_group(tmp_path: Path) -> None:
     masks = random_masks(20)
     groups = {id: {"group": f"g{i % 5}"} for i, id in enumerate(masks)}

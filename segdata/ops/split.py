@@ -21,7 +21,7 @@ from segdata.labels import some, suggest
 from segdata.ops.split_groups import group_samples
 from segdata.ops.split_report import SplitReport, report_of
 from segdata.run import Run
-from segdata.storage import place
+from segdata.storage import absolute, place
 
 RATIOS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
@@ -124,9 +124,14 @@ def _table(dataset: Dataset) -> PictureCounts:
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
+def _stem(sample: Sample) -> str:
+    """The id without the split in front."""
+    return sample.id.removeprefix(f"{sample.split}/") if sample.split else sample.id
+
+
 def _stems(samples: Sequence[Sample]) -> dict[str, str]:
-    """By id, what is left of it without its split in front; all of it where that alone tells two samples apart."""
-    stems = {s.id: s.id.removeprefix(f"{s.split}/") if s.split else s.id for s in samples}
+    """By id, its stem; all of it where that alone tells two samples apart."""
+    stems = {s.id: _stem(s) for s in samples}
     shared = {stem for stem, n in Counter(stems.values()).items() if n > 1}
     return {id: id if stem in shared else stem for id, stem in stems.items()}
 
@@ -137,14 +142,42 @@ def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) ->
         return {}, []
     if foreign := [name for name in keep.splits if name not in names]:
         raise OptionError(f"{keep.root}: has a split {foreign[0]!r}, which is not asked for: there are {some(names)}")
-    stems = _stems(keep.samples)
-    splits = {stems[s.id]: s.split for s in keep if s.split is not None}
-    here = _stems(dataset.samples)
-    left = set(here.values())
-    old = {id: splits[stem] for id, stem in here.items() if stem in splits}
+    here: dict[str, list[Sample]] = defaultdict(list)
+    for sample in dataset:
+        for name in {sample.id, _stem(sample)}:
+            here[name].append(sample)
+    then = Counter(_stem(was) for was in keep)
+    old, gone = {}, []
+    for was in keep:
+        if was.split is not None:
+            found = here.get(_stem(was), [])
+            if len(found) > 1 or then[_stem(was)] > 1:
+                found = _same(was, found, keep, dataset, renamed=then[_stem(was)] == 1)
+            if found:
+                old[found[0].id] = was.split
+            else:
+                gone.append(was.id)
     if not old:
         raise OptionError(f"{keep.root}: has no sample of {dataset.root}, so there is nothing to keep")
-    return old, sorted(s.id for s in keep if s.split is not None and stems[s.id] not in left)
+    return old, sorted(gone)
+
+
+def _same(was: Sample, found: list[Sample], keep: Dataset, dataset: Dataset, *, renamed: bool) -> list[Sample]:
+    """Of samples that may be the one of `keep`, that with its mask, or its picture, or, where splitting cannot have
+    `renamed` it, its id. Raises `OptionError` where nothing tells."""
+    picture = was.image and absolute(keep.image_path(was))
+    for alike in (
+        [s for s in found if s.sha256 == was.sha256],
+        [s for s in found if s.image and absolute(dataset.image_path(s)) == picture],
+        [s for s in found if s.id == was.id and not renamed],
+    ):
+        if len(alike) == 1:
+            return alike
+    if len(found) > 1 and renamed:
+        which = " or ".join(s.id for s in found)
+        why = "their masks and pictures do not tell: rename one of them, or leave --keep"
+        raise OptionError(f"{keep.root}: {was.id} may be {which}: {why}")
+    return []
 
 
 def _kept_groups(dataset: Dataset, groups: Groups, old: Mapping[str, str], names: Sequence[str]) -> Ints:
