@@ -16,7 +16,7 @@ from segdata.morphology import tidy
 from segdata.rasters import Raster
 from segdata.refinement import CrfSettings, Refinement
 from segdata.remote import Place
-from segdata.scores import open_scores
+from segdata.scores import HALF_STEP, open_scores
 from segdata.windows import Window
 
 MEMORY = 2**31
@@ -77,7 +77,7 @@ def _with_crf(
                 message = f"{stored.classes} bands for {classes} classes: predict again"
                 raise DataError(Problem("scores.classes", message, file=str(scores)))
         for inner, outer in windows_for(mask.shape, classes):
-            probs = None if stored is None else stored.read(outer)
+            probs = None if stored is None else stored.read(outer).clip(HALF_STEP)
             found = crf(mask[outer.slices], picture.read(outer), labels, probs)
             out[inner.slices] = found[inner.shifted(-outer.y, -outer.x).slices]
     return out

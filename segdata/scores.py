@@ -16,6 +16,9 @@ from segdata.remote import Place
 from segdata.tiff import TiffWriter
 from segdata.windows import Window
 
+HALF_STEP = 1 / 510
+"""How far a stored score may be from what the model gave: half a step of 1/255. A stored 0 may be up to there."""
+
 
 def write_scores(
     path: str | Place,
@@ -40,9 +43,12 @@ def quantise(probs: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
 
 
 def dequantise(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(K, h, w) stored scores -> probabilities that sum to 1 over K; a stored 0 is 1/510, for it may be up to there."""
-    probs = np.maximum(stored.astype(np.float32), np.float32(0.5))
-    probs /= probs.sum(axis=0, keepdims=True)
+    """(K, h, w) stored scores -> probabilities, each off by `HALF_STEP` at most, so that they sum to 1 nearly; of all 0, 1 / K.
+
+    To make them sum to 1 would cost more than it gives: of many classes most are stored as 0 or 1, and their errors add up.
+    """
+    probs = stored.astype(np.float32) / np.float32(255)
+    probs[:, ~stored.any(axis=0)] = 1 / len(stored)
     return probs
 
 

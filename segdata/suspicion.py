@@ -18,15 +18,14 @@ from pycocotools import mask as coco_rle
 
 from segdata.labels import Labels, Mask
 from segdata.lattice import Floats
+from segdata.scores import HALF_STEP
 
 TEMPERATURE = 0.1
 THRESHOLD = 0.1
 """Pixels of lower quality are disputed, as cleanlab has it."""
 CONTOUR = 0.002
 """Of the diagonal, but a pixel at least: how exactly contours are drawn; a region that is no thicker is hardly an error."""
-LEAST = 1 / 510
-"""The least that stored scores tell from 0 (see `segdata.scores`)."""
-MOST = -math.log(LEAST)
+MOST = -math.log(HALF_STEP)
 ROWS = 2**24
 """Probabilities that are read at a time."""
 
@@ -175,7 +174,7 @@ def _region(
     deepest = float(np.max(cv2.distanceTransform(around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)))
     depth = math.sqrt(round(deepest**2))  # OpenCV's last bits differ with its threads
     contour = max(1.0, CONTOUR * math.hypot(*qualities.shape))
-    ratios = np.log(confidences[where][inside] / np.maximum(qualities[where][inside], LEAST))
+    ratios = np.log(confidences[where][inside] / np.maximum(qualities[where][inside], HALF_STEP))
     score = float(ratios.mean()) / MOST * depth / (depth + contour)
     most = int(np.bincount(suggested[where][inside]).argmax())
     return Region(given, most, box, int(inside.sum()), depth, quality, confidence, score, _encoded(part))

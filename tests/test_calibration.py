@@ -9,6 +9,7 @@ import pytest
 
 from segdata.calibration import Calibration
 from segdata.labels import Labels
+from segdata.scores import dequantise, quantise
 
 LABELS = Labels.of(["a", "b", "c"])
 
@@ -48,6 +49,20 @@ def test_a_model_that_is_as_often_right_as_it_says() -> None:
     assert Calibration.of(probs, truth, LABELS).ece < 0.01
     sure = probs**4 / (probs**4).sum(axis=0)
     assert Calibration.of(sure, truth, LABELS).ece > 0.1
+
+
+@pytest.mark.parametrize("classes", [2, 19, 150, 300])
+def test_scores_of_8_bits_tell_the_same(classes: int) -> None:
+    """However many classes there are: what is stored as 0 adds nothing."""
+    rng = np.random.default_rng(classes)
+    probs = rng.dirichlet(np.full(classes, 3 / classes), 250 * 250).astype(np.float32).T.reshape(classes, 250, 250)
+    truth = (rng.random((250, 250))[None] > probs.cumsum(axis=0)).sum(axis=0).clip(0, classes - 1).astype(np.uint16)
+    labels = Labels.of([f"class {i}" for i in range(classes)])
+    exact = Calibration.of(probs, truth, labels)
+    found = Calibration.of(dequantise(quantise(probs)), truth, labels)
+    assert found.ece == pytest.approx(exact.ece, abs=1 / 510)
+    certain = (np.arange(classes)[:, None, None] == truth).astype(np.float32)
+    assert Calibration.of(dequantise(quantise(certain)), truth, labels).ece == 0
 
 
 def test_ends_of_the_range_and_nothing() -> None:

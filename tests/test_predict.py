@@ -25,12 +25,12 @@ from segdata.georef import load_rasterio
 from segdata.images import read_mask
 from segdata.labels import Labels
 from segdata.ops.evaluate import evaluate
-from segdata.ops.predict import QUANTISED, predict
+from segdata.ops.predict import predict
 from segdata.ops.stitch import stitch
 from segdata.ops.tile import tile
 from segdata.rasters import opened
 from segdata.run import Run
-from segdata.scores import read_scores
+from segdata.scores import HALF_STEP, read_scores
 from segdata.sliding import Picture, Sliding, slide
 from segdata.windows import Window
 
@@ -147,11 +147,10 @@ def test_scores_are_within_half_a_step(truth: Dataset, tmp_path: Path) -> None:
     whole = predict(model, truth, tmp_path / "whole", size=(64, 64), scores=True)
     for sample in whole:
         stored = _bands(tmp_path / "whole" / str(sample.scores))
-        assert np.abs(stored / 255 - direct[sample.id]).max() <= QUANTISED + 1e-6
+        assert np.abs(stored / 255 - direct[sample.id]).max() <= HALF_STEP + 1e-6
         found = read_scores(tmp_path / "whole" / str(sample.scores))
-        np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
-        assert np.abs(found - direct[sample.id]).max() < 2 * QUANTISED
-    assert out.read_receipt()["scores"] == {"stored": "round(255 p)", "largest_error": QUANTISED}
+        assert np.abs(found - direct[sample.id]).max() <= HALF_STEP + 1e-6
+    assert out.read_receipt()["scores"] == {"stored": "round(255 p)", "largest_error": HALF_STEP}
     assert evaluate(whole, truth).calibration is not None
 
 

@@ -86,9 +86,7 @@ def predict(model: str, dataset: str, out: str, jobs: int | str, on_error: Any, 
         f"void:     {percent(pixels.get('ignore', 0), total)} of {total:,} pixels"
     )
     if "scores" in receipt:
-        click.echo(
-            f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} before they are made to sum to 1"
-        )
+        click.echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
     click.echo(
         f"dataset:  {out}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata evaluate {out} TRUTH)"
     )

@@ -30,14 +30,11 @@ from segdata.refinement import Refinement
 from segdata.refining import refined
 from segdata.remote import Place
 from segdata.run import Run
+from segdata.scores import HALF_STEP
 from segdata.sliding import Band, Failed, Flip, Picture, Sliding, Target, as_it_is, slide
 from segdata.storage import absolute, file_digest, listed, place
 from segdata.windows import Blend
 from segdata.worker import Work
-
-QUANTISED = 1 / 510
-"""How far a stored score may be from what the model gave: half a step of 1/255."""
-
 
 Group = tuple[Sample, ...]
 """Samples whose windows may share batches."""
@@ -299,5 +296,5 @@ def _receipt(plan: Plan, whole: Dataset, left_out: Sequence[Problem]) -> dict[st
         "skipped": [problem.to_json() for problem in left_out],
     }
     if plan.scores:
-        out["scores"] = {"stored": "round(255 p)", "largest_error": QUANTISED}
+        out["scores"] = {"stored": "round(255 p)", "largest_error": HALF_STEP}
     return out
