@@ -18,13 +18,24 @@ from segdata.counts import tally
 from segdata.dataset import Dataset, Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.images import write_mask
-from segdata.journal import Journal
+from segdata.journal import OWN, Journal
 from segdata.labels import Mask, Remap
 from segdata.members import member_of
 from segdata.rasters import open_raster
 from segdata.remote import Place, Remote, is_remote
 from segdata.run import Run
-from segdata.storage import absolute, copy_file, file_digest, is_stored, listed, only_gdal_opens, place, real, relative
+from segdata.storage import (
+    absolute,
+    copy_file,
+    file_digest,
+    is_stored,
+    listed,
+    names_in,
+    only_gdal_opens,
+    place,
+    real,
+    relative,
+)
 from segdata.tiff import TiffWriter
 
 Change = Callable[[Dataset, Sequence[Sample]], Mask]
@@ -127,9 +138,25 @@ def carry(
 
 
 def refuse_inputs(destination: Place, inputs: Sequence[Dataset]) -> None:
-    """Raise `OptionError` where the destination is one of the inputs, which --overwrite would remove."""
+    """Raise `OptionError` where the destination is an input, or holds pictures of one: --overwrite would remove them."""
     if any(real(one.root) == real(destination) for one in inputs):
         raise OptionError(f"{destination}: is the destination and an input: choose another destination")
+    for one in inputs:
+        refuse_held(destination, (one.image_path(sample) for sample in one if sample.image is not None))
+
+
+def refuse_held(destination: Place, pictures: Iterable[str | Place]) -> None:
+    """Raise `OptionError` where pictures that will be read lie in the destination, where --overwrite would remove them."""
+    if destination.is_dir() and any(name in OWN for name in names_in(destination)):
+        inside = real(destination).rstrip("/") + "/"
+        folders = set()
+        for picture in pictures:
+            if (folder := os.path.dirname(str(picture))) not in folders:
+                folders.add(folder)
+                if (real(folder) + "/").startswith(inside):
+                    raise OptionError(
+                        f"{destination}: holds pictures that are read ({picture}): choose another destination"
+                    )
 
 
 def refuse_pictures(destination: Place, images: Images, pictures: Iterable[str | Place]) -> None:
@@ -204,6 +231,8 @@ def link_or_copy(there: str | Place, here: str | Place) -> None:
             return
         old, new = Path(str(there)), Path(str(here))
         new.parent.mkdir(parents=True, exist_ok=True)
+        if new.exists() and os.path.samefile(old, new) and not new.is_symlink():
+            return
         new.unlink(missing_ok=True)
         old = old.resolve() if old.is_symlink() else old
         try:

@@ -27,6 +27,9 @@ Compat = float | NDArray[np.floating[Any]]
 LEAST = 1e-5
 """Smaller unary probabilities count as this one, so that no class is ruled out for good."""
 
+SLACK = 1e-2
+"""How far beyond 0 and 1 rounding may take a probability (half precision, say)."""
+
 FARTHEST = 1e5
 """Features within this many standard deviations of 0 keep a place in the lattice that float32 can tell from others."""
 
@@ -59,8 +62,8 @@ def dense_crf(
     The image may have any number of bands, of any dtype.
 
     `threads` (None: NUMBA_NUM_THREADS, or every core) change nothing in the result. Memory: about 150 bytes a pixel, and 8
-    times K. Raises `OptionError` for arrays that do not fit together, probabilities that are not finite, and sizes that are
-    not positive.
+    times K. Raises `OptionError` for arrays that do not fit together, probabilities that are not finite or not within 0 to 1,
+    and sizes that are not positive.
     """
     if probs.ndim != 3 or image.ndim != 3 or image.shape[:2] != probs.shape[1:] or 0 in (*image.shape, *probs.shape):
         shapes = f"image {image.shape}, probs {probs.shape}"
@@ -110,8 +113,8 @@ def mean_field(
     Each potential's kernel is a Gaussian over its (N, D) features. Raises `OptionError` as `dense_crf`.
     """
     classes, points = probs.shape
-    if iterations < 0:
-        raise OptionError(f"{iterations} iterations: must be 0 or more")
+    if iterations < 0 or iterations % 1:
+        raise OptionError(f"{iterations} iterations: must be a whole number, 0 or more")
     for potential in potentials:
         if potential.features.ndim != 2 or len(potential.features) != points:
             raise OptionError(f"features {potential.features.shape}: must be (N, D) for {points} points")
@@ -124,7 +127,7 @@ def mean_field(
         field = _Field(lattice, width, aligned(points * width), team)
         field.begin(probs)
         parts, buffers = aligned(len(lattice.vertex) * width), lattice.buffers(width)
-        steps = iterations if potentials else 0
+        steps = int(iterations) if potentials else 0
         for step in range(steps):
             field.update(parts, buffers[0], read=step > 0, spread=True)
             lattice.filtered(parts, width, [scale for scale, _ in competing], buffers, team)
@@ -151,6 +154,8 @@ class _Field:
             part = np.array(probs[:, points], np.float32, order="C")  # a copy: the caller's stay as they are
             if not np.isfinite(part).all():
                 raise OptionError("probabilities that are not finite: was the model's output divided by 0?")
+            if part.size and not -SLACK <= part.min() <= part.max() <= 1 + SLACK:
+                raise OptionError(f"probabilities of {part.min():g} to {part.max():g}: give those of a softmax, 0 to 1")
             np.log(np.clip(part, LEAST, 1, out=part), out=part)
             kernels.transpose_in(part, self._of(points), self.width)
 
@@ -192,6 +197,8 @@ def _features(values: NDArray[Any], name: str, sizes: float | Sequence[float]) -
 
 def _competing(compat: Compat, classes: int, width: int) -> tuple[float, Floats | None]:
     """What filtered values are multiplied by: a number, and the (width width,) matrix after it. Raises `OptionError`."""
+    if not np.isfinite(compat).all():
+        raise OptionError(f"a compatibility of {compat}: must be finite")
     if np.ndim(compat) == 0:
         return float(compat), None
     penalty = np.asarray(compat, np.float32)

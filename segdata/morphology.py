@@ -57,6 +57,9 @@ class Step:
             raise OptionError(f"operation {self.op!r}: {suggest(str(self.op), get_args(Op))}")
         if self.shape not in KERNELS:
             raise OptionError(f"kernel shape {self.shape!r}: {suggest(str(self.shape), KERNELS)}")
+        for name in ("size", "area", "keep"):
+            if type(value := getattr(self, name)) is not int:
+                raise OptionError(f"{name} {value!r}: must be a whole number")
         if self.size % 2 != 1 or not 1 <= self.size <= LARGEST_KERNEL:
             raise OptionError(f"kernel size {self.size}: must be odd, 1 to {LARGEST_KERNEL}")
         if self.area < 0 or self.keep < 1:

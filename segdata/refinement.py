@@ -41,6 +41,8 @@ class CrfSettings:
         numbers = asdict(self)
         if not all(isinstance(v, int | float) and np.isfinite(v) for v in numbers.values()):
             raise OptionError(f"CRF settings must be numbers: {numbers}")
+        if type(self.iterations) is not int:
+            raise OptionError(f"{self.iterations!r} iterations: must be a whole number")
         if self.iterations < 0 or not 0 < self.certainty < 1:
             raise OptionError(
                 f"{self.iterations} iterations must be 0 or more, certainty {self.certainty} within 0 to 1"

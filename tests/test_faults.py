@@ -80,6 +80,37 @@ def command(tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
+@pytest.mark.parametrize("name", [name for name, line in COMMANDS.items() if "COCO" not in line])
+def test_pictures_that_are_read_are_never_overwritten(command: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    """A dataset refers to pictures that lie in another one, which shall be replaced."""
+    held = make(tmp_path / "out", {f"val/{i:02}": mask for i, mask in enumerate(NOISE)}, names=NAMES, images="copy")
+    for root in ("src", "tiles"):
+        lines = (tmp_path / root / MANIFEST).read_text().replace('"image":"images/', '"image":"../out/images/')
+        (tmp_path / root / MANIFEST).write_text(lines)
+        card = (tmp_path / root / "dataset.json").read_text()
+        (tmp_path / root / "dataset.json").write_text(card.replace('"copy"', '"reference"'))
+    before = contents(held.root)
+    result = command(name, held.root, "--overwrite")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {held.root}: holds pictures that are read"), result.output
+    assert result.stderr.endswith("choose another destination\n")
+    assert contents(held.root) == before
+
+
+def test_pictures_that_are_converted_are_never_overwritten(tmp_path: Path) -> None:
+    held = make(tmp_path / "data" / "out", {f"val/{i:02}": mask for i, mask in enumerate(NOISE)}, images="copy")
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    before = contents(held.root)
+    options: dict[str, Any] = {
+        "image_dir": "out/images/val",
+        "mask_dir": "out/masks/val",
+        "classes": tmp_path / "classes.txt",
+    }
+    with pytest.raises(segdata.SegdataError, match="holds pictures that are read"):
+        segdata.convert("masks", tmp_path / "data", held.root, overwrite=True, **options)
+    assert contents(held.root) == before
+
+
 # A full disk
 
 

@@ -35,6 +35,7 @@ from segdata import (
 )
 from segdata import refining as refining_module
 from segdata.cli import main
+from segdata.cli.show_refine import tuned_lines
 from segdata.crf import label_probs
 from segdata.georef import Geo, load_rasterio
 from segdata.morphology import Step, tidy
@@ -342,6 +343,31 @@ def test_steps_are_kept_one_by_one_where_they_help(tmp_path: Path) -> None:
     assert sum(gains) == pytest.approx(tuned.searched.iou.after[0] - tuned.searched.iou.before[0])
 
 
+def test_what_loses_on_pictures_held_out_is_dropped(tmp_path: Path) -> None:
+    """Specks are errors where the search looks, and real on the pictures that it does not see."""
+    rng = np.random.default_rng(0)
+    pred, truth = [], []
+    for number in range(10):
+        right = scene(number, (60, 70))[1]
+        specked = np.where(rng.random(right.shape) < 0.03, 1, right).astype(np.uint8)
+        split = "val" if number < 6 else "test"
+        truth.append(sample(tmp_path / "truth", f"{split}/{number}", right if split == "val" else specked))
+        pred.append(sample(tmp_path / "pred", f"{split}/{number}", specked))
+    p, t = (
+        replace(saved(tmp_path / name, LABELS, of), images="none") for name, of in (("pred", pred), ("truth", truth))
+    )
+    tuned = tune(p, t, split="val", held_out="test", draws=100)
+    assert tuned.held_out is not None
+    assert tuned.searched.iou.after[0] > tuned.searched.iou.before[0]
+    assert tuned.held_out.iou.after[0] < tuned.held_out.iou.before[0] == 1
+    assert tuned.refinement == Refinement(None)
+    assert not any(trial.kept for trial in tuned.trials)
+    assert "kept:       nothing: what gains where it was tuned loses on the pictures held out" in tuned_lines(tuned)[0]
+    assert Refinement.from_json(json.loads(json.dumps(tuned.to_json())), LABELS) == Refinement(None)
+    with pytest.raises(DatasetError, match=r"predicts no sample of .*truth, split test"):
+        tune(p.split("val"), t, split="val", held_out="test")
+
+
 def test_what_is_held_out(made: tuple[Dataset, Dataset]) -> None:
     pred, truth = made
     grouped = replace(truth, samples=[msgspec.structs.replace(s, group=f"g{i % 4}") for i, s in enumerate(truth)])
@@ -422,6 +448,11 @@ def test_command(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         (["--no-crf", "--crf-option", "iterations=3"], 2, "--crf-option goes with --crf"),
         (["--step", "open:size"], 2, "not KEY=VALUE"),
         (["--step", "open:size=4"], 1, "must be odd"),
+        (["--step", "close:size=foo"], 1, "size 'foo': must be a whole number"),
+        (["--step", "min_area:area=nan"], 1, "area nan: must be a whole number"),
+        (["--step", "largest:keep=x"], 1, "keep 'x': must be a whole number"),
+        (["--crf-option", "iterations=2.5"], 1, "2.5 iterations: must be a whole number"),
+        (["--crf-option", "gaussian_compat=nan"], 1, "must be numbers"),
         (["--step", "opens"], 1, "did you mean open"),
         (["--settings", "nowhere.json"], 1, "not settings of a refinement"),
     ],
@@ -432,3 +463,4 @@ def test_command_refuses(
     done = run("refine", made[0].root, tmp_path / "out", *options)
     assert done.exit_code == code
     assert said in done.output
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from carry_files import contents
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +37,7 @@ from segdata import (
     workers,
 )
 from segdata import suspicion as suspicion_module
+from segdata.carry import link_or_copy
 from segdata.cli import main
 from segdata.labels import Mask
 from segdata.ops.suspects import without, write_relabel
@@ -324,5 +327,39 @@ def test_command(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None
     assert sheet.stat().st_size
     assert len(json.loads((again / "regions.json").read_text())["annotations"]) == 3
     assert len(Dataset.open(again / "dataset")) == 9
+    before = contents(again)
+    once_more = CliRunner().invoke(main, [str(a) for a in (*arguments[:3], "--worst", "2", "--relabel", again)])
+    assert once_more.exit_code == 1
+    assert "dataset: exists already" in once_more.stderr
+    assert contents(again) == before, "somebody may have worked on regions.json"
     done = CliRunner().invoke(main, [str(a) for a in (*arguments[:3], "--json", "--min-area", "4")])
     assert json.loads(done.stdout) == json.loads(json.dumps(suspects(pred, truth, min_area=4).to_json()))
+
+
+@pytest.mark.parametrize("images", ["copy", "reference"])
+def test_what_is_labelled_again_goes_into_no_dataset(
+    made: tuple[Dataset, Dataset, Planted], tmp_path: Path, images: str
+) -> None:
+    """Its pictures would be taken for those to be replaced."""
+    pred, truth, _ = made
+    shutil.copytree(truth.root, tmp_path / "truth", symlinks=True)
+    card = json.loads((tmp_path / "truth" / "dataset.json").read_text())
+    (tmp_path / "truth" / "dataset.json").write_text(json.dumps({**card, "images": images}))
+    before = contents(tmp_path / "truth")
+    for folder in (tmp_path / "truth", pred.root):
+        done = CliRunner().invoke(main, ["suspects", str(pred.root), str(tmp_path / "truth"), "--relabel", str(folder)])
+        assert done.exit_code == 1
+        assert done.stderr == f"error: {folder}: is a dataset: choose another folder for what shall be labelled again\n"
+    found = suspects(pred, truth)
+    with pytest.raises(DatasetError, match="is a dataset"):
+        write_relabel(found, tmp_path / "truth", found.regions[:2])
+    assert contents(tmp_path / "truth") == before
+
+
+def test_a_link_to_itself_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"a picture")
+    link_or_copy(tmp_path / "x.png", tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes() == b"a picture"
+    with pytest.raises(DataError, match="no such file"):
+        link_or_copy(tmp_path / "y.png", tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes() == b"a picture"

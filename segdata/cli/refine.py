@@ -51,9 +51,11 @@ def refine(
     segdata refine pred2 refined2 --settings refined.json
     segdata refine pred tidy --no-crf --step close:size=5,classes=road --step min_area:area=64
     """
+    from segdata.carry import refuse_inputs
     from segdata.cli.show_refine import refined_line, tuned_lines, write_settings
     from segdata.dataset import Dataset
     from segdata.ops.refine import refine
+    from segdata.storage import place
 
     by_hand = crf is not None or bool(crf_options or steps)
     if (settings is not None) + (truth is not None) + by_hand > 1:
@@ -68,6 +70,7 @@ def refine(
     if truth is not None:
         from segdata.ops.refine_tune import tune
 
+        refuse_inputs(place(out), [dataset, Dataset.open(truth)])
         if (share := given.get("held_out")) is not None:
             given["held_out"] = _number(share)
         with running(jobs, on_error, "tuning") as run:

@@ -21,8 +21,13 @@ def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
     lines += [f"left:       {t.name} ({100 * t.gain:+.2f})" for t in rest]
     if rest:
         lines.append("            (left: worse than its like, or not a gain in 95 % of draws of the pictures)")
-    if not kept:
-        lines.insert(0, "kept:       nothing: no step helps here for sure; the masks stay as they are")
+    if tuned.loses_unseen:
+        lines.insert(
+            0,
+            "kept:       nothing: what gains where it was tuned loses on the pictures held out; the masks stay",
+        )
+    elif not kept:
+        lines.insert(0, "kept:       nothing: no step helps here for sure; the masks stay")
     for name, of in (("tuned on", tuned.searched), ("held out", tuned.held_out)):
         if of is not None:
             lines += ["", *_table(name, of, tuned)]

@@ -46,8 +46,10 @@ def suspects(
     segdata suspects pred mydata --sheet suspects.png
     segdata suspects pred mydata --worst 100 --relabel again     # regions.json, images, dataset
     """
-    from segdata.ops.suspects import suspects, without, write_relabel
+    from segdata.ops.suspects import relabel_folder, suspects, without, write_relabel
 
+    if relabel is not None:
+        relabel_folder(relabel)
     options = {name: value for name, value in given.items() if value is not None}
     with running(jobs, on_error, "examining") as run:
         found = suspects(pred, truth, run=run, **options)
@@ -58,9 +60,9 @@ def suspects(
 
         click.echo(f"wrote {suspects_sheet(found, regions, sheet)}", err=as_json)
     if relabel is not None:
-        write_relabel(found, relabel, regions)
         with running(jobs, on_error, "writing") as run:
             made = without(found, f"{relabel}/dataset", regions, leave_out=leave_out, overwrite=overwrite, run=run)
+        write_relabel(found, relabel, regions)
         click.echo(f"wrote {relabel}/regions.json: {len(regions)} regions to label again", err=as_json)
         click.echo(f"wrote {made.root}: {len(made)} samples without them (segdata info {made.root})", err=as_json)
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from segdata import __version__
-from segdata.carry import place_picture, refuse_pictures, still_there
+from segdata.carry import place_picture, refuse_held, refuse_pictures, still_there
 from segdata.classes import Unlisted, choose_classes
 from segdata.counts import tally
 from segdata.dataset import Dataset, Images, Sample
@@ -101,6 +101,7 @@ def convert(
         "given": {k: str(options[k]) for k in options},
     }
     refuse_pictures(root, images, (item.image for item in found.items if item.image is not None))
+    refuse_held(root, (item.image for item in found.items if item.image is not None))
     with Journal(root, header, Converted, overwrite=overwrite) as journal:
         target = Target(root, remap, images, exif, max_pixels)
         there = listed(root)

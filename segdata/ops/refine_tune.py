@@ -1,7 +1,8 @@
 """Which refinement is worth it: a CRF and steps of morphology tried on predictions with truth, each kept only where it helps.
 
 Pictures are divided in two: the search sees one part, and the difference is told of both. What is kept gained on the sum over
-the search's pictures, and in 95 % of the draws of a bootstrap over them (or their groups); so it is never worse there.
+the search's pictures, and in 95 % of the draws of a bootstrap over them (or their groups); and all of it is dropped where it
+loses on the pictures held out. So it is never worse on either.
 """
 
 from __future__ import annotations
@@ -84,17 +85,25 @@ def tune(
     run = run or Run()
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
     searched, kept_back = _divide(pred, truth, split, held_out, seed)
+    _refuse_few(len(searched))
     task = Task(replace(pred, samples=()), replace(truth, samples=()), scores)
     search = _Search(task, draws, seed, run)
     crf, trials = _choose_crf(search, searched)
     parts = [search.held(pairs, Refinement(crf)) for pairs in (searched, kept_back)]
-    if len(parts[0]) < 2:
-        raise OptionError(f"{len(parts[0])} pictures to tune on: there must be 2 at least, better 50 and more")
+    _refuse_few(len(parts[0]))
     steps, more = _choose_steps(search, parts[0])
     refinement = Refinement(crf, tuple(steps))
     seen = _worth(search, searched, parts[0], steps)
     unseen = _worth(search, kept_back, parts[1], steps) if parts[1] else None
-    return Tuned(refinement, pred.labels, (*trials, *more), seen, unseen)
+    tuned = Tuned(refinement, pred.labels, (*trials, *more), seen, unseen)
+    if tuned.loses_unseen:
+        return replace(tuned, refinement=Refinement(None), trials=[replace(t, kept=False) for t in tuned.trials])
+    return tuned
+
+
+def _refuse_few(pictures: int) -> None:
+    if pictures < 2:
+        raise OptionError(f"{pictures} pictures to tune on: there must be 2 at least, better 50 and more")
 
 
 def _worth(search: _Search, pairs: Sequence[Pair], held: Sequence[Held], steps: Sequence[Step]) -> Difference:
@@ -111,19 +120,18 @@ def _divide(
     """The pairs that the search sees, and those that it does not."""
     predicted = {sample.id: sample for sample in pred}
 
-    def pairs_of(samples: Dataset) -> list[Pair]:
+    def pairs_of(name: str | None) -> list[Pair]:
+        samples = truth if name is None else truth.split(name)
         pairs = [(predicted[t.id], t) for t in sorted(samples, key=lambda s: s.id) if t.id in predicted]
         if not pairs:
-            raise DatasetError(
-                f"{pred.root}: predicts no sample of {truth.root}" + (f", split {split}" if split else "")
-            )
+            raise DatasetError(f"{pred.root}: predicts no sample of {truth.root}" + (f", split {name}" if name else ""))
         return pairs
 
-    pairs = pairs_of(truth if split is None else truth.split(split))
+    pairs = pairs_of(split)
     if isinstance(held_out, str):
         if held_out == split or split is None:
             raise OptionError("--held-out names a split: give another one to tune on with --split")
-        return pairs, pairs_of(truth.split(held_out))
+        return pairs, pairs_of(held_out)
     if not 0 <= held_out < 1:
         raise OptionError(f"--held-out {held_out}: must be a split, or a part from 0 to below 1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +66,21 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuned:
-    """The refinement that was found, and its worth on the pictures that the search saw and on those held out from it."""
+    """The refinement that was found, and its worth on the pictures that the search saw and on those held out from it.
+
+    Where it loses on the latter, `refinement` does nothing.
+    """
 
     refinement: Refinement
     labels: Labels
-    trials: tuple[Trial, ...]
+    trials: Sequence[Trial]
     searched: Difference
     held_out: Difference | None
+
+    @property
+    def loses_unseen(self) -> bool:
+        """Whether what was found makes mean IoU lower on the pictures held out."""
+        return self.held_out is not None and bool(self.held_out.iou.after[0] < self.held_out.iou.before[0])
 
     def to_json(self) -> dict[str, Any]:
         """What `segdata refine --settings` reads, and all that was found out."""

@@ -16,12 +16,13 @@ from segdata.classes import must_agree
 from segdata.dataset import Dataset, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
 from segdata.images import write_image
+from segdata.journal import CARD, JOURNAL, LOG, MANIFEST
 from segdata.labels import Labels, Mask, some
 from segdata.lattice import Floats
 from segdata.remote import Place
 from segdata.run import Run
 from segdata.scores import open_scores
-from segdata.storage import place, write_whole
+from segdata.storage import names_in, place, write_whole
 from segdata.suspicion import TEMPERATURE, THRESHOLD, Quality, Region, examine
 from segdata.windows import Window
 
@@ -156,13 +157,21 @@ def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list
             )
 
 
+def relabel_folder(folder: str | Place) -> Place:
+    """Where `write_relabel` may write. Raises `DatasetError` for the folder of a dataset, whose pictures lie in images/ too."""
+    folder = place(folder)
+    if names_in(folder) & {CARD, MANIFEST, JOURNAL, LOG}:
+        raise DatasetError(f"{folder}: is a dataset: choose another folder for what shall be labelled again")
+    return folder
+
+
 def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
     `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Pictures are linked
-    where their file is the sample. Raises `DataError` for one that cannot be read.
+    where their file is the sample. Raises `DataError` for one that cannot be read, `DatasetError` for a dataset's folder.
     """
-    folder = place(folder)
+    folder = relabel_folder(folder)
     samples = {sample.id: sample for sample in found.truth}
     ids = {id: number for number, id in enumerate(sorted({one.sample for one in regions}), 1)}
     images = []
