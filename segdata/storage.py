@@ -200,12 +200,21 @@ def local_copy(path: str | Place) -> Iterator[Path]:
 
 @contextmanager
 def local_draft(path: str | Place) -> Iterator[Path]:
-    """A path of this machine to write at, for what writes files by itself; what was written is put in storage in the end."""
+    """A path of this machine to write at, for what writes files by itself; in the end the file gets its name, or is put in
+    storage. Where something goes wrong, nothing is left."""
     there = place(path)
     if isinstance(there, Path):
         there.parent.mkdir(parents=True, exist_ok=True)
-        with writing(there):
-            yield there
+        here = there.with_name(f"{there.stem}.partial{there.suffix}")
+        try:
+            with writing(there):
+                yield here
+            os.replace(here, there)
+        except OSError as error:
+            error.filename = str(there) if error.filename in (here, str(here)) else error.filename
+            raise
+        finally:
+            here.unlink(missing_ok=True)
         return
     with TemporaryDirectory(prefix="segdata-") as folder:
         here = Path(folder, there.name)

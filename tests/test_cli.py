@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -123,6 +125,30 @@ def test_info(samples: Path, tmp_path: Path) -> None:
     text = run("info", tmp_path / "d").stdout
     assert "32 samples (train 24, val 8), 8 classes" in text
     assert "instances_train2017.json" in text
+    assert "train2017 (24)" in text.splitlines()[1]
+
+
+def test_info_lists_where_pictures_are_before_any_is_read(samples: Path, tmp_path: Path) -> None:
+    """And what was made in Python of a model without a file has no digest to show."""
+    dataset = segdata.convert("coco", samples / "coco", tmp_path / "d")
+    elsewhere = (
+        "s3://bucket/secret.jpg",
+        "/root/.ssh/id_rsa",
+        "http://169.254.169.254/a/b.jpg",
+        "/vsicurl/http://x/y.png",
+    )
+    lines = [msgspec.structs.replace(s, image=e) for s, e in zip(dataset, elsewhere, strict=False)]
+    made_by = {**dataset.made_by, "inputs": [{"name": "ByColour", "sha256": None}]}
+    replace(dataset, samples=[*lines, *dataset.samples[4:]], made_by=made_by).save()
+    found = json.loads(run("info", tmp_path / "d", "--json").stdout)["outside"]
+    assert sum(found.values()) == 32
+    assert {"s3://bucket", "/root/.ssh", "http://169.254.169.254/a", "/vsicurl/http://x"} < set(found)
+    text = run("info", tmp_path / "d").stdout
+    for folder in found:
+        assert f"{folder} (" in text.splitlines()[1]
+    assert "  from ByColour\n" in text
+    segdata.convert("coco", samples / "coco", tmp_path / "own", images="copy")
+    assert "outside" not in run("info", tmp_path / "own").stdout
 
 
 def test_preview(samples: Path, tmp_path: Path) -> None:

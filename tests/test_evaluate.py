@@ -237,7 +237,14 @@ def test_what_cannot_be_compared(truth: Dataset, pred: Dataset, tmp_path: Path) 
         evaluate(pred, empty)
     with pytest.raises(DatasetError, match="its ids are none"):
         evaluate(empty, truth)
-    for options in ({"missing": "no"}, {"resample": "no"}, {"draws": -1}, {"boundary_width": 0}, {"background": "sky"}):
+    for options in (
+        {"missing": "no"},
+        {"resample": "no"},
+        {"draws": -1},
+        {"seed": -1},
+        {"boundary_width": 0},
+        {"background": "sky"},
+    ):
         with pytest.raises(OptionError):
             evaluate(pred, truth, **options)  # type: ignore[arg-type]
 

@@ -63,8 +63,13 @@ def pictures(text: str) -> list[Image.Image]:
 def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     pred, truth = sides
     out = tmp_path / "out" / "page.html"
-    result = CliRunner().invoke(main, ["evaluate", str(pred.root), str(truth.root), "--html", str(out)])
+    command = ["evaluate", str(pred.root), str(truth.root), "--html"]
+    result = CliRunner().invoke(main, [*command, str(out), "--boundary-f"])
     assert result.exit_code == 0, result.output
+    assert "mean boundary F" in out.read_text()
+    result = CliRunner().invoke(main, [*command, str(out)])
+    assert result.exit_code == 0, result.output
+    assert "boundary F" not in out.read_text()
     assert result.stdout.endswith(f"wrote {out}\n")
     text = html.unescape(out.read_text())
     found = evaluate(pred, truth)

@@ -387,6 +387,8 @@ def test_what_is_held_out(made: tuple[Dataset, Dataset]) -> None:
         ({"held_out": "test"}, "with --split"),
         ({"held_out": "val", "split": "val"}, "with --split"),
         ({"held_out": 1.0}, "below 1"),
+        ({"draws": 0}, "--draws must be 1 or more"),
+        ({"seed": -1}, "--seed 0 or more"),
         ({"split": "val", "held_out": 0.9}, "pictures to tune on"),
     ):
         with pytest.raises(OptionError, match=said):

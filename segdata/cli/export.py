@@ -55,5 +55,5 @@ def webdataset(dataset: str, out: str, jobs: int | str, on_error: Any, **given: 
     with running(jobs, on_error, "writing shards") as run:
         written = export("webdataset", dataset, out, run=run, **options)
     shards = written.read_receipt()["shards"]
-    held = f"{shards['number']:,} of {len(written):,} samples, {shards['bytes']:,} bytes"
-    click.echo(f"shards: {out}/shards: {held} (segdata info {out})")
+    held = f"{len(written):,} samples, {shards['bytes']:,} bytes"
+    click.echo(f"wrote {shards['number']:,} shards in {out}/shards: {held} (segdata info {out})")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from segdata.labels import some
+
 
 def table(rows: Sequence[Sequence[object]], right: str = "") -> list[str]:
     """Rows of cells as aligned lines, the first row a heading; `right` has an `r` for each column to align right."""
@@ -50,13 +52,19 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     made = info["made_by"]
     splits = ", ".join(f"{'no split' if k == 'None' else k} {n:,}" for k, n in info["splits"].items())
     lines = [f"{info['samples']:,} samples ({splits}), {len(info['classes'])} classes, pictures: {info['images']}"]
+    if info["outside"]:
+        folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]
+        lines.append(f"pictures outside, in {some(folders)}")
     if info["sizes"]:
         sizes = [f"{name} {w} x {h}" for name, (h, w) in info["sizes"].items()]
         lines.append(f"sizes (width x height): {', '.join(sizes)}")
     lines.append(f"made by {made.get('tool')} {made.get('version')} {made.get('operation')}")
     chosen = {k: v for k, v in made.get("options", {}).items() if v not in (None, [], {})}
     lines.append("  options: " + ", ".join(f"{k}={v}" for k, v in chosen.items()))
-    lines += [f"  from {i['name']} (sha256 {i['sha256'][:12]}...)" for i in made.get("inputs", [])]
+    lines += [
+        f"  from {i['name']}" + (f" (sha256 {i['sha256'][:12]}...)" if i["sha256"] else "")
+        for i in made.get("inputs", [])
+    ]
     lines.append(f"  labels {info['labels'][:12]}...")
     return [*lines, "", *class_lines(info)]
 

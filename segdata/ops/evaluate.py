@@ -84,7 +84,7 @@ def evaluate(
     """
     sides = [_opened(pred), *([] if other is None else [_opened(other)])]
     truth = _opened(truth)
-    _check(truth, sides, missing, resample, draws, boundary_width)
+    _check(truth, sides, missing, resample, draws, seed, boundary_width)
     chosen = truth if split is None else truth.split(split)
     grouped = any(sample.group is not None for sample in chosen) if resample is None else resample == "group"
     pairs = pair_up(chosen.samples, [side.samples for side in sides], group=grouped)
@@ -197,14 +197,20 @@ def _opened(dataset: Dataset | str | Path) -> Dataset:
 
 
 def _check(
-    truth: Dataset, sides: Sequence[Dataset], missing: str, resample: str | None, draws: int, width: int | None
+    truth: Dataset,
+    sides: Sequence[Dataset],
+    missing: str,
+    resample: str | None,
+    draws: int,
+    seed: int,
+    width: int | None,
 ) -> None:
     if missing not in get_args(Missing):
         raise OptionError(f"--missing {missing}: must be one of {', '.join(get_args(Missing))}")
     if resample is not None and resample not in get_args(Resample):
         raise OptionError(f"--resample {resample}: must be one of {', '.join(get_args(Resample))}")
-    if draws < 0 or (width is not None and width < 1):
-        raise OptionError("--draws must be 0 or more, --boundary-width 1 or more")
+    if draws < 0 or seed < 0 or (width is not None and width < 1):
+        raise OptionError("--draws and --seed must be 0 or more, --boundary-width 1 or more")
     for side in sides:
         way_out = f"bring them together with segdata remap, or convert {folder_name(truth)} with the same classes"
         must_agree(side.labels, truth.labels, folder_name(side), folder_name(truth), way_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_right
 from collections import Counter
 from itertools import accumulate
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from segdata.dataset import Dataset
+from segdata.remote import is_remote
+from segdata.safety import leads_out
 
 
 def info(dataset: Dataset | str | Path) -> dict[str, Any]:
     """Classes with pixels, share of the labelled pixels and pictures; splits, sizes, provenance. Plain values, fit for JSON.
+
+    `outside`: the folders beyond the dataset's own that pictures are referred to in, and how many in each.
 
     Raises `DatasetError` where there is no dataset.
     """
@@ -21,7 +26,10 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
     pictures: Counter[int] = Counter()
     splits: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
+    outside: Counter[str] = Counter()
     for sample in dataset:  # once: a manifest in parts is read as this goes on
+        if sample.image is not None and (is_remote(sample.image) or leads_out(sample.image)):
+            outside[posixpath.dirname(sample.image)] += 1
         pixels.update(sample.counts)
         pictures.update(value for value, n in sample.counts.items() if n)
         splits[str(sample.split)] += 1
@@ -51,6 +59,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
         "total": pixels.total(),
         "sizes": dict(zip(("smallest", "median", "largest"), map(list, chosen), strict=False)),
         "images": dataset.images,
+        "outside": dict(sorted(outside.items())),
         "labels": labels.digest,
         "made_by": dataset.made_by,
     }

@@ -83,6 +83,8 @@ def tune(
     """
     pred, truth = _opened(pred), _opened(truth)
     run = run or Run()
+    if draws < 1 or seed < 0:
+        raise OptionError("--draws must be 1 or more, --seed 0 or more")
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
     searched, kept_back = _divide(pred, truth, split, held_out, seed)
     _refuse_few(len(searched))

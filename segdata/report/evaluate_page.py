@@ -168,6 +168,8 @@ def _cards(found: Evaluation) -> list[tuple[str, str]]:
     ]
     if found.boundary is not None:
         cards.append((_share(mean(found.boundary.iou)), "mean boundary IoU"))
+        if found.contours:
+            cards.append((_share(mean(found.boundary.f)), "mean boundary F"))
     if found.calibration is not None:
         cards.append((_share(found.calibration.ece), "calibration error (ECE)"))
     return [*cards, (f"{len(found.pictures):,}", "pictures")]
@@ -188,6 +190,8 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
     charts = [first, Panel("precision and recall", both, show=_share, most=1)]
     if found.boundary is not None:
         charts.append(Panel("boundary IoU", {"": _at(found.boundary.iou, shown)}, "bars", show=_share, most=1))
+        if found.contours:
+            charts.append(Panel("boundary F", {"": _at(found.boundary.f, shown)}, "bars", show=_share, most=1))
     return panels(_rows(found, shown), charts)
 
 
