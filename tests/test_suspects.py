@@ -41,6 +41,7 @@ from segdata.carry import link_or_copy
 from segdata.cli import main
 from segdata.labels import Mask
 from segdata.ops.suspects import without, write_relabel
+from segdata.report import suspects_sheet as suspects_sheet_module
 from segdata.report.suspects_sheet import suspects_sheet
 from segdata.scores import read_scores, write_scores
 from segdata.suspicion import Quality, Region, examine
@@ -306,12 +307,21 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     assert [p.code for p in report.problems] == ["scores.size"] * 2
 
 
-def test_sheet(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None:
+def test_sheet(made: tuple[Dataset, Dataset, Planted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pred, truth, _ = made
     found = suspects(pred, truth)
     with Image.open(suspects_sheet(found, found.regions[:4], tmp_path / "s.png")) as sheet:
         assert sheet.width > 3 * 2 * 240
         assert len(sheet.getcolors(2**24) or ()) > 100
+    seen = {}
+    monkeypatch.setattr("segdata.report.suspects_sheet.write_sheet", lambda *arguments: seen.update(arguments[-1]))
+    suspects_sheet(found, found.regions[:1], tmp_path / "s.png")
+    window = suspects_sheet_module._around(found.regions[0].region, truth.sample(found.regions[0].sample).size)
+    sample = truth.sample(found.regions[0].sample)
+    values, counts = np.unique(truth.read_mask(sample)[window.slices], return_counts=True)
+    assert {v: n for v, n in seen.items() if n} == dict(zip(values.tolist(), counts.tolist(), strict=True)), (
+        "all that is seen"
+    )
     with pytest.raises(DatasetError, match="nothing to show"):
         suspects_sheet(found, [], tmp_path / "s.png")
 

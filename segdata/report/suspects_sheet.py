@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from segdata.counts import tally
 from segdata.errors import DatasetError
 from segdata.images import Picture
 from segdata.labels import Labels
@@ -42,7 +43,7 @@ def suspects_sheet(
         if sample.image is not None:
             image = outlined(found.truth.read_rgb(sample)[window.slices], one.region, window)
         cells.append(panels(image, mask, found.labels, _caption(number, one, found.labels), size))
-        counts.update({one.region.given: one.region.area, one.region.suggested: one.region.area})
+        counts.update(tally(mask))
     return write_sheet(out, cells, columns, found.labels, counts)
 
 
