@@ -298,7 +298,7 @@ def test_no_command_is_blown_up(tmp_path: Path, bomb: str) -> None:
         if code != 0:
             assert "val/0" in output, (command, output)
     assert sum(code != 0 for code, _, _ in found.values()) >= 6
-    assert megabytes < 1000, megabytes  # torch and a step of training are most of it
+    assert megabytes < 2500, megabytes  # torch, a step of training and the compiling of kernels: about 1,000
 
 
 @pytest.mark.parametrize("kind", BOMBS)
