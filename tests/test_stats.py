@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,6 +27,7 @@ from segdata.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.ops.convert import convert
 from segdata.ops.stats import class_counts, stats
+from segdata.pixels import Moments
 from segdata.run import Run, workers
 from segdata.windows import Window
 
@@ -227,8 +230,78 @@ def test_objects_and_their_areas(tmp_path: Path) -> None:
 def test_channels_equal_numpy(hand: Dataset) -> None:
     pixels = np.concatenate([np.asarray(Image.open(p)).reshape(-1, 3) for p in (hand.root / "images").rglob("*.png")])
     found = stats(hand, pictures=True).to_json()["channels"]
+    assert (found["dtype"], found["scale"]) == ("uint8", 255)
     assert found["mean"] == pytest.approx(pixels.mean(axis=0) / 255)
     assert found["std"] == pytest.approx(pixels.std(axis=0) / 255)
+
+
+def bands(root: Path, pictures: dict[str, NDArray[Any]]) -> Dataset:
+    """A dataset of TIFFs of these (H, W, C)."""
+    dataset = make_dataset(root, {id: np.zeros(p.shape[:2], np.uint8) for id, p in pictures.items()}, pictures=True)
+    for id, values in pictures.items():
+        (root / f"images/{id}.png").unlink()
+        height, width, count = values.shape
+        shape = {"height": height, "width": width, "count": count, "dtype": values.dtype}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(
+                root / f"images/{id}.tif", "w", driver="GTiff", photometric="MINISBLACK", **shape
+            ) as file:
+                file.write(values.transpose(2, 0, 1))
+    return replace(dataset, samples=[_with(s, image=f"images/{s.id}.tif") for s in dataset])
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("uint8", 255), ("uint16", 65535), ("int16", 32767), ("float32", 1)])
+def test_channels_are_all_bands_as_they_are(
+    dtype: str, scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against NumPy over all pixels at once; integers on the scale of recipes, of bands that lie far from 0 too."""
+    monkeypatch.setattr("segdata.ops.stats.ROWS", 40)
+    random = np.random.default_rng(0)
+    pictures = {f"train/{i}": (random.random((9 + i, 17, 5)) * 90 + [0, 9, 20, 30, 30]).astype(dtype) for i in range(3)}
+    if dtype == "float32":
+        pictures["train/0"][2:5, 3, 1] = np.nan
+        pictures["train/1"] += np.float32(2000)
+    dataset = bands(tmp_path / "d", pictures)
+    pixels = np.concatenate([p.reshape(-1, 5).astype(np.float64) / scale for p in pictures.values()])
+    found = stats(dataset, pictures=True).to_json()["channels"]
+    assert found["mean"] == pytest.approx(np.nanmean(pixels, axis=0).tolist(), rel=1e-12)
+    assert found["std"] == pytest.approx(np.nanstd(pixels, axis=0).tolist(), rel=1e-9)
+    assert (found["dtype"], found["scale"]) == (dtype, scale)
+    if dtype != "int16":  # which recipes do not take
+        moments = [Moments.of(p) for p in pictures.values()]
+        assert found["mean"] == pytest.approx(sum(moments[1:], moments[0]).mean.tolist(), rel=1e-6)
+    dataset.save()
+    text = f"5 bands of {dtype}, {'as they are' if scale == 1 else f'as a share of {scale:,}'}"
+    assert f"channels ({text}): mean " in run(dataset.root, "--pictures", "--html", tmp_path / "page.html").stdout
+    assert text in (tmp_path / "page.html").read_text()
+
+
+def test_a_band_without_a_value_has_no_mean(tmp_path: Path) -> None:
+    values = np.full((3, 4, 2), 7, np.float32)
+    values[:, :, 1] = np.nan
+    found = stats(bands(tmp_path / "d", {"a": values}), pictures=True).to_json()["channels"]
+    assert (found["mean"], found["std"]) == ([7, None], [0, None])
+
+
+@pytest.mark.parametrize("other", [np.zeros((3, 4, 5), np.uint16), np.zeros((3, 4, 4), np.float32)])
+def test_pictures_that_disagree_in_bands(other: NDArray[Any], tmp_path: Path) -> None:
+    dataset = bands(tmp_path / "d", {"a": np.ones((3, 4, 4), np.uint16), "b": other})
+    kind = f"{other.shape[2]} bands of {other.dtype}"
+    with pytest.raises(
+        DataError, match=f"b.tif: b: the picture has {kind}, a has 4 bands of uint16, and no mean is of both"
+    ):
+        stats(dataset, pictures=True)
+    report = Report("skip")
+    found = stats(dataset, pictures=True, run=Run(report=report))
+    assert [p.sample for p in report.problems] == ["b"]
+    assert found.to_json()["channels"]["mean"] == pytest.approx([1 / 65535] * 4)
+
+
+def test_no_picture_to_describe(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "d", {})
+    assert stats(dataset, pictures=True).to_json()["channels"] is None
+    assert "channels: there is no picture to describe" in run(dataset.root, "--pictures").stdout
 
 
 def test_channels_of_a_dataset_without_pictures(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
     ]
     lines += _size_lines(stats)
     if stats.channels is not None:
-        mean, std = (", ".join(f"{v:.4f}" for v in values) for values in (stats.channels.mean, stats.channels.std))
-        lines.append(f"channels (red, green, blue in 0..1): mean {mean}; standard deviation {std}")
+        lines.append(f"channels ({stats.channels.title}): {stats.channels.numbers}")
+    elif stats.described:
+        lines.append("channels: there is no picture to describe")
     if stats.recounted is not None:
         agree = stats.recounted - len(stats.differences)
         lines.append(f"masks read: {stats.recounted:,}; {agree:,} hold what the manifest says")

@@ -14,7 +14,11 @@ from segdata.cli.options import run_options, running
 @click.option("--split", help="Count this split alone: weights for training are those of the training split.")
 @click.option("--recount", is_flag=True, help="Count the masks, not the manifest, and compare the two.")
 @click.option("--objects", is_flag=True, help="Connected components of each class and their areas (reads masks).")
-@click.option("--pictures", is_flag=True, help="Means and standard deviations of red, green and blue (reads pictures).")
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Mean and standard deviation of each band: integers in 0..1 of their type, floats as they are (reads pictures).",
+)
 @click.option("--sampler", is_flag=True, help="How often each class is seen under uniform and class-aware sampling.")
 @click.option(
     "--count",
