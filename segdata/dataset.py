@@ -38,6 +38,11 @@ MANY = 1_000_000
 Images = Literal["reference", "link", "copy", "none"]
 
 
+def split_name(split: str | None) -> str:
+    """What a split is called where samples without one are counted too."""
+    return "(no split)" if split is None else split
+
+
 class Tiling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a tile was cut: `parent` is the (height, width) of the picture it is of, `scale` by what both were resampled (1: not),
     `pad` what stands where the picture was smaller than the tile."""

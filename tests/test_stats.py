@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import shutil
@@ -26,6 +27,7 @@ from segdata.counts import SCHEMES
 from segdata.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.ops.convert import convert
+from segdata.ops.info import info
 from segdata.ops.stats import class_counts, stats
 from segdata.pixels import Moments
 from segdata.run import Run, workers
@@ -191,10 +193,13 @@ def test_samples_without_a_split(tmp_path: Path) -> None:
     masks = {"a": blocks(1, 4, (0, 4)), "val/b": blocks(1, 4, (1, 4))}
     mixed = make_dataset(tmp_path / "m", masks)
     assert {k: p.counts.pixels.tolist() for k, p in stats(mixed).splits.items()} == {
-        "None": [4, 0, 0],
+        "(no split)": [4, 0, 0],
         "val": [0, 4, 0],
     }
     assert stats(mixed.select(lambda s: s.split is None)).splits == {}
+    named = make_dataset(tmp_path / "n", {"None/a": masks["a"], "b": masks["val/b"]})
+    assert list(stats(named).splits) == list(info(named)["splits"]) == ["(no split)", "None"]
+    assert run(named.root).stdout.startswith("2 pictures ((no split) 1, None 1)")
 
 
 def test_a_split_that_is_absent(hand: Dataset, tmp_path: Path) -> None:
@@ -481,7 +486,9 @@ def test_the_table(hand: Dataset) -> None:
     assert lines[0] == "3 pictures (train 2, val 1), 3 classes, 300 pixels, 26.7 % void"
     assert lines[1] == "sizes (width x height): 10 x 10 (3)"
     rows = [" ".join(line.split()) for line in lines]
-    assert "1 car 25 11.4 % 2 66.7 % 2 12.5" in rows
+    assert "1 car 25 11.4 % 2 66.7 %" in rows
+    assert "id class objects 5% 25% median 75% 95%" in rows
+    assert "1 car 2 5.75 8.75 12.5 16.25 19.25" in rows
     assert "255 (ignore) 80 26.7 % of all" in rows
     assert "1 car 11.8 % 50.0 % 10.0 % 100.0 %" in rows, "by split: 20 of 170 in 1 of 2, 5 of 50 in 1 of 1"
     assert "note: train has no pixel of sign" in lines
@@ -493,9 +500,33 @@ def test_the_table(hand: Dataset) -> None:
     assert seen.startswith("1 car 66.7 % 11.4 % 83.3 % ")
 
 
-def test_a_class_without_pixels_is_named(tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 3), (2, 1))})
-    assert "note: no pixel of car: weight 0, left out of K, medians and means" in run(dataset.root).stdout
+def test_classes_without_pixels_are_one_line(tmp_path: Path) -> None:
+    names = [f"class{i:02}" for i in range(38)]
+    dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 3), (37, 1))}, names)
+    out = run(dataset.root, "--sampler", "--objects", "--html", tmp_path / "page.html").stdout
+    assert f"note: no pixel of {', '.join(names[1:37])}: weight 0, left out of K, medians and means" in out
+    page = (tmp_path / "page.html").read_text()
+    assert f"No pixel of {', '.join(names[1:37])}:" in page
+    for text in (out, page):
+        assert text.count("class05") == 1
+        assert text.count("class37") > 3
+    for option in ("--csv", "--json"):
+        assert "class05" in run(dataset.root, option).stdout
+
+
+def test_every_weight_has_its_formula_and_source(hand: Dataset, tmp_path: Path) -> None:
+    listed = run("--schemes").stdout
+    run(hand.root, "--html", tmp_path / "page.html")
+    page = html.unescape((tmp_path / "page.html").read_text())
+    schemes = json.loads(run(hand.root, "--json").stdout)["schemes"]
+    assert list(schemes) == list(SCHEMES)
+    for name, scheme in schemes.items():
+        assert scheme["formula"]
+        for text in (name, scheme["formula"], scheme["source"]):
+            assert text in listed
+            assert text in page
+    assert "Eigen & Fergus 2015" in listed
+    assert "here n = pictures with the class, beta = 0.666667" in page
 
 
 def test_many_classes_are_cut_to_the_outermost(tmp_path: Path) -> None:
@@ -521,25 +552,28 @@ def test_csv_says_what_json_says(hand: Dataset) -> None:
         assert (int(row["pixels"]), int(row["images"])) == (c["pixels"], c["images"])
         assert (float(row["share"]), float(row["image_share"])) == (c["share"], c["image_share"])
         assert int(row["objects"]) == c["objects"]["count"]
+        assert int(row["split_void"]) == part["ignored"]
+        for q, area in c["objects"]["quantiles"].items():
+            assert row[f"area_{q}"] == ("" if area is None else str(area))
         assert row["median_area"] == ("" if c["objects"]["median"] is None else str(c["objects"]["median"]))
         assert {s: float(row[s]) for s in SCHEMES} == {s: found["weights"][s][c["id"]] for s in SCHEMES}
 
 
 def test_weights_for_training(hand: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "new folder/weights.json"
-    result = run(hand.root, "--out", out, "--scheme", "inverse", "--normalise", "sum", "--clamp", 1, 2, "--json")
-    whole = 1 + 2 + 44 / 27  # inverse: 22/45, 44/15, 44/27, clamped to 1..2
+    result = run(hand.root, "--out", out, "--scheme", "inverse", "--normalise", "mean", "--clamp", 0.5, 1.5, "--json")
+    mean = (22 / 45 + 44 / 15 + 44 / 27) / 3  # inverse: 22/45, 44/15, 44/27
     assert json.loads(out.read_text()) == {
         "labels": hand.labels.digest,
         "scheme": "inverse",
         "weights": {
-            "road": pytest.approx(1 / whole),
-            "car": pytest.approx(2 / whole),
-            "sign": pytest.approx(44 / 27 / whole),
+            "road": 0.5,
+            "car": 1.5,
+            "sign": pytest.approx(44 / 27 / mean),
         },
     }
     assert json.loads(result.stdout)["weighting"] == {
-        "count": "images", "beta": None, "clamp": [1, 2], "normalise": "sum",
+        "count": "images", "beta": pytest.approx(2 / 3), "clamp": [0.5, 1.5], "normalise": "mean",
     }  # fmt: skip
     assert result.stderr == f"wrote {out}\n"
     run(hand.root, "--out", out, "--split", "train")

@@ -48,7 +48,7 @@ def class_lines(info: dict[str, Any], limit: int = 40) -> list[str]:
 def info_lines(info: dict[str, Any]) -> list[str]:
     """What `segdata info` prints."""
     made = info["made_by"]
-    splits = ", ".join(f"{'no split' if k == 'None' else k} {n:,}" for k, n in info["splits"].items())
+    splits = ", ".join(f"{k} {n:,}" for k, n in info["splits"].items())
     lines = [f"{info['samples']:,} samples ({splits}), {len(info['classes'])} classes, pictures: {info['images']}"]
     if info["sizes"]:
         sizes = [f"{name} {w} x {h}" for name, (h, w) in info["sizes"].items()]

@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from segdata.dataset import Dataset
+from segdata.dataset import Dataset, split_name
 
 
 def info(dataset: Dataset | str | Path) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
     for sample in dataset:  # once: a manifest in parts is read as this goes on
         pixels.update(sample.counts)
         pictures.update(value for value, n in sample.counts.items() if n)
-        splits[str(sample.split)] += 1
+        splits[split_name(sample.split)] += 1
         sizes[sample.size] += 1
     labels = dataset.labels
     labelled = sum(n for value, n in pixels.items() if value != labels.ignore)

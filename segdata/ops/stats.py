@@ -19,12 +19,13 @@ from segdata.counts import (
     Normalise,
     PictureCounts,
     batches,
+    default_beta,
     object_areas,
     sampling,
     tally,
     together,
 )
-from segdata.dataset import Dataset, Sample
+from segdata.dataset import Dataset, Sample, split_name
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
 from segdata.labels import Labels, some
 from segdata.ops.stats_values import Channels, Part, Stats
@@ -101,9 +102,9 @@ def stats(
     return Stats(
         labels=dataset.labels,
         whole=whole,
-        splits={} if list(splits) == ["None"] else splits,
+        splits={} if list(splits) == [split_name(None)] else splits,
         weights={s: whole.counts.weights(s, occurrences=_occurrences(whole, count), **options) for s in SCHEMES},
-        weighting={"count": count, **options},
+        weighting={"count": count, **options, "beta": default_beta(whole.counts) if beta is None else beta},
         sampling=sampling((table for _, table in held()), whole.counts.images),
         together=pairs,
         sizes=sizes,
@@ -216,7 +217,7 @@ def _sums(
 
     def noted() -> Iterator[PictureCounts]:
         for samples, table in tables:
-            names = np.array([str(sample.split) for sample in samples])
+            names = np.array([split_name(sample.split) for sample in samples])
             for name in np.unique(names).tolist():
                 part = ClassCounts.of_table(table.where(names == name))
                 sums[name] = sums[name] + part if name in sums else part
@@ -232,7 +233,7 @@ def _areas_by_split(dataset: Dataset, measured: Sequence[Measured]) -> dict[str,
     """For each split what `_areas` gives."""
     places: dict[str, list[Measured]] = {}
     for sample, one in zip(dataset, measured, strict=True):
-        places.setdefault(str(sample.split), []).append(one)
+        places.setdefault(split_name(sample.split), []).append(one)
     return {name: _areas(dataset.labels, part) for name, part in places.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segdata.counts import ClassCounts, Floats, Ints, Sampling
+from segdata.counts import SCHEMES, ClassCounts, Floats, Ints, Sampling
 from segdata.errors import OptionError, Problem
 from segdata.labels import Labels
 from segdata.pixels import Moments
@@ -133,7 +133,7 @@ def largest(dtype: np.dtype[Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name ("None": samples without one).
+    """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name (see `split_name`).
 
     `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
     (P, 3) class, class, pictures that hold both. `sizes`: (S, 3) height, width, pictures of that size, most first.
@@ -155,6 +155,12 @@ class Stats:
     differences: tuple[Problem, ...] = ()
 
     @property
+    def present(self) -> list[int]:
+        """The ids of classes with pixels; of all where none has."""
+        held = np.flatnonzero(self.whole.counts.pixels).tolist()
+        return held or list(range(len(self.labels.classes)))
+
+    @property
     def absent(self) -> list[str]:
         """The classes without a pixel."""
         return [self.labels.classes[i].name for i in self.whole.counts.absent]
@@ -165,6 +171,7 @@ class Stats:
         out["absent"] = self.absent
         out["weights"] = {scheme: values.tolist() for scheme, values in self.weights.items()}
         out["weighting"] = self.weighting
+        out["schemes"] = {s: {"formula": SCHEMES[s].formula, "source": SCHEMES[s].source} for s in self.weights}
         out["splits"] = {name: part.to_json(self.labels) for name, part in self.splits.items()}
         out["sampling"] = {
             name: {"seen": s.seen.tolist(), "share": s.share.tolist(), "most": s.most}
@@ -181,14 +188,15 @@ class Stats:
         return out
 
     def rows(self) -> list[list[object]]:
-        """A table, heading first: a line a class and split (empty: all), with the weights that all have."""
+        """A table, heading first: a line a class and split (empty: all), with the split's void and the weights that all have."""
         heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
-        counted = self.whole.areas is not None
-        rows: list[list[object]] = [[*heading, *(["objects", "median_area"] if counted else []), *self.weights]]
+        objects = ["objects", "median_area", *(f"area_{q}" for q in QUANTILES)] if self.whole.areas is not None else []
+        rows: list[list[object]] = [[*heading, "split_void", *objects, *self.weights]]
         for split, part in {"": self.whole, **self.splits}.items():
             for c in part.to_json(self.labels)["classes"]:
-                row = [split, *(c[key] for key in heading[1:])]
-                row += [c["objects"]["count"], c["objects"]["median"]] if counted else []
+                row = [split, *(c[key] for key in heading[1:]), part.counts.ignored]
+                if objects:
+                    row += [c["objects"]["count"], c["objects"]["median"], *c["objects"]["quantiles"].values()]
                 rows.append(row + [float(values[c["id"]]) for values in self.weights.values()])
         return rows
 
