@@ -70,7 +70,7 @@ class PictureCounts:
             value = np.fromiter(chain.from_iterable(counts), np.int64)
             pixels = np.fromiter(chain.from_iterable(c.values() for c in counts), np.int64)
         except OverflowError as error:
-            raise ValueError("a count or value of more than 64 bits") from error
+            raise ValueError("more than 64 bits can hold") from error
         picture = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
         void = value == labels.ignore
         known = (value >= 0) & (value < len(labels.classes)) & (pixels >= 0)
