@@ -199,7 +199,7 @@ document.title = JSON.stringify(out);
         for width in (1200, 700):
             dom = browse(chromium, probed, tmp_path / "profile", "--dump-dom", f"--window-size={width},2000")
             found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1]))  # type: ignore[index]
-            assert found == {"wide": 0, "images": [960] * 3, "svgs": charts, "outside": []}
+            assert found == {"wide": 0, "images": [960] * 2, "svgs": charts, "outside": []}
 
 
 @pytest.mark.page
