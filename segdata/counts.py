@@ -70,7 +70,7 @@ class PictureCounts:
             value = np.fromiter(chain.from_iterable(counts), np.int64)
             pixels = np.fromiter(chain.from_iterable(c.values() for c in counts), np.int64)
         except OverflowError as error:
-            raise ValueError("a count or value of more than 64 bits") from error
+            raise ValueError("more than 64 bits can hold") from error
         picture = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
         void = value == labels.ignore
         known = (value >= 0) & (value < len(labels.classes)) & (pixels >= 0)
@@ -166,8 +166,8 @@ class ClassCounts:
     ) -> Floats:
         """(K,) float64 class weights by a scheme of `SCHEMES`; 0 for a class without pixels.
 
-        `occurrences` (K,) and `beta` are for `effective_number` alone. `clamp` (least, most) comes first, then `normalise`:
-        the mean or the sum over the classes that have pixels becomes 1. Raises `OptionError`.
+        `occurrences` (K,) and `beta` are for `effective_number` alone. With `normalise` the mean or the sum over the classes
+        that have pixels becomes 1, before `clamp` (least, most) bounds the weights, which may change it. Raises `OptionError`.
         """
         if scheme not in SCHEMES:
             raise OptionError(f"no weights {scheme!r}: there are {', '.join(SCHEMES)}")
@@ -183,49 +183,50 @@ class ClassCounts:
             return out
         n = (self.images if occurrences is None else occurrences)[held]
         there = replace(self, pixels=self.pixels[held], images=self.images[held], where=self.where[held])
-        weights = effective_number(there, n, beta) if scheme == "effective_number" else SCHEMES[scheme](there)
+        weights = effective_number(there, n, beta) if scheme == "effective_number" else SCHEMES[scheme].weigh(there)
+        if normalise != "none":
+            weights = weights / (weights.mean() if normalise == "mean" else weights.sum())
         if clamp is not None:
             weights = np.clip(weights, *clamp)
-        if normalise != "none" and (whole := weights.mean() if normalise == "mean" else weights.sum()):
-            weights = weights / whole
         out[held] = weights
         return out
 
 
 def inverse(counts: ClassCounts) -> Floats:
-    """Inverse frequency, "balanced": labelled / (K pixels). King & Zeng 2001, Logistic Regression in Rare Events Data."""
+    """Inverse frequency, "balanced"."""
     return counts.labelled / (len(counts.pixels) * counts.pixels)
 
 
 def sqrt_inverse(counts: ClassCounts) -> Floats:
-    """The square root of `inverse`. Mahajan et al. 2018, Exploring the Limits of Weakly Supervised Pretraining."""
+    """The square root of `inverse`."""
     return np.sqrt(inverse(counts))
 
 
 def median_frequency(counts: ClassCounts) -> Floats:
-    """median(f) / f, where f = pixels / (labelled pixels of the pictures where the class occurs). Eigen & Fergus 2015,
-    Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale Convolutional Architecture.
-    """
+    """By the frequency of a class in the pictures where it occurs."""
     frequency = counts.pixels / counts.where
     return np.asarray(np.median(frequency) / frequency)
 
 
 def enet(counts: ClassCounts) -> Floats:
-    """1 / ln(1.02 + share), between 1.4 and 50.5. Paszke et al. 2016, ENet."""
+    """Between 1.4 and 50.5."""
     return np.asarray(1 / np.log(1.02 + counts.share))
 
 
 def effective_number(counts: ClassCounts, occurrences: Ints | None = None, beta: float | None = None) -> Floats:
-    """(1 - beta) / (1 - beta^n), n the `occurrences` (K,) of the class. Cui et al. 2019, Class-Balanced Loss Based on
-    Effective Number of Samples.
+    """By the `occurrences` (K,) of the class: unless given, the pictures that hold it; `beta` as `default_beta`.
 
-    Unless given, n is the pictures that hold the class and beta = (N - 1) / N, the paper's proposition 1, with N all
-    pictures. With pixels as n, beta^n is next to 0 for every class, and the weights are all alike.
+    With pixels as occurrences, beta^n is next to 0 for every class, and the weights are all alike.
     """
     n = counts.images if occurrences is None else occurrences
-    beta = 1 - 1 / counts.pictures if beta is None else beta
+    beta = default_beta(counts) if beta is None else beta
     with np.errstate(divide="ignore"):  # ln 0 is -inf, and beta^n then 0, as it should be
         return np.asarray((1 - beta) / -np.expm1(n * np.log(beta)))
+
+
+def default_beta(counts: ClassCounts) -> float:
+    """(N - 1) / N of N pictures, the effective number's proposition 1; 0 without pictures."""
+    return 1 - 1 / max(counts.pictures, 1)
 
 
 def uniform(counts: ClassCounts) -> Floats:
@@ -233,15 +234,41 @@ def uniform(counts: ClassCounts) -> Floats:
     return np.ones(len(counts.pixels))
 
 
-SCHEMES: dict[str, Callable[[ClassCounts], Floats]] = {
-    "inverse": inverse,
-    "sqrt_inverse": sqrt_inverse,
-    "median_frequency": median_frequency,
-    "enet": enet,
-    "effective_number": effective_number,
-    "uniform": uniform,
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A published way to weigh classes: `weigh` is asked only for classes that have pixels, and K is their number."""
+
+    weigh: Callable[[ClassCounts], Floats]
+    formula: str
+    source: str
+
+
+SCHEMES: dict[str, Scheme] = {
+    "inverse": Scheme(inverse, "labelled / (K * pixels)", "King & Zeng 2001, Logistic Regression in Rare Events Data"),
+    "sqrt_inverse": Scheme(
+        sqrt_inverse,
+        "sqrt(labelled / (K * pixels))",
+        "Mahajan et al. 2018, Exploring the Limits of Weakly Supervised Pretraining",
+    ),
+    "median_frequency": Scheme(
+        median_frequency,
+        "median(f) / f, f = pixels / labelled pixels of the pictures that hold the class",
+        "Eigen & Fergus 2015, Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale "
+        "Convolutional Architecture",
+    ),
+    "enet": Scheme(
+        enet,
+        "1 / ln(1.02 + pixels / labelled)",
+        "Paszke et al. 2016, ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation",
+    ),
+    "effective_number": Scheme(
+        effective_number,
+        "(1 - beta) / (1 - beta^n), n = pictures that hold the class (or --count), beta = 1 - 1 / pictures (or --beta)",
+        "Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples",
+    ),
+    "uniform": Scheme(uniform, "1", "no weights"),
 }
-"""The published weights. Each is asked only for classes that have pixels."""
+"""The weights by name, with formula and source. `labelled`: all pixels but void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +341,8 @@ class Drawn:
     def sampling(self) -> Sampling:
         """What is seen then."""
         whole = self.whole or 1
-        return Sampling(self.seen / whole, self.pixels / (self.pixels.sum() or 1), self.most * self.pictures / whole)
+        seen = np.minimum(self.seen / whole, 1)  # sums of fractions may end above
+        return Sampling(seen, self.pixels / (self.pixels.sum() or 1), self.most * self.pictures / whole)
 
 
 def together(tables: Iterable[PictureCounts]) -> Ints:

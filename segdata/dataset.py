@@ -17,12 +17,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DatasetError, OptionError, reason
 from segdata.images import Exif, Picture
 from segdata.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.labels import Labels, Mask, suggest
 from segdata.members import holder
-from segdata.parts import FOLDER, MARK, PART, Parts, parts_of, read_index
+from segdata.parts import AGAIN, FOLDER, MARK, PART, Parts, parts_of, read_index
 from segdata.rasters import Raster, Values, open_mask, open_raster, to_rgb
 from segdata.remote import Place, is_remote
 from segdata.safety import leads_out, refuse_outside
@@ -36,6 +36,11 @@ MANY = 1_000_000
 """From so many samples on, a manifest is written in parts."""
 
 Images = Literal["reference", "link", "copy", "none"]
+
+
+def split_name(split: str | None) -> str:
+    """What a split is called where samples without one are counted too."""
+    return "(no split)" if split is None else split
 
 
 class Tiling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -111,6 +116,8 @@ class Dataset:
             raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
         try:
             card = msgspec.json.decode((root / CARD).read_bytes())
+            if type(card["format"]) is not int or card["format"] < 1:
+                raise ValueError(f"format is {json.dumps(card['format'])}, must be 1 or {FORMAT} as written")
             if card["format"] > FORMAT:
                 raise DatasetError(f"{root}: of format {card['format']}, this segdata reads {FORMAT}: upgrade segdata")
             labels = Labels.from_json(card)
@@ -118,7 +125,7 @@ class Dataset:
         except FileNotFoundError as error:
             raise DatasetError(f"{root}: {CARD} is missing; convert again") from error
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
-            raise DatasetError(f"{root / CARD}: not a dataset card ({error!r}); convert again") from error
+            raise DatasetError(f"{root / CARD}: not a dataset card ({reason(error)}); convert again") from error
         return cls(root, labels, read_manifest(root / MANIFEST), made_by, images)
 
     def __len__(self) -> int:
@@ -254,9 +261,14 @@ class Dataset:
             yield mask if sample.view is None else ViewedMask(mask, sample.view, self.labels.ignore)
 
     def read_receipt(self) -> dict[str, Any]:
-        """receipt.json, or {} where the dataset has none."""
+        """receipt.json, or {} where the dataset has none. Raises `DatasetError` where it is something else."""
         path = self.root / RECEIPT
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return {}
+        except UNDECODABLE as error:
+            raise DatasetError(f"{path}: not a receipt ({reason(error)}); {AGAIN}") from error
 
     def _batches(self) -> Iterable[Sequence[Sample]]:
         """The samples sorted by id, some at a time."""
@@ -269,6 +281,14 @@ class Dataset:
         if isinstance(self.samples, Parts):
             return self.samples.data()
         return map(msgspec.json.Encoder().encode_lines, self._batches())
+
+
+def _id_in(line: bytes) -> str:
+    """The id of a line that is no sample, as the start of a sentence; nothing where it has none."""
+    try:
+        return f"{msgspec.json.decode(line)['id']}: "
+    except (*UNDECODABLE, KeyError, TypeError):
+        return ""
 
 
 def read_manifest(path: Place) -> Sequence[Sample]:
@@ -290,7 +310,7 @@ def read_manifest(path: Place) -> Sequence[Sample]:
                 if line.strip():
                     decoder.decode(line)
             except UNDECODABLE as error:
-                raise DatasetError(f"{path}: line {number}: {error}") from error
+                raise DatasetError(f"{path}: line {number}: {_id_in(line)}{reason(error)}: {AGAIN}") from error
         raise
     finally:
         if collecting:
@@ -298,7 +318,7 @@ def read_manifest(path: Place) -> Sequence[Sample]:
     seen: set[str] = set()
     for number, sample in enumerate(samples, 1):
         if sample.id in seen:
-            raise DatasetError(f"{path}: line {number}: the id {sample.id!r} occurs twice")
+            raise DatasetError(f"{path}: line {number}: the id {sample.id!r} occurs twice: {AGAIN}")
         seen.add(sample.id)
     refuse_outside(samples, path)
     return samples

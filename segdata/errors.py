@@ -69,6 +69,20 @@ class MissingDependency(SegdataError):
     """A package of an extra is not installed; the message names the extra."""
 
 
+def reason(error: Exception) -> str:
+    """Why something read is not what it should be, for people: what msgspec and plain look-ups raise, without their names."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, TypeError | AttributeError):
+        return "a value in it is of another type than it should be"
+    message, _, place = str(error).replace("`", "").partition(" - at $")
+    return f"{place.removeprefix('.')}: {message[0].lower()}{message[1:]}" if place else message
+
+
 @dataclass(slots=True)
 class Report:
     """The error policy: `stop` raises a `DataError` at the first problem, `skip` keeps it and goes on."""

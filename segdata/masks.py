@@ -46,6 +46,11 @@ ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (
 """The passes of an interlaced PNG: first row, first column, row step, column step."""
 
 
+def is_palette_png(head: bytes) -> bool:
+    """Whether a file that begins so, with 26 bytes or more, is a palette PNG."""
+    return head.startswith(SIGNATURE) and head[25:26] == bytes([PALETTE])
+
+
 def encode_mask(mask: Mask) -> bytes:
     """(H, W) uint8 or uint16 -> the bytes of a grey PNG. Raises `ValueError` for any other array."""
     if mask.ndim != 2 or mask.dtype not in (np.uint8, np.uint16) or 0 in mask.shape:

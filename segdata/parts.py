@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DatasetError
+from segdata.errors import DatasetError, reason
 from segdata.remote import Place
 from segdata.safety import refuse_outside
 from segdata.storage import read_range
@@ -202,7 +202,7 @@ class Parts(Sequence[Record], Generic[Record]):
         try:
             records = self._decoder.decode_lines(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DatasetError(f"{self.root / part.part}: {error}: {AGAIN}") from error
+            raise DatasetError(f"{self.root / part.part}: {reason(error)}: {AGAIN}") from error
         refuse_outside(records, self.root / part.part)
         return records
 
@@ -215,7 +215,7 @@ def read_index(path: Place, data: bytes) -> list[Part]:
     try:
         parts = msgspec.json.Decoder(Part).decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path}: lists its parts, but {error}: {AGAIN}") from error
+        raise DatasetError(f"{path}: lists its parts, but {reason(error)}: {AGAIN}") from error
     for part in parts:
         folder, _, name = part.part.partition("/")
         if folder != FOLDER or not name.endswith(".jsonl") or set(name) & set("/\\") or name.startswith("."):

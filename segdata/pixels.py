@@ -89,11 +89,16 @@ class Moments:
     @classmethod
     def of(cls, image: Pixels, span: Span | None = None) -> Moments:
         """Of one picture (H, W, C), in units of the span. Raises `DataError`."""
-        unit = to_unit(image, span).reshape(-1, image.shape[2])
-        held = np.isfinite(unit)
+        return cls.of_values(to_unit(image, span))
+
+    @classmethod
+    def of_values(cls, values: NDArray[np.floating[Any]]) -> Moments:
+        """Of (H, W, C) values as they are."""
+        flat = values.reshape(-1, values.shape[2])
+        held = np.isfinite(flat)
         count = held.sum(axis=0, dtype=np.float64)
-        mean = np.where(held, unit, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
-        square = (np.where(held, unit - mean, 0) ** 2).sum(axis=0, dtype=np.float64)
+        mean = np.where(held, flat, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+        square = (np.where(held, flat - mean, 0) ** 2).sum(axis=0, dtype=np.float64)
         return cls(count, mean, square)
 
     def __add__(self, other: Moments) -> Moments:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, reason
 from segdata.georef import Geo, load_rasterio
 from segdata.labels import Labels
 from segdata.rasters import opened
@@ -65,7 +65,7 @@ def read_features(path: str | Place) -> Features:
     except OSError as error:
         raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        what = f"not a GeoJSON FeatureCollection ({error!r})"
+        what = f"not a GeoJSON FeatureCollection ({reason(error)})"
         raise DataError(Problem("geojson.unreadable", what, file=str(path))) from error
 
 

@@ -345,6 +345,13 @@ def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(array[rows][:, columns])
 
 
+def bands_of(raster: Any, pixels: int = 2**24) -> Iterator[Any]:
+    """All of a picture or mask that is open, a few rows at a time."""
+    rows = max(1, pixels // raster.width)
+    for y in range(0, raster.height, rows):
+        yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
+
+
 def has_data(values: Values, nodata: float) -> NDArray[np.bool_]:
     """(h, w, C) -> (h, w): where any band has another value than `nodata`, which may be NaN."""
     if np.isnan(nodata):

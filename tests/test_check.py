@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,6 +111,15 @@ def give_alpha(p: Plant) -> None:
     p.picture_file(A).write_bytes(encoded(p.picture(A).convert("RGBA"), "PNG"))
 
 
+def give_palette(p: Plant) -> None:
+    with Image.open(p.mask_file(A)) as mask:
+        mask.load()
+    mask.putpalette(list(range(256)) * 3)
+    data = encoded(mask, "PNG")
+    p.mask_file(A).write_bytes(data)
+    p.line(A).update(sha256=hashlib.sha256(data).hexdigest())
+
+
 def shift_counts(p: Plant) -> None:
     counts = p.line(A)["counts"]
     p.set(A, counts={**counts, "0": counts["0"] - 7, "1": counts["1"] + 7})
@@ -154,7 +166,9 @@ def crop_two_virtual_tiles(p: Plant) -> None:
 
 def cut_a_tile_off(p: Plant) -> None:
     tile = jpeg(p.picture(A).crop((64, 64, 192, 192)))
-    p.add("val/tile", tile, p.mask(A)[64:192, 64:192], parent=A, window=[64, 64, 128, 128])
+    p.add(
+        "val/tile", tile, p.mask(A)[64:192, 64:192], parent=A, window=[64, 64, 128, 128], tiling={"parent": [192, 256]}
+    )
 
 
 def leave_pictures_plain(p: Plant) -> None:
@@ -186,6 +200,7 @@ FAULTS: list[Fault] = [
     ("a value is no class", lambda p: p.edit_mask(A, painted((5, 5, 200)), listed=False), "mask.changed mask.values"),
     ("a counted value is no class", lambda p: p.edit_mask(A, painted((5, 5, 99)), listed=True), "manifest.counts mask.values"),
     ("a mask of 16 bits", lambda p: p.edit_mask(A, lambda m: m.astype(np.uint16), listed=False), "mask.changed mask.depth"),
+    ("a mask has a palette", give_palette, "mask.palette"),
     ("a mask is saved as JPEG", lambda p: save_as(p.mask_file(A), "JPEG", "L"), "mask.jpeg"),
     ("a mask of colours", lambda p: save_as(p.mask_file(A), "PNG", "RGB"), "mask.colours"),
     # the manifest and the other records
@@ -204,6 +219,8 @@ FAULTS: list[Fault] = [
     ("a crop lies outside", lambda p: p.set(A, crop=[300, 0, 192, 256]), "mask.size picture.size"),
     ("a crop sticks out", lambda p: p.set(A, crop=[10, 0, 192, 256]), "mask.size picture.size"),
     ("a crop is negative", lambda p: p.set(A, crop=[-192, 0, 192, 256]), "mask.size picture.size"),
+    ("a window without a parent", lambda p: p.set(A, window=[0, 0, 192, 256], tiling={"parent": [192, 256]}), "manifest.window"),
+    ("a window without its tiling", lambda p: p.set(A, window=[0, 0, 192, 256], parent="x"), "manifest.window"),
     ("scores are missing", lambda p: p.set(A, scores="scores/a.tif"), "scores.missing"),
     ("a mask that no sample names", lambda p: shutil.copy(p.mask_file(A), p.root / "masks/more.png"), "files.unlisted"),
     ("the dataset is empty", leave_nothing, "dataset.empty"),
@@ -248,6 +265,8 @@ UNSETTLED: list[Fault] = [
     ("the receipt is missing", lambda p: (p.root / "receipt.json").unlink(), "receipt.missing"),
     ("the receipt is damaged", lambda p: truncate(p.root / "receipt.json"), "receipt.unreadable"),
     ("the receipt is none", lambda p: (p.root / "receipt.json").write_text("[1]"), "receipt.unreadable"),
+    ("the receipt is an empty list", lambda p: (p.root / "receipt.json").write_text("[]"), "receipt.unreadable"),
+    ("the receipt is empty", lambda p: (p.root / "receipt.json").write_text("{}"), "receipt.unreadable"),
 ]
 """Faults of the receipt, planted after all else is in order."""
 
@@ -275,6 +294,7 @@ def test_a_fault_of_the_receipt(plant: Plant, plant_it: Callable[[Plant], Any], 
     before = found(plant.root)
     plant_it(plant)
     assert found(plant.root) - before == {(expected, ())}
+    assert not re.search(r"Error\(|\$|`", " ".join(f.message for f in check(plant.root).findings))
 
 
 def test_sums_that_differ_from_the_receipts(plant: Plant) -> None:
@@ -538,21 +558,57 @@ def test_a_picture_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: 
     [
         (lambda p: p.card.update(format=3), "of format 3, this segdata reads 2: upgrade segdata"),
         (lambda p: p.lines.append(p.lines[0]), "occurs twice"),
-        (lambda p: p.set(A, height="high"), "line 2: Expected `int`"),
+        (
+            lambda p: p.set(A, height="high"),
+            f"line 2: {A}: height: expected int, got str: put it back, or convert again",
+        ),
+        (
+            lambda p: p.card.update(format="1"),
+            'not a dataset card (format is "1", must be 1 or 2 as written); convert again',
+        ),
+        (lambda p: p.card.update(format=True), "format is true, must be 1 or 2"),
+        (lambda p: p.card.update(format=1.0), "format is 1.0, must be 1 or 2"),
+        (lambda p: p.card.update(format=0), "format is 0, must be 1 or 2"),
+        (lambda p: p.card.update(format=-1), "format is -1, must be 1 or 2"),
+        (lambda p: p.card.pop("images"), "not a dataset card (images is missing); convert again"),
+        (lambda p: p.card.update(images="all"), "not a dataset card (Invalid enum value 'all'); convert again"),
+        (lambda p: p.card.update(made_by=3), "not a dataset card (a value in it is of another type than it should be)"),
         (lambda p: p.card.update(ignore=7), "ignore is 7, but must be 255"),
         (lambda p: p.card["classes"].reverse(), "class ids must be 0, 1, 2"),
     ],
-    ids=["newer format", "an id twice", "not a number", "ignore", "class ids"],
 )
 def test_what_is_no_dataset_is_one_message(plant: Plant, spoil: Callable[[Plant], Any], words: str) -> None:
     spoil(plant)
     plant.settle()
-    with pytest.raises(DatasetError, match=words):
+    with pytest.raises(DatasetError, match=re.escape(words)):
         check(plant.root)
     result = CliRunner().invoke(main, ["check", str(plant.root)])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert words in result.stderr
+
+
+def test_the_repair_of_a_split_without_a_class_repairs_it(plant: Plant, tmp_path: Path) -> None:
+    leave_no_kite_in_val(plant)
+    plant.settle()
+    (repair,) = {f.repair for f in check(plant.root).findings if f.code == "class.split"}
+    train = round(sum(line["split"] == "train" for line in plant.lines) / len(plant.lines), 3)
+    assert repair == f"segdata split {plant.root} DST --ratios train={train:g},val={1 - train:g}"
+    command = [word.replace("DST", str(tmp_path / "s")) for word in shlex.split(repair)[1:]]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert not [f for f in check(tmp_path / "s").findings if f.code == "class.split"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "how"), [("L", "grey"), ("LA", "grey"), ("RGBA", "alpha left out"), ("CMYK", "from CMYK")]
+)
+def test_what_pictures_of_other_channels_are_read_as(plant: Plant, mode: str, how: str) -> None:
+    picture = plant.picture(A).convert(mode)
+    plant.picture_file(A).write_bytes(encoded(picture, "TIFF" if mode == "CMYK" else "PNG"))
+    (repair,) = [f.repair for f in check(plant.root).findings if f.code == "picture.channels"]
+    assert how in repair
+    assert ("grey" in repair) == (how == "grey")
 
 
 # The command
@@ -584,7 +640,8 @@ def test_the_command_on_a_spoilt_dataset(plant: Plant) -> None:
     assert "train/copy in train" in out[leak]
     assert out[leak + 1].startswith("  repair: segdata split ")
     assert "  ... and 2 more mask.missing (--json lists all)" in out
-    assert f"  repair: segdata convert coco SRC {plant.root} --overwrite" in out
+    options = f"with the options that segdata info {plant.root} lists"
+    assert f"  repair: segdata convert coco SRC {plant.root} --overwrite, {options}" in out
     assert out[-1].startswith("33 samples (train 25, val 8): 13 errors, no warnings")
     told = json.loads(run(plant.root, "--json", code=1).stdout)
     assert (told["ok"], told["errors"]) == (False, 13)

@@ -161,13 +161,13 @@ def test_one_picture() -> None:
     assert of([{0: 3, 1: 1}]).weights("effective_number").tolist() == [1, 1, 0]
 
 
-def test_clamp_comes_before_normalise() -> None:
+def test_weights_are_within_the_clamp_normalised_or_not() -> None:
     counts = of(PICTURES)
-    clamped = counts.weights("inverse", clamp=(1, 2))
-    assert clamped == pytest.approx([1, 2, 44 / 27])  # 22/45 up, 44/15 down
-    whole = 1 + 2 + 44 / 27
-    assert counts.weights("inverse", clamp=(1, 2), normalise="sum") == pytest.approx(clamped / whole)
-    assert counts.weights("inverse", clamp=(1, 2), normalise="mean") == pytest.approx(3 * clamped / whole)
+    assert counts.weights("inverse", clamp=(1, 2)) == pytest.approx([1, 2, 44 / 27])  # 22/45 up, 44/15 down
+    whole = 22 / 45 + 44 / 15 + 44 / 27
+    normalised = counts.weights("inverse", clamp=(0.2, 0.5), normalise="sum")
+    assert normalised == pytest.approx([0.2, 0.5, 44 / 27 / whole])
+    assert counts.weights("inverse", clamp=(1, 2), normalise="mean") == pytest.approx([1, 132 / 15 / whole, 1])
     assert counts.weights("inverse", clamp=(0, 0), normalise="mean").tolist() == [0, 0, 0]
 
 
@@ -299,6 +299,14 @@ def sampled_by_loops(pictures: list[dict[int, int]], chance: Callable[[int], flo
                 seen[value] += chance(i)
                 pixels[value] += chance(i) * n
     return seen, [p / (sum(pixels) or 1) for p in pixels]
+
+
+def test_no_class_is_seen_in_more_than_all_draws() -> None:
+    pictures = [{0: 1, i % 5 + 1: 1} for i in range(1003)]
+    table = PictureCounts.of(pictures, Labels.of("abcdef"))
+    seen = sampling([table], np.bincount(table.class_id))["class_aware"].seen
+    assert seen[0] == pytest.approx(1)
+    assert seen.max() <= 1
 
 
 @given(some_counts)

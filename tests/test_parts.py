@@ -199,7 +199,7 @@ def test_a_part_that_is_not_what_was_written_is_told(tmp_path: Path, change: Any
         ({"part": "/etc/x.jsonl"}, "no part of a manifest"),
         ({"part": "manifest/..\\x.jsonl"}, "no part of a manifest"),
         ({"samples": 0}, "0 samples"),
-        ({"samples": "x"}, "Expected `int`"),
+        ({"samples": "x"}, "samples: expected int, got str"),
         ({"first": "zz"}, "not in order"),
     ],
 )

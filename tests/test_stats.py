@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,7 +27,9 @@ from segdata.counts import SCHEMES
 from segdata.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.ops.convert import convert
+from segdata.ops.info import info
 from segdata.ops.stats import class_counts, stats
+from segdata.pixels import Moments
 from segdata.run import Run, workers
 from segdata.windows import Window
 
@@ -188,10 +193,13 @@ def test_samples_without_a_split(tmp_path: Path) -> None:
     masks = {"a": blocks(1, 4, (0, 4)), "val/b": blocks(1, 4, (1, 4))}
     mixed = make_dataset(tmp_path / "m", masks)
     assert {k: p.counts.pixels.tolist() for k, p in stats(mixed).splits.items()} == {
-        "None": [4, 0, 0],
+        "(no split)": [4, 0, 0],
         "val": [0, 4, 0],
     }
     assert stats(mixed.select(lambda s: s.split is None)).splits == {}
+    named = make_dataset(tmp_path / "n", {"None/a": masks["a"], "b": masks["val/b"]})
+    assert list(stats(named).splits) == list(info(named)["splits"]) == ["(no split)", "None"]
+    assert run(named.root).stdout.startswith("2 pictures ((no split) 1, None 1)")
 
 
 def test_a_split_that_is_absent(hand: Dataset, tmp_path: Path) -> None:
@@ -227,8 +235,78 @@ def test_objects_and_their_areas(tmp_path: Path) -> None:
 def test_channels_equal_numpy(hand: Dataset) -> None:
     pixels = np.concatenate([np.asarray(Image.open(p)).reshape(-1, 3) for p in (hand.root / "images").rglob("*.png")])
     found = stats(hand, pictures=True).to_json()["channels"]
+    assert (found["dtype"], found["scale"]) == ("uint8", 255)
     assert found["mean"] == pytest.approx(pixels.mean(axis=0) / 255)
     assert found["std"] == pytest.approx(pixels.std(axis=0) / 255)
+
+
+def bands(root: Path, pictures: dict[str, NDArray[Any]]) -> Dataset:
+    """A dataset of TIFFs of these (H, W, C)."""
+    dataset = make_dataset(root, {id: np.zeros(p.shape[:2], np.uint8) for id, p in pictures.items()}, pictures=True)
+    for id, values in pictures.items():
+        (root / f"images/{id}.png").unlink()
+        height, width, count = values.shape
+        shape = {"height": height, "width": width, "count": count, "dtype": values.dtype}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(
+                root / f"images/{id}.tif", "w", driver="GTiff", photometric="MINISBLACK", **shape
+            ) as file:
+                file.write(values.transpose(2, 0, 1))
+    return replace(dataset, samples=[_with(s, image=f"images/{s.id}.tif") for s in dataset])
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("uint8", 255), ("uint16", 65535), ("int16", 32767), ("float32", 1)])
+def test_channels_are_all_bands_as_they_are(
+    dtype: str, scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against NumPy over all pixels at once; integers on the scale of recipes, of bands that lie far from 0 too."""
+    monkeypatch.setattr("segdata.ops.stats.ROWS", 40)
+    random = np.random.default_rng(0)
+    pictures = {f"train/{i}": (random.random((9 + i, 17, 5)) * 90 + [0, 9, 20, 30, 30]).astype(dtype) for i in range(3)}
+    if dtype == "float32":
+        pictures["train/0"][2:5, 3, 1] = np.nan
+        pictures["train/1"] += np.float32(2000)
+    dataset = bands(tmp_path / "d", pictures)
+    pixels = np.concatenate([p.reshape(-1, 5).astype(np.float64) / scale for p in pictures.values()])
+    found = stats(dataset, pictures=True).to_json()["channels"]
+    assert found["mean"] == pytest.approx(np.nanmean(pixels, axis=0).tolist(), rel=1e-12)
+    assert found["std"] == pytest.approx(np.nanstd(pixels, axis=0).tolist(), rel=1e-9)
+    assert (found["dtype"], found["scale"]) == (dtype, scale)
+    if dtype != "int16":  # which recipes do not take
+        moments = [Moments.of(p) for p in pictures.values()]
+        assert found["mean"] == pytest.approx(sum(moments[1:], moments[0]).mean.tolist(), rel=1e-6)
+    dataset.save()
+    text = f"5 bands of {dtype}, {'as they are' if scale == 1 else f'as a share of {scale:,}'}"
+    assert f"channels ({text}): mean " in run(dataset.root, "--pictures", "--html", tmp_path / "page.html").stdout
+    assert text in (tmp_path / "page.html").read_text()
+
+
+def test_a_band_without_a_value_has_no_mean(tmp_path: Path) -> None:
+    values = np.full((3, 4, 2), 7, np.float32)
+    values[:, :, 1] = np.nan
+    found = stats(bands(tmp_path / "d", {"a": values}), pictures=True).to_json()["channels"]
+    assert (found["mean"], found["std"]) == ([7, None], [0, None])
+
+
+@pytest.mark.parametrize("other", [np.zeros((3, 4, 5), np.uint16), np.zeros((3, 4, 4), np.float32)])
+def test_pictures_that_disagree_in_bands(other: NDArray[Any], tmp_path: Path) -> None:
+    dataset = bands(tmp_path / "d", {"a": np.ones((3, 4, 4), np.uint16), "b": other})
+    kind = f"{other.shape[2]} bands of {other.dtype}"
+    with pytest.raises(
+        DataError, match=f"b.tif: b: the picture has {kind}, a has 4 bands of uint16, and no mean is of both"
+    ):
+        stats(dataset, pictures=True)
+    report = Report("skip")
+    found = stats(dataset, pictures=True, run=Run(report=report))
+    assert [p.sample for p in report.problems] == ["b"]
+    assert found.to_json()["channels"]["mean"] == pytest.approx([1 / 65535] * 4)
+
+
+def test_no_picture_to_describe(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "d", {})
+    assert stats(dataset, pictures=True).to_json()["channels"] is None
+    assert "channels: there is no picture to describe" in run(dataset.root, "--pictures").stdout
 
 
 def test_channels_of_a_dataset_without_pictures(tmp_path: Path) -> None:
@@ -408,7 +486,9 @@ def test_the_table(hand: Dataset) -> None:
     assert lines[0] == "3 pictures (train 2, val 1), 3 classes, 300 pixels, 26.7 % void"
     assert lines[1] == "sizes (width x height): 10 x 10 (3)"
     rows = [" ".join(line.split()) for line in lines]
-    assert "1 car 25 11.4 % 2 66.7 % 2 12.5" in rows
+    assert "1 car 25 11.4 % 2 66.7 %" in rows
+    assert "id class objects 5% 25% median 75% 95%" in rows
+    assert "1 car 2 5.75 8.75 12.5 16.25 19.25" in rows
     assert "255 (ignore) 80 26.7 % of all" in rows
     assert "1 car 11.8 % 50.0 % 10.0 % 100.0 %" in rows, "by split: 20 of 170 in 1 of 2, 5 of 50 in 1 of 1"
     assert "note: train has no pixel of sign" in lines
@@ -420,9 +500,33 @@ def test_the_table(hand: Dataset) -> None:
     assert seen.startswith("1 car 66.7 % 11.4 % 83.3 % ")
 
 
-def test_a_class_without_pixels_is_named(tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 3), (2, 1))})
-    assert "note: no pixel of car: weight 0, left out of K, medians and means" in run(dataset.root).stdout
+def test_classes_without_pixels_are_one_line(tmp_path: Path) -> None:
+    names = [f"class{i:02}" for i in range(38)]
+    dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 3), (37, 1))}, names)
+    out = run(dataset.root, "--sampler", "--objects", "--html", tmp_path / "page.html").stdout
+    assert f"note: no pixel of {', '.join(names[1:37])}: weight 0, left out of K, medians and means" in out
+    page = (tmp_path / "page.html").read_text()
+    assert f"No pixel of {', '.join(names[1:37])}:" in page
+    for text in (out, page):
+        assert text.count("class05") == 1
+        assert text.count("class37") > 3
+    for option in ("--csv", "--json"):
+        assert "class05" in run(dataset.root, option).stdout
+
+
+def test_every_weight_has_its_formula_and_source(hand: Dataset, tmp_path: Path) -> None:
+    listed = run("--schemes").stdout
+    run(hand.root, "--html", tmp_path / "page.html")
+    page = html.unescape((tmp_path / "page.html").read_text())
+    schemes = json.loads(run(hand.root, "--json").stdout)["schemes"]
+    assert list(schemes) == list(SCHEMES)
+    for name, scheme in schemes.items():
+        assert scheme["formula"]
+        for text in (name, scheme["formula"], scheme["source"]):
+            assert text in listed
+            assert text in page
+    assert "Eigen & Fergus 2015" in listed
+    assert "here n = pictures with the class, beta = 0.666667" in page
 
 
 def test_many_classes_are_cut_to_the_outermost(tmp_path: Path) -> None:
@@ -448,25 +552,28 @@ def test_csv_says_what_json_says(hand: Dataset) -> None:
         assert (int(row["pixels"]), int(row["images"])) == (c["pixels"], c["images"])
         assert (float(row["share"]), float(row["image_share"])) == (c["share"], c["image_share"])
         assert int(row["objects"]) == c["objects"]["count"]
+        assert int(row["split_void"]) == part["ignored"]
+        for q, area in c["objects"]["quantiles"].items():
+            assert row[f"area_{q}"] == ("" if area is None else str(area))
         assert row["median_area"] == ("" if c["objects"]["median"] is None else str(c["objects"]["median"]))
         assert {s: float(row[s]) for s in SCHEMES} == {s: found["weights"][s][c["id"]] for s in SCHEMES}
 
 
 def test_weights_for_training(hand: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "new folder/weights.json"
-    result = run(hand.root, "--out", out, "--scheme", "inverse", "--normalise", "sum", "--clamp", 1, 2, "--json")
-    whole = 1 + 2 + 44 / 27  # inverse: 22/45, 44/15, 44/27, clamped to 1..2
+    result = run(hand.root, "--out", out, "--scheme", "inverse", "--normalise", "mean", "--clamp", 0.5, 1.5, "--json")
+    mean = (22 / 45 + 44 / 15 + 44 / 27) / 3  # inverse: 22/45, 44/15, 44/27
     assert json.loads(out.read_text()) == {
         "labels": hand.labels.digest,
         "scheme": "inverse",
         "weights": {
-            "road": pytest.approx(1 / whole),
-            "car": pytest.approx(2 / whole),
-            "sign": pytest.approx(44 / 27 / whole),
+            "road": 0.5,
+            "car": 1.5,
+            "sign": pytest.approx(44 / 27 / mean),
         },
     }
     assert json.loads(result.stdout)["weighting"] == {
-        "count": "images", "beta": None, "clamp": [1, 2], "normalise": "sum",
+        "count": "images", "beta": pytest.approx(2 / 3), "clamp": [0.5, 1.5], "normalise": "mean",
     }  # fmt: skip
     assert result.stderr == f"wrote {out}\n"
     run(hand.root, "--out", out, "--split", "train")

@@ -50,7 +50,7 @@ def class_lines(info: dict[str, Any], limit: int = 40) -> list[str]:
 def info_lines(info: dict[str, Any]) -> list[str]:
     """What `segdata info` prints."""
     made = info["made_by"]
-    splits = ", ".join(f"{'no split' if k == 'None' else k} {n:,}" for k, n in info["splits"].items())
+    splits = ", ".join(f"{k} {n:,}" for k, n in info["splits"].items())
     lines = [f"{info['samples']:,} samples ({splits}), {len(info['classes'])} classes, pictures: {info['images']}"]
     if info["outside"]:
         folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from segdata.dataset import split_name
 from segdata.findings import LEVELS, Checked
 
 LIMIT = 10
@@ -19,7 +20,7 @@ def check_lines(checked: Checked) -> list[str]:
         if len(same) > LIMIT:
             lines.append(f"  ... and {len(same) - LIMIT:,} more {same[0].code} (--json lists all)")
         lines += [f"  repair: {repair}" for repair in dict.fromkeys(finding.repair for finding in same[:LIMIT])]
-    splits = ", ".join(f"{'no split' if name is None else name} {n:,}" for name, n in checked.splits.items())
+    splits = ", ".join(f"{split_name(name)} {n:,}" for name, n in checked.splits.items())
     return [*lines, f"{checked.samples:,} samples{f' ({splits})' if splits else ''}: {tally(checked)}"]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segdata.cli.show import percent, table
+from segdata.counts import SCHEMES, Ints
 from segdata.errors import DatasetError
 from segdata.storage import place
 
@@ -30,19 +31,31 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
     ]
     lines += _size_lines(stats)
     if stats.channels is not None:
-        mean, std = (", ".join(f"{v:.4f}" for v in values) for values in (stats.channels.mean, stats.channels.std))
-        lines.append(f"channels (red, green, blue in 0..1): mean {mean}; standard deviation {std}")
+        lines.append(f"channels ({stats.channels.title}): {stats.channels.numbers}")
+    elif stats.described:
+        lines.append("channels: there is no picture to describe")
     if stats.recounted is not None:
         agree = stats.recounted - len(stats.differences)
         lines.append(f"masks read: {stats.recounted:,}; {agree:,} hold what the manifest says")
     shown = _shown(stats)
     lines += ["", *_class_lines(stats, shown)]
+    if stats.whole.areas is not None:
+        lines += ["", "objects, and quantiles of their areas in pixels"]
+        lines += _object_lines(stats.whole.areas, stats.labels.names, shown)
     if len(stats.splits) > 1:
         lines += ["", "shares by split", *_split_lines(stats, shown)]
-    lines += ["", "weights", *_weight_lines(stats, shown)]
+    lines += ["", "weights (--schemes lists formulas and sources)", *_weight_lines(stats, shown)]
     if sampler:
         lines += ["", "seen by a sampler", *_sampler_lines(stats, shown)]
     return lines + _notes(stats)
+
+
+def scheme_lines() -> list[str]:
+    """The weighting schemes, each with its formula and source."""
+    lines = ["over the classes that have pixels: K is their number, labelled their pixels, pictures all pictures"]
+    for name, scheme in SCHEMES.items():
+        lines += [f"{name:18}{scheme.formula}", f"{'':18}{scheme.source}"]
+    return lines
 
 
 def json_text(stats: Stats) -> str:
@@ -73,9 +86,8 @@ def difference_error(stats: Stats) -> DatasetError:
 
 
 def _shown(stats: Stats) -> list[int]:
-    """The ids to list: all, or half of `LIMIT` with the most pixels and half with the least."""
-    pixels = stats.whole.counts.pixels
-    ids = list(range(len(pixels)))
+    """The ids to list: those with pixels, or half of `LIMIT` with the most pixels and half with the least."""
+    pixels, ids = stats.whole.counts.pixels, stats.present
     if len(ids) <= LIMIT:
         return ids
     ordered = sorted(ids, key=lambda i: -pixels[i])
@@ -91,25 +103,29 @@ def _size_lines(stats: Stats) -> list[str]:
 
 
 def _class_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
-    counts, areas = stats.whole.counts, stats.whole.areas
+    counts = stats.whole.counts
     rows: list[list[object]] = [["id", "class", "pixels", "share", "pictures", "of all"]]
     for i in shown:
         images = counts.images[i]
         pixels = counts.pixels[i]
         of_pixels, of_images = percent(pixels, counts.labelled), percent(images, counts.pictures)
         rows.append([i, stats.labels.names[i], f"{pixels:,}", of_pixels, f"{images:,}", of_images])
-    if areas is not None:
-        rows[0] += ["objects", "median area"]
-        for row, i in zip(rows[1:], shown, strict=True):
-            row += [f"{len(areas[i]):,}", f"{np.median(areas[i]):,g}" if len(areas[i]) else "-"]
-    rest = [""] * (len(rows[0]) - 4)
     void = f"{percent(counts.ignored, counts.total)} of all"
-    lines = table(
-        [*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", void, *rest]], "r rrrr" + "r" * (len(rest) - 2)
-    )
-    if len(shown) < len(counts.pixels):
-        lines.append(f"... the {LIMIT // 2} largest and smallest of {len(counts.pixels):,} classes (--json lists all)")
+    lines = table([*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", void, "", ""]], "r rrrr")
+    if len(shown) < len(stats.present):
+        lines.append(f"... the {LIMIT // 2} largest and smallest of {len(stats.present):,} classes (--json lists all)")
     return lines
+
+
+def _object_lines(areas: Sequence[Ints], names: Sequence[str], shown: Sequence[int]) -> list[str]:
+    from segdata.ops.stats_values import QUANTILES
+
+    at = sorted([*QUANTILES, 0.5])
+    rows: list[list[object]] = [["id", "class", "objects", *("median" if q == 0.5 else f"{q:.0%}" for q in at)]]
+    for i in shown:
+        sizes = [f"{q:,g}" for q in np.quantile(areas[i], at)] if len(areas[i]) else ["-"] * len(at)
+        rows.append([i, names[i], f"{len(areas[i]):,}", *sizes])
+    return table(rows, "r r" + "r" * len(at))
 
 
 def _split_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
@@ -148,7 +164,7 @@ def _notes(stats: Stats) -> list[str]:
     if not stats.whole.counts.labelled:
         notes.append("nothing is labelled: no class has a pixel, and every weight is 0")
     elif stats.absent:
-        notes.append(f"no pixel of {_named(stats.absent)}: weight 0, left out of K, medians and means")
+        notes.append(f"no pixel of {_named(stats.absent, LIMIT)}: weight 0, left out of K, medians and means")
     for name, part in stats.splits.items():
         if missing := [stats.labels.names[i] for i in part.counts.absent if stats.whole.counts.pixels[i]]:
             notes.append(f"{name} has no pixel of {_named(missing)}")

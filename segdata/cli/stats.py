@@ -9,12 +9,25 @@ import click
 from segdata.cli.options import run_options, running
 
 
+def list_schemes(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """A click callback: print the schemes in place of anything else."""
+    if value and not context.resilient_parsing:
+        from segdata.cli.show_stats import scheme_lines
+
+        click.echo("\n".join(scheme_lines()))
+        context.exit()
+
+
 @click.command()
 @click.argument("dataset", type=click.Path())
 @click.option("--split", help="Count this split alone: weights for training are those of the training split.")
 @click.option("--recount", is_flag=True, help="Count the masks, not the manifest, and compare the two.")
 @click.option("--objects", is_flag=True, help="Connected components of each class and their areas (reads masks).")
-@click.option("--pictures", is_flag=True, help="Means and standard deviations of red, green and blue (reads pictures).")
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Mean and standard deviation of each band: integers in 0..1 of their type, floats as they are (reads pictures).",
+)
 @click.option("--sampler", is_flag=True, help="How often each class is seen under uniform and class-aware sampling.")
 @click.option(
     "--count",
@@ -22,15 +35,27 @@ from segdata.cli.options import run_options, running
     help="What the effective number counts (default images; pixels saturate it).",
 )
 @click.option("--beta", type=float, metavar="B", help="Of the effective number (default 1 - 1/pictures).")
-@click.option("--clamp", type=float, nargs=2, metavar="LEAST MOST", help="Keep weights between these.")
 @click.option(
-    "--normalise", type=click.Choice(["mean", "sum", "none"]), help="Make the weights' mean or sum 1 (default none)."
+    "--clamp", type=float, nargs=2, metavar="LEAST MOST", help="Keep weights between these, after --normalise."
+)
+@click.option(
+    "--normalise",
+    type=click.Choice(["mean", "sum", "none"]),
+    help="Make the weights' mean or sum 1 (default none), before --clamp, which may change it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="A line a class and split.")
 @click.option("--html", type=click.Path(), metavar="FILE", help="Write a page to look at.")
 @click.option("--out", type=click.Path(), metavar="FILE", help="Write the weights of --scheme for training.")
 @click.option("--scheme", default="median_frequency", show_default=True, help="Which weights --out writes.")
+@click.option(
+    "--schemes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=list_schemes,
+    help="List the weights, each with formula and source.",
+)
 @run_options
 def stats(
     dataset: str, jobs: int | str, on_error: Any, sampler: bool, as_json: bool, as_csv: bool, html: str | None,

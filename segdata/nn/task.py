@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +19,7 @@ from segdata.errors import DataError, DatasetError, OptionError, Problem, locate
 from segdata.labels import Labels, some, suggest
 from segdata.nn.data import Order
 from segdata.pixels import Moments
+from segdata.rasters import bands_of
 from segdata.recipes import Crop, Recipe, Resize
 from segdata.run import Run
 from segdata.storage import read_bytes
@@ -150,13 +150,6 @@ def check_mask(sample: Sample, dataset: Dataset) -> None:
             listed = some(f"value {v} in {counts[v]:,} pixels" for v in foreign)
             message = f"{listed}: no class, there are 0 to {classes - 1} and {ignore} for void: convert again"
             raise DataError(Problem("mask.values", message))
-
-
-def bands_of(raster: Any, pixels: int = 2**24) -> Iterator[Any]:
-    """All of a picture or mask that is open, a few rows at a time."""
-    rows = max(1, pixels // raster.width)
-    for y in range(0, raster.height, rows):
-        yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
 
 
 def counted(dataset: Dataset) -> ClassCounts:

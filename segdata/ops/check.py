@@ -17,6 +17,7 @@ from segdata.errors import DataError, OptionError, Problem
 from segdata.findings import Checked, Finding, Repairs, Seen
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels, Mask, some
+from segdata.masks import is_palette_png
 from segdata.ops.check_leaks import duplicates, leak_findings
 from segdata.ops.check_manifest import manifest_findings
 from segdata.ops.check_wholes import whole_findings
@@ -24,7 +25,16 @@ from segdata.rasters import fetched, open_mask
 from segdata.remote import Place, is_remote
 from segdata.run import Run
 from segdata.safety import leads_out
-from segdata.storage import file_digest, only_gdal_opens
+from segdata.storage import file_digest, only_gdal_opens, read_start
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A mask file as it is: (H, W) `values`, and whether it is a palette PNG."""
+
+    sha256: str
+    values: Mask
+    palette: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ def check(
     else:
         findings += [finding for _, one in looked for finding in one.findings]
         findings += records
-        findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck)
+        findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, repairs)
     splits = Counter(sample.split for sample in dataset)
     return Checked(tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)))
 
@@ -136,20 +146,20 @@ def _picture_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]
     return findings
 
 
-def check_mask(sample: Sample, rules: Rules, read: Callable[[str], tuple[str, Mask]]) -> Seen:
-    """Check a mask file against the manifest's line; `read` gives the SHA-256 and the values of a path."""
+def check_mask(sample: Sample, rules: Rules, read: Callable[[str], MaskFile]) -> Seen:
+    """Check a mask file against the manifest's line; `read` reads the file at a path."""
     if leads_out(sample.mask):
         return Seen()
     try:
-        digest, whole = read(sample.mask)
+        file = read(sample.mask)
     except DataError as error:
         return Seen([_error(sample, error.problem, sample.mask, rules.repairs.again)])
-    mask = whole if sample.crop is None else whole[sample.crop.slices]
+    mask = file.values if sample.crop is None else file.values[sample.crop.slices]
     if (view := sample.view) is not None and mask.shape == view.crop[2:]:
         mask = view.mask(mask, rules.labels.ignore)
     counts = tally(mask)
     faults = list(_mask_faults(sample, mask, counts, rules.labels).items())
-    if digest != sample.sha256:
+    if file.sha256 != sample.sha256:
         what = "its bytes are not those that were written (sha256): edited, saved again, or replaced"
         faults.append(("mask.changed", what))
     findings = [Finding("error", code, what, rules.repairs.again, (sample.id,)) for code, what in faults]
@@ -157,7 +167,10 @@ def check_mask(sample: Sample, rules: Rules, read: Callable[[str], tuple[str, Ma
     if not findings and rules.speck > 1:
         areas, values = region_areas(mask)
         specks = int(np.count_nonzero((areas < rules.speck) & (values != rules.labels.ignore)))
-    return Seen(findings, counts=counts, mask=(digest, sample.crop), specks=specks)
+    if file.palette:
+        message = "a palette PNG, which other libraries open as colours: class ids are to be grey"
+        findings.append(Finding("warning", "mask.palette", message, rules.repairs.again, (sample.id,)))
+    return Seen(findings, counts=counts, mask=(file.sha256, sample.crop), specks=specks)
 
 
 def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Labels) -> dict[str, str]:
@@ -181,10 +194,10 @@ def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Lab
     return faults
 
 
-def _read_mask_file(root: Place, path: str) -> tuple[str, Mask]:
+def _read_mask_file(root: Place, path: str) -> MaskFile:
     file = fetched(root / path, "mask")
     with open_mask(file) as opened:
-        return file_digest(file), opened.read()
+        return MaskFile(file_digest(file), opened.read(), is_palette_png(read_start(file, 26)))
 
 
 def _error(sample: Sample, problem: Problem, file: str, repair: str) -> Finding:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from segdata.dataset import Dataset, Sample
+from segdata.errors import DatasetError, reason
 from segdata.findings import Finding, Repairs, among
+from segdata.journal import RECEIPT
 from segdata.labels import Labels, some
 from segdata.safety import leads_out
 from segdata.storage import files_below, listed
@@ -51,6 +53,9 @@ def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "manifest.images", f"names a picture ({sample.image}), but dataset.json says that there are none"
     elif sample.image is not None and dataset.images == "link" and not sample.image.startswith("images/"):
         yield "manifest.images", f"dataset.json says that pictures are linked under images/, but this is {sample.image}"
+    lacking = [name for name in ("parent", "tiling") if getattr(sample, name) is None]
+    if sample.window is not None and lacking:
+        yield "manifest.window", f"is a window of a picture, but has no {' and no '.join(lacking)} to put it back by"
     if sample.scores is not None and not leads_out(sample.scores) and not (dataset.root / sample.scores).is_file():
         yield "scores.missing", f"{sample.scores}: there is no such file"
 
@@ -73,12 +78,13 @@ def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
         return []
     try:
         receipt = dataset.read_receipt()
-        pixels = {name: int(n) for name, n in receipt["pixels"].items()} if receipt else {}
-        converted = int(receipt["pictures"]["converted"]) if receipt else 0
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [Finding("error", "receipt.unreadable", f"receipt.json is no receipt ({error!r})", repairs.again)]
-    if not receipt:
-        return [Finding("warning", "receipt.missing", "receipt.json is missing", repairs.again)]
+        if not receipt and not (dataset.root / RECEIPT).exists():
+            return [Finding("warning", "receipt.missing", "receipt.json is missing", repairs.again)]
+        pixels = {name: int(n) for name, n in receipt["pixels"].items()}
+        converted = int(receipt["pictures"]["converted"])
+    except (DatasetError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = str(error) if isinstance(error, DatasetError) else f"receipt.json is no receipt: {reason(error)}"
+        return [Finding("error", "receipt.unreadable", what, repairs.again)]
     findings = []
     labels = dataset.labels
     sums: Counter[str] = Counter()

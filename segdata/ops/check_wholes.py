@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from segdata.dataset import Sample
 from segdata.duplicates import Link, clusters, copies
-from segdata.findings import Finding, Level, Looked, Seen, among
+from segdata.findings import Finding, Level, Looked, Repairs, Seen, among
 from segdata.labels import Labels, some
 
 BY_HAND = "look at them (segdata preview), and label again or leave out what is wrong"
 
+READ_AS = {
+    1: "grey as red, green and blue",
+    2: "grey as red, green and blue, alpha left out,",
+    3: "red, green and blue",
+    4: "red, green and blue, alpha left out or made from CMYK,",
+}
+"""What pictures of so many channels are read as."""
+
 
 def whole_findings(
-    labels: Labels, looked: Looked, alike: Sequence[Link], void_share: float, speck: int
+    labels: Labels, looked: Looked, alike: Sequence[Link], void_share: float, speck: int, repairs: Repairs
 ) -> list[Finding]:
     """The findings about a dataset's classes, masks and pictures as wholes; `alike` links samples of like pictures."""
-    findings = _absent(labels, looked) if looked else []
+    findings = _absent(labels, looked, repairs) if looked else []
     findings += _mask_findings(labels, looked, void_share, speck)
     return findings + _same_masks(looked, alike) + _odd_pictures(looked)
 
@@ -27,7 +35,7 @@ def _counts(sample: Sample, seen: Seen) -> dict[int, int]:
     return sample.counts if seen.counts is None else seen.counts
 
 
-def _absent(labels: Labels, looked: Looked) -> list[Finding]:
+def _absent(labels: Labels, looked: Looked, repairs: Repairs) -> list[Finding]:
     """Classes without a pixel, in all and in a split."""
     held: dict[str | None, set[int]] = defaultdict(set)
     for sample, seen in looked:
@@ -40,13 +48,12 @@ def _absent(labels: Labels, looked: Looked) -> list[Finding]:
         findings.append(
             Finding("warning", "class.absent", message, "convert with --drop, or add pictures that have them")
         )
-    for split in sorted(name for name in held if name is not None):
+    sizes = Counter(sample.split for sample, _ in looked if sample.split is not None)
+    for split in sorted(sizes):
         missing = [label.name for label in labels.classes if label.id in everywhere - held[split]]
         if missing:
             message = f"without a pixel, though other splits have some: {some(missing)}"
-            findings.append(
-                Finding("warning", "class.split", message, "segdata split, which balances classes", split=split)
-            )
+            findings.append(Finding("warning", "class.split", message, repairs.balance(sizes), split=split))
     return findings
 
 
@@ -103,7 +110,8 @@ def _odd_pictures(looked: Looked) -> list[Finding]:
     findings = []
     for n, ids in ranked[1:]:
         message = f"{n} colour channels where most have {ranked[0][0]}{among(ids)}"
-        how = "nothing, where grey as red, green and blue is right; else save them like the others"
+        right = f"nothing, where {READ_AS[n]} is right; else " if n in READ_AS else ""
+        how = f"{right}save them like the others"
         findings.append(Finding("warning", "picture.channels", message, how, tuple(ids)))
     plain = tuple(sample.id for sample, seen in looked if seen.look is not None and seen.look.plain)
     if plain:

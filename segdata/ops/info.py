@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from segdata.dataset import Dataset
+from segdata.dataset import Dataset, split_name
 from segdata.remote import is_remote
 from segdata.safety import leads_out
 
@@ -32,7 +32,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
             outside[posixpath.dirname(sample.image)] += 1
         pixels.update(sample.counts)
         pictures.update(value for value, n in sample.counts.items() if n)
-        splits[str(sample.split)] += 1
+        splits[split_name(sample.split)] += 1
         sizes[sample.size] += 1
     labels = dataset.labels
     labelled = sum(n for value, n in pixels.items() if value != labels.ignore)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,28 +19,32 @@ from segdata.counts import (
     Normalise,
     PictureCounts,
     batches,
+    default_beta,
     object_areas,
     sampling,
     tally,
     together,
 )
-from segdata.dataset import Dataset, Sample
+from segdata.dataset import Dataset, Sample, split_name
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
 from segdata.labels import Labels, some
 from segdata.ops.stats_values import Channels, Part, Stats
 from segdata.parts import Parts
+from segdata.rasters import bands_of
 from segdata.run import Run
 
 Occurrences = Literal["images", "objects", "pixels"]
+ROWS = 2**21
+"""So many pixels of a picture are described at once, which bounds memory: 16 bytes a band for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one sample's pixels say, as far as it was asked for. `histogram`: (3, 256) int64."""
+    """What one sample's pixels say, as far as it was asked for."""
 
     counts: dict[int, int] | None
     areas: dict[int, Ints] | None
-    histogram: Ints | None
+    channels: Channels | None
 
 
 def class_counts(dataset: Dataset | str | Path, split: str | None = None) -> ClassCounts:
@@ -65,8 +70,9 @@ def stats(
     """Count classes in all of a dataset (or in one `split`) and in each split. The manifest tells, unless pixels are asked for.
 
     `recount` counts the masks instead and compares them with the manifest, `objects` finds connected components in the
-    masks, `pictures` reads pictures for their channels. `count`, `beta`, `clamp` and `normalise` are for the weights, see
-    `ClassCounts.weights`; `count="objects"` reads masks too. Without samples, or with void alone, all numbers are 0.
+    masks, `pictures` reads pictures for the mean and standard deviation of their bands (see `Channels`). `count`, `beta`,
+    `clamp` and `normalise` are for the weights, see `ClassCounts.weights`; `count="objects"` reads masks too. Without
+    samples, or with void alone, all counts, shares and weights are 0.
 
     Raises `DatasetError` where there is no dataset or split, or where the manifest's counts cannot be; `OptionError`; and
     `DataError` for the first bad mask or picture (`run.report` may skip instead: such samples are then left out).
@@ -78,10 +84,11 @@ def stats(
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
     objects = objects or count == "objects"
     measured: list[Measured] = []
+    channels = None
     if recount or objects or pictures:
         bare = replace(dataset, samples=())  # workers need all but the manifest
         measure = partial(measure_item, dataset=bare, recount=recount, objects=objects, pictures=pictures)
-        dataset, measured = _gather(dataset, run or Run(), measure)
+        dataset, measured, channels = _gather(dataset, run or Run(), measure)
     counts = [m.counts or {} for m in measured] if recount else None
     held = partial(_tables, dataset, counts)
     if not isinstance(dataset.samples, Parts):  # memory holds the samples anyway
@@ -92,17 +99,17 @@ def stats(
     whole = Part(
         sum(sums.values(), ClassCounts.of([], dataset.labels)), _areas(dataset.labels, measured) if objects else None
     )
-    histogram = sum((m.histogram for m in measured if m.histogram is not None), np.zeros((3, 256), np.int64))
     return Stats(
         labels=dataset.labels,
         whole=whole,
-        splits={} if list(splits) == ["None"] else splits,
+        splits={} if list(splits) == [split_name(None)] else splits,
         weights={s: whole.counts.weights(s, occurrences=_occurrences(whole, count), **options) for s in SCHEMES},
-        weighting={"count": count, **options},
+        weighting={"count": count, **options, "beta": default_beta(whole.counts) if beta is None else beta},
         sampling=sampling((table for _, table in held()), whole.counts.images),
         together=pairs,
         sizes=sizes,
-        channels=Channels.of(histogram) if pictures else None,
+        described=pictures,
+        channels=channels,
         recounted=len(dataset) if recount else None,
         differences=() if counts is None else _differences(dataset, counts),
     )
@@ -110,9 +117,7 @@ def stats(
 
 def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bool, pictures: bool) -> Measured:
     """Read one sample's mask and picture as far as needed. Raises `DataError` (`mask.*`, `picture.*`)."""
-    from segdata.kernels.count import count_values
-
-    counts = areas = histogram = None
+    counts = areas = channels = None
     with located(sample=sample.id):
         if recount or objects:
             mask = dataset.read_mask(sample)
@@ -127,9 +132,9 @@ def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bo
                 raise DataError(Problem("mask.values", message, file=sample.mask))
             areas = object_areas(mask, dataset.labels) if objects else None
         if pictures:
-            image = dataset.read_rgb(sample)
-            histogram = np.stack([count_values(image[:, :, c].ravel(), 256) for c in range(3)])
-    return Measured(counts if recount else None, areas, histogram)
+            with dataset.open_image(sample) as image:
+                channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
+    return Measured(counts if recount else None, areas, channels)
 
 
 def _opened(dataset: Dataset | str | Path, split: str | None) -> Dataset:
@@ -137,16 +142,29 @@ def _opened(dataset: Dataset | str | Path, split: str | None) -> Dataset:
     return dataset if split is None else dataset.split(split)
 
 
-def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dataset, list[Measured]]:
-    """Measure all samples; returns those that could be, and what they hold."""
-    samples, measured = [], []
+def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dataset, list[Measured], Channels | None]:
+    """Measure all samples; returns those that could be, what they hold, and the channels of all."""
+    samples: list[Sample] = []
+    measured: list[Measured] = []
+    channels: Channels | None = None
     for sample, result in run.map(measure, dataset.samples):
+        here = None if isinstance(result, Problem) else result.channels
+        if here is not None and channels is not None and here.kind != channels.kind:
+            result = _unlike(dataset, sample, here, f"{samples[0].id} has {channels.kind}")
         if isinstance(result, Problem):
             run.report.add(result)
-        else:
-            samples.append(sample)
-            measured.append(result)
-    return replace(dataset, samples=samples), measured
+            continue
+        samples.append(sample)
+        measured.append(replace(result, channels=None))
+        if here is not None:
+            channels = here if channels is None else channels + here
+    return replace(dataset, samples=samples), measured, channels
+
+
+def _unlike(dataset: Dataset, sample: Sample, channels: Channels, others: str) -> Problem:
+    what = f"the picture has {channels.kind}, {others}, and no mean is of both"
+    message = f"{what}: save it like the others, or leave it out (--on-error skip)"
+    return Problem("picture.bands", message, dataset.image_path(sample), sample.id)
 
 
 def _tables(
@@ -199,7 +217,7 @@ def _sums(
 
     def noted() -> Iterator[PictureCounts]:
         for samples, table in tables:
-            names = np.array([str(sample.split) for sample in samples])
+            names = np.array([split_name(sample.split) for sample in samples])
             for name in np.unique(names).tolist():
                 part = ClassCounts.of_table(table.where(names == name))
                 sums[name] = sums[name] + part if name in sums else part
@@ -215,7 +233,7 @@ def _areas_by_split(dataset: Dataset, measured: Sequence[Measured]) -> dict[str,
     """For each split what `_areas` gives."""
     places: dict[str, list[Measured]] = {}
     for sample, one in zip(dataset, measured, strict=True):
-        places.setdefault(str(sample.split), []).append(one)
+        places.setdefault(split_name(sample.split), []).append(one)
     return {name: _areas(dataset.labels, part) for name, part in places.items()}
 
 

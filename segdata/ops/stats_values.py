@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from segdata.counts import ClassCounts, Floats, Ints, Sampling
+from segdata.counts import SCHEMES, ClassCounts, Floats, Ints, Sampling
 from segdata.errors import OptionError, Problem
 from segdata.labels import Labels
+from segdata.pixels import Moments
+from segdata.rasters import Values
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 
@@ -42,27 +44,100 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Red, green and blue over all pixels of the pictures: mean and standard deviation, (3,) float64, of values in 0..1."""
+    """What C bands of `dtype` hold over all pixels, whatever the mask says; those of parts add up to those of the whole.
 
-    mean: Floats
-    std: Floats
+    `held`: of uint8 how often each value occurs, (C, 256) int64, of other types the moments of the finite values. Integers are
+    shares of the largest one, as recipes have them, floats are as they are.
+    """
+
+    dtype: str
+    held: Ints | Moments
 
     @classmethod
-    def of(cls, histogram: Ints) -> Channels:
-        """From how often each value of 0..255 occurs, (3, 256)."""
-        values = np.arange(256)
-        n = histogram.sum(axis=1)
-        mean = histogram @ values / np.maximum(n, 1)
-        variance = histogram @ values**2 / np.maximum(n, 1) - mean**2
-        return cls(mean / 255, np.sqrt(np.maximum(variance, 0)) / 255)
+    def of(cls, values: Values) -> Channels:
+        """Of (h, w, C) values."""
+        from segdata.kernels.count import count_values
+
+        if values.dtype == np.uint8:
+            bands = (np.ascontiguousarray(values[:, :, c]).ravel() for c in range(values.shape[2]))
+            return cls("uint8", np.stack([count_values(band, 256) for band in bands]))
+        return cls(values.dtype.name, Moments.of_values(values.astype(np.float64) / largest(values.dtype)))
+
+    def __add__(self, other: Channels) -> Channels:
+        """Of both, which are of one `kind`."""
+        return Channels(self.dtype, self.held + other.held)  # type: ignore[operator]
+
+    @property
+    def kind(self) -> str:
+        """What pictures must have in common to be described together."""
+        n = len(self.held.mean if isinstance(self.held, Moments) else self.held)
+        return f"{n} {'band' if n == 1 else 'bands'} of {self.dtype}"
+
+    @property
+    def scale(self) -> int:
+        """What values were divided by."""
+        return largest(np.dtype(self.dtype))
+
+    @property
+    def title(self) -> str:
+        """Which bands they are, and on what scale."""
+        if self.kind == "3 bands of uint8":
+            return "red, green, blue in 0..1"
+        return f"{self.kind}, {'as they are' if self.scale == 1 else f'as a share of {self.scale:,}'}"
+
+    @property
+    def mean(self) -> list[float | None]:
+        """Of each band; None where it has no value."""
+        n, mean, _ = self._summed
+        return _where(n, mean)
+
+    @property
+    def std(self) -> list[float | None]:
+        """The standard deviation of each band; None where it has no value."""
+        n, _, std = self._summed
+        return _where(n, std)
+
+    @property
+    def _summed(self) -> tuple[Floats | Ints, Floats, Floats]:
+        """(C,) each: how many values there are, their mean, their standard deviation."""
+        if isinstance(self.held, Moments):
+            n = self.held.count
+            return n, self.held.mean, np.sqrt(self.held.square / np.maximum(n, 1))
+        values, pixels = np.arange(256), self.held.sum(axis=1)
+        mean = self.held @ values / np.maximum(pixels, 1)
+        variance = self.held @ values**2 / np.maximum(pixels, 1) - mean**2
+        return pixels, mean / 255, np.sqrt(np.maximum(variance, 0)) / 255
+
+    @property
+    def numbers(self) -> str:
+        """Mean and standard deviation as text."""
+        digits = "g" if self.scale == 1 else ".4f"
+        mean, std = (
+            ", ".join("none" if v is None else format(v, digits) for v in values) for values in (self.mean, self.std)
+        )
+        return f"mean {mean}; standard deviation {std}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; of several bands one each."""
+        return {"mean": self.mean, "std": self.std, "dtype": self.dtype, "scale": self.scale}
+
+
+def _where(n: Floats | Ints, values: Floats) -> list[float | None]:
+    return [float(value) if there else None for value, there in zip(values, n, strict=True)]
+
+
+def largest(dtype: np.dtype[Any]) -> int:
+    """The largest integer of a dtype; 1 for floats."""
+    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name ("None": samples without one).
+    """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name (see `split_name`).
 
     `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
     (P, 3) class, class, pictures that hold both. `sizes`: (S, 3) height, width, pictures of that size, most first.
+    `described`: whether pictures were to be read for their `channels`, which are None without one.
     `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says.
     """
 
@@ -74,9 +149,16 @@ class Stats:
     sampling: dict[str, Sampling]
     together: Ints
     sizes: Ints
+    described: bool = False
     channels: Channels | None = None
     recounted: int | None = None
     differences: tuple[Problem, ...] = ()
+
+    @property
+    def present(self) -> list[int]:
+        """The ids of classes with pixels; of all where none has."""
+        held = np.flatnonzero(self.whole.counts.pixels).tolist()
+        return held or list(range(len(self.labels.classes)))
 
     @property
     def absent(self) -> list[str]:
@@ -89,6 +171,7 @@ class Stats:
         out["absent"] = self.absent
         out["weights"] = {scheme: values.tolist() for scheme, values in self.weights.items()}
         out["weighting"] = self.weighting
+        out["schemes"] = {s: {"formula": SCHEMES[s].formula, "source": SCHEMES[s].source} for s in self.weights}
         out["splits"] = {name: part.to_json(self.labels) for name, part in self.splits.items()}
         out["sampling"] = {
             name: {"seen": s.seen.tolist(), "share": s.share.tolist(), "most": s.most}
@@ -96,8 +179,8 @@ class Stats:
         }
         out["together"] = self.together.tolist()
         out["sizes"] = self.sizes.tolist()
-        if self.channels is not None:
-            out["channels"] = {"mean": self.channels.mean.tolist(), "std": self.channels.std.tolist()}
+        if self.described:
+            out["channels"] = None if self.channels is None else self.channels.to_json()
         if self.recounted is not None:
             differ = [{"sample": p.sample, "message": p.message} for p in self.differences]
             out["recount"] = {"masks": self.recounted, "differ": differ}
@@ -105,14 +188,15 @@ class Stats:
         return out
 
     def rows(self) -> list[list[object]]:
-        """A table, heading first: a line a class and split (empty: all), with the weights that all have."""
+        """A table, heading first: a line a class and split (empty: all), with the split's void and the weights that all have."""
         heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
-        counted = self.whole.areas is not None
-        rows: list[list[object]] = [[*heading, *(["objects", "median_area"] if counted else []), *self.weights]]
+        objects = ["objects", "median_area", *(f"area_{q}" for q in QUANTILES)] if self.whole.areas is not None else []
+        rows: list[list[object]] = [[*heading, "split_void", *objects, *self.weights]]
         for split, part in {"": self.whole, **self.splits}.items():
             for c in part.to_json(self.labels)["classes"]:
-                row = [split, *(c[key] for key in heading[1:])]
-                row += [c["objects"]["count"], c["objects"]["median"]] if counted else []
+                row = [split, *(c[key] for key in heading[1:]), part.counts.ignored]
+                if objects:
+                    row += [c["objects"]["count"], c["objects"]["median"], *c["objects"]["quantiles"].values()]
                 rows.append(row + [float(values[c["id"]]) for values in self.weights.values()])
         return rows
 

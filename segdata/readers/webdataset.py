@@ -10,7 +10,7 @@ from posixpath import dirname
 
 import msgspec
 
-from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.errors import DataError, OptionError, Problem, Report, reason, strict
 from segdata.images import Exif
 from segdata.journal import CARD
 from segdata.labels import Labels, some
@@ -221,7 +221,7 @@ def find_labels(
         try:
             labels = Labels.from_json(msgspec.json.decode(card.read_bytes()))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, OptionError) as error:
-            raise DataError(Problem("shard.labels", f"holds no label contract ({error!r})", file=CARD)) from error
+            raise DataError(Problem("shard.labels", f"holds no label contract ({reason(error)})", file=CARD)) from error
         inputs = (Input(CARD, file_digest(card)),)
     elif first is not None:
         labels = Labels.of(first.classes)

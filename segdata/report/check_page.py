@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from segdata.carry import folder_name
-from segdata.dataset import Dataset, Sample
+from segdata.dataset import Dataset, Sample, split_name
 from segdata.errors import DataError, DatasetError
 from segdata.findings import LEVELS, Checked, Finding
 from segdata.images import Picture, colorize, overlay
@@ -76,6 +76,7 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
     page = environment.get_template("check.html").render(
         title=folder_name(dataset),
         checked=checked,
+        split_name=split_name,
         levels=[(level, TONES[level], checked.count(level)) for level in LEVELS],
         kinds=kinds(checked, dataset),
     )

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from segdata.carry import folder_name
-from segdata.counts import ClassCounts
-from segdata.dataset import Dataset, Sample
+from segdata.counts import SCHEMES
+from segdata.dataset import Dataset, Sample, split_name
 from segdata.errors import DataError, DatasetError
 from segdata.images import Picture, colorize, overlay
 from segdata.labels import Mask
@@ -29,15 +29,6 @@ from segdata.storage import place, write_whole
 
 ROWS, SQUARES, SIZES = 60, 30, 500
 """How many classes the charts show, how many the co-occurrence, and how many picture sizes: all, or the outermost."""
-
-FORMULAS = {
-    "inverse": "labelled / (K · pixels)",
-    "sqrt_inverse": "√(labelled / (K · pixels))",
-    "median_frequency": "median(f) / f, f = pixels / labelled pixels where the class occurs",
-    "enet": "1 / ln(1.02 + share)",
-    "effective_number": "(1 − β) / (1 − βⁿ)",
-    "uniform": "1",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
         loader=PackageLoader("segdata.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
     counts = stats.whole.counts
-    shown = _shown(counts)
+    shown = _shown(stats)
     rows = [Row(stats.labels.names[i], stats.labels.classes[i].color) for i in shown]
     page = environment.get_template("stats.html").render(
         title=folder_name(dataset),
@@ -72,14 +63,14 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
         shown=len(shown),
         classes=_class_chart(stats, rows, shown),
         weights=_weight_chart(stats, rows, shown),
-        formulas=FORMULAS,
+        schemes=SCHEMES,
         sampler=_sampler_chart(stats, rows, shown),
         objects=_object_chart(stats.whole, rows, shown),
         together=_together_chart(stats),
         sizes=bubbles([(h, w, n) for h, w, n in stats.sizes.tolist()[:SIZES]]) if len(stats.sizes) else None,
         examples=rare_examples(stats, dataset, examples),
         missing=_missing(stats),
-        table=stats.rows(),
+        table=_rows(stats),
     )
     out = place(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +79,10 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
 
 
 def rare_examples(stats: Stats, dataset: Dataset, count: int) -> list[Example]:
-    """The rarest classes, each in a picture of its own where there is one: the one that it fills most of."""
-    samples = [s for s in dataset if not stats.splits or str(s.split) in stats.splits]
-    pixels = stats.whole.counts.pixels
-    rarest = [int(i) for i in np.argsort(pixels, kind="stable") if pixels[i]][:count]
+    """The rarest of the classes below an even share, each in a picture of its own where there is one: that it fills most of."""
+    samples = [s for s in dataset if not stats.splits or split_name(s.split) in stats.splits]
+    pixels, classes = stats.whole.counts.pixels, len(stats.present)
+    rarest = [i for i in np.argsort(pixels, kind="stable").tolist() if 0 < pixels[i] * classes < pixels.sum()][:count]
     examples, taken = [], set()
     for class_id in rarest:
         held = [s for s in samples if s.counts.get(class_id)]
@@ -126,10 +117,17 @@ def spotlight(image: Picture, mask: Mask, class_id: int) -> Picture:
     return out
 
 
-def _shown(counts: ClassCounts) -> list[int]:
-    """The ids that the charts show, most pixels first: all, or half of `ROWS` from either end."""
-    order = [int(i) for i in np.argsort(-counts.pixels, kind="stable")]
+def _shown(stats: Stats) -> list[int]:
+    """The ids that the charts show, most pixels first: those with pixels, or half of `ROWS` from either end."""
+    pixels = stats.whole.counts.pixels
+    order = sorted(stats.present, key=lambda i: -pixels[i])
     return order if len(order) <= ROWS else order[: ROWS // 2] + order[-ROWS // 2 :]
+
+
+def _rows(stats: Stats) -> list[list[object]]:
+    """`Stats.rows` without the classes that have no pixel."""
+    heading, *rows = stats.rows()
+    return [heading, *(row for row in rows if row[1] in stats.present)]
 
 
 def _cards(stats: Stats) -> list[tuple[str, str]]:
