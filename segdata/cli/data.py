@@ -188,7 +188,9 @@ def manifest(dataset: str, part: int | None, whole: bool) -> None:
     help="Spread over all, rarest classes first, or most void first.",
 )
 @click.option("--columns", default=3, show_default=True, metavar="N", help="Samples in a row.")
-@click.option("--size", type=click.IntRange(16, 4096), default=240, show_default=True, metavar="PX", help="Width of one picture.")
+@click.option(
+    "--size", type=click.IntRange(16, 4096), default=240, show_default=True, metavar="PX", help="Width of one picture."
+)
 @click.option("--grid", is_flag=True, help="Tiles: the whole pictures, with the outlines of their tiles.")
 def preview(dataset: str, out: str, **options: Any) -> None:
     """Write a contact sheet OUT (.png or .jpg): pictures, their masks laid over them, and a legend."""
