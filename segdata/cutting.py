@@ -61,6 +61,7 @@ class Target:
     compress: Compress
     nodata: float | None
     aoi: Features | None
+    aoi_crs: str | None
     keep: Keep
     virtual: bool
 
@@ -168,7 +169,7 @@ class Cutter:
         self.geo = self.image.geo if self.image is not None else Geo()
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:
-            polygons, _ = to_pixels(target.aoi.features, target.aoi.crs, self.geo, "--aoi")
+            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
             self._area = [(geometry, 1) for _, geometry in polygons]
 
     @property

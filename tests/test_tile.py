@@ -534,7 +534,7 @@ def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
         made = stitch(tiles, tmp_path / "s", vectorize=True, overwrite=True)
         found = read_features(tmp_path / "s/vectors/x.geojson")
         with open_raster(tmp_path / "x.tif") as raster:
-            polygons, problems = to_pixels(found.features, found.crs, raster.geo, "x")
+            polygons, problems = to_pixels(found, raster.geo, "x")
         assert not problems
         assert made.read_receipt()["polygons"] == len(polygons) > 5
         if geo:

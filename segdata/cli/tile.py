@@ -53,7 +53,9 @@ def overlaps(
 )
 @click.option("--aoi", type=click.Path(), metavar="FILE", help="GeoJSON polygons: what is outside becomes void.")
 @click.option(
-    "--aoi-crs", metavar="CRS", help="What its coordinates are: EPSG:..., pixel (default longitude, latitude)."
+    "--aoi-crs",
+    metavar="CRS",
+    help="What its coordinates are: EPSG:..., or pixel (default longitude, latitude; pixel of pictures without any).",
 )
 @click.option("--virtual", is_flag=True, help="Write no pictures: samples are windows of the whole files.")
 @click.option("--seed", type=int, metavar="N", help="Of --keep-empty and --min-tiles-per-class (default 0).")

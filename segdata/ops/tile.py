@@ -61,7 +61,7 @@ def tile(
     last one shifts inward. `scale` resamples first: pictures by area, masks to the nearest; windows are whole pixels of the
     parent. A picture smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
     as it is (`keep`). `nodata`, else the file's own value or alpha, becomes ignore, and so does what is outside the polygons
-    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.polygons`).
+    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.polygons`: pixels of pictures without coordinates).
 
     Kept are tiles with at least `min_valid` of their pixels not ignored and `min_foreground` of a class that is not
     `background` (by default the class of that name); of tiles without foreground `keep_empty`, drawn by `seed` and id. Where
@@ -78,12 +78,10 @@ def tile(
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
     area = None if aoi is None else read_features(aoi)
-    if area is not None and aoi_crs is not None:
-        area = replace(area, crs=aoi_crs)
     root = place(destination)
     target = Target(
-        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, keep,
-        virtual,
+        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
+        keep, virtual,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
     refuse_inputs(root, [dataset])
