@@ -466,6 +466,7 @@ def test_a_bad_picture_stops_or_is_left_out_whole(tmp_path: Path) -> None:
         ({"size": 0}, "--size 0: must be 1 or more"),
         ({"size": -5}, "--size -5: must be 1 or more"),
         ({"size": (5, 0)}, "--size 5x0"),
+        ({"size": 999_999}, "--size 999999x999999: a tile of more pixels than the limit of 268435456"),
         ({"size": 8, "overlap": 8}, "--overlap 8: must be 0 or more and less than --size 8x8"),
         ({"size": 8, "overlap": 9}, "--overlap 9"),
         ({"size": 8, "overlap": -1}, "--overlap -1"),
@@ -492,6 +493,12 @@ def test_impossible_options(tmp_path: Path, options: dict[str, Any], words: str)
         tile(source, tmp_path / "t", **options)
     assert words in str(caught.value)
     assert not (tmp_path / "t").exists()
+
+
+def test_tiles_of_any_size_where_pictures_stay_as_they_are(tmp_path: Path) -> None:
+    source = make(tmp_path / "d", {"x": blobs(20, 30)})
+    (sample,) = made = tile(source, tmp_path / "t", size=999_999, pad="keep")
+    np.testing.assert_array_equal(made.read_mask(sample), blobs(20, 30))
 
 
 def test_stitching_refuses_what_are_no_tiles(tmp_path: Path) -> None:
