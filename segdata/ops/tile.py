@@ -68,7 +68,11 @@ def tile(
     fewer than `min_tiles_per_class` tiles hold a class, more are cut about pixels of it, while there are any.
 
     Pictures are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
-    the whole files, and give the same pixels. Tiling that was stopped goes on where it was.
+    the whole files, and give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
+    (`Dataset.read_mask`) costs the whole file, or the rows down to it where that is of more than 67 megapixels. Stitching
+    reads a file once, training holds what is decoded, up to that size: tiles of larger PNGs are better written.
+
+    Tiling that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad picture or mask (`run.report` may skip instead: all tiles of such
     pictures are then left out), and `DatasetError` for the destination.
