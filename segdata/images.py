@@ -6,7 +6,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,6 +31,8 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 ORIENTATION = 0x0112
+STRIP = 2**22
+"""Pixels that are taken from Pillow together, about."""
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
 )  # fmt: skip
@@ -149,8 +151,28 @@ def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
         if picture.mode not in ("L", "P", "1", "I;16", "I;16B"):
             message = f"a mask of mode {picture.mode} holds colours, not class ids"
             raise DataError(Problem("mask.colours", message, file=str(path)))
-        values = np.array(picture)
-    return values.astype(np.uint16 if values.itemsize == 2 else np.uint8)
+        values = np.empty((picture.height, picture.width), np.uint16 if picture.mode.startswith("I") else np.uint8)
+        rows = max(1, STRIP // picture.width)
+        for y in range(0, picture.height, rows):  # all at once, Pillow would hold it four times
+            values[y : y + rows] = picture.crop((0, y, picture.width, min(y + rows, picture.height)))
+    return values
+
+
+def read_palette(path: str | Place, indices: Sequence[int]) -> NDArray[np.uint8] | None:
+    """(N, 3) RGB of indices of a picture's palette; None where it has none, or cannot be opened. Pixels are not decoded."""
+    try:
+        with _pillow_limited(None), Image.open(_source(path)) as picture:
+            if picture.format == "GIF":
+                picture.load()  # whose palette is that of a frame
+            if picture.mode != "P" or picture.palette is None:
+                return None
+            mode, palette = picture.palette.getdata()
+            strip = Image.new("P", (len(indices), 1))
+            strip.putpalette(palette, mode)
+            strip.putdata(indices)
+            return np.array(strip.convert("RGB"))[0, :, :]
+    except UNREADABLE:
+        return None
 
 
 def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[Any], str]:

@@ -36,6 +36,9 @@ def _limit(given: str) -> int:
 MAX_PIXELS = _limit(os.environ.get("SEGDATA_MAX_PIXELS") or f"{2**28}")
 """The largest picture or mask that is read at once unless told otherwise: 268 megapixels, 16,384 x 16,384."""
 
+STRIP = 2**22
+"""Bytes of a mask that are filtered together, about."""
+
 PICTURE_LEVEL = 2
 """zlib-ng's level for pictures."""
 
@@ -52,8 +55,14 @@ def encode_mask(mask: Mask) -> bytes:
         raise ValueError(f"a mask is (H, W) uint8 or uint16 with pixels, not {mask.shape} {mask.dtype}")
     height, width = mask.shape
     deflater = _deflater()
-    body = deflater.compress(_filtered(_big_endian(mask))) + deflater.flush()
-    return _head(height, width, 8 * mask.itemsize, GREY) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    rows = max(1, STRIP // (width * mask.itemsize))
+    above, body = None, []
+    for y in range(0, height, rows):
+        data = _big_endian(mask[y : y + rows])
+        body.append(deflater.compress(_filtered(data, above)))
+        above = data[-1]
+    body.append(deflater.flush())
+    return _head(height, width, 8 * mask.itemsize, GREY) + _chunk(b"IDAT", b"".join(body)) + _chunk(b"IEND", b"")
 
 
 def encode_rgb(image: NDArray[np.uint8]) -> bytes:

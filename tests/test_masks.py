@@ -23,6 +23,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdata import masks
 from segdata.errors import DataError
 from segdata.masks import MaskWriter, decode_mask, encode_mask, encode_rgb
 
@@ -476,6 +477,15 @@ def test_a_mask_written_a_few_rows_at_a_time(tmp_path_factory: Any, rows: list[i
     np.testing.assert_array_equal(np.asarray(Image.open(path)), mask)
     assert writer.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [p.name for p in path.parent.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_strips_that_are_filtered_leave_no_trace(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
+    mask = np.kron(np.random.default_rng(0).integers(0, 250, (40, 9)), np.ones((7, 11))).astype(dtype)
+    whole = encode_mask(mask)
+    for strip in (1, 1000):
+        monkeypatch.setattr(masks, "STRIP", strip)
+        assert encode_mask(mask) == whole
 
 
 def test_a_mask_that_is_not_whole_is_not_there(tmp_path: Path) -> None:

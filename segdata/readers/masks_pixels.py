@@ -23,10 +23,10 @@ from segdata.diagnose import (
     unpack_color,
 )
 from segdata.errors import DataError, Problem, located
-from segdata.images import read_mask, read_stored
+from segdata.images import STRIP, read_mask, read_palette, read_stored
 from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Labels, Mask, Remap
-from segdata.masks import GREY, PALETTE, SIGNATURE
+from segdata.masks import GREY, SIGNATURE
 from segdata.source import Drawn, Item, Receipt
 from segdata.storage import read_start
 
@@ -93,13 +93,18 @@ def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
         refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
     _check_colors(pixels, format, meaning)
     keys = np.array(sorted(meaning.ids), np.int64)
-    positions = np.empty(pixels.shape[0] * pixels.shape[1], np.int64)
-    if look_up(pack(pixels).ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
-        known = [unpack_color(key) for key in meaning.ids]
-        refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
     ids, labels = meaning.through(remap), remap.labels
-    values = [labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()]
-    return np.array(values, labels.dtype)[positions].reshape(pixels.shape[:2])
+    table = np.array([labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()], labels.dtype)
+    mask = np.empty(pixels.shape[:2], labels.dtype)
+    rows = max(1, STRIP // mask.shape[1])
+    for y in range(0, len(mask), rows):
+        packed = pack(pixels[y : y + rows])
+        positions = np.empty(packed.size, np.int64)
+        if look_up(packed.ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
+            known = [unpack_color(key) for key in meaning.ids]
+            refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
+        mask[y : y + rows] = table[positions].reshape(packed.shape)
+    return mask
 
 
 def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
@@ -201,10 +206,10 @@ def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
             with located(file=file.path, sample=item.id):
                 if file.meaning.way == "values":
                     values, note = read_values(file.path, file.meaning)
-                    seen.append(Seen(item.id, file, values, tally(values)))
+                    seen.append(Seen(item.id, file, tally(values)))
                     notes |= {note: None} if note else {}
                 else:
-                    shown |= set(np.unique(file.draw(remap).mask).tolist())
+                    shown |= tally(file.draw(remap).mask).keys()
         except DataError as error:
             return Look(list(notes), error.problem)
     if shown == {0} and len(labels.classes) > 1:
@@ -217,7 +222,6 @@ class Seen(NamedTuple):
 
     sample: str
     file: LabelFile
-    values: Mask
     found: dict[int, int]
 
 
@@ -228,7 +232,10 @@ def _diagnose_together(seen: Sequence[Seen]) -> Problem | None:
     found: Counter[int] = Counter()
     for one in seen:
         found.update(one.found)
-    diagnosis = diagnose_values(worst.values, names, found)
+    if found.keys() <= names.keys():
+        return None
+    values, _ = read_values(worst.file.path, worst.file.meaning)
+    diagnosis = diagnose_values(values, names, found)
     if diagnosis is None:
         return None
     strange = sum(not one.found.keys() <= names.keys() for one in seen)
@@ -240,25 +247,14 @@ def _compare_palettes(seen: Sequence[Seen]) -> Problem | None:
     """Palettes that differ: where one colour stands at two indices, indices are no class ids, but colours may be."""
     places: dict[int, tuple[int, str]] = {}
     for one in seen:
-        kind = _png_kind(one.file.path)
-        pixels = _expanded(one.file.path) if kind is None or kind[1] == PALETTE else None
-        if pixels is None:
+        palette = read_palette(one.file.path, list(one.found))
+        if palette is None:
             continue
-        present, at = np.unique(one.values, return_index=True)
-        colors = pack(pixels).ravel()[at].tolist()
-        for index, color in zip(present.tolist(), colors, strict=True):
+        colors = pack(palette[None])[0].tolist()
+        for index, color in zip(one.found, colors, strict=True):
             place, other = places.setdefault(color, (index, os.path.basename(one.file.path)))
             if place != index and colors.count(color) == 1:
                 message = f"palettes differ: {unpack_color(color)} has index {index} here, and {place} in {other}"
                 way_out = "--colors, with a --classes table of name,r,g,b"
                 return Problem("mask.palettes", f"{message}: {way_out}", one.file.path, one.sample)
     return None
-
-
-def _expanded(path: str) -> NDArray[np.uint8] | None:
-    """(H, W, 4) colours of a mask, or None where it has none, or its palette is damaged."""
-    try:
-        pixels, _ = read_stored(path, expand=True)
-    except DataError:
-        return None
-    return pixels if pixels.ndim == 3 else None
