@@ -31,6 +31,10 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 ORIENTATION = 0x0112
+LOSSLESS = (1, 5, 8, 32773, 32946)
+"""TIFF's numbers of no compression, LZW, deflate and PackBits."""
+PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
+"""Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
 STRIP = 2**22
 """Pixels that are taken from Pillow together, about."""
 UNREADABLE = (
@@ -156,6 +160,21 @@ def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
         for y in range(0, picture.height, rows):  # all at once, Pillow would hold it four times
             values[y : y + rows] = picture.crop((0, y, picture.width, min(y + rows, picture.height)))
     return values
+
+
+def plain_tiff_size(path: str | Place, *, palette: bool) -> tuple[int, int] | None:
+    """(height, width) of a TIFF of 8- or 16-bit grey, or of a `palette`, whose values are stored as `read_mask` gives them.
+
+    None for other files, and for TIFFs that are turned, inverted or lossy.
+    """
+    try:
+        with _pillow_limited(None), Image.open(_source(path)) as picture:
+            tags: Any = getattr(picture, "tag_v2", {})
+            kept = tags.get(259, 1) in LOSSLESS and tags.get(ORIENTATION, 1) == 1 and tags.get(258) in ((8,), (16,))
+            meant = (picture.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
+            return (picture.height, picture.width) if picture.format == "TIFF" and kept and meant else None
+    except UNREADABLE:
+        return None
 
 
 def read_palette(path: str | Place, indices: Sequence[int]) -> NDArray[np.uint8] | None:

@@ -30,7 +30,12 @@ from segdata.readers import READERS
     show_default=True,
     help="Which way up labels are where the picture's size cannot tell.",
 )
-@click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="Refuse larger pictures (default 2^28).")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse larger pictures of any kind (default: of more than 2^28 those that are decoded at once; TIFFs are not).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options
 @click.option(

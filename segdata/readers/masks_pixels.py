@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -23,14 +23,21 @@ from segdata.diagnose import (
     unpack_color,
 )
 from segdata.errors import DataError, Problem, located
-from segdata.images import STRIP, read_mask, read_palette, read_stored
+from segdata.images import STRIP, plain_tiff_size, read_mask, read_palette, read_stored
 from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Labels, Mask, Remap
 from segdata.masks import GREY, SIGNATURE
-from segdata.source import Drawn, Item, Receipt
-from segdata.storage import read_start
+from segdata.rasters import MaskRaster, access_to, open_mask
+from segdata.source import Banded, Drawn, Item, Receipt
+from segdata.storage import is_stored, read_start
+from segdata.windows import Window
 
 Way = Literal["values", "colors", "threshold"]
+
+LARGE = 2**24
+"""TIFFs of more pixels are read some rows at a time: 4,096 x 4,096."""
+BLOCK = 512
+"""Rows that are read together are a multiple of this, as the tiles of most files are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,66 @@ class LabelFile:
         draw = {"values": draw_values, "colors": draw_colors, "threshold": draw_threshold}[self.meaning.way]
         with located(file=self.path):
             return Drawn(draw(self.path, self.meaning, remap), Receipt(annotations=1, painted=1))
+
+    @contextmanager
+    def bands(self, remap: Remap) -> Iterator[Banded | None]:
+        """See `LargeAnnotation`: of large TIFFs of values, or of grey that is read by a threshold."""
+        with open_large(self.path, self.meaning.way) as raster:
+            if raster is None:
+                yield None
+                return
+            rows = banded_values if self.meaning.way == "values" else banded_threshold
+            receipt = Receipt(annotations=1, painted=1)
+            yield Banded((raster.height, raster.width), rows(raster, self, remap), receipt)
+
+
+@contextmanager
+def open_large(path: str, way: Way) -> Iterator[MaskRaster | None]:
+    """A mask of so many pixels that it is better read some rows at a time, where that can be; None for others."""
+    size = None
+    if way != "colors" and not is_stored(path) and access_to(path, "mask") == "windows":
+        size = plain_tiff_size(path, palette=way == "values")
+    if size is None or size[0] * size[1] <= LARGE:
+        yield None
+        return
+    with open_mask(path) as raster:
+        yield raster if isinstance(raster, MaskRaster) else None
+
+
+def read_bands(raster: MaskRaster) -> Iterator[Mask]:
+    """(h, W) values from the top."""
+    rows = max(1, STRIP // raster.width // BLOCK) * BLOCK
+    for y in range(0, raster.height, rows):
+        yield raster.read(Window(y, 0, min(rows, raster.height - y), raster.width))
+
+
+def banded_values(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+    """(h, W) class ids from values."""
+    table = remap.labels.table(file.meaning.through(remap))
+    for values in read_bands(raster):
+        try:
+            ids = table(values)
+        except ValueError:
+            with located(file=file.path):
+                if diagnosis := diagnose_values(values, file.meaning.names, tally_bands(raster)):
+                    refuse(diagnosis)
+            raise
+        yield ids
+
+
+def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+    """(h, W) class ids from brightness."""
+    table = remap.labels.table(file.meaning.through(remap))
+    for values in read_bands(raster):
+        yield table((values >= file.meaning.threshold).view(np.uint8))
+
+
+def tally_bands(raster: MaskRaster) -> dict[int, int]:
+    """Value -> how often it occurs in all of a mask, in order of value."""
+    found: Counter[int] = Counter()
+    for values in read_bands(raster):
+        found.update(tally(values))
+    return dict(sorted(found.items()))
 
 
 def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
@@ -205,16 +272,37 @@ def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
         try:
             with located(file=file.path, sample=item.id):
                 if file.meaning.way == "values":
-                    values, note = read_values(file.path, file.meaning)
-                    seen.append(Seen(item.id, file, tally(values)))
+                    found, note = count_values(file)
+                    seen.append(Seen(item.id, file, found))
                     notes |= {note: None} if note else {}
                 else:
-                    shown |= tally(file.draw(remap).mask).keys()
+                    with file.bands(remap) as large:
+                        for mask in [file.draw(remap).mask] if large is None else large.rows:
+                            shown |= tally(mask).keys()
         except DataError as error:
             return Look(list(notes), error.problem)
     if shown == {0} and len(labels.classes) > 1:
         notes["every pixel of the masks looked at is of class 0"] = None
     return Look(list(notes), (_diagnose_together(seen) or _compare_palettes(seen)) if seen else None)
+
+
+def count_values(file: LabelFile) -> tuple[dict[int, int], str | None]:
+    """How often each value occurs in a mask, and the note of `read_values`."""
+    with open_large(file.path, file.meaning.way) as raster:
+        if raster is not None:
+            return tally_bands(raster), None
+    values, note = read_values(file.path, file.meaning)
+    return tally(values), note
+
+
+def values_to_show(file: LabelFile) -> Mask:
+    """(h, W): all values of a mask, of a large one the first rows that hold undeclared ones."""
+    with open_large(file.path, file.meaning.way) as raster:
+        if raster is not None:
+            return next(
+                values for values in read_bands(raster) if not tally(values).keys() <= file.meaning.names.keys()
+            )
+    return read_values(file.path, file.meaning)[0]
 
 
 class Seen(NamedTuple):
@@ -234,8 +322,7 @@ def _diagnose_together(seen: Sequence[Seen]) -> Problem | None:
         found.update(one.found)
     if found.keys() <= names.keys():
         return None
-    values, _ = read_values(worst.file.path, worst.file.meaning)
-    diagnosis = diagnose_values(values, names, found)
+    diagnosis = diagnose_values(values_to_show(worst.file), names, found)
     if diagnosis is None:
         return None
     strange = sum(not one.found.keys() <= names.keys() for one in seen)
