@@ -61,6 +61,7 @@ class Target:
     compress: Compress
     nodata: float | None
     aoi: Features | None
+    aoi_crs: str | None
     keep: Keep
     virtual: bool
 
@@ -168,7 +169,7 @@ class Cutter:
         self.geo = self.image.geo if self.image is not None else Geo()
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:
-            polygons, _ = to_pixels(target.aoi.features, target.aoi.crs, self.geo, "--aoi")
+            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
             self._area = [(geometry, 1) for _, geometry in polygons]
 
     @property
@@ -276,10 +277,14 @@ class Downwards:
         self._held: tuple[NDArray[Any] | None, Mask] | None = None
 
     def read(self, y: int, height: int) -> tuple[NDArray[Any] | None, Mask]:
-        """(height, width, C) and (height, width) from row `y` on, which is not above that of an earlier call."""
-        held = 0 if self._held is None else max(0, self._top + self._held[1].shape[0] - y)
-        if self._held is not None and held >= height and y == self._top:
-            return self._held
+        """(height, width, C) and (height, width) from row `y` on, read anew where that is above an earlier call's."""
+        held = 0
+        if self._held is not None and y >= self._top:
+            held = max(0, self._top + self._held[1].shape[0] - y)
+            if held >= height:
+                image, ids = self._held
+                rows = slice(y - self._top, y - self._top + height)
+                return None if image is None else image[rows], ids[rows]
         more = Window(y + held, self._left, height - held, self._width)
         image = None if self._image is None else self._image.read(more)
         ids = self._ids.read(more)

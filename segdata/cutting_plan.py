@@ -12,6 +12,7 @@ from segdata.cutting import Format, Padding, Target, Task
 from segdata.dataset import Dataset, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.labels import Labels
+from segdata.masks import MAX_PIXELS
 from segdata.rasters import access_to
 from segdata.tiff import Compress
 from segdata.views import View
@@ -79,6 +80,9 @@ def check_options(target: Target, wanted: int) -> None:
     for name, value, known in choices:
         if value not in known:
             raise OptionError(f"{name} {value}: must be one of {', '.join(known)}")
+    if target.pad != "keep" and target.size[0] * target.size[1] > MAX_PIXELS:
+        what = f"a tile of more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
+        raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for pictures as they are")
     if not 1 <= target.quality <= 100:
         raise OptionError(f"--quality {target.quality}: must be 1 to 100")
     shares = {"min-valid": keep.min_valid, "min-foreground": keep.min_foreground, "keep-empty": keep.keep_empty}

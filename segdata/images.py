@@ -6,7 +6,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,6 +31,12 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 ORIENTATION = 0x0112
+LOSSLESS = (1, 5, 8, 32773, 32946)
+"""TIFF's numbers of no compression, LZW, deflate and PackBits."""
+PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
+"""Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
+STRIP = 2**22
+"""Pixels that are taken from Pillow together, about."""
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
 )  # fmt: skip
@@ -149,8 +155,43 @@ def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
         if picture.mode not in ("L", "P", "1", "I;16", "I;16B"):
             message = f"a mask of mode {picture.mode} holds colours, not class ids"
             raise DataError(Problem("mask.colours", message, file=str(path)))
-        values = np.array(picture)
-    return values.astype(np.uint16 if values.itemsize == 2 else np.uint8)
+        values = np.empty((picture.height, picture.width), np.uint16 if picture.mode.startswith("I") else np.uint8)
+        rows = max(1, STRIP // picture.width)
+        for y in range(0, picture.height, rows):  # all at once, Pillow would hold it four times
+            values[y : y + rows] = picture.crop((0, y, picture.width, min(y + rows, picture.height)))
+    return values
+
+
+def plain_tiff_size(path: str | Place, *, palette: bool) -> tuple[int, int] | None:
+    """(height, width) of a TIFF of 8- or 16-bit grey, or of a `palette`, whose values are stored as `read_mask` gives them.
+
+    None for other files, and for TIFFs that are turned, inverted or lossy.
+    """
+    try:
+        with _pillow_limited(None), Image.open(_source(path)) as picture:
+            tags: Any = getattr(picture, "tag_v2", {})
+            kept = tags.get(259, 1) in LOSSLESS and tags.get(ORIENTATION, 1) == 1 and tags.get(258) in ((8,), (16,))
+            meant = (picture.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
+            return (picture.height, picture.width) if picture.format == "TIFF" and kept and meant else None
+    except UNREADABLE:
+        return None
+
+
+def read_palette(path: str | Place, indices: Sequence[int]) -> NDArray[np.uint8] | None:
+    """(N, 3) RGB of indices of a picture's palette; None where it has none, or cannot be opened. Pixels are not decoded."""
+    try:
+        with _pillow_limited(None), Image.open(_source(path)) as picture:
+            if picture.format == "GIF":
+                picture.load()  # whose palette is that of a frame
+            if picture.mode != "P" or picture.palette is None:
+                return None
+            mode, palette = picture.palette.getdata()
+            strip = Image.new("P", (len(indices), 1))
+            strip.putpalette(palette, mode)
+            strip.putdata(indices)
+            return np.array(strip.convert("RGB"))[0, :, :]
+    except UNREADABLE:
+        return None
 
 
 def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[Any], str]:

@@ -36,6 +36,12 @@ def _limit(given: str) -> int:
 MAX_PIXELS = _limit(os.environ.get("SEGDATA_MAX_PIXELS") or f"{2**28}")
 """The largest picture or mask that is read at once unless told otherwise: 268 megapixels, 16,384 x 16,384."""
 
+STRIP = 2**22
+"""Bytes of a mask that are filtered together, about."""
+
+IDAT = 2**25
+"""Deflated bytes that are held before they become a chunk."""
+
 PICTURE_LEVEL = 2
 """zlib-ng's level for pictures."""
 
@@ -57,8 +63,14 @@ def encode_mask(mask: Mask) -> bytes:
         raise ValueError(f"a mask is (H, W) uint8 or uint16 with pixels, not {mask.shape} {mask.dtype}")
     height, width = mask.shape
     deflater = _deflater()
-    body = deflater.compress(_filtered(_big_endian(mask))) + deflater.flush()
-    return _head(height, width, 8 * mask.itemsize, GREY) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    rows = max(1, STRIP // (width * mask.itemsize))
+    above, body = None, []
+    for y in range(0, height, rows):
+        data = _big_endian(mask[y : y + rows])
+        body.append(deflater.compress(_filtered(data, above)))
+        above = data[-1]
+    body.append(deflater.flush())
+    return _head(height, width, 8 * mask.itemsize, GREY) + _chunk(b"IDAT", b"".join(body)) + _chunk(b"IEND", b"")
 
 
 def encode_rgb(image: NDArray[np.uint8]) -> bytes:
@@ -73,13 +85,14 @@ def encode_rgb(image: NDArray[np.uint8]) -> bytes:
 class MaskWriter:
     """A mask of any size written from the top, a few rows at a time, in memory that does not depend on its height.
 
-    Use it as a context: the file has its name only once it is whole. `sha256` is of its bytes then.
+    Use it as a context: the file has its name only once it is whole. `sha256` is of its bytes then, which are those of
+    `encode_mask` but for more IDAT chunks than one where it is very large.
     """
 
     def __init__(self, path: str | Place, height: int, width: int, dtype: Any) -> None:
         self._dtype, self._left, self._width = np.dtype(dtype), height, width
         self._above: NDArray[np.uint8] | None = None
-        self._deflate = _deflater()
+        self._deflate, self._body = _deflater(), bytearray()
         self._digest = hashlib.sha256()
         self._draft = Draft(path)
         self._put(_head(height, width, 8 * self._dtype.itemsize, GREY))
@@ -93,7 +106,9 @@ class MaskWriter:
         if not len(rows):
             return
         data = _big_endian(rows)
-        self._pack(self._deflate.compress(_filtered(data, self._above)))
+        self._body += self._deflate.compress(_filtered(data, self._above))
+        if len(self._body) > IDAT:
+            self._pack()
         self._above = data[-1].copy()
         self._left -= len(rows)
 
@@ -117,13 +132,15 @@ class MaskWriter:
     def _finish(self) -> None:
         if self._left:
             raise ValueError(f"{self._left} rows are missing")
-        self._pack(self._deflate.flush())
+        self._body += self._deflate.flush()
+        self._pack()
         self._put(_chunk(b"IEND", b""))
         self._draft.close()
 
-    def _pack(self, body: bytes) -> None:
-        if body:
-            self._put(_chunk(b"IDAT", body))
+    def _pack(self) -> None:
+        if self._body:
+            self._put(_chunk(b"IDAT", bytes(self._body)))
+            self._body.clear()
 
     def _put(self, data: bytes) -> None:
         self._digest.update(data)

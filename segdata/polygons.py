@@ -8,7 +8,7 @@ pixel is inside a polygon where its middle is.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -70,21 +70,26 @@ def read_features(path: str | Place) -> Features:
 
 
 def to_pixels(
-    features: Sequence[Feature], crs: str | None, geo: Geo, file: str
+    found: Features, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs"
 ) -> tuple[list[tuple[Feature, Geometry]], list[Problem]]:
     """The polygons among the features in pixel coordinates of a picture that lies at `geo`, and a line for each other one.
 
-    `crs` is their coordinate system (None: longitude and latitude where the picture has one, else that of the picture, else
-    pixels). Raises `DataError` (`geojson.crs`).
+    `crs` is their coordinate system as the caller says it by an `option`, over the file's own (neither: longitude and
+    latitude where the picture has one, else that of the picture, else pixels). Raises `DataError` (`geojson.crs`), also
+    where the caller names one and the picture lies nowhere.
     """
+    if crs not in (None, PIXELS) and not geo.placed:
+        what = f"{option} {crs}, but the picture has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
+        raise DataError(Problem("geojson.crs", what, file=file))
+    crs = crs or found.crs
     there, problems = [], []
-    for feature in features:
+    for feature in found.features:
         if feature.geometry is None or feature.geometry.get("type") not in SURFACES:
             kind = "nothing" if feature.geometry is None else feature.geometry.get("type")
             problems.append(Problem("geojson.geometry", f"{kind} is no polygon", file=file, annotation=feature.number))
         else:
             there.append(feature)
-    geometries = _projected([f.geometry or {} for f in there], crs, geo, file)
+    geometries = _projected([f.geometry or {} for f in there], crs, geo, file, option)
     a, b, c, d, e, f = geo.transform if crs != PIXELS else Geo().transform
     inverse = np.linalg.inv(np.array([[a, b], [d, e]]))
     moved = []
@@ -167,8 +172,9 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
     return count
 
 
-def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str) -> list[Geometry]:
+def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:
     """In the coordinate system of the picture."""
+    from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform_geom
 
     rasterio = load_rasterio()
@@ -180,8 +186,9 @@ def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str)
             return geometries
         with _quietly():
             return list(transform_geom(source, geo.crs, geometries))
-    except (rasterio.errors.RasterioError, ValueError, TypeError, KeyError, IndexError) as error:
-        what = f"its coordinates are not of {source} ({error}): say which they are of (--crs EPSG:..., or pixel)"
+    except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError, TypeError, KeyError, IndexError) as error:
+        reason = str(error).partition(", but")[0]  # GDAL goes on with an option of its own
+        what = f"its coordinates are not of {source} ({reason}): say which they are of ({option} EPSG:..., or {PIXELS})"
         raise DataError(Problem("geojson.crs", what, file=file)) from error
 
 

@@ -192,6 +192,7 @@ class MaskRaster:
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
         self.dtype = np.dtype(source.dtypes[0])
+        self.blocked = source.block_shapes[0][1] < source.width  # see `Raster`
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default. Raises `DataError` (`mask.unreadable`)."""
@@ -217,6 +218,7 @@ class WholeMask:
         self.values = values
         self.height, self.width = values.shape
         self.dtype = values.dtype
+        self.blocked = True
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default; a view."""

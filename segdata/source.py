@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from posixpath import splitext
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -81,6 +82,20 @@ class Drawn:
     receipt: Receipt
     counts: dict[int, int] | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.mask.shape[0], self.mask.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Banded:
+    """The same for a mask of `size` (height, width) that is drawn as it is asked for: (h, W) rows from the top, once."""
+
+    size: tuple[int, int]
+    rows: Iterator[Mask]
+    receipt: Receipt
+
 
 class Annotation(Protocol):
     """How a format keeps the labels of one picture. Data that pickles; pixels appear only in `draw`."""
@@ -91,6 +106,14 @@ class Annotation(Protocol):
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask, source class ids through `remap`. Raises `DataError`."""
+
+
+@runtime_checkable
+class LargeAnnotation(Annotation, Protocol):
+    """One whose mask may be too large to be drawn at once."""
+
+    def bands(self, remap: Remap) -> AbstractContextManager[Banded | None]:
+        """What `draw` gives, some rows at a time; None where it can or must be drawn at once. Raises `DataError`."""
 
 
 class Item(NamedTuple):

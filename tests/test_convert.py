@@ -239,6 +239,20 @@ def test_a_picture_over_the_limit(samples: Path, tmp_path: Path) -> None:
         segdata.convert("coco", samples / "coco", tmp_path / "d", max_pixels=1000)
 
 
+@pytest.mark.parametrize("end", ["png", "tif"])
+@pytest.mark.parametrize("images", ["reference", "none"])
+def test_pictures_of_any_kind_are_refused_over_the_limit(tmp_path: Path, end: str, images: Any) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / "s" / folder).mkdir(parents=True)
+        Image.new("L", (40, 30)).save(tmp_path / f"s/{folder}/a.{end}")
+    options: dict[str, Any] = {"images": images, "classes": ["a"], "mask_dir": "masks"}
+    with pytest.raises(DataError, match="limit of 1199") as caught:
+        segdata.convert("masks", tmp_path / "s", tmp_path / "d", max_pixels=1199, **options)
+    assert caught.value.problem.code == "picture.too_large"
+    assert not (tmp_path / "d").exists()
+    assert len(segdata.convert("masks", tmp_path / "s", tmp_path / "d", max_pixels=1200, **options)) == 1
+
+
 # Choosing classes
 
 

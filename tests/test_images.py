@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdata import images
 from segdata.errors import DataError
 from segdata.images import (
     PictureFacts,
@@ -26,6 +27,7 @@ from segdata.images import (
     overlay,
     read_image,
     read_mask,
+    read_palette,
     write_image,
     write_mask,
 )
@@ -396,6 +398,41 @@ def test_masks_that_cannot_be_read(tmp_path: Path) -> None:
     path.write_bytes(data[:-20])
     assert refused(read_mask, path) == "mask.damaged"
     assert refused(read_mask, save(tmp_path / "x.tif", rgb(30, 40)[:, :, 0]), max_pixels=1199) == "mask.too_large"
+
+
+@pytest.mark.parametrize(
+    ("mode", "end"), [("L", "tif"), ("P", "tif"), ("1", "tif"), ("I;16", "tif"), ("P", "bmp"), ("1", "bmp")]
+)
+def test_masks_are_taken_from_pillow_in_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, end: str
+) -> None:
+    values = np.random.default_rng(0).integers(0, {"1": 2, "I;16": 60_000}.get(mode, 200), (23, 11))
+    if mode == "1":
+        picture = Image.fromarray((255 * values).astype(np.uint8)).convert("1")
+    else:
+        picture = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
+        if mode == "P":
+            picture.putpalette(np.random.default_rng(1).integers(0, 255, 768).tolist())
+    path = save(tmp_path / f"x.{end}", picture)
+    for strip in (1, 50, 2**22):
+        monkeypatch.setattr(images, "STRIP", strip)
+        np.testing.assert_array_equal(read_mask(path), values)
+
+
+@pytest.mark.parametrize("end", ["png", "tif", "bmp", "gif"])
+@pytest.mark.parametrize("colours", [3, 256])
+def test_a_palette_is_read_without_pixels(tmp_path: Path, end: str, colours: int) -> None:
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, colours, (23, 11)).astype(np.uint8))
+    picture.putpalette(rng.integers(0, 255, 3 * colours).tolist())
+    path = save(tmp_path / f"x.{end}", picture)
+    with Image.open(path) as again:
+        indices, rgb = np.unique(np.asarray(again)), np.asarray(again.convert("RGB"))
+        first = [rgb[np.asarray(again) == index][0] for index in indices]
+    np.testing.assert_array_equal(read_palette(path, indices.tolist()), first)
+    assert read_palette(save(tmp_path / "l.tif", Image.new("L", (3, 3))), [0]) is None
+    (tmp_path / "damaged.png").write_bytes(b"nothing")
+    assert read_palette(tmp_path / "damaged.png", [0]) is None
 
 
 # --- colours for people

@@ -23,6 +23,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdata import masks
 from segdata.errors import DataError
 from segdata.masks import MaskWriter, decode_mask, encode_mask, encode_rgb
 
@@ -474,8 +475,30 @@ def test_a_mask_written_a_few_rows_at_a_time(tmp_path_factory: Any, rows: list[i
             writer.write(mask[end - n : end])
     np.testing.assert_array_equal(decode_mask(path.read_bytes()), mask)
     np.testing.assert_array_equal(np.asarray(Image.open(path)), mask)
+    assert path.read_bytes() == encode_mask(mask)
     assert writer.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [p.name for p in path.parent.iterdir()] == ["x.png"]
+
+
+def test_a_large_mask_is_of_several_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.random.default_rng(0).integers(0, 250, (900, 300)).astype(np.uint8)
+    monkeypatch.setattr(masks, "IDAT", 2**15)
+    with MaskWriter(tmp_path / "x.png", *mask.shape, mask.dtype) as writer:
+        for y in range(0, len(mask), 50):
+            writer.write(mask[y : y + 50])
+    data = (tmp_path / "x.png").read_bytes()
+    assert data.count(b"IDAT") > 2
+    np.testing.assert_array_equal(decode_mask(data), mask)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "x.png")), mask)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_strips_that_are_filtered_leave_no_trace(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
+    mask = np.kron(np.random.default_rng(0).integers(0, 250, (40, 9)), np.ones((7, 11))).astype(dtype)
+    whole = encode_mask(mask)
+    for strip in (1, 1000):
+        monkeypatch.setattr(masks, "STRIP", strip)
+        assert encode_mask(mask) == whole
 
 
 def test_a_mask_that_is_not_whole_is_not_there(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import re
 import shlex
 import shutil
 import struct
+import tracemalloc
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,6 +26,10 @@ from test_diagnose import COLORS, grown, instances, jpeg, scene
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.images import plain_tiff_size
+from segdata.rasters import MaskRaster
+from segdata.readers import masks as masks_reader
+from segdata.readers import masks_pixels
 from segdata.readers.masks import read
 from segdata.readers.masks_classes import parse_key, parse_values, read_class_table, show_key
 from segdata.source import Receipt
@@ -628,6 +635,123 @@ def test_any_file_is_read_or_refused(
         return
     assert problem.code.startswith("mask.")
     assert problem.file == str(root / "masks/one.png")
+
+
+# Large TIFFs, some rows at a time
+
+
+def tiff(path: Path, values: Array, **profile: Any) -> Path:
+    """A mask as GDAL writes it: `tiled`, `compress`, `photometric`, `nbits`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = values.shape
+    shape = {"height": height, "width": width, "count": 1, "dtype": values.dtype.name}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", **shape, **profile) as file:
+            file.write(values, 1)
+            if profile.get("photometric") == "palette":
+                file.write_colormap(1, {i: (i, 2 * i, 255 - i, 255) for i in range(128)})
+    return path
+
+
+TILED = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+
+
+@pytest.fixture
+def banded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every TIFF is large, and 16 rows are read at a time; the heights that were read."""
+    read, heights = MaskRaster.read, []
+
+    def watched(raster: MaskRaster, window: Any = None) -> Any:
+        heights.append(window.height)
+        return read(raster, window)
+
+    for name, value in (("LARGE", 1), ("STRIP", 1), ("BLOCK", 16)):
+        monkeypatch.setattr(masks_pixels, name, value)
+    monkeypatch.setattr(MaskRaster, "read", watched)
+    return heights
+
+
+@pytest.mark.parametrize(
+    ("profile", "deep", "options"),
+    [
+        ({"compress": "deflate", **TILED}, False, {"classes": NAMES}),
+        ({"compress": "lzw"}, False, {"classes": NAMES, "values": ("3=ignore",)}),
+        ({"compress": "packbits", **TILED}, True, {"classes": NAMES}),
+        ({"photometric": "palette"}, False, {"classes": NAMES, "offset": 0}),
+        ({}, False, {"classes": [f"{i}" for i in range(300)]}),
+        ({"compress": "deflate"}, False, {"threshold": 2}),
+        ({}, True, {"threshold": 3}),
+    ],
+)
+def test_large_masks_are_drawn_in_bands_to_the_same_bytes(
+    tmp_path: Path, banded: list[int], monkeypatch: pytest.MonkeyPatch, profile: Any, deep: bool, options: Any
+) -> None:
+    values = TRUTH.astype(np.uint16 if deep else np.uint8)
+    tiff(tmp_path / "s/masks/a.tif", values, **profile)
+    tiff(tmp_path / "s/images/a.tif", values)
+    made = convert(tmp_path / "s", tmp_path / "d", **options)
+    assert len(banded) > 2
+    assert max(banded) == 16
+    assert sum(banded) == 2 * len(values)  # one look, and one conversion
+    monkeypatch.setattr(masks_pixels, "LARGE", 2**24)
+    convert(tmp_path / "s", tmp_path / "e", **options)
+    assert contents(tmp_path / "d") == contents(tmp_path / "e")
+    assert sum(banded) == 2 * len(values)
+    assert made.read_mask(made.samples[0]).shape == values.shape
+
+
+@pytest.mark.parametrize(
+    "profile", [{"photometric": "miniswhite"}, {"nbits": 4}, {"compress": "jpeg"}, {"turned": True}]
+)
+def test_tiffs_whose_values_are_not_as_stored_are_drawn_at_once(
+    tmp_path: Path, banded: list[int], profile: dict[str, Any]
+) -> None:
+    turned = profile.pop("turned", False)
+    path = tiff(tmp_path / "s/masks/a.tif", TRUTH, **profile)
+    if turned:
+        Image.fromarray(TRUTH).save(path, tiffinfo={274: 3})
+    Image.new("L", TRUTH.shape[::-1]).save(tmp_path / "s/masks/x.png")
+    assert plain_tiff_size(path, palette=True) is None
+    convert(tmp_path / "s", tmp_path / "d", images="none", mask_dir="masks", threshold=3)
+    assert not banded
+
+
+@pytest.mark.parametrize("options", [{"classes": NAMES[:4]}, {"classes": NAMES, "offset": 1}])
+def test_what_is_wrong_with_a_large_mask_is_told_alike(
+    tmp_path: Path, banded: list[int], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """Also where only the last rows hold it, and where the look before had not found it."""
+    values = np.sort(TRUTH.ravel()).reshape(TRUTH.shape)
+    tiff(tmp_path / "s/masks/a.tif", values)
+    tiff(tmp_path / "s/images/a.tif", values)
+    told = []
+    for large in (1, 2**24):
+        monkeypatch.setattr(masks_pixels, "LARGE", large)
+        told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
+    assert told[0] == told[1]
+    monkeypatch.setattr(masks_reader, "look", lambda items, labels: masks_pixels.Look([], None))
+    told = []
+    for large in (1, 2**24):
+        monkeypatch.setattr(masks_pixels, "LARGE", large)
+        told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
+    assert told[0] == told[1]
+    assert banded
+
+
+def test_a_large_mask_takes_the_memory_of_some_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks_pixels, "LARGE", 2**20)
+    monkeypatch.setattr(masks_pixels, "STRIP", 2**18)
+    for height in (512, 6000):
+        values = np.kron(np.random.default_rng(0).integers(0, 5, (height // 8, 256)), np.ones((8, 8))).astype(np.uint8)
+        tiff(tmp_path / f"{height}/masks/a.tif", values, compress="deflate", **TILED)
+        tiff(tmp_path / f"{height}/images/a.tif", values, compress="deflate", **TILED)
+    convert(tmp_path / "512", tmp_path / "d", classes=NAMES)  # which loads what is loaded once
+    tracemalloc.start()
+    convert(tmp_path / "6000", tmp_path / "e", classes=NAMES)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * values.size
 
 
 # Class tables

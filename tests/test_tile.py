@@ -22,7 +22,7 @@ from PIL import Image
 import segdata
 from segdata import rasters
 from segdata.cli import main
-from segdata.cutting import chance
+from segdata.cutting import Downwards, chance
 from segdata.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.georef import Geo
@@ -385,6 +385,38 @@ def test_pictures_read_by_rows_give_the_same_tiles(tmp_path: Path, monkeypatch: 
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+@pytest.mark.parametrize("scale", [1, 0.5])
+def test_a_mask_that_virtual_tiles_share_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    """In any order of the manifest, whole or row by row; the pixels are those of tiles on disk."""
+    masks = {"x": blobs(70, 50), "y": blobs(90, 130, 1)}
+    source = make(tmp_path / "d", masks, images="copy")
+    expected = untile(tile(source, tmp_path / "t", size=20, overlap=7, scale=scale), tmp_path / "e")
+    tiles = tile(source, tmp_path / "v", size=20, overlap=7, scale=scale, virtual=True)
+    tiles = Dataset(tiles.root, tiles.labels, tiles.samples[::-1], images=tiles.images)
+    files, rows = [], []
+    open_whole, read_rows = rasters.read_mask, rasters.MaskRaster.read
+    monkeypatch.setattr(rasters, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(
+        rasters.MaskRaster, "read", lambda mask, window: rows.append(window.height) or read_rows(mask, window)
+    )
+    for whole in (2**26, 100):
+        monkeypatch.setattr(rasters, "WHOLE", whole)
+        again = untile(tiles, tmp_path / f"{whole}")
+        for one, other in zip(again, expected, strict=True):
+            assert one.sha256 == other.sha256
+    assert len(files) == len(masks)
+    assert sum(rows) == sum(len(mask) for mask in masks.values())
+
+
+def test_rows_are_read_downwards_wherever_they_begin() -> None:
+    mask = blobs(30, 8)
+    rows = Downwards(None, rasters.WholeMask(mask), 2, 5)
+    for y, height in ((0, 10), (0, 10), (3, 4), (5, 10), (20, 10), (26, 4), (1, 5), (1, 9)):
+        np.testing.assert_array_equal(rows.read(y, height)[1], mask[y : y + height, 2:7])
+
+
 def test_tiles_of_tiles_are_of_the_first_picture(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"x": blobs(40, 60)}, images="copy")
     for virtual in (False, True):
@@ -466,6 +498,7 @@ def test_a_bad_picture_stops_or_is_left_out_whole(tmp_path: Path) -> None:
         ({"size": 0}, "--size 0: must be 1 or more"),
         ({"size": -5}, "--size -5: must be 1 or more"),
         ({"size": (5, 0)}, "--size 5x0"),
+        ({"size": 999_999}, "--size 999999x999999: a tile of more pixels than the limit of 268435456"),
         ({"size": 8, "overlap": 8}, "--overlap 8: must be 0 or more and less than --size 8x8"),
         ({"size": 8, "overlap": 9}, "--overlap 9"),
         ({"size": 8, "overlap": -1}, "--overlap -1"),
@@ -492,6 +525,12 @@ def test_impossible_options(tmp_path: Path, options: dict[str, Any], words: str)
         tile(source, tmp_path / "t", **options)
     assert words in str(caught.value)
     assert not (tmp_path / "t").exists()
+
+
+def test_tiles_of_any_size_where_pictures_stay_as_they_are(tmp_path: Path) -> None:
+    source = make(tmp_path / "d", {"x": blobs(20, 30)})
+    (sample,) = made = tile(source, tmp_path / "t", size=999_999, pad="keep")
+    np.testing.assert_array_equal(made.read_mask(sample), blobs(20, 30))
 
 
 def test_stitching_refuses_what_are_no_tiles(tmp_path: Path) -> None:
@@ -534,7 +573,7 @@ def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
         made = stitch(tiles, tmp_path / "s", vectorize=True, overwrite=True)
         found = read_features(tmp_path / "s/vectors/x.geojson")
         with open_raster(tmp_path / "x.tif") as raster:
-            polygons, problems = to_pixels(found.features, found.crs, raster.geo, "x")
+            polygons, problems = to_pixels(found, raster.geo, "x")
         assert not problems
         assert made.read_receipt()["polygons"] == len(polygons) > 5
         if geo:

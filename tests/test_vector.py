@@ -18,7 +18,7 @@ from rasterio.warp import transform_geom
 import segdata
 from segdata.errors import DataError, OptionError, Report
 from segdata.georef import Geo
-from segdata.polygons import Feature, burn, read_features, to_pixels, trace, write_features
+from segdata.polygons import Feature, Features, burn, read_features, to_pixels, trace, write_features
 from segdata.readers.vector import area, read
 from segdata.tiff import encode_tiff
 from segdata.windows import Window
@@ -168,6 +168,44 @@ def test_files_that_cannot_be_read(tmp_path: Path, text: str, code: str) -> None
     assert caught.value.problem.code == code
 
 
+@pytest.mark.parametrize(
+    ("geometry", "crs", "geo"),
+    [
+        (box(690000, 5333990, 690015, 5334000), "EPSG:4326", Geo(WKT, UTM)),
+        (box(690000, 5333990, 690015, 5334000), None, Geo(WKT, UTM)),
+        (box(100, 50, 250, 150), None, Geo(WKT, UTM)),
+        (box(1, 1, 5, 5), "EPSG:32632", None),
+        (box(1, 1, 5, 5), "nonsense", None),
+    ],
+)
+def test_coordinates_that_do_not_fit_the_picture(
+    tmp_path: Path, geometry: Any, crs: str | None, geo: Geo | None
+) -> None:
+    root = source(tmp_path / "s", collection(feature(geometry)), geo)
+    with pytest.raises(DataError, match=r"--crs .*pixel") as caught:
+        mask_of(root, tmp_path / "d", crs=crs)
+    assert caught.value.problem.code == "geojson.crs"
+    assert not (tmp_path / "d").exists()
+    whole = segdata.convert("vector", root, tmp_path / "w", crs="pixel")
+    with pytest.raises(DataError, match=r"--aoi-crs .*pixel") as caught:
+        segdata.tile(whole, tmp_path / "t", aoi=root / "labels/a.geojson", aoi_crs=crs)
+    assert caught.value.problem.code == "geojson.crs"
+    assert not (tmp_path / "t").exists()
+
+
+def test_pictures_without_coordinates_take_pixels(tmp_path: Path) -> None:
+    """Whatever the file calls them, as solaris calls its own. What lies by a transform alone takes that of any name."""
+    data = collection(feature(box(2, 3, 10, 8)), crs="urn:ogc:def:crs:EPSG::32616")
+    root = source(tmp_path / "s", data)
+    expected = np.zeros((20, 30), np.uint8)
+    expected[3:8, 2:10] = 1
+    np.testing.assert_array_equal(mask_of(root, tmp_path / "d")[1], expected)
+    np.testing.assert_array_equal(mask_of(root, tmp_path / "d", crs="pixel")[1], expected)
+    there = collection(feature(box(690001, 5333996, 690005, 5333998.5)))
+    root = source(tmp_path / "p", there, Geo(None, UTM))
+    np.testing.assert_array_equal(mask_of(root, tmp_path / "d", crs="EPSG:32632")[1], expected)
+
+
 def test_what_has_no_partner_is_told(tmp_path: Path) -> None:
     root = source(tmp_path / "s", collection(feature(box(1, 1, 5, 5))))
     source(tmp_path / "s", collection(feature(box(1, 1, 5, 5)), feature(box(1, 1, 5, 5))), name="b")
@@ -219,7 +257,7 @@ def test_a_mask_traced_and_burnt_is_the_mask(tmp_path_factory: Any, seed: int, p
     count = write_features(path, trace(mask, labels, geo))
     found = read_features(path)
     assert len(found.features) == count
-    polygons, problems = to_pixels(found.features, found.crs, geo, "x")
+    polygons, problems = to_pixels(found, geo, "x")
     assert not problems
     burnt = burn([(g, f.properties["class_id"]) for f, g in polygons], Window(0, 0, 12, 17), fill=255)
     np.testing.assert_array_equal(burnt, mask)
@@ -230,6 +268,7 @@ def test_odd_geometries_are_listed() -> None:
         None, {"type": "Point", "coordinates": [1, 2]}, {"type": "Polygon", "coordinates": []},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}, {"type": "Polygon", "coordinates": [[["a", 0]] * 4]},
     ]  # fmt: skip
-    good, bad = to_pixels([Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)])], None, Geo(), "x")
+    features = tuple(Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)]))
+    good, bad = to_pixels(Features(features, None), Geo(), "x")
     assert [f.number for f, _ in good] == [5]
     assert [p.annotation for p in bad] == [0, 1, 2, 3, 4]

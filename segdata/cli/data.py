@@ -30,7 +30,12 @@ from segdata.readers import READERS
     show_default=True,
     help="Which way up labels are where the picture's size cannot tell.",
 )
-@click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="Refuse larger pictures (default 2^28).")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse larger pictures of any kind (default: of more than 2^28 those that are decoded at once; TIFFs are not).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options
 @click.option(
@@ -83,7 +88,9 @@ from segdata.readers import READERS
 @click.option("--offset", type=int, metavar="N", help="masks: add N to every value; -1 becomes void.")
 @click.option("--vectors", metavar="PATH", help="vector: the folder of the GeoJSON files, or one for all pictures.")
 @click.option("--class-property", metavar="NAME", help="vector: the property that says a polygon's class.")
-@click.option("--crs", metavar="CRS", help="vector: what its coordinates are: EPSG:..., or pixel.")
+@click.option(
+    "--crs", metavar="CRS", help="vector: what its coordinates are: EPSG:..., or pixel (as for pictures without any)."
+)
 @click.option("--all-touched", is_flag=True, default=None, help="vector: burn pixels that are merely touched, too.")
 @click.option("--image-pattern", metavar="PATTERN", help="masks: how picture names are made, e.g. {stem}_rgb.png.")
 @click.option("--mask-pattern", metavar="PATTERN", help="masks: how mask names are made, e.g. {stem}_mask.png.")

@@ -53,9 +53,15 @@ def overlaps(
 )
 @click.option("--aoi", type=click.Path(), metavar="FILE", help="GeoJSON polygons: what is outside becomes void.")
 @click.option(
-    "--aoi-crs", metavar="CRS", help="What its coordinates are: EPSG:..., pixel (default longitude, latitude)."
+    "--aoi-crs",
+    metavar="CRS",
+    help="What its coordinates are: EPSG:..., or pixel (default longitude, latitude; pixel of pictures without any).",
 )
-@click.option("--virtual", is_flag=True, help="Write no pictures: samples are windows of the whole files.")
+@click.option(
+    "--virtual",
+    is_flag=True,
+    help="Write no pictures: samples are windows of the whole files (not for training on PNGs of more than 67 megapixels).",
+)
 @click.option("--seed", type=int, metavar="N", help="Of --keep-empty and --min-tiles-per-class (default 0).")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options

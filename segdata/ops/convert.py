@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,13 @@ from segdata.errors import DataError, OptionError, Problem, located
 from segdata.formats import format_of
 from segdata.images import Exif, PictureFacts, write_mask
 from segdata.journal import Journal
-from segdata.labels import Remap
-from segdata.masks import MAX_PIXELS
+from segdata.labels import Labels, Remap
+from segdata.masks import MAX_PIXELS, MaskWriter
 from segdata.rasters import read_facts
 from segdata.readers import reader, reader_options
 from segdata.remote import Place
 from segdata.run import Run
-from segdata.source import Item, Receipt, Source, left_out
+from segdata.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out
 from segdata.storage import absolute, listed, place
 
 
@@ -46,7 +47,7 @@ class Target:
     remap: Remap
     images: Images
     exif: Exif
-    max_pixels: int
+    max_pixels: int | None
 
 
 def convert(
@@ -61,7 +62,7 @@ def convert(
     drop: Sequence[str] = (),
     unlisted: Unlisted | None = None,
     exif: Exif = "upright",
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
     overwrite: bool = False,
     run: Run | None = None,
     **options: Any,
@@ -72,7 +73,8 @@ def convert(
     links (`link`), as copies (`copy`), or there are none. `map` renames or merges classes by name (to `ignore` makes them
     void), `only` and `drop` select classes by name; `unlisted` says what becomes of classes that `map` (default keep) or
     `only` (default ignore) does not name. `exif` decides where picture sizes cannot tell which way up the labels are.
-    Other options are the reader's own. A conversion that was killed is taken up where it stopped.
+    `max_pixels` refuses larger pictures of any kind; by default those alone that have to be decoded at once, from
+    `segdata.masks.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed is taken up where it stopped.
 
     Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: pictures whose labels or pixels
     are bad are then left out whole and listed), `OptionError` for options, `DatasetError` for the destination.
@@ -126,24 +128,32 @@ def convert(
 
 def convert_item(item: Item, target: Target) -> Converted:
     """Draw one item, write its mask (and link or copy its picture), and return its line. Raises `DataError`."""
-    with located(sample=item.id):
-        if item.size and item.size[0] * item.size[1] > target.max_pixels:
-            what = (
-                f"{item.size[1]} x {item.size[0]} pixels are more than the limit of {target.max_pixels} (--max-pixels)"
-            )
-            raise DataError(Problem("picture.too_large", what))
-        drawn = item.annotation.draw(target.remap)
-        height, width = drawn.mask.shape
+    limit = MAX_PIXELS if target.max_pixels is None else target.max_pixels
+    with located(sample=item.id), ExitStack() as stack:
+        if item.size is not None:
+            refuse_larger(item.size, limit)
+        facts = None
+        if target.images != "none" and item.image is not None:
+            facts = read_facts(item.image, max_pixels=limit)
+            if target.max_pixels is not None:
+                refuse_larger((facts.height, facts.width), limit, item.image)
+        drawn: Drawn | Banded | None = None
+        if isinstance(item.annotation, LargeAnnotation):
+            drawn = stack.enter_context(item.annotation.bands(target.remap))
+        if drawn is None:
+            drawn = item.annotation.draw(target.remap)
+        height, width = drawn.size
+        if target.max_pixels is not None:
+            refuse_larger(drawn.size, limit)
         receipt = drawn.receipt.at(item.id)
         exif = None
-        if target.images != "none" and item.image is not None:
-            facts = read_facts(item.image, max_pixels=target.max_pixels)
-            exif, doubtful = which_way_up(facts, (height, width), item.exif or target.exif, item.image)
+        if facts is not None and item.image is not None:
+            exif, doubtful = which_way_up(facts, drawn.size, item.exif or target.exif, item.image)
             if doubtful and item.exif is None:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
                 receipt.exif.append(Problem("picture.exif", note, sample=item.id))
-    mask = f"masks/{item.id}.png"
-    data = write_mask(target.root / mask, drawn.mask)
+        mask = f"masks/{item.id}.png"
+        counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
     receipt.pictures = receipt.converted = 1
     sample = Sample(
         id=item.id,
@@ -152,12 +162,33 @@ def convert_item(item: Item, target: Target) -> Converted:
         mask=mask,
         height=height,
         width=width,
-        counts=tally(drawn.mask) if drawn.counts is None else drawn.counts,
-        sha256=hashlib.sha256(data).hexdigest(),
+        counts=counts,
+        sha256=sha256,
         group=item.group,
         exif=exif,
     )
     return Converted(sample, receipt)
+
+
+def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:
+    """Raise `DataError` (`picture.too_large`) for more pixels than `limit`."""
+    if size[0] * size[1] > limit:
+        what = f"{size[1]} x {size[0]} pixels are more than the limit of {limit} (--max-pixels)"
+        raise DataError(Problem("picture.too_large", what, file=file))
+
+
+def write_drawn(path: Place, drawn: Drawn | Banded, labels: Labels) -> tuple[dict[int, int], str]:
+    """Write a mask; how often each value occurs in it, and the SHA-256 of the file. The bytes are the same either way."""
+    if isinstance(drawn, Drawn):
+        data = write_mask(path, drawn.mask)
+        counts = tally(drawn.mask) if drawn.counts is None else drawn.counts
+        return counts, hashlib.sha256(data).hexdigest()
+    total: Counter[int] = Counter()
+    with MaskWriter(path, *drawn.size, labels.dtype) as writer:
+        for rows in drawn.rows:
+            total.update(tally(rows))
+            writer.write(rows)
+    return dict(sorted(total.items())), writer.sha256
 
 
 def which_way_up(facts: PictureFacts, size: tuple[int, int], exif: Exif, file: str) -> tuple[Exif | None, bool]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.carry import link_or_copy, place_picture
 from segdata.counts import tally
+from segdata.cutting import Downwards
 from segdata.dataset import Dataset, Images, Sample
 from segdata.errors import DataError, Problem, located
 from segdata.georef import Geo
@@ -125,12 +126,33 @@ def georeference(parent: Parent, target: Target) -> Geo:
 
 def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterator[tuple[int, Mask]]:
     """The finished rows of the masks, from the top."""
-    for sample in parent.tiles:
-        view = tile_view(sample)
-        with located(sample=sample.id), target.tiles.open_mask(sample) as opened:
-            ids = opened.read(Window(0, 0, *view.content))
-        yield from stitcher.add(view.crop, scale_mask(ids, (view.crop.height, view.crop.width)))
+    last = {sample.mask: number for number, sample in enumerate(parent.tiles)}
+    held: dict[str, tuple[Callable[[Window], Mask], ExitStack]] = {}
+    with ExitStack() as stack:
+        for number, sample in enumerate(parent.tiles):
+            view = tile_view(sample)
+            with located(sample=sample.id):
+                if sample.mask not in held:  # virtual tiles have one file together
+                    own = stack.enter_context(ExitStack())
+                    held[sample.mask] = own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
+                read, own = held[sample.mask]
+                ids = scale_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
+            yield from stitcher.add(view.crop, scale_mask(ids, (view.crop.height, view.crop.width)))
+            if number == last[sample.mask]:
+                del held[sample.mask]
+                own.close()
     yield from stitcher.finish()
+
+
+@contextmanager
+def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
+    """What reads windows of a mask, in order of `y`; of one that is stored by rows each is read once. Raises `DataError`."""
+    with open_mask(path) as mask:
+        if mask.blocked:
+            yield mask.read
+            return
+        rows = Downwards(None, mask, 0, mask.width)
+        yield lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
 
 
 def write_mask_rows(

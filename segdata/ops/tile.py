@@ -61,14 +61,18 @@ def tile(
     last one shifts inward. `scale` resamples first: pictures by area, masks to the nearest; windows are whole pixels of the
     parent. A picture smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
     as it is (`keep`). `nodata`, else the file's own value or alpha, becomes ignore, and so does what is outside the polygons
-    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.polygons`).
+    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.polygons`: pixels of pictures without coordinates).
 
     Kept are tiles with at least `min_valid` of their pixels not ignored and `min_foreground` of a class that is not
     `background` (by default the class of that name); of tiles without foreground `keep_empty`, drawn by `seed` and id. Where
     fewer than `min_tiles_per_class` tiles hold a class, more are cut about pixels of it, while there are any.
 
     Pictures are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
-    the whole files, and give the same pixels. Tiling that was stopped goes on where it was.
+    the whole files, and give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
+    (`Dataset.read_mask`) costs the whole file, or the rows down to it where that is of more than 67 megapixels. Stitching
+    reads a file once, training holds what is decoded, up to that size: tiles of larger PNGs are better written.
+
+    Tiling that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad picture or mask (`run.report` may skip instead: all tiles of such
     pictures are then left out), and `DatasetError` for the destination.
@@ -78,12 +82,10 @@ def tile(
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
     area = None if aoi is None else read_features(aoi)
-    if area is not None and aoi_crs is not None:
-        area = replace(area, crs=aoi_crs)
     root = place(destination)
     target = Target(
-        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, keep,
-        virtual,
+        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
+        keep, virtual,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
     refuse_inputs(root, [dataset])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -23,14 +23,21 @@ from segdata.diagnose import (
     unpack_color,
 )
 from segdata.errors import DataError, Problem, located
-from segdata.images import read_mask, read_stored
+from segdata.images import STRIP, plain_tiff_size, read_mask, read_palette, read_stored
 from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Labels, Mask, Remap
-from segdata.masks import GREY, PALETTE, SIGNATURE
-from segdata.source import Drawn, Item, Receipt
-from segdata.storage import read_start
+from segdata.masks import GREY, SIGNATURE
+from segdata.rasters import MaskRaster, access_to, open_mask
+from segdata.source import Banded, Drawn, Item, Receipt
+from segdata.storage import is_stored, read_start
+from segdata.windows import Window
 
 Way = Literal["values", "colors", "threshold"]
+
+LARGE = 2**24
+"""TIFFs of more pixels are read some rows at a time: 4,096 x 4,096."""
+BLOCK = 512
+"""Rows that are read together are a multiple of this, as the tiles of most files are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,66 @@ class LabelFile:
         with located(file=self.path):
             return Drawn(draw(self.path, self.meaning, remap), Receipt(annotations=1, painted=1))
 
+    @contextmanager
+    def bands(self, remap: Remap) -> Iterator[Banded | None]:
+        """See `LargeAnnotation`: of large TIFFs of values, or of grey that is read by a threshold."""
+        with open_large(self.path, self.meaning.way) as raster:
+            if raster is None:
+                yield None
+                return
+            rows = banded_values if self.meaning.way == "values" else banded_threshold
+            receipt = Receipt(annotations=1, painted=1)
+            yield Banded((raster.height, raster.width), rows(raster, self, remap), receipt)
+
+
+@contextmanager
+def open_large(path: str, way: Way) -> Iterator[MaskRaster | None]:
+    """A mask of so many pixels that it is better read some rows at a time, where that can be; None for others."""
+    size = None
+    if way != "colors" and not is_stored(path) and access_to(path, "mask") == "windows":
+        size = plain_tiff_size(path, palette=way == "values")
+    if size is None or size[0] * size[1] <= LARGE:
+        yield None
+        return
+    with open_mask(path) as raster:
+        yield raster if isinstance(raster, MaskRaster) else None
+
+
+def read_bands(raster: MaskRaster) -> Iterator[Mask]:
+    """(h, W) values from the top."""
+    rows = max(1, STRIP // raster.width // BLOCK) * BLOCK
+    for y in range(0, raster.height, rows):
+        yield raster.read(Window(y, 0, min(rows, raster.height - y), raster.width))
+
+
+def banded_values(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+    """(h, W) class ids from values."""
+    table = remap.labels.table(file.meaning.through(remap))
+    for values in read_bands(raster):
+        try:
+            ids = table(values)
+        except ValueError:
+            with located(file=file.path):
+                if diagnosis := diagnose_values(values, file.meaning.names, tally_bands(raster)):
+                    refuse(diagnosis)
+            raise
+        yield ids
+
+
+def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+    """(h, W) class ids from brightness."""
+    table = remap.labels.table(file.meaning.through(remap))
+    for values in read_bands(raster):
+        yield table((values >= file.meaning.threshold).view(np.uint8))
+
+
+def tally_bands(raster: MaskRaster) -> dict[int, int]:
+    """Value -> how often it occurs in all of a mask, in order of value."""
+    found: Counter[int] = Counter()
+    for values in read_bands(raster):
+        found.update(tally(values))
+    return dict(sorted(found.items()))
+
 
 def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
     """(H, W) class ids from values."""
@@ -93,13 +160,18 @@ def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
         refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
     _check_colors(pixels, format, meaning)
     keys = np.array(sorted(meaning.ids), np.int64)
-    positions = np.empty(pixels.shape[0] * pixels.shape[1], np.int64)
-    if look_up(pack(pixels).ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
-        known = [unpack_color(key) for key in meaning.ids]
-        refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
     ids, labels = meaning.through(remap), remap.labels
-    values = [labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()]
-    return np.array(values, labels.dtype)[positions].reshape(pixels.shape[:2])
+    table = np.array([labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()], labels.dtype)
+    mask = np.empty(pixels.shape[:2], labels.dtype)
+    rows = max(1, STRIP // mask.shape[1])
+    for y in range(0, len(mask), rows):
+        packed = pack(pixels[y : y + rows])
+        positions = np.empty(packed.size, np.int64)
+        if look_up(packed.ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
+            known = [unpack_color(key) for key in meaning.ids]
+            refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
+        mask[y : y + rows] = table[positions].reshape(packed.shape)
+    return mask
 
 
 def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
@@ -200,11 +272,13 @@ def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
         try:
             with located(file=file.path, sample=item.id):
                 if file.meaning.way == "values":
-                    values, note = read_values(file.path, file.meaning)
-                    seen.append(Seen(item.id, file, values, tally(values)))
+                    found, note = count_values(file)
+                    seen.append(Seen(item.id, file, found))
                     notes |= {note: None} if note else {}
                 else:
-                    shown |= set(np.unique(file.draw(remap).mask).tolist())
+                    with file.bands(remap) as large:
+                        for mask in [file.draw(remap).mask] if large is None else large.rows:
+                            shown |= tally(mask).keys()
         except DataError as error:
             return Look(list(notes), error.problem)
     if shown == {0} and len(labels.classes) > 1:
@@ -212,12 +286,30 @@ def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
     return Look(list(notes), (_diagnose_together(seen) or _compare_palettes(seen)) if seen else None)
 
 
+def count_values(file: LabelFile) -> tuple[dict[int, int], str | None]:
+    """How often each value occurs in a mask, and the note of `read_values`."""
+    with open_large(file.path, file.meaning.way) as raster:
+        if raster is not None:
+            return tally_bands(raster), None
+    values, note = read_values(file.path, file.meaning)
+    return tally(values), note
+
+
+def values_to_show(file: LabelFile) -> Mask:
+    """(h, W): all values of a mask, of a large one the first rows that hold undeclared ones."""
+    with open_large(file.path, file.meaning.way) as raster:
+        if raster is not None:
+            return next(
+                values for values in read_bands(raster) if not tally(values).keys() <= file.meaning.names.keys()
+            )
+    return read_values(file.path, file.meaning)[0]
+
+
 class Seen(NamedTuple):
     """A mask that was looked at."""
 
     sample: str
     file: LabelFile
-    values: Mask
     found: dict[int, int]
 
 
@@ -228,7 +320,9 @@ def _diagnose_together(seen: Sequence[Seen]) -> Problem | None:
     found: Counter[int] = Counter()
     for one in seen:
         found.update(one.found)
-    diagnosis = diagnose_values(worst.values, names, found)
+    if found.keys() <= names.keys():
+        return None
+    diagnosis = diagnose_values(values_to_show(worst.file), names, found)
     if diagnosis is None:
         return None
     strange = sum(not one.found.keys() <= names.keys() for one in seen)
@@ -240,25 +334,14 @@ def _compare_palettes(seen: Sequence[Seen]) -> Problem | None:
     """Palettes that differ: where one colour stands at two indices, indices are no class ids, but colours may be."""
     places: dict[int, tuple[int, str]] = {}
     for one in seen:
-        kind = _png_kind(one.file.path)
-        pixels = _expanded(one.file.path) if kind is None or kind[1] == PALETTE else None
-        if pixels is None:
+        palette = read_palette(one.file.path, list(one.found))
+        if palette is None:
             continue
-        present, at = np.unique(one.values, return_index=True)
-        colors = pack(pixels).ravel()[at].tolist()
-        for index, color in zip(present.tolist(), colors, strict=True):
+        colors = pack(palette[None])[0].tolist()
+        for index, color in zip(one.found, colors, strict=True):
             place, other = places.setdefault(color, (index, os.path.basename(one.file.path)))
             if place != index and colors.count(color) == 1:
                 message = f"palettes differ: {unpack_color(color)} has index {index} here, and {place} in {other}"
                 way_out = "--colors, with a --classes table of name,r,g,b"
                 return Problem("mask.palettes", f"{message}: {way_out}", one.file.path, one.sample)
     return None
-
-
-def _expanded(path: str) -> NDArray[np.uint8] | None:
-    """(H, W, 4) colours of a mask, or None where it has none, or its palette is damaged."""
-    try:
-        pixels, _ = read_stored(path, expand=True)
-    except DataError:
-        return None
-    return pixels if pixels.ndim == 3 else None

@@ -154,7 +154,7 @@ def read(
     for id, path, labels in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[labels].features, crs or found[labels].crs, geo, labels.name)
+            polygons, problems = to_pixels(found[labels], geo, labels.name, crs=crs)
         except DataError as error:
             skip(replace(error.problem, sample=id), [], report, receipt)
             continue
