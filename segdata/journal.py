@@ -173,9 +173,15 @@ class Lines:
 
     def begin(self, line: bytes) -> None:
         """See `Log`."""
-        self._file.truncate(0)
-        self._file.write(line)
-        self._file.flush()
+        try:
+            with writing(self._path):
+                self._file.truncate(0)
+                self._file.write(line)
+                self._file.flush()
+        except OSError:
+            with suppress(OSError):  # what could not be written is written once more
+                self.close(remove_it=True)
+            raise
 
     def entries(self, decode: Callable[[bytes], Entry]) -> Iterator[Entry]:
         """See `Log`. A line that was cut off, and all behind it, is cut from the file."""

@@ -161,6 +161,22 @@ def test_a_full_disk_is_named_and_the_command_goes_on_once_there_is_room(
     assert contents(out) == contents(right)
 
 
+@pytest.mark.parametrize("name", ["convert", "tile"])
+def test_a_disk_that_is_full_from_the_start_is_named(
+    command: Callable[..., Any], disk: Callable[[str], Path], name: str
+) -> None:
+    place = disk("size=8k")
+    (place / "filler").write_bytes(bytes(8192))
+    result = command(name, place / "out")
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith(f"error: {place / 'out'}/"), result.stderr
+    assert "No space left on device" in result.stderr
+    assert not (place / "out" / JOURNAL).exists()
+    (place / "filler").unlink()
+    disk("size=100m")
+    assert command(name, place / "out").exit_code == 0
+
+
 LIMITED = """
 import resource, sys
 from segdata.cli import main
