@@ -262,8 +262,8 @@ def place_picture(
     refuse_pictures(root, images, [there])
     if images == "reference":
         return relative(there, place(real_folder(str(root))))
-    extension = os.path.splitext(name)[1]
-    here = f"images/{id}{'' if id.endswith(extension) else extension}"  # an id may have kept it
+    kept = os.path.basename(id) == name  # as ids do that would collide without the extension
+    here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
     path = root / here
     if images == "copy":
         copy(there, path)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DatasetError, OptionError, one_of
 from segdata.labels import Labels, Remap, suggest
 from segdata.storage import place
 
@@ -22,9 +22,21 @@ def choose_classes(
 ) -> Remap:
     """The remap from a source's classes to the chosen ones, numbered in the source's order.
 
-    A class called background is never unlisted. Raises `OptionError` for names that the source has not.
+    A class called background is never unlisted. Raises `OptionError` for names that the source has not, and for values
+    that are no names.
     """
+    for option, given in (("only", only), ("drop", drop)):
+        if isinstance(given, str):
+            raise OptionError(f"{option}={given!r}: give a list of class names: [{given!r}]")
+    new_names: Mapping[str, object] = renames
+    for old, new in new_names.items():
+        if not (isinstance(new, str) and new):
+            raise OptionError(f"map: class {old!r} becomes {new!r}: must be the name of a class")
+    if unlisted is not None:
+        one_of("unlisted", unlisted, Unlisted)
     targets = set(renames.values())
+    if both := [name for name in only if name in drop and name not in targets]:
+        raise OptionError(f"--only and --drop both name {both[0]!r}: take one of them away")
     for name in [*renames, *drop, *(n for n in only if n not in targets)]:
         if name not in labels.names:
             raise OptionError(f"no class {name!r} in the source: {suggest(name, labels.names)}")
@@ -50,15 +62,27 @@ def choose_classes(
 
 
 def read_map(path: str | Path) -> dict[str, str]:
-    """A class map from a file: a JSON object, or CSV lines `old,new` (`#` starts a comment). Raises `OptionError`."""
+    """A class map from a file: a JSON object, or CSV lines `old,new` (`#` starts a comment), with or without that heading.
+
+    Raises `OptionError`.
+    """
     try:
         text = place(path).read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("{"):
             return msgspec.json.decode(text, type=dict[str, str])
-        rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].startswith("#")]
-        return {old.strip(): new.strip() for old, new in rows}
-    except (OSError, ValueError, msgspec.DecodeError) as error:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
         raise OptionError(f"{path}: not a class map (a JSON object, or lines `old,new`): {error}") from error
+    rows = [row for row in rows if any(row) and not row[0].startswith("#")]
+    out: dict[str, str] = {}
+    for row in rows[1:] if rows and rows[0] == ["old", "new"] else rows:
+        if len(row) != 2 or not all(row):
+            raise OptionError(f"{path}: not a class map: {','.join(row)!r} is no line `old,new`")
+        if out.setdefault(row[0], row[1]) != row[1]:
+            raise OptionError(f"{path}: class {row[0]!r} becomes {out[row[0]]!r} and {row[1]!r}: keep one of the lines")
+    return out
 
 
 def must_agree(one: Labels, other: Labels, what: str, that: str, way_out: str) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 OnError = Literal["stop", "skip"]
 
@@ -40,17 +40,22 @@ class SegdataError(Exception):
 
 
 class DataError(SegdataError):
-    """Somebody's file is wrong. Carries the `Problem`, and survives the way out of a worker process."""
+    """Somebody's file is wrong. Carries the `Problem`, and survives the way out of a worker process.
 
-    def __init__(self, problem: Problem) -> None:
+    `skippable`: a `Report` raised it, and would go on if told to skip.
+    """
+
+    def __init__(self, problem: Problem, skippable: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
+        self.skippable = skippable
 
     def at(self, file: str | None = None, sample: str | None = None, annotation: int | str | None = None) -> DataError:
         """The same, with whatever of file, sample and annotation it does not name yet."""
         p = self.problem
         place = p.annotation if p.annotation is not None else annotation
-        return DataError(replace(p, file=p.file or file, sample=p.sample or sample, annotation=place))
+        found = replace(p, file=p.file or file, sample=p.sample or sample, annotation=place)
+        return DataError(found, self.skippable)
 
 
 class DatasetError(SegdataError):
@@ -59,6 +64,12 @@ class DatasetError(SegdataError):
 
 class OptionError(SegdataError):
     """An option that has no such value, or that cannot go with another."""
+
+
+def one_of(option: str, value: object, allowed: object) -> None:
+    """Raise `OptionError` where the value of an option is none of those of a `Literal`."""
+    if value not in get_args(allowed):
+        raise OptionError(f"--{option} {value}: must be one of {', '.join(get_args(allowed))}")
 
 
 class StorageError(SegdataError):
@@ -93,7 +104,7 @@ class Report:
     def add(self, problem: Problem) -> None:
         """Raise (`stop`) or keep (`skip`) one problem."""
         if self.on_error == "stop":
-            raise DataError(problem)
+            raise DataError(problem, skippable=True)
         self.problems.append(problem)
 
 

@@ -19,6 +19,7 @@ from segdata.storage import listed, matching, read_ends
 GLANCE = 2**18
 """So many bytes are read at either end of a JSON file; smaller ones are read whole."""
 COCO_KEYS = ("images", "annotations", "categories")
+ALREADY = "it is a segdata dataset already, which needs no converting"
 COCO_PLACES = ("annotations/*.json", "*/_annotations.coco.json", "*.json")
 
 
@@ -43,7 +44,7 @@ def detect(source: str | Path) -> Detection:
     if not root.exists():
         raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
     if (root / CARD).is_file() and (root / MANIFEST).is_file():
-        return Detection(None, dict.fromkeys(TESTS, "it is a segdata dataset already, which needs no converting"))
+        return Detection(None, dict.fromkeys(TESTS, ALREADY))
     reasons = {name: test(root) for name, test in TESTS.items()}
     fitting = [name for name, reason in reasons.items() if reason is None]
     specific = [name for name in fitting if name != "masks"] or fitting
@@ -58,6 +59,8 @@ def detect(source: str | Path) -> Detection:
 def format_of(source: str | Path) -> str:
     """The format for `convert auto`. Raises `OptionError` with every reason where it is not plain, as `detect`."""
     found = detect(source)
+    if ALREADY in found.reasons.values():
+        raise OptionError(f"{source}: {ALREADY} (segdata remap, split, tile and the others take it as it is)")
     if found.format is None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in found.reasons.items())
         raise OptionError(f"{source}: its format is not plain ({reasons}): name it in place of auto")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from posixpath import splitext
+from posixpath import dirname, splitext
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -15,6 +16,9 @@ from segdata.errors import Problem
 from segdata.images import Exif
 from segdata.labels import Labels, Mask, Remap
 from segdata.shapes import Contest
+
+NAME_MAX = 255
+"""Bytes of a file's name, in almost every file system."""
 
 
 class Receipt(msgspec.Struct):
@@ -162,26 +166,52 @@ def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Prob
     """Ids for pictures from their POSIX paths under the picture folder, and a line for each that was renamed.
 
     An id is split + "/" + path without extension; ids that would collide keep the extension. In place of an id stands the
-    `Problem` of a path that leads out of the folder, or that an earlier picture has.
+    `Problem` of a path that leads out of the folder, that another picture has too, or whose mask could not be written.
     """
     prefix = f"{split}/" if split else ""
-    shared = {stem for stem, n in Counter(splitext(path)[0] for path in paths).items() if n > 1}
-    ids: dict[str, None] = {}
+    times = Counter(paths)
+    ids = {path: splitext(path)[0] for path in times if lies_below(path)}
+    stuck = _colliding(ids)
+    while wider := {path: path for path in stuck if ids[path] != path}:
+        ids.update(wider)
+        stuck = _colliding(ids)
     out: list[str | Problem] = []
     renamed: list[Problem] = []
     for path in paths:
         stem = splitext(path)[0]
-        id = prefix + (path if stem in shared else stem)
-        if not lies_below(path):
+        id = prefix + ids.get(path, stem)
+        if path not in ids:
             out.append(Problem("picture.name", f"{path!r} is no path under the picture folder: correct it", sample=id))
-        elif id in ids:
+        elif times[path] > 1:
             out.append(Problem("picture.twice", "two pictures have this name: rename one of them", sample=id))
+        elif path in stuck:
+            what = f"the folder {path}.png stands where its mask would be: rename one of them"
+            out.append(Problem("picture.name", what, sample=id))
+        elif (longest := _longest_name(f"{id}.png")) > NAME_MAX:
+            what = f"its mask would have a name of {longest} bytes, {NAME_MAX} can be: shorten it"
+            out.append(Problem("picture.name", what, sample=id))
         else:
-            ids[id] = None
             out.append(id)
-            if stem in shared:
-                renamed.append(Problem("picture.renamed", f"the id keeps the extension: {stem} has several", sample=id))
+            if ids[path] != stem:
+                what = f"the id keeps the extension: {stem} would collide with another"
+                renamed.append(Problem("picture.renamed", what, sample=id))
     return out, renamed
+
+
+def _longest_name(path: str) -> int:
+    """The bytes of the longest name in a path."""
+    return max(map(len, os.fsencode(path).split(b"/")))
+
+
+def _colliding(ids: Mapping[str, str]) -> set[str]:
+    """The paths, given each with its id, of which two have one id, or whose mask would be where another id has a folder."""
+    times = Counter(ids.values())
+    folders: set[str] = set()
+    for id in times:
+        while (id := dirname(id)) and id not in folders:
+            folders.add(id)
+    taken = {folder.removesuffix(".png") for folder in folders if folder.endswith(".png")}
+    return {path for path, id in ids.items() if times[id] > 1 or id in taken}
 
 
 def lies_below(path: str) -> bool:

@@ -57,15 +57,16 @@ def test_convert_takes_every_option(samples: Path, tmp_path: Path) -> None:
 
 def test_bad_labels_are_one_message_and_exit_1(tmp_path: Path) -> None:
     data = coco([annotation(5, category_id=99)])
-    result = run("convert", "coco", write(tmp_path, data), tmp_path / "d", "--images", "none", code=1)
+    source = write(tmp_path, data)
+    result = run("convert", "coco", source, tmp_path / "d", "--images", "none", code=1)
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "error: instances_train2017.json: train/001: annotation 5: category_id 99 is not listed [coco.category]",
+        f"error: {source}: train/001: annotation 5: category_id 99 is not listed [coco.category]",
         "correct it, or leave such pictures out and have them listed: --on-error skip",
     ]
     assert not (tmp_path / "d").exists()
     skipped = run("convert", "coco", tmp_path, tmp_path / "d", "--images", "none", "--on-error", "skip")
-    assert skipped.stderr.startswith("left out: instances_train2017.json: train/001: annotation 5")
+    assert skipped.stderr.startswith(f"left out: {source}: train/001: annotation 5")
     assert "pictures:    2 in = 1 converted + 1 left out" in skipped.stdout
 
 

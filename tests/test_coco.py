@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import string
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from coco_files import SQUARE, annotation, coco, write
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,8 +20,10 @@ from pycocotools import mask as coco_rle
 from pycocotools.coco import COCO
 
 import segdata
+from segdata.cli import main
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.coco import read, split_of
+from segdata.source import sample_ids
 
 
 def convert(source: Path, out: Path, **options: Any) -> segdata.Dataset:
@@ -349,6 +353,51 @@ def test_lvis_v1_names_pictures_by_url(tmp_path: Path) -> None:
     assert convert(write(tmp_path, data), tmp_path / "d").samples[0].id == "train/0007"
 
 
+def test_ids_keep_the_extension_until_none_collide(tmp_path: Path) -> None:
+    data = coco([], images=3)
+    for image, name in zip(data["images"], ["a.jpg", "a.png", "a.jpg.png"], strict=True):
+        image["file_name"] = name
+    dataset = convert(write(tmp_path, data), tmp_path / "d")
+    assert [s.id for s in dataset] == ["train/a.jpg", "train/a.jpg.png", "train/a.png"]
+
+
+names = st.lists(st.sampled_from(["a", "a.png", "b"]), min_size=1, max_size=3).map("/".join)
+
+
+@given(st.lists(names.flatmap(lambda n: st.sampled_from([n, f"{n}.jpg", f"{n}.png"])), max_size=8))
+def test_masks_of_any_pictures_can_be_written(tmp_path_factory: pytest.TempPathFactory, paths: list[str]) -> None:
+    root = tmp_path_factory.mktemp("ids")
+    found, _ = sample_ids(None, paths)
+    ids = [id for id in found if isinstance(id, str)]
+    assert len(set(ids)) == len(ids)
+    for id in ids:
+        (root / f"{id}.png").parent.mkdir(parents=True, exist_ok=True)
+    for id in ids:
+        (root / f"{id}.png").write_bytes(b"")
+    for path, id in zip(paths, found, strict=True):
+        if isinstance(id, str):
+            assert id in (path, os.path.splitext(path)[0])
+            assert paths.count(path) == 1
+        elif paths.count(path) == 1:  # only a folder can be in the way of the longest id that there is
+            assert any(other.startswith(f"{path}.png/") for other in paths)
+
+
+def test_names_whose_masks_cannot_be_written_are_problems_of_their_pictures(tmp_path: Path) -> None:
+    data = coco([], images=4)
+    fits, long = "\u00e9" * 125 + "x.jpg", "\u00e9" * 126 + ".jpg"  # 255 and 256 bytes with .png
+    for image, name in zip(data["images"], ["a.jpg", "a.png/b.jpg", fits, long], strict=True):
+        image["file_name"] = name
+    source = write(tmp_path, data)
+    problem = problem_of(source, tmp_path / "d")
+    assert (problem.code, problem.sample) == ("picture.name", "train/" + long[:-4])
+    assert "256 bytes, 255 can be" in problem.message
+    dataset = convert(source, tmp_path / "d", run=segdata.Run(report=Report("skip")))
+    assert [s.id for s in dataset] == ["train/a.jpg", "train/a.png/b", "train/" + fits[:-4]]
+    data["images"][0]["file_name"] = "a"
+    problem = problem_of(write(tmp_path, data), tmp_path / "e")
+    assert (problem.sample, "folder a.png" in problem.message) == ("train/a", True)
+
+
 # Bad input: (what is done to the data, the code, words that the message must have)
 
 BAD: dict[str, tuple[Any, str, list[str]]] = {
@@ -391,6 +440,28 @@ BAD: dict[str, tuple[Any, str, list[str]]] = {
         "rle.size",
         [],
     ),
+    "crowd of a wrong type": (
+        lambda d: d["annotations"][0].update(iscrowd="0"),
+        "coco.annotations",
+        ["train/001", "annotation 1:", "iscrowd"],
+    ),
+    "an image id of a wrong type": (
+        lambda d: d["annotations"][0].update(image_id="1"),
+        "coco.annotations",
+        ["train/001", "annotation 1:", "image_id"],
+    ),
+    "an image id that is none": (
+        lambda d: d["annotations"][0].update(image_id=[1]),
+        "coco.annotations",
+        ["which picture it is on cannot be told"],
+    ),
+    "an annotation that is none": (
+        lambda d: d["annotations"].__setitem__(0, 5),
+        "coco.annotations",
+        ["cannot be told"],
+    ),
+    "a category without a name": (lambda d: d["categories"][2].pop("name"), "coco.categories", ["name"]),
+    "half a pixel": (lambda d: d["images"][0].update(height=15.5), "coco.images", ["height"]),
     "id of a wrong type": (lambda d: d["annotations"][0].update(category_id="1"), "coco.annotations", ["category_id"]),
     "no height": (lambda d: d["images"][0].pop("height"), "coco.images", ["height"]),
     "no pixels": (lambda d: d["images"][0].update(height=0), "coco.size", ["20 x 0"]),
@@ -408,7 +479,7 @@ def test_bad_labels_stop_with_one_message(tmp_path: Path, case: str) -> None:
     damage(data)
     problem = problem_of(write(tmp_path, data), tmp_path / "d")
     assert problem.code == code
-    assert problem.code == "picture.too_large" or problem.file == "instances_train2017.json"
+    assert problem.code == "picture.too_large" or problem.file == str(tmp_path / "annotations/instances_train2017.json")
     assert all(word in str(problem) for word in words), str(problem)
     if code in ("polygon.nan", "coco.segmentation", "rle.size"):
         assert (problem.sample, problem.annotation) == ("train/001", 1)
@@ -432,6 +503,80 @@ def test_bad_labels_can_be_skipped_and_the_arithmetic_closes(tmp_path: Path, cas
     assert len(receipt["skipped"]) == annotations["skipped"]
 
 
+SPOILT = {
+    "image ids twice": {"train/001", "train/002"},
+    "names twice": {"train/001"},
+    "crowd of a wrong type": {"train/001"},
+    "an image id of a wrong type": {"train/001"},
+    "id of a wrong type": {"train/001"},
+    "an image id that is none": set(),
+    "a category without a name": {"train/002", "train/004"},
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_pictures_that_cannot_be_trusted_are_left_out_whole(tmp_path: Path, case: str) -> None:
+    data = coco(
+        [annotation(1), annotation(2, image_id=2, category_id=3), annotation(3, 3), annotation(4, 4, 3)], images=4
+    )
+    BAD[case][0](data)
+    dataset = convert(write(tmp_path, data), tmp_path / "d", run=segdata.Run(report=Report("skip")))
+    names = {f"train/{image['file_name'][:-4]}" for image in data["images"]}
+    assert {sample.id for sample in dataset} == names - SPOILT[case]
+    receipt = dataset.read_receipt()
+    assert {line["sample"] for line in receipt["skipped_pictures"]} == SPOILT[case]
+    whole = [s for s in dataset if s.id != "train/001" or case != "an image id that is none"]
+    assert all(s.counts[0] == 220 for s in whole)
+    lines = [line["message"] for line in receipt["skipped"]] + receipt["notes"]
+    if case == "an image id that is none":
+        assert any("annotations[0]" in line and "cannot be told" in line for line in lines)
+    if case == "a category without a name":
+        assert "categories[2]" in receipt["notes"][0]
+        assert "category 3 is no class" in receipt["notes"][0]
+
+
+@pytest.mark.parametrize("case", ["crowd of a wrong type", "an image id that is none", "a category without a name"])
+def test_the_way_out_is_told_of_whatever_can_be_skipped(tmp_path: Path, case: str) -> None:
+    data = coco([annotation(1)])
+    BAD[case][0](data)
+    source, out = write(tmp_path, data), tmp_path / "d"
+    result = CliRunner().invoke(main, ["convert", "coco", str(source), str(out), "--images", "none"])
+    assert result.exit_code == 1
+    assert "--on-error skip" in result.stderr
+    broken = CliRunner().invoke(main, ["convert", "coco", str(write(tmp_path, "{")), str(out), "--images", "none"])
+    assert (broken.exit_code, "--on-error" in broken.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_a_key_that_occurs_twice_is_refused(tmp_path: Path, key: str, indent: int | None) -> None:
+    data = coco([annotation(1), annotation(2, image_id=2)], info={"images": 2, "annotations": ["annotations", "x"]})
+    text = json.dumps(data, indent=indent)
+    assert len(convert(write(tmp_path, text), tmp_path / "whole")) == 2
+    twice = text[:-1] + f', "{key}": {json.dumps(data[key][:1])}}}'
+    problem = problem_of(write(tmp_path, twice), tmp_path / "d")
+    assert (problem.code, f'"{key}" occurs twice' in problem.message) == ("coco.keys", True)
+
+
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
+    region = {"size": [16, 20], "counts": [100, 20, 200]}
+    data = coco([annotation(1), annotation(2, 2, 3, segmentation=region)])
+    plain = convert(write(tmp_path, data), tmp_path / "plain")
+
+    def floats(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: floats(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [floats(item) for item in value]
+        return float(value) if isinstance(value, int) else value
+
+    dataset = convert(write(tmp_path, floats(data)), tmp_path / "d")
+    assert [s.sha256 for s in dataset] == [s.sha256 for s in plain]
+    assert dataset.read_receipt() == plain.read_receipt()
+    data["annotations"][1]["segmentation"]["counts"][0] = 100.5
+    assert problem_of(write(tmp_path, data), tmp_path / "e").code == "coco.segmentation"
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [("", "coco.json"), ("{", "coco.json"), ("[]", "coco.json"), ('{"images": [', "coco.json"), ("\u00ff", "coco.json"),
@@ -444,7 +589,7 @@ def test_files_that_are_not_coco(tmp_path: Path, text: str, code: str) -> None:
 def test_a_truncated_real_file_names_itself(samples: Path, tmp_path: Path) -> None:
     text = (samples / "coco/annotations/instances_train2017.json").read_text()
     problem = problem_of(write(tmp_path, text[: len(text) // 2]), tmp_path / "d")
-    assert (problem.code, problem.file) == ("coco.json", "instances_train2017.json")
+    assert (problem.code, Path(str(problem.file)).name) == ("coco.json", "instances_train2017.json")
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -505,6 +650,21 @@ def test_panoptic_bad_input(samples: Path, tmp_path: Path) -> None:
     without = json.loads(json.dumps(data))
     without["annotations"].pop()
     assert code_of(without) == "coco.image"
+    twice = json.loads(json.dumps(data))
+    twice["annotations"].append(twice["annotations"][0])
+    assert code_of(twice) == "coco.image"
+    typed = json.loads(json.dumps(data))
+    typed["annotations"][0]["segments_info"][0]["iscrowd"] = "0"
+    assert code_of(typed) == "coco.annotations"
+    for changed in (twice, typed):
+        target.write_text(json.dumps(changed))
+        run = segdata.Run(report=Report("skip"))
+        left = convert(target, tmp_path / "skipped", run=run, overwrite=True)
+        assert (len(run.report.problems), len(left)) == (1, len(data["images"]) - 1)
+        receipt = left.read_receipt()["annotations"]
+        assert receipt["in"] == receipt["painted"] + receipt["skipped"]
+    with pytest.raises(OptionError, match="nothing overlaps"):
+        convert(target, tmp_path / "d", overlap="smallest")
     Image.new("RGB", (7, 7)).save(pngs / name)
     assert code_of(data) == "panoptic.size"
     (pngs / name).unlink()

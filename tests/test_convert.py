@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from coco_files import annotation, coco, write
 from PIL import Image
 
 import segdata
 from segdata.classes import choose_classes, read_map
+from segdata.cli import main
+from segdata.cli.show import receipt_lines
 from segdata.errors import DataError, DatasetError, OptionError, Report
 
 
@@ -234,6 +237,32 @@ def test_bad_pictures(samples: Path, tmp_path: Path, damage: Any, code: str) -> 
     assert receipt["skipped_pictures"][0]["file"] == bad.name
 
 
+def test_a_picture_and_one_with_its_extension_twice_are_two_copies(tmp_path: Path) -> None:
+    data = coco([], images=2)
+    for record, name in zip(data["images"], ("a.png", "a.png.png"), strict=True):
+        record["file_name"] = name
+    source = write(tmp_path, data, pictures=True)
+    for number, name in enumerate(("a.png", "a.png.png")):
+        Image.fromarray(np.full((16, 20, 3), 50 * number, np.uint8)).save(tmp_path / "train2017" / name)
+    for images in ("copy", "link", "reference"):
+        dataset = segdata.convert("coco", source, tmp_path / images, images=images)
+        assert [int(dataset.read_image(sample).max()) for sample in dataset] == [0, 50]
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_where_every_picture_is_left_out_nothing_is_made(tmp_path: Path, reading: bool) -> None:
+    bad = [annotation(i, image_id=i, category_id=99) for i in (1, 2)]
+    source = write(tmp_path, coco(bad if reading else []), pictures=True)
+    for path in (tmp_path / "train2017").iterdir():
+        path.write_bytes(b"no picture")
+    words = "every picture was left out, 2 in all; train/001: " + ("category_id 99" if reading else "")
+    with pytest.raises(DataError, match=words) as caught:
+        segdata.convert("coco", source, tmp_path / "d", run=segdata.Run(report=Report("skip")))
+    assert caught.value.problem.code == "convert.nothing"
+    assert not (tmp_path / "d").exists()
+    assert len(segdata.convert("coco", write(tmp_path, coco([], images=0)), tmp_path / "d", images="none")) == 0
+
+
 def test_a_picture_over_the_limit(samples: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="limit of 1000"):
         segdata.convert("coco", samples / "coco", tmp_path / "d", max_pixels=1000)
@@ -288,6 +317,17 @@ def test_classes_by_name(tmp_path: Path, options: Any, classes: str, counts: dic
     assert sum(receipt["pixels"].values()) == 320
 
 
+def test_background_is_told_of_where_it_is_made_void(tmp_path: Path) -> None:
+    source = cats_and_dogs(tmp_path)
+    dataset = segdata.convert("coco", source, tmp_path / "d", images="none", drop=["background"])
+    receipt = dataset.read_receipt()
+    assert receipt["unmapped"] == ["background"]
+    row = {"source_id": None, "source_name": "background", "class_id": None, "class": "ignore"}
+    assert receipt["classes"][0] == row
+    assert [c["source_name"] for c in receipt["classes"]] == ["background", "cat", "dog", "emu"]
+    assert "void:        classes background" in receipt_lines(receipt)
+
+
 def test_two_classes_made_one_are_no_conflict(tmp_path: Path) -> None:
     source = write(tmp_path, coco([annotation(1), annotation(2, category_id=3)], images=1))
     dataset = segdata.convert("coco", source, tmp_path / "d", images="none", map={"cat": "dog"}, overlap="ignore")
@@ -300,6 +340,15 @@ def test_two_classes_made_one_are_no_conflict(tmp_path: Path) -> None:
         ({"map": {"cta": "x"}}, "did you mean cat"),
         ({"only": ["horse"]}, "there are background, cat"),
         ({"drop": ["background", "cat", "dog", "emu"]}, "no class is left"),
+        ({"only": ["cat"], "drop": ["cat"]}, "--only and --drop both name 'cat'"),
+        ({"only": "dog"}, r"only='dog': give a list of class names: \['dog'\]"),
+        ({"drop": "dog"}, "drop='dog': give a list"),
+        ({"map": {"dog": 1}}, "class 'dog' becomes 1: must be the name of a class"),
+        ({"map": {"dog": ""}}, "class 'dog' becomes ''"),
+        ({"images": "foo"}, "--images foo: must be one of reference, link, copy, none"),
+        ({"exif": "foo"}, "--exif foo: must be one of raw, upright"),
+        ({"unlisted": "foo"}, "--unlisted foo: must be one of keep, ignore, background"),
+        ({"unlisted": "foo", "only": ["dog"]}, "--unlisted foo"),
         ({"overlap": "largest"}, "smallest, first, last, ignore"),
         ({"crowd": "maybe"}, "ignore, class, drop"),
         ({"borders": 1}, "has no option 'borders'"),
@@ -308,7 +357,7 @@ def test_two_classes_made_one_are_no_conflict(tmp_path: Path) -> None:
 )
 def test_bad_options(tmp_path: Path, options: Any, words: str) -> None:
     with pytest.raises(OptionError, match=words):
-        segdata.convert("coco", cats_and_dogs(tmp_path), tmp_path / "d", images="none", **options)
+        segdata.convert("coco", cats_and_dogs(tmp_path), tmp_path / "d", **{"images": "none", **options})
     assert not (tmp_path / "d").exists()
 
 
@@ -336,8 +385,34 @@ def test_class_maps_from_files(tmp_path: Path) -> None:
         (tmp_path / "bad").write_text(text)
         with pytest.raises(OptionError, match="not a class map"):
             read_map(tmp_path / "bad")
-    with pytest.raises(OptionError, match="not a class map"):
+    with pytest.raises(OptionError, match=r"absent: cannot be read: No such file"):
         read_map(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("car", "'car' is no line `old,new`"),
+        ("car,", "'car,' is no line"),
+        ("car,a\ncar,b", "'car' becomes 'a' and 'b'"),
+    ],
+)
+def test_bad_lines_of_a_class_map(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(OptionError, match=words):
+        read_map(tmp_path / "m.csv")
+
+
+def test_a_class_map_may_have_its_heading(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("# mine\nold,new\ncar,vehicle\nold,new\n")
+    assert read_map(tmp_path / "m.csv") == {"car": "vehicle", "old": "new"}
+
+
+def test_one_class_cannot_become_two(samples: Path, tmp_path: Path) -> None:
+    command = ["convert", "coco", str(samples / "coco"), str(tmp_path / "d"), "--map", "car=a", "--map"]
+    result = CliRunner().invoke(main, [*command, "car=b"])
+    assert (result.exit_code, "'car' becomes 'a' and 'b'" in result.output) == (2, True)
+    assert CliRunner().invoke(main, [*command, "car=a"]).exit_code == 0
 
 
 def test_choosing_keeps_colours() -> None:
@@ -376,7 +451,8 @@ def test_the_receipt_adds_up_over_the_samples(samples: Path, tmp_path: Path) -> 
     assert receipt["annotations"]["in"] == sum(len(part["annotations"]) for part in truth.values())
     assert sum(receipt["pixels"].values()) == sum(s.height * s.width for s in dataset)
     assert {(c["source_id"], c["class"]) for c in receipt["classes"]} == {
-        (c["id"], c["name"]) for c in truth["train"]["categories"]
+        (None, "background"),
+        *((c["id"], c["name"]) for c in truth["train"]["categories"]),
     }
     pairs = receipt["contested"]["pairs"]
     assert 0 < max(pair["pixels"] for pair in pairs) <= receipt["contested"]["pixels"]

@@ -154,7 +154,11 @@ def test_a_dataset_needs_no_converting(samples: Path, tmp_path: Path) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d", images="copy")
     found = detect(tmp_path / "d")
     assert found.format is None
-    assert set(found.reasons.values()) == {"it is a segdata dataset already, which needs no converting"}
+    already = "it is a segdata dataset already, which needs no converting"
+    assert set(found.reasons.values()) == {already}
+    with pytest.raises(OptionError) as caught:
+        format_of(tmp_path / "d")
+    assert str(caught.value).count(already) == 1
 
 
 def test_nothing_there(tmp_path: Path) -> None:

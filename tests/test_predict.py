@@ -337,7 +337,7 @@ def test_a_split_and_how_pictures_come_along(tmp_path: Path) -> None:
         assert out.images == images
         if images != "none":
             np.testing.assert_array_equal(out.read_image(out.samples[0]), both.read_image(both.sample("train/0")))
-    for options in ({"reject_below": 1.5}, {"overlap": 1.0}, {"flips": ("z",)}):
+    for options in ({"reject_below": 1.5}, {"overlap": 1.0}, {"flips": ("z",)}, {"images": "foo"}):
         with pytest.raises(OptionError):
             predict(ByColour(LABELS), both, tmp_path / "x", **options)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="is the destination and an input"):

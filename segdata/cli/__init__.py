@@ -27,7 +27,7 @@ class Boundary(click.Group):
             return super().invoke(ctx)
         except SegdataError as error:
             click.echo(f"error: {error}", err=True)
-            if isinstance(error, DataError) and error.problem.sample is not None:
+            if isinstance(error, DataError) and (error.skippable or error.problem.sample is not None):
                 click.echo("correct it, or leave such pictures out and have them listed: --on-error skip", err=True)
         except OSError as error:
             if isinstance(error, BrokenPipeError):

@@ -63,7 +63,7 @@ from segdata.readers import READERS
 @click.option(
     "--overlap",
     type=click.Choice(["smallest", "first", "last", "ignore"]),
-    help="coco, vector: on top is the smallest (default), first or last in the file, or neither.",
+    help="coco (not panoptic), vector: on top is the smallest (default), first or last in the file, or neither.",
 )
 @click.option("--annotations", type=click.Choice(["fine", "coarse"]), help="cityscapes: gtFine (default) or gtCoarse.")
 @click.option(

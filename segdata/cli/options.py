@@ -123,10 +123,11 @@ def height_width(context: click.Context, parameter: click.Parameter, value: str 
 
 def pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """A click callback: `OLD=NEW` options as a dict."""
-    out = {}
+    out: dict[str, str] = {}
     for value in values:
         old, equals, new = value.partition("=")
         if not (old and equals and new):
             raise click.BadParameter(f"{value!r} is not OLD=NEW")
-        out[old] = new
+        if out.setdefault(old, new) != new:
+            raise click.BadParameter(f"{old!r} becomes {out[old]!r} and {new!r}: give one of them")
     return out

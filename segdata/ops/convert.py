@@ -18,7 +18,7 @@ from segdata.carry import place_picture, refuse_held, refuse_pictures, still_the
 from segdata.classes import Unlisted, choose_classes
 from segdata.counts import tally
 from segdata.dataset import Dataset, Images, Sample
-from segdata.errors import DataError, OptionError, Problem, located
+from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.formats import format_of
 from segdata.images import Exif, PictureFacts, write_mask
 from segdata.journal import Journal
@@ -77,9 +77,12 @@ def convert(
     `segdata.masks.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed is taken up where it stopped.
 
     Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: pictures whose labels or pixels
-    are bad are then left out whole and listed), `OptionError` for options, `DatasetError` for the destination.
+    are bad are then left out whole and listed, but not all of them), `OptionError` for options, `DatasetError` for the
+    destination.
     """
     run = run or Run()
+    one_of("images", images, Images)
+    one_of("exif", exif, Exif)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
@@ -87,6 +90,8 @@ def convert(
     found = reader(format)(source, split=split, report=run.report, images=images != "none", **options)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
+    if not found.items:
+        refuse_nothing(found.receipt)
     made_by = {
         "tool": "segdata",
         "version": __version__,
@@ -121,9 +126,19 @@ def convert(
         for entry in done:
             receipt.add(entry.receipt)
         receipt.close()
+        if not done:
+            refuse_nothing(receipt)
         dataset = Dataset(root, remap.labels, sorted((e.sample for e in done), key=lambda s: s.id), made_by, images)
         dataset.save(receipt_json(receipt, found, remap, dataset.samples))
     return dataset
+
+
+def refuse_nothing(receipt: Receipt) -> None:
+    """Raise `DataError` where there were pictures and every one was left out."""
+    if receipt.skipped_pictures:
+        first = receipt.skipped_pictures[0]
+        message = f"every picture was left out, {receipt.pictures:,} in all; {first.sample}: {first.message}"
+        raise DataError(Problem("convert.nothing", message, first.file))
 
 
 def convert_item(item: Item, target: Target) -> Converted:
@@ -209,18 +224,22 @@ def which_way_up(facts: PictureFacts, size: tuple[int, int], exif: Exif, file: s
 
 
 def receipt_json(receipt: Receipt, source: Source, remap: Remap, samples: Sequence[Sample]) -> dict[str, Any]:
-    """receipt.json: sums first, then the tables, then the lists."""
+    """receipt.json: sums first, then the tables, then the lists. A class that no id of the source is, as COCO's background,
+    has the source_id null."""
     labels = remap.labels
     pixels: Counter[int] = Counter()
     for sample in samples:
         pixels.update(sample.counts)
+    rows = [(c.source_id, c.name, c.class_id) for c in source.classes]
+    told = {class_id for _, _, class_id in rows}
+    rest = [(None, label.name, label.id) for label in source.labels.classes if label.id not in told]
     classes = []
-    for c in source.classes:
-        target = labels.ignore if c.class_id is None else remap.value(c.class_id)
+    for source_id, name, class_id in [*rest, *rows]:
+        target = labels.ignore if class_id is None else remap.value(class_id)
         classes.append(
             {
-                "source_id": c.source_id,
-                "source_name": c.name,
+                "source_id": source_id,
+                "source_name": name,
                 "class_id": None if target == labels.ignore else target,
                 "class": labels.name(target),
             }

@@ -18,7 +18,7 @@ import numpy as np
 from segdata.carry import made_of, place_picture, refuse_inputs, refuse_pictures, still_there, write_like
 from segdata.classes import must_agree
 from segdata.dataset import Dataset, Images, Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.journal import Journal
 from segdata.kernels.count import count_values
 from segdata.labels import Labels, some
@@ -97,6 +97,7 @@ def predict(
     predictor = load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
+    one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     source = dataset if isinstance(dataset, Dataset) else dataset_or_pictures(dataset, predictor.labels)

@@ -16,13 +16,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from segdata.errors import DataError, OptionError, Problem, Report, located, strict
+from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
 from segdata.labels import RGB, Labels, some
-from segdata.readers.coco_masks import Crowd, Instances, Panoptic, Record, Rules, Segment
+from segdata.readers.coco_masks import Crowd, Instances, Panoptic, Record, Rules, Segment, decode
 from segdata.remote import Place
 from segdata.shapes import Overlap
 from segdata.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
@@ -30,6 +30,7 @@ from segdata.storage import file_digest, listed, matching, place
 
 Background = Literal["class", "ignore"]
 
+KEYS = ("images", "annotations", "categories")
 KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
 T = TypeVar("T")
 
@@ -73,13 +74,14 @@ def read(
     image_dir: str | Path | None = None,
     background: Background | None = None,
     crowd: Crowd | None = None,
-    overlap: Overlap = "smallest",
+    overlap: Overlap | None = None,
 ) -> Source:
     """Read COCO annotations. Categories follow in the order of their ids, by name, after background as class 0.
 
     `background` "ignore" leaves unlabelled pixels void and starts categories at 0 (the default for LVIS, where what is not
     annotated is not background; panoptic files have none). `crowd`: crowd regions become ignore (default; panoptic: class),
-    keep their class, or are dropped. `overlap`: see `segdata.shapes.Overlap`. `image_dir`: where the pictures lie.
+    keep their class, or are dropped. `overlap`: see `segdata.shapes.Overlap` (default smallest; panoptic has none).
+    `image_dir`: where the pictures lie.
 
     Raises `DataError` (`coco.*`, `rle.*`) or adds to `report`: a picture with a bad annotation is then left out whole.
     """
@@ -88,8 +90,8 @@ def read(
         ("background", background, Background),
         ("overlap", overlap, Overlap),
     ):
-        if value is not None and value not in get_args(allowed):
-            raise OptionError(f"--{name} {value}: must be one of {', '.join(get_args(allowed))}")
+        if value is not None:
+            one_of(name, value, allowed)
     label_files = find_label_files(listed(root), split)
     tables = [LabelTable.load(path) for path, _ in label_files]
     panoptic = {table.panoptic for table in tables}
@@ -97,23 +99,26 @@ def read(
         raise OptionError(f"{root}: holds instances and panoptic files: name one of them")
     is_panoptic = panoptic == {True}
     receipt = Receipt()
-    pictures = [table.records("images", Picture, report, receipt) for table in tables]
-    categories = [(table.path.name, table.records("categories", Category, report, receipt)) for table in tables]
+    pictures = [read_pictures(table, report, receipt) for table in tables]
+    categories = [(str(table.path), read_categories(table, report, receipt)) for table in tables]
     lvis = any(picture.not_exhaustive_category_ids is not None for part in pictures for picture in part)
     background = background or ("ignore" if lvis or is_panoptic else "class")
     if is_panoptic and background == "class":
         raise OptionError("--background class: panoptic files label every pixel; those of no segment are void")
+    if is_panoptic and overlap is not None:
+        raise OptionError(f"--overlap {overlap}: in panoptic files every pixel is of one segment, and nothing overlaps")
+    overlap = overlap or "smallest"
     if lvis and background == "ignore":
         receipt.notes.append("LVIS: what is not annotated is not background but void (--background class overrides)")
     labels, classes = class_table(categories, background)
-    class_ids = {int(c.source_id): c.class_id for c in classes if c.class_id is not None and c.source_id != ""}
+    class_ids = {int(c.source_id): c.class_id for c in classes if c.class_id is not None}
     crowd = crowd or ("class" if is_panoptic else "ignore")
     items: list[Item] = []
     for table, part, (_, its_split) in zip(tables, pictures, label_files, strict=True):
         if table.unread:
             receipt.notes.append(f"{table.path.name}: not read: {', '.join(table.unread)}")
-        named = list_pictures(part, its_split, table.path.name, report, receipt)
-        rules = Rules(table.path.name, class_ids, crowd, overlap, 0 if background == "class" else None)
+        named = list_pictures(part, its_split, str(table.path), report, receipt)
+        rules = Rules(str(table.path), class_ids, crowd, overlap, 0 if background == "class" else None)
         gather = gather_panoptic if is_panoptic else gather_instances
         gathered = gather(table, named, rules, report, receipt)
         folder = find_pictures(table.path, its_split, part, image_dir) if images else None
@@ -159,6 +164,13 @@ def split_of(path: Place) -> str | None:
     return match[1] if match else None
 
 
+class Broken(NamedTuple):
+    """A record of the wrong shape: what is wrong with it, and what can be read of it all the same."""
+
+    problem: Problem
+    values: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class LabelTable:
     """A label file, its top level decoded: each key with its undecoded value."""
@@ -174,10 +186,11 @@ class LabelTable:
             data = path.read_bytes()
         except OSError as error:
             raise DataError(Problem("coco.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
-        with located(file=path.name):
+        with located(file=str(path)):
             _check_utf8(data)
             parts = _top_level(data.removeprefix(b"\xef\xbb\xbf"))
-            missing = [key for key in ("images", "annotations", "categories") if key not in parts]
+            _refuse_twice(data, parts)
+            missing = [key for key in KEYS if key not in parts]
             if missing:
                 message = f"not COCO labels: has no {' and no '.join(missing)} (it has: {some(parts) or 'nothing'})"
                 raise DataError(Problem("coco.keys", message))
@@ -186,13 +199,13 @@ class LabelTable:
     @property
     def unread(self) -> list[str]:
         """Keys of the top level that hold nothing for masks and are not COCO's own."""
-        return sorted(set(self.parts) - {"images", "annotations", "categories", "info", "licenses", "type"})
+        return sorted(set(self.parts) - {*KEYS, "info", "licenses", "type"})
 
-    def records(self, key: str, kind: type[T], report: Report, receipt: Receipt) -> list[T]:
-        """The records under a key. One that has the wrong shape is a problem of its own."""
-        with located(file=self.path.name):
+    def records(self, key: str, kind: type[T]) -> tuple[list[T], list[Broken]]:
+        """The records under a key, and those that have the wrong shape. Raises `DataError` (`coco.type`)."""
+        with located(file=str(self.path)):
             try:
-                return msgspec.json.decode(self.parts[key], type=list[kind])  # type: ignore[valid-type]
+                return msgspec.json.decode(self.parts[key], type=list[kind]), []  # type: ignore[valid-type]
             except msgspec.ValidationError:
                 pass
             try:
@@ -200,31 +213,75 @@ class LabelTable:
             except msgspec.ValidationError as error:
                 raise DataError(Problem("coco.type", f"{key} must be a list: {error}")) from error
             good: list[T] = []
+            broken: list[Broken] = []
+            decoder = msgspec.json.Decoder(kind)
             for number, row in enumerate(rows):
                 try:
-                    good.append(msgspec.json.decode(row, type=kind))
+                    good.append(decode(row, decoder))
                 except msgspec.ValidationError as error:
-                    self._broken(key, number, row, error, report, receipt)
-            return good
+                    problem = Problem(f"coco.{key}", f"{key}[{number}]: {error}", str(self.path))
+                    broken.append(Broken(problem, _readable(row)))
+            return good, broken
 
-    def _broken(
-        self, key: str, number: int, row: msgspec.Raw, error: Exception, report: Report, receipt: Receipt
-    ) -> None:
-        values = json.loads(bytes(row))  # which takes any number
-        id = values.get("id") if isinstance(values, dict) else None
-        name = values.get("file_name") if isinstance(values, dict) else None
-        problem = Problem(
-            f"coco.{key}",
-            f"{key}[{number}]: {error}",
-            self.path.name,
-            name if isinstance(name, str) else None,
-            id if key == "annotations" and isinstance(id, int | str) else None,
-        )
+
+def read_pictures(table: LabelTable, report: Report, receipt: Receipt) -> list[Picture]:
+    """The records of `images`; one of the wrong shape is a picture that is left out."""
+    pictures, broken = table.records("images", Picture)
+    for problem, values in broken:
+        name = values.get("file_name")
+        problem = replace(problem, sample=name if isinstance(name, str) else None)
         report.add(problem)
-        if key == "images":
-            receipt.add(Receipt(pictures=1, skipped_pictures=[problem]))
-        elif key == "annotations":
-            receipt.add(Receipt(annotations=1, skipped=[problem]))
+        receipt.add(Receipt(pictures=1, skipped_pictures=[problem]))
+    return pictures
+
+
+def read_categories(table: LabelTable, report: Report, receipt: Receipt) -> list[Category]:
+    """The records of `categories`; without one of the wrong shape the class ids are those of the others."""
+    categories, broken = table.records("categories", Category)
+    for problem, values in broken:
+        report.add(problem)
+        receipt.notes.append(f"{table.path.name}: {problem.message}: category {values.get('id')} is no class")
+    return categories
+
+
+def set_aside(
+    broken: Sequence[Broken], samples: Mapping[int, tuple[str, tuple[int, int]]], report: Report, receipt: Receipt
+) -> dict[int, Problem]:
+    """Annotations of the wrong shape, each with its line, and the pictures, by image id, that they spoil."""
+    bad: dict[int, Problem] = {}
+    for problem, values in broken:
+        id = values.get("id")
+        problem = replace(problem, annotation=id if isinstance(id, int | str) else None)
+        image = re.fullmatch(r"(-?\d{1,19})(\.0)?", str(values.get("image_id")))
+        if image and int(image[1]) in samples:
+            problem = replace(problem, sample=samples[int(image[1])][0])
+            bad.setdefault(int(image[1]), problem)
+        else:
+            problem = replace(problem, message=f"{problem.message}: which picture it is on cannot be told")
+        report.add(problem)
+        receipt.add(Receipt(annotations=1, skipped=[problem]))
+    return bad
+
+
+def _readable(row: msgspec.Raw) -> dict[str, Any]:
+    try:
+        values = json.loads(bytes(row))  # which takes any number, but for one of thousands of digits
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _refuse_twice(data: bytes, parts: Mapping[str, msgspec.Raw]) -> None:
+    """Of a key that occurs twice only the last is in `parts`. Without spare bytes between them there is no other."""
+    lengths = sum(len(key) + len(memoryview(raw)) for key, raw in parts.items())
+    if len(data) - lengths <= 8 * len(parts) + 8:
+        return
+    for key in KEYS:
+        name = b'"%s"' % key.encode()
+        inside = sum(len(re.findall(name, memoryview(raw))) for raw in parts.values())
+        if data.count(name) > inside + 1:
+            message = f'the key "{key}" occurs twice: put what both hold under one'
+            raise DataError(Problem("coco.keys", message))
 
 
 def _check_utf8(data: bytes) -> None:
@@ -302,20 +359,19 @@ def list_pictures(
     """Give every picture its sample id. A bad name, an image id that occurs twice and an empty size are problems."""
     names, renamed = sample_ids(split, [picture_path(picture) for picture in pictures])
     receipt.renamed += renamed
-    seen: set[int] = set()
+    times = Counter(picture.id for picture in pictures)
     out: list[str | Problem] = []
     for picture, name in zip(pictures, names, strict=True):
         sample = name if isinstance(name, str) else name.sample
         if isinstance(name, Problem):
             name = replace(name, file=file)
-        elif picture.id in seen:
+        elif times[picture.id] > 1:
             name = Problem("coco.twice", f"two pictures have the image id {picture.id}", file, sample)
         elif picture.height < 1 or picture.width < 1:
             what = f"its record says {picture.width} x {picture.height} pixels (width x height)"
             name = Problem("coco.size", what, file, sample)
         if isinstance(name, Problem):
             report.add(name)
-        seen.add(picture.id)
         out.append(name)
     return Listed(pictures, out)
 
@@ -332,9 +388,10 @@ def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Re
     """Annotations by picture, and the pictures that a bad annotation spoils."""
     samples = listed.samples()
     by_picture: dict[int, list[Record]] = defaultdict(list)
-    bad: dict[int, Problem] = {}
     picture_of: dict[int, int] = {}
-    for record in table.records("annotations", Record, report, receipt):
+    records, broken = table.records("annotations", Record)
+    bad = set_aside(broken, samples, report, receipt)
+    for record in records:
         code, message = "", ""
         if record.image_id not in samples:
             problem = Problem("coco.image", f"image_id {record.image_id} is not listed", rules.file, None, record.id)
@@ -364,30 +421,35 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
     samples = listed.samples()
     folder = table.path.with_name(table.path.stem)
     annotations: dict[int, Panoptic] = {}
-    bad: dict[int, Problem] = {}
-    for record in table.records("annotations", PanopticRecord, report, receipt):
+    records, broken = table.records("annotations", PanopticRecord)
+    bad = set_aside(broken, samples, report, receipt)
+    for record in records:
         ids = [segment.id for segment in record.segments_info]
         if record.image_id not in samples or record.image_id in annotations:
             what = "a second annotation of" if record.image_id in annotations else "not listed:"
             gone = [Problem("coco.image", f"{what} image_id {record.image_id}", rules.file, None, id) for id in ids]
-            report.add(Problem("coco.image", f"{record.file_name}: {what} image_id {record.image_id}", rules.file))
+            problem = Problem("coco.image", f"{record.file_name}: {what} image_id {record.image_id}", rules.file)
+            if record.image_id in annotations:
+                problem = replace(problem, sample=samples[record.image_id][0])
+                bad.setdefault(record.image_id, problem)
+            report.add(problem)
             receipt.add(Receipt(annotations=len(gone), skipped=gone))
             continue
         sample, size = samples[record.image_id]
         png = str(folder / record.file_name)
         annotations[record.image_id] = Panoptic(rules, size, png, tuple(record.segments_info))
         unknown = [s for s in record.segments_info if s.category_id not in rules.class_ids]
-        problem = None
+        wrong: Problem | None = None
         if unknown:
             message = f"category_id {unknown[0].category_id} is not listed"
-            problem = Problem("coco.category", message, rules.file, sample, unknown[0].id)
+            wrong = Problem("coco.category", message, rules.file, sample, unknown[0].id)
         elif len(set(ids)) < len(ids):
-            problem = Problem("coco.twice", "two segments of the picture have one id", rules.file, sample)
-        if problem is not None:
-            report.add(problem)
-            bad[record.image_id] = problem
+            wrong = Problem("coco.twice", "two segments of the picture have one id", rules.file, sample)
+        if wrong is not None:
+            report.add(wrong)
+            bad.setdefault(record.image_id, wrong)
     for id, (sample, _) in samples.items():
-        if id not in annotations:
+        if id not in annotations and id not in bad:
             bad[id] = Problem("coco.image", "no panoptic annotation is of this picture", rules.file, sample)
             report.add(bad[id])
     return Gathered(annotations, bad)
@@ -402,7 +464,7 @@ def make_items(
     for picture, name in zip(listed.pictures, listed.names, strict=True):
         annotation = gathered.annotations.get(picture.id) if picture.id not in seen else None
         seen.add(picture.id)
-        entry = gathered.bad.get(picture.id, name)
+        entry = name if isinstance(name, Problem) else gathered.bad.get(picture.id, name)
         if isinstance(entry, Problem):
             receipt.add(left_out(entry.sample or "", annotation.ids if annotation else (), entry))
         else:
@@ -436,4 +498,4 @@ def find_pictures(path: Place, split: str | None, pictures: Sequence[Picture], i
     if not some_names:
         return base
     message = f"its pictures ({some_names[0]} ...) are not in {looked}: give --image-dir DIR, or --images none"
-    raise DataError(Problem("coco.pictures", message, file=path.name))
+    raise DataError(Problem("coco.pictures", message, file=str(path)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,6 +23,8 @@ from segdata.source import Drawn, Receipt
 
 Crowd = Literal["ignore", "class", "drop"]
 """What crowd regions become: ignore, their class, or nothing."""
+
+T = TypeVar("T")
 
 NOT_A_NUMBER = re.compile(rb'"(NaN|-?Infinity)"')
 FAR = 2**17
@@ -57,7 +61,7 @@ SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths | None)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every picture of a file: its base name, category id -> class id, and the policies."""
+    """What holds for every picture of a file: its path, category id -> class id, and the policies."""
 
     file: str
     class_ids: dict[int, int]
@@ -206,7 +210,7 @@ class Outlines:
 def read_segmentation(raw: msgspec.Raw, size: tuple[int, int]) -> list[list[float]] | bytes:
     """A segmentation as polygons or compressed run lengths; none is no polygon. Raises `DataError` (`coco.segmentation`)."""
     try:
-        value = SEGMENTATION.decode(raw)
+        value = decode(raw, SEGMENTATION)
     except msgspec.DecodeError as error:
         bad_number = NOT_A_NUMBER.search(bytes(raw))
         message = f"a coordinate is {bad_number[1].decode()}" if bad_number else f"segmentation: {error}"
@@ -226,6 +230,21 @@ def read_segmentation(raw: msgspec.Raw, size: tuple[int, int]) -> list[list[floa
             Problem("rle.size", f"its run lengths do not add up to {size[0]} x {size[1]} pixels: export it again")
         )
     return compress(value.counts, *size)
+
+
+def decode(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """A piece of JSON as a decoder has it; 20.0, as some exporters write whole numbers, is 20. Raises the decoder's error."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        with suppress(ValueError, RecursionError):
+            return decoder.decode(json.dumps(json.loads(bytes(raw), parse_float=_whole)))
+        raise
+
+
+def _whole(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 @dataclass(frozen=True, slots=True)
