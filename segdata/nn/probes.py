@@ -15,7 +15,7 @@ from segdata.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import refuse_foreign
-from segdata.nn.memory import memory_told
+from segdata.nn.memory import memory_told, shortage_told
 from segdata.nn.state import State, start
 from segdata.nn.task import Task, prepare
 from segdata.nn.train import Step, computing, step_batches
@@ -142,7 +142,7 @@ def probing(
 ) -> Found:
     """All that comes before the first step of a training, and then `probe`."""
     chosen = Training.of({**(read_config(config) if config else {}), **options})
-    with world(chosen.device) as here, computing(chosen):
+    with world(chosen.device) as here, computing(chosen), shortage_told():
         task = prepare(dataset, chosen, run or Run())
         return probe(task, start(task, here), here)
 

@@ -21,7 +21,7 @@ from segdata.errors import OptionError, SegdataError
 from segdata.nn import data, losses
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import Folder
-from segdata.nn.memory import memory_told
+from segdata.nn.memory import memory_told, shortage_told
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
 from segdata.nn.optimizers import set_rate
 from segdata.nn.predictor import Standardise
@@ -89,7 +89,7 @@ def train(
     `DataError` for bad files; `SegdataError` where the loss is no number, or the memory too small.
     """
     chosen = Training.of({**(read_config(config) if config else {}), **options})
-    with world(chosen.device) as here, computing(chosen):
+    with world(chosen.device) as here, computing(chosen), shortage_told():
         task = prepare(dataset, chosen, run or Run())
         with Folder.claim(place(run_dir), task, here, overwrite=overwrite) as folder:
             state = start(task, here)
