@@ -14,10 +14,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
+from click.testing import CliRunner  # noqa: E402
 from PIL import Image  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
 import segdata  # noqa: E402
+from segdata.cli import main  # noqa: E402
 from segdata.curves import read_rows  # noqa: E402
 from segdata.errors import DataError, DatasetError, OptionError, SegdataError  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
@@ -223,6 +225,10 @@ def test_a_value_that_is_no_class_is_told_before_the_first_step(tmp_path: Path) 
     with pytest.raises(DataError, match=r"masks/val/009.png: val/009: value 9 in 7 pixels: no class.*\[mask.values\]"):
         segdata.train(dataset, tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()
+    told = CliRunner().invoke(main, ["train", str(dataset.root), str(tmp_path / "run")])
+    assert told.exit_code == 1
+    assert "[mask.values]" in told.stderr
+    assert "--on-error" not in told.stderr  # which it has not
 
 
 def test_a_class_without_pixels_is_refused_unless_told(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def _refuse_other_parameters(factory: Any, name: str, arguments: dict[str, Any])
         signature.bind(**arguments)
     except TypeError as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise OptionError(f"model {name}: {error}; a factory is called with {given} (--model-option KEY=VALUE gives it more)") from error
+        raise OptionError(
+            f"model {name}: {error}; a factory is called with {given} (--model-option KEY=VALUE gives it more)"
+        ) from error
 
 
 def _smp(name: str, *, bands: int, outputs: int, weights: str | None, **options: Any) -> nn.Module:
