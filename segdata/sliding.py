@@ -175,9 +175,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 @contextmanager
 def _memory_told(sliding: Sliding) -> Iterator[None]:
     """Turns want of memory into a `SegdataError` that names the options it depends on."""
+    import cv2
+
     try:
         yield
-    except Exception as error:
+    except (RuntimeError, MemoryError, cv2.error) as error:
         if not is_out_of_memory(error):
             raise
         windows = f"{sliding.batch} windows at once of up to {sliding.size[0]} x {sliding.size[1]}"

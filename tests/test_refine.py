@@ -423,7 +423,7 @@ def test_command(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         (["--step", "open:size"], 2, "not KEY=VALUE"),
         (["--step", "open:size=4"], 1, "must be odd"),
         (["--step", "opens"], 1, "did you mean open"),
-        (["--settings", "nowhere.json"], 1, "not settings of a refinement"),
+        (["--settings", "nowhere.json"], 1, "nowhere.json: cannot be read: No such file"),
     ],
 )
 def test_command_refuses(
