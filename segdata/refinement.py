@@ -121,7 +121,9 @@ class Refinement:
             return cls.from_json(data, labels)
         except DatasetError as error:
             raise DatasetError(f"{path}: {error}") from error
-        except (OSError, ValueError, TypeError, AttributeError, OptionError) as error:
+        except OSError as error:
+            raise OptionError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError, AttributeError, OptionError) as error:
             raise OptionError(f"{path}: not settings of a refinement: {error}") from error
 
 

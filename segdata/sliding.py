@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, OptionError, Problem
+from segdata.errors import DataError, OptionError, Problem, SegdataError
 from segdata.georef import Geo
 from segdata.pixels import resize_scores
 from segdata.predictors import Predictor
@@ -29,6 +29,8 @@ Probs = NDArray[np.float32]
 T = TypeVar("T")
 
 SMALLEST, LARGEST = 1, 2**16
+INEXACT = 0.01
+"""By how much probabilities may miss 0 and 1: more than a bfloat16 does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +142,51 @@ class Cut(NamedTuple, Generic[T]):
 def slide(pictures: Iterable[Picture[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
     """The bands of each picture in turn, from top to bottom. The next windows are read while the model is at work.
 
-    Raises `OptionError` where the predictor gives something else than (N, K, h, w) probabilities.
+    Raises `OptionError` where the predictor gives something else than (N, K, h, w) probabilities, `SegdataError` where the
+    memory is too small.
     """
     sliding.check()
     stitcher: Stitcher | None = None
-    for batch in ahead(_batches(_cuts(pictures, sliding), sliding.batch)):
-        if isinstance(batch, Failed):
-            stitcher = None
-            yield batch
-            continue
-        for cut, probs in zip(batch, predict_batch(predictor, batch, sliding), strict=True):
-            stitcher = stitcher or Stitcher(*cut.size, probs.shape[0], blend=sliding.blend, reuse=True)
-            rows = stitcher.add(cut.window, probs)
-            if cut.last:
-                rows += stitcher.finish()
+    with _memory_told(sliding):
+        for batch in ahead(_batches(_cuts(pictures, sliding), sliding.batch)):
+            if isinstance(batch, Failed):
                 stitcher = None
-            for y, band in rows:
-                yield Band(cut.key, cut.size, cut.geo, y, band)
+                yield batch
+                continue
+            for cut, probs in zip(batch, predict_batch(predictor, batch, sliding), strict=True):
+                stitcher = stitcher or Stitcher(*cut.size, probs.shape[0], blend=sliding.blend, reuse=True)
+                rows = stitcher.add(cut.window, probs)
+                if cut.last:
+                    rows += stitcher.finish()
+                    stitcher = None
+                for y, band in rows:
+                    yield Band(cut.key, cut.size, cut.geo, y, band)
+
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "Insufficient memory")
+"""Of the messages with which torch, C++, OpenCV and the system say it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU or the process had too little memory."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS)
+
+
+@contextmanager
+def _memory_told(sliding: Sliding) -> Iterator[None]:
+    """Turns want of memory into a `SegdataError` that names the options it depends on."""
+    import cv2
+
+    try:
+        yield
+    except (RuntimeError, MemoryError, cv2.error) as error:
+        if not is_out_of_memory(error):
+            raise
+        windows = f"{sliding.batch} windows at once of up to {sliding.size[0]} x {sliding.size[1]}"
+        scaled = f", times {max(sliding.scales):g}," if max(sliding.scales) > 1 else ""
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        message = f"{windows}{scaled} may be too many: take a smaller --batch, --size or --scales"
+        raise SegdataError(f"out of memory ({reason}): {message}") from error
 
 
 def predict_batch(predictor: Predictor, batch: Sequence[Cut[Any]], sliding: Sliding) -> list[Probs]:
@@ -281,4 +311,12 @@ def _asked(predictor: Predictor, pixels: NDArray[Any], count: int, size: tuple[i
         raise OptionError(f"the predictor gives an array of {probs.shape} where it should be (N, K, h, w) = {wanted}")
     if not np.isfinite(probs.sum()):
         raise OptionError("the predictor gives NaN or infinity: was it trained to the end?")
+    some = probs[:, :, ::8]  # rows enough to know logits by, and hardly any time
+    total = some.sum(axis=1)
+    least, furthest = some.min(), total.flat[np.abs(total - 1).argmax()]
+    if least < -INEXACT or abs(furthest - 1) > INEXACT:
+        raise OptionError(
+            f"the predictor gives values from {least:g} on that sum to {furthest:g} over the classes where it should be "
+            "probabilities that sum to 1: of logits, give the softmax"
+        )
     return probs

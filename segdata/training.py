@@ -6,6 +6,7 @@ One table for the Python function, the command and the configuration file, which
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -112,7 +113,21 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             message, _, place = str(error).partition(" - at `$.")
             raise OptionError(f"--{place.rstrip('`').replace('_', '-')}: {message[0].lower()}{message[1:]}") from error
         options._refuse_contradictions()
+        same = options.val_share is None and options.train_split == options.val_split
+        if same and not {"train_split", "val_split"} <= given.keys():
+            raise OptionError(
+                f"--train-split and --val-split are both {options.val_split!r}, and what was trained on says nothing of "
+                "other pictures: validate on another, hold out a part with --val-share 0.2, or say it by giving both"
+            )
         return options
+
+    @classmethod
+    def choose(cls, config: str | Path | None, options: Mapping[str, Any]) -> Training:
+        """`options` before those of a YAML file. Raises `OptionError`, as `of`."""
+        chosen = cls.of({**(read_config(config) if config else {}), **options})
+        if "val_split" in options and chosen.val_share is not None:
+            raise OptionError("--val-split and --val-share: give one of them")
+        return chosen
 
     def _refuse_contradictions(self) -> None:
         """Raise `OptionError` for options that cannot go together."""
@@ -124,6 +139,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise OptionError("--resize and --short-side: give one of them")
         if self.unfreeze_at is not None and not self.freeze_encoder:
             raise OptionError("--unfreeze-at: only with --freeze-encoder")
+        own = ":" in self.model and not self.model.startswith("smp:")  # which may load weights by itself
+        if self.freeze_encoder and not own and self.encoder_weights is None and self.init is None:
+            raise OptionError("--freeze-encoder: would keep random weights: give --encoder-weights or --init")
+        if self.warmup > self.epochs:
+            raise OptionError(f"--warmup {self.warmup:g}: is longer than all of --epochs {self.epochs}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, all of them."""
@@ -140,8 +160,10 @@ def read_config(path: str | Place) -> dict[str, Any]:
 
     try:
         found = yaml.safe_load(place(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OptionError(f"{path}: not a configuration: {error}") from error
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OptionError(f"{path}: not a configuration: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise OptionError(f"{path}: not a configuration: must be lines such as `epochs: 50`")
     return found

@@ -271,7 +271,10 @@ def _plain(value: Any, place: str) -> Any:
 
 
 def _apply(made: Any, step: Step, data: dict[str, Any], image: Pixels) -> dict[str, Any]:
-    """One transform applied; what it cannot do with these pixels becomes an `OptionError` that names it."""
+    """One transform applied; what it cannot do with these pixels becomes an `OptionError` that names it.
+
+    Where it loses an axis of a picture of one row or column (OpenCV takes that for something else), it is left out.
+    """
     import cv2
     from albumentations.augmentations.crops.transforms import CropSizeError
 
@@ -281,7 +284,9 @@ def _apply(made: Any, step: Step, data: dict[str, Any], image: Pixels) -> dict[s
         height, width, bands = image.shape
         what = f"{width} x {height} of {bands} bands {image.dtype}"
         raise OptionError(f"{step.place}: cannot be applied to a picture of {what}: {_reason(error)}") from error
-    return done
+    size, bands = done["mask"].shape, image.shape[2]
+    whole = done["image"].shape == (*size, bands) or (bands == 1 and done["image"].shape == size)
+    return done if whole else data
 
 
 def _reason(error: BaseException) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from segdata.errors import DataError, OptionError  # noqa: E402
+from segdata.errors import DataError, DatasetError, OptionError  # noqa: E402
+from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.models import ENCODERS, build, build_encoder, weights  # noqa: E402
 
 FILES = Path(__file__).parent / "published"
@@ -91,13 +96,46 @@ def test_weights_of_another_network_are_refused_by_name(change: Any, message: st
     assert caught.value.problem.file == str(tmp_path / "w.pth")
 
 
+def saved(value: Any, **options: Any) -> bytes:
+    out = BytesIO()
+    torch.save(value, out, **options)
+    return out.getvalue()
+
+
+def zipped(name: str) -> bytes:
+    out = BytesIO()
+    with ZipFile(out, "w") as archive:
+        archive.writestr(name, "x")
+    return out.getvalue()
+
+
+FOREIGN = {
+    "nothing": b"",
+    "a page": b"<html>not found</html>",
+    "passwd": b"root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n",
+    "words": b"hello world\n",
+    "JSON": b'{"format": 1}',
+    "pickle": pickle.dumps({"a": 1}),
+    "zip": zipped("a"),
+    "zip with a folder": zipped("a/b"),
+    "cut": saved({"a": torch.ones(99)})[:300],
+    "cut, old": saved({"a": torch.ones(9)}, _use_new_zipfile_serialization=False)[:-20],
+    **{f"noise {n}": np.random.default_rng(n).bytes(50) for n in range(100)},
+}
+"""Bytes that torch did not save, or not to the end."""
+
+
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     encoder = build_encoder("mobilenet_v2")
-    (tmp_path / "w.pth").write_bytes(b"<html>not found</html>")
-    with pytest.raises(DataError, match="not a file of weights"):
-        weights.load_encoder(encoder, str(tmp_path / "w.pth"))
-    (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(DataError, match="not a file of weights"):
+    for name, data in FOREIGN.items():
+        (tmp_path / "w.pth").write_bytes(data)
+        with pytest.raises(DataError, match=r"not a file of weights: not a file that torch.save wrote") as caught:
+            weights.load_encoder(encoder, str(tmp_path / "w.pth"))
+        assert "\n" not in str(caught.value), name
+        with pytest.raises(DatasetError, match=r"w.pth: not a checkpoint: not a file that torch.save wrote"):
+            checkpoint.read(tmp_path / "w.pth")
+    torch.save(encoder, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"it holds objects of Python, such as a whole model: save its state_dict"):
         weights.load_encoder(encoder, str(tmp_path / "w.pth"))
     with pytest.raises(OptionError, match="no such file; name one, or `imagenet`"):
         weights.load_encoder(encoder, str(tmp_path / "none.pth"))

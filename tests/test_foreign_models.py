@@ -34,6 +34,14 @@ def flat(bands, classes):
 
 def number(bands, classes):
     return 3
+
+def noargs():
+    return Net(3, 2, 4)
+
+def faulty(bands, classes):
+    return len(bands)
+
+some = 3
 """
 
 
@@ -65,6 +73,13 @@ def test_a_model_of_ones_own(nets: str) -> None:
         ("no_such_module:build", {}, "No module named 'no_such_module'"),
         (":build", {}, "written package.module:factory"),
         ("{}:number", {}, "the factory gave int, not a torch.nn.Module"),
+        ("{}:noargs", {}, "unexpected keyword argument 'bands'; a factory is called with bands=3, classes=2"),
+        ("{}:Net", {}, "missing a required argument: 'width'; a factory is called with bands=3, classes=2"),
+        ("{}:build", {"wide": 3}, "'wide'; a factory is called with bands=3, classes=2, wide=3"),
+        ("os:system", {}, "a factory is called with bands=3, classes=2"),
+        ("{}:some", {}, "is of type int, not a factory"),
+        ("{}:build", {"multiple": "2x"}, "multiple is a number from 1, not '2x'"),
+        ("{}:build", {"multiple": 0}, "multiple is a number from 1, not 0"),
         ("{}:build", {"encoder": "vgg19"}, "leave --encoder out"),
         ("{}:build", {"encoder_weights": "imagenet"}, "leave --encoder-weights out"),
     ],
@@ -72,6 +87,11 @@ def test_a_model_of_ones_own(nets: str) -> None:
 def test_what_is_wrong_with_it_is_said(nets: str, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         build(name.format(nets), classes=2, **options)
+
+
+def test_faults_within_a_factory_stay_its_own(nets: str) -> None:
+    with pytest.raises(TypeError, match="has no len"):
+        build(f"{nets}:faulty", classes=2)
 
 
 def test_outputs_of_another_shape_are_refused(nets: str) -> None:

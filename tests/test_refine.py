@@ -456,7 +456,7 @@ def test_command(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         (["--crf-option", "iterations=2.5"], 1, "2.5 iterations: must be a whole number"),
         (["--crf-option", "gaussian_compat=nan"], 1, "must be numbers"),
         (["--step", "opens"], 1, "did you mean open"),
-        (["--settings", "nowhere.json"], 1, "not settings of a refinement"),
+        (["--settings", "nowhere.json"], 1, "nowhere.json: cannot be read: No such file"),
     ],
 )
 def test_command_refuses(

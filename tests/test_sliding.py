@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from predictors import ByColour, Plain, softmax, surroundings
 
-from segdata.errors import DataError, OptionError, Problem
+from segdata.errors import DataError, OptionError, Problem, SegdataError
 from segdata.georef import Geo
 from segdata.labels import Labels
 from segdata.pixels import resize_scores
@@ -265,3 +265,44 @@ def test_the_next_is_made_in_another_thread_and_its_errors_come_through() -> Non
         got.extend(ahead(numbers()))
     assert len(got) == 2
     assert threading.current_thread() not in got
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: np.full((len(x), 3, *x.shape[1:3]), 2.0), "values from 2 on that sum to 6 .* sum to 1: .* softmax"),
+        (lambda x: np.full((len(x), 3, *x.shape[1:3]), 0.9 / 3), r"sum to 0.9 "),
+        (lambda x: np.stack([x[..., 0] * 0 + v for v in (-1.0, 0.5, 1.5)], 1), "values from -1 on that sum to 1 "),
+        (lambda x: x.transpose(0, 3, 1, 2) * np.nan, "NaN or infinity"),
+        (lambda x: x.transpose(0, 3, 1, 2) / 0.0, "NaN or infinity"),
+        (lambda x: np.zeros((len(x), 4, *x.shape[1:3])), r"an array of \(1, 4, 8, 8\)"),
+    ],
+)
+def test_what_is_no_probability_is_refused(function: Any, message: str) -> None:
+    with np.errstate(all="ignore"), pytest.raises(OptionError, match=message):
+        list(slide(pictures(noise(8, 8)), Plain(LABELS, function), Sliding((8, 8))))
+
+
+@pytest.mark.parametrize("classes", [2, 19, 1000])
+def test_probabilities_of_half_precision_will_do(classes: int) -> None:
+    torch = pytest.importorskip("torch")
+    labels = Labels.of([str(i) for i in range(classes)])
+    for kind in (torch.float16, torch.bfloat16):
+        logits = torch.randn((1, classes, 8, 8), generator=torch.Generator().manual_seed(0)) * 4
+        said = logits.to(kind).softmax(1).float().numpy()
+        list(slide(pictures(noise(8, 8)), Plain(labels, lambda x, said=said: said), Sliding((8, 8))))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("Unable to allocate 9 GiB"), RuntimeError("std::bad_alloc"), RuntimeError("CUDA out of memory.")],
+)
+def test_want_of_memory_names_the_options(error: Exception) -> None:
+    def full(images: Any) -> Any:
+        raise error
+
+    sliding = Sliding((8, 16), batch=3, scales=(1.0, 2.0))
+    with pytest.raises(
+        SegdataError, match=r"out of memory .* 3 windows at once of up to 8 x 16, times 2, .*--batch, --size"
+    ):
+        list(slide(pictures(noise(8, 8)), Plain(LABELS, full), sliding))

@@ -14,12 +14,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
+from click.testing import CliRunner  # noqa: E402
 from PIL import Image  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
 import segdata  # noqa: E402
+from segdata.cli import main  # noqa: E402
 from segdata.curves import read_rows  # noqa: E402
 from segdata.errors import DataError, DatasetError, OptionError, SegdataError  # noqa: E402
+from segdata.nn.data import Order  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
 
 
@@ -223,6 +226,10 @@ def test_a_value_that_is_no_class_is_told_before_the_first_step(tmp_path: Path) 
     with pytest.raises(DataError, match=r"masks/val/009.png: val/009: value 9 in 7 pixels: no class.*\[mask.values\]"):
         segdata.train(dataset, tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()
+    told = CliRunner().invoke(main, ["train", str(dataset.root), str(tmp_path / "run")])
+    assert told.exit_code == 1
+    assert "[mask.values]" in told.stderr
+    assert "--on-error" not in told.stderr  # which it has not
 
 
 def test_a_class_without_pixels_is_refused_unless_told(tmp_path: Path) -> None:
@@ -266,11 +273,19 @@ def test_weights_of_classes(dataset: segdata.Dataset, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_names_the_samples(dataset: segdata.Dataset, tmp_path: Path) -> None:
-    with pytest.raises(
-        SegdataError, match=r"the loss is (nan|inf) after step \d, on train/00\d, train/00\d, train"
-    ) as e:
-        segdata.train(dataset, tmp_path / "run", **{**QUICK, "lr": 1e30, "epochs": 5, "optimizer": "sgd"})
-    assert "--clip 1" in str(e.value)
+    """The number is that of the step whose loss it was: the second, after the first made the weights huge."""
+    for steps, number in (
+        (5, 2),
+        (2, 2),
+        (1, 2),
+    ):  # found out by the next step, at the end of an epoch, in the next epoch
+        options = {**QUICK, "lr": 1e30, "epochs": 5, "optimizer": "sgd", "steps": steps, "warmup": 0.0}
+        with pytest.raises(SegdataError, match=rf"the loss is (nan|inf) in step {number}, on train/00\d, train/") as e:
+            segdata.train(dataset, tmp_path / f"run{steps}", **options)
+        assert "--clip 1" in str(e.value)
+        train, order = dataset.split("train"), Order(8, 4, 0)
+        ids = [train.samples[key.item].id for key in order.keys(number - 1)]
+        assert f"on {', '.join(ids)}: look at" in str(e.value)
 
 
 def test_a_gpu_that_is_not_there(dataset: segdata.Dataset, tmp_path: Path) -> None:
@@ -293,9 +308,46 @@ def test_options_are_checked(dataset: segdata.Dataset, tmp_path: Path) -> None:
         ({"class_weights": "enet", "weights_file": "w"}, "give one of them"),
         ({"loss": "ces"}, "ces"),
         ({"recipe": "stret"}, "did you mean street"),
+        ({"warmup": 3}, "--warmup 3: is longer than all of --epochs 2"),
+        ({"crops": 3}, "--crops 3: of which size"),
+        ({"train_split": "val"}, "--train-split and --val-split are both 'val'"),
+        ({"val_split": "val", "val_share": 0.3}, "--val-split and --val-share: give one of them"),
+        ({"model": "unet", "encoder": "resnet18", "freeze_encoder": True}, "would keep random weights"),
+        ({"model": "train_files:plain", "freeze_encoder": True}, "has no `encoder`"),
+        ({"model": "unett"}, "no model 'unett'"),
+        ({"model_options": {"wide": 3}}, "'wide'"),
+        ({"init": "nowhere.pt"}, "nowhere.pt: cannot be read"),
+        ({"model": "unet", "encoder": "resnet18", "encoder_weights": "nowhere.pth"}, "no such file"),
+        ({"accumulate": 8, "batch": 4}, "cannot be computed in"),
     ):
-        with pytest.raises(OptionError, match=message):
+        with pytest.raises((OptionError, DatasetError), match=message):
             segdata.train(dataset, tmp_path / "run", **{**QUICK, **given})
+        assert not (tmp_path / "run").exists()
+
+
+def test_what_is_refused_leaves_a_run_as_it_was(dataset: segdata.Dataset, tmp_path: Path) -> None:
+    segdata.train(dataset, tmp_path / "run", **QUICK)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    changed = scenes(tmp_path / "changed", train=9)
+    for given, overwrite, data in (
+        ({"model": "unett"}, True, dataset),
+        ({"init": str(tmp_path / "run" / "no.pt")}, True, dataset),
+        ({"lr": 0.5}, False, dataset),
+        ({}, False, changed),
+    ):
+        with pytest.raises((OptionError, DatasetError)):
+            segdata.train(data, tmp_path / "run", **{**QUICK, **given}, overwrite=overwrite)
+        assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    again = segdata.train(dataset, tmp_path / "run", **QUICK, init=str(tmp_path / "run" / "last.pt"), overwrite=True)
+    assert len(again.rows) == 2
+
+
+def test_splits_that_are_one_are_taken_where_both_are_named(dataset: segdata.Dataset, tmp_path: Path) -> None:
+    both = {**QUICK, "train_split": "val", "val_split": "val"}
+    rows = segdata.train(dataset, tmp_path / "run", **both).rows
+    again = segdata.train(dataset, tmp_path / "again", config=tmp_path / "run" / "config.yaml").rows
+    assert [row["train_loss"] for row in again] == [row["train_loss"] for row in rows]
+    assert segdata.train(dataset, tmp_path / "part", **QUICK, train_split="val", val_share=0.5).rows
 
 
 def test_a_configuration_file_gives_the_same_run(dataset: segdata.Dataset, tmp_path: Path) -> None:
@@ -305,13 +357,19 @@ def test_a_configuration_file_gives_the_same_run(dataset: segdata.Dataset, tmp_p
     (tmp_path / "bad.yaml").write_text("- 1\n")
     with pytest.raises(OptionError, match="not a configuration"):
         segdata.train(dataset, tmp_path / "c", config=tmp_path / "bad.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1\nb: {2\n")
+    with pytest.raises(OptionError, match=r"bad.yaml: not a configuration: .*, line 2, column 2") as e:
+        segdata.train(dataset, tmp_path / "c", config=tmp_path / "bad.yaml")
+    assert "\n" not in str(e.value)
+    with pytest.raises(OptionError, match=r"^none.yaml: cannot be read: No such file or directory$"):
+        segdata.train(dataset, tmp_path / "c", config="none.yaml")
 
 
 def test_damaged_checkpoints(dataset: segdata.Dataset, tmp_path: Path) -> None:
     segdata.train(dataset, tmp_path / "run", **QUICK)
     path = tmp_path / "run" / "last.pt"
     whole = path.read_bytes()
-    for data, message in ((whole[: len(whole) // 2], "not a checkpoint, or a damaged one"), (b"", "not a checkpoint")):
+    for data, message in ((whole[: len(whole) // 2], "or a damaged one"), (b"", "not a checkpoint")):
         path.write_bytes(data)
         with pytest.raises(DatasetError, match=message):
             load(path)

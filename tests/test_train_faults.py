@@ -179,3 +179,36 @@ def test_a_full_disk_is_told_by_the_file(tmp_path: Path, monkeypatch: pytest.Mon
         checkpoint.write(tmp_path / "last.pt", {"weights": torch.zeros(100_000)})
     assert caught.value.filename == str(tmp_path / "last.pt.partial")
     assert not (tmp_path / "last.pt").exists()
+
+
+@pytest.mark.parametrize("given", [{"batch": 5}, {"model": "no_such_model"}])
+def test_what_every_process_finds_out_is_said_once(tmp_path: Path, given: dict[str, Any]) -> None:
+    scenes(tmp_path / "d")
+    start = [*TORCHRUN, *command(tmp_path / "d", tmp_path / "run", {**QUICK, **given})]
+    done = subprocess.run(start, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1, told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_one_process_finds_out_alone_is_said_by_it(tmp_path: Path, rank: int) -> None:
+    (tmp_path / "one.py").write_text(
+        "import os, sys\n"
+        "from segdata.errors import OptionError\n"
+        "from segdata.nn.distributed import world\n"
+        "try:\n"
+        "    with world('cpu') as here:\n"
+        "        with here.alike():\n"
+        "            if here.rank == int(sys.argv[1]):\n"
+        "                raise OptionError(f'wrong in {here.rank}')\n"
+        "        here.wait()\n"
+        "        here.wait()\n"
+        "except OptionError as error:\n"
+        "    sys.exit(f'error: {error}')\n"
+    )
+    start = [*TORCHRUN, str(tmp_path / "one.py"), str(rank)]
+    done = subprocess.run(start, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"error: wrong in {rank}" in done.stderr

@@ -302,6 +302,38 @@ def test_want_of_memory_says_what_fits(tmp_path: Path, room: int, message: str) 
         )  # fmt: skip
 
 
+class Greedy(torch.nn.Module):
+    """Runs out of memory in training or in validation, and takes no picture of 32 x 32, as some models do."""
+
+    def __init__(self, when: str) -> None:
+        super().__init__()
+        self.net, self.when = small(3, 3), when
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if self.training == (self.when == "training") and image.shape[2] > 32:
+            raise RuntimeError("std::bad_alloc")
+        if self.when == "training":
+            raise ValueError("Expected more than 1 value per channel when training")
+        out: torch.Tensor = self.net(image)
+        return out
+
+
+def greedy(bands: int, classes: int, when: str) -> torch.nn.Module:
+    """The factory of `--model test_train_parts:greedy`."""
+    return Greedy(when)
+
+
+@pytest.mark.parametrize(
+    ("when", "message"), [("training", "the model hardly fits by itself"), ("validation", "a smaller --val-batch")]
+)
+def test_want_of_memory_is_told_whenever_it_comes(tmp_path: Path, when: str, message: str) -> None:
+    """Also where a trial of a smaller size fails for another reason."""
+    dataset = scenes(tmp_path / "d", size=(64, 96))
+    options = {**QUICK, "model": "test_train_parts:greedy", "model_options": {"when": when}}
+    with pytest.raises(SegdataError, match=rf"^out of memory \(std::bad_alloc\): .*{message}"):
+        segdata.train(dataset, tmp_path / "run", **options)
+
+
 def test_a_batch_that_cannot_be_divided_among_processes() -> None:
     from segdata.errors import OptionError
     from segdata.nn.train import step_batches

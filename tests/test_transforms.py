@@ -11,6 +11,8 @@ import pytest
 from recipe_cases import arguments, mask, picture
 
 from segdata.errors import DataError, OptionError
+from segdata.presets import PRESETS
+from segdata.recipes import Recipe
 from segdata.transforms import BANDS, GROUPS, REFUSED, Transforms, names, parse_step
 
 albumentations = pytest.importorskip("albumentations")
@@ -230,6 +232,18 @@ def test_a_picture_too_small_for_a_crop_names_the_transform() -> None:
         OptionError, match=r"RandomCrop: cannot be applied to a picture of 100 x 96 of 3 bands uint8: .*"
     ):
         made({"RandomCrop": {"height": 200, "width": 200}})(picture(), mask([1]), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 40), (7, 1), (2, 2)])
+def test_presets_take_pictures_of_one_row_or_column(name: str, size: tuple[int, int]) -> None:
+    augment = Recipe.read(name).augment(255, classes=["a", "b"])
+    image = np.full((*size, 3), 77, np.uint8)
+    for index in range(80):
+        pixels, ids = augment(image, np.zeros(size, np.uint8), (1, 2, index))
+        assert pixels.shape == (*ids.shape, 3)
+        assert sorted(ids.shape) == sorted(size)
+        assert set(np.unique(ids)) <= {0, 255}
 
 
 def test_a_mask_of_another_kind_than_the_contract_is_refused() -> None:

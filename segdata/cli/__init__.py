@@ -27,7 +27,8 @@ class Boundary(click.Group):
             return super().invoke(ctx)
         except SegdataError as error:
             click.echo(f"error: {error}", err=True)
-            if isinstance(error, DataError) and (error.skippable or error.problem.sample is not None):
+            about_one = isinstance(error, DataError) and (error.skippable or error.problem.sample is not None)
+            if about_one and self._may_skip(ctx):
                 click.echo("correct it, or leave such pictures out and have them listed: --on-error skip", err=True)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
@@ -39,6 +40,11 @@ class Boundary(click.Group):
             click.echo("\ninterrupted: run the same command again to go on", err=True)
             ctx.exit(130)
         ctx.exit(1)
+
+    def _may_skip(self, ctx: click.Context) -> bool:
+        """Whether the command that was called has --on-error."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        return command is not None and any(parameter.name == "on_error" for parameter in command.params)
 
 
 @click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -15,6 +13,7 @@ from segdata import __version__
 from segdata.errors import DatasetError, OptionError, writing
 from segdata.labels import Labels
 from segdata.nn import models
+from segdata.nn.saved import load_saved
 from segdata.remote import Place, Remote
 from segdata.storage import local_draft, read_bytes
 from segdata.training import Training
@@ -62,16 +61,16 @@ def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
     os.replace(beside, path)
 
 
-def read(path: str | Place, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """A checkpoint, its tensors on `device`. Runs no code of the file. Raises `DatasetError` where it is none."""
+def read(path: str | Place) -> dict[str, Any]:
+    """A checkpoint, its tensors on the CPU. Runs no code of the file. Raises `DatasetError` where it is none."""
     try:
         data = BytesIO(read_bytes(path))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        found = torch.load(data, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: not a checkpoint, or a damaged one: {type(error).__name__}") from error
+        found = load_saved(data)
+    except ValueError as error:
+        raise DatasetError(f"{path}: not a checkpoint: {error}") from error
     if not isinstance(found, dict) or not {"format", "model", "state", "labels", "recipe"} <= found.keys():
         raise DatasetError(f"{path}: not a checkpoint of segdata (segdata train writes them)")
     if found["format"] > FORMAT:

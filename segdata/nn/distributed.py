@@ -62,6 +62,23 @@ class World:
             return wanted
         return 0 if self.device.type == "cpu" else min(8, max(1, (os.cpu_count() or 1) // self.size))
 
+    @contextmanager
+    def alike(self) -> Iterator[None]:
+        """What goes wrong in every process alike is said by the first; the others wait for its end, and end without a word."""
+        try:
+            yield
+        except SegdataError as error:
+            if self.first or not self._first_ended():
+                raise
+            raise SystemExit(1) from error
+
+    def _first_ended(self) -> bool:
+        try:
+            self.wait()
+        except RuntimeError:
+            return True
+        return False  # it goes on: something is wrong here alone
+
     def wait(self) -> None:
         """Until all are here."""
         if self.size > 1:

@@ -45,6 +45,7 @@ class Folder:
     root: Place
     task: Task
     here: World
+    overwrite: bool = False
     saved: float = field(default_factory=time.monotonic)
     drawn: float = -1e9
     events: Any = None
@@ -52,27 +53,43 @@ class Folder:
     @classmethod
     @contextmanager
     def claim(cls, root: Place, task: Task, here: World, *, overwrite: bool) -> Iterator[Folder]:
-        """A new folder, or one of the same run. Raises `DatasetError` for any other, that --overwrite would empty."""
+        """A new folder, or one of the same run. Raises `DatasetError` for any other, that --overwrite would empty.
+
+        Nothing is changed in it before `begin`, and a new one is gone again where that is not reached.
+        """
         with ExitStack() as stack:
             if here.first:
                 refuse_foreign(root, overwrite=overwrite)
-                root.mkdir(parents=True, exist_ok=True)
+                if not root.exists():
+                    root.mkdir(parents=True)
+                    stack.callback(remove_empty, root)
                 stack.enter_context(held(root))
-                if overwrite:
-                    clear(root)
-                refuse_other_options(root, task.options)
-                write_whole(root / CONFIG, config_text(task.options).encode())
-                write_whole(root / RECIPE, task.recipe.to_yaml().encode())
+                if not overwrite:
+                    refuse_other_options(root, task.options)
             here.wait()
-            folder = cls(root, task, here)
+            folder = cls(root, task, here, overwrite)
             try:
                 yield folder
             finally:
                 if folder.events is not None:
                     folder.events.close()
 
+    def begin(self, state: State) -> None:
+        """Once all that can be refused was: empty the folder, or go on where its last.pt is; and write what is trained how.
+
+        Raises `DatasetError` where last.pt is of other classes, another dataset or recipe.
+        """
+        if self.overwrite and self.here.first:
+            clear(self.root)
+        self.here.wait()
+        with self.here.alike():
+            self.resume(state)
+        if self.here.first:
+            write_whole(self.root / CONFIG, config_text(self.task.options).encode())
+            write_whole(self.root / RECIPE, self.task.recipe.to_yaml().encode())
+
     def resume(self, state: State) -> None:
-        """Go on where last.pt is. Raises `DatasetError` where it is of other classes, another dataset or recipe."""
+        """Go on where last.pt is, if it is. Raises `DatasetError`, as `begin`."""
         path = self.root / LAST
         if not path.exists():
             return
@@ -196,6 +213,12 @@ def held(root: Place) -> Iterator[None]:
     finally:
         (root / LOCK).unlink(missing_ok=True)
         file.close()
+
+
+def remove_empty(root: Place) -> None:
+    """Remove a folder with nothing in it; object storage has none such."""
+    if not isinstance(root, Remote) and not names_in(root):
+        root.rmdir()
 
 
 def clear(root: Place) -> None:

@@ -132,7 +132,8 @@ def tversky(batch: Batch, *, alpha: float = 0.3, beta: float = 0.7, smooth: floa
     """
     probs, truth = batch.probs(), batch.truth()
     hit, said, true = (probs * truth).sum(0), probs.sum(0), truth.sum(0)
-    score = (hit + smooth) / (hit + alpha * (said - hit) + beta * (true - hit) + smooth)
+    whole = hit + alpha * (said - hit) + beta * (true - hit) + smooth
+    score = (hit + smooth) / whole.clamp_min(_TINY)  # which may be 0 over 0 without s
     return batch.class_mean(1 - score)
 
 
@@ -176,6 +177,18 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 EXCLUSIVE = ("ce", "ohem")
 """Losses of classes that exclude each other: not under a sigmoid head with more than two classes."""
+
+_AMOUNT = (lambda v: 0 <= v < math.inf, "0 or more")
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "smoothing": (lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "gamma": _AMOUNT,
+    "threshold": (lambda v: 0 < v <= 1, "above 0 and up to 1"),
+    "keep": (lambda v: 0 <= v <= 1, "from 0 to 1"),
+    "alpha": _AMOUNT,
+    "beta": _AMOUNT,
+    "smooth": _AMOUNT,
+}
+"""What an option of a loss may be, by its name: the test, and how it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +271,8 @@ def _term(text: str) -> Term:
     name, factor = found["name"], _number(text, found["factor"] or "1")
     if name not in LOSSES:
         raise OptionError(f"no loss {name!r}: there are {', '.join(LOSSES)}")
+    if not 0 < factor < math.inf:
+        raise OptionError(f"loss {text!r}: the factor is above 0, not {factor:g}")
     known = list(inspect.signature(LOSSES[name]).parameters)[1:]
     options: dict[str, Any] = {}
     for pair in filter(None, (found["options"] or "").split(",")):
@@ -265,6 +280,9 @@ def _term(text: str) -> Term:
         if key not in known:
             raise OptionError(f"loss {name} has no option {key!r}: it takes {', '.join(known) or 'none'}")
         options[key] = _number(text, value)
+        within, told = RANGES[key]
+        if not within(options[key]):
+            raise OptionError(f"loss {name}: {key} is {told}, not {value}")
     return Term(factor, name, tuple(options.items()))
 
 

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from segdata.errors import SegdataError
+from segdata.errors import OptionError, SegdataError
 from segdata.nn.data import Batch
 from segdata.nn.distributed import World
+from segdata.sliding import is_out_of_memory
 
 if TYPE_CHECKING:
     from segdata.nn.train import Step
-
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
-"""Of the messages with which torch and the system say it."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU or the process had too little memory."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in SIGNS)
 
 
 @contextmanager
@@ -38,6 +31,18 @@ def memory_told(learn: Step, parts: list[Batch], here: World) -> Iterator[None]:
     raise SegdataError(
         f"out of memory ({message}): {what_fits(learn, parts[0], here)}"
     )  # the failed step's tensors are gone
+
+
+@contextmanager
+def shortage_told() -> Iterator[None]:
+    """The same outside of the steps: while samples are loaded, the model is made, or a validation runs."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        ways = "a smaller --val-batch, --batch, --resize or --crop may fit, or --cache no, or a smaller model"
+        raise SegdataError(f"out of memory ({str(error).partition(chr(10))[0]}): {ways}") from error
 
 
 def what_fits(learn: Step, part: Batch, here: World) -> str:
@@ -62,9 +67,7 @@ def fits(learn: Step, part: Batch) -> bool:
         torch.cuda.empty_cache()
     try:
         torch.autograd.backward(learn.forward(learn.state.model, part))
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
+    except (RuntimeError, MemoryError, ValueError, OptionError):  # also of a model that takes no picture so small
         return False
     finally:
         learn.state.optimizer.zero_grad(set_to_none=True)

@@ -15,13 +15,13 @@ from segdata.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import refuse_foreign
-from segdata.nn.memory import memory_told
+from segdata.nn.memory import memory_told, shortage_told
 from segdata.nn.state import State, start
 from segdata.nn.task import Task, prepare
-from segdata.nn.train import Step, computing, step_batches
+from segdata.nn.train import Step, computing, part_size, step_batches
 from segdata.run import Run
 from segdata.storage import place
-from segdata.training import Training, read_config
+from segdata.training import Training
 
 Found = TypeVar("Found")
 
@@ -141,10 +141,13 @@ def probing(
     probe: Callable[[Task, State, World], Found],
 ) -> Found:
     """All that comes before the first step of a training, and then `probe`."""
-    chosen = Training.of({**(read_config(config) if config else {}), **options})
-    with world(chosen.device) as here, computing(chosen):
-        task = prepare(dataset, chosen, run or Run())
-        return probe(task, start(task, here), here)
+    chosen = Training.choose(config, options)
+    with world(chosen.device) as here, computing(chosen), shortage_told():
+        with here.alike():
+            part_size(chosen, here)
+            task = prepare(dataset, chosen, run or Run())
+            state = start(task, here)
+        return probe(task, state, here)
 
 
 def share_right(learn: Step, parts: list[Any], here: World) -> float:

@@ -10,7 +10,7 @@ import torch
 
 from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
-from segdata.nn.models.base import Segmenter
+from segdata.nn.models.base import Segmenter, refuse_without_encoder
 from segdata.nn.optimizers import Average, optimizer_of
 from segdata.nn.task import Task
 from segdata.training import Training
@@ -71,6 +71,8 @@ def start(task: Task, here: World) -> State:
         options.model, encoder=options.encoder, bands=task.bands, classes=len(task.labels.classes), head=options.head,
         encoder_weights=options.encoder_weights, **options.model_options,
     )  # fmt: skip
+    if options.freeze_encoder:
+        refuse_without_encoder(model)
     if options.init is not None:
         found = checkpoint.read(options.init)
         checkpoint.refuse_other_classes(checkpoint.labels_of(found, options.init), task.labels, options.init)

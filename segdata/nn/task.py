@@ -171,6 +171,8 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
         recipe = replace(recipe, resize=Resize("short", (options.short_side,)))
     if options.crop is not None:
         recipe = replace(recipe, crop=replace(recipe.crop or Crop(options.crop), size=options.crop))
+    if options.crops is not None and recipe.crop is None:
+        raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with one")
     if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
         recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
     with train.open_image(train.samples[0]) as raster:

@@ -21,7 +21,7 @@ from segdata.errors import OptionError, SegdataError
 from segdata.nn import data, losses
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import Folder
-from segdata.nn.memory import memory_told
+from segdata.nn.memory import memory_told, shortage_told
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
 from segdata.nn.optimizers import set_rate
 from segdata.nn.predictor import Standardise
@@ -32,7 +32,7 @@ from segdata.nn.validate import Validator
 from segdata.remote import Place
 from segdata.run import Run
 from segdata.storage import place
-from segdata.training import Training, read_config
+from segdata.training import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +88,29 @@ def train(
     Raises `OptionError`; `DatasetError` for a dataset that cannot be trained on and for a folder with other things in it;
     `DataError` for bad files; `SegdataError` where the loss is no number, or the memory too small.
     """
-    chosen = Training.of({**(read_config(config) if config else {}), **options})
-    with world(chosen.device) as here, computing(chosen):
-        task = prepare(dataset, chosen, run or Run())
+    chosen = Training.choose(config, options)
+    with world(chosen.device) as here, computing(chosen), shortage_told():
+        with here.alike():
+            part_size(chosen, here)
+            task = prepare(dataset, chosen, run or Run())
         with Folder.claim(place(run_dir), task, here, overwrite=overwrite) as folder:
-            state = start(task, here)
-            folder.resume(state)
-            fit(task, state, folder, here, watch)
+            with here.alike():
+                state = start(task, here)
+                learn, validator = Step(task, state, here), Validator(task, here)
+            folder.begin(state)
+            fit(learn, validator, folder, watch)
         best = best_row(state.rows, chosen)
         parameters = sum(p.numel() for p in state.model.parameters())
         return Trained(place(run_dir), tuple(state.rows), {} if best is None else state.rows[best], parameters)
 
 
-def fit(task: Task, state: State, folder: Folder, here: World, watch: Watch) -> None:
+def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None:
     """The loop. Steps are counted through all epochs; what is random in one depends on the seed and its number alone."""
+    task, state, here = learn.task, learn.state, learn.here
     options, steps = task.options, task.steps
     last = options.epochs * steps
     if state.step == last or gave_up(state.rows, options):
         return
-    learn, validator = Step(task, state, here), Validator(task, here)
     first, before = state.step, state.seconds
     begun = time.monotonic() - before
     for parts in step_batches(task, here, state.step, last):
@@ -150,7 +154,7 @@ class Step:
         self.net: nn.Module | None = None
         self.frozen = False
         self.rate = 0.0
-        self.pending: tuple[Tensor, list[str]] | None = None
+        self.pending: tuple[Tensor, list[str], int] | None = None
 
     def __call__(self, parts: list[data.Batch], epoch: int) -> None:
         """Learn from a batch, given in parts of one size, in an epoch that is counted from 0."""
@@ -175,7 +179,7 @@ class Step:
         if state.average is not None:
             state.average.update(state.model, state.step)
         self.settle()
-        self.pending = total, [id for part in parts for id in part.ids]
+        self.pending = total, [id for part in parts for id in part.ids], state.step
 
     def forward(self, net: nn.Module, part: data.Batch) -> Tensor:
         """The loss of a part."""
@@ -191,17 +195,17 @@ class Step:
 
     def last_loss(self) -> float:
         """Of the last step, which may be no number."""
-        (value, _), self.pending = self.pending or (torch.zeros(()), []), None
+        (value, *_), self.pending = self.pending or (torch.zeros(()), [], 0), None
         return value.item()
 
     def settle(self) -> None:
         """Add up the loss of the step before. Raises `SegdataError` with the batch's samples where it is no number."""
         if self.pending is None:
             return
-        (value, ids), self.pending = self.pending, None
+        (value, ids, step), self.pending = self.pending, None
         if not math.isfinite(loss := value.item()):
             raise SegdataError(
-                f"the loss is {loss} after step {self.state.step}, on {', '.join(ids)}: look at these samples; else a lower "
+                f"the loss is {loss} in step {step}, on {', '.join(ids)}: look at these samples; else a lower "
                 "--lr, --warmup 1 or --clip 1 may help, or bf16 in place of fp16"
             )
         self.state.loss += loss
@@ -227,13 +231,18 @@ class Step:
         return net.no_sync() if isinstance(net, nn.parallel.DistributedDataParallel) else nullcontext()
 
 
-def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[list[data.Batch]]:
-    """For each step from `first` on, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
-    options = task.options
+def part_size(options: Training, here: World) -> int:
+    """How many samples a process has in each of the `accumulate` parts of a batch. Raises `OptionError`."""
     each, rest = divmod(options.batch, options.accumulate * here.size)
     if rest or not each:
         ways = f"{options.accumulate} parts of {here.size} processes each"
         raise OptionError(f"--batch {options.batch} cannot be divided into {ways}")
+    return each
+
+
+def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[list[data.Batch]]:
+    """For each step from `first` on, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
+    options, each = task.options, part_size(task.options, here)
     places = [p * here.size + here.rank for p in range(options.accumulate)]
 
     def keys() -> Iterator[list[data.Key]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from segdata.nn import losses  # noqa: E402
 IGNORE = 255
 SPECS = [
     *losses.LOSSES, "ce(smoothing=0.1)", "focal(gamma=0.5)", "tversky(alpha=0.1,beta=0.9)", "ohem(threshold=0.3,keep=0.5)",
-    "ce+dice", "0.5*ce+0.5*lovasz",
+    "ce+dice", "0.5*ce+0.5*lovasz", "dice(smooth=0)", "iou(smooth=0)", "tversky(smooth=0)",
+    "tversky(alpha=0,beta=1,smooth=0)", "tversky(alpha=1,beta=0,smooth=0)",
 ]  # fmt: skip
 WEIGHTS = [0.5, 2.0, 1.0, 4.0, 0.0]
 
@@ -261,6 +263,12 @@ def test_lovasz_of_hard_answers_is_the_mean_of_one_minus_iou() -> None:
     )
 
 
+def test_every_option_of_a_loss_has_a_range_that_holds_its_default() -> None:
+    for loss in losses.LOSSES.values():
+        for name, parameter in list(inspect.signature(loss).parameters.items())[1:]:
+            assert losses.RANGES[name][0](parameter.default)
+
+
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
@@ -270,6 +278,18 @@ def test_lovasz_of_hard_answers_is_the_mean_of_one_minus_iou() -> None:
         ("lovasz(a=1)", {}, "it takes none"),
         ("focal(gamma=x)", {}, "'x' is not a number"),
         ("1.2.3*ce", {}, "'1.2.3' is not a number"),
+        ("ohem(threshold=0)", {}, "loss ohem: threshold is above 0 and up to 1, not 0"),
+        ("ohem(threshold=1.5)", {}, "above 0 and up to 1, not 1.5"),
+        ("ohem(keep=5)", {}, "loss ohem: keep is from 0 to 1, not 5"),
+        ("ce(smoothing=2)", {}, "loss ce: smoothing is from 0 to below 1, not 2"),
+        ("ce(smoothing=-1)", {}, "not -1"),
+        ("ce+ce(smoothing=nan)", {}, "not nan"),
+        ("tversky(alpha=-1)", {}, "loss tversky: alpha is 0 or more, not -1"),
+        ("tversky(beta=inf)", {}, "beta is 0 or more, not inf"),
+        ("dice(smooth=-1)", {}, "smooth is 0 or more, not -1"),
+        ("focal(gamma=-1)", {}, "gamma is 0 or more, not -1"),
+        ("0*ce+dice", {}, r"loss '0\*ce': the factor is above 0, not 0"),
+        ("1e999*ce", {}, "above 0, not inf"),
         ("ce", {"weights": [1.0]}, "1 class weights for 3 classes"),
         ("ce", {"weights": [1.0, -1.0, 1.0]}, "none below 0"),
         ("ce", {"weights": [0.0, 0.0, 0.0]}, "not all 0"),

@@ -34,6 +34,7 @@ from segdata.nn.distributed import World, choose_device
 from segdata.nn.folder import Folder
 from segdata.nn.state import layout, start
 from segdata.nn.task import Task, prepare, turn_items
+from segdata.nn.validate import Validator
 from segdata.training import Training
 
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
@@ -147,7 +148,10 @@ def ours(task: Task, here: World, batches: Sequence[data.Batch], steps: int, wor
     before, train.step_batches = train.step_batches, cached  # type: ignore[assignment]
     try:
         with Folder.claim(work / "run", task, here, overwrite=True) as folder:
-            train.fit(task, start(task, here), folder, here, train.silent)
+            state = start(task, here)
+            learn, validator = train.Step(task, state, here), Validator(task, here)
+            folder.begin(state)
+            train.fit(learn, validator, folder, train.silent)
     finally:
         train.step_batches = before
     return took[0]

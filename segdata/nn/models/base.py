@@ -148,10 +148,15 @@ class Norm(nn.BatchNorm2d):
         return super().forward(x)
 
 
-def freeze_encoder(model: Segmenter) -> None:
-    """Keep the encoder as it is: no gradients, and batch normalisation by its running statistics. Undone by `unfreeze`."""
+def refuse_without_encoder(model: Segmenter) -> None:
+    """Raise `OptionError` where there is nothing to freeze."""
     if not isinstance(getattr(model, "encoder", None), nn.Module):
         raise OptionError("this model has no `encoder` (a model from elsewhere: no `encoder` or `backbone`) to freeze")
+
+
+def freeze_encoder(model: Segmenter) -> None:
+    """Keep the encoder as it is: no gradients, and batch normalisation by its running statistics. Undone by `unfreeze`."""
+    refuse_without_encoder(model)
     model.frozen = True
     model.encoder.requires_grad_(False)
     model.train(model.training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -51,13 +52,18 @@ def foreign(
     else:
         if weights is not None:
             raise OptionError(f"{name} loads its own weights: leave --encoder-weights out")
-        multiple = int(options.pop("multiple", 1))
+        multiple = options.pop("multiple", 1)
+        if type(multiple) is not int or multiple < 1:
+            raise OptionError(f"model {name}: multiple is a number from 1, not {multiple!r}")
         net = _own(name, bands=bands, classes=outputs, **options)
     return Foreign(net, name, classes=classes, head=head, multiple=multiple)
 
 
 def _own(name: str, **arguments: Any) -> nn.Module:
-    """Call `factory(bands=..., classes=..., **options)` of the module, which may lie in the working folder."""
+    """Call `factory(bands=..., classes=..., **options)` of the module, which may lie in the working folder.
+
+    What goes wrong within the factory travels as itself.
+    """
     module, _, attribute = name.partition(":")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
@@ -65,10 +71,28 @@ def _own(name: str, **arguments: Any) -> nn.Module:
         factory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise OptionError(f"model {name}: {error}; it is written package.module:factory") from error
+    _refuse_other_parameters(factory, name, arguments)
     net = factory(**arguments)
     if not isinstance(net, nn.Module):
         raise OptionError(f"model {name}: the factory gave {type(net).__name__}, not a torch.nn.Module")
     return net
+
+
+def _refuse_other_parameters(factory: Any, name: str, arguments: dict[str, Any]) -> None:
+    """Raise `OptionError` where it cannot be called with these arguments by name."""
+    if not callable(factory):
+        raise OptionError(f"model {name}: is of type {type(factory).__name__}, not a factory")
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:  # of some that are written in C
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise OptionError(
+            f"model {name}: {error}; a factory is called with {given} (--model-option KEY=VALUE gives it more)"
+        ) from error
 
 
 def _smp(name: str, *, bands: int, outputs: int, weights: str | None, **options: Any) -> nn.Module:

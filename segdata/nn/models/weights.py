@@ -6,7 +6,6 @@ A published file's name ends in the first digits of its SHA-256, as `torch.hub` 
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, OptionError, Problem
 from segdata.nn.models.base import Encoder
+from segdata.nn.saved import load_saved
 
 IMAGENET = "https://download.pytorch.org/models/"
 PUBLISHED = {
@@ -82,10 +82,10 @@ def published_file(name: str) -> Path:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote, by name; no code in it is run."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(Problem("weights.file", f"not a file of weights: {reason}", str(path))) from error
+        with path.open("rb") as file:
+            state = load_saved(file)
+    except ValueError as error:
+        raise DataError(Problem("weights.file", f"not a file of weights: {error}", str(path))) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
