@@ -20,6 +20,7 @@ from train_files import QUICK, scenes  # noqa: E402
 
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
+from segdata.cli.show_train import closing_lines  # noqa: E402
 from segdata.curves import read_rows  # noqa: E402
 from segdata.errors import DataError, DatasetError, OptionError, SegdataError  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
@@ -75,6 +76,13 @@ def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path:
     result = segdata.train(dataset, tmp_path / "run", **options)
     assert result.best["mean_iou"] > 0.8 > 0.6 > result.rows[0]["mean_iou"]
     assert result.parameters == 8 * 3 * 9 + 16 + 8 * 3 + 3
+    masks = [dataset.read_mask(sample) for sample in dataset.split("val")]
+    always = [sum((segdata.Confusion.of(m, np.full_like(m, c), dataset.labels) for m in masks), segdata.Confusion.empty(3))
+              for c in range(3)]  # fmt: skip
+    assert result.constant == max(always, key=lambda confusion: confusion.pixel_accuracy).mean_iou
+    assert f"(the class of most pixels everywhere: mIoU {100 * result.constant:.1f})" in "\n".join(
+        closing_lines("run", result)
+    )
     held = {path.name for path in (tmp_path / "run").iterdir()}
     assert held == {
         "config.yaml", "recipe.yaml", "run.json", "last.pt", "best.pt", "metrics.csv", "curves.png", "events", "samples"

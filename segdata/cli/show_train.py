@@ -14,7 +14,7 @@ from segdata.cli.show import table
 
 if TYPE_CHECKING:
     from segdata.nn.probes import Overfit
-    from segdata.nn.train import Progress
+    from segdata.nn.train import Progress, Trained
     from segdata.report.compare import Setting, Trial
 
 
@@ -55,8 +55,9 @@ class Show:
             self.line(rows[-1], int(rows[-1]["epoch"]))
 
 
-def closing_lines(run_dir: str, best: dict[str, float], last: dict[str, float], parameters: int) -> list[str]:
+def closing_lines(run_dir: str, trained: Trained) -> list[str]:
     """What a training came to."""
+    best, last, parameters = trained.best, trained.rows[-1], trained.parameters
     lines = [f"trained:     {int(last['epoch'])} epochs, {int(last['step']):,} steps, {clock(last['seconds'])}"]
     lines.append(f"model:       {parameters:,} parameters")
     if best:
@@ -64,6 +65,7 @@ def closing_lines(run_dir: str, best: dict[str, float], last: dict[str, float], 
         lines.append(
             f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {100 * best['class_accuracy']:.1f} %"
         )
+        lines.append(f"             (the class of most pixels everywhere: mIoU {100 * trained.constant:.1f})")
     return [
         *lines,
         f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",

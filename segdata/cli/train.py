@@ -120,7 +120,7 @@ def train(
         )
     if show is not None:
         show.close(result.rows)
-        click.echo("\n".join(closing_lines(run_dir, result.best, result.rows[-1], result.parameters)))
+        click.echo("\n".join(closing_lines(run_dir, result)))
 
 
 def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from segdata.dataset import Dataset
 from segdata.errors import OptionError, SegdataError
+from segdata.metrics import Tally
 from segdata.nn import data, losses
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import Folder
@@ -60,12 +61,16 @@ def silent(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training came to: its folder, a row an epoch as in metrics.csv, the best of them, the model's parameters."""
+    """What a training came to: its folder, a row an epoch as in metrics.csv, the best of them, the model's parameters.
+
+    `constant`: the mean IoU that a model has to beat, see `constant_iou`.
+    """
 
     root: Place
     rows: tuple[Row, ...]
     best: Row
     parameters: int
+    constant: float
 
 
 def train(
@@ -101,7 +106,19 @@ def train(
             fit(learn, validator, folder, watch)
         best = best_row(state.rows, chosen)
         parameters = sum(p.numel() for p in state.model.parameters())
-        return Trained(place(run_dir), tuple(state.rows), {} if best is None else state.rows[best], parameters)
+        row = {} if best is None else state.rows[best]
+        return Trained(place(run_dir), tuple(state.rows), row, parameters, constant_iou(task.val))
+
+
+def constant_iou(truth: Dataset) -> float:
+    """The mean IoU of a prediction that is everywhere the class of most pixels; NaN where all is void."""
+    pixels = np.zeros(len(truth.labels.classes), np.int64)
+    for sample in truth:
+        for value, n in sample.counts.items():
+            if value != truth.labels.ignore:
+                pixels[value] += n
+    largest = np.arange(len(pixels)) == pixels.argmax()
+    return float(Tally(pixels * largest, pixels, pixels.sum() * largest).mean_iou)
 
 
 def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None:
