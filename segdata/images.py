@@ -31,6 +31,11 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 ORIENTATION = 0x0112
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+"""What undoes the turn of each EXIF orientation."""
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
 )  # fmt: skip
@@ -59,10 +64,10 @@ def inspect_picture(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Pictu
     Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
     """
     with _opened(path, max_pixels) as picture:
-        facts = PictureFacts(picture.height, picture.width, picture.getexif().get(ORIENTATION, 1))
+        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
         picture.draft("L", (max(1, picture.width // 8), max(1, picture.height // 8)))  # JPEG alone can shrink
         picture.load()
-    return facts if facts.orientation in range(1, 9) else PictureFacts(facts.height, facts.width, 1)
+    return facts
 
 
 def read_reduced(
@@ -74,8 +79,7 @@ def read_reduced(
     Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
     """
     with _opened(path, max_pixels) as picture:
-        orientation = picture.getexif().get(ORIENTATION, 1)
-        facts = PictureFacts(picture.height, picture.width, orientation if orientation in range(1, 9) else 1)
+        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
         bands = len(picture.palette.mode if picture.palette else picture.getbands())
         picture.draft("L", (max(1, picture.width // reduce), max(1, picture.height // reduce)))
         turned = ImageOps.exif_transpose(picture) if exif == "upright" else picture
@@ -116,16 +120,23 @@ def picture_size(path: str | Place) -> tuple[int, int]:
         return 0, 0
 
 
-def is_turned(path: str | Place) -> bool:
-    """Whether a TIFF's rows are not from top to bottom and left to right. False for what Pillow cannot open."""
+def picture_orientation(path: str | Place) -> int:
+    """EXIF orientation, 1 to 8, as a file's header has it; 1 for what Pillow cannot open, and where a PNG says it last."""
     try:
         with _pillow_limited(None), ExitStack() as stack:
             file = stack.enter_context(Remote.of(path).open()) if is_stored(path) else _source(path)
             picture = stack.enter_context(Image.open(file))
-            # of a PNG, Pillow would decode all of it to look for EXIF behind the pixels
-            return picture.format == "TIFF" and picture.getexif().get(ORIENTATION, 1) != 1
+            # of a PNG, its own method would decode all of it to look for EXIF behind the pixels
+            return _orientation(Image.Image.getexif(picture))
     except UNREADABLE:
-        return False
+        return 1
+
+
+def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Raw (H, W, ...) pixels turned upright as an EXIF orientation says (EXIF 2.32, table 6); a view."""
+    upright = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    upright = upright[::-1] if orientation in (3, 4, 7, 8) else upright
+    return upright[:, ::-1] if orientation in (2, 3, 6, 7) else upright
 
 
 def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
@@ -215,6 +226,12 @@ def overlay(image: Picture, mask: Mask, labels: Labels, *, opacity: float = 0.55
     return out
 
 
+def _orientation(exif: Image.Exif) -> int:
+    """What EXIF says, 1 for what it cannot say."""
+    orientation = exif.get(ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
 def _rgb(picture: Image.Image) -> Picture:
     if picture.mode.startswith("I"):
         sixteen = np.asarray(picture).clip(0, 65535).astype(np.uint16)
@@ -230,14 +247,23 @@ def _source(path: str | Place) -> str | BytesIO:
 
 @contextmanager
 def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterator[Image.Image]:
-    """An open Pillow image below the pixel limit; whatever goes wrong with it becomes one `DataError`."""
+    """An open Pillow image below the pixel limit; whatever goes wrong with it becomes one `DataError`.
+
+    Pictures are raw, with their orientation; a mask in a TIFF is upright.
+    """
     file = str(path)
     try:
         with ExitStack() as stack:
             with _pillow_limited(max_pixels):
-                picture = stack.enter_context(Image.open(_source(path)))
+                source = stack.enter_context(Image.open(_source(path)))
+                picture: Image.Image = source
                 if picture.format == "TIFF":
+                    orientation = _orientation(picture.getexif())
+                    source.filename = ""  # which Pillow would map into memory, garbled where it is turned by 90 degrees
                     picture.load()  # which turns it upright, and asks for the limit again
+                    if kind == "picture" and orientation != 1:
+                        picture = picture.transpose(BACK[orientation])
+                        picture.getexif()[ORIENTATION] = orientation
             yield picture
     except TOO_LARGE as error:
         message = (

@@ -24,8 +24,12 @@ from segdata.images import (
     colorize,
     inspect_picture,
     overlay,
+    picture_orientation,
     read_image,
     read_mask,
+    read_opaque,
+    read_reduced,
+    turn,
     write_image,
     write_mask,
 )
@@ -164,7 +168,7 @@ def test_the_file_decides_not_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-@pytest.mark.parametrize("name", ["x.png", "x.webp"])
+@pytest.mark.parametrize("name", ["x.png", "x.webp", "x.tif"])
 def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     array = rgb()
     path = save(tmp_path / name, array, orientation, **({"lossless": True} if name.endswith("webp") else {}))
@@ -174,6 +178,12 @@ def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     assert np.array_equal(read_image(path, exif="upright"), upright)
     assert inspect_picture(path) == PictureFacts(6, 9, orientation)
     assert inspect_picture(path).upright == upright.shape[:2]
+    assert picture_orientation(path) == orientation
+    assert np.array_equal(turn(array, orientation), upright)
+    for exif, expected in (("raw", array), ("upright", upright)):
+        facts, bands, grey = read_reduced(path, exif=exif)
+        assert (facts, bands, grey.shape) == (PictureFacts(6, 9, orientation), 3, expected.shape[:2])
+        assert np.array_equal(grey, np.asarray(Image.fromarray(expected).convert("L")))
 
 
 @pytest.mark.parametrize("orientation", TURNED)
@@ -188,16 +198,18 @@ def test_orientation_of_a_jpeg(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-def test_a_tiff_comes_turned_already(tmp_path: Path, orientation: int) -> None:
-    """Pillow turns TIFFs as they load, so that raw and upright are one: the facts must say the same."""
-    array = rgb()
-    path = save(tmp_path / "x.tif", array, orientation)
-    upright = TURNED[orientation](array)
-    facts = inspect_picture(path)
-    assert (facts.height, facts.width) == facts.upright == upright.shape[:2]
-    assert facts.orientation == 1
-    for exif in (None, "raw", "upright"):
-        assert np.array_equal(read_image(path, exif=exif), upright)
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
+def test_orientation_of_any_tiff(tmp_path: Path, mode: str, orientation: int) -> None:
+    """Pillow turns TIFFs as they load: here they are raw unless they are asked for upright."""
+    picture = Image.fromarray(rgb()).convert("L").convert("I").convert("I;16") if mode == "I;16" else None
+    picture = picture or Image.fromarray(rgb()).convert(mode)
+    raw = read_image(save(tmp_path / "plain.tif", picture))
+    path = save(tmp_path / "x.tif", picture, orientation)
+    assert np.array_equal(read_image(path), raw)
+    assert np.array_equal(read_image(path, exif="upright"), TURNED[orientation](raw))
+    pixels, opaque = read_opaque(path, exif="upright")
+    assert np.array_equal(pixels, TURNED[orientation](raw))
+    assert (opaque is None) == (mode != "RGBA")
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 42, 65535])
