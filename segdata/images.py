@@ -19,10 +19,10 @@ from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
 from segdata.labels import Labels, Mask
-from segdata.masks import MAX_PIXELS, SIGNATURE, decode_mask, encode_mask, encode_rgb
+from segdata.masks import FRAMES, MAX_PIXELS, PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
 from segdata.members import member_of
 from segdata.remote import Place, Remote
-from segdata.storage import is_stored, read_bytes, write_bytes
+from segdata.storage import is_stored, read_bytes, read_start, write_bytes
 
 Exif = Literal["raw", "upright"]
 """Whether the pixels under a mask are those of the file (`raw`), or those turned as its EXIF orientation says (`upright`)."""
@@ -30,7 +30,7 @@ Exif = Literal["raw", "upright"]
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
-ORIENTATION = 0x0112
+ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
 BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
@@ -142,7 +142,8 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
     """The values of a one-channel label picture as (H, W) uint8 or uint16: grey values, or palette indices as they are.
 
-    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours, or was saved as JPEG, which changes values.
+    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours or several pictures, or was saved as JPEG, which
+    changes values.
     """
     try:
         data = read_bytes(path)
@@ -168,7 +169,7 @@ def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MA
     """Any label picture's pixels as they are stored, for masks that `read_mask` refuses, and its format ("PNG", "JPEG" ...).
 
     (H, W) uint8, uint16, int32 or float32 values, palette indices as they are; or (H, W, 4) uint8 RGBA, which `expand` makes
-    of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `mask.unreadable`, `mask.too_large`, `mask.deep`).
+    of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `.unreadable`, `.too_large`, `.frames`, `.deep`).
     """
     with _opened(path, max_pixels, kind="mask") as picture:
         wide = picture.mode.startswith(("I", "F"))
@@ -182,6 +183,27 @@ def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MA
         format = "JPEG" if picture.format == "MPO" else str(picture.format)
     kind = {"b": np.uint8, "u": np.uint8 if pixels.itemsize == 1 else np.uint16}.get(pixels.dtype.kind, pixels.dtype)
     return pixels.astype(kind, copy=False), format
+
+
+def read_palette(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8] | None:
+    """(N, 3) uint8 RGB colours of a label picture's palette, by index; None where it has none.
+
+    Raises `DataError` (`mask.missing`, `mask.unreadable`, `mask.too_large`, `mask.frames`).
+    """
+    try:
+        head = read_start(path, 4096)
+    except OSError as error:
+        raise DataError(Problem("mask.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
+    if head.startswith(SIGNATURE):
+        if head[25:26] != bytes([PALETTE]):
+            return None
+        if (palette := decode_palette(head)) is not None:
+            return palette
+    with _opened(path, max_pixels, kind="mask") as picture:
+        if picture.mode != "P":
+            return None
+        picture.load()
+        return np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
 
 
 def write_mask(path: str | Place, mask: Mask) -> bytes:
@@ -257,6 +279,8 @@ def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterat
             with _pillow_limited(max_pixels):
                 source = stack.enter_context(Image.open(_source(path)))
                 picture: Image.Image = source
+                if kind == "mask" and (frames := _frames(source)) > 1:
+                    raise DataError(Problem("mask.frames", FRAMES.format(frames), file=file))
                 if picture.format == "TIFF":
                     orientation = _orientation(picture.getexif())
                     source.filename = ""  # which Pillow would map into memory, garbled where it is turned by 90 degrees
@@ -275,6 +299,20 @@ def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterat
     except UNREADABLE as error:
         reason = str(error).replace(file, Path(file).name) or type(error).__name__
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
+
+
+def _frames(picture: Any) -> int:
+    """How many pictures a file holds; a TIFF's smaller copies and transparency masks, and an MPO's previews, do not count."""
+    if picture.format == "MPO" or not getattr(picture, "is_animated", False):
+        return 1
+    if picture.format != "TIFF":
+        return int(picture.n_frames)
+    frames = 0
+    for i in range(picture.n_frames):
+        picture.seek(i)
+        frames += not picture.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 5
+    picture.seek(0)
+    return frames
 
 
 @contextmanager

@@ -28,7 +28,9 @@ from segdata.images import (
     read_image,
     read_mask,
     read_opaque,
+    read_palette,
     read_reduced,
+    read_stored,
     turn,
     write_image,
     write_mask,
@@ -395,6 +397,42 @@ def test_masks_that_hold_no_ids(tmp_path: Path) -> None:
     for name in ("x.png", "x.bmp", "x.tif", "x.webp"):
         assert refused(read_mask, save(tmp_path / name, rgb())) == "mask.colours"
     assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.colours"
+
+
+def test_masks_of_several_pictures(tmp_path: Path) -> None:
+    """Smaller copies and transparency in a TIFF are no further masks."""
+    mask = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    frames = [Image.fromarray(mask), Image.fromarray(mask + 1)]
+    for name in ("x.tif", "x.gif", "x.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match="holds 2 pictures") as caught:
+            read_mask(tmp_path / name)
+        assert caught.value.problem.code == "mask.frames"
+        with pytest.raises(DataError, match="holds 2 pictures"):
+            read_stored(tmp_path / name)
+    for kind in (1, 4, 5):
+        frames[1].encoderinfo = {"tiffinfo": {0x00FE: kind}}
+        frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
+        with Image.open(tmp_path / "x.tif") as picture:
+            assert picture.n_frames == 2
+        assert np.array_equal(read_mask(tmp_path / "x.tif"), mask)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["x.png", "x.gif", "x.bmp", "x.tif"])
+def test_palettes(tmp_path: Path, name: str, depth: int) -> None:
+    colors = np.random.default_rng(depth).integers(0, 256, (2**depth, 3)).astype(np.uint8)
+    picture = Image.fromarray((np.arange(48) % 2**depth).astype(np.uint8).reshape(6, 8))
+    picture.putpalette(colors.ravel().tolist())
+    picture.save(tmp_path / name, **({"bits": depth, "icc_profile": b"0" * 9000} if name == "x.png" else {}))
+    palette = read_palette(tmp_path / name)
+    assert palette is not None
+    used = np.unique(read_mask(tmp_path / name))
+    assert np.array_equal(palette[read_mask(tmp_path / name)], np.asarray(picture.convert("RGB")))
+    assert len(used) == min(48, 2**depth)
+    if name != "x.gif":
+        Image.new("L", (4, 4)).save(tmp_path / name)
+        assert read_palette(tmp_path / name) is None
 
 
 def test_masks_that_cannot_be_read(tmp_path: Path) -> None:

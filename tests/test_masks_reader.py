@@ -252,6 +252,61 @@ def test_palettes_that_differ_are_no_class_ids(tmp_path: Path) -> None:
         np.testing.assert_array_equal(dataset.read_mask(sample), TRUTH)
 
 
+def with_palette(mask: Array, colors: Array) -> Image.Image:
+    """A palette picture of these indices."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(colors.ravel().tolist())
+    return picture
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
+def test_every_palette_is_compared(suffix: str, tmp_path: Path) -> None:
+    """Also of masks that are not among the sixteen that are looked at, and whichever comes first."""
+    swap = np.array([0, 2, 1, 3, 4], np.uint8)
+    odd = with_palette(swap[TRUTH], COLORS[swap])
+    for at in ("00", "21"):
+        masks: dict[str, Any] = {f"{i:02}": PALETTE for i in range(40)} | {at: odd}
+        source = plant(tmp_path / at, masks, suffix)
+        problem = problem_of(source, tmp_path / "d", classes=NAMES)
+        assert (problem.code, problem.sample) == ("mask.palettes", at)
+        dataset = convert(source, tmp_path / f"d{at}", classes=NAMES, run=segdata.Run(report=Report("skip")))
+        assert sorted(s.id for s in dataset) == sorted(masks.keys() - {at})
+        np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), TRUTH)
+
+
+def test_palettes_that_differ_in_what_does_not_occur_are_one(tmp_path: Path) -> None:
+    """Colours that several indices have, other colours, no palette, a damaged one: the indices are what they are."""
+    twice = COLORS[[0, 1, 1, 3, 4]]
+    other = COLORS.copy()
+    other[2] = 77
+    masks: dict[str, Any] = {
+        "a": with_palette(np.where(TRUTH == 2, 0, TRUTH).astype(np.uint8), twice),
+        "b": with_palette(np.where(TRUTH == 1, 0, TRUTH).astype(np.uint8), twice),
+        "c": with_palette(np.where(TRUTH == 1, 0, TRUTH).astype(np.uint8), other),
+        "d": TRUTH,
+        "e": PALETTE,
+    }
+    source = plant(tmp_path / "source", {"a": masks["a"], "b": masks["b"]})
+    assert len(convert(source, tmp_path / "same", classes=NAMES)) == 2
+    source = plant(tmp_path / "source", {name: masks[name] for name in "acde"})
+    (source / "masks/b.png").unlink()
+    (source / "images/b.png").unlink()
+    data = (source / "masks/e.png").read_bytes()
+    (source / "masks/e.png").write_bytes(data.replace(b"PLTE", b"pLTE"))
+    dataset = convert(source, tmp_path / "d", classes=NAMES)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("e")), TRUTH)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".png"])
+def test_a_file_of_several_pictures_is_no_mask(suffix: str, tmp_path: Path) -> None:
+    more: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(TRUTH + 1)]}
+    source = plant(tmp_path / "source", {"one": Image.fromarray(TRUTH)}, suffix, **more)
+    for options in ({"classes": NAMES}, {"threshold": 1}):
+        problem = problem_of(source, tmp_path / "d", **options)
+        assert (problem.code, problem.sample) == ("mask.frames", "one")
+        assert "holds 2 pictures" in problem.message
+
+
 def test_colours_that_the_class_table_has_not_are_listed(tmp_path: Path) -> None:
     source = plant(tmp_path / "source", {"one": COLORS[TRUTH]})
     (tmp_path / "classes.csv").write_text(COLOR_TABLE.rpartition("\n")[0])
@@ -357,6 +412,16 @@ def test_a_threshold_reads_pictures_as_they_look(mode: str, tmp_path: Path) -> N
 def test_a_threshold_that_nothing_reaches_is_noted(tmp_path: Path) -> None:
     dataset = convert(plant(tmp_path / "source", {"one": TWO}), tmp_path / "d", threshold=128)
     assert "every pixel of the masks looked at is of class 0" in dataset.read_receipt()["notes"]
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_threshold_above_the_type_is_refused(dtype: Any, top: int, tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": TWO.astype(dtype) * top})
+    if dtype == np.uint8:
+        problem = problem_of(source, tmp_path / "d", threshold=256)
+        assert (problem.code, problem.message.endswith("--threshold from 1 to 255")) == ("mask.threshold", True)
+    dataset = convert(source, tmp_path / "d", threshold=top)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TWO)
 
 
 def test_values_rename_merge_extend_and_void(tmp_path: Path) -> None:
