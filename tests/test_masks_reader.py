@@ -720,6 +720,13 @@ COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
         ("c.csv", "ID;Name;Red;Green;Blue\r\n0;sky;1;2;3\r\n1;road;4;5;6\r\n", COLORED),
         ("c.csv", 'name,id,seen\n"sky",0,9\nroad,1,8\n\n', PLAIN),
         ("c.txt", "id\tname\n0\tsky\n1\troad", PLAIN),
+        ("c.txt", "sky,1,2,3\nroad,4,5,6\n", COLORED),
+        ("c.csv", '"sky"; 1; 2; 3\r\n\r\nroad; 4; 5; 6\r\n', COLORED),
+        ("c.txt", "1 2 3\tsky\n4 5 6\t\troad\n", COLORED),  # label_colors.txt of CamVid
+        ("c.txt", "1,2,3,sky\n4,5,6,road", COLORED),
+        ("c.txt", "sky 1 2 3\nroad 4 5 6", COLORED),
+        ("c.txt", "1 2 3 clear sky\n4 5 6 3rd road", [(0, "clear sky", (1, 2, 3)), (1, "3rd road", (4, 5, 6))]),
+        ("c.txt", "sky 1 2 3\nroad", [(0, "sky 1 2 3", None), (1, "road", None)]),
         ("c.json", '["sky", "road"]', PLAIN),
         ("c.json", '{"road": 1, "sky": 0}', PLAIN),
         ("c.json", '{"0": "sky", "1": "road"}', PLAIN),
@@ -738,7 +745,11 @@ def test_class_tables(name: str, text: str, expected: Any, tmp_path: Path) -> No
         ("c.txt", "", "names no class"),
         ("c.txt", "sky\n\nroad", "line 2 is empty"),
         ("c.txt", "sky\nsky", "'sky' stands there twice.*--values 1=sky"),
-        ("c.txt", "0 sky\n1 road", "header row"),
+        ("c.txt", "0 sky\n1 road", "separate columns by commas, under a header row"),
+        ("c.txt", "0 1 2 3\n1 4 5 6", "header row"),
+        ("c.txt", "0,sky,1,2,3\n1,road,4,5,6", "header row"),
+        ("c.txt", "0 sky 1 2 3\n1 road 4 5 6", "header row"),
+        ("c.txt", "sky,1,2,256", "0 to 255"),
         ("c.csv", "0,sky\n1,road", "header row must be"),
         ("c.csv", "name,r,g\nsky,1,2", "header row must be"),
         ("c.csv", "name,name\nsky,x", "header row must be"),
@@ -765,6 +776,18 @@ def test_class_tables_that_are_wrong(name: str, text: str, message: str, tmp_pat
     with pytest.raises(DataError, match=message) as caught:
         table(tmp_path, name, text)
     assert caught.value.problem.file == name
+
+
+@pytest.mark.parametrize("form", ["{name},{r},{g},{b}", "{r} {g} {b}\t{name}"])
+def test_names_with_colours_and_no_header(form: str, tmp_path: Path) -> None:
+    lines = [form.format(name=n, r=r, g=g, b=b) for n, (r, g, b) in zip(NAMES, COLORS.tolist(), strict=True)]
+    (tmp_path / "classes.txt").write_text("\n".join(lines))
+    for colors in (False, True):
+        source = plant(tmp_path / "source", {"one": COLORS[TRUTH] if colors else TRUTH})
+        dataset = convert(source, tmp_path / f"d{colors}", classes=tmp_path / "classes.txt", colors=colors)
+        assert dataset.labels.names == tuple(NAMES)
+        assert [label.color for label in dataset.labels.classes] == [tuple(color) for color in COLORS.tolist()]
+        np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TRUTH)
 
 
 def test_a_class_table_may_lie_in_the_source(tmp_path: Path) -> None:

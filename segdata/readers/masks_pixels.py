@@ -43,6 +43,9 @@ class Palettes(NamedTuple):
     all: bytes | None = None
 
 
+NO_PALETTES = Palettes()
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What holds for every mask. `names` and `ids`: by value or packed colour the class, None for void.
@@ -55,7 +58,7 @@ class Meaning:
     ids: Mapping[int, int | None]
     colors: tuple[RGB, ...] = ()
     threshold: int = 0
-    palettes: Palettes = Palettes()
+    palettes: Palettes = NO_PALETTES
 
     @property
     def classes(self) -> int:
@@ -223,11 +226,11 @@ def _whole_numbers(pixels: NDArray[Any]) -> Mask:
 
 
 class Look(NamedTuple):
-    """What a few masks have shown: notes for the receipt, the first problem, or the one that they have in common, and palettes."""
+    """What a few masks have shown: notes for the receipt, the first problem or the one they have in common, and palettes."""
 
     notes: list[str]
     problem: Problem | None
-    palettes: Palettes = Palettes()
+    palettes: Palettes = NO_PALETTES
 
 
 def look(masks: Sequence[tuple[str, str]], meaning: Meaning, labels: Labels, count: int = 16) -> Look:
