@@ -36,6 +36,8 @@ BACK = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
 }  # fmt: skip
 """What undoes the turn of each EXIF orientation."""
+HATCH = 110
+"""The grey of the stripes on what is void."""
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
 )  # fmt: skip
@@ -233,19 +235,26 @@ def encode_picture(image: Picture, format: Literal["png", "jpeg"], quality: int 
 
 
 def colorize(mask: Mask, labels: Labels) -> Picture:
-    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white."""
-    return labels.palette()[mask]
+    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white, hatched."""
+    return _hatched(labels.palette()[mask], mask == labels.ignore)
 
 
 def overlay(image: Picture, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> Picture:
-    """(H, W, 3) picture with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched in white."""
+    """(H, W, 3) picture with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
     colors = labels.palette()
     mixed = image * (1 - opacity) + colors[mask] * opacity
     clear = np.flatnonzero(~colors.any(axis=1))
     out: Picture = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
-    diagonal = np.add.outer(np.arange(mask.shape[0]), np.arange(mask.shape[1]))
-    out[(mask == labels.ignore) & (diagonal % 6 < 2)] = 255
-    return out
+    return _hatched(out, mask == labels.ignore)
+
+
+def _hatched(picture: Picture, where: NDArray[np.bool_]) -> Picture:
+    """Stripes in white and in grey, seen on light and on dark, at most 40 of them from side to side; in place."""
+    step = max(6, max(where.shape) // 40)
+    stripe = np.add.outer(np.arange(where.shape[0]), np.arange(where.shape[1])) % step * 3 // step
+    picture[where & (stripe == 0)] = 255
+    picture[where & (stripe == 1)] = HATCH
+    return picture
 
 
 def _orientation(exif: Image.Exif) -> int:

@@ -454,17 +454,22 @@ LABELS = Labels.of(["background", "cat", "dog"], [None, (10, 20, 30), (200, 100,
 
 
 def test_colorize() -> None:
-    assert colorize(np.array([[0, 1], [2, 255]], np.uint8), LABELS).tolist() == [
+    """The stripes of what is ignored: white, grey, and white of the palette, two pixels each."""
+    grey, white = [110] * 3, [255] * 3
+    assert colorize(np.array([[0, 1], [2, 255], [255, 255]], np.uint8), LABELS).tolist() == [
         [[0, 0, 0], [10, 20, 30]],
-        [[200, 100, 0], [255, 255, 255]],
+        [[200, 100, 0], grey],
+        [grey, grey],
     ]
+    stripes = colorize(np.full((1, 8), 255, np.uint8), LABELS)[0].tolist()
+    assert stripes == [white, white, grey, grey, white, white, white, white]
 
 
 def test_colorize_16_bits() -> None:
     labels = Labels.of([f"class {i}" for i in range(300)])
-    picture = colorize(np.array([[0, 299, 65535]], np.uint16), labels)
+    picture = colorize(np.array([[65535, 299, 0]], np.uint16), labels)
     assert picture.dtype == np.uint8
-    assert picture[0].tolist() == [list(labels.classes[0].color), list(labels.classes[299].color), [255, 255, 255]]
+    assert picture[0].tolist() == [[255, 255, 255], list(labels.classes[299].color), list(labels.classes[0].color)]
 
 
 @given(
@@ -478,14 +483,29 @@ def test_overlay(mask: NDArray[np.uint8], opacity: float) -> None:
     assert np.array_equal(image, before)
     for y, x in np.ndindex(mask.shape):
         pixel, value = image[y, x].astype(float), mask[y, x]
-        if value == 255 and (y + x) % 6 < 2:
-            expected = np.full(3, 255.0)
+        if value == 255 and (y + x) % 6 < 4:
+            expected = np.full(3, 255.0 if (y + x) % 6 < 2 else 110.0)
         elif value == 0:
             expected = pixel  # black stays clear
         else:
             color = np.full(3, 255.0) if value == 255 else np.array(LABELS.classes[value].color)
             expected = pixel * (1 - opacity) + color * opacity
         assert np.abs(out[y, x] - expected).max() < 1
+
+
+@pytest.mark.parametrize("size", [(40, 60), (900, 300), (2000, 3000)])
+@pytest.mark.parametrize("level", [0, 110, 128, 255])
+def test_void_is_seen_on_anything(size: tuple[int, int], level: int) -> None:
+    """Also once the picture is as small as on a sheet: no piece of it looks like what is around it."""
+    mask = np.zeros(size, np.uint8)
+    mask[:, size[1] // 2 :] = 255
+    labels = Labels.of(["paper"], [(level, level, level)])
+    for picture in (colorize(mask, labels), overlay(np.full((*size, 3), level, np.uint8), mask, labels)):
+        small = np.asarray(Image.fromarray(picture).reduce(max(1, size[1] // 240))).astype(int)[:, :, 0]
+        void = small[:, small.shape[1] // 2 + 1 :]
+        assert void.max() - void.min() > 60
+        assert (np.abs(void - level) > 30).mean() > 0.3
+        assert (small[:, : small.shape[1] // 2] == level).all()
 
 
 def test_pictures_are_written_as_they_are(tmp_path: Path) -> None:

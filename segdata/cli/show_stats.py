@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segdata.cli.show import percent, table
+from segdata.cli.show import table
 from segdata.errors import DatasetError
+from segdata.labels import percent
 from segdata.storage import place
 
 if TYPE_CHECKING:
