@@ -182,6 +182,8 @@ REFUSED: dict[str, tuple[Array, Array, list[str], str]] = {
     "was a JPEG": (jpeg(TWO * 255), jpeg(TWO * 255) >= 128, ["background", "thing"], "smoothed"),
     "instances": (instances(), instances() > 0, ["background", "cell"], "instances"),
     "16-bit instances": (instances(30, np.uint16), instances() > 0, ["background", "cell"], "instances"),
+    "instances with gaps": (instances() * 7, instances() > 0, ["background", "cell"], "instances"),
+    "many unlisted": (scene(12) * 20, np.where(scene(12) > 0, 255, 0), ["a", "b"], "values"),
     "class * 1000": (
         np.where(TRUTH > 0, TRUTH.astype(int) * 1000 + instances(40)[:96, :128], 0).astype(np.uint16), TRUTH, NAMES, "instances",
     ),
