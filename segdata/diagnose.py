@@ -286,7 +286,7 @@ def _smoothed_levels(facts: Facts) -> Diagnosis | None:
     if flat[~firm].mean() >= 0.1 or in_between(facts.mask, firm)[~firm].mean() < 0.8:
         return None
     edges = f"{len(here) - len(levels)} in-between values at edges, as smoothing, resizing or JPEG leaves them"
-    return Diagnosis("smoothed", f"levels {some(levels)} with {edges}")
+    return Diagnosis("smoothed", edges)
 
 
 def _picture(facts: Facts) -> Diagnosis | None:
