@@ -6,7 +6,7 @@ declared, so that a good mask never meets them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -21,6 +21,8 @@ from segdata.labels import RGB, Mask, some
 NO_WAY = "no option restores them: export it again as PNG, without smoothing"
 REACH = 8
 """How far, in pixels, smoothing or JPEG is thought to carry a value."""
+FEW = 8
+"""How many options a way out may have."""
 NOISE = 24
 """How far, in levels of a channel, JPEG is thought to move a colour."""
 
@@ -102,9 +104,10 @@ def diagnose_colors(rgb: NDArray[np.uint8], known: Collection[RGB], classes: int
     listed = some(f"{unpack_color(value)} ({found[value]:,} pixels)" for value in order)
     if coded:
         y, x = divmod(int(np.argmax(packed.ravel() == order[0])), packed.shape[1])
-        way_out = " ".join(f"--values {_comma(value)}=ignore" for value in order[:8])
+        options = " ".join(f"--values {_comma(value)}=ignore" for value in order)
+        way_out = f"{options} (or =NAME)" if len(order) <= FEW else "--classes FILE that lists them all, name,r,g,b"
         what = f"colours that no class is declared for: {listed}, first at row {y}, column {x}"
-        return Diagnosis("unknown_colors", what, f"{way_out} (or =NAME)")
+        return Diagnosis("unknown_colors", what, way_out)
     if len(order) == len(found):
         how = "--colors, with a --classes table of name,r,g,b"
         return Diagnosis("colors", f"coded by colour, {len(found)} of them: {listed}", how)
@@ -274,7 +277,22 @@ def _smoothed(facts: Facts) -> Diagnosis | None:
             return Diagnosis("smoothed", f"black and white with {edges}", f"--threshold {(facts.top + 1) // 2}")
     elif len(facts.unknown) > 8 and in_between(facts.mask, firm)[np.isin(facts.mask, facts.unknown)].mean() >= 0.8:
         return Diagnosis("smoothed", edges)
-    return None
+    return _smoothed_levels(facts)
+
+
+def _smoothed_levels(facts: Facts) -> Diagnosis | None:
+    """Levels that nobody declared, as of class ids times 100, and between them edges: values that nowhere fill a 3 x 3 square."""
+    here = tally(facts.mask)
+    levels = [value for value, pixels in here.items() if 100 * pixels >= facts.mask.size]
+    firm = np.isin(facts.mask, levels)
+    if len(here) - len(levels) <= 8 or len(levels) < 2:
+        return None
+    square = np.ones((3, 3), np.uint8)
+    flat = cv2.erode(facts.mask, square) == cv2.dilate(facts.mask, square)
+    if flat[~firm].mean() >= 0.1 or in_between(facts.mask, firm)[~firm].mean() < 0.8:
+        return None
+    edges = f"{len(here) - len(levels)} in-between values at edges, as smoothing, resizing or JPEG leaves them"
+    return Diagnosis("smoothed", edges)
 
 
 def _picture(facts: Facts) -> Diagnosis | None:
@@ -286,20 +304,22 @@ def _picture(facts: Facts) -> Diagnosis | None:
 
 
 def _instances(facts: Facts) -> Diagnosis | None:
-    """Values from 1 up without gaps, more than there are classes, most of them one connected blob."""
+    """More values than there are classes, one connected blob each: most of 1 up without gaps, nearly all of any others."""
     values = [value for value in tally(facts.mask) if value not in (0, facts.top)]
-    if len(values) < max(3, len(facts.names)) or len(values) < 0.9 * values[-1]:
+    gapless = len(values) >= max(3, len(facts.names)) and len(values) >= 0.9 * values[-1]
+    if not gapless and len(values) < max(8, 2 * len(facts.names)):
         return None
     looked_at = values[:64]
     blobs = [
         cv2.connectedComponents((facts.mask == value).astype(np.uint8), connectivity=8)[0] - 1 for value in looked_at
     ]
-    if np.mean(np.array(blobs) == 1) < 0.7:
+    if np.mean(np.array(blobs) == 1) < (0.7 if gapless else 0.9):
         return None
     what = f"holds instance ids, as it seems: {len(values)} values, most of them one blob each"
-    if len(facts.names) <= 2:
+    if len(facts.names) <= 2 and facts.classes.get(facts.top, "") is not None:
         return Diagnosis("instances", what, "--threshold 1")
-    return Diagnosis("instances", what, f"--values 1..{max(facts.found)}=NAME, or --mask-dir with masks of classes")
+    last = max({*facts.found, *values} - {facts.top})
+    return Diagnosis("instances", what, f"--values 1..{last}=NAME, or --mask-dir with masks of classes")
 
 
 def _unlisted(facts: Facts) -> Diagnosis:
@@ -308,8 +328,21 @@ def _unlisted(facts: Facts) -> Diagnosis:
     if not facts.classes:
         way_out = "--classes FILE, one name a line in order of value"
         return Diagnosis("values", f"no class is declared, and the masks hold {listed}", way_out)
-    way_out = " ".join(f"--values {value}=ignore" for value in facts.unknown[:8])
-    return Diagnosis("values", f"values that no class is declared for: {listed}", f"{way_out} (or =NAME)")
+    ranges = _ranges(facts.unknown, facts.classes) if len(facts.unknown) > FEW else [str(v) for v in facts.unknown]
+    options = " ".join(f"--values {values}=ignore" for values in ranges)
+    way_out = f"{options} (or =NAME)" if len(ranges) <= FEW else "--classes FILE that lists them all, id,name"
+    return Diagnosis("values", f"values that no class is declared for: {listed}", way_out)
+
+
+def _ranges(values: Sequence[int], declared: Collection[int]) -> list[str]:
+    """Sorted values as the ranges, `7..21`, that no declared value lies in."""
+    ranges: list[list[int]] = []
+    for value in values:
+        if ranges and not any(ranges[-1][0] < other < value for other in declared):
+            ranges[-1].append(value)
+        else:
+            ranges.append([value])
+    return [f"{run[0]}..{run[-1]}" if run[1:] else str(run[0]) for run in ranges]
 
 
 VALUE_TESTS = (_void, _binary, _off_by_one, _thousands, _stretched, _smoothed, _picture, _instances, _unlisted)

@@ -6,7 +6,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,10 +19,10 @@ from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
 from segdata.labels import Labels, Mask
-from segdata.masks import MAX_PIXELS, SIGNATURE, decode_mask, encode_mask, encode_rgb
+from segdata.masks import FRAMES, MAX_PIXELS, PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
 from segdata.members import member_of
 from segdata.remote import Place, Remote
-from segdata.storage import is_stored, read_bytes, write_bytes
+from segdata.storage import is_stored, read_bytes, read_start, write_bytes
 
 Exif = Literal["raw", "upright"]
 """Whether the pixels under a mask are those of the file (`raw`), or those turned as its EXIF orientation says (`upright`)."""
@@ -30,13 +30,20 @@ Exif = Literal["raw", "upright"]
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
-ORIENTATION = 0x0112
+ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
 LOSSLESS = (1, 5, 8, 32773, 32946)
 """TIFF's numbers of no compression, LZW, deflate and PackBits."""
 PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
 """Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
 STRIP = 2**22
 """Pixels that are taken from Pillow together, about."""
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+"""What undoes the turn of each EXIF orientation."""
+HATCH = 110
+"""The grey of the stripes on what is void."""
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
 )  # fmt: skip
@@ -65,10 +72,10 @@ def inspect_picture(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Pictu
     Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
     """
     with _opened(path, max_pixels) as picture:
-        facts = PictureFacts(picture.height, picture.width, picture.getexif().get(ORIENTATION, 1))
+        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
         picture.draft("L", (max(1, picture.width // 8), max(1, picture.height // 8)))  # JPEG alone can shrink
         picture.load()
-    return facts if facts.orientation in range(1, 9) else PictureFacts(facts.height, facts.width, 1)
+    return facts
 
 
 def read_reduced(
@@ -80,8 +87,7 @@ def read_reduced(
     Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
     """
     with _opened(path, max_pixels) as picture:
-        orientation = picture.getexif().get(ORIENTATION, 1)
-        facts = PictureFacts(picture.height, picture.width, orientation if orientation in range(1, 9) else 1)
+        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
         bands = len(picture.palette.mode if picture.palette else picture.getbands())
         picture.draft("L", (max(1, picture.width // reduce), max(1, picture.height // reduce)))
         turned = ImageOps.exif_transpose(picture) if exif == "upright" else picture
@@ -122,22 +128,30 @@ def picture_size(path: str | Place) -> tuple[int, int]:
         return 0, 0
 
 
-def is_turned(path: str | Place) -> bool:
-    """Whether a TIFF's rows are not from top to bottom and left to right. False for what Pillow cannot open."""
+def picture_orientation(path: str | Place) -> int:
+    """EXIF orientation, 1 to 8, as a file's header has it; 1 for what Pillow cannot open, and where a PNG says it last."""
     try:
         with _pillow_limited(None), ExitStack() as stack:
             file = stack.enter_context(Remote.of(path).open()) if is_stored(path) else _source(path)
             picture = stack.enter_context(Image.open(file))
-            # of a PNG, Pillow would decode all of it to look for EXIF behind the pixels
-            return picture.format == "TIFF" and picture.getexif().get(ORIENTATION, 1) != 1
+            # of a PNG, its own method would decode all of it to look for EXIF behind the pixels
+            return _orientation(Image.Image.getexif(picture))
     except UNREADABLE:
-        return False
+        return 1
+
+
+def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Raw (H, W, ...) pixels turned upright as an EXIF orientation says (EXIF 2.32, table 6); a view."""
+    upright = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    upright = upright[::-1] if orientation in (3, 4, 7, 8) else upright
+    return upright[:, ::-1] if orientation in (2, 3, 6, 7) else upright
 
 
 def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
     """The values of a one-channel label picture as (H, W) uint8 or uint16: grey values, or palette indices as they are.
 
-    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours, or was saved as JPEG, which changes values.
+    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours or several pictures, or was saved as JPEG, which
+    changes values.
     """
     try:
         data = read_bytes(path)
@@ -177,28 +191,11 @@ def plain_tiff_size(path: str | Place, *, palette: bool) -> tuple[int, int] | No
         return None
 
 
-def read_palette(path: str | Place, indices: Sequence[int]) -> NDArray[np.uint8] | None:
-    """(N, 3) RGB of indices of a picture's palette; None where it has none, or cannot be opened. Pixels are not decoded."""
-    try:
-        with _pillow_limited(None), Image.open(_source(path)) as picture:
-            if picture.format == "GIF":
-                picture.load()  # whose palette is that of a frame
-            if picture.mode != "P" or picture.palette is None:
-                return None
-            mode, palette = picture.palette.getdata()
-            strip = Image.new("P", (len(indices), 1))
-            strip.putpalette(palette, mode)
-            strip.putdata(indices)
-            return np.array(strip.convert("RGB"))[0, :, :]
-    except UNREADABLE:
-        return None
-
-
 def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[Any], str]:
     """Any label picture's pixels as they are stored, for masks that `read_mask` refuses, and its format ("PNG", "JPEG" ...).
 
     (H, W) uint8, uint16, int32 or float32 values, palette indices as they are; or (H, W, 4) uint8 RGBA, which `expand` makes
-    of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `mask.unreadable`, `mask.too_large`, `mask.deep`).
+    of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `.unreadable`, `.too_large`, `.frames`, `.deep`).
     """
     with _opened(path, max_pixels, kind="mask") as picture:
         wide = picture.mode.startswith(("I", "F"))
@@ -212,6 +209,32 @@ def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MA
         format = "JPEG" if picture.format == "MPO" else str(picture.format)
     kind = {"b": np.uint8, "u": np.uint8 if pixels.itemsize == 1 else np.uint16}.get(pixels.dtype.kind, pixels.dtype)
     return pixels.astype(kind, copy=False), format
+
+
+def read_palette(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8] | None:
+    """(N, 3) uint8 RGB colours of a label picture's palette, by index; None where it has none.
+
+    Raises `DataError` (`mask.missing`, `mask.unreadable`, `mask.too_large`, `mask.frames`).
+    """
+    try:
+        head = read_start(path, 4096)
+    except OSError as error:
+        raise DataError(Problem("mask.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
+    if head.startswith(SIGNATURE):
+        if head[25:26] != bytes([PALETTE]):
+            return None
+        if (palette := decode_palette(head)) is not None:
+            return palette
+    with _opened(path, max_pixels, kind="mask") as picture:
+        if picture.format == "GIF":
+            picture.load()  # whose palette is that of a frame
+        if picture.mode != "P" or picture.palette is None:
+            return None
+        mode, colors = picture.palette.getdata()
+        every = Image.new("P", (256, 1))
+        every.putpalette(colors, mode)
+        every.putdata(range(256))
+        return np.array(every.convert("RGB"))[0, : len(colors) // len(mode.partition(";")[0]), :]
 
 
 def write_mask(path: str | Place, mask: Mask) -> bytes:
@@ -241,19 +264,32 @@ def encode_picture(image: Picture, format: Literal["png", "jpeg"], quality: int 
 
 
 def colorize(mask: Mask, labels: Labels) -> Picture:
-    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white."""
-    return labels.palette()[mask]
+    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white, hatched."""
+    return _hatched(labels.palette()[mask], mask == labels.ignore)
 
 
 def overlay(image: Picture, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> Picture:
-    """(H, W, 3) picture with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched in white."""
+    """(H, W, 3) picture with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
     colors = labels.palette()
     mixed = image * (1 - opacity) + colors[mask] * opacity
     clear = np.flatnonzero(~colors.any(axis=1))
     out: Picture = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
-    diagonal = np.add.outer(np.arange(mask.shape[0]), np.arange(mask.shape[1]))
-    out[(mask == labels.ignore) & (diagonal % 6 < 2)] = 255
-    return out
+    return _hatched(out, mask == labels.ignore)
+
+
+def _hatched(picture: Picture, where: NDArray[np.bool_]) -> Picture:
+    """Stripes in white and in grey, seen on light and on dark, at most 40 of them from side to side; in place."""
+    step = max(6, max(where.shape) // 40)
+    stripe = np.add.outer(np.arange(where.shape[0]), np.arange(where.shape[1])) % step * 3 // step
+    picture[where & (stripe == 0)] = 255
+    picture[where & (stripe == 1)] = HATCH
+    return picture
+
+
+def _orientation(exif: Image.Exif) -> int:
+    """What EXIF says, 1 for what it cannot say."""
+    orientation = exif.get(ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _rgb(picture: Image.Image) -> Picture:
@@ -271,14 +307,25 @@ def _source(path: str | Place) -> str | BytesIO:
 
 @contextmanager
 def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterator[Image.Image]:
-    """An open Pillow image below the pixel limit; whatever goes wrong with it becomes one `DataError`."""
+    """An open Pillow image below the pixel limit; whatever goes wrong with it becomes one `DataError`.
+
+    Pictures are raw, with their orientation; a mask in a TIFF is upright.
+    """
     file = str(path)
     try:
         with ExitStack() as stack:
             with _pillow_limited(max_pixels):
-                picture = stack.enter_context(Image.open(_source(path)))
+                source = stack.enter_context(Image.open(_source(path)))
+                picture: Image.Image = source
+                if kind == "mask" and (frames := _frames(source)) > 1:
+                    raise DataError(Problem("mask.frames", FRAMES.format(frames), file=file))
                 if picture.format == "TIFF":
+                    orientation = _orientation(picture.getexif())
+                    source.filename = ""  # which Pillow would map into memory, garbled where it is turned by 90 degrees
                     picture.load()  # which turns it upright, and asks for the limit again
+                    if kind == "picture" and orientation != 1:
+                        picture = picture.transpose(BACK[orientation])
+                        picture.getexif()[ORIENTATION] = orientation
             yield picture
     except TOO_LARGE as error:
         message = (
@@ -290,6 +337,20 @@ def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterat
     except UNREADABLE as error:
         reason = str(error).replace(file, Path(file).name) or type(error).__name__
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
+
+
+def _frames(picture: Any) -> int:
+    """How many pictures a file holds; a TIFF's smaller copies and transparency masks, and an MPO's previews, do not count."""
+    if picture.format == "MPO" or not getattr(picture, "is_animated", False):
+        return 1
+    if picture.format != "TIFF":
+        return int(picture.n_frames)
+    frames = 0
+    for i in range(picture.n_frames):
+        picture.seek(i)
+        frames += not picture.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 5
+    picture.seek(0)
+    return frames
 
 
 @contextmanager

@@ -176,6 +176,14 @@ def some(values: Iterable[object], limit: int = 8) -> str:
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
+def percent(part: float, whole: float) -> str:
+    """A share with two digits that mean something, `-` of nothing."""
+    if not whole:
+        return "-"
+    value = 100 * part / whole
+    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The way out of a misspelt name: near ones, or what there is."""
     import difflib

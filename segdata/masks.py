@@ -48,6 +48,7 @@ PICTURE_LEVEL = 2
 GREY, RGB, PALETTE = 0, 2, 3
 DEPTHS = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}
 COLOUR_TYPES = {RGB: "RGB colours", 4: "grey with alpha", 6: "RGB colours with alpha"}
+FRAMES = "holds {} pictures, and which of them is the mask it does not say: export one of them"
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """The passes of an interlaced PNG: first row, first column, row step, column step."""
 
@@ -161,6 +162,8 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask:
         _refuse("mask.colours", f"a PNG of {COLOUR_TYPES[kind]} holds no class ids")
     if depth not in DEPTHS.get(kind, ()) or deflate or filters or interlaced > 1 or 0 in (width, height):
         _refuse("mask.damaged", "the PNG header holds impossible values")
+    if (frames := int.from_bytes(chunks.get(b"acTL", b"")[:4], "big")) > 1:
+        _refuse("mask.frames", FRAMES.format(frames))
     if width * height > max_pixels:
         _refuse(
             "mask.too_large",
@@ -178,6 +181,18 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask:
         mask[y::dy, x::dx] = _values(raw[offset : offset + size], shape, depth)
         offset += size
     return mask
+
+
+def decode_palette(data: bytes) -> NDArray[np.uint8] | None:
+    """The first bytes of a palette PNG -> (N, 3) uint8 RGB, by index; None where no palette is in them."""
+    position = len(SIGNATURE)
+    while (name := data[position + 4 : position + 8]) not in (b"", b"IDAT"):
+        (size,) = struct.unpack_from(">I", data, position)
+        body = data[position + 8 : position + 8 + size]
+        if name == b"PLTE":
+            return np.frombuffer(body, np.uint8).reshape(-1, 3) if len(body) == size and size % 3 == 0 else None
+        position += 12 + size
+    return None
 
 
 def _deflater() -> Any:
@@ -207,7 +222,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The header and the joined image data, checksums verified."""
+    """The header, the joined image data and an animation's header, checksums verified."""
     if not data.startswith(SIGNATURE):
         _refuse("mask.not_png", "not a PNG file")
     view = memoryview(data)
@@ -222,7 +237,7 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
         position += 12 + size
         if position > len(data):
             _refuse("mask.damaged", "the PNG file is cut off")
-        if name in (b"IHDR", b"IDAT"):
+        if name in (b"IHDR", b"IDAT", b"acTL"):
             if zlib_ng.crc32(body, zlib_ng.crc32(name)) != struct.unpack_from(">I", data, position - 4)[0]:
                 _refuse("mask.damaged", f"the PNG chunk {name.decode()} has a wrong checksum")
             found.setdefault(name, []).append(body)

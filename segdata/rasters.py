@@ -26,11 +26,12 @@ from segdata.images import (
     Picture,
     PictureFacts,
     inspect_picture,
-    is_turned,
+    picture_orientation,
     picture_size,
     read_mask,
     read_opaque,
     read_reduced,
+    turn,
 )
 from segdata.labels import Mask
 from segdata.masks import MAX_PIXELS
@@ -112,7 +113,7 @@ class WholeRaster:
 
 
 class FileRaster:
-    """A picture that GDAL reads. 8-bit RGB, grey and palettes become RGB, and so do PNGs of 16 bits; the rest stays."""
+    """A picture that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays."""
 
     def __init__(self, source: Any, file: str) -> None:
         names = [interpretation.name for interpretation in source.colorinterp]
@@ -121,19 +122,19 @@ class FileRaster:
         self.height, self.width = source.height, source.width
         kind = source.dtypes[0]
         ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
-        self._rgb = ordinary and (
+        self.ordinary = ordinary and (
             colours in (["gray"], ["palette"]) or colours[:3] == ["red", "green", "blue"] == colours
         )
         self._palette = np.zeros((256, 3), np.uint8)
-        if self._rgb and colours == ["palette"]:
+        if self.ordinary and colours == ["palette"]:
             for value, color in source.colormap(1).items():
                 self._palette[value] = color[:3]
         bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
-        self._stretch = 255 // (2**bits - 1) if self._rgb and colours == ["gray"] and bits < 8 else 1
-        self._indexes = [i for i, name in enumerate(names, 1) if not (self._rgb and name == "alpha")]
+        self._stretch = 255 // (2**bits - 1) if self.ordinary and colours == ["gray"] and bits < 8 else 1
+        self._indexes = [i for i, name in enumerate(names, 1) if not (self.ordinary and name == "alpha")]
         self._colours = colours
-        self.bands = 3 if self._rgb else source.count
-        self.dtype = np.dtype(np.uint8 if self._rgb else kind)
+        self.bands = 3 if self.ordinary else source.count
+        self.dtype = np.dtype(np.uint8 if self.ordinary else kind)
         crs = source.crs.to_wkt() if source.crs else None
         self.geo = Geo(crs, tuple(source.transform)[:6], source.nodata)
         self.blocked = source.block_shapes[0][1] < source.width
@@ -150,7 +151,7 @@ class FileRaster:
 
     def _shown(self, values: Values) -> Values:
         """The file's own (h, w, C) as they are given: see the class."""
-        if not self._rgb:
+        if not self.ordinary:
             return values
         if values.dtype == np.uint16:
             values = (values >> 8).astype(np.uint8)
@@ -244,11 +245,25 @@ def open_raster(path: str | Place, *, exif: Exif | None = None) -> Iterator[Rast
         yield WholeRaster(*read_opaque(path, exif=exif))
         return
     with opened(path) as source:
+        raster = FileRaster(source, str(path))
+        orientation = file_orientation(path) if access == "windows" else 1
+        geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
         names = {interpretation.name for interpretation in source.colorinterp}
-        if names & {"cyan", "magenta", "yellow", "black"} or (not only_gdal_opens(path) and is_turned(path)):
-            yield WholeRaster(*read_opaque(path, exif=exif), geo=FileRaster(source, str(path)).geo)
+        if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
+            # of colours that are not stored as RGB, GDAL reads turned rows in another order
+            yield WholeRaster(*read_opaque(path, exif=exif), geo=geo)
+        elif orientation == 1 or exif != "upright":
+            yield raster
         else:
-            yield FileRaster(source, str(path))
+            values = raster.read()
+            valid = raster.valid(Window(0, 0, raster.height, raster.width), values)
+            upright = np.ascontiguousarray(turn(values, orientation))
+            yield WholeRaster(upright, None if valid is None else turn(valid, orientation), geo)
+
+
+def file_orientation(path: str | Place) -> int:
+    """A picture's EXIF orientation, 1 for what GDAL alone opens."""
+    return 1 if only_gdal_opens(path) else picture_orientation(path)
 
 
 @contextmanager
@@ -305,7 +320,7 @@ def read_facts(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> PictureFac
     if access_to(path) == "whole":
         return inspect_picture(path, max_pixels=max_pixels)
     with open_raster(path) as raster:
-        return PictureFacts(raster.height, raster.width, 1)
+        return PictureFacts(raster.height, raster.width, file_orientation(path))
 
 
 def read_brightness(
@@ -321,9 +336,9 @@ def read_brightness(
         )  # no more than it must: it is no mean
         size = -(-raster.height // every_nth), -(-raster.width // every_nth)
         grey = (to_rgb(raster.reduced(size)) @ LUMA).round().astype(np.uint8)
-        facts = PictureFacts(raster.height, raster.width, 1)
-    with opened(path) as source:  # as many as there are, whatever is made of them
+    with opened(path) as source:  # as many bands as there are, whatever is made of them
         bands = 3 if source.colorinterp[0].name == "palette" else source.count
+        facts = PictureFacts(source.height, source.width, file_orientation(path))
     return facts, bands, grey
 
 

@@ -21,7 +21,8 @@ from PIL import Image
 
 import segdata
 from segdata.cli import demo, main
-from segdata.cli.show import percent, table
+from segdata.cli.show import table
+from segdata.labels import percent
 
 
 def run(*arguments: Any, code: int = 0) -> Result:
@@ -263,6 +264,7 @@ def alive(pid: int) -> bool:
 def test_tables_align() -> None:
     assert table([["a", "b"], ["long", 1], ["x", 100]], " r") == ["a       b", "----  ---", "long    1", "x     100"]
     assert [percent(1, 0), percent(0, 3), percent(1, 3), percent(1, 3000)] == ["-", "0.0 %", "33.3 %", "0.033 %"]
+    assert [percent(998, 1000), percent(1, 1)] == ["99.8 %", "100.0 %"]
 
 
 @pytest.mark.parametrize(

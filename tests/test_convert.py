@@ -163,16 +163,18 @@ def test_references_hold_through_a_linked_destination(samples: Path, tmp_path: P
     assert all(dataset.read_image(sample).shape[:2] == sample.size for sample in dataset)
 
 
-def turned_set(root: Path, size: tuple[int, int], labels: tuple[int, int], orientation: int) -> Path:
+def turned_set(
+    root: Path, size: tuple[int, int], labels: tuple[int, int], orientation: int, name: str = "001.jpg"
+) -> Path:
     """One picture of raw `size` with an EXIF orientation, its labels saying they are `labels` (height, width)."""
     data = coco([annotation()], images=1)
-    data["images"][0].update(height=labels[0], width=labels[1], file_name="001.jpg")
+    data["images"][0].update(height=labels[0], width=labels[1], file_name=name)
     write(root, data)
     (root / "train2017").mkdir()
     exif = Image.Exif()
     exif[0x0112] = orientation
     gradient = np.linspace(0, 255, size[0] * size[1]).astype(np.uint8).reshape(size)
-    Image.fromarray(gradient).save(root / "train2017" / "001.jpg", exif=exif, quality=95)
+    Image.fromarray(gradient).save(root / "train2017" / name, exif=exif, quality=95)
     return root
 
 
@@ -187,13 +189,17 @@ def turned_set(root: Path, size: tuple[int, int], labels: tuple[int, int], orien
         ((16, 16), (16, 16), 8, "upright", "upright", True),
     ],
 )
-def test_exif(tmp_path: Path, size: Any, labels: Any, orientation: int, option: Any, exif: Any, listed: bool) -> None:
-    root = turned_set(tmp_path, size, labels, orientation)
+@pytest.mark.parametrize("name", ["001.jpg", "001.png", "001.tif"])
+def test_exif(
+    tmp_path: Path, size: Any, labels: Any, orientation: int, option: Any, exif: Any, listed: bool, name: str
+) -> None:
+    root = turned_set(tmp_path, size, labels, orientation, name)
     dataset = segdata.convert("coco", root, tmp_path / "d", exif=option)
     sample = dataset.samples[0]
     assert sample.exif == exif
     assert bool(dataset.read_receipt()["exif"]) == listed
-    pixels = np.asarray(Image.open(root / "train2017" / "001.jpg").convert("RGB"))
+    plain = turned_set(tmp_path / "plain", size, labels, 1, name)
+    pixels = np.asarray(Image.open(plain / "train2017" / name).convert("RGB"))
     turns = {6: 3, 8: 1, 3: 2, 1: 0}[orientation] if exif == "upright" else 0
     np.testing.assert_array_equal(dataset.read_image(sample), np.rot90(pixels, turns))
     assert dataset.read_image(sample).shape[:2] == dataset.read_mask(sample).shape

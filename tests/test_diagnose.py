@@ -92,6 +92,20 @@ CASES: dict[str, tuple[Array, dict[int, str | None], str, str]] = {
     "smooth classes": (grown(scene(4) * 20), {0: "a", 20: "b", 40: "c", 60: "d"}, "smoothed", "no option restores them"),
     "instances": (instances(), named(2), "instances", "--threshold 1"),
     "16-bit instances": (instances(dtype=np.uint16) , named(2), "instances", "--threshold 1"),
+    "instances from 3 on": (
+        np.where(instances(12) > 0, instances(12) + 2, 0).astype(np.uint8), named(2), "instances", "--threshold 1",
+    ),
+    "instances by sevens": (instances(30) * 7, named(2), "instances", "--threshold 1"),
+    "instances by hundreds": (instances(30, np.uint16) * 137, named(2), "instances", "--threshold 1"),
+    "instances and void": (
+        np.where(instances(31) == 31, 255, instances(31) * 7).astype(np.uint8), {**named(2), 255: None}, "instances",
+        "--values 1..210=NAME",
+    ),
+    "smooth, times 100": (cv2.GaussianBlur(scene(3) * 100, (5, 5), 1), named(3), "smoothed", "no option restores them"),
+    "sparse ids": (scene(12) * 20, {0: "a", 100: "b"}, "values", "--values 20..80=ignore --values 120..220=ignore (or"),
+    "alternating ids": (
+        scene(24), {i: f"class {i}" for i in range(0, 24, 2)}, "values", "--classes FILE that lists them all, id,name",
+    ),
     "instances of many": (instances(), named(4), "instances", "--values 1..30=NAME"),
     "unlisted": (np.where(scene(4) == 3, 77, scene(4)), named(3), "values", "--values 77=ignore (or =NAME)"),
     "no table": (scene(4), {}, "values", "--classes FILE"),
@@ -177,6 +191,13 @@ def test_an_unknown_colour_is_named_with_its_place() -> None:
     assert found.kind == "unknown_colors"
     assert "(9, 8, 7) (30 pixels), first at row 40, column 60" in found.message
     assert found.option == "--values 9,8,7=ignore (or =NAME)"
+
+
+def test_many_unknown_colours_are_for_the_class_table() -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (12, 3)).astype(np.uint8)
+    found = diagnose_colors(np.repeat(colors[None].repeat(40, axis=0), 10, axis=1), [(1, 2, 3)], 1, coded=True)
+    assert (found.kind, found.option) == ("unknown_colors", "--classes FILE that lists them all, name,r,g,b")
+    assert "and 4 more" in found.message
 
 
 @pytest.mark.parametrize("spoil", [grown, jpeg], ids=["enlarged", "jpeg"])

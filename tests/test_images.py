@@ -25,9 +25,14 @@ from segdata.images import (
     colorize,
     inspect_picture,
     overlay,
+    picture_orientation,
     read_image,
     read_mask,
+    read_opaque,
     read_palette,
+    read_reduced,
+    read_stored,
+    turn,
     write_image,
     write_mask,
 )
@@ -166,7 +171,7 @@ def test_the_file_decides_not_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-@pytest.mark.parametrize("name", ["x.png", "x.webp"])
+@pytest.mark.parametrize("name", ["x.png", "x.webp", "x.tif"])
 def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     array = rgb()
     path = save(tmp_path / name, array, orientation, **({"lossless": True} if name.endswith("webp") else {}))
@@ -176,6 +181,12 @@ def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     assert np.array_equal(read_image(path, exif="upright"), upright)
     assert inspect_picture(path) == PictureFacts(6, 9, orientation)
     assert inspect_picture(path).upright == upright.shape[:2]
+    assert picture_orientation(path) == orientation
+    assert np.array_equal(turn(array, orientation), upright)
+    for exif, expected in (("raw", array), ("upright", upright)):
+        facts, bands, grey = read_reduced(path, exif=exif)
+        assert (facts, bands, grey.shape) == (PictureFacts(6, 9, orientation), 3, expected.shape[:2])
+        assert np.array_equal(grey, np.asarray(Image.fromarray(expected).convert("L")))
 
 
 @pytest.mark.parametrize("orientation", TURNED)
@@ -190,16 +201,18 @@ def test_orientation_of_a_jpeg(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-def test_a_tiff_comes_turned_already(tmp_path: Path, orientation: int) -> None:
-    """Pillow turns TIFFs as they load, so that raw and upright are one: the facts must say the same."""
-    array = rgb()
-    path = save(tmp_path / "x.tif", array, orientation)
-    upright = TURNED[orientation](array)
-    facts = inspect_picture(path)
-    assert (facts.height, facts.width) == facts.upright == upright.shape[:2]
-    assert facts.orientation == 1
-    for exif in (None, "raw", "upright"):
-        assert np.array_equal(read_image(path, exif=exif), upright)
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
+def test_orientation_of_any_tiff(tmp_path: Path, mode: str, orientation: int) -> None:
+    """Pillow turns TIFFs as they load: here they are raw unless they are asked for upright."""
+    picture = Image.fromarray(rgb()).convert("L").convert("I").convert("I;16") if mode == "I;16" else None
+    picture = picture or Image.fromarray(rgb()).convert(mode)
+    raw = read_image(save(tmp_path / "plain.tif", picture))
+    path = save(tmp_path / "x.tif", picture, orientation)
+    assert np.array_equal(read_image(path), raw)
+    assert np.array_equal(read_image(path, exif="upright"), TURNED[orientation](raw))
+    pixels, opaque = read_opaque(path, exif="upright")
+    assert np.array_equal(pixels, TURNED[orientation](raw))
+    assert (opaque is None) == (mode != "RGBA")
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 42, 65535])
@@ -387,6 +400,42 @@ def test_masks_that_hold_no_ids(tmp_path: Path) -> None:
     assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.colours"
 
 
+def test_masks_of_several_pictures(tmp_path: Path) -> None:
+    """Smaller copies and transparency in a TIFF are no further masks."""
+    mask = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    frames = [Image.fromarray(mask), Image.fromarray(mask + 1)]
+    for name in ("x.tif", "x.gif", "x.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match="holds 2 pictures") as caught:
+            read_mask(tmp_path / name)
+        assert caught.value.problem.code == "mask.frames"
+        with pytest.raises(DataError, match="holds 2 pictures"):
+            read_stored(tmp_path / name)
+    for kind in (1, 4, 5):
+        frames[1].encoderinfo = {"tiffinfo": {0x00FE: kind}}
+        frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
+        with Image.open(tmp_path / "x.tif") as picture:
+            assert picture.n_frames == 2
+        assert np.array_equal(read_mask(tmp_path / "x.tif"), mask)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["x.png", "x.gif", "x.bmp", "x.tif"])
+def test_palettes(tmp_path: Path, name: str, depth: int) -> None:
+    colors = np.random.default_rng(depth).integers(0, 256, (2**depth, 3)).astype(np.uint8)
+    picture = Image.fromarray((np.arange(48) % 2**depth).astype(np.uint8).reshape(6, 8))
+    picture.putpalette(colors.ravel().tolist())
+    picture.save(tmp_path / name, **({"bits": depth, "icc_profile": b"0" * 9000} if name == "x.png" else {}))
+    palette = read_palette(tmp_path / name)
+    assert palette is not None
+    used = np.unique(read_mask(tmp_path / name))
+    assert np.array_equal(palette[read_mask(tmp_path / name)], np.asarray(picture.convert("RGB")))
+    assert len(used) == min(48, 2**depth)
+    if name != "x.gif":
+        Image.new("L", (4, 4)).save(tmp_path / name)
+        assert read_palette(tmp_path / name) is None
+
+
 def test_masks_that_cannot_be_read(tmp_path: Path) -> None:
     assert refused(read_mask, tmp_path / "no.png") == "mask.missing"
     assert refused(read_mask, tmp_path) == "mask.missing"
@@ -429,10 +478,9 @@ def test_a_palette_is_read_without_pixels(tmp_path: Path, end: str, colours: int
     with Image.open(path) as again:
         indices, rgb = np.unique(np.asarray(again)), np.asarray(again.convert("RGB"))
         first = [rgb[np.asarray(again) == index][0] for index in indices]
-    np.testing.assert_array_equal(read_palette(path, indices.tolist()), first)
-    assert read_palette(save(tmp_path / "l.tif", Image.new("L", (3, 3))), [0]) is None
-    (tmp_path / "damaged.png").write_bytes(b"nothing")
-    assert read_palette(tmp_path / "damaged.png", [0]) is None
+    palette = read_palette(path)
+    assert palette is not None
+    np.testing.assert_array_equal(palette[indices], first)
 
 
 # --- colours for people
@@ -441,17 +489,22 @@ LABELS = Labels.of(["background", "cat", "dog"], [None, (10, 20, 30), (200, 100,
 
 
 def test_colorize() -> None:
-    assert colorize(np.array([[0, 1], [2, 255]], np.uint8), LABELS).tolist() == [
+    """The stripes of what is ignored: white, grey, and white of the palette, two pixels each."""
+    grey, white = [110] * 3, [255] * 3
+    assert colorize(np.array([[0, 1], [2, 255], [255, 255]], np.uint8), LABELS).tolist() == [
         [[0, 0, 0], [10, 20, 30]],
-        [[200, 100, 0], [255, 255, 255]],
+        [[200, 100, 0], grey],
+        [grey, grey],
     ]
+    stripes = colorize(np.full((1, 8), 255, np.uint8), LABELS)[0].tolist()
+    assert stripes == [white, white, grey, grey, white, white, white, white]
 
 
 def test_colorize_16_bits() -> None:
     labels = Labels.of([f"class {i}" for i in range(300)])
-    picture = colorize(np.array([[0, 299, 65535]], np.uint16), labels)
+    picture = colorize(np.array([[65535, 299, 0]], np.uint16), labels)
     assert picture.dtype == np.uint8
-    assert picture[0].tolist() == [list(labels.classes[0].color), list(labels.classes[299].color), [255, 255, 255]]
+    assert picture[0].tolist() == [[255, 255, 255], list(labels.classes[299].color), list(labels.classes[0].color)]
 
 
 @given(
@@ -465,14 +518,29 @@ def test_overlay(mask: NDArray[np.uint8], opacity: float) -> None:
     assert np.array_equal(image, before)
     for y, x in np.ndindex(mask.shape):
         pixel, value = image[y, x].astype(float), mask[y, x]
-        if value == 255 and (y + x) % 6 < 2:
-            expected = np.full(3, 255.0)
+        if value == 255 and (y + x) % 6 < 4:
+            expected = np.full(3, 255.0 if (y + x) % 6 < 2 else 110.0)
         elif value == 0:
             expected = pixel  # black stays clear
         else:
             color = np.full(3, 255.0) if value == 255 else np.array(LABELS.classes[value].color)
             expected = pixel * (1 - opacity) + color * opacity
         assert np.abs(out[y, x] - expected).max() < 1
+
+
+@pytest.mark.parametrize("size", [(40, 60), (900, 300), (2000, 3000)])
+@pytest.mark.parametrize("level", [0, 110, 128, 255])
+def test_void_is_seen_on_anything(size: tuple[int, int], level: int) -> None:
+    """Also once the picture is as small as on a sheet: no piece of it looks like what is around it."""
+    mask = np.zeros(size, np.uint8)
+    mask[:, size[1] // 2 :] = 255
+    labels = Labels.of(["paper"], [(level, level, level)])
+    for picture in (colorize(mask, labels), overlay(np.full((*size, 3), level, np.uint8), mask, labels)):
+        small = np.asarray(Image.fromarray(picture).reduce(max(1, size[1] // 240))).astype(int)[:, :, 0]
+        void = small[:, small.shape[1] // 2 + 1 :]
+        assert void.max() - void.min() > 60
+        assert (np.abs(void - level) > 30).mean() > 0.3
+        assert (small[:, : small.shape[1] // 2] == level).all()
 
 
 def test_pictures_are_written_as_they_are(tmp_path: Path) -> None:

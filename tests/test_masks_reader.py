@@ -189,6 +189,8 @@ REFUSED: dict[str, tuple[Array, Array, list[str], str]] = {
     "was a JPEG": (jpeg(TWO * 255), jpeg(TWO * 255) >= 128, ["background", "thing"], "smoothed"),
     "instances": (instances(), instances() > 0, ["background", "cell"], "instances"),
     "16-bit instances": (instances(30, np.uint16), instances() > 0, ["background", "cell"], "instances"),
+    "instances with gaps": (instances() * 7, instances() > 0, ["background", "cell"], "instances"),
+    "many unlisted": (scene(12) * 20, np.where(scene(12) > 0, 255, 0), ["a", "b"], "values"),
     "class * 1000": (
         np.where(TRUTH > 0, TRUTH.astype(int) * 1000 + instances(40)[:96, :128], 0).astype(np.uint16), TRUTH, NAMES, "instances",
     ),
@@ -257,6 +259,63 @@ def test_palettes_that_differ_are_no_class_ids(tmp_path: Path) -> None:
     dataset = convert(source, tmp_path / "d", classes=tmp_path / "classes.csv", colors=True)
     for sample in dataset:
         np.testing.assert_array_equal(dataset.read_mask(sample), TRUTH)
+
+
+def with_palette(mask: Array, colors: Array) -> Image.Image:
+    """A palette picture of these indices."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(colors.ravel().tolist())
+    return picture
+
+
+@pytest.mark.parametrize("large", [2**24, 1])
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
+def test_every_palette_is_compared(suffix: str, large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of masks that are not among the sixteen that are looked at, whichever comes first, and however they are read."""
+    monkeypatch.setattr(masks_pixels, "LARGE", large)
+    swap = np.array([0, 2, 1, 3, 4], np.uint8)
+    odd = with_palette(swap[TRUTH], COLORS[swap])
+    for at in ("00", "21"):
+        masks: dict[str, Any] = {f"{i:02}": PALETTE for i in range(40)} | {at: odd}
+        source = plant(tmp_path / at, masks, suffix)
+        problem = problem_of(source, tmp_path / "d", classes=NAMES)
+        assert (problem.code, problem.sample) == ("mask.palettes", at)
+        dataset = convert(source, tmp_path / f"d{at}", classes=NAMES, run=segdata.Run(report=Report("skip")))
+        assert sorted(s.id for s in dataset) == sorted(masks.keys() - {at})
+        np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), TRUTH)
+
+
+def test_palettes_that_differ_in_what_does_not_occur_are_one(tmp_path: Path) -> None:
+    """Colours that several indices have, other colours, no palette, a damaged one: the indices are what they are."""
+    twice = COLORS[[0, 1, 1, 3, 4]]
+    other = COLORS.copy()
+    other[2] = 77
+    masks: dict[str, Any] = {
+        "a": with_palette(np.where(TRUTH == 2, 0, TRUTH).astype(np.uint8), twice),
+        "b": with_palette(np.where(TRUTH == 1, 0, TRUTH).astype(np.uint8), twice),
+        "c": with_palette(np.where(TRUTH == 1, 0, TRUTH).astype(np.uint8), other),
+        "d": TRUTH,
+        "e": PALETTE,
+    }
+    source = plant(tmp_path / "source", {"a": masks["a"], "b": masks["b"]})
+    assert len(convert(source, tmp_path / "same", classes=NAMES)) == 2
+    source = plant(tmp_path / "source", {name: masks[name] for name in "acde"})
+    (source / "masks/b.png").unlink()
+    (source / "images/b.png").unlink()
+    data = (source / "masks/e.png").read_bytes()
+    (source / "masks/e.png").write_bytes(data.replace(b"PLTE", b"pLTE"))
+    dataset = convert(source, tmp_path / "d", classes=NAMES)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("e")), TRUTH)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".png"])
+def test_a_file_of_several_pictures_is_no_mask(suffix: str, tmp_path: Path) -> None:
+    more: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(TRUTH + 1)]}
+    source = plant(tmp_path / "source", {"one": Image.fromarray(TRUTH)}, suffix, **more)
+    for options in ({"classes": NAMES}, {"threshold": 1}):
+        problem = problem_of(source, tmp_path / "d", **options)
+        assert (problem.code, problem.sample) == ("mask.frames", "one")
+        assert "holds 2 pictures" in problem.message
 
 
 def test_colours_that_the_class_table_has_not_are_listed(tmp_path: Path) -> None:
@@ -364,6 +423,16 @@ def test_a_threshold_reads_pictures_as_they_look(mode: str, tmp_path: Path) -> N
 def test_a_threshold_that_nothing_reaches_is_noted(tmp_path: Path) -> None:
     dataset = convert(plant(tmp_path / "source", {"one": TWO}), tmp_path / "d", threshold=128)
     assert "every pixel of the masks looked at is of class 0" in dataset.read_receipt()["notes"]
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_threshold_above_the_type_is_refused(dtype: Any, top: int, tmp_path: Path) -> None:
+    source = plant(tmp_path / "source", {"one": TWO.astype(dtype) * top})
+    if dtype == np.uint8:
+        problem = problem_of(source, tmp_path / "d", threshold=256)
+        assert (problem.code, problem.message.endswith("--threshold from 1 to 255")) == ("mask.threshold", True)
+    dataset = convert(source, tmp_path / "d", threshold=top)
+    np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TWO)
 
 
 def test_values_rename_merge_extend_and_void(tmp_path: Path) -> None:
@@ -730,7 +799,7 @@ def test_what_is_wrong_with_a_large_mask_is_told_alike(
         monkeypatch.setattr(masks_pixels, "LARGE", large)
         told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
     assert told[0] == told[1]
-    monkeypatch.setattr(masks_reader, "look", lambda items, labels: masks_pixels.Look([], None))
+    monkeypatch.setattr(masks_reader, "look", lambda masks, meaning, labels: masks_pixels.Look([], None))
     told = []
     for large in (1, 2**24):
         monkeypatch.setattr(masks_pixels, "LARGE", large)
@@ -779,6 +848,13 @@ COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
         ("c.csv", "ID;Name;Red;Green;Blue\r\n0;sky;1;2;3\r\n1;road;4;5;6\r\n", COLORED),
         ("c.csv", 'name,id,seen\n"sky",0,9\nroad,1,8\n\n', PLAIN),
         ("c.txt", "id\tname\n0\tsky\n1\troad", PLAIN),
+        ("c.txt", "sky,1,2,3\nroad,4,5,6\n", COLORED),
+        ("c.csv", '"sky"; 1; 2; 3\r\n\r\nroad; 4; 5; 6\r\n', COLORED),
+        ("c.txt", "1 2 3\tsky\n4 5 6\t\troad\n", COLORED),  # label_colors.txt of CamVid
+        ("c.txt", "1,2,3,sky\n4,5,6,road", COLORED),
+        ("c.txt", "sky 1 2 3\nroad 4 5 6", COLORED),
+        ("c.txt", "1 2 3 clear sky\n4 5 6 3rd road", [(0, "clear sky", (1, 2, 3)), (1, "3rd road", (4, 5, 6))]),
+        ("c.txt", "sky 1 2 3\nroad", [(0, "sky 1 2 3", None), (1, "road", None)]),
         ("c.json", '["sky", "road"]', PLAIN),
         ("c.json", '{"road": 1, "sky": 0}', PLAIN),
         ("c.json", '{"0": "sky", "1": "road"}', PLAIN),
@@ -797,7 +873,11 @@ def test_class_tables(name: str, text: str, expected: Any, tmp_path: Path) -> No
         ("c.txt", "", "names no class"),
         ("c.txt", "sky\n\nroad", "line 2 is empty"),
         ("c.txt", "sky\nsky", "'sky' stands there twice.*--values 1=sky"),
-        ("c.txt", "0 sky\n1 road", "header row"),
+        ("c.txt", "0 sky\n1 road", "separate columns by commas, under a header row"),
+        ("c.txt", "0 1 2 3\n1 4 5 6", "header row"),
+        ("c.txt", "0,sky,1,2,3\n1,road,4,5,6", "header row"),
+        ("c.txt", "0 sky 1 2 3\n1 road 4 5 6", "header row"),
+        ("c.txt", "sky,1,2,256", "0 to 255"),
         ("c.csv", "0,sky\n1,road", "header row must be"),
         ("c.csv", "name,r,g\nsky,1,2", "header row must be"),
         ("c.csv", "name,name\nsky,x", "header row must be"),
@@ -824,6 +904,18 @@ def test_class_tables_that_are_wrong(name: str, text: str, message: str, tmp_pat
     with pytest.raises(DataError, match=message) as caught:
         table(tmp_path, name, text)
     assert caught.value.problem.file == name
+
+
+@pytest.mark.parametrize("form", ["{name},{r},{g},{b}", "{r} {g} {b}\t{name}"])
+def test_names_with_colours_and_no_header(form: str, tmp_path: Path) -> None:
+    lines = [form.format(name=n, r=r, g=g, b=b) for n, (r, g, b) in zip(NAMES, COLORS.tolist(), strict=True)]
+    (tmp_path / "classes.txt").write_text("\n".join(lines))
+    for colors in (False, True):
+        source = plant(tmp_path / "source", {"one": COLORS[TRUTH] if colors else TRUTH})
+        dataset = convert(source, tmp_path / f"d{colors}", classes=tmp_path / "classes.txt", colors=colors)
+        assert dataset.labels.names == tuple(NAMES)
+        assert [label.color for label in dataset.labels.classes] == [tuple(color) for color in COLORS.tolist()]
+        np.testing.assert_array_equal(dataset.read_mask(dataset.sample("one")), TRUTH)
 
 
 def test_a_class_table_may_lie_in_the_source(tmp_path: Path) -> None:

@@ -13,16 +13,16 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from rasterio.errors import NotGeoreferencedWarning
 
 from segdata import rasters
 from segdata.dataset import Dataset, Sample, Tiling
 from segdata.errors import DataError
 from segdata.georef import Geo
-from segdata.images import read_image, read_mask
+from segdata.images import PictureFacts, read_image, read_mask
 from segdata.labels import Labels
-from segdata.rasters import open_mask, open_raster, read_facts, to_rgb
+from segdata.rasters import open_mask, open_raster, read_brightness, read_facts, to_rgb
 from segdata.scores import dequantise, quantise, read_scores, write_scores
 from segdata.tiff import Tag, TiffWriter, encode_tiff
 from segdata.views import View, ViewedImage, ViewedMask
@@ -169,6 +169,52 @@ def test_exif_turns_pictures_of_any_size(tmp_path: Path, monkeypatch: pytest.Mon
         assert (
             np.abs(raster.read().astype(int) - read_image(tmp_path / "x.jpg")).mean() < 3
         )  # GDAL's decoder, not Pillow's
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "CMYK", "P"])
+def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, mode: str, orientation: int) -> None:
+    path = tmp_path / "x.tif"
+    picture = ordinary(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "plain.tif")
+    picture.save(path, exif=exif)
+    height, width = picture.height, picture.width
+    with open_raster(tmp_path / "plain.tif") as raster:
+        raw = raster.read()
+        valid = raster.valid(Window(0, 0, height, width), raw)
+    expected = Image.new("I", (width, height))
+    expected.putdata(range(width * height))
+    expected.getexif()[0x0112] = orientation
+    order = np.asarray(ImageOps.exif_transpose(expected))  # where each upright pixel lies in the raw picture
+    upright = raw.reshape(-1, raw.shape[2])[order]
+    for exif_of in (None, "raw"):
+        with open_raster(path, exif=exif_of) as raster:
+            np.testing.assert_array_equal(raster.read(), raw)
+            np.testing.assert_array_equal(raster.read(Window(3, 2, 9, 7)), raw[3:12, 2:9])
+    with open_raster(path, exif="upright") as raster:
+        assert (raster.height, raster.width, raster.dtype) == (*order.shape, raw.dtype)
+        np.testing.assert_array_equal(raster.read(), upright)
+        np.testing.assert_array_equal(raster.read(Window(3, 2, 9, 7)), upright[3:12, 2:9])
+        turned = raster.valid(Window(0, 0, *order.shape), upright)
+        everywhere = np.ones((height, width), np.bool_)
+        expected_valid = (everywhere if valid is None else valid).ravel()[order]
+        np.testing.assert_array_equal(np.ones(order.shape, np.bool_) if turned is None else turned, expected_valid)
+    assert read_facts(path) == PictureFacts(height, width, orientation)
+    facts, _, grey = read_brightness(path, exif="upright")
+    assert (facts, grey.shape) == (PictureFacts(height, width, orientation), order.shape)
+
+
+def test_a_large_jpeg_says_how_it_is_turned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("x.jpg", "x.png"):
+        Image.fromarray(noise(40, 30, 3)).save(tmp_path / name, exif=exif)
+        expected = PictureFacts(40, 30, 6)
+        assert read_facts(tmp_path / name) == expected
+        monkeypatch.setattr(rasters, "WHOLE", 100)
+        assert read_facts(tmp_path / name) == read_brightness(tmp_path / name, exif="upright")[0] == expected
 
 
 @pytest.mark.parametrize("limit", [2**26, 100])

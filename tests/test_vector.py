@@ -20,7 +20,7 @@ from segdata.errors import DataError, OptionError, Report
 from segdata.georef import Geo
 from segdata.polygons import Feature, Features, burn, read_features, to_pixels, trace, write_features
 from segdata.readers.vector import area, read
-from segdata.tiff import encode_tiff
+from segdata.tiff import Tag, encode_tiff
 from segdata.windows import Window
 
 UTM = (0.5, 0.0, 690000.0, 0.0, -0.5, 5334000.0)
@@ -98,6 +98,22 @@ def test_coordinates_of_any_system_are_the_same_pixels(tmp_path: Path) -> None:
     data = collection(*(feature(s, **{"class": "x"}) for s in pixel))
     np.testing.assert_array_equal(mask_of(source(tmp_path / "px", data, geo), tmp_path / "d", crs="pixel")[1], expected)
     np.testing.assert_array_equal(mask_of(source(tmp_path / "no", data), tmp_path / "d")[1], expected)
+
+
+@pytest.mark.parametrize("geo", [Geo(WKT, UTM), None])
+def test_places_on_earth_are_those_of_the_raw_pixels(tmp_path: Path, geo: Geo | None) -> None:
+    """An orientation of 180 degrees, which sizes cannot tell: the coordinates do."""
+    data = collection(feature(box(690001, 5333992, 690009, 5333998)), crs="urn:ogc:def:crs:EPSG::32632")
+    root = source(tmp_path / "s", data if geo else collection(feature(box(2, 4, 18, 16))), geo)
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    tags = [Tag(0x0112, "H", [3]), *(geo.tags() if geo else ())]
+    (root / "images/a.tif").write_bytes(encode_tiff(pixels, tags=tags))
+    dataset, mask = mask_of(root, tmp_path / "d")
+    assert mask[4:16, 2:18].all()
+    assert mask.sum() == 12 * 16
+    assert dataset.samples[0].exif == ("raw" if geo else "upright")
+    assert len(dataset.read_receipt()["exif"]) == (0 if geo else 1)
+    np.testing.assert_array_equal(dataset.read_image(dataset.samples[0]), pixels if geo else pixels[::-1, ::-1])
 
 
 def test_properties_classes_and_background(tmp_path: Path) -> None:

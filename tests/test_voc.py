@@ -528,11 +528,42 @@ def test_bad_input_is_one_clear_message(year: Path, tmp_path: Path, case: str) -
     assert receipt["annotations"]["in"] == 15 + receipt["annotations"]["skipped"]
 
 
-def test_no_way_out_of_the_mask_folder(year: Path) -> None:
-    append(year, "val", "../JPEGImages/x\n")
+@pytest.mark.parametrize(
+    "line",
+    ["../JPEGImages/x", "/etc/x", "/JPEGImages/x.jpg ../SegmentationClass/x.png", "/../x.jpg /SegmentationClass/x.png"],
+)
+def test_no_way_out_of_the_mask_folder(year: Path, line: str) -> None:
+    append(year, "val", f"{line}\n")
     with pytest.raises(DataError, match="no path under the picture folder") as caught:
         read(year)
-    assert caught.value.problem.file == "val.txt"
+    assert (caught.value.problem.file, caught.value.problem.sample) == ("val.txt", None)
+    source = read(year, report=Report("skip"))
+    assert len(source.items) == 16
+    assert line in str(source.receipt.skipped_pictures[0])
+
+
+def test_a_list_may_name_pictures_with_their_masks(year: Path, tmp_path: Path) -> None:
+    """As the lists of SegmentationClassAug do: each line names its files from the year's folder."""
+    plain = drawn(read(year, split="val"))
+    names = (year / LIST.format("val")).read_text().split()
+    (year / "SegmentationClass").rename(year / "SegmentationClassAug")
+    (year / "SegmentationClass").mkdir()
+    for form in (
+        "/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png",
+        "JPEGImages/{0}.jpg\tSegmentationClassAug/{0}.png",
+    ):
+        (year / LIST.format("val")).write_text("\n".join(form.format(name) for name in names) + "\n")
+        source = read(year, split="val")
+        assert [item.image for item in source.items] == [str(year / f"JPEGImages/{name}.jpg") for name in sorted(names)]
+        found = drawn(source)
+        assert found.keys() == plain.keys()
+        for id, mask in plain.items():
+            np.testing.assert_array_equal(found[id], mask)
+    dataset = segdata.convert("voc", year, tmp_path / "d", split="val")
+    assert [sample.id for sample in dataset] == [f"val/{name}" for name in sorted(names)]
+    append(year, "val", "/JPEGImages/x.jpg /SegmentationClassAug/x.png\n")
+    with pytest.raises(DataError, match=r"val/x: there is no SegmentationClassAug/x\.png"):
+        read(year, split="val")
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n"])

@@ -72,7 +72,7 @@ def predict(model: str, dataset: str, out: str, jobs: int | str, on_error: Any, 
     segdata predict runs/first/best.pt pictures/ predictions --flip x --scores
     segdata predict runs/first/best.pt scene.tif predictions --size 1024 --reject-below 0.7
     """
-    from segdata.cli.show import percent
+    from segdata.labels import percent
     from segdata.ops.predict import predict
 
     options = {name: value for name, value in given.items() if value not in (None, ())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segdata.labels import some
+from segdata.labels import percent, some
 
 
 def table(rows: Sequence[Sequence[object]], right: str = "") -> list[str]:
@@ -19,14 +19,6 @@ def table(rows: Sequence[Sequence[object]], right: str = "") -> list[str]:
         return "  ".join(parts).rstrip()
 
     return [line(cells[0]), "  ".join("-" * w for w in widths), *map(line, cells[1:])]
-
-
-def percent(part: float, whole: float) -> str:
-    """A share with two digits that mean something, `-` of nothing."""
-    if not whole:
-        return "-"
-    value = 100 * part / whole
-    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
 
 
 def class_lines(info: dict[str, Any], limit: int = 40) -> list[str]:

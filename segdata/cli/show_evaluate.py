@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segdata.cli.show import percent, table
-from segdata.labels import some
+from segdata.cli.show import table
+from segdata.labels import percent, some
 from segdata.metrics import mean
 
 if TYPE_CHECKING:

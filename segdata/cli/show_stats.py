@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segdata.cli.show import percent, table
+from segdata.cli.show import table
 from segdata.counts import SCHEMES, Ints
 from segdata.errors import DatasetError
+from segdata.labels import percent
 from segdata.storage import place
 
 if TYPE_CHECKING:

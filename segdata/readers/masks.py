@@ -7,6 +7,7 @@ A mask is any picture that holds one value or one colour a class. Which values o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, strict
@@ -56,7 +57,8 @@ def read(
     `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`. `offset` is added to mask values before they are sought
     in `classes`, where -1 is void; `values` are those of the mask. `threshold`: from this brightness on class 1, below it 0.
 
-    Up to 16 masks are looked at here, so that what all have in common is told before a long conversion. Raises `DataError`
+    Up to 16 masks are looked at here, so that what all have in common is told before a long conversion, and each one as it is
+    drawn. Raises `DataError`
     (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: pictures and masks without a partner, or with several.
     """
     check_options(colors, threshold, offset, values)
@@ -78,8 +80,9 @@ def read(
 
     own_colors = tuple(entry.color for entry in entries if entry.color is not None)
     meaning = Meaning(way, table.names, table.ids, own_colors, threshold or 0)
+    seen = look([(p.id, p.mask) for p in pairs], meaning, table.labels)
+    meaning = replace(meaning, palettes=seen.palettes)
     items = [Item(p.id, p.picture, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
-    seen = look(items, table.labels)
     receipt.notes += seen.notes
     if seen.problem is not None and (report.on_error == "stop" or not table.names):
         raise DataError(seen.problem)

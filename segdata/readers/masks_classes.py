@@ -1,7 +1,8 @@
 """Which mask value, or colour, is which class: class table files, and `--values`.
 
-A file is one name a line in order of value; CSV with a header row, `id,name`, `name,r,g,b` or `id,name,r,g,b`; or JSON: a list
-of names, {name: id}, {id: name}, or a list of {id, name, color}. A class called `ignore` is void.
+A file is one name a line in order of value, with or without its colour (`name,r,g,b`, or `r g b name` as CamVid has it); CSV
+with a header row, `id,name`, `name,r,g,b` or `id,name,r,g,b`; or JSON: a list of names, {name: id}, {id: name}, or a list of
+{id, name, color}. A class called `ignore` is void.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ LABELME_VOID = "__ignore__"
 COLUMNS = {
     "id": ("id", "idx", "index", "value"), "name": ("name",), "r": ("r", "red"), "g": ("g", "green"), "b": ("b", "blue"),
 }  # fmt: skip
+_COLOR = r"(?P<r>\d{1,3})SEP(?P<g>\d{1,3})SEP(?P<b>\d{1,3})"
+_NAME = r"(?P<name>(?!\d+(?:[,;\s]|$))[^,;\t]+)"
+COLORED = tuple(
+    re.compile(form.replace("SEP", separator), re.ASCII)
+    for separator in (r"\s*[,;\t]\s*", r"\s+")
+    for form in (f"{_NAME}SEP{_COLOR}", f"{_COLOR}SEP{_NAME}")
+)
+"""Lines of a name and a colour, in either order; a name that begins with a number alone would be an id."""
 Key = int | range | RGB
 """What `--values` names: a value, a range of values, or a colour."""
 
@@ -78,6 +87,8 @@ def read_class_table(path: Place, receipt: Receipt) -> list[Entry]:
             raise DataError(Problem("classes.text", f"cannot be read: {reason}")) from error
         if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):
             entries = parse_json(text)
+        elif colored := parse_colored(text):
+            entries = colored
         elif path.suffix.lower() == ".csv" or {"name"} < set(_header(text)[1]):
             entries = parse_csv(text, receipt.notes, path.name)
         else:
@@ -109,6 +120,19 @@ def check_entries(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.value)
 
 
+def parse_colored(text: str) -> list[Entry]:
+    """A name and its colour in every line, in order of value; empty where a line is not of the form of the others."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for form in COLORED:
+        matches = [match for line in lines if (match := form.fullmatch(line))]
+        if matches and len(matches) == len(lines):
+            return [
+                Entry(value, m["name"].strip().strip('"'), (int(m["r"]), int(m["g"]), int(m["b"])))
+                for value, m in enumerate(matches)
+            ]
+    return []
+
+
 def parse_names(text: str) -> list[Entry]:
     """One name a line; `__ignore__` takes no value. Raises `DataError` (`classes.*`)."""
     lines = [line.strip() for line in text.rstrip().splitlines()]
@@ -116,7 +140,8 @@ def parse_names(text: str) -> list[Entry]:
         _refuse("names", f"line {lines.index('') + 1} is empty: each line names the class of the next mask value")
     if lines and all(re.match(r"\d+\s*[,;:\t ]\s*\S", line, re.ASCII) for line in lines):
         _refuse(
-            "csv", f"line 1, {lines[0][:40]!r}, begins with a number: name the columns in a header row, such as id,name"
+            "csv",
+            f"line 1, {lines[0][:40]!r}, begins with a number: separate columns by commas, under a header row such as id,name",
         )
     return [Entry(value, name) for value, name in enumerate(line for line in lines if line != LABELME_VOID)]
 

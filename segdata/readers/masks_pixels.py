@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -28,7 +28,7 @@ from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Labels, Mask, Remap
 from segdata.masks import GREY, SIGNATURE
 from segdata.rasters import MaskRaster, access_to, open_mask
-from segdata.source import Banded, Drawn, Item, Receipt
+from segdata.source import Banded, Drawn, Receipt
 from segdata.storage import is_stored, read_start
 from segdata.windows import Window
 
@@ -38,6 +38,19 @@ LARGE = 2**24
 """TIFFs of more pixels are read some rows at a time: 4,096 x 4,096."""
 BLOCK = 512
 """Rows that are read together are a multiple of this, as the tiles of most files are."""
+
+
+class Palettes(NamedTuple):
+    """What the palettes of the masks looked at have in common: by packed colour its index, and a file that has it there.
+
+    `all` are the bytes of the palette where it is the same everywhere.
+    """
+
+    indices: Mapping[int, tuple[int, str]] = {}
+    all: bytes | None = None
+
+
+NO_PALETTES = Palettes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class Meaning:
     ids: Mapping[int, int | None]
     colors: tuple[RGB, ...] = ()
     threshold: int = 0
+    palettes: Palettes = NO_PALETTES
 
     @property
     def classes(self) -> int:
@@ -125,6 +139,8 @@ def banded_values(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator
                     refuse(diagnosis)
             raise
         yield ids
+    with located(file=file.path):
+        check_palette(file.path, lambda: tally_bands(raster), file.meaning.palettes)
 
 
 def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
@@ -146,11 +162,13 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
     """(H, W) class ids from values."""
     values, _ = read_values(path, meaning)
     try:
-        return remap.labels.table(meaning.through(remap))(values)
+        mask = remap.labels.table(meaning.through(remap))(values)
     except ValueError:
         if diagnosis := diagnose_values(values, meaning.names):
             refuse(diagnosis)
         raise
+    check_palette(path, lambda: tally(values), meaning.palettes)
+    return mask
 
 
 def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
@@ -175,8 +193,12 @@ def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
 
 
 def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
-    """(H, W) class ids from brightness."""
-    return remap.labels.table(meaning.through(remap))((read_brightness(path) >= meaning.threshold).view(np.uint8))
+    """(H, W) class ids from brightness, of which the threshold must be able to make two."""
+    brightness = read_brightness(path)
+    if meaning.threshold > (top := int(np.iinfo(brightness.dtype).max)):
+        what = f"its values go to {top} at most, so that none is {meaning.threshold} or above"
+        refuse(Diagnosis("threshold", what, f"--threshold from 1 to {top}"))
+    return remap.labels.table(meaning.through(remap))((brightness >= meaning.threshold).view(np.uint8))
 
 
 def read_values(path: str, meaning: Meaning) -> tuple[Mask, str | None]:
@@ -206,6 +228,35 @@ def read_brightness(path: str) -> Mask:
         return _whole_numbers(pixels)
     _check_alpha(pixels)
     return luma(pixels[..., :3])
+
+
+def check_palette(path: str, values: Callable[[], Collection[int]], known: Palettes) -> None:
+    """Raise `DataError` (`mask.palettes`) where a colour stands at another index than elsewhere: indices are no class ids.
+
+    `values` gives those that occur in the mask, where that has to be known.
+    """
+    palette = find_palette(path) if known.indices else None
+    if palette is None or palette.tobytes() == known.all:
+        return
+    for color, index in used_colors(palette, values()).items():
+        there, other = known.indices.get(color, (index, ""))
+        if there != index:
+            what = f"palettes differ: {unpack_color(color)} has index {index} here, and {there} in {other}"
+            refuse(Diagnosis("palettes", what, "--colors, with a --classes table of name,r,g,b"))
+
+
+def find_palette(path: str) -> NDArray[np.uint8] | None:
+    """(N, 3) colours of a mask's palette; None where it has none, or a damaged one, as its indices may do."""
+    with suppress(DataError):
+        return read_palette(path)
+    return None
+
+
+def used_colors(palette: NDArray[np.uint8], values: Collection[int]) -> dict[int, int]:
+    """Packed colour -> index of the values that occur in a mask, but for colours that several of them have."""
+    colors = [(color, index) for index, color in enumerate(pack(palette[None])[0].tolist()) if index in values]
+    times = Counter(color for color, _ in colors)
+    return {color: index for color, index in colors if times[color] == 1}
 
 
 def refuse(diagnosis: Diagnosis) -> NoReturn:
@@ -252,38 +303,41 @@ def _whole_numbers(pixels: NDArray[Any]) -> Mask:
 
 
 class Look(NamedTuple):
-    """What a few masks have shown: notes for the receipt, and the first problem, or the one that they have in common."""
+    """What a few masks have shown: notes for the receipt, the first problem or the one they have in common, and palettes."""
 
     notes: list[str]
     problem: Problem | None
+    palettes: Palettes = NO_PALETTES
 
 
-def look(items: Sequence[Item], labels: Labels, count: int = 16) -> Look:
-    """Read up to `count` of the masks, `LabelFile`s, evenly spread, and diagnose them together."""
-    count = min(count, len(items))
+def look(masks: Sequence[tuple[str, str]], meaning: Meaning, labels: Labels, count: int = 16) -> Look:
+    """Read up to `count` of the masks, (sample, path) each, evenly spread, and diagnose them together."""
+    count = min(count, len(masks))
     remap = labels.table({label.id: label.id for label in labels.classes})
     notes: dict[str, None] = {}
+    problems: list[Problem] = []
     seen: list[Seen] = []
     shown: set[int] = set()
-    for item in (items[i * len(items) // count] for i in range(count)):
-        file = item.annotation
-        if not isinstance(file, LabelFile):
-            continue
+    for sample, path in (masks[i * len(masks) // count] for i in range(count)):
         try:
-            with located(file=file.path, sample=item.id):
-                if file.meaning.way == "values":
+            with located(file=path, sample=sample):
+                file = LabelFile(path, meaning)
+                if meaning.way == "values":
                     found, note = count_values(file)
-                    seen.append(Seen(item.id, file, found))
+                    seen.append(Seen(sample, path, found))
                     notes |= {note: None} if note else {}
                 else:
                     with file.bands(remap) as large:
                         for mask in [file.draw(remap).mask] if large is None else large.rows:
                             shown |= tally(mask).keys()
         except DataError as error:
-            return Look(list(notes), error.problem)
+            problems.append(error.problem)
     if shown == {0} and len(labels.classes) > 1:
         notes["every pixel of the masks looked at is of class 0"] = None
-    return Look(list(notes), (_diagnose_together(seen) or _compare_palettes(seen)) if seen else None)
+    palettes = _common_palettes(seen)
+    if seen and not problems:
+        problems += filter(None, (_diagnose_together(seen, meaning), _compare_palettes(seen, palettes)))
+    return Look(list(notes), problems[0] if problems else None, palettes)
 
 
 def count_values(file: LabelFile) -> tuple[dict[int, int], str | None]:
@@ -309,39 +363,50 @@ class Seen(NamedTuple):
     """A mask that was looked at."""
 
     sample: str
-    file: LabelFile
+    path: str
     found: dict[int, int]
 
 
-def _diagnose_together(seen: Sequence[Seen]) -> Problem | None:
+def _diagnose_together(seen: Sequence[Seen], meaning: Meaning) -> Problem | None:
     """Undeclared values of all the masks, told at the mask that has most of them."""
-    names = seen[0].file.meaning.names
+    names = meaning.names
     worst = max(seen, key=lambda one: len(one.found.keys() - names.keys()))
     found: Counter[int] = Counter()
     for one in seen:
         found.update(one.found)
     if found.keys() <= names.keys():
         return None
-    diagnosis = diagnose_values(values_to_show(worst.file), names, found)
+    diagnosis = diagnose_values(values_to_show(LabelFile(worst.path, meaning)), names, found)
     if diagnosis is None:
         return None
     strange = sum(not one.found.keys() <= names.keys() for one in seen)
     message = f"{diagnosis.message}, in {strange} of {len(seen)} masks looked at: {diagnosis.option}"
-    return Problem(f"mask.{diagnosis.kind}", message, worst.file.path, worst.sample)
+    return Problem(f"mask.{diagnosis.kind}", message, worst.path, worst.sample)
 
 
-def _compare_palettes(seen: Sequence[Seen]) -> Problem | None:
-    """Palettes that differ: where one colour stands at two indices, indices are no class ids, but colours may be."""
-    places: dict[int, tuple[int, str]] = {}
+def _common_palettes(seen: Sequence[Seen]) -> Palettes:
+    """The index that most masks have each colour at."""
+    votes: Counter[tuple[int, int]] = Counter()
+    files: dict[tuple[int, int], str] = {}
+    palettes: set[bytes] = set()
     for one in seen:
-        palette = read_palette(one.file.path, list(one.found))
-        if palette is None:
-            continue
-        colors = pack(palette[None])[0].tolist()
-        for index, color in zip(one.found, colors, strict=True):
-            place, other = places.setdefault(color, (index, os.path.basename(one.file.path)))
-            if place != index and colors.count(color) == 1:
-                message = f"palettes differ: {unpack_color(color)} has index {index} here, and {place} in {other}"
-                way_out = "--colors, with a --classes table of name,r,g,b"
-                return Problem("mask.palettes", f"{message}: {way_out}", one.file.path, one.sample)
+        if (palette := find_palette(one.path)) is not None:
+            palettes.add(palette.tobytes())
+            for place in used_colors(palette, one.found).items():
+                votes[place] += 1
+                files.setdefault(place, os.path.basename(one.path))
+    indices: dict[int, tuple[int, str]] = {}
+    for (color, index), _ in votes.most_common():
+        indices.setdefault(color, (index, files[color, index]))
+    return Palettes(indices, palettes.pop() if len(palettes) == 1 else None)
+
+
+def _compare_palettes(seen: Sequence[Seen], palettes: Palettes) -> Problem | None:
+    """The first of the masks whose palette is not that of the others."""
+    for one in seen:
+        try:
+            with located(file=one.path, sample=one.sample):
+                check_palette(one.path, one.found.keys, palettes)
+        except DataError as error:
+            return error.problem
     return None

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from segdata.classes import BACKGROUND, IGNORE
 from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.georef import Geo
+from segdata.images import Exif
 from segdata.labels import Labels, Remap, some, suggest
 from segdata.polygons import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.rasters import open_raster
@@ -162,7 +163,8 @@ def read(
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
         touched[labels] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
-        items.append(Item(id, str(path) if images else None, size, burnt))
+        way_up: Exif | None = "raw" if geo.placed else None
+        items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
     note_far(found, touched, {labels for _, _, labels in pairs}, receipt)
     inputs = tuple(Input(path.name, file_digest(path)) for path in sorted(found))
     options: dict[str, object] = {

@@ -2,7 +2,8 @@
 
 Grey and palette masks hold class ids as they are (a palette is never expanded); RGB masks are coded by a colour table, VOC's
 own or a labelmap's. Index 255, or the colour (224, 224, 192), is void. CVAT, Datumaro and labelme write this layout too,
-with classes of their own in labelmap.txt, class_names.txt or labels.txt.
+with classes of their own in labelmap.txt, class_names.txt or labels.txt. A line of a list may also be a picture and its mask,
+`/JPEGImages/a.jpg /SegmentationClassAug/a.png`, as the lists of the augmented set have it.
 
 Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html,
 https://docs.cvat.ai/docs/dataset_management/formats/format-smask, https://github.com/wkentaro/labelme.
@@ -11,6 +12,7 @@ https://docs.cvat.ai/docs/dataset_management/formats/format-smask, https://githu
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +22,15 @@ from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.labels import some, suggest
 from segdata.readers.voc_masks import Meaning, VocMask, read_classes, read_lines, voc_classes
 from segdata.remote import Place
-from segdata.source import Input, Item, Receipt, Source, left_out, sample_ids
+from segdata.source import Input, Item, Receipt, Source, left_out, lies_below, sample_ids
 from segdata.storage import file_digest, files_below, listed, matching, place
 
 CLASS_FILES = ("labelmap.txt", "class_names.txt", "labels.txt")
 LISTS = "ImageSets/Segmentation"
 OFFICIAL = ("train", "val", "trainval", "test")
 PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+PAIR = re.compile(r"/?(?P<picture>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+/?(?P<mask>\S+\.png)", re.IGNORECASE)
+"""A line of a list that names a picture and its mask, from the year's folder."""
 
 
 def read(
@@ -55,7 +59,8 @@ def read(
     masks = year / mask_dir
     lists = find_lists(year, split, masks, receipt)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
-    folders = Folders(masks, find_pictures(year) if images else None, table.meaning)
+    pairs = {match["name"]: match for path in lists for line in read_lines(path) if (match := find_pair(line))}
+    folders = Folders(masks, find_pictures(year) if images else None, table.meaning, year, pairs)
     items: list[Item] = []
     for its_split, names in members.items():
         items += make_items(folders, its_split, names, report, receipt)
@@ -126,10 +131,16 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
 
 def read_list(path: Place) -> list[str]:
     """The picture names of a split list; `#` starts a comment. Raises `DataError` (`voc.text`, `voc.list`)."""
-    names = [line for line in read_lines(path) if line and not line.startswith("#")]
-    if not names:
+    lines = [line for line in read_lines(path) if line and not line.startswith("#")]
+    if not lines:
         raise DataError(Problem("voc.list", "names no picture: remove it, or take another --split", file=path.name))
-    return names
+    return [match["name"] if (match := find_pair(line)) else line for line in lines]
+
+
+def find_pair(line: str) -> re.Match[str] | None:
+    """The paths of a picture and its mask, both below the year's folder; None for a line of another form."""
+    match = PAIR.fullmatch(line)
+    return match if match and lies_below(match["picture"]) and lies_below(match["mask"]) else None
 
 
 def masks_in(folder: Place) -> list[str]:
@@ -170,11 +181,13 @@ def assign(lists: Mapping[Place, Sequence[str]], report: Report, receipt: Receip
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where masks and pictures lie (None: no picture is looked for), and what the masks mean."""
+    """Where masks and pictures lie (None: no picture is looked for), what the masks mean, and by name the files of a list."""
 
     masks: Place
     pictures: Place | None
     meaning: Meaning
+    year: Place
+    pairs: Mapping[str, re.Match[str]]
 
 
 def make_items(
@@ -189,6 +202,7 @@ def make_items(
             items.append(found)
         else:
             found = found if found.file else replace(found, file=f"{split}.txt" if split else f"{name}.png")
+            found = replace(found, sample=None) if found.code == "picture.name" else found
             report.add(found)
             present = [os.path.basename(name) + ".png"] if found.code == "picture.missing" else []
             receipt.add(left_out(found.sample or name, present, found))
@@ -197,16 +211,19 @@ def make_items(
 
 def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item | Problem:
     """A name's item, or what is missing for one."""
-    file = folders.masks / f"{name}.png"
+    pair = folders.pairs.get(name)
+    file = folders.year / pair["mask"] if pair else folders.masks / f"{name}.png"
     if not file.is_file():
-        there = f"{folders.masks.name}/{name}.png"
+        there = pair["mask"] if pair else f"{folders.masks.name}/{name}.png"
         return Problem("voc.mask", f"there is no {there}: put it there, or take the name out of the list", None, id)
     mask = str(file)
     if folders.pictures is None:
         return Item(id, None, None, VocMask(mask, folders.meaning), split)
-    candidates = (folders.pictures / f"{name}{extension}" for extension in PICTURES)
+    candidates = [folders.pictures / f"{name}{extension}" for extension in PICTURES]
+    candidates = [folders.year / pair["picture"]] if pair else candidates
     picture = next((str(path) for path in candidates if path.is_file()), None)
     if picture is None:
+        there = pair["picture"] if pair else f"JPEGImages/{name}.jpg (.jpeg, .png)"
         way_out = "put it there, or make masks alone (--images none)"
-        return Problem("picture.missing", f"there is no JPEGImages/{name}.jpg (.jpeg, .png): {way_out}", None, id)
+        return Problem("picture.missing", f"there is no {there}: {way_out}", None, id)
     return Item(id, picture, None, VocMask(mask, folders.meaning), split)

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from segdata.dataset import Dataset, Sample
 from segdata.errors import DatasetError, OptionError
 from segdata.images import Picture, colorize, overlay
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, percent
 from segdata.rasters import to_rgb
 from segdata.remote import Place
 from segdata.report.grid import by_parent, grid_panels
@@ -176,11 +176,9 @@ def fit(picture: Picture, width: int) -> Picture:
 
 def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image:
     """The mask values that occur, each with its name, its colour and its share of the pixels counted."""
-    pixels = sum(counts.values()) or 1
+    pixels = sum(counts.values())
     font = ImageFont.load_default(TEXT)
-    entries = [
-        (labels.name(v), labels.palette()[v], f"{100 * n / pixels:.2g} %") for v, n in sorted(counts.items()) if n
-    ]
+    entries = [(labels.name(v), labels.palette()[v], percent(n, pixels)) for v, n in sorted(counts.items()) if n]
     cell_width = int(max(font.getlength(f"{name}  {share}") for name, _, share in entries)) + TEXT + 24
     columns = max(1, width // cell_width)
     line = TEXT + 8
