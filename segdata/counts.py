@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import OptionError
+from segdata.errors import OptionError, one_of
 from segdata.labels import Labels, Mask
 
 Ints = NDArray[np.int64]
@@ -171,8 +171,7 @@ class ClassCounts:
         """
         if scheme not in SCHEMES:
             raise OptionError(f"no weights {scheme!r}: there are {', '.join(SCHEMES)}")
-        if normalise not in get_args(Normalise):
-            raise OptionError(f"--normalise {normalise}: must be one of {', '.join(get_args(Normalise))}")
+        one_of("normalise", normalise, Normalise)
         if clamp is not None and not 0 <= clamp[0] <= clamp[1] < np.inf:
             raise OptionError(f"--clamp {clamp[0]:g} {clamp[1]:g}: must be two numbers, the least first, none below 0")
         if beta is not None and not 0 <= beta < 1:

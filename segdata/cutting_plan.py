@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import get_args
 
 from segdata.classes import BACKGROUND
 from segdata.cutting import Format, Padding, Target, Task
 from segdata.dataset import Dataset, Sample
-from segdata.errors import DataError, OptionError, Problem
+from segdata.errors import DataError, OptionError, Problem, one_of
 from segdata.labels import Labels
 from segdata.masks import MAX_PIXELS
 from segdata.rasters import access_to
@@ -72,14 +71,9 @@ def check_options(target: Target, wanted: int) -> None:
     keep = target.keep
     if not 0 < target.scale <= 64:
         raise OptionError(f"--scale {target.scale:g}: must be above 0, and at most 64")
-    choices: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-        ("--pad", target.pad, get_args(Padding)),
-        ("--format", target.format, get_args(Format)),
-        ("--compress", target.compress, get_args(Compress)),
-    )
-    for name, value, known in choices:
-        if value not in known:
-            raise OptionError(f"{name} {value}: must be one of {', '.join(known)}")
+    one_of("pad", target.pad, Padding)
+    one_of("format", target.format, Format)
+    one_of("compress", target.compress, Compress)
     if target.pad != "keep" and target.size[0] * target.size[1] > MAX_PIXELS:
         what = f"a tile of more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
         raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for pictures as they are")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, OptionError, Problem, SegdataError
+from segdata.errors import DataError, OptionError, Problem, SegdataError, one_of
 from segdata.georef import Geo
 from segdata.pixels import resize_scores
 from segdata.predictors import Predictor
@@ -55,12 +55,11 @@ class Sliding:
             raise OptionError(f"--size {self.size[0]} {self.size[1]}: must be {SMALLEST} to {LARGEST}")
         if not 0 <= self.overlap < 1:
             raise OptionError(f"--overlap {self.overlap:g}: must be 0 or more and below 1")
-        if self.blend not in get_args(Blend):
-            raise OptionError(f"--blend {self.blend}: must be one of {', '.join(get_args(Blend))}")
+        one_of("blend", self.blend, Blend)
         if self.batch < 1:
             raise OptionError(f"--batch {self.batch}: must be 1 or more")
-        if unknown := [flip for flip in self.flips if flip not in get_args(Flip)]:
-            raise OptionError(f"--flip {unknown[0]}: must be one of {', '.join(get_args(Flip))}")
+        for flip in self.flips:
+            one_of("flip", flip, Flip)
         if not self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
             raise OptionError("--scales: must be from 0.1 to 10, at least one")
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import OptionError
+from segdata.errors import OptionError, one_of
 
 Blend = Literal["gaussian", "linear", "crop", "none"]
 """How overlapping tiles are weighed: by a bell, by the distance from the border, the one whose border is farthest alone
@@ -146,8 +146,7 @@ def blend_weights(height: int, width: int, kind: Blend) -> NDArray[np.float32]:
     `gaussian`: a bell about the middle, 1 there, floored at `FLOOR`. `linear`: the product of the distances from the nearest
     borders. `crop`: the same, to choose the one tile that counts. `none`: 1.
     """
-    if kind not in get_args(Blend):
-        raise OptionError(f"--blend {kind}: must be one of {', '.join(get_args(Blend))}")
+    one_of("blend", kind, Blend)
     rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1 for n in (height, width))
     if kind == "gaussian":
         bells = [

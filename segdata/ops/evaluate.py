@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from segdata.carry import folder_name
 from segdata.classes import BACKGROUND, must_agree
 from segdata.conventions import Counts, conventions
 from segdata.dataset import Dataset, Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.evaluation import Comparison, Evaluation
 from segdata.intervals import Columns
 from segdata.labels import Labels, Mask, some
@@ -205,10 +205,9 @@ def _check(
     seed: int,
     width: int | None,
 ) -> None:
-    if missing not in get_args(Missing):
-        raise OptionError(f"--missing {missing}: must be one of {', '.join(get_args(Missing))}")
-    if resample is not None and resample not in get_args(Resample):
-        raise OptionError(f"--resample {resample}: must be one of {', '.join(get_args(Resample))}")
+    one_of("missing", missing, Missing)
+    if resample is not None:
+        one_of("resample", resample, Resample)
     if draws < 0 or seed < 0 or (width is not None and width < 1):
         raise OptionError("--draws and --seed must be 0 or more, --boundary-width 1 or more")
     for side in sides:

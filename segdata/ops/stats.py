@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from segdata.counts import (
     together,
 )
 from segdata.dataset import Dataset, Sample, split_name
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DataError, DatasetError, Problem, located, one_of
 from segdata.labels import Labels, some
 from segdata.ops.stats_values import Channels, Part, Stats
 from segdata.parts import Parts
@@ -77,8 +77,7 @@ def stats(
     Raises `DatasetError` where there is no dataset or split, or where the manifest's counts cannot be; `OptionError`; and
     `DataError` for the first bad mask or picture (`run.report` may skip instead: such samples are then left out).
     """
-    if count not in get_args(Occurrences):
-        raise OptionError(f"--count {count}: must be one of {', '.join(get_args(Occurrences))}")
+    one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
     dataset = _opened(dataset, split)
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work

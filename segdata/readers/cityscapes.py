@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
-from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.labels import RGB, Labels, some
 from segdata.mask_files import MaskFile
 from segdata.readers.cityscapes_polygons import Polygons
@@ -107,13 +107,9 @@ def read(
 
     Raises `DataError` (`cityscapes.*`), or adds to `report`: a picture without labels, or labels without their picture.
     """
-    for name, value, allowed in (
-        ("annotations", annotations, Annotations),
-        ("labels", labels, LabelSet),
-        ("from", from_, From),
-    ):
-        if value not in get_args(allowed):
-            raise OptionError(f"--{name} {value}: must be one of {', '.join(get_args(allowed))}")
+    one_of("annotations", annotations, Annotations)
+    one_of("labels", labels, LabelSet)
+    one_of("from", from_, From)
     base = listed(root)
     folder = find_folder(base, annotations, images)
     pictures = base / PICTURES if images else None

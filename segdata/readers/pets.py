@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.labels import Labels, some
 from segdata.mask_files import MaskFile
 from segdata.remote import Place
@@ -88,8 +88,8 @@ def read(
 def check_options(labels: LabelKind, border: Border | None, split: str | None) -> Border:
     """The border that is meant. Raises `OptionError`."""
     for name, value, allowed in (("labels", labels, LabelKind), ("border", border, Border)):
-        if value is not None and value not in get_args(allowed):
-            raise OptionError(f"--{name} {value}: must be one of {', '.join(get_args(allowed))}")
+        if value is not None:
+            one_of(name, value, allowed)
     if split is not None and split not in SPLITS:
         raise OptionError(f"no split {split!r}: there are {' and '.join(SPLITS)}")
     if labels == "trimap" and border not in (None, "class"):

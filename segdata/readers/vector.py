@@ -15,13 +15,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import splitext
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.classes import BACKGROUND, IGNORE
-from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.georef import Geo
 from segdata.images import Exif
 from segdata.labels import Labels, Remap, some, suggest
@@ -181,8 +181,7 @@ def check_options(split: str | None, background: str, overlap: str) -> None:
         raise OptionError(f"--split {split}: this format has no splits: segdata split makes them")
     if background not in ("class", "ignore"):
         raise OptionError(f"--background {background}: must be class or ignore")
-    if overlap not in get_args(Overlap):
-        raise OptionError(f"--overlap {overlap}: must be one of {', '.join(get_args(Overlap))}")
+    one_of("overlap", overlap, Overlap)
 
 
 def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path | None) -> tuple[Place, Place]:

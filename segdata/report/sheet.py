@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segdata.dataset import Dataset, Sample
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DatasetError, OptionError, one_of
 from segdata.images import Picture, colorize, overlay
 from segdata.labels import Labels, Mask, percent
 from segdata.rasters import to_rgb
@@ -50,8 +50,7 @@ def preview(
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     if min(count, columns, size) < 1:
         raise OptionError("--count, --columns and --size must be 1 or more")
-    if sort not in get_args(Sort):
-        raise OptionError(f"--sort {sort}: must be one of {', '.join(get_args(Sort))}")
+    one_of("sort", sort, Sort)
     chosen = [dataset.sample(id) for id in samples] or choose(dataset, count, classes, sort)
     if not chosen:
         what = f"no sample holds {' or '.join(classes)}" if classes else "it has no samples"
