@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from posixpath import dirname, splitext
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -112,7 +112,6 @@ class Annotation(Protocol):
         """The mask, source class ids through `remap`. Raises `DataError`."""
 
 
-@runtime_checkable
 class LargeAnnotation(Annotation, Protocol):
     """One whose mask may be too large to be drawn at once."""
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -153,8 +153,8 @@ def convert_item(item: Item, target: Target) -> Converted:
             if target.max_pixels is not None:
                 refuse_larger((facts.height, facts.width), limit, item.image)
         drawn: Drawn | Banded | None = None
-        if isinstance(item.annotation, LargeAnnotation):
-            drawn = stack.enter_context(item.annotation.bands(target.remap))
+        if hasattr(item.annotation, "bands"):  # isinstance of a protocol takes 30 microseconds
+            drawn = stack.enter_context(cast(LargeAnnotation, item.annotation).bands(target.remap))
         if drawn is None:
             drawn = item.annotation.draw(target.remap)
         height, width = drawn.size
