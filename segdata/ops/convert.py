@@ -110,27 +110,31 @@ def convert(
     refuse_pictures(root, images, (item.image for item in found.items if item.image is not None))
     refuse_held(root, (item.image for item in found.items if item.image is not None))
     with Journal(root, header, Converted, overwrite=overwrite) as journal:
-        target = Target(root, remap, images, exif, max_pixels)
-        there = listed(root)
-        done = [entry for entry in journal.done if still_there(there, entry.sample)]
-        receipt = found.receipt
-        ready = {entry.sample.id for entry in done}
-        todo = [item for item in found.items if item.id not in ready]
-        for item, result in run.map(partial(convert_item, target=target), todo, into=root):
-            if isinstance(result, Problem):
-                run.report.add(result)
-                receipt.add(left_out(item.id, item.annotation.ids, result))
-            else:
-                journal.append(result)
-                done.append(result)
-        for entry in done:
-            receipt.add(entry.receipt)
-        receipt.close()
+        done = convert_items(found, Target(root, remap, images, exif, max_pixels), journal, run)
         if not done:
-            refuse_nothing(receipt)
+            refuse_nothing(found.receipt)
         dataset = Dataset(root, remap.labels, sorted((e.sample for e in done), key=lambda s: s.id), made_by, images)
-        dataset.save(receipt_json(receipt, found, remap, dataset.samples))
+        dataset.save(receipt_json(found.receipt, found, remap, dataset.samples))
     return dataset
+
+
+def convert_items(found: Source, target: Target, journal: Journal[Converted], run: Run) -> list[Converted]:
+    """Convert what the journal does not list yet; all that is done then. The receipt of `found` gets what came of each."""
+    there = listed(target.root)
+    done = [entry for entry in journal.done if still_there(there, entry.sample)]
+    ready = {entry.sample.id for entry in done}
+    todo = [item for item in found.items if item.id not in ready]
+    for item, result in run.map(partial(convert_item, target=target), todo, into=target.root):
+        if isinstance(result, Problem):
+            run.report.add(result)
+            found.receipt.add(left_out(item.id, item.annotation.ids, result))
+        else:
+            journal.append(result)
+            done.append(result)
+    for entry in done:
+        found.receipt.add(entry.receipt)
+    found.receipt.close()
+    return done
 
 
 def refuse_nothing(receipt: Receipt) -> None:
