@@ -7,109 +7,109 @@ Public names load on first use; importing segdata loads nothing heavy.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from segdata.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from segdata.counts import ClassCounts as ClassCounts
-    from segdata.crf import dense_crf as dense_crf
-    from segdata.dataset import Dataset as Dataset
-    from segdata.dataset import Sample as Sample
+    from segdata.dataset.counts import ClassCounts as ClassCounts
+    from segdata.dataset.dataset import Dataset as Dataset
+    from segdata.dataset.sample import Sample as Sample
     from segdata.errors import DataError as DataError
     from segdata.errors import DatasetError as DatasetError
     from segdata.errors import OptionError as OptionError
     from segdata.errors import Problem as Problem
     from segdata.errors import Report as Report
     from segdata.errors import SegdataError as SegdataError
-    from segdata.formats import detect as detect
-    from segdata.images import colorize as colorize
-    from segdata.images import overlay as overlay
-    from segdata.images import read_image as read_image
-    from segdata.images import read_mask as read_mask
-    from segdata.images import write_mask as write_mask
+    from segdata.files.images import colorize as colorize
+    from segdata.files.images import overlay as overlay
+    from segdata.files.images import read_image as read_image
+    from segdata.files.images import read_mask as read_mask
+    from segdata.files.images import write_mask as write_mask
     from segdata.labels import Label as Label
     from segdata.labels import Labels as Labels
-    from segdata.metrics import Confusion as Confusion
+    from segdata.metrics.confusion import Confusion as Confusion
+    from segdata.nn.compare import compare as compare
     from segdata.nn.train import train as train
-    from segdata.ops.augment import augment as augment
-    from segdata.ops.check import check as check
-    from segdata.ops.convert import convert as convert
-    from segdata.ops.evaluate import evaluate as evaluate
-    from segdata.ops.export import export as export
-    from segdata.ops.info import info as info
-    from segdata.ops.join import join as join
-    from segdata.ops.predict import predict as predict
-    from segdata.ops.refine import refine as refine
-    from segdata.ops.refine_tune import tune as tune
-    from segdata.ops.remap import remap as remap
-    from segdata.ops.split import split as split
-    from segdata.ops.stats import class_counts as class_counts
-    from segdata.ops.stats import stats as stats
-    from segdata.ops.stitch import stitch as stitch
-    from segdata.ops.stitch import untile as untile
-    from segdata.ops.suspects import suspects as suspects
-    from segdata.ops.tile import tile as tile
-    from segdata.predictors import Predictor as Predictor
-    from segdata.predictors import load_predictor as load_predictor
-    from segdata.recipes import Recipe as Recipe
-    from segdata.refinement import Refinement as Refinement
-    from segdata.report.compare import compare as compare
-    from segdata.report.sheet import preview as preview
-    from segdata.run import Run as Run
-    from segdata.run import workers as workers
-    from segdata.shapes import Shape as Shape
-    from segdata.shapes import paint as paint
+    from segdata.ops.augment.operation import augment as augment
+    from segdata.ops.check.operation import check as check
+    from segdata.ops.convert.operation import convert as convert
+    from segdata.ops.evaluate.operation import evaluate as evaluate
+    from segdata.ops.export.operation import export as export
+    from segdata.ops.info.operation import info as info
+    from segdata.ops.join.operation import join as join
+    from segdata.ops.predict.operation import predict as predict
+    from segdata.ops.predict.predictor import Predictor as Predictor
+    from segdata.ops.predict.predictor import load_predictor as load_predictor
+    from segdata.ops.preview.operation import preview as preview
+    from segdata.ops.refine.operation import refine as refine
+    from segdata.ops.refine.tune import tune as tune
+    from segdata.ops.remap.operation import remap as remap
+    from segdata.ops.split.operation import split as split
+    from segdata.ops.stats.operation import class_counts as class_counts
+    from segdata.ops.stats.operation import stats as stats
+    from segdata.ops.stitch.operation import stitch as stitch
+    from segdata.ops.stitch.operation import untile as untile
+    from segdata.ops.suspects.operation import suspects as suspects
+    from segdata.ops.tile.operation import tile as tile
+    from segdata.readers.detect import detect as detect
+    from segdata.readers.paint import Shape as Shape
+    from segdata.readers.paint import paint as paint
+    from segdata.recipes.recipe import Recipe as Recipe
+    from segdata.refinement.crf import dense_crf as dense_crf
+    from segdata.refinement.settings import Refinement as Refinement
     from segdata.windows import Window as Window
+    from segdata.workers.run import Run as Run
+    from segdata.workers.run import workers as workers
 
 _HOMES = {
-    "ClassCounts": "counts",
-    "dense_crf": "crf",
-    "Dataset": "dataset",
-    "Sample": "dataset",
+    "ClassCounts": "dataset.counts",
+    "Dataset": "dataset.dataset",
+    "Sample": "dataset.sample",
     "DataError": "errors",
     "DatasetError": "errors",
     "OptionError": "errors",
     "Problem": "errors",
     "Report": "errors",
     "SegdataError": "errors",
-    "colorize": "images",
-    "overlay": "images",
-    "read_image": "images",
-    "read_mask": "images",
-    "write_mask": "images",
+    "colorize": "files.images",
+    "overlay": "files.images",
+    "read_image": "files.images",
+    "read_mask": "files.images",
+    "write_mask": "files.images",
     "Label": "labels",
     "Labels": "labels",
-    "Confusion": "metrics",
-    "augment": "ops.augment",
-    "convert": "ops.convert",
-    "evaluate": "ops.evaluate",
-    "export": "ops.export",
-    "info": "ops.info",
-    "join": "ops.join",
-    "predict": "ops.predict",
-    "refine": "ops.refine",
-    "tune": "ops.refine_tune",
-    "Refinement": "refinement",
-    "remap": "ops.remap",
-    "split": "ops.split",
-    "stitch": "ops.stitch",
-    "tile": "ops.tile",
-    "untile": "ops.stitch",
-    "detect": "formats",
-    "check": "ops.check",
-    "class_counts": "ops.stats",
-    "stats": "ops.stats",
-    "suspects": "ops.suspects",
-    "Recipe": "recipes",
-    "compare": "report.compare",
-    "Predictor": "predictors",
-    "load_predictor": "predictors",
-    "preview": "report.sheet",
+    "Confusion": "metrics.confusion",
+    "compare": "nn.compare",
     "train": "nn.train",
-    "Run": "run",
-    "workers": "run",
-    "Shape": "shapes",
-    "paint": "shapes",
+    "augment": "ops.augment.operation",
+    "check": "ops.check.operation",
+    "convert": "ops.convert.operation",
+    "evaluate": "ops.evaluate.operation",
+    "export": "ops.export.operation",
+    "info": "ops.info.operation",
+    "join": "ops.join.operation",
+    "predict": "ops.predict.operation",
+    "Predictor": "ops.predict.predictor",
+    "load_predictor": "ops.predict.predictor",
+    "preview": "ops.preview.operation",
+    "refine": "ops.refine.operation",
+    "tune": "ops.refine.tune",
+    "remap": "ops.remap.operation",
+    "split": "ops.split.operation",
+    "class_counts": "ops.stats.operation",
+    "stats": "ops.stats.operation",
+    "stitch": "ops.stitch.operation",
+    "untile": "ops.stitch.operation",
+    "suspects": "ops.suspects.operation",
+    "tile": "ops.tile.operation",
+    "detect": "readers.detect",
+    "Shape": "readers.paint",
+    "paint": "readers.paint",
+    "Recipe": "recipes.recipe",
+    "dense_crf": "refinement.crf",
+    "Refinement": "refinement.settings",
     "Window": "windows",
+    "Run": "workers.run",
+    "workers": "workers.run",
 }
 
 __all__ = ["__version__", *_HOMES]

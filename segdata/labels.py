@@ -8,14 +8,15 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import OptionError
+from segdata.errors import DatasetError, OptionError, one_of
+from segdata.words import some, suggest
 
 Mask = NDArray[np.unsignedinteger[Any]]
 """(H, W) uint8 or uint16: class ids and ignore."""
@@ -170,24 +171,63 @@ def default_color(index: int, name: str) -> RGB:
     return (round(255 * r), round(255 * g), round(255 * b))
 
 
-def some(values: Iterable[object], limit: int = 8) -> str:
-    """The first few, and how many more."""
-    listed = [str(v) for v in values]
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+Unlisted = Literal["keep", "ignore", "background"]
+
+IGNORE, BACKGROUND = "ignore", "background"
 
 
-def percent(part: float, whole: float) -> str:
-    """A share with two digits that mean something, `-` of nothing."""
-    if not whole:
-        return "-"
-    value = 100 * part / whole
-    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+def choose_classes(
+    labels: Labels, renames: Mapping[str, str], only: Sequence[str], drop: Sequence[str], unlisted: Unlisted | None
+) -> Remap:
+    """The remap from a source's classes to the chosen ones, numbered in the source's order.
+
+    A class called background is never unlisted. Raises `OptionError` for names that the source has not, and for values
+    that are no names.
+    """
+    for option, given in (("only", only), ("drop", drop)):
+        if isinstance(given, str):
+            raise OptionError(f"{option}={given!r}: give a list of class names: [{given!r}]")
+    new_names: Mapping[str, object] = renames
+    for old, new in new_names.items():
+        if not (isinstance(new, str) and new):
+            raise OptionError(f"map: class {old!r} becomes {new!r}: must be the name of a class")
+    if unlisted is not None:
+        one_of("unlisted", unlisted, Unlisted)
+    targets = set(renames.values())
+    if both := [name for name in only if name in drop and name not in targets]:
+        raise OptionError(f"--only and --drop both name {both[0]!r}: take one of them away")
+    for name in [*renames, *drop, *(n for n in only if n not in targets)]:
+        if name not in labels.names:
+            raise OptionError(f"no class {name!r} in the source: {suggest(name, labels.names)}")
+    if unlisted == BACKGROUND and BACKGROUND not in labels.names:
+        raise OptionError("--unlisted background: the source has no class called background")
+
+    def target(name: str) -> str:
+        new = renames.get(name, name)
+        if name in drop:
+            return IGNORE
+        if name == BACKGROUND or (name in renames and not only) or {name, new} & set(only) or not (only or renames):
+            return new
+        rest = unlisted or ("ignore" if only else "keep")
+        return new if rest == "keep" else rest
+
+    goes_to = {label.id: target(label.name) for label in labels.classes}
+    kept = {name: i for i, name in enumerate(dict.fromkeys(n for n in goes_to.values() if n != IGNORE))}
+    if not kept:
+        raise OptionError("no class is left: --only, --drop and --map leave nothing")
+    colors = {name: label.color for label in reversed(labels.classes) for name in [goes_to[label.id]]}
+    chosen = Labels.of(list(kept), [colors[name] for name in kept])
+    return chosen.table({**{i: kept.get(name) for i, name in goes_to.items()}, labels.ignore: None})
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The way out of a misspelt name: near ones, or what there is."""
-    import difflib
-
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 3)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {some(known)}"
+def must_agree(one: Labels, other: Labels, what: str, that: str, way_out: str) -> None:
+    """Raise `DatasetError` that names the first difference where two label contracts are not the same names in the same order."""
+    if one.digest == other.digest:
+        return
+    pairs = enumerate(zip(one.names, other.names, strict=False))
+    first = next(((i, a, b) for i, (a, b) in pairs if a != b), None)
+    if first is not None:
+        difference = f"class {first[0]} is {first[1]!r} in {what}, {first[2]!r} in {that}"
+    else:
+        difference = f"{what} has {len(one.classes)} classes, {that} {len(other.classes)}"
+    raise DatasetError(f"the label contracts differ: {difference}: {way_out}")

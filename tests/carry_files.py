@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
 from segdata.labels import Labels
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdata.images import read_mask, write_mask
+from segdata.files.images import read_mask, write_mask
 
 Pixels = NDArray[Any]
 

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from segdata import Dataset, Labels, Sample, write_mask
+from segdata.files.scores import write_scores
 from segdata.labels import Mask
-from segdata.scores import write_scores
 
 LABELS = Labels.of(["ground", "water", "wood"])
 COLORS = np.array([[120, 90, 60], [40, 80, 160], [30, 110, 40]])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from segdata.storage import files_below, place
+from segdata.files.places import files_below, place
 
 fsspec = pytest.importorskip("fsspec")
 BUCKET = "bucket"

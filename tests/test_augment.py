@@ -15,14 +15,14 @@ from PIL import Image
 
 import segdata
 from segdata.cli import main
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError
-from segdata.ops.augment import augment
-from segdata.ops.augment_bench import bench
-from segdata.recipes import Recipe
-from segdata.report.augment_sheet import augment_sheet
-from segdata.run import Run, workers
-from segdata.versions import Augmenter
+from segdata.ops.augment.bench import bench
+from segdata.ops.augment.operation import augment
+from segdata.ops.augment.sheet import augment_sheet
+from segdata.recipes.pipeline import Augmenter
+from segdata.recipes.recipe import Recipe
+from segdata.workers.run import Run, workers
 
 pytest.importorskip("albumentations")
 import cv2
@@ -84,7 +84,7 @@ def test_the_executor_changes_nothing(voc: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_job_that_was_stopped_goes_on(voc: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from segdata.ops import augment as module
+    from segdata.ops.augment import operation as module
 
     whole, calls, write = augment(voc, tmp_path / "whole", "light"), [], module.write_mask
 
@@ -138,7 +138,7 @@ def test_the_sheet_shows_before_and_after(voc: Dataset, tmp_path: Path) -> None:
     with Image.open(sheet) as opened:
         pixels = np.asarray(opened.convert("RGB"))
     assert pixels.shape[1] == 3 * 2 * 80 + 4 * 10
-    from segdata.report.sheet import fit
+    from segdata.pages.sheet import fit
 
     image = voc.read_image(voc.samples[0])
     shown = fit(image, 80)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.boundary import Boundary, band_width, boundary_counts, disc, tolerance
 from segdata.errors import OptionError
-from segdata.images import read_mask
+from segdata.files.images import read_mask
 from segdata.labels import Labels
+from segdata.metrics.boundary import Boundary, band_width, boundary_counts, disc, tolerance
 
 Array = NDArray[Any]
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from segdata.calibration import Calibration
+from segdata.files.scores import dequantise, quantise
 from segdata.labels import Labels
-from segdata.scores import dequantise, quantise
+from segdata.metrics.calibration import Calibration
 
 LABELS = Labels.of(["a", "b", "c"])
 

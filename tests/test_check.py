@@ -24,19 +24,19 @@ from PIL import Image, ImageOps
 from planted import Pixels, Plant, encoded, jpeg, record
 
 import segdata
-from segdata.cli import main
-from segdata.cli.check import check as check_command
-from segdata.counts import object_areas
-from segdata.duplicates import read_looks
+from segdata.cli import COMMANDS, main
+from segdata.dataset.counts import object_areas
+from segdata.dataset.duplicates import read_looks
 from segdata.errors import DatasetError, OptionError, SegdataError
-from segdata.findings import LEVELS, Repairs, Seen
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels
-from segdata.ops.check import check, files_of
-from segdata.ops.check_leaks import duplicates, leak_findings
-from segdata.ops.split import split
+from segdata.ops.check.command import check as check_command
+from segdata.ops.check.findings import LEVELS, Repairs, Seen
+from segdata.ops.check.leaks import duplicates, leak_findings
+from segdata.ops.check.operation import check, files_of
+from segdata.ops.split.operation import split
 
-if "check" not in main.commands:
+if "check" not in COMMANDS:
     main.add_command(check_command)
 
 A, B, V = "train/000000000107", "train/000000000128", "val/000000000228"
@@ -544,7 +544,10 @@ def test_a_picture_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: 
         opened.append(os.path.basename(path))
         return original(path, *arguments, **more)
 
-    for module, name in (("segdata.ops.check", "open_mask"), ("segdata.duplicates", "read_brightness")):
+    for module, name in (
+        ("segdata.ops.check.operation", "open_mask"),
+        ("segdata.dataset.duplicates", "read_brightness"),
+    ):
         original = getattr(import_module(module), name)
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", count)

@@ -15,13 +15,13 @@ from PIL import Image
 from planted import Plant, jpeg
 
 import segdata
-from segdata.cli import main
-from segdata.cli.check import check as check_command
-from segdata.findings import Checked, Finding
-from segdata.ops.check import check
-from segdata.report.check_page import ALL_THUMBS, FINDINGS, THUMBS, check_page, kinds, thumbnail
+from segdata.cli import COMMANDS, main
+from segdata.ops.check.command import check as check_command
+from segdata.ops.check.findings import Checked, Finding
+from segdata.ops.check.operation import check
+from segdata.ops.check.page import ALL_THUMBS, FINDINGS, THUMBS, check_page, kinds, thumbnail
 
-if "check" not in main.commands:
+if "check" not in COMMANDS:
     main.add_command(check_command)
 
 A, B, V = "train/000000000107", "train/000000000128", "val/000000000228"

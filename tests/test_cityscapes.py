@@ -22,9 +22,10 @@ import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.kernels.scanline import fill_runs, polygon_runs
-from segdata.readers.cityscapes import TABLE, class_ids, class_labels, read
+from segdata.readers.cityscapes import class_ids, class_labels, read
+from segdata.readers.cityscapes_labels import TABLE
 from segdata.readers.cityscapes_polygons import Polygons, corners
-from segdata.source import Drawn, Source
+from segdata.readers.source import Drawn, Source
 
 MODES = ("train", "id", "category")
 KINDS = ("labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json", "color.png")

@@ -21,8 +21,8 @@ from PIL import Image
 
 import segdata
 from segdata.cli import demo, main
-from segdata.cli.show import table
-from segdata.labels import percent
+from segdata.terminal.text import table
+from segdata.words import percent
 
 
 def run(*arguments: Any, code: int = 0) -> Result:
@@ -95,7 +95,7 @@ def test_a_full_disk_is_one_line(samples: Path, tmp_path: Path, monkeypatch: pyt
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", "masks/x.png")
 
-    monkeypatch.setattr("segdata.ops.convert.write_mask", full)
+    monkeypatch.setattr("segdata.ops.convert.operation.write_mask", full)
     result = run("convert", "coco", samples / "coco", tmp_path / "d", code=1)
     assert (
         result.stderr
@@ -107,7 +107,7 @@ def test_a_bug_travels_as_itself(samples: Path, tmp_path: Path, monkeypatch: pyt
     def bug(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("segdata.ops.convert.write_mask", bug)
+    monkeypatch.setattr("segdata.ops.convert.operation.write_mask", bug)
     result = CliRunner().invoke(main, ["convert", "coco", str(samples / "coco"), str(tmp_path / "d")])
     assert isinstance(result.exception, ZeroDivisionError)
 
@@ -169,7 +169,7 @@ def test_preview(samples: Path, tmp_path: Path) -> None:
 
 
 def test_preview_chooses_what_is_asked(samples: Path, tmp_path: Path) -> None:
-    from segdata.report.sheet import choose
+    from segdata.pages.sheet import choose
 
     dataset = segdata.convert("coco", samples / "coco", tmp_path / "d")
     kite = dataset.labels.id("kite")
@@ -332,7 +332,7 @@ def test_options_of_another_format_are_refused(samples: Path, tmp_path: Path) ->
     ("text", "both"), [("512", (512, 512)), ("384x512", (384, 512)), ("384X512", (384, 512)), (None, None)]
 )
 def test_a_size_is_one_number_or_height_x_width(text: str | None, both: tuple[int, int] | None) -> None:
-    from segdata.cli.options import height_width
+    from segdata.terminal.options import height_width
 
     command = click.Command(
         "size", params=[click.Option(["--size"], callback=height_width)], callback=lambda size: size

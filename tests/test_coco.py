@@ -21,9 +21,9 @@ from pycocotools.coco import COCO
 
 import segdata
 from segdata.cli import main
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.coco import read, split_of
-from segdata.source import sample_ids
 
 
 def convert(source: Path, out: Path, **options: Any) -> segdata.Dataset:

@@ -18,10 +18,11 @@ from coco_files import annotation, coco, write
 from PIL import Image
 
 import segdata
-from segdata.classes import choose_classes, read_map
 from segdata.cli import main
-from segdata.cli.show import receipt_lines
 from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.labels import choose_classes
+from segdata.ops.convert.text import receipt_lines
+from segdata.readers.class_files import read_map
 
 
 def contents(root: Path) -> dict[str, str]:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.counts import SCHEMES, ClassCounts, PictureCounts, Sampling, object_areas, sampling, together
+from segdata.dataset.counts import ClassCounts, PictureCounts, object_areas
+from segdata.dataset.weights import SCHEMES, Sampling, sampling, together
 from segdata.errors import OptionError
 from segdata.labels import Labels
 

@@ -12,9 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from segdata import OptionError, dense_crf
-from segdata.crf import LEAST, Potential, label_probs, mean_field
 from segdata.kernels.vector import LANES, exp, load, store
-from segdata.lattice import BLOCK, Floats, Lattice, crew, cut
+from segdata.refinement.crf import LEAST, Potential, label_probs, mean_field
+from segdata.refinement.lattice import BLOCK, Floats, Lattice, crew, cut
 
 NEAR = {"gaussian_sxy": 1.5, "gaussian_compat": 2, "bilateral_sxy": 4, "bilateral_srgb": 30, "bilateral_compat": 3}
 

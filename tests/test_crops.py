@@ -12,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_cases import mask, picture
 
-from segdata.counts import ClassCounts
-from segdata.crops import (
+from segdata.dataset.counts import ClassCounts
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError
+from segdata.labels import Labels
+from segdata.recipes.crops import (
     ClassIndex,
     Region,
     choose_class,
@@ -23,10 +27,7 @@ from segdata.crops import (
     paste,
     value_counts,
 )
-from segdata.dataset import Dataset, Sample
-from segdata.errors import DataError, DatasetError
-from segdata.labels import Labels
-from segdata.rare import RareSamples
+from segdata.recipes.pipeline import RareSamples
 from segdata.windows import Window
 
 sides = st.integers(1, 40)

@@ -16,16 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import segdata.dataset
-import segdata.journal
-import segdata.storage
-from segdata.dataset import Dataset, Sample, read_manifest
+import segdata.dataset.dataset
+import segdata.dataset.journal
+import segdata.files.places
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.journal import CARD, JOURNAL, MANIFEST, OWN, Journal
+from segdata.dataset.manifest import read_manifest
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.images import write_mask
-from segdata.journal import CARD, JOURNAL, MANIFEST, OWN, Journal
+from segdata.files.images import write_mask
+from segdata.files.places import file_digest, leads_out, write_whole
 from segdata.labels import Labels
-from segdata.safety import leads_out
-from segdata.storage import file_digest, write_whole
 from segdata.windows import Window
 
 LABELS = Labels.of(["background", "cat", "dog"])
@@ -374,7 +375,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     write_whole(path, b"old")
     for name in ("replace", "fsync"):
         with monkeypatch.context() as patched:
-            patched.setattr(segdata.storage.os, name, refuse)
+            patched.setattr(segdata.files.places.os, name, refuse)
             with pytest.raises(OSError, match="disk full"):
                 write_whole(path, b"new and longer")
         assert path.read_bytes() == b"old"
@@ -394,7 +395,7 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
         written.append(path.name)
         write_whole(path, data)
 
-    monkeypatch.setattr(segdata.dataset, "write_whole", record)
+    monkeypatch.setattr(segdata.dataset.dataset, "write_whole", record)
     Dataset(tmp_path, LABELS, []).save({})
     assert written == [CARD, "receipt.json", MANIFEST]
 
@@ -512,7 +513,7 @@ def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict
     job.close(finished=True)
 
 
-@pytest.mark.skipif(segdata.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.skipif(segdata.dataset.journal.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     root = tmp_path / "data"
@@ -529,7 +530,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     second.close(finished=True)
 
 
-@pytest.mark.skipif(segdata.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.skipif(segdata.dataset.journal.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("when", ["before it opens the journal", "before it has the lock"])
 def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Another run ends between this one's look at the folder and its lock: what that made stays."""
@@ -541,7 +542,9 @@ def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.
         first.close(finished=True)
 
     name, module = (
-        ("open", segdata.journal) if when == "before it opens the journal" else ("flock", segdata.journal.fcntl)
+        ("open", segdata.dataset.journal)
+        if when == "before it opens the journal"
+        else ("flock", segdata.dataset.journal.fcntl)
     )
     real = open if name == "open" else module.flock
 

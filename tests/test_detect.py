@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import segdata
-import segdata.images
-from segdata import formats as module
+import segdata.files.images
 from segdata.errors import DataError, OptionError
-from segdata.formats import TESTS, detect, format_of
 from segdata.readers import READERS
+from segdata.readers import detect as module
+from segdata.readers.detect import TESTS, detect, format_of
 
 SAMPLES = {
     "coco": "coco",
@@ -72,7 +72,7 @@ def test_no_picture_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("a picture was opened")
 
     monkeypatch.setattr(Image, "open", opened)
-    monkeypatch.setattr(segdata.images, "decode_mask", opened)
+    monkeypatch.setattr(segdata.files.images, "decode_mask", opened)
     for name in ("coco", "voc", "cityscapes", "pets", "voc/VOCdevkit/VOC2012"):
         assert detect(samples / name).format
 

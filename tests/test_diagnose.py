@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from segdata.diagnose import (
+from segdata.readers.diagnose import (
     diagnose_colors,
     diagnose_lossy,
     diagnose_values,

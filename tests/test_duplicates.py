@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from planted import jpeg
 
-from segdata import duplicates
-from segdata.dataset import Sample
-from segdata.duplicates import NEAR, Link, Prints, clusters, copies, fingerprint, near_links, read_looks
+from segdata.dataset import duplicates
+from segdata.dataset.duplicates import NEAR, Link, Prints, clusters, copies, fingerprint, near_links, read_looks
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError
-from segdata.images import read_image
+from segdata.files.images import read_image
 from segdata.windows import Window
 
 

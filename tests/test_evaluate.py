@@ -16,14 +16,17 @@ from convention_files import CITYSCAPES
 from numpy.typing import NDArray
 
 from segdata.cli import main
-from segdata.dataset import Dataset, Tiling
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Tiling
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.images import read_mask
-from segdata.metrics import Confusion
-from segdata.ops.evaluate import cityscapes_categories, evaluate
-from segdata.pairing import read_stitched
-from segdata.run import Run, workers
-from segdata.windows import Window, scale_mask
+from segdata.files.images import read_mask
+from segdata.metrics.confusion import Confusion
+from segdata.ops.evaluate.operation import evaluate
+from segdata.ops.evaluate.sums import cityscapes_categories
+from segdata.resize import scale_mask
+from segdata.tiling.tiles import read_stitched
+from segdata.windows import Window
+from segdata.workers.run import Run, workers
 
 Array = NDArray[Any]
 

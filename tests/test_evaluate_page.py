@@ -18,12 +18,12 @@ from carry_files import make
 from click.testing import CliRunner
 from PIL import Image
 
-from segdata.calibration import Calibration
 from segdata.cli import main
-from segdata.dataset import Dataset
-from segdata.ops.evaluate import evaluate
-from segdata.report.charts import Row, heat_map, reliability
-from segdata.report.evaluate_page import errors, evaluate_page, worst_pictures
+from segdata.dataset.dataset import Dataset
+from segdata.metrics.calibration import Calibration
+from segdata.ops.evaluate.operation import evaluate
+from segdata.ops.evaluate.page import errors, evaluate_page, worst_pictures
+from segdata.pages.charts import Row, heat_map, reliability
 from segdata.windows import Window
 
 HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>x"]

@@ -24,17 +24,17 @@ from PIL import Image
 from predictors import ByColour
 
 import segdata
-from segdata import predictors
 from segdata.cli import main
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.journal import JOURNAL, MANIFEST, Journal, locked
 from segdata.errors import DataError, DatasetError, Problem, Report
-from segdata.journal import JOURNAL, MANIFEST, Journal, locked
-from segdata.ops.check import check
-from segdata.ops.join import join
-from segdata.ops.tile import tile
-from segdata.pool import Pool, process_pool
-from segdata.run import Run, workers
-from segdata.worker import each
+from segdata.ops.check.operation import check
+from segdata.ops.join.operation import join
+from segdata.ops.predict import predictor as predictors
+from segdata.ops.tile.operation import tile
+from segdata.workers.pool import Pool, process_pool
+from segdata.workers.run import Run, workers
+from segdata.workers.worker import each
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("road", "car", "sign")
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(
 
 LIMITED = """
 import resource, sys
-from segdata.cli import main
+from segdata.cli import main  # noqa: E402
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 main(sys.argv[1:])
 """

@@ -13,9 +13,9 @@ from carry_files import make
 from PIL import Image
 
 import segdata
-from segdata import rasters
-from segdata.dataset import Dataset
-from segdata.images import read_image
+from segdata.dataset.dataset import Dataset
+from segdata.files import rasters
+from segdata.files.images import read_image
 from segdata.windows import Window
 
 pytestmark = [pytest.mark.data, pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")]

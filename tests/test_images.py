@@ -18,9 +18,9 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdata import images
 from segdata.errors import DataError
-from segdata.images import (
+from segdata.files import images
+from segdata.files.images import (
     PictureFacts,
     colorize,
     inspect_picture,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segdata import intervals
-from segdata.intervals import SCORES, Columns, bootstrap, interval, resamples
 from segdata.labels import Labels
-from segdata.metrics import Confusion, Tally, pair_counts
+from segdata.metrics import bootstrap as intervals
+from segdata.metrics.bootstrap import SCORES, Columns, bootstrap, interval, resamples
+from segdata.metrics.confusion import Confusion, Tally, pair_counts
 
 LABELS = Labels.of(["a", "b", "c", "d"])
 

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import segdata
-from segdata.cli import main
-from segdata.cli.split import join as join_command
-from segdata.dataset import Dataset
+from segdata.cli import COMMANDS, main
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.ops.join import join
-from segdata.storage import file_digest
+from segdata.files.places import file_digest
+from segdata.ops.join.command import join as join_command
+from segdata.ops.join.operation import join
 from segdata.windows import Window
 
-if "join" not in main.commands:
+if "join" not in COMMANDS:
     main.add_command(join_command)
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from segdata.errors import OptionError
-from segdata.labels import MAX_CLASSES, Label, Labels, default_color, some, suggest
+from segdata.labels import MAX_CLASSES, Label, Labels, default_color
+from segdata.words import some, suggest
 
 TWO = Labels.of(["background", "cat"])
 

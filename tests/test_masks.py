@@ -23,9 +23,9 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdata import masks
 from segdata.errors import DataError
-from segdata.masks import MaskWriter, decode_mask, encode_mask, encode_rgb
+from segdata.files import png as masks
+from segdata.files.png import MaskWriter, decode_mask, encode_mask, encode_rgb
 
 GREY, PALETTE = 0, 3
 KINDS = [(GREY, 1), (GREY, 2), (GREY, 4), (GREY, 8), (GREY, 16), (PALETTE, 1), (PALETTE, 2), (PALETTE, 4), (PALETTE, 8)]

@@ -26,13 +26,13 @@ from test_diagnose import COLORS, grown, instances, jpeg, scene
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.images import plain_tiff_size
-from segdata.rasters import MaskRaster
+from segdata.files.images import plain_tiff_size
+from segdata.files.rasters import MaskRaster
+from segdata.readers import label_files as masks_pixels
 from segdata.readers import masks as masks_reader
-from segdata.readers import masks_pixels
+from segdata.readers.class_files import parse_key, parse_values, read_class_table, show_key
 from segdata.readers.masks import read
-from segdata.readers.masks_classes import parse_key, parse_values, read_class_table, show_key
-from segdata.source import Receipt
+from segdata.readers.source import Receipt
 
 Array = np.ndarray[Any, Any]
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.images import read_mask
+from segdata.files.images import read_mask
 from segdata.labels import Labels
-from segdata.metrics import Confusion, mean, pair_counts
+from segdata.metrics.confusion import Confusion, mean, pair_counts
 
 
 def labels(classes: int) -> Labels:

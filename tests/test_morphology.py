@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from segdata import OptionError
 from segdata.labels import Labels, Mask
-from segdata.morphology import KERNELS, Op, Step, kernel_of, tidy
+from segdata.refinement.morphology import KERNELS, Op, Step, kernel_of, tidy
 
 LABELS = Labels.of(["sky", "road", "tree"])
 WIDE = Labels.of([f"class {i}" for i in range(300)])

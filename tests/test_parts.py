@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from memory import peak_memory
 
 import segdata
-from segdata import dataset as dataset_module
 from segdata.cli import main
-from segdata.dataset import Dataset, Sample
+from segdata.dataset import dataset as dataset_module
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.manifest import MARK, Parts
+from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError
 from segdata.labels import Labels
-from segdata.ops.manifest import manifest
-from segdata.parts import MARK, Parts
+from segdata.ops.manifest.operation import manifest
 
 LABELS = Labels.of(["road", "car", "sign"])
 

@@ -17,22 +17,23 @@ from click.testing import CliRunner
 from PIL import Image
 from predictors import ByColour, Plain, softmax, surroundings
 
-from segdata import predictors
 from segdata.cli import main
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, Report
-from segdata.georef import load_rasterio
-from segdata.images import read_mask
+from segdata.files.geo import load_rasterio
+from segdata.files.images import read_mask
+from segdata.files.rasters import opened
+from segdata.files.scores import HALF_STEP, read_scores
 from segdata.labels import Labels
-from segdata.ops.evaluate import evaluate
-from segdata.ops.predict import predict
-from segdata.ops.stitch import stitch
-from segdata.ops.tile import tile
-from segdata.rasters import opened
-from segdata.run import Run
-from segdata.scores import HALF_STEP, read_scores
-from segdata.sliding import Picture, Sliding, slide
+from segdata.ops.evaluate.operation import evaluate
+from segdata.ops.predict import predictor as predictors
+from segdata.ops.predict.operation import predict
+from segdata.ops.predict.sliding import Picture, Sliding, slide
+from segdata.ops.stitch.operation import stitch
+from segdata.ops.tile.operation import tile
 from segdata.windows import Window
+from segdata.workers.run import Run
 
 NAMES = ("road", "car", "sign")
 LABELS = Labels.of(NAMES)
@@ -255,7 +256,7 @@ def test_any_bands_and_types_reach_the_model_as_they_are(tmp_path: Path) -> None
 
 
 def test_a_large_mask_is_written_as_rows_come(truth: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segdata.ops.predict_write.WHOLE", 100)
+    monkeypatch.setattr("segdata.ops.predict.write.WHOLE", 100)
     tall = coloured(tmp_path / "tall", blobs(1, (700, 40)))
     out = predict(ByColour(LABELS), tall, tmp_path / "out", size=(64, 64), scores=True, entropy=True)
     assert out.samples[0].mask == "masks/val/0.tif"

@@ -43,7 +43,7 @@ def test_a_submodule_never_replaces_a_function() -> None:
     """Importing a submodule sets it on its package: segdata.convert the module would hide segdata.convert the function."""
     code = """
 import importlib, pkgutil, sys, types
-import segdata
+import segdata  # noqa: E402
 for module in pkgutil.walk_packages(segdata.__path__, "segdata."):
     try:
         importlib.import_module(module.name)

@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from rasterio.errors import NotGeoreferencedWarning
 
-from segdata import rasters
-from segdata.dataset import Dataset, Sample, Tiling
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError
-from segdata.georef import Geo
-from segdata.images import PictureFacts, read_image, read_mask
+from segdata.files import rasters
+from segdata.files.geo import Geo
+from segdata.files.images import PictureFacts, read_image, read_mask
+from segdata.files.rasters import open_mask, open_raster, read_brightness, read_facts, to_rgb
+from segdata.files.scores import dequantise, quantise, read_scores, write_scores
+from segdata.files.tiff import Tag, TiffWriter, encode_tiff
+from segdata.files.views import View, ViewedImage, ViewedMask
 from segdata.labels import Labels
-from segdata.rasters import open_mask, open_raster, read_brightness, read_facts, to_rgb
-from segdata.scores import dequantise, quantise, read_scores, write_scores
-from segdata.tiff import Tag, TiffWriter, encode_tiff
-from segdata.views import View, ViewedImage, ViewedMask
 from segdata.windows import Window
 
 UTM = (0.5, 0.0, 733601.0, 0.0, -0.5, 3725139.0)
@@ -281,7 +282,7 @@ def test_tiffs_of_our_own_are_read_by_gdal(tmp_path_factory: Any, dtype: str, ba
 def test_a_file_is_written_tile_by_tile_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, big: bool
 ) -> None:
-    monkeypatch.setattr("segdata.tiff.BIG", 0 if big else 2**32)
+    monkeypatch.setattr("segdata.files.tiff.BIG", 0 if big else 2**32)
     values = noise(70, 90, 2, "uint16").transpose(2, 0, 1)
     parts = [(y, x) for x in (0, 32, 64) for y in (0, 32, 64)]
     for order in (parts, parts[::-1]):

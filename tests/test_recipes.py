@@ -18,10 +18,10 @@ from PIL import Image
 from recipe_cases import mask, picture
 
 from segdata.errors import DataError, MissingDependency, OptionError
-from segdata.pixels import Moments
-from segdata.presets import PRESETS
-from segdata.recipes import CopyPaste, Crop, Normalise, Recipe, Resize
-from segdata.run import workers
+from segdata.recipes.pixels import Moments
+from segdata.recipes.presets import PRESETS
+from segdata.recipes.recipe import CopyPaste, Crop, Normalise, Recipe, Resize
+from segdata.workers.run import workers
 
 yaml = pytest.importorskip("yaml")
 
@@ -409,7 +409,7 @@ def test_what_augmentation_refuses() -> None:
 def test_preprocessing_needs_no_albumentations() -> None:
     """A predictor reads a recipe of transforms that it never makes; and the import looks for no new version."""
     code = (
-        "import sys; from segdata.recipes import Recipe; r = Recipe.read('strong'); Recipe().augment(255)\n"
+        "import sys; from segdata.recipes.recipe import Recipe; r = Recipe.read('strong'); Recipe().augment(255)\n"
         "assert 'albumentations' not in sys.modules and 'yaml' not in sys.modules\n"
         "import os; os.environ.pop('NO_ALBUMENTATIONS_UPDATE', None); r.augment(255)\n"
         "assert os.environ['NO_ALBUMENTATIONS_UPDATE'] == '1'"

@@ -33,18 +33,18 @@ from segdata import (
     tune,
     workers,
 )
-from segdata import refining as refining_module
 from segdata.cli import main
-from segdata.cli.show_refine import tuned_lines
-from segdata.crf import label_probs
-from segdata.georef import Geo, load_rasterio
-from segdata.morphology import Step, tidy
-from segdata.ops import refine_tune
-from segdata.rasters import open_raster
-from segdata.refinement import CrfSettings, as_bytes
-from segdata.refining import windows_for
-from segdata.scores import read_scores, write_scores
-from segdata.tiff import TiffWriter
+from segdata.files.geo import Geo, load_rasterio
+from segdata.files.rasters import open_raster
+from segdata.files.scores import read_scores, write_scores
+from segdata.files.tiff import TiffWriter
+from segdata.ops.refine import tune as refine_tune
+from segdata.ops.refine.text import tuned_lines
+from segdata.refinement import apply as refining_module
+from segdata.refinement.apply import windows_for
+from segdata.refinement.crf import label_probs
+from segdata.refinement.morphology import Step, tidy
+from segdata.refinement.settings import CrfSettings, as_bytes
 
 GENTLE = CrfSettings(iterations=3, bilateral_sxy=20)
 
@@ -112,7 +112,7 @@ def test_a_stopped_job_goes_on(made: tuple[Dataset, Dataset], tmp_path: Path, mo
             raise KeyboardInterrupt
         return whole(dataset, samples, refinement, scores)
 
-    monkeypatch.setattr("segdata.ops.refine.refine_item", stopping)
+    monkeypatch.setattr("segdata.ops.refine.operation.refine_item", stopping)
     with pytest.raises(KeyboardInterrupt):
         refine(pred, tmp_path / "out", Refinement(GENTLE))
     with pytest.raises(DatasetError, match="other inputs or options"):

@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import segdata
-from segdata.classes import BACKGROUND, IGNORE
-from segdata.cli import main
-from segdata.cli.split import remap as remap_command
-from segdata.dataset import Dataset
+from segdata.cli import COMMANDS, main
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, OptionError
-from segdata.ops.remap import remap
-from segdata.storage import file_digest
+from segdata.files.places import file_digest
+from segdata.labels import BACKGROUND, IGNORE
+from segdata.ops.remap.command import remap as remap_command
+from segdata.ops.remap.operation import remap
 
 NAMES = ("background", "cat", "dog", "emu")
-if "remap" not in main.commands:
+if "remap" not in COMMANDS:
     main.add_command(remap_command)
 
 

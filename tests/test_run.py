@@ -18,7 +18,6 @@ from typing import Any, overload
 
 import pytest
 
-from segdata import pool as pools
 from segdata.errors import (
     DataError,
     DatasetError,
@@ -30,7 +29,9 @@ from segdata.errors import (
     located,
     strict,
 )
-from segdata.run import MOST, THREAD_LIMITS, Run, workers
+from segdata.workers import pool as pools
+from segdata.workers.run import MOST, Run, workers
+from segdata.workers.worker import THREAD_LIMITS
 
 # --- what workers run: at module level, so that it can be imported there
 

@@ -25,20 +25,20 @@ from memory import peak_memory
 from PIL import Image
 from predictors import ByColour
 
-from segdata import masks as masks_module
 from segdata.cli import main
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.journal import CARD, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.journal import CARD, MANIFEST
-from segdata.ops.predict import predict
-from segdata.rasters import open_mask, open_raster, read_brightness
-from segdata.recipes import Recipe
-from segdata.run import Run
-from segdata.safety import leads_out
-from segdata.scores import open_scores
-from segdata.tiff import Tag, _directory
-from segdata.training import read_config
+from segdata.files import png as masks_module
+from segdata.files.places import leads_out
+from segdata.files.rasters import open_mask, open_raster, read_brightness
+from segdata.files.scores import open_scores
+from segdata.files.tiff import Tag, _directory
+from segdata.nn.options import read_config
+from segdata.ops.predict.operation import predict
+from segdata.recipes.recipe import Recipe
 from segdata.windows import Window
+from segdata.workers.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 MASKS = {f"val/{i}": np.full((6, 8), i % 3, np.uint8) for i in range(4)}
@@ -266,8 +266,8 @@ COMMANDS = [
 
 WATCHED = """
 import json, sys
-from click.testing import CliRunner
-from segdata.cli import main
+from click.testing import CliRunner  # noqa: E402
+from segdata.cli import main  # noqa: E402
 out = {}
 for number, line in enumerate(json.loads(sys.argv[1])):
     name, *options = line
@@ -353,7 +353,7 @@ def test_scores_are_no_bomb(tmp_path: Path) -> None:
 
 
 def test_the_limit_can_be_set() -> None:
-    ask = "from segdata.masks import MAX_PIXELS; print(MAX_PIXELS)"
+    ask = "from segdata.files.png import MAX_PIXELS; print(MAX_PIXELS)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEGDATA_MAX_PIXELS": "1000"}
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == "1000\n"

@@ -20,7 +20,7 @@ from pycocotools.coco import COCO
 
 from segdata.errors import DataError, OptionError
 from segdata.labels import Labels
-from segdata.shapes import Contest, Overlap, Painted, Shape, compress, paint, rasterize, union
+from segdata.readers.paint import Contest, Overlap, Painted, Shape, compress, paint, rasterize, union
 
 POLICIES: tuple[Overlap, ...] = get_args(Overlap)
 LABELS = {count: Labels.of([f"class {i}" for i in range(count)]) for count in (1, 3, 254, 255, 256, 300)}

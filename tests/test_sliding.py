@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from predictors import ByColour, Plain, softmax, surroundings
 
 from segdata.errors import DataError, OptionError, Problem, SegdataError
-from segdata.georef import Geo
+from segdata.files.geo import Geo
+from segdata.files.rasters import WholeRaster
 from segdata.labels import Labels
-from segdata.pixels import resize_scores
-from segdata.rasters import WholeRaster
-from segdata.recipes import Recipe
-from segdata.sliding import Band, Failed, Picture, Sliding, Strip, ahead, even_starts, slide
-from segdata.windows import Window, blend_weights, scale_image
+from segdata.ops.predict.sliding import Band, Failed, Picture, Sliding, ahead, even_starts, slide
+from segdata.recipes.recipe import Recipe
+from segdata.resize import resize_scores, scale_image
+from segdata.tiling.rows import Strip
+from segdata.tiling.stitcher import blend_weights
+from segdata.windows import Window
 
 LABELS = Labels.of(["a", "b", "c"])
 

@@ -24,20 +24,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import segdata
-from segdata.balance import COVER, MUST, SHARE, SIZE, balance, reached
-from segdata.cli import main
-from segdata.cli.split import split as split_command
-from segdata.counts import PictureCounts
-from segdata.dataset import Dataset
+from segdata.cli import COMMANDS, main
+from segdata.dataset.counts import PictureCounts
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.ops.convert import convert
-from segdata.ops.split import split
-from segdata.ops.split_report import read_report
-from segdata.storage import file_digest
+from segdata.files.places import file_digest
+from segdata.ops.convert.operation import convert
+from segdata.ops.split.balance import COVER, MUST, SHARE, SIZE, balance, reached
+from segdata.ops.split.command import split as split_command
+from segdata.ops.split.operation import split
+from segdata.ops.split.result import read_report
 from segdata.windows import Window
 
 HALVES = {"a": 0.5, "b": 0.5}
-if "split" not in main.commands:
+if "split" not in COMMANDS:
     main.add_command(split_command)
 
 

@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from stats_files import blocks, hand_counted, make_dataset
 
-from segdata.cli import main
-from segdata.cli.stats import stats as stats_command
-from segdata.counts import SCHEMES
-from segdata.dataset import Dataset
+from segdata.cli import COMMANDS, main
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.ops.convert import convert
-from segdata.ops.info import info
-from segdata.ops.stats import class_counts, stats
-from segdata.pixels import Moments
-from segdata.run import Run, workers
+from segdata.ops.convert.operation import convert
+from segdata.ops.info.operation import info
+from segdata.ops.stats.command import stats as stats_command
+from segdata.ops.stats.operation import class_counts, stats
+from segdata.recipes.pixels import Moments
 from segdata.windows import Window
+from segdata.workers.run import Run, workers
 
-if "stats" not in main.commands:
+if "stats" not in COMMANDS:
     main.add_command(stats_command)
 
 NAMES = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
@@ -261,7 +261,7 @@ def test_channels_are_all_bands_as_they_are(
     dtype: str, scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against NumPy over all pixels at once; integers on the scale of recipes, of bands that lie far from 0 too."""
-    monkeypatch.setattr("segdata.ops.stats.ROWS", 40)
+    monkeypatch.setattr("segdata.ops.stats.operation.ROWS", 40)
     random = np.random.default_rng(0)
     pictures = {f"train/{i}": (random.random((9 + i, 17, 5)) * 90 + [0, 9, 20, 30, 30]).astype(dtype) for i in range(3)}
     if dtype == "float32":

@@ -20,14 +20,14 @@ from click.testing import CliRunner
 from PIL import Image
 from stats_files import blocks, hand_counted, make_dataset
 
-from segdata.cli import main
-from segdata.cli.stats import stats as stats_command
-from segdata.dataset import Dataset
-from segdata.ops.stats import stats
-from segdata.report.charts import Panel, Row, bubbles, heat_map, panels
-from segdata.report.stats_page import rare_examples, spotlight, stats_page
+from segdata.cli import COMMANDS, main
+from segdata.dataset.dataset import Dataset
+from segdata.ops.stats.command import stats as stats_command
+from segdata.ops.stats.operation import stats
+from segdata.ops.stats.page import rare_examples, spotlight, stats_page
+from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
 
-if "stats" not in main.commands:
+if "stats" not in COMMANDS:
     main.add_command(stats_command)
 
 HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>x"]
@@ -219,5 +219,5 @@ def test_light_and_dark_can_both_be_read(hand: Dataset, tmp_path: Path, chromium
 
 
 def test_the_page_needs_nothing_that_help_would_load() -> None:
-    code = "import sys, segdata.cli.stats; print([m for m in ('jinja2', 'numpy', 'cv2', 'PIL') if m in sys.modules])"
+    code = "import sys, segdata.ops.stats.command; print([m for m in ('jinja2', 'numpy', 'cv2', 'PIL') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

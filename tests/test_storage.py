@@ -25,32 +25,14 @@ from hypothesis import strategies as st
 from predictors import ByColour
 from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving
 
-from segdata import journal, providers
-from segdata.carry import place_picture
 from segdata.cli import main
-from segdata.dataset import Dataset
+from segdata.dataset import journal
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import place_picture
+from segdata.dataset.journal import LOG, MANIFEST, Journal
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, StorageError
-from segdata.journal import LOG, MANIFEST, Journal
-from segdata.masks import MaskWriter
-from segdata.ops.check import check
-from segdata.ops.convert import convert
-from segdata.ops.evaluate import evaluate
-from segdata.ops.export import export
-from segdata.ops.join import join
-from segdata.ops.predict import predict
-from segdata.ops.refine import refine
-from segdata.ops.remap import remap
-from segdata.ops.split import split
-from segdata.ops.stats import stats
-from segdata.ops.stitch import stitch
-from segdata.ops.tile import tile
-from segdata.rasters import open_mask, open_raster, read_facts
-from segdata.refinement import Refinement
-from segdata.remote import Remote, is_remote
-from segdata.report.sheet import preview
-from segdata.run import Run
-from segdata.scores import read_scores, write_scores
-from segdata.storage import (
+from segdata.files import providers
+from segdata.files.places import (
     Draft,
     copy_file,
     file_digest,
@@ -67,9 +49,28 @@ from segdata.storage import (
     remove,
     write_whole,
 )
-from segdata.tiff import TiffWriter, encode_tiff
+from segdata.files.png import MaskWriter
+from segdata.files.rasters import open_mask, open_raster, read_facts
+from segdata.files.remote import Remote, is_remote
+from segdata.files.scores import read_scores, write_scores
+from segdata.files.tiff import TiffWriter, encode_tiff
+from segdata.ops.check.operation import check
+from segdata.ops.convert.operation import convert
+from segdata.ops.evaluate.operation import evaluate
+from segdata.ops.export.operation import export
+from segdata.ops.join.operation import join
+from segdata.ops.predict.operation import predict
+from segdata.ops.preview.operation import preview
+from segdata.ops.refine.operation import refine
+from segdata.ops.remap.operation import remap
+from segdata.ops.split.operation import split
+from segdata.ops.stats.operation import stats
+from segdata.ops.stitch.operation import stitch
+from segdata.ops.tile.operation import tile
+from segdata.refinement.settings import Refinement
 from segdata.windows import Window
-from segdata.worker import settle
+from segdata.workers.run import Run
+from segdata.workers.worker import settle
 
 MEMORY = "memory://test"
 

@@ -36,15 +36,15 @@ from segdata import (
     suspects,
     workers,
 )
-from segdata import suspicion as suspicion_module
-from segdata.carry import link_or_copy
 from segdata.cli import main
+from segdata.dataset.images import link_or_copy
+from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
-from segdata.ops.suspects import without, write_relabel
-from segdata.report import suspects_sheet as suspects_sheet_module
-from segdata.report.suspects_sheet import suspects_sheet
-from segdata.scores import read_scores, write_scores
-from segdata.suspicion import Quality, Region, examine
+from segdata.metrics import label_quality as suspicion_module
+from segdata.metrics.label_quality import Quality, Region, examine
+from segdata.ops.suspects import sheet as suspects_sheet_module
+from segdata.ops.suspects.operation import without, write_relabel
+from segdata.ops.suspects.sheet import suspects_sheet
 
 Planted = dict[str, NDArray[np.bool_]]
 
@@ -314,7 +314,7 @@ def test_sheet(made: tuple[Dataset, Dataset, Planted], tmp_path: Path, monkeypat
         assert sheet.width > 3 * 2 * 240
         assert len(sheet.getcolors(2**24) or ()) > 100
     seen = {}
-    monkeypatch.setattr("segdata.report.suspects_sheet.write_sheet", lambda *arguments: seen.update(arguments[-1]))
+    monkeypatch.setattr("segdata.ops.suspects.sheet.write_sheet", lambda *arguments: seen.update(arguments[-1]))
     suspects_sheet(found, found.regions[:1], tmp_path / "s.png")
     window = suspects_sheet_module._around(found.regions[0].region, truth.sample(found.regions[0].sample).size)
     sample = truth.sample(found.regions[0].sample)

@@ -20,18 +20,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import segdata
-from segdata import rasters
 from segdata.cli import main
-from segdata.cutting import Downwards, chance
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.georef import Geo
-from segdata.images import read_image
-from segdata.ops.stitch import stitch, untile
-from segdata.ops.tile import tile
-from segdata.rasters import open_raster
-from segdata.scores import read_scores, write_scores
-from segdata.tiff import encode_tiff
+from segdata.files import rasters
+from segdata.files.geo import Geo
+from segdata.files.images import read_image
+from segdata.files.rasters import open_raster
+from segdata.files.scores import read_scores, write_scores
+from segdata.files.tiff import encode_tiff
+from segdata.ops.stitch.operation import stitch, untile
+from segdata.ops.tile.operation import tile
+from segdata.tiling.cut import chance
+from segdata.tiling.rows import Downwards
 from segdata.windows import Window, grid
 
 UTM = (0.5, 0.0, 733601.0, 0.0, -0.5, 3725139.0)
@@ -182,7 +183,7 @@ def test_scores_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layou
     mask = whole.read_mask(whole.samples[0])
     sure = np.sort(field, axis=0)[-1] - np.sort(field, axis=0)[-2] > 2 / 255
     assert (mask == source.read_mask(source.samples[0]))[sure].all()
-    monkeypatch.setattr("segdata.ops.stitch_item.BUDGET", 1)  # in blocks of 256 columns
+    monkeypatch.setattr("segdata.ops.stitch.item.BUDGET", 1)  # in blocks of 256 columns
     blocks = stitch(tiles, tmp_path / "b", blend=blend)
     np.testing.assert_array_equal(read_scores(blocks.inside(blocks.samples[0].scores)), found)
     np.testing.assert_array_equal(blocks.read_mask(blocks.samples[0]), mask)
@@ -458,7 +459,7 @@ def test_one_process_or_two_or_killed_the_same_bytes(tmp_path: Path) -> None:
     }
     killed = tmp_path / "killed"
     code = (
-        "import os, segdata.ops.tile_job as j, segdata\n"
+        "import os, segdata.ops.tile.job as j, segdata\n"
         "real, done = j.tile_task, []\n"
         "def tile_task(task, target):\n"
         "    if len(done) == 2: os._exit(9)\n"
@@ -561,7 +562,7 @@ def test_pictures_come_back_from_what_was_tiled(tmp_path: Path) -> None:
 
 
 def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
-    from segdata.polygons import burn, read_features, to_pixels
+    from segdata.files.geojson import burn, read_features, to_pixels
 
     mask = blobs(60, 80)
     wkt = rasterio.crs.CRS.from_epsg(32616).to_wkt()

@@ -15,18 +15,18 @@ from PIL import Image
 
 import segdata
 from segdata.cli import main
-from segdata.dataset import Dataset
-from segdata.georef import Geo
-from segdata.ops.check import check
-from segdata.ops.join import join
-from segdata.ops.remap import remap
-from segdata.ops.split import split
-from segdata.ops.stats import stats
-from segdata.ops.stitch import untile
-from segdata.ops.tile import tile
-from segdata.report.grid import LINE
-from segdata.report.sheet import preview
-from segdata.tiff import encode_tiff
+from segdata.dataset.dataset import Dataset
+from segdata.files.geo import Geo
+from segdata.files.tiff import encode_tiff
+from segdata.ops.check.operation import check
+from segdata.ops.join.operation import join
+from segdata.ops.preview.operation import preview
+from segdata.ops.remap.operation import remap
+from segdata.ops.split.operation import split
+from segdata.ops.stats.operation import stats
+from segdata.ops.stitch.operation import untile
+from segdata.ops.tile.operation import tile
+from segdata.pages.grid import LINE
 
 WAYS: list[dict[str, Any]] = [
     {"virtual": virtual, "size": size, "overlap": overlap, "scale": scale}
@@ -150,7 +150,7 @@ def test_many_bands_can_be_checked_counted_and_shown(tmp_path: Path) -> None:
 def test_large_pictures_are_shown_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make(tmp_path / "d", {"x": scene(120, 100, 1)}, images="copy")
     preview(source, tmp_path / "a.png", size=50)
-    monkeypatch.setattr("segdata.report.sheet.LARGE", 100)
+    monkeypatch.setattr("segdata.pages.sheet.LARGE", 100)
     preview(source, tmp_path / "b.png", size=50)
     a, b = (np.array(Image.open(tmp_path / name)).astype(int) for name in ("a.png", "b.png"))
     assert a.shape == b.shape

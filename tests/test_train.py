@@ -20,11 +20,11 @@ from train_files import QUICK, scenes  # noqa: E402
 
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
-from segdata.cli.show_train import closing_lines  # noqa: E402
-from segdata.curves import read_rows  # noqa: E402
 from segdata.errors import DataError, DatasetError, OptionError, SegdataError  # noqa: E402
+from segdata.nn.curves import read_rows  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
+from segdata.nn.text import closing_lines  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -264,8 +264,8 @@ def test_what_to_validate_on(tmp_path: Path) -> None:
 
 
 def test_weights_of_classes(dataset: segdata.Dataset, tmp_path: Path) -> None:
+    from segdata.nn.options import Training
     from segdata.nn.task import class_weights
-    from segdata.training import Training
 
     stats = segdata.stats(dataset, split="train")
     (tmp_path / "w.json").write_text(json.dumps(stats.weights_json("enet")))

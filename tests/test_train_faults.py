@@ -30,7 +30,7 @@ from segdata.nn.folder import LOCK, held  # noqa: E402
 RECORD = """
 import errno, json, sys
 from pathlib import Path
-import segdata
+import segdata  # noqa: E402
 from segdata.nn import data, folder
 if __name__ == "__main__":
     dataset, run, options = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])

@@ -19,12 +19,12 @@ from hypothesis import strategies as st  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
 import segdata  # noqa: E402
-from segdata.dataset import Sample  # noqa: E402
+from segdata.dataset.dataset import Openings  # noqa: E402
+from segdata.dataset.sample import Sample  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import data  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
-from segdata.openings import Openings  # noqa: E402
-from segdata.recipes import Recipe, Resize  # noqa: E402
+from segdata.recipes.recipe import Recipe, Resize  # noqa: E402
 from segdata.windows import Window  # noqa: E402
 
 SIZE = (260, 340)

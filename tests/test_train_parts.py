@@ -21,20 +21,23 @@ from train_files import NAMES, QUICK, scenes, small  # noqa: E402
 
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
-from segdata.curves import _spread, read_rows, write_rows  # noqa: E402
 from segdata.errors import DatasetError, MissingDependency, SegdataError  # noqa: E402
 from segdata.nn import data  # noqa: E402
+from segdata.nn.compare import compare  # noqa: E402
+from segdata.nn.curves import _spread, read_rows, write_rows  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
 from segdata.nn.distributed import World  # noqa: E402
-from segdata.nn.optimizers import Average, optimizer_of  # noqa: E402
+from segdata.nn.optimizers import (  # noqa: E402
+    Average,
+    optimizer_of,
+    rate,
+)
+from segdata.nn.options import Training, config_text, need_extra, read_config  # noqa: E402
 from segdata.nn.predictor import Standardise  # noqa: E402
 from segdata.nn.probes import find_rate, overfit_one_batch, steepest  # noqa: E402
-from segdata.nn.schedule import rate  # noqa: E402
 from segdata.nn.state import best_row, gave_up  # noqa: E402
 from segdata.nn.task import chance_of, turn_items  # noqa: E402
-from segdata.recipes import Recipe  # noqa: E402
-from segdata.report.compare import compare  # noqa: E402
-from segdata.training import Training, config_text, need_extra, read_config  # noqa: E402
+from segdata.recipes.recipe import Recipe  # noqa: E402
 
 
 def run(*arguments: Any, code: int = 0) -> Result:
@@ -336,7 +339,7 @@ def test_want_of_memory_is_told_whenever_it_comes(tmp_path: Path, when: str, mes
 
 def test_a_batch_that_cannot_be_divided_among_processes() -> None:
     from segdata.errors import OptionError
-    from segdata.nn.train import step_batches
+    from segdata.nn.step import step_batches
 
     class Task:
         options = Training(batch=6, accumulate=2)

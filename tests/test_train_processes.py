@@ -32,7 +32,7 @@ COUNT = """
 import sys, numpy as np, torch
 from pathlib import Path
 from segdata import Dataset, Run
-from segdata.nn import checkpoint
+from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.distributed import world
 from segdata.nn.task import prepare
 from segdata.nn.validate import Validator
@@ -52,7 +52,7 @@ if __name__ == "__main__":
 THREADS = """
 import json, sys
 from pathlib import Path
-import segdata
+import segdata  # noqa: E402
 def alive():
     return any("gloo" in name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
 seen = []

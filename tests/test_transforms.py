@@ -11,9 +11,9 @@ import pytest
 from recipe_cases import arguments, mask, picture
 
 from segdata.errors import DataError, OptionError
-from segdata.presets import PRESETS
-from segdata.recipes import Recipe
-from segdata.transforms import BANDS, GROUPS, REFUSED, Transforms, names, parse_step
+from segdata.recipes.presets import PRESETS
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.transforms import BANDS, GROUPS, REFUSED, Transforms, names, parse_step
 
 albumentations = pytest.importorskip("albumentations")
 import cv2  # noqa: E402

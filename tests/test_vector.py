@@ -17,10 +17,10 @@ from rasterio.warp import transform_geom
 
 import segdata
 from segdata.errors import DataError, OptionError, Report
-from segdata.georef import Geo
-from segdata.polygons import Feature, Features, burn, read_features, to_pixels, trace, write_features
+from segdata.files.geo import Geo
+from segdata.files.geojson import Feature, Features, burn, read_features, to_pixels, trace, write_features
+from segdata.files.tiff import Tag, encode_tiff
 from segdata.readers.vector import area, read
-from segdata.tiff import Tag, encode_tiff
 from segdata.windows import Window
 
 UTM = (0.5, 0.0, 690000.0, 0.0, -0.5, 5334000.0)

@@ -22,9 +22,9 @@ from PIL import Image
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.readers.source import Source
 from segdata.readers.voc import read
 from segdata.readers.voc_masks import CLASSES, VOID, class_table, parse_labelmap, parse_names, read_classes, voc_color
-from segdata.source import Source
 
 NAME = "2012_000018"
 LIST = "ImageSets/Segmentation/{}.txt"

@@ -24,11 +24,11 @@ from PIL import Image
 import segdata
 from segdata import Dataset, Report, Run
 from segdata.cli import main
+from segdata.dataset.manifest import Parts
 from segdata.errors import DataError, DatasetError, OptionError, SegdataError
+from segdata.files.members import Member, gdal_path, member_of, member_path
+from segdata.files.places import file_digest
 from segdata.labels import Labels
-from segdata.members import Member, gdal_path, member_of, member_path
-from segdata.parts import Parts
-from segdata.storage import file_digest
 from segdata.windows import Window
 from segdata.writers import webdataset_shard
 from segdata.writers.webdataset import Division

@@ -11,18 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdata.errors import OptionError
-from segdata.windows import (
-    MaskStitcher,
-    Stitcher,
-    Window,
-    aligned,
-    blend_weights,
-    grid,
-    pad,
-    scale_image,
-    scale_mask,
-    starts,
-)
+from segdata.resize import pad, scale_image, scale_mask
+from segdata.tiling.stitcher import MaskStitcher, Stitcher, aligned, blend_weights
+from segdata.windows import Window, grid, starts
 
 BLENDS: tuple[Any, ...] = ("gaussian", "linear", "crop", "none")
 

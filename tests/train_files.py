@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
 from segdata.labels import Labels
 
 COLORS = np.array([(40, 60, 40), (200, 60, 50), (60, 80, 210)], np.uint8)

@@ -360,7 +360,7 @@ def write_pictures(root: Path, samples: int) -> Path:
     """Folders `images` and `masks` of that many, a thousand in a folder, and `classes.txt`."""
     import numpy as np
 
-    from segdata.images import write_image, write_mask
+    from segdata.files.images import write_image, write_mask
 
     image, mask = np.zeros((16, 16, 3), np.uint8), np.arange(256, dtype=np.uint8).reshape(16, 16) % 3
     write_image(root / "one.png", image)

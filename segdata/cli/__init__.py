@@ -1,25 +1,64 @@
-"""The command line: parse, call one operation, print. Heavy imports stay inside the command bodies."""
+"""The command line: a table of commands, loaded when they are called, and the one error boundary."""
 
 from __future__ import annotations
 
 import errno
+from importlib import import_module
 from typing import Any
 
 import click
 
-from segdata import __version__
 from segdata.errors import DataError, SegdataError
+from segdata.version import __version__
+
+COMMANDS = {
+    "detect": "segdata.ops.detect.command",
+    "convert": "segdata.ops.convert.command",
+    "info": "segdata.ops.info.command",
+    "manifest": "segdata.ops.manifest.command",
+    "preview": "segdata.ops.preview.command",
+    "stats": "segdata.ops.stats.command",
+    "check": "segdata.ops.check.command",
+    "split": "segdata.ops.split.command",
+    "join": "segdata.ops.join.command",
+    "remap": "segdata.ops.remap.command",
+    "tile": "segdata.ops.tile.command",
+    "stitch": "segdata.ops.stitch.command",
+    "untile": "segdata.ops.stitch.command",
+    "augment": "segdata.ops.augment.command",
+    "models": "segdata.nn.models.command",
+    "train": "segdata.nn.command",
+    "compare": "segdata.nn.command",
+    "predict": "segdata.ops.predict.command",
+    "evaluate": "segdata.ops.evaluate.command",
+    "refine": "segdata.ops.refine.command",
+    "suspects": "segdata.ops.suspects.command",
+    "export": "segdata.ops.export.command",
+    "demo": "segdata.cli.demo",
+}
+"""Each command and the module that defines it under its own name. A new command is a folder and a line here."""
 
 FULL = "make room there, then run the same command again to go on"
 SHUT = "choose a place that may be written to"
 WAYS_OUT = {
     errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: FULL, errno.EROFS: SHUT, errno.EACCES: SHUT, errno.EPERM: SHUT,
 }  # fmt: skip
-"""Of errors of the operating system."""
+"""What to do about an error of the operating system."""
 
 
-class Boundary(click.Group):
-    """The one place where an error becomes a line on stderr and an exit code."""
+class Commands(click.Group):
+    """Loads a command when it is called, and turns its errors into a line on stderr and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name; None if there is none."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what the user can mend exits 1 with one message, an interruption 130."""
@@ -47,55 +86,10 @@ class Boundary(click.Group):
         return command is not None and any(parameter.name == "on_error" for parameter in command.params)
 
 
-@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="segdata")
 def main() -> None:
     """Labels in any format to one mask format, and on to evaluated masks: one label contract, a receipt for every pixel.
 
     Wherever a folder or file is taken, so is the URL of one in object storage: s3://, gs://, az://.
     """
-
-
-from segdata.cli import (  # noqa: E402  # they add their commands to `main`
-    augment,
-    check,
-    data,
-    demo,
-    evaluate,
-    export,
-    models,
-    predict,
-    refine,
-    split,
-    stats,
-    suspects,
-    tile,
-    train,
-)
-
-for command in (
-    data.detect,
-    data.convert,
-    data.info,
-    data.manifest,
-    data.preview,
-    stats.stats,
-    check.check,
-    split.split,
-    split.join,
-    split.remap,
-    tile.tile,
-    tile.stitch,
-    tile.untile,
-    augment.augment,
-    models.models,
-    train.train,
-    train.compare,
-    predict.predict,
-    evaluate.evaluate,
-    refine.refine,
-    suspects.suspects,
-    export.export,
-    demo.demo,
-):
-    main.add_command(command)

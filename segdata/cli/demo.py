@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from segdata.cli.options import jobs_option
+from segdata.terminal.options import jobs_option
 
 FORMATS = {"coco": "coco", "voc": "voc/VOCdevkit", "cityscapes": "cityscapes", "pets": "pets"}
 """The formats of the samples, and where they are among them."""

@@ -1,5 +1,7 @@
 """Every numba function of segdata, and nothing else. Callers pass arrays; kernels raise nothing and print nothing."""
 
+from __future__ import annotations
+
 import sys
 
 # At its first kernel numba loads scipy.linalg where it is installed, 0.1 to 0.2 s in every process, only to choose between two

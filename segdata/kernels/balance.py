@@ -1,4 +1,4 @@
-"""Assigning groups to splits: greedy, then by random exchanges. `segdata.balance` makes the arrays and says why."""
+"""Assigning groups to splits: greedy, then by random exchanges. `segdata.ops.split.balance` makes the arrays and says why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
 Ints = NDArray[np.int64]
 
 Table = tuple[Ints, Ints, Floats, Floats, Floats, Floats]

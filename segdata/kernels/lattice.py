@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from segdata.kernels.vector import LANES, add, exp, larger, largest, load, plus, same, store, times, total
 
 Floats = NDArray[np.float32]
+
 Rows = NDArray[np.int32]
 
 ZERO, ONE = np.float32(0), np.float32(1)

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+
 FIFTHS = 5.0
 
 

@@ -17,8 +17,11 @@ from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import register_model
 
 LANES = 8
+
 _F = ir.FloatType()
+
 _V = ir.VectorType(_F, LANES)
+
 _I = ir.VectorType(ir.IntType(32), LANES)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from segdata import __version__
 from segdata.errors import DatasetError, OptionError, writing
+from segdata.files.places import local_draft, read_bytes
+from segdata.files.remote import Place, Remote
 from segdata.labels import Labels
 from segdata.nn import models
+from segdata.nn.options import Training
 from segdata.nn.saved import load_saved
-from segdata.remote import Place, Remote
-from segdata.storage import local_draft, read_bytes
-from segdata.training import Training
+from segdata.version import __version__
 
 FORMAT = 1
 

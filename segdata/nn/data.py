@@ -19,19 +19,20 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from segdata.counts import Floats, Ints
-from segdata.crops import ClassIndex, MaskReader, choose_class, choose_window
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.counts import Floats, Ints
+from segdata.dataset.dataset import Dataset, Openings
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
+from segdata.files.rasters import access_to
 from segdata.labels import Mask
-from segdata.openings import Openings
-from segdata.pixels import resize_image, resize_mask
-from segdata.rasters import access_to
-from segdata.recipes import Recipe
+from segdata.recipes.crops import ClassIndex, MaskReader, choose_class, choose_window
+from segdata.recipes.recipe import Recipe
+from segdata.resize import resize_image, resize_mask
 from segdata.windows import Window
 
 Pixels = NDArray[Any]
 """(h, w, C) as read: uint8 for ordinary pictures."""
+
 Pair = tuple[Pixels, Mask]
 
 

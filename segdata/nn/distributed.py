@@ -10,11 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
-import torch
 import torch.distributed as dist
-
-# DistributedDataParallel imports it once there is a group, which its functions' defaults then keep for ever, with threads that
-# abort a process as it exits: so it is imported before.
 import torch.distributed.nn
 from torch import nn
 

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from segdata import __version__
-from segdata.curves import draw_curves, write_rows
+from segdata.dataset.journal import Lock, locked
 from segdata.errors import DatasetError, OptionError
-from segdata.journal import Lock, locked
+from segdata.files.images import overlay
+from segdata.files.places import local_draft, names_in, remove, write_whole
+from segdata.files.rasters import to_rgb
+from segdata.files.remote import Place, Remote
+from segdata.labels import Labels, Mask
 from segdata.nn import checkpoint
+from segdata.nn.curves import draw_curves, write_rows
 from segdata.nn.distributed import World
+from segdata.nn.options import FREE, Training, config_text, read_config
 from segdata.nn.state import State, best_row
 from segdata.nn.task import Task
-from segdata.remote import Place, Remote
-from segdata.storage import names_in, remove, write_whole
-from segdata.training import FREE, Training, config_text, read_config
+from segdata.resize import Pixels, resize_image, resize_mask
+from segdata.version import __version__
 
 if TYPE_CHECKING:
-    from segdata.nn.train import Step
+    from segdata.nn.step import Step
     from segdata.nn.validate import Validator
 
 CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES = (
     "config.yaml", "recipe.yaml", "run.json", "last.pt", "best.pt", "metrics.csv", "curves.png",
 )  # fmt: skip
+
 RATES = ("lr.csv", "lr.png")
+
 OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES)
 """All that segdata puts in a run's folder, and so all that --overwrite removes there."""
+
 LOCK = "run.lock"
 """Held, and there, while a training runs; what a killed one leaves is nobody's."""
+
 SECONDS_BETWEEN_CURVES = 5.0
 
 
@@ -185,7 +194,6 @@ class Folder:
 
     def write_pictures(self, state: State, validator: Validator) -> None:
         """samples/epoch_0001.jpg: validation samples, a row each: picture, truth, prediction."""
-        from segdata.nn.pictures import write_rows_of
 
         parts = sorted(validator.parts)
         number = min(self.task.options.pictures, len(parts))
@@ -251,3 +259,18 @@ def refuse_other_options(root: Place, options: Training) -> None:
     if changed:
         listed = ", ".join(f"--{name.replace('_', '-')} {before[name]} there, {now[name]} now" for name in changed[:3])
         raise DatasetError(f"{root}: holds a run of other options ({listed}): take another folder, or --overwrite")
+
+
+WIDTH = 320
+
+
+def write_rows_of(path: Place, shown: Sequence[tuple[Pixels, Mask, Mask]], labels: Labels) -> None:
+    """A JPEG with a row for each (picture, truth, prediction): the picture, then both masks laid over it."""
+    rows = []
+    for image, truth, pred in shown:
+        size = max(1, round(image.shape[0] * WIDTH / image.shape[1])), WIDTH
+        picture = np.asarray(resize_image(to_rgb(image), size), np.uint8)
+        masks = [overlay(picture, resize_mask(mask, size), labels) for mask in (truth, pred)]
+        rows.append(np.concatenate([picture, *masks], axis=1))
+    with local_draft(path) as here:
+        Image.fromarray(np.concatenate(rows)).save(here, quality=88)

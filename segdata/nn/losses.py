@@ -175,10 +175,12 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "lovasz": lovasz,
     "ohem": ohem,
 }
+
 EXCLUSIVE = ("ce", "ohem")
 """Losses of classes that exclude each other: not under a sigmoid head with more than two classes."""
 
 _AMOUNT = (lambda v: 0 <= v < math.inf, "0 or more")
+
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "smoothing": (lambda v: 0 <= v < 1, "from 0 to below 1"),
     "gamma": _AMOUNT,

@@ -11,10 +11,10 @@ import torch
 from segdata.errors import OptionError, SegdataError
 from segdata.nn.data import Batch
 from segdata.nn.distributed import World
-from segdata.sliding import is_out_of_memory
+from segdata.ops.predict.sliding import is_out_of_memory
 
 if TYPE_CHECKING:
-    from segdata.nn.train import Step
+    from segdata.nn.step import Step
 
 
 @contextmanager

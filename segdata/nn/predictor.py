@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segdata.errors import OptionError
+from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.nn import checkpoint
 from segdata.nn.data import to_tensor
 from segdata.nn.distributed import choose_device
 from segdata.nn.models.base import probabilities
-from segdata.pixels import Pixels, span_of
-from segdata.recipes import IMAGENET, Normalise, Recipe
-from segdata.remote import Place
+from segdata.recipes.pixels import span_of
+from segdata.recipes.recipe import IMAGENET, Normalise, Recipe
+from segdata.resize import Pixels
 
 
 class Standardise(nn.Module):
@@ -53,7 +54,7 @@ class Standardise(nn.Module):
 
 
 SPANS = {torch.uint8: (0.0, 255.0), torch.int32: (0.0, 65535.0), torch.float32: (0.0, 1.0)}
-"""Of `segdata.pixels.SPANS`; 16-bit pixels travel as int32, since torch has hardly any operation for uint16."""
+"""Of `segdata.recipes.pixels.SPANS`; 16-bit pixels travel as int32, since torch has hardly any operation for uint16."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,24 +10,26 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from segdata.curves import draw_rates, write_rows
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
+from segdata.files.places import place
+from segdata.nn.curves import draw_rates, write_rows
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import refuse_foreign
 from segdata.nn.memory import memory_told, shortage_told
+from segdata.nn.options import Training
 from segdata.nn.state import State, start
+from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import Task, prepare
-from segdata.nn.train import Step, computing, part_size, step_batches
-from segdata.run import Run
-from segdata.storage import place
-from segdata.training import Training
+from segdata.workers.run import Run
 
 Found = TypeVar("Found")
 
 LOWEST, HIGHEST = 1e-7, 10.0
+
 SMOOTH = 0.95
 """How much of the loss before stays in the moving average."""
+
 DIVERGED = 4.0
 """The search ends where the averaged loss is so many times the least."""
 

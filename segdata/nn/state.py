@@ -12,8 +12,8 @@ from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
 from segdata.nn.optimizers import Average, optimizer_of
+from segdata.nn.options import Training
 from segdata.nn.task import Task
-from segdata.training import Training
 
 Row = dict[str, float]
 """A line of metrics.csv: what is known after an epoch, by name."""

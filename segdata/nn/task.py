@@ -12,19 +12,22 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from segdata.balance import balance
-from segdata.counts import ClassCounts, Floats, Ints, PictureCounts, class_aware
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.counts import ClassCounts, Floats, Ints, PictureCounts
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.dataset.weights import class_aware
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
-from segdata.labels import Labels, some, suggest
+from segdata.files.places import read_bytes
+from segdata.files.rasters import bands_of
+from segdata.labels import Labels
 from segdata.nn.data import Order
-from segdata.pixels import Moments
-from segdata.rasters import bands_of
-from segdata.recipes import Crop, Recipe, Resize
-from segdata.run import Run
-from segdata.storage import read_bytes
-from segdata.training import Training
+from segdata.nn.options import Training
+from segdata.ops.split.balance import balance
+from segdata.recipes.pixels import Moments
+from segdata.recipes.recipe import Crop, Recipe, Resize
 from segdata.windows import Window
+from segdata.words import some, suggest
+from segdata.workers.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,7 @@ def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:
 def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
     """(M,) float64: how likely each item is drawn; None where each comes once.
 
-    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.counts.sampling`).
+    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.dataset.weights.sampling`).
     """
     if sampler == "uniform":
         return None

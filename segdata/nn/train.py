@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from segdata.dataset import Dataset
-from segdata.errors import OptionError, SegdataError
-from segdata.metrics import Tally
-from segdata.nn import data, losses
-from segdata.nn.distributed import World, world
+from segdata.dataset.dataset import Dataset
+from segdata.files.places import place
+from segdata.files.remote import Place
+from segdata.metrics.confusion import Tally
+from segdata.nn.distributed import world
 from segdata.nn.folder import Folder
 from segdata.nn.memory import memory_told, shortage_told
-from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
-from segdata.nn.optimizers import set_rate
-from segdata.nn.predictor import Standardise
-from segdata.nn.schedule import rate
-from segdata.nn.state import DTYPES, Row, State, best_row, gave_up, layout, start
-from segdata.nn.task import Task, prepare
+from segdata.nn.options import Training
+from segdata.nn.state import Row, best_row, gave_up, start
+from segdata.nn.step import Step, computing, part_size, step_batches
+from segdata.nn.task import prepare
 from segdata.nn.validate import Validator
-from segdata.remote import Place
-from segdata.run import Run
-from segdata.storage import place
-from segdata.training import Training
+from segdata.workers.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +74,7 @@ def train(
 ) -> Trained:
     """Train a model on a dataset; leaves checkpoints, config.yaml, metrics.csv and curves in the folder `run_dir`.
 
-    `options` are those of `segdata.training.Training`, which says what each means; they go before those of the YAML file
+    `options` are those of `segdata.nn.options.Training`, which says what each means; they go before those of the YAML file
     `config`. A run that was stopped goes on where it was when the same call is repeated, and comes to the same weights, bit
     for bit on a CPU; one that is finished is returned as it is. Under torchrun every process calls this, and each batch is
     divided among them. `watch` is told of every step; `run` is for what is read before the first.
@@ -156,141 +145,3 @@ def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None
         folder.finish_epoch(state, validator, passed)
         if gave_up(state.rows, options):
             break
-
-
-class Step:
-    """One update of the weights. Its loss is looked at one step later, so that a GPU is never waited for."""
-
-    def __init__(self, task: Task, state: State, here: World, rate_of: Callable[[int], float] | None = None) -> None:
-        """`rate_of` gives the learning rate of a step by its number, if not the options' schedule."""
-        self.rate_of = rate_of or partial(rate, task.options, task.steps)
-        self.task, self.state, self.here, options = task, state, here, task.options
-        classes, ignore = len(task.labels.classes), task.labels.ignore
-        self.loss = losses.build(options.loss, classes=classes, ignore=ignore, weights=task.weights, head=options.head)
-        self.standardise = Standardise(task.recipe, task.bands)
-        self.net: nn.Module | None = None
-        self.frozen = False
-        self.rate = 0.0
-        self.pending: tuple[Tensor, list[str], int] | None = None
-
-    def __call__(self, parts: list[data.Batch], epoch: int) -> None:
-        """Learn from a batch, given in parts of one size, in an epoch that is counted from 0."""
-        state, options = self.state, self.task.options
-        self.rate = self.rate_of(state.step)
-        set_rate(state.optimizer, self.rate)
-        net = self.wrapped(epoch)
-        torch.manual_seed(mixed(options.seed, state.step, self.here.rank))
-        total = torch.zeros((), device=self.here.device)
-        for number, part in enumerate(parts, 1):
-            with self.unsynchronised(net) if number < len(parts) else nullcontext():
-                loss = self.forward(net, part) / len(parts)
-                torch.autograd.backward(state.scaler.scale(loss))
-                total += loss.detach()
-        if options.clip is not None:
-            state.scaler.unscale_(state.optimizer)
-            nn.utils.clip_grad_norm_(state.model.parameters(), options.clip)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        state.optimizer.zero_grad(set_to_none=True)
-        state.step += 1
-        if state.average is not None:
-            state.average.update(state.model, state.step)
-        self.settle()
-        self.pending = total, [id for part in parts for id in part.ids], state.step
-
-    def forward(self, net: nn.Module, part: data.Batch) -> Tensor:
-        """The loss of a part."""
-        device, precision = self.here.device, DTYPES[self.task.options.precision]
-        images = self.standardise(part.images.to(device, non_blocking=True))
-        images = images.contiguous(memory_format=layout(self.task.options))
-        target = part.target.to(device, non_blocking=True).long()
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            loss = self.loss(net(images), target)
-            for extra in getattr(self.state.model, "auxiliary", ()):
-                loss = loss + AUXILIARY_WEIGHT * self.loss(extra, target)
-        return loss
-
-    def last_loss(self) -> float:
-        """Of the last step, which may be no number."""
-        (value, *_), self.pending = self.pending or (torch.zeros(()), [], 0), None
-        return value.item()
-
-    def settle(self) -> None:
-        """Add up the loss of the step before. Raises `SegdataError` with the batch's samples where it is no number."""
-        if self.pending is None:
-            return
-        (value, ids, step), self.pending = self.pending, None
-        if not math.isfinite(loss := value.item()):
-            raise SegdataError(
-                f"the loss is {loss} in step {step}, on {', '.join(ids)}: look at these samples; else a lower "
-                "--lr, --warmup 1 or --clip 1 may help, or bf16 in place of fp16"
-            )
-        self.state.loss += loss
-
-    def wrapped(self, epoch: int) -> nn.Module:
-        """The model in training mode, its encoder frozen or not as the epoch wants it, compiled and in step with others."""
-        model, options = self.state.model, self.task.options
-        frozen = options.freeze_encoder and (options.unfreeze_at is None or epoch + 1 < options.unfreeze_at)
-        if self.net is None or frozen != self.frozen:
-            if frozen:
-                freeze_encoder(model)
-            elif self.frozen:
-                unfreeze(model)
-            self.frozen = frozen
-            if options.compile:
-                model.compile()
-            self.net = self.here.parallel(model)
-        self.net.train()
-        return self.net
-
-    def unsynchronised(self, net: nn.Module) -> AbstractContextManager[None]:
-        """Gradients of all but the last part are not exchanged."""
-        return net.no_sync() if isinstance(net, nn.parallel.DistributedDataParallel) else nullcontext()
-
-
-def part_size(options: Training, here: World) -> int:
-    """How many samples a process has in each of the `accumulate` parts of a batch. Raises `OptionError`."""
-    each, rest = divmod(options.batch, options.accumulate * here.size)
-    if rest or not each:
-        ways = f"{options.accumulate} parts of {here.size} processes each"
-        raise OptionError(f"--batch {options.batch} cannot be divided into {ways}")
-    return each
-
-
-def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[list[data.Batch]]:
-    """For each step from `first` on, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
-    options, each = task.options, part_size(task.options, here)
-    places = [p * here.size + here.rank for p in range(options.accumulate)]
-
-    def keys() -> Iterator[list[data.Key]]:
-        for step in range(first, last):
-            batch = task.order.keys(step)
-            yield from (batch[place * each : (place + 1) * each] for place in places)
-
-    whole = data.uncropped(task.recipe)
-    fits = not data.by_windows(task.train, task.recipe) and data.room_for(task.train, whole)
-    cached = options.cache == "yes" or (options.cache == "auto" and fits)
-    cache = data.Cache(task.train, whole) if cached else None
-    samples = data.Training(task.train, task.recipe, task.items, options.seed, cache)
-    workers = here.workers(options.workers)
-    stream = data.checked(data.loader(samples, keys(), task.labels.ignore, workers=workers, device=here.device))
-    while parts := list(islice(stream, options.accumulate)):
-        yield parts
-
-
-@contextmanager
-def computing(options: Training) -> Iterator[None]:
-    """torch's random numbers, threads and kernels as the options want them; afterwards as they were."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
-def mixed(*numbers: int) -> int:
-    """A seed of 63 bits that depends on all of the numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

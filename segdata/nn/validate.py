@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdata.dataset import Dataset
+from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, Problem
 from segdata.labels import Mask
-from segdata.metrics import Confusion
+from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
 from segdata.nn.predictor import Standardise
 from segdata.nn.state import DTYPES, Row, layout
 from segdata.nn.task import Task
-from segdata.recipes import Recipe
+from segdata.recipes.recipe import Recipe
 
 
 class Validator:

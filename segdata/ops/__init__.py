@@ -1,1 +1,1 @@
-"""Operations: a dataset (or a source) in, a dataset or a small value out. One module each; they never import each other."""
+"""Operations, one folder a command: a dataset in, a dataset or a small value out."""

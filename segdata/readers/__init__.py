@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from segdata.errors import OptionError
 
 if TYPE_CHECKING:
-    from segdata.source import Source
+    from segdata.readers.source import Source
 
 READERS = {
     "coco": "segdata.readers.coco",

@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
+from segdata.files.places import read_bytes
+from segdata.files.png import MAX_PIXELS
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
-from segdata.labels import Remap, suggest
-from segdata.masks import MAX_PIXELS
-from segdata.source import Drawn, Receipt
-from segdata.storage import read_bytes
+from segdata.labels import Remap
+from segdata.readers.source import Drawn, Receipt
+from segdata.words import suggest
 
 UNLABELED = "unlabeled"
+
 GROUP = "group"
+
 LARGEST = 1e30
 """A coordinate beyond this is no number to compute with: float32 ends at 3.4e38."""
 

@@ -20,18 +20,22 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
-from segdata.labels import RGB, Labels, some
+from segdata.files.places import file_digest, listed, matching, place
+from segdata.files.remote import Place
+from segdata.labels import RGB, Labels
 from segdata.readers.coco_masks import Crowd, Instances, Panoptic, Record, Rules, Segment, decode
-from segdata.remote import Place
-from segdata.shapes import Overlap
-from segdata.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
-from segdata.storage import file_digest, listed, matching, place
+from segdata.readers.paint import Overlap
+from segdata.readers.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.words import some
 
 Background = Literal["class", "ignore"]
 
 KEYS = ("images", "annotations", "categories")
+
 KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
+
 T = TypeVar("T")
 
 
@@ -80,7 +84,7 @@ def read(
 
     `background` "ignore" leaves unlabelled pixels void and starts categories at 0 (the default for LVIS, where what is not
     annotated is not background; panoptic files have none). `crowd`: crowd regions become ignore (default; panoptic: class),
-    keep their class, or are dropped. `overlap`: see `segdata.shapes.Overlap` (default smallest; panoptic has none).
+    keep their class, or are dropped. `overlap`: see `segdata.readers.paint.Overlap` (default smallest; panoptic has none).
     `image_dir`: where the pictures lie.
 
     Raises `DataError` (`coco.*`, `rle.*`) or adds to `report`: a picture with a bad annotation is then left out whole.

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
-from segdata.images import read_image
+from segdata.files.images import read_image
 from segdata.kernels.lookup import look_up
 from segdata.labels import Remap
-from segdata.shapes import Overlap, Shape, compress, paint, rasterize, union
-from segdata.source import Drawn, Receipt
+from segdata.readers.paint import Overlap, Shape, compress, paint, rasterize, union
+from segdata.readers.source import Drawn, Receipt
 
 Crowd = Literal["ignore", "class", "drop"]
 """What crowd regions become: ignore, their class, or nothing."""
@@ -27,6 +27,7 @@ Crowd = Literal["ignore", "class", "drop"]
 T = TypeVar("T")
 
 NOT_A_NUMBER = re.compile(rb'"(NaN|-?Infinity)"')
+
 FAR = 2**17
 """Coordinates further out than this are not rasterised: pycocotools takes memory for every pixel of an outline."""
 

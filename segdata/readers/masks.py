@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, strict
+from segdata.files.places import file_digest, listed, place
+from segdata.files.remote import Place
 from segdata.labels import Labels
-from segdata.readers.masks_classes import (
+from segdata.readers.class_files import (
     ClassTable,
     Entry,
     Key,
@@ -23,12 +25,10 @@ from segdata.readers.masks_classes import (
     show_key,
     threshold_table,
     value_table,
-)  # fmt: skip
+)
+from segdata.readers.label_files import LabelFile, Meaning, Way, look
 from segdata.readers.masks_pairs import Pattern, choose_layout, find_folders, pair
-from segdata.readers.masks_pixels import LabelFile, Meaning, Way, look
-from segdata.remote import Place
-from segdata.source import Input, Item, Receipt, Source
-from segdata.storage import file_digest, listed, place
+from segdata.readers.source import Input, Item, Receipt, Source
 
 
 def read(

@@ -11,23 +11,28 @@ from pathlib import Path
 from posixpath import basename, dirname, join, splitext
 from typing import NamedTuple, NoReturn
 
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report
-from segdata.labels import some
-from segdata.remote import Place, Remote
-from segdata.source import Receipt, left_out, sample_ids
-from segdata.storage import files_below, matching, place
+from segdata.files.places import files_below, matching, place
+from segdata.files.remote import Place, Remote
+from segdata.readers.source import Receipt, left_out
+from segdata.words import some
 
 EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".mpo",
 )  # fmt: skip
+
 SPLIT, STEM = "{split}", "{stem}"
+
 SPLIT_NAMES = {"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "dev"}
+
 SIDES = (
     ("images", "masks"), ("images", "labels"), ("images", "annotations"), ("images", "annotations/trimaps"),
     ("images", "segmentations"), ("image", "mask"), ("image", "label"), ("imgs", "masks"), ("img", "mask"), ("img", "ann"),
     ("img_dir", "ann_dir"), ("JPEGImages", "SegmentationClass"),
 )  # fmt: skip
 """Usual names of the folders of pictures and of masks."""
+
 USUAL = (
     *((f"{a}/{SPLIT}", f"{b}/{SPLIT}") for a, b in SIDES),
     *((f"{SPLIT}/{a}", f"{SPLIT}/{b}") for a, b in SIDES),

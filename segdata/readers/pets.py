@@ -15,14 +15,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.labels import Labels, some
-from segdata.mask_files import MaskFile
-from segdata.remote import Place
-from segdata.source import Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
-from segdata.storage import file_digest, list_folder, listed
+from segdata.files.places import file_digest, list_folder, listed
+from segdata.files.remote import Place
+from segdata.labels import Labels
+from segdata.readers.label_files import MaskFile
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.words import some
 
 LabelKind = Literal["trimap", "binary", "species", "breed"]
+
 Border = Literal["ignore", "foreground", "class"]
 
 BREEDS = (
@@ -37,12 +40,17 @@ BREEDS = (
     ("staffordshire_bull_terrier", "dog"), ("wheaten_terrier", "dog"), ("yorkshire_terrier", "dog"),
 )  # fmt: skip
 """Name and species of each breed, in the order of their CLASS-ID, which counts from 1."""
+
 SPECIES = ("cat", "dog")
 """In the order of their number in the lists, which counts from 1."""
+
 NUMBERS = {name: (number, 1 + SPECIES.index(species)) for number, (name, species) in enumerate(BREEDS, 1)}
 """CLASS-ID and species of each breed, as the lists give them."""
+
 SPLITS = ("trainval", "test")
+
 PET, BACKGROUND, BORDER = 1, 2, 3
+
 WAY_OUT = "a trimap holds 1 pet, 2 background and 3 border: correct it"
 
 

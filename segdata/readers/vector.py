@@ -20,22 +20,26 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.classes import BACKGROUND, IGNORE
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.georef import Geo
-from segdata.images import Exif
-from segdata.labels import Labels, Remap, some, suggest
-from segdata.polygons import Feature, Geometry, bounds, burn, read_features, to_pixels
-from segdata.rasters import open_raster
-from segdata.remote import Place
-from segdata.shapes import Contest, Overlap
-from segdata.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out, sample_ids
-from segdata.storage import below, file_digest, listed, matching, place
+from segdata.files.geo import Geo
+from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
+from segdata.files.images import Exif
+from segdata.files.places import below, file_digest, listed, matching, place
+from segdata.files.rasters import open_raster
+from segdata.files.remote import Place
+from segdata.labels import BACKGROUND, IGNORE, Labels, Remap
+from segdata.readers.paint import Contest, Overlap
+from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.windows import Window
+from segdata.words import some, suggest
 
 PICTURES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+
 VECTORS = (".geojson", ".json")
+
 IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "images", ".")
+
 PROPERTY, ONLY = "class", "object"
 """The property that is looked at, and the class of all polygons, where nothing is said."""
 

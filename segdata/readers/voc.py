@@ -18,17 +18,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, strict
-from segdata.labels import some, suggest
+from segdata.files.places import file_digest, files_below, lies_below, listed, matching, place
+from segdata.files.remote import Place
+from segdata.readers.source import Input, Item, Receipt, Source, left_out
 from segdata.readers.voc_masks import Meaning, VocMask, read_classes, read_lines, voc_classes
-from segdata.remote import Place
-from segdata.source import Input, Item, Receipt, Source, left_out, lies_below, sample_ids
-from segdata.storage import file_digest, files_below, listed, matching, place
+from segdata.words import some, suggest
 
 CLASS_FILES = ("labelmap.txt", "class_names.txt", "labels.txt")
+
 LISTS = "ImageSets/Segmentation"
+
 OFFICIAL = ("train", "val", "trainval", "test")
+
 PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
 PAIR = re.compile(r"/?(?P<picture>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+/?(?P<mask>\S+\.png)", re.IGNORECASE)
 """A line of a list that names a picture and its mask, from the year's folder."""
 

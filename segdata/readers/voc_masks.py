@@ -10,19 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from segdata.errors import DataError, OptionError, Problem, located
-from segdata.images import read_stored
+from segdata.files.images import read_stored
+from segdata.files.remote import Place
 from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Labels, Remap
-from segdata.mask_files import MaskFile
-from segdata.remote import Place
-from segdata.source import Drawn, Receipt, SourceClass
+from segdata.readers.label_files import MaskFile
+from segdata.readers.source import Drawn, Receipt, SourceClass
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+
 VOID: RGB = (224, 224, 192)
 """VOC's colour of index 255."""
+
 WAY_OUT = "name all classes (--classes, labelmap.txt), or correct the mask"
 
 

@@ -10,18 +10,20 @@ from posixpath import dirname
 
 import msgspec
 
+from segdata.dataset.journal import CARD
 from segdata.errors import DataError, OptionError, Problem, Report, reason, strict
-from segdata.images import Exif
-from segdata.journal import CARD
-from segdata.labels import Labels, some
-from segdata.mask_files import MaskFile
-from segdata.members import read_stored_bytes
+from segdata.files.images import Exif
+from segdata.files.members import read_stored_bytes
+from segdata.files.places import file_digest, is_stored, lies_below
+from segdata.files.remote import is_remote
+from segdata.labels import Labels
+from segdata.readers.label_files import MaskFile
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.readers.webdataset_tar import Member, refuse, scan
-from segdata.remote import is_remote
-from segdata.source import Input, Item, Receipt, Source, SourceClass, left_out, lies_below
-from segdata.storage import file_digest, is_stored
+from segdata.words import some
 
 MASKS = ("mask.png", "mask.tif", "seg.png", "label.png")
+
 PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "picture")
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from segdata.errors import DataError, Problem
-from segdata.members import member_path
-from segdata.source import lies_below
+from segdata.files.members import member_path
+from segdata.files.places import lies_below
 
 LARGEST = 2**32
 """No picture or mask of a shard is larger than 4 GiB, as it is read whole."""
+
 LARGEST_JSON = 2**24
+
 KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.LNKTYPE: "a hard link",

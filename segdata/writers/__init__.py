@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from segdata.errors import OptionError
 
 if TYPE_CHECKING:
-    from segdata.dataset import Dataset
+    from segdata.dataset.dataset import Dataset
 
 WRITERS = {
     "webdataset": "segdata.writers.webdataset",

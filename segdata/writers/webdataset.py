@@ -19,17 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from segdata.carry import made_of
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import made_of
+from segdata.dataset.journal import Journal
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem
-from segdata.journal import Journal
-from segdata.remote import Place
-from segdata.run import Run
-from segdata.storage import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
+from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
+from segdata.files.remote import Place
+from segdata.workers.run import Run
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
 SIZE = 2**28
 """Bytes of a shard unless told otherwise: 256 MiB, some thousand photographs."""
+
 ABOUT = 4096
 """Bytes of a sample beside its picture and mask: three headers, what fills up blocks, and the metadata, about."""
 

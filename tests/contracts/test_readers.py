@@ -13,9 +13,9 @@ import pytest
 
 import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.members import holder, member_of
+from segdata.files.members import holder, member_of
 from segdata.readers import COMMON, READERS, reader, reader_options
-from segdata.source import Source
+from segdata.readers.source import Source
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "coco": ("coco", {}),

@@ -24,7 +24,7 @@ from inputs import DATA
 from measure import Sizes, race
 from results import Measure, Target, measure_tables, table
 from segdata import Labels, dense_crf, read_mask
-from segdata.morphology import Op, Step, tidy
+from segdata.refinement.morphology import Op, Step, tidy
 
 CLASSES = 21
 CAMVID = Labels.of([f"class {i}" for i in range(11)])
@@ -120,15 +120,15 @@ def morphology(sizes: Sizes) -> list[str]:
         np.savez(Path(folder) / "masks.npz", masks=masks)
         with Asked("scikit-image", "scikit_answers.py", Path(folder) / "masks.npz") as peer:
             for op, step in OPERATIONS.items():
-                ways: dict[str, Callable[[], float]] = {"segdata.morphology": partial(tidied, masks, step)}
+                ways: dict[str, Callable[[], float]] = {"segdata.refinement.morphology": partial(tidied, masks, step)}
                 for key, name in PEERS.items():
                     if (key, op) not in LACKS:
                         ways[name] = partial(peer, f"{key} {op}")
                 times = race(ways, sizes.rounds)
-                ours = times["segdata.morphology"]
+                ours = times["segdata.refinement.morphology"]
                 rows += [
                     [
-                        op if name in ("segdata.morphology",) else "",
+                        op if name in ("segdata.refinement.morphology",) else "",
                         name,
                         t.show(len(masks) / 1000, 1),
                         "" if t is ours else f"{t.over(ours):.1f}",

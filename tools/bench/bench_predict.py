@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from measure import BUILD, GIB, HERE, Command, Sizes, race, say, watch_memory, workspace
 from results import Target, measure_tables, of_side, table
 from segdata import Labels, predict
-from segdata.georef import Geo
+from segdata.files.geo import Geo
+from segdata.files.tiff import TILE, TiffWriter
 from segdata.nn.data import to_tensor
 from segdata.nn.models import build
 from segdata.nn.models.base import probabilities
-from segdata.sliding import Sliding
-from segdata.tiff import TILE, TiffWriter
+from segdata.ops.predict.sliding import Sliding
 
 WINDOW, CLASSES = 512, 19
 SIDE = 12_000

@@ -27,9 +27,9 @@ from inputs import MINI, write_manifest
 from measure import HERE, SEGDATA, Command, Sizes, race, say, time_command, workspace
 from results import Measure, measure_tables, table
 from segdata import Dataset, Sample, convert, write_mask
-from segdata.carry import link_or_copy
+from segdata.dataset.images import link_or_copy
 from segdata.labels import Labels
-from segdata.ops.manifest import manifest as write_parts
+from segdata.ops.manifest.operation import manifest as write_parts
 
 STEPS = ("open", "stats", "draw", "split")
 

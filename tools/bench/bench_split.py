@@ -25,8 +25,8 @@ from inputs import DATA, MINI
 from measure import BUILD, HERE, Sizes, say
 from results import Measure, Target, measure_tables, table
 from segdata import convert
-from segdata.balance import balance
-from segdata.counts import PictureCounts
+from segdata.dataset.counts import PictureCounts
+from segdata.ops.split.balance import balance
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ def scene(stem: str) -> str:
 
 
 def with_segdata(case: Case, ratios: Floats, seed: int) -> Ints:
-    """`segdata.balance`, on the table that `segdata split` makes of a manifest."""
+    """`segdata.ops.split.balance`, on the table that `segdata split` makes of a manifest."""
     optional = range(case.pixels.shape[1])  # as with --allow-missing all
     return balance(table_of(case), case.groups, ratios, optional=optional, seed=seed)[case.groups]
 

@@ -21,7 +21,7 @@ from inputs import DATA, MINI, write_manifest
 from measure import SEGDATA, Command, Sizes, race, time_command, workspace
 from results import Measure, Target, measure_tables, table
 from segdata import Dataset, Labels, Sample, convert, read_mask, write_mask
-from segdata.ops.stats import stats
+from segdata.ops.stats.operation import stats
 
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 

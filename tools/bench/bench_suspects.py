@@ -26,8 +26,8 @@ from asked import Asked
 from measure import say
 from results import machine, peer_versions, record, table
 from segdata import Dataset, suspects, write_mask
-from segdata.carry import folder_name
-from segdata.scores import read_scores
+from segdata.dataset.job import folder_name
+from segdata.files.scores import read_scores
 
 LEAST = 64
 THRESHOLD = 0.1

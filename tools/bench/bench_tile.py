@@ -41,12 +41,13 @@ from measure import (
     workspace,
 )
 from results import Target, measure_tables, of_side, table
-from segdata.dataset import Dataset, Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.files.places import file_digest
+from segdata.files.scores import quantise
+from segdata.files.tiff import TILE, TiffWriter
 from segdata.kernels.count import count_values
 from segdata.labels import Labels
-from segdata.scores import quantise
-from segdata.storage import file_digest
-from segdata.tiff import TILE, TiffWriter
 
 SIZE = 512
 SIDE, LARGE = 20 * SIZE, 30_000
@@ -359,7 +360,7 @@ def contents(root: Path) -> dict[str, str]:
 
 def same_values(mask: Path, dataset: Dataset) -> bool:
     """Whether the one mask of a dataset holds the values of a file, looked at by rows."""
-    from segdata.rasters import open_mask
+    from segdata.files.rasters import open_mask
     from segdata.windows import Window
 
     with open_mask(mask) as one, dataset.open_mask(dataset.samples[0]) as other:

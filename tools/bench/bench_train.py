@@ -32,10 +32,11 @@ from segdata import Dataset, Recipe, Run, convert
 from segdata.nn import data, train
 from segdata.nn.distributed import World, choose_device
 from segdata.nn.folder import Folder
+from segdata.nn.options import Training
 from segdata.nn.state import layout, start
+from segdata.nn.step import Step, step_batches
 from segdata.nn.task import Task, prepare, turn_items
 from segdata.nn.validate import Validator
-from segdata.training import Training
 
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
 SIDE = 512
@@ -80,7 +81,7 @@ def loop(sizes: Sizes) -> list[str]:
     with workspace(need=0.1) as work:
         task = prepare(camvid(work / "d"), Training.of({**options, "epochs": 1, "steps": 10**6}), Run())
         here = World(device)
-        batches = [parts[0] for parts in islice(train.step_batches(task, here, 0, 8), 8)]
+        batches = [parts[0] for parts in islice(step_batches(task, here, 0, 8), 8)]
         ways = {
             "a bare loop": partial(bare, task, here, batches, steps),
             "segdata's `fit`": partial(ours, task, here, batches, steps, work),
@@ -104,7 +105,7 @@ def loop(sizes: Sizes) -> list[str]:
 
 def bare(task: Task, here: World, batches: Sequence[data.Batch], steps: int) -> float:
     """Seconds of the usual lines."""
-    learn = train.Step(task, start(task, here), here)
+    learn = Step(task, start(task, here), here)
     model, form = learn.state.model, layout(task.options)
     model.train()
     ready = [
@@ -145,15 +146,15 @@ def ours(task: Task, here: World, batches: Sequence[data.Batch], steps: int, wor
             yield [batches[number % len(batches)]]
         took.append(clock() - begun)
 
-    before, train.step_batches = train.step_batches, cached  # type: ignore[assignment]
+    before, vars(train)["step_batches"] = step_batches, cached
     try:
         with Folder.claim(work / "run", task, here, overwrite=True) as folder:
             state = start(task, here)
-            learn, validator = train.Step(task, state, here), Validator(task, here)
+            learn, validator = Step(task, state, here), Validator(task, here)
             folder.begin(state)
             train.fit(learn, validator, folder, train.silent)
     finally:
-        train.step_batches = before
+        vars(train)["step_batches"] = before
     return took[0]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from segdata import Dataset
-from segdata.balance import balance
-from segdata.counts import PictureCounts
-from segdata.ops.export import export
-from segdata.ops.remap import remap
-from segdata.ops.stats import stats
+from segdata.dataset.counts import PictureCounts
+from segdata.ops.export.operation import export
+from segdata.ops.remap.operation import remap
+from segdata.ops.split.balance import balance
+from segdata.ops.stats.operation import stats
 
 
 def opened(dataset: Dataset) -> None:

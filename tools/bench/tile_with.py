@@ -66,10 +66,10 @@ def limit(image: str, mask: str, out: Path, size: int, ext: str) -> None:
     """Plain decoding and encoding of the same pixels."""
     import numpy as np
 
-    from segdata.images import encode_picture
-    from segdata.masks import encode_mask
-    from segdata.rasters import open_mask, open_raster
-    from segdata.tiff import encode_tiff
+    from segdata.files.images import encode_picture
+    from segdata.files.png import encode_mask
+    from segdata.files.rasters import open_mask, open_raster
+    from segdata.files.tiff import encode_tiff
     from segdata.windows import Window
 
     encode: dict[str, Callable[[Any], bytes]] = {

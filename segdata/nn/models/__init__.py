@@ -30,6 +30,7 @@ MODELS = {
     "deeplabv3plus": "segdata.nn.models.deeplabv3:deeplabv3plus",
     "parsenet": "segdata.nn.models.parsenet:parsenet",
 }
+
 ENCODERS = {
     "mobilenet_v2": "segdata.nn.models.mobilenet_v2:mobilenet_v2",
     "resnet18": "segdata.nn.models.resnet:resnet18",
@@ -41,7 +42,9 @@ ENCODERS = {
     "vgg19": "segdata.nn.models.vgg:vgg19",
     "vgg19_bn": "segdata.nn.models.vgg:vgg19_bn",
 }
+
 HEADS = ("softmax", "sigmoid")
+
 COMMON = ("encoder", "bands", "classes", "head")
 """What every model's factory takes; its other parameters are its options."""
 

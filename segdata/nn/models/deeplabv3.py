@@ -16,8 +16,10 @@ from segdata.nn.models.base import Encoder, Segmenter, conv_norm_relu, he_init, 
 from segdata.nn.models.pspnet import auxiliary_head
 
 WIDTH = 256
+
 RATES = (6, 12, 18)
 """At output stride 16; doubled at 8 (v3, section 4.1)."""
+
 LOW_LEVEL = 48
 """Channels to which the map of stride 4 is reduced (v3+, section 4.1)."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, cat, nn
 from segdata.nn.models.base import Encoder, Norm, Thinning, he_init, pooling
 
 GROWTH = 32
+
 DEPTHS = (6, 12, 24, 16)
 
 

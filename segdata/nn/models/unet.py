@@ -15,6 +15,7 @@ from segdata.nn.models.base import Encoder, Segmenter, conv_norm_relu, he_init, 
 from segdata.nn.models.pix2pix import Pix2PixUNet
 
 DECODERS = ("transposed", "bilinear", "pix2pix")
+
 LIGHT = (256, 128, 64, 32, 16)
 """Channels of the expanding path over an encoder, coarse to fine."""
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segdata.nn.models.base import DensePool, Encoder, Norm, Thinning, he_init, pooling
 
 WIDTHS = (64, 128, 256, 512, 512)
+
 DEPTHS_D, DEPTHS_E = (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
 """Channels and number of 3x3 convolutions of each stage (table 1, columns D and E); a 2x2 max pooling ends it."""
 

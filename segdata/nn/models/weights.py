@@ -21,6 +21,7 @@ from segdata.nn.models.base import Encoder
 from segdata.nn.saved import load_saved
 
 IMAGENET = "https://download.pytorch.org/models/"
+
 PUBLISHED = {
     "mobilenet_v2": f"{IMAGENET}mobilenet_v2-b0353104.pth",
     "resnet18": f"{IMAGENET}resnet18-f37072fd.pth",
@@ -35,6 +36,7 @@ PUBLISHED = {
 """torchvision's IMAGENET1K_V1 of each encoder."""
 
 CLASSIFIERS = ("classifier.", "fc.")
+
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:\w+))$")
 """`denselayer1.norm.1.weight`, before torchvision wrote `denselayer1.norm1.weight`."""
 

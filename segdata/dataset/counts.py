@@ -1,0 +1,211 @@
+"""How often each class occurs, as numbers that add, and the published class weights that follow from them.
+
+Void never takes part: shares, frequencies and weights are of the labelled pixels. A class without a pixel has weight 0 in
+every scheme and is left out of K, medians and means, so nothing here is ever infinite or NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.dataset.weights import SCHEMES, effective_number
+from segdata.errors import OptionError, one_of
+from segdata.labels import Labels, Mask
+
+Ints = NDArray[np.int64]
+
+Floats = NDArray[np.float64]
+
+Normalise = Literal["mean", "sum", "none"]
+
+
+BATCH = 2**14
+"""Pictures that are summed together, so that memory does not grow with their number."""
+
+Thing = TypeVar("Thing")
+
+
+def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]:
+    """Lists of `size` things, the last one shorter."""
+    rest = iter(things)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def tally(mask: Mask) -> dict[int, int]:
+    """(H, W) values -> how often each one occurs that does, in order, as manifests have it."""
+    from segdata.kernels.count import count_values
+
+    found = count_values(np.ascontiguousarray(mask).ravel(), 2 ** (8 * mask.itemsize))
+    values = np.flatnonzero(found)
+    return dict(zip(values.tolist(), found[values].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class PictureCounts:
+    """The counts of N pictures as columns, so that sums need no loop over them.
+
+    Each of M entries is a class that a picture holds: `picture` (M,) ascending, `class_id` (M,) and `pixels` (M,), above 0.
+    `labelled` and `ignored` (N,) are the pictures' own pixels; all int64. `classes` is K.
+    """
+
+    picture: Ints
+    class_id: Ints
+    pixels: Ints
+    labelled: Ints
+    ignored: Ints
+    classes: int
+
+    @classmethod
+    def of(cls, counts: Sequence[Mapping[int, int]], labels: Labels) -> PictureCounts:
+        """From one {mask value: pixels} a picture, as manifests have it.
+
+        Raises `ValueError` for a value that is neither a class nor ignore, and for counts below 0 or beyond 64 bits.
+        """
+        n = len(counts)
+        try:
+            value = np.fromiter(chain.from_iterable(counts), np.int64)
+            pixels = np.fromiter(chain.from_iterable(c.values() for c in counts), np.int64)
+        except OverflowError as error:
+            raise ValueError("more than 64 bits can hold") from error
+        picture = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
+        void = value == labels.ignore
+        known = (value >= 0) & (value < len(labels.classes)) & (pixels >= 0)
+        if not np.all(known | (void & (pixels >= 0))):
+            at = np.flatnonzero(~known & ~void | (pixels < 0))[0]
+            raise ValueError(f"{pixels[at]} pixels of value {value[at]}")
+        held = ~void & (pixels > 0)
+        ignored, labelled = np.zeros((2, n), np.int64)
+        np.add.at(ignored, picture[void], pixels[void])
+        np.add.at(labelled, picture[held], pixels[held])
+        return cls(picture[held], value[held], pixels[held], labelled, ignored, len(labels.classes))
+
+    def where(self, chosen: NDArray[np.bool_]) -> PictureCounts:
+        """Those of the pictures that are `chosen` (N,)."""
+        held, number = chosen[self.picture], np.cumsum(chosen) - 1
+        return PictureCounts(
+            number[self.picture[held]], self.class_id[held], self.pixels[held], self.labelled[chosen], self.ignored[chosen],
+            self.classes,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassCounts:
+    """What K classes have in some pictures. Counts of parts add up to those of the whole.
+
+    `pixels`, `images` and `where`, all (K,) int64: pixels of the class, pictures that hold it, and the labelled pixels of
+    those pictures. `ignored`: void pixels, `total`: all pixels, `pictures`: all pictures, of void alone too.
+    """
+
+    pixels: Ints
+    images: Ints
+    where: Ints
+    ignored: int
+    total: int
+    pictures: int
+
+    @classmethod
+    def of(cls, counts: Iterable[Mapping[int, int]], labels: Labels) -> ClassCounts:
+        """Sum pictures, given as {mask value: pixels} each, however many. Raises `ValueError` as `PictureCounts.of`."""
+        total = cls.of_table(PictureCounts.of([], labels))
+        for batch in batches(counts):
+            total += cls.of_table(PictureCounts.of(batch, labels))
+        return total
+
+    @classmethod
+    def of_table(cls, table: PictureCounts) -> ClassCounts:
+        """Sum a table's pictures."""
+        pixels, images, where = np.zeros((3, table.classes), np.int64)
+        np.add.at(pixels, table.class_id, table.pixels)
+        np.add.at(images, table.class_id, 1)
+        np.add.at(where, table.class_id, table.labelled[table.picture])
+        ignored = int(table.ignored.sum())
+        return cls(pixels, images, where, ignored, int(table.labelled.sum()) + ignored, len(table.labelled))
+
+    def __add__(self, other: ClassCounts) -> ClassCounts:
+        """The counts of both, under the same label contract."""
+        return ClassCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all counts are equal."""
+        if not isinstance(other, ClassCounts):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    @property
+    def labelled(self) -> int:
+        """Pixels that are not void."""
+        return self.total - self.ignored
+
+    @property
+    def share(self) -> Floats:
+        """(K,) float64 in 0..1: the class's part of the labelled pixels, 0 where there are none."""
+        return self.pixels / max(self.labelled, 1)
+
+    @property
+    def image_share(self) -> Floats:
+        """(K,) float64 in 0..1: the part of the pictures that hold the class, 0 where there are none."""
+        return self.images / max(self.pictures, 1)
+
+    @property
+    def absent(self) -> list[int]:
+        """The ids of classes without a pixel."""
+        return [int(i) for i in np.flatnonzero(self.pixels == 0)]
+
+    def weights(
+        self,
+        scheme: str,
+        *,
+        occurrences: Ints | None = None,
+        beta: float | None = None,
+        clamp: tuple[float, float] | None = None,
+        normalise: Normalise = "none",
+    ) -> Floats:
+        """(K,) float64 class weights by a scheme of `SCHEMES`; 0 for a class without pixels.
+
+        `occurrences` (K,) and `beta` are for `effective_number` alone. With `normalise` the mean or the sum over the classes
+        that have pixels becomes 1, before `clamp` (least, most) bounds the weights, which may change it. Raises `OptionError`.
+        """
+        if scheme not in SCHEMES:
+            raise OptionError(f"no weights {scheme!r}: there are {', '.join(SCHEMES)}")
+        one_of("normalise", normalise, Normalise)
+        if clamp is not None and not 0 <= clamp[0] <= clamp[1] < np.inf:
+            raise OptionError(f"--clamp {clamp[0]:g} {clamp[1]:g}: must be two numbers, the least first, none below 0")
+        if beta is not None and not 0 <= beta < 1:
+            raise OptionError(f"--beta {beta:g}: must be 0 or more and below 1")
+        out = np.zeros(len(self.pixels))
+        held = self.pixels > 0
+        if not held.any():
+            return out
+        n = (self.images if occurrences is None else occurrences)[held]
+        there = replace(self, pixels=self.pixels[held], images=self.images[held], where=self.where[held])
+        weights = effective_number(there, n, beta) if scheme == "effective_number" else SCHEMES[scheme].weigh(there)
+        if normalise != "none":
+            weights = weights / (weights.mean() if normalise == "mean" else weights.sum())
+        if clamp is not None:
+            weights = np.clip(weights, *clamp)
+        out[held] = weights
+        return out
+
+
+def object_areas(mask: Mask, labels: Labels) -> dict[int, Ints]:
+    """(H, W) ids -> the areas in pixels of each class's objects: its connected components, void aside.
+
+    Pixels that touch at a corner are connected (8-connectivity), so that a diagonal line one pixel wide is one object.
+    """
+    import cv2
+
+    areas = {}
+    for class_id in np.unique(mask):
+        if class_id != labels.ignore:
+            found = (mask == class_id).view(np.uint8)
+            x, y, width, height = cv2.boundingRect(found)
+            parts = cv2.connectedComponentsWithStats(found[y : y + height, x : x + width], connectivity=8)[2]
+            areas[int(class_id)] = parts[1:, cv2.CC_STAT_AREA].astype(np.int64)
+    return areas

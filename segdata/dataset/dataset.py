@@ -1,0 +1,266 @@
+"""A segdata dataset: the manifest and the label contract, in a folder of this machine or in object storage.
+
+On disk: dataset.json, manifest.jsonl, receipt.json, masks/<id>.png. The manifest is written last, by rename, so a dataset
+is whole or absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
+from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DatasetError, OptionError, reason
+from segdata.files.images import Picture
+from segdata.files.members import holder
+from segdata.files.places import leads_out, place, real, write_whole
+from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, open_mask, open_raster, to_rgb
+from segdata.files.remote import Place, is_remote
+from segdata.files.views import Masks, ViewedImage, ViewedMask
+from segdata.labels import Labels, Mask
+from segdata.words import suggest
+
+FORMAT = 2
+"""1: the manifest is whole. 2: it is in parts."""
+
+MANY = 1_000_000
+"""From so many samples on, a manifest is written in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples under one label contract. Methods return copies; pixels load only through `read_image` and `read_mask`."""
+
+    root: Place
+    labels: Labels
+    samples: Sequence[Sample]
+    made_by: dict[str, Any] = field(default_factory=dict)
+    images: Images = "none"
+
+    @classmethod
+    def open(cls, root: str | Place) -> Dataset:
+        """Open a dataset's folder, or its URL in object storage.
+
+        Raises `DatasetError` where there is none, it is unfinished, damaged or of a newer format, `StorageError`.
+        """
+        root = place(root)
+        if not root.is_dir():
+            raise DatasetError(f"{root}: there is no such folder")
+        if not (root / MANIFEST).exists():
+            if (root / JOURNAL).exists() or (root / LOG).exists():
+                raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
+            raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
+        try:
+            card = msgspec.json.decode((root / CARD).read_bytes())
+            if type(card["format"]) is not int or card["format"] < 1:
+                raise ValueError(f"format is {json.dumps(card['format'])}, must be 1 or {FORMAT} as written")
+            if card["format"] > FORMAT:
+                raise DatasetError(f"{root}: of format {card['format']}, this segdata reads {FORMAT}: upgrade segdata")
+            labels = Labels.from_json(card)
+            made_by, images = dict(card["made_by"]), msgspec.convert(card["images"], Images)
+        except FileNotFoundError as error:
+            raise DatasetError(f"{root}: {CARD} is missing; convert again") from error
+        except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
+            raise DatasetError(f"{root / CARD}: not a dataset card ({reason(error)}); convert again") from error
+        return cls(root, labels, read_manifest(root / MANIFEST), made_by, images)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    def save(self, receipt: dict[str, Any] | None = None, *, part: int | None = None) -> None:
+        """Write card, receipt and, last, the manifest. Masks and pictures must be in place.
+
+        The manifest is in parts of `part` samples; by default only where there are more than a million (0: never).
+        """
+        size = (PART if len(self) > MANY else 0) if part is None else part
+        card = {
+            "format": FORMAT if size else 1,
+            **self.labels.to_json(),
+            "images": self.images,
+            "made_by": self.made_by,
+        }
+        write_whole(self.root / CARD, (json.dumps(card, indent=2) + "\n").encode())
+        if receipt is not None:
+            write_whole(self.root / RECEIPT, (json.dumps(receipt, indent=2) + "\n").encode())
+        index = []
+        for one, data in parts_of(self._batches(), size) if size else ():
+            write_whole(self.root / one.part, data)
+            index.append(one)
+        write_whole(
+            self.root / MANIFEST, msgspec.json.Encoder().encode_lines(index) if size else b"".join(self._data())
+        )
+        for path in (self.root / FOLDER).glob("*"):
+            if f"{FOLDER}/{path.name}" not in {one.part for one in index}:
+                path.unlink()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that occur, in order of name; samples without one are in none."""
+        if isinstance(self.samples, Parts):
+            return tuple(sorted(self.samples.splits()))
+        return tuple(sorted({s.split for s in self.samples if s.split is not None}))
+
+    def split(self, name: str) -> Dataset:
+        """The samples of one split. Raises `DatasetError` that lists the splits there are."""
+        if name not in self.splits:
+            known = f"there are {', '.join(self.splits)}" if self.splits else "it has no splits"
+            raise DatasetError(f"{self.root}: no split {name!r}: {known}")
+        if isinstance(self.samples, Parts):
+            return replace(self, samples=self.samples.of_split(name))
+        return self.select(lambda sample: sample.split == name)
+
+    def select(self, keep: Callable[[Sample], bool]) -> Dataset:
+        """The samples for which `keep(sample)` is true."""
+        if isinstance(self.samples, Parts):
+            return replace(self, samples=self.samples.select(keep))
+        return replace(self, samples=[s for s in self.samples if keep(s)])
+
+    def sample(self, id: str) -> Sample:
+        """One sample by its id. Raises `DatasetError` that names near ones."""
+        found: Sample | None
+        if isinstance(self.samples, Parts):
+            found = self.samples.find(id)
+        else:
+            found = next((sample for sample in self.samples if sample.id == id), None)
+        if found is not None:
+            return found
+        raise DatasetError(f"{self.root}: no sample {id!r}: {suggest(id, (s.id for s in self.samples))}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest as `save` writes it, by which datasets made of this one name it."""
+        digest = hashlib.sha256()
+        for data in self._data():
+            digest.update(data)
+        return digest.hexdigest()
+
+    def inside(self, path: str) -> Place:
+        """Where a file of the dataset's own is. Raises `DatasetError` for a path that leads out of the dataset."""
+        outside = DatasetError(f"{self.root}: the manifest names {path!r}, which is outside the dataset")
+        if leads_out(path):
+            raise outside
+        here = self.root
+        for part in holder(path).split("/"):
+            here = here / part
+            if (
+                isinstance(here, Path)
+                and here.is_symlink()
+                and not here.resolve().is_relative_to(Path(real(self.root)))
+            ):
+                raise outside
+        return self.root / path
+
+    def image_path(self, sample: Sample) -> str:
+        """Where a sample's picture file is, or its URL. Only where dataset.json says `reference` or `link` may it be outside.
+
+        Raises `DatasetError` where it is outside all the same, and where there is none.
+        """
+        if sample.image is None:
+            raise DatasetError(f"{self.root}: {sample.id} has no picture (made with --images none)")
+        if self.images not in ("reference", "link"):
+            return str(self.inside(sample.image))
+        return sample.image if is_remote(sample.image) else str(self.root / sample.image)
+
+    def read_mask(self, sample: Sample) -> Mask:
+        """(height, width) class ids of a sample, cut out of its file as its crop says. Raises `DataError`, `DatasetError`."""
+        with self.open_mask(sample) as mask:
+            return mask.read()
+
+    def read_image(self, sample: Sample) -> Values:
+        """(height, width, C): the pixels that lie under the sample's mask.
+
+        uint8 RGB of ordinary pictures; TIFFs of other types or bands as they are. Raises `DataError`, `DatasetError`.
+        """
+        with self.open_image(sample) as image:
+            return image.read()
+
+    def read_rgb(self, sample: Sample) -> Picture:
+        """(height, width, 3) uint8 RGB, to look at: see `segdata.files.rasters.to_rgb`. Raises `DataError`, `DatasetError`."""
+        return to_rgb(self.read_image(sample))
+
+    @contextmanager
+    def open_image(self, sample: Sample) -> Iterator[Raster]:
+        """A sample's picture open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
+
+        Memory does not grow with the picture (see `segdata.files.rasters`). Raises `DataError`, `DatasetError`.
+        """
+        with open_raster(self.image_path(sample), exif=sample.exif) as raster:
+            yield raster if sample.view is None else ViewedImage(raster, sample.view)
+
+    @contextmanager
+    def open_mask(self, sample: Sample) -> Iterator[Masks]:
+        """A sample's mask open for reading by windows of the sample, (h, w) ids each. Raises `DataError`, `DatasetError`."""
+        with open_mask(self.inside(sample.mask)) as mask:
+            yield mask if sample.view is None else ViewedMask(mask, sample.view, self.labels.ignore)
+
+    def read_receipt(self) -> dict[str, Any]:
+        """receipt.json, or {} where the dataset has none. Raises `DatasetError` where it is something else."""
+        path = self.root / RECEIPT
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return {}
+        except UNDECODABLE as error:
+            raise DatasetError(f"{path}: not a receipt ({reason(error)}); {AGAIN}") from error
+
+    def _batches(self) -> Iterable[Sequence[Sample]]:
+        """The samples sorted by id, some at a time."""
+        if isinstance(self.samples, Parts):
+            return self.samples.batches()
+        return [sorted(self.samples, key=lambda sample: sample.id)]
+
+    def _data(self) -> Iterator[bytes]:
+        """The manifest: one line a sample, sorted by id; some at a time."""
+        if isinstance(self.samples, Parts):
+            return self.samples.data()
+        return map(msgspec.json.Encoder().encode_lines, self._batches())
+
+
+class Openings:
+    """Pictures and masks of samples, open for reading by windows. In each process its own; not for threads."""
+
+    def __init__(self, dataset: Dataset, files: int = 32, pixels: int = 2**26) -> None:
+        """At most `files` of each, and of those that had to be decoded at once at most so many pixels, but for one."""
+        self.dataset, self.files, self.pixels = dataset, files, pixels
+        self._held: dict[tuple[str, str], tuple[Raster, Masks, int, ExitStack]] = {}
+
+    def __call__(self, sample: Sample) -> tuple[Raster, Masks]:
+        """Picture and mask of a sample. Raises `DataError`."""
+        files = str(self.dataset.image_path(sample)), str(self.dataset.inside(sample.mask))
+        held = self._held.pop(files, None)
+        if held is None:
+            with ExitStack() as stack:
+                picture = stack.enter_context(open_raster(files[0], exif=sample.exif))
+                mask = stack.enter_context(open_mask(files[1]))
+                whole = isinstance(picture, WholeRaster) + isinstance(mask, WholeMask) / 3  # a third of the bytes
+                pixels = round(picture.height * picture.width * whole)
+                held = picture, mask, pixels, stack.pop_all()
+        self._held[files] = held  # the last of the row
+        while len(self._held) > 1 and (len(self._held) > self.files or self._decoded() > self.pixels):
+            self._held.pop(next(iter(self._held)))[-1].close()
+        if sample.view is None:
+            return held[0], held[1]
+        return ViewedImage(held[0], sample.view), ViewedMask(held[1], sample.view, self.dataset.labels.ignore)
+
+    def close(self) -> None:
+        """Close what is open."""
+        while self._held:
+            self._held.popitem()[1][-1].close()
+
+    def _decoded(self) -> int:
+        return sum(pixels for _, _, pixels, _ in self._held.values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Openings, (self.dataset, self.files, self.pixels)

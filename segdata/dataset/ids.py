@@ -1,0 +1,66 @@
+"""Sample ids from image paths."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from posixpath import dirname, splitext
+
+from segdata.errors import Problem
+from segdata.files.places import lies_below
+
+NAME_MAX = 255
+"""Bytes of a file's name, in almost every file system."""
+
+
+def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Problem], list[Problem]]:
+    """Ids for pictures from their POSIX paths under the picture folder, and a line for each that was renamed.
+
+    An id is split + "/" + path without extension; ids that would collide keep the extension. In place of an id stands the
+    `Problem` of a path that leads out of the folder, that another picture has too, or whose mask could not be written.
+    """
+    prefix = f"{split}/" if split else ""
+    times = Counter(paths)
+    ids = {path: splitext(path)[0] for path in times if lies_below(path)}
+    stuck = _colliding(ids)
+    while wider := {path: path for path in stuck if ids[path] != path}:
+        ids.update(wider)
+        stuck = _colliding(ids)
+    out: list[str | Problem] = []
+    renamed: list[Problem] = []
+    for path in paths:
+        stem = splitext(path)[0]
+        id = prefix + ids.get(path, stem)
+        if path not in ids:
+            out.append(Problem("picture.name", f"{path!r} is no path under the picture folder: correct it", sample=id))
+        elif times[path] > 1:
+            out.append(Problem("picture.twice", "two pictures have this name: rename one of them", sample=id))
+        elif path in stuck:
+            what = f"the folder {path}.png stands where its mask would be: rename one of them"
+            out.append(Problem("picture.name", what, sample=id))
+        elif (longest := _longest_name(f"{id}.png")) > NAME_MAX:
+            what = f"its mask would have a name of {longest} bytes, {NAME_MAX} can be: shorten it"
+            out.append(Problem("picture.name", what, sample=id))
+        else:
+            out.append(id)
+            if ids[path] != stem:
+                what = f"the id keeps the extension: {stem} would collide with another"
+                renamed.append(Problem("picture.renamed", what, sample=id))
+    return out, renamed
+
+
+def _longest_name(path: str) -> int:
+    """The bytes of the longest name in a path."""
+    return max(map(len, os.fsencode(path).split(b"/")))
+
+
+def _colliding(ids: Mapping[str, str]) -> set[str]:
+    """The paths, given each with its id, of which two have one id, or whose mask would be where another id has a folder."""
+    times = Counter(ids.values())
+    folders: set[str] = set()
+    for id in times:
+        while (id := dirname(id)) and id not in folders:
+            folders.add(id)
+    taken = {folder.removesuffix(".png") for folder in folders if folder.endswith(".png")}
+    return {path for path, id in ids.items() if times[id] > 1 or id in taken}

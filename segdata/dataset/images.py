@@ -1,0 +1,122 @@
+"""How a dataset's samples refer to image files: linked, copied, or left where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.journal import OWN
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, OptionError, Problem
+from segdata.files.members import member_of
+from segdata.files.places import copy_file, file_digest, is_stored, names_in, only_gdal_opens, place, real, relative
+from segdata.files.remote import Place, Remote, is_remote
+
+
+def refuse_inputs(destination: Place, inputs: Sequence[Dataset]) -> None:
+    """Raise `OptionError` where the destination is an input, or holds pictures of one: --overwrite would remove them."""
+    if any(real(one.root) == real(destination) for one in inputs):
+        raise OptionError(f"{destination}: is the destination and an input: choose another destination")
+    for one in inputs:
+        refuse_held(destination, (one.image_path(sample) for sample in one if sample.image is not None))
+
+
+def refuse_held(destination: Place, pictures: Iterable[str | Place]) -> None:
+    """Raise `OptionError` where pictures that will be read lie in the destination, where --overwrite would remove them."""
+    if destination.is_dir() and any(name in OWN for name in names_in(destination)):
+        inside = real(destination).rstrip("/") + "/"
+        folders = set()
+        for picture in pictures:
+            if (folder := os.path.dirname(str(picture))) not in folders:
+                folders.add(folder)
+                if (real(folder) + "/").startswith(inside):
+                    raise OptionError(
+                        f"{destination}: holds pictures that are read ({picture}): choose another destination"
+                    )
+
+
+def refuse_pictures(destination: Place, images: Images, pictures: Iterable[str | Place]) -> None:
+    """Raise `OptionError` where a dataset in object storage would refer to pictures of this machine, or link to any."""
+    if isinstance(destination, Path):
+        return
+    if images == "link" or (images == "reference" and not all(map(is_remote, pictures))):
+        what = "cannot hold links" if images == "link" else "cannot refer to pictures of this machine"
+        raise OptionError(f"{destination}: object storage {what}: convert with --images copy (or none)")
+
+
+def link_or_copy(there: str | Place, here: str | Place) -> None:
+    """Let `here` be the file `there`: a hard link, or a copy where the file system has none or it is a member of a shard.
+    Replaces what is in the way.
+
+    Raises `DataError` (`file.missing`) where there is no such file.
+    """
+    try:
+        if is_stored(there) or is_stored(here) or member_of(str(there)) is not None:
+            copy_file(there, here)
+            return
+        old, new = Path(str(there)), Path(str(here))
+        new.parent.mkdir(parents=True, exist_ok=True)
+        if new.exists() and os.path.samefile(old, new) and not new.is_symlink():
+            return
+        new.unlink(missing_ok=True)
+        old = old.resolve() if old.is_symlink() else old
+        try:
+            os.link(old, new)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without hard links, or too many of them
+            copy_file(old, new)
+    except FileNotFoundError as error:
+        raise DataError(Problem("file.missing", "there is no such file: put it back", file=str(there))) from error
+
+
+def place_picture(
+    picture: str, id: str, root: Place, images: Images, copy: Callable[[str, Place], object] = copy_file
+) -> str | None:
+    """The manifest's path of a picture file, once it is linked or copied into the dataset at `root` where that is asked.
+
+    A picture in another bucket, or in storage where the dataset is not, is referred to by its URL.
+    Raises `DataError` where a link to a member of a shard is asked for, `OptionError` for other links that there cannot be.
+    """
+    if images == "none":
+        return None
+    if images == "reference" and only_gdal_opens(picture):
+        return picture
+    folder, name = os.path.split(picture)
+    there = picture if is_stored(picture) else os.path.join(real_folder(folder), name)
+    refuse_pictures(root, images, [there])
+    if images == "reference":
+        return relative(there, place(real_folder(str(root))))
+    kept = os.path.basename(id) == name  # as ids do that would collide without the extension
+    here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
+    path = root / here
+    if images == "copy":
+        copy(there, path)
+    elif member_of(there) is not None:
+        raise DataError(Problem("picture.member", "no link leads into a shard: --images reference or copy", picture))
+    elif isinstance(path, Path) and not is_stored(there):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(os.path.relpath(there, real_folder(str(path.parent))))
+    else:
+        raise OptionError(f"{there}: object storage has no links: --images copy, reference or none")
+    return here
+
+
+def still_there(root: Place, sample: Sample) -> bool:
+    """Whether a mask that a journal lists is there as it was written; in storage, where files are whole or absent, at all."""
+    if isinstance(root, Remote):
+        return (root / sample.mask).is_file()
+    try:
+        return file_digest(root / sample.mask) == sample.sha256
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=1024)
+def real_folder(folder: str) -> str:
+    """A folder without symbolic links: `..` in a relative path means what it says only from there."""
+    return real(folder)

@@ -1,0 +1,293 @@
+"""A manifest in parts, for datasets of so many samples that not all fit into memory: read a part or a line at a time.
+
+    manifest.jsonl                    a line a part: its file, how many samples, the first and last id, splits, SHA-256
+    manifest/000000-1f0c2b7d.jsonl    the samples, sorted by id through all parts, each as in a manifest that is whole
+
+The names hold the start of the SHA-256, so that a manifest can be written anew beside the one that is being read. Joined,
+the parts are the bytes of the whole manifest.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice, pairwise
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.dataset.journal import UNDECODABLE
+from segdata.dataset.sample import Sample
+from segdata.errors import DatasetError, reason
+from segdata.files.places import read_range, refuse_outside
+from segdata.files.remote import Place
+
+FOLDER = "manifest"
+
+MARK = b'{"part":'
+"""What the first line of a manifest in parts begins with."""
+
+PART = 2**14
+"""Samples of a part: about 6 MB, which take some 30 MB once they are read."""
+
+
+class Line(Protocol):
+    """What is known of a sample here."""
+
+    @property
+    def id(self) -> str:
+        """By which lines are sorted."""
+
+    @property
+    def split(self) -> str | None:
+        """Or None."""
+
+    @property
+    def parent(self) -> str | None:
+        """Or None."""
+
+
+Record = TypeVar("Record", bound=Line)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One line of the index. `splits`: how many samples of each, "" for those without one."""
+
+    part: str
+    samples: int
+    first: str
+    last: str
+    splits: dict[str, int]
+    sha256: str
+
+
+class Parts(Sequence[Record], Generic[Record]):
+    """The samples of a manifest in parts, or those of them at `chosen` (M,), ascending. Holds none; pickles as its index.
+
+    Going through it holds one part; a single sample costs opening a file, once its part was gone through for where its
+    lines begin (4 bytes each). Raises `DatasetError` where a part is not as the index has it.
+    """
+
+    def __init__(
+        self, root: Any, parts: Sequence[Part], record: type[Record], chosen: NDArray[np.int64] | None = None
+    ) -> None:
+        self.root, self.parts, self.chosen = root, parts, chosen
+        self._record = record
+        self._ends = list(accumulate(part.samples for part in parts))
+        self._decoder = msgspec.json.Decoder(record)
+        self._lines: dict[int, NDArray[np.uint32]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parts, (self.root, self.parts, self._record, self.chosen)
+
+    def __len__(self) -> int:
+        return (self._ends or [0])[-1] if self.chosen is None else len(self.chosen)
+
+    def __iter__(self) -> Iterator[Record]:
+        for batch in self.batches():
+            yield from batch
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            wanted = range(len(self))[index]
+            return self._near(wanted) if wanted.step == 1 else [self[i] for i in wanted]
+        place = range(len(self))[index]
+        return self._between(place if self.chosen is None else int(self.chosen[place]), 1)[0]
+
+    def batches(self) -> Iterator[list[Record]]:
+        """All, a part at a time."""
+        start = 0
+        for number, end in enumerate(self._ends):
+            if self.chosen is None:
+                yield self._load(number)
+            else:
+                first, last = np.searchsorted(self.chosen, (start, end)).tolist()
+                if first < last:
+                    records = self._load(number)
+                    yield [records[i] for i in (self.chosen[first:last] - start).tolist()]
+            start = end
+
+    def select(self, keep: Callable[[Record], bool]) -> Parts[Record]:
+        """Those for which `keep(record)` is true."""
+        kept = np.flatnonzero(np.fromiter((keep(record) for record in self), np.bool_, len(self)))
+        return Parts(self.root, self.parts, self._record, kept if self.chosen is None else self.chosen[kept])
+
+    def of_split(self, name: str) -> Parts[Record]:
+        """Those of a split. Parts that are wholly in it, or not at all, are not read."""
+        if self.chosen is not None:
+            return self.select(lambda record: record.split == name)
+        kept = [np.empty(0, np.int64)]
+        for number, (part, end) in enumerate(zip(self.parts, self._ends, strict=True)):
+            places = np.arange(end - part.samples, end)
+            if 0 < part.splits.get(name, 0) < part.samples:
+                places = places[[record.split == name for record in self._load(number)]]
+            kept.append(places if name in part.splits else places[:0])
+        return Parts(self.root, self.parts, self._record, np.concatenate(kept))
+
+    def find(self, id: str) -> Record | None:
+        """The one of that id."""
+        number = bisect_left(self.parts, id, key=lambda part: part.last)
+        if number == len(self.parts) or self.parts[number].first > id:
+            return None
+        start = self._ends[number] - self.parts[number].samples
+        at = bisect_left(range(start, self._ends[number]), id, key=lambda i: self._between(i, 1)[0].id) + start
+        if self.chosen is not None and at not in self.chosen[np.searchsorted(self.chosen, at) :][:1]:
+            return None
+        found = self._between(at, 1)[0]
+        return found if found.id == id else None
+
+    def splits(self) -> set[str]:
+        """The splits that occur."""
+        if self.chosen is None:
+            return {split for part in self.parts for split in part.splits if split}
+        return {record.split for record in self if record.split is not None}
+
+    def data(self) -> Iterator[bytes]:
+        """The lines as a whole manifest has them, some at a time."""
+        if self.chosen is None:
+            yield from map(self._read, self.parts)
+        else:
+            yield from map(msgspec.json.Encoder().encode_lines, self.batches())
+
+    def _near(self, wanted: range) -> list[Record]:
+        """Neighbours, those of one part read together."""
+        places = (
+            np.arange(wanted.start, wanted.stop) if self.chosen is None else self.chosen[wanted.start : wanted.stop]
+        )
+        out: list[Record] = []
+        for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1):
+            start, stop = (int(run[0]), int(run[-1]) + 1) if len(run) else (0, 0)
+            while start < stop:
+                end = min(stop, self._ends[bisect_right(self._ends, start)])
+                out += self._between(start, end - start)
+                start = end
+        return out
+
+    def _between(self, start: int, count: int) -> list[Record]:
+        """`count` records of one part, from number `start` of all on."""
+        number = bisect_right(self._ends, start)
+        part = self.parts[number]
+        if number not in self._lines:
+            ends = np.flatnonzero(np.frombuffer(self._read(part), np.uint8) == ord("\n")) + 1
+            self._lines[number] = np.append(0, ends).astype(np.uint32)
+        begins, at = self._lines[number], start - (self._ends[number] - part.samples)
+        data = read_range(self.root / part.part, int(begins[at]), int(begins[at + count]))
+        return self._decoded(data, part)
+
+    def _load(self, number: int) -> list[Record]:
+        part = self.parts[number]
+        records = self._decoded(self._read(part), part)
+        ids = [record.id for record in records]
+        if len(ids) != part.samples or (ids[0], ids[-1]) != (part.first, part.last) or not _ascending(ids):
+            raise DatasetError(f"{self.root / part.part}: its ids are not those of the index: {AGAIN}")
+        return records
+
+    def _read(self, part: Part) -> bytes:
+        try:
+            data: bytes = (self.root / part.part).read_bytes()
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{self.root / part.part}: there is no such file: put it back, or convert again"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != part.sha256:
+            raise DatasetError(f"{self.root / part.part}: was changed since it was written: {AGAIN}")
+        return data
+
+    def _decoded(self, data: bytes, part: Part) -> list[Record]:
+        try:
+            records = self._decoder.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DatasetError(f"{self.root / part.part}: {reason(error)}: {AGAIN}") from error
+        refuse_outside(records, self.root / part.part)
+        return records
+
+
+AGAIN = "put it back, or convert again"
+
+
+def read_index(path: Place, data: bytes) -> list[Part]:
+    """The parts that a manifest lists. Raises `DatasetError` for what leads elsewhere, and for ids that are not in order."""
+    try:
+        parts = msgspec.json.Decoder(Part).decode_lines(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DatasetError(f"{path}: lists its parts, but {reason(error)}: {AGAIN}") from error
+    for part in parts:
+        folder, _, name = part.part.partition("/")
+        if folder != FOLDER or not name.endswith(".jsonl") or set(name) & set("/\\") or name.startswith("."):
+            raise DatasetError(f"{path}: lists {part.part!r}, which is no part of a manifest")
+        if part.samples < 1:
+            raise DatasetError(f"{path}: {part.part} has {part.samples} samples: {AGAIN}")
+    if not _ascending(
+        [id for part in parts for id in ((part.first, part.last) if part.samples > 1 else (part.first,))]
+    ):
+        raise DatasetError(f"{path}: ids of its parts are not in order: {AGAIN}")
+    return parts
+
+
+def parts_of(batches: Iterable[Sequence[Record]], size: int = PART) -> Iterator[tuple[Part, bytes]]:
+    """Records sorted by id, given some at a time, as parts of `size` with the bytes of each."""
+    encoder = msgspec.json.Encoder()
+    records = (record for batch in batches for record in batch)
+    number = 0
+    while held := list(islice(records, size)):
+        data = encoder.encode_lines(held)
+        digest = hashlib.sha256(data).hexdigest()
+        splits = dict(sorted(Counter(record.split or "" for record in held).items()))
+        name = f"{FOLDER}/{number:06d}-{digest[:8]}.jsonl"
+        yield Part(name, len(held), held[0].id, held[-1].id, splits, digest), data
+        number += 1
+
+
+def _ascending(ids: Sequence[str]) -> bool:
+    """Whether each is above the one before."""
+    return all(a < b for a, b in pairwise(ids))
+
+
+def _id_in(line: bytes) -> str:
+    """The id of a line that is no sample, as the start of a sentence; nothing where it has none."""
+    try:
+        return f"{msgspec.json.decode(line)['id']}: "
+    except (*UNDECODABLE, KeyError, TypeError):
+        return ""
+
+
+def read_manifest(path: Place) -> Sequence[Sample]:
+    """The lines of a manifest, of one in parts as they are asked for.
+
+    Raises `DatasetError` that names the first bad line, or an id that occurs twice.
+    """
+    data = path.read_bytes()
+    if data.startswith(MARK):
+        return Parts(path.parent, read_index(path, data), Sample)
+    decoder = msgspec.json.Decoder(Sample)
+    collecting = gc.isenabled()
+    gc.disable()  # a million small objects and no cycle: collecting would double the time
+    try:
+        samples = decoder.decode_lines(data)
+    except UNDECODABLE:
+        for number, line in enumerate(data.split(b"\n"), 1):
+            try:
+                if line.strip():
+                    decoder.decode(line)
+            except UNDECODABLE as error:
+                raise DatasetError(f"{path}: line {number}: {_id_in(line)}{reason(error)}: {AGAIN}") from error
+        raise
+    finally:
+        if collecting:
+            gc.enable()
+    seen: set[str] = set()
+    for number, sample in enumerate(samples, 1):
+        if sample.id in seen:
+            raise DatasetError(f"{path}: line {number}: the id {sample.id!r} occurs twice: {AGAIN}")
+        seen.add(sample.id)
+    refuse_outside(samples, path)
+    return samples

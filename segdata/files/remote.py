@@ -1,0 +1,270 @@
+"""Objects of storage and prefixes in it, as pathlib has files and folders."""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from fnmatch import fnmatchcase
+from functools import cached_property, total_ordering
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from segdata.files.members import Member, member_of
+from segdata.files.providers import call, provider_of
+
+PART = 2**14
+"""Bytes that are fetched at a time of an object of which little is wanted."""
+
+
+@total_ordering
+class Remote:
+    """An object of storage, or all that is under a prefix, as pathlib has files and folders. Pickles as its URL.
+
+    Methods raise `FileNotFoundError` for what is not there and `StorageError` for storage that cannot be used.
+    """
+
+    def __init__(self, url: str, tree: Tree | None = None, data: bytes | None = None) -> None:
+        """`tree` answers what is there without asking storage, `data` is the object's bytes where they were fetched."""
+        scheme, _, path = url.partition("://")
+        provider_of(url)
+        bucket, _, key = path.partition("/")
+        key = posixpath.normpath(f"/{key}").lstrip("/")  # `..` never leads out of the bucket
+        self.scheme, self.path = scheme, f"{bucket}/{key}".rstrip("/")
+        self._tree, self._data = tree, data
+
+    @classmethod
+    def of(cls, path: str | Place) -> Remote:
+        """What is known to be in storage (`is_stored`)."""
+        return path if isinstance(path, cls) else cls(str(path))
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.path}"
+
+    def __repr__(self) -> str:
+        return f"Remote({str(self)!r})"
+
+    def __reduce__(self) -> tuple[type[Remote], tuple[str]]:
+        return Remote, (str(self),)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Remote) and str(self) == str(other)
+
+    def __lt__(self, other: Remote) -> bool:
+        return self.path.split("/") < other.path.split("/")
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __truediv__(self, part: str | Path) -> Remote:
+        return Remote(str(part)) if is_remote(str(part)) else Remote(f"{self}/{part}", self._tree)
+
+    def as_posix(self) -> str:
+        """The URL."""
+        return str(self)
+
+    @property
+    def bucket(self) -> str:
+        """The first part, with its scheme: what holds all that may be copied without leaving storage."""
+        return f"{self.scheme}://{self.path.partition('/')[0]}"
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return posixpath.basename(self.path)
+
+    @property
+    def suffix(self) -> str:
+        """The extension, with its dot."""
+        return posixpath.splitext(self.name)[1]
+
+    @property
+    def stem(self) -> str:
+        """The last part without its extension."""
+        return posixpath.splitext(self.name)[0]
+
+    @property
+    def parent(self) -> Remote:
+        """What it is in; of a bucket, the bucket."""
+        return Remote(f"{self.scheme}://{posixpath.dirname(self.path) or self.path}", self._tree)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The bucket, folders and name."""
+        return tuple(self.path.split("/"))
+
+    def with_name(self, name: str) -> Remote:
+        """The same with another last part."""
+        return self.parent / name
+
+    def exists(self) -> bool:
+        """Whether there is an object, or any under the prefix."""
+        return self._kind() is not None
+
+    def is_file(self) -> bool:
+        """Whether there is such an object."""
+        return self._kind() == "file"
+
+    def is_dir(self) -> bool:
+        """Whether there is any object under the prefix."""
+        return self._kind() == "directory"
+
+    def listed(self) -> Remote:
+        """The same, with a list of all that is under it, from which it and what is made of it answer what there is."""
+        if self._tree is not None:
+            return self
+        return Remote(str(self), Tree(call(str(self), "find", self.path, detail=True)))
+
+    def iterdir(self) -> Iterator[Remote]:
+        """What is in the folder."""
+        if self._tree is not None:
+            names: Iterable[str] = self._tree.names(self.path)
+        else:
+            names = (
+                _key(path).removeprefix(f"{self.path}/") for path in call(str(self), "ls", self.path, detail=False)
+            )
+        return (self / name for name in names if name and name != self.path)
+
+    def glob(self, pattern: str) -> Iterator[Remote]:
+        """What is under the folder in places that match part by part; a pattern that ends in `/` means folders."""
+        found = [self.listed()]
+        for part in pattern.rstrip("/").split("/"):
+            folders = (folder for folder in found if folder.is_dir())
+            found = [child for folder in folders for child in folder.iterdir() if fnmatchcase(child.name, part)]
+        return (one for one in found if not pattern.endswith("/") or one.is_dir())
+
+    def rglob(self, pattern: str) -> Iterator[Remote]:
+        """What is anywhere under the folder and has such a name."""
+        here = self.listed()
+        for child in here.iterdir() if here.is_dir() else ():
+            if fnmatchcase(child.name, pattern):
+                yield child
+            yield from child.rglob(pattern)
+
+    @property
+    def member(self) -> Member | None:
+        """What it is of a shard; None for an object of its own."""
+        return member_of(self.path)
+
+    def read_bytes(self, most: int | None = None) -> bytes:
+        """All of the object, or of a member of a shard, or the first `most` bytes."""
+        if self._data is not None:
+            return self._data[:most]
+        if (member := self.member) is None:
+            if most is not None:
+                return bytes(call(str(self), "cat_file", self.path, start=0, end=most))
+            at_once = {"max_concurrency": 1} if self.scheme == "s3" else {}  # else s3fs asks for the size first
+            return bytes(call(str(self), "cat_file", self.path, **at_once))
+        size = member.length if most is None else min(most, member.length)
+        data = bytes(call(str(self), "cat_file", member.file, start=member.offset, end=member.offset + size))
+        if len(data) < size:
+            raise OSError(errno.EIO, "the shard is cut off", str(self))
+        return data
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """All of the object as text, line ends as `open` has them."""
+        return self.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+    def write_bytes(self, data: bytes) -> None:
+        """Put the object there, whole."""
+        call(str(self), "pipe_file", self.path, data)
+
+    def write_text(self, text: str, encoding: str = "utf-8") -> None:
+        """Put an object of text there, whole."""
+        self.write_bytes(text.encode(encoding))
+
+    def create(self, data: bytes) -> None:
+        """Put an object there that is not there yet. Raises `FileExistsError`."""
+        call(str(self), "pipe_file", self.path, data, mode="create")
+
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+        """Nothing: storage has no folders, and buckets are their owner's to make."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove the object."""
+        try:
+            call(str(self), "rm_file", self.path)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def absolute(self) -> Remote:
+        """Itself."""
+        return self
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """The object as a file to read, of which only parts are fetched."""
+        if self.member is not None:
+            return BytesIO(self.read_bytes())
+        file: AbstractContextManager[BinaryIO] = call(str(self), "open", self.path, "rb", block_size=PART)
+        return file
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its bytes are at hand."""
+        return self._data is not None
+
+    def held(self) -> Remote:
+        """The same with the object's bytes at hand, so that it is fetched once."""
+        return self if self._data is not None else Remote(str(self), self._tree, self.read_bytes())
+
+    def size(self) -> int:
+        """The object's bytes."""
+        if self.member is not None:
+            return self.member.length
+        if self._tree is not None and self.path in self._tree.files:
+            return self._tree.files[self.path]
+        return int(call(str(self), "info", self.path)["size"])
+
+    def _kind(self) -> str | None:
+        path = self.path if self.member is None else self.member.file
+        if self._tree is not None:
+            return self._tree.kind(path)
+        try:
+            return str(call(str(self), "info", path)["type"])
+        except FileNotFoundError:
+            return None
+
+
+Place = Path | Remote
+
+
+class Tree:
+    """What was under a prefix when it was listed."""
+
+    def __init__(self, files: Mapping[str, Mapping[str, Any]]) -> None:
+        self.files = {_key(path): int(facts["size"]) for path, facts in files.items() if not path.endswith("/")}
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """The names in each folder, sorted."""
+        found: dict[str, set[str]] = {}
+        for path in self.files:
+            while "/" in path:
+                path, _, name = path.rpartition("/")
+                held = found.setdefault(path, set())
+                if name in held:
+                    break
+                held.add(name)
+        return {folder: sorted(names) for folder, names in found.items()}
+
+    def names(self, folder: str) -> list[str]:
+        """What is in a folder. Raises `FileNotFoundError`."""
+        if folder not in self.children:
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
+        return self.children[folder]
+
+    def kind(self, path: str) -> str | None:
+        """`file`, `directory`, or None for what is not there."""
+        return "file" if path in self.files else "directory" if path in self.children else None
+
+
+def is_remote(path: str | Place) -> bool:
+    """Whether it is a URL, or a file in an archive, rather than a path."""
+    return isinstance(path, Remote) or (not isinstance(path, Path) and "://" in path)
+
+
+def _key(path: str) -> str:
+    return path.lstrip("/").rstrip("/")

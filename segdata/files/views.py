@@ -1,0 +1,142 @@
+"""From a file's pixels to a sample's: cut, scaled and padded, by windows. Virtual tiles are read so, and real ones made so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.files.geo import Geo
+from segdata.files.rasters import Raster, Values, every, refuse_large
+from segdata.labels import Mask
+from segdata.resize import Pad, pad, scale_image, scale_mask
+from segdata.windows import Window
+
+
+class Masks(Protocol):
+    """A mask open for reading by windows."""
+
+    height: int
+    width: int
+    dtype: np.dtype[Any]
+
+    def read(self, window: Window | None = None) -> Mask:
+        """(h, w) ids of a window, of all by default."""
+
+    def reduced(self, size: tuple[int, int]) -> Mask:
+        """(h, w) ids of every so many pixels, in about that size."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a file is a sample of `size` (height, width): `crop`, resampled by `scale`, then padded."""
+
+    crop: Window
+    size: tuple[int, int]
+    scale: float = 1.0
+    pad: Pad = "zero"
+
+    @property
+    def content(self) -> tuple[int, int]:
+        """(height, width) of what is not padding."""
+        return scaled_size(self.crop.height, self.size[0], self.scale), scaled_size(
+            self.crop.width, self.size[1], self.scale
+        )
+
+    @property
+    def plain(self) -> bool:
+        """Whether each of its pixels is one of the file's, or 0."""
+        return self.content == (self.crop.height, self.crop.width) and self.pad == "zero"
+
+    def image(self, values: Values) -> Values:
+        """The crop's (h, w, C) -> the sample's (H, W, C)."""
+        return pad(scale_image(values, self.content), self.size, 0 if self.pad == "zero" else "reflect")
+
+    def mask(self, ids: NDArray[Any], ignore: int) -> NDArray[Any]:
+        """The crop's (h, w) -> the sample's (H, W), `ignore` where it is padded."""
+        return pad(scale_mask(ids, self.content), self.size, ignore)
+
+
+def scaled_size(length: int, limit: int, scale: float) -> int:
+    """Pixels that `length` of them become, at most `limit`."""
+    return min(limit, max(1, round(length * scale)))
+
+
+class ViewedImage:
+    """A sample's picture open for reading by windows; windows are of the sample. A `Raster`."""
+
+    def __init__(self, raster: Raster, view: View) -> None:
+        self._raster, self._view = raster, view
+        self.height, self.width = view.size
+        self.bands, self.dtype = raster.bands, raster.dtype
+        self.blocked = raster.blocked
+        self.geo: Geo = raster.geo.cut(view.crop, view.content)
+        self._whole: Values | None = None
+
+    def read(self, window: Window | None = None) -> Values:
+        """(h, w, C) pixels of a window, of all by default. Raises `DataError`."""
+        window = window or Window(0, 0, self.height, self.width)
+        refuse_large(*(window[2:] if self._view.plain else self._view.size), self.bands * self.dtype.itemsize)
+        if not self._view.plain:
+            if self._whole is None:
+                self._whole = self._view.image(self._raster.read(self._view.crop))
+            return self._whole[window.slices]
+        inside = window.meet(Window(0, 0, *self._view.content))
+        if inside is None:
+            return np.zeros((window.height, window.width, self.bands), self.dtype)
+        values = self._raster.read(inside.shifted(self._view.crop.y, self._view.crop.x))
+        return _placed(values, inside, window, 0)
+
+    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
+        """(h, w): where a window has data by the file's own word, padding has none; None for everywhere."""
+        crop = self._view.crop
+        known = self._raster.valid(crop, self._raster.read(crop))
+        if known is None and self._view.content == self._view.size:
+            return None
+        if known is None:
+            known = np.ones((crop.height, crop.width), np.bool_)
+        return pad(scale_mask(known, self._view.content), self._view.size, 0)[window.slices]
+
+    def reduced(self, size: tuple[int, int]) -> Values:
+        """See `Raster`."""
+        return every(self.read()[:, :, :3], size)
+
+
+class ViewedMask:
+    """A sample's mask open for reading by windows; windows are of the sample."""
+
+    def __init__(self, mask: Masks, view: View, ignore: int) -> None:
+        self._mask, self._view, self._ignore = mask, view, ignore
+        self.height, self.width = view.size
+        self.dtype = mask.dtype
+        self._whole: Mask | None = None
+
+    def read(self, window: Window | None = None) -> Mask:
+        """(h, w) ids of a window, of all by default. Raises `DataError`."""
+        window = window or Window(0, 0, self.height, self.width)
+        scaled = self._view.content != (self._view.crop.height, self._view.crop.width)
+        refuse_large(*(self._view.size if scaled else window[2:]), self.dtype.itemsize, kind="mask")
+        if scaled:
+            if self._whole is None:
+                self._whole = self._view.mask(self._mask.read(self._view.crop), self._ignore)
+            return self._whole[window.slices]
+        inside = window.meet(Window(0, 0, *self._view.content))
+        if inside is None:
+            return np.full((window.height, window.width), self._ignore, self.dtype)
+        ids = self._mask.read(inside.shifted(self._view.crop.y, self._view.crop.x))
+        return _placed(ids, inside, window, self._ignore)
+
+    def reduced(self, size: tuple[int, int]) -> Mask:
+        """(h, w) ids of every so many pixels, in about that size."""
+        return every(self.read(), size)
+
+
+def _placed(part: NDArray[Any], inside: Window, window: Window, value: int) -> NDArray[Any]:
+    """`part`, which is what is at `inside`, as `window`, with `value` around it."""
+    if inside == window:
+        return part
+    out = np.full((window.height, window.width, *part.shape[2:]), value, part.dtype)
+    out[inside.shifted(-window.y, -window.x).slices] = part
+    return out

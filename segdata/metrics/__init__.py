@@ -1,0 +1,1 @@
+"""What predictions are worth, and what labels are: counts that add, and what follows from them."""

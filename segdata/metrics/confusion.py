@@ -1,0 +1,261 @@
+"""One confusion matrix over a whole set, and the scores that follow from it.
+
+Counts of parts add up to those of the whole, in 64-bit integers; scores are derived once, in the end. Pixels that are void in
+truth never take part. A class that is absent has no score: NaN, and it is left out of means, never counted as 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.labels import Labels, Mask
+from segdata.words import sized, some
+
+Ints = NDArray[np.int64]
+
+Floats = NDArray[np.float64]
+
+FEW = 64
+"""Up to so many classes the table of all pairs is small; beyond, only the values that occur get a place in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """What every score is made of, each (..., K) int64: pixels hit, pixels in truth, pixels in prediction, void in truth aside.
+
+    Leading axes are pictures, or samples of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
+    """
+
+    hits: Ints
+    truth: Ints
+    pred: Ints
+
+    def keep(self, ids: Sequence[int]) -> Tally:
+        """These classes alone. Their own counts stay what they are."""
+        return Tally(self.hits[..., ids], self.truth[..., ids], self.pred[..., ids])
+
+    @property
+    def iou(self) -> Floats:
+        """hits / (truth + pred - hits), the Jaccard index; NaN for a class in neither (Everingham et al. 2010, sec. 4.3)."""
+        return ratio(self.hits, self.truth + self.pred - self.hits)
+
+    @property
+    def dice(self) -> Floats:
+        """2 hits / (truth + pred), which is F1; NaN for a class in neither (Dice 1945)."""
+        return ratio(2 * self.hits, self.truth + self.pred)
+
+    @property
+    def precision(self) -> Floats:
+        """hits / pred; NaN for a class that is never predicted."""
+        return ratio(self.hits, self.pred)
+
+    @property
+    def recall(self) -> Floats:
+        """hits / truth, the accuracy of the class; NaN for a class that is not in truth."""
+        return ratio(self.hits, self.truth)
+
+    @property
+    def mean_iou(self) -> Floats:
+        """The mean of `iou` over the classes in truth or prediction; NaN where there is none."""
+        return mean(self.iou)
+
+    @property
+    def mean_dice(self) -> Floats:
+        """The mean of `dice` over the classes in truth or prediction; NaN where there is none."""
+        return mean(self.dice)
+
+    @property
+    def mean_accuracy(self) -> Floats:
+        """The mean of `recall` over the classes in truth; NaN where there is none (Long et al. 2015, sec. 5)."""
+        return mean(self.recall)
+
+    @property
+    def pixel_accuracy(self) -> Floats:
+        """Hits of all classes / their pixels in truth; NaN of no pixel (Long et al. 2015, sec. 5)."""
+        return ratio(self.hits.sum(axis=-1), self.truth.sum(axis=-1))
+
+    @property
+    def frequency_weighted_iou(self) -> Floats:
+        """The mean of `iou` weighted with the pixels of truth; NaN of no pixel (Long et al. 2015, sec. 5)."""
+        weighted = np.nansum(self.truth * self.iou, axis=-1)
+        return ratio(weighted, self.truth.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confusion:
+    """`counts` (K, K + 1) int64: pixels by class in truth (row) and in prediction (column). Its parts add.
+
+    The last column is predicted void, a miss for the true class. Pixels that are void in truth are not in it.
+    """
+
+    counts: Ints
+
+    @classmethod
+    def empty(cls, classes: int) -> Confusion:
+        """Of no pixel yet."""
+        return cls(np.zeros((classes, classes + 1), np.int64))
+
+    @classmethod
+    def of(cls, truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> Confusion:
+        """Of (H, W), or any equal shape, of class ids and ignore, both under one label contract.
+
+        Raises `ValueError` for shapes that differ and for values that are neither a class nor ignore.
+        """
+        return cls.from_pairs(pair_counts(truth, pred, labels), len(labels.classes))
+
+    @classmethod
+    def from_pairs(cls, pairs: Ints, classes: int) -> Confusion:
+        """Of the pairs that `pair_counts` gives; ignore is any id beyond the classes."""
+        out = np.zeros((classes, classes + 1), np.int64)
+        truth, pred, n = pairs[pairs[:, 0] < classes].T
+        np.add.at(out, (truth, np.minimum(pred, classes)), n)
+        return cls(out)
+
+    def __add__(self, other: Confusion) -> Confusion:
+        """The counts of both, under the same label contract."""
+        return Confusion(self.counts + other.counts)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all counts are equal."""
+        return np.array_equal(self.counts, other.counts) if isinstance(other, Confusion) else NotImplemented
+
+    def merge(self, groups: Sequence[int | None]) -> Confusion:
+        """The matrix of groups of classes: confusions inside a group count as right. `groups`: (K,) the group of each class.
+
+        Of a class without a group (None), true pixels leave the matrix, and predicted ones are a miss of any other.
+        """
+        count = max((g for g in groups if g is not None), default=-1) + 1
+        out = np.zeros((count, count + 1), np.int64)
+        columns = [count if g is None else g for g in groups] + [count]
+        for row, group in zip(self.counts, groups, strict=True):
+            if group is not None:
+                np.add.at(out[group], columns, row)
+        return Confusion(out)
+
+    @property
+    def tally(self) -> Tally:
+        """The counts by class, from which the scores follow."""
+        return Tally(np.diagonal(self.counts), self.counts.sum(axis=1), self.counts[:, :-1].sum(axis=0))
+
+    @property
+    def total(self) -> int:
+        """All pixels that are not void in truth."""
+        return int(self.counts.sum())
+
+    @property
+    def rejected(self) -> int:
+        """Pixels that are predicted void, but not void in truth."""
+        return int(self.counts[:, -1].sum())
+
+    @property
+    def absent(self) -> list[int]:
+        """The ids of the classes in neither truth nor prediction: they have no score."""
+        return [int(i) for i in np.flatnonzero(self.tally.truth + self.tally.pred == 0)]
+
+    @property
+    def iou(self) -> Floats:
+        """(K,) float64, `Tally.iou`; NaN for a class in neither truth nor prediction."""
+        return self.tally.iou
+
+    @property
+    def dice(self) -> Floats:
+        """(K,) float64, `Tally.dice`; NaN for a class in neither truth nor prediction."""
+        return self.tally.dice
+
+    @property
+    def precision(self) -> Floats:
+        """(K,) float64, `Tally.precision`; NaN for a class that is never predicted."""
+        return self.tally.precision
+
+    @property
+    def recall(self) -> Floats:
+        """(K,) float64, `Tally.recall`; NaN for a class that is not in truth."""
+        return self.tally.recall
+
+    @property
+    def mean_iou(self) -> float:
+        """`Tally.mean_iou`: absent classes are left out."""
+        return float(self.tally.mean_iou)
+
+    @property
+    def mean_accuracy(self) -> float:
+        """`Tally.mean_accuracy`: classes that are not in truth are left out."""
+        return float(self.tally.mean_accuracy)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """`Tally.pixel_accuracy`."""
+        return float(self.tally.pixel_accuracy)
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """`Tally.frequency_weighted_iou`."""
+        return float(self.tally.frequency_weighted_iou)
+
+
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    """Quotients as float64, NaN where the divisor is 0."""
+    out = np.full(np.shape(whole), np.nan)
+    return np.asarray(np.divide(part, whole, out=out, where=np.asarray(whole) > 0))
+
+
+def mean(values: Floats) -> Floats:
+    """(..., K) -> (...): the mean of what is not NaN, NaN of nothing."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
+
+
+def pair_counts(truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> Ints:
+    """(P, 3) int64: value in truth, value in prediction, pixels; of each pair that occurs, void too, in ascending order.
+
+    Takes two arrays of one shape, of any integers. Raises `ValueError` as `Confusion.of`.
+    """
+    from segdata.kernels.confusion import count_pairs
+
+    if truth.shape != pred.shape:
+        raise ValueError(f"truth is {sized(truth)}, the prediction {sized(pred)}: they must be of one size")
+    a, b = _flat(truth, labels, "truth"), _flat(pred, labels, "the prediction")
+    (rows, row_ids), (columns, column_ids) = _places(a, labels), _places(b, labels)
+    counts = np.zeros((4, len(row_ids) + 1, len(column_ids) + 1), np.int64)
+    count_pairs(a, b, rows, columns, counts)
+    table = counts.sum(axis=0)
+    for values, foreign, what in ((a, table[-1].any(), "truth"), (b, table[:, -1].any(), "the prediction")):
+        if foreign:
+            _refuse(np.unique(values), labels, what)
+    y, x = np.nonzero(table)
+    return np.stack([row_ids[y], column_ids[x], table[y, x]], axis=1)
+
+
+def _flat(values: NDArray[Any], labels: Labels, what: str) -> Mask:
+    """Contiguous, and of the labels' dtype."""
+    if values.dtype != labels.dtype:
+        if values.dtype.kind not in "iub":
+            raise ValueError(f"{what} is of dtype {values.dtype}, not of class ids")
+        if values.size and not 0 <= values.min() <= values.max() <= labels.ignore:
+            _refuse(np.unique(values), labels, what)
+        values = values.astype(labels.dtype)
+    return np.ascontiguousarray(values).ravel()
+
+
+def _places(values: Mask, labels: Labels) -> tuple[Ints, Ints]:
+    """(ignore + 1,) where each value stands in the table, and the value of each place; the one after the last is all others'."""
+    from segdata.kernels.count import count_values
+
+    classes = len(labels.classes)
+    ids = np.append(np.arange(classes), labels.ignore)
+    if classes > FEW:
+        held = count_values(values, labels.ignore + 1) > 0
+        ids = ids[held[ids]]
+    places = np.full(labels.ignore + 1, len(ids))
+    places[ids] = np.arange(len(ids))
+    return places, ids
+
+
+def _refuse(values: NDArray[Any], labels: Labels, what: str) -> None:
+    foreign = [int(v) for v in values if not 0 <= v < len(labels.classes) and v != labels.ignore]
+    raise ValueError(f"{what} has values that are no class: {some(foreign)}")

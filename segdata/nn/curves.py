@@ -1,0 +1,125 @@
+"""Curves of trainings as a picture: what a run was like at a glance, or several side by side."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from segdata.files.places import local_copy, local_draft
+from segdata.files.remote import Place
+
+Row = Mapping[str, float]
+"""What is known after one epoch, by name; a name may be absent or NaN where it was not measured."""
+
+PANELS = {
+    "loss": ("train_loss", "val_loss"),
+    "accuracy": ("pixel_accuracy", "class_accuracy"),
+    "IoU": ("mean_iou",),
+}
+"""The panels of a picture, and the columns that each shows; validation's are drawn through, training's dashed."""
+
+
+def read_rows(path: str | Place) -> list[dict[str, float]]:
+    """The lines of a metrics.csv; an empty cell is left out."""
+    with local_copy(path) as here, open(here, newline="", encoding="utf-8") as file:
+        return [{k: float(v) for k, v in line.items() if v != ""} for line in csv.DictReader(file)]
+
+
+def write_rows(path: str | Place, rows: Sequence[Row]) -> None:
+    """A metrics.csv: a line an epoch; numbers are written so that they read back the same, NaN is empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with local_draft(path) as here, open(here, "w", newline="", encoding="utf-8") as file:
+        out = csv.DictWriter(file, names, restval="", lineterminator="\n")
+        out.writeheader()
+        for row in rows:
+            out.writerow(
+                {k: "" if math.isnan(v) else int(v) if k in ("epoch", "step") else repr(v) for k, v in row.items()}
+            )
+
+
+def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], *, classes: bool = False) -> None:
+    """A picture (PNG, SVG or PDF by the name) of loss, accuracy and IoU over epochs.
+
+    `runs`: under each name the rows of a run, or of several: then their mean is drawn, in a band from the least to the most.
+    `classes` draws the IoU of each class too, the worst named, where there is one run.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    for axes, (title, columns) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        epochs: set[float] = set()
+        for number, (run, repeats) in enumerate(runs.items()):
+            for column in columns:
+                x, y, least, most = _spread(repeats, column)
+                if not x:
+                    continue
+                epochs.update(x)
+                name = run if column.startswith(("val", "mean", "pixel")) else ""
+                label = column.replace("_", " ") if len(runs) == 1 else name
+                color = f"C{number}" if len(runs) > 1 else f"C{columns.index(column)}"
+                style = "-" if len(runs) == 1 or name else "--"
+                if len(x) > 1:
+                    axes.plot(x, y, style, color=color, label=label or None, zorder=3)
+                    axes.fill_between(x, least, most, color=color, alpha=0.15, lw=0)
+                else:  # beside one another, for they would hide each other
+                    at = x[0] * (1 + 0.02 * (number - (len(runs) - 1) / 2))
+                    axes.errorbar(
+                        at, y, [[y[0] - least[0]], [most[0] - y[0]]], fmt="o", color=color, label=label or None
+                    )
+        if title == "IoU" and classes and len(runs) == 1:
+            _class_curves(axes, next(iter(runs.values()))[0])
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True) if len(epochs) > 1 else FixedLocator(list(epochs)))
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0] and (len(runs) == 1 or title == "loss"):  # several have it all alike
+            axes.legend(fontsize=8)
+        if title != "loss":
+            axes.set_ylim(0, 1)
+    with local_draft(path) as here:
+        figure.savefig(here, dpi=110)
+
+
+def draw_rates(path: str | Place, rates: Sequence[float], losses: Sequence[float], suggested: float) -> None:
+    """A picture of the loss over the learning rate, with the rate to take."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses)
+    axes.axvline(suggested, color="C1", label=f"{suggested:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, averaged")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with local_draft(path) as here:
+        figure.savefig(here, dpi=110)
+
+
+def _points(rows: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
+    """The epochs at which a column was measured, and its values."""
+    found = [(row["epoch"], row[column]) for row in rows if math.isfinite(row.get(column, math.nan))]
+    return [x for x, _ in found], [y for _, y in found]
+
+
+def _spread(repeats: Sequence[Sequence[Row]], column: str) -> tuple[list[float], list[float], list[float], list[float]]:
+    """The epochs at which a column was measured in every repeat; its mean there, the least and the most."""
+    curves = [dict(zip(*_points(rows, column), strict=True)) for rows in repeats]
+    epochs = sorted(set(curves[0]).intersection(*curves[1:]))
+    values = [[curve[epoch] for curve in curves] for epoch in epochs]
+    return epochs, [fmean(v) for v in values], [min(v) for v in values], [max(v) for v in values]
+
+
+def _class_curves(axes: object, rows: Sequence[Row], named: int = 4) -> None:
+    """The IoU of each class, thin; the worst at the end are named."""
+    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name.startswith("iou/")]
+    curves = {name.removeprefix("iou/"): _points(rows, name) for name in names}
+    curves = {name: points for name, points in curves.items() if points[0]}
+    worst = sorted(curves, key=lambda name: curves[name][1][-1])[:named]
+    for number, (name, (x, y)) in enumerate(curves.items()):
+        label = name if name in worst else None
+        axes.plot(x, y, color=f"C{1 + number % 9}", lw=0.7, alpha=0.9 if label else 0.35, label=label)  # type: ignore[attr-defined]

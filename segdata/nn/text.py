@@ -1,0 +1,141 @@
+"""What a training says while it runs and in the end, and what `segdata compare` prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import click
+
+from segdata.terminal.text import table
+
+if TYPE_CHECKING:
+    from segdata.nn.compare import Setting, Trial
+    from segdata.nn.probes import Overfit
+    from segdata.nn.train import Progress, Trained
+
+
+class Show:
+    """Progress: a line that is written over and over where a person is watching, and a line an epoch."""
+
+    def __init__(self) -> None:
+        self.told: float | None = None
+        self.shown = 0.0
+        self.live = sys.stderr.isatty()
+
+    def __call__(self, progress: Progress) -> None:
+        """Told of every step."""
+        last = progress.row.get("epoch", 0)
+        if self.told is not None and last > self.told:
+            self.line(progress.row, progress.epochs)
+        self.told = last
+        now = time.monotonic()
+        if self.live and now - self.shown > 0.2:
+            self.shown = now
+            where = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
+            iou = f"  mIoU {100 * progress.row['mean_iou']:.1f}" if "mean_iou" in progress.row else ""
+            text = f"{where}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
+            click.echo(f"\r{text:<79}", nl=False, err=True)
+
+    def line(self, row: Mapping[str, float], epochs: int) -> None:
+        """What an epoch came to, in a line that stays."""
+        text = f"epoch {int(row['epoch'])}/{epochs}  loss {row['train_loss']:.4f}"
+        if "mean_iou" in row:
+            accuracy, iou = 100 * row["pixel_accuracy"], 100 * row["mean_iou"]
+            text += f"  val {row['val_loss']:.4f}  accuracy {accuracy:.1f} %  mIoU {iou:.1f}"
+        text += f"  {clock(row['seconds'])}"
+        click.echo(f"\r{text:<79}" if self.live else text, err=True)
+
+    def close(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Show the last epoch, if it was not there before."""
+        if self.told is not None:
+            self.line(rows[-1], int(rows[-1]["epoch"]))
+
+
+def closing_lines(run_dir: str, trained: Trained) -> list[str]:
+    """What a training came to."""
+    best, last, parameters = trained.best, trained.rows[-1], trained.parameters
+    lines = [f"trained:     {int(last['epoch'])} epochs, {int(last['step']):,} steps, {clock(last['seconds'])}"]
+    lines.append(f"model:       {parameters:,} parameters")
+    if best:
+        what = f"mIoU {100 * best['mean_iou']:.1f}, pixel accuracy {100 * best['pixel_accuracy']:.1f} %"
+        lines.append(
+            f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {100 * best['class_accuracy']:.1f} %"
+        )
+        lines.append(f"             (the class of most pixels everywhere: mIoU {100 * trained.constant:.1f})")
+    return [
+        *lines,
+        f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
+    ]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
+
+
+def overfit_lines(result: Overfit) -> list[str]:
+    """Whether one batch could be learnt by heart, and what to look at if not."""
+    text = f"loss {result.first:.4f} at first, {result.last:.4f} after {result.steps} steps, "
+    lines = [f"{text}{100 * result.accuracy:.1f} % of the batch's labelled pixels right"]
+    if result.passed:
+        return [*lines, "passed: the model, the loss and the labels fit together"]
+    ways = "look at the pictures under their masks (segdata preview), try --lr-find, another --loss, --recipe none"
+    return [*lines, f"failed: {ways}"]
+
+
+def run_lines(trials: Sequence[Trial]) -> list[str]:
+    """A line a run, at its best epoch; the highest mIoU first."""
+    rows: list[list[object]] = [
+        ["run", "model", "parameters", "epoch", "loss", "val loss", "accuracy", "class acc.", "mIoU", "time"]
+    ]
+    for trial in sorted(trials, key=lambda t: -t.about.best.get("mean_iou", 0)):
+        best = trial.best
+        of = f"{int(best['epoch'])}/{trial.about.epochs}"
+        losses = [f"{best[name]:.4f}" if name in best else "-" for name in ("train_loss", "val_loss")]
+        shares = [f"{100 * best[k]:.1f} %" if k in best else "-" for k in ("pixel_accuracy", "class_accuracy")]
+        iou = f"{100 * best['mean_iou']:.1f}" if "mean_iou" in best else "-"
+        about = trial.about
+        rows.append([trial.name, about.model, f"{about.parameters:,}", of, *losses, *shares, iou, clock(trial.seconds)])
+    lines = table(rows, "  " + "r" * 8)
+    if len({trial.about.labels for trial in trials}) > 1:
+        lines.append("note: not all of the same classes: their means cannot be compared")
+    elif len({trial.about.dataset for trial in trials}) > 1:
+        lines.append("note: not all of the same dataset")
+    return lines
+
+
+def setting_lines(settings: Sequence[Setting]) -> list[str]:
+    """A line for each setting, where one was run with several seeds: means, and from the least mIoU to the most."""
+    if all(len(setting.trials) == 1 for setting in settings):
+        return []
+    rows: list[list[object]] = [
+        ["setting", "seeds", "parameters", "loss", "val loss", "accuracy", "mIoU", "least", "most", "time"]
+    ]
+    for setting in sorted(settings, key=lambda s: -fmean(s.of("mean_iou") or [0])):
+        losses = [f"{fmean(setting.of(name)):.4f}" if setting.of(name) else "-" for name in ("train_loss", "val_loss")]
+        accuracy, ious = setting.of("pixel_accuracy"), setting.of("mean_iou")
+        shares = [f"{100 * fmean(accuracy):.1f} %" if accuracy else "-"]
+        shares += [f"{100 * of(ious):.1f}" if ious else "-" for of in (fmean, min, max)]
+        time = clock(fmean(trial.seconds for trial in setting.trials))
+        parameters = f"{setting.trials[0].about.parameters:,}"
+        rows.append([setting.name, len(setting.trials), parameters, *losses, *shares, time])
+    return ["", *table(rows, " " + "r" * 9)]
+
+
+def class_lines(trials: Sequence[Trial]) -> list[str]:
+    """The IoU of each class in each run, at its best epoch."""
+    names = dict.fromkeys(name for t in trials for name in t.about.best if name.startswith("iou/"))
+    rows: list[list[object]] = [["class", *(trial.name for trial in trials)]]
+    for name in names:
+        cells = (f"{100 * t.about.best[name]:.1f}" if name in t.about.best else "-" for t in trials)
+        rows.append([name.removeprefix("iou/"), *cells])
+    return ["", "IoU", *table(rows, " " + "r" * len(trials))]

@@ -1,0 +1,1 @@
+"""`segdata augment`: the operation, its values, and how they are told."""

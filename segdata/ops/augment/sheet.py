@@ -1,0 +1,75 @@
+"""A contact sheet of a recipe: samples before it, and some of what it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segdata.dataset.dataset import Dataset
+from segdata.errors import DatasetError, OptionError
+from segdata.files.images import Picture
+from segdata.files.remote import Place
+from segdata.pages.sheet import Sort, choose, panels, write_sheet
+from segdata.recipes.crops import value_counts
+from segdata.recipes.pipeline import Augmenter
+from segdata.recipes.pixels import SPANS, Span, from_unit, to_unit
+from segdata.recipes.recipe import Recipe
+from segdata.resize import Pixels
+
+
+def augment_sheet(
+    dataset: Dataset | str | Path,
+    out: str | Place,
+    recipe: Recipe | str | Path,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    count: int = 6,
+    versions: int = 3,
+    samples: Sequence[str] = (),
+    sort: Sort = "rarest",
+    size: int = 160,
+) -> Place:
+    """Write a sheet (PNG or JPEG by the name of `out`): a row a sample, itself first, then `versions` of it, with their masks.
+
+    The versions are those of the first epochs of a training with this seed. Raises `OptionError`, `DatasetError`,
+    `DataError`, `MissingDependency`.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = dataset if split is None else dataset.split(split)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+    if min(count, versions, size) < 1:
+        raise OptionError("--count, --versions and --size must be 1 or more")
+    chosen = [dataset.sample(id) for id in samples] or choose(dataset, count, (), sort)
+    if not chosen:
+        raise DatasetError(f"{dataset.root}: it has no samples with labels to show")
+    if bare := next((s.id for s in chosen if s.image is None), None):
+        raise OptionError(f"{dataset.root}: {bare} has no picture to augment: convert with pictures")
+    augmenter = Augmenter.of(dataset, recipe, seed)
+    place = {sample.id: i for i, sample in enumerate(dataset)}
+    cells, counts = [], np.zeros(dataset.labels.ignore + 1, np.int64)
+    for sample in chosen:
+        pair = augmenter.read(sample)
+        shown = [pair, *(augmenter.version(pair, epoch, place[sample.id]) for epoch in range(versions))]
+        captions = [sample.id, *(f"{recipe.origin}, epoch {epoch}" for epoch in range(versions))]
+        counts += sum(value_counts(mask) for _, mask in shown)
+        cells += [
+            panels(
+                _visible(image, recipe.span),
+                mask,
+                dataset.labels,
+                f"{caption}   {mask.shape[1]} x {mask.shape[0]}",
+                size,
+            )
+            for (image, mask), caption in zip(shown, captions, strict=True)
+        ]
+    return write_sheet(out, cells, 1 + versions, dataset.labels, dict(enumerate(counts.tolist())))
+
+
+def _visible(image: Pixels, span: Span | None) -> Picture:
+    """(H, W, C) as colours: the first three bands, or the first alone as grey, from dark to bright over the span."""
+    bands = image[:, :, : 3 if image.shape[2] >= 3 else 1]
+    shown = bands if image.dtype == np.uint8 else from_unit(to_unit(bands, span), np.dtype(np.uint8), SPANS["uint8"])
+    return np.repeat(shown, 3 // shown.shape[2], axis=2).astype(np.uint8)

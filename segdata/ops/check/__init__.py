@@ -1,0 +1,1 @@
+"""`segdata check`: the operation, its values, and how they are told."""

@@ -1,0 +1,54 @@
+"""`segdata check`: the integrity gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from segdata.terminal.options import jobs_option, running
+
+
+@click.command()
+@click.argument("dataset", type=click.Path())
+@click.option("--splits", "splits_only", is_flag=True, help="Only what leaks from one split into another.")
+@click.option("--void-share", type=float, metavar="S", help="Warn of masks with more void than this (default 0.5).")
+@click.option(
+    "--speck", type=int, metavar="N", help="Regions of fewer pixels are specks (default 5; 0: not looked for)."
+)
+@click.option(
+    "--near", type=int, metavar="BITS", help="Of 256, in which near duplicates may differ (default 24, up to 31)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--html", type=click.Path(), metavar="FILE", help="Write a page with the findings and their pictures.")
+@jobs_option
+def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **given: Any) -> None:
+    """Find what is wrong with DATASET: files, manifest, classes, masks, pictures, duplicates and leaks between splits.
+
+    \b
+    segdata check mydata                             # reads every mask and picture once
+    segdata check mydata --splits                    # in CI: nothing of one split may be in another
+    segdata check mydata --html check.html           # a page to look at
+
+    Each finding names the command that repairs it. The exit code is 1 where there are errors; warnings and notes do not
+    count.
+    """
+    import json
+
+    from segdata.dataset.dataset import Dataset
+    from segdata.ops.check.operation import check
+    from segdata.ops.check.text import check_lines
+
+    opened = Dataset.open(dataset)
+    options = {name: value for name, value in given.items() if value is not None}
+    with running(jobs, "stop", "checking") as run:
+        found = check(opened, run=run, **options)
+    if html is not None:
+        from segdata.ops.check.page import check_page
+
+        check_page(found, opened, html)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(check_lines(found)))
+    if html is not None:
+        click.echo(f"wrote {html}", err=as_json)
+    if not found.ok:
+        click.get_current_context().exit(1)

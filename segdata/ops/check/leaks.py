@@ -1,0 +1,131 @@
+"""What is on both sides of a split, and pictures that a split has twice."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from segdata.dataset.duplicates import Link, clusters, copies, near_links
+from segdata.dataset.sample import Sample
+from segdata.ops.check.findings import Finding, Looked, Repairs, among
+
+
+def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], repairs: Repairs) -> list[Finding]:
+    """Groups, parents, pictures and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
+    samples = [sample for sample, _ in looked]
+    parents = {sample.parent for sample in samples}
+    by_parent = repairs.split("parent")
+    findings = _shared(samples, lambda s: s.group, "leak.group", "the group {} is", repairs.split("group"))
+    findings += _shared(
+        samples, lambda s: s.parent or (s.id if s.id in parents else None), "leak.parent", "tiles of {} are", by_parent
+    )
+    findings += _shared(samples, _file, "leak.image", "the picture {} is", by_parent)
+    for links, code, what in (
+        (exact, "exact", "the same picture (byte for byte)"),
+        (alike, "near", "nearly the same picture (or its mirror image)"),
+    ):
+        findings += [_duplicate(cluster, looked, code, what, repairs) for cluster in clusters(links)]
+    return findings + _split_notes(samples, repairs)
+
+
+def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
+    """Links of exact copies and of near duplicates, by position: of pictures with nothing to see neither, with little exact ones.
+
+    Of exact copies only the first takes part in the near ones, one that is in a split if there is any. Samples that are
+    related (see `_related`) are not near duplicates, and where they are in different splits no exact ones either: that they
+    are is a finding of its own.
+    """
+    order = sorted(range(len(looked)), key=lambda i: looked[i][0].split is None)
+    looks = [looked[i][1].look for i in order]
+    same = [(order[a], order[b]) for _, a, b in copies(look and look.key for look in looks)]
+    same = [pair for pair in same if not (_related(looked, *pair) and len(_splits(looked, pair)) > 1)]
+    later = {second for _, second in same}
+    rest = {i: look.prints for i, look in zip(order, looks, strict=True) if look and not look.plain and i not in later}
+    place = list(rest)
+    near_ones = [(d, place[a], place[b]) for d, a, b in near_links(np.array(list(rest.values())), near)]
+    exact = [Link(0, min(pair), max(pair)) for pair in same]
+    return exact, [Link(d, min(a, b), max(a, b)) for d, a, b in near_ones if not _related(looked, a, b)]
+
+
+def _related(looked: Looked, first: int, second: int) -> bool:
+    """Whether two samples are known to belong together: of one group, one parent, or one picture file."""
+    a, b = looked[first][0], looked[second][0]
+    return any(x is not None and x == y for x, y in ((a.group, b.group), (a.parent, b.parent), (a.image, b.image)))
+
+
+def _splits(looked: Looked, places: Iterable[int]) -> dict[str, int]:
+    """The splits that samples are in, and the first sample in each."""
+    found: dict[str, int] = {}
+    for i in places:
+        if (name := looked[i][0].split) is not None:
+            found.setdefault(name, i)
+    return found
+
+
+def _file(sample: Sample) -> str | None:
+    return None if sample.image is None or sample.parent is not None else posixpath.normpath(sample.image)
+
+
+def _shared(
+    samples: Sequence[Sample], key: Callable[[Sample], Hashable], code: str, what: str, repair: str
+) -> list[Finding]:
+    """A finding for each key that samples of several splits have."""
+    groups: dict[Hashable, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.split is not None and (value := key(sample)) is not None:
+            groups[value].append(sample)
+    findings = []
+    for value, group in groups.items():
+        splits = Counter(str(sample.split) for sample in group)
+        if len(splits) > 1:
+            where = ", ".join(f"{name} ({n:,})" for name, n in sorted(splits.items()))
+            ids = tuple(sorted(sample.id for sample in group))
+            findings.append(
+                Finding("error", code, f"{what.format(repr(value))} in several splits: {where}", repair, ids)
+            )
+    return findings
+
+
+def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, repairs: Repairs) -> Finding:
+    """The finding about pictures that are alike: an error where they are in several splits, linked directly or through others."""
+    places = sorted({i for link in cluster for i in (link.first, link.second)})
+    ids = tuple(looked[i][0].id for i in places)
+    masks = {looked[i][1].mask for i in places} - {None}
+    differ = ", and their masks differ" if code == "exact" and len(masks) > 1 else ""
+    bits = "" if code == "exact" else f"; the closest differ in {cluster[0].distance} of 256 bits"
+    across = next((link for link in cluster if len(_splits(looked, link[1:])) > 1), None)
+    pairs = combinations(_splits(looked, places).values(), 2) if across is None else [across[1:]]
+    sides = next((pair for pair in pairs if not _related(looked, *pair)), None)
+    if sides is None:
+        message = f"{what}{among(ids)}{differ}{bits}"
+        splits = {looked[i][0].split for i in places}
+        return Finding(
+            "warning", f"duplicate.{code}", message, "keep one of them", ids, splits.pop() if len(splits) == 1 else None
+        )
+    a, b = (looked[i][0] for i in sides)
+    bits = "" if code == "exact" or across is None else f" ({across.distance} of 256 bits differ)"
+    message = f"{what} in two splits: {a.id} in {a.split}, {b.id} in {b.split}{bits}{differ}"
+    return Finding("error", f"leak.{code}", message, f"{repairs.split('duplicates')}, or keep one of them", ids)
+
+
+def _split_notes(samples: Sequence[Sample], repairs: Repairs) -> list[Finding]:
+    """What the names of the splits alone give away."""
+    splits = {sample.split for sample in samples}
+    none = tuple(sample.id for sample in samples if sample.split is None)
+    repair = f"segdata split {repairs.here} DST --ratios train=0.8,val=0.1,test=0.1"
+    notes = []
+    unseen = tuple(sample.id for sample in samples if sample.image is None)
+    if unseen:
+        message = f"no picture, so duplicates were not looked for{among(unseen)}"
+        notes.append(Finding("note", "duplicate.unseen", message, "convert with pictures (--images reference)", unseen))
+    if samples and len(none) == len(samples):
+        notes.append(Finding("note", "split.none", "no sample is in a split", repair))
+    elif none:
+        notes.append(Finding("warning", "split.partial", f"no split{among(none)}", repair, none))
+    elif len(splits) == 1:
+        notes.append(Finding("note", "split.single", f"all samples are in one split, {splits.pop()!r}", repair))
+    return notes

@@ -1,0 +1,117 @@
+"""What card, manifest, receipt and the names of the files have wrong: no mask or picture is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.journal import RECEIPT
+from segdata.dataset.sample import Sample
+from segdata.errors import DatasetError, reason
+from segdata.files.places import files_below, leads_out, listed
+from segdata.labels import Labels
+from segdata.ops.check.findings import Finding, Repairs, among
+from segdata.words import some
+
+
+def manifest_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
+    """The findings about a dataset's records, and about files that no record names."""
+    findings = []
+    if not len(dataset):
+        findings.append(Finding("error", "dataset.empty", "it has no samples", repairs.again))
+    if len(dataset.labels.classes) == 1:
+        message = f"there is one class only, {dataset.labels.names[0]!r}: nothing to tell it from"
+        findings.append(Finding("note", "class.single", message, "convert with a second class, or with background"))
+    ids = [sample.id for sample in dataset]
+    if ids != sorted(ids):
+        first = next(b for a, b in pairwise(ids) if a > b)
+        message = f"the manifest is not sorted by id ({first!r} is the first that is too late): edited by hand?"
+        findings.append(Finding("warning", "manifest.order", message, repairs.again))
+    for sample in dataset:
+        for code, message in _faults(sample, dataset):
+            findings.append(Finding("error", code, message, repairs.again, (sample.id,)))
+    return findings + _without_picture(dataset, repairs) + _receipt_findings(dataset, repairs) + _unlisted(dataset)
+
+
+def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Code and message of what one line of the manifest has wrong."""
+    labels = dataset.labels
+    if min(sample.size) < 1:
+        yield "manifest.size", f"a height of {sample.height} and a width of {sample.width}"
+    bad = {value: n for value, n in sample.counts.items() if n < 0 or not _declared(value, labels)}
+    if bad:
+        yield "manifest.counts", f"counts {some(f'{n} pixels of value {value}' for value, n in bad.items())}"
+    elif sum(sample.counts.values()) != sample.height * sample.width:
+        total = f"{sum(sample.counts.values()):,} of {sample.height * sample.width:,} pixels"
+        yield "manifest.counts", f"its counts add up to {total}: edited by hand?"
+    inside = [sample.mask, sample.scores, sample.image if dataset.images == "copy" else None]
+    for path in filter(None, inside):
+        if leads_out(path):
+            yield "path.outside", f"the manifest names {path!r}, which is outside the dataset"
+    if sample.image is not None and dataset.images == "none":
+        yield "manifest.images", f"names a picture ({sample.image}), but dataset.json says that there are none"
+    elif sample.image is not None and dataset.images == "link" and not sample.image.startswith("images/"):
+        yield "manifest.images", f"dataset.json says that pictures are linked under images/, but this is {sample.image}"
+    lacking = [name for name in ("parent", "tiling") if getattr(sample, name) is None]
+    if sample.window is not None and lacking:
+        yield "manifest.window", f"is a window of a picture, but has no {' and no '.join(lacking)} to put it back by"
+    if sample.scores is not None and not leads_out(sample.scores) and not (dataset.root / sample.scores).is_file():
+        yield "scores.missing", f"{sample.scores}: there is no such file"
+
+
+def _declared(value: int, labels: Labels) -> bool:
+    return 0 <= value < len(labels.classes) or value == labels.ignore
+
+
+def _without_picture(dataset: Dataset, repairs: Repairs) -> list[Finding]:
+    ids = tuple(sample.id for sample in dataset if sample.image is None)
+    if dataset.images == "none" or not ids:
+        return []
+    message = f"no picture, where dataset.json says {dataset.images!r}{among(ids)}"
+    return [Finding("warning", "picture.none", message, repairs.again, ids)]
+
+
+def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
+    """The receipt of a conversion must be there, and its sums those of the manifest."""
+    if dataset.made_by.get("operation") != "convert":
+        return []
+    try:
+        receipt = dataset.read_receipt()
+        if not receipt and not (dataset.root / RECEIPT).exists():
+            return [Finding("warning", "receipt.missing", "receipt.json is missing", repairs.again)]
+        pixels = {name: int(n) for name, n in receipt["pixels"].items()}
+        converted = int(receipt["pictures"]["converted"])
+    except (DatasetError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = str(error) if isinstance(error, DatasetError) else f"receipt.json is no receipt: {reason(error)}"
+        return [Finding("error", "receipt.unreadable", what, repairs.again)]
+    findings = []
+    labels = dataset.labels
+    sums: Counter[str] = Counter()
+    for sample in dataset:
+        sums.update({labels.name(v): n for v, n in sample.counts.items() if _declared(v, labels)})
+    if converted != len(dataset):
+        message = f"receipt.json counts {converted:,} pictures, the manifest {len(dataset):,}"
+        findings.append(Finding("error", "receipt.sums", message, repairs.again))
+    for name in sorted(pixels.keys() | {name for name, n in sums.items() if n}):
+        if pixels.get(name, 0) != sums[name]:
+            message = f"receipt.json counts {pixels.get(name, 0):,} pixels of {name!r}, the manifest {sums[name]:,}"
+            findings.append(Finding("error", "receipt.sums", message, repairs.again))
+    return findings
+
+
+def _unlisted(dataset: Dataset) -> list[Finding]:
+    """Files in the dataset's folders that no sample names."""
+    findings = []
+    root = listed(dataset.root)
+    for folder, named in (
+        ("masks", {sample.mask for sample in dataset}),
+        ("images", {sample.image for sample in dataset}),
+        ("scores", {sample.scores for sample in dataset}),
+    ):
+        extra = sorted(path for name in files_below(root / folder) if (path := f"{folder}/{name}") not in named)
+        if extra:
+            message = f"{folder}/ holds {len(extra):,} files that no sample names: {some(extra, 4)}"
+            findings.append(Finding("warning", "files.unlisted", message, "remove them"))
+    return findings

@@ -1,0 +1,205 @@
+"""The integrity gate: what is wrong with a dataset, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from segdata.dataset.counts import tally
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, OptionError, Problem
+from segdata.files.places import file_digest, leads_out, only_gdal_opens, read_start
+from segdata.files.png import is_palette_png
+from segdata.files.rasters import fetched, open_mask
+from segdata.files.remote import Place, is_remote
+from segdata.kernels.regions import region_areas
+from segdata.labels import Labels, Mask
+from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
+from segdata.ops.check.leaks import duplicates, leak_findings
+from segdata.ops.check.manifest import manifest_findings
+from segdata.ops.check.wholes import whole_findings
+from segdata.words import some
+from segdata.workers.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A mask file as it is: (H, W) `values`, and whether it is a palette PNG."""
+
+    sha256: str
+    values: Mask
+    palette: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that samples are checked against, apart from their manifest lines. Regions of fewer than `speck` pixels are specks."""
+
+    root: Place
+    labels: Labels
+    images: Images
+    repairs: Repairs
+    masks: bool
+    speck: int
+
+
+def check(
+    dataset: Dataset | str | Path,
+    *,
+    splits_only: bool = False,
+    void_share: float = 0.5,
+    speck: int = 5,
+    near: int = NEAR,
+    run: Run | None = None,
+) -> Checked:
+    """Read every mask and picture once and say what is wrong with them, with the manifest, the classes and the splits.
+
+    `splits_only`: only what leaks from one split into another, and pictures that cannot be read for it; no mask is read.
+    A mask is worth a warning where more than `void_share` of it is void; regions of fewer than `speck` pixels are specks;
+    pictures whose hashes differ in at most `near` of 256 bits are near duplicates (see `segdata.dataset.duplicates`). The findings
+    are the same whatever the executor. Raises `OptionError`, and `DatasetError` where there is no dataset to check.
+    """
+    if not 0 <= void_share <= 1 or speck < 0 or not 0 <= near <= FARTHEST:
+        raise OptionError(f"--void-share must be 0 to 1, --speck 0 or more, --near 0 to {FARTHEST}")
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    run = run or Run()
+    repairs = Repairs(dataset.root, dataset.made_by)
+    rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck)
+    seen: dict[str, Seen] = {}
+    for samples, result in run.map(partial(check_item, rules=rules), files_of(dataset.samples)):
+        if isinstance(result, Problem):
+            raise DataError(result)
+        seen.update(zip((sample.id for sample in samples), result, strict=True))
+    looked = [(sample, seen[sample.id]) for sample in sorted(dataset, key=lambda s: s.id)]
+    exact, alike = duplicates(looked, near)
+    findings = leak_findings(looked, exact, alike, repairs)
+    records = manifest_findings(dataset, repairs)
+    if splits_only:  # what keeps pictures from being compared matters, duplicates inside a split do not
+        findings = [finding for finding in findings if finding.level != "warning"]
+        findings += [finding for _, one in looked if one.look is None for finding in one.findings]
+        findings += [finding for finding in records if finding.code in ("path.outside", "manifest.images")]
+    else:
+        findings += [finding for _, one in looked for finding in one.findings]
+        findings += records
+        findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, repairs)
+    splits = Counter(sample.split for sample in dataset)
+    return Checked(tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)))
+
+
+def files_of(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
+    """The samples by the picture (where there is none, the mask) that they are cut from, so that it is decoded once."""
+    groups: dict[tuple[str, str | None], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[(sample.image or sample.mask, sample.exif)].append(sample)
+    return [tuple(group) for group in groups.values()]
+
+
+def check_item(samples: tuple[Sample, ...], rules: Rules) -> list[Seen]:
+    """Check the samples of one picture file against their files."""
+    read = cache(partial(_read_mask_file, rules.root))  # virtual tiles share it
+    seen = []
+    for sample, (look, findings) in zip(samples, check_pictures(samples, rules), strict=True):
+        one = check_mask(sample, rules, read) if rules.masks else Seen()
+        one.look = look
+        one.findings += findings
+        seen.append(one)
+    return seen
+
+
+def check_pictures(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look | None, list[Finding]]]:
+    """For each sample of one picture file: its look, where it can be read, and what is wrong with it."""
+    image = samples[0].image
+    if image is None or rules.images == "none" or (rules.images == "copy" and leads_out(image)):
+        return [(None, []) for _ in samples]  # whatever is wrong here, the manifest tells
+    if only_gdal_opens(image):
+        return [(None, []) for _ in samples]  # it is looked at where it is used
+    try:
+        looks = read_looks(image if is_remote(image) else rules.root / image, samples)
+    except DataError as error:
+        return [(None, [_error(sample, error.problem, image, "put the picture back")]) for sample in samples]
+    return [(look, _picture_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]
+
+
+def _picture_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]:
+    findings = []
+    facts = look.facts
+    height, width = facts.upright if sample.exif == "upright" else (facts.height, facts.width)
+    y, x, h, w = sample.crop or (0, 0, height, width)
+    fits = (h, w) == sample.size or (sample.crop is not None and sample.tiling is not None)  # scaled or padded
+    if not fits or not (0 <= y <= height - h and 0 <= x <= width - w):
+        what = f"the picture is {width} x {height}" + (
+            f", cut to {w} x {h} at row {y}, column {x}" if sample.crop else ""
+        )
+        message = f"{what}, its mask {sample.width} x {sample.height} (width x height)"
+        findings.append(
+            Finding("error", "picture.size", message, f"put the picture back, or {rules.repairs.again}", (sample.id,))
+        )
+    if facts.orientation != 1 and sample.exif is None:
+        message = f"its EXIF orientation is {facts.orientation}, and the manifest has not which way up its labels lie"
+        findings.append(Finding("warning", "picture.exif", message, rules.repairs.again, (sample.id,)))
+    return findings
+
+
+def check_mask(sample: Sample, rules: Rules, read: Callable[[str], MaskFile]) -> Seen:
+    """Check a mask file against the manifest's line; `read` reads the file at a path."""
+    if leads_out(sample.mask):
+        return Seen()
+    try:
+        file = read(sample.mask)
+    except DataError as error:
+        return Seen([_error(sample, error.problem, sample.mask, rules.repairs.again)])
+    mask = file.values if sample.crop is None else file.values[sample.crop.slices]
+    if (view := sample.view) is not None and mask.shape == view.crop[2:]:
+        mask = view.mask(mask, rules.labels.ignore)
+    counts = tally(mask)
+    faults = list(_mask_faults(sample, mask, counts, rules.labels).items())
+    if file.sha256 != sample.sha256:
+        what = "its bytes are not those that were written (sha256): edited, saved again, or replaced"
+        faults.append(("mask.changed", what))
+    findings = [Finding("error", code, what, rules.repairs.again, (sample.id,)) for code, what in faults]
+    specks = 0
+    if not findings and rules.speck > 1:
+        areas, values = region_areas(mask)
+        specks = int(np.count_nonzero((areas < rules.speck) & (values != rules.labels.ignore)))
+    if file.palette:
+        message = "a palette PNG, which other libraries open as colours: class ids are to be grey"
+        findings.append(Finding("warning", "mask.palette", message, rules.repairs.again, (sample.id,)))
+    return Seen(findings, counts=counts, mask=(file.sha256, sample.crop), specks=specks)
+
+
+def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Labels) -> dict[str, str]:
+    """Code and message of what a mask's values have wrong."""
+    faults = {}
+    if mask.dtype != labels.dtype:
+        expected = 8 * np.dtype(labels.dtype).itemsize
+        faults["mask.depth"] = f"has {8 * mask.itemsize} bits a pixel, {len(labels.classes)} classes take {expected}"
+    if mask.shape != sample.size:
+        size = f"{mask.shape[1]} x {mask.shape[0]}"
+        faults["mask.size"] = f"is {size}, the manifest has {sample.width} x {sample.height} (width x height)"
+    unknown = [value for value in counts if value >= len(labels.classes) and value != labels.ignore]
+    if unknown:
+        listed = some(f"{value} ({counts[value]:,} pixels)" for value in unknown)
+        faults["mask.values"] = f"holds values that are no class: {listed}"
+    listed_counts = {value: n for value, n in sample.counts.items() if n}
+    if not faults and counts != listed_counts:
+        value = min(v for v in counts.keys() | listed_counts.keys() if counts.get(v) != listed_counts.get(v))
+        both = f"{counts.get(value, 0):,} pixels of value {value}, the manifest has {listed_counts.get(value, 0):,}"
+        faults["mask.counts"] = f"holds {both}"
+    return faults
+
+
+def _read_mask_file(root: Place, path: str) -> MaskFile:
+    file = fetched(root / path, "mask")
+    with open_mask(file) as opened:
+        return MaskFile(file_digest(file), opened.read(), is_palette_png(read_start(file, 26)))
+
+
+def _error(sample: Sample, problem: Problem, file: str, repair: str) -> Finding:
+    return Finding("error", problem.code, f"{file}: {problem.message}", repair, (sample.id,))

@@ -1,0 +1,136 @@
+"""What `check` found as one page, with the pictures that it is about."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import folder_name
+from segdata.dataset.sample import Sample, split_name
+from segdata.errors import DataError, DatasetError
+from segdata.files.images import Picture, colorize, overlay
+from segdata.files.places import place, write_whole
+from segdata.files.remote import Place
+from segdata.ops.check.findings import LEVELS, Checked, Finding
+from segdata.pages.sheet import fit
+
+FINDINGS, THUMBS, ALL_THUMBS, WIDTH = 20, 8, 240, 220
+"""How many findings of a kind the page shows, pictures of a finding, pictures in all, and how wide they are."""
+
+TITLES = {
+    "dataset": "Dataset", "manifest": "Manifest", "path": "Paths", "mask": "Masks", "picture": "Pictures",
+    "scores": "Scores", "class": "Classes", "duplicate": "Duplicates", "leak": "Leaks between splits", "split": "Splits",
+    "receipt": "Receipt", "files": "Files",
+}  # fmt: skip
+
+TONES = {"error": "error", "warning": "warning", "note": "told"}
+
+
+@dataclass(frozen=True, slots=True)
+class Thumb:
+    """A sample in a small picture: `source` is a data URI, or None with the `reason`."""
+
+    id: str
+    split: str | None
+    source: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding with some of its samples, and how many `more` there are."""
+
+    message: str
+    thumbs: Sequence[Thumb]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The findings of one level and code: all are counted, some shown."""
+
+    title: str
+    code: str
+    tone: str
+    count: int
+    repairs: Sequence[str]
+    shown: Sequence[Shown]
+
+
+def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place) -> Place:
+    """Write one self-contained HTML page. Files that cannot be read are named in their place.
+
+    Raises `DatasetError` where there is no dataset.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    environment = Environment(
+        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    page = environment.get_template("check.html").render(
+        title=folder_name(dataset),
+        checked=checked,
+        split_name=split_name,
+        levels=[(level, TONES[level], checked.count(level)) for level in LEVELS],
+        kinds=kinds(checked, dataset),
+    )
+    out = place(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, page.encode())
+    return out
+
+
+def kinds(checked: Checked, dataset: Dataset) -> list[Kind]:
+    """The findings by level and code, with thumbnails until there are enough of them."""
+    samples = {sample.id: sample for sample in dataset}
+    left = ALL_THUMBS
+    found = []
+    for (level, code), group in groupby(checked.findings, key=lambda finding: (finding.level, finding.code)):
+        same = list(group)
+        shown = []
+        for finding in same[:FINDINGS]:
+            chosen = [samples[id] for id in finding.samples if id in samples][: min(THUMBS, left)]
+            left -= len(chosen)
+            thumbs = [thumbnail(dataset, sample, laid_over=code.startswith("mask.")) for sample in chosen]
+            shown.append(Shown(_message(finding), thumbs, len(finding.samples) - len(thumbs)))
+        repairs = list(dict.fromkeys(finding.repair for finding in same[:FINDINGS]))
+        found.append(Kind(TITLES.get(code.split(".")[0], "Other"), code, TONES[level], len(same), repairs, shown))
+    return found
+
+
+def thumbnail(dataset: Dataset, sample: Sample, *, laid_over: bool) -> Thumb:
+    """A sample's picture, its mask laid over it where that is asked; the mask alone where there is no picture."""
+    try:
+        picture = None if sample.image is None else dataset.read_rgb(sample)
+        mask = dataset.read_mask(sample) if laid_over or picture is None else None
+    except (DataError, DatasetError) as error:
+        reason = error.problem.message if isinstance(error, DataError) else str(error)
+        return Thumb(sample.id, sample.split, reason=reason)
+    if mask is not None:
+        known = np.minimum(mask, np.array(dataset.labels.ignore, np.uint16))  # a mask that is too deep has no colours
+        if picture is None:
+            picture = colorize(known, dataset.labels)
+        elif picture.shape[:2] == known.shape:
+            picture = overlay(picture, known, dataset.labels)
+    if picture is None or not picture.size:
+        return Thumb(sample.id, sample.split, reason="nothing to see")
+    return Thumb(sample.id, sample.split, _encoded(picture))
+
+
+def _encoded(picture: Picture) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(fit(picture, WIDTH)).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _message(finding: Finding) -> str:
+    where = finding.samples[0] if len(finding.samples) == 1 else finding.split
+    return f"{where}: {finding.message}" if where else finding.message

@@ -1,0 +1,1 @@
+"""`segdata convert`: the operation, its values, and how they are told."""

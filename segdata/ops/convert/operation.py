@@ -1,0 +1,220 @@
+"""Foreign labels to a segdata dataset: the main job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from segdata.dataset.counts import tally
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import place_picture, refuse_held, refuse_pictures, still_there
+from segdata.dataset.journal import Journal
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, OptionError, Problem, located, one_of
+from segdata.files.images import Exif, PictureFacts, write_mask
+from segdata.files.places import absolute, listed, place
+from segdata.files.png import MAX_PIXELS, MaskWriter
+from segdata.files.rasters import read_facts
+from segdata.files.remote import Place
+from segdata.labels import Labels, Remap, Unlisted, choose_classes
+from segdata.ops.convert.receipt import receipt_json, refuse_nothing
+from segdata.readers import reader, reader_options
+from segdata.readers.detect import format_of
+from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out
+from segdata.version import __version__
+from segdata.workers.run import Run
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """What one item became: its manifest line and its part of the receipt. Also the journal's line."""
+
+    sample: Sample
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All that an item needs to be converted, apart from itself."""
+
+    root: Place
+    remap: Remap
+    images: Images
+    exif: Exif
+    max_pixels: int | None
+
+
+def convert(
+    format: str,
+    source: str | Path,
+    destination: str | Path,
+    *,
+    split: str | None = None,
+    images: Images = "reference",
+    map: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    unlisted: Unlisted | None = None,
+    exif: Exif = "upright",
+    max_pixels: int | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
+    **options: Any,
+) -> Dataset:
+    """Convert labels of `format` (of `segdata.readers.READERS`, or `auto`) into one dataset of grey masks, with a receipt.
+
+    `split` takes that split alone. `images`: masks refer to the pictures where they are (`reference`), through symbolic
+    links (`link`), as copies (`copy`), or there are none. `map` renames or merges classes by name (to `ignore` makes them
+    void), `only` and `drop` select classes by name; `unlisted` says what becomes of classes that `map` (default keep) or
+    `only` (default ignore) does not name. `exif` decides where picture sizes cannot tell which way up the labels are.
+    `max_pixels` refuses larger pictures of any kind; by default those alone that have to be decoded at once, from
+    `segdata.files.png.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed is taken up where it stopped.
+
+    Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: pictures whose labels or pixels
+    are bad are then left out whole and listed, but not all of them), `OptionError` for options, `DatasetError` for the
+    destination.
+    """
+    run = run or Run()
+    one_of("images", images, Images)
+    one_of("exif", exif, Exif)
+    format = format_of(source) if format == "auto" else format
+    known = reader_options(format)
+    if foreign := [name for name in options if name not in known]:
+        raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    found = reader(format)(source, split=split, report=run.report, images=images != "none", **options)
+    remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
+    chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
+    if not found.items:
+        refuse_nothing(found.receipt)
+    made_by = {
+        "tool": "segdata",
+        "version": __version__,
+        "operation": "convert",
+        "options": {"format": format, "split": split, **found.options, **chosen},
+        "seed": None,
+        "inputs": [msgspec.structs.asdict(i) for i in found.inputs],
+    }
+    root = place(destination)
+    header = {
+        **made_by,
+        "images": images,
+        "source": absolute(source),
+        "given": {k: str(options[k]) for k in options},
+    }
+    refuse_pictures(root, images, (item.image for item in found.items if item.image is not None))
+    refuse_held(root, (item.image for item in found.items if item.image is not None))
+    with Journal(root, header, Converted, overwrite=overwrite) as journal:
+        done = convert_items(found, Target(root, remap, images, exif, max_pixels), journal, run)
+        if not done:
+            refuse_nothing(found.receipt)
+        dataset = Dataset(root, remap.labels, sorted((e.sample for e in done), key=lambda s: s.id), made_by, images)
+        dataset.save(receipt_json(found.receipt, found, remap, dataset.samples))
+    return dataset
+
+
+def convert_items(found: Source, target: Target, journal: Journal[Converted], run: Run) -> list[Converted]:
+    """Convert what the journal does not list yet; all that is done then. The receipt of `found` gets what came of each."""
+    there = listed(target.root)
+    done = [entry for entry in journal.done if still_there(there, entry.sample)]
+    ready = {entry.sample.id for entry in done}
+    todo = [item for item in found.items if item.id not in ready]
+    for item, result in run.map(partial(convert_item, target=target), todo, into=target.root):
+        if isinstance(result, Problem):
+            run.report.add(result)
+            found.receipt.add(left_out(item.id, item.annotation.ids, result))
+        else:
+            journal.append(result)
+            done.append(result)
+    for entry in done:
+        found.receipt.add(entry.receipt)
+    found.receipt.close()
+    return done
+
+
+def convert_item(item: Item, target: Target) -> Converted:
+    """Draw one item, write its mask (and link or copy its picture), and return its line. Raises `DataError`."""
+    limit = MAX_PIXELS if target.max_pixels is None else target.max_pixels
+    with located(sample=item.id), ExitStack() as stack:
+        if item.size is not None:
+            refuse_larger(item.size, limit)
+        facts = None
+        if target.images != "none" and item.image is not None:
+            facts = read_facts(item.image, max_pixels=limit)
+            if target.max_pixels is not None:
+                refuse_larger((facts.height, facts.width), limit, item.image)
+        drawn: Drawn | Banded | None = None
+        if hasattr(item.annotation, "bands"):  # isinstance of a protocol takes 30 microseconds
+            drawn = stack.enter_context(cast(LargeAnnotation, item.annotation).bands(target.remap))
+        if drawn is None:
+            drawn = item.annotation.draw(target.remap)
+        height, width = drawn.size
+        if target.max_pixels is not None:
+            refuse_larger(drawn.size, limit)
+        receipt = drawn.receipt.at(item.id)
+        exif = None
+        if facts is not None and item.image is not None:
+            exif, doubtful = which_way_up(facts, drawn.size, item.exif or target.exif, item.image)
+            if doubtful and item.exif is None:
+                note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
+                receipt.exif.append(Problem("picture.exif", note, sample=item.id))
+        mask = f"masks/{item.id}.png"
+        counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
+    receipt.pictures = receipt.converted = 1
+    sample = Sample(
+        id=item.id,
+        split=item.split,
+        image=None if item.image is None else place_picture(item.image, item.id, target.root, target.images),
+        mask=mask,
+        height=height,
+        width=width,
+        counts=counts,
+        sha256=sha256,
+        group=item.group,
+        exif=exif,
+    )
+    return Converted(sample, receipt)
+
+
+def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:
+    """Raise `DataError` (`picture.too_large`) for more pixels than `limit`."""
+    if size[0] * size[1] > limit:
+        what = f"{size[1]} x {size[0]} pixels are more than the limit of {limit} (--max-pixels)"
+        raise DataError(Problem("picture.too_large", what, file=file))
+
+
+def write_drawn(path: Place, drawn: Drawn | Banded, labels: Labels) -> tuple[dict[int, int], str]:
+    """Write a mask; how often each value occurs in it, and the SHA-256 of the file. The bytes are the same either way."""
+    if isinstance(drawn, Drawn):
+        data = write_mask(path, drawn.mask)
+        counts = tally(drawn.mask) if drawn.counts is None else drawn.counts
+        return counts, hashlib.sha256(data).hexdigest()
+    total: Counter[int] = Counter()
+    with MaskWriter(path, *drawn.size, labels.dtype) as writer:
+        for rows in drawn.rows:
+            total.update(tally(rows))
+            writer.write(rows)
+    return dict(sorted(total.items())), writer.sha256
+
+
+def which_way_up(facts: PictureFacts, size: tuple[int, int], exif: Exif, file: str) -> tuple[Exif | None, bool]:
+    """Whether labels of `size` (height, width) lie on the raw or the upright pixels, and whether that had to be assumed.
+
+    Raises `DataError` (`picture.size`) where they lie on neither.
+    """
+    raw, upright = (facts.height, facts.width), facts.upright
+    if size not in (raw, upright):
+        both = f"{raw[1]} x {raw[0]}" + (f" ({upright[1]} x {upright[0]} upright)" if upright != raw else "")
+        message = f"the picture is {both} but its labels are {size[1]} x {size[0]} (width x height): are they of another copy?"
+        raise DataError(Problem("picture.size", message, file=file))
+    if facts.orientation == 1:
+        return None, False
+    if raw == upright:
+        return exif, True
+    return ("raw" if size == raw else "upright"), False

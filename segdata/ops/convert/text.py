@@ -1,0 +1,39 @@
+"""The receipt of a conversion as lines of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segdata.words import percent
+
+
+def receipt_lines(receipt: dict[str, Any]) -> list[str]:
+    """The receipt in a few lines."""
+    pictures, annotations = receipt["pictures"], receipt["annotations"]
+    hidden = f", {annotations['hidden']:,} of them wholly hidden under others" if annotations["hidden"] else ""
+    lines = [
+        f"pictures:    {pictures['in']:,} in = {pictures['converted']:,} converted + {pictures['skipped']:,} left out",
+        f"annotations: {annotations['in']:,} in = {annotations['painted']:,} painted{hidden} + "
+        f"{annotations['skipped']:,} left out",
+    ]
+    reasons: dict[str, int] = {}
+    for line in receipt["skipped"]:
+        reason = f"{line['message'].partition(':')[0]} [{line['code']}]"
+        reasons[reason] = reasons.get(reason, 0) + 1
+    lines += [f"             {n:,} left out: {reason}" for reason, n in sorted(reasons.items(), key=lambda kv: -kv[1])]
+    total = sum(receipt["pixels"].values())
+    if contested := receipt["contested"]["pixels"]:
+        pair = receipt["contested"]["pairs"][0]
+        won = "nobody won" if pair["winner"] == "ignore" not in pair["classes"] else f"{pair['winner']} won"
+        lines.append(
+            f"contested:   {contested:,} pixels ({percent(contested, total)}) claimed by several classes; most between "
+            f"{' and '.join(pair['classes'])}: {pair['pixels']:,}, {won}"
+        )
+    listed = [(name, len(receipt[name])) for name in ("clipped", "repaired", "renamed", "exif") if receipt[name]]
+    if listed:
+        lines.append("listed:      " + ", ".join(f"{n:,} {name}" for name, n in listed))
+    if receipt["unmapped"]:
+        lines.append(
+            f"void:        classes {', '.join(receipt['unmapped'][:8])}{' ...' if len(receipt['unmapped']) > 8 else ''}"
+        )
+    return lines + [f"note:        {note}" for note in receipt["notes"]]

@@ -1,0 +1,1 @@
+"""`segdata detect`: the operation, its values, and how they are told."""

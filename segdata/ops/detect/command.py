@@ -1,0 +1,24 @@
+"""`segdata detect`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("src", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def detect(context: click.Context, src: str, as_json: bool) -> None:
+    """Say which format SRC is in, and of every other format why it is not. Exit code 1 where none or several fit."""
+    import json
+
+    from segdata.readers.detect import detect
+
+    found = detect(src)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        click.echo(f"{found.format or 'none for certain'}")
+        click.echo("\n".join(f"  not {name}: {reason}" for name, reason in found.reasons.items()))
+    context.exit(found.format is None)

@@ -1,0 +1,1 @@
+"""`segdata evaluate`: the operation, its values, and how they are told."""

@@ -1,0 +1,248 @@
+"""An evaluation as one page: scores of classes, what is taken for what, reliability, and the worst pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import folder_name
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError
+from segdata.files.images import Picture, colorize, overlay
+from segdata.files.places import place, write_whole
+from segdata.files.remote import Place
+from segdata.labels import Labels, Mask
+from segdata.metrics.confusion import mean
+from segdata.ops.evaluate.result import Evaluation, PictureScore
+from segdata.pages.charts import Panel, Row, heat_map, panels, reliability
+from segdata.pages.sheet import fit
+from segdata.resize import scale_image
+from segdata.tiling.tiles import extent, picture_of, read_stitched, tile_content
+
+ROWS, SQUARES, WIDTH = 60, 30, 420
+"""How many classes the charts show, how many the matrix, and how wide a picture is."""
+
+MOST_PIXELS = 2**26
+"""A picture of more is not put together from tiles for the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with its scores; `panels` are (what it shows, data URI), none where there is a `reason`."""
+
+    score: PictureScore
+    panels: Sequence[tuple[str, str]]
+    reason: str = ""
+
+
+def evaluate_page(
+    found: Evaluation, pred: Dataset | str | Path, truth: Dataset | str | Path, out: str | Place, *, worst: int = 8
+) -> Place:
+    """Write one self-contained HTML page; of the `worst` pictures it shows picture, truth, prediction and errors.
+
+    Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+    """
+    pred, truth = (d if isinstance(d, Dataset) else Dataset.open(d) for d in (pred, truth))
+    environment = Environment(
+        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    shown = _shown(found)
+    page = environment.get_template("evaluate.html").render(
+        title=folder_name(pred),
+        truth=folder_name(truth),
+        found=found,
+        cards=_cards(found),
+        shown=len(shown),
+        classes=_class_chart(found, shown),
+        matrix=_matrix(found),
+        reliability=_reliability(found),
+        comparison=_comparison_chart(found, shown),
+        worst=worst_pictures(found, pred, truth, worst),
+        table=found.rows(),
+        share=_share,
+    )
+    out = place(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, page.encode())
+    return out
+
+
+def worst_pictures(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
+    """The pictures with the least mean IoU, as far as they have one."""
+    chosen = [p for p in found.pictures if p.labelled][:count]
+    ids = {p.id for p in chosen}
+    sides: list[dict[str, list[Sample]]] = []
+    for dataset in (truth, pred):
+        side: dict[str, list[Sample]] = {id: [] for id in ids}
+        for sample in sorted(dataset, key=lambda s: s.id):
+            if picture_of(sample) in ids:
+                side[picture_of(sample)].append(sample)
+        sides.append(side)
+    return [_picture(p, truth, sides[0][p.id], pred, sides[1][p.id]) for p in chosen]
+
+
+def errors(image: Picture, truth: Mask, pred: Mask, labels: Labels) -> Picture:
+    """(H, W, 3): the picture in grey, wrong pixels in red, rejected ones in yellow, those void in truth darkened."""
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    void, rejected = truth == labels.ignore, pred == labels.ignore
+    out = 0.5 * grey + 100
+    out[void] = 0.25 * grey[void]
+    for held, color in ((truth != pred, (220, 40, 40)), (rejected, (235, 190, 40))):
+        at = held & ~void
+        out[at] = 0.3 * grey[at] + 0.7 * np.array(color)
+    return out.astype(np.uint8)
+
+
+def _picture(score: PictureScore, truth: Dataset, true: list[Sample], pred: Dataset, given: list[Sample]) -> Shown:
+    if not true:
+        return Shown(score, (), "truth no longer has it")
+    height, width = (max(side) for side in zip(extent(true), extent(given or true), strict=True))
+    if height * width > MOST_PIXELS:
+        return Shown(score, (), f"{width} x {height} pixels are too many to show")
+    try:
+        mask = read_stitched(truth, true, (height, width)).mask
+        guess = read_stitched(pred, given, mask.shape).mask if given else np.full_like(mask, truth.labels.ignore)
+        image = _image(truth, true, mask)
+    except (DataError, DatasetError) as error:
+        return Shown(score, (), str(error))
+    base = np.full((*mask.shape, 3), 128, np.uint8) if image is None else image
+
+    def laid(values: Mask) -> Picture:
+        return colorize(values, truth.labels) if image is None else overlay(image, values, truth.labels)
+
+    pictures = [] if image is None else [("picture", image)]
+    pictures += [
+        ("truth", laid(mask)),
+        ("prediction", laid(guess)),
+        ("errors", errors(base, mask, guess, truth.labels)),
+    ]
+    return Shown(score, [(name, _encoded(picture)) for name, picture in pictures])
+
+
+def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> Picture | None:
+    """The picture, put together of tiles where it is such; None where there is none."""
+    if any(sample.image is None for sample in samples):
+        return None
+    if len(samples) == 1 and samples[0].size == mask.shape:
+        return truth.read_rgb(samples[0])
+    out = np.zeros((*mask.shape, 3), np.uint8)
+    for sample in samples:
+        if sample.window is not None:
+            height, width = tile_content(sample)
+            out[sample.window.slices] = scale_image(truth.read_rgb(sample)[:height, :width], sample.window[2:])
+    return out
+
+
+def _encoded(picture: Picture) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(fit(picture, WIDTH)).save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _shown(found: Evaluation) -> list[int]:
+    """The ids that the charts show, best IoU first, of those that have one: all, or half of `ROWS` from either end."""
+    iou = found.confusion.iou
+    order = [int(i) for i in np.argsort(-iou, kind="stable") if not np.isnan(iou[i])]
+    return order if len(order) <= ROWS else order[: ROWS // 2] + order[-ROWS // 2 :]
+
+
+def _cards(found: Evaluation) -> list[tuple[str, str]]:
+    tally = found.confusion.tally
+    low_high = found.intervals.get("mean_iou")
+    spread = (
+        "" if low_high is None or np.isnan(low_high).any() else f" ({_share(low_high[0])} to {_share(low_high[1])})"
+    )
+    cards = [
+        (_share(tally.mean_iou), f"mean IoU{spread}"),
+        (_share(tally.pixel_accuracy), "pixel accuracy"),
+        (_share(tally.mean_accuracy), "mean accuracy"),
+        (_share(tally.mean_dice), "mean Dice"),
+    ]
+    if found.boundary is not None:
+        cards.append((_share(mean(found.boundary.iou)), "mean boundary IoU"))
+        if found.contours:
+            cards.append((_share(mean(found.boundary.f)), "mean boundary F"))
+    if found.calibration is not None:
+        cards.append((_share(found.calibration.ece), "calibration error (ECE)"))
+    return [*cards, (f"{len(found.pictures):,}", "pictures")]
+
+
+def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
+    if not shown:
+        return None
+    tally, bounds = found.confusion.tally, found.intervals.get("iou")
+    iou = tally.iou
+    if bounds is None:
+        first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=_share, most=1)
+    else:
+        spans = [(bounds[0, i], *[iou[i]] * 3, bounds[1, i]) for i in shown]
+        known = [None if np.isnan(span).any() else tuple(map(float, span)) for span in spans]
+        first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=_share, most=1)
+    both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
+    charts = [first, Panel("precision and recall", both, show=_share, most=1)]
+    if found.boundary is not None:
+        charts.append(Panel("boundary IoU", {"": _at(found.boundary.iou, shown)}, "bars", show=_share, most=1))
+        if found.contours:
+            charts.append(Panel("boundary F", {"": _at(found.boundary.f, shown)}, "bars", show=_share, most=1))
+    return panels(_rows(found, shown), charts)
+
+
+def _comparison_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
+    """IoU of PRED and OTHER by class, as dots."""
+    c = found.comparison
+    if c is None or not shown:
+        return None
+    iou = found.confusion.iou
+    series = {"this": _at(iou, shown), c.name: _at(iou - c.iou, shown)}
+    return panels(_rows(found, shown), [Panel("IoU", series, show=_share, most=1)])
+
+
+def _matrix(found: Evaluation) -> Markup | None:
+    """Of the true pixels of the row's class, the part predicted as the column's; the classes with the most pixels."""
+    counts, names = found.confusion.counts, found.labels.names
+    truth = found.confusion.tally.truth
+    order = [int(i) for i in np.argsort(-truth, kind="stable") if truth[i]][:SQUARES]
+    if not order:
+        return None
+    columns = [*order, len(names)] if found.confusion.rejected else order
+    values = [[float(counts[i, j] / truth[i]) for j in columns] for i in order]
+    titles = {**dict(enumerate(names)), len(names): "void"}
+    tips = [
+        [f"{counts[i, j]:,} of {truth[i]:,} pixels of {names[i]} are predicted as {titles[j]}" for j in columns]
+        for i in order
+    ]
+    rows = _rows(found, order)
+    void = [Row("void", (255, 255, 255))] if found.confusion.rejected else []
+    return heat_map(rows, values, tips, [*rows, *void])
+
+
+def _reliability(found: Evaluation) -> Markup | None:
+    c = found.calibration
+    if c is None or not c.pixels.any():
+        return None
+    held = zip(c.mean_confidence.tolist(), c.accuracy.tolist(), c.pixels.tolist(), strict=True)
+    return reliability([(confidence, accuracy, n) for confidence, accuracy, n in held if n])
+
+
+def _rows(found: Evaluation, ids: Sequence[int]) -> list[Row]:
+    return [Row(found.labels.names[i], found.labels.classes[i].color) for i in ids]
+
+
+def _at(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], ids: Sequence[int]) -> list[float | None]:
+    picked = [float(values[i]) for i in ids]
+    return [None if np.isnan(v) else v for v in picked]
+
+
+def _share(value: Any) -> str:
+    """A score as text, in per cent."""
+    return "none" if np.isnan(value) else f"{100 * float(value):.3g} %"

@@ -1,0 +1,223 @@
+"""What `evaluate` finds, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segdata.labels import Labels
+from segdata.metrics.boundary import Boundary
+from segdata.metrics.calibration import Calibration
+from segdata.metrics.confusion import Confusion, Floats, Tally, mean
+from segdata.metrics.conventions import Score
+
+MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
+
+OF_CLASSES = ("iou", "dice", "precision", "recall")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureScore:
+    """One picture: pixels that are not void in truth, those of them predicted void, and its scores, NaN of void alone."""
+
+    id: str
+    labelled: int
+    rejected: int
+    mean_iou: float
+    pixel_accuracy: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """PRED minus OTHER over the `pictures` that both predict. `difference`: of each score, its value and (2,) interval.
+
+    `better`: the part of the draws in which PRED has the higher mean IoU. `iou` (K,) and `iou_interval` (2, K) by class.
+    """
+
+    name: str
+    pictures: int
+    scores: Mapping[str, tuple[float, float]]
+    difference: Mapping[str, tuple[float, Floats]]
+    iou: Floats
+    iou_interval: Floats
+    better: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What `evaluate` finds. `pictures` are worst first.
+
+    `intervals`: of each score, (2,) its 95 % interval, of `iou` (2, K); {} where there is but one unit to draw from. `units`
+    were drawn, of the kind `resampled`. `background` is the class that the means `without_background` leave out. `missing`:
+    ids of truth without a prediction, `extra`: predictions without truth, `uncovered`: pixels of truth that no tile predicts,
+    `left_out`: ids of bad files that were skipped.
+    """
+
+    labels: Labels
+    confusion: Confusion
+    boundary: Boundary | None
+    contours: bool
+    calibration: Calibration | None
+    pictures: tuple[PictureScore, ...]
+    intervals: Mapping[str, Floats]
+    units: int
+    resampled: str
+    draws: int
+    background: int | None
+    categories: Mapping[str, Sequence[int]]
+    conventions: Mapping[str, Mapping[str, Score]]
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    uncovered: int = 0
+    left_out: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+
+    @property
+    def absent(self) -> list[str]:
+        """The classes in neither truth nor prediction: without scores, and left out of means."""
+        return [self.labels.names[i] for i in self.confusion.absent]
+
+    @property
+    def without_background(self) -> Tally | None:
+        """The counts by class but for the background; None where there is no such class."""
+        if self.background is None:
+            return None
+        return self.confusion.tally.keep([i for i in range(len(self.labels.classes)) if i != self.background])
+
+    @property
+    def category_iou(self) -> dict[str, float]:
+        """IoU of each category, confusions inside it counted as right; {} where the classes have none."""
+        groups: list[int | None] = [None] * len(self.labels.classes)
+        for number, ids in enumerate(self.categories.values()):
+            for i in ids:
+                groups[i] = number
+        iou = self.confusion.merge(groups).iou
+        return {name: float(iou[number]) for number, name in enumerate(self.categories)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; NaN is None."""
+        tally = self.confusion.tally
+        out: dict[str, Any] = {name: plain(getattr(tally, name)) for name in MEANS}
+        out["classes"] = self._classes_json(tally)
+        out["confusion"] = self.confusion.counts[:, :-1].tolist()
+        out["predicted_void"] = self.confusion.counts[:, -1].tolist()
+        out["rejected"] = self.confusion.rejected
+        out["absent"] = self.absent
+        if self.boundary is not None:
+            out["mean_boundary_iou"] = plain(mean(self.boundary.iou))
+            if self.contours:
+                out["mean_boundary_f"] = plain(mean(self.boundary.f))
+        if (rest := self.without_background) is not None and self.background is not None:
+            scores = {name: plain(getattr(rest, name)) for name in MEANS}
+            out["without_background"] = {"background": self.labels.names[self.background], **scores}
+        if self.categories:
+            iou = self.category_iou
+            out["mean_category_iou"] = plain(mean(np.array(list(iou.values()))))
+            out["categories"] = [{"name": name, "iou": plain(value)} for name, value in iou.items()]
+        out["intervals"] = self._intervals_json()
+        if self.calibration is not None:
+            out["calibration"] = calibration_json(self.calibration)
+        out["pixels"] = self.confusion.total
+        out["pictures"] = [
+            {
+                "id": p.id,
+                "pixels": p.labelled,
+                "rejected": p.rejected,
+                "mean_iou": plain(p.mean_iou),
+                "pixel_accuracy": plain(p.pixel_accuracy),
+            }
+            for p in self.pictures
+        ]
+        out["missing"], out["extra"] = list(self.missing), list(self.extra)
+        out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
+        out["conventions"] = {library: dict(scores) for library, scores in self.conventions.items()}
+        if self.comparison is not None:
+            out["comparison"] = self._comparison_json(self.comparison)
+        out["labels"] = self.labels.digest
+        return out
+
+    def rows(self) -> list[list[object]]:
+        """A table, heading first: a line a class, then one of means; what is not known is empty."""
+        tally, scores = self.confusion.tally, self._scores()
+        bounds = ["iou_low", "iou_high"] if self.intervals else []
+        rows: list[list[object]] = [["id", "name", *scores, "pixels", "predicted", *bounds]]
+        for label in self.labels.classes:
+            i = label.id
+            low_high = self.intervals["iou"][:, i] if self.intervals else ()
+            row = (
+                [plain(v[i]) for v in scores.values()],
+                [int(tally.truth[i]), int(tally.pred[i])],
+                [plain(v) for v in low_high],
+            )
+            rows.append([i, label.name, *(cell for part in row for cell in part)])
+        ends = self.intervals["mean_iou"] if self.intervals else ()
+        means = [plain(mean(values)) for values in scores.values()]
+        rows.append(["", "(mean)", *means, self.confusion.total, int(tally.pred.sum()), *(plain(v) for v in ends)])
+        return [["" if cell is None else cell for cell in row] for row in rows]
+
+    def _scores(self) -> dict[str, Floats]:
+        """The scores by class, (K,) each, by name."""
+        tally = self.confusion.tally
+        scores = {name: getattr(tally, name) for name in OF_CLASSES} | {"accuracy": tally.recall}
+        if self.boundary is not None:
+            scores["boundary_iou"] = self.boundary.iou
+            if self.contours:
+                scores["boundary_f"] = self.boundary.f
+        return scores
+
+    def _classes_json(self, tally: Tally) -> list[dict[str, Any]]:
+        scores = self._scores()
+        out = []
+        for label in self.labels.classes:
+            row: dict[str, Any] = {"id": label.id, "name": label.name}
+            row |= {name: plain(values[label.id]) for name, values in scores.items()}
+            row |= {"pixels": int(tally.truth[label.id]), "predicted": int(tally.pred[label.id])}
+            if self.intervals:
+                row["iou_interval"] = [plain(v) for v in self.intervals["iou"][:, label.id]]
+            out.append(row)
+        return out
+
+    def _intervals_json(self) -> dict[str, Any]:
+        bounds = {name: [plain(v) for v in values] for name, values in self.intervals.items() if name != "iou"}
+        return {"level": 0.95, "units": self.units, "of": self.resampled, "draws": self.draws, **bounds}
+
+    def _comparison_json(self, c: Comparison) -> dict[str, Any]:
+        return {
+            "other": c.name,
+            "pictures": c.pictures,
+            "scores": {
+                name: {
+                    "pred": plain(c.scores[name][0]),
+                    "other": plain(c.scores[name][1]),
+                    "difference": plain(value),
+                    "interval": [plain(v) for v in bounds],
+                }
+                for name, (value, bounds) in c.difference.items()
+            },
+            "better": plain(c.better),
+            "classes": [
+                {"id": i, "name": name, "iou": plain(c.iou[i]), "interval": [plain(v) for v in c.iou_interval[:, i]]}
+                for i, name in enumerate(self.labels.names)
+            ],
+        }
+
+
+def calibration_json(calibration: Calibration) -> dict[str, Any]:
+    """ECE, and the reliability curve: a line a bin."""
+    bins = len(calibration.pixels)
+    curve = [
+        {"from": i / bins, "to": (i + 1) / bins, "pixels": int(n), "confidence": plain(c), "accuracy": plain(a)}
+        for i, (n, c, a) in enumerate(
+            zip(calibration.pixels, calibration.mean_confidence, calibration.accuracy, strict=True)
+        )
+    ]
+    return {"ece": plain(calibration.ece), "bins": curve}
+
+
+def plain(value: float | np.floating[Any] | Floats) -> float | None:
+    """A number for JSON: NaN is None."""
+    number = float(value)
+    return None if np.isnan(number) else number

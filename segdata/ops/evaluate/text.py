@@ -1,0 +1,166 @@
+"""What `segdata evaluate` finds, as text. Nothing prints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segdata.metrics.confusion import mean
+from segdata.terminal.text import table
+from segdata.words import percent, some
+
+if TYPE_CHECKING:
+    from segdata.metrics.confusion import Floats
+    from segdata.ops.evaluate.result import Comparison, Evaluation
+
+LIMIT = 40
+
+NAMES = {
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "mean_accuracy": "mean accuracy",
+    "pixel_accuracy": "pixel accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+}
+
+
+def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
+    """What a person reads first: classes, means with their intervals, and all that is to be known before believing them."""
+    total = found.confusion.total
+    lines = [
+        f"{len(found.pictures):,} pictures, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
+        f"{percent(found.confusion.rejected, total)} of them predicted void",
+        "",
+        *_class_lines(found),
+        "",
+        *_mean_lines(found),
+    ]
+    if found.calibration is not None:
+        lines.append(f"calibration: ECE {_share(found.calibration.ece)} in {len(found.calibration.pixels)} bins")
+    if found.comparison is not None:
+        lines += ["", *_comparison_lines(found.comparison)]
+    if conventions:
+        lines += ["", *_convention_lines(found)]
+    if len(worst := [p for p in found.pictures if p.labelled]) > 1:
+        lines += ["", f"worst pictures: {', '.join(f'{p.id} {_share(p.mean_iou)}' for p in worst[:3])}"]
+    return lines + _notes(found)
+
+
+def json_text(found: Evaluation) -> str:
+    """One object, a line a key."""
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in found.to_json().items()]
+    return "{" + ",\n ".join(lines) + "}"
+
+
+def csv_text(found: Evaluation) -> str:
+    """`Evaluation.rows` as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(found.rows())
+    return out.getvalue().rstrip("\n")
+
+
+def _class_lines(found: Evaluation) -> list[str]:
+    """A line a class; of many, half of `LIMIT` with the best IoU and half with the worst."""
+    tally = found.confusion.tally
+    columns: dict[str, Floats] = {
+        "IoU": tally.iou,
+        "Dice": tally.dice,
+        "precision": tally.precision,
+        "recall": tally.recall,
+    }
+    if found.boundary is not None:
+        columns["boundary IoU"] = found.boundary.iou
+        if found.contours:
+            columns["boundary F"] = found.boundary.f
+    ids = [label.id for label in found.labels.classes]
+    if len(ids) > LIMIT:
+        known = [i for i in np.argsort(-tally.iou, kind="stable").tolist() if not np.isnan(tally.iou[i])]
+        ids = known if len(known) <= LIMIT else known[: LIMIT // 2] + known[-LIMIT // 2 :]
+    bounds = found.intervals.get("iou")
+    interval = [] if bounds is None else ["95 % interval"]
+    names = list(columns)
+    rows: list[list[object]] = [["id", "class", names[0], *interval, *names[1:], "pixels"]]
+    for i in ids:
+        cells = [_share(values[i]) for values in columns.values()]
+        middle = [] if bounds is None else [_between(bounds[:, i])]
+        rows.append([i, found.labels.names[i], cells[0], *middle, *cells[1:], f"{tally.truth[i]:,}"])
+    means = [_share(mean(values)) for values in columns.values()]
+    middle = [_between(found.intervals["mean_iou"])] if interval else []
+    rows.append(["", "(mean)", means[0], *middle, *means[1:], f"{found.confusion.total:,}"])
+    lines = table(rows, "r " + "r" * (len(rows[0]) - 2))
+    if len(ids) < len(found.labels.classes):
+        lines.append(f"... {len(ids)} of {len(found.labels.classes):,} classes (--json and --csv list all)")
+    return lines
+
+
+def _mean_lines(found: Evaluation) -> list[str]:
+    tally, rest = found.confusion.tally, found.without_background
+    rows: list[list[object]] = [["", "all classes"]]
+    if found.intervals:
+        rows[0].append("95 % interval")
+    if rest is not None and found.background is not None:
+        rows[0].append(f"without {found.labels.names[found.background]}")
+    for key, name in NAMES.items():
+        row: list[object] = [name, _share(getattr(tally, key))]
+        row += [_between(found.intervals[key])] if found.intervals else []
+        row += [_share(getattr(rest, key))] if rest is not None else []
+        rows.append(row)
+    if found.categories:
+        rows.append(
+            ["category IoU", _share(mean(np.array(list(found.category_iou.values())))), *[""] * (len(rows[0]) - 2)]
+        )
+    return table(rows, " " + "r" * (len(rows[0]) - 1))
+
+
+def _comparison_lines(c: Comparison) -> list[str]:
+    rows: list[list[object]] = [[f"PRED minus {c.name}", "PRED", c.name, "difference", "95 % interval"]]
+    for key, name in NAMES.items():
+        value, bounds = c.difference[key]
+        ends = "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:+.2f} to {100 * bounds[1]:+.2f}"
+        rows.append([name, *(_share(v) for v in c.scores[key]), f"{100 * value:+.2f}", ends])
+    over = f"paired over the {c.pictures:,} pictures of both"
+    if np.isnan(c.better):
+        return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
+    return [*table(rows, " rrrr"), f"{over}; the mean IoU of PRED is the higher in {percent(c.better, 1)} of the draws"]
+
+
+def _convention_lines(found: Evaluation) -> list[str]:
+    rows: list[list[object]] = [["convention", "score", "value"]]
+    for library, scores in found.conventions.items():
+        rows += [[library, name, "-" if value is None else _share(value)] for name, value in scores.items()]
+    return [*table(rows, "  r"), "- is what that library refuses for these pixels, or has no classes for"]
+
+
+def _notes(found: Evaluation) -> list[str]:
+    notes = []
+    if not found.confusion.total:
+        notes.append("truth is void everywhere: nothing has a score")
+    elif found.absent:
+        notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
+    if found.missing:
+        notes.append(f"{len(found.missing):,} samples of truth have no prediction: {some(found.missing)}")
+    if found.uncovered:
+        notes.append(f"{found.uncovered:,} pixels of truth are in no tile of the prediction, and left out")
+    if found.extra:
+        notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}")
+    if found.left_out:
+        notes.append(f"{len(found.left_out):,} pictures could not be evaluated: {some(found.left_out)}")
+    if found.intervals:
+        notes.append(f"intervals: percentile bootstrap, {found.draws:,} draws of {found.units:,} {found.resampled}")
+    elif found.draws:
+        notes.append("no intervals: there is nothing to draw from")
+    return ["", *(f"note: {note}" for note in notes)] if notes else []
+
+
+def _share(value: float | Floats) -> str:
+    """A score in per cent with two decimals, `-` for none."""
+    number = float(value)
+    return "-" if np.isnan(number) else f"{100 * number:.2f}"
+
+
+def _between(bounds: Floats) -> str:
+    return "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}"

@@ -1,0 +1,1 @@
+"""`segdata export`: the operation, its values, and how they are told."""

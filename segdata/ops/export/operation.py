@@ -1,0 +1,37 @@
+"""A dataset in the form that other programs want."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import refuse_inputs
+from segdata.errors import OptionError
+from segdata.files.places import place
+from segdata.workers.run import Run
+from segdata.writers import writer, writer_options
+
+
+def export(
+    format: str,
+    dataset: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    split: str | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
+    **options: Any,
+) -> Dataset:
+    """Export a dataset, or one `split` of it, to a `format` of `segdata.writers.WRITERS`; `options` are its writer's own.
+
+    Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead), and `DatasetError`.
+    """
+    known = writer_options(format)
+    if foreign := [name for name in options if name not in known]:
+        raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    if split is not None:
+        dataset = dataset.split(split)
+    refuse_inputs(place(destination), [dataset])
+    return writer(format)(dataset, destination, overwrite=overwrite, run=run, **options)

@@ -1,0 +1,1 @@
+"""`segdata info`: the operation, its values, and how they are told."""

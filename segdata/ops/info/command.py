@@ -1,0 +1,19 @@
+"""`segdata info`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("dataset", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def info(dataset: str, as_json: bool) -> None:
+    """Classes, splits, counts and provenance of DATASET."""
+    import json
+
+    from segdata.ops.info.operation import info
+    from segdata.ops.info.text import info_lines
+
+    found = info(dataset)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(info_lines(found)))

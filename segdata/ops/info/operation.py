@@ -1,0 +1,66 @@
+"""What a dataset is, from its card and manifest alone: no pixel is read."""
+
+from __future__ import annotations
+
+import posixpath
+from bisect import bisect_right
+from collections import Counter
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import split_name
+from segdata.files.places import leads_out
+from segdata.files.remote import is_remote
+
+
+def info(dataset: Dataset | str | Path) -> dict[str, Any]:
+    """Classes with pixels, share of the labelled pixels and pictures; splits, sizes, provenance. Plain values, fit for JSON.
+
+    `outside`: the folders beyond the dataset's own that pictures are referred to in, and how many in each.
+
+    Raises `DatasetError` where there is no dataset.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    pixels: Counter[int] = Counter()
+    pictures: Counter[int] = Counter()
+    splits: Counter[str] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    outside: Counter[str] = Counter()
+    for sample in dataset:  # once: a manifest in parts is read as this goes on
+        if sample.image is not None and (is_remote(sample.image) or leads_out(sample.image)):
+            outside[posixpath.dirname(sample.image)] += 1
+        pixels.update(sample.counts)
+        pictures.update(value for value, n in sample.counts.items() if n)
+        splits[split_name(sample.split)] += 1
+        sizes[sample.size] += 1
+    labels = dataset.labels
+    labelled = sum(n for value, n in pixels.items() if value != labels.ignore)
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    upto = list(accumulate(sizes[size] for size in ordered))
+    chosen = (
+        [ordered[bisect_right(upto, place)] for place in (0, len(dataset) // 2, len(dataset) - 1)] if ordered else []
+    )
+    return {
+        "samples": len(dataset),
+        "splits": dict(sorted(splits.items())),
+        "classes": [
+            {
+                "id": label.id,
+                "name": label.name,
+                "pixels": pixels[label.id],
+                "share": pixels[label.id] / labelled if labelled else 0.0,
+                "images": pictures[label.id],
+            }
+            for label in labels.classes
+        ],
+        "ignore": labels.ignore,
+        "ignored": pixels[labels.ignore],
+        "total": pixels.total(),
+        "sizes": dict(zip(("smallest", "median", "largest"), map(list, chosen), strict=False)),
+        "images": dataset.images,
+        "outside": dict(sorted(outside.items())),
+        "labels": labels.digest,
+        "made_by": dataset.made_by,
+    }

@@ -1,0 +1,1 @@
+"""`segdata join`: the operation, its values, and how they are told."""

@@ -1,0 +1,39 @@
+"""`segdata join`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from segdata.terminal.options import run_options, running
+from segdata.terminal.text import dataset_line
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True, type=click.Path(), metavar="DATASET DATASET...")
+@click.argument("dst", type=click.Path())
+@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@run_options
+def join(datasets: tuple[str, ...], dst: str, overwrite: bool, jobs: int | str, on_error: Any) -> None:
+    """Merge DATASETs into a new one, DST: classes are matched by name.
+
+    \b
+    segdata join street1 street2 streets
+    """
+    from segdata.ops.join.operation import join
+
+    with running(jobs, on_error, "joining") as run:
+        made = join(datasets, dst, overwrite=overwrite, run=run)
+    click.echo("\n".join(join_lines(made.read_receipt())))
+    click.echo(dataset_line(made, dst))
+
+
+def join_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """What a join came to."""
+    lines = [f"{d['name']}: {d['samples']:,} samples" for d in receipt["datasets"]]
+    if receipt["renamed"]:
+        first = receipt["renamed"][0]
+        lines.append(f"renamed:     {len(receipt['renamed']):,} samples, such as {first['was']}: {first['sample']}")
+    return [*lines, *(f"note:        {note}" for note in receipt["notes"])]

@@ -1,0 +1,1 @@
+"""`segdata manifest`: the operation, its values, and how they are told."""

@@ -1,0 +1,22 @@
+"""The manifest of a dataset written anew, whole or in parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.manifest import PART
+from segdata.errors import OptionError
+
+
+def manifest(dataset: Dataset | str | Path, *, part: int | None = PART) -> Dataset:
+    """Write a dataset's manifest anew, in parts of `part` samples, or whole (None); masks and pictures stay as they are.
+
+    In parts it is read as it is needed, see `segdata.dataset.manifest`. Made of a whole one it is read at once first. Raises
+    `OptionError` and `DatasetError`.
+    """
+    if part is not None and part < 1:
+        raise OptionError(f"--parts {part}: must be 1 or more samples")
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset.save(part=part or 0)
+    return Dataset.open(dataset.root)

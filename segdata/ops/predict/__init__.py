@@ -1,0 +1,1 @@
+"""`segdata predict`: the operation, its values, and how they are told."""

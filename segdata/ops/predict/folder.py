@@ -1,0 +1,43 @@
+"""Plain pictures as a dataset without masks, so that they can be predicted."""
+
+from __future__ import annotations
+
+from posixpath import splitext
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.ids import sample_ids
+from segdata.dataset.journal import JOURNAL, MANIFEST
+from segdata.dataset.sample import Sample
+from segdata.errors import DatasetError, Problem
+from segdata.files.places import listed
+from segdata.files.remote import Place
+from segdata.labels import Labels
+from segdata.readers.masks_pairs import EXTENSIONS, files_in
+from segdata.words import some
+
+
+def dataset_or_pictures(path: str | Place, labels: Labels) -> Dataset:
+    """A dataset, or the pictures below a folder, or one picture, under `labels`; sizes are not known yet, and there are no masks.
+
+    Ids are paths without extension, which is kept where two would be alike. Raises `DatasetError` where there is nothing.
+    """
+    root = listed(path)
+    if root.is_dir() and ((root / MANIFEST).exists() or (root / JOURNAL).exists()):
+        return Dataset.open(path)
+    if root.is_file():
+        folder, files = root.parent, [root.name]
+    elif root.is_dir():
+        folder, files = root, [name for name in files_in(root) if splitext(name)[1].lower() in EXTENSIONS]
+    else:
+        raise DatasetError(f"{root}: there is no such folder or picture")
+    if not files:
+        raise DatasetError(f"{root}: neither a dataset nor a folder of pictures ({', '.join(EXTENSIONS)})")
+    ids, _ = sample_ids(None, files)
+    if bad := [id for id in ids if isinstance(id, Problem)]:
+        raise DatasetError(f"{root}: {some(bad, 1)}")
+    samples = [
+        Sample(id=id, image=file, mask="", height=0, width=0, counts={}, sha256="", exif="upright")
+        for id, file in zip(ids, files, strict=True)
+        if isinstance(id, str)
+    ]
+    return Dataset(folder, labels, samples, {}, "reference")

@@ -1,0 +1,304 @@
+"""Masks of a model for the pictures of a dataset, or of a folder, as a dataset of the same form."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import place_picture, refuse_inputs, refuse_pictures, still_there
+from segdata.dataset.job import made_of, write_like
+from segdata.dataset.journal import Journal
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.files.places import absolute, file_digest, listed, place
+from segdata.files.remote import Place
+from segdata.files.scores import HALF_STEP
+from segdata.kernels.count import count_values
+from segdata.labels import Labels, must_agree
+from segdata.ops.predict.folder import dataset_or_pictures
+from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
+from segdata.ops.predict.sliding import Band, Failed, Flip, Picture, Sliding, Target, as_it_is, slide
+from segdata.ops.predict.write import Output, PictureWriter
+from segdata.refinement.apply import refined
+from segdata.refinement.settings import Refinement
+from segdata.tiling.stitcher import Blend
+from segdata.tiling.tiles import tile_content
+from segdata.words import some
+from segdata.workers.run import Run
+from segdata.workers.worker import Work
+
+Group = tuple[Sample, ...]
+"""Samples whose windows may share batches."""
+
+Key = tuple[Sample, bool]
+"""A sample, and whether it is the last of its group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of each sample: from `source`, as `images` says, into what `output` says.
+
+    Its mask is refined, for which the output has scores, that are kept where `scores` are asked for.
+    """
+
+    source: Dataset
+    target: Dataset
+    output: Output
+    scores: bool = False
+    refinement: Refinement | None = None
+
+
+def predict(
+    model: Predictor | str | Path,
+    dataset: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    split: str | None = None,
+    size: tuple[int, int] = (512, 512),
+    overlap: float = 0.25,
+    blend: Blend = "gaussian",
+    batch: int = 4,
+    flips: Sequence[Flip] = (),
+    scales: Sequence[float] = (1.0,),
+    scores: bool = False,
+    reject_below: float | None = None,
+    entropy: bool = False,
+    match_names: bool = False,
+    refinement: Refinement | str | Path | None = None,
+    images: Images = "reference",
+    device: str = "cpu",
+    trust_code: bool = False,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Predict the pictures of a dataset, or those below a folder; the result is a dataset with the same ids.
+
+    `model` is any `Predictor`, or a checkpoint's path: then `device` says where it runs, and `trust_code` that the
+    package.module:factory that it may name is called. `size`, `overlap`, `blend`, `batch`, `flips` and `scales` are those of
+    `segdata.ops.predict.sliding.Sliding`. `scores` keeps the probabilities in 8 bits, `reject_below`
+    makes pixels void whose likeliest class has less probability, `entropy` writes entropy/<id>: round(255 H / ln K).
+    `match_names` maps classes by name where model and dataset do not have the same in the same order. `refinement`, a value or
+    the file that `segdata refine --tune` wrote, is applied to each mask as `segdata.refine` does. Masks of georeferenced
+    pictures are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where a picture has no data, and where a tile
+    is padded, masks are void.
+
+    A job that was stopped goes on after the last whole picture, or the last whole batch of small ones. Raises `DatasetError`
+    for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad picture
+    (`run.report` may skip instead).
+    """
+    predictor = load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
+    sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
+    sliding.check()
+    one_of("images", images, Images)
+    if reject_below is not None and not 0 <= reject_below <= 1:
+        raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
+    source = dataset if isinstance(dataset, Dataset) else dataset_or_pictures(dataset, predictor.labels)
+    source = source if split is None else source.split(split)
+    classes = _classes(predictor.labels, source.labels, source.root, match_names)
+    if scores and None in classes:
+        lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
+        raise OptionError(
+            f"--scores: the dataset has no class for the model's {some(lacking)}: scores would not add up to 1"
+        )
+    if isinstance(refinement, str | Path):
+        refinement = Refinement.read(refinement, source.labels)
+    if refinement is not None and None in classes:
+        raise OptionError("--refine: the dataset has no class for some of the model's: refine what is predicted")
+    options = {
+        **{name: value for name, value in asdict(sliding).items() if name != "batch"},
+        "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
+    }  # fmt: skip
+    if refinement is not None:
+        options["refinement"] = refinement.to_json(source.labels)
+    made_by = made_of("predict", options, [source])
+    named = _named(model, predictor)
+    run = run or Run()
+    sent: Predictor | Stored = predictor
+    if isinstance(model, str | Path) and run.executor is not None:
+        sent = Stored(str(model), device, trust_code, named["sha256"])
+    made_by["inputs"].insert(0, {key: value for key, value in named.items() if key != "job"})
+    root = place(destination)
+    target = Dataset(root, source.labels, (), made_by, images)
+    needs = refinement is not None and refinement.crf is not None
+    output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
+    plan = Plan(source, target, output, scores, refinement)
+    bare = replace(plan, source=replace(source, samples=()))
+    work = partial(predict_groups, plan=bare, model=sent, sliding=sliding)
+    return _predicted(plan, grouped(source, sliding), work, named, overwrite, run)
+
+
+def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
+    """Samples in order of size, as many together as fill batches; one that fills batches by itself is alone.
+
+    Batches are of one group, so that the same ones come up whatever was predicted before, and by whichever worker.
+    """
+    alone = sliding.batch * sliding.size[0] * sliding.size[1]
+    groups: list[list[Sample]] = []
+    for sample in sorted(samples, key=lambda s: (s.size, s.id)):
+        if not groups or len(groups[-1]) == sliding.batch or sample.height * sample.width > alone:
+            groups.append([])
+        groups[-1].append(sample)
+    return [tuple(group) for group in groups]
+
+
+def _predicted(
+    plan: Plan,
+    groups: Sequence[Group],
+    work: Work[Group, list[Sample | Problem]],
+    named: dict[str, Any],
+    overwrite: bool,
+    run: Run,
+) -> Dataset:
+    source, target = plan.source, plan.target
+    refuse_inputs(target.root, [source])
+    refuse_pictures(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
+    header = {
+        **target.made_by, "images": target.images, "labels": target.labels.digest, "model": named,
+        "source": absolute(source.root),
+    }  # fmt: skip
+    with Journal(target.root, header, Sample, overwrite=overwrite) as journal:
+        there = listed(target.root)
+        done = {sample.id: sample for sample in journal.done if still_there(there, sample)}
+        todo = [group for group in groups if any(sample.id not in done for sample in group)]
+        left_out: list[Problem] = []
+        for group, results in run.stream(work, todo, into=target.root):
+            for sample, result in zip(group, results, strict=True):
+                if isinstance(result, Problem):
+                    problem = replace(result, sample=sample.id)
+                    run.report.add(problem)
+                    left_out.append(problem)
+                else:
+                    journal.append(result)
+                    done[result.id] = result
+        whole = replace(target, samples=sorted(done.values(), key=lambda s: s.id))
+        whole.save(_receipt(plan, whole, left_out))
+    return whole
+
+
+def predict_groups(
+    groups: Iterable[Group], plan: Plan, model: Predictor | Stored, sliding: Sliding
+) -> Generator[list[Sample | Problem], None, None]:
+    """Of each group the new line of each sample, once its files are whole, or what is wrong with it.
+
+    The plan's source has no samples here.
+    """
+    predictor = model.load() if isinstance(model, Stored) else model
+    recipe = getattr(predictor, "recipe", None)
+    seen: Target = as_it_is if recipe is None else recipe.resized
+    pictures = (
+        Picture((sample, sample is group[-1]), partial(plan.source.open_image, sample), seen, number)
+        for number, group in enumerate(groups)
+        for sample in group
+    )
+    found: list[Sample | Problem] = []
+    for last, result in _each(plan, slide(pictures, predictor, sliding)):
+        found.append(result)
+        if last:
+            yield found
+            found = []
+
+
+def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Sample | Problem], None, None]:
+    """Whether a sample is the last of its group, and what became of it."""
+    writer: PictureWriter | None = None
+    try:
+        for part in parts:
+            sample, last = part.key
+            if isinstance(part, Failed):
+                if writer is not None:
+                    writer.discard()
+                writer = None
+                yield last, part.problem
+                continue
+            writer = writer or PictureWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
+            writer.add(part.y, part.probs)
+            if part.y + part.probs.shape[1] == part.size[0]:
+                written, writer = writer, None
+                yield last, _caught(plan, part, written)
+    finally:
+        if writer is not None:
+            writer.discard()
+
+
+def _caught(plan: Plan, part: Band[Key], writer: PictureWriter) -> Sample | Problem:
+    try:
+        return _line(plan, part, writer)
+    except DataError as error:
+        return error.problem
+
+
+def _line(plan: Plan, part: Band[Key], writer: PictureWriter) -> Sample:
+    """The new line of a sample whose rows have all been written."""
+    old, source = part.key[0], plan.source
+    counts, digest = writer.close()
+    image = None
+    if old.image is not None and old.crop is None:  # a virtual tile's picture is no file of its own
+        path = source.image_path(old)
+        image = path if path == old.image else place_picture(path, old.id, plan.target.root, plan.target.images)
+    new = msgspec.structs.replace(
+        old, image=image, mask=writer.mask, height=part.size[0], width=part.size[1], counts=counts, sha256=digest,
+        crop=None, scores=writer.scores,
+    )  # fmt: skip
+    return new if plan.refinement is None else _refined(plan, plan.refinement, old, new)
+
+
+def _refined(plan: Plan, refinement: Refinement, old: Sample, new: Sample) -> Sample:
+    """The line of a sample whose mask has been written, once that is refined; `old` is the source's."""
+    target = plan.target
+    path, scores = target.inside(new.mask), None if new.scores is None else target.inside(new.scores)
+    with located(sample=old.id):
+        image = partial(plan.source.open_image, old)
+        mask = refined(target.read_mask(new), target.labels, refinement, image, scores)
+    digest = write_like(path, path, mask)
+    if scores is not None and not plan.scores:
+        scores.unlink()
+        if isinstance(scores, Path):
+            with suppress(OSError):  # others are still in it
+                os.removedirs(scores.parent)
+    counts = count_values(mask.ravel(), 2 ** (8 * mask.itemsize))
+    found = {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
+    return msgspec.structs.replace(new, counts=found, sha256=digest, scores=new.scores if plan.scores else None)
+
+
+def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:
+    """(K,) which class of the dataset each of the model's is, None for none. Raises `DatasetError` where they do not agree."""
+    if not match_names:
+        must_agree(model, dataset, "the model", str(root), "--match-names maps classes by name")
+    ids = {label.name: label.id for label in dataset.classes}
+    classes = tuple(ids.get(name) for name in model.names)
+    if set(classes) == {None}:
+        raise DatasetError(f"{root}: has no class of the model's: {some(model.names)}")
+    return classes
+
+
+def _named(model: Predictor | str | Path, predictor: Predictor) -> dict[str, Any]:
+    """What a job calls its model; one that is no file is like no other, so that nobody's job is taken up with another model."""
+    if isinstance(model, str | Path):
+        return {"name": os.path.basename(model), "sha256": file_digest(model)}
+    return {"name": type(predictor).__name__, "sha256": None, "job": uuid.uuid4().hex}
+
+
+def _receipt(plan: Plan, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
+    """What was predicted, of which classes; and how exact the scores are."""
+    pixels: Counter[int] = Counter()
+    for sample in whole:
+        pixels.update(sample.counts)
+    out: dict[str, Any] = {
+        "pictures": {"in": len(plan.source), "predicted": len(whole), "skipped": len(left_out)},
+        "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
+        "skipped": [problem.to_json() for problem in left_out],
+    }
+    if plan.scores:
+        out["scores"] = {"stored": "round(255 p)", "largest_error": HALF_STEP}
+    return out

@@ -1,0 +1,77 @@
+"""What predicts: anything that is called with pixels and gives probabilities, under a label contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import DatasetError, MissingDependency
+from segdata.files.places import place
+from segdata.files.remote import Place
+from segdata.labels import Labels
+
+LOADERS = {".pt": ("segdata.nn.predictor", "train")}
+"""Suffix of a model's file -> the module, imported when asked, whose `load(path, device, trust_code=...)` reads it; its extra."""
+
+
+class Predictor(Protocol):
+    """A model with its label contract.
+
+    Called with (N, h, w, C) pixels as they were read, at the size that its `recipe` (where it has one) asks for, it gives
+    (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C.
+    """
+
+    @property
+    def labels(self) -> Labels:
+        """The classes, in the order of K."""
+
+    def __call__(self, images: NDArray[Any], /) -> NDArray[np.float32]:
+        """(N, h, w, C) -> (N, K, h, w) float32."""
+
+
+def load_predictor(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> Predictor:
+    """The model of a file. Raises `DatasetError` for what is none, `MissingDependency`, `OptionError` for the device.
+
+    `trust_code`: a model that the file describes as code from elsewhere may be called.
+    """
+    path = place(path)
+    if not path.is_file():
+        raise DatasetError(f"{path}: there is no such file; a training writes its checkpoints into its run's folder")
+    if path.suffix not in LOADERS:
+        raise DatasetError(f"{path}: not a model's file: its name ends in none of {', '.join(LOADERS)}")
+    module, extra = LOADERS[path.suffix]
+    try:
+        load = import_module(module).load
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"{path}: takes {error.name}, which is not installed: pip install 'segdata[{extra}]'"
+        ) from error
+    predictor: Predictor = load(path, device, trust_code=trust_code)
+    return predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A model by its file, with the arguments of `load_predictor`: what goes to workers, each of which loads it once.
+
+    `sha256` is of the file, so that another one of the same name is loaded anew.
+    """
+
+    path: str
+    device: str
+    trust_code: bool
+    sha256: str
+
+    def load(self) -> Predictor:
+        """As `load_predictor`."""
+        return _kept(self)
+
+
+@lru_cache(maxsize=1)
+def _kept(stored: Stored) -> Predictor:
+    return load_predictor(stored.path, stored.device, trust_code=stored.trust_code)

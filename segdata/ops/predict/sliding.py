@@ -1,0 +1,292 @@
+"""A model over pictures of any size: windows cut, batched across pictures, and what it says of them put together by rows.
+
+Nothing is held that grows with a picture's height: rows are read forwards once, and given as soon as no window can reach them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import DataError, OptionError, Problem, SegdataError, one_of
+from segdata.files.geo import Geo
+from segdata.files.rasters import Raster, Values
+from segdata.ops.predict.predictor import Predictor
+from segdata.resize import resize_scores, scale_image
+from segdata.tiling.rows import Strip
+from segdata.tiling.stitcher import Blend, Stitcher
+from segdata.windows import Window
+
+Flip = Literal["x", "y", "xy"]
+"""Mirrored left to right, top to bottom, or both."""
+
+Probs = NDArray[np.float32]
+
+T = TypeVar("T")
+
+SMALLEST, LARGEST = 1, 2**16
+
+INEXACT = 0.01
+"""By how much probabilities may miss 0 and 1: more than a bfloat16 does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """How windows are laid and what is averaged over them.
+
+    `size` (height, width) of a window in the model's pixels, `overlap` the part of it that the next one has too, at least:
+    steps are even. `batch` windows go to the model at once. `flips` and `scales` are variants of each window whose
+    probabilities are averaged, besides the window as it is (a `scales` without 1 leaves that away).
+    """
+
+    size: tuple[int, int] = (512, 512)
+    overlap: float = 0.25
+    blend: Blend = "gaussian"
+    batch: int = 4
+    flips: tuple[Flip, ...] = ()
+    scales: tuple[float, ...] = (1.0,)
+
+    def check(self) -> None:
+        """Raise `OptionError` for what cannot be."""
+        if not all(SMALLEST <= n <= LARGEST for n in self.size):
+            raise OptionError(f"--size {self.size[0]} {self.size[1]}: must be {SMALLEST} to {LARGEST}")
+        if not 0 <= self.overlap < 1:
+            raise OptionError(f"--overlap {self.overlap:g}: must be 0 or more and below 1")
+        one_of("blend", self.blend, Blend)
+        if self.batch < 1:
+            raise OptionError(f"--batch {self.batch}: must be 1 or more")
+        for flip in self.flips:
+            one_of("flip", flip, Flip)
+        if not self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise OptionError("--scales: must be from 0.1 to 10, at least one")
+
+    def windows(self, size: tuple[int, int], target: tuple[int, int]) -> list[Window]:
+        """Windows that cover a picture of `size`, which the model sees as `target`, row by row, in the picture's pixels."""
+        lengths = [max(1, round(n * whole / seen)) for n, whole, seen in zip(self.size, size, target, strict=True)]
+        height, width = (min(n, whole) for n, whole in zip(lengths, size, strict=True))
+        columns = even_starts(size[1], width, self.overlap)
+        return [Window(y, x, height, width) for y in even_starts(size[0], height, self.overlap) for x in columns]
+
+
+def even_starts(length: int, size: int, overlap: float) -> list[int]:
+    """Where as few windows of `size` as overlap by that part begin along `length` pixels, in even steps (to a pixel).
+
+    The first begins at 0, the last ends at the end.
+    """
+    step = max(1.0, size * (1 - overlap))
+    count = 1 + math.ceil(max(0, length - size) / step - 1e-9)
+    return [round(i * (length - size) / max(1, count - 1)) for i in range(count)]
+
+
+Target = Callable[[int, int], tuple[int, int]]
+"""(height, width) of a picture -> at which size the model sees it."""
+
+
+def as_it_is(height: int, width: int) -> tuple[int, int]:
+    """A model sees pictures at their own size."""
+    return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Picture(Generic[T]):
+    """A picture to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it.
+
+    Windows of neighbours share batches where their `group` is the same. What a model says of a window may differ in the last
+    bit with the batch that it is in.
+    """
+
+    key: T
+    open: Callable[[], AbstractContextManager[Raster]]
+    target: Target = as_it_is
+    group: int = 0
+
+
+class Band(NamedTuple, Generic[T]):
+    """Rows `y` and on of a picture of `size`: (K, rows, W) float32 probabilities, all 0 where nothing is known.
+
+    They are overwritten once later bands are asked for.
+    """
+
+    key: T
+    size: tuple[int, int]
+    geo: Geo
+    y: int
+    probs: Probs
+
+
+class Failed(NamedTuple, Generic[T]):
+    """A picture that cannot be read; bands of it may have come already."""
+
+    key: T
+    problem: Problem
+
+
+class Cut(NamedTuple, Generic[T]):
+    """A window of a picture: `pixels` (h, w, C), `valid` (h, w) or None, `seen` its size for the model. `last` of its picture."""
+
+    key: T
+    size: tuple[int, int]
+    geo: Geo
+    window: Window
+    pixels: Values
+    valid: NDArray[np.bool_] | None
+    seen: tuple[int, int]
+    last: bool
+    group: int
+
+
+def slide(pictures: Iterable[Picture[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
+    """The bands of each picture in turn, from top to bottom. The next windows are read while the model is at work.
+
+    Raises `OptionError` where the predictor gives something else than (N, K, h, w) probabilities, `SegdataError` where the
+    memory is too small.
+    """
+    sliding.check()
+    stitcher: Stitcher | None = None
+    with _memory_told(sliding):
+        for batch in ahead(_batches(_cuts(pictures, sliding), sliding.batch)):
+            if isinstance(batch, Failed):
+                stitcher = None
+                yield batch
+                continue
+            for cut, probs in zip(batch, predict_batch(predictor, batch, sliding), strict=True):
+                stitcher = stitcher or Stitcher(*cut.size, probs.shape[0], blend=sliding.blend, reuse=True)
+                rows = stitcher.add(cut.window, probs)
+                if cut.last:
+                    rows += stitcher.finish()
+                    stitcher = None
+                for y, band in rows:
+                    yield Band(cut.key, cut.size, cut.geo, y, band)
+
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "Insufficient memory")
+"""Of the messages with which torch, C++, OpenCV and the system say it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU or the process had too little memory."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS)
+
+
+@contextmanager
+def _memory_told(sliding: Sliding) -> Iterator[None]:
+    """Turns want of memory into a `SegdataError` that names the options it depends on."""
+    import cv2
+
+    try:
+        yield
+    except (RuntimeError, MemoryError, cv2.error) as error:
+        if not is_out_of_memory(error):
+            raise
+        windows = f"{sliding.batch} windows at once of up to {sliding.size[0]} x {sliding.size[1]}"
+        scaled = f", times {max(sliding.scales):g}," if max(sliding.scales) > 1 else ""
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        message = f"{windows}{scaled} may be too many: take a smaller --batch, --size or --scales"
+        raise SegdataError(f"out of memory ({reason}): {message}") from error
+
+
+def predict_batch(predictor: Predictor, batch: Sequence[Cut[Any]], sliding: Sliding) -> list[Probs]:
+    """(K, h, w) float32 of each window, at its own size: the mean over the variants; 0 where there is no data."""
+    pixels = np.stack([cut.pixels for cut in batch])
+    size, seen = batch[0].window[2:], batch[0].seen
+    total: Probs | None = None
+    for scale in sliding.scales:
+        wanted = (max(1, round(seen[0] * scale)), max(1, round(seen[1] * scale)))
+        scaled = pixels if wanted == size else np.stack([scale_image(one, wanted) for one in pixels])
+        for flip in ("", *sliding.flips):
+            probs = _asked(predictor, _flipped(scaled, flip, 1), len(batch), wanted)
+            probs = _flipped(probs, flip, 2)
+            if wanted != size:
+                probs = np.stack([resize_scores(np.ascontiguousarray(one), (size[0], size[1])) for one in probs])
+            total = probs if total is None else total + probs
+    variants = len(sliding.scales) * (1 + len(sliding.flips))
+    if total is None:
+        return []
+    mean = total if variants == 1 else total / np.float32(variants)
+    return [one if cut.valid is None else one * cut.valid for cut, one in zip(batch, mean, strict=True)]
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same, each item made in another thread while the one before is used."""
+    end = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, source, end)
+            yield item  # type: ignore[misc]
+
+
+def _batches(cuts: Iterable[Cut[T] | Failed[T]], most: int) -> Iterator[list[Cut[T]] | Failed[T]]:
+    """Neighbours of one shape, type and group together, up to `most` of them, whichever pictures they are of."""
+    held: list[Cut[T]] = []
+    for cut in cuts:
+        if isinstance(cut, Failed):
+            if held:
+                yield held
+            held = []
+            yield cut
+            continue
+        if held and (len(held) == most or _kind(cut) != _kind(held[0])):
+            yield held
+            held = []
+        held.append(cut)
+    if held:
+        yield held
+
+
+def _kind(cut: Cut[Any]) -> tuple[object, ...]:
+    return cut.pixels.shape, cut.pixels.dtype, cut.seen, cut.group
+
+
+def _cuts(pictures: Iterable[Picture[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T]]:
+    for picture in pictures:
+        try:
+            with picture.open() as raster:
+                yield from _cuts_of(picture, raster, sliding)
+        except DataError as error:
+            yield Failed(picture.key, error.problem)
+
+
+def _cuts_of(picture: Picture[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T]]:
+    size = raster.height, raster.width
+    target = picture.target(*size)
+    windows = sliding.windows(size, target)
+    strip = Strip(raster)
+    for number, window in enumerate(windows):
+        pixels, valid = strip.read(window)
+        seen = tuple(max(1, round(n * to / whole)) for n, to, whole in zip(window[2:], target, size, strict=True))
+        last = number == len(windows) - 1
+        yield Cut(picture.key, size, raster.geo, window, pixels, valid, (seen[0], seen[1]), last, picture.group)
+
+
+def _flipped(array: NDArray[Any], flip: str, axis: int) -> NDArray[Any]:
+    """Mirrored along the height at `axis` and the width after it, as `flip` says."""
+    axes = tuple(axis + i for i, letter in enumerate("yx") if letter in flip)
+    return np.flip(array, axes) if axes else array
+
+
+def _asked(predictor: Predictor, pixels: NDArray[Any], count: int, size: tuple[int, int]) -> Probs:
+    """What a predictor says. Raises `OptionError` where that is not what a `Predictor` says."""
+    probs = np.asarray(predictor(np.ascontiguousarray(pixels)), np.float32)
+    wanted = (count, len(predictor.labels.classes), *size)
+    if probs.shape != wanted:
+        raise OptionError(f"the predictor gives an array of {probs.shape} where it should be (N, K, h, w) = {wanted}")
+    if not np.isfinite(probs.sum()):
+        raise OptionError("the predictor gives NaN or infinity: was it trained to the end?")
+    some = probs[:, :, ::8]  # rows enough to know logits by, and hardly any time
+    total = some.sum(axis=1)
+    least, furthest = some.min(), total.flat[np.abs(total - 1).argmax()]
+    if least < -INEXACT or abs(furthest - 1) > INEXACT:
+        raise OptionError(
+            f"the predictor gives values from {least:g} on that sum to {furthest:g} over the classes where it should be "
+            "probabilities that sum to 1: of logits, give the softmax"
+        )
+    return probs

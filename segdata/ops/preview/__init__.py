@@ -1,0 +1,1 @@
+"""`segdata preview`: the operation, its values, and how they are told."""

@@ -1,0 +1,55 @@
+"""Contact sheets of a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segdata.dataset.dataset import Dataset
+from segdata.errors import DatasetError, OptionError, one_of
+from segdata.files.remote import Place
+from segdata.pages.grid import by_parent
+from segdata.pages.sheet import Sort, cell, choose, grid_cell, write_sheet
+
+
+def preview(
+    dataset: Dataset | str | Path,
+    out: str | Place,
+    *,
+    count: int = 12,
+    classes: Sequence[str] = (),
+    samples: Sequence[str] = (),
+    sort: Sort = "id",
+    columns: int = 3,
+    size: int = 240,
+    grid: bool = False,
+) -> Place:
+    """Write a contact sheet (PNG or JPEG by the name of `out`): each sample's picture and its mask laid over it, and a legend.
+
+    `classes` keeps samples that hold one of these classes, most of it first; `samples` shows these ids alone. `size` is the
+    width of one picture in pixels. `grid` shows tiles where they lie in their whole pictures, `count` of these.
+    Raises `OptionError`, and `DatasetError` where there is nothing to show.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    if min(count, columns, size) < 1:
+        raise OptionError("--count, --columns and --size must be 1 or more")
+    one_of("sort", sort, Sort)
+    chosen = [dataset.sample(id) for id in samples] or choose(dataset, count, classes, sort)
+    if not chosen:
+        what = f"no sample holds {' or '.join(classes)}" if classes else "it has no samples"
+        raise DatasetError(f"{dataset.root}: {what}")
+    if grid:
+        groups = list(by_parent(dataset.samples if not samples else chosen).values())
+        places = np.linspace(0, len(groups) - 1, min(count, len(groups))).round().astype(int)
+        shown = [groups[i] for i in places]
+        chosen = [tile for group in shown for tile in group]
+        cells = [grid_cell(dataset, group, size) for group in shown]
+    else:
+        cells = [cell(dataset, sample, size) for sample in chosen]
+    counts: Counter[int] = Counter()
+    for sample in chosen:
+        counts.update(sample.counts)
+    return write_sheet(out, cells, columns, dataset.labels, counts)

@@ -1,0 +1,1 @@
+"""`segdata refine`: the operation, its values, and how they are told."""

@@ -1,0 +1,74 @@
+"""Predicted masks refined by a dense CRF and morphology, into a dataset of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.errors import Problem
+from segdata.files.places import place
+from segdata.labels import Labels
+from segdata.refinement.apply import must_refine, refine_item
+from segdata.refinement.settings import Refinement
+from segdata.workers.run import Run
+
+
+def refine(
+    pred: Dataset | str | Path,
+    destination: str | Path,
+    refinement: Refinement | str | Path | None = None,
+    *,
+    scores: bool = True,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Refine the masks of a dataset of predictions, in a new one: by its scores where there are (and `scores`), else its labels.
+
+    `refinement` is a value or a file of settings (`segdata refine --tune` writes one), by default a CRF with the usual
+    settings. Void stays. Pictures too large for one CRF (`MEMORY`) go by windows with margins. Scores do not go along: they
+    are no longer those of the masks. Stopped, it goes on when repeated; the result is the same from any number of processes.
+
+    Raises `DatasetError` for settings of other classes and for tiles that are views, `OptionError` for settings, and as
+    `carry` does.
+    """
+    pred = pred if isinstance(pred, Dataset) else Dataset.open(pred)
+    chosen = _chosen(refinement, pred.labels)
+    must_refine(pred, chosen)
+    options = {"refinement": chosen.to_json(pred.labels), "scores": scores}
+    target = Dataset(place(destination), pred.labels, (), made_of("refine", options, [pred]), pred.images)
+    moves = [Move(0, sample, sample) for sample in pred]
+
+    def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
+        return _receipt(pred, whole, left_out)
+
+    change = partial(refine_item, refinement=chosen, scores=scores)
+    return carry(target, [Origin(pred, change)], moves, receipt, overwrite=overwrite, run=run or Run())
+
+
+def _chosen(refinement: Refinement | str | Path | None, labels: Labels) -> Refinement:
+    if refinement is None:
+        return Refinement()
+    return refinement if isinstance(refinement, Refinement) else Refinement.read(refinement, labels)
+
+
+def _receipt(pred: Dataset, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
+    """The pixels of each class before and after."""
+    kept = {sample.id for sample in whole}
+    before: Counter[int] = Counter()
+    after: Counter[int] = Counter()
+    for sample in pred:
+        if sample.id in kept:
+            before.update(sample.counts)
+    for sample in whole:
+        after.update(sample.counts)
+    values = sorted(before.keys() | after.keys())
+    return {
+        "pictures": {"in": len(pred), "refined": len(whole), "skipped": len(left_out)},
+        "pixels": {pred.labels.name(v): {"before": before[v], "after": after[v]} for v in values},
+        "skipped": [problem.to_json() for problem in left_out],
+    }

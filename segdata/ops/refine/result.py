@@ -1,0 +1,115 @@
+"""What a search for a refinement found: the settings, what was tried, and the difference with how far to trust it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segdata.labels import Labels
+from segdata.metrics.bootstrap import interval, resamples
+from segdata.metrics.confusion import Floats, Ints, Tally
+from segdata.refinement.settings import Refinement
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing that was tried: by how much mean IoU rose (on the search's pictures, after what was kept before), and whether
+    it is kept."""
+
+    name: str
+    gain: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A score before and after: of the mean, then of each class: (1 + K,) float64; NaN for a class in neither.
+
+    `low` and `high`: the 95 % interval of the difference, by a bootstrap over pictures, or groups.
+    """
+
+    before: Floats
+    after: Floats
+    low: Floats
+    high: Floats
+
+    def to_json(self, labels: Labels) -> dict[str, Any]:
+        """`mean`, then by class."""
+        out: dict[str, Any] = {}
+        for i, name in enumerate(("mean", *labels.names)):
+            before, after, low, high = (float(of[i]) for of in (self.before, self.after, self.low, self.high))
+            known = not (math.isnan(before) or math.isnan(after))
+            out[name] = {"before": before, "after": after, "interval": [low, high]} if known else None
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """How scores changed on some pictures: IoU and boundary IoU."""
+
+    pictures: int
+    iou: Change
+    boundary: Change
+
+    def to_json(self, labels: Labels) -> dict[str, Any]:
+        """By class."""
+        return {
+            "pictures": self.pictures,
+            "iou": self.iou.to_json(labels),
+            "boundary_iou": self.boundary.to_json(labels),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuned:
+    """The refinement that was found, and its worth on the pictures that the search saw and on those held out from it.
+
+    Where it loses on the latter, `refinement` does nothing.
+    """
+
+    refinement: Refinement
+    labels: Labels
+    trials: Sequence[Trial]
+    searched: Difference
+    held_out: Difference | None
+
+    @property
+    def loses_unseen(self) -> bool:
+        """Whether what was found makes mean IoU lower on the pictures held out."""
+        return self.held_out is not None and bool(self.held_out.iou.after[0] < self.held_out.iou.before[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `segdata refine --settings` reads, and all that was found out."""
+        return {
+            **self.refinement.to_json(self.labels),
+            "searched": self.searched.to_json(self.labels),
+            "held_out": None if self.held_out is None else self.held_out.to_json(self.labels),
+            "trials": [{"name": t.name, "gain": t.gain, "kept": t.kept} for t in self.trials],
+        }
+
+
+def difference(before: Ints, after: Ints, pictures: int, draws: int, seed: int) -> Difference:
+    """Of (U, 2, 3, K) counts of the same U units of so many pictures in all, as pixels and as boundary bands."""
+    iou, boundary = (_change(before[:, i], after[:, i], draws, seed) for i in range(2))
+    return Difference(pictures, iou, boundary)
+
+
+def _change(before: Ints, after: Ints, draws: int, seed: int) -> Change:
+    units = len(before)
+    rows = np.concatenate([before.reshape(units, -1), after.reshape(units, -1)], axis=1).astype(np.float64)
+    gains = np.empty((draws, 1 + before.shape[2]))
+    for part, weights in resamples(units, draws, seed):
+        sums = np.rint(weights @ rows).astype(np.int64).reshape(-1, 2, *before.shape[1:])
+        gains[part] = _scores(sums[:, 1]) - _scores(sums[:, 0])
+    low, high = interval(gains)
+    return Change(_scores(before.sum(axis=0)), _scores(after.sum(axis=0)), low, high)
+
+
+def _scores(sums: Ints) -> Floats:
+    """(..., 3, K) -> (..., 1 + K): mean IoU, and that of each class."""
+    tally = Tally(sums[..., 0, :], sums[..., 1, :], sums[..., 2, :])
+    return np.concatenate([np.asarray(tally.mean_iou)[..., None], tally.iou], axis=-1)

@@ -1,0 +1,75 @@
+"""What `segdata refine` prints: what was tried and kept, and the difference it makes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from segdata.dataset.dataset import Dataset
+from segdata.files.places import place, write_whole
+
+if TYPE_CHECKING:
+    from segdata.ops.refine.result import Change, Difference, Tuned
+
+
+def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
+    """The steps that are kept, the best of those that are not, and a table of the difference on both parts."""
+    kept = [t for t in tuned.trials if t.kept]
+    rest = sorted((t for t in tuned.trials if not t.kept), key=lambda t: -t.gain)[:most]
+    lines = [f"kept:       {t.name} ({100 * t.gain:+.2f} points of mean IoU)" for t in kept]
+    lines += [f"left:       {t.name} ({100 * t.gain:+.2f})" for t in rest]
+    if rest:
+        lines.append("            (left: worse than its like, or not a gain in 95 % of draws of the pictures)")
+    if tuned.loses_unseen:
+        lines.insert(
+            0,
+            "kept:       nothing: what gains where it was tuned loses on the pictures held out; the masks stay",
+        )
+    elif not kept:
+        lines.insert(0, "kept:       nothing: no step helps here for sure; the masks stay")
+    for name, of in (("tuned on", tuned.searched), ("held out", tuned.held_out)):
+        if of is not None:
+            lines += ["", *_table(name, of, tuned)]
+    if tuned.held_out is None:
+        lines += ["", "no pictures were held out: what is gained elsewhere is not known"]
+    return lines
+
+
+def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
+    title = f"{name}, {of.pictures} pictures"
+    names = ("mean", *tuned.labels.names)
+    width = max(len(title), *map(len, names))
+    lines = [f"{title:{width}}  {'IoU, and its change (95 %)':41}  boundary IoU, and its change (95 %)"]
+    for i, label in enumerate(names):
+        if not (math.isnan(of.iou.before[i]) or math.isnan(of.iou.after[i])):
+            lines.append(f"{label:{width}}  {_cells(of.iou, i):41}  {_cells(of.boundary, i)}")
+    return lines
+
+
+def _cells(change: Change, i: int) -> str:
+    before, after, low, high = (100 * float(of[i]) for of in (change.before, change.after, change.low, change.high))
+    return f"{before:6.2f} -> {after:6.2f}  {after - before:+6.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def write_settings(tuned: Tuned, path: str) -> None:
+    """Write the file that `--settings` reads."""
+    there = place(path)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(there, (json.dumps(_finite(tuned.to_json()), indent=2) + "\n").encode())
+
+
+def _finite(value: object) -> object:
+    """What is not a number is null in JSON."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def refined_line(made: Dataset) -> str:
+    """How many masks there are now."""
+    pictures = made.read_receipt()["pictures"]
+    left_out = f", {pictures['skipped']} left out" if pictures["skipped"] else ""
+    return f"dataset:    {made.root}: {pictures['refined']} masks refined{left_out} (segdata info {made.root})"

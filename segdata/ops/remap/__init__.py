@@ -1,0 +1,1 @@
+"""`segdata remap`: the operation, its values, and how they are told."""

@@ -1,0 +1,74 @@
+"""Classes of a dataset renamed, merged, kept or made void, by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.errors import OptionError, Problem
+from segdata.files.places import place
+from segdata.labels import Remap, Unlisted, choose_classes
+from segdata.workers.run import Run
+
+
+def remap(
+    dataset: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    map: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    unlisted: Unlisted | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Change the classes of a dataset by name, in a new one. The options mean what they mean to `segdata.convert`.
+
+    `map` renames or merges classes (to `ignore` makes them void), `only` and `drop` select; `unlisted` says what becomes of
+    classes that `map` (default keep) or `only` (default ignore) does not name. Classes are numbered in the old order. Masks
+    whose values stay, as where a class is only renamed, are hard-linked. Scores go along only then.
+
+    Raises `OptionError` for names that the dataset has not and where nothing is asked, and as `carry` does.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    if not (map or only or drop):
+        raise OptionError("nothing to change: give --map, --map-file, --only or --drop")
+    table = choose_classes(dataset.labels, map or {}, only, drop, unlisted)
+    options = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted}
+    target = Dataset(place(destination), table.labels, (), made_of("remap", options, [dataset]), dataset.images)
+
+    def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
+        return _receipt(dataset, table, whole, left_out)
+
+    moves = [Move(0, sample, sample) for sample in dataset]
+    origin = Origin.remapped(dataset, None if _stays(table) else table)
+    return carry(target, [origin], moves, receipt, overwrite=overwrite, run=run or Run())
+
+
+def _stays(table: Remap) -> bool:
+    """Whether every mask value, ignore too, remains what it is."""
+    return all(table.value(value) == value for value in table.mapping)
+
+
+def _receipt(dataset: Dataset, table: Remap, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
+    """Which class became which, and the pixels of each now."""
+    labels = table.labels
+    pixels: Counter[int] = Counter()
+    for sample in whole:
+        pixels.update(sample.counts)
+    classes = []
+    for old in dataset.labels.classes:
+        new = table.value(old.id)
+        class_id = None if new == labels.ignore else new
+        classes.append({"source_id": old.id, "source_name": old.name, "class_id": class_id, "class": labels.name(new)})
+    return {
+        "pictures": {"in": len(dataset), "remapped": len(whole), "skipped": len(left_out)},
+        "classes": classes,
+        "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
+        "pixels": {labels.name(value): pixels[value] for value in sorted(pixels)},
+        "skipped": [problem.to_json() for problem in left_out],
+    }

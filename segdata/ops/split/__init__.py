@@ -1,0 +1,1 @@
+"""`segdata split`: the operation, its values, and how they are told."""

@@ -1,0 +1,106 @@
+"""Assigning groups of pictures to splits, so that each split gets its part of every class at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdata.dataset.counts import Floats, Ints, PictureCounts
+
+COVER, MUST = 5.0, 100.0
+"""What a class absent from a split costs, and one that must reach every split, in units of what chance costs a class."""
+
+SIZE, SHARE = 20.0, 100.0
+"""How much more than a rare class count the number of pictures and that of labelled pixels, and a class that is all pixels."""
+
+STEPS, LEAST, PATIENCE = 4000, 40, 60
+"""Moves and swaps tried per group (up to a million in all, then LEAST), twice; those in vain before a disturbance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`of` (N,) int64: each sample's group, 0 to G - 1, numbered by their least ids; `names`: what the G groups are called."""
+
+    of: Ints
+    names: tuple[str, ...]
+
+
+def balance(
+    table: PictureCounts,
+    groups: Ints,
+    ratios: Floats,
+    *,
+    kept: Ints | None = None,
+    optional: Collection[int] = (),
+    seed: int = 0,
+) -> Ints:
+    """The split (G,) int64, 0 to S - 1, of each group of pictures.
+
+    `groups` (N,) int64 names each of N pictures' group, 0 to G - 1, each at least once; `ratios` (S,) float64 above 0 sum
+    to 1; `kept` (G,) int64 holds the splits of groups that must stay, -1 for the others; `optional` are the classes, by id,
+    that need not reach every split.
+
+    Each class should have ratio_s of its pixels in split s. With y_s what it has, chi^2 = sum of (y_s - ratio_s)^2 / ratio_s
+    is 0 then, and (S - 1) / n on average if groups were drawn at random, where n = 1 / (sum of squared parts of its groups)
+    is the number of groups it effectively has. The sum of n chi^2 / (S - 1) over classes is minimised, so that none is
+    blamed for the few groups it is in; rare classes all count alike, frequent ones more (1 + SHARE times their share of the
+    labelled pixels), since all shares depend on them. The number of pictures and that of labelled pixels take part like
+    classes (SIZE). A class that has groups enough for all splits pays for each that it does not reach: COVER where it is
+    optional, otherwise MUST, for which sizes give way.
+
+    Groups go greedily, those with the largest part of a class first, to the split where they cost least; then moves and
+    swaps drawn from `seed` are tried, at first also some that cost (see the kernels). Groups' numbers break ties, so number
+    them by name: the same groups then have the same splits in whatever order their pictures come.
+    """
+    from segdata.kernels.balance import anneal, fill, improve
+
+    start, column, part, share = _entries(table, groups)
+    number = np.bincount(column)  # groups that hold each column
+    chance = np.bincount(column, part**2)
+    weight = 1 / (np.maximum(chance, 1e-300)[:, None] * ratios * max(len(ratios) - 1, 1))
+    weight *= np.append(1 + SHARE * share, [SIZE, SIZE])[:, None]
+    must = ~np.isin(np.unique(table.class_id), list(optional))
+    cost = np.append(np.where(must, MUST, COVER), [COVER, 1e6])  # and no split is empty
+    absent = np.where(number >= len(ratios), cost, 0.0)
+    split = np.full(len(start) - 1, -1) if kept is None else kept.astype(np.int64)
+    largest = np.maximum.reduceat(part, start[:-1]) if len(start) > 1 else part
+    order = np.argsort(-largest, kind="stable")
+    free = order[split[order] < 0]
+    entries = (start, column, part, np.asarray(ratios, np.float64), weight, absent)
+    sums = np.zeros(weight.shape), np.zeros(weight.shape, np.int64)
+    fill(entries, sums, split, free)
+    if free.size and len(ratios) > 1:
+        state = np.array([seed % 2**64], np.uint64)
+        steps = max(min(STEPS * free.size, 1_000_000), LEAST * free.size)
+        anneal(entries, sums, split, free, state, steps)
+        improve(entries, sums, split, free, state, steps, PATIENCE * free.size)
+    return split
+
+
+def reached(table: PictureCounts, splits: Ints, number: int) -> Ints:
+    """(K, S) int64: the pixels of each class in each of S splits; `splits` (N,) int64 holds each picture's."""
+    keys = table.class_id * number + splits[table.picture]
+    out = np.zeros(table.classes * number, np.int64)
+    np.add.at(out, keys, table.pixels)
+    return out.reshape(table.classes, number)
+
+
+def _entries(table: PictureCounts, groups: Ints) -> tuple[Ints, Ints, Floats, Floats]:
+    """Where each group's entries start (G + 1,), their columns (E,) and parts of the whole (E,); the classes' shares.
+
+    Columns are the classes that have pixels, then all labelled pixels, and last the number of pictures.
+    """
+    used, class_id = np.unique(table.class_id, return_inverse=True)
+    columns = len(used) + 2
+    of = groups[table.picture] * columns
+    keys = np.concatenate([of + class_id, of + len(used), groups * columns + len(used) + 1])
+    entry, at = np.unique(keys, return_inverse=True)
+    mass = np.zeros(len(entry), np.int64)
+    np.add.at(mass, at, np.concatenate([table.pixels, table.pixels, np.ones(len(groups), np.int64)]))
+    column = entry % columns
+    whole = np.zeros(columns, np.int64)
+    np.add.at(whole, column, mass)
+    start = np.searchsorted(entry // columns, np.arange(groups.max(initial=-1) + 2))
+    return start, column, mass / whole[column], whole[:-2] / max(whole[-2], 1)

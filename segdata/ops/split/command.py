@@ -1,0 +1,115 @@
+"""`segdata split`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segdata.terminal.options import run_options, running
+from segdata.terminal.text import dataset_line
+
+if TYPE_CHECKING:
+    from segdata.ops.split.result import SplitReport
+
+
+def parts(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float] | None:
+    """A click callback: `train=0.8,val=0.2` as a dict."""
+    if value is None:
+        return None
+    out: dict[str, float] = {}
+    for part in value.split(","):
+        name, equals, ratio = (text.strip() for text in part.partition("="))
+        try:
+            number = float(ratio)
+        except ValueError:
+            number = None
+        if number is None or not (name and equals) or name in out:
+            raise click.BadParameter(f"{part!r} in {value!r}: must be like train=0.8,val=0.1,test=0.1")
+        out[name] = number
+    return out
+
+
+@click.command()
+@click.argument("dataset", type=click.Path())
+@click.argument("dst", type=click.Path())
+@click.option("--ratios", callback=parts, metavar="NAME=R,...", help="Default train=0.8,val=0.1,test=0.1; sum to 1.")
+@click.option("--folds", type=int, metavar="K", help="K equal splits fold0, fold1 ... instead.")
+@click.option(
+    "--group-by",
+    multiple=True,
+    metavar="KIND",
+    help="What must stay together: group (default), parent, 'regex:(PATTERN)' of the id; duplicates, on top of it.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another split.")
+@click.option(
+    "--keep", type=click.Path(), metavar="OLD", help="A dataset split before: what it has stays in its split."
+)
+@click.option("--allow-missing", multiple=True, metavar="CLASS", help="May be absent from a split; or 'all'.")
+@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@run_options
+def split(dataset: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -> None:
+    """Assign the samples of DATASET to splits, in a new dataset DST: each split gets its part of every class's pixels.
+
+    \b
+    segdata split mydata splits                      # train=0.8,val=0.1,test=0.1
+    segdata split mydata folds --folds 5             # fold i validates, the others train
+    segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$' --group-by duplicates
+    segdata split more splits2 --keep splits         # old pictures stay where they are
+    """
+    from segdata.ops.split.operation import split
+    from segdata.ops.split.result import read_report
+
+    with running(jobs, on_error, "linking") as run:
+        made = split(dataset, dst, run=run, **given)
+    click.echo("\n".join(report_lines(read_report(made))))
+    click.echo(dataset_line(made, dst))
+
+
+def report_lines(report: SplitReport, limit: int = 40) -> list[str]:
+    """What a split aimed at and reached; beyond `limit` classes those farthest from their aim."""
+    from segdata.terminal.text import table
+
+    names = list(report.aimed)
+    total = sum(report.samples.values())
+    shown = report.classes
+    if len(shown) > limit:
+        shown = sorted(shown, key=lambda c: -c.deviation)[:limit]
+    rows: list[list[object]] = [["class", "pixels", "groups", *names]]
+    rows.append(["(aimed at)", "", "", *(_share(report.aimed[name]) for name in names)])
+    reached = (_share(report.samples[name] / total) for name in names)
+    rows.append(["(samples)", f"{total:,}", f"{sum(report.groups.values()):,}", *reached])
+    for c in shown:
+        parts = ("none" if name in report.missing.get(c.name, []) else _share(c.reached[name]) for name in names)
+        rows.append([c.name, f"{c.pixels:,}", f"{c.groups:,}", *parts])
+    lines = table(rows, " rr" + "r" * len(names))
+    if len(shown) < len(report.classes):
+        lines.append(f"... and {len(report.classes) - len(shown)} classes that are nearer to their aim (receipt.json)")
+    return [*lines, "", *_remarks(report)]
+
+
+def _remarks(report: SplitReport) -> list[str]:
+    from segdata.words import some
+
+    counts = ", ".join(f"{name} {n:,}" for name, n in report.samples.items())
+    lines = [f"samples:     {counts}"]
+    if report.kept:
+        lines.append(f"kept:        {report.kept:,} samples are where they were")
+    if report.gone:
+        lines.append(f"gone:        {len(report.gone):,} samples are no longer there: {some(report.gone, 3)}")
+    if everywhere := [c for c in report.classes if c.name not in report.missing]:
+        worst = max(everywhere, key=lambda c: c.deviation)
+        name = max(report.aimed, key=lambda s: abs(worst.reached[s] - report.aimed[s]))
+        lines.append(
+            f"farthest:    of classes in every split {worst.name}: {_share(worst.reached[name])} of its pixels in {name}, "
+            f"aimed at {_share(report.aimed[name])} (it is in {worst.groups:,} groups)"
+        )
+    if report.missing:
+        lines.append(f"missing:     {len(report.missing)} classes do not reach every split: {some(report.missing)}")
+    if report.absent:
+        lines.append(f"absent:      {len(report.absent)} classes have no pixel: {some(report.absent)}")
+    return lines
+
+
+def _share(part: float) -> str:
+    return f"{100 * part:.1f} %"

@@ -1,0 +1,256 @@
+"""A dataset into splits, or folds: every class in each, what belongs together in one, old samples where they were."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from segdata.dataset.counts import Ints, PictureCounts
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import refuse_inputs
+from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
+from segdata.dataset.sample import Sample
+from segdata.errors import DatasetError, OptionError, Problem
+from segdata.files.places import absolute, place
+from segdata.ops.split.balance import Groups, balance
+from segdata.ops.split.groups import group_samples
+from segdata.ops.split.result import SplitReport, report_of
+from segdata.words import some, suggest
+from segdata.workers.run import Run
+
+RATIOS = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+def split(
+    dataset: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    ratios: Mapping[str, float] | None = None,
+    folds: int | None = None,
+    group_by: str | Sequence[str] = (),
+    seed: int = 0,
+    keep: Dataset | str | Path | None = None,
+    allow_missing: Sequence[str] = (),
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Assign samples to splits so that each gets its part of the pixels of every class at once, in a new dataset.
+
+    `ratios`: the splits and the part of each (default train 0.8, val 0.1, test 0.1); or `folds`, that many equal splits
+    fold0, fold1 ... of one dataset: fold i is validated on the split `fold<i>` and trained on the others. What belongs
+    together stays together: always a picture with its tiles, and as `group_by` says: `group`, the manifest's field (the
+    default where samples have it), `parent`, the picture alone, `regex:PATTERN`, what the first parentheses match in the id;
+    and on top of either `duplicates`, pictures that are the same or nearly (they are read for it). `keep` is a dataset split
+    before: samples that it has stay in their splits, and so do the groups they are in; only the others are assigned.
+
+    The assignment follows from `seed`, ids and counts, not from their order (see `segdata.ops.split.balance`). Ids begin with the new
+    split where they began with the old. Masks are hard-linked. `read_report` tells what was reached.
+
+    Raises `OptionError` where it cannot be done: fewer groups than splits, or a class that cannot reach every split, unless
+    `allow_missing` names it, or `all`; and as `carry` does.
+    """
+    run = run or Run()
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    keep = Dataset.open(keep) if isinstance(keep, str | Path) else keep
+    aimed = _aimed(ratios, folds)
+    by = [group_by] if isinstance(group_by, str) else list(group_by)
+    allowed = _allowed(dataset, allow_missing)
+    if not len(dataset):
+        raise OptionError(f"{dataset.root}: there are no samples to split")
+    table = _table(dataset)
+    groups = group_samples(dataset, by, run)
+    old, gone = _old_splits(dataset, keep, list(aimed))
+    kept = _kept_groups(dataset, groups, old, list(aimed))
+    _refuse_impossible(dataset, table, groups, kept, aimed, allowed)
+    assigned = balance(table, groups.of, np.array(list(aimed.values())), kept=kept, optional=allowed, seed=seed)
+    report = report_of(dataset, table, groups, assigned, aimed, len(old), gone)
+    _refuse_missing(report, allowed)
+    options = {"ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing)}
+    inputs = [dataset] if keep is None else [dataset, keep]
+    refuse_inputs(place(destination), inputs)
+    made_by = made_of("split", options, inputs, seed)
+    target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
+
+    def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
+        pictures = {"in": len(dataset), "split": len(whole), "skipped": len(left_out)}
+        skipped = [problem.to_json() for problem in left_out]
+        return {"pictures": pictures, "split": msgspec.to_builtins(report), "skipped": skipped}
+
+    names = np.array(list(aimed))[assigned[groups.of]].tolist()
+    return carry(target, [Origin(dataset)], _moves(dataset, names), receipt, overwrite=overwrite, run=run)
+
+
+def _aimed(ratios: Mapping[str, float] | None, folds: int | None) -> dict[str, float]:
+    """The splits asked for, and the part of each."""
+    if folds is not None:
+        if ratios is not None:
+            raise OptionError("--ratios and --folds: give one of them")
+        if folds < 2:
+            raise OptionError(f"--folds {folds}: must be 2 or more")
+        return {f"fold{i}": 1 / folds for i in range(folds)}
+    aimed = dict(RATIOS if ratios is None else ratios)
+    for name, ratio in aimed.items():
+        if not (math.isfinite(ratio) and ratio > 0):
+            raise OptionError(f"--ratios {name}={ratio:g}: must be above 0; leave out a split that shall have nothing")
+        if not name or name in (".", "..") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name):
+            raise OptionError(f"--ratios: {name!r} is no name for a split: it becomes the name of a folder")
+    if len(aimed) < 2:
+        raise OptionError("--ratios: give two splits or more, such as train=0.8,val=0.2")
+    if abs(sum(aimed.values()) - 1) > 1e-6:
+        raise OptionError(f"--ratios: {', '.join(f'{k}={v:g}' for k, v in aimed.items())} do not sum to 1")
+    return aimed
+
+
+def _allowed(dataset: Dataset, names: Sequence[str]) -> set[int]:
+    """The ids of classes that need not reach every split."""
+    if "all" in names:
+        return set(range(len(dataset.labels.classes)))
+    for name in names:
+        if name not in dataset.labels.names:
+            raise OptionError(f"--allow-missing {name}: no such class: {suggest(name, dataset.labels.names)}")
+    return {dataset.labels.id(name) for name in names}
+
+
+def _table(dataset: Dataset) -> PictureCounts:
+    try:
+        return PictureCounts.of([sample.counts for sample in dataset], dataset.labels)
+    except ValueError as error:
+        message = f"the counts of the manifest cannot be ({error}): it was edited; segdata check finds where"
+        raise DatasetError(f"{dataset.root}: {message}") from error
+
+
+def _stem(sample: Sample) -> str:
+    """The id without the split in front."""
+    return sample.id.removeprefix(f"{sample.split}/") if sample.split else sample.id
+
+
+def _stems(samples: Sequence[Sample]) -> dict[str, str]:
+    """By id, its stem; all of it where that alone tells two samples apart."""
+    stems = {s.id: _stem(s) for s in samples}
+    shared = {stem for stem, n in Counter(stems.values()).items() if n > 1}
+    return {id: id if stem in shared else stem for id, stem in stems.items()}
+
+
+def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The splits, by id, of samples that `keep` has, and the ids that it alone has."""
+    if keep is None:
+        return {}, []
+    if foreign := [name for name in keep.splits if name not in names]:
+        raise OptionError(f"{keep.root}: has a split {foreign[0]!r}, which is not asked for: there are {some(names)}")
+    here: dict[str, list[Sample]] = defaultdict(list)
+    for sample in dataset:
+        for name in {sample.id, _stem(sample)}:
+            here[name].append(sample)
+    then = Counter(_stem(was) for was in keep)
+    old, gone = {}, []
+    for was in keep:
+        if was.split is not None:
+            found = here.get(_stem(was), [])
+            if len(found) > 1 or then[_stem(was)] > 1:
+                found = _same(was, found, keep, dataset, renamed=then[_stem(was)] == 1)
+            if found:
+                old[found[0].id] = was.split
+            else:
+                gone.append(was.id)
+    if not old:
+        raise OptionError(f"{keep.root}: has no sample of {dataset.root}, so there is nothing to keep")
+    return old, sorted(gone)
+
+
+def _same(was: Sample, found: list[Sample], keep: Dataset, dataset: Dataset, *, renamed: bool) -> list[Sample]:
+    """Of samples that may be the one of `keep`, that with its mask, or its picture, or, where splitting cannot have
+    `renamed` it, its id. Raises `OptionError` where nothing tells."""
+    picture = was.image and absolute(keep.image_path(was))
+    for alike in (
+        [s for s in found if s.sha256 == was.sha256],
+        [s for s in found if s.image and absolute(dataset.image_path(s)) == picture],
+        [s for s in found if s.id == was.id and not renamed],
+    ):
+        if len(alike) == 1:
+            return alike
+    if len(found) > 1 and renamed:
+        which = " or ".join(s.id for s in found)
+        why = "their masks and pictures do not tell: rename one of them, or leave --keep"
+        raise OptionError(f"{keep.root}: {was.id} may be {which}: {why}")
+    return []
+
+
+def _kept_groups(dataset: Dataset, groups: Groups, old: Mapping[str, str], names: Sequence[str]) -> Ints:
+    """(G,) the splits, by number, of groups that have samples with a split already, -1 for the others."""
+    kept = np.full(len(groups.names), -1, np.int64)
+    for sample, group in zip(dataset, groups.of, strict=True):
+        if (name := old.get(sample.id)) is not None:
+            number = names.index(name)
+            if kept[group] not in (-1, number):
+                both = f"{names[kept[group]]} and {name}"
+                way = "group as it was grouped then (--group-by), or leave --keep"
+                raise OptionError(f"the group {groups.names[group]!r} is in {both} already: {way}")
+            kept[group] = number
+    return kept
+
+
+def _refuse_impossible(
+    dataset: Dataset, table: PictureCounts, groups: Groups, kept: Ints, aimed: Mapping[str, float], allowed: set[int]
+) -> None:
+    """Raise `OptionError` for fewer groups than splits, and for classes in too few groups."""
+    if len(groups.names) < len(aimed):
+        raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits")
+    holders: dict[int, set[int]] = defaultdict(set)
+    for class_id, group in zip(table.class_id.tolist(), groups.of[table.picture].tolist(), strict=True):
+        holders[class_id].add(group)
+    reasons, classes = [], []
+    for class_id, inside in sorted(holders.items()):
+        held = {int(kept[g]) for g in inside} - {-1}
+        free = sum(kept[g] < 0 for g in inside)
+        if class_id not in allowed and len(held) + free < len(aimed):
+            name = dataset.labels.name(class_id)
+            how_many = "one group only" if len(inside) == 1 else f"{len(inside)} groups"
+            stay = f", {len(inside) - free} of which stay where they are" if free < len(inside) else ""
+            reasons.append(f"{name!r} is in {how_many}{stay} ({some([groups.names[g] for g in sorted(inside)], 3)})")
+            classes.append(name)
+    if reasons:
+        raise OptionError(
+            f"cannot reach all of {', '.join(aimed)}: {some(reasons, 5)}: {_way_out(classes)}, or merge them with others "
+            "first (segdata remap)"
+        )
+
+
+def _refuse_missing(report: SplitReport, allowed: set[int]) -> None:
+    """Raise `OptionError` where a class that should reach every split does not."""
+    missing = [c for c in report.classes if c.name in report.missing and c.id not in allowed]
+    if missing:
+        reasons = [f"{c.name!r} (in {c.groups} groups) does not reach {some(report.missing[c.name])}" for c in missing]
+        raise OptionError(
+            f"no way was found: {some(reasons, 5)}: give small splits more, or another --seed, or "
+            f"{_way_out([c.name for c in missing])}"
+        )
+
+
+def _way_out(classes: Sequence[str]) -> str:
+    each = " ".join(f"--allow-missing {shlex.quote(name)}" for name in classes[:3])
+    return f"allow that with {f'{each} or ' if len(classes) <= 3 else ''}--allow-missing all"
+
+
+def _moves(dataset: Dataset, splits: Sequence[str]) -> list[Move]:
+    """Every sample under the id and in the split that it shall have."""
+    stems = _stems(dataset.samples)
+    ids = {
+        sample.id: f"{name}/{stems[sample.id]}"
+        if sample.split and sample.id.startswith(f"{sample.split}/")
+        else sample.id
+        for sample, name in zip(dataset, splits, strict=True)
+    }
+    if twice := [id for id, n in Counter(ids.values()).items() if n > 1]:
+        old = " and ".join(id for id, new in ids.items() if new == twice[0])
+        raise DatasetError(f"{folder_name(dataset)}: {old} would both be {twice[0]}: convert them under other names")
+    return [
+        Move(0, s, msgspec.structs.replace(s, id=ids[s.id], split=name, parent=ids.get(s.parent or "", s.parent)))
+        for s, name in zip(dataset, splits, strict=True)
+    ]

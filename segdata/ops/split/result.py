@@ -1,0 +1,100 @@
+"""What a split aimed at and what it reached, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from segdata.dataset.counts import Ints, PictureCounts
+from segdata.dataset.dataset import Dataset
+from segdata.errors import DatasetError
+from segdata.ops.split.balance import Groups, reached
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """What one class has got: `reached` is the part of its pixels in each split, `deviation` the farthest from its aim."""
+
+    id: int
+    name: str
+    pixels: int
+    groups: int
+    reached: dict[str, float]
+    deviation: float
+
+
+class SplitReport(msgspec.Struct, frozen=True):
+    """What was aimed at and what was reached. Receipt.json has it under `split`.
+
+    `aimed`: the part that each split should have, of the samples and of every class's pixels. `samples` and `groups`: how
+    many each split has got. `classes`: what each class that has pixels has got; `missing`: those that do not reach every
+    split, with the splits; `absent`: classes without a pixel. `kept`: samples that stayed where they were, and `gone`: the
+    ids of those that the dataset no longer has.
+    """
+
+    aimed: dict[str, float]
+    samples: dict[str, int]
+    groups: dict[str, int]
+    classes: list[Reach]
+    missing: dict[str, list[str]]
+    absent: list[str]
+    kept: int
+    gone: list[str]
+
+
+def read_report(dataset: Dataset) -> SplitReport:
+    """What `split` aimed at and reached when it made this dataset. Raises `DatasetError` where it did not make it."""
+    try:
+        return msgspec.convert(dataset.read_receipt()["split"], SplitReport)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise DatasetError(f"{dataset.root}: its receipt has no report of a split") from error
+
+
+def report_of(
+    dataset: Dataset,
+    table: PictureCounts,
+    groups: Groups,
+    assigned: Ints,
+    aimed: Mapping[str, float],
+    kept: int,
+    gone: list[str],
+) -> SplitReport:
+    """What the `assigned` splits (G,) of groups come to."""
+    names, ratios = list(aimed), np.array(list(aimed.values()))
+    pixels = reached(table, assigned[groups.of], len(names))
+    whole = pixels.sum(axis=1)
+    parts = pixels / np.maximum(whole, 1)[:, None]
+    holders = np.bincount(
+        np.unique(groups.of[table.picture] * table.classes + table.class_id) % table.classes, minlength=table.classes
+    )
+    deviations = np.abs(parts - ratios).max(axis=1)
+    held = [label for label in dataset.labels.classes if whole[label.id]]
+    return SplitReport(
+        aimed=dict(aimed),
+        samples=_tally(names, assigned[groups.of]),
+        groups=_tally(names, assigned),
+        classes=[
+            Reach(
+                label.id,
+                label.name,
+                int(whole[label.id]),
+                int(holders[label.id]),
+                dict(zip(names, parts[label.id].round(6).tolist(), strict=True)),
+                round(float(deviations[label.id]), 6),
+            )
+            for label in held
+        ],
+        missing={
+            label.name: [name for name, n in zip(names, pixels[label.id], strict=True) if n == 0]
+            for label in held
+            if not pixels[label.id].all()
+        },
+        absent=[label.name for label in dataset.labels.classes if not whole[label.id]],
+        kept=kept,
+        gone=gone,
+    )
+
+
+def _tally(names: Sequence[str], splits: Ints) -> dict[str, int]:
+    return dict(zip(names, np.bincount(splits, minlength=len(names)).tolist(), strict=True))

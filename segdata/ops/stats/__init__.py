@@ -1,0 +1,1 @@
+"""`segdata stats`: the operation, its values, and how they are told."""

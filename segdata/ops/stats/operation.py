@@ -1,0 +1,257 @@
+"""Class balance: what each class has of pixels, pictures and objects, and the weights and samplers that follow from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from operator import add
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from segdata.dataset.counts import ClassCounts, Ints, Normalise, PictureCounts, batches, object_areas, tally
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.manifest import Parts
+from segdata.dataset.sample import Sample, split_name
+from segdata.dataset.weights import SCHEMES, default_beta, sampling, together
+from segdata.errors import DataError, DatasetError, Problem, located, one_of
+from segdata.files.rasters import bands_of
+from segdata.labels import Labels
+from segdata.ops.stats.result import Channels, Part, Stats
+from segdata.words import some
+from segdata.workers.run import Run
+
+Occurrences = Literal["images", "objects", "pixels"]
+
+ROWS = 2**21
+"""So many pixels of a picture are described at once, which bounds memory: 16 bytes a band for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one sample's pixels say, as far as it was asked for."""
+
+    counts: dict[int, int] | None
+    areas: dict[int, Ints] | None
+    channels: Channels | None
+
+
+def class_counts(dataset: Dataset | str | Path, split: str | None = None) -> ClassCounts:
+    """What each class has, from the manifest alone. Raises `DatasetError`, as where there is no such split."""
+    dataset = _opened(dataset, split)
+    tables = (table for _, table in _tables(dataset))
+    return sum(map(ClassCounts.of_table, tables), ClassCounts.of([], dataset.labels))
+
+
+def stats(
+    dataset: Dataset | str | Path,
+    *,
+    split: str | None = None,
+    recount: bool = False,
+    objects: bool = False,
+    pictures: bool = False,
+    count: Occurrences = "images",
+    beta: float | None = None,
+    clamp: tuple[float, float] | None = None,
+    normalise: Normalise = "none",
+    run: Run | None = None,
+) -> Stats:
+    """Count classes in all of a dataset (or in one `split`) and in each split. The manifest tells, unless pixels are asked for.
+
+    `recount` counts the masks instead and compares them with the manifest, `objects` finds connected components in the
+    masks, `pictures` reads pictures for the mean and standard deviation of their bands (see `Channels`). `count`, `beta`,
+    `clamp` and `normalise` are for the weights, see `ClassCounts.weights`; `count="objects"` reads masks too. Without
+    samples, or with void alone, all counts, shares and weights are 0.
+
+    Raises `DatasetError` where there is no dataset or split, or where the manifest's counts cannot be; `OptionError`; and
+    `DataError` for the first bad mask or picture (`run.report` may skip instead: such samples are then left out).
+    """
+    one_of("count", count, Occurrences)
+    options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
+    dataset = _opened(dataset, split)
+    ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
+    objects = objects or count == "objects"
+    measured: list[Measured] = []
+    channels = None
+    if recount or objects or pictures:
+        bare = replace(dataset, samples=())  # workers need all but the manifest
+        measure = partial(measure_item, dataset=bare, recount=recount, objects=objects, pictures=pictures)
+        dataset, measured, channels = _gather(dataset, run or Run(), measure)
+    counts = [m.counts or {} for m in measured] if recount else None
+    held = partial(_tables, dataset, counts)
+    if not isinstance(dataset.samples, Parts):  # memory holds the samples anyway
+        held = partial(iter, list(held()))
+    sums, sizes, pairs = _sums(dataset, held())
+    areas = _areas_by_split(dataset, measured) if objects else {}
+    splits = {name: Part(summed, areas.get(name)) for name, summed in sorted(sums.items())}
+    whole = Part(
+        sum(sums.values(), ClassCounts.of([], dataset.labels)), _areas(dataset.labels, measured) if objects else None
+    )
+    return Stats(
+        labels=dataset.labels,
+        whole=whole,
+        splits={} if list(splits) == [split_name(None)] else splits,
+        weights={s: whole.counts.weights(s, occurrences=_occurrences(whole, count), **options) for s in SCHEMES},
+        weighting={"count": count, **options, "beta": default_beta(whole.counts) if beta is None else beta},
+        sampling=sampling((table for _, table in held()), whole.counts.images),
+        together=pairs,
+        sizes=sizes,
+        described=pictures,
+        channels=channels,
+        recounted=len(dataset) if recount else None,
+        differences=() if counts is None else _differences(dataset, counts),
+    )
+
+
+def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bool, pictures: bool) -> Measured:
+    """Read one sample's mask and picture as far as needed. Raises `DataError` (`mask.*`, `picture.*`)."""
+    counts = areas = channels = None
+    with located(sample=sample.id):
+        if recount or objects:
+            mask = dataset.read_mask(sample)
+            if mask.shape != sample.size:
+                sizes = f"{mask.shape[1]} x {mask.shape[0]}, in the manifest {sample.width} x {sample.height}"
+                message = f"the mask is {sizes} (width x height): was it replaced? convert again"
+                raise DataError(Problem("mask.size", message, file=sample.mask))
+            counts = tally(mask)
+            classes, ignore = len(dataset.labels.classes), dataset.labels.ignore
+            if foreign := [v for v in counts if v >= classes and v != ignore]:
+                message = f"values that are no class: {some(foreign)}: was the mask replaced? convert again"
+                raise DataError(Problem("mask.values", message, file=sample.mask))
+            areas = object_areas(mask, dataset.labels) if objects else None
+        if pictures:
+            with dataset.open_image(sample) as image:
+                channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
+    return Measured(counts if recount else None, areas, channels)
+
+
+def _opened(dataset: Dataset | str | Path, split: str | None) -> Dataset:
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    return dataset if split is None else dataset.split(split)
+
+
+def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dataset, list[Measured], Channels | None]:
+    """Measure all samples; returns those that could be, what they hold, and the channels of all."""
+    samples: list[Sample] = []
+    measured: list[Measured] = []
+    channels: Channels | None = None
+    for sample, result in run.map(measure, dataset.samples):
+        here = None if isinstance(result, Problem) else result.channels
+        if here is not None and channels is not None and here.kind != channels.kind:
+            result = _unlike(dataset, sample, here, f"{samples[0].id} has {channels.kind}")
+        if isinstance(result, Problem):
+            run.report.add(result)
+            continue
+        samples.append(sample)
+        measured.append(replace(result, channels=None))
+        if here is not None:
+            channels = here if channels is None else channels + here
+    return replace(dataset, samples=samples), measured, channels
+
+
+def _unlike(dataset: Dataset, sample: Sample, channels: Channels, others: str) -> Problem:
+    what = f"the picture has {channels.kind}, {others}, and no mean is of both"
+    message = f"{what}: save it like the others, or leave it out (--on-error skip)"
+    return Problem("picture.bands", message, dataset.image_path(sample), sample.id)
+
+
+def _tables(
+    dataset: Dataset, counts: Sequence[Mapping[int, int]] | None = None
+) -> Iterator[tuple[list[Sample], PictureCounts]]:
+    """The samples, some at a time, with what they hold: their `counts`, or what the manifest says.
+
+    Raises `DatasetError` that names the first sample whose counts in the manifest cannot be.
+    """
+    start = 0
+    for samples in batches(dataset):
+        if counts is not None:
+            yield samples, PictureCounts.of(counts[start : start + len(samples)], dataset.labels)
+        else:
+            yield samples, _manifest_table(dataset, samples)
+        start += len(samples)
+
+
+def _manifest_table(dataset: Dataset, samples: Sequence[Sample]) -> PictureCounts:
+    """The manifest's counts. Raises `DatasetError` that names the first sample whose counts cannot be."""
+    try:
+        table = PictureCounts.of([s.counts for s in samples], dataset.labels)
+        if np.array_equal(table.labelled + table.ignored, [s.height * s.width for s in samples]):
+            return table
+    except ValueError:
+        pass
+    what = _impossible(dataset, samples)
+    raise DatasetError(f"{dataset.root}: {what}: it was edited; --recount counts the masks themselves")
+
+
+def _impossible(dataset: Dataset, samples: Sequence[Sample]) -> str:
+    """The first sample whose counts cannot be, and why."""
+    for sample in samples:
+        try:
+            table = PictureCounts.of([sample.counts], dataset.labels)
+        except ValueError as error:
+            return f"{sample.id}: the manifest counts {error}"
+        pixels = int(table.labelled[0] + table.ignored[0])
+        if pixels != sample.height * sample.width:
+            return f"{sample.id}: the manifest counts {pixels} pixels in {sample.width} x {sample.height}"
+    return "the manifest's counts cannot be"
+
+
+def _sums(
+    dataset: Dataset, tables: Iterable[tuple[list[Sample], PictureCounts]]
+) -> tuple[dict[str, ClassCounts], Ints, Ints]:
+    """What the classes have in each split; the sizes of pictures, (S, 3) as `Stats` has them; and `together`."""
+    sums: dict[str, ClassCounts] = {}
+    sizes: Counter[tuple[int, int]] = Counter()
+
+    def noted() -> Iterator[PictureCounts]:
+        for samples, table in tables:
+            names = np.array([split_name(sample.split) for sample in samples])
+            for name in np.unique(names).tolist():
+                part = ClassCounts.of_table(table.where(names == name))
+                sums[name] = sums[name] + part if name in sums else part
+            sizes.update(sample.size for sample in samples)
+            yield table
+
+    pairs = together(noted())
+    rows = sorted(((h, w, n) for (h, w), n in sizes.items()), key=lambda row: (-row[2], row))
+    return sums, np.array(rows, np.int64).reshape(-1, 3), pairs
+
+
+def _areas_by_split(dataset: Dataset, measured: Sequence[Measured]) -> dict[str, tuple[Ints, ...]]:
+    """For each split what `_areas` gives."""
+    places: dict[str, list[Measured]] = {}
+    for sample, one in zip(dataset, measured, strict=True):
+        places.setdefault(split_name(sample.split), []).append(one)
+    return {name: _areas(dataset.labels, part) for name, part in places.items()}
+
+
+def _areas(labels: Labels, measured: Sequence[Measured]) -> tuple[Ints, ...]:
+    """K times the areas of a class's objects in these samples, ascending."""
+    parts: list[list[Ints]] = [[np.empty(0, np.int64)] for _ in labels.classes]
+    for one in measured:
+        for class_id, areas in (one.areas or {}).items():
+            parts[class_id].append(areas)
+    return tuple(np.sort(np.concatenate(p)) for p in parts)
+
+
+def _occurrences(part: Part, count: Occurrences) -> Ints:
+    if count == "objects":
+        return np.array([len(areas) for areas in part.areas or ()])
+    return part.counts.images if count == "images" else part.counts.pixels
+
+
+def _differences(dataset: Dataset, counts: Sequence[Mapping[int, int]]) -> tuple[Problem, ...]:
+    """The samples whose masks hold other counts than the manifest says."""
+    found = []
+    for sample, held in zip(dataset, counts, strict=True):
+        said = {v: n for v, n in sample.counts.items() if n}
+        if said != held:
+            values = [v for v in sorted({*said, *held}) if said.get(v, 0) != held.get(v, 0)]
+            what = some(
+                (f"value {v}: {said.get(v, 0)} in the manifest, {held.get(v, 0)} in the mask" for v in values), 3
+            )
+            found.append(Problem("stats.counts", what, file=sample.mask, sample=sample.id))
+    return tuple(found)

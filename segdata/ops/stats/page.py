@@ -1,0 +1,227 @@
+"""Class balance as one page: shares, weights, samplers, classes that go together, sizes, and the rarest classes in pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import folder_name
+from segdata.dataset.sample import Sample, split_name
+from segdata.dataset.weights import SCHEMES
+from segdata.errors import DataError, DatasetError
+from segdata.files.images import Picture, colorize, overlay
+from segdata.files.places import place, write_whole
+from segdata.files.remote import Place
+from segdata.labels import Mask
+from segdata.ops.stats.result import Part, Stats
+from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
+from segdata.pages.sheet import fit
+
+ROWS, SQUARES, SIZES = 60, 30, 500
+"""How many classes the charts show, how many the co-occurrence, and how many picture sizes: all, or the outermost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A rare class in the picture that it fills most of. `source` is a data URI, or None with the `reason`."""
+
+    name: str
+    share: str
+    sample: str
+    source: str | None = None
+    reason: str = ""
+
+
+def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *, examples: int = 6) -> Place:
+    """Write one self-contained HTML page; of each of the `examples` rarest classes it shows the picture that holds most of it.
+
+    Pictures or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    environment = Environment(
+        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    counts = stats.whole.counts
+    shown = _shown(stats)
+    rows = [Row(stats.labels.names[i], stats.labels.classes[i].color) for i in shown]
+    page = environment.get_template("stats.html").render(
+        title=folder_name(dataset),
+        stats=stats,
+        counts=counts,
+        cards=_cards(stats),
+        series=list(stats.splits) if len(stats.splits) > 1 else [],
+        shown=len(shown),
+        classes=_class_chart(stats, rows, shown),
+        weights=_weight_chart(stats, rows, shown),
+        schemes=SCHEMES,
+        sampler=_sampler_chart(stats, rows, shown),
+        objects=_object_chart(stats.whole, rows, shown),
+        together=_together_chart(stats),
+        sizes=bubbles([(h, w, n) for h, w, n in stats.sizes.tolist()[:SIZES]]) if len(stats.sizes) else None,
+        examples=rare_examples(stats, dataset, examples),
+        missing=_missing(stats),
+        table=_rows(stats),
+    )
+    out = place(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, page.encode())
+    return out
+
+
+def rare_examples(stats: Stats, dataset: Dataset, count: int) -> list[Example]:
+    """The rarest of the classes below an even share, each in a picture of its own where there is one: that it fills most of."""
+    samples = [s for s in dataset if not stats.splits or split_name(s.split) in stats.splits]
+    pixels, classes = stats.whole.counts.pixels, len(stats.present)
+    rarest = [i for i in np.argsort(pixels, kind="stable").tolist() if 0 < pixels[i] * classes < pixels.sum()][:count]
+    examples, taken = [], set()
+    for class_id in rarest:
+        held = [s for s in samples if s.counts.get(class_id)]
+        if held:
+            best = max(held, key=lambda s: (s.id not in taken, s.counts[class_id] / (s.height * s.width), s.id))
+            taken.add(best.id)
+            examples.append(_example(dataset, best, class_id, _percent(stats.whole.counts.share[class_id])))
+    return examples
+
+
+def _example(dataset: Dataset, sample: Sample, class_id: int, share: str) -> Example:
+    name = dataset.labels.names[class_id]
+    try:
+        mask = dataset.read_mask(sample)
+        image = colorize(mask, dataset.labels) if sample.image is None else dataset.read_rgb(sample)
+    except (DataError, DatasetError) as error:
+        return Example(name, share, sample.id, reason=str(error))
+    plain = image if sample.image is None else overlay(image, mask, dataset.labels)
+    both = np.hstack([fit(panel, 480) for panel in (plain, spotlight(image, mask, class_id))])
+    buffer = io.BytesIO()
+    Image.fromarray(both).save(buffer, "JPEG", quality=85)
+    return Example(name, share, sample.id, "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
+
+
+def spotlight(image: Picture, mask: Mask, class_id: int) -> Picture:
+    """(H, W, 3) picture with all but one class of (H, W) darkened, and a white outline around it."""
+    held = (mask == class_id).view(np.uint8)
+    width = max(3, 2 * (max(mask.shape) // 320) + 1)
+    around = cv2.dilate(held, np.ones((width, width), np.uint8)) > held
+    out = np.where(held[:, :, None] == 1, image, image // 3)
+    out[around] = 255
+    return out
+
+
+def _shown(stats: Stats) -> list[int]:
+    """The ids that the charts show, most pixels first: those with pixels, or half of `ROWS` from either end."""
+    pixels = stats.whole.counts.pixels
+    order = sorted(stats.present, key=lambda i: -pixels[i])
+    return order if len(order) <= ROWS else order[: ROWS // 2] + order[-ROWS // 2 :]
+
+
+def _rows(stats: Stats) -> list[list[object]]:
+    """`Stats.rows` without the classes that have no pixel."""
+    heading, *rows = stats.rows()
+    return [heading, *(row for row in rows if row[1] in stats.present)]
+
+
+def _cards(stats: Stats) -> list[tuple[str, str]]:
+    counts = stats.whole.counts
+    held = counts.pixels[counts.pixels > 0]
+    cards = [
+        (f"{counts.pictures:,}", "pictures"),
+        (f"{len(counts.pixels) - len(counts.absent)} of {len(counts.pixels)}", "classes have pixels"),
+        (f"{counts.labelled:,}", "labelled pixels"),
+        (_percent(counts.ignored / max(counts.total, 1)), "void"),
+    ]
+    if len(held) > 1:
+        cards.append((f"{held.max() / held.min():,.0f} : 1", "largest to rarest class"))
+    return cards
+
+
+def _class_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Markup:
+    parts = _parts(stats)
+    shares = {name: _at(part.counts.share, shown, positive=True) for name, part in parts.items()}
+    images = {name: _at(part.counts.image_share, shown) for name, part in parts.items()}
+    return panels(
+        rows,
+        [
+            Panel("share of the labelled pixels (log)", shares, log=True, show=_percent),
+            Panel("share of pictures that hold the class", images, show=_percent, most=1),
+        ],
+    )
+
+
+def _weight_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Markup:
+    charts = [
+        Panel(s.replace("_", " "), {"": _at(w, shown)}, "bars") for s, w in stats.weights.items() if s != "uniform"
+    ]
+    return panels(rows, charts)
+
+
+def _sampler_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Markup:
+    seen = {name.replace("_", "-"): _at(s.seen, shown) for name, s in stats.sampling.items()}
+    shares = {name.replace("_", "-"): _at(s.share, shown, positive=True) for name, s in stats.sampling.items()}
+    return panels(
+        rows,
+        [
+            Panel("draws whose picture holds the class", seen, show=_percent, most=1),
+            Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_percent),
+        ],
+    )
+
+
+def _object_chart(part: Part, rows: Sequence[Row], shown: Sequence[int]) -> Markup | None:
+    if part.areas is None:
+        return None
+    at = [part.areas[i] for i in shown]
+    areas = [np.quantile(a, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist() if len(a) else None for a in at]
+    count = Panel("objects", {"": [len(a) for a in at]}, "bars", show="{:,.0f}".format)
+    return panels(rows, [count, Panel("area in pixels (log)", {"": areas}, "ranges", log=True, show="{:,.0f}".format)])
+
+
+def _together_chart(stats: Stats) -> Markup | None:
+    """Of the pictures with the row's class, the part that also holds the column's; the classes in most pictures."""
+    images = stats.whole.counts.images
+    order = [int(i) for i in np.argsort(-images, kind="stable") if images[i]][:SQUARES]
+    if len(order) < 2:
+        return None
+    both = {(a, b): n for a, b, n in stats.together.tolist()}
+    names = stats.labels.names
+    values, tips = [], []
+    for a in order:
+        n = [int(images[a]) if a == b else both.get((min(a, b), max(a, b)), 0) for b in order]
+        values.append([m / int(images[a]) for m in n])
+        tips.append(
+            [f"{m:,} of {images[a]:,} pictures with {names[a]} hold {names[b]}" for m, b in zip(n, order, strict=True)]
+        )
+    return heat_map([Row(names[i], stats.labels.classes[i].color) for i in order], values, tips)
+
+
+def _parts(stats: Stats) -> dict[str, Part]:
+    """The series of a chart: the splits, or all where there is nothing to compare."""
+    return stats.splits if len(stats.splits) > 1 else {"": stats.whole}
+
+
+def _missing(stats: Stats) -> list[tuple[str, list[str]]]:
+    """Splits that lack classes which others have."""
+    names, pixels = stats.labels.names, stats.whole.counts.pixels
+    lacking = {split: [names[i] for i in part.counts.absent if pixels[i]] for split, part in stats.splits.items()}
+    return [(split, absent) for split, absent in lacking.items() if absent]
+
+
+def _at(values: Any, shown: Sequence[int], *, positive: bool = False) -> list[float | None]:
+    """Values of the shown classes; None where 0 has no place on the axis."""
+    picked = [float(values[i]) for i in shown]
+    return [None if positive and v <= 0 else v for v in picked]
+
+
+def _percent(share: float) -> str:
+    """A share as text with three digits that mean something."""
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,1 @@
+"""`segdata stitch`: the operation, its values, and how they are told."""

@@ -1,0 +1,273 @@
+"""The tiles of one picture put together again: what a worker does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.dataset.counts import tally
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import link_or_copy, place_picture
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, Problem, located
+from segdata.files.geo import Geo
+from segdata.files.geojson import trace, write_features
+from segdata.files.places import file_digest
+from segdata.files.png import MaskWriter
+from segdata.files.rasters import open_mask
+from segdata.files.remote import Place
+from segdata.files.scores import open_scores, quantise
+from segdata.files.tiff import TILE, TiffWriter
+from segdata.files.views import View
+from segdata.labels import Mask
+from segdata.resize import scale_image, scale_mask
+from segdata.tiling.rows import Downwards
+from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
+from segdata.windows import Window
+
+BUDGET = 2**26
+"""Bytes of the sums of a block of columns, about; with the copies that are made of them three times as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All that pictures need to be stitched, apart from their tiles. Neither dataset has samples here."""
+
+    tiles: Dataset
+    whole: Dataset | None
+    root: Place
+    images: Images
+    blend: Blend
+    use_scores: bool
+    keep_scores: bool
+    vectorize: bool
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """A picture's tiles, in order of their windows, and the sample that they were cut from where that is at hand."""
+
+    id: str
+    tiles: tuple[Sample, ...]
+    sample: Sample | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the whole."""
+        tiling = self.tiles[0].tiling
+        return (0, 0) if tiling is None else tiling.parent
+
+
+class Stitched(msgspec.Struct, frozen=True):
+    """What a picture became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
+
+    sample: Sample
+    tiles: int
+    uncovered: int
+    contested: int
+    polygons: int
+
+
+def stitch_parent(parent: Parent, target: Target) -> Stitched:
+    """Put a picture's tiles together, write its mask (and scores, and polygons), and return its line. Raises `DataError`."""
+    height, width = parent.size
+    first = parent.tiles[0]
+    labels = target.tiles.labels
+    with located(sample=first.id):
+        geo = georeference(parent, target)
+        mask = f"masks/{parent.id}.{'tif' if geo.placed else 'png'}"
+        scores = None
+        contested = 0
+        counts: Counter[int] = Counter()
+        uncovered = height * width - _covered(parent)
+        if target.use_scores:
+            scores = f"scores/{parent.id}.tif" if target.keep_scores else None
+            write_blended(parent, target, geo, mask, scores, counts)
+        else:
+            stitcher = MaskStitcher(height, width, labels.ignore, labels.dtype, blend=target.blend)
+            write_mask_rows(target.root / mask, parent.size, mask_rows(parent, target, stitcher), labels, geo, counts)
+            contested = stitcher.contested
+        polygons = 0
+        if target.vectorize:
+            path = target.root / f"vectors/{parent.id}.geojson"
+            polygons = write_features(path, trace(target.root / mask, labels, geo))
+        image, exif = place_parent(parent, target)
+    line = Sample(
+        id=parent.id, split=first.split, group=first.group, image=image, mask=mask, height=height, width=width,
+        counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
+    )  # fmt: skip
+    return Stitched(line, len(parent.tiles), uncovered, contested, polygons)
+
+
+def tile_view(sample: Sample) -> View:
+    """How a tile was cut. Raises `DataError` (`tile.none`) for what is no tile."""
+    if sample.tiling is None or sample.window is None or sample.parent is None:
+        what = "it is no tile: the manifest has not which window of which picture it is"
+        raise DataError(Problem("tile.none", what, sample=sample.id))
+    return View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
+
+
+def georeference(parent: Parent, target: Target) -> Geo:
+    """Where the whole picture lies, as it or its first tile has it; nowhere where neither has a picture."""
+    if parent.sample is not None and target.whole is not None and parent.sample.image is not None:
+        with target.whole.open_image(parent.sample) as raster:
+            return raster.geo
+    first = parent.tiles[0]
+    if first.image is None or target.tiles.images == "none":
+        return Geo()
+    view = tile_view(first)
+    with target.tiles.open_image(first) as raster:
+        return raster.geo.whole(view.crop, view.content) if raster.geo.placed else Geo()
+
+
+def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterator[tuple[int, Mask]]:
+    """The finished rows of the masks, from the top."""
+    last = {sample.mask: number for number, sample in enumerate(parent.tiles)}
+    held: dict[str, tuple[Callable[[Window], Mask], ExitStack]] = {}
+    with ExitStack() as stack:
+        for number, sample in enumerate(parent.tiles):
+            view = tile_view(sample)
+            with located(sample=sample.id):
+                if sample.mask not in held:  # virtual tiles have one file together
+                    own = stack.enter_context(ExitStack())
+                    held[sample.mask] = own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
+                read, own = held[sample.mask]
+                ids = scale_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
+            yield from stitcher.add(view.crop, scale_mask(ids, (view.crop.height, view.crop.width)))
+            if number == last[sample.mask]:
+                del held[sample.mask]
+                own.close()
+    yield from stitcher.finish()
+
+
+@contextmanager
+def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
+    """What reads windows of a mask, in order of `y`; of one that is stored by rows each is read once. Raises `DataError`."""
+    with open_mask(path) as mask:
+        if mask.blocked:
+            yield mask.read
+            return
+        rows = Downwards(None, mask, 0, mask.width)
+        yield lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
+
+
+def write_mask_rows(
+    path: Place, size: tuple[int, int], rows: Iterable[tuple[int, Mask]], labels: Any, geo: Geo, counts: Counter[int]
+) -> None:
+    """Write a mask from its rows, as GeoTIFF where it lies anywhere, and count its values."""
+    with ExitStack() as stack:
+        if geo.placed:
+            tags = Geo(geo.crs, geo.transform, labels.ignore).tags()
+            tiff = stack.enter_context(TiffWriter(path, *size, 1, labels.dtype, tags=tags))
+            for y, part in aligned(rows, TILE, size[0]):
+                counts.update(tally(part))
+                tiff.write(y, 0, part[None])
+            return
+        png = stack.enter_context(MaskWriter(path, *size, labels.dtype))
+        for _, part in rows:
+            counts.update(tally(part))
+            png.write(part)
+
+
+def write_blended(
+    parent: Parent, target: Target, geo: Geo, mask: str, scores: str | None, counts: Counter[int]
+) -> None:
+    """Blend the scores in blocks of columns; write the mask of the most likely classes, and the scores where asked for."""
+    height, width = parent.size
+    labels = target.tiles.labels
+    classes = len(labels.classes)
+    ids_path = target.root / (mask if geo.placed else f"{mask}.tif")
+    tags = Geo(geo.crs, geo.transform, labels.ignore).tags()
+    with ExitStack() as stack:
+        ids = stack.enter_context(TiffWriter(ids_path, height, width, 1, labels.dtype, tags=tags))
+        kept = None
+        if scores is not None:
+            kept = stack.enter_context(
+                TiffWriter(target.root / scores, height, width, classes, np.uint8, tags=geo.tags(nodata=False))
+            )
+        tallest = max(tile_view(sample).crop.height for sample in parent.tiles)
+        for left, right in column_blocks(width, tallest, classes):
+            for y, probs in aligned(blended_rows(parent, target, (left, right)), TILE, height):
+                best = probs.argmax(axis=0).astype(labels.dtype)
+                best[probs.max(axis=0) == 0] = labels.ignore
+                counts.update(tally(best))
+                ids.write(y, left, best[None])
+                if kept is not None:
+                    kept.write(y, left, quantise(probs))
+    if not geo.placed:
+        with open_mask(ids_path) as opened:
+            rows = ((y, opened.read(Window(y, 0, min(TILE, height - y), width))) for y in range(0, height, TILE))
+            write_mask_rows(target.root / mask, parent.size, rows, labels, geo, Counter())
+        ids_path.unlink()
+
+
+def column_blocks(width: int, tallest: int, classes: int) -> list[tuple[int, int]]:
+    """Blocks of columns, on whole tiles of the file, of which the sums of `classes` over `tallest` rows fit into `BUDGET`."""
+    step = max(TILE, BUDGET // (4 * (classes + 1) * (tallest + TILE)) // TILE * TILE)
+    return [(x, min(x + step, width)) for x in range(0, width, step)]
+
+
+def blended_rows(parent: Parent, target: Target, columns: tuple[int, int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The finished rows of the blended scores in some columns, from the top."""
+    classes = len(target.tiles.labels.classes)
+    stitcher = Stitcher(*parent.size, classes, blend=target.blend, columns=columns)
+    for sample in parent.tiles:
+        view = tile_view(sample)
+        part = stitcher.part(view.crop)
+        if part is None:
+            continue
+        with located(sample=sample.id):
+            probs = _tile_scores(sample, view, part, target)
+        yield from stitcher.add(view.crop, probs)
+    yield from stitcher.finish()
+
+
+def _tile_scores(sample: Sample, view: View, part: Window, target: Target) -> NDArray[np.float32]:
+    """(K, h, w) of a tile in the parent's pixels: of the part alone, or, where it was scaled, of all of it."""
+    with open_scores(target.tiles.inside(str(sample.scores))) as scores:
+        if scores.classes != len(target.tiles.labels.classes) or (scores.height, scores.width) != sample.size:
+            what = f"{scores.classes} bands of {scores.width} x {scores.height} (width x height) are of another dataset"
+            raise DataError(Problem("scores.size", what, file=sample.scores))
+        if view.content == (view.crop.height, view.crop.width):
+            return _probs(scores.stored(Window(0, part.x - view.crop.x, part.height, part.width)))
+        probs = _probs(scores.stored(Window(0, 0, *view.content)))
+    grown = scale_image(np.ascontiguousarray(probs.transpose(1, 2, 0)), (view.crop.height, view.crop.width))
+    return np.ascontiguousarray(grown.transpose(2, 0, 1))
+
+
+def _probs(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return stored.astype(np.float32) / np.float32(255)
+
+
+def place_parent(parent: Parent, target: Target) -> tuple[str | None, Any]:
+    """The whole picture as the new dataset has it, and which way up its labels lie: the source's, or that of virtual tiles."""
+    sample, dataset = parent.sample, target.whole
+    if sample is None or dataset is None:
+        sample, dataset = parent.tiles[0], target.tiles
+    if target.images == "none" or sample.image is None:
+        return None, None
+    path = dataset.image_path(sample)
+    if path == sample.image:  # a URL
+        return path, sample.exif
+    return place_picture(path, parent.id, target.root, target.images, link_or_copy), sample.exif
+
+
+def _covered(parent: Parent) -> int:
+    """How many pixels are in any tile: by the rows where tiles begin or end, and the columns that are covered there."""
+    windows = [tile_view(sample).crop for sample in parent.tiles]
+    edges = sorted({w.y for w in windows} | {w.bottom for w in windows})
+    total = 0
+    for top, bottom in pairwise(edges):
+        right = 0
+        for w in sorted((w for w in windows if w.y <= top < w.bottom), key=lambda w: w.x):
+            columns = w.right - max(right, w.x)
+            total += max(0, columns) * (bottom - top)
+            right = max(right, w.right)
+    return total

@@ -1,0 +1,166 @@
+"""Tiles back to whole pictures: their masks, or the scores that a model gave them, blended where they overlap."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import refuse_inputs, still_there
+from segdata.dataset.job import made_of
+from segdata.dataset.journal import Journal
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, DatasetError, OptionError, Problem
+from segdata.files.places import absolute, listed, place
+from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent, tile_view
+from segdata.tiling.stitcher import Blend, blend_weights
+from segdata.words import some
+from segdata.workers.run import Run
+
+
+def stitch(
+    tiles: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    blend: Blend = "gaussian",
+    scores: bool | None = None,
+    of: Dataset | str | Path | None = None,
+    vectorize: bool = False,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Put the tiles of a dataset together to whole pictures, in a new dataset whose ids are those of the parents.
+
+    Where all tiles have scores they are blended (see `segdata.windows.Blend`), the mask is of the most likely classes, and
+    the blended scores are written as well unless `scores` is False. Otherwise a pixel's class is that of the tile in which it
+    weighs most. Pixels in no tile are ignore. `of` is the dataset that was tiled, for its pictures; virtual tiles have them.
+    Masks are GeoTIFFs where pictures have coordinates, else PNGs. `vectorize` writes vectors/<id>.geojson too.
+
+    Rows are written as they are finished, scores in blocks of columns, so memory grows with neither height nor classes times
+    width. Stitching that was stopped goes on with the next picture.
+
+    Raises `DatasetError` for what are no tiles, and where `of` is another dataset, `OptionError`, and `DataError` for the
+    first bad tile (`run.report` may skip instead: its whole picture is then left out).
+    """
+    blend_weights(1, 1, blend)
+    return _stitch("stitch", tiles, destination, blend, scores, of, vectorize, overwrite, run)
+
+
+def untile(
+    tiles: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    of: Dataset | str | Path | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Put the masks of tiles together: those of the dataset that was tiled, pixel for pixel, whatever was not left out.
+
+    Scores are not looked at. The receipt says on how many pixels tiles disagree, as those of a model do. The rest is as for
+    `stitch`.
+    """
+    return _stitch("untile", tiles, destination, "crop", False, of, False, overwrite, run, masks_alone=True)
+
+
+def _stitch(
+    operation: str,
+    tiles: Dataset | str | Path,
+    destination: str | Path,
+    blend: Blend,
+    scores: bool | None,
+    of: Dataset | str | Path | None,
+    vectorize: bool,
+    overwrite: bool,
+    run: Run | None,
+    *,
+    masks_alone: bool = False,
+) -> Dataset:
+    tiles = tiles if isinstance(tiles, Dataset) else Dataset.open(tiles)
+    whole = of if isinstance(of, Dataset) or of is None else Dataset.open(of)
+    root, run = place(destination), run or Run()
+    refuse_inputs(root, [tiles] if whole is None else [tiles, whole])
+    parents = parents_of(tiles, whole)
+    scored = not masks_alone and len(tiles) > 0 and all(sample.scores is not None for sample in tiles)
+    if scores and not scored:
+        raise OptionError("--scores: not every tile has scores; predict with --scores writes them")
+    images = _images(tiles, whole)
+    options: dict[str, object] = {"blend": blend, "scores": scored and scores is not False, "vectorize": vectorize}
+    made_by = made_of(operation, options, [tiles] if whole is None else [tiles, whole])
+    target = Target(
+        replace(tiles, samples=()), None if whole is None else replace(whole, samples=()), root, images, blend,
+        scored, scored and scores is not False, vectorize,
+    )  # fmt: skip
+    header = {**made_by, "images": images, "labels": tiles.labels.digest, "source": absolute(tiles.root)}
+    with Journal(root, header, Stitched, overwrite=overwrite) as journal:
+        there = listed(root)
+        done = {one.sample.id: one for one in journal.done if still_there(there, one.sample)}
+        skipped: list[Problem] = []
+        todo = [parent for parent in parents if parent.id not in done]
+        for parent, result in run.map(partial(stitch_parent, target=target), todo, into=root):
+            if isinstance(result, Problem):
+                run.report.add(result)
+                skipped.append(replace(result, sample=parent.id))
+            else:
+                journal.append(result)
+                done[parent.id] = result
+        lines = [done[id].sample for id in sorted(done)]
+        dataset = Dataset(root, tiles.labels, lines, made_by, images)
+        dataset.save(receipt_json(dataset, parents, done, skipped))
+    return dataset
+
+
+def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
+    """The pictures that a dataset has tiles of, by id. Raises `DatasetError` for what are no tiles, or not of `whole`."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    try:
+        for sample in tiles:
+            tile_view(sample)
+            groups[str(sample.parent)].append(sample)
+    except DataError as error:
+        raise DatasetError(f"{tiles.root}: {error.problem.sample}: {error.problem.message}") from error
+    if not groups:
+        raise DatasetError(f"{tiles.root}: it has no samples")
+    known = {} if whole is None else {sample.id: sample for sample in whole}
+    parents = []
+    for id, samples in sorted(groups.items()):
+        parent = Parent(id, tuple(sorted(samples, key=lambda s: (s.window, s.id))), known.get(id))
+        sizes, splits = {s.tiling.parent for s in samples if s.tiling}, {s.split for s in samples}
+        if len(sizes) > 1 or len(splits) > 1:
+            what = "sizes" if len(sizes) > 1 else f"splits ({some(sorted(map(str, splits)))})"
+            raise DatasetError(f"{tiles.root}: the tiles of {id} are of several {what}: split with --group-by parent")
+        if whole is not None and (parent.sample is None or parent.sample.size != parent.size):
+            raise DatasetError(
+                f"{whole.root}: not what was tiled: it has no {id} of {parent.size[1]} x {parent.size[0]}"
+            )
+        parents.append(parent)
+    return parents
+
+
+def receipt_json(
+    dataset: Dataset, parents: Sequence[Parent], done: dict[str, Stitched], skipped: Sequence[Problem]
+) -> dict[str, Any]:
+    """receipt.json: pictures and tiles, pixels of each class, those in no tile, and those that tiles disagree on."""
+    pixels: dict[int, int] = defaultdict(int)
+    for sample in dataset:
+        for value, n in sample.counts.items():
+            pixels[value] += n
+    return {
+        "pictures": {"in": len(parents), "stitched": len(dataset), "skipped": len(skipped)},
+        "tiles": sum(len(parent.tiles) for parent in parents),
+        "pixels": {dataset.labels.name(value): pixels[value] for value in sorted(pixels)},
+        "uncovered": {id: one.uncovered for id, one in sorted(done.items()) if one.uncovered},
+        "contested": {id: one.contested for id, one in sorted(done.items()) if one.contested},
+        "polygons": sum(one.polygons for one in done.values()),
+        "skipped": [problem.to_json() for problem in skipped],
+    }
+
+
+def _images(tiles: Dataset, whole: Dataset | None) -> Images:
+    """How the whole pictures are at hand: as the dataset has them that was tiled, or as virtual tiles have them."""
+    if whole is not None:
+        return whole.images
+    return tiles.images if all(sample.crop is not None for sample in tiles) else "none"

@@ -1,0 +1,1 @@
+"""`segdata suspects`: the operation, its values, and how they are told."""

@@ -1,0 +1,92 @@
+"""`segdata suspects`: labels worth a second look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segdata.terminal.options import run_options, running
+
+if TYPE_CHECKING:
+    from segdata.ops.suspects.operation import Suspects
+
+
+@click.command()
+@click.argument("pred", type=click.Path())
+@click.argument("truth", type=click.Path())
+@click.option("--split", help="One split of TRUTH.")
+@click.option("--worst", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
+              help="How many pictures and regions are listed, shown, written and left out.")  # fmt: skip
+@click.option(
+    "--threshold", type=float, metavar="P", help="A label less probable than this is disputed. [default: 0.1]"
+)
+@click.option(
+    "--temperature", type=float, metavar="T", help="The lower, the more a picture's worst pixels count. [default: 0.1]"
+)
+@click.option("--min-area", type=int, metavar="N", help="Regions of fewer pixels are not listed. [default: 16]")
+@click.option("--json", "as_json", is_flag=True, help="Both rankings, whole, as one JSON object.")
+@click.option("--sheet", type=click.Path(), metavar="FILE", help="Show the worst regions in a .png or .jpg file.")
+@click.option("--relabel", type=click.Path(), metavar="FOLDER",
+              help="Write there regions.json (COCO) and images for an annotation tool, and the dataset without.")  # fmt: skip
+@click.option("--leave-out", type=click.Choice(["regions", "pictures"]), default="regions", show_default=True,
+              help="In that dataset, regions are void, or their pictures are gone.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace a dataset in FOLDER.")
+@run_options
+def suspects(
+    pred: str, truth: str, worst: int, as_json: bool, sheet: str | None, relabel: str | None, leave_out: Any,
+    overwrite: bool, jobs: int | str, on_error: Any, **given: Any,
+) -> None:  # fmt: skip
+    """Rank pictures and regions where the scores of PRED speak against the labels of TRUTH.
+
+    Let a model predict what it was not trained on: it learns the errors of what it was.
+
+    \b
+    segdata suspects pred mydata --sheet suspects.png
+    segdata suspects pred mydata --worst 100 --relabel again     # regions.json, images, dataset
+    """
+    from segdata.ops.suspects.operation import relabel_folder, suspects, without, write_relabel
+
+    if relabel is not None:
+        relabel_folder(relabel)
+    options = {name: value for name, value in given.items() if value is not None}
+    with running(jobs, on_error, "examining") as run:
+        found = suspects(pred, truth, run=run, **options)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(lines(found, worst)))
+    regions = found.regions[:worst]
+    if sheet is not None:
+        from segdata.ops.suspects.sheet import suspects_sheet
+
+        click.echo(f"wrote {suspects_sheet(found, regions, sheet)}", err=as_json)
+    if relabel is not None:
+        with running(jobs, on_error, "writing") as run:
+            made = without(found, f"{relabel}/dataset", regions, leave_out=leave_out, overwrite=overwrite, run=run)
+        write_relabel(found, relabel, regions)
+        click.echo(f"wrote {relabel}/regions.json: {len(regions)} regions to label again", err=as_json)
+        click.echo(f"wrote {made.root}: {len(made)} samples without them (segdata info {made.root})", err=as_json)
+
+
+def lines(found: Suspects, worst: int) -> list[str]:
+    """The worst pictures and regions, as tables."""
+    names = found.labels.name
+    out = [
+        f"pictures by the quality of their labels, the worst {min(worst, len(found.pictures))} of {len(found.pictures)}:"
+    ]
+    out += [
+        f"  {p.score:5.3f}  {p.sample}  ({p.disputed / max(p.pixels, 1):.2%} of its labelled pixels are disputed)"
+        for p in found.pictures[:worst]
+    ]
+    out.append(
+        f"regions by how much is against their label, the worst {min(worst, len(found.regions))} of {len(found.regions)}:"
+    )
+    for one in found.regions[:worst]:
+        region = one.region
+        y, x, h, w = region.box
+        out.append(
+            f"  {region.score:5.3f}  {one.sample}  {names(region.given)}, rather {names(region.suggested)}"
+            f" ({region.area} pixels, {w} x {h} at row {y}, column {x})"
+        )
+    if found.unscored:
+        out.append(f"without scores: {len(found.unscored)} samples, which were not examined")
+    return out

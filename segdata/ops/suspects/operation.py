@@ -1,0 +1,267 @@
+"""Pictures and regions whose labels a model doubts, ranked; as values, for an annotation tool, and left out of a dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import link_or_copy
+from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.files.images import write_image
+from segdata.files.places import names_in, place, write_whole
+from segdata.files.remote import Place
+from segdata.files.scores import open_scores
+from segdata.labels import Labels, Mask, must_agree
+from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
+from segdata.refinement.lattice import Floats
+from segdata.windows import Window
+from segdata.words import some
+from segdata.workers.run import Run
+
+LeaveOut = Literal["regions", "pictures"]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureDoubt:
+    """A picture: the softmin of its label's quality (low: likely wrong), its labelled pixels, and how many are disputed."""
+
+    sample: str
+    score: float
+    pixels: int
+    disputed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDoubt:
+    """A region of a sample."""
+
+    sample: str
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Pictures, the worst (lowest score) first, and regions, the worst (highest score) first; `truth` is what they are of."""
+
+    truth: Dataset
+    pictures: tuple[PictureDoubt, ...]
+    regions: tuple[RegionDoubt, ...]
+    unscored: tuple[str, ...]
+
+    @property
+    def labels(self) -> Labels:
+        """The label contract."""
+        return self.truth.labels
+
+    def to_json(self) -> dict[str, Any]:
+        """Both rankings, classes by name, without outlines."""
+        regions = []
+        for one in self.regions:
+            fields = asdict(one.region)
+            del fields["rle"]
+            names = {key: self.labels.name(fields[key]) for key in ("given", "suggested")}
+            regions.append({"sample": one.sample, **fields, **names})
+        return {"pictures": [asdict(p) for p in self.pictures], "regions": regions, "unscored": list(self.unscored)}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a pair needs besides itself."""
+
+    pred: Dataset
+    truth: Dataset
+    temperature: float
+    threshold: float
+    least: int
+
+
+def suspects(
+    pred: Dataset | str | Path,
+    truth: Dataset | str | Path,
+    *,
+    split: str | None = None,
+    threshold: float = THRESHOLD,
+    temperature: float = TEMPERATURE,
+    min_area: int = 16,
+    run: Run | None = None,
+) -> Suspects:
+    """Rank the pictures of `truth` (of one `split`), and regions in them, by how much the scores of `pred` speak against them.
+
+    A pixel is disputed where its label has a probability below `threshold`; regions of fewer than `min_area` are not listed.
+    `temperature`: how much the worst pixels of a picture count. See `segdata.metrics.label_quality`. A model finds the errors of labels
+    that it was not trained on: predict each part with a model trained on the others.
+
+    Raises `DatasetError` where the two do not belong together or `pred` has no scores, `OptionError`, and `DataError` for the
+    first bad file (`run.report` may skip instead).
+    """
+    if not 0 < threshold <= 1 or not temperature >= 0.01 or min_area < 1:
+        raise OptionError("--threshold must be above 0, up to 1; --temperature 0.01 or more; --min-area 1 or more")
+    pred, truth = (d if isinstance(d, Dataset) else Dataset.open(d) for d in (pred, truth))
+    must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
+    chosen = truth if split is None else truth.split(split)
+    scored = {sample.id: sample for sample in pred if sample.scores is not None}
+    if not scored:
+        raise DatasetError(
+            f"{pred.root}: has no scores, which tell how sure the model was: predict again with --scores"
+        )
+    pairs = [(scored[t.id], t) for t in sorted(chosen, key=lambda s: s.id) if t.id in scored]
+    if not pairs:
+        theirs = some(scored, 3)
+        raise DatasetError(f"{pred.root}: has no scores of a sample of {truth.root}: its ids are {theirs}")
+    run = run or Run()
+    task = Task(replace(pred, samples=()), replace(truth, samples=()), temperature, threshold, min_area)
+    pictures, regions = [], []
+    for (_, sample), found in run.map(partial(examine_item, task=task), pairs):
+        if isinstance(found, Problem):
+            run.report.add(found)
+            continue
+        quality, worst = found
+        pictures.append(PictureDoubt(sample.id, quality.score, quality.pixels, quality.disputed))
+        regions += [RegionDoubt(sample.id, region) for region in worst]
+    pictures.sort(key=lambda p: (p.score, p.sample))
+    regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
+    unscored = tuple(sorted(t.id for t in chosen if t.id not in scored))
+    return Suspects(truth, tuple(pictures), tuple(regions), unscored)
+
+
+def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list[Region]]:
+    """One sample's label against its scores, read by rows. Raises `DataError`."""
+    pred, sample = pair
+    with located(sample=sample.id):
+        mask = task.truth.read_mask(sample)
+        with open_scores(task.pred.inside(str(pred.scores))) as scores:
+            if (scores.height, scores.width) != mask.shape or scores.classes != len(task.truth.labels.classes):
+                have = f"{scores.classes} classes, {scores.width} x {scores.height}"
+                want = f"{len(task.truth.labels.classes)} classes, {mask.shape[1]} x {mask.shape[0]} (width x height)"
+                message = f"the scores are of {have}, the label of {want}: predict again"
+                raise DataError(Problem("scores.size", message, file=pred.scores))
+
+            def read(rows: slice) -> Floats:
+                return scores.read(Window(rows.start, 0, rows.stop - rows.start, scores.width))
+
+            return examine(
+                mask,
+                read,
+                task.truth.labels,
+                temperature=task.temperature,
+                threshold=task.threshold,
+                least=task.least,
+            )
+
+
+def relabel_folder(folder: str | Place) -> Place:
+    """Where `write_relabel` may write. Raises `DatasetError` for the folder of a dataset, whose pictures lie in images/ too."""
+    folder = place(folder)
+    if names_in(folder) & {CARD, MANIFEST, JOURNAL, LOG}:
+        raise DatasetError(f"{folder}: is a dataset: choose another folder for what shall be labelled again")
+    return folder
+
+
+def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
+    """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
+
+    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Pictures are linked
+    where their file is the sample. Raises `DataError` for one that cannot be read, `DatasetError` for a dataset's folder.
+    """
+    folder = relabel_folder(folder)
+    samples = {sample.id: sample for sample in found.truth}
+    ids = {id: number for number, id in enumerate(sorted({one.sample for one in regions}), 1)}
+    images = []
+    for id, number in ids.items():
+        sample = samples[id]
+        name = _place(found.truth, sample, folder / "images")
+        images.append({"id": number, "file_name": name, "height": sample.height, "width": sample.width, "sample": id})
+    annotations = [_annotation(n, one, ids[one.sample], found.labels) for n, one in enumerate(regions, 1)]
+    categories = [{"id": label.id + 1, "name": label.name} for label in found.labels.classes]
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {"images": images, "categories": categories, "annotations": annotations}
+    write_whole(folder / "regions.json", (json.dumps(data, indent=1) + "\n").encode())
+
+
+def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> dict[str, Any]:
+    region, (y, x, h, w) = one.region, one.region.box
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": region.suggested + 1,
+        "segmentation": region.polygons,
+        "area": region.area,
+        "bbox": [x, y, w, h],
+        "iscrowd": 0,
+        "score": round(region.score, 6),
+        "given": labels.name(region.given),
+        "suggested": labels.name(region.suggested),
+    }
+
+
+def _place(truth: Dataset, sample: Sample, folder: Place) -> str:
+    """Put a sample's picture into a folder, as its mask lies over it; returns its name there, which it has even without one."""
+    if sample.image is None:
+        return f"{sample.id}.png"
+    path = truth.image_path(sample)
+    extension = os.path.splitext(path)[1]
+    if sample.crop is None and sample.exif is None and place(path).is_file():
+        name = sample.id if sample.id.endswith(extension) else sample.id + extension
+        link_or_copy(path, folder / name)
+        return name
+    name = f"{sample.id}.png"
+    write_image(folder / name, truth.read_rgb(sample))
+    return name
+
+
+def without(
+    found: Suspects,
+    destination: str | Path,
+    regions: Sequence[RegionDoubt],
+    *,
+    leave_out: LeaveOut = "regions",
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """The dataset that was examined without these regions: they are void, or (`pictures`) the pictures they are in left out.
+
+    Raises as `carry`, and `DatasetError` for regions in samples that are views into larger masks.
+    """
+    if leave_out not in ("regions", "pictures"):
+        raise OptionError(f"--leave-out {leave_out}: must be regions or pictures")
+    truth = found.truth
+    doubted: dict[str, list[Region]] = defaultdict(list)
+    for one in regions:
+        doubted[one.sample].append(one.region)
+    if leave_out == "regions" and any(s.crop is not None for s in truth if s.id in doubted):
+        raise DatasetError(
+            f"{truth.root}: its samples are views into larger masks: leave out pictures, or make real tiles"
+        )
+    options = {"leave_out": leave_out, "regions": len(regions)}
+    target = Dataset(place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images)
+    moves = [Move(int(s.id in doubted), s, s) for s in truth if leave_out == "regions" or s.id not in doubted]
+    origins = [Origin(truth), Origin(truth, partial(void_regions, regions=dict(doubted)))]
+
+    def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
+        gone = sorted(doubted) if leave_out == "pictures" else []
+        return {
+            "pictures": {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)},
+            "regions": {"void": len(regions) if leave_out == "regions" else 0},
+            "suspect": gone,
+            "skipped": [problem.to_json() for problem in left_out],
+        }
+
+    return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
+
+
+def void_regions(dataset: Dataset, samples: Sequence[Sample], regions: Mapping[str, Sequence[Region]]) -> Mask:
+    """A sample's mask, void where its regions are: a `Change`."""
+    mask = dataset.read_mask(samples[0])
+    for region in regions[samples[0].id]:
+        mask[region.slices][region.inside] = dataset.labels.ignore
+    return mask

@@ -1,0 +1,1 @@
+"""`segdata tile`: the operation, its values, and how they are told."""

@@ -1,0 +1,159 @@
+"""Large pictures into tiles: a dataset whose samples know their parent and their window in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.images import refuse_inputs
+from segdata.dataset.job import made_of
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import Problem
+from segdata.files.geojson import read_features
+from segdata.files.places import file_digest, place
+from segdata.files.tiff import Compress
+from segdata.ops.tile.job import Job, receipt_json
+from segdata.ops.tile.rare import Wanted, find_centres, window_about
+from segdata.tiling.cut import Format, Keep, Padding, Target, Task
+from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
+from segdata.windows import Window
+from segdata.workers.run import Run
+
+
+def tile(
+    dataset: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    size: int | tuple[int, int] = 512,
+    stride: int | tuple[int, int] | None = None,
+    overlap: float | tuple[int, int] = 0,
+    scale: float = 1.0,
+    pad: Padding = "zero",
+    format: Format = "auto",
+    quality: int = 95,
+    compress: Compress = "deflate",
+    nodata: float | None = None,
+    min_valid: float = 0.0,
+    min_foreground: float = 0.0,
+    keep_empty: float = 1.0,
+    background: str | None = None,
+    min_tiles_per_class: int = 0,
+    aoi: str | Path | None = None,
+    aoi_crs: str | None = None,
+    virtual: bool = False,
+    seed: int = 0,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Dataset:
+    """Cut the pictures and masks of a dataset into tiles of `size` (height, width), in a new dataset.
+
+    Tiles begin every `stride` pixels, or `overlap` each other by so many (a float below 1: by that share of the size); the
+    last one shifts inward. `scale` resamples first: pictures by area, masks to the nearest; windows are whole pixels of the
+    parent. A picture smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
+    as it is (`keep`). `nodata`, else the file's own value or alpha, becomes ignore, and so does what is outside the polygons
+    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.files.geojson`: pixels of pictures without coordinates).
+
+    Kept are tiles with at least `min_valid` of their pixels not ignored and `min_foreground` of a class that is not
+    `background` (by default the class of that name); of tiles without foreground `keep_empty`, drawn by `seed` and id. Where
+    fewer than `min_tiles_per_class` tiles hold a class, more are cut about pixels of it, while there are any.
+
+    Pictures are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
+    the whole files, and give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
+    (`Dataset.read_mask`) costs the whole file, or the rows down to it where that is of more than 67 megapixels. Stitching
+    reads a file once, training holds what is decoded, up to that size: tiles of larger PNGs are better written.
+
+    Tiling that was stopped goes on where it was.
+
+    Raises `OptionError`, `DataError` for the first bad picture or mask (`run.report` may skip instead: all tiles of such
+    pictures are then left out), and `DatasetError` for the destination.
+    """
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    shape = pair(size, "--size")
+    steps = strides(shape, stride, overlap)
+    keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
+    area = None if aoi is None else read_features(aoi)
+    root = place(destination)
+    target = Target(
+        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
+        keep, virtual,
+    )  # fmt: skip
+    check_options(target, min_tiles_per_class)
+    refuse_inputs(root, [dataset])
+    options: dict[str, object] = {
+        "size": shape, "stride": steps, "scale": scale, "pad": pad, "format": None if virtual else format,
+        "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
+        "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
+        "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
+    }  # fmt: skip
+    made_by = made_of("tile", options, [dataset], seed)
+    if aoi is not None:
+        made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
+    images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
+    job = Job(dataset, Dataset(root, dataset.labels, (), made_by, images), target, run or Run())
+    tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
+    with job.open(overwrite):
+        job.work(tasks)
+        if min_tiles_per_class:
+            add_rare(job, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
+        return job.close(lambda whole, skipped, gone: receipt_json(job, whole, skipped, gone, min_tiles_per_class))
+
+
+def add_rare(job: Job, tasks: Sequence[Task], size: tuple[int, int], wanted: int, seed: int) -> None:
+    """Cut more tiles for every class that fewer than `wanted` tiles hold, the rarest first, about pixels drawn by `seed`."""
+    taken = {(task.sample.id, window) for task in tasks for window in task.windows}
+    holders = _holders(job)
+    names = sorted((holders[label.id], label.id) for label in job.dataset.labels.classes)
+    for _, class_id in names:
+        missing = wanted - _holders(job)[class_id]
+        having = [sample for sample in job.source if sample.counts.get(class_id)]
+        if missing <= 0 or not having:
+            continue
+        found = _windows(job, having, class_id, size, missing, seed)
+        fresh = [(sample, window) for sample, window in found if (sample.id, window) not in taken]
+        while missing > 0 and fresh:
+            part, fresh = fresh[:missing], fresh[missing:]
+            taken.update((sample.id, window) for sample, window in part)
+            before = _holders(job)[class_id]
+            job.work(_extra_tasks(job, part, class_id))
+            added = _holders(job)[class_id] - before
+            job.extra[class_id] += added
+            missing -= added
+
+
+def _windows(
+    job: Job, samples: Sequence[Sample], class_id: int, size: tuple[int, int], count: int, seed: int
+) -> list[tuple[Sample, Window]]:
+    """Windows about pixels of a class, one of each sample in turn, none twice."""
+    asked = [Wanted(sample, class_id, 2 * count, seed) for sample in sorted(samples, key=lambda s: s.id)]
+    columns: list[list[tuple[Sample, Window]]] = []
+    for wanted, centres in job.run.map(partial(find_centres, target=job.target), asked):
+        if isinstance(centres, Problem):
+            job.failed.setdefault(wanted.sample.id, centres)
+            job.run.report.add(centres)
+        else:
+            columns.append([(wanted.sample, window_about(c, size, wanted.sample.size)) for c in centres])
+    turns = max(map(len, columns), default=0)
+    in_turn = [column[i] for i in range(turns) for column in columns if i < len(column)]
+    return list({(sample.id, window): (sample, window) for sample, window in in_turn}.values())
+
+
+def _extra_tasks(job: Job, windows: Sequence[tuple[Sample, Window]], class_id: int) -> list[Task]:
+    by_sample: dict[str, list[Window]] = {}
+    samples = {sample.id: sample for sample, _ in windows}
+    for sample, window in windows:
+        by_sample.setdefault(sample.id, []).append(window)
+    tasks = []
+    for id, some in sorted(by_sample.items()):
+        for number, part in enumerate(tasks_of(job.source, samples[id], sorted(some))):
+            first = part[0]
+            tasks.append(Task(f"{id}#{class_id}/{first.y}/{first.x}/{number}", samples[id], part, extra=True))
+    return tasks
+
+
+def _holders(job: Job) -> Counter[int]:
+    """How many tiles hold each value."""
+    return Counter(value for line in job.tiles for value in line.counts)

@@ -1,0 +1,1 @@
+"""Pages and sheets: what every page and contact sheet shares."""

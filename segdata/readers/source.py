@@ -1,0 +1,162 @@
+"""What a reader yields: foreign labels as data, and the receipt of what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from segdata.errors import Problem
+from segdata.files.images import Exif
+from segdata.labels import Labels, Mask, Remap
+from segdata.readers.paint import Contest
+
+
+class Receipt(msgspec.Struct):
+    """What went in, what came out, and everything that was dropped, repaired or contested. Receipts add.
+
+    The arithmetic closes: `annotations == painted + len(skipped)` and `pictures == converted + len(skipped_pictures)`.
+    `hidden` are painted annotations of which no pixel is left in the mask.
+    """
+
+    pictures: int = 0
+    converted: int = 0
+    annotations: int = 0
+    painted: int = 0
+    skipped_pictures: list[Problem] = []
+    skipped: list[Problem] = []
+    hidden: list[Problem] = []
+    clipped: list[Problem] = []
+    repaired: list[Problem] = []
+    renamed: list[Problem] = []
+    exif: list[Problem] = []
+    notes: list[str] = []
+    contested: int = 0
+    contests: list[Contest] = []
+
+    def add(self, other: Receipt) -> None:
+        """Add another receipt to this one; `Receipt.close` merges contests and puts the lists in order."""
+        for name in self.__struct_fields__:
+            value = getattr(other, name)
+            if isinstance(value, list):
+                getattr(self, name).extend(value)
+            elif value:
+                setattr(self, name, getattr(self, name) + value)
+
+    def at(self, sample: str) -> Receipt:
+        """The same, with the sample named in every line that does not name one."""
+        for name in self.__struct_fields__:
+            if name not in ("contests", "notes") and isinstance(lines := getattr(self, name), list) and lines:
+                setattr(self, name, [line if line.sample else replace(line, sample=sample) for line in lines])
+        return self
+
+    def close(self) -> None:
+        """Merge contests of the same classes and sort every list, so that the order of adding leaves no trace."""
+        sums: dict[tuple[int, int, int], int] = {}
+        for c in self.contests:
+            key = (c.winner, c.first, c.second)
+            sums[key] = sums.get(key, 0) + c.pixels
+        self.contests = [Contest(*key, n) for key, n in sorted(sums.items(), key=lambda kv: (-kv[1], kv[0]))]
+        for name in self.__struct_fields__:
+            if isinstance(lines := getattr(self, name), list) and name not in ("contests", "notes"):
+                lines.sort(key=lambda p: (p.sample or "", _natural(p.annotation), p.code, p.message))
+
+
+def _natural(annotation: int | str | None) -> tuple[int, str]:
+    return (annotation, "") if isinstance(annotation, int) else (-1, annotation or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One item's mask (H, W) in the target's class ids, and its part of the receipt.
+
+    `counts`: how often each value occurs in the mask, ascending, where drawing told.
+    """
+
+    mask: Mask
+    receipt: Receipt
+    counts: dict[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.mask.shape[0], self.mask.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Banded:
+    """The same for a mask of `size` (height, width) that is drawn as it is asked for: (h, W) rows from the top, once."""
+
+    size: tuple[int, int]
+    rows: Iterator[Mask]
+    receipt: Receipt
+
+
+class Annotation(Protocol):
+    """How a format keeps the labels of one picture. Data that pickles; pixels appear only in `draw`."""
+
+    @property
+    def ids(self) -> Sequence[int | str]:
+        """The annotations in it, as the receipt names them."""
+
+    def draw(self, remap: Remap) -> Drawn:
+        """The mask, source class ids through `remap`. Raises `DataError`."""
+
+
+class LargeAnnotation(Annotation, Protocol):
+    """One whose mask may be too large to be drawn at once."""
+
+    def bands(self, remap: Remap) -> AbstractContextManager[Banded | None]:
+        """What `draw` gives, some rows at a time; None where it can or must be drawn at once. Raises `DataError`."""
+
+
+class Item(NamedTuple):
+    """One foreign sample: `image` is the picture's path or None; `size` (height, width) where the labels state it."""
+
+    id: str
+    image: str | None
+    size: tuple[int, int] | None
+    annotation: Annotation
+    split: str | None = None
+    group: str | None = None
+    exif: Exif | None = None
+    """Which way up the labels are, where the source tells."""
+
+
+class Input(msgspec.Struct, frozen=True):
+    """A label file that was read: base name and SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClass:
+    """A class of the source: its ids there, its name, and the class id in `Source.labels` (None: ignore)."""
+
+    source_id: int | str
+    name: str
+    class_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A reader's result. `receipt` holds what was decided or left out while reading, before any item is drawn."""
+
+    labels: Labels
+    items: Sequence[Item]
+    inputs: tuple[Input, ...]
+    classes: tuple[SourceClass, ...]
+    receipt: Receipt
+    options: dict[str, object]
+    """The reader's options that change pixels, defaults resolved."""
+
+
+def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:
+    """The receipt of a picture that is not converted, and of every annotation on it."""
+    why = f"its picture was left out: {reason.message}"
+    gone = [Problem("picture.skipped", why, reason.file, sample, annotation) for annotation in annotations]
+    return Receipt(pictures=1, annotations=len(gone), skipped_pictures=[replace(reason, sample=sample)], skipped=gone)

@@ -1,0 +1,1 @@
+"""Dense CRF and morphology: masks made better after prediction."""

@@ -1,0 +1,108 @@
+"""A predicted sample refined: its mask, with its picture and its scores read by windows where they are large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from itertools import product
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError, Problem, located
+from segdata.files.rasters import Raster
+from segdata.files.remote import Place
+from segdata.files.scores import HALF_STEP, open_scores
+from segdata.labels import Labels, Mask
+from segdata.refinement.morphology import tidy
+from segdata.refinement.settings import CrfSettings, Refinement
+from segdata.windows import Window
+from segdata.words import sized
+
+MEMORY = 2**31
+"""Bytes that a CRF may take: larger pictures go by windows."""
+
+MARGIN = 256
+"""Pixels around a window that take part in its CRF: more than three times the usual 80 of `bilateral_sxy`."""
+
+
+def refine_item(dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool) -> Mask:
+    """The refined mask of a sample. Raises `DataError`, also where the picture or the scores are of another size."""
+    sample = samples[0]
+    stored = dataset.inside(sample.scores) if scores and sample.scores is not None else None
+    with located(sample=sample.id):
+        mask = dataset.read_mask(sample)
+        return refined(mask, dataset.labels, refinement, partial(dataset.open_image, sample), stored)
+
+
+def refined(
+    mask: Mask,
+    labels: Labels,
+    refinement: Refinement,
+    image: Callable[[], AbstractContextManager[Raster]],
+    scores: Place | None,
+) -> Mask:
+    """A mask refined, with `image()` opened and the file of `scores` read by windows where they are large.
+
+    Raises `DataError` where they are of another size than the mask.
+    """
+    if refinement.crf is not None:
+        mask = _with_crf(mask, labels, refinement.crf, image, scores)
+    return tidy(mask, refinement.steps, labels)
+
+
+def must_refine(pred: Dataset, refinement: Refinement) -> None:
+    """Raise `DatasetError` where samples are cut out of shared mask files, or have no picture that a CRF needs."""
+    if refinement.crf is not None and pred.images == "none":
+        raise DatasetError(f"{pred.root}: has no pictures, which a CRF needs: keep them as you predict, or use no CRF")
+    if any(sample.crop is not None for sample in pred):
+        raise DatasetError(f"{pred.root}: its samples are views into larger masks: refine those, or make real tiles")
+
+
+def _with_crf(
+    mask: Mask,
+    labels: Labels,
+    crf: CrfSettings,
+    image: Callable[[], AbstractContextManager[Raster]],
+    scores: Place | None,
+) -> Mask:
+    out = mask.copy()
+    classes = len(labels.classes)
+    with ExitStack() as stack:
+        picture = stack.enter_context(image())
+        _must_fit(mask, picture.height, picture.width, "picture", None)
+        stored = None if scores is None else stack.enter_context(open_scores(scores))
+        if stored is not None:
+            _must_fit(mask, stored.height, stored.width, "scores", str(scores))
+            if stored.classes != classes:
+                message = f"{stored.classes} bands for {classes} classes: predict again"
+                raise DataError(Problem("scores.classes", message, file=str(scores)))
+        for inner, outer in windows_for(mask.shape, classes):
+            probs = None if stored is None else stored.read(outer).clip(HALF_STEP)
+            found = crf(mask[outer.slices], picture.read(outer), labels, probs)
+            out[inner.slices] = found[inner.shifted(-outer.y, -outer.x).slices]
+    return out
+
+
+def _must_fit(mask: Mask, height: int, width: int, what: str, file: str | None) -> None:
+    if mask.shape != (height, width):
+        message = f"the mask is {sized(mask)}, its {what} {width} x {height} (width x height): predict again"
+        raise DataError(Problem("refine.size", message, file=file))
+
+
+def windows_for(size: tuple[int, ...], classes: int) -> list[tuple[Window, Window]]:
+    """Windows that cover (height, width), and each with its margins: such that a CRF of it takes no more than `MEMORY`."""
+    height, width = size
+    whole = Window(0, 0, height, width)
+    side = math.isqrt(MEMORY // (150 + 12 * classes))
+    if height * width <= side * side:
+        return [(whole, whole)]
+    core = max(side - 2 * MARGIN, MARGIN)
+    out = []
+    for y, x in product(range(0, height, core), range(0, width, core)):
+        inner = Window(y, x, min(core, height - y), min(core, width - x))
+        top, left = max(y - MARGIN, 0), max(x - MARGIN, 0)
+        bottom, right = min(inner.bottom + MARGIN, height), min(inner.right + MARGIN, width)
+        out.append((inner, Window(top, left, bottom - top, right - left)))
+    return out

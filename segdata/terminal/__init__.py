@@ -1,0 +1,1 @@
+"""What every command shares: option groups, progress, and values as lines of text."""

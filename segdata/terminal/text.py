@@ -1,0 +1,28 @@
+"""Values as text for a terminal. Everything returns lines; nothing prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segdata.dataset.dataset import Dataset
+
+
+def table(rows: Sequence[Sequence[object]], right: str = "") -> list[str]:
+    """Rows of cells as aligned lines, the first row a heading; `right` has an `r` for each column to align right."""
+    cells = [[str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+
+    def line(row: list[str]) -> str:
+        sides = right.ljust(len(row))
+        parts = [c.rjust(w) if side == "r" else c.ljust(w) for c, w, side in zip(row, widths, sides, strict=True)]
+        return "  ".join(parts).rstrip()
+
+    return [line(cells[0]), "  ".join("-" * w for w in widths), *map(line, cells[1:])]
+
+
+def dataset_line(made: Dataset, destination: str, what: str = "masks") -> str:
+    """The line with which a command that makes a dataset ends."""
+    classes = len(made.labels.classes)
+    return f"dataset:     {destination}: {len(made):,} {what}, {classes} classes (segdata info {destination})"

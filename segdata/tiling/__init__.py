@@ -1,0 +1,1 @@
+"""Cutting images into tiles, and putting overlapping parts together again."""

@@ -1,0 +1,150 @@
+"""Which windows are cut, and in which tasks: sizes, strides and grids, checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, OptionError, Problem, one_of
+from segdata.files.png import MAX_PIXELS
+from segdata.files.rasters import access_to
+from segdata.files.tiff import Compress
+from segdata.files.views import View
+from segdata.labels import BACKGROUND, Labels
+from segdata.tiling.cut import Format, Padding, Target, Task
+from segdata.windows import Window, grid
+
+STRIP = 2**24
+"""So many pixels of a picture are held at once, about: wider pictures are cut in blocks of columns."""
+
+TASK = 64
+"""Tiles a task, about: enough to be worth sending, few enough to show progress and to lose little when killed."""
+
+
+def pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
+    """One number for both, or (height, width). Raises `OptionError` unless they are 1 or more."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or min(both) < 1:
+        raise OptionError(f"{name} {show(value)}: must be 1 or more pixels, one number or HEIGHTxWIDTH")
+    return both[0], both[1]
+
+
+def show(value: float | tuple[int, ...]) -> str:
+    """A number, or several as `512x256`."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
+def strides(
+    size: tuple[int, int], stride: int | tuple[int, int] | None, overlap: float | tuple[int, int]
+) -> tuple[int, int]:
+    """From one tile to the next, (y, x). Raises `OptionError` where pixels would be missed, or tiles would not move on."""
+    if stride is not None:
+        if overlap:
+            raise OptionError("--stride and --overlap exclude each other: the stride is the size less the overlap")
+        steps = pair(stride, "--stride")
+        if steps[0] > size[0] or steps[1] > size[1]:
+            raise OptionError(f"--stride {show(steps)}: more than --size {show(size)}, so pixels would be missed")
+        return steps
+    if isinstance(overlap, tuple):
+        both = overlap
+    elif isinstance(overlap, int):
+        both = overlap, overlap
+    else:
+        if not 0 <= overlap < 1:
+            raise OptionError(f"--overlap {overlap:g}: a share must be 0 or more and below 1")
+        both = math.floor(overlap * size[0]), math.floor(overlap * size[1])
+    if min(both) < 0 or both[0] >= size[0] or both[1] >= size[1]:
+        raise OptionError(f"--overlap {show(overlap)}: must be 0 or more and less than --size {show(size)}")
+    return size[0] - both[0], size[1] - both[1]
+
+
+def foreground_of(labels: Labels, background: str | None) -> tuple[int, ...]:
+    """The ids of all classes but the background. Raises `OptionError` for an unknown class."""
+    name = BACKGROUND if background is None else labels.names[labels.id(background)]
+    return tuple(label.id for label in labels.classes if label.name != name)
+
+
+def check_options(target: Target, wanted: int) -> None:
+    """Raise `OptionError` for what cannot be, or cannot go together."""
+    keep = target.keep
+    if not 0 < target.scale <= 64:
+        raise OptionError(f"--scale {target.scale:g}: must be above 0, and at most 64")
+    one_of("pad", target.pad, Padding)
+    one_of("format", target.format, Format)
+    one_of("compress", target.compress, Compress)
+    if target.pad != "keep" and target.size[0] * target.size[1] > MAX_PIXELS:
+        what = f"a tile of more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
+        raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for pictures as they are")
+    if not 1 <= target.quality <= 100:
+        raise OptionError(f"--quality {target.quality}: must be 1 to 100")
+    shares = {"min-valid": keep.min_valid, "min-foreground": keep.min_foreground, "keep-empty": keep.keep_empty}
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise OptionError(f"--{name} {share:g}: must be from 0 to 1")
+    if wanted < 0:
+        raise OptionError(f"--min-tiles-per-class {wanted}: must be 0 or more")
+
+
+def source_pixels(target_pixels: tuple[int, int], scale: float) -> tuple[int, int]:
+    """How many of the source's pixels become so many: never so few that they would not fill them."""
+    y, x = (max(1, math.ceil(n / scale - 1e-9)) for n in target_pixels)
+    return y, x
+
+
+def plan(
+    dataset: Dataset, samples: Iterable[Sample], size: tuple[int, int], steps: tuple[int, int], scale: float
+) -> Iterator[Task]:
+    """The tasks for all windows of a grid, by sample, then from the top. Raises `DataError` for tiles that cannot be cut anew."""
+    source_size = source_pixels(size, scale)
+    stride = tuple(min(max(1, round(n / scale)), most) for n, most in zip(steps, source_size, strict=True))
+    for sample in sorted(samples, key=lambda s: s.id):
+        refuse_again(sample, scale)
+        windows = grid(*sample.size, source_size, (stride[0], stride[1]))
+        for number, part in enumerate(tasks_of(dataset, sample, windows)):
+            yield Task(f"{sample.id}#{number}", sample, part)
+
+
+def tasks_of(dataset: Dataset, sample: Sample, windows: Sequence[Window]) -> list[tuple[Window, ...]]:
+    """Windows in order, in parts that are worth a task: of files without random access all together."""
+    if len(windows) <= TASK or not _quick(dataset, sample):
+        return [tuple(windows)]
+    across = max(1, STRIP // (windows[0].height * windows[0].width))
+    places = {x: i // across for i, x in enumerate(sorted({w.x for w in windows}))}
+    blocks: dict[int, dict[int, list[Window]]] = defaultdict(lambda: defaultdict(list))
+    for window in windows:
+        blocks[places[window.x]][window.y].append(window)
+    parts: list[tuple[Window, ...]] = []
+    for rows in blocks.values():
+        part: list[Window] = []
+        for row in rows.values():
+            part += row
+            if len(part) >= TASK:
+                parts.append(tuple(part))
+                part = []
+        if part:
+            parts.append(tuple(part))
+    return parts
+
+
+def refuse_again(sample: Sample, scale: float) -> None:
+    """Raise `DataError` for a tile whose pixels are not those of what it was cut from."""
+    if sample.tiling is None or sample.window is None:
+        return
+    view = View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
+    if sample.tiling.scale != 1 or scale != 1 or view.content != sample.size:
+        message = "a tile that was scaled or padded, or is to be scaled, cannot be tiled: tile what it was cut from"
+        raise DataError(Problem("tile.again", message, sample=sample.id))
+
+
+def _quick(dataset: Dataset, sample: Sample) -> bool:
+    """Whether windows of any place of a sample are read without reading what is above them."""
+    paths: list[str] = [str(dataset.inside(sample.mask))]
+    if sample.image is not None and dataset.images != "none":
+        paths.append(dataset.image_path(sample))
+    try:
+        return all(access_to(path) == "windows" for path in paths)
+    except DataError:
+        return False  # what is missing is told where it is read

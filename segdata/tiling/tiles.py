@@ -1,0 +1,140 @@
+"""Which predictions belong to which truth: by id, and tiles by the picture that they were cut from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, Problem, located
+from segdata.files.views import scaled_size
+from segdata.labels import Mask
+from segdata.resize import scale_mask
+from segdata.words import sized
+
+Ids = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture: the samples of truth that it consists of (one, or tiles), and, of each prediction, those of it; () for none."""
+
+    id: str
+    unit: str
+    truth: tuple[Sample, ...]
+    preds: tuple[tuple[Sample, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stitched:
+    """A picture put together: (H, W) `mask`, and (H, W) bool `covered` where there is a sample at all (None: everywhere).
+
+    `owner` (H, W) int32 is which sample each pixel was taken from, None where there is one sample.
+    """
+
+    mask: Mask
+    covered: NDArray[np.bool_] | None = None
+    owner: NDArray[np.int32] | None = None
+
+
+def picture_of(sample: Sample) -> str:
+    """The id of the picture that a sample is, or is a tile of."""
+    return sample.id if sample.parent is None or sample.window is None else sample.parent
+
+
+def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group: bool) -> list[Pair]:
+    """All pictures of truth in order of id, each with its predictions."""
+    sides = [_by_picture(samples) for samples in preds]
+    out = []
+    for id, samples in sorted(_by_picture(truth).items()):
+        unit = samples[0].group if group and samples[0].group is not None else f"picture {id}"
+        out.append(Pair(id, unit, samples, tuple(side.get(id, ()) for side in sides)))
+    return out
+
+
+def extras(truth: Iterable[Sample], pred: Iterable[Sample]) -> Ids:
+    """The ids of predictions of pictures that are not in truth."""
+    known = {picture_of(sample) for sample in truth}
+    return tuple(sorted(sample.id for sample in pred if picture_of(sample) not in known))
+
+
+def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Stitched:
+    """A picture's mask; of tiles, each pixel once, from the tile whose edge is farthest away, the first of equals.
+
+    Tiles that were scaled are brought back to their window's size, the value under each pixel's middle. `size` is (height,
+    width) of the picture, where it is known; tiles alone know it as far as they reach. What no tile covers is void.
+    Raises `DataError` (`mask.*`, `evaluate.size`).
+    """
+    if _is_whole(samples):
+        return Stitched(_read(dataset, samples[0]))
+    windows = [sample.window for sample in samples if sample.window is not None]
+    height, width = size or extent(samples)
+    mask = np.full((height, width), dataset.labels.ignore, dataset.labels.dtype)
+    owner, best = np.full((height, width), -1, np.int32), np.zeros((height, width), np.int32)
+    for number, (sample, window) in enumerate(zip(samples, windows, strict=True)):
+        tile = _read(dataset, sample)
+        h, w = content = tile_content(sample)
+        if h > tile.shape[0] or w > tile.shape[1] or window.bottom > height or window.right > width:
+            message = (
+                f"its window {list(window)} does not fit a tile of {sized(tile)} in a picture of {width} x {height}"
+            )
+            raise DataError(Problem("evaluate.size", message, file=sample.mask, sample=sample.id))
+        tile = scale_mask(tile[: content[0], : content[1]], (window.height, window.width))
+        depth = np.minimum.outer(_depths(window.y, window.height, height), _depths(window.x, window.width, width))
+        nearer = depth > best[window.slices]
+        for canvas, values in ((mask, tile), (owner, number), (best, depth)):
+            np.copyto(canvas[window.slices], values, where=nearer, casting="unsafe")
+    return Stitched(mask, owner >= 0, owner)
+
+
+def tile_content(sample: Sample) -> tuple[int, int]:
+    """(height, width) of what is not padding in a tile: its window, scaled as the tile was cut."""
+    if sample.window is None:
+        return sample.size
+    scale = 1.0 if sample.tiling is None else sample.tiling.scale
+    height, width = (scaled_size(n, most, scale) for n, most in zip(sample.window[2:], sample.size, strict=True))
+    return height, width
+
+
+def extent(samples: Sequence[Sample]) -> tuple[int, int]:
+    """(height, width) as far as the samples of a picture reach."""
+    if _is_whole(samples):
+        return samples[0].size
+    if samples[0].tiling is not None:
+        return samples[0].tiling.parent
+    windows = [sample.window for sample in samples if sample.window is not None]
+    return max(w.bottom for w in windows), max(w.right for w in windows)
+
+
+def _depths(start: int, length: int, whole: int) -> NDArray[np.int32]:
+    """(length,) how far each pixel is from the window's ends; an end at the picture's edge is no end."""
+    steps = np.arange(1, length + 1, dtype=np.int32)
+    far = np.full(length, whole + 1, np.int32)
+    before = steps if start > 0 else far
+    after = steps[::-1] if start + length < whole else far
+    return np.minimum(before, after)
+
+
+def _read(dataset: Dataset, sample: Sample) -> Mask:
+    with located(sample=sample.id):
+        mask = dataset.read_mask(sample)
+        if mask.shape != sample.size:
+            message = f"the mask is {sized(mask)}, in the manifest {sample.width} x {sample.height}: was it replaced?"
+            raise DataError(Problem("mask.size", message, file=sample.mask))
+    return mask
+
+
+def _is_whole(samples: Sequence[Sample]) -> bool:
+    return len(samples) == 1 and picture_of(samples[0]) == samples[0].id
+
+
+def _by_picture(samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        found[picture_of(sample)].append(sample)
+    return {id: tuple(sorted(group, key=lambda sample: sample.id)) for id, group in found.items()}

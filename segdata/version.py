@@ -1,0 +1,3 @@
+"""The version of segdata."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,36 @@
+"""Lists, shares and numbers as words for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+def some(values: Iterable[object], limit: int = 8) -> str:
+    """The first few, and how many more."""
+    listed = [str(v) for v in values]
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def percent(part: float, whole: float) -> str:
+    """A share with two digits that mean something, `-` of nothing."""
+    if not whole:
+        return "-"
+    value = 100 * part / whole
+    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The way out of a misspelt name: near ones, or what there is."""
+    import difflib
+
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 3)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {some(known)}"
+
+
+def sized(mask: NDArray[Any]) -> str:
+    """A size as people say it, width first."""
+    return " x ".join(str(n) for n in reversed(mask.shape))
