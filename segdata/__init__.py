@@ -1,6 +1,6 @@
 """segdata: labels in any format to one mask format, under one label contract, with a receipt for every pixel.
 
-Shapes in docstrings: N pictures, K classes, H rows, W columns, C bands. Order is always (y, x), (height, width), RGB.
+Shapes in docstrings: N images, K classes, H rows, W columns, C bands. Order is always (y, x), (height, width), RGB.
 Public names load on first use; importing segdata loads nothing heavy.
 """
 

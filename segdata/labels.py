@@ -28,7 +28,7 @@ MAX_CLASSES = 65534
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One class. `color` is (R, G, B), 0..255, for pictures only: it never takes part in a comparison of contracts."""
+    """One class. `color` is (R, G, B), 0..255, for images only: it never takes part in a comparison of contracts."""
 
     id: int
     name: str

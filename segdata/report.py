@@ -1,1 +1,1 @@
-"""Pages and pictures made from values, for people to look at."""
+"""Pages and images made from values, for people to look at."""

@@ -46,7 +46,7 @@ def resize_scores(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray
 
 
 Pad = Literal["zero", "reflect"]
-"""What stands at the bottom and right of a picture smaller than its tile: 0, or the picture mirrored. Masks get ignore."""
+"""What stands at the bottom and right of an image smaller than its tile: 0, or the image mirrored. Masks get ignore."""
 
 
 # Cutting, padding, scaling

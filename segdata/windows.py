@@ -1,4 +1,4 @@
-"""Rectangles in pictures: grids of them, cutting and padding, and putting overlapping parts together again.
+"""Rectangles in images: grids of them, cutting and padding, and putting overlapping parts together again.
 
 Order is always (y, x), (height, width). A grid covers every pixel: its last window shifts inward, so that none sticks out.
 """
@@ -63,7 +63,7 @@ def starts(length: int, size: int, stride: int) -> list[int]:
 
 
 def grid(height: int, width: int, size: tuple[int, int], stride: tuple[int, int]) -> list[Window]:
-    """Windows of `size` (or of the picture's, where that is less) that cover (height, width), row by row.
+    """Windows of `size` (or of the image's, where that is less) that cover (height, width), row by row.
 
     Raises `OptionError` as `starts`.
     """

@@ -27,7 +27,7 @@ def make(
 ) -> Dataset:
     """A dataset of these masks, by id, in 16 bits beyond 255 classes; `fields` are more of a sample's.
 
-    What stands before the first slash of an id is the split. Pictures are noise, beside the dataset or (`copy`) in it.
+    What stands before the first slash of an id is the split. Images are noise, beside the dataset or (`copy`) in it.
     """
     labels = Labels.of(names)
     samples = []
@@ -40,7 +40,7 @@ def make(
         line = {
             "id": id,
             "split": id.split("/")[0] if "/" in id else None,
-            "image": None if images == "none" else picture(root, id, images, mask.shape, number),
+            "image": None if images == "none" else image(root, id, images, mask.shape, number),
             "mask": f"masks/{id}.png",
             "height": mask.shape[0],
             "width": mask.shape[1],
@@ -54,9 +54,9 @@ def make(
     return Dataset.open(root)
 
 
-def picture(root: Path, id: str, images: str, size: tuple[int, ...], seed: int) -> str:
-    """Write a picture of noise where a dataset made with `images` has it; returns the manifest's path."""
-    beside = root.parent / f"{root.name}-pictures" / f"{id}.png"
+def image(root: Path, id: str, images: str, size: tuple[int, ...], seed: int) -> str:
+    """Write an image of noise where a dataset made with `images` has it; returns the manifest's path."""
+    beside = root.parent / f"{root.name}-images" / f"{id}.png"
     path = root / f"images/{id}.png" if images == "copy" else beside
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What every test may ask for: the real pictures, the generated samples, and hypothesis without a deadline."""
+"""What every test may ask for: the real images, the generated samples, and hypothesis without a deadline."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The real pictures in ../shared/data; the test is skipped where they are absent."""
+    """The real images in ../shared/data; the test is skipped where they are absent."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("the real pictures in ../shared/data are not here")
+        pytest.skip("the real images in ../shared/data are not here")
     return folder
 
 

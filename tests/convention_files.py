@@ -33,7 +33,7 @@ def case(kind: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     ):  # 3 absent, 5 only predicted, 7 missed
         masks[masks == old] = new
     for masks in (truth, pred):
-        masks[0][masks[0] == 9] = 10  # absent from one picture
+        masks[0][masks[0] == 9] = 10  # absent from one image
     if kind != "plain":
         truth[numbers(4, 10) == 0] = 255
     if kind == "rejected":

@@ -19,15 +19,15 @@ from segdata.files.images import read_mask, write_mask
 Pixels = NDArray[Any]
 
 
-def jpeg(picture: Image.Image, quality: int = 90, **options: Any) -> bytes:
-    """A picture as the bytes of a JPEG."""
-    return encoded(picture, "JPEG", quality=quality, **options)
+def jpeg(image: Image.Image, quality: int = 90, **options: Any) -> bytes:
+    """An image as the bytes of a JPEG."""
+    return encoded(image, "JPEG", quality=quality, **options)
 
 
-def encoded(picture: Image.Image, format: str, **options: Any) -> bytes:
-    """A picture as the bytes of a file."""
+def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
+    """An image as the bytes of a file."""
     buffer = io.BytesIO()
-    picture.save(buffer, format, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
@@ -47,7 +47,7 @@ class Plant:
         for line in self.lines:
             pixels.update({names[v]: n for v, n in line["counts"].items() if v in names})
         self.receipt["pixels"] = dict(pixels)
-        self.receipt["pictures"]["converted"] = len(self.lines)
+        self.receipt["images"]["converted"] = len(self.lines)
         (self.root / "dataset.json").write_text(json.dumps(self.card))
         (self.root / "receipt.json").write_text(json.dumps(self.receipt))
         (self.root / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in self.lines))
@@ -69,18 +69,18 @@ class Plant:
         """Where a sample's mask lies."""
         return self.root / str(self.line(id)["mask"])
 
-    def picture_file(self, id: str) -> Path:
-        """Where a sample's picture lies."""
+    def image_file(self, id: str) -> Path:
+        """Where a sample's image lies."""
         return self.root / str(self.line(id)["image"])
 
     def mask(self, id: str) -> Pixels:
         """A sample's mask."""
         return np.array(read_mask(self.mask_file(id)))
 
-    def picture(self, id: str) -> Image.Image:
-        """A sample's picture."""
-        with Image.open(self.picture_file(id)) as picture:
-            return picture.convert("RGB")
+    def image(self, id: str) -> Image.Image:
+        """A sample's image."""
+        with Image.open(self.image_file(id)) as image:
+            return image.convert("RGB")
 
     def edit_mask(self, id: str, edit: Callable[[Pixels], Pixels | None], *, listed: bool) -> None:
         """Change a mask, in place or for another; where it is `listed`, the manifest knows of it."""
@@ -90,12 +90,12 @@ class Plant:
         if listed:
             self.line(id).update(record(before if after is None else after, data))
 
-    def add(self, id: str, picture: bytes, mask: Pixels, **fields: Any) -> None:
+    def add(self, id: str, photo: bytes, mask: Pixels, **fields: Any) -> None:
         """A sample more, consistent in itself; its split is the first part of its id unless told."""
         data = write_mask(self.root / f"masks/{id}.png", mask)
         image = f"images/{id}.jpg"
         (self.root / image).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / image).write_bytes(picture)
+        (self.root / image).write_bytes(photo)
         rest = dict.fromkeys(("group", "parent", "window", "crop", "exif", "scores"))
         line = {"id": id, "split": id.split("/")[0], "image": image, "mask": f"masks/{id}.png", **record(mask, data)}
         self.lines.append({**line, **rest, **fields})
@@ -104,11 +104,11 @@ class Plant:
     def copy(
         self, id: str, new: str, change: Callable[[Image.Image], bytes | Image.Image] | None = None, **fields: Any
     ) -> None:
-        """The sample `id` once more: the same bytes, or a JPEG of what `change` makes of the picture; the mask is flipped."""
-        made = None if change is None else change(self.picture(id))
-        data = self.picture_file(id).read_bytes() if made is None else made if isinstance(made, bytes) else jpeg(made)
-        with Image.open(io.BytesIO(data)) as picture:
-            size = picture.size
+        """The sample `id` once more: the same bytes, or a JPEG of what `change` makes of the image; the mask is flipped."""
+        made = None if change is None else change(self.image(id))
+        data = self.image_file(id).read_bytes() if made is None else made if isinstance(made, bytes) else jpeg(made)
+        with Image.open(io.BytesIO(data)) as image:
+            size = image.size
         mask = Image.fromarray(self.mask(id)[:, ::-1]).resize(size, Image.Resampling.NEAREST)
         self.add(new, data, np.array(mask), **fields)
 

@@ -1,4 +1,4 @@
-"""Every transform that a recipe may name, with arguments that make it do something to a picture of 96 x 100 pixels."""
+"""Every transform that a recipe may name, with arguments that make it do something to an image of 96 x 100 pixels."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def arguments(name: str, **more: Any) -> dict[str, Any]:
     return {**ARGUMENTS.get(name, {}), **({"transforms": GROUP} if name in GROUPS else {}), "p": 1.0, **more}
 
 
-def picture(bands: int = 3, dtype: Any = np.uint8, size: tuple[int, int] = (96, 100), seed: int = 0) -> Any:
+def image(bands: int = 3, dtype: Any = np.uint8, size: tuple[int, int] = (96, 100), seed: int = 0) -> Any:
     """(H, W, bands) of smooth colours and noise, none of them 0; float32 within 0..1."""
     rng = np.random.default_rng(seed)
     waves = np.sin(np.add.outer(np.arange(size[0]) / 9, np.arange(size[1]) / 13))[:, :, None]

@@ -1,4 +1,4 @@
-"""Predictions with truth, pictures and scores, made from a seed: blobs, and a model that is off by two pixels and noisy."""
+"""Predictions with truth, images and scores, made from a seed: blobs, and a model that is off by two pixels and noisy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scores = NDArray[np.float32]
 
 
 def scene(seed: int, size: tuple[int, int], labels: Labels = LABELS) -> tuple[NDArray[np.uint8], Mask, Scores]:
-    """A picture, its truth with a bar of void, and scores."""
+    """An image, its truth with a bar of void, and scores."""
     rng = np.random.default_rng(seed)
     k = len(labels.classes)
     fields = np.stack([ndimage.gaussian_filter(rng.normal(size=size), 8) for _ in range(k)])
@@ -44,8 +44,8 @@ def datasets(
         h, w = size[0] + 3 * (number % 3), size[1]  # of mixed sizes
         image, right, probs = scene(number, (h, w), labels)
         id = f"{'val' if number % 4 else 'test'}/{number:03}"
-        (root / "pictures" / id).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(root / f"pictures/{id}.png")
+        (root / "images" / id).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(root / f"images/{id}.png")
         stored = None
         if scores:
             stored = f"scores/{id}.tif"
@@ -63,7 +63,7 @@ def sample(root: Path, id: str, mask: Mask, scores: str | None = None) -> Sample
     digest = hashlib.sha256(write_mask(root / f"masks/{id}.png", mask)).hexdigest()
     values, counts = (a.tolist() for a in np.unique(mask, return_counts=True))
     return Sample(
-        id=id, split=id.split("/")[0], image=f"../pictures/{id}.png", mask=f"masks/{id}.png", height=mask.shape[0],
+        id=id, split=id.split("/")[0], image=f"../images/{id}.png", mask=f"masks/{id}.png", height=mask.shape[0],
         width=mask.shape[1], sha256=digest, counts=dict(zip(values, counts, strict=True)), scores=scores,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from segdata.labels import Labels
 
 
 def make_dataset(
-    root: Path, masks: Mapping[str, NDArray[Any]], names: Sequence[str] = ("road", "car", "sign"), *, pictures: bool = False
+    root: Path, masks: Mapping[str, NDArray[Any]], names: Sequence[str] = ("road", "car", "sign"), *, images: bool = False
 ) -> Dataset:  # fmt: skip
     """A dataset of these masks, by id; a folder in an id is its split. Counts are NumPy's, files are Pillow's."""
     labels = Labels.of(names)
@@ -27,17 +27,17 @@ def make_dataset(
         path = root / f"masks/{id}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask.astype(labels.dtype)).save(path)
-        if pictures:
-            picture = root / f"images/{id}.png"
-            picture.parent.mkdir(parents=True, exist_ok=True)
+        if images:
+            image = root / f"images/{id}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
             noise = np.random.default_rng(len(samples)).integers(0, 256, (*mask.shape, 3))
-            Image.fromarray(noise.astype(np.uint8)).save(picture)
+            Image.fromarray(noise.astype(np.uint8)).save(image)
         values, counts = np.unique(mask, return_counts=True)
         samples.append(
             Sample(
                 id=id,
                 split=id.split("/")[0] if "/" in id else None,
-                image=f"images/{id}.png" if pictures else None,
+                image=f"images/{id}.png" if images else None,
                 mask=f"masks/{id}.png",
                 height=mask.shape[0],
                 width=mask.shape[1],
@@ -45,7 +45,7 @@ def make_dataset(
                 sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             )
         )
-    dataset = Dataset(root, labels, samples, {"tool": "test"}, "copy" if pictures else "none")
+    dataset = Dataset(root, labels, samples, {"tool": "test"}, "copy" if images else "none")
     dataset.save()
     return dataset
 

@@ -112,7 +112,7 @@ def linear(module: nn.Module) -> nn.Module:
 
 
 def field(net: Any, width: int) -> int:
-    """Columns of the input that the middle of the output depends on. Only the width is measured: a picture of few rows."""
+    """Columns of the input that the middle of the output depends on. Only the width is measured: an image of few rows."""
     image = torch.ones(1, 3, 32, width, dtype=torch.float64, requires_grad=True)
     out = net(image)
     out[..., out.shape[-1] // 2].sum().backward()
@@ -232,7 +232,7 @@ def test_pyramid_pooling_is_means_over_regions() -> None:
     torch.testing.assert_close(out[:, 4:8], x.mean((2, 3), keepdim=True).expand_as(x))
 
 
-def test_aspp_sees_the_whole_picture_and_its_rates() -> None:
+def test_aspp_sees_the_whole_image_and_its_rates() -> None:
     aspp = ASPP(2, (2, 3), light=False, dropout=0.0).eval()
     x = torch.randn(1, 2, 40, 40, requires_grad=True)
     aspp.image(x).sum().backward()

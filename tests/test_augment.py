@@ -69,7 +69,7 @@ def test_what_is_written_is_what_training_sees(voc: Dataset, tmp_path: Path) -> 
     assert made.made_by["seed"] == 7
     assert made.made_by["inputs"][0]["sha256"] == voc.digest
     receipt = made.read_receipt()
-    assert receipt["pictures"] == {"in": len(voc), "augmented": len(voc), "skipped": 0}
+    assert receipt["images"] == {"in": len(voc), "augmented": len(voc), "skipped": 0}
     assert sum(receipt["pixels"].values()) == len(made) * 96 * 128
     assert segdata.check(made).ok
 
@@ -108,7 +108,7 @@ def test_one_split_and_bad_input(voc: Dataset, tmp_path: Path) -> None:
     assert len(augment(voc, tmp_path / "v", "none", split="val")) == len(voc.split("val"))
     bare = replace(voc, samples=[segdata.Sample(id="x", mask="m", height=1, width=1, counts={0: 1}, sha256="")])
     for wrong, words in (
-        ({"dataset": bare}, "x has no picture to augment"),
+        ({"dataset": bare}, "x has no image to augment"),
         ({"recipe": "stret"}, "did you mean street"),
         ({"versions": 0}, "at least 1 version"),
         ({"seed": -1}, "a seed of 0 or more"),
@@ -120,7 +120,7 @@ def test_one_split_and_bad_input(voc: Dataset, tmp_path: Path) -> None:
         assert not (tmp_path / "w").exists()
 
 
-def test_a_missing_picture_stops_or_is_left_out(voc: Dataset, tmp_path: Path) -> None:
+def test_a_missing_image_stops_or_is_left_out(voc: Dataset, tmp_path: Path) -> None:
     import msgspec
 
     gone = msgspec.structs.replace(voc.samples[0], image="nowhere.jpg")
@@ -129,7 +129,7 @@ def test_a_missing_picture_stops_or_is_left_out(voc: Dataset, tmp_path: Path) ->
         augment(broken, tmp_path / "a", "light")
     assert not (tmp_path / "a").exists()
     made = augment(broken, tmp_path / "a", "light", run=Run(report=segdata.Report("skip")))
-    assert made.read_receipt()["pictures"] == {"in": len(voc), "augmented": len(voc) - 1, "skipped": 1}
+    assert made.read_receipt()["images"] == {"in": len(voc), "augmented": len(voc) - 1, "skipped": 1}
     assert made.read_receipt()["skipped"][0]["sample"] == gone.id
 
 

@@ -107,8 +107,8 @@ def test_contours_and_what_is_near(case: tuple[Array, Array, int]) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-def test_the_edge_of_the_picture_counts_as_boundary() -> None:
-    """A class that fills the picture has a band all around, whose IoU tells a hole apart."""
+def test_the_edge_of_the_image_counts_as_boundary() -> None:
+    """A class that fills the image has a band all around, whose IoU tells a hole apart."""
     full = np.zeros((20, 30), np.uint8)
     found = Boundary.of(full, full, labels(1), width=2)
     assert found.bands.truth.tolist() == [20 * 30 - 16 * 26]
@@ -135,14 +135,14 @@ def test_widths_follow_the_diagonal() -> None:
         Boundary.of(truth, truth, labels(2), width=0)
 
 
-def test_a_band_wider_than_the_picture_is_all_of_it() -> None:
+def test_a_band_wider_than_the_image_is_all_of_it() -> None:
     truth = np.zeros((5, 7), np.uint8)
     for width in (4, 100, 2**40):
         assert Boundary.of(truth, truth, labels(1), width=width).bands.truth.tolist() == [35]
 
 
 def test_counts_are_summed_over_the_set() -> None:
-    """Not the mean of the pictures' scores; and only classes that have any are in the rows."""
+    """Not the mean of the images' scores; and only classes that have any are in the rows."""
     a, b = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
     a[2:8, 2:8] = 1
     b[3:9, 3:9] = 1

@@ -45,7 +45,7 @@ A, B, V = "train/000000000107", "train/000000000128", "val/000000000228"
 
 @pytest.fixture(scope="session")
 def clean(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The samples, converted with copies of their pictures. Not to be changed."""
+    """The samples, converted with copies of their images. Not to be changed."""
     root = tmp_path_factory.mktemp("clean") / "d"
     segdata.convert("coco", samples / "coco", root, images="copy")
     return root
@@ -108,7 +108,7 @@ def expect_links(p: Plant) -> None:
 
 
 def give_alpha(p: Plant) -> None:
-    p.picture_file(A).write_bytes(encoded(p.picture(A).convert("RGBA"), "PNG"))
+    p.image_file(A).write_bytes(encoded(p.image(A).convert("RGBA"), "PNG"))
 
 
 def give_palette(p: Plant) -> None:
@@ -128,7 +128,7 @@ def shift_counts(p: Plant) -> None:
 def turn_by_exif(p: Plant) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    p.picture_file(A).write_bytes(jpeg(p.picture(A), exif=exif))
+    p.image_file(A).write_bytes(jpeg(p.image(A), exif=exif))
 
 
 def turn_labels_too(p: Plant) -> None:
@@ -165,23 +165,23 @@ def crop_two_virtual_tiles(p: Plant) -> None:
 
 
 def cut_a_tile_off(p: Plant) -> None:
-    tile = jpeg(p.picture(A).crop((64, 64, 192, 192)))
+    tile = jpeg(p.image(A).crop((64, 64, 192, 192)))
     p.add(
         "val/tile", tile, p.mask(A)[64:192, 64:192], parent=A, window=[64, 64, 128, 128], tiling={"parent": [192, 256]}
     )
 
 
-def leave_pictures_plain(p: Plant) -> None:
+def leave_images_plain(p: Plant) -> None:
     noise = np.random.default_rng(0).integers(90, 93, (192, 256, 3)).astype(np.uint8)
-    p.picture_file(A).write_bytes(encoded(Image.fromarray(noise), "PNG"))
+    p.image_file(A).write_bytes(encoded(Image.fromarray(noise), "PNG"))
 
 
-def half(picture: Image.Image) -> Image.Image:
-    return picture.resize((picture.width // 2, picture.height // 2))
+def half(image: Image.Image) -> Image.Image:
+    return image.resize((image.width // 2, image.height // 2))
 
 
-def all_at_once(picture: Image.Image) -> bytes:
-    return jpeg(half(ImageOps.mirror(picture)), 50)
+def all_at_once(image: Image.Image) -> bytes:
+    return jpeg(half(ImageOps.mirror(image)), 50)
 
 
 Fault = tuple[str, Callable[[Plant], Any], str]
@@ -208,32 +208,32 @@ FAULTS: list[Fault] = [
     ("counts do not add up", lambda p: p.line(A)["counts"].update({"1": 1}), "manifest.counts mask.counts"),
     ("a count is negative", lambda p: p.line(A)["counts"].update({"1": -1}), "manifest.counts mask.counts"),
     ("a count too many of nothing", lambda p: p.line(A)["counts"].update({"6": 0}), ""),
-    ("a height is wrong", lambda p: p.set(A, height=191), "manifest.counts mask.size picture.size"),
-    ("a height of 0", lambda p: p.set(A, height=0), "manifest.size manifest.counts mask.size picture.size"),
+    ("a height is wrong", lambda p: p.set(A, height=191), "manifest.counts mask.size image.size"),
+    ("a height of 0", lambda p: p.set(A, height=0), "manifest.size manifest.counts mask.size image.size"),
     ("the manifest is not sorted", lambda p: p.lines.reverse(), "manifest.order"),
     ("a mask's path leads out", lambda p: p.set(A, mask="../d/masks/train/000000000107.png"), "path.outside files.unlisted"),
-    ("a picture's path leads out", lambda p: p.set(A, image="/etc/passwd"), "path.outside files.unlisted"),
-    ("a picture where there are to be none", lambda p: p.card.update(images="none"), "manifest.images"),
-    ("a picture that is to be a link", expect_links, "manifest.images files.unlisted"),
-    ("a sample has no picture", lambda p: (p.picture_file(A).unlink(), p.set(A, image=None)), "picture.none duplicate.unseen"),
-    ("a crop lies outside", lambda p: p.set(A, crop=[300, 0, 192, 256]), "mask.size picture.size"),
-    ("a crop sticks out", lambda p: p.set(A, crop=[10, 0, 192, 256]), "mask.size picture.size"),
-    ("a crop is negative", lambda p: p.set(A, crop=[-192, 0, 192, 256]), "mask.size picture.size"),
+    ("an image's path leads out", lambda p: p.set(A, image="/etc/passwd"), "path.outside files.unlisted"),
+    ("an image where there are to be none", lambda p: p.card.update(images="none"), "manifest.images"),
+    ("an image that is to be a link", expect_links, "manifest.images files.unlisted"),
+    ("a sample has no image", lambda p: (p.image_file(A).unlink(), p.set(A, image=None)), "image.none duplicate.unseen"),
+    ("a crop lies outside", lambda p: p.set(A, crop=[300, 0, 192, 256]), "mask.size image.size"),
+    ("a crop sticks out", lambda p: p.set(A, crop=[10, 0, 192, 256]), "mask.size image.size"),
+    ("a crop is negative", lambda p: p.set(A, crop=[-192, 0, 192, 256]), "mask.size image.size"),
     ("a window without a parent", lambda p: p.set(A, window=[0, 0, 192, 256], tiling={"parent": [192, 256]}), "manifest.window"),
     ("a window without its tiling", lambda p: p.set(A, window=[0, 0, 192, 256], parent="x"), "manifest.window"),
     ("scores are missing", lambda p: p.set(A, scores="scores/a.tif"), "scores.missing"),
     ("a mask that no sample names", lambda p: shutil.copy(p.mask_file(A), p.root / "masks/more.png"), "files.unlisted"),
     ("the dataset is empty", leave_nothing, "dataset.empty"),
-    # pictures
-    ("a picture is missing", lambda p: p.picture_file(A).unlink(), "picture.missing"),
-    ("a picture is truncated", lambda p: truncate(p.picture_file(A)), "picture.unreadable"),
-    ("a picture is a web page", lambda p: p.picture_file(A).write_bytes(b"<html>404 not found"), "picture.unreadable"),
-    ("a picture has another size", lambda p: p.picture_file(A).write_bytes(jpeg(half(p.picture(A)))), "picture.size"),
-    ("a picture's EXIF turns it", turn_by_exif, "picture.exif"),
-    ("labels lie as EXIF does not say", turn_labels_too, "picture.size"),
-    ("a picture is grey", lambda p: p.picture_file(A).write_bytes(jpeg(p.picture(A).convert("L"))), "picture.channels"),
-    ("a picture has alpha", give_alpha, "picture.channels"),
-    ("a picture is nearly empty", leave_pictures_plain, "picture.plain"),
+    # images
+    ("an image is missing", lambda p: p.image_file(A).unlink(), "image.missing"),
+    ("an image is truncated", lambda p: truncate(p.image_file(A)), "image.unreadable"),
+    ("an image is a web page", lambda p: p.image_file(A).write_bytes(b"<html>404 not found"), "image.unreadable"),
+    ("an image has another size", lambda p: p.image_file(A).write_bytes(jpeg(half(p.image(A)))), "image.size"),
+    ("an image's EXIF turns it", turn_by_exif, "image.exif"),
+    ("labels lie as EXIF does not say", turn_labels_too, "image.size"),
+    ("an image is grey", lambda p: p.image_file(A).write_bytes(jpeg(p.image(A).convert("L"))), "image.channels"),
+    ("an image has alpha", give_alpha, "image.channels"),
+    ("an image is nearly empty", leave_images_plain, "image.plain"),
     # classes and what masks hold
     ("a class has no pixel", declare_a_class_more, "class.absent"),
     ("a class has no pixel in a split", leave_no_kite_in_val, "class.split"),
@@ -242,20 +242,20 @@ FAULTS: list[Fault] = [
     ("a mask is void alone", lambda p: p.edit_mask(A, painted((ALL, ALL, 255)), listed=True), "mask.void"),
     ("a mask is mostly void", lambda p: p.edit_mask(A, painted((slice(100), ALL, 255)), listed=True), "mask.mostly_void"),
     ("a mask has specks", lambda p: p.edit_mask(B, painted((2, slice(2, 4), 6), (9, 9, 6)), listed=True), "mask.specks"),
-    ("two pictures have one mask", lambda p: p.edit_mask(B, lambda _: p.mask(V), listed=True), "mask.same"),
+    ("two images have one mask", lambda p: p.edit_mask(B, lambda _: p.mask(V), listed=True), "mask.same"),
     # duplicates
-    ("a picture twice in a split", lambda p: p.copy(A, "train/copy"), "duplicate.exact"),
-    ("a picture saved again in a split", lambda p: p.copy(A, "train/copy", lambda x: jpeg(x, 60)), "duplicate.near"),
-    ("a picture in two splits", lambda p: p.copy(A, "val/copy"), "leak.exact"),
-    ("a picture in two splits, JPEG of quality 30", lambda p: p.copy(A, "val/copy", lambda x: jpeg(x, 30)), "leak.near"),
-    ("a picture in two splits, half as large", lambda p: p.copy(A, "val/copy", half), "leak.near"),
-    ("a picture in two splits, flipped", lambda p: p.copy(A, "val/copy", ImageOps.mirror), "leak.near"),
-    ("a picture in two splits, all of this", lambda p: p.copy(A, "val/copy", all_at_once), "leak.near"),
+    ("an image twice in a split", lambda p: p.copy(A, "train/copy"), "duplicate.exact"),
+    ("an image saved again in a split", lambda p: p.copy(A, "train/copy", lambda x: jpeg(x, 60)), "duplicate.near"),
+    ("an image in two splits", lambda p: p.copy(A, "val/copy"), "leak.exact"),
+    ("an image in two splits, JPEG of quality 30", lambda p: p.copy(A, "val/copy", lambda x: jpeg(x, 30)), "leak.near"),
+    ("an image in two splits, half as large", lambda p: p.copy(A, "val/copy", half), "leak.near"),
+    ("an image in two splits, flipped", lambda p: p.copy(A, "val/copy", ImageOps.mirror), "leak.near"),
+    ("an image in two splits, all of this", lambda p: p.copy(A, "val/copy", all_at_once), "leak.near"),
     # splits
     ("a group in two splits", lambda p: (p.set(A, group="drive 7"), p.set(V, group="drive 7")), "leak.group"),
     ("tiles of one parent in two splits", lambda p: (p.set(A, parent="x"), p.set(V, parent="x")), "leak.parent"),
     ("a tile, and the whole in another split", cut_a_tile_off, "leak.parent"),
-    ("crops of one picture in two splits", crop_two_virtual_tiles, "leak.image"),
+    ("crops of one image in two splits", crop_two_virtual_tiles, "leak.image"),
     ("there are no splits", lambda p: p.set_all(split=None), "split.none"),
     ("there is one split", lambda p: p.set_all(split="train"), "split.single"),
     ("a sample is in no split", lambda p: p.set(A, split=None), "split.partial"),
@@ -298,13 +298,13 @@ def test_a_fault_of_the_receipt(plant: Plant, plant_it: Callable[[Plant], Any], 
 
 
 def test_sums_that_differ_from_the_receipts(plant: Plant) -> None:
-    plant.receipt["pictures"]["converted"] = 33
+    plant.receipt["images"]["converted"] = 33
     plant.receipt["pixels"]["dog"] += 1
     plant.receipt["pixels"]["emu"] = 5
     (plant.root / "receipt.json").write_text(json.dumps(plant.receipt))
     messages = [f.message for f in check(plant.root).findings if f.code == "receipt.sums"]
     assert len(messages) == 3
-    assert any("33 pictures, the manifest 32" in m for m in messages)
+    assert any("33 images, the manifest 32" in m for m in messages)
     assert any("'dog'" in m for m in messages)
     assert any("5 pixels of 'emu', the manifest 0" in m for m in messages)
     plant.card["made_by"]["operation"] = "tile"  # whose receipt says other things
@@ -325,7 +325,7 @@ def test_nothing_is_found_in_clean_samples(clean: Path) -> None:
 
 
 @pytest.mark.parametrize("images", ["reference", "link", "none"])
-def test_pictures_anywhere_are_clean(samples: Path, tmp_path: Path, images: Any) -> None:
+def test_images_anywhere_are_clean(samples: Path, tmp_path: Path, images: Any) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d", images=images)
     expected = {"mask.specks", "duplicate.unseen"} if images == "none" else {"mask.specks"}
     assert {code for code, _ in found(tmp_path / "d")} == expected
@@ -340,7 +340,7 @@ def test_nothing_is_found_in_coco(shared_data: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 classes, so masks of 16 bits, and no pictures."""
+    """300 classes, so masks of 16 bits, and no images."""
     root = tmp_path_factory.mktemp("deep") / "d"
     labels = Labels.of([f"class {i}" for i in range(300)])
     samples = []
@@ -407,8 +407,8 @@ def test_splits_only_reads_no_mask_and_tells_leaks_alone(plant: Plant) -> None:
     shutil.rmtree(plant.root / "masks")
     plant.settle()
     assert {code for code, _ in found(plant.root, splits_only=True)} == {"leak.near"}
-    plant.picture_file(V).unlink()
-    assert {code for code, _ in found(plant.root, splits_only=True)} == {"leak.near", "picture.missing"}
+    plant.image_file(V).unlink()
+    assert {code for code, _ in found(plant.root, splits_only=True)} == {"leak.near", "image.missing"}
     plant.set(V, image="../elsewhere.jpg")
     plant.settle()
     assert {code for code, _ in found(plant.root, splits_only=True)} == {"leak.near", "path.outside"}
@@ -453,38 +453,38 @@ def test_samples_that_are_known_to_belong_together_are_not_duplicates(plant: Pla
     assert [f.code for f in check(plant.root).findings if f.level == "error"] == ["leak.group"]
 
 
-def test_plain_pictures_are_never_duplicates(plant: Plant) -> None:
+def test_plain_images_are_never_duplicates(plant: Plant) -> None:
     for id in (A, V):
-        size = plant.picture(id).size
-        plant.picture_file(id).write_bytes(jpeg(Image.new("RGB", size, (9, 9, 9))))
+        size = plant.image(id).size
+        plant.image_file(id).write_bytes(jpeg(Image.new("RGB", size, (9, 9, 9))))
     plant.settle()
-    assert found(plant.root) >= {("picture.plain", (A, V))}
+    assert found(plant.root) >= {("image.plain", (A, V))}
     assert check(plant.root).ok
 
 
-def dim(picture: Image.Image) -> bytes:
+def dim(image: Image.Image) -> bytes:
     """Fog: all that is seen lies within a few levels of grey."""
-    return jpeg(ImageOps.grayscale(picture).point(lambda value: 90 + value // 64))
+    return jpeg(ImageOps.grayscale(image).point(lambda value: 90 + value // 64))
 
 
 def test_copies_of_what_is_hardly_seen_are_found(plant: Plant, tmp_path: Path) -> None:
     """There is no hash to trust, but bytes are bytes."""
-    plant.picture_file(A).write_bytes(dim(plant.picture(A)))
+    plant.image_file(A).write_bytes(dim(plant.image(A)))
     plant.copy(A, "val/copy")
     plant.settle()
     codes = dict(found(plant.root))
     assert codes["leak.exact"] == (A, "val/copy")
-    assert A in codes["picture.plain"]
+    assert A in codes["image.plain"]
     made = split(plant.root, tmp_path / "split", group_by="duplicates", allow_missing=["all"])
     assert len({s.split for s in made if s.image and s.id.endswith(("000000000107", "copy"))}) == 1
 
 
-@pytest.mark.parametrize("change", [None, lambda picture: jpeg(picture, 60)])
+@pytest.mark.parametrize("change", [None, lambda image: jpeg(image, 60)])
 @pytest.mark.parametrize("without", ["train/0", "train/copy", "val/zz", A])
 def test_a_copy_without_a_split_hides_no_leak(
     plant: Plant, without: str, change: Callable[[Image.Image], bytes] | None
 ) -> None:
-    """Of five pictures that are alike one is in no split, wherever it comes: the others are in two still."""
+    """Of five images that are alike one is in no split, wherever it comes: the others are in two still."""
     plant.copy(A, "train/0", change)
     plant.copy(A, "val/copy", change)
     plant.copy(A, "train/copy")
@@ -497,7 +497,7 @@ def test_a_copy_without_a_split_hides_no_leak(
     }
 
 
-def test_a_picture_without_a_split_joins_those_on_both_sides(plant: Plant) -> None:
+def test_a_image_without_a_split_joins_those_on_both_sides(plant: Plant) -> None:
     """It is near to both, which are a little too far from each other."""
     plant.copy(A, "val/copy")
     plant.copy(A, "val/between", split=None)
@@ -532,7 +532,7 @@ def test_the_same_findings_whatever_the_executor(plant: Plant) -> None:
     assert json.loads(json.dumps(alone.to_json()))["errors"] == sum(f.level == "error" for f in alone.findings)
 
 
-def test_a_picture_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     crop_two_virtual_tiles(plant)
     plant.set_all(split="train")
     plant.settle()
@@ -606,10 +606,10 @@ def test_the_repair_of_a_split_without_a_class_repairs_it(plant: Plant, tmp_path
 @pytest.mark.parametrize(
     ("mode", "how"), [("L", "grey"), ("LA", "grey"), ("RGBA", "alpha left out"), ("CMYK", "from CMYK")]
 )
-def test_what_pictures_of_other_channels_are_read_as(plant: Plant, mode: str, how: str) -> None:
-    picture = plant.picture(A).convert(mode)
-    plant.picture_file(A).write_bytes(encoded(picture, "TIFF" if mode == "CMYK" else "PNG"))
-    (repair,) = [f.repair for f in check(plant.root).findings if f.code == "picture.channels"]
+def test_what_images_of_other_channels_are_read_as(plant: Plant, mode: str, how: str) -> None:
+    image = plant.image(A).convert(mode)
+    plant.image_file(A).write_bytes(encoded(image, "TIFF" if mode == "CMYK" else "PNG"))
+    (repair,) = [f.repair for f in check(plant.root).findings if f.code == "image.channels"]
     assert how in repair
     assert ("grey" in repair) == (how == "grey")
 
@@ -654,7 +654,7 @@ def test_the_command_on_a_spoilt_dataset(plant: Plant) -> None:
     assert run(plant.root, "--splits", code=1).stdout.count("error:") == 1
     for path in (plant.root / "images").rglob("copy.jpg"):
         path.unlink()
-    assert "picture.missing" in run(plant.root, "--splits", code=1).stdout
+    assert "image.missing" in run(plant.root, "--splits", code=1).stdout
 
 
 def test_usage(clean: Path) -> None:

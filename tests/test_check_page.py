@@ -1,4 +1,4 @@
-"""The page of `segdata check --html`: every finding with its pictures, names that stay names, and what a browser makes of it."""
+"""The page of `segdata check --html`: every finding with its images, names that stay names, and what a browser makes of it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def plant(samples: Path, tmp_path: Path) -> Plant:
     segdata.convert("coco", samples / "coco", root, images="copy")
     p = Plant(root)
     p.mask_file(A).unlink()
-    p.picture_file(B).write_bytes(b"no picture")
-    p.copy(V, "train/copy", lambda picture: jpeg(picture, 40))
+    p.image_file(B).write_bytes(b"no image")
+    p.copy(V, "train/copy", lambda image: jpeg(image, 40))
     p.card["classes"].append({"id": 8, "name": TRAP, "color": [1, 2, 3]})
     p.set("train/000000000114", group=TRAP)
     p.set("val/000000000214", group=TRAP)
@@ -52,7 +52,7 @@ def page(plant: Plant, tmp_path: Path) -> Path:
     return tmp_path / "new" / "page.html"
 
 
-def pictures(text: str) -> list[Image.Image]:
+def images(text: str) -> list[Image.Image]:
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
@@ -61,7 +61,7 @@ def test_every_finding_is_told(plant: Plant, page: Path) -> None:
     text = html.unescape(page.read_text())
     checked = check(plant.root)
     assert {f.code for f in checked.findings} == {
-        "leak.near", "leak.group", "mask.missing", "picture.unreadable", "class.absent", "mask.specks",
+        "leak.near", "leak.group", "mask.missing", "image.unreadable", "class.absent", "mask.specks",
     }  # fmt: skip
     for finding in checked.findings:
         assert finding.message in text
@@ -72,10 +72,10 @@ def test_every_finding_is_told(plant: Plant, page: Path) -> None:
     assert re.search(r"<b>1</b><span>warning</span>", text)
 
 
-def test_pictures_are_there_and_those_that_cannot_be_are_explained(page: Path) -> None:
+def test_images_are_there_and_those_that_cannot_be_are_explained(page: Path) -> None:
     text = page.read_text()
-    assert len(pictures(text)) == 2 + 2 + THUMBS  # the leaks, and specks
-    assert all(picture.width == 220 for picture in pictures(text))
+    assert len(images(text)) == 2 + 2 + THUMBS  # the leaks, and specks
+    assert all(image.width == 220 for image in images(text))
     assert text.count('class="gone"') == 2
     assert 'class="gone">there is no such file' in text
     assert 'class="gone">cannot be decoded' in text
@@ -100,17 +100,17 @@ def test_a_clean_dataset(samples: Path, tmp_path: Path) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d")
     text = check_page(check(tmp_path / "d", speck=0), tmp_path / "d", tmp_path / "page.html").read_text()
     assert "Nothing was found." in text
-    assert not pictures(text)
+    assert not images(text)
     assert "No error:" in check_page(check(tmp_path / "d"), tmp_path / "d", tmp_path / "page.html").read_text()
 
 
-def test_a_dataset_without_pictures_shows_its_masks(samples: Path, tmp_path: Path) -> None:
+def test_a_dataset_without_images_shows_its_masks(samples: Path, tmp_path: Path) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d", images="none")
     text = check_page(check(tmp_path / "d"), tmp_path / "d", tmp_path / "page.html").read_text()
-    assert len(pictures(text)) == 2 * THUMBS  # those without a picture, and those with specks
+    assert len(images(text)) == 2 * THUMBS  # those without an image, and those with specks
 
 
-def test_there_are_never_too_many_pictures(samples: Path, tmp_path: Path) -> None:
+def test_there_are_never_too_many_images(samples: Path, tmp_path: Path) -> None:
     dataset = segdata.convert("coco", samples / "coco", tmp_path / "d")
     ids = tuple(sample.id for sample in dataset)
     findings = [Finding("error", f"mask.{n // 30}", "so", "do", ids, None) for n in range(90)]
@@ -120,7 +120,7 @@ def test_there_are_never_too_many_pictures(samples: Path, tmp_path: Path) -> Non
     assert all(len(one.thumbs) + one.more == len(ids) for kind in shown for one in kind.shown)
 
 
-def test_a_mask_that_does_not_fit_its_picture_is_left_away(plant: Plant) -> None:
+def test_a_mask_that_does_not_fit_its_image_is_left_away(plant: Plant) -> None:
     """Too deep, too small, of values without a colour: the page shows what there is."""
     plant.edit_mask(V, lambda mask: mask.astype("uint16") + 300, listed=False)
     plant.edit_mask("val/000000000249", lambda mask: mask[:9], listed=False)
@@ -143,7 +143,7 @@ PROBE = """<script>addEventListener("load", () => {
 @pytest.mark.page
 @pytest.mark.parametrize("width", [420, 1200])
 def test_a_browser_shows_it_whole(page: Path, tmp_path: Path, chromium: str, width: int) -> None:
-    """Nothing sticks out at the side, every picture is decoded, no name has become a script."""
+    """Nothing sticks out at the side, every image is decoded, no name has become a script."""
     probed = tmp_path / "probed.html"
     probed.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
     dom = browse(chromium, probed, tmp_path / "profile", "--dump-dom", f"--window-size={width},2000")

@@ -70,7 +70,7 @@ def masks(source: Source) -> dict[str, NDArray[Any]]:
 
 
 def official(root: Path, sample: str, kind: str = "labelIds") -> NDArray[Any]:
-    """The values of a label picture, read by Pillow."""
+    """The values of a label image, read by Pillow."""
     return np.array(Image.open(f"{root}/gtFine/{sample}_gtFine_{kind}.png"))
 
 
@@ -195,7 +195,7 @@ def test_classes_are_in_the_official_order() -> None:
 
 @pytest.mark.parametrize("labels", MODES)
 @pytest.mark.parametrize("split", [None, "test"])
-def test_polygons_equal_the_label_pictures(samples: Path, labels: Any, split: str | None) -> None:
+def test_polygons_equal_the_label_images(samples: Path, labels: Any, split: str | None) -> None:
     root = samples / "cityscapes"
     drawn = masks(read(root, labels=labels, from_="polygons", split=split))
     assert len(drawn) == (1 if split else 8)
@@ -285,7 +285,7 @@ def test_coarse_labels_bring_train_extra(city: Path) -> None:
     assert source.options == {"annotations": "coarse", "labels": "train", "from": "polygons"}
 
 
-def test_without_pictures_the_labels_alone_count(city: Path) -> None:
+def test_without_images_the_labels_alone_count(city: Path) -> None:
     shutil.rmtree(city / "leftImg8bit")
     with pytest.raises(DataError, match="--images none"):
         read(city)
@@ -294,17 +294,17 @@ def test_without_pictures_the_labels_alone_count(city: Path) -> None:
     assert {item.image for item in source.items} == {None}
 
 
-def test_pictures_may_be_jpeg_and_hidden_files_are_passed_over(city: Path) -> None:
-    picture = city / "leftImg8bit" / f"{LINDAU}_leftImg8bit.png"
-    Image.open(picture).convert("RGB").save(picture.with_suffix(".jpg"))
-    assert next(i.image for i in read(city).items if i.id == LINDAU) == str(picture)
-    picture.unlink()
-    (picture.parent / f"._{picture.name}").write_bytes(b"Mac OS X")
+def test_images_may_be_jpeg_and_hidden_files_are_passed_over(city: Path) -> None:
+    image = city / "leftImg8bit" / f"{LINDAU}_leftImg8bit.png"
+    Image.open(image).convert("RGB").save(image.with_suffix(".jpg"))
+    assert next(i.image for i in read(city).items if i.id == LINDAU) == str(image)
+    image.unlink()
+    (image.parent / f"._{image.name}").write_bytes(b"Mac OS X")
     (city / "gtFine/val/lindau/._lindau_000000_000019_gtFine_labelIds.png").write_bytes(b"Mac OS X")
     (city / "gtFine/val/.DS_Store").write_bytes(b"")
     source = read(city)
     assert len(source.items) == 8
-    assert next(i.image for i in source.items if i.id == LINDAU) == str(picture.with_suffix(".jpg"))
+    assert next(i.image for i in source.items if i.id == LINDAU) == str(image.with_suffix(".jpg"))
 
 
 def test_inputs_change_with_the_labels_that_are_read(city: Path) -> None:
@@ -369,14 +369,14 @@ def test_a_frame_is_left_out_with_its_objects(city: Path, tmp_path: Path) -> Non
     dataset = segdata.convert("cityscapes", city, tmp_path / "d", from_="polygons", run=run)
     assert len(dataset) == 4
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": 8, "converted": 4, "skipped": 4}
-    lines = [line for line in receipt["skipped"] if line["code"] == "picture.skipped"]
+    assert receipt["images"] == {"in": 8, "converted": 4, "skipped": 4}
+    lines = [line for line in receipt["skipped"] if line["code"] == "image.skipped"]
     assert len(lines) == len(content["objects"]) + objects + 1
     assert receipt["annotations"]["in"] == receipt["annotations"]["painted"] + receipt["annotations"]["skipped"]
     codes = {problem.sample: problem.code for problem in run.report.problems}
     assert codes == {
         LINDAU: "cityscapes.label",
-        bare: "picture.missing",
+        bare: "image.missing",
         "train/bochum/bochum_000000_000019": "cityscapes.json",
         "train/bochum/bochum_000000_000038": "cityscapes.labels",
     }

@@ -34,7 +34,7 @@ def run(*arguments: Any, code: int = 0) -> Result:
 
 def test_convert_prints_the_receipt(samples: Path, tmp_path: Path) -> None:
     out = run("convert", "coco", samples / "coco", tmp_path / "d").stdout
-    assert "pictures:    32 in = 32 converted + 0 left out" in out
+    assert "images:    32 in = 32 converted + 0 left out" in out
     assert "annotations: 119 in = 119 painted" in out
     assert segdata.Dataset.open(tmp_path / "d").labels.names[0] == "background"
 
@@ -63,12 +63,12 @@ def test_bad_labels_are_one_message_and_exit_1(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         f"error: {source}: train/001: annotation 5: category_id 99 is not listed [coco.category]",
-        "correct it, or leave such pictures out and have them listed: --on-error skip",
+        "correct it, or leave such images out and have them listed: --on-error skip",
     ]
     assert not (tmp_path / "d").exists()
     skipped = run("convert", "coco", tmp_path, tmp_path / "d", "--images", "none", "--on-error", "skip")
     assert skipped.stderr.startswith(f"left out: {source}: train/001: annotation 5")
-    assert "pictures:    2 in = 1 converted + 1 left out" in skipped.stdout
+    assert "images:    2 in = 1 converted + 1 left out" in skipped.stdout
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_info(samples: Path, tmp_path: Path) -> None:
     assert "train2017 (24)" in text.splitlines()[1]
 
 
-def test_info_lists_where_pictures_are_before_any_is_read(samples: Path, tmp_path: Path) -> None:
+def test_info_lists_where_images_are_before_any_is_read(samples: Path, tmp_path: Path) -> None:
     """And what was made in Python of a model without a file has no digest to show."""
     dataset = segdata.convert("coco", samples / "coco", tmp_path / "d")
     elsewhere = (
@@ -185,7 +185,7 @@ def test_preview_chooses_what_is_asked(samples: Path, tmp_path: Path) -> None:
     assert len(choose(dataset, 99, [], "rarest")) == len({s.id for s in dataset if len(s.counts) > 0})
 
 
-def test_preview_without_pictures_shows_masks(samples: Path, tmp_path: Path) -> None:
+def test_preview_without_images_shows_masks(samples: Path, tmp_path: Path) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d", images="none", split="val")
     run("preview", tmp_path / "d", tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:

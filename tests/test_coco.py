@@ -159,7 +159,7 @@ def test_taco_clips_what_is_out_of_bounds(shared_data: Path, tmp_path: Path) -> 
         if points.min() < 0 or points[:, 0].max() > image["width"] or points[:, 1].max() > image["height"]:
             outside.add(a["id"])
     assert {line["annotation"] for line in receipt["clipped"]} == outside
-    assert {line["annotation"] for line in receipt["repaired"]} == {309, 4040}  # ids that two pictures share
+    assert {line["annotation"] for line in receipt["repaired"]} == {309, 4040}  # ids that two images share
     touched = {truth.imgs[truth.anns[id]["image_id"]]["file_name"] for id in outside}
     ids = {label.name: label.id for label in dataset.labels.classes}
     for sample in dataset:
@@ -182,7 +182,7 @@ def test_categories_follow_their_ids_after_background(tmp_path: Path) -> None:
     without = convert(write(tmp_path, coco([annotation()])), tmp_path / "e", background="ignore")
     assert without.labels.names == ("cat", "dog", "emu")
     assert set(np.unique(without.read_mask(without.samples[0]))) == {0, 255}
-    assert without.samples[1].counts == {255: 320}  # a picture without annotations
+    assert without.samples[1].counts == {255: 320}  # an image without annotations
 
 
 def test_a_category_of_id_0_is_not_lost(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_degenerate_geometry_gets_a_line_and_stops_nothing(tmp_path: Path, segme
     assert receipt["annotations"] == {"in": 2, "painted": 1, "skipped": 1, "hidden": 0}
 
 
-def test_a_polygon_beyond_the_picture_is_clipped_as_pycocotools_does(tmp_path: Path) -> None:
+def test_a_polygon_beyond_the_image_is_clipped_as_pycocotools_does(tmp_path: Path) -> None:
     part = [-5.0, -3.5, 30.0, 4.0, 12.0, 40.0]
     dataset = convert(write(tmp_path, coco([annotation(segmentation=[part])], images=1)), tmp_path / "d")
     expected = coco_rle.decode(coco_rle.merge(coco_rle.frPyObjects([part], 16, 20)))
@@ -317,7 +317,7 @@ def test_the_sample_masks_equal_pycocotools(samples: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(masks[Path(image["file_name"]).stem], expected)
 
 
-def test_pictures_beside_the_labels_of_each_split(tmp_path: Path) -> None:
+def test_images_beside_the_labels_of_each_split(tmp_path: Path) -> None:
     for split in ("train", "valid"):
         folder = tmp_path / "set" / split
         folder.mkdir(parents=True)
@@ -328,7 +328,7 @@ def test_pictures_beside_the_labels_of_each_split(tmp_path: Path) -> None:
     assert [s.id for s in dataset] == ["train/001", "valid/001"]
 
 
-# Names of pictures
+# Names of images
 
 
 def test_ids_that_collide_keep_the_extension(tmp_path: Path) -> None:
@@ -344,10 +344,10 @@ def test_ids_that_collide_keep_the_extension(tmp_path: Path) -> None:
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     data = coco([annotation()], images=1)
     data["images"][0]["file_name"] = name
-    assert problem_of(write(tmp_path, data), tmp_path / "d").code == "picture.name"
+    assert problem_of(write(tmp_path, data), tmp_path / "d").code == "image.name"
 
 
-def test_lvis_v1_names_pictures_by_url(tmp_path: Path) -> None:
+def test_lvis_v1_names_images_by_url(tmp_path: Path) -> None:
     data = coco([annotation()], images=1)
     data["images"][0] = {"id": 1, "height": 16, "width": 20, "coco_url": "http://x.org/val2017/0007.jpg"}
     assert convert(write(tmp_path, data), tmp_path / "d").samples[0].id == "train/0007"
@@ -365,7 +365,7 @@ names = st.lists(st.sampled_from(["a", "a.png", "b"]), min_size=1, max_size=3).m
 
 
 @given(st.lists(names.flatmap(lambda n: st.sampled_from([n, f"{n}.jpg", f"{n}.png"])), max_size=8))
-def test_masks_of_any_pictures_can_be_written(tmp_path_factory: pytest.TempPathFactory, paths: list[str]) -> None:
+def test_masks_of_any_images_can_be_written(tmp_path_factory: pytest.TempPathFactory, paths: list[str]) -> None:
     root = tmp_path_factory.mktemp("ids")
     found, _ = sample_ids(None, paths)
     ids = [id for id in found if isinstance(id, str)]
@@ -382,14 +382,14 @@ def test_masks_of_any_pictures_can_be_written(tmp_path_factory: pytest.TempPathF
             assert any(other.startswith(f"{path}.png/") for other in paths)
 
 
-def test_names_whose_masks_cannot_be_written_are_problems_of_their_pictures(tmp_path: Path) -> None:
+def test_names_whose_masks_cannot_be_written_are_problems_of_their_images(tmp_path: Path) -> None:
     data = coco([], images=4)
     fits, long = "\u00e9" * 125 + "x.jpg", "\u00e9" * 126 + ".jpg"  # 255 and 256 bytes with .png
     for image, name in zip(data["images"], ["a.jpg", "a.png/b.jpg", fits, long], strict=True):
         image["file_name"] = name
     source = write(tmp_path, data)
     problem = problem_of(source, tmp_path / "d")
-    assert (problem.code, problem.sample) == ("picture.name", "train/" + long[:-4])
+    assert (problem.code, problem.sample) == ("image.name", "train/" + long[:-4])
     assert "256 bytes, 255 can be" in problem.message
     dataset = convert(source, tmp_path / "d", run=segdata.Run(report=Report("skip")))
     assert [s.id for s in dataset] == ["train/a.jpg", "train/a.png/b", "train/" + fits[:-4]]
@@ -406,7 +406,7 @@ BAD: dict[str, tuple[Any, str, list[str]]] = {
     "annotation ids twice": (lambda d: d["annotations"].append(annotation()), "coco.twice", ["train/001"]),
     "image ids twice": (lambda d: d["images"][1].update(id=1), "coco.twice", ["image id 1"]),
     "category ids twice": (lambda d: d["categories"][0].update(id=1), "coco.category", ["occurs twice"]),
-    "names twice": (lambda d: d["images"][1].update(file_name="001.png"), "picture.twice", ["train/001"]),
+    "names twice": (lambda d: d["images"][1].update(file_name="001.png"), "image.twice", ["train/001"]),
     "NaN": (lambda d: d["annotations"][0].update(segmentation=[[1, 2, float("nan"), 4, 5, 6]]), "polygon.nan", ["NaN"]),
     "infinity": (lambda d: d["annotations"][0].update(segmentation=[[1, 2, float("inf"), 4, 5, 6]]), "polygon.nan", []),
     "a word for a number": (
@@ -453,7 +453,7 @@ BAD: dict[str, tuple[Any, str, list[str]]] = {
     "an image id that is none": (
         lambda d: d["annotations"][0].update(image_id=[1]),
         "coco.annotations",
-        ["which picture it is on cannot be told"],
+        ["which image it is on cannot be told"],
     ),
     "an annotation that is none": (
         lambda d: d["annotations"].__setitem__(0, 5),
@@ -465,7 +465,7 @@ BAD: dict[str, tuple[Any, str, list[str]]] = {
     "id of a wrong type": (lambda d: d["annotations"][0].update(category_id="1"), "coco.annotations", ["category_id"]),
     "no height": (lambda d: d["images"][0].pop("height"), "coco.images", ["height"]),
     "no pixels": (lambda d: d["images"][0].update(height=0), "coco.size", ["20 x 0"]),
-    "too many pixels": (lambda d: d["images"][0].update(height=10**6, width=10**6), "picture.too_large", ["limit"]),
+    "too many pixels": (lambda d: d["images"][0].update(height=10**6, width=10**6), "image.too_large", ["limit"]),
     "no categories": (lambda d: d.pop("categories"), "coco.keys", ["categories"]),
     "misspelt annotations": (lambda d: d.update(anotations=d.pop("annotations")), "coco.keys", ["anotations"]),
     "images no list": (lambda d: d.update(images={"a": 1}), "coco.type", ["images"]),
@@ -479,7 +479,7 @@ def test_bad_labels_stop_with_one_message(tmp_path: Path, case: str) -> None:
     damage(data)
     problem = problem_of(write(tmp_path, data), tmp_path / "d")
     assert problem.code == code
-    assert problem.code == "picture.too_large" or problem.file == str(tmp_path / "annotations/instances_train2017.json")
+    assert problem.code == "image.too_large" or problem.file == str(tmp_path / "annotations/instances_train2017.json")
     assert all(word in str(problem) for word in words), str(problem)
     if code in ("polygon.nan", "coco.segmentation", "rle.size"):
         assert (problem.sample, problem.annotation) == ("train/001", 1)
@@ -497,9 +497,9 @@ def test_bad_labels_can_be_skipped_and_the_arithmetic_closes(tmp_path: Path, cas
     assert run.report.problems
     assert "train/003" in [s.id for s in dataset]
     receipt = dataset.read_receipt()
-    annotations, pictures = receipt["annotations"], receipt["pictures"]
+    annotations, images = receipt["annotations"], receipt["images"]
     assert annotations["in"] == annotations["painted"] + annotations["skipped"] == len(data["annotations"])
-    assert pictures["in"] == pictures["converted"] + pictures["skipped"] == 3
+    assert images["in"] == images["converted"] + images["skipped"] == 3
     assert len(receipt["skipped"]) == annotations["skipped"]
 
 
@@ -515,7 +515,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_pictures_that_cannot_be_trusted_are_left_out_whole(tmp_path: Path, case: str) -> None:
+def test_images_that_cannot_be_trusted_are_left_out_whole(tmp_path: Path, case: str) -> None:
     data = coco(
         [annotation(1), annotation(2, image_id=2, category_id=3), annotation(3, 3), annotation(4, 4, 3)], images=4
     )
@@ -524,7 +524,7 @@ def test_pictures_that_cannot_be_trusted_are_left_out_whole(tmp_path: Path, case
     names = {f"train/{image['file_name'][:-4]}" for image in data["images"]}
     assert {sample.id for sample in dataset} == names - SPOILT[case]
     receipt = dataset.read_receipt()
-    assert {line["sample"] for line in receipt["skipped_pictures"]} == SPOILT[case]
+    assert {line["sample"] for line in receipt["skipped_images"]} == SPOILT[case]
     whole = [s for s in dataset if s.id != "train/001" or case != "an image id that is none"]
     assert all(s.counts[0] == 220 for s in whole)
     lines = [line["message"] for line in receipt["skipped"]] + receipt["notes"]
@@ -598,10 +598,10 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert "instances_*.json" in problem_of(tmp_path / "empty", tmp_path / "d").message
 
 
-def test_pictures_elsewhere(tmp_path: Path) -> None:
+def test_images_elsewhere(tmp_path: Path) -> None:
     source = write(tmp_path, coco([annotation()]))
     problem = problem_of(source, tmp_path / "d", images="reference")
-    assert problem.code == "coco.pictures"
+    assert problem.code == "coco.images"
     assert "--image-dir" in problem.message
     (tmp_path / "elsewhere").mkdir()
     for name in ("001.png", "002.png"):
@@ -668,7 +668,7 @@ def test_panoptic_bad_input(samples: Path, tmp_path: Path) -> None:
     Image.new("RGB", (7, 7)).save(pngs / name)
     assert code_of(data) == "panoptic.size"
     (pngs / name).unlink()
-    assert code_of(data) == "picture.missing"
+    assert code_of(data) == "image.missing"
 
 
 # Fuzzing: whatever a file holds, the reader raises SegdataError or nothing

@@ -1,4 +1,4 @@
-"""Converting: pictures and EXIF, choosing classes, the receipt, stopping and going on, the same bytes whatever the executor."""
+"""Converting: images and EXIF, choosing classes, the receipt, stopping and going on, the same bytes whatever the executor."""
 
 from __future__ import annotations
 
@@ -135,11 +135,11 @@ def test_a_destination_that_exists_is_refused(samples: Path, tmp_path: Path) -> 
     assert (home / "thesis.tex").read_text() == "years of work"
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize("images", ["reference", "link", "copy", "none"])
-def test_pictures(samples: Path, tmp_path: Path, images: str) -> None:
+def test_images(samples: Path, tmp_path: Path, images: str) -> None:
     made = segdata.convert("coco", samples / "coco", tmp_path / "a" / "b" / "d", images=images)
     dataset = segdata.Dataset.open(tmp_path / "a" / "b" / "d")
     assert dataset.samples == made.samples
@@ -167,7 +167,7 @@ def test_references_hold_through_a_linked_destination(samples: Path, tmp_path: P
 def turned_set(
     root: Path, size: tuple[int, int], labels: tuple[int, int], orientation: int, name: str = "001.jpg"
 ) -> Path:
-    """One picture of raw `size` with an EXIF orientation, its labels saying they are `labels` (height, width)."""
+    """One image of raw `size` with an EXIF orientation, its labels saying they are `labels` (height, width)."""
     data = coco([annotation()], images=1)
     data["images"][0].update(height=labels[0], width=labels[1], file_name=name)
     write(root, data)
@@ -206,22 +206,22 @@ def test_exif(
     assert dataset.read_image(sample).shape[:2] == dataset.read_mask(sample).shape
 
 
-def test_a_picture_of_another_size_is_an_error(tmp_path: Path) -> None:
+def test_a_image_of_another_size_is_an_error(tmp_path: Path) -> None:
     root = turned_set(tmp_path, (16, 20), (18, 20), 6)
-    with pytest.raises(DataError, match=r"001: the picture is 20 x 16 \(16 x 20 upright\) but its labels are 20 x 18"):
+    with pytest.raises(DataError, match=r"001: the image is 20 x 16 \(16 x 20 upright\) but its labels are 20 x 18"):
         segdata.convert("coco", root, tmp_path / "d")
 
 
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
-        (lambda path: path.unlink(), "picture.missing"),
-        (lambda path: path.write_bytes(b"not a picture"), "picture.unreadable"),
-        (lambda path: path.write_bytes(b""), "picture.unreadable"),
-        (lambda path: path.write_bytes(path.read_bytes()[:300]), "picture.unreadable"),
+        (lambda path: path.unlink(), "image.missing"),
+        (lambda path: path.write_bytes(b"not an image"), "image.unreadable"),
+        (lambda path: path.write_bytes(b""), "image.unreadable"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "image.unreadable"),
     ],
 )
-def test_bad_pictures(samples: Path, tmp_path: Path, damage: Any, code: str) -> None:
+def test_bad_images(samples: Path, tmp_path: Path, damage: Any, code: str) -> None:
     root = tmp_path / "coco"
     (root / "annotations").mkdir(parents=True)
     (root / "val2017").mkdir()
@@ -239,16 +239,16 @@ def test_bad_pictures(samples: Path, tmp_path: Path, damage: Any, code: str) -> 
     assert [problem.code for problem in run.report.problems] == [code]
     assert len(dataset) == 7
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": 8, "converted": 7, "skipped": 1}
+    assert receipt["images"] == {"in": 8, "converted": 7, "skipped": 1}
     assert receipt["annotations"]["in"] == receipt["annotations"]["painted"] + receipt["annotations"]["skipped"]
-    assert receipt["skipped_pictures"][0]["file"] == bad.name
+    assert receipt["skipped_images"][0]["file"] == bad.name
 
 
-def test_a_picture_and_one_with_its_extension_twice_are_two_copies(tmp_path: Path) -> None:
+def test_a_image_and_one_with_its_extension_twice_are_two_copies(tmp_path: Path) -> None:
     data = coco([], images=2)
     for record, name in zip(data["images"], ("a.png", "a.png.png"), strict=True):
         record["file_name"] = name
-    source = write(tmp_path, data, pictures=True)
+    source = write(tmp_path, data, images=True)
     for number, name in enumerate(("a.png", "a.png.png")):
         Image.fromarray(np.full((16, 20, 3), 50 * number, np.uint8)).save(tmp_path / "train2017" / name)
     for images in ("copy", "link", "reference"):
@@ -257,12 +257,12 @@ def test_a_picture_and_one_with_its_extension_twice_are_two_copies(tmp_path: Pat
 
 
 @pytest.mark.parametrize("reading", [True, False])
-def test_where_every_picture_is_left_out_nothing_is_made(tmp_path: Path, reading: bool) -> None:
+def test_where_every_image_is_left_out_nothing_is_made(tmp_path: Path, reading: bool) -> None:
     bad = [annotation(i, image_id=i, category_id=99) for i in (1, 2)]
-    source = write(tmp_path, coco(bad if reading else []), pictures=True)
+    source = write(tmp_path, coco(bad if reading else []), images=True)
     for path in (tmp_path / "train2017").iterdir():
-        path.write_bytes(b"no picture")
-    words = "every picture was left out, 2 in all; train/001: " + ("category_id 99" if reading else "")
+        path.write_bytes(b"no image")
+    words = "every image was left out, 2 in all; train/001: " + ("category_id 99" if reading else "")
     with pytest.raises(DataError, match=words) as caught:
         segdata.convert("coco", source, tmp_path / "d", run=segdata.Run(report=Report("skip")))
     assert caught.value.problem.code == "convert.nothing"
@@ -270,21 +270,21 @@ def test_where_every_picture_is_left_out_nothing_is_made(tmp_path: Path, reading
     assert len(segdata.convert("coco", write(tmp_path, coco([], images=0)), tmp_path / "d", images="none")) == 0
 
 
-def test_a_picture_over_the_limit(samples: Path, tmp_path: Path) -> None:
+def test_a_image_over_the_limit(samples: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="limit of 1000"):
         segdata.convert("coco", samples / "coco", tmp_path / "d", max_pixels=1000)
 
 
 @pytest.mark.parametrize("end", ["png", "tif"])
 @pytest.mark.parametrize("images", ["reference", "none"])
-def test_pictures_of_any_kind_are_refused_over_the_limit(tmp_path: Path, end: str, images: Any) -> None:
+def test_images_of_any_kind_are_refused_over_the_limit(tmp_path: Path, end: str, images: Any) -> None:
     for folder in ("images", "masks"):
         (tmp_path / "s" / folder).mkdir(parents=True)
         Image.new("L", (40, 30)).save(tmp_path / f"s/{folder}/a.{end}")
     options: dict[str, Any] = {"images": images, "classes": ["a"], "mask_dir": "masks"}
     with pytest.raises(DataError, match="limit of 1199") as caught:
         segdata.convert("masks", tmp_path / "s", tmp_path / "d", max_pixels=1199, **options)
-    assert caught.value.problem.code == "picture.too_large"
+    assert caught.value.problem.code == "image.too_large"
     assert not (tmp_path / "d").exists()
     assert len(segdata.convert("masks", tmp_path / "s", tmp_path / "d", max_pixels=1200, **options)) == 1
 
@@ -454,7 +454,7 @@ def test_the_receipt_adds_up_over_the_samples(samples: Path, tmp_path: Path) -> 
         split: json.loads((samples / f"coco/annotations/instances_{split}2017.json").read_text())
         for split in ("train", "val")
     }
-    assert receipt["pictures"]["in"] == sum(len(part["images"]) for part in truth.values())
+    assert receipt["images"]["in"] == sum(len(part["images"]) for part in truth.values())
     assert receipt["annotations"]["in"] == sum(len(part["annotations"]) for part in truth.values())
     assert sum(receipt["pixels"].values()) == sum(s.height * s.width for s in dataset)
     assert {(c["source_id"], c["class"]) for c in receipt["classes"]} == {

@@ -20,7 +20,7 @@ NEAR = {"gaussian_sxy": 1.5, "gaussian_compat": 2, "bilateral_sxy": 4, "bilatera
 
 
 def scene(height: int, width: int, classes: int, bands: int = 3, seed: int = 0) -> tuple[NDArray[np.uint8], Floats]:
-    """A picture of two halves with noise, and probabilities that are right more often than not."""
+    """An image of two halves with noise, and probabilities that are right more often than not."""
     rng = np.random.default_rng(seed)
     side = np.where(np.arange(width) < width // 2, 60, 180)[None, :, None]
     image = np.clip(side + rng.normal(0, 12, (height, width, bands)), 0, 255).astype(np.uint8)
@@ -198,7 +198,7 @@ def test_layouts_and_types_of_the_arguments() -> None:
 
 
 def test_sizes_are_those_of_their_axes() -> None:
-    """A turned picture with the sizes of y and x exchanged gives the turned result, but for what the lattice approximates."""
+    """A turned image with the sizes of y and x exchanged gives the turned result, but for what the lattice approximates."""
     image, probs = scene(14, 20, 3)
     given = {"gaussian_sxy": (1, 3), "gaussian_compat": 2, "bilateral_compat": 0}
     turned = {**given, "gaussian_sxy": (3, 1)}
@@ -228,7 +228,7 @@ def test_more_classes_than_a_byte_holds() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_constant_picture_and_certain_classes(value: int) -> None:
+def test_constant_image_and_certain_classes(value: int) -> None:
     """Where nothing tells pixels apart all agree on the majority; probabilities of 0 and 1 do no harm."""
     image = np.full((12, 14, 3), value, np.uint8)
     mask = np.zeros((12, 14), np.uint8)

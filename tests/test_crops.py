@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipe_cases import mask, picture
+from recipe_cases import make_image, mask
 
 from segdata.dataset.counts import ClassCounts
 from segdata.dataset.dataset import Dataset
@@ -203,7 +203,7 @@ def test_pasting_is_pixel_by_pixel(seed: int, y: int, x: int) -> None:
 def test_copy_paste_brings_rare_classes_with_their_pixels(dtype: Any, bands: int, ignore: int) -> None:
     kind = np.uint8 if ignore == 255 else np.uint16
     image, ids = np.zeros((96, 100, bands), dtype), mask([0, ignore], kind)
-    other = picture(bands, dtype, seed=4), mask([1, 2, ignore], kind, seed=4)
+    other = make_image(bands, dtype, seed=4), mask([1, 2, ignore], kind, seed=4)
     before = [a.copy() for a in (image, ids, *other)]
     pasted = Counter()  # type: Counter[int]
     for seed in range(30):
@@ -246,9 +246,13 @@ def test_copy_paste_moves_as_far_as_it_may() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    good = picture(), mask([0])
-    for other in ((picture(4), mask([1])), (picture(3, np.float32), mask([1])), (picture(), mask([1], np.uint16))):
-        with pytest.raises(DataError, match=r"cannot be pasted into 3 bands uint8.*\[picture\.bands\]"):
+    good = make_image(), mask([0])
+    for other in (
+        (make_image(4), mask([1])),
+        (make_image(3, np.float32), mask([1])),
+        (make_image(), mask([1], np.uint16)),
+    ):
+        with pytest.raises(DataError, match=r"cannot be pasted into 3 bands uint8.*\[image\.bands\]"):
             copy_paste(*good, other, np.random.default_rng(0), ignore=255)
 
 

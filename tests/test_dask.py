@@ -193,7 +193,7 @@ def test_a_checkpoint_predicts_the_same(kind: str, tmp_path: Path, request: pyte
 
 
 @pytest.mark.data
-def test_real_pictures(shared_data: Path, tmp_path: Path, executor: Executor) -> None:
+def test_real_images(shared_data: Path, tmp_path: Path, executor: Executor) -> None:
     """Convert, count, tile, predict and evaluate what is in ../shared/data."""
 
     def chain(root: Path, run: Run) -> str:

@@ -97,11 +97,11 @@ def test_manifest_round_trip(tmp_path_factory: pytest.TempPathFactory, samples: 
     root.mkdir(exist_ok=True)
     made_by = {"tool": "segdata", "inputs": [{"name": "labels.json"}], "seed": None}
     before = Dataset(root, LABELS, samples, made_by, "copy")
-    before.save({"pictures": {"in": 1}})
+    before.save({"images": {"in": 1}})
     after = Dataset.open(root)
     assert after.samples == sorted(samples, key=lambda s: s.id)
     assert (after.labels, after.made_by, after.images, after.root) == (LABELS, made_by, "copy", root)
-    assert after.read_receipt() == {"pictures": {"in": 1}}
+    assert after.read_receipt() == {"images": {"in": 1}}
     assert len((root / MANIFEST).read_bytes().split(b"\n")) == len(samples) + 1
     for one in after:
         assert one.window is None or isinstance(one.window, Window)
@@ -321,39 +321,39 @@ def test_two_dots_in_a_name_are_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("images", ["copy", "none"])
 @pytest.mark.parametrize("path", OUTSIDE)
-def test_a_copied_picture_never_lies_outside(tmp_path: Path, path: str, images: Any) -> None:
+def test_a_copied_image_never_lies_outside(tmp_path: Path, path: str, images: Any) -> None:
     dataset = Dataset(tmp_path, LABELS, [sample("a", image=path)], {}, images)
     with pytest.raises(DatasetError, match="which is outside the dataset"):
         dataset.read_image(dataset.samples[0])
 
 
 @pytest.mark.parametrize("images", ["reference", "link"])
-def test_a_referenced_picture_may_lie_outside(tmp_path: Path, images: Any) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
-    Image.fromarray(picture).save(tmp_path / "x.png")
+def test_a_referenced_image_may_lie_outside(tmp_path: Path, images: Any) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "x.png")
     dataset = make(
         tmp_path / "data",
         sample("a", image="../x.png"),
         sample("b", image="../x.png", crop=Window(0, 1, 2, 2)),
         images=images,
     )
-    assert np.array_equal(dataset.read_image(dataset.sample("a")), picture)
-    assert np.array_equal(dataset.read_image(dataset.sample("b")), picture[:2, 1:3])
+    assert np.array_equal(dataset.read_image(dataset.sample("a")), image)
+    assert np.array_equal(dataset.read_image(dataset.sample("b")), image[:2, 1:3])
 
 
-def test_the_picture_lies_as_its_mask_does(tmp_path: Path) -> None:
+def test_the_image_lies_as_its_mask_does(tmp_path: Path) -> None:
     """The manifest's `exif` decides, the file's orientation alone does not."""
-    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(picture).save(tmp_path / "x.png", exif=exif)
-    for value, expected in ((None, picture), ("raw", picture), ("upright", np.rot90(picture, -1))):
+    Image.fromarray(image).save(tmp_path / "x.png", exif=exif)
+    for value, expected in ((None, image), ("raw", image), ("upright", np.rot90(image, -1))):
         dataset = Dataset(tmp_path, LABELS, [sample("a", image="x.png", exif=value)], {}, "reference")
         assert np.array_equal(dataset.read_image(dataset.samples[0]), expected)
 
 
-def test_a_dataset_without_pictures_says_so(dataset: Dataset) -> None:
-    with pytest.raises(DatasetError, match="c has no picture"):
+def test_a_dataset_without_images_says_so(dataset: Dataset) -> None:
+    with pytest.raises(DatasetError, match="c has no image"):
         dataset.read_image(dataset.sample("c"))
 
 

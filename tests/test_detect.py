@@ -67,9 +67,9 @@ def test_real_sets(name: str, shared_data: Path) -> None:
     assert detect(shared_data / name).format == REAL[name]
 
 
-def test_no_picture_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(*_: Any, **__: Any) -> Any:
-        raise AssertionError("a picture was opened")
+        raise AssertionError("an image was opened")
 
     monkeypatch.setattr(Image, "open", opened)
     monkeypatch.setattr(segdata.files.images, "decode_mask", opened)

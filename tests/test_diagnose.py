@@ -125,9 +125,9 @@ def test_a_photograph_is_no_mask() -> None:
     photo = cv2.GaussianBlur(rng.integers(0, 256, (80, 90, 3), np.uint8), (0, 0), 2)
     found = diagnose_values(photo[..., 0], named(12))
     assert found is not None
-    assert (found.kind, found.option) == ("picture", "--mask-dir DIR")
-    assert diagnose_colors(photo, [(0, 0, 0)], 2, coded=True).kind == "picture"
-    assert diagnose_colors(photo, [], 12, coded=False).kind == "picture"
+    assert (found.kind, found.option) == ("image", "--mask-dir DIR")
+    assert diagnose_colors(photo, [(0, 0, 0)], 2, coded=True).kind == "image"
+    assert diagnose_colors(photo, [], 12, coded=False).kind == "image"
 
 
 def test_what_other_masks_hold_counts_too() -> None:

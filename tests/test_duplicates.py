@@ -23,7 +23,7 @@ from segdata.windows import Window
 
 
 def distance(a: Prints, b: Prints) -> int:
-    """Bits in which two pictures (2, 4) differ, as they are or mirrored: in plain Python."""
+    """Bits in which two images (2, 4) differ, as they are or mirrored: in plain Python."""
     whole = [[int.from_bytes(half.tobytes(), "little") for half in one] for one in (a, b)]
     return min((whole[0][0] ^ whole[1][0]).bit_count(), (whole[0][0] ^ whole[1][1]).bit_count())
 
@@ -33,7 +33,7 @@ def random_prints(rng: np.random.Generator, n: int) -> Prints:
 
 
 def flipped(print: Prints, bits: list[int], mirrored: bool) -> Prints:
-    """A picture's prints (2, 4) with some of 256 bits changed in both, and swapped where it is mirrored."""
+    """An image's prints (2, 4) with some of 256 bits changed in both, and swapped where it is mirrored."""
     out = print[::-1].copy() if mirrored else print.copy()
     for bit in bits:
         out[:, bit // 64] ^= np.uint64(1 << bit % 64)
@@ -89,8 +89,8 @@ def test_the_search_does_not_compare_all_pairs(monkeypatch: pytest.MonkeyPatch) 
     assert compared < 0.01 * n * n
 
 
-def test_identical_pictures_cost_nothing() -> None:
-    """A folder of one picture must not give millions of links."""
+def test_identical_images_cost_nothing() -> None:
+    """A folder of one image must not give millions of links."""
     prints = np.repeat(random_prints(np.random.default_rng(0), 2), 5000, axis=0)
     links = near_links(prints)
     assert len(links) == 2 * 4999
@@ -143,21 +143,21 @@ def test_clusters_are_connected_components_held_by_their_closest_links(edges: li
 # Photographs
 
 
-def look(picture: Image.Image) -> tuple[float, Prints]:
-    return fingerprint(np.asarray(picture.convert("L")))
+def look(image: Image.Image) -> tuple[float, Prints]:
+    return fingerprint(np.asarray(image.convert("L")))
 
 
 def through(path: Path, data: bytes) -> Prints:
-    """The prints as `check` has them of a picture file that holds these bytes."""
+    """The prints as `check` has them of an image file that holds these bytes."""
     path.write_bytes(data)
-    with Image.open(path) as picture:
-        width, height = picture.size
+    with Image.open(path) as image:
+        width, height = image.size
     sample = Sample(id="x", image=path.name, mask="x.png", height=height, width=width, counts={}, sha256="")
     return read_looks(path, [sample])[0].prints
 
 
-def scaled(picture: Image.Image, factor: float) -> Image.Image:
-    return picture.resize((round(picture.width * factor), round(picture.height * factor)))
+def scaled(image: Image.Image, factor: float) -> Image.Image:
+    return image.resize((round(image.width * factor), round(image.height * factor)))
 
 
 FOUND: dict[str, Callable[[Image.Image], bytes]] = {
@@ -235,7 +235,7 @@ def test_detail_is_what_it_takes(samples: Path, tmp_path: Path) -> None:
 @pytest.mark.data
 def test_different_photographs_are_far_apart(shared_data: Path) -> None:
     """No false alarm is near: the closest of all pairs of COCO mini and pets are three times as far as near duplicates."""
-    prints = np.array([look(picture)[1] for picture in photographs(shared_data).values()])
+    prints = np.array([look(image)[1] for image in photographs(shared_data).values()])
     assert len(prints) > 200
     bits = np.unpackbits(prints.view(np.uint8).reshape(len(prints), 2, 32), axis=2).astype(np.int64)
     apart = [(bits[:, None, 0] != bits[None, :, k]).sum(axis=2) for k in (0, 1)]
@@ -245,9 +245,9 @@ def test_different_photographs_are_far_apart(shared_data: Path) -> None:
 
 
 def test_the_second_print_is_the_mirror_images(samples: Path) -> None:
-    for picture in list(photographs(samples / "coco").values())[:5]:
-        spread, prints = look(picture)
-        other_spread, mirrored = look(ImageOps.mirror(picture))
+    for image in list(photographs(samples / "coco").values())[:5]:
+        spread, prints = look(image)
+        other_spread, mirrored = look(ImageOps.mirror(image))
         assert distance(prints, mirrored) <= 2
         assert int(np.bitwise_count(mirrored[::-1] ^ prints).sum()) <= 4
         assert spread == pytest.approx(other_spread, rel=0.01)
@@ -257,9 +257,9 @@ def test_the_hash_is_imagehashs(samples: Path) -> None:
     """256 bits, half of them set, as ImageHash itself writes them in hexadecimal."""
     import imagehash
 
-    picture = next(iter(photographs(samples / "coco").values())).convert("L").resize((64, 64), Image.Resampling.LANCZOS)
-    prints = look(picture)[1]
-    assert prints[0].tobytes().hex() == str(imagehash.phash(picture, hash_size=16))
+    image = next(iter(photographs(samples / "coco").values())).convert("L").resize((64, 64), Image.Resampling.LANCZOS)
+    prints = look(image)[1]
+    assert prints[0].tobytes().hex() == str(imagehash.phash(image, hash_size=16))
     assert int(np.bitwise_count(prints).sum()) == 256
 
 
@@ -267,15 +267,15 @@ def test_the_hash_is_imagehashs(samples: Path) -> None:
 
 
 def whole(path: Path, **more: object) -> Sample:
-    with Image.open(path) as picture:
-        size = {"height": picture.height, "width": picture.width}
+    with Image.open(path) as image:
+        size = {"height": image.height, "width": image.width}
     return Sample(**{"id": "x", "image": path.name, "mask": "x.png", "counts": {}, "sha256": "", **size, **more})  # type: ignore[arg-type]
 
 
 def test_a_crop_looks_like_the_file_that_holds_it_alone(samples: Path, tmp_path: Path) -> None:
     path = samples / "coco/train2017/000000000107.jpg"
-    with Image.open(path) as picture:
-        large = scaled(picture.convert("RGB"), 4)
+    with Image.open(path) as image:
+        large = scaled(image.convert("RGB"), 4)
     large.save(tmp_path / "large.jpg", quality=95)
     crops = [Window(0, 0, 384, 512), Window(200, 300, 400, 500)]
     looks = read_looks(
@@ -292,8 +292,8 @@ def test_a_crop_looks_like_the_file_that_holds_it_alone(samples: Path, tmp_path:
 def test_pixels_lie_as_exif_says(samples: Path, tmp_path: Path) -> None:
     """A copy that was turned upright is found where the manifest reads the other upright too."""
     path = samples / "coco/train2017/000000000107.jpg"
-    with Image.open(path) as picture:
-        upright = picture.convert("RGB")
+    with Image.open(path) as image:
+        upright = image.convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "turned.jpg").write_bytes(jpeg(upright.transpose(Image.Transpose.ROTATE_90), exif=exif))
@@ -309,9 +309,9 @@ def test_pixels_lie_as_exif_says(samples: Path, tmp_path: Path) -> None:
     ("mode", "bands"), [("L", 1), ("P", 3), ("RGB", 3), ("RGBA", 4), ("LA", 2), ("I;16", 1), ("1", 1), ("CMYK", 4)]
 )
 def test_channels(samples: Path, tmp_path: Path, mode: str, bands: int) -> None:
-    with Image.open(samples / "coco/train2017/000000000107.jpg") as picture:
-        grey = picture.convert("L")
-        other = picture.convert(mode if mode != "I;16" else "L")
+    with Image.open(samples / "coco/train2017/000000000107.jpg") as image:
+        grey = image.convert("L")
+        other = image.convert(mode if mode != "I;16" else "L")
     if mode == "I;16":
         other = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
@@ -323,7 +323,7 @@ def test_channels(samples: Path, tmp_path: Path, mode: str, bands: int) -> None:
         assert one.spread == pytest.approx(look(grey)[0], rel=0.1)
 
 
-def test_a_plain_picture_is_known_for_one(tmp_path: Path) -> None:
+def test_a_plain_image_is_known_for_one(tmp_path: Path) -> None:
     for name, value, plain in (("flat", 0, True), ("faint", 3, True), ("seen", 20, False)):
         noise = np.full((96, 96), 100, np.uint8)
         noise[:48] += np.uint8(value)
@@ -331,10 +331,10 @@ def test_a_plain_picture_is_known_for_one(tmp_path: Path) -> None:
         assert read_looks(tmp_path / f"{name}.png", [whole(tmp_path / f"{name}.png")])[0].plain is plain
 
 
-def test_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_image_that_cannot_be_read(tmp_path: Path) -> None:
     sample = Sample(id="x", image="x.jpg", mask="x.png", height=9, width=9, counts={}, sha256="")
-    with pytest.raises(DataError, match=r"picture\.missing"):
+    with pytest.raises(DataError, match=r"image\.missing"):
         read_looks(tmp_path / "x.jpg", [sample])
-    (tmp_path / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"picture\.unreadable"):
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image\.unreadable"):
         read_looks(tmp_path / "x.jpg", [sample])

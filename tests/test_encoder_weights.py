@@ -60,7 +60,7 @@ def test_every_listed_encoder_has_a_published_file_with_a_checksum_in_its_name(n
 
 @pytest.mark.parametrize(("bands", "answer"), [(1, 3.0), (2, 3.0), (3, 3.0), (4, 3.0), (7, 3.0)])
 def test_the_first_convolution_fits_other_bands(bands: int, answer: float) -> None:
-    """A grey picture in all bands meets the same response: the sum over bands is kept where planes are alike."""
+    """A grey image in all bands meets the same response: the sum over bands is kept where planes are alike."""
     weight = torch.ones(8, 3, 3, 3)
     fitted = weights.fit_bands(weight, bands)
     assert fitted.shape == (8, bands, 3, 3)

@@ -102,7 +102,7 @@ def test_real_masks_give_what_numpy_gives(shared_data: Path, tmp_path: Path) -> 
     assert said["frequency_weighted_iou"] == pytest.approx(np.nansum(rows / rows.sum() * iou))
     assert said["rejected"] == (p == 255).sum() > 0
     worst = min(range(12), key=lambda i: Confusion.of(real[i], (real[1:] + real[:1])[i], truth.labels).mean_iou)
-    assert said["pictures"][0]["id"] == f"{worst:02d}"
+    assert said["images"][0]["id"] == f"{worst:02d}"
 
 
 def test_the_json_is_what_is_promised(truth: Dataset, pred: Dataset) -> None:
@@ -179,7 +179,7 @@ def test_predicted_void_is_a_miss_in_the_last_column(truth: Dataset, tmp_path: P
     assert found.confusion.counts[:, :3].sum() == np.diag(found.confusion.counts).sum()
     assert found.confusion.precision.tolist() == [1, 1, 1], "nothing wrong is claimed"
     assert found.confusion.pixel_accuracy == 1 - away / found.confusion.total
-    assert sum(p.rejected for p in found.pictures) == away
+    assert sum(p.rejected for p in found.images) == away
 
 
 def test_truth_of_void_alone(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_missing_and_extra_predictions_are_listed(truth: Dataset, tmp_path: Path
     del masks["val/3"]
     pred = make(tmp_path / "p", {**masks, "val/9": np.zeros((20, 30), int)})
     found = evaluate(pred, truth)
-    assert (found.missing, found.extra, len(found.pictures)) == (("val/3",), ("val/9",), 4)
+    assert (found.missing, found.extra, len(found.images)) == (("val/3",), ("val/9",), 4)
     result = CliRunner().invoke(main, ["evaluate", str(pred.root), str(truth.root)])
     assert "1 samples of truth have no prediction: val/3" in result.stdout
     assert "1 predictions have no truth: val/9" in result.stdout
@@ -218,7 +218,7 @@ def test_a_split_of_truth(truth: Dataset, tmp_path: Path) -> None:
     both = truth_masks() | {f"train/{i}": m for i, m in enumerate(truth_masks(2, 5).values())}
     whole, pred = make(tmp_path / "t", both), make(tmp_path / "p", both)
     found = evaluate(pred, whole, split="train")
-    assert (len(found.pictures), found.missing, found.extra) == (2, (), ())
+    assert (len(found.images), found.missing, found.extra) == (2, (), ())
     with pytest.raises(DatasetError, match="no split 'test'"):
         evaluate(pred, whole, split="test")
 
@@ -259,7 +259,7 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
         evaluate(small, truth)
     run = Run(report=Report("skip"))
     found = evaluate(small, truth, run=run)
-    assert (found.left_out, len(found.pictures), len(run.report.problems)) == (("val/2",), 4, 1)
+    assert (found.left_out, len(found.images), len(run.report.problems)) == (("val/2",), 4, 1)
     foreign = make(tmp_path / "v", {**masks, "val/1": masks["val/1"] + 5})
     with pytest.raises(DataError, match="val/1: the prediction has values that are no class"):
         evaluate(foreign, truth)
@@ -270,7 +270,7 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("stride", [16, 10])
 def test_tiles_count_each_pixel_once(tmp_path: Path, stride: int) -> None:
-    """Whatever the overlap, the matrix is that of whole pictures: of the truth itself exactly, of size and padding too."""
+    """Whatever the overlap, the matrix is that of whole images: of the truth itself exactly, of size and padding too."""
     wholes = truth_masks(3, 7, (40, 60)) | {"val/small": truth_masks(1, 8, (8, 12))["val/0"]}
     truth = make(tmp_path / "t", wholes)
     cut = tiles(tmp_path / "tt", wholes, 16, stride)
@@ -278,7 +278,7 @@ def test_tiles_count_each_pixel_once(tmp_path: Path, stride: int) -> None:
         found = evaluate(*pair)
         assert found.confusion.mean_iou == 1.0
         assert found.confusion.total == sum(int((m != 255).sum()) for m in wholes.values())
-        assert sorted(p.id for p in found.pictures) == sorted(wholes)
+        assert sorted(p.id for p in found.images) == sorted(wholes)
         assert found.boundary is not None
         assert np.nanmin(found.boundary.iou) == 1.0
     whole = evaluate(truth, truth)
@@ -339,7 +339,7 @@ def test_categories_of_cityscapes(tmp_path: Path) -> None:
 
 
 def test_groups_are_drawn_together(tmp_path: Path) -> None:
-    """Pictures that repeat one another say no more than one: intervals are wider than if they were drawn alone."""
+    """Images that repeat one another say no more than one: intervals are wider than if they were drawn alone."""
     masks = truth_masks(12)
     fields = {id: {"group": str(i // 4)} for i, id in enumerate(masks)}
     truth = make(tmp_path / "t", masks, fields=fields)
@@ -350,14 +350,14 @@ def test_groups_are_drawn_together(tmp_path: Path) -> None:
         for i, (id, m) in enumerate(masks.items())
     }
     pred = make(tmp_path / "p", guessed)
-    grouped, alone = evaluate(pred, truth), evaluate(pred, truth, resample="picture")
-    assert (grouped.units, grouped.resampled, alone.units, alone.resampled) == (3, "groups", 12, "pictures")
+    grouped, alone = evaluate(pred, truth), evaluate(pred, truth, resample="image")
+    assert (grouped.units, grouped.resampled, alone.units, alone.resampled) == (3, "groups", 12, "images")
     widths = [np.ptp(found.intervals["mean_iou"]) for found in (grouped, alone)]
     assert widths[0] > widths[1]
     assert not evaluate(pred, truth, draws=0).intervals
 
 
-def test_two_predictions_are_compared_picture_by_picture(truth: Dataset, tmp_path: Path) -> None:
+def test_two_predictions_are_compared_image_by_image(truth: Dataset, tmp_path: Path) -> None:
     """A prediction that is better everywhere is told apart, though the intervals of both overlap."""
     good, bad = (make(tmp_path / f"p{w}", noisy(truth_masks(), wrong=w, seed=3)) for w in (0.3, 0.36))
     found = evaluate(good, truth, other=bad)
@@ -392,7 +392,7 @@ def test_csv_and_conventions(truth: Dataset, pred: Dataset) -> None:
 
 
 def test_scaled_tiles_count_source_pixels(tmp_path: Path) -> None:
-    """Tiles at half or twice the scale are brought back: every source pixel counts once, by whole pictures as by tiles."""
+    """Tiles at half or twice the scale are brought back: every source pixel counts once, by whole images as by tiles."""
     whole = np.kron(truth_masks(1, 4, (40, 60))["val/0"], np.ones((2, 2), int))
     truth = make(tmp_path / "t", {"a": whole})
     for scale in (0.5, 2.0):

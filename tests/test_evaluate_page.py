@@ -22,7 +22,7 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.metrics.calibration import Calibration
 from segdata.ops.evaluate.operation import evaluate
-from segdata.ops.evaluate.page import errors, evaluate_page, worst_pictures
+from segdata.ops.evaluate.page import errors, evaluate_page, worst_images
 from segdata.pages.charts import Row, heat_map, reliability
 from segdata.windows import Window
 
@@ -55,7 +55,7 @@ def page(sides: tuple[Dataset, Dataset], tmp_path: Path) -> Path:
     return evaluate_page(found, pred, truth, tmp_path / "new" / "page.html")
 
 
-def pictures(text: str) -> list[Image.Image]:
+def images(text: str) -> list[Image.Image]:
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
@@ -75,8 +75,8 @@ def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -
     found = evaluate(pred, truth)
     assert f"{100 * found.confusion.mean_iou:.3g} %</b> <span>mean IoU" in text
     assert f"{found.confusion.rejected:,} labelled pixels are predicted void" in text
-    assert [f"<h3>{p.id}<" in text for p in found.pictures] == [True] * 4
-    assert len(pictures(out.read_text())) == 4 * 4
+    assert [f"<h3>{p.id}<" in text for p in found.images] == [True] * 4
+    assert len(images(out.read_text())) == 4 * 4
 
 
 def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
@@ -117,20 +117,20 @@ def evaluate_labels():  # type: ignore[no-untyped-def]
     return Labels.of(["a", "b"])
 
 
-def test_pictures_that_cannot_be_read_are_named(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_named(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     pred, truth = sides
     found = evaluate(pred, truth)
-    first = found.pictures[0].id
-    (truth.root / str(truth.sample(first).image)).write_bytes(b"no picture")
-    shown = worst_pictures(found, pred, truth, 2)
-    assert [one.score.id for one in shown] == [p.id for p in found.pictures[:2]]
+    first = found.images[0].id
+    (truth.root / str(truth.sample(first).image)).write_bytes(b"no image")
+    shown = worst_images(found, pred, truth, 2)
+    assert [one.score.id for one in shown] == [p.id for p in found.images[:2]]
     assert "cannot be decoded" in shown[0].reason
-    assert [name for name, _ in shown[1].panels] == ["picture", "truth", "prediction", "errors"]
+    assert [name for name, _ in shown[1].panels] == ["image", "truth", "prediction", "errors"]
     assert "cannot be decoded" in evaluate_page(found, pred, truth, tmp_path / "p.html").read_text()
 
 
 def test_masks_alone_and_tiles(tmp_path: Path) -> None:
-    """Without pictures the masks are shown; tiles as the picture that they are of, padding cut away."""
+    """Without images the masks are shown; tiles as the image that they are of, padding cut away."""
     whole = next(iter(scenes(1).values()))
     fields, masks = {}, {}
     for x in (0, 60, 100):
@@ -139,10 +139,10 @@ def test_masks_alone_and_tiles(tmp_path: Path) -> None:
         fields[f"a@{x}"] = {"parent": "a", "window": window}
     for images, count in (("none", 3), ("copy", 4)):
         truth = make(tmp_path / images, masks, fields=fields, images=images)
-        (shown,) = worst_pictures(evaluate(truth, truth), truth, truth, 5)
+        (shown,) = worst_images(evaluate(truth, truth), truth, truth, 5)
         assert len(shown.panels) == count
         text = f'src="{shown.panels[0][1]}"'
-        assert pictures(text)[0].size == (420, 280)
+        assert images(text)[0].size == (420, 280)
 
 
 def test_an_evaluation_of_nothing(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ document.title = JSON.stringify(out);
 @pytest.mark.page
 @pytest.mark.parametrize("width", [700, 1200])
 def test_a_browser_shows_it_whole(page: Path, tmp_path: Path, chromium: str, width: int) -> None:
-    """All pictures decoded, no text outside its chart, nothing wider than the window."""
+    """All images decoded, no text outside its chart, nothing wider than the window."""
     probed = tmp_path / "probed.html"
     probed.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
     dom = browse(chromium, probed, tmp_path / "profile", "--dump-dom", f"--window-size={width},2000")

@@ -81,8 +81,8 @@ def command(tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.mark.parametrize("name", [name for name, line in COMMANDS.items() if "COCO" not in line])
-def test_pictures_that_are_read_are_never_overwritten(command: Callable[..., Any], tmp_path: Path, name: str) -> None:
-    """A dataset refers to pictures that lie in another one, which shall be replaced."""
+def test_images_that_are_read_are_never_overwritten(command: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    """A dataset refers to images that lie in another one, which shall be replaced."""
     held = make(tmp_path / "out", {f"val/{i:02}": mask for i, mask in enumerate(NOISE)}, names=NAMES, images="copy")
     for root in ("src", "tiles"):
         lines = (tmp_path / root / MANIFEST).read_text().replace('"image":"images/', '"image":"../out/images/')
@@ -92,12 +92,12 @@ def test_pictures_that_are_read_are_never_overwritten(command: Callable[..., Any
     before = contents(held.root)
     result = command(name, held.root, "--overwrite")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {held.root}: holds pictures that are read"), result.output
+    assert result.stderr.startswith(f"error: {held.root}: holds images that are read"), result.output
     assert result.stderr.endswith("choose another destination\n")
     assert contents(held.root) == before
 
 
-def test_pictures_that_are_converted_are_never_overwritten(tmp_path: Path) -> None:
+def test_images_that_are_converted_are_never_overwritten(tmp_path: Path) -> None:
     held = make(tmp_path / "data" / "out", {f"val/{i:02}": mask for i, mask in enumerate(NOISE)}, images="copy")
     (tmp_path / "classes.txt").write_text("\n".join(NAMES))
     before = contents(held.root)
@@ -106,7 +106,7 @@ def test_pictures_that_are_converted_are_never_overwritten(tmp_path: Path) -> No
         "mask_dir": "out/masks/val",
         "classes": tmp_path / "classes.txt",
     }
-    with pytest.raises(segdata.SegdataError, match="holds pictures that are read"):
+    with pytest.raises(segdata.SegdataError, match="holds images that are read"):
         segdata.convert("masks", tmp_path / "data", held.root, overwrite=True, **options)
     assert contents(held.root) == before
 
@@ -288,14 +288,14 @@ def after(number: int, change: Callable[[], Any]) -> Run:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda path: path.unlink(), "picture.missing"),
-        (lambda path: path.write_bytes(path.read_bytes()[:300]), "picture.unreadable"),
-        (lambda path: path.write_bytes(b""), "picture.unreadable"),
-        (lambda path: Image.new("RGB", (9, 7)).save(path), "picture.size"),
+        (lambda path: path.unlink(), "image.missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "image.unreadable"),
+        (lambda path: path.write_bytes(b""), "image.unreadable"),
+        (lambda path: Image.new("RGB", (9, 7)).save(path), "image.size"),
     ],
 )
 @pytest.mark.parametrize("operation", ["convert", "tile"])
-def test_a_picture_that_changes_before_it_is_read(
+def test_a_image_that_changes_before_it_is_read(
     tmp_path: Path, operation: str, change: Callable[[Path], Any], code: str
 ) -> None:
     source = make(
@@ -417,7 +417,7 @@ def test_a_command_that_is_killed_at_its_very_end_is_repeated(
 
 
 def read_or_die(sample: segdata.Sample, dataset: Dataset, bad: str) -> int:
-    """A decoder that crashes on one picture."""
+    """A decoder that crashes on one image."""
     if sample.id == bad:
         os.kill(os.getpid(), signal.SIGSEGV)
         time.sleep(5)
@@ -454,7 +454,7 @@ def test_a_process_that_its_broken_pool_missed_is_not_waited_for(tmp_path: Path)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "stop"])
-def test_a_picture_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any) -> None:
+def test_a_image_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any) -> None:
     """Left out, or told; in this process alone there is nobody left to tell it."""
     source = make(tmp_path / "src", {f"val/{i:02}": mask for i, mask in enumerate(NOISE)}, names=NAMES, images="copy")
     names = partial(read_or_die, dataset=replace(source, samples=()), bad="val/07")
@@ -475,7 +475,7 @@ def test_a_picture_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: A
 
 
 def test_open_files_and_memory_stay_flat(tmp_path: Path) -> None:
-    """3,000 pictures and masks read one after the other (tools/soak.py --flat takes 100,000 through the commands)."""
+    """3,000 images and masks read one after the other (tools/soak.py --flat takes 100,000 through the commands)."""
     source = make(tmp_path / "src", {"val/0": NOISE[0]}, names=NAMES, images="copy")
     samples = source.samples * 3000
     seen: list[tuple[int, int]] = []

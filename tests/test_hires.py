@@ -1,4 +1,4 @@
-"""The real large pictures: a page, a drone's photo, a GeoTIFF with expected tiles and footprints, scenes with colour labels."""
+"""The real large images: a page, a drone's photo, a GeoTIFF with expected tiles and footprints, scenes with colour labels."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def hires(shared_data: Path) -> Path:
     return shared_data / "hires"
 
 
-def referring(root: Path, picture: Path, mask: Any, names: Any) -> Dataset:
-    """A dataset of one picture where it is."""
-    line = {"image": str(Path(*[".."] * len(root.resolve().parts[1:]), *picture.resolve().parts[1:]).as_posix())}
+def referring(root: Path, image: Path, mask: Any, names: Any) -> Dataset:
+    """A dataset of one image where it is."""
+    line = {"image": str(Path(*[".."] * len(root.resolve().parts[1:]), *image.resolve().parts[1:]).as_posix())}
     dataset = make(root, {"x": mask}, names=names, fields={"x": line})
     dataset = Dataset(root, dataset.labels, dataset.samples, {"tool": "test"}, "reference")
     dataset.save()
@@ -43,14 +43,14 @@ def test_the_page(hires: Path, tmp_path: Path) -> None:
     for bit, class_id in ((1, 0), (2, 1), (4, 2), (8, 3)):
         mask[kinds == bit] = class_id
     mask[truth[:, :, 0] == 128] = 255
-    picture = hires / "page/e-codices_csg-0863_004_max.jpg"
-    page = referring(tmp_path / "d", picture, mask, ("background", "comment", "decoration", "text"))
+    image = hires / "page/e-codices_csg-0863_004_max.jpg"
+    page = referring(tmp_path / "d", image, mask, ("background", "comment", "decoration", "text"))
     tiles = segdata.tile(page, tmp_path / "t", size=1024, overlap=128, virtual=True)
     assert len(tiles) == 6 * 4
     whole = segdata.untile(tiles, tmp_path / "u")
     np.testing.assert_array_equal(whole.read_mask(whole.samples[0]), mask)
     assert whole.samples[0].counts == page.samples[0].counts
-    pixels = read_image(picture)
+    pixels = read_image(image)
     files = segdata.tile(page, tmp_path / "f", size=1024, overlap=128, min_foreground=0.05, format="jpeg")
     assert 0 < len(files) < len(tiles)
     same = {s.id: s for s in tiles}
@@ -63,16 +63,16 @@ def test_the_page(hires: Path, tmp_path: Path) -> None:
 
 
 def test_the_drone(hires: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An MPO file: a JPEG with a second picture behind it, which nobody is to read."""
-    picture = hires / "drone/DJI_0018.JPG"
-    drone = referring(tmp_path / "d", picture, np.zeros((2250, 4000)), ("ground",))
+    """An MPO file: a JPEG with a second image behind it, which nobody is to read."""
+    image = hires / "drone/DJI_0018.JPG"
+    drone = referring(tmp_path / "d", image, np.zeros((2250, 4000)), ("ground",))
     tiles = segdata.tile(drone, tmp_path / "t", size=(900, 1600), format="tiff", compress="none")
     assert [s.window for s in tiles] == [Window(y, x, 900, 1600) for y in (0, 900, 1350) for x in (0, 1600, 2400)]
-    pixels = read_image(picture)
+    pixels = read_image(image)
     for sample in list(tiles)[::4]:
         np.testing.assert_array_equal(tiles.read_image(sample), pixels[sample.window.slices])  # type: ignore[union-attr]
     monkeypatch.setattr(rasters, "WHOLE", 2**20)  # row by row, as above the limit: GDAL's decoder differs by a little
-    with rasters.open_raster(picture) as raster:
+    with rasters.open_raster(image) as raster:
         part = raster.read(Window(2000, 1000, 250, 500))
     assert np.abs(part.astype(int) - pixels[2000:2250, 1000:1500]).mean() < 2
 
@@ -82,10 +82,10 @@ def test_the_geotiff_and_its_expected_tiles(hires: Path, tmp_path: Path) -> None
 
     It names them by their upper left corner in metres, where segdata names the first row and column.
     """
-    picture = hires / "geotiff/sample_geotiff.tif"
-    with rasterio.open(picture) as file:
+    image = hires / "geotiff/sample_geotiff.tif"
+    with rasterio.open(image) as file:
         whole, transform = file.read(1), tuple(file.transform)[:6]
-    source = referring(tmp_path / "d", picture, np.zeros(whole.shape), ("ground",))
+    source = referring(tmp_path / "d", image, np.zeros(whole.shape), ("ground",))
     tiles = segdata.tile(source, tmp_path / "t", size=90)
     expected = {path.stem: path for path in (hires / "geotiff/expected_tiles").glob("*.tif")}
     found = {}

@@ -1,4 +1,4 @@
-"""Pictures and masks on disk, against arrays that are known and numpy's own turning."""
+"""Images and masks on disk, against arrays that are known and numpy's own turning."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from PIL import Image
 from segdata.errors import DataError
 from segdata.files import images
 from segdata.files.images import (
-    PictureFacts,
+    ImageFacts,
     colorize,
-    inspect_picture,
+    image_orientation,
+    inspect_image,
     overlay,
-    picture_orientation,
     read_image,
     read_mask,
     read_opaque,
@@ -55,8 +55,8 @@ def rgb(height: int = 6, width: int = 9, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def save(path: Path, picture: Image.Image | NDArray[Any], orientation: Any = None, **options: Any) -> Path:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+def save(path: Path, photo: Image.Image | NDArray[Any], orientation: Any = None, **options: Any) -> Path:
+    image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
     if orientation is not None:
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
@@ -140,7 +140,7 @@ def test_sixteen_bits_are_cut_to_the_upper_eight(tmp_path: Path, name: str) -> N
     assert np.array_equal(read_image(path, exif="upright"), expected)
 
 
-def test_the_first_frame_is_the_picture(tmp_path: Path) -> None:
+def test_the_first_frame_is_the_image(tmp_path: Path) -> None:
     frames = [Image.fromarray(rgb(seed=s)) for s in (1, 2)]
     frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
     assert np.array_equal(read_image(tmp_path / "x.tif"), np.array(frames[0]))
@@ -149,13 +149,13 @@ def test_the_first_frame_is_the_picture(tmp_path: Path) -> None:
     with Image.open(tmp_path / "x.jpg") as image:
         assert image.format == "MPO"
     assert read_image(tmp_path / "x.jpg")[:, :, 0].min() > 150
-    assert inspect_picture(tmp_path / "x.jpg") == PictureFacts(16, 16, 1)
+    assert inspect_image(tmp_path / "x.jpg") == ImageFacts(16, 16, 1)
 
 
 @pytest.mark.data
 def test_a_real_mpo(shared_data: Path) -> None:
     (path,) = sorted((shared_data / "hires" / "drone").glob("*.[jJ]*"))[:1]
-    assert (inspect_picture(path).height, inspect_picture(path).width) == (2250, 4000)
+    assert (inspect_image(path).height, inspect_image(path).width) == (2250, 4000)
     assert read_image(path).shape == (2250, 4000, 3)
 
 
@@ -179,13 +179,13 @@ def test_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     assert np.array_equal(read_image(path), array)
     assert np.array_equal(read_image(path, exif="raw"), array)
     assert np.array_equal(read_image(path, exif="upright"), upright)
-    assert inspect_picture(path) == PictureFacts(6, 9, orientation)
-    assert inspect_picture(path).upright == upright.shape[:2]
-    assert picture_orientation(path) == orientation
+    assert inspect_image(path) == ImageFacts(6, 9, orientation)
+    assert inspect_image(path).upright == upright.shape[:2]
+    assert image_orientation(path) == orientation
     assert np.array_equal(turn(array, orientation), upright)
     for exif, expected in (("raw", array), ("upright", upright)):
         facts, bands, grey = read_reduced(path, exif=exif)
-        assert (facts, bands, grey.shape) == (PictureFacts(6, 9, orientation), 3, expected.shape[:2])
+        assert (facts, bands, grey.shape) == (ImageFacts(6, 9, orientation), 3, expected.shape[:2])
         assert np.array_equal(grey, np.asarray(Image.fromarray(expected).convert("L")))
 
 
@@ -197,17 +197,17 @@ def test_orientation_of_a_jpeg(tmp_path: Path, orientation: int) -> None:
     path = save(tmp_path / "x.jpg", array, orientation)
     assert np.array_equal(read_image(path), plain)
     assert np.array_equal(read_image(path, exif="upright"), TURNED[orientation](plain))
-    assert inspect_picture(path) == PictureFacts(40, 24, orientation)
+    assert inspect_image(path) == ImageFacts(40, 24, orientation)
 
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
 def test_orientation_of_any_tiff(tmp_path: Path, mode: str, orientation: int) -> None:
     """Pillow turns TIFFs as they load: here they are raw unless they are asked for upright."""
-    picture = Image.fromarray(rgb()).convert("L").convert("I").convert("I;16") if mode == "I;16" else None
-    picture = picture or Image.fromarray(rgb()).convert(mode)
-    raw = read_image(save(tmp_path / "plain.tif", picture))
-    path = save(tmp_path / "x.tif", picture, orientation)
+    image = Image.fromarray(rgb()).convert("L").convert("I").convert("I;16") if mode == "I;16" else None
+    image = image or Image.fromarray(rgb()).convert(mode)
+    raw = read_image(save(tmp_path / "plain.tif", image))
+    path = save(tmp_path / "x.tif", image, orientation)
     assert np.array_equal(read_image(path), raw)
     assert np.array_equal(read_image(path, exif="upright"), TURNED[orientation](raw))
     pixels, opaque = read_opaque(path, exif="upright")
@@ -219,32 +219,32 @@ def test_orientation_of_any_tiff(tmp_path: Path, mode: str, orientation: int) ->
 @pytest.mark.parametrize("name", ["x.png", "x.jpg"])
 def test_a_nonsense_orientation_is_none(tmp_path: Path, name: str, orientation: int) -> None:
     path = save(tmp_path / name, rgb(), orientation)
-    assert inspect_picture(path) == PictureFacts(6, 9, 1)
+    assert inspect_image(path) == ImageFacts(6, 9, 1)
     assert np.array_equal(read_image(path, exif="upright"), read_image(path, exif="raw"))
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "x.bmp", "x.tif"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (70, 1), (33, 65)])
 def test_inspect_reports_height_and_width(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
-    facts = inspect_picture(save(tmp_path / name, rgb(*size)))
+    facts = inspect_image(save(tmp_path / name, rgb(*size)))
     assert (facts.height, facts.width) == size
     assert read_image(tmp_path / name).shape == (*size, 3)
 
 
-# --- pictures that cannot be read
+# --- images that cannot be read
 
-READS = [inspect_picture, read_image]
-
-
-@pytest.mark.parametrize("read", READS)
-def test_a_missing_picture(tmp_path: Path, read: Callable[..., object]) -> None:
-    assert refused(read, tmp_path / "no.jpg") == "picture.missing"
-    assert refused(read, tmp_path / "no" / "no.jpg") == "picture.missing"
+READS = [inspect_image, read_image]
 
 
 @pytest.mark.parametrize("read", READS)
-def test_a_folder_is_no_picture(tmp_path: Path, read: Callable[..., object]) -> None:
-    assert refused(read, tmp_path) == "picture.unreadable"
+def test_a_missing_image(tmp_path: Path, read: Callable[..., object]) -> None:
+    assert refused(read, tmp_path / "no.jpg") == "image.missing"
+    assert refused(read, tmp_path / "no" / "no.jpg") == "image.missing"
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_folder_is_no_image(tmp_path: Path, read: Callable[..., object]) -> None:
+    assert refused(read, tmp_path) == "image.unreadable"
 
 
 @pytest.mark.parametrize("read", READS)
@@ -254,17 +254,17 @@ def test_a_folder_is_no_picture(tmp_path: Path, read: Callable[..., object]) -> 
 def test_garbage(tmp_path: Path, read: Callable[..., object], content: bytes) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
-    assert refused(read, path) == "picture.unreadable"
+    assert refused(read, path) == "image.unreadable"
 
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp", "x.bmp", "x.gif"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_truncated_pictures(tmp_path: Path, read: Callable[..., object], name: str, share: float) -> None:
+def test_truncated_images(tmp_path: Path, read: Callable[..., object], name: str, share: float) -> None:
     path = save(tmp_path / name, rgb(64, 64))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    assert refused(read, path) == "picture.unreadable"
+    assert refused(read, path) == "image.unreadable"
 
 
 def encoded(format: str) -> bytes:
@@ -278,7 +278,7 @@ DAMAGED = {name: encoded(name) for name in ("JPEG", "PNG", "TIFF", "GIF", "BMP",
 
 @pytest.mark.filterwarnings("ignore")
 @given(st.sampled_from(sorted(DAMAGED)), st.data())
-def test_damaged_pictures_are_pixels_or_a_data_error(
+def test_damaged_images_are_pixels_or_a_data_error(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
     """Pillow's decoders raise many things, and warn."""
@@ -287,12 +287,12 @@ def test_damaged_pictures_are_pixels_or_a_data_error(
         content[data.draw(st.integers(0, min(len(content), 400) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(content)
-    for read in (inspect_picture, read_image, read_mask):
+    for read in (inspect_image, read_image, read_mask):
         with suppress(DataError):
             read(path, max_pixels=2**20)
 
 
-def test_a_picture_over_the_limit_is_not_decoded(tmp_path: Path) -> None:
+def test_a_image_over_the_limit_is_not_decoded(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", rgb(30, 40))
     for read in READS:
         read(path, max_pixels=1200)
@@ -301,7 +301,7 @@ def test_a_picture_over_the_limit_is_not_decoded(tmp_path: Path) -> None:
                 DataError, match=rf"1200 pixels\) is more than the limit of {limit} \(SEGDATA_MAX_PIXELS"
             ):
                 read(path, max_pixels=limit)
-            assert refused(read, path, max_pixels=limit) == "picture.too_large"
+            assert refused(read, path, max_pixels=limit) == "image.too_large"
     chunk = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     head = b"IHDR" + chunk
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
@@ -309,7 +309,7 @@ def test_a_picture_over_the_limit_is_not_decoded(tmp_path: Path) -> None:
     bomb += struct.pack(">I", len(idat) - 4) + idat + struct.pack(">I", zlib.crc32(idat))
     (tmp_path / "bomb.png").write_bytes(bomb)
     for read in READS:
-        assert refused(read, tmp_path / "bomb.png") == "picture.too_large"
+        assert refused(read, tmp_path / "bomb.png") == "image.too_large"
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "x.gif", "x.bmp", "x.webp"])
@@ -319,7 +319,7 @@ def test_our_limit_holds_and_pillows_is_left_alone(tmp_path: Path, name: str, mo
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     for read in READS:
         read(path)
-        assert refused(read, path, max_pixels=1199) == "picture.too_large"
+        assert refused(read, path, max_pixels=1199) == "image.too_large"
         assert Image.MAX_IMAGE_PIXELS == 100
 
 
@@ -400,22 +400,22 @@ def test_masks_that_hold_no_ids(tmp_path: Path) -> None:
     assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.colours"
 
 
-def test_masks_of_several_pictures(tmp_path: Path) -> None:
+def test_masks_of_several_images(tmp_path: Path) -> None:
     """Smaller copies and transparency in a TIFF are no further masks."""
     mask = np.arange(48, dtype=np.uint8).reshape(6, 8)
     frames = [Image.fromarray(mask), Image.fromarray(mask + 1)]
     for name in ("x.tif", "x.gif", "x.png"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        with pytest.raises(DataError, match="holds 2 pictures") as caught:
+        with pytest.raises(DataError, match="holds 2 images") as caught:
             read_mask(tmp_path / name)
         assert caught.value.problem.code == "mask.frames"
-        with pytest.raises(DataError, match="holds 2 pictures"):
+        with pytest.raises(DataError, match="holds 2 images"):
             read_stored(tmp_path / name)
     for kind in (1, 4, 5):
         frames[1].encoderinfo = {"tiffinfo": {0x00FE: kind}}
         frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
-        with Image.open(tmp_path / "x.tif") as picture:
-            assert picture.n_frames == 2
+        with Image.open(tmp_path / "x.tif") as image:
+            assert image.n_frames == 2
         assert np.array_equal(read_mask(tmp_path / "x.tif"), mask)
 
 
@@ -423,13 +423,13 @@ def test_masks_of_several_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.png", "x.gif", "x.bmp", "x.tif"])
 def test_palettes(tmp_path: Path, name: str, depth: int) -> None:
     colors = np.random.default_rng(depth).integers(0, 256, (2**depth, 3)).astype(np.uint8)
-    picture = Image.fromarray((np.arange(48) % 2**depth).astype(np.uint8).reshape(6, 8))
-    picture.putpalette(colors.ravel().tolist())
-    picture.save(tmp_path / name, **({"bits": depth, "icc_profile": b"0" * 9000} if name == "x.png" else {}))
+    image = Image.fromarray((np.arange(48) % 2**depth).astype(np.uint8).reshape(6, 8))
+    image.putpalette(colors.ravel().tolist())
+    image.save(tmp_path / name, **({"bits": depth, "icc_profile": b"0" * 9000} if name == "x.png" else {}))
     palette = read_palette(tmp_path / name)
     assert palette is not None
     used = np.unique(read_mask(tmp_path / name))
-    assert np.array_equal(palette[read_mask(tmp_path / name)], np.asarray(picture.convert("RGB")))
+    assert np.array_equal(palette[read_mask(tmp_path / name)], np.asarray(image.convert("RGB")))
     assert len(used) == min(48, 2**depth)
     if name != "x.gif":
         Image.new("L", (4, 4)).save(tmp_path / name)
@@ -457,12 +457,12 @@ def test_masks_are_taken_from_pillow_in_strips(
 ) -> None:
     values = np.random.default_rng(0).integers(0, {"1": 2, "I;16": 60_000}.get(mode, 200), (23, 11))
     if mode == "1":
-        picture = Image.fromarray((255 * values).astype(np.uint8)).convert("1")
+        image = Image.fromarray((255 * values).astype(np.uint8)).convert("1")
     else:
-        picture = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
+        image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
         if mode == "P":
-            picture.putpalette(np.random.default_rng(1).integers(0, 255, 768).tolist())
-    path = save(tmp_path / f"x.{end}", picture)
+            image.putpalette(np.random.default_rng(1).integers(0, 255, 768).tolist())
+    path = save(tmp_path / f"x.{end}", image)
     for strip in (1, 50, 2**22):
         monkeypatch.setattr(images, "STRIP", strip)
         np.testing.assert_array_equal(read_mask(path), values)
@@ -472,9 +472,9 @@ def test_masks_are_taken_from_pillow_in_strips(
 @pytest.mark.parametrize("colours", [3, 256])
 def test_a_palette_is_read_without_pixels(tmp_path: Path, end: str, colours: int) -> None:
     rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, colours, (23, 11)).astype(np.uint8))
-    picture.putpalette(rng.integers(0, 255, 3 * colours).tolist())
-    path = save(tmp_path / f"x.{end}", picture)
+    image = Image.fromarray(rng.integers(0, colours, (23, 11)).astype(np.uint8))
+    image.putpalette(rng.integers(0, 255, 3 * colours).tolist())
+    path = save(tmp_path / f"x.{end}", image)
     with Image.open(path) as again:
         indices, rgb = np.unique(np.asarray(again)), np.asarray(again.convert("RGB"))
         first = [rgb[np.asarray(again) == index][0] for index in indices]
@@ -502,9 +502,9 @@ def test_colorize() -> None:
 
 def test_colorize_16_bits() -> None:
     labels = Labels.of([f"class {i}" for i in range(300)])
-    picture = colorize(np.array([[65535, 299, 0]], np.uint16), labels)
-    assert picture.dtype == np.uint8
-    assert picture[0].tolist() == [[255, 255, 255], list(labels.classes[299].color), list(labels.classes[0].color)]
+    image = colorize(np.array([[65535, 299, 0]], np.uint16), labels)
+    assert image.dtype == np.uint8
+    assert image[0].tolist() == [[255, 255, 255], list(labels.classes[299].color), list(labels.classes[0].color)]
 
 
 @given(
@@ -531,22 +531,22 @@ def test_overlay(mask: NDArray[np.uint8], opacity: float) -> None:
 @pytest.mark.parametrize("size", [(40, 60), (900, 300), (2000, 3000)])
 @pytest.mark.parametrize("level", [0, 110, 128, 255])
 def test_void_is_seen_on_anything(size: tuple[int, int], level: int) -> None:
-    """Also once the picture is as small as on a sheet: no piece of it looks like what is around it."""
+    """Also once the image is as small as on a sheet: no piece of it looks like what is around it."""
     mask = np.zeros(size, np.uint8)
     mask[:, size[1] // 2 :] = 255
     labels = Labels.of(["paper"], [(level, level, level)])
-    for picture in (colorize(mask, labels), overlay(np.full((*size, 3), level, np.uint8), mask, labels)):
-        small = np.asarray(Image.fromarray(picture).reduce(max(1, size[1] // 240))).astype(int)[:, :, 0]
+    for image in (colorize(mask, labels), overlay(np.full((*size, 3), level, np.uint8), mask, labels)):
+        small = np.asarray(Image.fromarray(image).reduce(max(1, size[1] // 240))).astype(int)[:, :, 0]
         void = small[:, small.shape[1] // 2 + 1 :]
         assert void.max() - void.min() > 60
         assert (np.abs(void - level) > 30).mean() > 0.3
         assert (small[:, : small.shape[1] // 2] == level).all()
 
 
-def test_pictures_are_written_as_they_are(tmp_path: Path) -> None:
+def test_images_are_written_as_they_are(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
     write_image(tmp_path / "a" / "b.png", image)
     assert np.array_equal(read_image(tmp_path / "a" / "b.png"), image)
     for other in (image[:, :, :1], image.astype(np.uint16), image[:, :, 0]):
-        with pytest.raises(DataError, match=r"cannot be written as a PNG.*\[picture\.bands\]"):
+        with pytest.raises(DataError, match=r"cannot be written as a PNG.*\[image\.bands\]"):
             write_image(tmp_path / "c.png", other)

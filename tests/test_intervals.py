@@ -1,4 +1,4 @@
-"""Bootstrap intervals against drawing pictures one by one, and against what statistics says of them."""
+"""Bootstrap intervals against drawing images one by one, and against what statistics says of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from segdata.metrics.confusion import Confusion, Tally, pair_counts
 LABELS = Labels.of(["a", "b", "c", "d"])
 
 
-def pictures(count: int, seed: int = 0) -> tuple[list[np.ndarray], list[Confusion]]:
-    """Pairs and matrices of noisy pictures; class d is in some alone."""
+def images(count: int, seed: int = 0) -> tuple[list[np.ndarray], list[Confusion]]:
+    """Pairs and matrices of noisy images; class d is in some alone."""
     rng = np.random.default_rng(seed)
     pairs, matrices = [], []
     for i in range(count):
@@ -26,8 +26,8 @@ def pictures(count: int, seed: int = 0) -> tuple[list[np.ndarray], list[Confusio
     return pairs, matrices
 
 
-def test_columns_are_the_tallies_of_the_pictures() -> None:
-    pairs, matrices = pictures(7)
+def test_columns_are_the_tallies_of_the_images() -> None:
+    pairs, matrices = images(7)
     columns = Columns.of(pairs, 4)
     dense = columns.dense(0, 4)
     for i, matrix in enumerate(matrices):
@@ -39,8 +39,8 @@ def test_columns_are_the_tallies_of_the_pictures() -> None:
     assert pooled.truth[1].tolist() == (matrices[1] + matrices[3] + matrices[5]).tally.truth.tolist()
 
 
-def test_every_draw_is_the_score_of_the_pictures_drawn() -> None:
-    pairs, matrices = pictures(6)
+def test_every_draw_is_the_score_of_the_images_drawn() -> None:
+    pairs, matrices = images(6)
     drawn = bootstrap(Columns.of(pairs, 4), draws=20, seed=5)
     weights = np.concatenate([w for _, w in resamples(6, 20, 5)])
     assert weights.sum(axis=1).tolist() == [6] * 20
@@ -52,7 +52,7 @@ def test_every_draw_is_the_score_of_the_pictures_drawn() -> None:
 
 
 def test_the_size_of_a_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = Columns.of(pictures(6)[0], 4)
+    columns = Columns.of(images(6)[0], 4)
     whole = bootstrap(columns, draws=30, seed=1)
     monkeypatch.setattr(intervals, "CELLS", 13)
     parts = bootstrap(columns, draws=30, seed=1)
@@ -62,7 +62,7 @@ def test_the_size_of_a_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_interval_of_a_mean_is_the_one_of_statistics() -> None:
-    """Pictures of one class and equal size, right or wrong as a whole: pixel accuracy is a mean, whose error is known."""
+    """Images of one class and equal size, right or wrong as a whole: pixel accuracy is a mean, whose error is known."""
     n, right = 400, 300
     hits = np.repeat([10, 0], [right, n - right])
     tally = Tally(hits, np.full(n, 10), hits)

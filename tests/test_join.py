@@ -101,7 +101,7 @@ def test_ids_of_several_datasets_get_the_folder_before_them(tmp_path: Path) -> N
     assert {(r["sample"], r["was"], r["of"]) for r in receipt["renamed"]} == {
         (f"train/{f}/{n}", f"train/{n}", f) for f in ("set", "set-2") for n in ("000", "001")
     } | {("set/both", "both", "set"), ("set-2/both", "both", "set-2")}
-    assert receipt["pictures"] == {"in": 8, "joined": 8, "skipped": 0}
+    assert receipt["images"] == {"in": 8, "joined": 8, "skipped": 0}
 
 
 def test_names_that_stay_the_same_are_refused(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_parents_of_the_same_name_stay_apart(tmp_path: Path) -> None:
         (("link", "none"), "reference"),
     ],
 )
-def test_pictures_stay_in_reach(tmp_path: Path, kinds: tuple[str, str], result: str) -> None:
+def test_images_stay_in_reach(tmp_path: Path, kinds: tuple[str, str], result: str) -> None:
     parts = [make(tmp_path / f"p{i}", random_masks(3, prefix=f"{i}-"), images=kind) for i, kind in enumerate(kinds)]
     made = join(parts, tmp_path / "deep" / "j")
     assert made.images == result
@@ -196,7 +196,7 @@ def test_scores_go_along_only_with_values_that_stay(tmp_path: Path) -> None:
 def test_what_a_person_should_look_at_is_noted(tmp_path: Path) -> None:
     one = make(tmp_path / "one", {"x": rows((1, 1, 1))}, names=("road", "car", "traffic light"), images="reference")
     two = make(tmp_path / "two", {"y": rows((1, 1, 1))}, names=("road", "Car", "traffic_light"))
-    twin = {"id": "z", "image": "../one-pictures/x.png"}
+    twin = {"id": "z", "image": "../one-images/x.png"}
     three = make(
         tmp_path / "three", {"z": rows((1, 1, 1))}, names=one.labels.names, images="reference", fields={"z": twin}
     )
@@ -206,7 +206,7 @@ def test_what_a_person_should_look_at_is_noted(tmp_path: Path) -> None:
         "'traffic light' and 'traffic_light' stay apart: segdata remap makes them one",
         "not every dataset has the classes car, traffic light, Car, traffic_light: where they are not labelled, such pixels are "
         "of another class",
-        "1 pictures are in several of the datasets: ../one-pictures/x.png",
+        "1 images are in several of the datasets: ../one-images/x.png",
     ]
 
 

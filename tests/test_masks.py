@@ -176,7 +176,7 @@ def test_the_same_mask_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (4,), (2, 3, 3)])
-def test_only_pictures_of_ids_are_encoded(shape: tuple[int, ...]) -> None:
+def test_only_images_of_ids_are_encoded(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"a mask is \(H, W\)"):
         encode_mask(np.zeros(shape, np.uint8))
 
@@ -461,7 +461,7 @@ def test_every_process_writes_the_same_bytes() -> None:
     assert len({command.communicate()[0] for command in commands}) == 1
 
 
-# --- masks of any size, and pictures
+# --- masks of any size, and images
 
 
 @settings(max_examples=30)
@@ -516,8 +516,8 @@ def test_a_mask_that_is_not_whole_is_not_there(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 20))
-def test_a_picture_is_what_pillow_reads(h: int, w: int) -> None:
+def test_a_image_is_what_pillow_reads(h: int, w: int) -> None:
     image = np.random.default_rng(h * w).integers(0, 256, (h, w, 3)).astype(np.uint8)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_rgb(image)))), image)
-    with pytest.raises(ValueError, match="a picture is"):
+    with pytest.raises(ValueError, match="an image is"):
         encode_rgb(image[:, :, :2])

@@ -48,15 +48,15 @@ def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plant(root: Path, masks: dict[str, Array | Image.Image], suffix: str = ".png", **save: Any) -> Path:
-    """images/ and masks/ with these masks, and grey pictures to go with them."""
+    """images/ and masks/ with these masks, and grey images to go with them."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name, mask in masks.items():
-        picture = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
+        image = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
         (root / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
-        picture.save(root / "masks" / f"{name}{suffix}", **save)
-        Image.new("L", picture.size, 90).save(root / "images" / f"{name}.png")
+        image.save(root / "masks" / f"{name}{suffix}", **save)
+        Image.new("L", image.size, 90).save(root / "images" / f"{name}.png")
     return root
 
 
@@ -110,7 +110,7 @@ def test_camvid_equals_pillow(shared_data: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(dataset.read_mask(sample), truth)
         assert dataset.read_image(sample).shape == (*truth.shape, 3)
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": 468, "converted": 468, "skipped": 0}
+    assert receipt["images"] == {"in": 468, "converted": 468, "skipped": 0}
     assert receipt["classes"][-1] == {"source_id": 11, "source_name": "ignore", "class_id": None, "class": "ignore"}
     assert [i["name"] for i in dataset.made_by["inputs"]] == ["classes.txt"]
     plain = convert(camvid, tmp_path / "train", image_dir="train", mask_dir="trainannot", images="none", **options)
@@ -167,7 +167,7 @@ def test_trimaps_are_off_by_one(shared_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_a_picture_in_place_of_masks(shared_data: Path, tmp_path: Path) -> None:
+def test_a_image_in_place_of_masks(shared_data: Path, tmp_path: Path) -> None:
     folders = {"mask_dir": "SegmentationClassVisualization", "image_dir": "JPEGImages"}
     problem = problem_of(shared_data / "voc/labelme/data_dataset_voc", tmp_path / "d", classes=NAMES, **folders)
     assert problem.code == "mask.jpeg"
@@ -231,7 +231,7 @@ def test_a_mask_that_no_one_looked_at_is_diagnosed_as_it_is_drawn(tmp_path: Path
     assert len(dataset) == 39
     receipt = dataset.read_receipt()
     assert receipt["annotations"] == {"in": 40, "painted": 39, "skipped": 1, "hidden": 0}
-    assert [line["sample"] for line in receipt["skipped_pictures"]] == ["21"]
+    assert [line["sample"] for line in receipt["skipped_images"]] == ["21"]
 
 
 def test_a_mask_saved_as_jpeg(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_mask_saved_as_jpeg(tmp_path: Path) -> None:
 
 
 def test_palettes_that_differ_are_no_class_ids(tmp_path: Path) -> None:
-    """As drawing programs save them: the palette holds what the picture has, in any order."""
+    """As drawing programs save them: the palette holds what the image has, in any order."""
     (tmp_path / "classes.csv").write_text(COLOR_TABLE)
     turned = Image.fromarray((4 - TRUTH).astype(np.uint8))
     turned.putpalette(np.concatenate([COLORS[::-1].ravel(), np.zeros(768 - COLORS.size, np.uint8)]).tolist())
@@ -262,10 +262,10 @@ def test_palettes_that_differ_are_no_class_ids(tmp_path: Path) -> None:
 
 
 def with_palette(mask: Array, colors: Array) -> Image.Image:
-    """A palette picture of these indices."""
-    picture = Image.fromarray(mask)
-    picture.putpalette(colors.ravel().tolist())
-    return picture
+    """A palette image of these indices."""
+    image = Image.fromarray(mask)
+    image.putpalette(colors.ravel().tolist())
+    return image
 
 
 @pytest.mark.parametrize("large", [2**24, 1])
@@ -309,13 +309,13 @@ def test_palettes_that_differ_in_what_does_not_occur_are_one(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".png"])
-def test_a_file_of_several_pictures_is_no_mask(suffix: str, tmp_path: Path) -> None:
+def test_a_file_of_several_images_is_no_mask(suffix: str, tmp_path: Path) -> None:
     more: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(TRUTH + 1)]}
     source = plant(tmp_path / "source", {"one": Image.fromarray(TRUTH)}, suffix, **more)
     for options in ({"classes": NAMES}, {"threshold": 1}):
         problem = problem_of(source, tmp_path / "d", **options)
         assert (problem.code, problem.sample) == ("mask.frames", "one")
-        assert "holds 2 pictures" in problem.message
+        assert "holds 2 images" in problem.message
 
 
 def test_colours_that_the_class_table_has_not_are_listed(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_16_bits_a_channel_are_not_cut_to_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA"])
-def test_a_threshold_reads_pictures_as_they_look(mode: str, tmp_path: Path) -> None:
+def test_a_threshold_reads_images_as_they_look(mode: str, tmp_path: Path) -> None:
     """Programs that shrink PNGs turn 0/255 grey into one bit, or into a palette."""
     shown = Image.fromarray(TWO * 255).convert(mode)
     source = plant(tmp_path / "source", {"one": shown})
@@ -486,7 +486,7 @@ def ids(root: Path, **options: Any) -> list[str]:
 
 
 def touch(root: Path, *paths: str) -> Path:
-    """Small pictures at these paths."""
+    """Small images at these paths."""
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 3)).save(root / path)
@@ -504,7 +504,7 @@ def test_folders_below_are_mirrored_and_names_may_have_dots(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("picture", "mask", "options"),
+    ("image", "mask", "options"),
     [
         ("images/7.jpg", "masks/7_mask.png", {"mask_pattern": "{stem}_mask.png"}),
         ("images/7.jpg", "masks/mask_7.tif", {"mask_pattern": "mask_*"}),
@@ -512,9 +512,9 @@ def test_folders_below_are_mirrored_and_names_may_have_dots(tmp_path: Path) -> N
         ("images/7_sat.jpg", "masks/7_mask.png", {"image_pattern": "{stem}_sat", "mask_pattern": "{stem}_mask"}),
     ],
 )
-def test_patterns(picture: str, mask: str, options: dict[str, str], tmp_path: Path) -> None:
-    below = [path.replace("/", "/8/").replace("7", "13") for path in (picture, mask)]
-    touch(tmp_path, picture, mask, *below)
+def test_patterns(image: str, mask: str, options: dict[str, str], tmp_path: Path) -> None:
+    below = [path.replace("/", "/8/").replace("7", "13") for path in (image, mask)]
+    touch(tmp_path, image, mask, *below)
     with pytest.raises(SegdataError):
         read(tmp_path, classes=NAMES)
     folders = {"image_dir": "images", "mask_dir": "masks"}
@@ -542,7 +542,7 @@ def test_one_folder_of_both(tmp_path: Path) -> None:
 def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{folder}/{name}.png" for folder in ("images", "masks") for name in "abc"))
     touch(tmp_path, "images/lonely.jpg", "masks/orphan.png", "masks/b.tif", "images/c.jpg")
-    messages = {"lonely": "no mask of its name", "orphan": "no picture of its name", "b": "2 masks", "c": "2 pictures"}
+    messages = {"lonely": "no mask of its name", "orphan": "no image of its name", "b": "2 masks", "c": "2 images"}
     with pytest.raises(DataError) as caught:
         read(tmp_path, classes=NAMES)
     assert caught.value.problem.sample == "b"
@@ -551,7 +551,7 @@ def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
     assert [item.id for item in source.items] == ["a"]
     assert {p.sample: messages[p.sample or ""] in p.message for p in report.problems} == dict.fromkeys(messages, True)
     receipt = source.receipt
-    assert (receipt.pictures, len(receipt.skipped_pictures), receipt.annotations, len(receipt.skipped)) == (4, 4, 4, 4)
+    assert (receipt.images, len(receipt.skipped_images), receipt.annotations, len(receipt.skipped)) == (4, 4, 4, 4)
 
 
 def test_splits(tmp_path: Path) -> None:
@@ -650,7 +650,7 @@ def test_missing_and_broken_masks(tmp_path: Path) -> None:
         assert problem_of(source, tmp_path / "d", **options).sample == "one"
     Image.fromarray(TRUTH[:50]).save(source / "masks/one.png")
     problem = problem_of(source, tmp_path / "d", classes=NAMES)
-    assert (problem.code, problem.sample) == ("picture.size", "one")
+    assert (problem.code, problem.sample) == ("image.size", "one")
 
 
 def mask_file(pixels: Any, format: str) -> bytes:

@@ -22,12 +22,12 @@ def test_a_network_counted_by_hand() -> None:
     pixels, parameters = 200, (3 * 8 + 8) + (8 * 2 + 2)
     assert found.parameters == parameters
     assert found.flops == 2 * pixels * (3 * 8 + 8 * 2)
-    assert found.predict == 4 * (parameters + pixels * (3 + 8 + 8))  # the picture, a map, and the map after it
+    assert found.predict == 4 * (parameters + pixels * (3 + 8 + 8))  # the image, a map, and the map after it
     least = 4 * (4 * parameters + pixels * (3 + 8 + 2))
     assert least <= found.train <= least + 4 * pixels * 3 * 8
 
 
-def test_operations_and_memory_grow_with_the_picture() -> None:
+def test_operations_and_memory_grow_with_the_image() -> None:
     model = build("unet", classes=2, width=8)
     small, large, two = (cost(model, size=(64, 64 * n), batch=b) for n, b in ((1, 1), (2, 1), (1, 2)))
     assert large.flops == 2 * small.flops == 2 * two.flops

@@ -165,7 +165,7 @@ def test_order_of_steps_and_classes() -> None:
 
 
 def test_void_changes_nothing() -> None:
-    """A class that ends at void is treated as one that ends at the edge of the picture."""
+    """A class that ends at void is treated as one that ends at the edge of the image."""
     for op in get_args(Op):
         step = Step(op, None, 5, "disk", area=9)
         mask = blobs(3)[:, 10:60]

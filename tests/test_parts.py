@@ -239,7 +239,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         code = (
             "import segdata\n"
             f"d = segdata.Dataset.open({str(root)!r}); s = segdata.stats(d); d.digest\n"
-            f"assert len(d) == {count} and s.whole.counts.pictures == {count}; d.samples[len(d) // 2]\n"
+            f"assert len(d) == {count} and s.whole.counts.samples == {count}; d.samples[len(d) // 2]\n"
         )
         _, peaks[name] = peak_memory(code)
     assert peaks["many"] < peaks["few"] + 8

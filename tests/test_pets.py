@@ -58,7 +58,7 @@ def painted(generator: ModuleType) -> dict[str, NDArray[Any]]:
     """The true trimap of each sample, by its id."""
     return {
         f"{'test' if n == (k + 1) % 3 else 'trainval'}/{breed.name}_{n + 1}": generator.pet_trimap(
-            generator.pet_picture(k, n)
+            generator.pet_image(k, n)
         )
         for k, breed in enumerate(generator.BREEDS)
         for n in range(3)
@@ -67,7 +67,7 @@ def painted(generator: ModuleType) -> dict[str, NDArray[Any]]:
 
 @pytest.fixture
 def pets(samples: Path, tmp_path: Path) -> Path:
-    """A copy of the sample to break: 12 pictures in trainval, 6 in test."""
+    """A copy of the sample to break: 12 images in trainval, 6 in test."""
     return shutil.copytree(samples / "pets", tmp_path / "pets")
 
 
@@ -95,7 +95,7 @@ def expected(trimap: NDArray[Any], stem: str, kind: str, border: str | None) -> 
 @pytest.mark.data
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_real_pets_in_every_mode(shared_data: Path, tmp_path: Path, kind: str) -> None:
-    """158 pictures; Abyssinian_34 is a GIF and in no list, Abyssinian_5 an RGBA PNG in test.txt."""
+    """158 images; Abyssinian_34 is a GIF and in no list, Abyssinian_5 an RGBA PNG in test.txt."""
     root = shared_data / "pets"
     dataset = segdata.convert("pets", root, tmp_path / "d", labels=kind)
     assert len(dataset) == 158
@@ -109,8 +109,8 @@ def test_all_real_pets_in_every_mode(shared_data: Path, tmp_path: Path, kind: st
     assert (by_stem["Abyssinian_34"].id, by_stem["Abyssinian_34"].split) == ("Abyssinian_34", None)
     assert by_stem["Abyssinian_5"].id == "test/Abyssinian_5"
     for stem in ("Abyssinian_34", "Abyssinian_5"):
-        with Image.open(root / f"images/{stem}.jpg") as picture:
-            np.testing.assert_array_equal(dataset.read_image(by_stem[stem]), np.array(picture.convert("RGB")))
+        with Image.open(root / f"images/{stem}.jpg") as image:
+            np.testing.assert_array_equal(dataset.read_image(by_stem[stem]), np.array(image.convert("RGB")))
     lists = {name: (root / f"annotations/{name}.txt").read_text().split("\n") for name in ("trainval", "test")}
     for name, lines in lists.items():
         assert {s.id for s in dataset.split(name)} == {f"{name}/{line.split()[0]}" for line in lines if line}
@@ -192,7 +192,7 @@ def test_finder_files_are_no_trimaps(pets: Path) -> None:
     assert source.receipt.notes == []
 
 
-def test_a_picture_in_no_list_takes_its_breed_from_its_name(pets: Path) -> None:
+def test_a_image_in_no_list_takes_its_breed_from_its_name(pets: Path) -> None:
     for name, extension in (("images", "jpg"), ("annotations/trimaps", "png")):
         shutil.copy(pets / f"{name}/pug_1.{extension}", pets / f"{name}/Egyptian_Mau_100.{extension}")
     (item,) = [item for item in read(pets, labels="breed").items if item.split is None]
@@ -206,20 +206,18 @@ def test_a_split_alone(pets: Path) -> None:
     (pets / "annotations/test.txt").unlink()
     assert read(pets).receipt.notes == ["annotations: there is no test.txt"]
     assert sum(item.split is None for item in read(pets).items) == 6
-    with pytest.raises(DataError, match=r"annotations/test\.txt names no picture"):
+    with pytest.raises(DataError, match=r"annotations/test\.txt names no image"):
         read(pets, split="test")
 
 
-def test_pictures_without_trimaps_are_told_of(pets: Path) -> None:
+def test_images_without_trimaps_are_told_of(pets: Path) -> None:
     for name in ("pug_9", "beagle_9"):
         shutil.copy(pets / "images/pug_1.jpg", pets / f"images/{name}.jpg")
-    assert read(pets).receipt.notes == [
-        "images: 2 pictures with no trimap and in no list are left out: beagle_9, pug_9"
-    ]
+    assert read(pets).receipt.notes == ["images: 2 images with no trimap and in no list are left out: beagle_9, pug_9"]
     assert read(pets, images=False).receipt.notes == []
 
 
-def test_masks_need_no_pictures(pets: Path, tmp_path: Path) -> None:
+def test_masks_need_no_images(pets: Path, tmp_path: Path) -> None:
     shutil.rmtree(pets / "images")
     assert len(segdata.convert("pets", pets, tmp_path / "d", images="none")) == 18
     with pytest.raises(DataError, match=r"images: No such file .*--images none"):
@@ -240,7 +238,7 @@ def test_pets_of_no_breed_have_trimaps(pets: Path, kind: str) -> None:
             read(pets, labels=kind)
 
 
-# Bad input: one message with file, sample and the way out; skip leaves that picture out, and the sums close
+# Bad input: one message with file, sample and the way out; skip leaves that image out, and the sums close
 
 
 def edit(root: Path, lists: str, old: str, new: str) -> None:
@@ -262,14 +260,14 @@ def crop(path: Path) -> None:
     image.crop((0, 0, image.width, image.height - 1)).save(path)
 
 
-TRIMAP, PICTURE = "annotations/trimaps/Bengal_2.png", "images/Bengal_2.jpg"
+TRIMAP, IMAGE = "annotations/trimaps/Bengal_2.png", "images/Bengal_2.jpg"
 LINE = "Bengal_2 6 1 2\n"
 BAD: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "no trimap": (lambda p: (p / TRIMAP).unlink(), "pets.trimap", "list.txt", "Bengal_2.png: put it there, or take the name"),
-    "no picture": (lambda p: (p / PICTURE).unlink(), "picture.missing", "Bengal_2.png", "images/Bengal_2.jpg: .*--images none"),
-    "broken picture": (lambda p: (p / PICTURE).write_bytes(b"no"), "picture.unreadable", PICTURE, "cannot be decoded"),
+    "no image": (lambda p: (p / IMAGE).unlink(), "image.missing", "Bengal_2.png", "images/Bengal_2.jpg: .*--images none"),
+    "broken image": (lambda p: (p / IMAGE).write_bytes(b"no"), "image.unreadable", IMAGE, "cannot be decoded"),
     "broken trimap": (lambda p: (p / TRIMAP).write_bytes((p / TRIMAP).read_bytes()[:70]), "mask.damaged", TRIMAP, "cut off"),
-    "another size": (lambda p: crop(p / TRIMAP), "picture.size", PICTURE, "another copy"),
+    "another size": (lambda p: crop(p / TRIMAP), "image.size", IMAGE, "another copy"),
     "value 0": (lambda p: paint(p / TRIMAP, 0), "mask.values", TRIMAP, "declared for: 0: a trimap holds 1 pet, 2 background"),
     "value 4": (lambda p: paint(p / TRIMAP, 4), "mask.values", TRIMAP, "declared for: 4: a trimap holds"),
     "two splits": (
@@ -304,11 +302,11 @@ def test_bad_input_is_one_clear_message(pets: Path, tmp_path: Path, case: str) -
     assert [p.sample for p in run.report.problems] == ["trainval/Bengal_2"]
     assert len(dataset) == 17
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": 18, "converted": 17, "skipped": 1}
+    assert receipt["images"] == {"in": 18, "converted": 17, "skipped": 1}
     assert receipt["annotations"]["in"] == 17 + receipt["annotations"]["skipped"]
 
 
-def test_a_picture_of_both_splits_is_found_in_either(pets: Path) -> None:
+def test_a_image_of_both_splits_is_found_in_either(pets: Path) -> None:
     edit(pets, "test", "pug_2", f"{LINE}pug_2")
     for split in ("trainval", "test"):
         with pytest.raises(DataError, match=f"{split}/Bengal_2: is in trainval.txt and in test.txt"):
@@ -320,7 +318,7 @@ def test_a_picture_of_both_splits_is_found_in_either(pets: Path) -> None:
 )
 def test_a_bad_line_is_named(pets: Path, line: str) -> None:
     edit(pets, "list", LINE, f"{LINE}{line}\n")
-    with pytest.raises(DataError, match=rf"list\.txt: line 12: '{line}' is not `picture CLASS-ID") as caught:
+    with pytest.raises(DataError, match=rf"list\.txt: line 12: '{line}' is not `image CLASS-ID") as caught:
         read(pets)
     assert caught.value.problem.code == "pets.list"
 
@@ -382,9 +380,9 @@ def test_any_bytes_are_a_list_or_one_clear_error(samples: Path, tmp_path: Path, 
     if rows is None:
         assert "trainval.txt" in str(error)
         return
-    names = {row.picture for row in rows}
+    names = {row.image for row in rows}
     source = read(root, images=False, report=Report("skip"))
-    assert len(source.items) + len(source.receipt.skipped_pictures) == len(names | {"pug_1"})
+    assert len(source.items) + len(source.receipt.skipped_images) == len(names | {"pug_1"})
     assert {item.id for item in source.items} <= {"pug_1", "trainval/pug_1"}
 
 
@@ -393,4 +391,4 @@ def test_lists_round_trip(tmp_path: Path, breeds: list[str]) -> None:
     path = tmp_path / "list.txt"
     rows = [(f"{b}_{i}", OFFICIAL.index(b) + 1, 1 if b[0].isupper() else 2) for i, b in enumerate(breeds)]
     path.write_text("#Image CLASS-ID SPECIES BREED ID\n" + "".join(f"{n} {c} {s} 1\n" for n, c, s in rows))
-    assert [(row.picture, row.class_id, row.species) for row in read_list(path)] == rows
+    assert [(row.image, row.class_id, row.species) for row in read_list(path)] == rows

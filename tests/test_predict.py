@@ -29,7 +29,7 @@ from segdata.labels import Labels
 from segdata.ops.evaluate.operation import evaluate
 from segdata.ops.predict import predictor as predictors
 from segdata.ops.predict.operation import predict
-from segdata.ops.predict.sliding import Picture, Sliding, slide
+from segdata.ops.predict.sliding import Input, Sliding, slide
 from segdata.ops.stitch.operation import stitch
 from segdata.ops.tile.operation import tile
 from segdata.windows import Window
@@ -47,7 +47,7 @@ def blobs(count: int, size: tuple[int, int] = (40, 56), seed: int = 0, classes: 
 
 
 def coloured(root: Path, masks: dict[str, np.ndarray], labels: Labels = LABELS, **options: Any) -> Dataset:
-    """A dataset whose pictures show their truth: each pixel in the colour of its class."""
+    """A dataset whose images show their truth: each pixel in the colour of its class."""
     dataset = make(root, masks, names=labels.names, images="copy", **options)
     for sample in dataset:
         Image.fromarray(labels.palette()[masks[sample.id] % 255]).save(root / str(sample.image))
@@ -76,8 +76,8 @@ def test_the_truth_comes_back(truth: Dataset, tmp_path: Path, blend: Any) -> Non
     assert again.made_by["inputs"][0] == {"name": "ByColour", "sha256": None}
 
 
-def test_tiles_predicted_and_judged_on_the_whole_picture(tmp_path: Path) -> None:
-    """Tile, predict, stitch, evaluate: exactly 1, against tiles and against whole pictures."""
+def test_tiles_predicted_and_judged_on_the_whole_image(tmp_path: Path) -> None:
+    """Tile, predict, stitch, evaluate: exactly 1, against tiles and against whole images."""
     wholes = blobs(2, (48, 64)) | {"val/small": blobs(1, (10, 12))["val/0"]}
     whole = coloured(tmp_path / "whole", wholes)
     masks, fields = {}, {}
@@ -97,11 +97,11 @@ def test_tiles_predicted_and_judged_on_the_whole_picture(tmp_path: Path) -> None
     assert (found.confusion.mean_iou, found.uncovered) == (1.0, 0)
     against = evaluate(out, whole)
     assert against.confusion.mean_iou == 1.0
-    assert len(against.pictures) == 3
+    assert len(against.images) == 3
 
 
 def test_virtual_tiles(truth: Dataset, tmp_path: Path) -> None:
-    """Cut out of the pictures as they are read; the prediction's masks are files of their own."""
+    """Cut out of the images as they are read; the prediction's masks are files of their own."""
     crops = [Window(0, 0, 20, 30), Window(20, 26, 20, 30)]
     samples = [
         msgspec.structs.replace(s, id=f"{s.id}@{c.y}", crop=c, window=c, parent=s.id, height=20, width=30)
@@ -141,7 +141,7 @@ def test_scores_are_within_half_a_step(truth: Dataset, tmp_path: Path) -> None:
     direct = {
         band.key: band.probs
         for sample in truth
-        for band in slide([Picture(sample.id, lambda s=sample: truth.open_image(s))], model, Sliding((64, 64)))  # type: ignore[misc]
+        for band in slide([Input(sample.id, lambda s=sample: truth.open_image(s))], model, Sliding((64, 64)))  # type: ignore[misc]
         if hasattr(band, "probs")
     }
     assert len(direct) == len(truth)
@@ -175,7 +175,7 @@ def test_calibration_comes_from_the_scores(truth: Dataset, tmp_path: Path) -> No
     )
     tiled = evaluate(predict(ByColour(LABELS, confidence=0.8), tiles, tmp_path / "o2", scores=True), truth)
     assert tiled.calibration is not None
-    assert tiled.calibration.pixels.sum() == 40 * 56, "each pixel of the picture once"
+    assert tiled.calibration.pixels.sum() == 40 * 56, "each pixel of the image once"
 
 
 def test_what_the_model_is_unsure_of_is_rejected(truth: Dataset, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_uncertainty_is_entropy(truth: Dataset, tmp_path: Path) -> None:
     assert not (out.root / "entropy").exists(), "what --overwrite replaces is all gone"
 
 
-# Georeferenced and large pictures
+# Georeferenced and large images
 
 
 def geotiff(path: Path, values: np.ndarray, **profile: Any) -> None:
@@ -223,8 +223,8 @@ def test_geotiff_in_geotiff_out(tmp_path: Path) -> None:
     mask = blobs(1, (300, 280))["val/0"]
     values = LABELS.palette()[mask]
     values[100:140, 50:90] = 7
-    geotiff(tmp_path / "pictures/scene.tif", values, nodata=7)
-    out = predict(ByColour(LABELS), tmp_path / "pictures", tmp_path / "out", size=(64, 64), scores=True, entropy=True)
+    geotiff(tmp_path / "images/scene.tif", values, nodata=7)
+    out = predict(ByColour(LABELS), tmp_path / "images", tmp_path / "out", size=(64, 64), scores=True, entropy=True)
     (sample,) = out
     assert (sample.id, sample.mask, sample.size) == ("scene", "masks/scene.tif", (300, 280))
     mask[100:140, 50:90] = 255
@@ -234,7 +234,7 @@ def test_geotiff_in_geotiff_out(tmp_path: Path) -> None:
     for name in ("masks", "scores", "entropy"):
         with (
             rasterio.open(tmp_path / "out" / name / "scene.tif") as file,
-            rasterio.open(tmp_path / "pictures/scene.tif") as source,
+            rasterio.open(tmp_path / "images/scene.tif") as source,
         ):
             assert (file.crs, file.transform, file.shape) == (source.crs, source.transform, source.shape)
             assert file.block_shapes[0] == (256, 256)
@@ -267,29 +267,29 @@ def test_a_large_mask_is_written_as_rows_come(truth: Dataset, tmp_path: Path, mo
 # Folders, contracts, options
 
 
-def test_a_folder_of_pictures(truth: Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+def test_a_folder_of_images(truth: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
     for sample in truth:
         path = folder / f"{sample.id}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(truth.read_image(sample)).save(path)
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"")
     out = predict(ByColour(LABELS), folder, tmp_path / "out")
     assert evaluate(out, truth).confusion.mean_iou == 1.0
     Image.fromarray(truth.read_image(truth.samples[0])).save(folder / "val/0.bmp")
     both = predict(ByColour(LABELS), folder, tmp_path / "out2")
     assert {"val/0.png", "val/0.bmp"} < {s.id for s in both}
-    for path, message in ((tmp_path / "no", "no such folder or picture"), (truth.root / "masks/..", "")):
+    for path, message in ((tmp_path / "no", "no such folder or image"), (truth.root / "masks/..", "")):
         if message:
             with pytest.raises(DatasetError, match=message):
                 predict(ByColour(LABELS), path, tmp_path / "o")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="neither a dataset nor a folder of pictures"):
+    with pytest.raises(DatasetError, match="neither a dataset nor a folder of images"):
         predict(ByColour(LABELS), tmp_path / "empty", tmp_path / "o")
 
 
-def test_pictures_lie_as_their_orientation_says(tmp_path: Path) -> None:
+def test_images_lie_as_their_orientation_says(tmp_path: Path) -> None:
     pixels = LABELS.palette()[blobs(1, (16, 24))["val/0"]]
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -330,7 +330,7 @@ def test_label_contracts_must_agree_or_be_matched(truth: Dataset, tmp_path: Path
         predict(ByColour(Labels.of(["cat"])), truth, tmp_path / "o5", match_names=True)
 
 
-def test_a_split_and_how_pictures_come_along(tmp_path: Path) -> None:
+def test_a_split_and_how_images_come_along(tmp_path: Path) -> None:
     both = coloured(tmp_path / "t", blobs(2) | {"train/0": blobs(1, seed=3)["val/0"]})
     for images in ("reference", "link", "copy", "none"):
         out = predict(ByColour(LABELS), both, tmp_path / images, split="train", images=images)
@@ -345,15 +345,15 @@ def test_a_split_and_how_pictures_come_along(tmp_path: Path) -> None:
         predict(ByColour(LABELS), both, both.root, overwrite=True)
 
 
-def test_bad_pictures_stop_or_are_left_out(truth: Dataset, tmp_path: Path) -> None:
-    (truth.root / str(truth.samples[2].image)).write_bytes(b"no picture")
+def test_bad_images_stop_or_are_left_out(truth: Dataset, tmp_path: Path) -> None:
+    (truth.root / str(truth.samples[2].image)).write_bytes(b"no image")
     with pytest.raises(DataError, match="val/2: cannot be decoded"):
         predict(ByColour(LABELS), truth, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     run = Run(report=Report("skip"))
     out = predict(ByColour(LABELS), truth, tmp_path / "out", run=run)
     assert (len(out), len(run.report.problems)) == (4, 1)
-    assert out.read_receipt()["pictures"] == {"in": 5, "predicted": 4, "skipped": 1}
+    assert out.read_receipt()["images"] == {"in": 5, "predicted": 4, "skipped": 1}
     assert evaluate(out, truth).missing == ("val/2",)
 
 
@@ -435,7 +435,7 @@ def test_the_command(truth: Dataset, tmp_path: Path, loader: types.ModuleType) -
          "--device", "cuda"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "pictures: 5 in = 5 predicted + 0 left out" in result.stdout
+    assert "images: 5 in = 5 predicted + 0 left out" in result.stdout
     assert "off by at most 0.0020" in result.stdout
     assert devices == ["cuda"]
     card = json.loads((out / "dataset.json").read_text())
@@ -446,7 +446,7 @@ def test_the_command(truth: Dataset, tmp_path: Path, loader: types.ModuleType) -
 
 
 def test_a_checkpoint(tmp_path: Path) -> None:
-    """A net trained for a moment: what the command writes is what its predictor says of each picture."""
+    """A net trained for a moment: what the command writes is what its predictor says of each image."""
     pytest.importorskip("torch")
     from train_files import QUICK, scenes
 

@@ -21,7 +21,7 @@ from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError
 from segdata.files import rasters
 from segdata.files.geo import Geo
-from segdata.files.images import PictureFacts, read_image, read_mask
+from segdata.files.images import ImageFacts, read_image, read_mask
 from segdata.files.rasters import open_mask, open_raster, read_brightness, read_facts, to_rgb
 from segdata.files.scores import dequantise, quantise, read_scores, write_scores
 from segdata.files.tiff import Tag, TiffWriter, encode_tiff
@@ -101,13 +101,13 @@ ORDINARY = ("RGB", "L", "P", "RGBA", "LA", "I;16", "1")
 def ordinary(mode: str) -> Image.Image:
     if mode == "I;16":
         return Image.fromarray(np.random.default_rng(1).integers(0, 65536, (40, 30)).astype(np.uint16))
-    picture = Image.fromarray(noise(40, 30, 4), "RGBA")
-    return picture.convert("RGB").quantize(50) if mode == "P" else picture.convert(mode)
+    image = Image.fromarray(noise(40, 30, 4), "RGBA")
+    return image.convert("RGB").quantize(50) if mode == "P" else image.convert(mode)
 
 
 @pytest.mark.parametrize("mode", ORDINARY)
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
-def test_ordinary_pictures_are_what_read_image_gives(
+def test_ordinary_images_are_what_read_image_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mode: str
 ) -> None:
     """Whole, by windows, and by rows as above the limit; but for TIFFs of 16 bits, which stay as they are."""
@@ -157,11 +157,11 @@ def test_nodata_says_where_data_is(tmp_path: Path) -> None:
         assert np.argwhere(~valid).tolist() == [[1, 2]]
 
 
-def test_exif_turns_pictures_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = Image.fromarray(noise(40, 30, 3))
+def test_exif_turns_images_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.fromarray(noise(40, 30, 3))
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture.save(tmp_path / "x.jpg", exif=exif, quality=95, subsampling=0)
+    image.save(tmp_path / "x.jpg", exif=exif, quality=95, subsampling=0)
     monkeypatch.setattr(rasters, "WHOLE", 100)
     with open_raster(tmp_path / "x.jpg", exif="upright") as raster:
         np.testing.assert_array_equal(raster.read(), read_image(tmp_path / "x.jpg", exif="upright"))
@@ -176,19 +176,19 @@ def test_exif_turns_pictures_of_any_size(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "CMYK", "P"])
 def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, mode: str, orientation: int) -> None:
     path = tmp_path / "x.tif"
-    picture = ordinary(mode)
+    image = ordinary(mode)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture.save(tmp_path / "plain.tif")
-    picture.save(path, exif=exif)
-    height, width = picture.height, picture.width
+    image.save(tmp_path / "plain.tif")
+    image.save(path, exif=exif)
+    height, width = image.height, image.width
     with open_raster(tmp_path / "plain.tif") as raster:
         raw = raster.read()
         valid = raster.valid(Window(0, 0, height, width), raw)
     expected = Image.new("I", (width, height))
     expected.putdata(range(width * height))
     expected.getexif()[0x0112] = orientation
-    order = np.asarray(ImageOps.exif_transpose(expected))  # where each upright pixel lies in the raw picture
+    order = np.asarray(ImageOps.exif_transpose(expected))  # where each upright pixel lies in the raw image
     upright = raw.reshape(-1, raw.shape[2])[order]
     for exif_of in (None, "raw"):
         with open_raster(path, exif=exif_of) as raster:
@@ -202,9 +202,9 @@ def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, 
         everywhere = np.ones((height, width), np.bool_)
         expected_valid = (everywhere if valid is None else valid).ravel()[order]
         np.testing.assert_array_equal(np.ones(order.shape, np.bool_) if turned is None else turned, expected_valid)
-    assert read_facts(path) == PictureFacts(height, width, orientation)
+    assert read_facts(path) == ImageFacts(height, width, orientation)
     facts, _, grey = read_brightness(path, exif="upright")
-    assert (facts, grey.shape) == (PictureFacts(height, width, orientation), order.shape)
+    assert (facts, grey.shape) == (ImageFacts(height, width, orientation), order.shape)
 
 
 def test_a_large_jpeg_says_how_it_is_turned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_a_large_jpeg_says_how_it_is_turned(tmp_path: Path, monkeypatch: pytest.
     exif[0x0112] = 6
     for name in ("x.jpg", "x.png"):
         Image.fromarray(noise(40, 30, 3)).save(tmp_path / name, exif=exif)
-        expected = PictureFacts(40, 30, 6)
+        expected = ImageFacts(40, 30, 6)
         assert read_facts(tmp_path / name) == expected
         monkeypatch.setattr(rasters, "WHOLE", 100)
         assert read_facts(tmp_path / name) == read_brightness(tmp_path / name, exif="upright")[0] == expected
@@ -238,9 +238,9 @@ def test_what_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "cut.tif").write_bytes(data[: len(data) // 2])
     (tmp_path / "no.tif").write_bytes(b"II*\0" + b"x" * 100)
     for opened, name, code in (
-        (open_raster, "missing.tif", "picture.missing"),
-        (open_raster, "no.tif", "picture.unreadable"),
-        (open_raster, "cut.tif", "picture.unreadable"),
+        (open_raster, "missing.tif", "image.missing"),
+        (open_raster, "no.tif", "image.unreadable"),
+        (open_raster, "cut.tif", "image.unreadable"),
         (open_mask, "missing.png", "mask.missing"),
         (open_mask, "rgb.tif", "mask.colours"),
         (open_mask, "no.tif", "mask.unreadable"),
@@ -251,7 +251,7 @@ def test_what_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
         assert caught.value.problem.file == str(tmp_path / name)
 
 
-def test_pictures_elsewhere(tmp_path: Path) -> None:
+def test_images_elsewhere(tmp_path: Path) -> None:
     """In an archive, which GDAL reaches as it does what is behind a URL."""
     values = noise(40, 50, 4, "uint16")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
@@ -389,9 +389,9 @@ def test_windows_of_a_view_are_those_of_the_whole_view(view: View, data: st.Data
 
 
 def test_a_virtual_sample_is_cut_scaled_and_padded(tmp_path: Path) -> None:
-    picture, ids = noise(40, 60, 3), noise(40, 60, 1)[:, :, 0] % 3
+    photo, ids = noise(40, 60, 3), noise(40, 60, 1)[:, :, 0] % 3
     (tmp_path / "masks").mkdir()
-    Image.fromarray(picture).save(tmp_path / "x.png")
+    Image.fromarray(photo).save(tmp_path / "x.png")
     Image.fromarray(ids).save(tmp_path / "masks/x.png")
     line = {"image": "x.png", "mask": "masks/x.png", "counts": {}, "sha256": "", "parent": "x"}
     tile = Sample(
@@ -401,7 +401,7 @@ def test_a_virtual_sample_is_cut_scaled_and_padded(tmp_path: Path) -> None:
     dataset = Dataset(tmp_path, Labels.of(["a", "b", "c"]), [tile], images="reference")
     image, mask = dataset.read_image(tile), dataset.read_mask(tile)
     assert image.shape == (16, 40, 3)
-    means = picture[10:].reshape(15, 2, 30, 2, 3).astype(float).mean(axis=(1, 3))
+    means = photo[10:].reshape(15, 2, 30, 2, 3).astype(float).mean(axis=(1, 3))
     assert np.abs(image[:15, :30] - means).max() <= 0.5
     assert not image[15:].any()
     assert not image[:, 30:].any()

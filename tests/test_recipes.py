@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from recipe_cases import mask, picture
+from recipe_cases import make_image, mask
 
 from segdata.errors import DataError, MissingDependency, OptionError
 from segdata.recipes.pixels import Moments
@@ -76,14 +76,14 @@ def test_presets_are_whole(name: str, tmp_path: Path) -> None:
     assert recipe.to_dict() == PRESETS[name]
     augmentation = recipe.augment(255)
     for seed in range(4):
-        image, ids = augmentation(picture(), mask([1, 2, 255]), (0, 0, seed))
+        image, ids = augmentation(make_image(), mask([1, 2, 255]), (0, 0, seed))
         assert (image.dtype, ids.dtype) == (np.uint8, np.uint8)
         assert image.shape[:2] == ids.shape
         assert sorted(ids.shape) == [96, 100]
         assert set(np.unique(ids)) <= {1, 2, 255}
-    if recipe.normalise_by == "dataset":  # those for pictures of any kind
+    if recipe.normalise_by == "dataset":  # those for images of any kind
         for bands, dtype in ((1, np.uint8), (5, np.uint16), (2, np.float32)):
-            image, _ = augmentation(picture(bands, dtype), mask([1]), (0, 0, 0))
+            image, _ = augmentation(make_image(bands, dtype), mask([1]), (0, 0, 0))
             assert (image.shape[2], image.dtype) == (bands, dtype)
 
 
@@ -175,7 +175,7 @@ def test_sizes(height: int, width: int, side: int) -> None:
 @pytest.mark.parametrize("bands", [1, 3, 4, 7])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_shrinking_takes_the_mean_of_the_area(bands: int, dtype: Any) -> None:
-    image = picture(bands, dtype, (60, 90))
+    image = make_image(bands, dtype, (60, 90))
     made = Recipe(Resize("exact", (20, 30))).prepare(image)
     mean = image.astype(np.float64).reshape(20, 3, 30, 3, bands).mean(axis=(1, 3))
     assert made.dtype == dtype
@@ -202,8 +202,8 @@ def test_masks_take_the_value_at_the_centre(h: int, w: int, height: int, width: 
     assert Recipe().restore_mask(made, (h, w)).shape == (h, w)
 
 
-def test_masks_lie_under_pictures() -> None:
-    """A picture of its own mask, resized: the mask is where the picture is."""
+def test_masks_lie_under_images() -> None:
+    """An image of its own mask, resized: the mask is where the image is."""
     ids = np.zeros((480, 640), np.uint8)
     ids[100:300, 200:500] = 1
     for size in ((240, 320), (100, 133), (700, 900)):
@@ -231,7 +231,7 @@ def test_scores_go_back_to_the_sources_size() -> None:
     ("dtype", "span"), [(np.uint8, None), (np.uint16, None), (np.uint16, (100, 4095)), (np.float32, None)]
 )
 def test_normalising_is_the_formula(bands: int, dtype: Any, span: Any) -> None:
-    image = picture(bands, dtype)
+    image = make_image(bands, dtype)
     low, high = span or {"u": (0, np.iinfo(dtype).max if dtype != np.float32 else 1), "f": (0, 1)}[np.dtype(dtype).kind]
     unit = (image.astype(np.float64) - low) / (high - low)
     mean, std = tuple(np.linspace(0.1, 0.6, bands)), tuple(np.linspace(0.2, 0.5, bands))
@@ -243,20 +243,20 @@ def test_normalising_is_the_formula(bands: int, dtype: Any, span: Any) -> None:
 
 def test_normalising_needs_what_it_needs() -> None:
     with pytest.raises(OptionError, match=r"recipe: normalise: the dataset's mean and std are not known yet"):
-        Recipe(normalise_by="dataset").normalise(picture())
+        Recipe(normalise_by="dataset").normalise(make_image())
     with pytest.raises(
-        OptionError, match=r"ImageNet's mean and std are of RGB, the picture has 4 bands.*normalise: dataset"
+        OptionError, match=r"ImageNet's mean and std are of RGB, the image has 4 bands.*normalise: dataset"
     ):
-        Recipe().normalise(picture(4))
-    with pytest.raises(OptionError, match=r"mean and std are of 2 bands, the picture has 3"):
-        Recipe(normalise_by=Normalise((0.5, 0.5), (1.0, 1.0))).normalise(picture())
+        Recipe().normalise(make_image(4))
+    with pytest.raises(OptionError, match=r"mean and std are of 2 bands, the image has 3"):
+        Recipe(normalise_by=Normalise((0.5, 0.5), (1.0, 1.0))).normalise(make_image())
     with pytest.raises(DataError, match=r"dtype int64: must be \(H, W, bands\) uint8, uint16, float32"):
-        Recipe().normalise(picture().astype(np.int64))
+        Recipe().normalise(make_image().astype(np.int64))
     assert Recipe().with_statistics([1], [1]) == Recipe()
 
 
 def test_pixels_without_a_value_become_the_mean() -> None:
-    image = picture(2, np.float32)
+    image = make_image(2, np.float32)
     image[3, 4, 1] = np.nan
     made = Recipe(normalise_by=Normalise((0.3, 0.4), (0.1, 0.2))).normalise(image)
     assert made[1, 3, 4] == 0
@@ -267,7 +267,7 @@ def test_pixels_without_a_value_become_the_mean() -> None:
 @given(st.integers(0, 2**31), st.sampled_from([np.uint8, np.uint16, np.float32]), st.integers(1, 5))
 def test_moments_add_up(seed: int, dtype: Any, bands: int) -> None:
     rng = np.random.default_rng(seed)
-    parts = [picture(bands, dtype, tuple(rng.integers(1, 20, 2)), seed + i) for i in range(4)]
+    parts = [make_image(bands, dtype, tuple(rng.integers(1, 20, 2)), seed + i) for i in range(4)]
     if dtype == np.float32:
         parts[1][0, 0, 0] = np.nan
     summed = sum((Moments.of(p) for p in parts[1:]), Moments.of(parts[0]))
@@ -289,7 +289,7 @@ FULL = {
 
 def other(rng: np.random.Generator) -> Any:
     seed = int(rng.integers(1000))
-    return picture(seed=seed), mask([0, 1, 2], seed=seed)
+    return make_image(seed=seed), mask([0, 1, 2], seed=seed)
 
 
 def run_index(index: int) -> bytes:
@@ -298,7 +298,7 @@ def run_index(index: int) -> bytes:
 
 
 def result(augmentation: Any, index: int) -> bytes:
-    image, ids = augmentation(picture(seed=index), mask([0, 1, 2, 255], seed=index), (3, 1, index), other)
+    image, ids = augmentation(make_image(seed=index), mask([0, 1, 2, 255], seed=index), (3, 1, index), other)
     return bytes(image.tobytes() + ids.tobytes())
 
 
@@ -321,16 +321,16 @@ def test_one_seed_one_result_in_any_order_thread_or_process() -> None:
 def test_seed_epoch_and_index_each_change_the_result() -> None:
     pytest.importorskip("albumentations")
     augmentation = Recipe.read("standard").augment(255)
-    image, ids = picture(), mask([1, 2])
+    image, ids = make_image(), mask([1, 2])
     seeds = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)]
     assert len({augmentation(image, ids, s)[0].tobytes() for s in seeds}) == len(seeds)
     with pytest.raises(OptionError, match="0 or more"):
         augmentation(image, ids, (0, -1, 0))
 
 
-def test_crops_have_their_size_and_lie_in_the_picture() -> None:
-    """Without zoom or resize a crop is a part of the picture; what the picture lacks is 0 and ignore at bottom and right."""
-    image, ids = picture(), mask([0, 1])
+def test_crops_have_their_size_and_lie_in_the_image() -> None:
+    """Without zoom or resize a crop is a part of the image; what the image lacks is 0 and ignore at bottom and right."""
+    image, ids = make_image(), mask([0, 1])
     for size in ((32, 40), (96, 100), (120, 40), (130, 140)):
         augmentation = Recipe(crop=Crop(size)).augment(255)
         for seed in range(5):
@@ -352,9 +352,9 @@ def test_crops_have_their_size_and_lie_in_the_picture() -> None:
 
 
 def test_a_window_read_elsewhere_gives_the_same_crop() -> None:
-    """What training does with pictures too large to read: `window`, then its pixels alone."""
+    """What training does with images too large to read: `window`, then its pixels alone."""
     recipe = Recipe(Resize("short", (64,)), crop=Crop((32, 40), scale=(0.5, 2.0)))
-    augmentation, image, ids = recipe.augment(255), picture(), mask([0, 1, 2])
+    augmentation, image, ids = recipe.augment(255), make_image(), mask([0, 1, 2])
     for seed in range(20):
         rng = np.random.default_rng(seed)
         h, w = recipe.window(96, 100, rng)
@@ -370,7 +370,7 @@ def test_a_window_read_elsewhere_gives_the_same_crop() -> None:
 def test_class_aware_crops_show_the_rare_class() -> None:
     ids = np.zeros((400, 400), np.uint8)
     ids[390:394, 5:9] = 1
-    image = picture(size=(400, 400))
+    image = make_image(size=(400, 400))
 
     def seen(share: float) -> int:
         augmentation = Recipe(crop=Crop((40, 40), class_aware=share)).augment(255, weights=[1.0, 1.0])
@@ -384,10 +384,10 @@ def test_pasting_asks_for_another_sample_only_when_drawn() -> None:
 
     def ask(rng: np.random.Generator) -> Any:
         asked.append(1)
-        return picture(seed=9), mask([1], seed=9)
+        return make_image(seed=9), mask([1], seed=9)
 
     augmentation = Recipe(copy_paste=CopyPaste(p=0.3)).augment(255)
-    image, ids = picture(), mask([0])
+    image, ids = make_image(), mask([0])
     changed = sum(bool(augmentation(image, ids, (0, 0, i), ask)[1].any()) for i in range(100))
     assert changed == len(asked)
     assert 15 < changed < 45
@@ -398,10 +398,10 @@ def test_pasting_asks_for_another_sample_only_when_drawn() -> None:
 
 def test_what_augmentation_refuses() -> None:
     augmentation = Recipe().augment(255)
-    with pytest.raises(DataError, match="the mask is 100 x 95, the picture 100 x 96"):
-        augmentation(picture(), mask([1])[:95], (0, 0, 0))
+    with pytest.raises(DataError, match="the mask is 100 x 95, the image 100 x 96"):
+        augmentation(make_image(), mask([1])[:95], (0, 0, 0))
     with pytest.raises(DataError, match=r"must be \(H, W, bands\)"):
-        augmentation(picture()[:, :, 0], mask([1]), (0, 0, 0))
+        augmentation(make_image()[:, :, 0], mask([1]), (0, 0, 0))
     with pytest.raises(OptionError, match="weights must be finite"):
         Recipe().augment(255, weights=[1, np.inf])
 

@@ -51,7 +51,7 @@ GENTLE = CrfSettings(iterations=3, bilateral_sxy=20)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
-    """Predictions and truth of eight pictures. Not to be written to."""
+    """Predictions and truth of eight images. Not to be written to."""
     return datasets(tmp_path_factory.mktemp("made"))
 
 
@@ -80,7 +80,7 @@ def test_masks_are_those_of_the_array_functions(made: tuple[Dataset, Dataset], t
         assert np.array_equal(out.read_image(after), pred.read_image(before))
         assert after.scores is None
     receipt = out.read_receipt()
-    assert receipt["pictures"] == {"in": 8, "refined": 8, "skipped": 0}
+    assert receipt["images"] == {"in": 8, "refined": 8, "skipped": 0}
     assert sum(p["before"] for p in receipt["pixels"].values()) == sum(p["after"] for p in receipt["pixels"].values())
 
 
@@ -123,10 +123,10 @@ def test_a_stopped_job_goes_on(made: tuple[Dataset, Dataset], tmp_path: Path, mo
     assert files_of(out) == files_of(refine(pred, tmp_path / "again", Refinement(GENTLE)))
 
 
-def test_large_pictures_go_by_windows(
+def test_large_images_go_by_windows(
     made: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows cover a picture once, stay within memory, and give nearly what the whole does."""
+    """Windows cover an image once, stay within memory, and give nearly what the whole does."""
     pred, _ = made
     near = Refinement(CrfSettings(iterations=3, bilateral_sxy=6))
     whole = refine(pred, tmp_path / "whole", near)
@@ -157,7 +157,7 @@ def test_more_classes_than_a_byte_holds(tmp_path: Path) -> None:
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     pred, _ = datasets(tmp_path, 2)
     first = pred.samples[0]
-    with pytest.raises(DatasetError, match="no pictures, which a CRF needs"):
+    with pytest.raises(DatasetError, match="no images, which a CRF needs"):
         refine(replace(pred, images="none"), tmp_path / "a")
     view = msgspec.structs.replace(first, crop=Window(0, 0, 4, 4))
     with pytest.raises(DatasetError, match="views into larger masks"):
@@ -254,7 +254,7 @@ def test_bad_settings(tmp_path: Path, text: str, said: str) -> None:
         Refinement.read(tmp_path / "none.json", LABELS)
 
 
-def test_pictures_of_other_types_are_stretched() -> None:
+def test_images_of_other_types_are_stretched() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (20, 30, 3), np.uint8)
     assert as_bytes(image) is image
@@ -282,7 +282,7 @@ def test_a_refinement_of_arrays() -> None:
     assert np.array_equal(Refinement(None)(mask, LABELS), mask)
     void = np.full((5, 6), 255, np.uint8)
     assert (Refinement()(void, LABELS, image=np.zeros((5, 6, 3), np.uint8)) == 255).all()
-    with pytest.raises(OptionError, match="needs the picture"):
+    with pytest.raises(OptionError, match="needs the image"):
         Refinement()(mask, LABELS)
 
 
@@ -302,7 +302,7 @@ def test_tuned_differences_are_those_of_evaluate(made: tuple[Dataset, Dataset], 
             assert real.boundary is not None
             for change, classes in ((found.iou, real.confusion.iou), (found.boundary, real.boundary.iou)):
                 assert np.allclose(getattr(change, side), [classes.mean(), *classes])
-        assert found.pictures == len(truth.split(split))
+        assert found.images == len(truth.split(split))
         assert (found.iou.low <= found.iou.high).all()
         assert found.iou.low[0] <= found.iou.after[0] - found.iou.before[0] <= found.iou.high[0]
     assert tuned.searched.iou.after[0] > tuned.searched.iou.before[0] + 0.05
@@ -320,7 +320,7 @@ def test_nothing_is_kept_where_nothing_helps(made: tuple[Dataset, Dataset], tmp_
 
 
 def test_steps_are_kept_one_by_one_where_they_help(tmp_path: Path) -> None:
-    """Truth with specks of one class and without pictures: what removes specks is found, and never makes it worse."""
+    """Truth with specks of one class and without images: what removes specks is found, and never makes it worse."""
     rng = np.random.default_rng(0)
     pred, truth = [], []
     for number in range(8):
@@ -337,14 +337,14 @@ def test_steps_are_kept_one_by_one_where_they_help(tmp_path: Path) -> None:
     assert tuned.held_out is not None
     for part in (tuned.searched, tuned.held_out):
         assert part.iou.after[0] > part.iou.before[0] + 0.01
-    assert (tuned.searched.pictures, tuned.held_out.pictures) == (6, 2)
+    assert (tuned.searched.images, tuned.held_out.images) == (6, 2)
     gains = [t.gain for t in tuned.trials if t.kept]
     assert len(gains) == len(tuned.refinement.steps)
     assert sum(gains) == pytest.approx(tuned.searched.iou.after[0] - tuned.searched.iou.before[0])
 
 
-def test_what_loses_on_pictures_held_out_is_dropped(tmp_path: Path) -> None:
-    """Specks are errors where the search looks, and real on the pictures that it does not see."""
+def test_what_loses_on_images_held_out_is_dropped(tmp_path: Path) -> None:
+    """Specks are errors where the search looks, and real on the images that it does not see."""
     rng = np.random.default_rng(0)
     pred, truth = [], []
     for number in range(10):
@@ -362,7 +362,7 @@ def test_what_loses_on_pictures_held_out_is_dropped(tmp_path: Path) -> None:
     assert tuned.held_out.iou.after[0] < tuned.held_out.iou.before[0] == 1
     assert tuned.refinement == Refinement(None)
     assert not any(trial.kept for trial in tuned.trials)
-    assert "kept:       nothing: what gains where it was tuned loses on the pictures held out" in tuned_lines(tuned)[0]
+    assert "kept:       nothing: what gains where it was tuned loses on the images held out" in tuned_lines(tuned)[0]
     assert Refinement.from_json(json.loads(json.dumps(tuned.to_json())), LABELS) == Refinement(None)
     with pytest.raises(DatasetError, match=r"predicts no sample of .*truth, split test"):
         tune(p.split("val"), t, split="val", held_out="test")
@@ -380,7 +380,7 @@ def test_what_is_held_out(made: tuple[Dataset, Dataset]) -> None:
         assert all(p.id == t.id for p, t in seen + unseen)
     assert refine_tune._divide(pred, truth, None, 0, 0)[1] == []
     alone, together = (tune(pred, t, held_out=0, draws=50).searched for t in (truth, grouped))
-    assert alone.pictures == together.pictures == 8
+    assert alone.images == together.images == 8
     assert np.array_equal(alone.iou.after, together.iou.after)
     assert not np.array_equal(alone.iou.low, together.iou.low)
     for options, said in (
@@ -389,7 +389,7 @@ def test_what_is_held_out(made: tuple[Dataset, Dataset]) -> None:
         ({"held_out": 1.0}, "below 1"),
         ({"draws": 0}, "--draws must be 1 or more"),
         ({"seed": -1}, "--seed 0 or more"),
-        ({"split": "val", "held_out": 0.9}, "pictures to tune on"),
+        ({"split": "val", "held_out": 0.9}, "images to tune on"),
     ):
         with pytest.raises(OptionError, match=said):
             tune(pred, truth, **options)  # type: ignore[arg-type]
@@ -405,10 +405,10 @@ def test_tuning_refuses_other_classes_and_strangers(made: tuple[Dataset, Dataset
 
 def test_tuning_leaves_out_what_is_bad(tmp_path: Path) -> None:
     pred, truth = datasets(tmp_path, 5, (40, 44))
-    (tmp_path / "pictures/val/002.png").unlink()
+    (tmp_path / "images/val/002.png").unlink()
     report = Report("skip")
     tuned = tune(pred, truth, held_out=0, draws=20, run=Run(report=report))
-    assert tuned.searched.pictures == 4
+    assert tuned.searched.images == 4
     assert tuned.held_out is None
     assert {p.sample for p in report.problems} == {"val/002"}
 
@@ -425,7 +425,7 @@ def test_command(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     done = run("refine", pred.root, tmp_path / "out", "--tune", truth.root, "--split", "val", "--held-out", "0.3")
     assert done.exit_code == 0, done.output
     assert "kept:       crf " in done.output
-    assert "held out, 1 pictures" in done.output
+    assert "held out, 1 images" in done.output
     settings = json.loads((tmp_path / "out.json").read_text())
     assert settings["crf"]["iterations"] == 5
     assert settings["searched"]["iou"]["mean"]["after"] > settings["searched"]["iou"]["mean"]["before"]

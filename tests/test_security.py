@@ -115,8 +115,8 @@ def test_links_inside_are_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("image", ["../p.png", "/etc/passwd", "http://127.0.0.1:9/p.png", "s3://bucket/p.png"])
 @pytest.mark.parametrize("images", ["copy", "none"])
-def test_pictures_elsewhere_have_to_be_declared(tmp_path: Path, image: str, images: Any) -> None:
-    """`reference` and `link` of dataset.json say that they may be; who reads it knows before a picture is read."""
+def test_images_elsewhere_have_to_be_declared(tmp_path: Path, image: str, images: Any) -> None:
+    """`reference` and `link` of dataset.json say that they may be; who reads it knows before an image is read."""
     dataset = make(tmp_path / "d", MASKS, images="copy")
     card = json.loads((dataset.root / CARD).read_text())
     (dataset.root / CARD).write_text(json.dumps({**card, "images": images}))
@@ -141,7 +141,7 @@ def test_a_file_does_not_name_others_to_read(tmp_path: Path, name: str) -> None:
     Image.new("L", (8, 6)).save(tmp_path / "secret.tif")
     (tmp_path / name).write_text(VRT.format(file=tmp_path / "secret.tif"))
     for read in (open_raster, open_mask, open_scores):
-        with pytest.raises(DataError, match=r"cannot be decoded|is no picture"), read(tmp_path / name):  # type: ignore[operator]
+        with pytest.raises(DataError, match=r"cannot be decoded|is no image"), read(tmp_path / name):  # type: ignore[operator]
             pass
 
 
@@ -260,7 +260,7 @@ BOMBS = {
 }  # fmt: skip
 
 COMMANDS = [
-    ["stats", "--recount"], ["stats", "--pictures"], ["check"], ["tile", "--size", "4"], ["preview"],
+    ["stats", "--recount"], ["stats", "--images"], ["check"], ["tile", "--size", "4"], ["preview"],
     ["split", "--ratios", "a=0.5,b=0.5", "--group-by", "duplicates"], ["evaluate"], ["refine"], ["train"],
 ]  # fmt: skip
 
@@ -279,13 +279,13 @@ print(json.dumps(out))
 """
 
 
-@pytest.mark.parametrize("bomb", ["picture", "mask"])
+@pytest.mark.parametrize("bomb", ["image", "mask"])
 def test_no_command_is_blown_up(tmp_path: Path, bomb: str) -> None:
-    """A picture or a mask of 30 to 65 kB that claims 10,000 megapixels, 10 or 30 GB: named, in the memory of any other."""
+    """An image or a mask of 30 to 65 kB that claims 10,000 megapixels, 10 or 30 GB: named, in the memory of any other."""
     pytest.importorskip("torch")
     dataset = make(tmp_path / "d", {f"{split}/{i}": m for split in ("train", "val") for i, m in enumerate(MASKS.values())},
                    images="copy")  # fmt: skip
-    if bomb == "picture":
+    if bomb == "image":
         png_bomb(dataset.root / "images/val/0.png", 2)
     else:
         tiff_bomb(dataset.root / "masks/val/0.tif")
@@ -304,7 +304,7 @@ def test_no_command_is_blown_up(tmp_path: Path, bomb: str) -> None:
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs_are_named(tmp_path: Path, kind: str) -> None:
     path = BOMBS[kind](tmp_path / "x.img")
-    with pytest.raises(DataError, match=r"x\.img.*(picture.too_large|picture.unreadable)"), open_raster(path) as raster:
+    with pytest.raises(DataError, match=r"x\.img.*(image.too_large|image.unreadable)"), open_raster(path) as raster:
         raster.read()
     with pytest.raises(DataError, match=r"x\.img"):
         read_brightness(path)
@@ -321,7 +321,7 @@ def test_a_folder_with_a_bomb_is_predicted_without_it(tmp_path: Path) -> None:
     run = Run(report=Report("skip"))
     out = predict(ByColour(dataset.labels), dataset.root / "images", tmp_path / "out", size=(16, 16), run=run)
     assert len(out) == 3
-    assert [(p.sample, p.code) for p in run.report.problems] == [("val/1", "picture.too_large")]
+    assert [(p.sample, p.code) for p in run.report.problems] == [("val/1", "image.too_large")]
 
 
 @pytest.mark.parametrize("tiling", [None, {"parent": [6, 8], "scale": 1.0, "pad": "zero"},

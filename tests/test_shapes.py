@@ -83,7 +83,7 @@ def assert_same(found: Painted, expected: Painted) -> None:
 
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[list[Claim], tuple[int, int], Labels]:
-    """A few random shapes of a few classes on a small picture, ignore among them."""
+    """A few random shapes of a few classes on a small image, ignore among them."""
     labels = LABELS[draw(st.sampled_from(sorted(LABELS)))]
     size = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
     count = len(labels.classes)
@@ -117,7 +117,7 @@ def test_many_classes_on_one_pixel(overlap: Overlap) -> None:
         assert_same(found, brute_paint(claims, (6, 5), labels, 0, overlap))
 
 
-def test_larger_pictures() -> None:
+def test_larger_images() -> None:
     """Runs that span columns, and empty and full shapes."""
     rng = np.random.default_rng(5)
     size, labels = (97, 131), LABELS[3]
@@ -299,7 +299,7 @@ def assert_refused_or_right(text: bytes, height: int, width: int) -> None:
         with pytest.raises(DataError) as caught:
             paint(shapes, height, width, LABELS[3], background=0)
         assert (caught.value.problem.code, caught.value.problem.annotation) == ("rle.size", 77)
-        assert f"{height} x {width} picture (height x width)" in caught.value.problem.message
+        assert f"{height} x {width} image (height x width)" in caught.value.problem.message
     else:
         counts = decode_by_the_book(text) or []
         expected = np.repeat(np.arange(len(counts)) % 2, counts).reshape(width, height).T
@@ -327,7 +327,7 @@ def test_damaged_run_lengths(text: bytes, height: int, width: int) -> None:
 
 @given(npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=12)), st.data())
 def test_nearly_right_run_lengths(pixels: NDArray[np.bool_], data: st.DataObject) -> None:
-    """One character changed, dropped or added, or the picture of another size."""
+    """One character changed, dropped or added, or the image of another size."""
     text = bytearray(rle(pixels))
     height, width = pixels.shape
     at = data.draw(st.integers(0, len(text) - 1))
@@ -344,11 +344,9 @@ def test_nearly_right_run_lengths(pixels: NDArray[np.bool_], data: st.DataObject
 
 
 @pytest.mark.parametrize("extra", [[(1, 0)], [(0, 1)], [(0, 1), (1, 1)]])
-def test_run_lengths_of_another_picture_name_their_annotation(extra: list[tuple[int, int]]) -> None:
+def test_run_lengths_of_another_image_name_their_annotation(extra: list[tuple[int, int]]) -> None:
     """Of several, one of the damaged ones is named."""
     good = Shape(1, rle(np.ones((4, 5), bool)), 1)
     bad = [Shape(1, rle(np.ones((4 + y, 5 + x), bool)), 50 + i) for i, (y, x) in enumerate(extra)]
-    with pytest.raises(
-        DataError, match=r"annotation 5\d: its run lengths are damaged or do not cover the 4 x 5 picture"
-    ):
+    with pytest.raises(DataError, match=r"annotation 5\d: its run lengths are damaged or do not cover the 4 x 5 image"):
         paint([good, *bad, good], 4, 5, LABELS[3], background=0)

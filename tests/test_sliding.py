@@ -18,7 +18,7 @@ from segdata.errors import DataError, OptionError, Problem, SegdataError
 from segdata.files.geo import Geo
 from segdata.files.rasters import WholeRaster
 from segdata.labels import Labels
-from segdata.ops.predict.sliding import Band, Failed, Picture, Sliding, ahead, even_starts, slide
+from segdata.ops.predict.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
 from segdata.recipes.recipe import Recipe
 from segdata.resize import resize_scores, scale_image
 from segdata.tiling.rows import Strip
@@ -28,16 +28,16 @@ from segdata.windows import Window
 LABELS = Labels.of(["a", "b", "c"])
 
 
-def pictures(*arrays: np.ndarray, opaque: np.ndarray | None = None, **options: Any) -> list[Picture[int]]:
+def images(*arrays: np.ndarray, opaque: np.ndarray | None = None, **options: Any) -> list[Input[int]]:
     @contextmanager
     def opened(array: np.ndarray) -> Any:
         yield WholeRaster(array, opaque)
 
-    return [Picture(i, lambda array=array: opened(array), **options) for i, array in enumerate(arrays)]  # type: ignore[misc]
+    return [Input(i, lambda array=array: opened(array), **options) for i, array in enumerate(arrays)]  # type: ignore[misc]
 
 
 def whole(bands: Any, count: int = 1) -> list[np.ndarray]:
-    """The bands of each picture put together, after a look at their order."""
+    """The bands of each image put together, after a look at their order."""
     parts: list[list[np.ndarray]] = [[] for _ in range(count)]
     for band in bands:
         assert isinstance(band, Band), band
@@ -73,10 +73,10 @@ def test_steps_are_even_and_as_few_as_can_be(length: int, size: int, overlap: fl
 def test_a_model_of_single_pixels_sees_no_windows(
     sizes: list[tuple[int, int]], size: tuple[int, int], overlap: float, blend: Any, batch: int
 ) -> None:
-    """Whatever the windows, the blend and the batch: what it says of each picture as a whole."""
+    """Whatever the windows, the blend and the batch: what it says of each image as a whole."""
     arrays = [noise(*s, seed=i) for i, s in enumerate(sizes)]
     model = Plain(LABELS, lambda images: softmax(images.transpose(0, 3, 1, 2) / 32.0))
-    found = whole(slide(pictures(*arrays), model, Sliding(size, overlap, blend, batch)), len(arrays))
+    found = whole(slide(images(*arrays), model, Sliding(size, overlap, blend, batch)), len(arrays))
     for array, probs in zip(arrays, found, strict=True):
         np.testing.assert_allclose(probs, model(array[None])[0], atol=2e-6)
 
@@ -97,7 +97,7 @@ def test_overlaps_are_blended_as_by_hand(blend: Any) -> None:
             total[:, *window.slices] += probs * ours
             weight[window.slices] += ours
     expected = total if blend == "crop" else total / weight
-    (found,) = whole(slide(pictures(array), Plain(LABELS, surroundings), sliding))
+    (found,) = whole(slide(images(array), Plain(LABELS, surroundings), sliding))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
 
@@ -105,24 +105,24 @@ def test_overlaps_are_blended_as_by_hand(blend: Any) -> None:
 def test_the_size_of_a_batch_changes_nothing() -> None:
     arrays = [noise(30, 40), noise(30, 40, 1), noise(17, 40, 2)]
     model = Plain(LABELS, surroundings)
-    one = whole(slide(pictures(*arrays), model, Sliding((16, 16), batch=1)), 3)
+    one = whole(slide(images(*arrays), model, Sliding((16, 16), batch=1)), 3)
     for batch in (2, 7, 100):
-        for a, b in zip(one, whole(slide(pictures(*arrays), model, Sliding((16, 16), batch=batch)), 3), strict=True):
+        for a, b in zip(one, whole(slide(images(*arrays), model, Sliding((16, 16), batch=batch)), 3), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_windows_of_several_pictures_go_together() -> None:
+def test_windows_of_several_images_go_together() -> None:
     model = ByColour(LABELS)
-    list(slide(pictures(*[noise(16, 16, i) for i in range(10)]), model, Sliding((16, 16), batch=4)))
+    list(slide(images(*[noise(16, 16, i) for i in range(10)]), model, Sliding((16, 16), batch=4)))
     assert [shape[0] for shape in model.asked] == [4, 4, 2]
     model.asked.clear()
-    list(slide(pictures(noise(16, 16), noise(8, 16), noise(16, 16)), model, Sliding((16, 16), batch=4)))
+    list(slide(images(noise(16, 16), noise(8, 16), noise(16, 16)), model, Sliding((16, 16), batch=4)))
     assert [shape[:3] for shape in model.asked] == [(1, 16, 16), (1, 8, 16), (1, 16, 16)], "never of two shapes"
 
 
 def test_mirrored_variants_are_turned_back_and_averaged() -> None:
     array = noise(20, 24)
-    found = whole(slide(pictures(array), Plain(LABELS, surroundings), Sliding((20, 24), flips=("x", "y", "xy"))))[0]
+    found = whole(slide(images(array), Plain(LABELS, surroundings), Sliding((20, 24), flips=("x", "y", "xy"))))[0]
     variants = []
     for y, x in product((False, True), repeat=2):
         turned = array[:: -1 if y else 1, :: -1 if x else 1]
@@ -132,46 +132,46 @@ def test_mirrored_variants_are_turned_back_and_averaged() -> None:
 
 def test_scaled_variants_come_back_to_size() -> None:
     array = noise(20, 24)
-    found = whole(slide(pictures(array), Plain(LABELS, surroundings), Sliding((20, 24), scales=(0.5, 1, 1.5))))[0]
+    found = whole(slide(images(array), Plain(LABELS, surroundings), Sliding((20, 24), scales=(0.5, 1, 1.5))))[0]
     sizes = ((10, 12), (20, 24), (30, 36))
     variants = [resize_scores(surroundings(scale_image(array, size)[None])[0], (20, 24)) for size in sizes]
     np.testing.assert_allclose(found, np.mean(variants, axis=0), atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
 
 
-def test_pictures_are_resized_as_the_model_was_trained_and_back() -> None:
-    """A picture that fits a window: exactly `prepare`, model, `restore`; a larger one in windows of the model's pixels."""
+def test_images_are_resized_as_the_model_was_trained_and_back() -> None:
+    """An image that fits a window: exactly `prepare`, model, `restore`; a larger one in windows of the model's pixels."""
     recipe = Recipe.from_dict({"resize": {"short": 12}})
     model = Plain(LABELS, surroundings, recipe)
     array = noise(24, 36)
-    found = whole(slide(pictures(array, target=recipe.resized), model, Sliding((64, 64))))[0]
+    found = whole(slide(images(array, target=recipe.resized), model, Sliding((64, 64))))[0]
     expected = recipe.restore(surroundings(recipe.prepare(array)[None])[0], (24, 36))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     asked = ByColour(LABELS)
-    list(slide(pictures(array, target=recipe.resized), asked, Sliding((6, 6), overlap=0.0)))
+    list(slide(images(array, target=recipe.resized), asked, Sliding((6, 6), overlap=0.0)))
     assert {shape[1:3] for shape in asked.asked} == {(6, 6)}
     assert sum(shape[0] for shape in asked.asked) == 2 * 3
 
 
 def test_where_there_is_no_data_nothing_is_known() -> None:
     opaque = np.random.default_rng(0).random((30, 40)) < 0.8
-    found = whole(slide(pictures(noise(30, 40), opaque=opaque), Plain(LABELS, surroundings), Sliding((16, 16))))[0]
+    found = whole(slide(images(noise(30, 40), opaque=opaque), Plain(LABELS, surroundings), Sliding((16, 16))))[0]
     assert (found.sum(axis=0) > 0).tolist() == opaque.tolist()
 
 
-def test_a_picture_that_cannot_be_read_stops_no_other() -> None:
+def test_a_image_that_cannot_be_read_stops_no_other() -> None:
     class Broken(WholeRaster):
         def read(self, window: Window | None = None) -> Any:
             if window is not None and window.y > 0:
-                raise DataError(Problem("picture.unreadable", "cut off", file="b"))
+                raise DataError(Problem("image.unreadable", "cut off", file="b"))
             return super().read(window)
 
     @contextmanager
     def opened() -> Any:
         yield Broken(noise(30, 16))
 
-    good = pictures(noise(16, 16), noise(16, 16, 1))
-    parts = list(slide([good[0], Picture(7, opened), good[1]], Plain(LABELS, surroundings), Sliding((16, 16))))
+    good = images(noise(16, 16), noise(16, 16, 1))
+    parts = list(slide([good[0], Input(7, opened), good[1]], Plain(LABELS, surroundings), Sliding((16, 16))))
     assert [part.key for part in parts if isinstance(part, Failed)] == [7]
     assert [part.key for part in parts if isinstance(part, Band)].count(1) == 1
     assert parts[-1].key == 1
@@ -225,7 +225,7 @@ def test_memory_does_not_grow_with_the_height() -> None:
         tracemalloc.start()
         rows = sum(
             band.probs.shape[1]
-            for band in slide([Picture(0, opened)], model, Sliding((128, 64)))
+            for band in slide([Input(0, opened)], model, Sliding((128, 64)))
             if isinstance(band, Band)
         )
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -244,7 +244,7 @@ def test_what_is_no_predictor_is_told() -> None:
         (lambda images: np.full((1, 3, 16, 16), np.nan), "gives NaN or infinity"),
     ):
         with pytest.raises(OptionError, match=message):
-            list(slide(pictures(array), Plain(LABELS, function), Sliding()))
+            list(slide(images(array), Plain(LABELS, function), Sliding()))
 
 
 def test_options_that_cannot_be() -> None:
@@ -282,7 +282,7 @@ def test_the_next_is_made_in_another_thread_and_its_errors_come_through() -> Non
 )
 def test_what_is_no_probability_is_refused(function: Any, message: str) -> None:
     with np.errstate(all="ignore"), pytest.raises(OptionError, match=message):
-        list(slide(pictures(noise(8, 8)), Plain(LABELS, function), Sliding((8, 8))))
+        list(slide(images(noise(8, 8)), Plain(LABELS, function), Sliding((8, 8))))
 
 
 @pytest.mark.parametrize("classes", [2, 19, 1000])
@@ -292,7 +292,7 @@ def test_probabilities_of_half_precision_will_do(classes: int) -> None:
     for kind in (torch.float16, torch.bfloat16):
         logits = torch.randn((1, classes, 8, 8), generator=torch.Generator().manual_seed(0)) * 4
         said = logits.to(kind).softmax(1).float().numpy()
-        list(slide(pictures(noise(8, 8)), Plain(labels, lambda x, said=said: said), Sliding((8, 8))))
+        list(slide(images(noise(8, 8)), Plain(labels, lambda x, said=said: said), Sliding((8, 8))))
 
 
 @pytest.mark.parametrize(
@@ -307,4 +307,4 @@ def test_want_of_memory_names_the_options(error: Exception) -> None:
     with pytest.raises(
         SegdataError, match=r"out of memory .* 3 windows at once of up to 8 x 16, times 2, .*--batch, --size"
     ):
-        list(slide(pictures(noise(8, 8)), Plain(LABELS, full), sliding))
+        list(slide(images(noise(8, 8)), Plain(LABELS, full), sliding))

@@ -25,7 +25,7 @@ from PIL import Image
 
 import segdata
 from segdata.cli import COMMANDS, main
-from segdata.dataset.counts import PictureCounts
+from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.files.places import file_digest
@@ -44,17 +44,17 @@ if "split" not in COMMANDS:
 # The array function
 
 
-def table_of(pixels: NDArray[np.int64]) -> PictureCounts:
-    """From (N, K) pixels of each class in each picture."""
-    picture, class_id = np.nonzero(pixels)
+def table_of(pixels: NDArray[np.int64]) -> ImageCounts:
+    """From (N, K) pixels of each class in each image."""
+    image, class_id = np.nonzero(pixels)
     void = np.zeros(len(pixels), np.int64)
-    return PictureCounts(picture, class_id, pixels[picture, class_id], pixels.sum(axis=1), void, pixels.shape[1])
+    return ImageCounts(image, class_id, pixels[image, class_id], pixels.sum(axis=1), void, pixels.shape[1])
 
 
 def cost(
     pixels: NDArray[np.int64], splits: NDArray[np.int64], ratios: NDArray[np.float64], optional: set[int]
 ) -> float:
-    """What `balance` says it minimises, straight from its docstring; every picture is a group."""
+    """What `balance` says it minimises, straight from its docstring; every image is a group."""
     number = len(ratios)
     columns = np.column_stack([pixels, pixels.sum(axis=1), np.ones(len(pixels), np.int64)])
     total = 0.0
@@ -125,7 +125,7 @@ def test_balance_is_far_better_than_chance() -> None:
 def test_a_rare_class_reaches_every_split() -> None:
     pixels = np.zeros((60, 3), np.int64)
     pixels[:, 0] = 10_000
-    pixels[:3, 1] = [900, 5, 1]  # three pictures for three splits, most of it in one
+    pixels[:3, 1] = [900, 5, 1]  # three images for three splits, most of it in one
     pixels[10:14, 2] = 1
     splits = balance(table_of(pixels), np.arange(60), np.array([0.8, 0.1, 0.1]))
     assert sorted(splits[:3].tolist()) == [0, 1, 2]
@@ -241,7 +241,7 @@ def test_ids_that_would_meet_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("prefix", ["", "train/"])
-def test_adding_pictures_moves_none_of_the_old_ones(tmp_path: Path, seed: int, prefix: str) -> None:
+def test_adding_images_moves_none_of_the_old_ones(tmp_path: Path, seed: int, prefix: str) -> None:
     before = random_masks(30, seed=seed, prefix=prefix)
     old = split(make(tmp_path / "d", before), tmp_path / "s", seed=seed)
     more = {**before, **random_masks(25, seed=seed + 50, prefix=prefix, first=30)}
@@ -262,10 +262,10 @@ def test_adding_pictures_moves_none_of_the_old_ones(tmp_path: Path, seed: int, p
 
 @pytest.mark.parametrize("images", ["none", "reference"])
 @pytest.mark.parametrize("seed", range(3))
-def test_old_pictures_are_known_though_new_ones_are_called_the_same_in_another_split(
+def test_old_images_are_known_though_new_ones_are_called_the_same_in_another_split(
     tmp_path: Path, seed: int, images: str
 ) -> None:
-    """`train/003` is there, was put in a or b, and now there is a `val/003` too: the mask tells them apart, or the picture."""
+    """`train/003` is there, was put in a or b, and now there is a `val/003` too: the mask tells them apart, or the image."""
     ratios = {"train": 0.6, "val": 0.4}
     before = random_masks(20, seed=seed, prefix="train/")
     kept = split(make(tmp_path / "d", before, images=images), tmp_path / "s", ratios=ratios, seed=seed)
@@ -281,12 +281,12 @@ def test_old_pictures_are_known_though_new_ones_are_called_the_same_in_another_s
     assert now == where
 
 
-def test_old_pictures_that_cannot_be_told_are_not_guessed(tmp_path: Path) -> None:
-    """Labels were drawn anew and the pictures copied: nothing says which of two an old one is."""
+def test_old_images_that_cannot_be_told_are_not_guessed(tmp_path: Path) -> None:
+    """Labels were drawn anew and the images copied: nothing says which of two an old one is."""
     before = random_masks(12, prefix="train/")
     kept = split(make(tmp_path / "d", before), tmp_path / "s", ratios=HALVES, allow_missing=["all"])
     again = {**random_masks(12, seed=7, prefix="train/"), **random_masks(12, seed=8, prefix="val/")}
-    message = r"(a|b)/000 may be train/000 or val/000: their masks and pictures do not tell: rename one of them"
+    message = r"(a|b)/000 may be train/000 or val/000: their masks and images do not tell: rename one of them"
     with pytest.raises(OptionError, match=message):
         split(make(tmp_path / "e", again), tmp_path / "t", ratios=HALVES, keep=kept, allow_missing=["all"])
     new = split(
@@ -307,7 +307,7 @@ def test_a_dataset_is_kept_by_its_own_ids(tmp_path: Path) -> None:
     assert read_report(made).gone == ["val/003"]
 
 
-def test_new_pictures_follow_their_group(tmp_path: Path) -> None:
+def test_new_images_follow_their_group(tmp_path: Path) -> None:
     masks = random_masks(20)
     groups = {id: {"group": f"g{i % 5}"} for i, id in enumerate(masks)}
     old = split(make(tmp_path / "d", masks, fields=groups), tmp_path / "s", ratios=HALVES)
@@ -412,7 +412,7 @@ def test_classes_that_stand_in_each_others_way(tmp_path: Path) -> None:
         ({"group_by": "regex:("}, "not a regular expression"),
         ({"group_by": ["regex:(0)", "regex:(1)"]}, "give one"),
         ({"group_by": "regex:^(0)"}, "1 groups .* cannot fill 3 splits"),
-        ({"group_by": "duplicates"}, "there are no pictures to compare: 000, 001, 002 and 9 more"),
+        ({"group_by": "duplicates"}, "there are no images to compare: 000, 001, 002 and 9 more"),
         ({"keep": "nowhere"}, "there is no such folder"),
     ],
 )
@@ -471,7 +471,7 @@ def test_what_groups_are(tmp_path: Path) -> None:
         parts("regex:^(.)", "group")  # related to related is related
 
 
-def test_tiles_stay_with_their_picture(tmp_path: Path) -> None:
+def test_tiles_stay_with_their_image(tmp_path: Path) -> None:
     masks = {f"train/{p}_{i}": np.zeros((2, 2)) for p in "pqr" for i in range(5)}
     fields = {id: {"parent": id[:-2]} for id in masks} | {"train/p": {}}
     masks["train/p"] = np.zeros((2, 2))
@@ -487,7 +487,7 @@ def test_tiles_stay_with_their_picture(tmp_path: Path) -> None:
         assert {s.parent for s in made} == {None, f"{splits['p']}/p", "train/q", "train/r"}
 
 
-def test_one_picture_of_two_samples_is_in_one_split(tmp_path: Path) -> None:
+def test_one_image_of_two_samples_is_in_one_split(tmp_path: Path) -> None:
     masks = {id: np.zeros((2, 2)) for id in "abcd"}
     fields = {
         id: {"image": path}
@@ -513,8 +513,8 @@ def test_near_duplicates_stay_together(samples: Path, tmp_path: Path) -> None:
     assert all(made[f"{i:02d}"] == made[f"{i + 1:02d}"] for i in range(0, 12, 2))
     plain = members(split(source, tmp_path / "t", ratios=HALVES))
     assert any(plain[f"{i:02d}"] != plain[f"{i + 1:02d}"] for i in range(0, 12, 2)), "or the test shows nothing"
-    (source.root / str(source.samples[3].image)).write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"03.*picture\.unreadable"):
+    (source.root / str(source.samples[3].image)).write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"03.*image\.unreadable"):
         split(source, tmp_path / "u", ratios=HALVES, group_by="duplicates")
 
 
@@ -552,7 +552,7 @@ def test_a_mask_behind_a_link_is_taken_not_the_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("images", ["reference", "link", "copy", "none"])
-def test_pictures_stay_in_reach(tmp_path: Path, images: str) -> None:
+def test_images_stay_in_reach(tmp_path: Path, images: str) -> None:
     source = make(tmp_path / "d", random_masks(20, prefix="train/"), images=images)
     made = split(source, tmp_path / "deep" / "er" / "s")
     again = split(made, tmp_path / "s", seed=3)
@@ -567,7 +567,7 @@ def test_pictures_stay_in_reach(tmp_path: Path, images: str) -> None:
             np.testing.assert_array_equal(step.read_image(sample), source.read_image(before))
             assert path.is_symlink() == (images == "link")
             if images == "link":
-                original = tmp_path / "d-pictures" / f"{before.id}.png"
+                original = tmp_path / "d-images" / f"{before.id}.png"
                 assert not os.path.isabs(os.readlink(path))
                 assert os.path.normpath(path.parent / os.readlink(path)) == str(original), "a link to a link"
             if images != "reference":
@@ -624,7 +624,7 @@ def test_a_missing_mask(tmp_path: Path) -> None:
     made = split(source, tmp_path / "s", run=run)
     assert [p.sample for p in run.report.problems] == ["007"]
     receipt = made.read_receipt()
-    assert receipt["pictures"] == {"in": 20, "split": 19, "skipped": 1}
+    assert receipt["images"] == {"in": 20, "split": 19, "skipped": 1}
     assert [(p["sample"], p["file"]) for p in receipt["skipped"]] == [("007", "007.png")]
 
 

@@ -54,7 +54,7 @@ def edited(dataset: Dataset, **changes: Any) -> Path:
 
 
 def brute_force(masks: list[NDArray[Any]], classes: int, ignore: int) -> dict[str, Any]:
-    """Pixels, pictures and the weights by the issue's formulas, of masks as they are."""
+    """Pixels, images and the weights by the issue's formulas, of masks as they are."""
     pixels, images, where, ignored = np.zeros(classes), np.zeros(classes), np.zeros(classes), 0
     for mask in masks:
         every = np.bincount(mask.ravel(), minlength=max(classes, ignore + 1))
@@ -90,7 +90,7 @@ def assert_equals(found: dict[str, Any], want: dict[str, Any]) -> None:
 
 @pytest.fixture
 def hand(tmp_path: Path) -> Dataset:
-    return make_dataset(tmp_path / "hand", hand_counted(), pictures=True)
+    return make_dataset(tmp_path / "hand", hand_counted(), images=True)
 
 
 def camvid(shared: Path) -> dict[str, NDArray[Any]]:
@@ -159,7 +159,7 @@ def test_the_json_other_tools_rely_on(hand: Dataset) -> None:
     assert list(found["splits"]) == ["train", "val"]
     assert [c["pixels"] for c in found["splits"]["train"]["classes"]] == [150, 20, 0]
     assert found["splits"]["val"]["ignored"] == 50
-    assert found["pictures"] == 3
+    assert found["images"] == 3
     assert found["absent"] == []
     assert found["sizes"] == [[10, 10, 3]]
     assert found["together"] == [[0, 1, 1], [1, 2, 1]]
@@ -173,7 +173,7 @@ def test_no_pixel_is_read_unless_asked_for(hand: Dataset) -> None:
     shutil.rmtree(hand.root / "images")
     assert stats(hand.root).to_json() == before
     assert class_counts(hand.root).pixels.tolist() == [150, 25, 45]
-    for option in ("recount", "objects", "pictures"):
+    for option in ("recount", "objects", "images"):
         with pytest.raises(DataError, match=r"train/a: (there is no such file|cannot be read)"):
             stats(hand.root, **{option: True})  # type: ignore[arg-type]
 
@@ -199,7 +199,7 @@ def test_samples_without_a_split(tmp_path: Path) -> None:
     assert stats(mixed.select(lambda s: s.split is None)).splits == {}
     named = make_dataset(tmp_path / "n", {"None/a": masks["a"], "b": masks["val/b"]})
     assert list(stats(named).splits) == list(info(named)["splits"]) == ["(no split)", "None"]
-    assert run(named.root).stdout.startswith("2 pictures ((no split) 1, None 1)")
+    assert run(named.root).stdout.startswith("2 images ((no split) 1, None 1)")
 
 
 def test_a_split_that_is_absent(hand: Dataset, tmp_path: Path) -> None:
@@ -234,16 +234,16 @@ def test_objects_and_their_areas(tmp_path: Path) -> None:
 
 def test_channels_equal_numpy(hand: Dataset) -> None:
     pixels = np.concatenate([np.asarray(Image.open(p)).reshape(-1, 3) for p in (hand.root / "images").rglob("*.png")])
-    found = stats(hand, pictures=True).to_json()["channels"]
+    found = stats(hand, images=True).to_json()["channels"]
     assert (found["dtype"], found["scale"]) == ("uint8", 255)
     assert found["mean"] == pytest.approx(pixels.mean(axis=0) / 255)
     assert found["std"] == pytest.approx(pixels.std(axis=0) / 255)
 
 
-def bands(root: Path, pictures: dict[str, NDArray[Any]]) -> Dataset:
+def bands(root: Path, images: dict[str, NDArray[Any]]) -> Dataset:
     """A dataset of TIFFs of these (H, W, C)."""
-    dataset = make_dataset(root, {id: np.zeros(p.shape[:2], np.uint8) for id, p in pictures.items()}, pictures=True)
-    for id, values in pictures.items():
+    dataset = make_dataset(root, {id: np.zeros(p.shape[:2], np.uint8) for id, p in images.items()}, images=True)
+    for id, values in images.items():
         (root / f"images/{id}.png").unlink()
         height, width, count = values.shape
         shape = {"height": height, "width": width, "count": count, "dtype": values.dtype}
@@ -263,56 +263,56 @@ def test_channels_are_all_bands_as_they_are(
     """Against NumPy over all pixels at once; integers on the scale of recipes, of bands that lie far from 0 too."""
     monkeypatch.setattr("segdata.ops.stats.operation.ROWS", 40)
     random = np.random.default_rng(0)
-    pictures = {f"train/{i}": (random.random((9 + i, 17, 5)) * 90 + [0, 9, 20, 30, 30]).astype(dtype) for i in range(3)}
+    images = {f"train/{i}": (random.random((9 + i, 17, 5)) * 90 + [0, 9, 20, 30, 30]).astype(dtype) for i in range(3)}
     if dtype == "float32":
-        pictures["train/0"][2:5, 3, 1] = np.nan
-        pictures["train/1"] += np.float32(2000)
-    dataset = bands(tmp_path / "d", pictures)
-    pixels = np.concatenate([p.reshape(-1, 5).astype(np.float64) / scale for p in pictures.values()])
-    found = stats(dataset, pictures=True).to_json()["channels"]
+        images["train/0"][2:5, 3, 1] = np.nan
+        images["train/1"] += np.float32(2000)
+    dataset = bands(tmp_path / "d", images)
+    pixels = np.concatenate([p.reshape(-1, 5).astype(np.float64) / scale for p in images.values()])
+    found = stats(dataset, images=True).to_json()["channels"]
     assert found["mean"] == pytest.approx(np.nanmean(pixels, axis=0).tolist(), rel=1e-12)
     assert found["std"] == pytest.approx(np.nanstd(pixels, axis=0).tolist(), rel=1e-9)
     assert (found["dtype"], found["scale"]) == (dtype, scale)
     if dtype != "int16":  # which recipes do not take
-        moments = [Moments.of(p) for p in pictures.values()]
+        moments = [Moments.of(p) for p in images.values()]
         assert found["mean"] == pytest.approx(sum(moments[1:], moments[0]).mean.tolist(), rel=1e-6)
     dataset.save()
     text = f"5 bands of {dtype}, {'as they are' if scale == 1 else f'as a share of {scale:,}'}"
-    assert f"channels ({text}): mean " in run(dataset.root, "--pictures", "--html", tmp_path / "page.html").stdout
+    assert f"channels ({text}): mean " in run(dataset.root, "--images", "--html", tmp_path / "page.html").stdout
     assert text in (tmp_path / "page.html").read_text()
 
 
 def test_a_band_without_a_value_has_no_mean(tmp_path: Path) -> None:
     values = np.full((3, 4, 2), 7, np.float32)
     values[:, :, 1] = np.nan
-    found = stats(bands(tmp_path / "d", {"a": values}), pictures=True).to_json()["channels"]
+    found = stats(bands(tmp_path / "d", {"a": values}), images=True).to_json()["channels"]
     assert (found["mean"], found["std"]) == ([7, None], [0, None])
 
 
 @pytest.mark.parametrize("other", [np.zeros((3, 4, 5), np.uint16), np.zeros((3, 4, 4), np.float32)])
-def test_pictures_that_disagree_in_bands(other: NDArray[Any], tmp_path: Path) -> None:
+def test_images_that_disagree_in_bands(other: NDArray[Any], tmp_path: Path) -> None:
     dataset = bands(tmp_path / "d", {"a": np.ones((3, 4, 4), np.uint16), "b": other})
     kind = f"{other.shape[2]} bands of {other.dtype}"
     with pytest.raises(
-        DataError, match=f"b.tif: b: the picture has {kind}, a has 4 bands of uint16, and no mean is of both"
+        DataError, match=f"b.tif: b: the image has {kind}, a has 4 bands of uint16, and no mean is of both"
     ):
-        stats(dataset, pictures=True)
+        stats(dataset, images=True)
     report = Report("skip")
-    found = stats(dataset, pictures=True, run=Run(report=report))
+    found = stats(dataset, images=True, run=Run(report=report))
     assert [p.sample for p in report.problems] == ["b"]
     assert found.to_json()["channels"]["mean"] == pytest.approx([1 / 65535] * 4)
 
 
-def test_no_picture_to_describe(tmp_path: Path) -> None:
+def test_no_image_to_describe(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "d", {})
-    assert stats(dataset, pictures=True).to_json()["channels"] is None
-    assert "channels: there is no picture to describe" in run(dataset.root, "--pictures").stdout
+    assert stats(dataset, images=True).to_json()["channels"] is None
+    assert "channels: there is no image to describe" in run(dataset.root, "--images").stdout
 
 
-def test_channels_of_a_dataset_without_pictures(tmp_path: Path) -> None:
+def test_channels_of_a_dataset_without_images(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 4))})
-    with pytest.raises(DatasetError, match=r"a has no picture \(made with --images none\)"):
-        stats(dataset, pictures=True)
+    with pytest.raises(DatasetError, match=r"a has no image \(made with --images none\)"):
+        stats(dataset, images=True)
 
 
 def test_sixteen_bit_masks(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def _with(sample: Any, **changes: Any) -> Any:
 
 
 def test_workers_find_the_same(hand: Dataset) -> None:
-    options: dict[str, Any] = {"recount": True, "objects": True, "pictures": True}
+    options: dict[str, Any] = {"recount": True, "objects": True, "images": True}
     with workers(2) as executor:
         assert stats(hand, **options, run=Run(executor, chunk=1)).to_json() == stats(hand, **options).to_json()
 
@@ -388,7 +388,7 @@ def test_masks_that_are_none_of_the_dataset(hand: Dataset, mask: NDArray[Any], c
         report = Report("skip")
         found = stats(root, **{option: True}, run=Run(report=report))  # type: ignore[arg-type]
         assert [p.sample for p in report.problems] == ["train/b"]
-        assert found.whole.counts.pictures == 2
+        assert found.whole.counts.samples == 2
         assert found.whole.counts.pixels.tolist() == [60, 25, 45]
     assert "train/b" in run(root, "--recount", "--on-error", "skip").stderr
 
@@ -419,7 +419,7 @@ def test_a_manifest_edited_by_hand(hand: Dataset, changes: dict[str, Any], messa
         run(root, code=1)
 
 
-def test_a_count_of_zero_is_no_picture(hand: Dataset) -> None:
+def test_a_count_of_zero_is_no_image(hand: Dataset) -> None:
     root = edited(hand, counts={"0": 60, "1": 20, "2": 0, "255": 20})
     assert class_counts(root).images.tolist() == [2, 2, 1]
     assert stats(root, recount=True).differences == ()
@@ -433,13 +433,13 @@ def empty(root: Path) -> Dataset:
 
 
 def all_void(root: Path) -> Dataset:
-    return make_dataset(root, {"a": blocks(2, 3, (255, 6)), "b": blocks(2, 3, (255, 6))}, pictures=True)
+    return make_dataset(root, {"a": blocks(2, 3, (255, 6)), "b": blocks(2, 3, (255, 6))}, images=True)
 
 
 @pytest.mark.parametrize("make", [empty, all_void])
 def test_nothing_labelled(make: Callable[[Path], Dataset], tmp_path: Path) -> None:
     dataset = make(tmp_path / "d")
-    found = stats(dataset, recount=True, objects=True, pictures=True)
+    found = stats(dataset, recount=True, objects=True, images=True)
     plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert [c["share"] for c in plain["classes"]] == [0, 0, 0]
     assert plain["absent"] == ["road", "car", "sign"]
@@ -482,8 +482,8 @@ def test_bad_options_before_any_work(hand: Dataset) -> None:
 
 
 def test_the_table(hand: Dataset) -> None:
-    lines = run(hand.root, "--sampler", "--objects", "--pictures").stdout.splitlines()
-    assert lines[0] == "3 pictures (train 2, val 1), 3 classes, 300 pixels, 26.7 % void"
+    lines = run(hand.root, "--sampler", "--objects", "--images").stdout.splitlines()
+    assert lines[0] == "3 images (train 2, val 1), 3 classes, 300 pixels, 26.7 % void"
     assert lines[1] == "sizes (width x height): 10 x 10 (3)"
     rows = [" ".join(line.split()) for line in lines]
     assert "1 car 25 11.4 % 2 66.7 %" in rows
@@ -526,7 +526,7 @@ def test_every_weight_has_its_formula_and_source(hand: Dataset, tmp_path: Path) 
             assert text in listed
             assert text in page
     assert "Eigen & Fergus 2015" in listed
-    assert "here n = pictures with the class, beta = 0.666667" in page
+    assert "here n = images with the class, beta = 0.666667" in page
 
 
 def test_many_classes_are_cut_to_the_outermost(tmp_path: Path) -> None:

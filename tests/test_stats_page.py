@@ -35,14 +35,14 @@ HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>
 
 @pytest.fixture
 def hand(tmp_path: Path) -> Dataset:
-    return make_dataset(tmp_path / "hand", hand_counted(), pictures=True)
+    return make_dataset(tmp_path / "hand", hand_counted(), images=True)
 
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
     """A page of a dataset whose every name is a trap."""
     masks = {k.replace("train", "<b>train"): m for k, m in hand_counted().items()}
-    dataset = make_dataset(tmp_path / "<i>root", masks, HOSTILE, pictures=True)
+    dataset = make_dataset(tmp_path / "<i>root", masks, HOSTILE, images=True)
     return stats_page(stats(dataset, objects=True), dataset, tmp_path / "page.html")
 
 
@@ -80,7 +80,7 @@ def test_the_page_says_what_was_counted(hand: Dataset, tmp_path: Path) -> None:
     for said in (
         "Class balance of hand", "train 2, val 1.", "220 labelled pixels", "26.7 % void", "3 of 3 classes have pixels",
         "6 : 1 largest to rarest class", "train has no pixel of sign, which other splits have.",
-        "Every picture is 10 x 10 (width x height).", "car 11.4 % of the labelled pixels",
+        "Every image is 10 x 10 (width x height).", "car 11.4 % of the labelled pixels",
     ):  # fmt: skip
         assert said in text, said
     cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", out.read_text())]
@@ -88,7 +88,7 @@ def test_the_page_says_what_was_counted(hand: Dataset, tmp_path: Path) -> None:
     charts = drawings(out)
     assert len(charts) == 5, "classes, weights, samplers, objects, classes that go together"
     tips = {t.text for chart in charts for t in chart.iter() if t.tag == "title"}
-    assert {"train: 88.2 %", "val: 10 %", "1 of 2 pictures with road hold car"} <= tips
+    assert {"train: 88.2 %", "val: 10 %", "1 of 2 images with road hold car"} <= tips
 
 
 def test_names_are_text_and_nothing_else(hostile: Path) -> None:
@@ -130,7 +130,7 @@ def test_rare_classes_are_shown_where_they_fill_most(hand: Dataset, tmp_path: Pa
     masks = {"a": blocks(10, 10, (0, 80), (1, 9), (2, 11)), "b": blocks(10, 10, (0, 80), (1, 8), (2, 12))}
     alike = make_dataset(tmp_path / "alike", masks)
     assert [e.sample for e in rare_examples(stats(alike), alike, 2)] == ["a", "b"], "each its own"
-    (hand.root / "images/train/a.png").write_bytes(b"no picture")
+    (hand.root / "images/train/a.png").write_bytes(b"no image")
     assert "cannot be decoded" in rare_examples(stats(hand), hand, 1)[0].reason
     assert "cannot be decoded" in stats_page(stats(hand), hand, tmp_path / "page.html").read_text()
     bare = make_dataset(tmp_path / "bare", hand_counted())
@@ -172,12 +172,12 @@ def test_charts_of_next_to_nothing() -> None:
     ElementTree.fromstring(heat_map(rows, [[1.0]], [["tip"]]))
     ElementTree.fromstring(bubbles([(1, 1, 1)]))
     areas = re.findall(r' r="([\d.]+)"', bubbles([(10, 20, 400), (30, 20, 100)]))
-    assert float(areas[0]) == 2 * float(areas[1]), "a quarter of the pictures, a quarter of the area"
+    assert float(areas[0]) == 2 * float(areas[1]), "a quarter of the images, a quarter of the area"
 
 
 @pytest.mark.page
 def test_a_browser_shows_it_whole(hand: Dataset, hostile: Path, tmp_path: Path, chromium: str) -> None:
-    """Measured in the page itself: all pictures decoded, no text outside its chart, nothing wider than the window."""
+    """Measured in the page itself: all images decoded, no text outside its chart, nothing wider than the window."""
     probe = """<script>
 const out = {wide: document.documentElement.scrollWidth - innerWidth, images: [...document.images].map(i => i.naturalWidth),
   svgs: document.querySelectorAll("svg").length, outside: []};
@@ -191,7 +191,7 @@ for (const svg of document.querySelectorAll("svg")) {
 }
 document.title = JSON.stringify(out);
 </script>"""
-    dataset = make_dataset(tmp_path / "sizes", {**hand_counted(), "val/d": blocks(20, 30, (0, 600))}, pictures=True)
+    dataset = make_dataset(tmp_path / "sizes", {**hand_counted(), "val/d": blocks(20, 30, (0, 600))}, images=True)
     other = stats_page(stats(dataset), dataset, tmp_path / "other.html")
     for page, charts in ((hostile, 5), (other, 5)):
         probed = tmp_path / "probed.html"

@@ -28,7 +28,7 @@ from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving
 from segdata.cli import main
 from segdata.dataset import journal
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_picture
+from segdata.dataset.images import place_image
 from segdata.dataset.journal import LOG, MANIFEST, Journal
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, StorageError
 from segdata.files import providers
@@ -147,10 +147,10 @@ def test_a_reference_is_relative_within_a_bucket_and_a_url_elsewhere(tmp_path: P
     assert place("s3://b/d/e") / "../../p/x.jpg" == place("s3://b/p/x.jpg")
     assert relative("s3://other/x.jpg", place("s3://b/d")) == "s3://other/x.jpg"
     assert relative("s3://b/x.jpg", tmp_path) == "s3://b/x.jpg"
-    assert place_picture("https://h/x.tif", "x", tmp_path, "reference") == "https://h/x.tif"
+    assert place_image("https://h/x.tif", "x", tmp_path, "reference") == "https://h/x.tif"
     for images in ("reference", "link"):
         with pytest.raises(OptionError, match=r"object storage cannot .*--images copy"):
-            place_picture(str(tmp_path / "x.jpg"), "x", place("s3://b/d"), images)  # type: ignore[arg-type]
+            place_image(str(tmp_path / "x.jpg"), "x", place("s3://b/d"), images)  # type: ignore[arg-type]
 
 
 names = st.text("ab.", min_size=1, max_size=3).filter(lambda name: set(name) != {"."})
@@ -336,8 +336,8 @@ def test_a_source_in_storage_is_converted_as_one_on_this_machine(
     assert np.array_equal(here.read_image(here.samples[0]), made.read_image(made.samples[0]))
 
 
-def test_pictures_of_this_machine_are_not_referred_to_from_storage(samples: Path) -> None:
-    with pytest.raises(OptionError, match=r"cannot refer to pictures of this machine: convert with --images copy"):
+def test_images_of_this_machine_are_not_referred_to_from_storage(samples: Path) -> None:
+    with pytest.raises(OptionError, match=r"cannot refer to images of this machine: convert with --images copy"):
         convert("coco", samples / "coco", f"{MEMORY}/x")
     assert not place(f"{MEMORY}/x").exists()
 
@@ -367,7 +367,7 @@ def test_a_tiff_that_is_written_anew_is_read_anew(s3: Server) -> None:
             assert raster.read().max() == value
 
 
-def test_a_picture_is_fetched_once(s3: Server, tmp_path: Path) -> None:
+def test_a_image_is_fetched_once(s3: Server, tmp_path: Path) -> None:
     made = make(tmp_path / "d", {"a": np.zeros((20, 30))}, images="copy")
     for name, data in bytes_of(made.root).items():
         place(f"{BASE}/d/{name}").write_bytes(data)
@@ -380,7 +380,7 @@ def test_a_picture_is_fetched_once(s3: Server, tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_named(s3: Server) -> None:
     for name in ("x.png", "x.tif"):
-        with pytest.raises(DataError, match=rf"{BASE}/{name}: there is no such file \[picture.missing\]"):
+        with pytest.raises(DataError, match=rf"{BASE}/{name}: there is no such file \[image.missing\]"):
             read_facts(f"{BASE}/{name}")
         with (
             pytest.raises(DataError, match=rf"{BASE}/{name}: there is no such file \[mask.missing\]"),

@@ -56,7 +56,7 @@ def blot(mask: Mask, y: int, x: int, radius: int) -> NDArray[np.bool_]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset, Planted]:
-    """Predictions with scores, and truth of mixed sizes in which discs are labelled wrongly in three of nine pictures."""
+    """Predictions with scores, and truth of mixed sizes in which discs are labelled wrongly in three of nine images."""
     root = tmp_path_factory.mktemp("made")
     pred, truth, planted = [], [], {}
     for number in range(9):
@@ -70,8 +70,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset, Pl
             value = int(np.bincount(right[disc], minlength=3).argmax())
             planted[id] = disc & (right == value)
             right[planted[id]] = (value + 1) % 3
-        (root / f"pictures/{id}.png").parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(root / f"pictures/{id}.png")
+        (root / f"images/{id}.png").parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(root / f"images/{id}.png")
         (root / f"pred/scores/{id}.tif").parent.mkdir(parents=True, exist_ok=True)
         write_scores(root / f"pred/scores/{id}.tif", size, 3, [(0, 0, sharp)])
         truth.append(sample(root / "truth", id, right))
@@ -99,13 +99,13 @@ def test_softmin_of_parts(qualities: NDArray[np.float32], temperature: float, cu
     assert Quality().score == 1
 
 
-def test_pictures_and_regions_by_another_road(made: tuple[Dataset, Dataset, Planted]) -> None:
+def test_images_and_regions_by_another_road(made: tuple[Dataset, Dataset, Planted]) -> None:
     pred, truth, _ = made
     found = suspects(pred, truth, min_area=4)
-    assert [p.score for p in found.pictures] == sorted(p.score for p in found.pictures)
+    assert [p.score for p in found.images] == sorted(p.score for p in found.images)
     assert [r.region.score for r in found.regions] == sorted((r.region.score for r in found.regions), reverse=True)
     stored = {s.id: s for s in pred}
-    for doubt in found.pictures:
+    for doubt in found.images:
         mask, probs = (
             truth.read_mask(truth.sample(doubt.sample)),
             read_scores(pred.root / str(stored[doubt.sample].scores)),
@@ -145,7 +145,7 @@ def test_pictures_and_regions_by_another_road(made: tuple[Dataset, Dataset, Plan
 def test_planted_errors_come_first(made: tuple[Dataset, Dataset, Planted]) -> None:
     pred, truth, planted = made
     found = suspects(pred, truth)
-    assert {p.sample for p in found.pictures[: len(planted)]} == set(planted)
+    assert {p.sample for p in found.images[: len(planted)]} == set(planted)
     assert {r.sample for r in found.regions[: len(planted)]} == set(planted)
     for one in found.regions[: len(planted)]:
         hit = np.zeros(planted[one.sample].shape, bool)
@@ -229,9 +229,9 @@ def test_regions_for_an_annotation_tool(made: tuple[Dataset, Dataset, Planted], 
     coco = COCO(tmp_path / "again/regions.json")
     assert {c["name"]: c["id"] for c in coco.dataset["categories"]} == {"ground": 1, "water": 2, "wood": 3}
     for one, annotation in zip(found.regions, coco.dataset["annotations"], strict=False):
-        picture = coco.imgs[annotation["image_id"]]
-        assert picture["sample"] == one.sample
-        there = np.asarray(Image.open(tmp_path / "again/images" / picture["file_name"]))
+        image = coco.imgs[annotation["image_id"]]
+        assert image["sample"] == one.sample
+        there = np.asarray(Image.open(tmp_path / "again/images" / image["file_name"]))
         assert np.array_equal(there, truth.read_image(truth.sample(one.sample)))
         assert annotation["category_id"] == one.region.suggested + 1
         assert (annotation["given"], annotation["suggested"]) == tuple(
@@ -264,9 +264,9 @@ def test_the_dataset_without_suspects(made: tuple[Dataset, Dataset, Planted], tm
         assert (after.sha256 == before.sha256) == (not gone.any())
         assert sum(after.counts.values()) == mask.size
     assert out.read_receipt()["regions"] == {"void": 3}
-    left = without(found, tmp_path / "left", regions, leave_out="pictures")
+    left = without(found, tmp_path / "left", regions, leave_out="images")
     assert {s.id for s in truth} - {s.id for s in left} == set(planted)
-    with pytest.raises(OptionError, match="regions or pictures"):
+    with pytest.raises(OptionError, match="regions or images"):
         without(found, tmp_path / "x", regions, leave_out="both")  # type: ignore[arg-type]
     views = [msgspec.structs.replace(s, crop=Window(0, 0, 60, 70)) for s in truth]
     with pytest.raises(DatasetError, match="views"):
@@ -279,9 +279,9 @@ def test_processes_and_splits(made: tuple[Dataset, Dataset, Planted]) -> None:
     with workers(2) as executor:
         assert suspects(pred, truth, run=Run(executor, chunk=3)).to_json() == one.to_json()
     val = suspects(pred, truth, split="val")
-    assert {p.sample.split("/")[0] for p in val.pictures} == {"val"}
+    assert {p.sample.split("/")[0] for p in val.images} == {"val"}
     fewer = suspects(replace(pred, samples=pred.samples[:4]), truth)
-    assert len(fewer.pictures) == 4
+    assert len(fewer.images) == 4
     assert fewer.unscored == tuple(s.id for s in truth.samples[4:])
 
 
@@ -303,7 +303,7 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"the scores are of 3 classes, 70 x 6\d"):
         suspects(replace(pred, samples=swapped), truth)
     report = Report("skip")
-    assert suspects(replace(pred, samples=swapped), truth, run=Run(report=report)).pictures == ()
+    assert suspects(replace(pred, samples=swapped), truth, run=Run(report=report)).images == ()
     assert [p.code for p in report.problems] == ["scores.size"] * 2
 
 
@@ -350,7 +350,7 @@ def test_command(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None
 def test_what_is_labelled_again_goes_into_no_dataset(
     made: tuple[Dataset, Dataset, Planted], tmp_path: Path, images: str
 ) -> None:
-    """Its pictures would be taken for those to be replaced."""
+    """Its images would be taken for those to be replaced."""
     pred, truth, _ = made
     shutil.copytree(truth.root, tmp_path / "truth", symlinks=True)
     card = json.loads((tmp_path / "truth" / "dataset.json").read_text())
@@ -367,9 +367,9 @@ def test_what_is_labelled_again_goes_into_no_dataset(
 
 
 def test_a_link_to_itself_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"a picture")
+    (tmp_path / "x.png").write_bytes(b"an image")
     link_or_copy(tmp_path / "x.png", tmp_path / "x.png")
-    assert (tmp_path / "x.png").read_bytes() == b"a picture"
+    assert (tmp_path / "x.png").read_bytes() == b"an image"
     with pytest.raises(DataError, match="no such file"):
         link_or_copy(tmp_path / "y.png", tmp_path / "x.png")
-    assert (tmp_path / "x.png").read_bytes() == b"a picture"
+    assert (tmp_path / "x.png").read_bytes() == b"an image"

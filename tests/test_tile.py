@@ -45,7 +45,7 @@ def blobs(height: int, width: int, seed: int = 0, classes: int = 3) -> Any:
 
 
 def geotiff_dataset(root: Path, values: Any, mask: Any, **geo: Any) -> Dataset:
-    """A dataset of one picture, a GeoTIFF beside it."""
+    """A dataset of one image, a GeoTIFF beside it."""
     dataset = make(root, {"x": mask})
     (root.parent / "x.tif").write_bytes(encode_tiff(values, tags=Geo(**geo).tags()))
     line = {"image": "../x.tif"}
@@ -133,7 +133,7 @@ def test_virtual_tiles_are_the_same_pixels(tmp_path_factory: Any, case: dict[str
     assert sum(whole.samples[0].counts.values()) == case["shape"][0] * case["shape"][1]
 
 
-def test_tiles_without_overlap_hold_what_the_picture_holds(tmp_path: Path) -> None:
+def test_tiles_without_overlap_hold_what_the_image_holds(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"x": blobs(40, 60)})
     tiles = tile(source, tmp_path / "t", size=20)
     assert len(tiles) == 6
@@ -256,7 +256,7 @@ def test_empty_tiles_are_drawn_by_seed_and_id(tmp_path: Path) -> None:
         if chance(3, f"{id}_{y:06}_{x:06}") < 0.1
     }  # fmt: skip
     alone = tile(source.select(lambda s: s.id == "y"), tmp_path / "b", size=5, keep_empty=0.1, seed=3)
-    assert [s.id for s in alone] == [s.id for s in first if s.parent == "y"]  # another picture changes nothing
+    assert [s.id for s in alone] == [s.id for s in first if s.parent == "y"]  # another image changes nothing
     assert {s.id for s in tile(source, tmp_path / "c", size=5, keep_empty=0.1, seed=4)} != {s.id for s in first}
 
 
@@ -361,10 +361,10 @@ def test_geotiffs_stay_in_place(tmp_path: Path, compress: Any) -> None:
 def test_formats(tmp_path: Path, format: Any, suffix: str) -> None:
     source = make(tmp_path / "d", {"x": blobs(30, 30)}, images="copy")
     made = tile(source, tmp_path / "t", size=16, format=format)
-    picture = source.read_image(source.samples[0])
+    image = source.read_image(source.samples[0])
     for sample in made:
         assert str(sample.image).endswith(suffix)
-        error = np.abs(made.read_image(sample).astype(int) - picture[sample.window.slices])  # type: ignore[union-attr]
+        error = np.abs(made.read_image(sample).astype(int) - image[sample.window.slices])  # type: ignore[union-attr]
         assert error.max() == 0 or format == "jpeg"
         np.testing.assert_array_equal(read_image(made.image_path(sample)), made.read_image(sample))
 
@@ -376,7 +376,7 @@ def test_what_does_not_fit_a_format_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "t").exists()
 
 
-def test_pictures_read_by_rows_give_the_same_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_read_by_rows_give_the_same_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make(tmp_path / "d", {"x": blobs(70, 50)}, images="copy")
     tile(source, tmp_path / "a", size=20, overlap=7)
     monkeypatch.setattr(rasters, "WHOLE", 100)
@@ -416,7 +416,7 @@ def test_rows_are_read_downwards_wherever_they_begin() -> None:
         np.testing.assert_array_equal(rows.read(y, height)[1], mask[y : y + height, 2:7])
 
 
-def test_tiles_of_tiles_are_of_the_first_picture(tmp_path: Path) -> None:
+def test_tiles_of_tiles_are_of_the_first_image(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"x": blobs(40, 60)}, images="copy")
     for virtual in (False, True):
         large = tile(source, tmp_path / "large", size=30, overlap=10, virtual=virtual, overwrite=True)
@@ -476,18 +476,18 @@ def test_one_process_or_two_or_killed_the_same_bytes(tmp_path: Path) -> None:
     assert contents(killed) == expected
 
 
-def test_a_bad_picture_stops_or_is_left_out_whole(tmp_path: Path) -> None:
+def test_a_bad_image_stops_or_is_left_out_whole(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"a": blobs(30, 30), "b": blobs(30, 30, 1)}, images="copy")
-    source.inside(str(source.samples[0].image)).write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"picture\.unreadable"):
+    source.inside(str(source.samples[0].image)).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image\.unreadable"):
         tile(source, tmp_path / "t", size=10)
     assert not (tmp_path / "t").exists()
     made = tile(source, tmp_path / "t", size=10, run=segdata.Run(report=Report("skip")))
     assert {s.parent for s in made} == {"b"}
-    assert made.read_receipt()["pictures"] == {"in": 2, "tiled": 1, "skipped": 1}
+    assert made.read_receipt()["images"] == {"in": 2, "tiled": 1, "skipped": 1}
     assert made.read_receipt()["skipped"][0]["sample"] == "a"
     Image.fromarray(np.zeros((7, 7, 3), np.uint8)).save(source.inside("images/a.png"))
-    with pytest.raises(DataError, match=r"the picture is 7 x 7, in the manifest 30 x 30"):
+    with pytest.raises(DataError, match=r"the image is 7 x 7, in the manifest 30 x 30"):
         tile(source, tmp_path / "u", size=10)
 
 
@@ -526,7 +526,7 @@ def test_impossible_options(tmp_path: Path, options: dict[str, Any], words: str)
     assert not (tmp_path / "t").exists()
 
 
-def test_tiles_of_any_size_where_pictures_stay_as_they_are(tmp_path: Path) -> None:
+def test_tiles_of_any_size_where_images_stay_as_they_are(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"x": blobs(20, 30)})
     (sample,) = made = tile(source, tmp_path / "t", size=999_999, pad="keep")
     np.testing.assert_array_equal(made.read_mask(sample), blobs(20, 30))
@@ -553,7 +553,7 @@ def test_stitching_refuses_what_are_no_tiles(tmp_path: Path) -> None:
     assert [s.id for s in left] == ["y"]
 
 
-def test_pictures_come_back_from_what_was_tiled(tmp_path: Path) -> None:
+def test_images_come_back_from_what_was_tiled(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"x": blobs(20, 20)}, images="reference")
     tiles = tile(source, tmp_path / "t", size=8)
     assert untile(tiles, tmp_path / "u").samples[0].image is None
@@ -596,7 +596,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "left out: too little that is not void (--min-valid)" in out
     run("tile", tmp_path / "d", tmp_path / "v", "--size", 16, "--virtual", "--min-tiles-per-class", 2, "-j", 2)
     out = run("stitch", tmp_path / "t", tmp_path / "s", "--blend", "crop", "--vectorize", "--of", tmp_path / "d")
-    assert "of 2 pictures = 2 stitched + 0 left out" in out
+    assert "of 2 images = 2 stitched + 0 left out" in out
     assert "pixels are in no tile, and void" in out
     assert "in vectors/" in out
     run("untile", tmp_path / "v", tmp_path / "u")

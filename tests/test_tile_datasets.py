@@ -43,7 +43,7 @@ def scene(height: int, width: int, seed: int) -> Any:
 
 @pytest.fixture(params=WAYS, ids=lambda way: f"{'virtual' if way['virtual'] else 'files'}-{way['size']}-{way['scale']}")
 def tiles(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
-    """Tiles of two pictures; padded, scaled or neither, as files or virtual."""
+    """Tiles of two images; padded, scaled or neither, as files or virtual."""
     source = make(tmp_path / "d", {f"train/{i}": scene(60, 70, i) for i in range(2)}, images="copy")
     return tile(source, tmp_path / "t", **request.param)
 
@@ -68,13 +68,13 @@ def test_check_finds_a_tile_that_was_changed(tiles: Dataset) -> None:
 
 
 def test_stats_count_what_is_there(tiles: Dataset) -> None:
-    found = stats(tiles, recount=True, pictures=True)
+    found = stats(tiles, recount=True, images=True)
     assert found.differences == ()
     assert found.whole.counts.total == sum(s.height * s.width for s in tiles)
     assert [s.counts for s in tiles] == counted(tiles)
 
 
-def test_split_keeps_a_picture_together(tiles: Dataset, tmp_path: Path) -> None:
+def test_split_keeps_a_image_together(tiles: Dataset, tmp_path: Path) -> None:
     made = split(tiles, tmp_path / "s", ratios={"a": 0.5, "b": 0.5}, allow_missing=["all"])
     by_parent = {s.parent: {t.split for t in made if t.parent == s.parent} for s in made}
     assert all(len(splits) == 1 for splits in by_parent.values())
@@ -119,14 +119,14 @@ def test_the_grid_is_drawn_where_the_tiles_are(tmp_path: Path) -> None:
         tiles = tile(source, tmp_path / "t", size=30, virtual=virtual, overwrite=True)
         some = Dataset(tiles.root, tiles.labels, tiles.samples[:-1], {}, tiles.images)
         preview(some, tmp_path / "grid.png", grid=True, size=90)
-        picture = np.array(Image.open(tmp_path / "grid.png").convert("RGB"))[29:89, 10:100]  # below the caption
-        lines = (picture == LINE).all(axis=2)
+        image = np.array(Image.open(tmp_path / "grid.png").convert("RGB"))[29:89, 10:100]  # below the caption
+        lines = (image == LINE).all(axis=2)
         assert lines[[0, 29, 30]].all(axis=1).tolist() == [True, True, False]
         assert lines[59, :60].all()
         assert not lines[59, 60:].any()  # the last tile is not there
-        assert (picture[31:, 60:] == 225).all()
+        assert (image[31:, 60:] == 225).all()
         expected = source.read_image(source.samples[0])
-        np.testing.assert_array_equal(picture[1:29, 1:29], expected[1:29, 1:29])
+        np.testing.assert_array_equal(image[1:29, 1:29], expected[1:29, 1:29])
     with pytest.raises(segdata.OptionError, match="is no tile"):
         preview(source, tmp_path / "grid.png", grid=True)
 
@@ -142,12 +142,12 @@ def test_many_bands_can_be_checked_counted_and_shown(tmp_path: Path) -> None:
     dataset.save()
     for one in (dataset, tile(dataset, tmp_path / "t", size=32), tile(dataset, tmp_path / "v", size=32, virtual=True)):
         assert [f for f in check(one).findings if f.level == "error"] == []
-        assert stats(one, pictures=True).channels is not None
+        assert stats(one, images=True).channels is not None
         preview(one, tmp_path / "sheet.png")
         assert one.read_image(one.samples[0]).dtype == np.uint16
 
 
-def test_large_pictures_are_shown_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_are_shown_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make(tmp_path / "d", {"x": scene(120, 100, 1)}, images="copy")
     preview(source, tmp_path / "a.png", size=50)
     monkeypatch.setattr("segdata.pages.sheet.LARGE", 100)

@@ -72,7 +72,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path: Path) -> None:
-    options = {**QUICK, "epochs": 12, "pictures": 2, "tensorboard": True}
+    options = {**QUICK, "epochs": 12, "images": 2, "tensorboard": True}
     result = segdata.train(dataset, tmp_path / "run", **options)
     assert result.best["mean_iou"] > 0.8 > 0.6 > result.rows[0]["mean_iou"]
     assert result.parameters == 8 * 3 * 9 + 16 + 8 * 3 + 3

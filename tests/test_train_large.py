@@ -1,4 +1,4 @@
-"""Training on pictures too large for memory, on virtual tiles, and on pictures of other bands: windows are read from files."""
+"""Training on images too large for memory, on virtual tiles, and on images of other bands: windows are read from files."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_large_samples_are_validated_in_parts(
 ) -> None:
     """With a margin as wide as the net sees, to the last digit as in one piece."""
     recipe = {"normalise": "none", "crop": {"size": [64, 64]}}
-    options = {**QUICK, "epochs": 1, "recipe": recipe, "pictures": 3}
+    options = {**QUICK, "epochs": 1, "recipe": recipe, "images": 3}
     whole = segdata.train(rasters, tmp_path / "whole", **options)
     monkeypatch.setattr(data, "LARGEST", 100)
     monkeypatch.setattr(data, "MARGIN", 2)
@@ -135,7 +135,7 @@ def test_parts_are_a_partition(height: int, width: int, side: int, margin: int, 
 
 
 def test_virtual_tiles_are_trained_on_as_files_would_be(tmp_path: Path) -> None:
-    """Four tiles of each picture, which are windows of its file."""
+    """Four tiles of each image, which are windows of its file."""
     whole = scenes(tmp_path / "d", size=(48, 64))
     samples = []
     for sample in whole:
@@ -172,8 +172,8 @@ def test_few_files_are_open_at_a_time(rasters: segdata.Dataset, tmp_path: Path) 
     dataset = scenes(tmp_path / "d")
     openings = Openings(dataset, files=3, pixels=3 * 24 * 32)
     for item in (0, 1, 2, 1, 5, 5, 0):
-        picture, mask = openings(dataset.samples[item])
-        np.testing.assert_array_equal(picture.read(), dataset.read_image(dataset.samples[item]))
+        image, mask = openings(dataset.samples[item])
+        np.testing.assert_array_equal(image.read(), dataset.read_image(dataset.samples[item]))
         np.testing.assert_array_equal(mask.read(), dataset.read_mask(dataset.samples[item]))
         assert len(openings._held) <= 2
     tiffs = Openings(rasters, pixels=1)

@@ -252,7 +252,7 @@ def test_one_batch_is_learnt_by_heart_or_not(dataset: segdata.Dataset, tmp_path:
     assert not overfit_one_batch(dataset, **{**QUICK, "lr": 1e-9}, number=20).passed
     flags = ("--model", "train_files:small", "--batch", 4, "--threads", 1)
     out = run("train", dataset.root, tmp_path / "run", "--overfit-one-batch", "--lr", 1e-9, *flags, code=1).stdout
-    assert "failed: look at the pictures under their masks" in out
+    assert "failed: look at the images under their masks" in out
     assert not (tmp_path / "run").exists()
 
 
@@ -290,7 +290,7 @@ def hungry(bands: int, classes: int, room: int) -> torch.nn.Module:
 @pytest.mark.parametrize(
     ("room", "message"),
     [
-        (2 * 3 * 64 * 96, r"8 pictures of 64 x 96 at once are too many, 2 fit: --accumulate 4 trains the same"),
+        (2 * 3 * 64 * 96, r"8 images of 64 x 96 at once are too many, 2 fit: --accumulate 4 trains the same"),
         (1 * 3 * 64 * 96, r"1 fit: --accumulate 8"),
         (3 * 32 * 48, r"even one; 32 x 32 fits: --crop 32x32 --accumulate 8"),
         (3, r"the model hardly fits by itself: take a smaller one"),
@@ -306,7 +306,7 @@ def test_want_of_memory_says_what_fits(tmp_path: Path, room: int, message: str) 
 
 
 class Greedy(torch.nn.Module):
-    """Runs out of memory in training or in validation, and takes no picture of 32 x 32, as some models do."""
+    """Runs out of memory in training or in validation, and takes no image of 32 x 32, as some models do."""
 
     def __init__(self, when: str) -> None:
         super().__init__()
@@ -385,7 +385,7 @@ def test_train_and_compare_from_the_command_line(dataset: segdata.Dataset, tmp_p
         2,
         "--threads",
         1,
-        "--pictures",
+        "--images",
         0,
         "--no-tensorboard",
     )

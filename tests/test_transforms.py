@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recipe_cases import arguments, mask, picture
+from recipe_cases import arguments, make_image, mask
 
 from segdata.errors import DataError, OptionError
 from segdata.recipes.presets import PRESETS
@@ -62,7 +62,7 @@ def test_no_value_comes_into_a_mask_but_ignore(name: str, ignore: int, dtype: An
         transforms = made({name: arguments(name, **({} if mode is None else {"border_mode": mode}))}, ignore=ignore)
         for seed in range(3):
             ids = mask(values, dtype, seed=seed)
-            image, out = transforms(picture(), ids, np.random.default_rng(seed))
+            image, out = transforms(make_image(), ids, np.random.default_rng(seed))
             assert out.dtype == dtype
             assert out.shape == image.shape[:2]
             assert set(np.unique(out)) <= {*values, ignore}, (mode, seed)
@@ -70,7 +70,7 @@ def test_no_value_comes_into_a_mask_but_ignore(name: str, ignore: int, dtype: An
 
 @pytest.mark.parametrize("name", FILLING)
 def test_what_a_transform_fills_is_ignore(name: str) -> None:
-    """The picture carries the mask's values, resampled by nearest: where it was filled with 0, and only there, is ignore."""
+    """The image carries the mask's values, resampled by nearest: where it was filled with 0, and only there, is ignore."""
     exact = {"interpolation": 0} if "interpolation" in parameters(name) else {}
     transforms = made({name: arguments(name, **exact)})
     filled = 0
@@ -89,7 +89,7 @@ def test_what_a_transform_fills_is_ignore(name: str) -> None:
 def test_void_stays_void() -> None:
     ids = mask([255, 3])
     for name in TOUCHING:
-        _, out = made({name: arguments(name)})(picture(), ids, np.random.default_rng(1))
+        _, out = made({name: arguments(name)})(make_image(), ids, np.random.default_rng(1))
         assert set(np.unique(out)) <= {3, 255}, name
 
 
@@ -97,10 +97,10 @@ def test_a_null_fill_leaves_the_labels_under_a_hole() -> None:
     ids = mask([1, 2])
     holes = {"num_holes_range": [3, 3], "hole_height_range": [0.3, 0.4], "hole_width_range": [0.3, 0.4], "p": 1.0}
     for fill, kept in ((None, True), ("ignore", False)):
-        image, out = made({"CoarseDropout": {**holes, "fill_mask": fill}})(picture(), ids, np.random.default_rng(0))
+        image, out = made({"CoarseDropout": {**holes, "fill_mask": fill}})(make_image(), ids, np.random.default_rng(0))
         assert (image == 0).all(axis=2).any()
         assert np.array_equal(out, ids) is kept
-    assert (made({"CoarseDropout": holes})(picture(), ids, np.random.default_rng(0))[1] == 255).any()
+    assert (made({"CoarseDropout": holes})(make_image(), ids, np.random.default_rng(0))[1] == 255).any()
 
 
 def test_values_in_arguments_are_class_ids() -> None:
@@ -109,7 +109,7 @@ def test_values_in_arguments_are_class_ids() -> None:
     ids[50:53, 60:62] = 0
     ids[10, 20] = 1
     crop = made({"CropNonEmptyMaskIfExists": {"height": 20, "width": 20, "ignore_values": [0, 3], "p": 1.0}})
-    assert all((crop(picture(), ids, np.random.default_rng(s))[1] == 1).any() for s in range(20))
+    assert all((crop(make_image(), ids, np.random.default_rng(s))[1] == 1).any() for s in range(20))
 
 
 @pytest.mark.parametrize("name", names())
@@ -118,7 +118,7 @@ def test_any_bands_and_dtype_or_a_clear_error(name: str, dtype: Any) -> None:
     """What `BANDS` says is what the library does: all else keeps bands and dtype, and leaves its input alone."""
     transforms = made({name: arguments(name)})
     for bands in (1, 3, 4, 6):
-        image, ids = picture(bands, dtype), mask([1, 2, 255])
+        image, ids = make_image(bands, dtype), mask([1, 2, 255])
         before = image.copy(), ids.copy()
         fits = bands in BANDS.get(name, (bands,)) and (name, bands) != ("ChannelDropout", 1)
         if not fits or (name == "SelectiveChannelTransform" and bands < 3):
@@ -132,13 +132,13 @@ def test_any_bands_and_dtype_or_a_clear_error(name: str, dtype: Any) -> None:
 
 
 def test_three_of_six_bands_are_the_way_out() -> None:
-    image = picture(6, np.uint16)
+    image = make_image(6, np.uint16)
     inner = {"transforms": [{"ToGray": {"p": 1.0}}], "channels": [2, 3, 4]}
     out, _ = made({"SelectiveChannelTransform": inner})(image, mask([1]), np.random.default_rng(0))
     assert np.array_equal(out[:, :, [0, 1, 5]], image[:, :, [0, 1, 5]])
     assert np.abs(out[:, :, 2].astype(int) - out[:, :, 4]).max() <= 1
-    with pytest.raises(OptionError, match=r"channels: the pictures have 4 bands, 0 to 3, no 4"):
-        made({"SelectiveChannelTransform": inner})(picture(4), mask([1]), np.random.default_rng(0))
+    with pytest.raises(OptionError, match=r"channels: the images have 4 bands, 0 to 3, no 4"):
+        made({"SelectiveChannelTransform": inner})(make_image(4), mask([1]), np.random.default_rng(0))
 
 
 def test_geometry_keeps_sixteen_bit_and_float_values() -> None:
@@ -165,7 +165,7 @@ def test_pixel_values_beyond_the_span_are_refused_with_the_way_out() -> None:
 def test_transforms_draw_independently() -> None:
     """Seeding each transform alike, as the library does, would mirror both ways or neither."""
     both = made({"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}})
-    image, ids = picture(), mask([1])
+    image, ids = make_image(), mask([1])
     ways = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
     seen = [0, 0, 0, 0]
     for seed in range(200):
@@ -177,7 +177,7 @@ def test_transforms_draw_independently() -> None:
 @pytest.mark.parametrize("name", names())
 def test_the_same_generator_gives_the_same_result(name: str) -> None:
     """No transform draws from a global stream or remembers the call before."""
-    transforms, image, ids = made({name: arguments(name)}), picture(), mask([1, 2])
+    transforms, image, ids = made({name: arguments(name)}), make_image(), mask([1, 2])
     first = transforms(image, ids, np.random.default_rng(5))
     np.random.seed(3)  # noqa: NPY002
     random.seed(3)
@@ -223,20 +223,22 @@ def test_what_is_wrong_is_named_with_its_place(entry: Any, words: str) -> None:
 def test_arguments_may_name_opencvs_constants() -> None:
     resize = {"height": 50, "width": 60, "mask_interpolation": "cv2.INTER_NEAREST"}
     for name, value in (("cv2.INTER_AREA", cv2.INTER_AREA), ("cv2.INTER_CUBIC", cv2.INTER_CUBIC)):
-        image, _ = made({"Resize": {**resize, "interpolation": name}})(picture(), mask([1]), np.random.default_rng(0))
-        assert np.array_equal(image, cv2.resize(picture(), (60, 50), interpolation=value))
+        image, _ = made({"Resize": {**resize, "interpolation": name}})(
+            make_image(), mask([1]), np.random.default_rng(0)
+        )
+        assert np.array_equal(image, cv2.resize(make_image(), (60, 50), interpolation=value))
 
 
-def test_a_picture_too_small_for_a_crop_names_the_transform() -> None:
+def test_a_image_too_small_for_a_crop_names_the_transform() -> None:
     with pytest.raises(
-        OptionError, match=r"RandomCrop: cannot be applied to a picture of 100 x 96 of 3 bands uint8: .*"
+        OptionError, match=r"RandomCrop: cannot be applied to an image of 100 x 96 of 3 bands uint8: .*"
     ):
-        made({"RandomCrop": {"height": 200, "width": 200}})(picture(), mask([1]), np.random.default_rng(0))
+        made({"RandomCrop": {"height": 200, "width": 200}})(make_image(), mask([1]), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 40), (7, 1), (2, 2)])
-def test_presets_take_pictures_of_one_row_or_column(name: str, size: tuple[int, int]) -> None:
+def test_presets_take_images_of_one_row_or_column(name: str, size: tuple[int, int]) -> None:
     augment = Recipe.read(name).augment(255, classes=["a", "b"])
     image = np.full((*size, 3), 77, np.uint8)
     for index in range(80):
@@ -248,4 +250,4 @@ def test_presets_take_pictures_of_one_row_or_column(name: str, size: tuple[int, 
 
 def test_a_mask_of_another_kind_than_the_contract_is_refused() -> None:
     with pytest.raises(OptionError, match="a mask of int64: with 255 as ignore it must be uint8"):
-        made("HorizontalFlip")(picture(), mask([1], np.int64), np.random.default_rng(0))
+        made("HorizontalFlip")(make_image(), mask([1], np.int64), np.random.default_rng(0))

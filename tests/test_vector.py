@@ -142,7 +142,7 @@ def test_properties_classes_and_background(tmp_path: Path) -> None:
         mask_of(root, tmp_path / "d", class_property="uses")
 
 
-def test_one_file_for_all_pictures(tmp_path: Path) -> None:
+def test_one_file_for_all_images(tmp_path: Path) -> None:
     left, right = Geo(WKT, UTM), Geo(WKT, (0.5, 0.0, 690015.0, 0.0, -0.5, 5334000.0))
     crs = "EPSG:32632"
     data = collection(
@@ -158,7 +158,7 @@ def test_one_file_for_all_pictures(tmp_path: Path) -> None:
     assert np.hstack(masks).sum() == 6 * 20
     receipt = dataset.read_receipt()
     assert receipt["annotations"] == {"in": 4, "painted": 2, "skipped": 2, "hidden": 0}
-    assert receipt["notes"] == ["all.geojson: 1 of 3 features lie on no picture"]
+    assert receipt["notes"] == ["all.geojson: 1 of 3 features lie on no image"]
     again = segdata.convert("vector", tmp_path / "all.geojson", tmp_path / "e", image_dir="s/images")
     assert [s.sha256 for s in again] == [s.sha256 for s in dataset]
 
@@ -194,9 +194,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, text: str, code: str) -> None
         (box(1, 1, 5, 5), "nonsense", None),
     ],
 )
-def test_coordinates_that_do_not_fit_the_picture(
-    tmp_path: Path, geometry: Any, crs: str | None, geo: Geo | None
-) -> None:
+def test_coordinates_that_do_not_fit_the_image(tmp_path: Path, geometry: Any, crs: str | None, geo: Geo | None) -> None:
     root = source(tmp_path / "s", collection(feature(geometry)), geo)
     with pytest.raises(DataError, match=r"--crs .*pixel") as caught:
         mask_of(root, tmp_path / "d", crs=crs)
@@ -209,7 +207,7 @@ def test_coordinates_that_do_not_fit_the_picture(
     assert not (tmp_path / "t").exists()
 
 
-def test_pictures_without_coordinates_take_pixels(tmp_path: Path) -> None:
+def test_images_without_coordinates_take_pixels(tmp_path: Path) -> None:
     """Whatever the file calls them, as solaris calls its own. What lies by a transform alone takes that of any name."""
     data = collection(feature(box(2, 3, 10, 8)), crs="urn:ogc:def:crs:EPSG::32616")
     root = source(tmp_path / "s", data)
@@ -231,7 +229,7 @@ def test_what_has_no_partner_is_told(tmp_path: Path) -> None:
         read(root)
     found = read(root, report=Report("skip"))
     assert [item.id for item in found.items] == ["a"]
-    assert {p.sample for p in found.receipt.skipped_pictures} == {"b", "c"}
+    assert {p.sample for p in found.receipt.skipped_images} == {"b", "c"}
     assert [p.annotation for p in found.receipt.skipped] == [0, 1]
 
 

@@ -49,7 +49,7 @@ def generator() -> Iterator[ModuleType]:
 
 @pytest.fixture
 def year(samples: Path, tmp_path: Path) -> Path:
-    """A copy of the sample's year to break: 12 pictures in train, 4 in val."""
+    """A copy of the sample's year to break: 12 images in train, 4 in val."""
     return shutil.copytree(samples / "voc/VOCdevkit/VOC2012", tmp_path / "VOC2012")
 
 
@@ -88,7 +88,7 @@ def test_the_samples_are_what_was_painted(samples: Path, generator: ModuleType, 
     names = [f"2012_{17 * i + 1:06d}" for i in range(16)]
     assert [s.id for s in dataset] == [f"train/{n}" for n in names[:12]] + [f"val/{n}" for n in names[12:]]
     for index, sample in enumerate(dataset):
-        painted, _, _ = generator.voc_masks(generator.voc_picture(index))
+        painted, _, _ = generator.voc_masks(generator.voc_image(index))
         np.testing.assert_array_equal(dataset.read_mask(sample), painted)
         assert sample.image is not None
         assert Path(sample.image).name == f"{names[index]}.jpg"
@@ -348,7 +348,7 @@ def test_any_bytes_are_a_list_or_one_clear_error(tmp_path: Path, data: bytes) ->
     else:
         lines = [line.strip() for line in re.split("\r\n|\r|\n", data.decode("utf-8-sig"))]
         listed = {line for line in lines if line and not line.startswith("#")}
-        assert len(source.items) + len(source.receipt.skipped_pictures) == len(listed)
+        assert len(source.items) + len(source.receipt.skipped_images) == len(listed)
         assert {item.id for item in source.items} == ({"train/a"} if lines.count("a") == 1 else set())
 
 
@@ -417,7 +417,7 @@ def test_test_without_masks_is_left_out_with_a_line(year: Path) -> None:
     (year / LIST.format("test")).write_text("2008_000006\n2008_000011\n")
     source = read(year)
     assert len(source.items) == 16
-    assert source.receipt.notes == ["test.txt: left out, as none of its 2 pictures has a mask"]
+    assert source.receipt.notes == ["test.txt: left out, as none of its 2 images has a mask"]
     with pytest.raises(DataError, match=r"there is no SegmentationClass/2008_000006\.png"):
         read(year, split="test")
     with open(year / LIST.format("test"), "a") as file:  # of which one has a mask
@@ -460,7 +460,7 @@ def test_names_may_lead_into_folders_and_hold_dots_and_spaces(year: Path) -> Non
 
 
 @pytest.mark.parametrize("extension", [".png", ".jpeg", ".JPG"])
-def test_pictures_may_have_another_extension(year: Path, tmp_path: Path, extension: str) -> None:
+def test_images_may_have_another_extension(year: Path, tmp_path: Path, extension: str) -> None:
     source = year / f"JPEGImages/{NAME}.jpg"
     Image.open(source).save(year / f"JPEGImages/{NAME}{extension}")
     source.unlink()
@@ -468,14 +468,14 @@ def test_pictures_may_have_another_extension(year: Path, tmp_path: Path, extensi
     assert dataset.sample(f"train/{NAME}").image == f"images/train/{NAME}{extension}"
 
 
-def test_masks_need_no_pictures(year: Path, tmp_path: Path) -> None:
+def test_masks_need_no_images(year: Path, tmp_path: Path) -> None:
     shutil.rmtree(year / "JPEGImages")
     assert len(segdata.convert("voc", year, tmp_path / "d", images="none")) == 16
     with pytest.raises(DataError, match=r"holds no JPEGImages/.*--images none"):
         read(year)
 
 
-# Bad input: one message with file, sample and the way out; skip leaves that picture out, and the sums close
+# Bad input: one message with file, sample and the way out; skip leaves that image out, and the sums close
 
 
 def append(year: Path, split: str, text: str) -> None:
@@ -494,15 +494,15 @@ def undeclared(path: Path) -> None:
     Image.fromarray(values).save(path)
 
 
-MASK, PICTURE = f"SegmentationClass/{NAME}.png", f"JPEGImages/{NAME}.jpg"
+MASK, IMAGE = f"SegmentationClass/{NAME}.png", f"JPEGImages/{NAME}.jpg"
 BAD: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "no mask": (lambda y: (y / MASK).unlink(), "voc.mask", "train.txt", "there is no .*000018.png: put it there, or take"),
-    "no picture": (lambda y: (y / PICTURE).unlink(), "picture.missing", "train.txt", "000018.jpg .*--images none"),
-    "broken picture": (lambda y: (y / PICTURE).write_bytes(b"GIF89a"), "picture.unreadable", PICTURE, "cannot be decoded"),
+    "no image": (lambda y: (y / IMAGE).unlink(), "image.missing", "train.txt", "000018.jpg .*--images none"),
+    "broken image": (lambda y: (y / IMAGE).write_bytes(b"GIF89a"), "image.unreadable", IMAGE, "cannot be decoded"),
     "broken mask": (lambda y: (y / MASK).write_bytes((y / MASK).read_bytes()[:99]), "mask.damaged", MASK, "cut off"),
     "not a mask": (lambda y: (y / MASK).write_bytes(b"hello"), "mask.unreadable", MASK, "cannot be decoded"),
-    "jpeg mask": (lambda y: shutil.copy(y / PICTURE, y / MASK), "mask.jpeg", MASK, "export it as PNG"),
-    "another size": (lambda y: crop(y / MASK), "picture.size", PICTURE, "another copy"),
+    "jpeg mask": (lambda y: shutil.copy(y / IMAGE, y / MASK), "mask.jpeg", MASK, "export it as PNG"),
+    "another size": (lambda y: crop(y / MASK), "image.size", IMAGE, "another copy"),
     "undeclared": (lambda y: undeclared(y / MASK), "mask.values", MASK, "declared for: 77: name all classes"),
     "two lists": (lambda y: append(y, "val", f"{NAME}\n"), "voc.twice", "train.txt", "2 times, in train.txt, val.txt"),
     "twice": (lambda y: append(y, "train", f"{NAME}\n"), "voc.twice", "train.txt", "named 2 times, in train.txt"),
@@ -524,7 +524,7 @@ def test_bad_input_is_one_clear_message(year: Path, tmp_path: Path, case: str) -
     assert [p.sample for p in run.report.problems] == [f"train/{NAME}"]
     assert len(dataset) == 15
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": 16, "converted": 15, "skipped": 1}
+    assert receipt["images"] == {"in": 16, "converted": 15, "skipped": 1}
     assert receipt["annotations"]["in"] == 15 + receipt["annotations"]["skipped"]
 
 
@@ -534,15 +534,15 @@ def test_bad_input_is_one_clear_message(year: Path, tmp_path: Path, case: str) -
 )
 def test_no_way_out_of_the_mask_folder(year: Path, line: str) -> None:
     append(year, "val", f"{line}\n")
-    with pytest.raises(DataError, match="no path under the picture folder") as caught:
+    with pytest.raises(DataError, match="no path under the image folder") as caught:
         read(year)
     assert (caught.value.problem.file, caught.value.problem.sample) == ("val.txt", None)
     source = read(year, report=Report("skip"))
     assert len(source.items) == 16
-    assert line in str(source.receipt.skipped_pictures[0])
+    assert line in str(source.receipt.skipped_images[0])
 
 
-def test_a_list_may_name_pictures_with_their_masks(year: Path, tmp_path: Path) -> None:
+def test_a_list_may_name_images_with_their_masks(year: Path, tmp_path: Path) -> None:
     """As the lists of SegmentationClassAug do: each line names its files from the year's folder."""
     plain = drawn(read(year, split="val"))
     names = (year / LIST.format("val")).read_text().split()
@@ -569,7 +569,7 @@ def test_a_list_may_name_pictures_with_their_masks(year: Path, tmp_path: Path) -
 @pytest.mark.parametrize("text", ["", "\n# nothing\n"])
 def test_an_empty_list_is_refused(year: Path, text: str) -> None:
     (year / LIST.format("val")).write_text(text)
-    with pytest.raises(DataError, match=r"val.txt: names no picture"):
+    with pytest.raises(DataError, match=r"val.txt: names no image"):
         read(year)
 
 
@@ -602,7 +602,7 @@ def test_a_folder_without_masks_is_refused(year: Path) -> None:
 @given(
     st.dictionaries(st.sampled_from(["train", "val", "trainval", "test", "x"]), st.sets(st.integers(0, 5), min_size=1))
 )
-def test_every_listed_picture_is_in_one_split_or_left_out(tmp_path: Path, lists: dict[str, set[int]]) -> None:
+def test_every_listed_image_is_in_one_split_or_left_out(tmp_path: Path, lists: dict[str, set[int]]) -> None:
     """Against the rule said in sets: a name counts in each list, but not in trainval where train or val has it."""
     shutil.rmtree(tmp_path / "y", ignore_errors=True)
     root = one_mask(tmp_path / "y", np.zeros((2, 2), np.uint8))
@@ -619,7 +619,7 @@ def test_every_listed_picture_is_in_one_split_or_left_out(tmp_path: Path, lists:
     source = read(root, images=False, report=Report("skip"))
     if chosen:
         assert {item.id for item in source.items} == expected
-        assert source.receipt.pictures == len(source.receipt.skipped_pictures) == sum(n > 1 for n in times.values())
+        assert source.receipt.images == len(source.receipt.skipped_images) == sum(n > 1 for n in times.values())
     else:
         assert len(source.items) == 7
 

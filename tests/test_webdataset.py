@@ -48,7 +48,7 @@ def shards(source: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset
 
 
 def same(one: Dataset, other: Dataset) -> None:
-    """The same labels, samples, pictures and masks."""
+    """The same labels, samples, images and masks."""
     assert one.labels == other.labels
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
@@ -61,7 +61,7 @@ def same(one: Dataset, other: Dataset) -> None:
 # What goes in
 
 
-def test_webdataset_reads_every_picture_and_mask(source: Dataset, shards: Dataset) -> None:
+def test_webdataset_reads_every_image_and_mask(source: Dataset, shards: Dataset) -> None:
     webdataset = pytest.importorskip("webdataset")
     paths = sorted(str(path) for path in (shards.root / "shards").glob("*.tar"))
     by_id = {sample.id: sample for sample in source}
@@ -278,9 +278,9 @@ def test_bad_files_stop_the_export_or_are_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "w").exists()
     run = Run(report=Report("skip"))
     shards = segdata.export("webdataset", dataset, tmp_path / "w", samples_per_shard=2, run=run)
-    assert [p.code for p in run.report.problems] == ["picture.missing", "mask.changed"]
+    assert [p.code for p in run.report.problems] == ["image.missing", "mask.changed"]
     assert [s.id for s in shards] == ["train/000", "train/002", "train/004", "train/005"]
-    assert shards.read_receipt()["pictures"] == {"in": 6, "exported": 4, "skipped": 2}
+    assert shards.read_receipt()["images"] == {"in": 6, "exported": 4, "skipped": 2}
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_shard_damaged_inside_or_cut_off_loses_no_sample_silently(tmp_path: Pa
             segdata.convert("webdataset", tmp_path / "a.tar", tmp_path / "d")
 
 
-def test_a_bomb_of_a_picture_is_left_out(tmp_path: Path) -> None:
+def test_a_bomb_of_a_image_is_left_out(tmp_path: Path) -> None:
     shard = tar(tmp_path / "a.tar", *good(), entry("b.png", png((4, 5, 3))), entry("b.mask.png", png((3000, 3000))))
     run = Run(report=Report("skip"))
     dataset = segdata.convert("webdataset", shard, tmp_path / "d", classes=["road", "car"], run=run, max_pixels=10**6)
@@ -441,14 +441,14 @@ def test_a_bomb_of_a_picture_is_left_out(tmp_path: Path) -> None:
     assert len(run.report.problems) == 1
 
 
-def test_pictures_elsewhere_are_listed_before_they_are_read(tmp_path: Path) -> None:
+def test_images_elsewhere_are_listed_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "secret/p.png")
     (tmp_path / "in").mkdir()
     parts = good(image="../secret/p.png")[1:] + good("b", id="b", image="https://example.org/x/q.png")[1:]
     shard = tar(tmp_path / "in/a.tar", *parts)
     with pytest.raises(
-        DataError, match=r"2 samples name pictures outside.*\.\./secret.*https://example\.org/x.*--outside"
+        DataError, match=r"2 samples name images outside.*\.\./secret.*https://example\.org/x.*--outside"
     ):
         segdata.convert("webdataset", shard, tmp_path / "d")
     assert len(segdata.convert("webdataset", shard, tmp_path / "n", images="none")) == 2
@@ -477,7 +477,7 @@ def test_shards_of_others_need_their_classes(samples: Path, tmp_path: Path) -> N
 def test_shards_and_parts_in_object_storage(
     source: Dataset, shards: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written there they are the same bytes, and read there the same pictures, by the bytes that a sample is of alone."""
+    """Written there they are the same bytes, and read there the same images, by the bytes that a sample is of alone."""
     pytest.importorskip("moto")
     boto3 = pytest.importorskip("boto3")
     from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving

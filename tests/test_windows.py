@@ -20,7 +20,7 @@ BLENDS: tuple[Any, ...] = ("gaussian", "linear", "crop", "none")
 
 @st.composite
 def layouts(draw: st.DrawFn) -> tuple[int, int, tuple[int, int], tuple[int, int]]:
-    """A picture's height and width, the size of tiles and their stride."""
+    """An image's height and width, the size of tiles and their stride."""
     height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
     size = draw(st.integers(1, 24)), draw(st.integers(1, 24))
     return height, width, size, (draw(st.integers(1, size[0])), draw(st.integers(1, size[1])))
@@ -99,7 +99,7 @@ def test_masks_are_scaled_to_the_value_under_the_middle(h: int, w: int, th: int,
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32", "float64"])
 @pytest.mark.parametrize("bands", [1, 3, 5])
-def test_pictures_are_scaled_by_area(dtype: str, bands: int) -> None:
+def test_images_are_scaled_by_area(dtype: str, bands: int) -> None:
     image = np.random.default_rng(0).integers(0, 200, (12, 8, bands)).astype(dtype)
     small = scale_image(image, (6, 4))
     means = image.reshape(6, 2, 4, 2, bands).astype(float).mean(axis=(1, 3))

@@ -51,7 +51,7 @@ def scenes(
 
 
 def written(root: Path, id: str, split: str, image: Any, mask: Any) -> Sample:
-    """Write a picture and its mask by Pillow, and give the manifest's line."""
+    """Write an image and its mask by Pillow, and give the manifest's line."""
     for folder, pixels in (("images", image), ("masks", mask)):
         path = root / f"{folder}/{id}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def small(bands: int, classes: int, width: int = 8) -> nn.Module:
 
 
 QUICK: dict[str, Any] = {
-    "model": "train_files:small", "epochs": 2, "batch": 4, "lr": 0.02, "threads": 1, "pictures": 0, "tensorboard": False,
+    "model": "train_files:small", "epochs": 2, "batch": 4, "lr": 0.02, "threads": 1, "images": 0, "tensorboard": False,
 }  # fmt: skip
 """Options of a training that takes a fraction of a second."""
 

@@ -4,8 +4,8 @@ COCO, PASCAL VOC, Cityscapes, Oxford-IIIT Pet, GeoTIFFs with GeoJSON, and WebDat
 
     python tools/make_samples.py [--out samples]
 
-The pictures are painted from fixed seeds, so two runs write the same bytes. This file imports nothing of segdata: it is
-an independent source of truth for the tests, which may use `scene`, `draw_polygon`, `label_ids` and `*_picture`.
+The images are painted from fixed seeds, so two runs write the same bytes. This file imports nothing of segdata: it is
+an independent source of truth for the tests, which may use `scene`, `draw_polygon`, `label_ids` and `*_image`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from PIL import Image
 from pycocotools import mask as rle_tools
 
 from sample_canvas import SCALE, Bits, Canvas, Pixels
-from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_picture
+from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
@@ -39,22 +39,22 @@ __all__ = [
     "TABLE",
     "VOC_CLASSES",
     "Canvas",
+    "city_image",
     "city_objects",
-    "city_picture",
+    "coco_image",
     "coco_mask",
-    "coco_picture",
     "draw_polygon",
     "label_ids",
     "main",
     "panoptic",
-    "pet_picture",
+    "pet_image",
     "pet_trimap",
     "plain_runs",
     "polygon_rows",
     "scene",
+    "voc_image",
     "voc_masks",
     "voc_palette",
-    "voc_picture",
 ]
 
 Json = dict[str, Any]
@@ -89,7 +89,7 @@ def band(mask: NDArray[np.uint8]) -> Bits:
 
 
 def contours(mask: Bits, tolerance: float) -> list[NDArray[np.float64]]:
-    """Outer borders (N, 2) of a canvas mask in picture pixels, largest first; specks and holes are left out."""
+    """Outer borders (N, 2) of a canvas mask in image pixels, largest first; specks and holes are left out."""
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     large = sorted(
         (line for line in found if cv2.contourArea(line) > 6 * SCALE**2), key=lambda line: -cv2.contourArea(line)
@@ -118,11 +118,11 @@ COCO_STUFF = {  # thing of the canvas: id, name, supercategory
     "grass": (193, "grass-merged", "plant"),
     "house": (197, "building-other-merged", "building"),
 }
-# number of pictures, first seed, which have a kite, which a crowd
+# number of images, first seed, which have a kite, which a crowd
 COCO_SPLITS = {"train": (24, 100, (2, 11, 16), (5, 13)), "val": (8, 200, (7,), (1,))}
 HEADER: Json = {
     "info": {
-        "description": "Painted sample pictures in the COCO format",
+        "description": "Painted sample images in the COCO format",
         "version": "1.0",
         "year": 2017,
         "contributor": "segdata",
@@ -132,8 +132,8 @@ HEADER: Json = {
 }
 
 
-def coco_picture(split: str, index: int) -> Canvas:
-    """The canvas behind a picture of the COCO sample."""
+def coco_image(split: str, index: int) -> Canvas:
+    """The canvas behind an image of the COCO sample."""
     _, first, kites, crowds = COCO_SPLITS[split]
     place = "park" if index in kites and index % 4 in (1, 2) else list(PLACES)[index % 4]
     rare = "kite" if index in kites else ""
@@ -194,7 +194,7 @@ def coco_annotation(c: Canvas, index: int, image_id: int) -> Json | None:
 
 
 def panoptic(c: Canvas) -> tuple[Pixels, list[Json]]:
-    """The id picture (H, W, 3) uint8, id = R + 256 G + 65536 B, and its segments; what has no category is 0."""
+    """The id image (H, W, 3) uint8, id = R + 256 G + 65536 B, and its segments; what has no category is 0."""
     owners = c.owners()
     ids = np.zeros(owners.shape, np.int64)
     segments: list[Json] = []
@@ -226,7 +226,7 @@ def make_coco(out: Path) -> None:
         annotations: list[Json] = []
         segmented: list[Json] = []
         for index in range(number):
-            c, image_id = coco_picture(split, index), 7 * index + first
+            c, image_id = coco_image(split, index), 7 * index + first
             name = f"{image_id:012d}"
             write_image(out / f"{split}2017/{name}.jpg", c.image())
             images.append(
@@ -235,8 +235,8 @@ def make_coco(out: Path) -> None:
             rows = [coco_annotation(c, k, image_id) for k, thing in enumerate(c.things) if thing.name in COCO_CLASSES]
             annotations += [row for row in rows if row]
             if split == "val":
-                picture, segments = panoptic(c)
-                write_image(out / f"annotations/panoptic_val2017/{name}.png", picture)
+                image, segments = panoptic(c)
+                write_image(out / f"annotations/panoptic_val2017/{name}.png", image)
                 segmented.append({"segments_info": segments, "file_name": f"{name}.png", "image_id": image_id})
         content = {**HEADER, "images": images, "annotations": annotations, "categories": things}
         write_json(out / f"annotations/instances_{split}2017.json", content)
@@ -293,8 +293,8 @@ def voc_palette() -> Pixels:
     return np.stack(channels, 1).astype(np.uint8)
 
 
-def voc_picture(index: int) -> Canvas:
-    """The canvas behind picture 0..15 of the VOC sample."""
+def voc_image(index: int) -> Canvas:
+    """The canvas behind image 0..15 of the VOC sample."""
     place, rare = list(PLACES)[index % 4], "bird" if index in (2, 7, 12) else ""
     return compose(300 + index, SIZES[(index + 2) % 8], place, rare, post=index % 5 == 0)
 
@@ -320,11 +320,11 @@ def voc_object(c: Canvas, index: int) -> str:
 
 
 def make_voc(out: Path) -> None:
-    """VOCdevkit/VOC2012 with pictures, palette masks of classes and objects, split lists and boxes."""
+    """VOCdevkit/VOC2012 with images, palette masks of classes and objects, split lists and boxes."""
     root, palette = out / "VOCdevkit/VOC2012", voc_palette()
     names = [f"2012_{17 * index + 1:06d}" for index in range(16)]
     for index, name in enumerate(names):
-        c = voc_picture(index)
+        c = voc_image(index)
         classes, objects, kept = voc_masks(c)
         write_image(root / f"JPEGImages/{name}.jpg", c.image())
         write_image(root / f"SegmentationClass/{name}.png", classes, palette)
@@ -346,7 +346,7 @@ CLASSES = {row[0]: row for row in TABLE}
 
 
 def polygon_rows(points: Sequence[Sequence[float]], height: int, width: int) -> Iterator[tuple[int, int, int]]:
-    """The runs (y, first x, last x), both included, that a polygon of x, y points fills in a picture.
+    """The runs (y, first x, last x), both included, that a polygon of x, y points fills in an image.
 
     In float32. A row is sampled at y + 0.5. An edge is crossed where its lower end <= y + 0.5 <= its upper end,
     horizontal edges aside. Sorted crossings pair up, and each pair fills ceil(left - 0.5) to floor(right + 0.5).
@@ -414,7 +414,7 @@ def make_cityscapes(out: Path) -> None:
     colours = np.array([(*by_id[k][7], 255) for k in range(34)], np.uint8)
     frames = [(split, city, n) for split, cities in CITIES.items() for city in cities for n in range(FRAMES[city])]
     for seed, (split, city, n) in enumerate(frames, 400):
-        c = city_picture(seed)
+        c = city_image(seed)
         objects = city_objects(c)
         if (city, n) == ("aachen", 1):
             objects.append({"label": "bus", "polygon": [[60, 40], [150, 40], [150, 100], [60, 100]], "deleted": 1})
@@ -446,8 +446,8 @@ PET_HEADER = """#Image CLASS-ID SPECIES BREED ID
 """
 
 
-def pet_picture(breed: int, n: int) -> Canvas:
-    """The canvas behind picture n of BREEDS[breed]."""
+def pet_image(breed: int, n: int) -> Canvas:
+    """The canvas behind image n of BREEDS[breed]."""
     c = Canvas(*((160, 200), (150, 200), (200, 160))[(breed + n) % 3], 500 + 10 * breed + n)
     (room if (breed + n) % 2 else garden)(c)
     lying = n == 2 and c.width > c.height
@@ -469,7 +469,7 @@ def make_pets(out: Path) -> None:
     rows: dict[str, list[str]] = {"trainval": [], "test": []}
     for k, breed in enumerate(BREEDS):
         for n in range(3):
-            name, c = f"{breed.name}_{n + 1}", pet_picture(k, n)
+            name, c = f"{breed.name}_{n + 1}", pet_image(k, n)
             write_image(out / f"images/{name}.jpg", c.image())
             write_image(out / f"annotations/trimaps/{name}.png", pet_trimap(c))
             rows["test" if n == (k + 1) % 3 else "trainval"].append(
@@ -496,22 +496,22 @@ def make_vector(out: Path) -> None:
 
 
 def make_webdataset(out: Path) -> None:
-    """Tar shards as other programs write them: a picture, its mask and a caption a sample, owners and times set to nothing."""
+    """Tar shards as other programs write them: an image, its mask and a caption a sample, owners and times set to nothing."""
     out.mkdir(parents=True, exist_ok=True)
     for shard, numbers in (("train-000000", range(4)), ("train-000001", range(4, 6)), ("val-000000", range(6, 8))):
         with tarfile.open(out / f"{shard}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for number in numbers:
-                c = voc_picture(number)
-                caption = json.dumps({"caption": f"picture {number}"}).encode()
-                picture, mask = encoded(c.image(), "JPEG", quality=88), encoded(voc_masks(c)[0], "PNG", optimize=True)
-                for extension, data in (("jpg", picture), ("json", caption), ("seg.png", mask)):
+                c = voc_image(number)
+                caption = json.dumps({"caption": f"image {number}"}).encode()
+                image, mask = encoded(c.image(), "JPEG", quality=88), encoded(voc_masks(c)[0], "PNG", optimize=True)
+                for extension, data in (("jpg", image), ("json", caption), ("seg.png", mask)):
                     info = tarfile.TarInfo(f"{number:06d}.{extension}")
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
 
 
 def encoded(pixels: NDArray[Any], format: str, **options: Any) -> bytes:
-    """The bytes of a picture's file."""
+    """The bytes of an image's file."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format, **options)
     return data.getvalue()

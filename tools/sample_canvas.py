@@ -1,7 +1,7 @@
-"""A canvas for the sample pictures: textured shapes, and for each pixel the thing that owns it.
+"""A canvas for the sample images: textured shapes, and for each pixel the thing that owns it.
 
-Positions are picture pixels, x to the right, y down, pixel (0, 0) covering [0, 1) x [0, 1). Nothing here reads or
-writes files, and all chance comes from the generator of the canvas, so a seed decides a picture.
+Positions are image pixels, x to the right, y down, pixel (0, 0) covering [0, 1) x [0, 1). Nothing here reads or
+writes files, and all chance comes from the generator of the canvas, so a seed decides an image.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Bits = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Colour = Sequence[float] | NDArray[Any]
 
-SCALE = 4  # canvas pixels per picture pixel, each way
+SCALE = 4  # canvas pixels per image pixel, each way
 NOWHERE = (slice(0, 0), slice(0, 0))
-# noise textures: (height, width) of a grain in picture pixels, coarse and fine
+# noise textures: (height, width) of a grain in image pixels, coarse and fine
 GRAINS = {
     "plain": ((9.0, 9.0), (2.0, 2.0)),
     "leaves": ((6.0, 6.0), (1.6, 1.6)),
@@ -45,7 +45,7 @@ class Thing:
 
 
 class Canvas:
-    """A picture in the making, SCALE times as fine as the result."""
+    """An image in the making, SCALE times as fine as the result."""
 
     def __init__(self, height: int, width: int, seed: int) -> None:
         self.height, self.width, self.seed = height, width, seed

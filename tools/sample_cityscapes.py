@@ -50,7 +50,7 @@ TABLE: tuple[Row, ...] = (
     ("license plate", -1, -1, "vehicle", 7, False, True, (0, 0, 142)),
 )
 _H, _W = EXTENT
-# the frame around every picture, one polygon that turns back along itself
+# the frame around every image, one polygon that turns back along itself
 OUT_OF_ROI: dict[str, Any] = {
     "label": "out of roi",
     "polygon": [[0, 0], [_W, 0], [_W, _H], [0, _H], [0, 0], [1, 1], [1, _H - 1], [_W - 2, _H - 1], [_W - 2, 1], [1, 1]],
@@ -60,7 +60,7 @@ OUT_OF_ROI: dict[str, Any] = {
 class Road:
     """A straight road to a vanishing point: where a piece of ground is seen.
 
-    s: how near it is, 0 far to 1 here; k: how far to the side, 1 being a picture width.
+    s: how near it is, 0 far to 1 here; k: how far to the side, 1 being an image width.
     """
 
     def __init__(self, c: Canvas) -> None:
@@ -68,7 +68,7 @@ class Road:
         self.c, self.x = c, c.between(0.44, 0.56) * c.width
 
     def at(self, k: float, s: float, up: float = 0.0) -> tuple[float, float]:
-        """x, y of a point `up` picture heights above the ground."""
+        """x, y of a point `up` image heights above the ground."""
         c = self.c
         return self.x + k * s * c.width, c.horizon + s * (c.height - c.horizon) - up * s * c.height
 
@@ -166,7 +166,7 @@ def group(r: Road, name: str) -> None:
             art.person(c, x, y, 0.19 * c.height)
 
 
-def city_picture(seed: int) -> Canvas:
+def city_image(seed: int) -> Canvas:
     """The canvas behind a street scene; its things carry Cityscapes names, far ones first."""
     c = Canvas(*EXTENT, seed)
     r = Road(c)

@@ -397,7 +397,7 @@ def shore(c: Canvas) -> None:
     ground(c, "sand", c.between(0.66, 0.74) * c.height, (222, 196, 146), "plain", 0.06)
 
 
-# pictures
+# images
 
 PLACES = {"park": park, "street": street, "farm": farm, "shore": shore}
 INHABITANTS = {

@@ -254,7 +254,7 @@ def prepare(work: Path) -> list[Job]:
         [*convert, str(work / "val"), *folders, "--split", "val"],
         ["split", str(work / "val"), streets, "--ratios", "some=0.4,rest=0.6"],
         ["train", str(work / "all"), str(work / "run"), "--epochs", "1", "--steps", "4", "--crop", "64", "--threads", "1",
-         "--model-option", "stem=2", "--model-option", "width=8", "--pictures", "0", "--allow-missing", "all"],
+         "--model-option", "stem=2", "--model-option", "width=8", "--images", "0", "--allow-missing", "all"],
         ["predict", model, streets, pred, *windows],
     ):  # fmt: skip
         done = subprocess.run([*SEGDATA, *command], env=ENVIRONMENT, capture_output=True, text=True)
@@ -336,7 +336,7 @@ def flat(samples: int) -> list[str]:
     """Open files and memory of commands over so many samples, as they go: what grows with the samples."""
     rows = []
     with workspace(need=1.5) as work:
-        source = write_pictures(work / "source", samples)
+        source = write_images(work / "source", samples)
         data = work / "data"
         commands = {
             "convert": ["convert", "masks", str(source), str(data), "--classes", str(source / "classes.txt")],
@@ -349,14 +349,14 @@ def flat(samples: int) -> list[str]:
             say(name)
             rows.append([name, *watched([*SEGDATA, *arguments], samples)])
     return [
-        f"{samples:,} pictures of 16 x 16 pixels, one process; looked up ten times a second from when a fifth of the time had "
+        f"{samples:,} images of 16 x 16 pixels, one process; looked up ten times a second from when a fifth of the time had "
         "passed. What memory grows by is the samples' lines, which are kept.",
         "",
         *table("command | open files, least to most | memory at a fifth, MiB | the most, MiB | bytes a sample", rows),
     ]
 
 
-def write_pictures(root: Path, samples: int) -> Path:
+def write_images(root: Path, samples: int) -> Path:
     """Folders `images` and `masks` of that many, a thousand in a folder, and `classes.txt`."""
     import numpy as np
 

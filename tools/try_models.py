@@ -1,9 +1,9 @@
-"""Trains one step of every model over every encoder, on a small picture of an odd size, for real: the full product of the tables.
+"""Trains one step of every model over every encoder, on a small image of an odd size, for real: the full product of the tables.
 
     python tools/try_models.py [MODEL ...]
 
 Prints a line each: parameters, seconds of the step, and whether the loss is finite, every parameter has a gradient, and the
-logits are as large as the picture. Exits 1 where one is not. CI has each architecture and each encoder once; this is the rest.
+logits are as large as the image. Exits 1 where one is not. CI has each architecture and each encoder once; this is the rest.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def commands_page() -> str:
 
 
 def sheet() -> None:
-    """The README's picture, from the samples."""
+    """The README's image, from the samples."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = segdata.convert("coco", ROOT / "samples" / "coco", Path(folder) / "coco")
         segdata.preview(dataset, ROOT / "docs" / "sheet.jpg", sort="rarest", count=6, size=200)

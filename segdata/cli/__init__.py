@@ -68,7 +68,7 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             about_one = isinstance(error, DataError) and (error.skippable or error.problem.sample is not None)
             if about_one and self._may_skip(ctx):
-                click.echo("correct it, or leave such pictures out and have them listed: --on-error skip", err=True)
+                click.echo("correct it, or leave such images out and have them listed: --on-error skip", err=True)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise

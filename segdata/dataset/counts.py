@@ -7,26 +7,22 @@ every scheme and is left out of K, medians and means, so nothing here is ever in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import chain, islice
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.dataset.weights import SCHEMES, effective_number
+from segdata.dataset.weights import SCHEMES, Floats, Held, Ints, effective_number
 from segdata.errors import OptionError, one_of
 from segdata.labels import Labels, Mask
-
-Ints = NDArray[np.int64]
-
-Floats = NDArray[np.float64]
 
 Normalise = Literal["mean", "sum", "none"]
 
 
 BATCH = 2**14
-"""Pictures that are summed together, so that memory does not grow with their number."""
+"""Images that are summed together, so that memory does not grow with their number."""
 
 Thing = TypeVar("Thing")
 
@@ -48,14 +44,14 @@ def tally(mask: Mask) -> dict[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureCounts:
-    """The counts of N pictures as columns, so that sums need no loop over them.
+class ImageCounts:
+    """The counts of N images as columns, so that sums need no loop over them.
 
-    Each of M entries is a class that a picture holds: `picture` (M,) ascending, `class_id` (M,) and `pixels` (M,), above 0.
-    `labelled` and `ignored` (N,) are the pictures' own pixels; all int64. `classes` is K.
+    Each of M entries is a class that an image holds: `image` (M,) ascending, `class_id` (M,) and `pixels` (M,), above 0.
+    `labelled` and `ignored` (N,) are the images' own pixels; all int64. `classes` is K.
     """
 
-    picture: Ints
+    image: Ints
     class_id: Ints
     pixels: Ints
     labelled: Ints
@@ -63,8 +59,8 @@ class PictureCounts:
     classes: int
 
     @classmethod
-    def of(cls, counts: Sequence[Mapping[int, int]], labels: Labels) -> PictureCounts:
-        """From one {mask value: pixels} a picture, as manifests have it.
+    def of(cls, counts: Sequence[Mapping[int, int]], labels: Labels) -> ImageCounts:
+        """From one {mask value: pixels} an image, as manifests have it.
 
         Raises `ValueError` for a value that is neither a class nor ignore, and for counts below 0 or beyond 64 bits.
         """
@@ -74,7 +70,7 @@ class PictureCounts:
             pixels = np.fromiter(chain.from_iterable(c.values() for c in counts), np.int64)
         except OverflowError as error:
             raise ValueError("more than 64 bits can hold") from error
-        picture = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
+        image = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
         void = value == labels.ignore
         known = (value >= 0) & (value < len(labels.classes)) & (pixels >= 0)
         if not np.all(known | (void & (pixels >= 0))):
@@ -82,25 +78,25 @@ class PictureCounts:
             raise ValueError(f"{pixels[at]} pixels of value {value[at]}")
         held = ~void & (pixels > 0)
         ignored, labelled = np.zeros((2, n), np.int64)
-        np.add.at(ignored, picture[void], pixels[void])
-        np.add.at(labelled, picture[held], pixels[held])
-        return cls(picture[held], value[held], pixels[held], labelled, ignored, len(labels.classes))
+        np.add.at(ignored, image[void], pixels[void])
+        np.add.at(labelled, image[held], pixels[held])
+        return cls(image[held], value[held], pixels[held], labelled, ignored, len(labels.classes))
 
-    def where(self, chosen: NDArray[np.bool_]) -> PictureCounts:
-        """Those of the pictures that are `chosen` (N,)."""
-        held, number = chosen[self.picture], np.cumsum(chosen) - 1
-        return PictureCounts(
-            number[self.picture[held]], self.class_id[held], self.pixels[held], self.labelled[chosen], self.ignored[chosen],
+    def where(self, chosen: NDArray[np.bool_]) -> ImageCounts:
+        """Those of the images that are `chosen` (N,)."""
+        held, number = chosen[self.image], np.cumsum(chosen) - 1
+        return ImageCounts(
+            number[self.image[held]], self.class_id[held], self.pixels[held], self.labelled[chosen], self.ignored[chosen],
             self.classes,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassCounts:
-    """What K classes have in some pictures. Counts of parts add up to those of the whole.
+    """What K classes have in some images. Counts of parts add up to those of the whole.
 
-    `pixels`, `images` and `where`, all (K,) int64: pixels of the class, pictures that hold it, and the labelled pixels of
-    those pictures. `ignored`: void pixels, `total`: all pixels, `pictures`: all pictures, of void alone too.
+    `pixels`, `images` and `where`, all (K,) int64: pixels of the class, images that hold it, and the labelled pixels of
+    those images. `ignored`: void pixels, `total`: all pixels, `samples`: all images, of void alone too.
     """
 
     pixels: Ints
@@ -108,23 +104,23 @@ class ClassCounts:
     where: Ints
     ignored: int
     total: int
-    pictures: int
+    samples: int
 
     @classmethod
     def of(cls, counts: Iterable[Mapping[int, int]], labels: Labels) -> ClassCounts:
-        """Sum pictures, given as {mask value: pixels} each, however many. Raises `ValueError` as `PictureCounts.of`."""
-        total = cls.of_table(PictureCounts.of([], labels))
+        """Sum images, given as {mask value: pixels} each, however many. Raises `ValueError` as `ImageCounts.of`."""
+        total = cls.of_table(ImageCounts.of([], labels))
         for batch in batches(counts):
-            total += cls.of_table(PictureCounts.of(batch, labels))
+            total += cls.of_table(ImageCounts.of(batch, labels))
         return total
 
     @classmethod
-    def of_table(cls, table: PictureCounts) -> ClassCounts:
-        """Sum a table's pictures."""
+    def of_table(cls, table: ImageCounts) -> ClassCounts:
+        """Sum a table's images."""
         pixels, images, where = np.zeros((3, table.classes), np.int64)
         np.add.at(pixels, table.class_id, table.pixels)
         np.add.at(images, table.class_id, 1)
-        np.add.at(where, table.class_id, table.labelled[table.picture])
+        np.add.at(where, table.class_id, table.labelled[table.image])
         ignored = int(table.ignored.sum())
         return cls(pixels, images, where, ignored, int(table.labelled.sum()) + ignored, len(table.labelled))
 
@@ -150,8 +146,8 @@ class ClassCounts:
 
     @property
     def image_share(self) -> Floats:
-        """(K,) float64 in 0..1: the part of the pictures that hold the class, 0 where there are none."""
-        return self.images / max(self.pictures, 1)
+        """(K,) float64 in 0..1: the part of the images that hold the class, 0 where there are none."""
+        return self.images / max(self.samples, 1)
 
     @property
     def absent(self) -> list[int]:
@@ -184,7 +180,7 @@ class ClassCounts:
         if not held.any():
             return out
         n = (self.images if occurrences is None else occurrences)[held]
-        there = replace(self, pixels=self.pixels[held], images=self.images[held], where=self.where[held])
+        there = Held(self.pixels[held], self.images[held], self.where[held], self.labelled, self.samples)
         weights = effective_number(there, n, beta) if scheme == "effective_number" else SCHEMES[scheme].weigh(there)
         if normalise != "none":
             weights = weights / (weights.mean() if normalise == "mean" else weights.sum())

@@ -20,7 +20,7 @@ from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDEC
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, reason
-from segdata.files.images import Picture
+from segdata.files.images import ImageArray
 from segdata.files.members import holder
 from segdata.files.places import leads_out, place, real, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, open_mask, open_raster, to_rgb
@@ -80,7 +80,7 @@ class Dataset:
         return iter(self.samples)
 
     def save(self, receipt: dict[str, Any] | None = None, *, part: int | None = None) -> None:
-        """Write card, receipt and, last, the manifest. Masks and pictures must be in place.
+        """Write card, receipt and, last, the manifest. Masks and images must be in place.
 
         The manifest is in parts of `part` samples; by default only where there are more than a million (0: never).
         """
@@ -163,12 +163,12 @@ class Dataset:
         return self.root / path
 
     def image_path(self, sample: Sample) -> str:
-        """Where a sample's picture file is, or its URL. Only where dataset.json says `reference` or `link` may it be outside.
+        """Where a sample's image file is, or its URL. Only where dataset.json says `reference` or `link` may it be outside.
 
         Raises `DatasetError` where it is outside all the same, and where there is none.
         """
         if sample.image is None:
-            raise DatasetError(f"{self.root}: {sample.id} has no picture (made with --images none)")
+            raise DatasetError(f"{self.root}: {sample.id} has no image (made with --images none)")
         if self.images not in ("reference", "link"):
             return str(self.inside(sample.image))
         return sample.image if is_remote(sample.image) else str(self.root / sample.image)
@@ -181,20 +181,20 @@ class Dataset:
     def read_image(self, sample: Sample) -> Values:
         """(height, width, C): the pixels that lie under the sample's mask.
 
-        uint8 RGB of ordinary pictures; TIFFs of other types or bands as they are. Raises `DataError`, `DatasetError`.
+        uint8 RGB of ordinary images; TIFFs of other types or bands as they are. Raises `DataError`, `DatasetError`.
         """
         with self.open_image(sample) as image:
             return image.read()
 
-    def read_rgb(self, sample: Sample) -> Picture:
+    def read_rgb(self, sample: Sample) -> ImageArray:
         """(height, width, 3) uint8 RGB, to look at: see `segdata.files.rasters.to_rgb`. Raises `DataError`, `DatasetError`."""
         return to_rgb(self.read_image(sample))
 
     @contextmanager
     def open_image(self, sample: Sample) -> Iterator[Raster]:
-        """A sample's picture open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
+        """A sample's image open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
 
-        Memory does not grow with the picture (see `segdata.files.rasters`). Raises `DataError`, `DatasetError`.
+        Memory does not grow with the image (see `segdata.files.rasters`). Raises `DataError`, `DatasetError`.
         """
         with open_raster(self.image_path(sample), exif=sample.exif) as raster:
             yield raster if sample.view is None else ViewedImage(raster, sample.view)
@@ -229,7 +229,7 @@ class Dataset:
 
 
 class Openings:
-    """Pictures and masks of samples, open for reading by windows. In each process its own; not for threads."""
+    """Images and masks of samples, open for reading by windows. In each process its own; not for threads."""
 
     def __init__(self, dataset: Dataset, files: int = 32, pixels: int = 2**26) -> None:
         """At most `files` of each, and of those that had to be decoded at once at most so many pixels, but for one."""
@@ -237,16 +237,16 @@ class Openings:
         self._held: dict[tuple[str, str], tuple[Raster, Masks, int, ExitStack]] = {}
 
     def __call__(self, sample: Sample) -> tuple[Raster, Masks]:
-        """Picture and mask of a sample. Raises `DataError`."""
+        """Image and mask of a sample. Raises `DataError`."""
         files = str(self.dataset.image_path(sample)), str(self.dataset.inside(sample.mask))
         held = self._held.pop(files, None)
         if held is None:
             with ExitStack() as stack:
-                picture = stack.enter_context(open_raster(files[0], exif=sample.exif))
+                image = stack.enter_context(open_raster(files[0], exif=sample.exif))
                 mask = stack.enter_context(open_mask(files[1]))
-                whole = isinstance(picture, WholeRaster) + isinstance(mask, WholeMask) / 3  # a third of the bytes
-                pixels = round(picture.height * picture.width * whole)
-                held = picture, mask, pixels, stack.pop_all()
+                whole = isinstance(image, WholeRaster) + isinstance(mask, WholeMask) / 3  # a third of the bytes
+                pixels = round(image.height * image.width * whole)
+                held = image, mask, pixels, stack.pop_all()
         self._held[files] = held  # the last of the row
         while len(self._held) > 1 and (len(self._held) > self.files or self._decoded() > self.pixels):
             self._held.pop(next(iter(self._held)))[-1].close()

@@ -1,10 +1,10 @@
-"""Pictures that are the same, or nearly: exact copies by digest, near ones by perceptual hash, without comparing all pairs.
+"""Images that are the same, or nearly: exact copies by digest, near ones by perceptual hash, without comparing all pairs.
 
-The hash is ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 pictures, a copy that is
+The hash is ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images, a copy that is
 re-encoded as JPEG (quality 30 to 90), scaled (a quarter to one and a half), flipped from left to right, made grey, or several
 of these at once, differs in at most 8 bits; JPEG of quality 10 in at most 18; a fifth brighter in 6, rarely in more than 20.
 Different photographs differ in 80 and more. What is cropped, turned, or flipped upside down is not found. Frames of a film
-are found only while they hardly differ: within a fraction of a second, not over several. Of pictures without any detail,
+are found only while they hardly differ: within a fraction of a second, not over several. Of images without any detail,
 such as strongly blurred ones, most bits are noise, so that JPEG copies are missed; exact copies are found of all.
 """
 
@@ -21,14 +21,14 @@ from PIL import Image
 
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
-from segdata.files.images import PictureFacts
+from segdata.files.images import ImageFacts
 from segdata.files.places import file_digest
 from segdata.files.rasters import fetched, read_brightness
 from segdata.files.remote import Place
 from segdata.windows import Window
 
 Prints = NDArray[np.uint64]
-"""(N, 2, 4) uint64: 256 bits of each picture, and of its mirror image."""
+"""(N, 2, 4) uint64: 256 bits of each image, and of its mirror image."""
 
 SIDE, BITS = 64, 256
 
@@ -36,18 +36,18 @@ NEAR, FARTHEST = 24, 31
 """How many of the 256 bits may differ in near duplicates: by default, and at most."""
 
 PLAIN = 2.0
-"""Pictures whose brightness (0..255) deviates by less have no hash worth comparing: it is of noise. Their bytes can be."""
+"""Images whose brightness (0..255) deviates by less have no hash worth comparing: it is of noise. Their bytes can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is kept of a sample's picture to compare it with others. Small, and pickles.
+    """What is kept of a sample's image to compare it with others. Small, and pickles.
 
     `facts`, `bands` and `sha256` are the file's; `spread` is the standard deviation of brightness (0..255) under the
     sample's mask, and `prints` (2, 4) uint64 the hash of what is seen there, and of its mirror image.
     """
 
-    facts: PictureFacts
+    facts: ImageFacts
     bands: int
     sha256: str
     crop: Window | None
@@ -66,7 +66,7 @@ class Look:
 
 
 class Link(NamedTuple):
-    """Two of N pictures, `first` < `second`, and in how many of 256 bits they differ; 0 of exact copies."""
+    """Two of N images, `first` < `second`, and in how many of 256 bits they differ; 0 of exact copies."""
 
     distance: int
     first: int
@@ -74,7 +74,7 @@ class Link(NamedTuple):
 
 
 def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
-    """The looks of samples that share a picture file and its exif, decoded once. Raises `DataError` (`picture.*`)."""
+    """The looks of samples that share an image file and its exif, decoded once. Raises `DataError` (`image.*`)."""
     reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
     path = fetched(path)
     facts, bands, grey = read_brightness(path, exif=samples[0].exif, reduce=reduce)
@@ -88,7 +88,7 @@ def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
 
 
 def fingerprint(grey: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> tuple[float, Prints]:
-    """(H, W) uint8 brightness -> its standard deviation, and the hashes (2, 4) uint64 of the picture and its mirror image.
+    """(H, W) uint8 brightness -> its standard deviation, and the hashes (2, 4) uint64 of the image and its mirror image.
 
     `box`: left, top, right and bottom, in pixels, of the part to look at; by default all of it.
     """
@@ -111,11 +111,11 @@ def copies(keys: Iterable[Hashable]) -> list[Link]:
 
 
 def near_links(prints: Prints, near: int = NEAR) -> list[Link]:
-    """All pairs of N pictures (N, 2, 4) that differ, as they are or mirrored, in at most `near` of 256 bits.
+    """All pairs of N images (N, 2, 4) that differ, as they are or mirrored, in at most `near` of 256 bits.
 
-    Pictures of one hash are linked to the first of them alone, and that one to others. Candidates have a band of bits in
+    Images of one hash are linked to the first of them alone, and that one to others. Candidates have a band of bits in
     which they differ at most once: of near // 2 + 1 bands any pair in reach has one (multi-index hashing: Norouzi, Punjani &
-    Fleet 2012), and pictures that are not alike seldom have, so the work grows little faster than N. Raises `OptionError`.
+    Fleet 2012), and images that are not alike seldom have, so the work grows little faster than N. Raises `OptionError`.
     """
     if not 0 <= near <= FARTHEST:
         raise OptionError(f"--near {near}: must be 0 to {FARTHEST} (of {BITS} bits)")
@@ -155,9 +155,9 @@ def clusters(links: Iterable[Link]) -> list[list[Link]]:
 
 
 def _near_pairs(prints: Prints, near: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(P, 2) pairs and (P,) distances of pictures (N, 2, 4), no two of them with the same bits."""
+    """(P, 2) pairs and (P,) distances of images (N, 2, 4), no two of them with the same bits."""
     n = len(prints)
-    entries = np.concatenate([prints[:, 0], prints[:, 1]])  # the mirror image of picture i is entry n + i
+    entries = np.concatenate([prints[:, 0], prints[:, 1]])  # the mirror image of image i is entry n + i
     bits = np.unpackbits(entries.view(np.uint8), axis=1)
     pairs, distances = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for band in np.array_split(bits, max(near // 2 + 1, 12), axis=1):
@@ -193,9 +193,9 @@ def _equal(keys: NDArray[np.int64], ordered: NDArray[np.int64], order: NDArray[n
 def _box(
     crop: Window | None, full: tuple[int, int], reduced: tuple[int, ...]
 ) -> tuple[float, float, float, float] | None:
-    """A crop of a picture of `full` (height, width) in pixels of the `reduced` one; None where it is not inside.
+    """A crop of an image of `full` (height, width) in pixels of the `reduced` one; None where it is not inside.
 
-    Reducing by a whole number rounds up, so the last row and column may lie partly outside the picture.
+    Reducing by a whole number rounds up, so the last row and column may lie partly outside the image.
     """
     by = max(1, round(full[0] / reduced[0]))
     y, x, height, width = crop or (0, 0, *full)

@@ -15,10 +15,10 @@ NAME_MAX = 255
 
 
 def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Problem], list[Problem]]:
-    """Ids for pictures from their POSIX paths under the picture folder, and a line for each that was renamed.
+    """Ids for images from their POSIX paths under the image folder, and a line for each that was renamed.
 
     An id is split + "/" + path without extension; ids that would collide keep the extension. In place of an id stands the
-    `Problem` of a path that leads out of the folder, that another picture has too, or whose mask could not be written.
+    `Problem` of a path that leads out of the folder, that another image has too, or whose mask could not be written.
     """
     prefix = f"{split}/" if split else ""
     times = Counter(paths)
@@ -33,20 +33,20 @@ def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Prob
         stem = splitext(path)[0]
         id = prefix + ids.get(path, stem)
         if path not in ids:
-            out.append(Problem("picture.name", f"{path!r} is no path under the picture folder: correct it", sample=id))
+            out.append(Problem("image.name", f"{path!r} is no path under the image folder: correct it", sample=id))
         elif times[path] > 1:
-            out.append(Problem("picture.twice", "two pictures have this name: rename one of them", sample=id))
+            out.append(Problem("image.twice", "two images have this name: rename one of them", sample=id))
         elif path in stuck:
             what = f"the folder {path}.png stands where its mask would be: rename one of them"
-            out.append(Problem("picture.name", what, sample=id))
+            out.append(Problem("image.name", what, sample=id))
         elif (longest := _longest_name(f"{id}.png")) > NAME_MAX:
             what = f"its mask would have a name of {longest} bytes, {NAME_MAX} can be: shorten it"
-            out.append(Problem("picture.name", what, sample=id))
+            out.append(Problem("image.name", what, sample=id))
         else:
             out.append(id)
             if ids[path] != stem:
                 what = f"the id keeps the extension: {stem} would collide with another"
-                renamed.append(Problem("picture.renamed", what, sample=id))
+                renamed.append(Problem("image.renamed", what, sample=id))
     return out, renamed
 
 

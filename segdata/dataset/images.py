@@ -17,33 +17,33 @@ from segdata.files.remote import Place, Remote, is_remote
 
 
 def refuse_inputs(destination: Place, inputs: Sequence[Dataset]) -> None:
-    """Raise `OptionError` where the destination is an input, or holds pictures of one: --overwrite would remove them."""
+    """Raise `OptionError` where the destination is an input, or holds images of one: --overwrite would remove them."""
     if any(real(one.root) == real(destination) for one in inputs):
         raise OptionError(f"{destination}: is the destination and an input: choose another destination")
     for one in inputs:
         refuse_held(destination, (one.image_path(sample) for sample in one if sample.image is not None))
 
 
-def refuse_held(destination: Place, pictures: Iterable[str | Place]) -> None:
-    """Raise `OptionError` where pictures that will be read lie in the destination, where --overwrite would remove them."""
+def refuse_held(destination: Place, images: Iterable[str | Place]) -> None:
+    """Raise `OptionError` where images that will be read lie in the destination, where --overwrite would remove them."""
     if destination.is_dir() and any(name in OWN for name in names_in(destination)):
         inside = real(destination).rstrip("/") + "/"
         folders = set()
-        for picture in pictures:
-            if (folder := os.path.dirname(str(picture))) not in folders:
+        for image in images:
+            if (folder := os.path.dirname(str(image))) not in folders:
                 folders.add(folder)
                 if (real(folder) + "/").startswith(inside):
                     raise OptionError(
-                        f"{destination}: holds pictures that are read ({picture}): choose another destination"
+                        f"{destination}: holds images that are read ({image}): choose another destination"
                     )
 
 
-def refuse_pictures(destination: Place, images: Images, pictures: Iterable[str | Place]) -> None:
-    """Raise `OptionError` where a dataset in object storage would refer to pictures of this machine, or link to any."""
+def refuse_images(destination: Place, images: Images, files: Iterable[str | Place]) -> None:
+    """Raise `OptionError` where a dataset in object storage would refer to images of this machine, or link to any."""
     if isinstance(destination, Path):
         return
-    if images == "link" or (images == "reference" and not all(map(is_remote, pictures))):
-        what = "cannot hold links" if images == "link" else "cannot refer to pictures of this machine"
+    if images == "link" or (images == "reference" and not all(map(is_remote, files))):
+        what = "cannot hold links" if images == "link" else "cannot refer to images of this machine"
         raise OptionError(f"{destination}: object storage {what}: convert with --images copy (or none)")
 
 
@@ -73,21 +73,21 @@ def link_or_copy(there: str | Place, here: str | Place) -> None:
         raise DataError(Problem("file.missing", "there is no such file: put it back", file=str(there))) from error
 
 
-def place_picture(
-    picture: str, id: str, root: Place, images: Images, copy: Callable[[str, Place], object] = copy_file
+def place_image(
+    image: str, id: str, root: Place, images: Images, copy: Callable[[str, Place], object] = copy_file
 ) -> str | None:
-    """The manifest's path of a picture file, once it is linked or copied into the dataset at `root` where that is asked.
+    """The manifest's path of an image file, once it is linked or copied into the dataset at `root` where that is asked.
 
-    A picture in another bucket, or in storage where the dataset is not, is referred to by its URL.
+    An image in another bucket, or in storage where the dataset is not, is referred to by its URL.
     Raises `DataError` where a link to a member of a shard is asked for, `OptionError` for other links that there cannot be.
     """
     if images == "none":
         return None
-    if images == "reference" and only_gdal_opens(picture):
-        return picture
-    folder, name = os.path.split(picture)
-    there = picture if is_stored(picture) else os.path.join(real_folder(folder), name)
-    refuse_pictures(root, images, [there])
+    if images == "reference" and only_gdal_opens(image):
+        return image
+    folder, name = os.path.split(image)
+    there = image if is_stored(image) else os.path.join(real_folder(folder), name)
+    refuse_images(root, images, [there])
     if images == "reference":
         return relative(there, place(real_folder(str(root))))
     kept = os.path.basename(id) == name  # as ids do that would collide without the extension
@@ -96,7 +96,7 @@ def place_picture(
     if images == "copy":
         copy(there, path)
     elif member_of(there) is not None:
-        raise DataError(Problem("picture.member", "no link leads into a shard: --images reference or copy", picture))
+        raise DataError(Problem("image.member", "no link leads into a shard: --images reference or copy", image))
     elif isinstance(path, Path) and not is_stored(there):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)

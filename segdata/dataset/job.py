@@ -1,4 +1,4 @@
-"""Samples of datasets carried into a new one: their masks linked or remapped, their pictures in reach, resumable."""
+"""Samples of datasets carried into a new one: their masks linked or remapped, their images in reach, resumable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy, place_picture, real_folder, refuse_inputs, refuse_pictures, still_there
+from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
@@ -90,7 +90,7 @@ def carry(
 ) -> Dataset:
     """Make `dataset`, given without samples, of samples of the origins; where that was stopped before, go on.
 
-    Masks are hard-linked where their values stay, or copied where the file system cannot, and changed otherwise. Pictures
+    Masks are hard-linked where their values stay, or copied where the file system cannot, and changed otherwise. Images
     stay where they are (`reference`), behind symbolic links (`link`), or are hard-linked as well (`copy`). Scores go along
     with masks whose values stay. `receipt` is asked for receipt.json in the end, given what was left out.
 
@@ -99,8 +99,8 @@ def carry(
     destination.
     """
     refuse_inputs(dataset.root, [origin.dataset for origin in origins])
-    pictures = (origins[m.origin].dataset.image_path(m.old) for m in moves if m.old.image is not None)
-    refuse_pictures(dataset.root, dataset.images, pictures)
+    images = (origins[m.origin].dataset.image_path(m.old) for m in moves if m.old.image is not None)
+    refuse_images(dataset.root, dataset.images, images)
     loads: dict[tuple[int, Place], list[Move]] = defaultdict(list)
     for move in sorted(moves, key=lambda m: m.new.id):
         dataset.inside(move.new.id)
@@ -140,11 +140,11 @@ def carry_load(load: Sequence[Move], target: Target) -> list[Sample]:
         else:
             values = origin.change(origin.dataset, [move.old for move in load])
             digest = write_like(path, root / mask, values)
-        pictures: dict[str, str | None] = {}
+        images: dict[str, str | None] = {}
         out = []
         for move in load:
-            if move.old.image is not None and move.old.image not in pictures:
-                pictures[move.old.image] = _carry_picture(move, origin.dataset, target.dataset)
+            if move.old.image is not None and move.old.image not in images:
+                images[move.old.image] = _carry_image(move, origin.dataset, target.dataset)
             scores = None
             if move.old.scores is not None and origin.change is None:
                 there = origin.dataset.inside(move.old.scores)
@@ -153,7 +153,7 @@ def carry_load(load: Sequence[Move], target: Target) -> list[Sample]:
             out.append(
                 msgspec.structs.replace(
                     move.new,
-                    image=None if move.old.image is None else pictures[move.old.image],
+                    image=None if move.old.image is None else images[move.old.image],
                     mask=mask,
                     counts=move.old.counts
                     if values is None
@@ -177,13 +177,13 @@ def write_like(there: Place, here: Place, values: Mask) -> str:
     return file_digest(here)
 
 
-def _carry_picture(move: Move, source: Dataset, target: Dataset) -> str | None:
+def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
     path = source.image_path(move.old)
     if path == move.old.image:  # a URL
         return path
     if source.images == "link" and os.path.islink(path):  # on to what it shows, not to a link to a link
         path = os.path.join(real_folder(os.path.dirname(path)), os.readlink(path))
-    return place_picture(path, move.new.id, target.root, target.images, link_or_copy)
+    return place_image(path, move.new.id, target.root, target.images, link_or_copy)
 
 
 def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:

@@ -20,8 +20,8 @@ def split_name(split: str | None) -> str:
 
 
 class Tiling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a tile was cut: `parent` is the (height, width) of the picture it is of, `scale` by what both were resampled (1: not),
-    `pad` what stands where the picture was smaller than the tile."""
+    """How a tile was cut: `parent` is the (height, width) of the image it is of, `scale` by what both were resampled (1: not),
+    `pad` what stands where the image was smaller than the tile."""
 
     parent: tuple[int, int]
     scale: float = 1.0

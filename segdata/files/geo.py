@@ -1,4 +1,4 @@
-"""Where a picture lies on the ground, and the same as entries of a GeoTIFF."""
+"""Where an image lies on the ground, and the same as entries of a GeoTIFF."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GEO_TAGS = (34735, 34736, 34737)
 
 @dataclass(frozen=True, slots=True)
 class Geo:
-    """Where a picture lies: `crs` as WKT (None: unknown), `transform` (a, b, c, d, e, f) with X = a x + b y + c and
+    """Where an image lies: `crs` as WKT (None: unknown), `transform` (a, b, c, d, e, f) with X = a x + b y + c and
     Y = d x + e y + f for a pixel's corner (x, y), and the value that means no data."""
 
     crs: str | None = None
@@ -46,7 +46,7 @@ class Geo:
         return replace(self, transform=(a * sx, b * sy, moved[0], d * sx, e * sy, moved[1]))
 
     def whole(self, window: Window, size: tuple[int, int]) -> Geo:
-        """Of the picture that this, of `size`, is the window of."""
+        """Of the image that this, of `size`, is the window of."""
         a, b, c, d, e, f = self.transform
         sx, sy = size[1] / window.width, size[0] / window.height
         a, b, d, e = a * sx, b * sy, d * sx, e * sy
@@ -89,8 +89,8 @@ def _crs_tags(wkt: str) -> tuple[Tag, ...]:
             ) as file:
                 file.write(np.zeros((1, 1, 1), np.uint8))
             data = memory.read()
-    with Image.open(BytesIO(data)) as picture:
-        found: Any = picture.tag_v2  # type: ignore[attr-defined]
+    with Image.open(BytesIO(data)) as image:
+        found: Any = image.tag_v2  # type: ignore[attr-defined]
         kinds = {2: "s", 3: "H", 12: "d"}
         tags = []
         for number in GEO_TAGS:

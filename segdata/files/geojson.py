@@ -1,7 +1,7 @@
-"""GeoJSON: its polygons on the pixels of a picture, burnt into masks, and masks traced to polygons. rasterio does the geometry.
+"""GeoJSON: its polygons on the pixels of an image, burnt into masks, and masks traced to polygons. rasterio does the geometry.
 
 Coordinates are longitude and latitude (RFC 7946) unless the file's `crs` member, which older writers leave, or the caller says
-otherwise. A picture without a coordinate system takes them as pixels: x to the right, y down, (0, 0) its upper left corner. A
+otherwise. An image without a coordinate system takes them as pixels: x to the right, y down, (0, 0) its upper left corner. A
 pixel is inside a polygon where its middle is.
 """
 
@@ -74,14 +74,14 @@ def read_features(path: str | Place) -> Features:
 def to_pixels(
     found: Features, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs"
 ) -> tuple[list[tuple[Feature, Geometry]], list[Problem]]:
-    """The polygons among the features in pixel coordinates of a picture that lies at `geo`, and a line for each other one.
+    """The polygons among the features in pixel coordinates of an image that lies at `geo`, and a line for each other one.
 
     `crs` is their coordinate system as the caller says it by an `option`, over the file's own (neither: longitude and
-    latitude where the picture has one, else that of the picture, else pixels). Raises `DataError` (`geojson.crs`), also
-    where the caller names one and the picture lies nowhere.
+    latitude where the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
+    where the caller names one and the image lies nowhere.
     """
     if crs not in (None, PIXELS) and not geo.placed:
-        what = f"{option} {crs}, but the picture has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
+        what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
     crs = crs or found.crs
     there, problems = [], []
@@ -142,7 +142,7 @@ def burn(
 def trace(mask: NDArray[Any] | Place, labels: Labels, geo: Geo) -> Iterator[dict[str, Any]]:
     """The regions of a mask, (H, W) or a file of it, as GeoJSON features with `class` and `class_id`; void has none.
 
-    Pixels that touch at a corner alone are not connected. Coordinates are longitude and latitude where the picture has a
+    Pixels that touch at a corner alone are not connected. Coordinates are longitude and latitude where the image has a
     coordinate system, else pixels. A file is read row by row, so memory grows with its polygons, not its pixels.
     """
     from rasterio.features import shapes
@@ -175,7 +175,7 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
 
 
 def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:
-    """In the coordinate system of the picture."""
+    """In the coordinate system of the image."""
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform_geom
 
@@ -211,7 +211,7 @@ def _mapped(coordinates: Any, inverse: NDArray[Any], origin: NDArray[Any], kind:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without rasterio's remarks on pictures that lie nowhere, and on its own use of another package."""
+    """Without rasterio's remarks on images that lie nowhere, and on its own use of another package."""
     rasterio = load_rasterio()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)

@@ -1,4 +1,4 @@
-"""Pictures and masks on disk. The only place that opens an ordinary image file."""
+"""Images and masks on disk. The only place that opens an ordinary image file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from segdata.labels import Labels, Mask
 Exif = Literal["raw", "upright"]
 """Whether the pixels under a mask are those of the file (`raw`), or those turned as its EXIF orientation says (`upright`)."""
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
@@ -70,8 +70,8 @@ _PILLOW_LIMIT = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """What a picture's file says of itself: raw size in pixels, and EXIF orientation (1: as it is)."""
+class ImageFacts:
+    """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is)."""
 
     height: int
     width: int
@@ -83,76 +83,76 @@ class PictureFacts:
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
-def inspect_picture(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> PictureFacts:
-    """Decode a picture once, as cheaply as its format allows, and report its size and orientation.
+def inspect_image(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Decode an image once, as cheaply as its format allows, and report its size and orientation.
 
-    Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
+    Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large`).
     """
-    with _opened(path, max_pixels) as picture:
-        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
-        picture.draft("L", (max(1, picture.width // 8), max(1, picture.height // 8)))  # JPEG alone can shrink
-        picture.load()
+    with _opened(path, max_pixels) as image:
+        facts = ImageFacts(image.height, image.width, _orientation(image.getexif()))
+        image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))  # JPEG alone can shrink
+        image.load()
     return facts
 
 
 def read_reduced(
     path: str | Place, *, exif: Exif | None = None, reduce: int = 1, max_pixels: int = MAX_PIXELS
-) -> tuple[PictureFacts, int, NDArray[np.uint8]]:
-    """Decode a picture once: its facts, its channels (of a palette, those of its colours), and (h, w) uint8 brightness.
+) -> tuple[ImageFacts, int, NDArray[np.uint8]]:
+    """Decode an image once: its facts, its channels (of a palette, those of its colours), and (h, w) uint8 brightness.
 
     The brightness is that of `read_image`'s pixels, up to `reduce` times smaller where the format allows it (JPEG).
-    Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
+    Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large`).
     """
-    with _opened(path, max_pixels) as picture:
-        facts = PictureFacts(picture.height, picture.width, _orientation(picture.getexif()))
-        bands = len(picture.palette.mode if picture.palette else picture.getbands())
-        picture.draft("L", (max(1, picture.width // reduce), max(1, picture.height // reduce)))
-        turned = ImageOps.exif_transpose(picture) if exif == "upright" else picture
+    with _opened(path, max_pixels) as image:
+        facts = ImageFacts(image.height, image.width, _orientation(image.getexif()))
+        bands = len(image.palette.mode if image.palette else image.getbands())
+        image.draft("L", (max(1, image.width // reduce), max(1, image.height // reduce)))
+        turned = ImageOps.exif_transpose(image) if exif == "upright" else image
         if turned.mode.startswith("I"):
             return facts, bands, (np.asarray(turned).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8)
         turned.info.pop("transparency", None)
         return facts, bands, np.array(turned.convert("L"))
 
 
-def read_image(path: str | Place, *, exif: Exif | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The picture as (H, W, 3) uint8 RGB; grey is repeated, alpha dropped, 16 bits cut to the upper 8.
+def read_image(path: str | Place, *, exif: Exif | None = None, max_pixels: int = MAX_PIXELS) -> ImageArray:
+    """The image as (H, W, 3) uint8 RGB; grey is repeated, alpha dropped, 16 bits cut to the upper 8.
 
     `exif` is the manifest's: "upright" turns the pixels as the file's EXIF orientation says, None and "raw" do not.
-    Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large`).
+    Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large`).
     """
-    with _opened(path, max_pixels) as picture:
-        return _rgb(ImageOps.exif_transpose(picture) if exif == "upright" else picture)
+    with _opened(path, max_pixels) as image:
+        return _rgb(ImageOps.exif_transpose(image) if exif == "upright" else image)
 
 
 def read_opaque(
     path: str | Place, *, exif: Exif | None = None, max_pixels: int = MAX_PIXELS
-) -> tuple[Picture, NDArray[np.bool_] | None]:
-    """`read_image`, and (H, W) where the picture is not wholly transparent; None where it has no alpha."""
-    with _opened(path, max_pixels) as picture:
-        turned = ImageOps.exif_transpose(picture) if exif == "upright" else picture
+) -> tuple[ImageArray, NDArray[np.bool_] | None]:
+    """`read_image`, and (H, W) where the image is not wholly transparent; None where it has no alpha."""
+    with _opened(path, max_pixels) as image:
+        turned = ImageOps.exif_transpose(image) if exif == "upright" else image
         opaque = None
         if turned.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in turned.info:
             opaque = np.asarray(turned.convert("RGBA"))[:, :, 3] > 0
         return _rgb(turned), opaque
 
 
-def picture_size(path: str | Place) -> tuple[int, int]:
+def image_size(path: str | Place) -> tuple[int, int]:
     """(height, width) as a file's header has it, raw; (0, 0) for what Pillow cannot open."""
     try:
-        with _pillow_limited(None), Image.open(_source(path)) as picture:
-            return picture.height, picture.width
+        with _pillow_limited(None), Image.open(_source(path)) as image:
+            return image.height, image.width
     except UNREADABLE:
         return 0, 0
 
 
-def picture_orientation(path: str | Place) -> int:
+def image_orientation(path: str | Place) -> int:
     """EXIF orientation, 1 to 8, as a file's header has it; 1 for what Pillow cannot open, and where a PNG says it last."""
     try:
         with _pillow_limited(None), ExitStack() as stack:
             file = stack.enter_context(Remote.of(path).open()) if is_stored(path) else _source(path)
-            picture = stack.enter_context(Image.open(file))
+            image = stack.enter_context(Image.open(file))
             # of a PNG, its own method would decode all of it to look for EXIF behind the pixels
-            return _orientation(Image.Image.getexif(picture))
+            return _orientation(Image.Image.getexif(image))
     except UNREADABLE:
         return 1
 
@@ -165,9 +165,9 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
-    """The values of a one-channel label picture as (H, W) uint8 or uint16: grey values, or palette indices as they are.
+    """The values of a one-channel label image as (H, W) uint8 or uint16: grey values, or palette indices as they are.
 
-    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours or several pictures, or was saved as JPEG, which
+    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours or several images, or was saved as JPEG, which
     changes values.
     """
     try:
@@ -179,17 +179,17 @@ def read_mask(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> Mask:
             return decode_mask(data, max_pixels=max_pixels)
     except DataError as error:
         raise DataError(Problem(error.problem.code, error.problem.message, file=str(path))) from error
-    with _opened(path, max_pixels, kind="mask") as picture:
-        if picture.format == "JPEG":
+    with _opened(path, max_pixels, kind="mask") as image:
+        if image.format == "JPEG":
             message = "a mask saved as JPEG no longer holds its values: export it as PNG"
             raise DataError(Problem("mask.jpeg", message, file=str(path)))
-        if picture.mode not in ("L", "P", "1", "I;16", "I;16B"):
-            message = f"a mask of mode {picture.mode} holds colours, not class ids"
+        if image.mode not in ("L", "P", "1", "I;16", "I;16B"):
+            message = f"a mask of mode {image.mode} holds colours, not class ids"
             raise DataError(Problem("mask.colours", message, file=str(path)))
-        values = np.empty((picture.height, picture.width), np.uint16 if picture.mode.startswith("I") else np.uint8)
-        rows = max(1, STRIP // picture.width)
-        for y in range(0, picture.height, rows):  # all at once, Pillow would hold it four times
-            values[y : y + rows] = picture.crop((0, y, picture.width, min(y + rows, picture.height)))
+        values = np.empty((image.height, image.width), np.uint16 if image.mode.startswith("I") else np.uint8)
+        rows = max(1, STRIP // image.width)
+        for y in range(0, image.height, rows):  # all at once, Pillow would hold it four times
+            values[y : y + rows] = image.crop((0, y, image.width, min(y + rows, image.height)))
     return values
 
 
@@ -199,37 +199,37 @@ def plain_tiff_size(path: str | Place, *, palette: bool) -> tuple[int, int] | No
     None for other files, and for TIFFs that are turned, inverted or lossy.
     """
     try:
-        with _pillow_limited(None), Image.open(_source(path)) as picture:
-            tags: Any = getattr(picture, "tag_v2", {})
+        with _pillow_limited(None), Image.open(_source(path)) as image:
+            tags: Any = getattr(image, "tag_v2", {})
             kept = tags.get(259, 1) in LOSSLESS and tags.get(ORIENTATION, 1) == 1 and tags.get(258) in ((8,), (16,))
-            meant = (picture.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
-            return (picture.height, picture.width) if picture.format == "TIFF" and kept and meant else None
+            meant = (image.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
+            return (image.height, image.width) if image.format == "TIFF" and kept and meant else None
     except UNREADABLE:
         return None
 
 
 def read_stored(path: str | Place, *, expand: bool = False, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[Any], str]:
-    """Any label picture's pixels as they are stored, for masks that `read_mask` refuses, and its format ("PNG", "JPEG" ...).
+    """Any label image's pixels as they are stored, for masks that `read_mask` refuses, and its format ("PNG", "JPEG" ...).
 
     (H, W) uint8, uint16, int32 or float32 values, palette indices as they are; or (H, W, 4) uint8 RGBA, which `expand` makes
     of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `.unreadable`, `.too_large`, `.frames`, `.deep`).
     """
-    with _opened(path, max_pixels, kind="mask") as picture:
-        wide = picture.mode.startswith(("I", "F"))
-        tiff_bits = getattr(picture, "tag_v2", {}).get(258, (8,))
-        if not wide and (";16" in str(getattr(picture, "tile", "")) or max(tiff_bits) > 8):
+    with _opened(path, max_pixels, kind="mask") as image:
+        wide = image.mode.startswith(("I", "F"))
+        tiff_bits = getattr(image, "tag_v2", {}).get(258, (8,))
+        if not wide and (";16" in str(getattr(image, "tile", "")) or max(tiff_bits) > 8):
             # Pillow would cut the values to their upper 8 bits
             message = "a mask of 16 bits a colour channel: export it with 8, or as 16-bit grey"
             raise DataError(Problem("mask.deep", message, file=str(path)))
-        plain = wide or (picture.mode in ("1", "L", "P") and not expand)
-        pixels = np.array(picture if plain else picture.convert("RGBA"))
-        format = "JPEG" if picture.format == "MPO" else str(picture.format)
+        plain = wide or (image.mode in ("1", "L", "P") and not expand)
+        pixels = np.array(image if plain else image.convert("RGBA"))
+        format = "JPEG" if image.format == "MPO" else str(image.format)
     kind = {"b": np.uint8, "u": np.uint8 if pixels.itemsize == 1 else np.uint16}.get(pixels.dtype.kind, pixels.dtype)
     return pixels.astype(kind, copy=False), format
 
 
 def read_palette(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8] | None:
-    """(N, 3) uint8 RGB colours of a label picture's palette, by index; None where it has none.
+    """(N, 3) uint8 RGB colours of a label image's palette, by index; None where it has none.
 
     Raises `DataError` (`mask.missing`, `mask.unreadable`, `mask.too_large`, `mask.frames`).
     """
@@ -242,12 +242,12 @@ def read_palette(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> NDArray[
             return None
         if (palette := decode_palette(head)) is not None:
             return palette
-    with _opened(path, max_pixels, kind="mask") as picture:
-        if picture.format == "GIF":
-            picture.load()  # whose palette is that of a frame
-        if picture.mode != "P" or picture.palette is None:
+    with _opened(path, max_pixels, kind="mask") as image:
+        if image.format == "GIF":
+            image.load()  # whose palette is that of a frame
+        if image.mode != "P" or image.palette is None:
             return None
-        mode, colors = picture.palette.getdata()
+        mode, colors = image.palette.getdata()
         every = Image.new("P", (256, 1))
         every.putpalette(colors, mode)
         every.putdata(range(256))
@@ -262,16 +262,16 @@ def write_mask(path: str | Place, mask: Mask) -> bytes:
 
 
 def write_image(path: str | Place, image: NDArray[Any]) -> None:
-    """Write (H, W, 3) uint8 RGB as a PNG, making folders as needed. Raises `DataError` (`picture.bands`) for other pixels."""
+    """Write (H, W, 3) uint8 RGB as a PNG, making folders as needed. Raises `DataError` (`image.bands`) for other pixels."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         what = f"{image.shape[-1]} bands {image.dtype} cannot be written as a PNG, 3 bands uint8 can"
-        raise DataError(Problem("picture.bands", what, file=str(path)))
+        raise DataError(Problem("image.bands", what, file=str(path)))
     data = BytesIO()
     Image.fromarray(image).save(data, format="PNG", compress_level=1)
     write_bytes(path, data.getvalue())
 
 
-def encode_picture(image: Picture, format: Literal["png", "jpeg"], quality: int = 95) -> bytes:
+def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int = 95) -> bytes:
     """(H, W, 3) uint8 RGB -> the bytes of a PNG, or of a JPEG of that quality."""
     if format == "png":
         return encode_rgb(image)
@@ -280,27 +280,27 @@ def encode_picture(image: Picture, format: Literal["png", "jpeg"], quality: int 
     return data.getvalue()
 
 
-def colorize(mask: Mask, labels: Labels) -> Picture:
+def colorize(mask: Mask, labels: Labels) -> ImageArray:
     """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white, hatched."""
     return _hatched(labels.palette()[mask], mask == labels.ignore)
 
 
-def overlay(image: Picture, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> Picture:
-    """(H, W, 3) picture with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
+def overlay(image: ImageArray, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> ImageArray:
+    """(H, W, 3) image with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
     colors = labels.palette()
     mixed = image * (1 - opacity) + colors[mask] * opacity
     clear = np.flatnonzero(~colors.any(axis=1))
-    out: Picture = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
+    out: ImageArray = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
     return _hatched(out, mask == labels.ignore)
 
 
-def _hatched(picture: Picture, where: NDArray[np.bool_]) -> Picture:
+def _hatched(image: ImageArray, where: NDArray[np.bool_]) -> ImageArray:
     """Stripes in white and in grey, seen on light and on dark, at most 40 of them from side to side; in place."""
     step = max(6, max(where.shape) // 40)
     stripe = np.add.outer(np.arange(where.shape[0]), np.arange(where.shape[1])) % step * 3 // step
-    picture[where & (stripe == 0)] = 255
-    picture[where & (stripe == 1)] = HATCH
-    return picture
+    image[where & (stripe == 0)] = 255
+    image[where & (stripe == 1)] = HATCH
+    return image
 
 
 def _orientation(exif: Image.Exif) -> int:
@@ -309,12 +309,12 @@ def _orientation(exif: Image.Exif) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _rgb(picture: Image.Image) -> Picture:
-    if picture.mode.startswith("I"):
-        sixteen = np.asarray(picture).clip(0, 65535).astype(np.uint16)
+def _rgb(image: Image.Image) -> ImageArray:
+    if image.mode.startswith("I"):
+        sixteen = np.asarray(image).clip(0, 65535).astype(np.uint16)
         return np.repeat((sixteen >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
-    picture.info.pop("transparency", None)  # of a palette, Pillow would warn of
-    return np.array(picture.convert("RGB"))
+    image.info.pop("transparency", None)  # of a palette, Pillow would warn of
+    return np.array(image.convert("RGB"))
 
 
 def _source(path: str | Place) -> str | BytesIO:
@@ -323,27 +323,27 @@ def _source(path: str | Place) -> str | BytesIO:
 
 
 @contextmanager
-def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterator[Image.Image]:
+def _opened(path: str | Place, max_pixels: int, kind: str = "image") -> Iterator[Image.Image]:
     """An open Pillow image below the pixel limit; whatever goes wrong with it becomes one `DataError`.
 
-    Pictures are raw, with their orientation; a mask in a TIFF is upright.
+    Images are raw, with their orientation; a mask in a TIFF is upright.
     """
     file = str(path)
     try:
         with ExitStack() as stack:
             with _pillow_limited(max_pixels):
                 source = stack.enter_context(Image.open(_source(path)))
-                picture: Image.Image = source
+                image: Image.Image = source
                 if kind == "mask" and (frames := _frames(source)) > 1:
                     raise DataError(Problem("mask.frames", FRAMES.format(frames), file=file))
-                if picture.format == "TIFF":
-                    orientation = _orientation(picture.getexif())
+                if image.format == "TIFF":
+                    orientation = _orientation(image.getexif())
                     source.filename = ""  # which Pillow would map into memory, garbled where it is turned by 90 degrees
-                    picture.load()  # which turns it upright, and asks for the limit again
-                    if kind == "picture" and orientation != 1:
-                        picture = picture.transpose(BACK[orientation])
-                        picture.getexif()[ORIENTATION] = orientation
-            yield picture
+                    image.load()  # which turns it upright, and asks for the limit again
+                    if kind == "image" and orientation != 1:
+                        image = image.transpose(BACK[orientation])
+                        image.getexif()[ORIENTATION] = orientation
+            yield image
     except TOO_LARGE as error:
         message = (
             f"{str(error).partition(' exceeds')[0]} is more than the limit of {max_pixels} (SEGDATA_MAX_PIXELS sets it)"
@@ -356,23 +356,23 @@ def _opened(path: str | Place, max_pixels: int, kind: str = "picture") -> Iterat
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 
 
-def _frames(picture: Any) -> int:
-    """How many pictures a file holds; a TIFF's smaller copies and transparency masks, and an MPO's previews, do not count."""
-    if picture.format == "MPO" or not getattr(picture, "is_animated", False):
+def _frames(image: Any) -> int:
+    """How many images a file holds; a TIFF's smaller copies and transparency masks, and an MPO's previews, do not count."""
+    if image.format == "MPO" or not getattr(image, "is_animated", False):
         return 1
-    if picture.format != "TIFF":
-        return int(picture.n_frames)
+    if image.format != "TIFF":
+        return int(image.n_frames)
     frames = 0
-    for i in range(picture.n_frames):
-        picture.seek(i)
-        frames += not picture.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 5
-    picture.seek(0)
+    for i in range(image.n_frames):
+        image.seek(i)
+        frames += not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 5
+    image.seek(0)
     return frames
 
 
 @contextmanager
 def _pillow_limited(max_pixels: int | None) -> Iterator[None]:
-    """Pillow's check of headers, also of pictures within icons, with our limit; its own is the whole process's."""
+    """Pillow's check of headers, also of images within icons, with our limit; its own is the whole process's."""
     with _PILLOW_LIMIT, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # remarks on odd files; what it cannot read, it raises
         warnings.simplefilter("error", Image.DecompressionBombWarning)

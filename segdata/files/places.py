@@ -354,7 +354,7 @@ class Named(Protocol):
 
     @property
     def parent(self) -> str | None:
-        """Of a tile, the picture that it is put together to again."""
+        """Of a tile, the image that it is put together to again."""
 
 
 def leads_out(path: str) -> bool:

@@ -34,7 +34,7 @@ def _limit(given: str) -> int:
 
 
 MAX_PIXELS = _limit(os.environ.get("SEGDATA_MAX_PIXELS") or f"{2**28}")
-"""The largest picture or mask that is read at once unless told otherwise: 268 megapixels, 16,384 x 16,384."""
+"""The largest image or mask that is read at once unless told otherwise: 268 megapixels, 16,384 x 16,384."""
 
 STRIP = 2**22
 """Bytes of a mask that are filtered together, about."""
@@ -42,8 +42,8 @@ STRIP = 2**22
 IDAT = 2**25
 """Deflated bytes that are held before they become a chunk."""
 
-PICTURE_LEVEL = 2
-"""zlib-ng's level for pictures."""
+IMAGE_LEVEL = 2
+"""zlib-ng's level for images."""
 
 GREY, RGB, PALETTE = 0, 2, 3
 
@@ -51,7 +51,7 @@ DEPTHS = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}
 
 COLOUR_TYPES = {RGB: "RGB colours", 4: "grey with alpha", 6: "RGB colours with alpha"}
 
-FRAMES = "holds {} pictures, and which of them is the mask it does not say: export one of them"
+FRAMES = "holds {} images, and which of them is the mask it does not say: export one of them"
 
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """The passes of an interlaced PNG: first row, first column, row step, column step."""
@@ -82,8 +82,8 @@ def encode_rgb(image: NDArray[np.uint8]) -> bytes:
     """(H, W, 3) uint8 -> the bytes of an RGB PNG, filtered alike; of photographs about as small as Pillow's."""
     height, width, bands = image.shape
     if bands != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(f"a picture is (H, W, 3) uint8 with pixels, not {image.shape} {image.dtype}")
-    body = zlib_ng.compress(_filtered(np.ascontiguousarray(image).reshape(height, -1)), PICTURE_LEVEL)
+        raise ValueError(f"an image is (H, W, 3) uint8 with pixels, not {image.shape} {image.dtype}")
+    body = zlib_ng.compress(_filtered(np.ascontiguousarray(image).reshape(height, -1)), IMAGE_LEVEL)
     return _head(height, width, 8, RGB) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 

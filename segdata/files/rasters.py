@@ -1,4 +1,4 @@
-"""Pictures and masks read by windows, so that memory does not grow with the picture.
+"""Images and masks read by windows, so that memory does not grow with the image.
 
 TIFF of every kind, JPEG 2000 and what GDAL alone reaches (`https://`, `zip://` ...) are read window by window. PNG and JPEG
 have no random access: up to `WHOLE` pixels they are decoded at once, larger ones row by row as GDAL does it, which is quick
@@ -23,11 +23,11 @@ from segdata.errors import DataError, Problem
 from segdata.files.geo import Geo, load_rasterio
 from segdata.files.images import (
     Exif,
-    Picture,
-    PictureFacts,
-    inspect_picture,
-    picture_orientation,
-    picture_size,
+    ImageArray,
+    ImageFacts,
+    image_orientation,
+    image_size,
+    inspect_image,
     read_mask,
     read_opaque,
     read_reduced,
@@ -69,11 +69,11 @@ be written anew."""
 Access = Literal["windows", "rows", "whole"]
 
 Values = NDArray[Any]
-"""(h, w, C): uint8 RGB of ordinary pictures, else the bands as they are."""
+"""(h, w, C): uint8 RGB of ordinary images, else the bands as they are."""
 
 
 class Raster(Protocol):
-    """A picture open for reading by windows."""
+    """An image open for reading by windows."""
 
     height: int
     width: int
@@ -84,7 +84,7 @@ class Raster(Protocol):
     """Whether windows of any place are quick: a tiled file, or one that is in memory."""
 
     def read(self, window: Window | None = None) -> Values:
-        """(h, w, C) pixels of a window, of all by default. Raises `DataError` (`picture.unreadable`)."""
+        """(h, w, C) pixels of a window, of all by default. Raises `DataError` (`image.unreadable`)."""
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """(h, w): where a window, whose `values` were read, has data by the file's own word; None for everywhere."""
@@ -94,7 +94,7 @@ class Raster(Protocol):
 
 
 class WholeRaster:
-    """A picture that is in memory: (H, W, C), and (H, W) where it is opaque."""
+    """An image that is in memory: (H, W, C), and (H, W) where it is opaque."""
 
     def __init__(self, values: Values, opaque: NDArray[np.bool_] | None = None, geo: Geo | None = None) -> None:
         self.values, self.opaque = values, opaque
@@ -117,7 +117,7 @@ class WholeRaster:
 
 
 class FileRaster:
-    """A picture that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays."""
+    """An image that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays."""
 
     def __init__(self, source: Any, file: str) -> None:
         names = [interpretation.name for interpretation in source.colorinterp]
@@ -239,9 +239,9 @@ class WholeMask:
 
 @contextmanager
 def open_raster(path: str | Place, *, exif: Exif | None = None) -> Iterator[Raster]:
-    """A picture open for reading by windows; `exif` is the manifest's.
+    """An image open for reading by windows; `exif` is the manifest's.
 
-    Raises `DataError` (`picture.missing`, `picture.unreadable`, `picture.too_large` for what has to be decoded at once).
+    Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large` for what has to be decoded at once).
     """
     path = fetched(path)
     access = access_to(path)
@@ -266,8 +266,8 @@ def open_raster(path: str | Place, *, exif: Exif | None = None) -> Iterator[Rast
 
 
 def file_orientation(path: str | Place) -> int:
-    """A picture's EXIF orientation, 1 for what GDAL alone opens."""
-    return 1 if only_gdal_opens(path) else picture_orientation(path)
+    """An image's EXIF orientation, 1 for what GDAL alone opens."""
+    return 1 if only_gdal_opens(path) else image_orientation(path)
 
 
 @contextmanager
@@ -281,7 +281,7 @@ def open_mask(path: str | Place) -> Iterator[MaskRaster | WholeMask]:
         yield MaskRaster(source, str(path))
 
 
-def fetched(path: str | Place, kind: str = "picture") -> str | Place:
+def fetched(path: str | Place, kind: str = "image") -> str | Place:
     """The same file, with its bytes at hand where it is in object storage and is not read by parts there.
 
     Raises `DataError` (`<kind>.missing`), `StorageError`.
@@ -294,7 +294,7 @@ def fetched(path: str | Place, kind: str = "picture") -> str | Place:
         raise DataError(Problem(f"{kind}.missing", "there is no such file", file=str(path))) from error
 
 
-def access_to(path: str | Place, kind: str = "picture") -> Access:
+def access_to(path: str | Place, kind: str = "image") -> Access:
     """How a file, `fetched` before, is read: by `windows` (TIFF, JPEG 2000, elsewhere), by `rows` (large PNGs and JPEGs), or
     `whole`. Raises `DataError` (`<kind>.missing`).
     """
@@ -311,26 +311,26 @@ def access_to(path: str | Place, kind: str = "picture") -> Access:
     if head.startswith(PNG):
         height, width = struct.unpack(">II", head[16:].rjust(8, b"\0"))
     else:
-        height, width = picture_size(path) if head.startswith(JPEG) else (1, 1)
+        height, width = image_size(path) if head.startswith(JPEG) else (1, 1)
     return "rows" if height * width > WHOLE else "whole"
 
 
-def read_facts(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> PictureFacts:
-    """A picture's size and orientation: from the header of what is read by windows, else by decoding it once.
+def read_facts(path: str | Place, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """An image's size and orientation: from the header of what is read by windows, else by decoding it once.
 
-    Raises `DataError` (`picture.*`).
+    Raises `DataError` (`image.*`).
     """
     path = fetched(path)
     if access_to(path) == "whole":
-        return inspect_picture(path, max_pixels=max_pixels)
+        return inspect_image(path, max_pixels=max_pixels)
     with open_raster(path) as raster:
-        return PictureFacts(raster.height, raster.width, file_orientation(path))
+        return ImageFacts(raster.height, raster.width, file_orientation(path))
 
 
 def read_brightness(
     path: str | Place, *, exif: Exif | None = None, reduce: int = 1
-) -> tuple[PictureFacts, int, NDArray[np.uint8]]:
-    """What `images.read_reduced` gives, of pictures of any size and kind. Raises `DataError` (`picture.*`)."""
+) -> tuple[ImageFacts, int, NDArray[np.uint8]]:
+    """What `images.read_reduced` gives, of images of any size and kind. Raises `DataError` (`image.*`)."""
     path = fetched(path)
     if access_to(path) == "whole":
         return read_reduced(path, exif=exif, reduce=reduce)
@@ -342,11 +342,11 @@ def read_brightness(
         grey = (to_rgb(raster.reduced(size)) @ LUMA).round().astype(np.uint8)
     with opened(path) as source:  # as many bands as there are, whatever is made of them
         bands = 3 if source.colorinterp[0].name == "palette" else source.count
-        facts = PictureFacts(source.height, source.width, file_orientation(path))
+        facts = ImageFacts(source.height, source.width, file_orientation(path))
     return facts, bands, grey
 
 
-def refuse_large(height: int, width: int, depth: int, file: str | None = None, kind: str = "picture") -> None:
+def refuse_large(height: int, width: int, depth: int, file: str | None = None, kind: str = "image") -> None:
     """Raise `DataError` (`<kind>.too_large`) for pixels of `depth` bytes that are not to be in memory at once.
 
     These are more than `MAX_PIXELS`, or more bytes than 16 for each of them, whatever the size of the file.
@@ -367,7 +367,7 @@ def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def bands_of(raster: Any, pixels: int = 2**24) -> Iterator[Any]:
-    """All of a picture or mask that is open, a few rows at a time."""
+    """All of an image or mask that is open, a few rows at a time."""
     rows = max(1, pixels // raster.width)
     for y in range(0, raster.height, rows):
         yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
@@ -380,7 +380,7 @@ def has_data(values: Values, nodata: float) -> NDArray[np.bool_]:
     return np.asarray((values != nodata).any(axis=2))
 
 
-def to_rgb(values: Values) -> Picture:
+def to_rgb(values: Values) -> ImageArray:
     """(h, w, C) of any type -> (h, w, 3) uint8 for people to look at: the first three bands, or the first one alone.
 
     What is not uint8 is stretched from its 2nd to its 98th percentile.
@@ -398,7 +398,7 @@ def to_rgb(values: Values) -> Picture:
 
 
 @contextmanager
-def opened(path: str | Place, kind: str = "picture") -> Iterator[Any]:
+def opened(path: str | Place, kind: str = "image") -> Iterator[Any]:
     """An open rasterio dataset; whatever keeps it from opening becomes one `DataError`."""
     rasterio = load_rasterio()
     file = str(path)
@@ -414,7 +414,7 @@ def opened(path: str | Place, kind: str = "picture") -> Iterator[Any]:
                     source = rasterio.open(gdal_path(file))
         stack.enter_context(source)
         if source.driver not in DRIVERS:
-            message = f"a {source.driver} is no picture, and may name other files to read: convert it to GeoTIFF"
+            message = f"a {source.driver} is no image, and may name other files to read: convert it to GeoTIFF"
             raise DataError(Problem(f"{kind}.unreadable", message, file=file))
         yield source
 
@@ -436,7 +436,7 @@ def _open_stored(there: Remote, kind: str, stack: ExitStack) -> Any:
 
 
 @contextmanager
-def damaged(file: str, kind: str = "picture") -> Iterator[None]:
+def damaged(file: str, kind: str = "image") -> Iterator[None]:
     """Whatever rasterio makes of a damaged file becomes one `DataError` (`<kind>.unreadable`)."""
     rasterio = load_rasterio()
     try:

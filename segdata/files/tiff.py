@@ -1,7 +1,7 @@
-"""Writing TIFF: pictures in memory, and files of any size tile by tile. (TIFF 6.0, the BigTIFF design, GeoTIFF 1.1.)
+"""Writing TIFF: images in memory, and files of any size tile by tile. (TIFF 6.0, the BigTIFF design, GeoTIFF 1.1.)
 
 GDAL decides by the state of its cache in which order it puts tiles into a file; here the same inputs give the same bytes.
-Everything that GDAL, libtiff and Pillow read: one picture, any number of bands, uncompressed or deflated. Nothing is read here.
+Everything that GDAL, libtiff and Pillow read: one image, any number of bands, uncompressed or deflated. Nothing is read here.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class TiffWriter:
         self._file.write(b"\0" * (16 if self._big else 8))
 
     def write(self, y: int, x: int, values: NDArray[Any]) -> None:
-        """Put (bands, h, w) at a multiple of the tile's size; h and w are multiples too, or reach the picture's border."""
+        """Put (bands, h, w) at a multiple of the tile's size; h and w are multiples too, or reach the image's border."""
         h, w = values.shape[1:]
         ends = ((y + h) % self.tile == 0 or y + h == self.height) and ((x + w) % self.tile == 0 or x + w == self.width)
         if y % self.tile or x % self.tile or not ends:

@@ -65,7 +65,7 @@ def scaled_size(length: int, limit: int, scale: float) -> int:
 
 
 class ViewedImage:
-    """A sample's picture open for reading by windows; windows are of the sample. A `Raster`."""
+    """A sample's image open for reading by windows; windows are of the sample. A `Raster`."""
 
     def __init__(self, raster: Raster, view: View) -> None:
         self._raster, self._view = raster, view

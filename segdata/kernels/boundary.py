@@ -20,7 +20,7 @@ def inner_band(
     """`out` (H, W) gets the value of every pixel of `mask` that lies within `width` pixels of another value or of the edge.
 
     All others get `ignore`, and so do those that are `ignore` in `truth`. A pixel is outside the band where the square of 2
-    `width` + 1 pixels around it is of one value and inside the picture, which is what that many erosions of each class by a
+    `width` + 1 pixels around it is of one value and inside the image, which is what that many erosions of each class by a
     3 x 3 square leave. Row by row: where no value changes from `width` pixels before to as many behind is seen from how often
     it has changed up to there, and each column counts for how many rows that has been so with one value. Nothing branches on
     the values, which no processor foresees.

@@ -118,7 +118,7 @@ def _write_runs(
                 count += 1
                 at = before[at]
         else:
-            rows[0], count = (width - c) * height, 1  # the end of the picture
+            rows[0], count = (width - c) * height, 1  # the end of the image
         for k in range(count):
             step = c * height + rows[k] - position
             position += step

@@ -1,4 +1,4 @@
-"""How far a score may be from what other pictures of the same kind would give: percentile bootstrap over pictures or groups.
+"""How far a score may be from what other images of the same kind would give: percentile bootstrap over images or groups.
 
 Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 13: units are drawn with replacement, as many as there are;
 counts are summed over the draw, and scores follow from the sums as they do for the set.
@@ -26,7 +26,7 @@ CELLS = 2**24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The tallies of U units (pictures, or groups of them) with K classes, sparse.
+    """The tallies of U units (images, or groups of them) with K classes, sparse.
 
     M entries of unit, class and `tally`, all (M,) int64: the classes that a unit has in truth or prediction, in ascending order.
     """

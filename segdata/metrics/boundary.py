@@ -63,7 +63,7 @@ class Boundary:
         """(K,) float64: 2 P R / (P + R), P the part of the predicted contour near the true one, R the reverse; NaN where neither
         has a contour (Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?, sec. 4).
 
-        There P and R are of each picture; here contours are summed over the set first, as all else is.
+        There P and R are of each image; here contours are summed over the set first, as all else is.
         """
         truth, found, pred, right = self.counts[:, 3:].T
         precision, recall = right / np.maximum(pred, 1), found / np.maximum(truth, 1)
@@ -86,7 +86,7 @@ def boundary_counts(
 ) -> Ints:
     """(C, 8) int64: class id, then the counts of `Boundary`, for each class that has any.
 
-    The band of a class is what `width` erosions by a 3 x 3 square, outside the picture as outside the class, take away from
+    The band of a class is what `width` erosions by a 3 x 3 square, outside the image as outside the class, take away from
     its full mask. Only then pixels that are void in truth are removed. A contour is what has a pixel of another class among
     its eight neighbours; void has none and gives none, so that nobody is asked for the border of what nobody knows.
     Raises `OptionError` and `ValueError` as `Boundary.of`.

@@ -28,7 +28,7 @@ FEW = 64
 class Tally:
     """What every score is made of, each (..., K) int64: pixels hit, pixels in truth, pixels in prediction, void in truth aside.
 
-    Leading axes are pictures, or samples of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
+    Leading axes are images, or samples of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
     """
 
     hits: Ints

@@ -1,6 +1,6 @@
 """What other libraries make of the same counts, so that numbers can be compared with published ones.
 
-They differ in what becomes of classes without a pixel, of predicted void, and in whether pictures are averaged. Each function
+They differ in what becomes of classes without a pixel, of predicted void, and in whether images are averaged. Each function
 has its formula and the source that it follows; tests compare them with independent implementations of these.
 """
 
@@ -17,13 +17,13 @@ from segdata.metrics.confusion import Confusion, Floats, Tally, mean, ratio
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What scores are made of: the set's matrix, the tallies of its `pictures`, whether truth has any `void`.
+    """What scores are made of: the set's matrix, the tallies of its `images`, whether truth has any `void`.
 
     `categories`: (K,) the category of each class, None for one that is ignored in evaluation; or None.
     """
 
     confusion: Confusion
-    pictures: Columns
+    images: Columns
     void: bool
     categories: Sequence[int | None] | None = None
 
@@ -59,11 +59,11 @@ def torchmetrics_accuracy(counts: Counts) -> Score:
     return None if counts.confusion.rejected else float(mean(recall))
 
 
-def torchmetrics_pictures(counts: Counts) -> Score:
-    """IoU of each class in each picture, averaged over those where it is in either. `MeanIoU` of torchmetrics 1.9, which has no
+def torchmetrics_images(counts: Counts) -> Score:
+    """IoU of each class in each image, averaged over those where it is in either. `MeanIoU` of torchmetrics 1.9, which has no
     void: one-hot masks without it are asked for.
     """
-    return None if counts.void or counts.confusion.rejected else float(mean(counts.pictures.tally.iou))
+    return None if counts.void or counts.confusion.rejected else float(mean(counts.images.tally.iou))
 
 
 def smp_micro(counts: Counts) -> Score:
@@ -76,15 +76,15 @@ def smp_macro(counts: Counts) -> Score:
     return _mean_or_one(counts.whole.iou)
 
 
-def smp_micro_pictures(counts: Counts) -> Score:
-    """Sum of hits / sum of unions of each picture, averaged; 1 of a picture of void. "micro-imagewise", smp 0.6."""
-    each = counts.pictures
+def smp_micro_images(counts: Counts) -> Score:
+    """Sum of hits / sum of unions of each image, averaged; 1 of an image of void. "micro-imagewise", smp 0.6."""
+    each = counts.images
     return _mean_or_one(ratio(each.by_unit(each.tally.hits), each.by_unit(_unions(each.tally))))
 
 
-def smp_macro_pictures(counts: Counts) -> Score:
-    """IoU of every class in every picture, averaged; 1 where it is in neither. "macro-imagewise", smp 0.6."""
-    each = counts.pictures
+def smp_macro_images(counts: Counts) -> Score:
+    """IoU of every class in every image, averaged; 1 where it is in neither. "macro-imagewise", smp 0.6."""
+    each = counts.images
     cells = each.units * each.classes
     return float(each.tally.iou.sum() + cells - len(each.unit)) / cells if cells else None
 
@@ -151,13 +151,13 @@ CONVENTIONS: dict[str, dict[str, Callable[[Counts], Score]]] = {
         "JaccardIndex micro": torchmetrics_micro,
         "JaccardIndex weighted": torchmetrics_weighted,
         "Accuracy macro": torchmetrics_accuracy,
-        "segmentation.MeanIoU": torchmetrics_pictures,
+        "segmentation.MeanIoU": torchmetrics_images,
     },
     "segmentation_models_pytorch": {
         "iou_score micro": smp_micro,
         "iou_score macro": smp_macro,
-        "iou_score micro-imagewise": smp_micro_pictures,
-        "iou_score macro-imagewise": smp_macro_pictures,
+        "iou_score micro-imagewise": smp_micro_images,
+        "iou_score macro-imagewise": smp_macro_images,
         "accuracy micro": smp_accuracy,
     },
     "MMSegmentation": {

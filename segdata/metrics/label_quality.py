@@ -1,6 +1,6 @@
-"""Where a confident model disagrees with a label: how good the label of a picture looks, and the regions that look wrong.
+"""Where a confident model disagrees with a label: how good the label of an image looks, and the regions that look wrong.
 
-The quality of a labelled pixel is the probability that the model gives its label; that of a picture is the softmin of its
+The quality of a labelled pixel is the probability that the model gives its label; that of an image is the softmin of its
 pixels' (Lad and Mueller, "Estimating label quality and errors in semantic segmentation data via any model", 2023, section 3),
 as cleanlab has it: a mean that counts low qualities most. Void is left out of everything.
 """

@@ -71,7 +71,7 @@ class Trial:
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> list[Trial]:
-    """Read trainings by their folders; `out` is a picture of all their curves to write (PNG, SVG or PDF).
+    """Read trainings by their folders; `out` is an image of all their curves to write (PNG, SVG or PDF).
 
     Raises `DatasetError` for a folder that holds no run, or one whose first epoch is not over.
     """
@@ -90,7 +90,10 @@ def settings(trials: Sequence[Trial]) -> list[Setting]:
     for trial in named(trials):
         key = {**trial.options, "seed": None, "": (trial.about.model, trial.about.dataset, trial.about.labels)}
         same.setdefault(repr(sorted(key.items())), []).append(trial)
-    names = {key: commonprefix([trial.name for trial in group]).rstrip("-_. ") for key, group in same.items()}
+    names = {
+        key: commonprefix([trial.name for trial in group]).rstrip("-_. ")  # noqa: RUF071 - of names, not of paths
+        for key, group in same.items()
+    }
     clear = len(set(names.values())) == len(names) and all(names.values())
     return [Setting(names[key] if clear else group[0].name, tuple(group)) for key, group in same.items()]
 

@@ -1,4 +1,4 @@
-"""Curves of trainings as a picture: what a run was like at a glance, or several side by side."""
+"""Curves of trainings as an image: what a run was like at a glance, or several side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PANELS = {
     "accuracy": ("pixel_accuracy", "class_accuracy"),
     "IoU": ("mean_iou",),
 }
-"""The panels of a picture, and the columns that each shows; validation's are drawn through, training's dashed."""
+"""The panels of an image, and the columns that each shows; validation's are drawn through, training's dashed."""
 
 
 def read_rows(path: str | Place) -> list[dict[str, float]]:
@@ -40,7 +40,7 @@ def write_rows(path: str | Place, rows: Sequence[Row]) -> None:
 
 
 def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], *, classes: bool = False) -> None:
-    """A picture (PNG, SVG or PDF by the name) of loss, accuracy and IoU over epochs.
+    """An image (PNG, SVG or PDF by the name) of loss, accuracy and IoU over epochs.
 
     `runs`: under each name the rows of a run, or of several: then their mean is drawn, in a band from the least to the most.
     `classes` draws the IoU of each class too, the worst named, where there is one run.
@@ -84,7 +84,7 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
 
 
 def draw_rates(path: str | Place, rates: Sequence[float], losses: Sequence[float], suggested: float) -> None:
-    """A picture of the loss over the learning rate, with the rate to take."""
+    """An image of the loss over the learning rate, with the rate to take."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from segdata.dataset.counts import Floats, Ints
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.sample import Sample
+from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, Problem, located
 from segdata.files.rasters import access_to
 from segdata.labels import Mask
@@ -31,7 +31,7 @@ from segdata.resize import resize_image, resize_mask
 from segdata.windows import Window
 
 Pixels = NDArray[Any]
-"""(h, w, C) as read: uint8 for ordinary pictures."""
+"""(h, w, C) as read: uint8 for ordinary images."""
 
 Pair = tuple[Pixels, Mask]
 
@@ -110,7 +110,7 @@ class Cache:
         self.dataset = replace(dataset, samples=())  # workers need it no more
 
     def read(self, index: int) -> Pair:
-        """Picture and mask of a sample as a model sees them; not to be written to."""
+        """Image and mask of a sample as a model sees them; not to be written to."""
         start, end = self.starts[index : index + 2]
         size = self.sizes[index]
         pixels = self.pixels.numpy().view(self.dtype)[start * self.bands : end * self.bands]
@@ -154,10 +154,10 @@ def by_windows(dataset: Dataset, recipe: Recipe) -> bool:
 
 
 def read_pair(dataset: Dataset, sample: Sample) -> Pair:
-    """Picture and mask of a sample, of its size. Raises `DataError` where they are not, or cannot be read."""
+    """Image and mask of a sample, of its size. Raises `DataError` where they are not, or cannot be read."""
     with located(sample=sample.id):
         image, mask = dataset.read_image(sample), dataset.read_mask(sample)
-        for what, found in (("picture", image), ("mask", mask)):
+        for what, found in (("image", image), ("mask", mask)):
             if found.shape[:2] != sample.size:
                 sizes = f"{found.shape[1]} x {found.shape[0]}, in the manifest {sample.width} x {sample.height}"
                 message = f"the {what} is {sizes} (width x height): was it replaced? convert again"
@@ -166,7 +166,7 @@ def read_pair(dataset: Dataset, sample: Sample) -> Pair:
 
 
 def prepared(image: Pixels, mask: Mask, recipe: Recipe) -> Pair:
-    """Picture and mask resized for the model."""
+    """Image and mask resized for the model."""
     return recipe.prepare(image), recipe.prepare_mask(mask)
 
 
@@ -196,14 +196,14 @@ class Training(TorchDataset[Any]):
         return sample.id, image, mask
 
     def read(self, item: int) -> Pair:
-        """Picture and mask of a sample before augmentation, resized where no window is cut from it first."""
+        """Image and mask of a sample before augmentation, resized where no window is cut from it first."""
         if self.cache is not None:
             return self.cache.read(item)
         sample = self.dataset.samples[item]
         if sample.view is None:
             return prepared(*read_pair(self.dataset, sample), uncropped(self.recipe))
-        picture, mask = self._open(sample)  # tiles have a file together
-        return prepared(picture.read(), mask.read(), uncropped(self.recipe))
+        image, mask = self._open(sample)  # tiles have a file together
+        return prepared(image.read(), mask.read(), uncropped(self.recipe))
 
     def other(self, random: np.random.Generator) -> Pair:
         """A sample to paste from."""
@@ -223,12 +223,12 @@ class Training(TorchDataset[Any]):
         window = choose_window(mask, size, random, class_id, index=index)
         if cached is not None:
             return cached[0][window.slices], cached[1][window.slices], size
-        picture, ids = self._open(sample)
-        return picture.read(window), ids.read(window), size
+        image, ids = self._open(sample)
+        return image.read(window), ids.read(window), size
 
 
 def uncropped(recipe: Recipe) -> Recipe:
-    """What is done to a whole picture: a crop's window is cut from the source's pixels, and resized with it."""
+    """What is done to a whole image: a crop's window is cut from the source's pixels, and resized with it."""
     return recipe if recipe.crop is None else replace(recipe, resize=None)
 
 
@@ -291,17 +291,17 @@ class Validation(TorchDataset[Any]):
         return sample.id, resize_image(image, size), resize_mask(truth, size), truth
 
     def read(self, part: Part) -> Pair:
-        """Picture and mask of a part's `outer`. Raises `DataError`."""
+        """Image and mask of a part's `outer`. Raises `DataError`."""
         sample = self.dataset.samples[part.number]
         if part.outer == (0, 0, *sample.size):
             return read_pair(self.dataset, sample)
         with located(sample=sample.id):
-            picture, mask = self._open(sample)
-            return picture.read(part.outer), mask.read(part.outer)
+            image, mask = self._open(sample)
+            return image.read(part.outer), mask.read(part.outer)
 
 
 def together(items: Sequence[Item | Problem], ignore: int) -> Batch | Problem:
-    """A batch; smaller samples are padded at the bottom and right, pictures with 0 and masks with ignore."""
+    """A batch; smaller samples are padded at the bottom and right, images with 0 and masks with ignore."""
     good: list[Item] = []
     for item in items:
         if isinstance(item, Problem):

@@ -149,7 +149,7 @@ class Folder:
         write_whole(self.root / ABOUT, (json.dumps(self.about(state), indent=2) + "\n").encode())
         self.write_events(state)
         if "mean_iou" in row:
-            self.write_pictures(state, validator)
+            self.write_images(state, validator)
             if best_row(state.rows, self.task.options) == len(state.rows) - 1:
                 checkpoint.write(self.root / BEST, self.kept(state))
         ended = state.step == self.task.options.epochs * self.task.steps
@@ -192,11 +192,11 @@ class Folder:
                 self.events.add_scalar(f"{group}/{name.removeprefix('iou/')}", value, epoch)
         self.events.flush()
 
-    def write_pictures(self, state: State, validator: Validator) -> None:
-        """samples/epoch_0001.jpg: validation samples, a row each: picture, truth, prediction."""
+    def write_images(self, state: State, validator: Validator) -> None:
+        """samples/epoch_0001.jpg: validation samples, a row each: image, truth, prediction."""
 
         parts = sorted(validator.parts)
-        number = min(self.task.options.pictures, len(parts))
+        number = min(self.task.options.images, len(parts))
         if number:
             chosen = np.linspace(0, len(parts) - 1, number).round().astype(int).tolist()
             shown = [validator.predict(state.weights, parts[i]) for i in chosen]
@@ -265,12 +265,12 @@ WIDTH = 320
 
 
 def write_rows_of(path: Place, shown: Sequence[tuple[Pixels, Mask, Mask]], labels: Labels) -> None:
-    """A JPEG with a row for each (picture, truth, prediction): the picture, then both masks laid over it."""
+    """A JPEG with a row for each (image, truth, prediction): the image, then both masks laid over it."""
     rows = []
     for image, truth, pred in shown:
         size = max(1, round(image.shape[0] * WIDTH / image.shape[1])), WIDTH
-        picture = np.asarray(resize_image(to_rgb(image), size), np.uint8)
-        masks = [overlay(picture, resize_mask(mask, size), labels) for mask in (truth, pred)]
-        rows.append(np.concatenate([picture, *masks], axis=1))
+        shown_image = np.asarray(resize_image(to_rgb(image), size), np.uint8)
+        masks = [overlay(shown_image, resize_mask(mask, size), labels) for mask in (truth, pred)]
+        rows.append(np.concatenate([shown_image, *masks], axis=1))
     with local_draft(path) as here:
         Image.fromarray(np.concatenate(rows)).save(here, quality=88)

@@ -73,7 +73,7 @@ class Whole:
 def cross_entropy(whole: Whole, *, smoothing: float = 0.0) -> Tensor:
     """-log p of the true class; `smoothing` spreads that share over all classes (Szegedy et al., CVPR 2016, section 7).
 
-    Of whole pictures: to pick the labelled pixels out of them costs several times as much as this loss.
+    Of whole images: to pick the labelled pixels out of them costs several times as much as this loss.
     """
     valid = whole.target != whole.ignore
     logits = whole.logits.float().masked_fill(~valid[:, None], 0)  # what is not finite there would spread

@@ -46,10 +46,10 @@ def shortage_told() -> Iterator[None]:
 
 
 def what_fits(learn: Step, part: Batch, here: World) -> str:
-    """What to do about it: the most pictures of this size that a forward and backward pass has room for, or a smaller size."""
+    """What to do about it: the most images of this size that a forward and backward pass has room for, or a smaller size."""
     number, height, width = part.images.shape[:3]
     options = learn.task.options
-    tried = f"{number} pictures of {height} x {width} at once"
+    tried = f"{number} images of {height} x {width} at once"
     fewer = [a for a in range(options.accumulate + 1, options.batch + 1) if options.batch % (a * here.size) == 0]
     for parts in fewer:
         if fits(learn, shortened(part, options.batch // (parts * here.size), height, width)):
@@ -67,7 +67,7 @@ def fits(learn: Step, part: Batch) -> bool:
         torch.cuda.empty_cache()
     try:
         torch.autograd.backward(learn.forward(learn.state.model, part))
-    except (RuntimeError, MemoryError, ValueError, OptionError):  # also of a model that takes no picture so small
+    except (RuntimeError, MemoryError, ValueError, OptionError):  # also of a model that takes no image so small
         return False
     finally:
         learn.state.optimizer.zero_grad(set_to_none=True)
@@ -75,5 +75,5 @@ def fits(learn: Step, part: Batch) -> bool:
 
 
 def shortened(part: Batch, number: int, height: int, width: int) -> Batch:
-    """The first pictures, and their first rows and columns."""
+    """The first images, and their first rows and columns."""
     return Batch(part.images[:number, :height, :width], part.target[:number, :height, :width], part.ids[:number])

@@ -50,11 +50,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     allow_missing: Annotated[tuple[str, ...], _about("May have no pixel in a split; or 'all'.")] = ()
     sampler: Annotated[
-        Literal["uniform", "class_aware"], _about("class_aware: draw a class, then a picture that holds it.")
+        Literal["uniform", "class_aware"], _about("class_aware: draw a class, then an image that holds it.")
     ] = "uniform"
     resize: Annotated[
         tuple[Positive, Positive] | None,
-        _about("Height and width of pictures for the model; masks keep their own size."),
+        _about("Height and width of images for the model; masks keep their own size."),
     ] = None
     short_side: Annotated[Positive | None, _about("The same by the length of the short side.")] = None
     crop: Annotated[
@@ -84,10 +84,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"], _about("By what best.pt is chosen.")
     ] = "mean_iou"
     val_every: Annotated[Positive, _about("Validate every so many epochs, and after the last.")] = 1
-    val_batch: Annotated[Positive | None, _about("Pictures validated at once; else as many as trained at once.")] = None
+    val_batch: Annotated[Positive | None, _about("Images validated at once; else as many as trained at once.")] = None
 
     precision: Annotated[Literal["float32", "bf16", "fp16"], _about("bf16 and fp16: mixed precision.")] = "float32"
-    channels_last: Annotated[bool, _about("Lay pictures out as (N, H, W, C).")] = False
+    channels_last: Annotated[bool, _about("Lay images out as (N, H, W, C).")] = False
     compile: Annotated[bool, _about("torch.compile: minutes at the start, faster afterwards.")] = False
     seed: Annotated[Count, _about("Another seed, another training.")] = 0
     device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU where there is one.")] = "auto"
@@ -95,9 +95,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[Count | None, _about("Processes that load; else 0 on a CPU, up to 8 for a GPU.")] = None
     cache: Annotated[
         Literal["auto", "yes", "no"],
-        _about("Keep decoded pictures in memory; auto: if they fit, and are no tiled files."),
+        _about("Keep decoded images in memory; auto: if they fit, and are no tiled files."),
     ] = "auto"
-    pictures: Annotated[Count, _about("Validation samples whose predictions are shown each epoch.")] = 4
+    images: Annotated[Count, _about("Validation samples whose predictions are shown each epoch.")] = 4
     save_minutes: Annotated[float, Meta(gt=0), _about("Write last.pt at least this often.")] = 10.0
     tensorboard: Annotated[bool, _about("Write event files too.")] = True
 
@@ -119,7 +119,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if same and not {"train_split", "val_split"} <= given.keys():
             raise OptionError(
                 f"--train-split and --val-split are both {options.val_split!r}, and what was trained on says nothing of "
-                "other pictures: validate on another, hold out a part with --val-share 0.2, or say it by giving both"
+                "other images: validate on another, hold out a part with --val-share 0.2, or say it by giving both"
             )
         return options
 
@@ -152,7 +152,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return dict(msgspec.to_builtins(self))
 
 
-FREE = frozenset({"device", "threads", "workers", "cache", "pictures", "save_minutes", "tensorboard"})
+FREE = frozenset({"device", "threads", "workers", "cache", "images", "save_minutes", "tensorboard"})
 """Options that a run may go on with changed: they change where and how it computes, not what."""
 
 

@@ -72,7 +72,7 @@ class TorchPredictor:
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
 
-        Raises `OptionError` for pictures of other bands than the model's.
+        Raises `OptionError` for images of other bands than the model's.
         """
         if images.ndim != 4 or images.shape[3] != self.bands:
             raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")

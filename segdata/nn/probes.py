@@ -110,7 +110,7 @@ def overfit_one_batch(
 ) -> Overfit:
     """Train on the first batch alone, at most `number` steps, until `wanted` of its labelled pixels are right.
 
-    What cannot learn one batch by heart will learn nothing: labels that do not belong to their pictures, a rate far off, a
+    What cannot learn one batch by heart will learn nothing: labels that do not belong to their images, a rate far off, a
     loss or a model with a fault. Nothing is kept. Raises as `segdata.train`.
     """
 

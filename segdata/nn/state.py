@@ -84,7 +84,7 @@ def start(task: Task, here: World) -> State:
 
 
 def layout(options: Training) -> torch.memory_format:
-    """How pictures and weights lie in memory."""
+    """How images and weights lie in memory."""
     return torch.channels_last if options.channels_last else torch.contiguous_format
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import ClassCounts, Floats, Ints, PictureCounts
+from segdata.dataset.counts import ClassCounts, ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.dataset.weights import class_aware
+from segdata.dataset.sampling import class_aware
+from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
 from segdata.files.places import read_bytes
 from segdata.files.rasters import bands_of
@@ -60,7 +61,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     train, val = choose_splits(dataset, options)
     if bare := [s for s in (*train, *val) if s.image is None]:
-        raise DatasetError(f"{dataset.root}: {bare[0].id} has no picture: convert without --images none")
+        raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
     check_labels(train, val, run)
     refuse_missing(train, val, options.allow_missing)
     recipe, bands = choose_recipe(train, options, run)
@@ -91,7 +92,7 @@ def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """A dataset in two, the second with that share of it, as of every class; groups and tiles of one picture stay together.
+    """A dataset in two, the second with that share of it, as of every class; groups and tiles of one image stay together.
 
     Raises `OptionError` where there are fewer than two groups.
     """
@@ -99,8 +100,8 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
     keys = [sample.group or sample.parent or sample.id for sample in dataset]
     names, of = np.unique(keys, return_inverse=True)
     if len(names) < 2:
-        raise OptionError(f"--val-share {share:g}: {len(names)} groups of pictures cannot be split in two")
-    table = PictureCounts.of([s.counts for s in dataset], dataset.labels)
+        raise OptionError(f"--val-share {share:g}: {len(names)} groups of images cannot be split in two")
+    table = ImageCounts.of([s.counts for s in dataset], dataset.labels)
     place = balance(table, of.astype(np.int64), np.array([1 - share, share]), seed=seed)[of]
     parts = [[s for s, where in zip(dataset, place, strict=True) if where == part] for part in (0, 1)]
     return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
@@ -165,7 +166,7 @@ def counted(dataset: Dataset) -> ClassCounts:
 
 
 def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int]:
-    """The recipe with all that the options and the dataset say of it, and the bands of the pictures."""
+    """The recipe with all that the options and the dataset say of it, and the bands of the images."""
     given = options.recipe
     recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
     if options.resize is not None:
@@ -187,10 +188,10 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each band in 0..1 of the span, of all pictures, or of `most` spread evenly."""
+    """Mean and standard deviation of each band in 0..1 of the span, of all images, or of `most` spread evenly."""
     chosen = np.linspace(0, len(dataset) - 1, min(most, len(dataset))).round().astype(int)
     total: Moments | None = None
-    measure = partial(measure_picture, dataset=replace(dataset, samples=()), recipe=recipe)
+    measure = partial(measure_image, dataset=replace(dataset, samples=()), recipe=recipe)
     for _, result in run.map(measure, [dataset.samples[i] for i in chosen]):
         if isinstance(result, Problem):
             raise DataError(result)
@@ -200,8 +201,8 @@ def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> 
     return total.mean.tolist(), total.std.tolist()
 
 
-def measure_picture(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
-    """The moments of one picture. Raises `DataError`."""
+def measure_image(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
+    """The moments of one image. Raises `DataError`."""
     with located(sample=sample.id), dataset.open_image(sample) as raster:
         return reduce(add, (Moments.of(rows, recipe.span) for rows in bands_of(raster)))
 
@@ -219,11 +220,11 @@ def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:
 def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
     """(M,) float64: how likely each item is drawn; None where each comes once.
 
-    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.dataset.weights.sampling`).
+    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.dataset.sampling.sampling`).
     """
     if sampler == "uniform":
         return None
-    table = PictureCounts.of([dataset.samples[i].counts for i in items], dataset.labels)
+    table = ImageCounts.of([dataset.samples[i].counts for i in items], dataset.labels)
     chance = class_aware(table)
     return np.asarray(chance / chance.sum())
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import click
-
 from segdata.terminal.text import table
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ class Show:
             where = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
             iou = f"  mIoU {100 * progress.row['mean_iou']:.1f}" if "mean_iou" in progress.row else ""
             text = f"{where}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
-            click.echo(f"\r{text:<79}", nl=False, err=True)
+            self.write(f"\r{text:<79}")
 
     def line(self, row: Mapping[str, float], epochs: int) -> None:
         """What an epoch came to, in a line that stays."""
@@ -47,7 +45,12 @@ class Show:
             accuracy, iou = 100 * row["pixel_accuracy"], 100 * row["mean_iou"]
             text += f"  val {row['val_loss']:.4f}  accuracy {accuracy:.1f} %  mIoU {iou:.1f}"
         text += f"  {clock(row['seconds'])}"
-        click.echo(f"\r{text:<79}" if self.live else text, err=True)
+        self.write(f"\r{text:<79}\n" if self.live else f"{text}\n")
+
+    def write(self, text: str) -> None:
+        """Write to stderr at once."""
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
     def close(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Show the last epoch, if it was not there before."""
@@ -88,7 +91,7 @@ def overfit_lines(result: Overfit) -> list[str]:
     lines = [f"{text}{100 * result.accuracy:.1f} % of the batch's labelled pixels right"]
     if result.passed:
         return [*lines, "passed: the model, the loss and the labels fit together"]
-    ways = "look at the pictures under their masks (segdata preview), try --lr-find, another --loss, --recipe none"
+    ways = "look at the images under their masks (segdata preview), try --lr-find, another --loss, --recipe none"
     return [*lines, f"failed: {ways}"]
 
 

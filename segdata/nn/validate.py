@@ -77,7 +77,7 @@ class Validator:
         return logits.float()
 
     def predict(self, model: nn.Module, part: data.Part) -> tuple[data.Pixels, Mask, Mask]:
-        """Picture, truth and prediction of a part, at the source's size."""
+        """Image, truth and prediction of a part, at the source's size."""
         item = self.samples[part]
         if isinstance(item, Problem):
             raise DataError(item)

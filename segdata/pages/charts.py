@@ -112,7 +112,7 @@ def reliability(points: Sequence[tuple[float, float, int]], *, side: int = 360) 
 
 
 def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height: int = 380) -> Markup:
-    """Picture sizes: (height, width, pictures), width to the right, height upwards, the area of a bubble in proportion."""
+    """Image sizes: (height, width, images), width to the right, height upwards, the area of a bubble in proportion."""
     left, bottom = 58, 40
     right, up = 1.08 * max(w for _, w, _ in points), 1.08 * max(h for h, _, _ in points)
     across, along = (width - left - 20) / right, (height - bottom - 14) / up
@@ -126,7 +126,7 @@ def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height:
         marks.append(_line(left, y, width - 20, y, "grid"))
         marks.append(_text(left - 6, y + 4, f"{v:g}", "end faint"))
     for h, w, n in points:
-        tip = f"{w} x {h}: {n:,} picture{'s' if n > 1 else ''}"
+        tip = f"{w} x {h}: {n:,} image{'s' if n > 1 else ''}"
         radius = max(2.5, 22 * math.sqrt(n / most))
         marks.append(_dot(left + w * across, height - bottom - h * along, radius, "s0 bubble", tip))
     marks.append(_text((left + width) / 2, height - 6, "width in pixels", "middle faint"))

@@ -1,4 +1,4 @@
-"""Where tiles lie: the picture that they were cut from, put together small, with their outlines."""
+"""Where tiles lie: the image that they were cut from, put together small, with their outlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
-from segdata.files.images import Picture, colorize, overlay
+from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.rasters import to_rgb
 from segdata.labels import Mask
 from segdata.resize import scale_image, scale_mask
@@ -24,7 +24,7 @@ LINE, NOTHING = (255, 64, 32), 225
 
 
 def by_parent(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """Tiles by the picture that they are of. Raises `OptionError` for samples that are no tiles."""
+    """Tiles by the image that they are of. Raises `OptionError` for samples that are no tiles."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.window is None or sample.tiling is None or sample.parent is None:
@@ -33,41 +33,41 @@ def by_parent(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return dict(sorted(groups.items()))
 
 
-def grid_panels(dataset: Dataset, tiles: Sequence[Sample], width: int) -> list[Picture]:
-    """The whole picture of some tiles, `width` pixels wide, and the same under their masks, both with the tiles' outlines.
+def grid_panels(dataset: Dataset, tiles: Sequence[Sample], width: int) -> list[ImageArray]:
+    """The whole image of some tiles, `width` pixels wide, and the same under their masks, both with the tiles' outlines.
 
-    The masks alone where there are no pictures. Raises `DataError`.
+    The masks alone where there are no images. Raises `DataError`.
     """
     whole = tiles[0].tiling.parent if tiles[0].tiling is not None else tiles[0].size
     shrink = min(1.0, width / whole[1])
     size = max(1, round(whole[0] * shrink)), max(1, round(whole[1] * shrink))
     mask = np.full(size, dataset.labels.ignore, dataset.labels.dtype)
-    picture = np.full((*size, 3), NOTHING, np.uint8)
-    pictured = dataset.images != "none" and all(tile.image is not None for tile in tiles)
+    image = np.full((*size, 3), NOTHING, np.uint8)
+    with_image = dataset.images != "none" and all(tile.image is not None for tile in tiles)
     for tile in tiles:
         box = small_window(tile, shrink, size)
-        ids, pixels = small_tile(dataset, tile, box, pictured)
+        ids, pixels = small_tile(dataset, tile, box, with_image)
         mask[box.slices] = ids
         if pixels is not None:
-            picture[box.slices] = pixels
-    plain = [picture, overlay(picture, mask, dataset.labels)] if pictured else [colorize(mask, dataset.labels)]
+            image[box.slices] = pixels
+    plain = [image, overlay(image, mask, dataset.labels)] if with_image else [colorize(mask, dataset.labels)]
     return [_outlined(one, [small_window(tile, shrink, size) for tile in tiles]) for one in plain]
 
 
 def small_window(tile: Sample, shrink: float, size: tuple[int, int]) -> Window:
-    """Where a tile is in the small picture; never nothing."""
+    """Where a tile is in the small image; never nothing."""
     y, x, height, width = tile.window or (0, 0, *tile.size)
     top, left = min(round(y * shrink), size[0] - 1), min(round(x * shrink), size[1] - 1)
     bottom, right = round((y + height) * shrink), round((x + width) * shrink)
     return Window(top, left, max(1, min(bottom, size[0]) - top), max(1, min(right, size[1]) - left))
 
 
-def small_tile(dataset: Dataset, tile: Sample, box: Window, pictured: bool) -> tuple[Mask, NDArray[np.uint8] | None]:
+def small_tile(dataset: Dataset, tile: Sample, box: Window, with_image: bool) -> tuple[Mask, NDArray[np.uint8] | None]:
     """A tile's ids and pixels in the size of its box, without its padding."""
     inside = _content(tile)
     with dataset.open_mask(tile) as opened:
         ids = scale_mask(opened.read(inside), box[2:])
-    if not pictured:
+    if not with_image:
         return ids, None
     with dataset.open_image(tile) as raster:
         return ids, scale_image(to_rgb(raster.read(inside)), box[2:])
@@ -78,8 +78,8 @@ def _content(tile: Sample) -> Window:
     return Window(0, 0, *(tile.size if view is None else view.content))
 
 
-def _outlined(picture: Picture, windows: Sequence[Window]) -> Picture:
-    image = Image.fromarray(picture)
+def _outlined(pixels: ImageArray, windows: Sequence[Window]) -> ImageArray:
+    image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     for y, x, height, width in windows:
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=LINE)

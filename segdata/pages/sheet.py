@@ -1,4 +1,4 @@
-"""Contact sheets: pictures beside their masks, with a legend."""
+"""Contact sheets: images beside their masks, with a legend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
-from segdata.files.images import Picture, colorize, overlay
+from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.places import local_draft, place
 from segdata.files.rasters import to_rgb
 from segdata.files.remote import Place
@@ -29,7 +29,7 @@ PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 GAP, TEXT = 10, 13
 
 LARGE = 2**24
-"""Of pictures of more pixels only as many are read as are shown."""
+"""Of images of more pixels only as many are read as are shown."""
 
 
 def write_sheet(
@@ -87,7 +87,7 @@ def choose(dataset: Dataset, count: int, classes: Sequence[str], sort: Sort) -> 
 
 
 def cell(dataset: Dataset, sample: Sample, size: int) -> Image.Image:
-    """One sample: the picture, the picture under its mask, and a caption; the mask alone where there is no picture."""
+    """One sample: the image, the image under its mask, and a caption; the mask alone where there is no image."""
     caption = f"{sample.id}   {sample.width} x {sample.height}"
     if sample.height * sample.width <= LARGE:
         image = None if sample.image is None else dataset.read_rgb(sample)
@@ -102,7 +102,7 @@ def cell(dataset: Dataset, sample: Sample, size: int) -> Image.Image:
 
 
 def grid_cell(dataset: Dataset, tiles: Sequence[Sample], size: int) -> Image.Image:
-    """One picture with the outlines of its tiles, the same under their masks, and a caption."""
+    """One image with the outlines of its tiles, the same under their masks, and a caption."""
     height, width = tiles[0].tiling.parent if tiles[0].tiling is not None else tiles[0].size
     noun = "tile" if len(tiles) == 1 else "tiles"
     return captioned(
@@ -110,14 +110,14 @@ def grid_cell(dataset: Dataset, tiles: Sequence[Sample], size: int) -> Image.Ima
     )
 
 
-def panels(image: Picture | None, mask: Mask, labels: Labels, caption: str, size: int) -> Image.Image:
-    """A picture, the same under its mask, and a caption; the mask alone where there is no picture."""
+def panels(image: ImageArray | None, mask: Mask, labels: Labels, caption: str, size: int) -> Image.Image:
+    """An image, the same under its mask, and a caption; the mask alone where there is no image."""
     shown = [colorize(mask, labels)] if image is None else [image, overlay(image, mask, labels)]
     return captioned(shown, caption, size)
 
 
-def captioned(shown: Sequence[Picture], caption: str, size: int) -> Image.Image:
-    """Pictures side by side under a caption, each `size` wide."""
+def captioned(shown: Sequence[ImageArray], caption: str, size: int) -> Image.Image:
+    """Images side by side under a caption, each `size` wide."""
     small = np.hstack([fit(panel, size) for panel in shown])
     out = Image.new("RGB", (small.shape[1], small.shape[0] + TEXT + 6), PAPER)
     out.paste(Image.fromarray(small), (0, TEXT + 6))
@@ -128,12 +128,12 @@ def captioned(shown: Sequence[Picture], caption: str, size: int) -> Image.Image:
     return out
 
 
-def fit(picture: Picture, width: int) -> Picture:
-    """Scale to a width; pictures more than twice as high as wide are scaled to that height."""
-    h, w = picture.shape[:2]
+def fit(image: ImageArray, width: int) -> ImageArray:
+    """Scale to a width; images more than twice as high as wide are scaled to that height."""
+    h, w = image.shape[:2]
     scale = min(width / w, 2 * width / h)
     target = (max(1, round(w * scale)), max(1, round(h * scale)))
-    return np.asarray(cv2.resize(picture, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
+    return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
 
 
 def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image:
@@ -150,7 +150,7 @@ def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image
         x, y = (i % columns) * cell_width, (i // columns) * line + 2
         draw.rectangle((x, y, x + TEXT, y + TEXT), tuple(int(c) for c in color), INK)
         if name == "ignore":
-            for offset in range(-TEXT, TEXT, 5):  # hatched, as in the pictures
+            for offset in range(-TEXT, TEXT, 5):  # hatched, as in the images
                 draw.line(
                     (
                         x + max(offset, 0),

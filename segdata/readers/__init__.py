@@ -1,7 +1,7 @@
 """Source formats, one module each. A new one is a module here, a line below, and a sample generator.
 
 A reader is a function `read(root, *, split=None, report=strict, images=True, **options) -> Source`. It decides which pixels
-mean what, and writes nothing. `images=False`: no picture is looked for. Options of its own are keyword arguments.
+mean what, and writes nothing. `images=False`: no image is looked for. Options of its own are keyword arguments.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ FOLDERS: dict[Annotations, str] = {"fine": "gtFine", "coarse": "gtCoarse"}
 SPLITS: dict[Annotations, tuple[str, ...]] = {"fine": ("train", "val"), "coarse": ("train", "train_extra", "val")}
 """What is taken unless a split is named. `test` is not: its public labels are placeholders."""
 
-PICTURES = "leftImg8bit"
+IMAGES = "leftImg8bit"
 
 LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
 
@@ -62,20 +62,20 @@ def read(
     labelTrainIds (for "train" alone), else instanceIds; "polygons" draws polygons.json by the official rule; "auto" draws
     only where there is no PNG.
 
-    Raises `DataError` (`cityscapes.*`), or adds to `report`: a picture without labels, or labels without their picture.
+    Raises `DataError` (`cityscapes.*`), or adds to `report`: an image without labels, or labels without their image.
     """
     one_of("annotations", annotations, Annotations)
     one_of("labels", labels, LabelSet)
     one_of("from", from_, From)
     base = listed(root)
     folder = find_folder(base, annotations, images)
-    pictures = base / PICTURES if images else None
+    image_root = base / IMAGES if images else None
     rules = Rules.of(labels, from_)
     receipt = Receipt()
     items: list[Item] = []
     inputs: list[Input] = []
-    for its_split in find_splits(folder, pictures, annotations, split):
-        frames = list_frames(folder, pictures, its_split)
+    for its_split in find_splits(folder, image_root, annotations, split):
+        frames = list_frames(folder, image_root, its_split)
         found = make_items(frames, its_split, images, rules, report, receipt)
         inputs.append(Input(f"{folder.name}_{its_split}", digest(found, folder)))
         items += found
@@ -83,7 +83,7 @@ def read(
             receipt.notes.append(
                 "test: its public labels are placeholders, which show no more than the edges of a frame"
             )
-    if not items and not receipt.skipped_pictures:
+    if not items and not receipt.skipped_images:
         message = f"no <city>/<frame>_{folder.name}_{LABEL_IDS} in {some(i.name for i in inputs)}: is it unpacked?"
         raise DataError(Problem("cityscapes.missing", message, file=str(root)))
     items.sort(key=lambda item: item.id)
@@ -118,22 +118,22 @@ def class_labels(labels: LabelSet) -> Labels:
 
 
 def find_folder(root: Place, annotations: Annotations, images: bool) -> Place:
-    """The folder with the labels. Raises `DataError` (`cityscapes.missing`) where it, or the pictures', is not there."""
+    """The folder with the labels. Raises `DataError` (`cityscapes.missing`) where it, or the images', is not there."""
     folder = root / FOLDERS[annotations]
     if not folder.is_dir():
         other = next((name for name, its in FOLDERS.items() if (root / its).is_dir()), None)
         way_out = f" but {FOLDERS[other]}: give --annotations {other}" if other else ": give the folder above it"
         message = f"holds no {folder.name}{way_out}"
         raise DataError(Problem("cityscapes.missing", message, file=str(root)))
-    if images and not (root / PICTURES).is_dir():
-        message = f"holds no {PICTURES}: unpack the pictures beside {folder.name}, or --images none"
+    if images and not (root / IMAGES).is_dir():
+        message = f"holds no {IMAGES}: unpack the images beside {folder.name}, or --images none"
         raise DataError(Problem("cityscapes.missing", message, file=str(root)))
     return folder
 
 
-def find_splits(folder: Place, pictures: Place | None, annotations: Annotations, split: str | None) -> list[str]:
+def find_splits(folder: Place, images: Place | None, annotations: Annotations, split: str | None) -> list[str]:
     """The splits to read. Raises `OptionError` for one that is not there, or where none but `test` is."""
-    there = sorted({path.name for base in (folder, pictures) if base for path in base.iterdir() if path.is_dir()})
+    there = sorted({path.name for base in (folder, images) if base for path in base.iterdir() if path.is_dir()})
     chosen = [name for name in there if name == split or (split is None and name in SPLITS[annotations])]
     if not chosen:
         wanted = repr(split) if split is not None else " or ".join(SPLITS[annotations])
@@ -143,17 +143,17 @@ def find_splits(folder: Place, pictures: Place | None, annotations: Annotations,
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The files of one frame: its picture, and its label files by kind."""
+    """The files of one frame: its image, and its label files by kind."""
 
-    picture: str | None
+    image: str | None
     labels: Mapping[str, str]
 
 
-def list_frames(folder: Place, pictures: Place | None, split: str) -> dict[str, Frame]:
-    """The frames of a split by city/frame, in order of name: all that have labels or, where pictures are wanted, a picture."""
+def list_frames(folder: Place, images: Place | None, split: str) -> dict[str, Frame]:
+    """The frames of a split by city/frame, in order of name: all that have labels or, where images are wanted, an image."""
     kinds = "|".join(map(re.escape, (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS)))
     labels = list_files(folder / split, rf"([^.].*)_{folder.name}_({kinds})")
-    seen = list_files(pictures / split, rf"([^.].*)_{PICTURES}\.(png|jpg)") if pictures else {}
+    seen = list_files(images / split, rf"([^.].*)_{IMAGES}\.(png|jpg)") if images else {}
     frames: dict[str, Frame] = {}
     for frame in sorted({*labels, *seen}):
         formats = seen.get(frame, {})
@@ -215,7 +215,7 @@ class Rules:
     def why_none(self, files: Mapping[str, str]) -> str:
         """What to say of a frame of which no label file may be read."""
         if not files:
-            return "the frame has no labels: add them, or take its picture away"
+            return "the frame has no labels: add them, or take its image away"
         if set(files) == {TRAIN_IDS}:
             return f"there is only {TRAIN_IDS}, in which many labels are one: --labels train --from auto can read it"
         return f"none of {some(sorted(files))} may be read: --from auto reads any"
@@ -224,22 +224,22 @@ class Rules:
 def make_items(
     frames: Mapping[str, Frame], split: str, images: bool, rules: Rules, report: Report, receipt: Receipt
 ) -> list[Item]:
-    """One item a frame, but for those without labels, without their picture, or without a usable name."""
+    """One item a frame, but for those without labels, without their image, or without a usable name."""
     names, _ = sample_ids(split, [f"{frame}.png" for frame in frames])
     items: list[Item] = []
     for (path, frame), name in zip(frames.items(), names, strict=True):
         sample = name if isinstance(name, str) else name.sample or ""
         annotation = rules.annotation(frame.labels)
-        file = frame.picture or next(iter(frame.labels.values()))
+        file = frame.image or next(iter(frame.labels.values()))
         if isinstance(name, Problem):
             problem = replace(name, file=file)
         elif annotation is None:
             problem = Problem("cityscapes.labels", rules.why_none(frame.labels), file, sample)
-        elif images and frame.picture is None:
-            message = f"there is no {PICTURES}/{split}/{path}_{PICTURES}.png: add it, or --images none"
-            problem = Problem("picture.missing", message, file, sample)
+        elif images and frame.image is None:
+            message = f"there is no {IMAGES}/{split}/{path}_{IMAGES}.png: add it, or --images none"
+            problem = Problem("image.missing", message, file, sample)
         else:
-            items.append(Item(sample, frame.picture, None, annotation, split))
+            items.append(Item(sample, frame.image, None, annotation, split))
             continue
         report.add(problem)
         receipt.add(left_out(sample, annotation.ids if annotation else (), problem))

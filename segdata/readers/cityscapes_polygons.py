@@ -134,7 +134,7 @@ class Polygons:
             raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite", annotation=number))
         outside = np.flatnonzero(((points < 0) | (points > size)).any(axis=1))
         for i in np.unique(np.searchsorted(ends, outside, side="right")):
-            receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the picture", numbers[i]))
+            receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", numbers[i]))
 
     def _line(self, code: str, message: str, number: int) -> Problem:
         return Problem(code, message, self.path, None, number)
@@ -159,7 +159,7 @@ def read_frame(path: str) -> Frame:
         frame = _decode(data)
         height, width = frame.imgHeight, frame.imgWidth
         if height < 1 or width < 1:
-            message = "states no size (imgHeight, imgWidth): add it, or read the label pictures with --from png"
+            message = "states no size (imgHeight, imgWidth): add it, or read the label images with --from png"
             raise DataError(Problem("cityscapes.size", message))
         if height * width > MAX_PIXELS:
             message = f"{width} x {height} pixels (imgWidth x imgHeight) are more than the limit of {MAX_PIXELS}"

@@ -1,8 +1,8 @@
 """COCO: instances (polygons and run lengths), LVIS, and panoptic (JSON + PNG).
 
 SRC is one JSON, or a root that holds `annotations/instances_*.json` (or panoptic_*.json, or any single JSON there), with
-pictures under `<split><year>/`, `images/<split><year>/`, `<split>/` or `images/`; or an export with `_annotations.coco.json`
-beside the pictures of each split.
+images under `<split><year>/`, `images/<split><year>/`, `<split>/` or `images/`; or an export with `_annotations.coco.json`
+beside the images of each split.
 
 Format: https://cocodataset.org/#format-data, https://www.lvisdataset.org/dataset.
 """
@@ -39,7 +39,7 @@ KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
 T = TypeVar("T")
 
 
-class Picture(msgspec.Struct, gc=False):
+class ImageRecord(msgspec.Struct, gc=False):
     """A record of `images`. LVIS v1 has no file_name; only LVIS has not_exhaustive_category_ids."""
 
     id: int
@@ -62,7 +62,7 @@ class Category(msgspec.Struct, gc=False):
 
 
 class PanopticRecord(msgspec.Struct):
-    """A record of `annotations` in a panoptic file: one picture's PNG and segments."""
+    """A record of `annotations` in a panoptic file: one image's PNG and segments."""
 
     image_id: int
     file_name: str
@@ -85,9 +85,9 @@ def read(
     `background` "ignore" leaves unlabelled pixels void and starts categories at 0 (the default for LVIS, where what is not
     annotated is not background; panoptic files have none). `crowd`: crowd regions become ignore (default; panoptic: class),
     keep their class, or are dropped. `overlap`: see `segdata.readers.paint.Overlap` (default smallest; panoptic has none).
-    `image_dir`: where the pictures lie.
+    `image_dir`: where the images lie.
 
-    Raises `DataError` (`coco.*`, `rle.*`) or adds to `report`: a picture with a bad annotation is then left out whole.
+    Raises `DataError` (`coco.*`, `rle.*`) or adds to `report`: an image with a bad annotation is then left out whole.
     """
     for name, value, allowed in (
         ("crowd", crowd, Crowd),
@@ -103,9 +103,9 @@ def read(
         raise OptionError(f"{root}: holds instances and panoptic files: name one of them")
     is_panoptic = panoptic == {True}
     receipt = Receipt()
-    pictures = [read_pictures(table, report, receipt) for table in tables]
+    records = [read_images(table, report, receipt) for table in tables]
     categories = [(str(table.path), read_categories(table, report, receipt)) for table in tables]
-    lvis = any(picture.not_exhaustive_category_ids is not None for part in pictures for picture in part)
+    lvis = any(record.not_exhaustive_category_ids is not None for part in records for record in part)
     background = background or ("ignore" if lvis or is_panoptic else "class")
     if is_panoptic and background == "class":
         raise OptionError("--background class: panoptic files label every pixel; those of no segment are void")
@@ -118,14 +118,14 @@ def read(
     class_ids = {int(c.source_id): c.class_id for c in classes if c.class_id is not None}
     crowd = crowd or ("class" if is_panoptic else "ignore")
     items: list[Item] = []
-    for table, part, (_, its_split) in zip(tables, pictures, label_files, strict=True):
+    for table, part, (_, its_split) in zip(tables, records, label_files, strict=True):
         if table.unread:
             receipt.notes.append(f"{table.path.name}: not read: {', '.join(table.unread)}")
-        named = list_pictures(part, its_split, str(table.path), report, receipt)
+        named = list_images(part, its_split, str(table.path), report, receipt)
         rules = Rules(str(table.path), class_ids, crowd, overlap, 0 if background == "class" else None)
         gather = gather_panoptic if is_panoptic else gather_instances
         gathered = gather(table, named, rules, report, receipt)
-        folder = find_pictures(table.path, its_split, part, image_dir) if images else None
+        folder = find_images(table.path, its_split, part, image_dir) if images else None
         items += make_items(named, gathered, its_split, folder, receipt)
     items.sort(key=lambda item: item.id)
     inputs = tuple(Input(path.name, file_digest(path)) for path, _ in label_files)
@@ -228,15 +228,15 @@ class LabelTable:
             return good, broken
 
 
-def read_pictures(table: LabelTable, report: Report, receipt: Receipt) -> list[Picture]:
-    """The records of `images`; one of the wrong shape is a picture that is left out."""
-    pictures, broken = table.records("images", Picture)
+def read_images(table: LabelTable, report: Report, receipt: Receipt) -> list[ImageRecord]:
+    """The records of `images`; one of the wrong shape is an image that is left out."""
+    images, broken = table.records("images", ImageRecord)
     for problem, values in broken:
         name = values.get("file_name")
         problem = replace(problem, sample=name if isinstance(name, str) else None)
         report.add(problem)
-        receipt.add(Receipt(pictures=1, skipped_pictures=[problem]))
-    return pictures
+        receipt.add(Receipt(images=1, skipped_images=[problem]))
+    return images
 
 
 def read_categories(table: LabelTable, report: Report, receipt: Receipt) -> list[Category]:
@@ -251,7 +251,7 @@ def read_categories(table: LabelTable, report: Report, receipt: Receipt) -> list
 def set_aside(
     broken: Sequence[Broken], samples: Mapping[int, tuple[str, tuple[int, int]]], report: Report, receipt: Receipt
 ) -> dict[int, Problem]:
-    """Annotations of the wrong shape, each with its line, and the pictures, by image id, that they spoil."""
+    """Annotations of the wrong shape, each with its line, and the images, by image id, that they spoil."""
     bad: dict[int, Problem] = {}
     for problem, values in broken:
         id = values.get("id")
@@ -261,7 +261,7 @@ def set_aside(
             problem = replace(problem, sample=samples[int(image[1])][0])
             bad.setdefault(int(image[1]), problem)
         else:
-            problem = replace(problem, message=f"{problem.message}: which picture it is on cannot be told")
+            problem = replace(problem, message=f"{problem.message}: which image it is on cannot be told")
         report.add(problem)
         receipt.add(Receipt(annotations=1, skipped=[problem]))
     return bad
@@ -343,56 +343,56 @@ def class_table(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The pictures that a label file lists, and the sample id of each, or the problem for which it is left out."""
+    """The images that a label file lists, and the sample id of each, or the problem for which it is left out."""
 
-    pictures: Sequence[Picture]
+    images: Sequence[ImageRecord]
     names: Sequence[str | Problem]
 
     def samples(self) -> dict[int, tuple[str, tuple[int, int]]]:
         """Image id -> sample id and (height, width); the first of an image id that occurs twice."""
         out: dict[int, tuple[str, tuple[int, int]]] = {}
-        for picture, name in zip(self.pictures, self.names, strict=True):
+        for image, name in zip(self.images, self.names, strict=True):
             sample = name if isinstance(name, str) else name.sample or ""
-            out.setdefault(picture.id, (sample, (picture.height, picture.width)))
+            out.setdefault(image.id, (sample, (image.height, image.width)))
         return out
 
 
-def list_pictures(
-    pictures: Sequence[Picture], split: str | None, file: str, report: Report, receipt: Receipt
+def list_images(
+    images: Sequence[ImageRecord], split: str | None, file: str, report: Report, receipt: Receipt
 ) -> Listed:
-    """Give every picture its sample id. A bad name, an image id that occurs twice and an empty size are problems."""
-    names, renamed = sample_ids(split, [picture_path(picture) for picture in pictures])
+    """Give every image its sample id. A bad name, an image id that occurs twice and an empty size are problems."""
+    names, renamed = sample_ids(split, [image_path(image) for image in images])
     receipt.renamed += renamed
-    times = Counter(picture.id for picture in pictures)
+    times = Counter(image.id for image in images)
     out: list[str | Problem] = []
-    for picture, name in zip(pictures, names, strict=True):
+    for image, name in zip(images, names, strict=True):
         sample = name if isinstance(name, str) else name.sample
         if isinstance(name, Problem):
             name = replace(name, file=file)
-        elif times[picture.id] > 1:
-            name = Problem("coco.twice", f"two pictures have the image id {picture.id}", file, sample)
-        elif picture.height < 1 or picture.width < 1:
-            what = f"its record says {picture.width} x {picture.height} pixels (width x height)"
+        elif times[image.id] > 1:
+            name = Problem("coco.twice", f"two images have the image id {image.id}", file, sample)
+        elif image.height < 1 or image.width < 1:
+            what = f"its record says {image.width} x {image.height} pixels (width x height)"
             name = Problem("coco.size", what, file, sample)
         if isinstance(name, Problem):
             report.add(name)
         out.append(name)
-    return Listed(pictures, out)
+    return Listed(images, out)
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Annotations by image id, and the problem of each picture that must be left out."""
+    """Annotations by image id, and the problem of each image that must be left out."""
 
     annotations: Mapping[int, Annotation]
     bad: dict[int, Problem]
 
 
 def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
-    """Annotations by picture, and the pictures that a bad annotation spoils."""
+    """Annotations by image, and the images that a bad annotation spoils."""
     samples = listed.samples()
-    by_picture: dict[int, list[Record]] = defaultdict(list)
-    picture_of: dict[int, int] = {}
+    by_image: dict[int, list[Record]] = defaultdict(list)
+    image_of: dict[int, int] = {}
     records, broken = table.records("annotations", Record)
     bad = set_aside(broken, samples, report, receipt)
     for record in records:
@@ -404,24 +404,24 @@ def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Re
             continue
         if record.category_id not in rules.class_ids:
             code, message = "coco.category", f"category_id {record.category_id} is not listed"
-        elif picture_of.get(record.id) == record.image_id:
-            code, message = "coco.twice", "two annotations of the picture have this id"
+        elif image_of.get(record.id) == record.image_id:
+            code, message = "coco.twice", "two annotations of the image have this id"
         sample = samples[record.image_id][0]
         if code:
             problem = Problem(code, message, rules.file, sample, record.id)
             report.add(problem)
             bad.setdefault(record.image_id, problem)
-        elif record.id in picture_of:  # harmless: an annotation is told by its picture and its id
-            also = f"its id is also that of an annotation on {samples[picture_of[record.id]][0]}"
+        elif record.id in image_of:  # harmless: an annotation is told by its image and its id
+            also = f"its id is also that of an annotation on {samples[image_of[record.id]][0]}"
             receipt.repaired.append(Problem("coco.twice", also, rules.file, sample, record.id))
-        picture_of[record.id] = record.image_id
-        by_picture[record.image_id].append(record)
-    annotations = {id: Instances(rules, size, tuple(by_picture.get(id, ()))) for id, (_, size) in samples.items()}
+        image_of[record.id] = record.image_id
+        by_image[record.image_id].append(record)
+    annotations = {id: Instances(rules, size, tuple(by_image.get(id, ()))) for id, (_, size) in samples.items()}
     return Gathered(annotations, bad)
 
 
 def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
-    """Panoptic annotations by picture; a picture without one is spoilt. The PNGs are beside the JSON, under its stem."""
+    """Panoptic annotations by image; an image without one is spoilt. The PNGs are beside the JSON, under its stem."""
     samples = listed.samples()
     folder = table.path.with_name(table.path.stem)
     annotations: dict[int, Panoptic] = {}
@@ -448,13 +448,13 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
             message = f"category_id {unknown[0].category_id} is not listed"
             wrong = Problem("coco.category", message, rules.file, sample, unknown[0].id)
         elif len(set(ids)) < len(ids):
-            wrong = Problem("coco.twice", "two segments of the picture have one id", rules.file, sample)
+            wrong = Problem("coco.twice", "two segments of the image have one id", rules.file, sample)
         if wrong is not None:
             report.add(wrong)
             bad.setdefault(record.image_id, wrong)
     for id, (sample, _) in samples.items():
         if id not in annotations and id not in bad:
-            bad[id] = Problem("coco.image", "no panoptic annotation is of this picture", rules.file, sample)
+            bad[id] = Problem("coco.image", "no panoptic annotation is of this image", rules.file, sample)
             report.add(bad[id])
     return Gathered(annotations, bad)
 
@@ -462,31 +462,31 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
 def make_items(
     listed: Listed, gathered: Gathered, split: str | None, folder: Place | None, receipt: Receipt
 ) -> list[Item]:
-    """One item a picture, but for those that are left out."""
+    """One item an image, but for those that are left out."""
     items: list[Item] = []
     seen: set[int] = set()
-    for picture, name in zip(listed.pictures, listed.names, strict=True):
-        annotation = gathered.annotations.get(picture.id) if picture.id not in seen else None
-        seen.add(picture.id)
-        entry = name if isinstance(name, Problem) else gathered.bad.get(picture.id, name)
+    for record, name in zip(listed.images, listed.names, strict=True):
+        annotation = gathered.annotations.get(record.id) if record.id not in seen else None
+        seen.add(record.id)
+        entry = name if isinstance(name, Problem) else gathered.bad.get(record.id, name)
         if isinstance(entry, Problem):
             receipt.add(left_out(entry.sample or "", annotation.ids if annotation else (), entry))
         else:
-            image = None if folder is None else str(folder / picture_path(picture))
-            size = (picture.height, picture.width)
-            items.append(Item(entry, image, size, gathered.annotations[picture.id], split))
+            image = None if folder is None else str(folder / image_path(record))
+            size = (record.height, record.width)
+            items.append(Item(entry, image, size, gathered.annotations[record.id], split))
     return items
 
 
-def picture_path(picture: Picture) -> str:
-    """A record's picture as a POSIX path: file_name, or in LVIS v1 the last part of coco_url."""
-    if picture.file_name is not None:
-        return picture.file_name.replace("\\", "/").removeprefix("./")
-    return (picture.coco_url or f"{picture.id}").rsplit("/", 1)[-1]
+def image_path(image: ImageRecord) -> str:
+    """A record's image as a POSIX path: file_name, or in LVIS v1 the last part of coco_url."""
+    if image.file_name is not None:
+        return image.file_name.replace("\\", "/").removeprefix("./")
+    return (image.coco_url or f"{image.id}").rsplit("/", 1)[-1]
 
 
-def find_pictures(path: Place, split: str | None, pictures: Sequence[Picture], image_dir: str | Path | None) -> Place:
-    """The folder with a label file's pictures. Raises `DataError` (`coco.pictures`) that lists where it looked."""
+def find_images(path: Place, split: str | None, images: Sequence[ImageRecord], image_dir: str | Path | None) -> Place:
+    """The folder with a label file's images. Raises `DataError` (`coco.images`) that lists where it looked."""
     subset = path.stem.rsplit("_", 1)[-1]
     base = path.parent.parent if path.parent.name == "annotations" else path.parent
     if image_dir is not None:
@@ -494,12 +494,12 @@ def find_pictures(path: Place, split: str | None, pictures: Sequence[Picture], i
     else:
         bases = [base, base / "images", path.parent]
     folders = [b / sub for b in bases for sub in dict.fromkeys((subset, split or "", "")) if (b / sub).is_dir()]
-    some_names = [picture_path(p) for p in (*pictures[:20], *pictures[-1:])]
+    some_names = [image_path(p) for p in (*images[:20], *images[-1:])]
     for folder in folders:
         if any((folder / name).exists() for name in some_names):
             return folder
     looked = some(dict.fromkeys(f"{folder}/" for folder in folders or bases))
     if not some_names:
         return base
-    message = f"its pictures ({some_names[0]} ...) are not in {looked}: give --image-dir DIR, or --images none"
-    raise DataError(Problem("coco.pictures", message, file=str(path)))
+    message = f"its images ({some_names[0]} ...) are not in {looked}: give --image-dir DIR, or --images none"
+    raise DataError(Problem("coco.images", message, file=str(path)))

@@ -1,4 +1,4 @@
-"""How COCO keeps the labels of one picture, and how they become its mask."""
+"""How COCO keeps the labels of one image, and how they become its mask."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths | None)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every picture of a file: its path, category id -> class id, and the policies."""
+    """What holds for every image of a file: its path, category id -> class id, and the policies."""
 
     file: str
     class_ids: dict[int, int]
@@ -79,7 +79,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """The annotations of one picture of `size` (height, width)."""
+    """The annotations of one image of `size` (height, width)."""
 
     rules: Rules
     size: tuple[int, int]
@@ -137,7 +137,7 @@ class Instances:
 
 @dataclass(slots=True)
 class Outlines:
-    """The polygons of one picture, checked and rasterised together."""
+    """The polygons of one image, checked and rasterised together."""
 
     file: str
     size: tuple[int, int]
@@ -198,10 +198,10 @@ class Outlines:
         left = {owner for owner, good in zip(self.owners, keep, strict=True) if good}
         for owner, what in lines.items():
             if what == "clipped":
-                self.receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the picture", owner))
+                self.receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", owner))
             else:
                 lists = self.receipt.clipped if owner in left else self.receipt.skipped
-                lists.append(self._line("polygon.far", "a polygon lies too far outside the picture: left out", owner))
+                lists.append(self._line("polygon.far", "a polygon lies too far outside the image: left out", owner))
         return keep
 
     def _line(self, code: str, message: str, annotation: int) -> Problem:
@@ -221,7 +221,7 @@ def read_segmentation(raw: msgspec.Raw, size: tuple[int, int]) -> list[list[floa
         return value or []
     if value.size != size:
         message = (
-            f"its run lengths are {value.size[0]} x {value.size[1]}, its picture {size[0]} x {size[1]} (height x width)"
+            f"its run lengths are {value.size[0]} x {value.size[1]}, its image {size[0]} x {size[1]} (height x width)"
         )
         raise DataError(Problem("rle.size", message))
     if isinstance(value.counts, str):
@@ -263,10 +263,10 @@ class Panoptic:
         return [segment.id for segment in self.segments]
 
     def draw(self, remap: Remap) -> Drawn:
-        """Each segment's pixels in its category's class. Raises `DataError` (`panoptic.*`, `picture.*`)."""
+        """Each segment's pixels in its category's class. Raises `DataError` (`panoptic.*`, `image.*`)."""
         rgb = read_image(self.png).astype(np.int32)
         if rgb.shape[:2] != self.size:
-            sizes = f"{rgb.shape[0]} x {rgb.shape[1]}, its picture {self.size[0]} x {self.size[1]} (height x width)"
+            sizes = f"{rgb.shape[0]} x {rgb.shape[1]}, its image {self.size[0]} x {self.size[1]} (height x width)"
             raise DataError(Problem("panoptic.size", f"the PNG is {sizes}", file=self.png))
         labels = remap.labels
         receipt = Receipt(annotations=len(self.segments))

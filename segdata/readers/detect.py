@@ -1,4 +1,4 @@
-"""Which format a folder or file of labels is in, from its names and a glance into JSON: no picture is opened."""
+"""Which format a folder or file of labels is in, from its names and a glance into JSON: no image is opened."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def is_masks(root: Place) -> str | None:
 
 
 def is_vector(root: Place) -> str | None:
-    """A .geojson file, or a folder of them of which one has the name of a picture."""
+    """A .geojson file, or a folder of them of which one has the name of an image."""
     if root.is_file():
         return None if root.suffix == ".geojson" else "it is no .geojson file"
     named = {
@@ -140,10 +140,8 @@ def is_vector(root: Place) -> str | None:
     }
     if not named:
         return "there is no labels/*.geojson, vectors/*.geojson or *.geojson"
-    pictures = (
-        path.stem for place in ("images", ".") for path in (root / place).glob("*") if path.suffix != ".geojson"
-    )
-    return None if named & set(pictures) else "no .geojson has the name of a picture (--vectors takes one for all)"
+    images = (path.stem for place in ("images", ".") for path in (root / place).glob("*") if path.suffix != ".geojson")
+    return None if named & set(images) else "no .geojson has the name of an image (--vectors takes one for all)"
 
 
 def is_webdataset(root: Place) -> str | None:

@@ -1,4 +1,4 @@
-"""What the pixels of a label picture are where they are not plainly class ids, and the one option that reads them rightly.
+"""What the pixels of a label image are where they are not plainly class ids, and the one option that reads them rightly.
 
 Array functions that know no file. Their rules are rules of thumb: they are asked only once a mask holds what nobody
 declared, so that a good mask never meets them.
@@ -103,7 +103,7 @@ def diagnose_colors(rgb: NDArray[np.uint8], known: Collection[RGB], classes: int
         what = f"{len(rare)} in-between colours at edges, as smoothing, resizing or JPEG leaves them"
         return Diagnosis("smoothed", what, *([] if threshold is None else [f"--threshold {threshold}"]))
     if len(found) > 256 and not _flat(packed):
-        return Diagnosis("picture", f"{len(found)} colours, like a photograph and not like labels", "--mask-dir DIR")
+        return Diagnosis("image", f"{len(found)} colours, like a photograph and not like labels", "--mask-dir DIR")
     order = sorted(unknown, key=lambda value: -found[value])
     listed = some(f"{unpack_color(value)} ({found[value]:,} pixels)" for value in order)
     if coded:
@@ -299,11 +299,11 @@ def _smoothed_levels(facts: Facts) -> Diagnosis | None:
     return Diagnosis("smoothed", edges)
 
 
-def _picture(facts: Facts) -> Diagnosis | None:
+def _shown_sample(facts: Facts) -> Diagnosis | None:
     if len(facts.found) < 64 or _flat(facts.mask):
         return None
     return Diagnosis(
-        "picture", f"{len(facts.found)} grey values, like a photograph and not like labels", "--mask-dir DIR"
+        "image", f"{len(facts.found)} grey values, like a photograph and not like labels", "--mask-dir DIR"
     )
 
 
@@ -349,4 +349,4 @@ def _ranges(values: Sequence[int], declared: Collection[int]) -> list[str]:
     return [f"{run[0]}..{run[-1]}" if run[1:] else str(run[0]) for run in ranges]
 
 
-VALUE_TESTS = (_void, _binary, _off_by_one, _thousands, _stretched, _smoothed, _picture, _instances, _unlisted)
+VALUE_TESTS = (_void, _binary, _off_by_one, _thousands, _stretched, _smoothed, _shown_sample, _instances, _unlisted)

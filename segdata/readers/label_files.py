@@ -216,12 +216,12 @@ def read_values(path: str, meaning: Meaning) -> tuple[Mask, str | None]:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     _check_colors(pixels, format, meaning)
     if (pixels[..., :3] == pixels[..., :1]).all():
-        return np.ascontiguousarray(pixels[..., 0]), "masks are colour pictures of three equal channels: read as grey"
+        return np.ascontiguousarray(pixels[..., 0]), "masks are colour images of three equal channels: read as grey"
     refuse(diagnose_colors(pixels[..., :3], meaning.colors, meaning.classes, coded=False))
 
 
 def read_brightness(path: str) -> Mask:
-    """(H, W) uint8 brightness of any picture as it looks: palettes and grey below 8 bits expanded; 16-bit grey as it is."""
+    """(H, W) uint8 brightness of any image as it looks: palettes and grey below 8 bits expanded; 16-bit grey as it is."""
     if _png_kind(path) in ((8, GREY), (16, GREY)):
         return read_mask(path)
     pixels, _ = read_stored(path, expand=True)
@@ -415,7 +415,7 @@ def _compare_palettes(seen: Sequence[Seen], palettes: Palettes) -> Problem | Non
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A one-channel label picture. `class_ids`: its values -> the source's class ids, None for void; the rest is refused."""
+    """A one-channel label image. `class_ids`: its values -> the source's class ids, None for void; the rest is refused."""
 
     path: str
     class_ids: Mapping[int, int | None]

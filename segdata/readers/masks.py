@@ -1,6 +1,6 @@
-"""Any folder of pictures with a folder of masks, and a class table: CamVid, ADE20K, LandCover and a thousand private sets.
+"""Any folder of images with a folder of masks, and a class table: CamVid, ADE20K, LandCover and a thousand private sets.
 
-A mask is any picture that holds one value or one colour a class. Which values or colours are which classes is declared
+A mask is any image that holds one value or one colour a class. Which values or colours are which classes is declared
 (`--classes`, `--values`); whatever else is found in a mask is diagnosed and refused with the option that reads it.
 """
 
@@ -47,10 +47,10 @@ def read(
     threshold: int | None = None,
     offset: int = 0,
 ) -> Source:
-    """Pair pictures with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
+    """Pair images with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
 
     `image_dir` and `mask_dir` are folders under SRC, or paths; `{split}` in both makes every folder that fits `mask_dir` a
-    split. Without them the usual names are tried. A mask has its picture's path under its folder, extension aside;
+    split. Without them the usual names are tried. A mask has its image's path under its folder, extension aside;
     `image_pattern` and `mask_pattern` say how names differ: `{stem}_mask.png`.
 
     `classes` names the classes: a file (`masks_classes`), or names in order of value. `values` declares more, or others:
@@ -59,7 +59,7 @@ def read(
 
     Up to 16 masks are looked at here, so that what all have in common is told before a long conversion, and each one as it is
     drawn. Raises `DataError`
-    (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: pictures and masks without a partner, or with several.
+    (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: images and masks without a partner, or with several.
     """
     check_options(colors, threshold, offset, values)
     base, receipt = listed(root), Receipt()
@@ -71,10 +71,10 @@ def read(
         receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is void")
 
     patterns = Pattern.of(image_pattern, "image-pattern"), Pattern.of(mask_pattern, "mask-pattern")
-    pictures_in, masks_in = (None if name is None else place(name).as_posix() for name in (image_dir, mask_dir))
-    layout, sought = choose_layout(base, pictures_in, masks_in, patterns, images=images)
+    images_in, masks_in = (None if name is None else place(name).as_posix() for name in (image_dir, mask_dir))
+    layout, sought = choose_layout(base, images_in, masks_in, patterns, images=images)
     if sought:
-        receipt.notes.append(f"pictures are in {layout.image_dir}/, masks in {layout.mask_dir}/, as their names tell")
+        receipt.notes.append(f"images are in {layout.image_dir}/, masks in {layout.mask_dir}/, as their names tell")
     folders = find_folders(base, layout, split, images=images)
     pairs = sorted(found for one in folders for found in pair(one, layout, report, receipt))
 
@@ -82,7 +82,7 @@ def read(
     meaning = Meaning(way, table.names, table.ids, own_colors, threshold or 0)
     seen = look([(p.id, p.mask) for p in pairs], meaning, table.labels)
     meaning = replace(meaning, palettes=seen.palettes)
-    items = [Item(p.id, p.picture, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
+    items = [Item(p.id, p.image, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
     receipt.notes += seen.notes
     if seen.problem is not None and (report.on_error == "stop" or not table.names):
         raise DataError(seen.problem)

@@ -1,4 +1,4 @@
-"""Which mask belongs to which picture, decided once from names: folders, file name patterns, and pairs."""
+"""Which mask belongs to which image, decided once from names: folders, file name patterns, and pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIDES = (
     ("images", "segmentations"), ("image", "mask"), ("image", "label"), ("imgs", "masks"), ("img", "mask"), ("img", "ann"),
     ("img_dir", "ann_dir"), ("JPEGImages", "SegmentationClass"),
 )  # fmt: skip
-"""Usual names of the folders of pictures and of masks."""
+"""Usual names of the folders of images and of masks."""
 
 USUAL = (
     *((f"{a}/{SPLIT}", f"{b}/{SPLIT}") for a, b in SIDES),
@@ -42,10 +42,10 @@ USUAL = (
 
 
 class Folders(NamedTuple):
-    """Where the pictures (None: none are wanted) and the masks of one split lie."""
+    """Where the images (None: none are wanted) and the masks of one split lie."""
 
     split: str | None
-    pictures: Place | None
+    images: Place | None
     masks: Place
 
 
@@ -54,13 +54,13 @@ class Pair(NamedTuple):
 
     id: str
     split: str | None
-    picture: str | None
+    image: str | None
     mask: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The form of a file name: `{stem}` (or `*`) is what a picture and its mask share; no extension means any."""
+    """The form of a file name: `{stem}` (or `*`) is what an image and its mask share; no extension means any."""
 
     text: str = STEM
 
@@ -96,7 +96,7 @@ class Layout:
 
     image_dir: str | None
     mask_dir: str
-    pictures: Pattern
+    images: Pattern
     masks: Pattern
 
 
@@ -114,13 +114,13 @@ def choose_layout(
         raise DataError(Problem("masks.missing", "there is no such folder", file=str(root)))
     if mask_dir is not None and (image_dir is not None or not images):
         if image_dir == mask_dir and patterns[0] == patterns[1]:
-            raise OptionError(f"pictures and masks in one folder, {mask_dir}: tell them apart with --mask-pattern")
+            raise OptionError(f"images and masks in one folder, {mask_dir}: tell them apart with --mask-pattern")
         return Layout(image_dir, mask_dir, *patterns), False
     sought = [Layout(a, b, *patterns) for a, b in USUAL if image_dir in (None, a) and mask_dir in (None, b)]
     found = [layout for layout in sought if _fits(root, layout)]
     if not found:
         here = some(sorted(f"{path.name}/" for path in root.iterdir() if path.is_dir() and path.name[:1] != "."))
-        message = f"the folders of pictures and masks are not plain from their names (there are {here or 'none'})"
+        message = f"the folders of images and masks are not plain from their names (there are {here or 'none'})"
         raise DataError(Problem("masks.missing", f"{message}: --image-dir DIR --mask-dir DIR", file=str(root)))
     nested = [layout for layout in found if SPLIT in layout.mask_dir]
     chosen = nested or found
@@ -140,17 +140,17 @@ def find_folders(root: Place, layout: Layout, split: str | None, *, images: bool
     masks = expand(root, layout.mask_dir)
     if not masks:
         raise DataError(Problem("masks.missing", f"there is no folder {layout.mask_dir}/ (--mask-dir)", file=str(root)))
-    pictures = expand(root, layout.image_dir) if images and layout.image_dir is not None else {}
+    image_folders = expand(root, layout.image_dir) if images and layout.image_dir is not None else {}
     if split is not None:
         if split not in masks:
             raise OptionError(f"no split {split!r} in {root}: there are {some(sorted(str(s) for s in masks))}")
         masks = {split: masks[split]}
     for its_split in masks:
-        if images and its_split not in pictures:
+        if images and its_split not in image_folders:
             name = (layout.image_dir or "").replace(SPLIT, its_split or "")
-            message = f"there is no folder {name}/ (--image-dir) with the pictures of {masks[its_split].name}/"
+            message = f"there is no folder {name}/ (--image-dir) with the images of {masks[its_split].name}/"
             raise DataError(Problem("masks.missing", f"{message}: put it there, or --images none", file=str(root)))
-    return [Folders(its_split, pictures.get(its_split), folder) for its_split, folder in masks.items()]
+    return [Folders(its_split, image_folders.get(its_split), folder) for its_split, folder in masks.items()]
 
 
 def expand(root: Place, name: str) -> dict[str | None, Place]:
@@ -175,11 +175,11 @@ def expand(root: Place, name: str) -> dict[str | None, Place]:
 def _fits(root: Place, layout: Layout) -> bool:
     """Whether folders of usual names are there and pair up; `{split}` stands only for usual names of splits here."""
     masks = expand(root, layout.mask_dir)
-    pictures = expand(root, layout.image_dir or "")
-    for split in masks.keys() & pictures.keys():
+    images = expand(root, layout.image_dir or "")
+    for split in masks.keys() & images.keys():
         if split is None or split in SPLIT_NAMES:
-            folders = Folders(split, pictures[split], masks[split])
-            if keys_in(folders, layout, pictures=True).keys() & keys_in(folders, layout, pictures=False).keys():
+            folders = Folders(split, images[split], masks[split])
+            if keys_in(folders, layout, images=True).keys() & keys_in(folders, layout, images=False).keys():
                 return True
     return False
 
@@ -201,13 +201,13 @@ def files_in(folder: Place, without: Place | None = None) -> list[str]:
     return sorted(found)
 
 
-def keys_in(folders: Folders, layout: Layout, *, pictures: bool) -> dict[str, list[str]]:
-    """Key (folder/stem) -> the files of that key, of the pictures or of the masks.
+def keys_in(folders: Folders, layout: Layout, *, images: bool) -> dict[str, list[str]]:
+    """Key (folder/stem) -> the files of that key, of the images or of the masks.
 
     Where both lie in one folder, a file that has both forms is of the longer one.
     """
-    here, other = (folders.pictures, folders.masks) if pictures else (folders.masks, folders.pictures)
-    mine, theirs = (layout.pictures, layout.masks) if pictures else (layout.masks, layout.pictures)
+    here, other = (folders.images, folders.masks) if images else (folders.masks, folders.images)
+    mine, theirs = (layout.images, layout.masks) if images else (layout.masks, layout.images)
     stronger = layout.image_dir == layout.mask_dir and len(theirs.text) > len(mine.text)
     found: dict[str, list[str]] = defaultdict(list)
     for path in files_in(here, other) if here is not None else ():
@@ -224,67 +224,65 @@ def pair(folders: Folders, layout: Layout, report: Report, receipt: Receipt) -> 
 
     Raises `DataError` (`masks.unpaired`) where not one name fits another.
     """
-    masks = keys_in(folders, layout, pictures=False)
-    pictures = keys_in(folders, layout, pictures=True) if folders.pictures else {key: [] for key in masks}
-    if not masks.keys() & pictures.keys():
-        _refuse_all(folders, masks, pictures)
-    if folders.pictures and folders.pictures != folders.masks:
-        receipt.notes += _unread(folders.pictures, folders.masks, pictures)
-        receipt.notes += _unread(folders.masks, folders.pictures, masks)
-    keys = sorted(masks.keys() | pictures.keys())
-    paths = [min(pictures.get(key, ()), default="") or layout.pictures.fill(key) + ".png" for key in keys]
+    masks = keys_in(folders, layout, images=False)
+    images = keys_in(folders, layout, images=True) if folders.images else {key: [] for key in masks}
+    if not masks.keys() & images.keys():
+        _refuse_all(folders, masks, images)
+    if folders.images and folders.images != folders.masks:
+        receipt.notes += _unread(folders.images, folders.masks, images)
+        receipt.notes += _unread(folders.masks, folders.images, masks)
+    keys = sorted(masks.keys() | images.keys())
+    paths = [min(images.get(key, ()), default="") or layout.images.fill(key) + ".png" for key in keys]
     ids, _ = sample_ids(folders.split, paths)
     pairs: list[Pair] = []
     for key, id in zip(keys, ids, strict=True):
-        here, there = pictures.get(key, []), masks.get(key, [])
+        here, there = images.get(key, []), masks.get(key, [])
         problem = id if isinstance(id, Problem) else _misfit(id, here, there, folders)
         if problem is not None:
             report.add(problem)
             sample = problem.sample or key
             receipt.add(left_out(sample, [basename(path) for path in there], problem))
         elif isinstance(id, str):
-            picture = str(folders.pictures / here[0]) if folders.pictures else None
-            pairs.append(Pair(id, folders.split, picture, str(folders.masks / there[0])))
+            image = str(folders.images / here[0]) if folders.images else None
+            pairs.append(Pair(id, folders.split, image, str(folders.masks / there[0])))
     return pairs
 
 
-def _misfit(id: str, pictures: Sequence[str], masks: Sequence[str], folders: Folders) -> Problem | None:
+def _misfit(id: str, images: Sequence[str], masks: Sequence[str], folders: Folders) -> Problem | None:
     """What is wrong with the files of one key."""
-    for kind, files in (("picture", pictures), ("mask", masks)):
+    for kind, files in (("image", images), ("mask", masks)):
         if len(files) > 1:
-            way_out = f"remove one, or choose by name, such as --{'image' if kind == 'picture' else 'mask'}-pattern {{stem}}.png"
+            way_out = f"remove one, or choose by name, such as --{'image' if kind == 'image' else 'mask'}-pattern {{stem}}.png"
             return Problem("masks.twice", f"{len(files)} {kind}s have this name, {some(files)}: {way_out}", None, id)
     if not masks:
-        message = f"the picture has no mask of its name in {folders.masks.name}/: label it, or take it away"
-        return Problem("masks.unpaired", message, pictures[0], id)
-    if folders.pictures and not pictures:
-        message = (
-            f"the mask has no picture of its name in {folders.pictures.name}/: put it there, or take the mask away"
-        )
+        message = f"the image has no mask of its name in {folders.masks.name}/: label it, or take it away"
+        return Problem("masks.unpaired", message, images[0], id)
+    if folders.images and not images:
+        message = f"the mask has no image of its name in {folders.images.name}/: put it there, or take the mask away"
         return Problem("masks.unpaired", message, masks[0], id)
     return None
 
 
-def _refuse_all(folders: Folders, masks: Mapping[str, list[str]], pictures: Mapping[str, list[str]]) -> NoReturn:
+def _refuse_all(folders: Folders, masks: Mapping[str, list[str]], images: Mapping[str, list[str]]) -> NoReturn:
     """Not one pair: say which names there are, and the patterns that would pair them."""
     if not masks:
         there = Counter(splitext(name)[1] or name for name in files_in(folders.masks))
         held = f"only {some(sorted(there))} files" if there else "nothing"
         message = f"holds no mask, but {held}: --mask-dir, --mask-pattern"
         raise DataError(Problem("masks.missing", message, file=str(folders.masks)))
-    if not pictures:
-        message = "holds no picture: --image-dir, --image-pattern, or --images none"
-        raise DataError(Problem("masks.missing", message, file=str(folders.pictures)))
-    a, b = min(pictures), min(masks)
-    way_out = _suggest(pictures, masks) or "--image-pattern and --mask-pattern say how names differ, as {stem}_mask"
-    message = f"no mask has the name of a picture ({basename(a)} and {basename(b)}): {way_out}"
+    if not images:
+        message = "holds no image: --image-dir, --image-pattern, or --images none"
+        raise DataError(Problem("masks.missing", message, file=str(folders.images)))
+    a, b = min(images), min(masks)
+    way_out = _suggest(images, masks) or "--image-pattern and --mask-pattern say how names differ, as {stem}_mask"
+    message = f"no mask has the name of an image ({basename(a)} and {basename(b)}): {way_out}"
     raise DataError(Problem("masks.unpaired", message, file=str(folders.masks)))
 
 
-def _suggest(pictures: Mapping[str, list[str]], masks: Mapping[str, list[str]]) -> str | None:
-    """The patterns under which most names would pair: what pictures and masks have around the stem."""
-    sides = [sorted({basename(files[0]) for files in side.values()})[:200] for side in (pictures, masks)]
-    forms = dict.fromkeys(form for picture in sides[0][:3] for mask in sides[1] for form in _forms(picture, mask))
+def _suggest(images: Mapping[str, list[str]], masks: Mapping[str, list[str]]) -> str | None:
+    """The patterns under which most names would pair: what images and masks have around the stem."""
+    sides = [sorted({basename(files[0]) for files in side.values()})[:200] for side in (images, masks)]
+    forms = dict.fromkeys(form for image in sides[0][:3] for mask in sides[1] for form in _forms(image, mask))
 
     def fitting(form: tuple[str, str]) -> int:
         stems = [{Pattern(part).stem(name) for name in side} - {None} for part, side in zip(form, sides, strict=True)]
@@ -297,9 +295,9 @@ def _suggest(pictures: Mapping[str, list[str]], masks: Mapping[str, list[str]]) 
     return " ".join(f"{option} '{form}'" for option, form in given if form != STEM)
 
 
-def _forms(picture: str, mask: str) -> Iterator[tuple[str, str]]:
+def _forms(image: str, mask: str) -> Iterator[tuple[str, str]]:
     """The patterns that would pair two file names: one within the other, or both with a common beginning."""
-    a, b = splitext(picture)[0], splitext(mask)[0]
+    a, b = splitext(image)[0], splitext(mask)[0]
     if a in b:
         form = b.replace(a, STEM, 1)
         yield STEM, form + (splitext(mask)[1] if splitext(form)[1].lower() in EXTENSIONS else "")

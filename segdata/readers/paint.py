@@ -71,7 +71,7 @@ def rasterize(points: NDArray[np.float64], ends: NDArray[np.int64], height: int,
 
 
 def union(rles: Sequence[bytes], height: int, width: int) -> bytes:
-    """The union of run lengths of one picture."""
+    """The union of run lengths of one image."""
     if len(rles) == 1:
         return rles[0]
     merged = coco_rle.merge([{"size": [height, width], "counts": rle} for rle in rles])
@@ -154,6 +154,6 @@ def _from_the_top(shapes: Sequence[Shape], areas: NDArray[np.int64], overlap: Ov
 
 def _refuse_run_lengths(shape: Shape, height: int, width: int) -> NoReturn:
     message = (
-        f"its run lengths are damaged or do not cover the {height} x {width} picture (height x width): export it again"
+        f"its run lengths are damaged or do not cover the {height} x {width} image (height x width): export it again"
     )
     raise DataError(Problem("rle.size", message, annotation=shape.annotation))

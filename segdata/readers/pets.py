@@ -1,7 +1,7 @@
 """Oxford-IIIT Pet: `images/`, `annotations/trimaps/` and the lists `list.txt`, `trainval.txt` and `test.txt`.
 
 A trimap holds 1 pet, 2 background, 3 border. Breeds are numbered by CLASS-ID, 1 to 37; their names are those in file names.
-Some pictures are GIF or RGBA PNG under a .jpg name, some are in no list, and `._*` files lie beside the trimaps.
+Some images are GIF or RGBA PNG under a .jpg name, some are in no list, and `._*` files lie beside the trimaps.
 
 Format: annotations/README of https://www.robots.ox.ac.uk/~vgg/data/pets/.
 """
@@ -63,13 +63,13 @@ def read(
     labels: LabelKind = "trimap",
     border: Border | None = None,
 ) -> Source:
-    """Read the pets. Samples are all trimaps; a picture in neither trainval.txt nor test.txt has no split.
+    """Read the pets. Samples are all trimaps; an image in neither trainval.txt nor test.txt has no split.
 
     `labels` is what the classes are: "trimap" pet, background and border; "binary" background and pet; "species" background,
     cat and dog; "breed" background and always the 37 breeds by CLASS-ID. `border` is what the trimap's border becomes in
     the last three: void ("ignore", the default), the pet that it surrounds ("foreground"), or the last class ("class").
 
-    Raises `OptionError` for options, `DataError` (`pets.*`, `picture.*`), or adds to `report`: a picture that two lists
+    Raises `OptionError` for options, `DataError` (`pets.*`, `image.*`), or adds to `report`: an image that two lists
     hold, that has no trimap or file, or whose breed in a list is not that of its name.
     """
     border = check_options(labels, border, split)
@@ -83,7 +83,7 @@ def read(
     if split is not None:
         members = {split: members[split]}
     if not any(members.values()):
-        what = f"annotations/{split}.txt names no picture" if split else "there is no trimap"
+        what = f"annotations/{split}.txt names no image" if split else "there is no trimap"
         raise DataError(Problem("pets.missing", f"{what}: is the set whole?", file=str(root)))
     items: list[Item] = []
     for its_split, part in members.items():
@@ -133,11 +133,11 @@ class Classes:
 
         return cls(kind, names, {pet: values(pet) for pet in pets})
 
-    def pet(self, picture: str) -> str | None:
-        """The class of the pet on a picture of this name, <breed>_<number>; None where that must be a breed and is none."""
+    def pet(self, image: str) -> str | None:
+        """The class of the pet on an image of this name, <breed>_<number>; None where that must be a breed and is none."""
         if self.kind in ("trimap", "binary"):
             return "pet"
-        breed = picture.rpartition("_")[0]
+        breed = image.rpartition("_")[0]
         if breed not in NUMBERS:
             return None
         return breed if self.kind == "breed" else SPECIES[NUMBERS[breed][1] - 1]
@@ -158,27 +158,27 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a list: a picture, its CLASS-ID and the number of its species. `file` is the list."""
+    """A line of a list: an image, its CLASS-ID and the number of its species. `file` is the list."""
 
-    picture: str
+    image: str
     class_id: int
     species: int
     file: str
 
     @property
     def split(self) -> str | None:
-        """The split that the list is of; list.txt, which names all pictures, is of none."""
+        """The split that the list is of; list.txt, which names all images, is of none."""
         name = self.file.removesuffix(".txt")
         return name if name in SPLITS else None
 
 
 @dataclass(frozen=True, slots=True)
 class Pets:
-    """What lies in the folders: names of trimaps and of pictures (None: not looked for), and the rows of lists by picture."""
+    """What lies in the folders: names of trimaps and of images (None: not looked for), and the rows of lists by image."""
 
     root: str
     trimaps: frozenset[str]
-    pictures: frozenset[str] | None
+    images: frozenset[str] | None
     rows: Mapping[str, Sequence[Row]]
     inputs: tuple[Input, ...]
 
@@ -187,19 +187,19 @@ def find_pets(root: Place, images: bool, receipt: Receipt) -> Pets:
     """What there is under SRC; what is passed over gets a line in the receipt. Raises `DataError` (`pets.missing`)."""
     annotations = root / "annotations"
     trimaps = names_in(annotations / "trimaps", ".png")
-    pictures = names_in(root / "images", ".jpg") if images else None
+    image_names = names_in(root / "images", ".jpg") if images else None
     rows: dict[str, list[Row]] = defaultdict(list)
     paths = [annotations / f"{name}.txt" for name in ("list", *SPLITS)]
     lists = [path for path in paths if path.is_file()]
     for path in lists:
         for row in read_list(path):
-            rows[row.picture].append(row)
+            rows[row.image].append(row)
     if len(lists) < len(paths):
         receipt.notes.append(f"annotations: there is no {some(path.name for path in paths if path not in lists)}")
-    if rest := sorted((pictures or frozenset()) - trimaps - rows.keys()):
-        receipt.notes.append(f"images: {len(rest)} pictures with no trimap and in no list are left out: {some(rest)}")
+    if rest := sorted((image_names or frozenset()) - trimaps - rows.keys()):
+        receipt.notes.append(f"images: {len(rest)} images with no trimap and in no list are left out: {some(rest)}")
     inputs = tuple(Input(path.name, file_digest(path)) for path in lists)
-    return Pets(str(root), trimaps, pictures, dict(rows), inputs)
+    return Pets(str(root), trimaps, image_names, dict(rows), inputs)
 
 
 def names_in(folder: Place, extension: str) -> frozenset[str]:
@@ -213,7 +213,7 @@ def names_in(folder: Place, extension: str) -> frozenset[str]:
 
 
 def read_list(path: Place) -> list[Row]:
-    """The rows `picture CLASS-ID SPECIES BREED-ID` of a list; `#` starts a comment. Raises `DataError` (`pets.list`)."""
+    """The rows `image CLASS-ID SPECIES BREED-ID` of a list; `#` starts a comment. Raises `DataError` (`pets.list`)."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -225,7 +225,7 @@ def read_list(path: Place) -> list[Row]:
             continue
         match = re.fullmatch(r"\s*(\S+)\s+(\d{1,9})\s+(\d{1,9})\s+\d{1,9}\s*", line, re.ASCII)
         if match is None:
-            message = f"line {number}: {line.strip()!r} is not `picture CLASS-ID SPECIES BREED-ID`"
+            message = f"line {number}: {line.strip()!r} is not `image CLASS-ID SPECIES BREED-ID`"
             raise DataError(Problem("pets.list", message, file=path.name))
         rows.append(Row(match[1], int(match[2]), int(match[3]), path.name))
     return rows
@@ -252,7 +252,7 @@ def make_items(
 
 
 def make_item(found: Pets, classes: Classes, split: str | None, name: str, id: str) -> Item | Problem:
-    """A picture's item, or why it cannot be one."""
+    """An image's item, or why it cannot be one."""
     rows = found.rows.get(name, ())
     if problem := check_rows(name, id, rows):
         return problem
@@ -263,16 +263,16 @@ def make_item(found: Pets, classes: Classes, split: str | None, name: str, id: s
     if pet is None:
         message = "its name is not that of a breed and a number: rename it, or choose --labels trimap or binary"
         return Problem("pets.breed", message, None, id)
-    if found.pictures is not None and name not in found.pictures:
+    if found.images is not None and name not in found.images:
         message = f"there is no images/{name}.jpg: put it there, or make masks alone (--images none)"
-        return Problem("picture.missing", message, None, id)
-    picture = None if found.pictures is None else f"{found.root}/images/{name}.jpg"
+        return Problem("image.missing", message, None, id)
+    image = None if found.images is None else f"{found.root}/images/{name}.jpg"
     mask = MaskFile(f"{found.root}/annotations/trimaps/{name}.png", classes.trimaps[pet], WAY_OUT)
-    return Item(id, picture, None, mask, split)
+    return Item(id, image, None, mask, split)
 
 
 def check_rows(name: str, id: str, rows: Sequence[Row]) -> Problem | None:
-    """What is wrong with the rows of a picture: two in one list, two splits, or another breed than the name's."""
+    """What is wrong with the rows of an image: two in one list, two splits, or another breed than the name's."""
     files = [row.file for row in rows]
     if len(set(files)) < len(files):
         twice = next(file for file in files if files.count(file) > 1)

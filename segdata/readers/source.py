@@ -18,15 +18,15 @@ from segdata.readers.paint import Contest
 class Receipt(msgspec.Struct):
     """What went in, what came out, and everything that was dropped, repaired or contested. Receipts add.
 
-    The arithmetic closes: `annotations == painted + len(skipped)` and `pictures == converted + len(skipped_pictures)`.
+    The arithmetic closes: `annotations == painted + len(skipped)` and `images == converted + len(skipped_images)`.
     `hidden` are painted annotations of which no pixel is left in the mask.
     """
 
-    pictures: int = 0
+    images: int = 0
     converted: int = 0
     annotations: int = 0
     painted: int = 0
-    skipped_pictures: list[Problem] = []
+    skipped_images: list[Problem] = []
     skipped: list[Problem] = []
     hidden: list[Problem] = []
     clipped: list[Problem] = []
@@ -96,7 +96,7 @@ class Banded:
 
 
 class Annotation(Protocol):
-    """How a format keeps the labels of one picture. Data that pickles; pixels appear only in `draw`."""
+    """How a format keeps the labels of one image. Data that pickles; pixels appear only in `draw`."""
 
     @property
     def ids(self) -> Sequence[int | str]:
@@ -114,7 +114,7 @@ class LargeAnnotation(Annotation, Protocol):
 
 
 class Item(NamedTuple):
-    """One foreign sample: `image` is the picture's path or None; `size` (height, width) where the labels state it."""
+    """One foreign sample: `image` is the image's path or None; `size` (height, width) where the labels state it."""
 
     id: str
     image: str | None
@@ -156,7 +156,7 @@ class Source:
 
 
 def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:
-    """The receipt of a picture that is not converted, and of every annotation on it."""
-    why = f"its picture was left out: {reason.message}"
-    gone = [Problem("picture.skipped", why, reason.file, sample, annotation) for annotation in annotations]
-    return Receipt(pictures=1, annotations=len(gone), skipped_pictures=[replace(reason, sample=sample)], skipped=gone)
+    """The receipt of an image that is not converted, and of every annotation on it."""
+    why = f"its image was left out: {reason.message}"
+    gone = [Problem("image.skipped", why, reason.file, sample, annotation) for annotation in annotations]
+    return Receipt(images=1, annotations=len(gone), skipped_images=[replace(reason, sample=sample)], skipped=gone)

@@ -1,7 +1,7 @@
-"""Pictures with GeoJSON polygons that have a class: burnt to masks, whatever coordinate system each is in.
+"""Images with GeoJSON polygons that have a class: burnt to masks, whatever coordinate system each is in.
 
-A picture has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
-longitude and latitude unless the file's `crs` member or `crs` says otherwise; of pictures without a coordinate system they
+An image has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
+longitude and latitude unless the file's `crs` member or `crs` says otherwise; of images without a coordinate system they
 are pixels. A pixel has the class of the polygon that its middle is in. `segdata stitch --vectorize` writes such files.
 
 Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-spec for `crs`.
@@ -34,7 +34,7 @@ from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceCl
 from segdata.windows import Window
 from segdata.words import some, suggest
 
-PICTURES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+IMAGES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 
 VECTORS = (".geojson", ".json")
 
@@ -46,7 +46,7 @@ PROPERTY, ONLY = "class", "object"
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """The polygons on one picture of `size`, in pixels: (annotation, class id or None for void, area, geometry) each."""
+    """The polygons on one image of `size`, in pixels: (annotation, class id or None for void, area, geometry) each."""
 
     size: tuple[int, int]
     shapes: tuple[tuple[int, int | None, float, Geometry], ...]
@@ -133,25 +133,25 @@ def read(
     crs: str | None = None,
     all_touched: bool = False,
 ) -> Source:
-    """Pair pictures with GeoJSON files by name, or give all of them one file, and find which polygons lie on which picture.
+    """Pair images with GeoJSON files by name, or give all of them one file, and find which polygons lie on which image.
 
-    SRC is a folder of both, or the one file. `image_dir` is where the pictures lie (by default images/, or SRC), `vectors` the
-    folder of the GeoJSON files or the one file (labels/, vectors/, or beside the pictures). `class_property` names the
+    SRC is a folder of both, or the one file. `image_dir` is where the images lie (by default images/, or SRC), `vectors` the
+    folder of the GeoJSON files or the one file (labels/, vectors/, or beside the images). `class_property` names the
     property that says a polygon's class (`class` where features have it; else all are of one class, object); `ignore` is void.
     `classes` is a file of class names, one a line, or the names; by default the values that occur, sorted. With `background`
-    class the rest of a picture is class 0, background; with ignore it is void. `overlap` says which polygon is on top, `crs`
+    class the rest of an image is class 0, background; with ignore it is void. `overlap` says which polygon is on top, `crs`
     the coordinate system of the files (EPSG:..., or pixel), and `all_touched` burns pixels that are merely touched too.
 
-    Raises `DataError` (`geojson.*`, `vector.*`, `picture.*`), or adds to `report`: files and pictures without a partner,
+    Raises `DataError` (`geojson.*`, `vector.*`, `image.*`), or adds to `report`: files and images without a partner,
     polygons of a class that is not listed.
     """
     check_options(split, background, overlap)
     receipt = Receipt()
-    pictures, where = find_places(listed(root), image_dir, vectors)
-    pairs = list(pair(pictures, where, report, receipt))
+    image_folder, where = find_places(listed(root), image_dir, vectors)
+    pairs = list(pair(image_folder, where, report, receipt))
     found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
     if where.is_dir():
-        found |= without_picture(where, found, report, receipt)
+        found |= without_image(where, found, report, receipt)
     table, names = class_table(found.values(), class_property, classes, background)
     ground = 0 if background == "class" else None
     items: list[Item] = []
@@ -163,7 +163,7 @@ def read(
         except DataError as error:
             skip(replace(error.problem, sample=id), [], report, receipt)
             continue
-        shapes = tuple(on_picture(polygons, size, table, report, receipt, id, labels.name))
+        shapes = tuple(on_image(polygons, size, table, report, receipt, id, labels.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
         touched[labels] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
@@ -189,18 +189,18 @@ def check_options(split: str | None, background: str, overlap: str) -> None:
 
 
 def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path | None) -> tuple[Place, Place]:
-    """The folder of the pictures, and the folder or file of the polygons. Raises `DataError` (`source.missing`)."""
+    """The folder of the images, and the folder or file of the polygons. Raises `DataError` (`source.missing`)."""
     if not root.exists():
         raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
     if root.is_file():
         root, vectors = root.parent, root.name
-    pictures = (
+    images = (
         root / image_dir
         if image_dir is not None
         else next(root / name for name in IMAGE_DIRS if (root / name).is_dir())
     )
-    if not pictures.is_dir():
-        raise DataError(Problem("source.missing", "there is no such folder (--image-dir)", file=str(pictures)))
+    if not images.is_dir():
+        raise DataError(Problem("source.missing", "there is no such folder (--image-dir)", file=str(images)))
     if vectors is not None:
         places = [there for there in (root / vectors, place(vectors)) if there.exists()]
     else:
@@ -209,16 +209,16 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
         raise DataError(
             Problem("vector.missing", "no GeoJSON files are found: name them with --vectors", file=str(root))
         )
-    return pictures, places[0]
+    return images, places[0]
 
 
 def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
-    """The id of each picture in a folder, its path and that of its GeoJSON file. Raises `DataError` (`picture.missing`)."""
-    pictures = [path for path in matching(folder, "**/*") if is_one(path, PICTURES)]
-    if not pictures:
-        raise DataError(Problem("picture.missing", f"holds no picture ({some(PICTURES)})", file=str(folder)))
-    ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in pictures])
-    for id, path in sorted(zip(ids, pictures, strict=True), key=lambda one: str(one[0])):
+    """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
+    images = [path for path in matching(folder, "**/*") if is_one(path, IMAGES)]
+    if not images:
+        raise DataError(Problem("image.missing", f"holds no image ({some(IMAGES)})", file=str(folder)))
+    ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
+    for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):
         if isinstance(id, Problem):
             skip(id, [], report, receipt)
         elif where.is_file():
@@ -237,12 +237,12 @@ def is_one(path: Place, extensions: Sequence[str]) -> bool:
 
 
 def own_file(folder: Place, id: str) -> Place | None:
-    """The GeoJSON file of a picture's name."""
+    """The GeoJSON file of an image's name."""
     return next((path for end in VECTORS if (path := folder / f"{id}{end}").is_file()), None)
 
 
-def without_picture(folder: Place, found: Iterable[Place], report: Report, receipt: Receipt) -> dict[Place, Any]:
-    """GeoJSON files whose picture is not there: a line in the receipt, and for each feature."""
+def without_image(folder: Place, found: Iterable[Place], report: Report, receipt: Receipt) -> dict[Place, Any]:
+    """GeoJSON files whose image is not there: a line in the receipt, and for each feature."""
     known = set(found)
     alone = {}
     for path in matching(folder, "**/*.geojson"):
@@ -250,14 +250,14 @@ def without_picture(folder: Place, found: Iterable[Place], report: Report, recei
             continue
         id = splitext(below(path, folder))[0]
         features = read_features(path)
-        problem = Problem("picture.missing", "there is no picture of its name", file=path.name, sample=id)
+        problem = Problem("image.missing", "there is no image of its name", file=path.name, sample=id)
         skip(problem, [feature.number for feature in features.features], report, receipt)
         alone[path] = features
     return alone
 
 
 def skip(problem: Problem, annotations: Sequence[int], report: Report, receipt: Receipt) -> None:
-    """Raise, or leave a picture and its features out."""
+    """Raise, or leave an image and its features out."""
     report.add(problem)
     receipt.add(left_out(str(problem.sample), annotations, problem))
 
@@ -290,13 +290,13 @@ def class_table(
 
 
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
-    """A picture's size and where it lies. Raises `DataError` (`picture.*`)."""
+    """An image's size and where it lies. Raises `DataError` (`image.*`)."""
     with ExitStack() as stack:
         raster = stack.enter_context(open_raster(path))
         return (raster.height, raster.width), raster.geo
 
 
-def on_picture(
+def on_image(
     polygons: Iterable[tuple[Feature, Geometry]],
     size: tuple[int, int],
     table: Classes,
@@ -305,7 +305,7 @@ def on_picture(
     id: str,
     file: str,
 ) -> Iterator[tuple[int, int | None, float, Geometry]]:
-    """The polygons that touch a picture, with their classes; one without a class, or of one not listed, is left out."""
+    """The polygons that touch an image, with their classes; one without a class, or of one not listed, is left out."""
     for feature, geometry in polygons:
         top, left, bottom, right = bounds(geometry)
         if bottom <= 0 or right <= 0 or top >= size[0] or left >= size[1]:
@@ -333,7 +333,7 @@ def area(geometry: Geometry) -> float:
 
 
 def note_far(found: Mapping[Place, Any], touched: Mapping[Place, set[int]], used: set[Place], receipt: Receipt) -> None:
-    """Say how many features lie on no picture."""
+    """Say how many features lie on no image."""
     for path in sorted(used):
         if far := len(found[path].features) - len(touched[path]):
-            receipt.notes.append(f"{path.name}: {far} of {len(found[path].features)} features lie on no picture")
+            receipt.notes.append(f"{path.name}: {far} of {len(found[path].features)} features lie on no image")

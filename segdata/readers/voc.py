@@ -2,7 +2,7 @@
 
 Grey and palette masks hold class ids as they are (a palette is never expanded); RGB masks are coded by a colour table, VOC's
 own or a labelmap's. Index 255, or the colour (224, 224, 192), is void. CVAT, Datumaro and labelme write this layout too,
-with classes of their own in labelmap.txt, class_names.txt or labels.txt. A line of a list may also be a picture and its mask,
+with classes of their own in labelmap.txt, class_names.txt or labels.txt. A line of a list may also be an image and its mask,
 `/JPEGImages/a.jpg /SegmentationClassAug/a.png`, as the lists of the augmented set have it.
 
 Format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html,
@@ -32,10 +32,10 @@ LISTS = "ImageSets/Segmentation"
 
 OFFICIAL = ("train", "val", "trainval", "test")
 
-PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+IMAGES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
-PAIR = re.compile(r"/?(?P<picture>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+/?(?P<mask>\S+\.png)", re.IGNORECASE)
-"""A line of a list that names a picture and its mask, from the year's folder."""
+PAIR = re.compile(r"/?(?P<image>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+/?(?P<mask>\S+\.png)", re.IGNORECASE)
+"""A line of a list that names an image and its mask, from the year's folder."""
 
 
 def read(
@@ -47,14 +47,14 @@ def read(
     mask_dir: str = "SegmentationClass",
     classes: str | Path | None = None,
 ) -> Source:
-    """Read a year's folder, or a VOCdevkit with one in it. Samples are the pictures that the lists name.
+    """Read a year's folder, or a VOCdevkit with one in it. Samples are the images that the lists name.
 
     Without `split` these are the lists train, val, trainval and test, of which train and val win over trainval; where there
     is none of them, all lists; and where there is no list, every mask is a sample with no split. `mask_dir` is the folder of
     the masks, such as SegmentationClassAug. `classes` is a labelmap, or a file of class names, one a line in order of
     mask value; by default the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
 
-    Raises `DataError` (`voc.*`), or adds to `report`: a picture that two lists hold, or that has no mask or no file.
+    Raises `DataError` (`voc.*`), or adds to `report`: an image that two lists hold, or that has no mask or no file.
     """
     year = find_year(listed(root), mask_dir)
     here = [year / name for name in CLASS_FILES if (year / name).is_file()]
@@ -65,7 +65,7 @@ def read(
     lists = find_lists(year, split, masks, receipt)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
     pairs = {match["name"]: match for path in lists for line in read_lines(path) if (match := find_pair(line))}
-    folders = Folders(masks, find_pictures(year) if images else None, table.meaning, year, pairs)
+    folders = Folders(masks, find_images(year) if images else None, table.meaning, year, pairs)
     items: list[Item] = []
     for its_split, names in members.items():
         items += make_items(folders, its_split, names, report, receipt)
@@ -101,17 +101,17 @@ def find_year(root: Place, mask_dir: str) -> Place:
     return years[0]
 
 
-def find_pictures(year: Place) -> Place:
-    """The folder of the pictures. Raises `DataError` (`picture.missing`)."""
+def find_images(year: Place) -> Place:
+    """The folder of the images. Raises `DataError` (`image.missing`)."""
     folder = year / "JPEGImages"
     if not folder.is_dir():
         message = "holds no JPEGImages/: put it there, or make masks alone (--images none)"
-        raise DataError(Problem("picture.missing", message, file=str(year)))
+        raise DataError(Problem("image.missing", message, file=str(year)))
     return folder
 
 
 def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -> dict[Place, list[str]]:
-    """The split lists to read, with the picture names in each. What is passed over gets a line in the receipt.
+    """The split lists to read, with the image names in each. What is passed over gets a line in the receipt.
 
     Raises `OptionError` where there is no list of the split, `DataError` (`voc.list`).
     """
@@ -126,7 +126,7 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
     there = set(masks_in(masks)) if lists else set()
     test = found.get("test")
     if test in lists and len(lists) > 1 and there.isdisjoint(lists[test]):
-        receipt.notes.append(f"test.txt: left out, as none of its {len(lists.pop(test))} pictures has a mask")
+        receipt.notes.append(f"test.txt: left out, as none of its {len(lists.pop(test))} images has a mask")
     if others := [path.name for path in found.values() if path not in chosen]:
         receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them)")
     if rest := len(there.difference(*lists.values())):
@@ -135,17 +135,17 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
 
 
 def read_list(path: Place) -> list[str]:
-    """The picture names of a split list; `#` starts a comment. Raises `DataError` (`voc.text`, `voc.list`)."""
+    """The image names of a split list; `#` starts a comment. Raises `DataError` (`voc.text`, `voc.list`)."""
     lines = [line for line in read_lines(path) if line and not line.startswith("#")]
     if not lines:
-        raise DataError(Problem("voc.list", "names no picture: remove it, or take another --split", file=path.name))
+        raise DataError(Problem("voc.list", "names no image: remove it, or take another --split", file=path.name))
     return [match["name"] if (match := find_pair(line)) else line for line in lines]
 
 
 def find_pair(line: str) -> re.Match[str] | None:
-    """The paths of a picture and its mask, both below the year's folder; None for a line of another form."""
+    """The paths of an image and its mask, both below the year's folder; None for a line of another form."""
     match = PAIR.fullmatch(line)
-    return match if match and lies_below(match["picture"]) and lies_below(match["mask"]) else None
+    return match if match and lies_below(match["image"]) and lies_below(match["mask"]) else None
 
 
 def masks_in(folder: Place) -> list[str]:
@@ -174,7 +174,7 @@ def assign(lists: Mapping[Place, Sequence[str]], report: Report, receipt: Receip
             members[splits[0]].append(name)
             continue
         where = some(f"{split}.txt" for split in dict.fromkeys(splits))
-        message = f"is named {len(splits)} times, in {where}: keep one, as a picture is in one split"
+        message = f"is named {len(splits)} times, in {where}: keep one, as an image is in one split"
         problem = Problem("voc.twice", message, file=f"{splits[0]}.txt", sample=f"{splits[0]}/{name}")
         report.add(problem)
         receipt.add(left_out(f"{splits[0]}/{name}", (), problem))
@@ -186,10 +186,10 @@ def assign(lists: Mapping[Place, Sequence[str]], report: Report, receipt: Receip
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where masks and pictures lie (None: no picture is looked for), what the masks mean, and by name the files of a list."""
+    """Where masks and images lie (None: no image is looked for), what the masks mean, and by name the files of a list."""
 
     masks: Place
-    pictures: Place | None
+    images: Place | None
     meaning: Meaning
     year: Place
     pairs: Mapping[str, re.Match[str]]
@@ -198,7 +198,7 @@ class Folders:
 def make_items(
     folders: Folders, split: str | None, names: Sequence[str], report: Report, receipt: Receipt
 ) -> list[Item]:
-    """One item for each name that is a path under the folder and has its mask and, where they are wanted, its picture."""
+    """One item for each name that is a path under the folder and has its mask and, where they are wanted, its image."""
     ids, _ = sample_ids(split, [f"{name}.png" for name in names])
     items: list[Item] = []
     for name, id in zip(names, ids, strict=True):
@@ -207,9 +207,9 @@ def make_items(
             items.append(found)
         else:
             found = found if found.file else replace(found, file=f"{split}.txt" if split else f"{name}.png")
-            found = replace(found, sample=None) if found.code == "picture.name" else found
+            found = replace(found, sample=None) if found.code == "image.name" else found
             report.add(found)
-            present = [os.path.basename(name) + ".png"] if found.code == "picture.missing" else []
+            present = [os.path.basename(name) + ".png"] if found.code == "image.missing" else []
             receipt.add(left_out(found.sample or name, present, found))
     return items
 
@@ -222,13 +222,13 @@ def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item |
         there = pair["mask"] if pair else f"{folders.masks.name}/{name}.png"
         return Problem("voc.mask", f"there is no {there}: put it there, or take the name out of the list", None, id)
     mask = str(file)
-    if folders.pictures is None:
+    if folders.images is None:
         return Item(id, None, None, VocMask(mask, folders.meaning), split)
-    candidates = [folders.pictures / f"{name}{extension}" for extension in PICTURES]
-    candidates = [folders.year / pair["picture"]] if pair else candidates
-    picture = next((str(path) for path in candidates if path.is_file()), None)
-    if picture is None:
-        there = pair["picture"] if pair else f"JPEGImages/{name}.jpg (.jpeg, .png)"
+    candidates = [folders.images / f"{name}{extension}" for extension in IMAGES]
+    candidates = [folders.year / pair["image"]] if pair else candidates
+    image = next((str(path) for path in candidates if path.is_file()), None)
+    if image is None:
+        there = pair["image"] if pair else f"JPEGImages/{name}.jpg (.jpeg, .png)"
         way_out = "put it there, or make masks alone (--images none)"
-        return Problem("picture.missing", f"there is no {there}: {way_out}", None, id)
-    return Item(id, picture, None, VocMask(mask, folders.meaning), split)
+        return Problem("image.missing", f"there is no {there}: {way_out}", None, id)
+    return Item(id, image, None, VocMask(mask, folders.meaning), split)

@@ -1,4 +1,4 @@
-"""Tar shards as WebDataset has them: those of `segdata export webdataset`, and any with a picture and a mask a sample."""
+"""Tar shards as WebDataset has them: those of `segdata export webdataset`, and any with an image and a mask a sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from segdata.words import some
 
 MASKS = ("mask.png", "mask.tif", "seg.png", "label.png")
 
-PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "picture")
+IMAGES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "image")
 
 
 class Metadata(msgspec.Struct):
@@ -83,7 +83,7 @@ class Record:
 
     @property
     def reference(self) -> str | None:
-        """The picture that its metadata names, where that is no member."""
+        """The image that its metadata names, where that is no member."""
         image = None if self.metadata is None else self.metadata.image
         return None if image is None or image in {member.name for member in self.members.values()} else image
 
@@ -103,9 +103,9 @@ def read(
     Class names are those of dataset.json beside the shards, or of the samples' own metadata; else `classes` gives them, a
     file with one name a line or the names, in order of mask value. A sample's mask is the member `mask_member` (mask.png,
     mask.tif, seg.png or label.png by default), its split what its metadata says, or else the shard's name before the number.
-    Pictures that the metadata names outside the shards are listed and refused, unless `outside` is given.
+    Images that the metadata names outside the shards are listed and refused, unless `outside` is given.
 
-    Raises `DataError` (`shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without mask or picture.
+    Raises `DataError` (`shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without mask or image.
     """
     if is_stored(root):
         raise OptionError(
@@ -122,15 +122,15 @@ def read(
     masks = (mask_member.lower(),) if mask_member else MASKS
     receipt, items = Receipt(), []
     for record in records:
-        mask, picture = record.first(masks), record.first(PICTURES) if images else None
-        if images and picture is None and record.reference is not None:
-            picture = record.reference if is_remote(record.reference) else str(base / record.reference)
-        if mask is not None and (picture is not None or not images):
+        mask, image = record.first(masks), record.first(IMAGES) if images else None
+        if images and image is None and record.reference is not None:
+            image = record.reference if is_remote(record.reference) else str(base / record.reference)
+        if mask is not None and (image is not None or not images):
             made = record.metadata
             group, exif = (made.group, made.exif) if made else (None, None)
-            items.append(Item(record.id, picture, None, MaskFile(mask, values), record.split, group, exif))
+            items.append(Item(record.id, image, None, MaskFile(mask, values), record.split, group, exif))
             continue
-        lacks = "picture" if mask is not None else f"mask ({' or '.join(masks)}: --mask-member names another)"
+        lacks = "image" if mask is not None else f"mask ({' or '.join(masks)}: --mask-member names another)"
         held = some(record.members)
         problem = Problem("shard.unpaired", f"{record.key} has no {lacks}: it has {held}", record.shard.name, record.id)
         report.add(problem)
@@ -249,12 +249,12 @@ def chosen(records: Sequence[Record], split: str | None, root: str | Path) -> li
 
 
 def refuse_outside(records: Sequence[Record]) -> None:
-    """Raise `DataError` that lists where the pictures are which an archive names outside itself."""
-    paths = [record.reference for record in records if record.reference is not None and not record.first(PICTURES)]
+    """Raise `DataError` that lists where the images are which an archive names outside itself."""
+    paths = [record.reference for record in records if record.reference is not None and not record.first(IMAGES)]
     if paths:
         roots = some(sorted({dirname(path) or "." for path in paths}))
         message = (
-            f"{len(paths):,} samples name pictures outside the shards, in {roots}: look whether these are yours, then "
+            f"{len(paths):,} samples name images outside the shards, in {roots}: look whether these are yours, then "
             "--outside reads them there, and --images none makes masks alone"
         )
         raise DataError(Problem("shard.outside", message, file=records[0].shard.name))

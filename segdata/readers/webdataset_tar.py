@@ -16,7 +16,7 @@ from segdata.files.members import member_path
 from segdata.files.places import lies_below
 
 LARGEST = 2**32
-"""No picture or mask of a shard is larger than 4 GiB, as it is read whole."""
+"""No image or mask of a shard is larger than 4 GiB, as it is read whole."""
 
 LARGEST_JSON = 2**24
 

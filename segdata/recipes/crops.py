@@ -1,4 +1,4 @@
-"""Where to cut a picture, and what to paste into it, so that rare classes are seen: class-aware windows and copy-paste.
+"""Where to cut an image, and what to paste into it, so that rare classes are seen: class-aware windows and copy-paste.
 
 All draws are from the generator that is given, so that the same generator gives the same result.
 """
@@ -95,7 +95,7 @@ def choose_window(
     *,
     index: ClassIndex | None = None,
 ) -> Window:
-    """A window of `size` (height, width), or as much of it as the picture has, that lies inside the picture.
+    """A window of `size` (height, width), or as much of it as the image has, that lies inside the image.
 
     Without a class each place is as likely. With one it is centred on one of the class's pixels, each as likely, then moved
     inside. `mask` is (H, W) ids or a reader; a reader's pixel is found through `index`, made in one pass where none is
@@ -196,15 +196,15 @@ def copy_paste(
 
     Ghiasi et al. 2021, Simple Copy-Paste, for label maps: regions are connected parts of a class, pasted without blending.
     The class is drawn by rarity (`choose_class`) among those that the other sample holds, of `classes` where given; the
-    region among its parts of at least `least` pixels. It moves from its place by up to `shift` times the picture's height
-    and width, staying inside as far as it fits. Void of this sample is left alone. Raises `DataError` (`picture.bands`)
+    region among its parts of at least `least` pixels. It moves from its place by up to `shift` times the image's height
+    and width, staying inside as far as it fits. Void of this sample is left alone. Raises `DataError` (`image.bands`)
     where the samples' bands or dtypes differ.
     """
     if image.shape[2] != other[0].shape[2] or image.dtype != other[0].dtype or mask.dtype != other[1].dtype:
         message = (
             f"{other[0].shape[2]} bands {other[0].dtype} cannot be pasted into {image.shape[2]} bands {image.dtype}"
         )
-        raise DataError(Problem("picture.bands", message))
+        raise DataError(Problem("image.bands", message))
     pixels = value_counts(other[1])[:ignore]
     if classes:
         keep = np.zeros(len(pixels), bool)
@@ -223,7 +223,7 @@ def copy_paste(
 
 
 def _moved(window: Window, size: tuple[int, ...], rng: np.random.Generator, shift: float) -> tuple[int, int]:
-    """The corner (y, x) of a window moved at random, inside a picture of `size` as far as it fits."""
+    """The corner (y, x) of a window moved at random, inside an image of `size` as far as it fits."""
     out = []
     for start, length, whole in zip(window[:2], window[2:], size, strict=True):
         reach = round(shift * whole)

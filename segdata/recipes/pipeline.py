@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segdata.dataset.counts import ClassCounts, Floats, Ints
+from segdata.dataset.counts import ClassCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
+from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, DatasetError, OptionError, Problem
 from segdata.labels import Mask
 from segdata.recipes.crops import choose_class, choose_window, class_ids, copy_paste, value_counts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Pair = tuple[Pixels, Mask]
 
 Other = Callable[[np.random.Generator], Pair]
-"""Gives another sample to paste from: it draws one from the generator and reads its picture and mask."""
+"""Gives another sample to paste from: it draws one from the generator and reads its image and mask."""
 
 
 class Augmentation:
@@ -68,12 +69,12 @@ class Augmentation:
         """(H, W, C) and (H, W) ids -> the same kinds, of the crop's size where the recipe has one; the input is left alone.
 
         `seed` is (seed, epoch, index), each 0 or more: the same seed gives the same result. `other` gives a sample to paste
-        from, and is asked only where the draw says so. `window` says that the picture is already what there was of a window
+        from, and is asked only where the draw says so. `window` says that the image is already what there was of a window
         of this size, from `Recipe.window`, so that it is not cut again. Raises `OptionError`, `DataError`.
         """
         span_of(image)
         if mask.shape != image.shape[:2]:
-            message = f"the mask is {mask.shape[1]} x {mask.shape[0]}, the picture {image.shape[1]} x {image.shape[0]}"
+            message = f"the mask is {mask.shape[1]} x {mask.shape[0]}, the image {image.shape[1]} x {image.shape[0]}"
             raise DataError(Problem("mask.size", message))
         placing, pasting, changing = streams(seed)
         if self.recipe.crop is not None:
@@ -94,7 +95,7 @@ class Augmentation:
     def _crop(
         self, image: Pixels, mask: Mask, rng: np.random.Generator, crop: Crop, given: tuple[int, int] | None
     ) -> Pair:
-        """Cut a window and scale it to the crop's size; what the picture lacks of it is 0, and ignore, at bottom and right."""
+        """Cut a window and scale it to the crop's size; what the image lacks of it is 0, and ignore, at bottom and right."""
         wanted = given
         if wanted is None:
             wanted = self.recipe.window(mask.shape[0], mask.shape[1], rng)
@@ -116,11 +117,11 @@ class Augmentation:
         return whole, void
 
     def _paste(self, image: Pixels, mask: Mask, other: Other, rng: np.random.Generator, paste: CopyPaste) -> Pair:
-        picture, ids = other(rng)
+        source, ids = other(rng)
         return copy_paste(
             image,
             mask,
-            (self.recipe.prepare(picture), self.recipe.prepare_mask(ids)),
+            (self.recipe.prepare(source), self.recipe.prepare_mask(ids)),
             rng,
             ignore=self.ignore,
             classes=self._pasted,
@@ -203,7 +204,7 @@ class Augmenter:
         return cls(replace(dataset, samples=()), augmentation, seed, rare if pasting else None, pasted)
 
     def read(self, sample: Sample) -> Pair:
-        """A sample's picture and mask. Raises `DataError`, `DatasetError`."""
+        """A sample's image and mask. Raises `DataError`, `DatasetError`."""
         return self.dataset.read_image(sample), self.dataset.read_mask(sample)
 
     def version(self, pair: Pair, epoch: int, index: int) -> Pair:

@@ -1,6 +1,6 @@
 """Pixels for a model: resized, scaled to 0..1, made of mean 0 and variance 1; and scores and masks back to the source's size.
 
-Pictures are (H, W, C) uint8, uint16 or float32 of any number of bands.
+Images are (H, W, C) uint8, uint16 or float32 of any number of bands.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ SPANS: dict[str, Span] = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "floa
 
 
 def span_of(image: Pixels, span: Span | None = None) -> Span:
-    """The span of a picture's values. Raises `DataError` (`picture.pixels`) for what is no picture of a known dtype."""
+    """The span of an image's values. Raises `DataError` (`image.pixels`) for what is no image of a known dtype."""
     if image.ndim != 3 or image.dtype.name not in SPANS:
         message = f"pixels of shape {image.shape} and dtype {image.dtype}: must be (H, W, bands) {', '.join(SPANS)}"
-        raise DataError(Problem("picture.pixels", message))
+        raise DataError(Problem("image.pixels", message))
     return span or SPANS[image.dtype.name]
 
 
@@ -60,7 +60,7 @@ def standardise(
         mean, std = (0.0,) * bands, (1.0,) * bands
     if len(mean) != bands:
         raise OptionError(
-            f"the recipe's mean and std are of {len(mean)} bands, the picture has {bands}: use those of the dataset"
+            f"the recipe's mean and std are of {len(mean)} bands, the image has {bands}: use those of the dataset"
         )
     out = np.empty((bands, *image.shape[:2]), np.float32)
     for c in range(bands):
@@ -85,7 +85,7 @@ class Moments:
 
     @classmethod
     def of(cls, image: Pixels, span: Span | None = None) -> Moments:
-        """Of one picture (H, W, C), in units of the span. Raises `DataError`."""
+        """Of one image (H, W, C), in units of the span. Raises `DataError`."""
         return cls.of_values(to_unit(image, span))
 
     @classmethod

@@ -40,7 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             {"ColorJitter": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.05, "p": 0.7}},
         ],
     },
-    # For few pictures and long training.
+    # For few images and long training.
     "strong": {
         "normalise": "imagenet",
         "transforms": [
@@ -94,4 +94,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         ],
     },
 }  # fmt: skip
-"""Recipes by name. They leave pictures their size; `crop` and `resize` are the user's choice."""
+"""Recipes by name. They leave images their size; `crop` and `resize` are the user's choice."""

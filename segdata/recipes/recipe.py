@@ -1,4 +1,4 @@
-"""Recipes: what is done to a picture before a model sees it, and in training also to learn from it more than once.
+"""Recipes: what is done to an image before a model sees it, and in training also to learn from it more than once.
 
 A recipe is plain data. Preprocessing (`resize`, `normalise`) is the same for training and prediction, and travels with the
 checkpoint; `crop`, `copy_paste` and `transforms` are for training alone.
@@ -44,7 +44,7 @@ class Resize:
     size: tuple[int, ...]
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of a picture once resized; each is 1 or more."""
+        """(height, width) of an image once resized; each is 1 or more."""
         if self.side == "exact":
             return self.size[0], self.size[1]
         scale = self.size[0] / (min if self.side == "short" else max)(height, width)
@@ -61,9 +61,9 @@ class Normalise:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A window of `size` (height, width) from each picture, zoomed by a factor drawn from `scale`, its logarithm uniform.
+    """A window of `size` (height, width) from each image, zoomed by a factor drawn from `scale`, its logarithm uniform.
 
-    `class_aware` is the probability that the window is centred on a pixel of a class drawn by rarity; see `segdata.recipes.crops`.
+    `class_aware` is the probability that the window is centred on a pixel of a class drawn by rarity; see `crops`.
     """
 
     size: tuple[int, int]
@@ -75,7 +75,7 @@ class Crop:
 class CopyPaste:
     """With probability `p`, paste up to `regions` regions of rare `classes` (all, where empty) of another sample.
 
-    A region has at least `least` pixels, and moves by up to `shift` times the picture's height and width.
+    A region has at least `least` pixels, and moves by up to `shift` times the image's height and width.
     """
 
     p: float = 0.5
@@ -179,7 +179,7 @@ class Recipe:
         return replace(self, normalise_by=Normalise(tuple(map(float, mean)), tuple(map(float, std))))
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) that a picture is given for the model."""
+        """(height, width) that an image is given for the model."""
         return (height, width) if self.resize is None else self.resize.target(height, width)
 
     def prepare(self, image: Pixels) -> Pixels:
@@ -203,7 +203,7 @@ class Recipe:
         mean, std = (by.mean, by.std) if isinstance(by, Normalise) else IMAGENET if by == "imagenet" else (None, None)
         if by == "imagenet" and image.shape[2] != 3:
             raise OptionError(
-                f"{self.origin}: normalise: ImageNet's mean and std are of RGB, the picture has {image.shape[2]} bands: "
+                f"{self.origin}: normalise: ImageNet's mean and std are of RGB, the image has {image.shape[2]} bands: "
                 "write `normalise: dataset`"
             )
         return standardise(image, mean, std, self.span)
@@ -217,9 +217,9 @@ class Recipe:
         return resize_mask(mask, size)
 
     def window(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
-        """(h, w): how large a window of a (height, width) picture becomes one crop, in the picture's own pixels.
+        """(h, w): how large a window of a (height, width) image becomes one crop, in the image's own pixels.
 
-        The zoom is drawn from `rng`. It may be larger than the picture. Raises `OptionError` without `crop`.
+        The zoom is drawn from `rng`. It may be larger than the image. Raises `OptionError` without `crop`.
         """
         if self.crop is None:
             raise OptionError(f"{self.origin}: crop: is not given: say `crop: {{size: [height, width]}}`")
@@ -232,10 +232,10 @@ class Recipe:
     def augment(
         self, ignore: int, *, classes: Sequence[str] = (), weights: Sequence[float] | NDArray[np.float64] | None = None
     ) -> Augmentation:
-        """The pipeline of training: resize, crop, copy-paste, transforms, as one function of a picture and its mask.
+        """The pipeline of training: resize, crop, copy-paste, transforms, as one function of an image and its mask.
 
         `ignore` is the dataset's; `classes` its names, for `copy_paste.classes`; `weights` (K,) say how rare a class is
-        (`ClassCounts.weights`), or each picture's own pixels do. Raises `OptionError`, `MissingDependency`.
+        (`ClassCounts.weights`), or each image's own pixels do. Raises `OptionError`, `MissingDependency`.
         """
         from segdata.recipes.pipeline import Augmentation
 

@@ -35,7 +35,7 @@ REFUSED = {
     ),
     **dict.fromkeys(
         ("FDA", "HistogramMatching", "Mosaic", "OverlayElements", "PixelDistributionAdaptation", "TextImage"),
-        "needs other pictures or fonts at hand: use the recipe's `copy_paste`, or augment in your own code",
+        "needs other images or fonts at hand: use the recipe's `copy_paste`, or augment in your own code",
     ),
     **dict.fromkeys(
         ("CenterCrop3D", "CoarseDropout3D", "CubicSymmetry", "Pad3D", "PadIfNeeded3D", "RandomCrop3D", "ToTensor3D"),
@@ -45,7 +45,7 @@ REFUSED = {
         ("FromFloat", "ToFloat", "ToTensorV2", "Normalize"),
         "changes what pixels are: that is the recipe's `normalise`, which comes after the transforms",
     ),
-    "ToRGB": "changes the number of bands: convert the pictures instead",
+    "ToRGB": "changes the number of bands: convert the images instead",
     "Lambda": "is a function, which a recipe cannot hold: augment in your own code",
     "Morphological": "makes regions of higher class ids grow over lower ones: class ids have no order",
     "MaskDropout": "takes whatever is labelled for one object: use CoarseDropout, or the recipe's `copy_paste`",
@@ -95,7 +95,7 @@ def parse_step(entry: object, place: str) -> Step:
 
 
 class Transforms:
-    """Transforms in a row, as one function of a picture and its mask. Not to be called from two threads at once.
+    """Transforms in a row, as one function of an image and its mask. Not to be called from two threads at once.
 
     `ignore` is the dataset's; `span` the values that are 0 and 1 to transforms of pixels. Raises `OptionError` for unknown
     transforms and arguments, with near names, and `MissingDependency` without albumentations.
@@ -132,7 +132,7 @@ class Transforms:
             if (fits and given not in fits) or (step.name == "ChannelDropout" and given == 1):
                 need = " or ".join(map(str, fits or ("several",)))
                 raise OptionError(
-                    f"{step.place}: takes pictures of {need} bands, not of {given}: leave it out, or put it into "
+                    f"{step.place}: takes images of {need} bands, not of {given}: leave it out, or put it into "
                     "SelectiveChannelTransform with `channels: [0, 1, 2]` or whichever it may change"
                 )
 
@@ -146,7 +146,7 @@ class Transforms:
                 f"pixels of {low:g} to {high:g}, but {self._pixels[0]} takes {image.dtype} of 0 to 1: "
                 "say which values are dark and bright in the recipe, `span: [low, high]`"
             )
-            raise DataError(Problem("picture.span", message))
+            raise DataError(Problem("image.span", message))
         return unit.clip(0, 1)
 
 
@@ -200,7 +200,7 @@ def _with_bands(steps: Sequence[Step], bands: int) -> Iterator[tuple[Step, int]]
             channels = step.args.get("channels", (0, 1, 2))
             if bad := [c for c in channels if not 0 <= c < bands]:
                 raise OptionError(
-                    f"{step.place}.channels: the pictures have {bands} bands, 0 to {bands - 1}, no {bad[0]}"
+                    f"{step.place}.channels: the images have {bands} bands, 0 to {bands - 1}, no {bad[0]}"
                 )
             yield from _with_bands(members(step), len(channels))
         elif step.name in GROUPS:
@@ -275,7 +275,7 @@ def _plain(value: Any, place: str) -> Any:
 def _apply(made: Any, step: Step, data: dict[str, Any], image: Pixels) -> dict[str, Any]:
     """One transform applied; what it cannot do with these pixels becomes an `OptionError` that names it.
 
-    Where it loses an axis of a picture of one row or column (OpenCV takes that for something else), it is left out.
+    Where it loses an axis of an image of one row or column (OpenCV takes that for something else), it is left out.
     """
     import cv2
     from albumentations.augmentations.crops.transforms import CropSizeError
@@ -285,7 +285,7 @@ def _apply(made: Any, step: Step, data: dict[str, Any], image: Pixels) -> dict[s
     except (ValueError, TypeError, IndexError, NotImplementedError, CropSizeError, cv2.error) as error:
         height, width, bands = image.shape
         what = f"{width} x {height} of {bands} bands {image.dtype}"
-        raise OptionError(f"{step.place}: cannot be applied to a picture of {what}: {_reason(error)}") from error
+        raise OptionError(f"{step.place}: cannot be applied to an image of {what}: {_reason(error)}") from error
     size, bands = done["mask"].shape, image.shape[2]
     whole = done["image"].shape == (*size, bands) or (bands == 1 and done["image"].shape == size)
     return done if whole else data

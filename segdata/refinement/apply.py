@@ -1,4 +1,4 @@
-"""A predicted sample refined: its mask, with its picture and its scores read by windows where they are large."""
+"""A predicted sample refined: its mask, with its image and its scores read by windows where they are large."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from segdata.windows import Window
 from segdata.words import sized
 
 MEMORY = 2**31
-"""Bytes that a CRF may take: larger pictures go by windows."""
+"""Bytes that a CRF may take: larger images go by windows."""
 
 MARGIN = 256
 """Pixels around a window that take part in its CRF: more than three times the usual 80 of `bilateral_sxy`."""
 
 
 def refine_item(dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool) -> Mask:
-    """The refined mask of a sample. Raises `DataError`, also where the picture or the scores are of another size."""
+    """The refined mask of a sample. Raises `DataError`, also where the image or the scores are of another size."""
     sample = samples[0]
     stored = dataset.inside(sample.scores) if scores and sample.scores is not None else None
     with located(sample=sample.id):
@@ -53,9 +53,9 @@ def refined(
 
 
 def must_refine(pred: Dataset, refinement: Refinement) -> None:
-    """Raise `DatasetError` where samples are cut out of shared mask files, or have no picture that a CRF needs."""
+    """Raise `DatasetError` where samples are cut out of shared mask files, or have no image that a CRF needs."""
     if refinement.crf is not None and pred.images == "none":
-        raise DatasetError(f"{pred.root}: has no pictures, which a CRF needs: keep them as you predict, or use no CRF")
+        raise DatasetError(f"{pred.root}: has no images, which a CRF needs: keep them as you predict, or use no CRF")
     if any(sample.crop is not None for sample in pred):
         raise DatasetError(f"{pred.root}: its samples are views into larger masks: refine those, or make real tiles")
 
@@ -70,8 +70,8 @@ def _with_crf(
     out = mask.copy()
     classes = len(labels.classes)
     with ExitStack() as stack:
-        picture = stack.enter_context(image())
-        _must_fit(mask, picture.height, picture.width, "picture", None)
+        raster = stack.enter_context(image())
+        _must_fit(mask, raster.height, raster.width, "image", None)
         stored = None if scores is None else stack.enter_context(open_scores(scores))
         if stored is not None:
             _must_fit(mask, stored.height, stored.width, "scores", str(scores))
@@ -80,7 +80,7 @@ def _with_crf(
                 raise DataError(Problem("scores.classes", message, file=str(scores)))
         for inner, outer in windows_for(mask.shape, classes):
             probs = None if stored is None else stored.read(outer).clip(HALF_STEP)
-            found = crf(mask[outer.slices], picture.read(outer), labels, probs)
+            found = crf(mask[outer.slices], raster.read(outer), labels, probs)
             out[inner.slices] = found[inner.shifted(-outer.y, -outer.x).slices]
     return out
 

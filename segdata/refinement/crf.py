@@ -1,10 +1,10 @@
-"""Dense conditional random fields: probabilities drawn towards the edges of their picture.
+"""Dense conditional random fields: probabilities drawn towards the edges of their image.
 
 Krähenbühl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials" (2011), with the symmetric
 normalisation of their paper of 2013 ("Parameter learning and convergent inference for dense random fields"). Filters run on
 the permutohedral lattice (`segdata.kernels.lattice`), which approximates a Gaussian, as pydensecrf's does: from that its labels
-do not differ. From sums over all pairs of points, marginals differ by 0.005 on average where pictures are larger than the
-Gaussians (tests/test_crf.py), and by up to 0.06 on pictures of a few hundred pixels under the usual settings.
+do not differ. From sums over all pairs of points, marginals differ by 0.005 on average where images are larger than the
+Gaussians (tests/test_crf.py), and by up to 0.06 on images of a few hundred pixels under the usual settings.
 """
 
 from __future__ import annotations

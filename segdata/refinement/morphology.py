@@ -2,7 +2,7 @@
 
 Each step treats one class after the other as a set of pixels. What a class gains becomes that class; what it loses goes to
 the nearest pixel of another class (`nearest_other`). Void is never changed, and never changes anything: it counts as part of
-a class that shrinks, and as no part of one that grows, as what lies beyond the edge of the picture does.
+a class that shrinks, and as no part of one that grows, as what lies beyond the edge of the image does.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ FORMAT = 1
 class CrfSettings:
     """See `segdata.dense_crf`; `certainty` is that of hard labels, where there are no scores (`label_probs`).
 
-    `bilateral_srgb` is in values of 8 bits: other pictures are stretched to them, see `as_bytes`.
+    `bilateral_srgb` is in values of 8 bits: other images are stretched to them, see `as_bytes`.
     """
 
     iterations: int = 10
@@ -82,7 +82,7 @@ class Refinement:
         """
         if self.crf is not None:
             if image is None:
-                raise OptionError("a CRF needs the picture under the mask: leave it out, or predict with pictures")
+                raise OptionError("a CRF needs the image under the mask: leave it out, or predict with images")
             mask = self.crf(mask, image, labels, probs)
         return tidy(mask, self.steps, labels) if self.steps else mask
 
@@ -129,7 +129,7 @@ class Refinement:
 
 
 def as_bytes(image: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, C) of any dtype in units of 8-bit pictures: bytes as they are; else each band stretched, its middle 96 % to 0..255.
+    """(H, W, C) of any dtype in units of 8-bit images: bytes as they are; else each band stretched, its middle 96 % to 0..255.
 
     What is not a number becomes 0. (H, W, C) float32 then.
     """

@@ -45,7 +45,7 @@ def on_error_option(command: Command) -> Command:
     """`--on-error`."""
     return click.option(
         "--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
-        help="At a bad file or annotation: stop and leave nothing, or leave such pictures out and list them.",
+        help="At a bad file or annotation: stop and leave nothing, or leave such images out and list them.",
     )(command)  # fmt: skip
 
 

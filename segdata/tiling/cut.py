@@ -1,4 +1,4 @@
-"""Cutting the tiles of some rows of one picture: what a worker does."""
+"""Cutting the tiles of some rows of one image: what a worker does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
 from segdata.files.geojson import Features, burn, to_pixels
-from segdata.files.images import encode_picture, write_mask
+from segdata.files.images import encode_image, write_mask
 from segdata.files.places import write_bytes
 from segdata.files.rasters import Raster, Values, has_data
 from segdata.files.remote import Place
@@ -28,10 +28,10 @@ from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
 Format = Literal["auto", "png", "jpeg", "tiff"]
-"""How tiles of pictures are written: `auto` is TIFF for pictures that have coordinates or are not 8-bit RGB, else PNG."""
+"""How tiles of images are written: `auto` is TIFF for images that have coordinates or are not 8-bit RGB, else PNG."""
 
 Padding = Literal["zero", "reflect", "keep"]
-"""Pictures smaller than a tile are padded with 0, or mirrored, or stay as they are."""
+"""Images smaller than a tile are padded with 0, or mirrored, or stay as they are."""
 
 Reason = Literal["aoi", "valid", "foreground", "empty"]
 """Why a tile was left out: outside the area, too little of it labelled, too little foreground, or empty and not drawn."""
@@ -50,7 +50,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """All that tiles need, apart from their picture and windows. The dataset has no samples here."""
+    """All that tiles need, apart from their image and windows. The dataset has no samples here."""
 
     source: Dataset
     root: Place
@@ -162,7 +162,7 @@ class Cutter:
         self.image: Raster | None = None
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
-        for what, one in (("mask", self.ids), ("picture", self.image)):
+        for what, one in (("mask", self.ids), ("image", self.image)):
             if one is not None and (one.height, one.width) != sample.size:
                 sizes = f"{one.width} x {one.height}, in the manifest {sample.width} x {sample.height}"
                 message = f"the {what} is {sizes} (width x height): was it replaced? segdata check finds out"
@@ -196,12 +196,12 @@ class Cutter:
         return self.target.nodata is not None or self.image.valid(first, self.image.read(first)) is not None
 
     def cut(self, windows: tuple[Window, ...]) -> Iterator[tuple[Window, Values | None, Mask]]:
-        """Each window with its picture, unless tiles are virtual, and its ids. Rows that windows share are read once."""
+        """Each window with its image, unless tiles are virtual, and its ids. Rows that windows share are read once."""
         voids = self.voids
-        pictures = self.image is not None and (voids or not self.target.virtual)
+        images = self.image is not None and (voids or not self.target.virtual)
         left = min(w.x for w in windows)
         width = max(w.right for w in windows) - left
-        rows = Downwards(self.image if pictures else None, self.ids, left, width)
+        rows = Downwards(self.image if images else None, self.ids, left, width)
         for window in windows:
             image, ids = rows.read(window.y, window.height)
             columns = slice(window.x - left, window.right - left)
@@ -240,25 +240,25 @@ class Cutter:
         )  # fmt: skip
         if target.virtual:
             return line
-        picture = None
+        path = None
         if image is not None:
-            picture = f"images/{id}.{ {'png': 'png', 'jpeg': 'jpg'}.get(self.format, 'tif') }"
-            write_bytes(target.root / picture, self._encode(view, image))
+            path = f"images/{id}.{ {'png': 'png', 'jpeg': 'jpg'}.get(self.format, 'tif') }"
+            write_bytes(target.root / path, self._encode(view, image))
         data = write_mask(target.root / f"masks/{id}.png", ids)
         return msgspec.structs.replace(
-            line, image=picture, mask=f"masks/{id}.png", sha256=hashlib.sha256(data).hexdigest(), crop=None, exif=None
+            line, image=path, mask=f"masks/{id}.png", sha256=hashlib.sha256(data).hexdigest(), crop=None, exif=None
         )
 
     def _encode(self, view: View, image: Values) -> bytes:
         values = view.image(image)
         format = self.format
         if format in ("png", "jpeg"):
-            return encode_picture(values, format, self.target.quality)
+            return encode_image(values, format, self.target.quality)
         geo = self.geo.cut(view.crop, view.content)
         return encode_tiff(values, compress=self.target.compress, tags=geo.tags())
 
     def _place(self, view: View) -> tuple[Window, Window, Tiling]:
-        """Where a tile is in its parent, and in the file; of a tile that is cut anew both are those in the first picture."""
+        """Where a tile is in its parent, and in the file; of a tile that is cut anew both are those in the first image."""
         old, window, crop = self.sample, view.crop, view.crop
         if old.crop is not None:
             crop = crop.shifted(old.crop.y, old.crop.x)

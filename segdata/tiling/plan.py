@@ -18,7 +18,7 @@ from segdata.tiling.cut import Format, Padding, Target, Task
 from segdata.windows import Window, grid
 
 STRIP = 2**24
-"""So many pixels of a picture are held at once, about: wider pictures are cut in blocks of columns."""
+"""So many pixels of an image are held at once, about: wider images are cut in blocks of columns."""
 
 TASK = 64
 """Tiles a task, about: enough to be worth sending, few enough to show progress and to lose little when killed."""
@@ -77,7 +77,7 @@ def check_options(target: Target, wanted: int) -> None:
     one_of("compress", target.compress, Compress)
     if target.pad != "keep" and target.size[0] * target.size[1] > MAX_PIXELS:
         what = f"a tile of more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
-        raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for pictures as they are")
+        raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for images as they are")
     if not 1 <= target.quality <= 100:
         raise OptionError(f"--quality {target.quality}: must be 1 to 100")
     shares = {"min-valid": keep.min_valid, "min-foreground": keep.min_foreground, "keep-empty": keep.keep_empty}

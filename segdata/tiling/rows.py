@@ -14,7 +14,7 @@ from segdata.windows import Window
 
 
 class Downwards:
-    """Reads rows of a picture and its mask from the top; rows that are wanted again are not read again."""
+    """Reads rows of an image and its mask from the top; rows that are wanted again are not read again."""
 
     def __init__(self, image: Raster | None, ids: Masks, left: int, width: int) -> None:
         self._image, self._ids, self._left, self._width = image, ids, left, width

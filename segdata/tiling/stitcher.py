@@ -58,8 +58,8 @@ class Stitcher:
 
     Give windows in order of `y`; `add` and `finish` return the rows that no later window can reach, as (y, (K, rows, W)
     float32): the mean of the tiles weighed by `blend_weights` (`crop`: the value of the one tile that lies deepest, the
-    earlier one on a tie). Where there is no tile all K are 0. `columns` limits it to that part of the picture, for which the
-    windows are cut, so that pictures of any width fit when they are taken in blocks. With `reuse` the rows of one call are
+    earlier one on a tie). Where there is no tile all K are 0. `columns` limits it to that part of the image, for which the
+    windows are cut, so that images of any width fit when they are taken in blocks. With `reuse` the rows of one call are
     overwritten by those of the next: for who is done with them by then.
     """
 
@@ -171,7 +171,7 @@ def aligned(bands: Iterable[tuple[int, NDArray[Any]]], rows: int, height: int) -
 
 
 class _Rows:
-    """Arrays over the rows that tiles may still reach, which move down the picture as windows do.
+    """Arrays over the rows that tiles may still reach, which move down the image as windows do.
 
     With `reuse`, rows that were given are overwritten when the ones after them are: two arrays take turns, and no memory is
     fetched anew, which costs as much as what is done in it.
@@ -202,7 +202,7 @@ class _Rows:
         """Make the window's rows those that are held; returns the rows above it."""
         if window.y < self.top or min(window[2:]) < 1 or window.bottom > self.height or window.x < 0:
             raise ValueError(
-                f"{window} is empty, outside the picture, or above an earlier one: give windows in order of y"
+                f"{window} is empty, outside the image, or above an earlier one: give windows in order of y"
             )
         done = self._give(window.y - self.top)
         wanted = window.bottom - self.top

@@ -1,4 +1,4 @@
-"""Which predictions belong to which truth: by id, and tiles by the picture that they were cut from."""
+"""Which predictions belong to which truth: by id, and tiles by the image that they were cut from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Ids = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A picture: the samples of truth that it consists of (one, or tiles), and, of each prediction, those of it; () for none."""
+    """An image: the samples of truth that it consists of (one, or tiles), and, of each prediction, those of it; () for none."""
 
     id: str
     unit: str
@@ -32,7 +32,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stitched:
-    """A picture put together: (H, W) `mask`, and (H, W) bool `covered` where there is a sample at all (None: everywhere).
+    """An image put together: (H, W) `mask`, and (H, W) bool `covered` where there is a sample at all (None: everywhere).
 
     `owner` (H, W) int32 is which sample each pixel was taken from, None where there is one sample.
     """
@@ -42,32 +42,32 @@ class Stitched:
     owner: NDArray[np.int32] | None = None
 
 
-def picture_of(sample: Sample) -> str:
-    """The id of the picture that a sample is, or is a tile of."""
+def image_of(sample: Sample) -> str:
+    """The id of the image that a sample is, or is a tile of."""
     return sample.id if sample.parent is None or sample.window is None else sample.parent
 
 
 def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group: bool) -> list[Pair]:
-    """All pictures of truth in order of id, each with its predictions."""
-    sides = [_by_picture(samples) for samples in preds]
+    """All images of truth in order of id, each with its predictions."""
+    sides = [_by_image(samples) for samples in preds]
     out = []
-    for id, samples in sorted(_by_picture(truth).items()):
-        unit = samples[0].group if group and samples[0].group is not None else f"picture {id}"
+    for id, samples in sorted(_by_image(truth).items()):
+        unit = samples[0].group if group and samples[0].group is not None else f"image {id}"
         out.append(Pair(id, unit, samples, tuple(side.get(id, ()) for side in sides)))
     return out
 
 
 def extras(truth: Iterable[Sample], pred: Iterable[Sample]) -> Ids:
-    """The ids of predictions of pictures that are not in truth."""
-    known = {picture_of(sample) for sample in truth}
-    return tuple(sorted(sample.id for sample in pred if picture_of(sample) not in known))
+    """The ids of predictions of images that are not in truth."""
+    known = {image_of(sample) for sample in truth}
+    return tuple(sorted(sample.id for sample in pred if image_of(sample) not in known))
 
 
 def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Stitched:
-    """A picture's mask; of tiles, each pixel once, from the tile whose edge is farthest away, the first of equals.
+    """An image's mask; of tiles, each pixel once, from the tile whose edge is farthest away, the first of equals.
 
     Tiles that were scaled are brought back to their window's size, the value under each pixel's middle. `size` is (height,
-    width) of the picture, where it is known; tiles alone know it as far as they reach. What no tile covers is void.
+    width) of the image, where it is known; tiles alone know it as far as they reach. What no tile covers is void.
     Raises `DataError` (`mask.*`, `evaluate.size`).
     """
     if _is_whole(samples):
@@ -81,7 +81,7 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
         h, w = content = tile_content(sample)
         if h > tile.shape[0] or w > tile.shape[1] or window.bottom > height or window.right > width:
             message = (
-                f"its window {list(window)} does not fit a tile of {sized(tile)} in a picture of {width} x {height}"
+                f"its window {list(window)} does not fit a tile of {sized(tile)} in an image of {width} x {height}"
             )
             raise DataError(Problem("evaluate.size", message, file=sample.mask, sample=sample.id))
         tile = scale_mask(tile[: content[0], : content[1]], (window.height, window.width))
@@ -102,7 +102,7 @@ def tile_content(sample: Sample) -> tuple[int, int]:
 
 
 def extent(samples: Sequence[Sample]) -> tuple[int, int]:
-    """(height, width) as far as the samples of a picture reach."""
+    """(height, width) as far as the samples of an image reach."""
     if _is_whole(samples):
         return samples[0].size
     if samples[0].tiling is not None:
@@ -112,7 +112,7 @@ def extent(samples: Sequence[Sample]) -> tuple[int, int]:
 
 
 def _depths(start: int, length: int, whole: int) -> NDArray[np.int32]:
-    """(length,) how far each pixel is from the window's ends; an end at the picture's edge is no end."""
+    """(length,) how far each pixel is from the window's ends; an end at the image's edge is no end."""
     steps = np.arange(1, length + 1, dtype=np.int32)
     far = np.full(length, whole + 1, np.int32)
     before = steps if start > 0 else far
@@ -130,11 +130,11 @@ def _read(dataset: Dataset, sample: Sample) -> Mask:
 
 
 def _is_whole(samples: Sequence[Sample]) -> bool:
-    return len(samples) == 1 and picture_of(samples[0]) == samples[0].id
+    return len(samples) == 1 and image_of(samples[0]) == samples[0].id
 
 
-def _by_picture(samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
+def _by_image(samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
     found: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        found[picture_of(sample)].append(sample)
+        found[image_of(sample)].append(sample)
     return {id: tuple(sorted(group, key=lambda sample: sample.id)) for id, group in found.items()}

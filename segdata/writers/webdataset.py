@@ -2,7 +2,7 @@
 
     OUT/dataset.json  manifest.jsonl  receipt.json  shards/index.json  shards/train-000000.tar ...
 
-A sample is three members, `000000012.jpg`, `000000012.mask.png` and `000000012.json`: its picture's own bytes, its mask, and
+A sample is three members, `000000012.jpg`, `000000012.mask.png` and `000000012.json`: its image's own bytes, its mask, and
 its manifest line with the names of the classes. Members are stored as they are, and the manifest says where: so OUT is read
 in any order like every dataset, and its shards from front to back by whatever reads tar files.
 """
@@ -33,7 +33,7 @@ SIZE = 2**28
 """Bytes of a shard unless told otherwise: 256 MiB, some thousand photographs."""
 
 ABOUT = 4096
-"""Bytes of a sample beside its picture and mask: three headers, what fills up blocks, and the metadata, about."""
+"""Bytes of a sample beside its image and mask: three headers, what fills up blocks, and the metadata, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +143,15 @@ def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
     depth = 0
     for sample in samples:
         pixels = sample.height * sample.width
-        pictured = sample.image is not None and dataset.images != "none"
-        if sample.view is None and not (pictured and only_gdal_opens(dataset.image_path(sample))):
-            own = _size_of(dataset.image_path(sample)) if pictured else 0
+        with_image = sample.image is not None and dataset.images != "none"
+        if sample.view is None and not (with_image and only_gdal_opens(dataset.image_path(sample))):
+            own = _size_of(dataset.image_path(sample)) if with_image else 0
             yield ABOUT + own + _size_of(dataset.inside(sample.mask))
             continue
-        if pictured and not depth:
-            with dataset.open_image(sample) as picture:
-                depth = picture.bands * picture.dtype.itemsize
-        yield ABOUT + round(1.01 * pixels * (np.dtype(dataset.labels.dtype).itemsize + depth * pictured))
+        if with_image and not depth:
+            with dataset.open_image(sample) as image:
+                depth = image.bands * image.dtype.itemsize
+        yield ABOUT + round(1.01 * pixels * (np.dtype(dataset.labels.dtype).itemsize + depth * with_image))
 
 
 def _size_of(path: str | Place) -> int:
@@ -181,7 +181,7 @@ def _index(written: Sequence[Written]) -> bytes:
 def _receipt(given: int, written: Sequence[Written], left_out: Sequence[Problem]) -> dict[str, Any]:
     """receipt.json: what went in and came out."""
     return {
-        "pictures": {"in": given, "exported": given - len(left_out), "skipped": len(left_out)},
+        "images": {"in": given, "exported": given - len(left_out), "skipped": len(left_out)},
         "shards": {"number": len(written), "bytes": sum(one.size for one in written)},
         "skipped": [problem.to_json() for problem in left_out],
     }

@@ -17,7 +17,7 @@ from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
-from segdata.files.images import encode_picture
+from segdata.files.images import encode_image
 from segdata.files.members import member_path
 from segdata.files.places import Draft, file_digest, only_gdal_opens, read_bytes
 from segdata.files.png import encode_mask
@@ -61,7 +61,7 @@ class Target:
 class Contents(NamedTuple):
     """A sample's files, each the extension and the bytes, and its line but for where they will be."""
 
-    picture: tuple[str, bytes] | None
+    image: tuple[str, bytes] | None
     mask: tuple[str, bytes]
     line: Sample
 
@@ -97,40 +97,40 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
     if sample.view is not None or (path is not None and only_gdal_opens(path)):
         if path is None:
             return cut_contents(line, None, dataset.read_mask(sample))
-        picture, ids = openings(sample)
-        return cut_contents(line, picture, ids.read())
+        image, ids = openings(sample)
+        return cut_contents(line, image, ids.read())
     file = dataset.inside(sample.mask)
     data = _read(file, "mask")
     if hashlib.sha256(data).hexdigest() != sample.sha256:
         what = "its bytes are not those that were written (sha256): segdata check finds out"
         raise DataError(Problem("mask.changed", what, file=sample.mask))
-    whole = None if path is None else (os.path.splitext(path)[1].lower() or ".picture", _read(path))
+    whole = None if path is None else (os.path.splitext(path)[1].lower() or ".image", _read(path))
     return Contents(whole, (file.suffix.lower(), data), line)
 
 
-def cut_contents(line: Sample, picture: Raster | None, ids: Mask) -> Contents:
+def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
     """A sample's pixels as a PNG, or as a TIFF where they have other bands, types or a place on earth, and its ids as a PNG."""
     data = encode_mask(ids)
     line = msgspec.structs.replace(line, exif=None, counts=tally(ids), sha256=hashlib.sha256(data).hexdigest())
-    if picture is None:
+    if image is None:
         return Contents(None, (".png", data), line)
-    values, geo = picture.read(), picture.geo
+    values, geo = image.read(), image.geo
     if values.shape[2] == 3 and values.dtype == np.uint8 and not geo.placed:
-        return Contents((".png", encode_picture(values, "png")), (".png", data), line)
+        return Contents((".png", encode_image(values, "png")), (".png", data), line)
     return Contents((".tif", encode_tiff(values, compress="deflate", tags=geo.tags())), (".png", data), line)
 
 
 def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: Labels) -> Sample:
     """Put a sample's files and metadata into a shard; returns its manifest line."""
     line, names = contents.line, {}
-    for field, part, extension in (("image", contents.picture, ""), ("mask", contents.mask, ".mask")):
+    for field, part, extension in (("image", contents.image, ""), ("mask", contents.mask, ".mask")):
         if part is not None:
             names[field] = f"{key}{extension}{part[0]}"
             at = put(tar, names[field], part[1])
             path = member_path(f"{SHARDS}/{shard}", at, len(part[1]), part[0] and names[field])
             line = msgspec.structs.replace(line, **{field: path})
     put(tar, f"{key}.json", metadata(msgspec.structs.replace(line, **{"image": None, **names}), labels))
-    return line if contents.picture is not None else msgspec.structs.replace(line, image=None)
+    return line if contents.image is not None else msgspec.structs.replace(line, image=None)
 
 
 def metadata(line: Sample, labels: Labels) -> bytes:
@@ -147,7 +147,7 @@ def put(tar: tarfile.TarFile, name: str, data: bytes) -> int:
     return tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _read(path: str | Place, kind: str = "picture") -> bytes:
+def _read(path: str | Place, kind: str = "image") -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:

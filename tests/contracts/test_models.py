@@ -75,7 +75,7 @@ def test_a_step_of_training_reaches_every_weight(case: tuple[str, str | None]) -
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_any_size_any_bands_one_picture(case: tuple[str, str | None]) -> None:
+def test_any_size_any_bands_one_image(case: tuple[str, str | None]) -> None:
     model = make(case, bands=4).train()
     for size in ((1, 1), (33, 7)):
         assert model(torch.randn(1, 4, *size)).shape == (1, 5, *size)
@@ -87,7 +87,7 @@ def test_any_size_any_bands_one_picture(case: tuple[str, str | None]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_saved_and_loaded_it_is_the_same(case: tuple[str, str | None]) -> None:
-    """By plain types and tensors, and the same logits bit for bit; pictures of a batch do not touch one another."""
+    """By plain types and tensors, and the same logits bit for bit; images of a batch do not touch one another."""
     first = make(case).eval()
     file = io.BytesIO()
     torch.save(first.state_dict(), file)

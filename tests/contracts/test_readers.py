@@ -67,7 +67,7 @@ def test_a_reader_yields_data_that_pickles(case: tuple[str, Path, dict[str, Any]
     json.dumps(source.options)  # they go into dataset.json
 
 
-def test_pictures_lie_under_their_masks_and_the_receipt_closes(
+def test_images_lie_under_their_masks_and_the_receipt_closes(
     case: tuple[str, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     name, root, options = case
@@ -78,9 +78,9 @@ def test_pictures_lie_under_their_masks_and_the_receipt_closes(
         assert mask.shape == dataset.read_image(sample).shape[:2] == sample.size
         assert set(np.unique(mask).tolist()) <= allowed
     receipt = dataset.read_receipt()
-    for whole, *parts in (("pictures", "converted", "skipped"), ("annotations", "painted", "skipped")):
+    for whole, *parts in (("images", "converted", "skipped"), ("annotations", "painted", "skipped")):
         assert receipt[whole]["in"] == sum(receipt[whole][part] for part in parts)
-    assert receipt["pictures"]["converted"] == len(dataset)
+    assert receipt["images"]["converted"] == len(dataset)
     assert receipt["annotations"]["in"] > 0
     assert len(receipt["skipped"]) == receipt["annotations"]["skipped"]
     assert sum(receipt["pixels"].values()) == sum(s.height * s.width for s in dataset)
@@ -107,18 +107,18 @@ def test_one_split_alone(case: tuple[str, Path, dict[str, Any]], tmp_path: Path)
             reader(name)(root, split="no such split", images=False, **options)
 
 
-def take_away(picture: str) -> None:
-    """Remove a picture, or make it none where it is a part of a shard."""
-    member = member_of(picture)
+def take_away(image: str) -> None:
+    """Remove an image, or make it none where it is a part of a shard."""
+    member = member_of(image)
     if member is None:
-        Path(picture).unlink()
+        Path(image).unlink()
         return
     data = bytearray(Path(member.file).read_bytes())
     data[member.offset : member.offset + member.length] = bytes(member.length)
     Path(member.file).write_bytes(data)
 
 
-def test_a_missing_picture_stops_or_is_left_out(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_missing_image_stops_or_is_left_out(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:
     name, root, options = case
     copy = tmp_path / "copy"
     for path in root.rglob("*"):
@@ -137,7 +137,7 @@ def test_a_missing_picture_stops_or_is_left_out(case: tuple[str, Path, dict[str,
     dataset = segdata.convert(name, copy, tmp_path / "d", run=run, **options)
     assert {item.id for item in items} - {sample.id for sample in dataset} == {victim.id}
     receipt = dataset.read_receipt()
-    assert receipt["pictures"] == {"in": len(items), "converted": len(items) - 1, "skipped": 1}
+    assert receipt["images"] == {"in": len(items), "converted": len(items) - 1, "skipped": 1}
     assert receipt["annotations"]["in"] == receipt["annotations"]["painted"] + receipt["annotations"]["skipped"]
 
 

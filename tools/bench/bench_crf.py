@@ -2,7 +2,7 @@
 
     python tools/bench/bench_crf.py [crf | morphology | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the pictures in ../shared/data, and the peers
+Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the images in ../shared/data, and the peers
 in environments of their own, which tools/bench/peers.sh makes (pydensecrf2 wants a compiler).
 """
 
@@ -41,7 +41,7 @@ TWO, ONE, PEER = "segdata, 2 threads", "segdata, 1 thread", "pydensecrf2"
 
 
 def case(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A picture, and scores of 21 classes as smooth as a network's."""
+    """An image, and scores of 21 classes as smooth as a network's."""
     image = np.array(Image.open(path).convert("RGB"))
     height, width = image.shape[:2]
     coarse = np.random.default_rng(0).normal(size=(CLASSES, height // 32 + 2, width // 32 + 2)).astype(np.float32)
@@ -53,7 +53,7 @@ def case(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
 
 
 def crf(sizes: Sizes) -> list[str]:
-    """Ten iterations on pictures of two sizes: milliseconds, and how far the marginals are apart."""
+    """Ten iterations on images of two sizes: milliseconds, and how far the marginals are apart."""
     rows, targets = [], []
     groups = {
         "320 x 240": sorted((DATA / "crf").glob("im?.png")),
@@ -97,7 +97,7 @@ def crf(sizes: Sizes) -> list[str]:
     return [
         f"{CLASSES} classes, 10 iterations, the usual settings; a process each that takes turns, lattices built anew each time.",
         "",
-        *table("pictures | way | ms a picture | times pydensecrf2's speed", rows),
+        *table("images | way | ms an image | times pydensecrf2's speed", rows),
         "",
         *targets,
     ]

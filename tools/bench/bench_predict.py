@@ -56,8 +56,8 @@ def overhead(sizes: Sizes, side: int) -> list[str]:
     net = Net(build("unet", encoder="mobilenet_v2", classes=CLASSES), CLASSES)
     rows, targets = [], []
     with workspace(need=0.5) as work:
-        picture = work / "in/scene.tif"
-        write_scene(picture, side)
+        image = work / "in/scene.tif"
+        write_scene(image, side)
         write_scene(work / "small.tif", WINDOW)
         predict(net, work / "small.tif", work / "small", scores=True, entropy=True)  # compiles
         windows = len(Sliding((WINDOW, WINDOW)).windows((side, side), (side, side)))
@@ -73,7 +73,7 @@ def overhead(sizes: Sizes, side: int) -> list[str]:
 
         def whole(name: str, **options: Any) -> float:
             net.seconds, start = 0.0, time.process_time()
-            predict(net, picture, work / "out", size=(WINDOW, WINDOW), overwrite=True, **options)
+            predict(net, image, work / "out", size=(WINDOW, WINDOW), overwrite=True, **options)
             seconds = time.process_time() - start
             shares.setdefault(name, []).append(seconds / net.seconds)
             return seconds
@@ -110,7 +110,7 @@ def overhead(sizes: Sizes, side: int) -> list[str]:
 
 
 def memory(sizes: Sizes, side: int) -> list[str]:
-    """Peaks of whole processes over a large picture, with a model that needs hardly any memory itself."""
+    """Peaks of whole processes over a large image, with a model that needs hardly any memory itself."""
     python = BUILD / "monai/bin/python"
     rows, peaks = [], {}
     with workspace(need=2.5) as work:
@@ -134,9 +134,9 @@ def memory(sizes: Sizes, side: int) -> list[str]:
     if len(names) > 2:
         targets.append(Target("MONAI's peak over segdata's", peaks[names[2]] / peaks[names[1]], 2))
     return [
-        "A picture of RGB (width x height), 512 x 512 windows that share a quarter, Gaussian blending, 5 classes, one 3 x 3 "
+        "An image of RGB (width x height), 512 x 512 windows that share a quarter, Gaussian blending, 5 classes, one 3 x 3 "
         "convolution as the model, one thread, whole processes with their imports. segdata reads a tiled GeoTIFF and writes the "
-        "mask; MONAI gets the picture as a float32 tensor made of a memory-mapped array, and returns scores, of which the "
+        "mask; MONAI gets the image as a float32 tensor made of a memory-mapped array, and returns scores, of which the "
         "likeliest classes are taken. Both import torch, which is most of segdata's peak.",
         "",
         *table("whole process | seconds | megapixels/s | peak PSS, GiB", rows),

@@ -2,7 +2,7 @@
 
     python tools/bench/bench_run.py [overhead | throughput | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real pictures in ../shared/data, and
+Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data, and
 Dask: pip install 'segdata[dask]'.
 """
 
@@ -64,7 +64,7 @@ def overhead(sizes: Sizes) -> list[str]:
     with workspace(need=0.1) as work, workforces() as forces:
         sample = convert("coco", MINI, work / "d", images="none").samples[0]
         for name, seconds, count in (("nothing", 0.0, 50), ("2 ms", 0.002, 1), ("20 ms", 0.02, 0.2)):
-            samples = [sample] * int(count * sizes.pictures / 2)
+            samples = [sample] * int(count * sizes.images / 2)
             for force in forces.values():
                 beyond(force, samples[: len(samples) // 4], seconds)  # workers have imported what they need
             ways = {way: partial(beyond, force, samples, seconds) for way, force in forces.items()}
@@ -103,9 +103,9 @@ def throughput(sizes: Sizes) -> list[str]:
     """Converting and tiling with two workers over this process, beside two copies of a loop over one."""
     rows, targets = [], []
     with workspace(need=2) as work, workforces() as forces:
-        source = write_coco(work / "coco/annotations/instances_train2017.json", 2 * sizes.pictures)
+        source = write_coco(work / "coco/annotations/instances_train2017.json", 2 * sizes.images)
         whole = convert("coco", DATA / "coco/mini", work / "mini")
-        some = Dataset(whole.root, whole.labels, whole.samples[: sizes.pictures // 60], whole.made_by, whole.images)
+        some = Dataset(whole.root, whole.labels, whole.samples[: sizes.images // 60], whole.made_by, whole.images)
         makes: dict[str, Callable[[Path, Run], Dataset]] = {
             "convert": lambda out, run: convert("coco", source, out, images="none", run=run),
             "tile": lambda out, run: tile(some, out, size=256, overlap=64, run=run),
@@ -127,7 +127,7 @@ def throughput(sizes: Sizes) -> list[str]:
                 rows.append([name, way, times[way].show(), f"{ours:.2f}", f"{ours / gain:.2f}"])
                 targets.append(Target(f"{name}: gain of {way}, of the loop's", ours / gain, 0.75, unit=""))
     return [
-        f"`convert` of {2 * sizes.pictures:,} COCO pictures to masks, `tile` of {len(some)} real pictures to 256 x 256 as PNG, "
+        f"`convert` of {2 * sizes.images:,} COCO images to masks, `tile` of {len(some)} real images to 256 x 256 as PNG, "
         "from the first item until the dataset is saved, on workers that have worked before. The gain is this process's time "
         "over theirs, that of the loop twice the time of one copy over the time of two at once: all that the machine has.",
         "",

@@ -2,7 +2,7 @@
 
     python tools/bench/bench_scale.py [manifest | writing | shards | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real pictures in ../shared/data.
+Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data.
 docs/scale.md reckons with these figures.
 """
 
@@ -107,7 +107,7 @@ def row(count: int, way: str, size: int, found: dict[str, dict[str, float]]) -> 
 
 def shards(sizes: Sizes) -> list[str]:
     """Writing shards beside `tar` over the same files, and reading them in random order beside reading the files."""
-    count = sizes.pictures
+    count = sizes.images
     with workspace(need=2.5 * count * 200e3 / 1e9) as work:
         dataset = repeated(convert("coco", MINI, work / "mini", images="copy"), work / "d", count)
         out = work / "w"
@@ -187,7 +187,7 @@ def repeated(mini: Dataset, root: Path, count: int) -> Dataset:
 
 
 def read_all(dataset: Dataset, places: list[int]) -> float:
-    """Seconds to read and decode these pictures and masks."""
+    """Seconds to read and decode these images and masks."""
     start = time.perf_counter()
     for place in places:
         sample = dataset.samples[place]

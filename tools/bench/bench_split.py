@@ -25,7 +25,7 @@ from inputs import DATA, MINI
 from measure import BUILD, HERE, Sizes, say
 from results import Measure, Target, measure_tables, table
 from segdata import convert
-from segdata.dataset.counts import PictureCounts
+from segdata.dataset.counts import ImageCounts
 from segdata.ops.split.balance import balance
 
 Ints = NDArray[np.int64]
@@ -36,7 +36,7 @@ OURS, RANDOM = "segdata split", "random"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Pictures to split: `pixels` (N, K) of each class in each, `groups` (N,) of those that stay together."""
+    """Images to split: `pixels` (N, K) of each class in each, `groups` (N,) of those that stay together."""
 
     name: str
     pixels: Ints
@@ -50,7 +50,7 @@ class Quality:
     `share`: the largest difference of a class's share of the labelled pixels between a split and all, in points. `part`: the
     largest of |part of the class's pixels in a split / aim - 1|, in percent, of the classes that no single group spoils (none
     holds more of them than the smallest split shall have). `absent`: how often a class that is in groups enough is absent
-    from a split. `samples`: the largest of |pictures in a split / aim - 1|, in percent.
+    from a split. `samples`: the largest of |images in a split / aim - 1|, in percent.
     """
 
     share: float
@@ -70,12 +70,12 @@ def judge(case: Case, splits: Ints, ratios: Floats) -> Quality:
     held = by_group(case)[:, used]
     divisible = held.max(axis=0) / whole[used] <= ratios.min()
     possible = np.count_nonzero(held, axis=0) >= number
-    pictures = np.bincount(splits, minlength=number) / len(splits) / ratios
+    images = np.bincount(splits, minlength=number) / len(splits) / ratios
     return Quality(
         share=100 * float(np.abs(shares - whole / whole.sum()).max()),
         part=100 * float(np.abs(parts[:, divisible] - 1).max(initial=0)),
         absent=int(np.count_nonzero(parts[:, possible] == 0)),
-        samples=100 * float(np.abs(pictures - 1).max()),
+        samples=100 * float(np.abs(images - 1).max()),
     )
 
 
@@ -133,16 +133,16 @@ def with_segdata(case: Case, ratios: Floats, seed: int) -> Ints:
     return balance(table_of(case), case.groups, ratios, optional=optional, seed=seed)[case.groups]
 
 
-def table_of(case: Case) -> PictureCounts:
+def table_of(case: Case) -> ImageCounts:
     """The pixels as `balance` takes them."""
-    picture, class_id = np.nonzero(case.pixels)
+    image, class_id = np.nonzero(case.pixels)
     void = np.zeros(len(case.pixels), np.int64)
-    held = case.pixels[picture, class_id]
-    return PictureCounts(picture, class_id, held, case.pixels.sum(axis=1), void, case.pixels.shape[1])
+    held = case.pixels[image, class_id]
+    return ImageCounts(image, class_id, held, case.pixels.sum(axis=1), void, case.pixels.shape[1])
 
 
 def at_random(case: Case, ratios: Floats, seed: int) -> Ints:
-    """Groups in random order, dealt out until each split has its pictures."""
+    """Groups in random order, dealt out until each split has its images."""
     order = np.random.default_rng(seed).permutation(case.groups.max() + 1)
     sizes = np.bincount(case.groups)[order]
     middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
@@ -184,11 +184,11 @@ def quality(sizes: Sizes) -> list[str]:
     lines = [
         f"Medians over {seeds} seeds. *share*: the largest difference of a class's share of the labelled pixels between a split "
         "and all, in percentage points, over all classes and splits; *forced*: what no split with its part of the pixels can "
-        "stay under, since a picture is in one split. *part*: how far the part of a class's pixels in a split is from its aim, "
+        "stay under, since an image is in one split. *part*: how far the part of a class's pixels in a split is from its aim, "
         "at most, in percent of the aim, of the classes that can be divided (no group holds more of one than the smallest split "
         "shall have); n of them. *absent*: how often a class with groups enough is absent from a split. *samples*: how far the "
-        "number of pictures is from its aim. StratifiedGroupKFold takes one label a row: *largest* and *rarest* give it a row a "
-        "picture, with that class; *pixels* a row for every 1000 pixels of every class, so that it sees the same as segdata. "
+        "number of images is from its aim. StratifiedGroupKFold takes one label a row: *largest* and *rarest* give it a row a "
+        "image, with that class; *pixels* a row for every 1000 pixels of every class, so that it sees the same as segdata. "
         "80/10/10 is made of ten folds of it.",
         "",
     ]
@@ -206,7 +206,7 @@ def quality(sizes: Sizes) -> list[str]:
                 targets += compared(case, title, judged, ratios)
     head = "data | contender | share | part | absent | samples"
     told = (
-        "Segdata's, over the best of the others. Where 8 to 10 pictures shall hold dozens of classes (COCO mini and LVIS, "
+        "Segdata's, over the best of the others. Where 8 to 10 images shall hold dozens of classes (COCO mini and LVIS, "
         "80/10/10), it gives up a closer share for classes that reach every split: see absent."
     )
     return [*lines, *table(head, rows), "", told, "", *targets]
@@ -223,7 +223,7 @@ def shown(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats)
     held = by_group(case)[:, whole > 0]
     divisible = np.count_nonzero(held.max(axis=0) / whole[whole > 0] <= ratios.min())
     facts = (
-        f"{case.name}, {title}: {len(case.pixels)} pictures, {len(held)} groups, {held.shape[1]} classes, "
+        f"{case.name}, {title}: {len(case.pixels)} images, {len(held)} groups, {held.shape[1]} classes, "
         f"n {divisible}, forced {forced(case, ratios):.2f}"
     )
     return [
@@ -240,7 +240,7 @@ def shown(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats)
 
 
 def compared(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats) -> list[str]:
-    """The targets: half of the best of the others, and where one picture alone stands in the way."""
+    """The targets: half of the best of the others, and where one image alone stands in the way."""
     ours, others = judged[OURS], [q for name, q in judged.items() if name != OURS]
     out = []
     for measure in ("share", "part"):
@@ -273,7 +273,7 @@ def scale(sizes: Sizes) -> list[str]:
     ]
     rows.append([RANDOM, "", f"{judge(case, at_random(case, ratios, 0), ratios).part:.2f} %"])
     return [
-        f"{number:,} pictures of 81 classes, those of COCO mini repeated with other pixels, in 5 folds; the assignment alone.",
+        f"{number:,} images of 81 classes, those of COCO mini repeated with other pixels, in 5 folds; the assignment alone.",
         "",
         *table("contender | seconds | part", rows),
     ]
@@ -281,7 +281,7 @@ def scale(sizes: Sizes) -> list[str]:
 
 TABLES: dict[str, tuple[str, Measure]] = {
     "balance": ("How well splits are balanced", quality),
-    "scale": ("Splitting as many pictures as COCO has", scale),
+    "scale": ("Splitting as many images as COCO has", scale),
 }
 
 

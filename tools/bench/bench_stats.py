@@ -105,8 +105,8 @@ def with_pillow(dataset: Dataset) -> Counter[int]:
     """The same as it is usually done."""
     total = np.zeros(256, np.int64)
     for sample in dataset:
-        with Image.open(Path(str(dataset.root)) / sample.mask) as picture:
-            total += np.bincount(np.asarray(picture).ravel(), minlength=256)
+        with Image.open(Path(str(dataset.root)) / sample.mask) as image:
+            total += np.bincount(np.asarray(image).ravel(), minlength=256)
     return Counter({int(v): int(total[v]) for v in np.flatnonzero(total)})
 
 

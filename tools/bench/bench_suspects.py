@@ -95,7 +95,7 @@ def found_among(listed: list[Listed], wrong: list[Listed], masks: dict[str, tupl
 
 
 def by_cleanlab(pred: Dataset, truth: Dataset, work: Path) -> tuple[float, dict[str, float], dict[str, list[Listed]]]:
-    """Seconds, each picture's score, and rankings of the regions whose pixels cleanlab scores below its threshold."""
+    """Seconds, each image's score, and rankings of the regions whose pixels cleanlab scores below its threshold."""
     stored = {sample.id: sample.scores for sample in pred}
     seconds, scores = 0.0, {}
     regions: list[tuple[float, float, Listed]] = []
@@ -133,7 +133,7 @@ def compare(pred: Dataset, truth: Dataset, share: float) -> list[str]:
         found = suspects(pred, planted, min_area=LEAST)
         ours = time.perf_counter() - start
         seconds, scores, rankings = by_cleanlab(pred, planted, work)
-    apart = max(abs(p.score - scores[p.sample]) for p in found.pictures)
+    apart = max(abs(p.score - scores[p.sample]) for p in found.images)
     listed = [Listed(r.sample, r.region.slices, r.region.inside) for r in found.regions]
     sizes = {sample.id: sample.size for sample in truth}
     rows = []
@@ -141,12 +141,12 @@ def compare(pred: Dataset, truth: Dataset, share: float) -> list[str]:
         first, tenth, all_of = (found_among(ranking[:n], wrong, sizes) for n in (len(wrong), 2 * len(wrong), None))
         rows.append([name, *(f"{n} ({n / len(wrong):.0%})" for n in (first, tenth, all_of)), f"{len(ranking)}"])
     return [
-        f"{folder_name(truth)}: {len(truth)} pictures; of {count} regions of {LEAST} pixels and more, {len(wrong)} ({share:.0%}) "
+        f"{folder_name(truth)}: {len(truth)} images; of {count} regions of {LEAST} pixels and more, {len(wrong)} ({share:.0%}) "
         "got another class at random. Found: the IoU of a planted region with one that is listed is 0.5 or more.",
         "",
         *table(f"ranking | first {len(wrong)} | first {2 * len(wrong)} | anywhere | regions listed", rows),
         "",
-        f"Scores of pictures are cleanlab's to within {apart:.1e}. `segdata suspects`, reading included: {ours:.1f} s; "
+        f"Scores of images are cleanlab's to within {apart:.1e}. `segdata suspects`, reading included: {ours:.1f} s; "
         f"cleanlab's scores alone, arrays in memory: {seconds:.1f} s.",
     ]
 

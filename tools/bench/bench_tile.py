@@ -1,4 +1,4 @@
-"""Tiling side by side with peers, on two processes, and its memory with pictures that do not fit.
+"""Tiling side by side with peers, on two processes, and its memory with images that do not fit.
 
     python tools/bench/bench_tile.py [speed | processes | memory | all] [--quick] [--record]
 
@@ -85,22 +85,22 @@ def patches(height: int, width: int, seed: int) -> NDArray[np.uint8]:
 
 
 def write_dataset(root: Path, side: int, rows: Callable[[int, int], NDArray[np.uint8]]) -> Dataset:
-    """A dataset of one picture and its mask, both tiled TIFFs; `rows(y, n)` gives (n, side, 3) of the picture."""
+    """A dataset of one image and its mask, both tiled TIFFs; `rows(y, n)` gives (n, side, 3) of the image."""
     root.mkdir(parents=True, exist_ok=True)
     counts = np.zeros(256, np.int64)
     with (
-        TiffWriter(root / "picture.tif", side, side, 3, np.uint8) as picture,
+        TiffWriter(root / "image.tif", side, side, 3, np.uint8) as image,
         TiffWriter(root / "data/masks/x.tif", side, side, 1, np.uint8) as mask,
     ):
         for y in range(0, side, TILE):
             n = min(TILE, side - y)
-            picture.write(y, 0, rows(y, n).transpose(2, 0, 1))
+            image.write(y, 0, rows(y, n).transpose(2, 0, 1))
             ids = patches(n, side, y)
             mask.write(y, 0, ids[None])
             counts += count_values(ids.ravel(), 256)
     labels = Labels.of([f"class {i}" for i in range(CLASSES)])
     line = Sample(
-        id="x", image="../picture.tif", mask="masks/x.tif", height=side, width=side,
+        id="x", image="../image.tif", mask="masks/x.tif", height=side, width=side,
         counts={i: int(n) for i, n in enumerate(counts) if n}, sha256=file_digest(root / "data/masks/x.tif"),
     )  # fmt: skip
     dataset = Dataset(root / "data", labels, [line], {"tool": "bench"}, "reference")
@@ -109,7 +109,7 @@ def write_dataset(root: Path, side: int, rows: Callable[[int, int], NDArray[np.u
 
 
 def texture(side: int, y: int, n: int) -> NDArray[np.uint8]:
-    """(n, side, 3) of a picture of waves and noise that repeats."""
+    """(n, side, 3) of an image of waves and noise that repeats."""
     noise = np.random.default_rng(0).integers(0, 12, (64, 256, 3)).astype(np.uint8)
     tiled = np.tile(noise, (-(-n // 64), -(-side // 256), 1))[:n, :side]
     wave = (np.sin(np.arange(side) / 300)[None, :] + np.sin(np.arange(y, y + n) / 200)[:, None] + 2) * 50
@@ -120,7 +120,7 @@ def texture(side: int, y: int, n: int) -> NDArray[np.uint8]:
 
 
 def spend(command: Command, out: Path, tiles: int, kept: dict[str, int], name: str) -> tuple[float, float]:
-    """Seconds by the clock and of the processor that a whole process takes; the bytes of its pictures go to `kept`."""
+    """Seconds by the clock and of the processor that a whole process takes; the bytes of its images go to `kept`."""
     shutil.rmtree(out, ignore_errors=True)
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -128,18 +128,18 @@ def spend(command: Command, out: Path, tiles: int, kept: dict[str, int], name: s
     seconds = time.perf_counter() - start
     if status:
         sys.exit(f"{' '.join(map(str, command))}: exit status {status}")
-    pictures = [path for path in (out / "images").rglob("*") if path.suffix in (".png", ".jpg", ".tif")]
-    if len(pictures) != tiles:
-        sys.exit(f"{name}: {len(pictures)} tiles instead of {tiles}")
-    kept[name] = sum(path.stat().st_size for path in pictures)
+    images = [path for path in (out / "images").rglob("*") if path.suffix in (".png", ".jpg", ".tif")]
+    if len(images) != tiles:
+        sys.exit(f"{name}: {len(images)} tiles instead of {tiles}")
+    kept[name] = sum(path.stat().st_size for path in images)
     return seconds, usage.ru_utime + usage.ru_stime
 
 
 def contenders(work: Path, format: str, out: Path) -> dict[str, Command]:
     """The commands, ours first."""
-    picture, mask = work / "picture.tif", work / "data/masks/x.tif"
+    image, mask = work / "image.tif", work / "data/masks/x.tif"
     ext = {"png": "png", "jpeg": "jpg", "tiff": "tif"}[format]
-    asked: list[str | Path] = [picture, mask, out, str(SIZE), ext]
+    asked: list[str | Path] = [image, mask, out, str(SIZE), ext]
     script = HERE / "tile_with.py"
     ours: Command = [
         SEGDATA, "tile", work / "data", out, "--size", str(SIZE), "--format", format, "--compress", "none", "-j", "1",
@@ -156,13 +156,13 @@ def contenders(work: Path, format: str, out: Path) -> dict[str, Command]:
     if shutil.which("gdal_retile.py"):
         of = {"png": "PNG", "jpeg": "JPEG -co QUALITY=95", "tiff": "GTiff"}[format]
         retile = f"gdal_retile.py -q -ps {SIZE} {SIZE} -of"
-        one = f"{retile} {of} -targetDir {out}/images {picture} && {retile} PNG -targetDir {out}/masks {mask}"
+        one = f"{retile} {of} -targetDir {out}/images {image} && {retile} PNG -targetDir {out}/masks {mask}"
         found["gdal_retile"] = ["sh", "-c", f"mkdir -p {out}/images {out}/masks && {one}"]
     return found
 
 
 def compare(work: Path, format: str, tiles: int, rounds: int) -> tuple[Spent, dict[str, int]]:
-    """Race the contenders; returns what they spent, and the bytes of their pictures."""
+    """Race the contenders; returns what they spent, and the bytes of their images."""
     out = work / "out"
     sizes: dict[str, int] = {}
     cpu: dict[str, list[float]] = {}
@@ -207,12 +207,12 @@ def speed(sizes: Sizes, side: int) -> list[str]:
             targets.append(Target(f"png: segdata's bytes over those of {fastest}", share, 1.3, at_most=True))
     return [
         f"A photograph of {side} x {side} pixels (twice as wide and high for JPEG and TIFF) and its mask, deflated tiled TIFFs, "
-        f"into tiles of {SIZE}: pictures and masks both (masks are PNG throughout), whole processes. Processor seconds of "
+        f"into tiles of {SIZE}: images and masks both (masks are PNG throughout), whole processes. Processor seconds of "
         "the process and its children, medians (least to most); by the clock beside it, on a machine that others use too. Ratios "
         "are of processor seconds. JPEGs have quality 95, SAHI's alone Pillow's default, 75.",
         "",
         *table(
-            "tiles | whole process | processor s | clock s | tiles a processor s | MB of pictures | times segdata's",
+            "tiles | whole process | processor s | clock s | tiles a processor s | MB of images | times segdata's",
             rows,
         ),
         "",
@@ -224,13 +224,13 @@ def write_photograph(work: Path, side: int) -> None:
     """A dataset of a photograph, whose bands are together in each tile of its file, as most programs write it."""
     pixels = photograph(side)
     write_dataset(work, side, lambda y, n: pixels[y : y + n])
-    shutil.move(work / "picture.tif", work / "apart.tif")
-    interleaved(work / "apart.tif", work / "picture.tif")
+    shutil.move(work / "image.tif", work / "apart.tif")
+    interleaved(work / "apart.tif", work / "image.tif")
     (work / "apart.tif").unlink()
 
 
 def interleaved(source: Path, target: Path) -> None:
-    """The same picture with its bands together in each tile, as most programs write it."""
+    """The same image with its bands together in each tile, as most programs write it."""
     import warnings
 
     import rasterio
@@ -288,14 +288,14 @@ def processes(sizes: Sizes, side: int) -> list[str]:
 
 
 def memory(sizes: Sizes, side: int) -> list[str]:
-    """A picture that does not fit: tiled, stitched from masks and from scores, killed half-way."""
+    """An image that does not fit: tiled, stitched from masks and from scores, killed half-way."""
     rows: list[list[str]] = []
     targets: list[Target] = []
     BUILD.mkdir(parents=True, exist_ok=True)
     work = BUILD / "tile-memory"
     shutil.rmtree(work, ignore_errors=True)
     try:
-        say(f"writing a picture of {side} x {side}")
+        say(f"writing an image of {side} x {side}")
         write_dataset(work, side, partial(texture, side))
         tiles = work / "tiles"
 
@@ -320,7 +320,7 @@ def memory(sizes: Sizes, side: int) -> list[str]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return [
-        f"A picture of {side:,} x {side:,} pixels, three bands and a mask, both tiled TIFFs, into PNG tiles, and back. Memory "
+        f"An image of {side:,} x {side:,} pixels, three bands and a mask, both tiled TIFFs, into PNG tiles, and back. Memory "
         "is the most that the process had, looked up four times a second.",
         "",
         *table("`segdata ...` | seconds | RSS, MB | PSS, MB", rows),
@@ -388,7 +388,7 @@ def add_scores(tiles: Dataset) -> None:
 TABLES = {
     "speed": ("Tiling a photograph", of_side(speed, SIDE, 2048)),
     "processes": ("Tiling with two processes", of_side(processes, 2 * SIDE, 2048)),
-    "memory": ("Tiling and stitching a picture that does not fit", of_side(memory, LARGE, 4096)),
+    "memory": ("Tiling and stitching an image that does not fit", of_side(memory, LARGE, 4096)),
 }
 
 if __name__ == "__main__":

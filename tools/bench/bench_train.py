@@ -2,8 +2,8 @@
 
     python tools/bench/bench_train.py [loop | tiles | geotiff | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real pictures in ../shared/data and the
-extra `train`. On a GPU `loop` runs there, in bf16, and tells pictures a second.
+Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data and the
+extra `train`. On a GPU `loop` runs there, in bf16, and tells images a second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 def camvid(root: Path) -> Dataset:
-    """The real CamVid pictures, referred to where they are."""
+    """The real CamVid images, referred to where they are."""
     return convert(
         "masks",
         DATA / "camvid",
@@ -74,7 +74,7 @@ def loop(sizes: Sizes) -> list[str]:
         "model_options": {"width": 32, "stem": 2},
         "batch": 8,
         "tensorboard": False,
-        "pictures": 0,
+        "images": 0,
     }
     if gpu:
         options |= {"short_side": 360, "model_options": {}, "batch": 16, "precision": "bf16", "channels_last": True}
@@ -88,16 +88,16 @@ def loop(sizes: Sizes) -> list[str]:
         }
         times = race(ways, rounds)
     usual, own = times["a bare loop"], times["segdata's `fit`"]
-    pictures = task.options.batch * steps
-    rows = [[name, t.show(steps, 4), f"{pictures / t.median:.1f}"] for name, t in times.items()]
+    images = task.options.batch * steps
+    rows = [[name, t.show(steps, 4), f"{images / t.median:.1f}"] for name, t in times.items()]
     return [
         f"U-Net of {sum(p.numel() for p in start(task, here).model.parameters()):,} parameters, batches of "
-        f"{task.options.batch} pictures of {batches[0].images.shape[1]} x {batches[0].images.shape[2]} from CamVid in memory, "
+        f"{task.options.batch} images of {batches[0].images.shape[1]} x {batches[0].images.shape[2]} from CamVid in memory, "
         f"{torch.cuda.get_device_name(device) + ', bf16, seconds' if gpu else 'one thread of a CPU, processor seconds'}; torch "
         f"{torch.__version__}. The bare loop is given float32 batches that are normalised already, takes cross-entropy and the "
         "same optimizer, and asks for the loss after each step.",
         "",
-        *table("loop | s a step | pictures a second", rows),
+        *table("loop | s a step | images a second", rows),
         "",
         str(Target("segdata's time over the bare loop's", own.over(usual), 1.05, at_most=True)),
     ]
@@ -167,7 +167,7 @@ def clock_of(device: torch.device) -> Callable[[], float]:
 
 
 class Pillow(data.Training):
-    """The usual loading: the whole picture and mask through Pillow, then the crop."""
+    """The usual loading: the whole image and mask through Pillow, then the crop."""
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         super().__init__(dataset, recipe, np.arange(len(dataset)), 0, None)
@@ -181,12 +181,12 @@ class Pillow(data.Training):
 
 
 class Rasterio(data.Training):
-    """The usual sampler by hand: a random window of picture and mask through rasterio, opened for each or kept open."""
+    """The usual sampler by hand: a random window of image and mask through rasterio, opened for each or kept open."""
 
     def __init__(self, dataset: Dataset, recipe: Recipe, items: NDArray[np.int64], keep: bool) -> None:
         super().__init__(dataset, recipe, items, 0, None)
-        picture = Path(dataset.image_path(dataset.samples[0])).resolve()
-        self.files = picture, picture.parents[1] / "masks" / picture.name  # not our PNG of it, which has no blocks
+        image = Path(dataset.image_path(dataset.samples[0])).resolve()
+        self.files = image, image.parents[1] / "masks" / image.name  # not our PNG of it, which has no blocks
         self.kept = [rasterio.open(file) for file in self.files] if keep else None
 
     def __getitem__(self, key: data.Key) -> Any:
@@ -214,7 +214,7 @@ def seconds(make: Callable[[], Any], count: int, turn: int = 0) -> float:
 
 
 def tiles(sizes: Sizes) -> list[str]:
-    """Tiles of large pictures beside the large pictures."""
+    """Tiles of large images beside the large images."""
     from segdata import tile
 
     count = 64 if sizes == QUICK else 512
@@ -225,7 +225,7 @@ def tiles(sizes: Sizes) -> list[str]:
         plain = replace(recipe, crop=None)
         times = race(
             {
-                "whole pictures, Pillow": partial(seconds, partial(Pillow, whole, recipe), count),
+                "whole images, Pillow": partial(seconds, partial(Pillow, whole, recipe), count),
                 "segdata, tiles": partial(
                     seconds, partial(data.Training, cut, plain, np.arange(len(cut)), 0, None), count
                 ),
@@ -233,9 +233,9 @@ def tiles(sizes: Sizes) -> list[str]:
             sizes.rounds,
         )
     return loading_lines(
-        f"{count} crops of {SIDE} x {SIDE}: CamVid's pictures enlarged to 2048 x 1024 as PNG, cut into tiles by `segdata tile`, "
+        f"{count} crops of {SIDE} x {SIDE}: CamVid's images enlarged to 2048 x 1024 as PNG, cut into tiles by `segdata tile`, "
         "or read as a whole and cropped. The same transforms, batches of 8, one process; nothing is kept in memory.",
-        times, count, "segdata, tiles", ["whole pictures, Pillow"],
+        times, count, "segdata, tiles", ["whole images, Pillow"],
     )  # fmt: skip
 
 
@@ -281,7 +281,7 @@ def loading_lines(text: str, times: Any, count: int, own: str, beside: Sequence[
 
 
 def enlarged(work: Path, size: tuple[int, int], count: int, mosaic: int) -> Dataset:
-    """Pictures of that size made of CamVid's: one enlarged, as PNG, or a mosaic of `mosaic` x `mosaic`, as GeoTIFF."""
+    """Images of that size made of CamVid's: one enlarged, as PNG, or a mosaic of `mosaic` x `mosaic`, as GeoTIFF."""
     small = camvid(work / "small").samples
     source = Dataset.open(work / "small")
     (work / "big/images").mkdir(parents=True)

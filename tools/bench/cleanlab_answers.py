@@ -1,7 +1,7 @@
 """cleanlab's scores, in its own environment. `cleanlab_answers.py FOLDER`: for each line, a name, seconds.
 
-FOLDER/NAME.npz holds `labels` (n,) and `probs` (K, n) of a picture's labelled pixels (cleanlab knows no void);
-FOLDER/NAME-out.npz gets `score` of the picture and `pixels` (n,).
+FOLDER/NAME.npz holds `labels` (n,) and `probs` (K, n) of an image's labelled pixels (cleanlab knows no void);
+FOLDER/NAME-out.npz gets `score` of the image and `pixels` (n,).
 """
 
 import sys

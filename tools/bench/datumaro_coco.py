@@ -10,7 +10,7 @@ from datumaro import Dataset  # type: ignore[import-not-found, unused-ignore]
 
 
 def main(format: str, way: str, root: str, out: str) -> None:
-    """Import ROOT/annotations/instances_*.json and export masks without pictures."""
+    """Import ROOT/annotations/instances_*.json and export masks without images."""
     if way == "usual":
         dataset = Dataset.import_from(root, "coco_instances")
         dataset.transform("polygons_to_masks")

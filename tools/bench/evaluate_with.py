@@ -24,8 +24,8 @@ Pairs = Sequence[tuple[Path, Path]]
 
 def read(path: Path) -> Any:
     """A mask as these libraries' users read it."""
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def numpy(pairs: Pairs) -> list[float]:

@@ -11,21 +11,21 @@ from typing import Any
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 MINI = DATA / "coco/mini/annotations/instances_train2017.json"
-"""80 pictures of COCO train2017 with their 739 annotations."""
+"""80 images of COCO train2017 with their 739 annotations."""
 
 
-def write_coco(path: Path, pictures: int, annotations: int | None = None) -> Path:
-    """Repeat the real records of `MINI` to that many pictures, each with its annotations, in shuffled order as in COCO's files.
+def write_coco(path: Path, photos: int, annotations: int | None = None) -> Path:
+    """Repeat the real records of `MINI` to that many images, each with its annotations, in shuffled order as in COCO's files.
 
     `annotations` thins them out evenly to exactly that many. Returns `path`, with the folders that Datumaro asks for.
     """
     mini = json.loads(MINI.read_text())
-    of_picture: dict[int, list[str]] = defaultdict(list)
+    of_image: dict[int, list[str]] = defaultdict(list)
     for annotation in mini["annotations"]:
         rest = {k: v for k, v in annotation.items() if k not in ("id", "image_id")}
-        of_picture[annotation["image_id"]].append(json.dumps(rest)[1:-1])
-    sources = [mini["images"][i % len(mini["images"])] for i in range(pictures)]
-    rows = [(i, text) for i, source in enumerate(sources, 1) for text in of_picture[source["id"]]]
+        of_image[annotation["image_id"]].append(json.dumps(rest)[1:-1])
+    sources = [mini["images"][i % len(mini["images"])] for i in range(photos)]
+    rows = [(i, text) for i, source in enumerate(sources, 1) for text in of_image[source["id"]]]
     rows = thinned(rows, len(rows) if annotations is None else annotations)
     random.Random(0).shuffle(rows)
     images = [{**source, "id": i, "file_name": f"{i:012d}.jpg"} for i, source in enumerate(sources, 1)]

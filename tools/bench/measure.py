@@ -25,9 +25,9 @@ Command = Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything: `pictures` and `lines` are records, `rounds` and `starts` repetitions."""
+    """How much of everything: `images` and `lines` are records, `rounds` and `starts` repetitions."""
 
-    pictures: int = 5_000
+    images: int = 5_000
     rounds: int = 3
     full: tuple[int, int] = (118_287, 860_001)
     lines: int = 1_000_000

@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 
 
 def main(source: str, out: str) -> None:
-    """Write OUT/<name>.png of category ids for each picture: crowds 255, small objects on top."""
+    """Write OUT/<name>.png of category ids for each image: crowds 255, small objects on top."""
     coco = COCO(source)
     Path(out).mkdir()
     for image_id, image in coco.imgs.items():

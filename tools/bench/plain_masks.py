@@ -1,4 +1,4 @@
-"""Label pictures to masks as it is usually written by hand: Pillow, a numpy lookup, Pillow. `plain_masks.py KIND SRC OUT`."""
+"""Label images to masks as it is usually written by hand: Pillow, a numpy lookup, Pillow. `plain_masks.py KIND SRC OUT`."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ KINDS: dict[str, tuple[str, dict[int, int]]] = {
 
 
 def main(kind: str, source: str, out: str) -> None:
-    """Write OUT/<name>.png of class ids for each label picture under SOURCE; values that are no class become 255."""
+    """Write OUT/<name>.png of class ids for each label image under SOURCE; values that are no class become 255."""
     pattern, classes = KINDS[kind]
     table = np.full(256, 255, np.uint8)
     table[list(classes)] = list(classes.values())

@@ -1,4 +1,4 @@
-"""One way of sliding a small model over a large picture, in its own process: `predict_with.py WAY PICTURE OUT`."""
+"""One way of sliding a small model over a large image, in its own process: `predict_with.py WAY IMAGE OUT`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def model() -> torch.nn.Module:
     return torch.nn.Conv2d(3, CLASSES, 3, padding=1).eval()
 
 
-def segdata(picture: str, out: str) -> None:
+def segdata(image: str, out: str) -> None:
     """A GeoTIFF to a GeoTIFF of class ids."""
     from bench_predict import Net
     from segdata import predict
 
-    predict(Net(model(), CLASSES), picture, out, size=(WINDOW, WINDOW), overwrite=True)
+    predict(Net(model(), CLASSES), image, out, size=(WINDOW, WINDOW), overwrite=True)
 
 
-def monai(picture: str, out: str) -> None:
+def monai(image: str, out: str) -> None:
     """An array to scores, and the likeliest classes of them."""
     from monai.inferers import sliding_window_inference  # type: ignore[import-not-found, unused-ignore]
 
     net = model()
-    pixels = np.load(picture, mmap_mode="r")
+    pixels = np.load(image, mmap_mode="r")
     whole = torch.empty((1, 3, *pixels.shape[:2]))
     for y in range(0, pixels.shape[0], 256):
         whole[0, :, y : y + 256] = torch.from_numpy(pixels[y : y + 256].transpose(2, 0, 1).copy()) / 255

@@ -46,7 +46,7 @@ def table(head: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def speed_rows(times: Mapping[str, Times], items: int) -> list[list[str]]:
-    """Rows for: contender, seconds, pictures a second, segdata faster by."""
+    """Rows for: contender, seconds, images a second, segdata faster by."""
     return [
         [name, t.show(), f"{items / t.median:,.0f}", "" if name == OURS else f"{t.over(times[OURS]):.1f} times"]
         for name, t in times.items()
@@ -86,7 +86,7 @@ Measure = Callable[[Sizes], list[str]]
 
 
 def of_side(measure: Callable[[Sizes, int], list[str]], side: int, quick: int) -> Measure:
-    """A table of a picture of that side, or of `quick` for a quick look."""
+    """A table of an image of that side, or of `quick` for a quick look."""
     return lambda sizes: measure(sizes, quick if sizes == QUICK else side)
 
 

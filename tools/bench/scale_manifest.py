@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from segdata import Dataset
-from segdata.dataset.counts import PictureCounts
+from segdata.dataset.counts import ImageCounts
 from segdata.ops.export.operation import export
 from segdata.ops.remap.operation import remap
 from segdata.ops.split.balance import balance
@@ -39,7 +39,7 @@ def drawn(dataset: Dataset) -> None:
 
 def divided(dataset: Dataset) -> None:
     """80/10/10, balanced over every class's pixels: the assignment alone."""
-    table = PictureCounts.of([sample.counts for sample in dataset], dataset.labels)
+    table = ImageCounts.of([sample.counts for sample in dataset], dataset.labels)
     balance(table, np.arange(len(dataset)), np.array([0.8, 0.1, 0.1]), seed=0)
 
 

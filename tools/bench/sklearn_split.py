@@ -1,8 +1,8 @@
 """Splits by scikit-learn's StratifiedGroupKFold, in its own environment. `sklearn_split.py IN.npz OUT.npz FOLDS SEEDS [WAY...]`.
 
-IN holds `pixels` (N, K) of each class in each picture and `groups` (N,). OUT gets, under WAY-SEED, each picture's fold (N,),
+IN holds `pixels` (N, K) of each class in each image and `groups` (N,). OUT gets, under WAY-SEED, each image's fold (N,),
 and under seconds-WAY the median seconds of one split. It takes one label a row, so each WAY makes rows in another way:
-`largest`, a row a picture, its largest class; `rarest`, its rarest; `pixels`, a row for every 1000 pixels of every class.
+`largest`, a row an image, its largest class; `rarest`, its rarest; `pixels`, a row for every 1000 pixels of every class.
 """
 
 import statistics
@@ -20,7 +20,7 @@ warnings.filterwarnings("ignore", "The least populated class", UserWarning)
 
 
 def rows_of(way: str, pixels: Ints) -> tuple[Ints, Ints]:
-    """Each row's picture (R,) and label (R,)."""
+    """Each row's image (R,) and label (R,)."""
     number = np.arange(len(pixels))
     if way == "largest":
         return number, pixels.argmax(axis=1)
@@ -28,9 +28,9 @@ def rows_of(way: str, pixels: Ints) -> tuple[Ints, Ints]:
         rare = np.where(pixels > 0, pixels.sum(axis=0), np.inf)
         return number, rare.argmin(axis=1)
     thousands = -(-pixels // 1000)
-    picture, label = np.nonzero(thousands)
-    times = thousands[picture, label]
-    return np.repeat(picture, times), np.repeat(label, times)
+    image, label = np.nonzero(thousands)
+    times = thousands[image, label]
+    return np.repeat(image, times), np.repeat(label, times)
 
 
 def main(source: str, out: str, folds: str, seeds: str, *ways: str) -> None:
@@ -40,14 +40,14 @@ def main(source: str, out: str, folds: str, seeds: str, *ways: str) -> None:
     found: dict[str, Any] = {}
     seconds: dict[str, list[float]] = {}
     for way in ways:
-        picture, label = rows_of(way, pixels)
+        image, label = rows_of(way, pixels)
         for seed in range(int(seeds)):
             start = time.perf_counter()
             folding = StratifiedGroupKFold(int(folds), shuffle=True, random_state=seed)
             fold = np.zeros(len(pixels), np.int64)
             try:
-                for number, (_, held) in enumerate(folding.split(label, label, groups[picture])):
-                    fold[picture[held]] = number
+                for number, (_, held) in enumerate(folding.split(label, label, groups[image])):
+                    fold[image[held]] = number
             except ValueError as error:
                 print(f"{way}: {error}", file=sys.stderr)
                 break

@@ -48,18 +48,18 @@ def coco(sizes: Sizes) -> list[str]:
     with workspace(need=3) as work:
         out = work / "out"
         small = write_coco(work / "small/annotations/instances_train2017.json", 80)
-        source = write_coco(work / "large/annotations/instances_train2017.json", sizes.pictures)
+        source = write_coco(work / "large/annotations/instances_train2017.json", sizes.images)
         for command in coco_commands(small, out).values():
             time_command(command, writes=out, masks=80)  # compiled code and the disk's cache are in place after it
         commands = coco_commands(source, out)
         few = {name: command for name, command in commands.items() if "Datumaro" not in name}
-        times = time_writers(few, out, sizes.pictures, sizes.rounds)
+        times = time_writers(few, out, sizes.images, sizes.rounds)
         slow = {name: command for name, command in commands.items() if "Datumaro" in name or name == OURS}
-        peers = time_writers(slow, out, sizes.pictures, 1) if len(slow) > 1 else {}
+        peers = time_writers(slow, out, sizes.images, 1) if len(slow) > 1 else {}
         size, agreement = compare_masks(small, work)
         scaling = time_scaling(small, source, out, sizes)
     ours = times[OURS]
-    rows = speed_rows(times, sizes.pictures) + speed_rows(peers, sizes.pictures)[1:]
+    rows = speed_rows(times, sizes.images) + speed_rows(peers, sizes.images)[1:]
     usual = [t.over(peers[OURS]) for name, t in peers.items() if name != OURS and "grey" not in name]
     fastest = [t.over(peers[OURS]) for name, t in peers.items() if name != OURS]
     targets = [Target("the plain loop's time (goal 8)", times[PLAIN].over(ours), 5)]
@@ -68,12 +68,12 @@ def coco(sizes: Sizes) -> list[str]:
         targets.append(Target("Datumaro's time, the fastest way that was found", min(fastest), 10))
     targets.append(Target("file size over Pillow's level 6", size, 1.5, at_most=True))
     return [
-        f"{sizes.pictures:,} records made by repeating the {MINI.stem} of 80 real pictures, whole processes, masks only, "
+        f"{sizes.images:,} records made by repeating the {MINI.stem} of 80 real images, whole processes, masks only, "
         f"median of {sizes.rounds} rounds (least to most); Datumaro once, beside segdata. segdata's and the plain loop's "
         f"masks agree on {agreement:.3%} of pixels: the plain loop orders by the area that the file states, segdata by painted "
         "pixels.",
         "",
-        *table("whole process | seconds | pictures/s | segdata -j 1 faster by", rows),
+        *table("whole process | seconds | images/s | segdata -j 1 faster by", rows),
         "",
         *map(str, targets),
         "",
@@ -187,11 +187,11 @@ def scaling_lines(scaling: Mapping[str, Times], whole: Mapping[str, Times]) -> l
 
 def full(sizes: Sizes) -> list[str]:
     """Time and memory of a file as large as COCO's own."""
-    pictures, annotations = sizes.full
+    images, annotations = sizes.full
     rows = []
     peaks: list[Memory] = []
     with workspace(need=4) as work:
-        source = write_coco(work / "coco/annotations/instances_train2017.json", pictures, annotations)
+        source = write_coco(work / "coco/annotations/instances_train2017.json", images, annotations)
         megabytes = source.stat().st_size / 1e6
         for jobs in (1, 2):
             command: Command = [SEGDATA, "convert", "coco", source, work / "out", "--images", "none", "-j", str(jobs)]
@@ -200,18 +200,18 @@ def full(sizes: Sizes) -> list[str]:
             peaks.append(memory)
             cells = [
                 f"{seconds:.1f}",
-                f"{pictures / seconds:,.0f}",
+                f"{images / seconds:,.0f}",
                 f"{memory.pss / GIB:.2f}",
                 f"{memory.rss / GIB:.2f}",
             ]
             rows.append([f"-j {jobs}", *cells])
             say(f"  -j {jobs}: {cells}")
     return [
-        f"A file as large as COCO's own: {pictures:,} pictures, {annotations:,} annotations, {megabytes:,.0f} MB, the real ones "
-        "of 80 pictures repeated, in shuffled order. Memory is the most that all processes together had, looked up four times a "
+        f"A file as large as COCO's own: {images:,} images, {annotations:,} annotations, {megabytes:,.0f} MB, the real ones "
+        "of 80 images repeated, in shuffled order. Memory is the most that all processes together had, looked up four times a "
         "second while the time ran: PSS counts a shared page once, RSS once for each process.",
         "",
-        *table("`segdata convert coco --images none` | seconds | pictures/s | PSS, GiB | RSS, GiB", rows),
+        *table("`segdata convert coco --images none` | seconds | images/s | PSS, GiB | RSS, GiB", rows),
         "",
         str(Target("peak of the sum of PSS", max(m.pss for m in peaks) / GIB, 4, at_most=True, unit=" GiB")),
         str(Target("peak of the sum of RSS", max(m.rss for m in peaks) / GIB, 4, at_most=True, unit=" GiB")),

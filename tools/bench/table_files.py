@@ -46,7 +46,7 @@ def read(sizes: Sizes) -> list[str]:
             rows += [[kind, name, t.show(len(paths) / 1000, 3), f"{t.over(ours):.1f}"] for name, t in times.items()]
             targets.append(Target(f"Pillow's time on {kind}", times["Pillow"].over(ours), 4))
     return [
-        f"{len(dataset)} masks of real COCO pictures, each read from memory {5 * sizes.rounds} times in turn, medians over "
+        f"{len(dataset)} masks of real COCO images, each read from memory {5 * sizes.rounds} times in turn, medians over "
         "passes (least to most); all three give the same values.",
         "",
         *table("files | reader | ms a mask | times segdata's", rows),

@@ -58,10 +58,8 @@ def figures(times: Times, ours: Times, count: int) -> list[str]:
 def contenders(work: Path, sizes: Sizes) -> dict[str, tuple[int, dict[str, Command], float]]:
     """For each kind of labels: how many masks, the commands (ours first, then the one to beat), and the ratio asked for."""
     out = work / "out"
-    many = max(
-        40, 3 * sizes.pictures // 5
-    )  # about as many as VOC and Cityscapes have, so that the start weighs as there
-    voc, cities = make_voc(work / "voc", many), make_cityscapes(work / "cityscapes", max(8, sizes.pictures // 15))
+    many = max(40, 3 * sizes.images // 5)  # about as many as VOC and Cityscapes have, so that the start weighs as there
+    voc, cities = make_voc(work / "voc", many), make_cityscapes(work / "cityscapes", max(8, sizes.images // 15))
     camvid = repeat(DATA / "camvid/trainannot", work / "camvid/trainannot", many)
     pets = repeat(DATA / "pets/annotations/trimaps", work / "pets/annotations/trimaps", many)
     names = work / "classes.txt"
@@ -117,7 +115,7 @@ def add_peers(
 
 
 def repeat(source: Path, folder: Path, count: int) -> Path:
-    """The label pictures of a folder repeated to that many under names of their own; returns the root they are of."""
+    """The label images of a folder repeated to that many under names of their own; returns the root they are of."""
     paths = sorted(source.glob("[!.]*.png"))
     folder.mkdir(parents=True)
     for i in range(count):
@@ -144,9 +142,9 @@ def make_cityscapes(root: Path, count: int) -> Path:
     labels = ["road", "sidewalk", "building", "vegetation", "sky", "car", "person", "pole", "traffic sign", "static"]
     folder = root / "gtFine/train/somewhere"
     folder.mkdir(parents=True)
-    pictures = root / "leftImg8bit/train/somewhere"
-    pictures.mkdir(parents=True)
-    black = Image.new("RGB", FRAME[::-1])  # Datumaro goes by the pictures, though it need not read them
+    images = root / "leftImg8bit/train/somewhere"
+    images.mkdir(parents=True)
+    black = Image.new("RGB", FRAME[::-1])  # Datumaro goes by the images, though it need not read them
     for i in range(count):
         objects = []
         for _ in range(100):
@@ -158,7 +156,7 @@ def make_cityscapes(root: Path, count: int) -> Path:
             points = points.round().astype(int).clip(0, (FRAME[1] - 1, FRAME[0] - 1))
             objects.append({"label": labels[int(rng.integers(len(labels)))], "polygon": points.tolist()})
         data = {"imgHeight": FRAME[0], "imgWidth": FRAME[1], "objects": objects}
-        black.save(pictures / f"somewhere_{i:06}_000019_leftImg8bit.png")
+        black.save(images / f"somewhere_{i:06}_000019_leftImg8bit.png")
         (folder / f"somewhere_{i:06}_000019_gtFine_polygons.json").write_text(json.dumps(data, indent=4))
     from segdata import convert
 

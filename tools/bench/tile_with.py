@@ -1,4 +1,4 @@
-"""Cut a picture and its mask into tiles in one of the usual ways, as a process of its own.
+"""Cut an image and its mask into tiles in one of the usual ways, as a process of its own.
 
     PYTHON tile_with.py sahi|patchify|rasterio|limit IMAGE MASK OUT SIZE png|jpg|tif
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def sahi(image: str, mask: str, out: Path, size: int, ext: str) -> None:
-    """SAHI's slicing, of the picture and of the mask. Its files have the quality that Pillow gives by default."""
+    """SAHI's slicing, of the image and of the mask. Its files have the quality that Pillow gives by default."""
     from sahi.slicing import slice_image  # type: ignore[import-not-found]
 
     for path, folder, suffix in ((image, "images", f".{ext}"), (mask, "masks", ".png")):
@@ -25,7 +25,7 @@ def sahi(image: str, mask: str, out: Path, size: int, ext: str) -> None:
 
 
 def patchify(image: str, mask: str, out: Path, size: int, ext: str) -> None:
-    """patchify over the decoded picture, each patch saved by Pillow."""
+    """patchify over the decoded image, each patch saved by Pillow."""
     import numpy as np
     from patchify import patchify as cut  # type: ignore[import-not-found]
     from PIL import Image
@@ -66,15 +66,15 @@ def limit(image: str, mask: str, out: Path, size: int, ext: str) -> None:
     """Plain decoding and encoding of the same pixels."""
     import numpy as np
 
-    from segdata.files.images import encode_picture
+    from segdata.files.images import encode_image
     from segdata.files.png import encode_mask
     from segdata.files.rasters import open_mask, open_raster
     from segdata.files.tiff import encode_tiff
     from segdata.windows import Window
 
     encode: dict[str, Callable[[Any], bytes]] = {
-        "png": lambda tile: encode_picture(tile, "png"),
-        "jpg": lambda tile: encode_picture(tile, "jpeg"),
+        "png": lambda tile: encode_image(tile, "png"),
+        "jpg": lambda tile: encode_image(tile, "jpeg"),
         "tif": encode_tiff,
     }
     for folder in ("images", "masks"):

@@ -136,7 +136,7 @@ AUXILIARY_WEIGHT = 0.4
 
 
 class Norm(nn.BatchNorm2d):
-    """Batch normalisation that also trains on a single value a channel (one picture, pooled to a point).
+    """Batch normalisation that also trains on a single value a channel (one image, pooled to a point).
 
     There the batch has no variance; the running statistics stand in. Plain batch normalisation refuses such a batch.
     """

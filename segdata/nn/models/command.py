@@ -15,10 +15,10 @@ from segdata.terminal.text import table
 @click.command()
 @click.argument("model", nargs=-1)
 @click.option("--encoder", multiple=True, metavar="NAME", help="Over this one, not the model's own; repeat, or `all`.")
-@click.option("--size", callback=height_width, metavar="PX", help="Of the picture, or HEIGHTxWIDTH (default 512).")
-@click.option("--bands", type=click.IntRange(min=1), help="Of the picture (default 3).")
+@click.option("--size", callback=height_width, metavar="PX", help="Of the image, or HEIGHTxWIDTH (default 512).")
+@click.option("--bands", type=click.IntRange(min=1), help="Of the image (default 3).")
 @click.option("--classes", type=click.IntRange(min=1), help="Of the output (default 21).")
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures that memory is told for (default 1).")
+@click.option("--batch", type=click.IntRange(min=1), help="Images that memory is told for (default 1).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def models(
     model: tuple[str, ...], encoder: tuple[str, ...], size: tuple[int, int] | None, bands: int | None, classes: int | None,
@@ -60,5 +60,5 @@ def cost_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     return [
         *table(cells, "llrrrr"),
-        "GFLOPs of one picture, forward, a multiplication and an addition as two; MB of a batch's tensors, float32, Adam.",
+        "GFLOPs of one image, forward, a multiplication and an addition as two; MB of a batch's tensors, float32, Adam.",
     ]

@@ -18,7 +18,7 @@ from segdata.nn.models.base import Encoder
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`flops`: of one forward pass of one picture, a multiplication and an addition counted as two, convolutions alone.
+    """`flops`: of one forward pass of one image, a multiplication and an addition counted as two, convolutions alone.
 
     `predict` and `train`: the most bytes that tensors take at once in a forward pass, or a forward and backward pass with
     gradients and Adam's two moments; a library's own work space comes on top.
@@ -66,7 +66,7 @@ class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def cost(model: nn.Module, *, bands: int = 3, size: tuple[int, int] = (512, 512), batch: int = 1) -> Cost:
-    """What a model costs for a batch of pictures of `size` (height, width)."""
+    """What a model costs for a batch of images of `size` (height, width)."""
     model = model.to("meta")
     parameters = sum(p.numel() for p in model.parameters())
     moments = sum(2 * p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)

@@ -1,6 +1,6 @@
 """ParseNet (Liu, Rabinovich and Berg, ParseNet: Looking Wider to See Better, arXiv 1506.04579).
 
-The mean of the last map over the whole picture is put beside the map at every pixel, both L2 normalised and scaled by what is
+The mean of the last map over the whole image is put beside the map at every pixel, both L2 normalised and scaled by what is
 learnt for each channel (early fusion, sections 3.2 and 3.3). The baseline is DeepLab's LargeFOV without the CRF, as in the
 paper; its departures are this one's too.
 """

@@ -28,7 +28,7 @@ from segdata.terminal.options import run_options, running
 @click.option("--count", type=int, metavar="N", help="--preview: how many samples (default 6).")
 @click.option("--versions", type=int, metavar="N", help="--preview: how many versions of each (default 3).")
 @click.option("--sample", "samples", multiple=True, metavar="ID", help="--preview: these samples. Repeat for more.")
-@click.option("--size", type=int, metavar="PX", help="--preview: width of one picture (default 160).")
+@click.option("--size", type=int, metavar="PX", help="--preview: width of one image (default 160).")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at OUT.")
 @run_options
 def augment(

@@ -41,11 +41,11 @@ def augment(
 ) -> Dataset:
     """Write `versions` augmented versions of each sample of a dataset (or of one `split`) as a new dataset.
 
-    `recipe` is one, a preset's name or a YAML file. The pictures are PNGs as they leave the transforms, not normalised.
+    `recipe` is one, a preset's name or a YAML file. The images are PNGs as they leave the transforms, not normalised.
     Version i of sample number n is drawn from (seed, i, n). Each version names its sample as `parent`, and belongs to
     its group, so that `split` keeps them together. A job that was stopped goes on where it was.
 
-    Raises `OptionError` for the recipe or where there are no pictures, `DatasetError` for the destination,
+    Raises `OptionError` for the recipe or where there are no images, `DatasetError` for the destination,
     `MissingDependency`, and `DataError` for the first bad file (`run.report` may skip instead).
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
@@ -54,7 +54,7 @@ def augment(
         raise OptionError(f"versions {versions}, seed {seed}: at least 1 version, and a seed of 0 or more")
     chosen = dataset if split is None else dataset.split(split)
     if bare := next((s.id for s in chosen if s.image is None), None):
-        raise OptionError(f"{dataset.root}: {bare} has no picture to augment: convert with pictures")
+        raise OptionError(f"{dataset.root}: {bare} has no image to augment: convert with images")
     run = run or Run()
     options = {"recipe": recipe.to_dict(), "versions": versions, "split": split}
     target = Dataset(place(destination), dataset.labels, (), made_of("augment", options, [dataset], seed), "copy")
@@ -114,7 +114,7 @@ def _receipt(whole: Dataset, samples: int, versions: int, left_out: Sequence[Pro
     for sample in whole:
         pixels.update(sample.counts)
     return {
-        "pictures": {"in": samples, "augmented": samples - len(left_out), "skipped": len(left_out)},
+        "images": {"in": samples, "augmented": samples - len(left_out), "skipped": len(left_out)},
         "versions": versions,
         "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
         "skipped": [problem.to_json() for problem in left_out],

@@ -9,7 +9,7 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, OptionError
-from segdata.files.images import Picture
+from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.pages.sheet import Sort, choose, panels, write_sheet
 from segdata.recipes.crops import value_counts
@@ -46,7 +46,7 @@ def augment_sheet(
     if not chosen:
         raise DatasetError(f"{dataset.root}: it has no samples with labels to show")
     if bare := next((s.id for s in chosen if s.image is None), None):
-        raise OptionError(f"{dataset.root}: {bare} has no picture to augment: convert with pictures")
+        raise OptionError(f"{dataset.root}: {bare} has no image to augment: convert with images")
     augmenter = Augmenter.of(dataset, recipe, seed)
     place = {sample.id: i for i, sample in enumerate(dataset)}
     cells, counts = [], np.zeros(dataset.labels.ignore + 1, np.int64)
@@ -68,7 +68,7 @@ def augment_sheet(
     return write_sheet(out, cells, 1 + versions, dataset.labels, dict(enumerate(counts.tolist())))
 
 
-def _visible(image: Pixels, span: Span | None) -> Picture:
+def _visible(image: Pixels, span: Span | None) -> ImageArray:
     """(H, W, C) as colours: the first three bands, or the first alone as grey, from dark to bright over the span."""
     bands = image[:, :, : 3 if image.shape[2] >= 3 else 1]
     shown = bands if image.dtype == np.uint8 else from_unit(to_unit(bands, span), np.dtype(np.uint8), SPANS["uint8"])

@@ -20,13 +20,13 @@ from segdata.terminal.options import jobs_option, running
     "--near", type=int, metavar="BITS", help="Of 256, in which near duplicates may differ (default 24, up to 31)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--html", type=click.Path(), metavar="FILE", help="Write a page with the findings and their pictures.")
+@click.option("--html", type=click.Path(), metavar="FILE", help="Write a page with the findings and their images.")
 @jobs_option
 def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **given: Any) -> None:
-    """Find what is wrong with DATASET: files, manifest, classes, masks, pictures, duplicates and leaks between splits.
+    """Find what is wrong with DATASET: files, manifest, classes, masks, images, duplicates and leaks between splits.
 
     \b
-    segdata check mydata                             # reads every mask and picture once
+    segdata check mydata                             # reads every mask and image once
     segdata check mydata --splits                    # in CI: nothing of one split may be in another
     segdata check mydata --html check.html           # a page to look at
 

@@ -75,7 +75,7 @@ class Checked:
 class Seen:
     """What reading one sample gave: its findings, and what whole datasets are judged by.
 
-    `look` is of the picture and None where it could not be read, and so are `counts` and `mask`: how often each value occurs,
+    `look` is of the image and None where it could not be read, and so are `counts` and `mask`: how often each value occurs,
     and what two samples have in common if their masks are the same. `specks` is how many tiny regions there are.
     """
 

@@ -1,4 +1,4 @@
-"""What is on both sides of a split, and pictures that a split has twice."""
+"""What is on both sides of a split, and images that a split has twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdata.ops.check.findings import Finding, Looked, Repairs, among
 
 
 def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], repairs: Repairs) -> list[Finding]:
-    """Groups, parents, pictures and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
+    """Groups, parents, images and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
     samples = [sample for sample, _ in looked]
     parents = {sample.parent for sample in samples}
     by_parent = repairs.split("parent")
@@ -23,17 +23,17 @@ def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], repairs:
     findings += _shared(
         samples, lambda s: s.parent or (s.id if s.id in parents else None), "leak.parent", "tiles of {} are", by_parent
     )
-    findings += _shared(samples, _file, "leak.image", "the picture {} is", by_parent)
+    findings += _shared(samples, _file, "leak.image", "the image {} is", by_parent)
     for links, code, what in (
-        (exact, "exact", "the same picture (byte for byte)"),
-        (alike, "near", "nearly the same picture (or its mirror image)"),
+        (exact, "exact", "the same image (byte for byte)"),
+        (alike, "near", "nearly the same image (or its mirror image)"),
     ):
         findings += [_duplicate(cluster, looked, code, what, repairs) for cluster in clusters(links)]
     return findings + _split_notes(samples, repairs)
 
 
 def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
-    """Links of exact copies and of near duplicates, by position: of pictures with nothing to see neither, with little exact ones.
+    """Links of exact copies and of near duplicates, by position: of images with nothing to see neither, with little exact ones.
 
     Of exact copies only the first takes part in the near ones, one that is in a split if there is any. Samples that are
     related (see `_related`) are not near duplicates, and where they are in different splits no exact ones either: that they
@@ -52,7 +52,7 @@ def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
 
 
 def _related(looked: Looked, first: int, second: int) -> bool:
-    """Whether two samples are known to belong together: of one group, one parent, or one picture file."""
+    """Whether two samples are known to belong together: of one group, one parent, or one image file."""
     a, b = looked[first][0], looked[second][0]
     return any(x is not None and x == y for x, y in ((a.group, b.group), (a.parent, b.parent), (a.image, b.image)))
 
@@ -91,7 +91,7 @@ def _shared(
 
 
 def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, repairs: Repairs) -> Finding:
-    """The finding about pictures that are alike: an error where they are in several splits, linked directly or through others."""
+    """The finding about images that are alike: an error where they are in several splits, linked directly or through others."""
     places = sorted({i for link in cluster for i in (link.first, link.second)})
     ids = tuple(looked[i][0].id for i in places)
     masks = {looked[i][1].mask for i in places} - {None}
@@ -120,8 +120,8 @@ def _split_notes(samples: Sequence[Sample], repairs: Repairs) -> list[Finding]:
     notes = []
     unseen = tuple(sample.id for sample in samples if sample.image is None)
     if unseen:
-        message = f"no picture, so duplicates were not looked for{among(unseen)}"
-        notes.append(Finding("note", "duplicate.unseen", message, "convert with pictures (--images reference)", unseen))
+        message = f"no image, so duplicates were not looked for{among(unseen)}"
+        notes.append(Finding("note", "duplicate.unseen", message, "convert with images (--images reference)", unseen))
     if samples and len(none) == len(samples):
         notes.append(Finding("note", "split.none", "no sample is in a split", repair))
     elif none:

@@ -1,4 +1,4 @@
-"""What card, manifest, receipt and the names of the files have wrong: no mask or picture is read."""
+"""What card, manifest, receipt and the names of the files have wrong: no mask or image is read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def manifest_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     for sample in dataset:
         for code, message in _faults(sample, dataset):
             findings.append(Finding("error", code, message, repairs.again, (sample.id,)))
-    return findings + _without_picture(dataset, repairs) + _receipt_findings(dataset, repairs) + _unlisted(dataset)
+    return findings + _without_image(dataset, repairs) + _receipt_findings(dataset, repairs) + _unlisted(dataset)
 
 
 def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -51,12 +51,12 @@ def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
         if leads_out(path):
             yield "path.outside", f"the manifest names {path!r}, which is outside the dataset"
     if sample.image is not None and dataset.images == "none":
-        yield "manifest.images", f"names a picture ({sample.image}), but dataset.json says that there are none"
+        yield "manifest.images", f"names an image ({sample.image}), but dataset.json says that there are none"
     elif sample.image is not None and dataset.images == "link" and not sample.image.startswith("images/"):
-        yield "manifest.images", f"dataset.json says that pictures are linked under images/, but this is {sample.image}"
+        yield "manifest.images", f"dataset.json says that images are linked under images/, but this is {sample.image}"
     lacking = [name for name in ("parent", "tiling") if getattr(sample, name) is None]
     if sample.window is not None and lacking:
-        yield "manifest.window", f"is a window of a picture, but has no {' and no '.join(lacking)} to put it back by"
+        yield "manifest.window", f"is a window of an image, but has no {' and no '.join(lacking)} to put it back by"
     if sample.scores is not None and not leads_out(sample.scores) and not (dataset.root / sample.scores).is_file():
         yield "scores.missing", f"{sample.scores}: there is no such file"
 
@@ -65,12 +65,12 @@ def _declared(value: int, labels: Labels) -> bool:
     return 0 <= value < len(labels.classes) or value == labels.ignore
 
 
-def _without_picture(dataset: Dataset, repairs: Repairs) -> list[Finding]:
+def _without_image(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     ids = tuple(sample.id for sample in dataset if sample.image is None)
     if dataset.images == "none" or not ids:
         return []
-    message = f"no picture, where dataset.json says {dataset.images!r}{among(ids)}"
-    return [Finding("warning", "picture.none", message, repairs.again, ids)]
+    message = f"no image, where dataset.json says {dataset.images!r}{among(ids)}"
+    return [Finding("warning", "image.none", message, repairs.again, ids)]
 
 
 def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
@@ -82,7 +82,7 @@ def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
         if not receipt and not (dataset.root / RECEIPT).exists():
             return [Finding("warning", "receipt.missing", "receipt.json is missing", repairs.again)]
         pixels = {name: int(n) for name, n in receipt["pixels"].items()}
-        converted = int(receipt["pictures"]["converted"])
+        converted = int(receipt["images"]["converted"])
     except (DatasetError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = str(error) if isinstance(error, DatasetError) else f"receipt.json is no receipt: {reason(error)}"
         return [Finding("error", "receipt.unreadable", what, repairs.again)]
@@ -92,7 +92,7 @@ def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     for sample in dataset:
         sums.update({labels.name(v): n for v, n in sample.counts.items() if _declared(v, labels)})
     if converted != len(dataset):
-        message = f"receipt.json counts {converted:,} pictures, the manifest {len(dataset):,}"
+        message = f"receipt.json counts {converted:,} images, the manifest {len(dataset):,}"
         findings.append(Finding("error", "receipt.sums", message, repairs.again))
     for name in sorted(pixels.keys() | {name for name, n in sums.items() if n}):
         if pixels.get(name, 0) != sums[name]:

@@ -59,11 +59,11 @@ def check(
     near: int = NEAR,
     run: Run | None = None,
 ) -> Checked:
-    """Read every mask and picture once and say what is wrong with them, with the manifest, the classes and the splits.
+    """Read every mask and image once and say what is wrong with them, with the manifest, the classes and the splits.
 
-    `splits_only`: only what leaks from one split into another, and pictures that cannot be read for it; no mask is read.
+    `splits_only`: only what leaks from one split into another, and images that cannot be read for it; no mask is read.
     A mask is worth a warning where more than `void_share` of it is void; regions of fewer than `speck` pixels are specks;
-    pictures whose hashes differ in at most `near` of 256 bits are near duplicates (see `segdata.dataset.duplicates`). The findings
+    images whose hashes differ in at most `near` of 256 bits are near duplicates (see `duplicates`). The findings
     are the same whatever the executor. Raises `OptionError`, and `DatasetError` where there is no dataset to check.
     """
     if not 0 <= void_share <= 1 or speck < 0 or not 0 <= near <= FARTHEST:
@@ -81,7 +81,7 @@ def check(
     exact, alike = duplicates(looked, near)
     findings = leak_findings(looked, exact, alike, repairs)
     records = manifest_findings(dataset, repairs)
-    if splits_only:  # what keeps pictures from being compared matters, duplicates inside a split do not
+    if splits_only:  # what keeps images from being compared matters, duplicates inside a split do not
         findings = [finding for finding in findings if finding.level != "warning"]
         findings += [finding for _, one in looked if one.look is None for finding in one.findings]
         findings += [finding for finding in records if finding.code in ("path.outside", "manifest.images")]
@@ -94,7 +94,7 @@ def check(
 
 
 def files_of(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
-    """The samples by the picture (where there is none, the mask) that they are cut from, so that it is decoded once."""
+    """The samples by the image (where there is none, the mask) that they are cut from, so that it is decoded once."""
     groups: dict[tuple[str, str | None], list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[(sample.image or sample.mask, sample.exif)].append(sample)
@@ -102,10 +102,10 @@ def files_of(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
 
 
 def check_item(samples: tuple[Sample, ...], rules: Rules) -> list[Seen]:
-    """Check the samples of one picture file against their files."""
+    """Check the samples of one image file against their files."""
     read = cache(partial(_read_mask_file, rules.root))  # virtual tiles share it
     seen = []
-    for sample, (look, findings) in zip(samples, check_pictures(samples, rules), strict=True):
+    for sample, (look, findings) in zip(samples, check_images(samples, rules), strict=True):
         one = check_mask(sample, rules, read) if rules.masks else Seen()
         one.look = look
         one.findings += findings
@@ -113,8 +113,8 @@ def check_item(samples: tuple[Sample, ...], rules: Rules) -> list[Seen]:
     return seen
 
 
-def check_pictures(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look | None, list[Finding]]]:
-    """For each sample of one picture file: its look, where it can be read, and what is wrong with it."""
+def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look | None, list[Finding]]]:
+    """For each sample of one image file: its look, where it can be read, and what is wrong with it."""
     image = samples[0].image
     if image is None or rules.images == "none" or (rules.images == "copy" and leads_out(image)):
         return [(None, []) for _ in samples]  # whatever is wrong here, the manifest tells
@@ -123,27 +123,27 @@ def check_pictures(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look
     try:
         looks = read_looks(image if is_remote(image) else rules.root / image, samples)
     except DataError as error:
-        return [(None, [_error(sample, error.problem, image, "put the picture back")]) for sample in samples]
-    return [(look, _picture_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]
+        return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
+    return [(look, _image_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]
 
 
-def _picture_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]:
+def _image_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]:
     findings = []
     facts = look.facts
     height, width = facts.upright if sample.exif == "upright" else (facts.height, facts.width)
     y, x, h, w = sample.crop or (0, 0, height, width)
     fits = (h, w) == sample.size or (sample.crop is not None and sample.tiling is not None)  # scaled or padded
     if not fits or not (0 <= y <= height - h and 0 <= x <= width - w):
-        what = f"the picture is {width} x {height}" + (
+        what = f"the image is {width} x {height}" + (
             f", cut to {w} x {h} at row {y}, column {x}" if sample.crop else ""
         )
         message = f"{what}, its mask {sample.width} x {sample.height} (width x height)"
         findings.append(
-            Finding("error", "picture.size", message, f"put the picture back, or {rules.repairs.again}", (sample.id,))
+            Finding("error", "image.size", message, f"put the image back, or {rules.repairs.again}", (sample.id,))
         )
     if facts.orientation != 1 and sample.exif is None:
         message = f"its EXIF orientation is {facts.orientation}, and the manifest has not which way up its labels lie"
-        findings.append(Finding("warning", "picture.exif", message, rules.repairs.again, (sample.id,)))
+        findings.append(Finding("warning", "image.exif", message, rules.repairs.again, (sample.id,)))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""What `check` found as one page, with the pictures that it is about."""
+"""What `check` found as one page, with the images that it is about."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import Picture, colorize, overlay
+from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.ops.check.findings import LEVELS, Checked, Finding
 from segdata.pages.sheet import fit
 
 FINDINGS, THUMBS, ALL_THUMBS, WIDTH = 20, 8, 240, 220
-"""How many findings of a kind the page shows, pictures of a finding, pictures in all, and how wide they are."""
+"""How many findings of a kind the page shows, images of a finding, images in all, and how wide they are."""
 
 TITLES = {
-    "dataset": "Dataset", "manifest": "Manifest", "path": "Paths", "mask": "Masks", "picture": "Pictures",
+    "dataset": "Dataset", "manifest": "Manifest", "path": "Paths", "mask": "Masks", "image": "Images",
     "scores": "Scores", "class": "Classes", "duplicate": "Duplicates", "leak": "Leaks between splits", "split": "Splits",
     "receipt": "Receipt", "files": "Files",
 }  # fmt: skip
@@ -37,7 +37,7 @@ TONES = {"error": "error", "warning": "warning", "note": "told"}
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """A sample in a small picture: `source` is a data URI, or None with the `reason`."""
+    """A sample in a small image: `source` is a data URI, or None with the `reason`."""
 
     id: str
     split: str | None
@@ -107,27 +107,27 @@ def kinds(checked: Checked, dataset: Dataset) -> list[Kind]:
 
 
 def thumbnail(dataset: Dataset, sample: Sample, *, laid_over: bool) -> Thumb:
-    """A sample's picture, its mask laid over it where that is asked; the mask alone where there is no picture."""
+    """A sample's image, its mask laid over it where that is asked; the mask alone where there is no image."""
     try:
-        picture = None if sample.image is None else dataset.read_rgb(sample)
-        mask = dataset.read_mask(sample) if laid_over or picture is None else None
+        image = None if sample.image is None else dataset.read_rgb(sample)
+        mask = dataset.read_mask(sample) if laid_over or image is None else None
     except (DataError, DatasetError) as error:
         reason = error.problem.message if isinstance(error, DataError) else str(error)
         return Thumb(sample.id, sample.split, reason=reason)
     if mask is not None:
         known = np.minimum(mask, np.array(dataset.labels.ignore, np.uint16))  # a mask that is too deep has no colours
-        if picture is None:
-            picture = colorize(known, dataset.labels)
-        elif picture.shape[:2] == known.shape:
-            picture = overlay(picture, known, dataset.labels)
-    if picture is None or not picture.size:
+        if image is None:
+            image = colorize(known, dataset.labels)
+        elif image.shape[:2] == known.shape:
+            image = overlay(image, known, dataset.labels)
+    if image is None or not image.size:
         return Thumb(sample.id, sample.split, reason="nothing to see")
-    return Thumb(sample.id, sample.split, _encoded(picture))
+    return Thumb(sample.id, sample.split, _encoded(image))
 
 
-def _encoded(picture: Picture) -> str:
+def _encoded(image: ImageArray) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(fit(picture, WIDTH)).save(buffer, "JPEG", quality=80)
+    Image.fromarray(fit(image, WIDTH)).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

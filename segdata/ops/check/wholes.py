@@ -1,4 +1,4 @@
-"""What can be told only of many samples together: classes that are absent, masks that are empty or alike, odd pictures."""
+"""What can be told only of many samples together: classes that are absent, masks that are empty or alike, odd images."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ READ_AS = {
     3: "red, green and blue",
     4: "red, green and blue, alpha left out or made from CMYK,",
 }
-"""What pictures of so many channels are read as."""
+"""What images of so many channels are read as."""
 
 
 def whole_findings(
     labels: Labels, looked: Looked, alike: Sequence[Link], void_share: float, speck: int, repairs: Repairs
 ) -> list[Finding]:
-    """The findings about a dataset's classes, masks and pictures as wholes; `alike` links samples of like pictures."""
+    """The findings about a dataset's classes, masks and images as wholes; `alike` links samples of like images."""
     findings = _absent(labels, looked, repairs) if looked else []
     findings += _mask_findings(labels, looked, void_share, speck)
-    return findings + _same_masks(looked, alike) + _odd_pictures(looked)
+    return findings + _same_masks(looked, alike) + _odd_images(looked)
 
 
 def _counts(sample: Sample, seen: Seen) -> dict[int, int]:
@@ -47,7 +47,7 @@ def _absent(labels: Labels, looked: Looked, repairs: Repairs) -> list[Finding]:
     if absent:
         message = f"{len(absent)} of {len(labels.classes)} classes without a pixel: {some(absent)}"
         findings.append(
-            Finding("warning", "class.absent", message, "convert with --drop, or add pictures that have them")
+            Finding("warning", "class.absent", message, "convert with --drop, or add images that have them")
         )
     sizes = Counter(sample.split for sample, _ in looked if sample.split is not None)
     for split in sorted(sizes):
@@ -84,25 +84,25 @@ def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int
 
 
 def _same_masks(looked: Looked, alike: Sequence[Link]) -> list[Finding]:
-    """Masks that pictures share which are not known to be alike; masks of one value say nothing."""
-    pictures: dict[int, object] = {
+    """Masks that images share which are not known to be alike; masks of one value say nothing."""
+    images: dict[int, object] = {
         i: i if seen.look is None else (seen.look.sha256, seen.look.crop) for i, (_, seen) in enumerate(looked)
     }
     for cluster in clusters(alike):
-        pictures.update({i: pictures[cluster[0].first] for link in cluster for i in (link.first, link.second)})
+        images.update({i: images[cluster[0].first] for link in cluster for i in (link.first, link.second)})
     keys = [seen.mask if seen.counts is not None and len(seen.counts) > 1 else None for _, seen in looked]
     findings = []
     for cluster in clusters(copies(keys)):
         places = sorted({i for link in cluster for i in (link.first, link.second)})
-        if len({pictures[i] for i in places}) > 1:
+        if len({images[i] for i in places}) > 1:
             ids = tuple(looked[i][0].id for i in places)
-            message = f"the same mask, but different pictures{among(ids)}"
+            message = f"the same mask, but different images{among(ids)}"
             findings.append(Finding("warning", "mask.same", message, BY_HAND, ids))
     return findings
 
 
-def _odd_pictures(looked: Looked) -> list[Finding]:
-    """Pictures with another number of channels than most, and those with next to nothing on them."""
+def _odd_images(looked: Looked) -> list[Finding]:
+    """Images with another number of channels than most, and those with next to nothing on them."""
     bands: dict[int, list[str]] = defaultdict(list)
     for sample, seen in looked:
         if seen.look is not None:
@@ -113,9 +113,9 @@ def _odd_pictures(looked: Looked) -> list[Finding]:
         message = f"{n} colour channels where most have {ranked[0][0]}{among(ids)}"
         right = f"nothing, where {READ_AS[n]} is right; else " if n in READ_AS else ""
         how = f"{right}save them like the others"
-        findings.append(Finding("warning", "picture.channels", message, how, tuple(ids)))
+        findings.append(Finding("warning", "image.channels", message, how, tuple(ids)))
     plain = tuple(sample.id for sample, seen in looked if seen.look is not None and seen.look.plain)
     if plain:
-        message = f"a nearly empty picture (hardly any contrast){among(plain)}"
-        findings.append(Finding("warning", "picture.plain", message, BY_HAND, plain))
+        message = f"a nearly empty image (hardly any contrast){among(plain)}"
+        findings.append(Finding("warning", "image.plain", message, BY_HAND, plain))
     return findings

@@ -15,11 +15,11 @@ import msgspec
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_picture, refuse_held, refuse_pictures, still_there
+from segdata.dataset.images import place_image, refuse_held, refuse_images, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
-from segdata.files.images import Exif, PictureFacts, write_mask
+from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.places import absolute, listed, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
 from segdata.files.rasters import read_facts
@@ -70,14 +70,14 @@ def convert(
 ) -> Dataset:
     """Convert labels of `format` (of `segdata.readers.READERS`, or `auto`) into one dataset of grey masks, with a receipt.
 
-    `split` takes that split alone. `images`: masks refer to the pictures where they are (`reference`), through symbolic
+    `split` takes that split alone. `images`: masks refer to the images where they are (`reference`), through symbolic
     links (`link`), as copies (`copy`), or there are none. `map` renames or merges classes by name (to `ignore` makes them
     void), `only` and `drop` select classes by name; `unlisted` says what becomes of classes that `map` (default keep) or
-    `only` (default ignore) does not name. `exif` decides where picture sizes cannot tell which way up the labels are.
-    `max_pixels` refuses larger pictures of any kind; by default those alone that have to be decoded at once, from
-    `segdata.files.png.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed is taken up where it stopped.
+    `only` (default ignore) does not name. `exif` decides where image sizes cannot tell which way up the labels are.
+    `max_pixels` refuses larger images of any kind; by default those alone that have to be decoded at once, from
+    `segdata.files.png.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed goes on where it stopped.
 
-    Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: pictures whose labels or pixels
+    Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: images whose labels or pixels
     are bad are then left out whole and listed, but not all of them), `OptionError` for options, `DatasetError` for the
     destination.
     """
@@ -108,7 +108,7 @@ def convert(
         "source": absolute(source),
         "given": {k: str(options[k]) for k in options},
     }
-    refuse_pictures(root, images, (item.image for item in found.items if item.image is not None))
+    refuse_images(root, images, (item.image for item in found.items if item.image is not None))
     refuse_held(root, (item.image for item in found.items if item.image is not None))
     with Journal(root, header, Converted, overwrite=overwrite) as journal:
         done = convert_items(found, Target(root, remap, images, exif, max_pixels), journal, run)
@@ -139,7 +139,7 @@ def convert_items(found: Source, target: Target, journal: Journal[Converted], ru
 
 
 def convert_item(item: Item, target: Target) -> Converted:
-    """Draw one item, write its mask (and link or copy its picture), and return its line. Raises `DataError`."""
+    """Draw one item, write its mask (and link or copy its image), and return its line. Raises `DataError`."""
     limit = MAX_PIXELS if target.max_pixels is None else target.max_pixels
     with located(sample=item.id), ExitStack() as stack:
         if item.size is not None:
@@ -163,14 +163,14 @@ def convert_item(item: Item, target: Target) -> Converted:
             exif, doubtful = which_way_up(facts, drawn.size, item.exif or target.exif, item.image)
             if doubtful and item.exif is None:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
-                receipt.exif.append(Problem("picture.exif", note, sample=item.id))
+                receipt.exif.append(Problem("image.exif", note, sample=item.id))
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
-    receipt.pictures = receipt.converted = 1
+    receipt.images = receipt.converted = 1
     sample = Sample(
         id=item.id,
         split=item.split,
-        image=None if item.image is None else place_picture(item.image, item.id, target.root, target.images),
+        image=None if item.image is None else place_image(item.image, item.id, target.root, target.images),
         mask=mask,
         height=height,
         width=width,
@@ -183,10 +183,10 @@ def convert_item(item: Item, target: Target) -> Converted:
 
 
 def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:
-    """Raise `DataError` (`picture.too_large`) for more pixels than `limit`."""
+    """Raise `DataError` (`image.too_large`) for more pixels than `limit`."""
     if size[0] * size[1] > limit:
         what = f"{size[1]} x {size[0]} pixels are more than the limit of {limit} (--max-pixels)"
-        raise DataError(Problem("picture.too_large", what, file=file))
+        raise DataError(Problem("image.too_large", what, file=file))
 
 
 def write_drawn(path: Place, drawn: Drawn | Banded, labels: Labels) -> tuple[dict[int, int], str]:
@@ -203,16 +203,18 @@ def write_drawn(path: Place, drawn: Drawn | Banded, labels: Labels) -> tuple[dic
     return dict(sorted(total.items())), writer.sha256
 
 
-def which_way_up(facts: PictureFacts, size: tuple[int, int], exif: Exif, file: str) -> tuple[Exif | None, bool]:
+def which_way_up(facts: ImageFacts, size: tuple[int, int], exif: Exif, file: str) -> tuple[Exif | None, bool]:
     """Whether labels of `size` (height, width) lie on the raw or the upright pixels, and whether that had to be assumed.
 
-    Raises `DataError` (`picture.size`) where they lie on neither.
+    Raises `DataError` (`image.size`) where they lie on neither.
     """
     raw, upright = (facts.height, facts.width), facts.upright
     if size not in (raw, upright):
         both = f"{raw[1]} x {raw[0]}" + (f" ({upright[1]} x {upright[0]} upright)" if upright != raw else "")
-        message = f"the picture is {both} but its labels are {size[1]} x {size[0]} (width x height): are they of another copy?"
-        raise DataError(Problem("picture.size", message, file=file))
+        message = (
+            f"the image is {both} but its labels are {size[1]} x {size[0]} (width x height): are they of another copy?"
+        )
+        raise DataError(Problem("image.size", message, file=file))
     if facts.orientation == 1:
         return None, False
     if raw == upright:

@@ -13,10 +13,10 @@ from segdata.readers.source import Receipt, Source
 
 
 def refuse_nothing(receipt: Receipt) -> None:
-    """Raise `DataError` where there were pictures and every one was left out."""
-    if receipt.skipped_pictures:
-        first = receipt.skipped_pictures[0]
-        message = f"every picture was left out, {receipt.pictures:,} in all; {first.sample}: {first.message}"
+    """Raise `DataError` where there were images and every one was left out."""
+    if receipt.skipped_images:
+        first = receipt.skipped_images[0]
+        message = f"every image was left out, {receipt.images:,} in all; {first.sample}: {first.message}"
         raise DataError(Problem("convert.nothing", message, first.file))
 
 
@@ -41,12 +41,12 @@ def receipt_json(receipt: Receipt, source: Source, remap: Remap, samples: Sequen
                 "class": labels.name(target),
             }
         )
-    lists = ("skipped_pictures", "skipped", "hidden", "clipped", "repaired", "renamed", "exif")
+    lists = ("skipped_images", "skipped", "hidden", "clipped", "repaired", "renamed", "exif")
     return {
-        "pictures": {
-            "in": receipt.pictures,
+        "images": {
+            "in": receipt.images,
             "converted": receipt.converted,
-            "skipped": len(receipt.skipped_pictures),
+            "skipped": len(receipt.skipped_images),
         },
         "annotations": {
             "in": receipt.annotations,

@@ -9,10 +9,10 @@ from segdata.words import percent
 
 def receipt_lines(receipt: dict[str, Any]) -> list[str]:
     """The receipt in a few lines."""
-    pictures, annotations = receipt["pictures"], receipt["annotations"]
+    images, annotations = receipt["images"], receipt["annotations"]
     hidden = f", {annotations['hidden']:,} of them wholly hidden under others" if annotations["hidden"] else ""
     lines = [
-        f"pictures:    {pictures['in']:,} in = {pictures['converted']:,} converted + {pictures['skipped']:,} left out",
+        f"images:    {images['in']:,} in = {images['converted']:,} converted + {images['skipped']:,} left out",
         f"annotations: {annotations['in']:,} in = {annotations['painted']:,} painted{hidden} + "
         f"{annotations['skipped']:,} left out",
     ]

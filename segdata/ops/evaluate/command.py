@@ -25,8 +25,8 @@ from segdata.terminal.options import run_options, running
 @click.option("--background", metavar="CLASS", help="Give means without it too (default the class called background).")
 @click.option(
     "--resample",
-    type=click.Choice(["picture", "group"]),
-    help="What intervals draw from (default groups where TRUTH has any, else pictures).",
+    type=click.Choice(["image", "group"]),
+    help="What intervals draw from (default groups where TRUTH has any, else images).",
 )
 @click.option("--draws", type=int, metavar="N", help="How often (default 1000; 0 for no intervals).")
 @click.option("--seed", type=int, metavar="N", help="Of these draws (default 0).")

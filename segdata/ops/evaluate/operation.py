@@ -29,10 +29,10 @@ from segdata.ops.evaluate.sums import (
     cityscapes_categories,
     compare,
     groups_of,
+    image_scores,
     intervals_of,
-    picture_scores,
 )
-from segdata.tiling.tiles import Pair, Stitched, extent, extras, pair_up, picture_of, read_stitched, tile_content
+from segdata.tiling.tiles import Pair, Stitched, extent, extras, image_of, pair_up, read_stitched, tile_content
 from segdata.windows import Window
 from segdata.words import sized, some
 from segdata.workers.run import Run
@@ -40,7 +40,7 @@ from segdata.workers.run import Run
 Missing = Literal["list", "stop", "miss"]
 """What becomes of truth without a prediction: listed and left out, an error, or all its pixels missed."""
 
-Resample = Literal["picture", "group"]
+Resample = Literal["image", "group"]
 
 ROWS = 256
 """Scores are read so many rows at a time."""
@@ -48,7 +48,7 @@ ROWS = 256
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that a picture needs to be evaluated, apart from itself. The datasets have no samples here."""
+    """All that an image needs to be evaluated, apart from itself. The datasets have no samples here."""
 
     truth: Dataset
     preds: tuple[Dataset, ...]
@@ -76,10 +76,10 @@ def evaluate(
 ) -> Evaluation:
     """Compare a dataset of predicted masks with one of true masks, sample by sample of the same id and size.
 
-    Tiles are put together first, and each pixel of their picture counts once; tiles may be judged by whole pictures. `split`
+    Tiles are put together first, and each pixel of their image counts once; tiles may be judged by whole images. `split`
     evaluates one split of truth. `missing` says what becomes of truth that has no prediction. `boundary_width` is in pixels
     (default 2 % of the diagonal), `boundary_f` adds boundary F, which takes longer than all else. Means without background
-    leave `background` out, by default the class of that name. Intervals come from `draws` draws of pictures, or of groups
+    leave `background` out, by default the class of that name. Intervals come from `draws` draws of images, or of groups
     (default where truth has any); 0 draws none. `other` is a second prediction, whose difference gets a paired interval.
 
     Raises `DatasetError` where label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the
@@ -116,10 +116,10 @@ def evaluate(
         boundary=boundary_of(found, classes) if boundary else None,
         contours=boundary_f,
         calibration=_calibration(found),
-        pictures=picture_scores([pair.id for pair, _ in kept], found, columns),
+        images=image_scores([pair.id for pair, _ in kept], found, columns),
         intervals=intervals,
         units=units,
-        resampled="groups" if grouped else "pictures",
+        resampled="groups" if grouped else "images",
         draws=draws,
         background=_background(truth.labels, background),
         categories=categories,
@@ -133,7 +133,7 @@ def evaluate(
 
 
 def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
-    """What each prediction of a picture gives; None where it has none and that is listed. Raises `DataError`."""
+    """What each prediction of an image gives; None where it has none and that is listed. Raises `DataError`."""
     whole = _size(pair)
     truth = read_stitched(task.truth, pair.truth, whole)
     return tuple(
@@ -236,7 +236,7 @@ def _refuse_missing(truth: Dataset, pred: Dataset, lacking: Sequence[str], missi
 def _gather(
     pairs: Sequence[Pair], task: Task, run: Run
 ) -> tuple[list[tuple[Pair, tuple[Found | None, ...]]], tuple[str, ...]]:
-    """Evaluate all pictures; returns those that could be, and the ids of those that could not."""
+    """Evaluate all images; returns those that could be, and the ids of those that could not."""
     gathered, bad = [], []
     for pair, result in run.map(partial(evaluate_item, task=task), pairs):
         if isinstance(result, Problem):
@@ -248,9 +248,9 @@ def _gather(
 
 
 def _size(pair: Pair) -> tuple[int, int]:
-    """(height, width) of a picture of truth; where truth is tiles, as far as any tile reaches."""
+    """(height, width) of an image of truth; where truth is tiles, as far as any tile reaches."""
     sizes = [extent(samples) for samples in (pair.truth, *pair.preds) if samples]
-    if pair.truth[0].id == picture_of(pair.truth[0]):
+    if pair.truth[0].id == image_of(pair.truth[0]):
         return pair.truth[0].size
     return max(h for h, _ in sizes), max(w for _, w in sizes)
 

@@ -1,4 +1,4 @@
-"""An evaluation as one page: scores of classes, what is taken for what, reliability, and the worst pictures."""
+"""An evaluation as one page: scores of classes, what is taken for what, reliability, and the worst images."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import Picture, colorize, overlay
+from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.confusion import mean
-from segdata.ops.evaluate.result import Evaluation, PictureScore
+from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, heat_map, panels, reliability
 from segdata.pages.sheet import fit
 from segdata.resize import scale_image
-from segdata.tiling.tiles import extent, picture_of, read_stitched, tile_content
+from segdata.tiling.tiles import extent, image_of, read_stitched, tile_content
 
 ROWS, SQUARES, WIDTH = 60, 30, 420
-"""How many classes the charts show, how many the matrix, and how wide a picture is."""
+"""How many classes the charts show, how many the matrix, and how wide an image is."""
 
 MOST_PIXELS = 2**26
-"""A picture of more is not put together from tiles for the page."""
+"""An image of more is not put together from tiles for the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture with its scores; `panels` are (what it shows, data URI), none where there is a `reason`."""
+    """An image with its scores; `panels` are (what it shows, data URI), none where there is a `reason`."""
 
-    score: PictureScore
+    score: ImageScore
     panels: Sequence[tuple[str, str]]
     reason: str = ""
 
@@ -48,7 +48,7 @@ class Shown:
 def evaluate_page(
     found: Evaluation, pred: Dataset | str | Path, truth: Dataset | str | Path, out: str | Place, *, worst: int = 8
 ) -> Place:
-    """Write one self-contained HTML page; of the `worst` pictures it shows picture, truth, prediction and errors.
+    """Write one self-contained HTML page; of the `worst` images it shows image, truth, prediction and errors.
 
     Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
@@ -67,7 +67,7 @@ def evaluate_page(
         matrix=_matrix(found),
         reliability=_reliability(found),
         comparison=_comparison_chart(found, shown),
-        worst=worst_pictures(found, pred, truth, worst),
+        worst=worst_images(found, pred, truth, worst),
         table=found.rows(),
         share=_share,
     )
@@ -77,22 +77,22 @@ def evaluate_page(
     return out
 
 
-def worst_pictures(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
-    """The pictures with the least mean IoU, as far as they have one."""
-    chosen = [p for p in found.pictures if p.labelled][:count]
+def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
+    """The images with the least mean IoU, as far as they have one."""
+    chosen = [p for p in found.images if p.labelled][:count]
     ids = {p.id for p in chosen}
     sides: list[dict[str, list[Sample]]] = []
     for dataset in (truth, pred):
         side: dict[str, list[Sample]] = {id: [] for id in ids}
         for sample in sorted(dataset, key=lambda s: s.id):
-            if picture_of(sample) in ids:
-                side[picture_of(sample)].append(sample)
+            if image_of(sample) in ids:
+                side[image_of(sample)].append(sample)
         sides.append(side)
-    return [_picture(p, truth, sides[0][p.id], pred, sides[1][p.id]) for p in chosen]
+    return [_shown_sample(p, truth, sides[0][p.id], pred, sides[1][p.id]) for p in chosen]
 
 
-def errors(image: Picture, truth: Mask, pred: Mask, labels: Labels) -> Picture:
-    """(H, W, 3): the picture in grey, wrong pixels in red, rejected ones in yellow, those void in truth darkened."""
+def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageArray:
+    """(H, W, 3): the image in grey, wrong pixels in red, rejected ones in yellow, those void in truth darkened."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     void, rejected = truth == labels.ignore, pred == labels.ignore
     out = 0.5 * grey + 100
@@ -103,7 +103,7 @@ def errors(image: Picture, truth: Mask, pred: Mask, labels: Labels) -> Picture:
     return out.astype(np.uint8)
 
 
-def _picture(score: PictureScore, truth: Dataset, true: list[Sample], pred: Dataset, given: list[Sample]) -> Shown:
+def _shown_sample(score: ImageScore, truth: Dataset, true: list[Sample], pred: Dataset, given: list[Sample]) -> Shown:
     if not true:
         return Shown(score, (), "truth no longer has it")
     height, width = (max(side) for side in zip(extent(true), extent(given or true), strict=True))
@@ -117,20 +117,20 @@ def _picture(score: PictureScore, truth: Dataset, true: list[Sample], pred: Data
         return Shown(score, (), str(error))
     base = np.full((*mask.shape, 3), 128, np.uint8) if image is None else image
 
-    def laid(values: Mask) -> Picture:
+    def laid(values: Mask) -> ImageArray:
         return colorize(values, truth.labels) if image is None else overlay(image, values, truth.labels)
 
-    pictures = [] if image is None else [("picture", image)]
-    pictures += [
+    panels = [] if image is None else [("image", image)]
+    panels += [
         ("truth", laid(mask)),
         ("prediction", laid(guess)),
         ("errors", errors(base, mask, guess, truth.labels)),
     ]
-    return Shown(score, [(name, _encoded(picture)) for name, picture in pictures])
+    return Shown(score, [(name, _encoded(panel)) for name, panel in panels])
 
 
-def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> Picture | None:
-    """The picture, put together of tiles where it is such; None where there is none."""
+def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray | None:
+    """The image, put together of tiles where it is such; None where there is none."""
     if any(sample.image is None for sample in samples):
         return None
     if len(samples) == 1 and samples[0].size == mask.shape:
@@ -143,9 +143,9 @@ def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> Picture | N
     return out
 
 
-def _encoded(picture: Picture) -> str:
+def _encoded(image: ImageArray) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(fit(picture, WIDTH)).save(buffer, "JPEG", quality=85)
+    Image.fromarray(fit(image, WIDTH)).save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -174,7 +174,7 @@ def _cards(found: Evaluation) -> list[tuple[str, str]]:
             cards.append((_share(mean(found.boundary.f)), "mean boundary F"))
     if found.calibration is not None:
         cards.append((_share(found.calibration.ece), "calibration error (ECE)"))
-    return [*cards, (f"{len(found.pictures):,}", "pictures")]
+    return [*cards, (f"{len(found.images):,}", "images")]
 
 
 def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:

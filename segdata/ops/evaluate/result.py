@@ -20,8 +20,8 @@ OF_CLASSES = ("iou", "dice", "precision", "recall")
 
 
 @dataclass(frozen=True, slots=True)
-class PictureScore:
-    """One picture: pixels that are not void in truth, those of them predicted void, and its scores, NaN of void alone."""
+class ImageScore:
+    """One image: pixels that are not void in truth, those of them predicted void, and its scores, NaN of void alone."""
 
     id: str
     labelled: int
@@ -32,13 +32,13 @@ class PictureScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """PRED minus OTHER over the `pictures` that both predict. `difference`: of each score, its value and (2,) interval.
+    """PRED minus OTHER over the `images` that both predict. `difference`: of each score, its value and (2,) interval.
 
     `better`: the part of the draws in which PRED has the higher mean IoU. `iou` (K,) and `iou_interval` (2, K) by class.
     """
 
     name: str
-    pictures: int
+    images: int
     scores: Mapping[str, tuple[float, float]]
     difference: Mapping[str, tuple[float, Floats]]
     iou: Floats
@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What `evaluate` finds. `pictures` are worst first.
+    """What `evaluate` finds. `images` are worst first.
 
     `intervals`: of each score, (2,) its 95 % interval, of `iou` (2, K); {} where there is but one unit to draw from. `units`
     were drawn, of the kind `resampled`. `background` is the class that the means `without_background` leave out. `missing`:
@@ -61,7 +61,7 @@ class Evaluation:
     boundary: Boundary | None
     contours: bool
     calibration: Calibration | None
-    pictures: tuple[PictureScore, ...]
+    images: tuple[ImageScore, ...]
     intervals: Mapping[str, Floats]
     units: int
     resampled: str
@@ -121,7 +121,7 @@ class Evaluation:
         if self.calibration is not None:
             out["calibration"] = calibration_json(self.calibration)
         out["pixels"] = self.confusion.total
-        out["pictures"] = [
+        out["images"] = [
             {
                 "id": p.id,
                 "pixels": p.labelled,
@@ -129,7 +129,7 @@ class Evaluation:
                 "mean_iou": plain(p.mean_iou),
                 "pixel_accuracy": plain(p.pixel_accuracy),
             }
-            for p in self.pictures
+            for p in self.images
         ]
         out["missing"], out["extra"] = list(self.missing), list(self.extra)
         out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
@@ -187,7 +187,7 @@ class Evaluation:
     def _comparison_json(self, c: Comparison) -> dict[str, Any]:
         return {
             "other": c.name,
-            "pictures": c.pictures,
+            "images": c.images,
             "scores": {
                 name: {
                     "pred": plain(c.scores[name][0]),

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation summed up: tallies, boundaries, scores of pictures, categories, and two predictions compared."""
+"""The images of an evaluation summed up: tallies, boundaries, scores of images, categories, and two predictions compared."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from segdata.metrics.bootstrap import SCORES, Columns, bootstrap, interval
 from segdata.metrics.boundary import Boundary
 from segdata.metrics.calibration import Calibration
 from segdata.metrics.confusion import Floats, Ints, ratio
-from segdata.ops.evaluate.result import Comparison, PictureScore
+from segdata.ops.evaluate.result import Comparison, ImageScore
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What one prediction of one picture gave, sparse: see `pair_counts` and `boundary_counts`. `uncovered`: pixels of truth
+    """What one prediction of one image gave, sparse: see `pair_counts` and `boundary_counts`. `uncovered`: pixels of truth
     that no tile predicts, which are left out, and `tiles` the tiles of truth that are wholly among them.
     """
 
@@ -48,13 +48,13 @@ def cityscapes_categories(labels: Labels) -> dict[str, list[int]]:
 
 
 def units_of(pairs: Sequence[Pair]) -> tuple[Ints, int]:
-    """(N,) which unit of the bootstrap each picture belongs to, and how many there are."""
+    """(N,) which unit of the bootstrap each image belongs to, and how many there are."""
     names = {unit: i for i, unit in enumerate(sorted({pair.unit for pair in pairs}))}
     return np.array([names[pair.unit] for pair in pairs], np.int64), len(names)
 
 
 def boundary_of(found: Iterable[Found], classes: int) -> Boundary:
-    """All pictures' boundary counts."""
+    """All images' boundary counts."""
     counts = np.zeros((classes, 7), np.int64)
     for one in found:
         counts[one.boundary[:, 0]] += one.boundary[:, 1:]
@@ -67,7 +67,7 @@ def groups_of(categories: Mapping[str, Sequence[int]], classes: int) -> list[int
     return [group.get(i) for i in range(classes)] if categories else None
 
 
-def picture_scores(ids: Sequence[str], found: Sequence[Found], columns: Columns) -> tuple[PictureScore, ...]:
+def image_scores(ids: Sequence[str], found: Sequence[Found], columns: Columns) -> tuple[ImageScore, ...]:
     """Worst first: by mean IoU, then pixel accuracy; those of void alone last."""
     labelled, hits = columns.by_unit(columns.tally.truth), columns.by_unit(columns.tally.hits)
     out = []
@@ -75,7 +75,7 @@ def picture_scores(ids: Sequence[str], found: Sequence[Found], columns: Columns)
         ids, found, labelled, columns.mean_iou, ratio(hits, labelled), strict=True
     ):
         rejected = (one.pairs[:, 0] < columns.classes) & (one.pairs[:, 1] >= columns.classes)
-        out.append(PictureScore(id, int(pixels), int(one.pairs[rejected, 2].sum()), float(iou), float(accuracy)))
+        out.append(ImageScore(id, int(pixels), int(one.pairs[rejected, 2].sum()), float(iou), float(accuracy)))
     return tuple(sorted(out, key=lambda p: (np.isnan(p.mean_iou), p.mean_iou, p.pixel_accuracy, p.id)))
 
 
@@ -89,7 +89,7 @@ def intervals_of(columns: Columns, pairs: Sequence[Pair], draws: int, seed: int)
 
 
 def compare(name: str, found: Sequence[tuple[Pair, Found, Found]], classes: int, draws: int, seed: int) -> Comparison:
-    """Two predictions of the same pictures, from the same draws. Raises `DatasetError` where they cover other pixels."""
+    """Two predictions of the same images, from the same draws. Raises `DatasetError` where they cover other pixels."""
     units, count = units_of([pair for pair, _, _ in found])
     rows = [one.pairs for _, one, _ in found], [other.pairs for _, _, other in found]
     sides = [Columns.of(pairs, classes).summed(units, count) for pairs in rows]
@@ -102,7 +102,7 @@ def compare(name: str, found: Sequence[tuple[Pair, Found, Found]], classes: int,
     better = drawn[0]["mean_iou"] > drawn[1]["mean_iou"]
     return Comparison(
         name=name,
-        pictures=len(found),
+        images=len(found),
         scores=scores,
         difference={score: (one - two, bounds[score]) for score, (one, two) in scores.items()},
         iou=first.iou - second.iou,

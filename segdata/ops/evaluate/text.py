@@ -32,7 +32,7 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     """What a person reads first: classes, means with their intervals, and all that is to be known before believing them."""
     total = found.confusion.total
     lines = [
-        f"{len(found.pictures):,} pictures, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
+        f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
         f"{percent(found.confusion.rejected, total)} of them predicted void",
         "",
         *_class_lines(found),
@@ -45,8 +45,8 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
         lines += ["", *_comparison_lines(found.comparison)]
     if conventions:
         lines += ["", *_convention_lines(found)]
-    if len(worst := [p for p in found.pictures if p.labelled]) > 1:
-        lines += ["", f"worst pictures: {', '.join(f'{p.id} {_share(p.mean_iou)}' for p in worst[:3])}"]
+    if len(worst := [p for p in found.images if p.labelled]) > 1:
+        lines += ["", f"worst images: {', '.join(f'{p.id} {_share(p.mean_iou)}' for p in worst[:3])}"]
     return lines + _notes(found)
 
 
@@ -122,7 +122,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
         value, bounds = c.difference[key]
         ends = "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:+.2f} to {100 * bounds[1]:+.2f}"
         rows.append([name, *(_share(v) for v in c.scores[key]), f"{100 * value:+.2f}", ends])
-    over = f"paired over the {c.pictures:,} pictures of both"
+    over = f"paired over the {c.images:,} images of both"
     if np.isnan(c.better):
         return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
     return [*table(rows, " rrrr"), f"{over}; the mean IoU of PRED is the higher in {percent(c.better, 1)} of the draws"]
@@ -148,7 +148,7 @@ def _notes(found: Evaluation) -> list[str]:
     if found.extra:
         notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}")
     if found.left_out:
-        notes.append(f"{len(found.left_out):,} pictures could not be evaluated: {some(found.left_out)}")
+        notes.append(f"{len(found.left_out):,} images could not be evaluated: {some(found.left_out)}")
     if found.intervals:
         notes.append(f"intervals: percentile bootstrap, {found.draws:,} draws of {found.units:,} {found.resampled}")
     elif found.draws:

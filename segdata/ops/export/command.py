@@ -39,7 +39,7 @@ def export() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at OUT.")
 @run_options
 def webdataset(dataset: str, out: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Write DATASET as tar shards OUT/shards/SPLIT-000000.tar: picture, mask and metadata of each sample.
+    """Write DATASET as tar shards OUT/shards/SPLIT-000000.tar: image, mask and metadata of each sample.
 
     \b
     segdata export webdataset mydata shards/ --shuffle 0 --shard-size 1G -j 8

@@ -16,15 +16,15 @@ from segdata.files.remote import is_remote
 
 
 def info(dataset: Dataset | str | Path) -> dict[str, Any]:
-    """Classes with pixels, share of the labelled pixels and pictures; splits, sizes, provenance. Plain values, fit for JSON.
+    """Classes with pixels, share of the labelled pixels and images; splits, sizes, provenance. Plain values, fit for JSON.
 
-    `outside`: the folders beyond the dataset's own that pictures are referred to in, and how many in each.
+    `outside`: the folders beyond the dataset's own that images are referred to in, and how many in each.
 
     Raises `DatasetError` where there is no dataset.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     pixels: Counter[int] = Counter()
-    pictures: Counter[int] = Counter()
+    images: Counter[int] = Counter()
     splits: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
     outside: Counter[str] = Counter()
@@ -32,7 +32,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
         if sample.image is not None and (is_remote(sample.image) or leads_out(sample.image)):
             outside[posixpath.dirname(sample.image)] += 1
         pixels.update(sample.counts)
-        pictures.update(value for value, n in sample.counts.items() if n)
+        images.update(value for value, n in sample.counts.items() if n)
         splits[split_name(sample.split)] += 1
         sizes[sample.size] += 1
     labels = dataset.labels
@@ -51,7 +51,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
                 "name": label.name,
                 "pixels": pixels[label.id],
                 "share": pixels[label.id] / labelled if labelled else 0.0,
-                "images": pictures[label.id],
+                "images": images[label.id],
             }
             for label in labels.classes
         ],

@@ -13,7 +13,7 @@ def class_lines(info: dict[str, Any], limit: int = 40) -> list[str]:
     labelled = info["total"] - info["ignored"]
     classes = info["classes"]
     shown = classes if len(classes) <= limit else sorted(classes, key=lambda c: -c["pixels"])[:limit]
-    rows: list[list[object]] = [["id", "class", "pixels", "share", "pictures"]]
+    rows: list[list[object]] = [["id", "class", "pixels", "share", "images"]]
     rows += [
         [c["id"], c["name"], f"{c['pixels']:,}", percent(c["pixels"], labelled), f"{c['images']:,}"] for c in shown
     ]
@@ -30,10 +30,10 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     """What `segdata info` prints."""
     made = info["made_by"]
     splits = ", ".join(f"{k} {n:,}" for k, n in info["splits"].items())
-    lines = [f"{info['samples']:,} samples ({splits}), {len(info['classes'])} classes, pictures: {info['images']}"]
+    lines = [f"{info['samples']:,} samples ({splits}), {len(info['classes'])} classes, images: {info['images']}"]
     if info["outside"]:
         folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]
-        lines.append(f"pictures outside, in {some(folders)}")
+        lines.append(f"images outside, in {some(folders)}")
     if info["sizes"]:
         sizes = [f"{name} {w} x {h}" for name, (h, w) in info["sizes"].items()]
         lines.append(f"sizes (width x height): {', '.join(sizes)}")

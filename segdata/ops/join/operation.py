@@ -29,7 +29,7 @@ def join(
     """Merge datasets into a new one: the union of their classes, by name, in order of first appearance.
 
     Masks whose values stay are hard-linked, the others remapped; scores go along only with values that stay. Ids that
-    several datasets have get the folder's name before them, behind the split, and so do parents. Pictures stay as they are
+    several datasets have get the folder's name before them, behind the split, and so do parents. Images stay as they are
     where all datasets have them alike (`reference`, `link`, `copy`), else they are referred to where they are. The receipt
     tells which classes come from where, and what was renamed.
 
@@ -130,11 +130,11 @@ def _receipt(
         for c in whole.labels.classes
     }
     return {
-        "pictures": {"in": len(moves), "joined": len(whole), "skipped": len(left_out)},
+        "images": {"in": len(moves), "joined": len(whole), "skipped": len(left_out)},
         "datasets": [{"name": n, "samples": len(d)} for n, d in zip(names, datasets, strict=True)],
         "classes": [{"class_id": c.id, "class": c.name, "of": having[c.name]} for c in whole.labels.classes],
         "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
-        "notes": _notes(having, names) + _same_pictures(moves, whole),
+        "notes": _notes(having, names) + _same_images(moves, whole),
         "renamed": [
             {"sample": m.new.id, "was": m.old.id, "of": names[m.origin]} for m in moves if m.new.id != m.old.id
         ],
@@ -159,12 +159,12 @@ def _notes(having: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[st
     return notes
 
 
-def _same_pictures(moves: Sequence[Move], whole: Dataset) -> list[str]:
-    """A note where datasets refer to the same picture files."""
+def _same_images(moves: Sequence[Move], whole: Dataset) -> list[str]:
+    """A note where datasets refer to the same image files."""
     origin = {move.new.id: move.origin for move in moves}
     users: dict[str, set[int]] = defaultdict(set)
     for sample in whole:
         if sample.image is not None:
             users[sample.image].add(origin[sample.id])
     twice = sorted(image for image, of in users.items() if len(of) > 1)
-    return [f"{len(twice):,} pictures are in several of the datasets: {some(twice, 3)}"] if twice else []
+    return [f"{len(twice):,} images are in several of the datasets: {some(twice, 3)}"] if twice else []

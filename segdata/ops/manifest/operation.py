@@ -10,7 +10,7 @@ from segdata.errors import OptionError
 
 
 def manifest(dataset: Dataset | str | Path, *, part: int | None = PART) -> Dataset:
-    """Write a dataset's manifest anew, in parts of `part` samples, or whole (None); masks and pictures stay as they are.
+    """Write a dataset's manifest anew, in parts of `part` samples, or whole (None); masks and images stay as they are.
 
     In parts it is read as it is needed, see `segdata.dataset.manifest`. Made of a whole one it is read at once first. Raises
     `OptionError` and `DatasetError`.

@@ -1,4 +1,4 @@
-"""`segdata predict`: a model's masks for a dataset or for pictures."""
+"""`segdata predict`: a model's masks for a dataset or for images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def numbers(context: click.Context, parameter: click.Parameter, text: str | None
     type=click.Choice(["gaussian", "linear", "crop", "none"]),
     help="How overlapping windows are weighed (default gaussian); crop takes the one that lies deepest.",
 )
-@click.option("--batch", type=int, metavar="N", help="Windows at once, of several pictures too (default 4).")
+@click.option("--batch", type=int, metavar="N", help="Windows at once, of several images too (default 4).")
 @click.option(
     "--flip", "flips", multiple=True, type=click.Choice(["x", "y", "xy"]),
     help="Average with the mirrored window: x left to right, y top to bottom, xy both. Repeat for more.",
@@ -60,16 +60,16 @@ def numbers(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--trust-code", is_flag=True, help="Call the package.module:factory that the checkpoint names.")
 @click.option(
     "--images", type=click.Choice(["reference", "link", "copy", "none"]),
-    help="Pictures in OUT: referred to where they are (default), linked, copied, or none.",
+    help="Images in OUT: referred to where they are (default), linked, copied, or none.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @run_options
 def predict(model: str, dataset: str, out: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Predict the pictures of DATASET, a dataset or a folder of pictures, with MODEL, a checkpoint; OUT is a dataset of masks.
+    """Predict the images of DATASET, a dataset or a folder of images, with MODEL, a checkpoint; OUT is a dataset of masks.
 
     \b
     segdata predict runs/first/best.pt mydata predictions --split val
-    segdata predict runs/first/best.pt pictures/ predictions --flip x --scores
+    segdata predict runs/first/best.pt images/ predictions --flip x --scores
     segdata predict runs/first/best.pt scene.tif predictions --size 1024 --reject-below 0.7
     """
     from segdata.ops.predict.operation import predict
@@ -79,10 +79,10 @@ def predict(model: str, dataset: str, out: str, jobs: int | str, on_error: Any, 
     with running(jobs, on_error, "predicting") as run:
         made = predict(model, dataset, out, run=run, **options)
     receipt = made.read_receipt()
-    pictures, pixels = receipt["pictures"], receipt["pixels"]
+    images, pixels = receipt["images"], receipt["pixels"]
     total = sum(pixels.values())
     click.echo(
-        f"pictures: {pictures['in']:,} in = {pictures['predicted']:,} predicted + {pictures['skipped']:,} left out\n"
+        f"images: {images['in']:,} in = {images['predicted']:,} predicted + {images['skipped']:,} left out\n"
         f"void:     {percent(pixels.get('ignore', 0), total)} of {total:,} pixels"
     )
     if "scores" in receipt:

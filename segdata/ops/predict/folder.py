@@ -1,4 +1,4 @@
-"""Plain pictures as a dataset without masks, so that they can be predicted."""
+"""Plain images as a dataset without masks, so that they can be predicted."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from segdata.readers.masks_pairs import EXTENSIONS, files_in
 from segdata.words import some
 
 
-def dataset_or_pictures(path: str | Place, labels: Labels) -> Dataset:
-    """A dataset, or the pictures below a folder, or one picture, under `labels`; sizes are not known yet, and there are no masks.
+def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
+    """A dataset, or the images below a folder, or one image, under `labels`; sizes are not known yet, and there are no masks.
 
     Ids are paths without extension, which is kept where two would be alike. Raises `DatasetError` where there is nothing.
     """
@@ -29,9 +29,9 @@ def dataset_or_pictures(path: str | Place, labels: Labels) -> Dataset:
     elif root.is_dir():
         folder, files = root, [name for name in files_in(root) if splitext(name)[1].lower() in EXTENSIONS]
     else:
-        raise DatasetError(f"{root}: there is no such folder or picture")
+        raise DatasetError(f"{root}: there is no such folder or image")
     if not files:
-        raise DatasetError(f"{root}: neither a dataset nor a folder of pictures ({', '.join(EXTENSIONS)})")
+        raise DatasetError(f"{root}: neither a dataset nor a folder of images ({', '.join(EXTENSIONS)})")
     ids, _ = sample_ids(None, files)
     if bad := [id for id in ids if isinstance(id, Problem)]:
         raise DatasetError(f"{root}: {some(bad, 1)}")

@@ -1,4 +1,4 @@
-"""Masks of a model for the pictures of a dataset, or of a folder, as a dataset of the same form."""
+"""Masks of a model for the images of a dataset, or of a folder, as a dataset of the same form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_picture, refuse_inputs, refuse_pictures, still_there
+from segdata.dataset.images import place_image, refuse_images, refuse_inputs, still_there
 from segdata.dataset.job import made_of, write_like
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
@@ -26,10 +26,10 @@ from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.kernels.count import count_values
 from segdata.labels import Labels, must_agree
-from segdata.ops.predict.folder import dataset_or_pictures
+from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
-from segdata.ops.predict.sliding import Band, Failed, Flip, Picture, Sliding, Target, as_it_is, slide
-from segdata.ops.predict.write import Output, PictureWriter
+from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
+from segdata.ops.predict.write import ImageWriter, Output
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.stitcher import Blend
@@ -82,7 +82,7 @@ def predict(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Predict the pictures of a dataset, or those below a folder; the result is a dataset with the same ids.
+    """Predict the images of a dataset, or those below a folder; the result is a dataset with the same ids.
 
     `model` is any `Predictor`, or a checkpoint's path: then `device` says where it runs, and `trust_code` that the
     package.module:factory that it may name is called. `size`, `overlap`, `blend`, `batch`, `flips` and `scales` are those of
@@ -90,11 +90,11 @@ def predict(
     makes pixels void whose likeliest class has less probability, `entropy` writes entropy/<id>: round(255 H / ln K).
     `match_names` maps classes by name where model and dataset do not have the same in the same order. `refinement`, a value or
     the file that `segdata refine --tune` wrote, is applied to each mask as `segdata.refine` does. Masks of georeferenced
-    pictures are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where a picture has no data, and where a tile
+    images are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where an image has no data, and where a tile
     is padded, masks are void.
 
-    A job that was stopped goes on after the last whole picture, or the last whole batch of small ones. Raises `DatasetError`
-    for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad picture
+    A job that was stopped goes on after the last whole image, or the last whole batch of small ones. Raises `DatasetError`
+    for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad image
     (`run.report` may skip instead).
     """
     predictor = load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
@@ -103,7 +103,7 @@ def predict(
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
-    source = dataset if isinstance(dataset, Dataset) else dataset_or_pictures(dataset, predictor.labels)
+    source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
     source = source if split is None else source.split(split)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
@@ -162,7 +162,7 @@ def _predicted(
 ) -> Dataset:
     source, target = plan.source, plan.target
     refuse_inputs(target.root, [source])
-    refuse_pictures(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
+    refuse_images(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
     header = {
         **target.made_by, "images": target.images, "labels": target.labels.digest, "model": named,
         "source": absolute(source.root),
@@ -196,13 +196,13 @@ def predict_groups(
     predictor = model.load() if isinstance(model, Stored) else model
     recipe = getattr(predictor, "recipe", None)
     seen: Target = as_it_is if recipe is None else recipe.resized
-    pictures = (
-        Picture((sample, sample is group[-1]), partial(plan.source.open_image, sample), seen, number)
+    images = (
+        Input((sample, sample is group[-1]), partial(plan.source.open_image, sample), seen, number)
         for number, group in enumerate(groups)
         for sample in group
     )
     found: list[Sample | Problem] = []
-    for last, result in _each(plan, slide(pictures, predictor, sliding)):
+    for last, result in _each(plan, slide(images, predictor, sliding)):
         found.append(result)
         if last:
             yield found
@@ -211,7 +211,7 @@ def predict_groups(
 
 def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Sample | Problem], None, None]:
     """Whether a sample is the last of its group, and what became of it."""
-    writer: PictureWriter | None = None
+    writer: ImageWriter | None = None
     try:
         for part in parts:
             sample, last = part.key
@@ -221,7 +221,7 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
                 writer = None
                 yield last, part.problem
                 continue
-            writer = writer or PictureWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
+            writer = writer or ImageWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
             writer.add(part.y, part.probs)
             if part.y + part.probs.shape[1] == part.size[0]:
                 written, writer = writer, None
@@ -231,21 +231,21 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
             writer.discard()
 
 
-def _caught(plan: Plan, part: Band[Key], writer: PictureWriter) -> Sample | Problem:
+def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Sample | Problem:
     try:
         return _line(plan, part, writer)
     except DataError as error:
         return error.problem
 
 
-def _line(plan: Plan, part: Band[Key], writer: PictureWriter) -> Sample:
+def _line(plan: Plan, part: Band[Key], writer: ImageWriter) -> Sample:
     """The new line of a sample whose rows have all been written."""
     old, source = part.key[0], plan.source
     counts, digest = writer.close()
     image = None
-    if old.image is not None and old.crop is None:  # a virtual tile's picture is no file of its own
+    if old.image is not None and old.crop is None:  # a virtual tile's image is no file of its own
         path = source.image_path(old)
-        image = path if path == old.image else place_picture(path, old.id, plan.target.root, plan.target.images)
+        image = path if path == old.image else place_image(path, old.id, plan.target.root, plan.target.images)
     new = msgspec.structs.replace(
         old, image=image, mask=writer.mask, height=part.size[0], width=part.size[1], counts=counts, sha256=digest,
         crop=None, scores=writer.scores,
@@ -295,7 +295,7 @@ def _receipt(plan: Plan, whole: Dataset, left_out: Sequence[Problem]) -> dict[st
     for sample in whole:
         pixels.update(sample.counts)
     out: dict[str, Any] = {
-        "pictures": {"in": len(plan.source), "predicted": len(whole), "skipped": len(left_out)},
+        "images": {"in": len(plan.source), "predicted": len(whole), "skipped": len(left_out)},
         "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
         "skipped": [problem.to_json() for problem in left_out],
     }

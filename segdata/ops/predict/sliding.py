@@ -1,6 +1,6 @@
-"""A model over pictures of any size: windows cut, batched across pictures, and what it says of them put together by rows.
+"""A model over images of any size: windows cut, batched across images, and what it says of them put together by rows.
 
-Nothing is held that grows with a picture's height: rows are read forwards once, and given as soon as no window can reach them.
+Nothing is held that grows with an image's height: rows are read forwards once, and given as soon as no window can reach them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Sliding:
             raise OptionError("--scales: must be from 0.1 to 10, at least one")
 
     def windows(self, size: tuple[int, int], target: tuple[int, int]) -> list[Window]:
-        """Windows that cover a picture of `size`, which the model sees as `target`, row by row, in the picture's pixels."""
+        """Windows that cover an image of `size`, which the model sees as `target`, row by row, in the image's pixels."""
         lengths = [max(1, round(n * whole / seen)) for n, whole, seen in zip(self.size, size, target, strict=True)]
         height, width = (min(n, whole) for n, whole in zip(lengths, size, strict=True))
         columns = even_starts(size[1], width, self.overlap)
@@ -86,17 +86,17 @@ def even_starts(length: int, size: int, overlap: float) -> list[int]:
 
 
 Target = Callable[[int, int], tuple[int, int]]
-"""(height, width) of a picture -> at which size the model sees it."""
+"""(height, width) of an image -> at which size the model sees it."""
 
 
 def as_it_is(height: int, width: int) -> tuple[int, int]:
-    """A model sees pictures at their own size."""
+    """A model sees images at their own size."""
     return height, width
 
 
 @dataclass(frozen=True, slots=True)
-class Picture(Generic[T]):
-    """A picture to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it.
+class Input(Generic[T]):
+    """An image to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it.
 
     Windows of neighbours share batches where their `group` is the same. What a model says of a window may differ in the last
     bit with the batch that it is in.
@@ -109,7 +109,7 @@ class Picture(Generic[T]):
 
 
 class Band(NamedTuple, Generic[T]):
-    """Rows `y` and on of a picture of `size`: (K, rows, W) float32 probabilities, all 0 where nothing is known.
+    """Rows `y` and on of an image of `size`: (K, rows, W) float32 probabilities, all 0 where nothing is known.
 
     They are overwritten once later bands are asked for.
     """
@@ -122,14 +122,14 @@ class Band(NamedTuple, Generic[T]):
 
 
 class Failed(NamedTuple, Generic[T]):
-    """A picture that cannot be read; bands of it may have come already."""
+    """An image that cannot be read; bands of it may have come already."""
 
     key: T
     problem: Problem
 
 
 class Cut(NamedTuple, Generic[T]):
-    """A window of a picture: `pixels` (h, w, C), `valid` (h, w) or None, `seen` its size for the model. `last` of its picture."""
+    """A window of an image: `pixels` (h, w, C), `valid` (h, w) or None, `seen` its size for the model. `last` of its image."""
 
     key: T
     size: tuple[int, int]
@@ -142,8 +142,8 @@ class Cut(NamedTuple, Generic[T]):
     group: int
 
 
-def slide(pictures: Iterable[Picture[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
-    """The bands of each picture in turn, from top to bottom. The next windows are read while the model is at work.
+def slide(images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
+    """The bands of each image in turn, from top to bottom. The next windows are read while the model is at work.
 
     Raises `OptionError` where the predictor gives something else than (N, K, h, w) probabilities, `SegdataError` where the
     memory is too small.
@@ -151,7 +151,7 @@ def slide(pictures: Iterable[Picture[T]], predictor: Predictor, sliding: Sliding
     sliding.check()
     stitcher: Stitcher | None = None
     with _memory_told(sliding):
-        for batch in ahead(_batches(_cuts(pictures, sliding), sliding.batch)):
+        for batch in ahead(_batches(_cuts(images, sliding), sliding.batch)):
             if isinstance(batch, Failed):
                 stitcher = None
                 yield batch
@@ -225,7 +225,7 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
 
 
 def _batches(cuts: Iterable[Cut[T] | Failed[T]], most: int) -> Iterator[list[Cut[T]] | Failed[T]]:
-    """Neighbours of one shape, type and group together, up to `most` of them, whichever pictures they are of."""
+    """Neighbours of one shape, type and group together, up to `most` of them, whichever images they are of."""
     held: list[Cut[T]] = []
     for cut in cuts:
         if isinstance(cut, Failed):
@@ -246,25 +246,25 @@ def _kind(cut: Cut[Any]) -> tuple[object, ...]:
     return cut.pixels.shape, cut.pixels.dtype, cut.seen, cut.group
 
 
-def _cuts(pictures: Iterable[Picture[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T]]:
-    for picture in pictures:
+def _cuts(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T]]:
+    for image in images:
         try:
-            with picture.open() as raster:
-                yield from _cuts_of(picture, raster, sliding)
+            with image.open() as raster:
+                yield from _cuts_of(image, raster, sliding)
         except DataError as error:
-            yield Failed(picture.key, error.problem)
+            yield Failed(image.key, error.problem)
 
 
-def _cuts_of(picture: Picture[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T]]:
+def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T]]:
     size = raster.height, raster.width
-    target = picture.target(*size)
+    target = image.target(*size)
     windows = sliding.windows(size, target)
     strip = Strip(raster)
     for number, window in enumerate(windows):
         pixels, valid = strip.read(window)
         seen = tuple(max(1, round(n * to / whole)) for n, to, whole in zip(window[2:], target, size, strict=True))
         last = number == len(windows) - 1
-        yield Cut(picture.key, size, raster.geo, window, pixels, valid, (seen[0], seen[1]), last, picture.group)
+        yield Cut(image.key, size, raster.geo, window, pixels, valid, (seen[0], seen[1]), last, image.group)
 
 
 def _flipped(array: NDArray[Any], flip: str, axis: int) -> NDArray[Any]:

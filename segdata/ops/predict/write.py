@@ -1,4 +1,4 @@
-"""What `predict` writes of a picture, rows as they come: mask, scores, uncertainty."""
+"""What `predict` writes of an image, rows as they come: mask, scores, uncertainty."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS = 16
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is asked of each picture.
+    """What is asked of each image.
 
     `labels` are those of the dataset that is made; `classes` (K,) says which of them each of the model's is, None for none.
     """
@@ -49,8 +49,8 @@ class Output:
         return np.array(values, self.labels.dtype)
 
 
-class PictureWriter:
-    """One picture's files. Give it rows from top to bottom; `close` says what became of them, `discard` leaves none.
+class ImageWriter:
+    """One image's files. Give it rows from top to bottom; `close` says what became of them, `discard` leaves none.
 
     `content` is (height, width) of what is not padding, where that is known; the padding becomes void.
     """

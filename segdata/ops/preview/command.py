@@ -24,11 +24,11 @@ import click
 )
 @click.option("--columns", default=3, show_default=True, metavar="N", help="Samples in a row.")
 @click.option(
-    "--size", type=click.IntRange(16, 4096), default=240, show_default=True, metavar="PX", help="Width of one picture."
+    "--size", type=click.IntRange(16, 4096), default=240, show_default=True, metavar="PX", help="Width of one image."
 )
-@click.option("--grid", is_flag=True, help="Tiles: the whole pictures, with the outlines of their tiles.")
+@click.option("--grid", is_flag=True, help="Tiles: the whole images, with the outlines of their tiles.")
 def preview(dataset: str, out: str, **options: Any) -> None:
-    """Write a contact sheet OUT (.png or .jpg): pictures, their masks laid over them, and a legend."""
+    """Write a contact sheet OUT (.png or .jpg): images, their masks laid over them, and a legend."""
     from segdata.ops.preview.operation import preview
 
     click.echo(f"wrote {preview(dataset, out, **options)}")

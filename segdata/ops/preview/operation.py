@@ -27,10 +27,10 @@ def preview(
     size: int = 240,
     grid: bool = False,
 ) -> Place:
-    """Write a contact sheet (PNG or JPEG by the name of `out`): each sample's picture and its mask laid over it, and a legend.
+    """Write a contact sheet (PNG or JPEG by the name of `out`): each sample's image and its mask laid over it, and a legend.
 
     `classes` keeps samples that hold one of these classes, most of it first; `samples` shows these ids alone. `size` is the
-    width of one picture in pixels. `grid` shows tiles where they lie in their whole pictures, `count` of these.
+    width of one image in pixels. `grid` shows tiles where they lie in their whole images, `count` of these.
     Raises `OptionError`, and `DatasetError` where there is nothing to show.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)

@@ -30,7 +30,7 @@ def refine(
     """Refine the masks of a dataset of predictions, in a new one: by its scores where there are (and `scores`), else its labels.
 
     `refinement` is a value or a file of settings (`segdata refine --tune` writes one), by default a CRF with the usual
-    settings. Void stays. Pictures too large for one CRF (`MEMORY`) go by windows with margins. Scores do not go along: they
+    settings. Void stays. Images too large for one CRF (`MEMORY`) go by windows with margins. Scores do not go along: they
     are no longer those of the masks. Stopped, it goes on when repeated; the result is the same from any number of processes.
 
     Raises `DatasetError` for settings of other classes and for tiles that are views, `OptionError` for settings, and as
@@ -68,7 +68,7 @@ def _receipt(pred: Dataset, whole: Dataset, left_out: Sequence[Problem]) -> dict
         after.update(sample.counts)
     values = sorted(before.keys() | after.keys())
     return {
-        "pictures": {"in": len(pred), "refined": len(whole), "skipped": len(left_out)},
+        "images": {"in": len(pred), "refined": len(whole), "skipped": len(left_out)},
         "pixels": {pred.labels.name(v): {"before": before[v], "after": after[v]} for v in values},
         "skipped": [problem.to_json() for problem in left_out],
     }

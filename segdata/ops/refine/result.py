@@ -17,7 +17,7 @@ from segdata.refinement.settings import Refinement
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One thing that was tried: by how much mean IoU rose (on the search's pictures, after what was kept before), and whether
+    """One thing that was tried: by how much mean IoU rose (on the search's images, after what was kept before), and whether
     it is kept."""
 
     name: str
@@ -29,7 +29,7 @@ class Trial:
 class Change:
     """A score before and after: of the mean, then of each class: (1 + K,) float64; NaN for a class in neither.
 
-    `low` and `high`: the 95 % interval of the difference, by a bootstrap over pictures, or groups.
+    `low` and `high`: the 95 % interval of the difference, by a bootstrap over images, or groups.
     """
 
     before: Floats
@@ -49,16 +49,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    """How scores changed on some pictures: IoU and boundary IoU."""
+    """How scores changed on some images: IoU and boundary IoU."""
 
-    pictures: int
+    images: int
     iou: Change
     boundary: Change
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
         """By class."""
         return {
-            "pictures": self.pictures,
+            "images": self.images,
             "iou": self.iou.to_json(labels),
             "boundary_iou": self.boundary.to_json(labels),
         }
@@ -66,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuned:
-    """The refinement that was found, and its worth on the pictures that the search saw and on those held out from it.
+    """The refinement that was found, and its worth on the images that the search saw and on those held out from it.
 
     Where it loses on the latter, `refinement` does nothing.
     """
@@ -79,7 +79,7 @@ class Tuned:
 
     @property
     def loses_unseen(self) -> bool:
-        """Whether what was found makes mean IoU lower on the pictures held out."""
+        """Whether what was found makes mean IoU lower on the images held out."""
         return self.held_out is not None and bool(self.held_out.iou.after[0] < self.held_out.iou.before[0])
 
     def to_json(self) -> dict[str, Any]:
@@ -92,10 +92,10 @@ class Tuned:
         }
 
 
-def difference(before: Ints, after: Ints, pictures: int, draws: int, seed: int) -> Difference:
-    """Of (U, 2, 3, K) counts of the same U units of so many pictures in all, as pixels and as boundary bands."""
+def difference(before: Ints, after: Ints, images: int, draws: int, seed: int) -> Difference:
+    """Of (U, 2, 3, K) counts of the same U units of so many images in all, as pixels and as boundary bands."""
     iou, boundary = (_change(before[:, i], after[:, i], draws, seed) for i in range(2))
-    return Difference(pictures, iou, boundary)
+    return Difference(images, iou, boundary)
 
 
 def _change(before: Ints, after: Ints, draws: int, seed: int) -> Change:

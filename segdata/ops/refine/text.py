@@ -20,11 +20,11 @@ def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
     lines = [f"kept:       {t.name} ({100 * t.gain:+.2f} points of mean IoU)" for t in kept]
     lines += [f"left:       {t.name} ({100 * t.gain:+.2f})" for t in rest]
     if rest:
-        lines.append("            (left: worse than its like, or not a gain in 95 % of draws of the pictures)")
+        lines.append("            (left: worse than its like, or not a gain in 95 % of draws of the images)")
     if tuned.loses_unseen:
         lines.insert(
             0,
-            "kept:       nothing: what gains where it was tuned loses on the pictures held out; the masks stay",
+            "kept:       nothing: what gains where it was tuned loses on the images held out; the masks stay",
         )
     elif not kept:
         lines.insert(0, "kept:       nothing: no step helps here for sure; the masks stay")
@@ -32,12 +32,12 @@ def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
         if of is not None:
             lines += ["", *_table(name, of, tuned)]
     if tuned.held_out is None:
-        lines += ["", "no pictures were held out: what is gained elsewhere is not known"]
+        lines += ["", "no images were held out: what is gained elsewhere is not known"]
     return lines
 
 
 def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
-    title = f"{name}, {of.pictures} pictures"
+    title = f"{name}, {of.images} images"
     names = ("mean", *tuned.labels.names)
     width = max(len(title), *map(len, names))
     lines = [f"{title:{width}}  {'IoU, and its change (95 %)':41}  boundary IoU, and its change (95 %)"]
@@ -70,6 +70,6 @@ def _finite(value: object) -> object:
 
 def refined_line(made: Dataset) -> str:
     """How many masks there are now."""
-    pictures = made.read_receipt()["pictures"]
-    left_out = f", {pictures['skipped']} left out" if pictures["skipped"] else ""
-    return f"dataset:    {made.root}: {pictures['refined']} masks refined{left_out} (segdata info {made.root})"
+    images = made.read_receipt()["images"]
+    left_out = f", {images['skipped']} left out" if images["skipped"] else ""
+    return f"dataset:    {made.root}: {images['refined']} masks refined{left_out} (segdata info {made.root})"

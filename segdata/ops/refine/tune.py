@@ -1,8 +1,8 @@
 """Which refinement is worth it: a CRF and steps of morphology tried on predictions with truth, each kept only where it helps.
 
-Pictures are divided in two: the search sees one part, and the difference is told of both. What is kept gained on the sum over
-the search's pictures, and in 95 % of the draws of a bootstrap over them (or their groups); and all of it is dropped where it
-loses on the pictures held out. So it is never worse on either.
+Images are divided in two: the search sees one part, and the difference is told of both. What is kept gained on the sum over
+the search's images, and in 95 % of the draws of a bootstrap over them (or their groups); and all of it is dropped where it
+loses on the images held out. So it is never worse on either.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def tune(
 ) -> Tuned:
     """Search the refinement that makes `pred` agree better with `truth`, by mean IoU over classes.
 
-    `split`: of truth, that the search may see. `held_out` is another split, or the part of the pictures (or of the groups
+    `split`: of truth, that the search may see. `held_out` is another split, or the part of the images (or of the groups
     that stay together) that the search does not see; the gain is measured on both, with intervals from `draws` draws. First
     the best of `CRFS`, then, one at a time, the step of morphology that gains most, for all classes or one.
 
@@ -108,9 +108,9 @@ def tune(
     return tuned
 
 
-def _refuse_few(pictures: int) -> None:
-    if pictures < 2:
-        raise OptionError(f"{pictures} pictures to tune on: there must be 2 at least, better 50 and more")
+def _refuse_few(images: int) -> None:
+    if images < 2:
+        raise OptionError(f"{images} images to tune on: there must be 2 at least, better 50 and more")
 
 
 def _worth(search: _Search, pairs: Sequence[Pair], held: Sequence[Held], steps: Sequence[Step]) -> Difference:
@@ -151,13 +151,13 @@ def _divide(
 
 
 def _unit(sample: Sample) -> str:
-    """What stays together: the group, or the picture that a tile is of."""
+    """What stays together: the group, or the image that a tile is of."""
     return sample.group or sample.parent or sample.id
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """What every pass over pictures needs."""
+    """What every pass over images needs."""
 
     task: Task
     draws: int
@@ -169,7 +169,7 @@ class _Search:
         return self.task.truth.labels
 
     def tallies(self, results: Iterator[tuple[Pair | Held, Ints | Problem]]) -> Ints:
-        """(U, C, 3, K): `Tally`'s three counts of each candidate, summed over the pictures of a unit (`_unit`)."""
+        """(U, C, 3, K): `Tally`'s three counts of each candidate, summed over the images of a unit (`_unit`)."""
         found: dict[str, Ints] = {}
         for (_, truth), result in results:
             if isinstance(result, Problem):
@@ -180,7 +180,7 @@ class _Search:
         return np.array(list(found.values()), np.int64)
 
     def held(self, pairs: Sequence[Pair], refinement: Refinement) -> list[Held]:
-        """The masks of pictures, refined."""
+        """The masks of images, refined."""
         if refinement.crf is not None:
             must_refine(self.task.pred, refinement)
         out = []
@@ -202,12 +202,12 @@ class _Search:
 
 
 def mean_iou(tallies: Ints) -> float:
-    """Of (U, 3, K), over all pictures."""
+    """Of (U, 3, K), over all images."""
     return float(Tally(*tallies.sum(axis=0)).mean_iou)
 
 
 def draws_of(tallies: Ints, draws: int, seed: int) -> Floats:
-    """(B,) mean IoU of draws of pictures."""
+    """(B,) mean IoU of draws of images."""
     units = len(tallies)
     flat = tallies.reshape(units, -1).astype(np.float64)
     out = np.empty(draws)

@@ -66,7 +66,7 @@ def _receipt(dataset: Dataset, table: Remap, whole: Dataset, left_out: Sequence[
         class_id = None if new == labels.ignore else new
         classes.append({"source_id": old.id, "source_name": old.name, "class_id": class_id, "class": labels.name(new)})
     return {
-        "pictures": {"in": len(dataset), "remapped": len(whole), "skipped": len(left_out)},
+        "images": {"in": len(dataset), "remapped": len(whole), "skipped": len(left_out)},
         "classes": classes,
         "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
         "pixels": {labels.name(value): pixels[value] for value in sorted(pixels)},

@@ -1,4 +1,4 @@
-"""Assigning groups of pictures to splits, so that each split gets its part of every class at once."""
+"""Assigning groups of images to splits, so that each split gets its part of every class at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdata.dataset.counts import Floats, Ints, PictureCounts
+from segdata.dataset.counts import ImageCounts
+from segdata.dataset.weights import Floats, Ints
 
 COVER, MUST = 5.0, 100.0
 """What a class absent from a split costs, and one that must reach every split, in units of what chance costs a class."""
 
 SIZE, SHARE = 20.0, 100.0
-"""How much more than a rare class count the number of pictures and that of labelled pixels, and a class that is all pixels."""
+"""How much more than a rare class count the number of images and that of labelled pixels, and a class that is all pixels."""
 
 STEPS, LEAST, PATIENCE = 4000, 40, 60
 """Moves and swaps tried per group (up to a million in all, then LEAST), twice; those in vain before a disturbance."""
@@ -28,7 +29,7 @@ class Groups:
 
 
 def balance(
-    table: PictureCounts,
+    table: ImageCounts,
     groups: Ints,
     ratios: Floats,
     *,
@@ -36,9 +37,9 @@ def balance(
     optional: Collection[int] = (),
     seed: int = 0,
 ) -> Ints:
-    """The split (G,) int64, 0 to S - 1, of each group of pictures.
+    """The split (G,) int64, 0 to S - 1, of each group of images.
 
-    `groups` (N,) int64 names each of N pictures' group, 0 to G - 1, each at least once; `ratios` (S,) float64 above 0 sum
+    `groups` (N,) int64 names each of N images' group, 0 to G - 1, each at least once; `ratios` (S,) float64 above 0 sum
     to 1; `kept` (G,) int64 holds the splits of groups that must stay, -1 for the others; `optional` are the classes, by id,
     that need not reach every split.
 
@@ -46,13 +47,13 @@ def balance(
     is 0 then, and (S - 1) / n on average if groups were drawn at random, where n = 1 / (sum of squared parts of its groups)
     is the number of groups it effectively has. The sum of n chi^2 / (S - 1) over classes is minimised, so that none is
     blamed for the few groups it is in; rare classes all count alike, frequent ones more (1 + SHARE times their share of the
-    labelled pixels), since all shares depend on them. The number of pictures and that of labelled pixels take part like
+    labelled pixels), since all shares depend on them. The number of images and that of labelled pixels take part like
     classes (SIZE). A class that has groups enough for all splits pays for each that it does not reach: COVER where it is
     optional, otherwise MUST, for which sizes give way.
 
     Groups go greedily, those with the largest part of a class first, to the split where they cost least; then moves and
     swaps drawn from `seed` are tried, at first also some that cost (see the kernels). Groups' numbers break ties, so number
-    them by name: the same groups then have the same splits in whatever order their pictures come.
+    them by name: the same groups then have the same splits in whatever order their images come.
     """
     from segdata.kernels.balance import anneal, fill, improve
 
@@ -79,22 +80,22 @@ def balance(
     return split
 
 
-def reached(table: PictureCounts, splits: Ints, number: int) -> Ints:
-    """(K, S) int64: the pixels of each class in each of S splits; `splits` (N,) int64 holds each picture's."""
-    keys = table.class_id * number + splits[table.picture]
+def reached(table: ImageCounts, splits: Ints, number: int) -> Ints:
+    """(K, S) int64: the pixels of each class in each of S splits; `splits` (N,) int64 holds each image's."""
+    keys = table.class_id * number + splits[table.image]
     out = np.zeros(table.classes * number, np.int64)
     np.add.at(out, keys, table.pixels)
     return out.reshape(table.classes, number)
 
 
-def _entries(table: PictureCounts, groups: Ints) -> tuple[Ints, Ints, Floats, Floats]:
+def _entries(table: ImageCounts, groups: Ints) -> tuple[Ints, Ints, Floats, Floats]:
     """Where each group's entries start (G + 1,), their columns (E,) and parts of the whole (E,); the classes' shares.
 
-    Columns are the classes that have pixels, then all labelled pixels, and last the number of pictures.
+    Columns are the classes that have pixels, then all labelled pixels, and last the number of images.
     """
     used, class_id = np.unique(table.class_id, return_inverse=True)
     columns = len(used) + 2
-    of = groups[table.picture] * columns
+    of = groups[table.image] * columns
     keys = np.concatenate([of + class_id, of + len(used), groups * columns + len(used) + 1])
     entry, at = np.unique(keys, return_inverse=True)
     mass = np.zeros(len(entry), np.int64)

@@ -55,7 +55,7 @@ def split(dataset: str, dst: str, jobs: int | str, on_error: Any, **given: Any) 
     segdata split mydata splits                      # train=0.8,val=0.1,test=0.1
     segdata split mydata folds --folds 5             # fold i validates, the others train
     segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$' --group-by duplicates
-    segdata split more splits2 --keep splits         # old pictures stay where they are
+    segdata split more splits2 --keep splits         # old images stay where they are
     """
     from segdata.ops.split.operation import split
     from segdata.ops.split.result import read_report

@@ -1,4 +1,4 @@
-"""Which samples must not be parted: those of one picture, one group, one name pattern, or that look alike."""
+"""Which samples must not be parted: those of one image, one group, one name pattern, or that look alike."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = ("group", "parent", DUPLICATES, REGEX + "PATTERN")
 
 
 def group_samples(dataset: Dataset, by: Sequence[str], run: Run) -> Groups:
-    """Group samples: those of one picture always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
+    """Group samples: those of one image always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
 
     Related to related is related: groups that share a sample are one.
     """
@@ -40,10 +40,10 @@ def group_samples(dataset: Dataset, by: Sequence[str], run: Run) -> Groups:
     names = []
     for sample in dataset:
         parent = sample.parent or sample.id
-        picture = None if sample.image is None else posixpath.normpath(sample.image)
+        image = None if sample.image is None else posixpath.normpath(sample.image)
         field = sample.group if whole else None
         matched = None if pattern is None else _matched(pattern, sample.id)
-        related = {"parent": parent, "image": picture, "group": field, "regex": matched}
+        related = {"parent": parent, "image": image, "group": field, "regex": matched}
         keys.append([(kind, value) for kind, value in related.items() if value is not None])
         names.append(matched or field or parent)
     if DUPLICATES in by:
@@ -106,11 +106,11 @@ def _numbered(roots: Sequence[int], ids: Sequence[str], names: Sequence[str]) ->
 
 
 def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
-    """Pairs of samples, by position, whose pictures are the same or nearly: every picture is read once."""
+    """Pairs of samples, by position, whose images are the same or nearly: every image is read once."""
     from segdata.dataset.duplicates import copies, near_links
 
     if missing := [sample.id for sample in dataset if sample.image is None]:
-        raise OptionError(f"--group-by {DUPLICATES}: there are no pictures to compare: {some(missing, 3)}")
+        raise OptionError(f"--group-by {DUPLICATES}: there are no images to compare: {some(missing, 3)}")
     files: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for i, sample in enumerate(dataset):
         files[sample.image, sample.exif].append(i)
@@ -129,7 +129,7 @@ def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
 
 
 def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list[Look]:
-    """The looks of samples that share a picture file (see `segdata.dataset.duplicates`). Raises `DataError`."""
+    """The looks of samples that share an image file (see `segdata.dataset.duplicates`). Raises `DataError`."""
     from segdata.dataset.duplicates import read_looks
 
     with located(sample=samples[0].id):

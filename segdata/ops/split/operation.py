@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import Ints, PictureCounts
+from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import refuse_inputs
 from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
 from segdata.dataset.sample import Sample
+from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.files.places import absolute, place
 from segdata.ops.split.balance import Groups, balance
@@ -45,12 +46,12 @@ def split(
 
     `ratios`: the splits and the part of each (default train 0.8, val 0.1, test 0.1); or `folds`, that many equal splits
     fold0, fold1 ... of one dataset: fold i is validated on the split `fold<i>` and trained on the others. What belongs
-    together stays together: always a picture with its tiles, and as `group_by` says: `group`, the manifest's field (the
-    default where samples have it), `parent`, the picture alone, `regex:PATTERN`, what the first parentheses match in the id;
-    and on top of either `duplicates`, pictures that are the same or nearly (they are read for it). `keep` is a dataset split
+    together stays together: always an image with its tiles, and as `group_by` says: `group`, the manifest's field (the
+    default where samples have it), `parent`, the image alone, `regex:PATTERN`, what the first parentheses match in the id;
+    and on top of either `duplicates`, images that are the same or nearly (they are read for it). `keep` is a dataset split
     before: samples that it has stay in their splits, and so do the groups they are in; only the others are assigned.
 
-    The assignment follows from `seed`, ids and counts, not from their order (see `segdata.ops.split.balance`). Ids begin with the new
+    The assignment follows from `seed`, ids and counts, not from their order (see `balance`). Ids begin with the new
     split where they began with the old. Masks are hard-linked. `read_report` tells what was reached.
 
     Raises `OptionError` where it cannot be done: fewer groups than splits, or a class that cannot reach every split, unless
@@ -79,9 +80,9 @@ def split(
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
-        pictures = {"in": len(dataset), "split": len(whole), "skipped": len(left_out)}
+        images = {"in": len(dataset), "split": len(whole), "skipped": len(left_out)}
         skipped = [problem.to_json() for problem in left_out]
-        return {"pictures": pictures, "split": msgspec.to_builtins(report), "skipped": skipped}
+        return {"images": images, "split": msgspec.to_builtins(report), "skipped": skipped}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
     return carry(target, [Origin(dataset)], _moves(dataset, names), receipt, overwrite=overwrite, run=run)
@@ -118,9 +119,9 @@ def _allowed(dataset: Dataset, names: Sequence[str]) -> set[int]:
     return {dataset.labels.id(name) for name in names}
 
 
-def _table(dataset: Dataset) -> PictureCounts:
+def _table(dataset: Dataset) -> ImageCounts:
     try:
-        return PictureCounts.of([sample.counts for sample in dataset], dataset.labels)
+        return ImageCounts.of([sample.counts for sample in dataset], dataset.labels)
     except ValueError as error:
         message = f"the counts of the manifest cannot be ({error}): it was edited; segdata check finds where"
         raise DatasetError(f"{dataset.root}: {message}") from error
@@ -165,19 +166,19 @@ def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) ->
 
 
 def _same(was: Sample, found: list[Sample], keep: Dataset, dataset: Dataset, *, renamed: bool) -> list[Sample]:
-    """Of samples that may be the one of `keep`, that with its mask, or its picture, or, where splitting cannot have
+    """Of samples that may be the one of `keep`, that with its mask, or its image, or, where splitting cannot have
     `renamed` it, its id. Raises `OptionError` where nothing tells."""
-    picture = was.image and absolute(keep.image_path(was))
+    image = was.image and absolute(keep.image_path(was))
     for alike in (
         [s for s in found if s.sha256 == was.sha256],
-        [s for s in found if s.image and absolute(dataset.image_path(s)) == picture],
+        [s for s in found if s.image and absolute(dataset.image_path(s)) == image],
         [s for s in found if s.id == was.id and not renamed],
     ):
         if len(alike) == 1:
             return alike
     if len(found) > 1 and renamed:
         which = " or ".join(s.id for s in found)
-        why = "their masks and pictures do not tell: rename one of them, or leave --keep"
+        why = "their masks and images do not tell: rename one of them, or leave --keep"
         raise OptionError(f"{keep.root}: {was.id} may be {which}: {why}")
     return []
 
@@ -197,13 +198,13 @@ def _kept_groups(dataset: Dataset, groups: Groups, old: Mapping[str, str], names
 
 
 def _refuse_impossible(
-    dataset: Dataset, table: PictureCounts, groups: Groups, kept: Ints, aimed: Mapping[str, float], allowed: set[int]
+    dataset: Dataset, table: ImageCounts, groups: Groups, kept: Ints, aimed: Mapping[str, float], allowed: set[int]
 ) -> None:
     """Raise `OptionError` for fewer groups than splits, and for classes in too few groups."""
     if len(groups.names) < len(aimed):
         raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits")
     holders: dict[int, set[int]] = defaultdict(set)
-    for class_id, group in zip(table.class_id.tolist(), groups.of[table.picture].tolist(), strict=True):
+    for class_id, group in zip(table.class_id.tolist(), groups.of[table.image].tolist(), strict=True):
         holders[class_id].add(group)
     reasons, classes = [], []
     for class_id, inside in sorted(holders.items()):

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import Ints, PictureCounts
+from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError
 from segdata.ops.split.balance import Groups, reached
 
@@ -53,7 +54,7 @@ def read_report(dataset: Dataset) -> SplitReport:
 
 def report_of(
     dataset: Dataset,
-    table: PictureCounts,
+    table: ImageCounts,
     groups: Groups,
     assigned: Ints,
     aimed: Mapping[str, float],
@@ -66,7 +67,7 @@ def report_of(
     whole = pixels.sum(axis=1)
     parts = pixels / np.maximum(whole, 1)[:, None]
     holders = np.bincount(
-        np.unique(groups.of[table.picture] * table.classes + table.class_id) % table.classes, minlength=table.classes
+        np.unique(groups.of[table.image] * table.classes + table.class_id) % table.classes, minlength=table.classes
     )
     deviations = np.abs(parts - ratios).max(axis=1)
     held = [label for label in dataset.labels.classes if whole[label.id]]

@@ -24,9 +24,9 @@ def list_schemes(context: click.Context, parameter: click.Parameter, value: bool
 @click.option("--recount", is_flag=True, help="Count the masks, not the manifest, and compare the two.")
 @click.option("--objects", is_flag=True, help="Connected components of each class and their areas (reads masks).")
 @click.option(
-    "--pictures",
+    "--images",
     is_flag=True,
-    help="Mean and standard deviation of each band: integers in 0..1 of their type, floats as they are (reads pictures).",
+    help="Mean and standard deviation of each band: integers in 0..1 of their type, floats as they are (reads images).",
 )
 @click.option("--sampler", is_flag=True, help="How often each class is seen under uniform and class-aware sampling.")
 @click.option(
@@ -34,7 +34,7 @@ def list_schemes(context: click.Context, parameter: click.Parameter, value: bool
     type=click.Choice(["images", "objects", "pixels"]),
     help="What the effective number counts (default images; pixels saturate it).",
 )
-@click.option("--beta", type=float, metavar="B", help="Of the effective number (default 1 - 1/pictures).")
+@click.option("--beta", type=float, metavar="B", help="Of the effective number (default 1 - 1/images).")
 @click.option(
     "--clamp", type=float, nargs=2, metavar="LEAST MOST", help="Keep weights between these, after --normalise."
 )
@@ -61,7 +61,7 @@ def stats(
     dataset: str, jobs: int | str, on_error: Any, sampler: bool, as_json: bool, as_csv: bool, html: str | None,
     out: str | None, scheme: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Class balance of DATASET: pixels, pictures and weights of each class, in all and by split.
+    """Class balance of DATASET: pixels, images and weights of each class, in all and by split.
 
     \b
     segdata stats mydata                             # from the manifest: no pixel is read

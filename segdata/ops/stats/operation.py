@@ -1,4 +1,4 @@
-"""Class balance: what each class has of pixels, pictures and objects, and the weights and samplers that follow from it."""
+"""Class balance: what each class has of pixels, images and objects, and the weights and samplers that follow from it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segdata.dataset.counts import ClassCounts, Ints, Normalise, PictureCounts, batches, object_areas, tally
+from segdata.dataset.counts import ClassCounts, ImageCounts, Normalise, batches, object_areas, tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.manifest import Parts
 from segdata.dataset.sample import Sample, split_name
-from segdata.dataset.weights import SCHEMES, default_beta, sampling, together
+from segdata.dataset.sampling import sampling, together
+from segdata.dataset.weights import SCHEMES, Ints, default_beta
 from segdata.errors import DataError, DatasetError, Problem, located, one_of
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
@@ -27,7 +28,7 @@ from segdata.workers.run import Run
 Occurrences = Literal["images", "objects", "pixels"]
 
 ROWS = 2**21
-"""So many pixels of a picture are described at once, which bounds memory: 16 bytes a band for each."""
+"""So many pixels of an image are described at once, which bounds memory: 16 bytes a band for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def stats(
     split: str | None = None,
     recount: bool = False,
     objects: bool = False,
-    pictures: bool = False,
+    images: bool = False,
     count: Occurrences = "images",
     beta: float | None = None,
     clamp: tuple[float, float] | None = None,
@@ -62,12 +63,12 @@ def stats(
     """Count classes in all of a dataset (or in one `split`) and in each split. The manifest tells, unless pixels are asked for.
 
     `recount` counts the masks instead and compares them with the manifest, `objects` finds connected components in the
-    masks, `pictures` reads pictures for the mean and standard deviation of their bands (see `Channels`). `count`, `beta`,
+    masks, `images` reads images for the mean and standard deviation of their bands (see `Channels`). `count`, `beta`,
     `clamp` and `normalise` are for the weights, see `ClassCounts.weights`; `count="objects"` reads masks too. Without
     samples, or with void alone, all counts, shares and weights are 0.
 
     Raises `DatasetError` where there is no dataset or split, or where the manifest's counts cannot be; `OptionError`; and
-    `DataError` for the first bad mask or picture (`run.report` may skip instead: such samples are then left out).
+    `DataError` for the first bad mask or image (`run.report` may skip instead: such samples are then left out).
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
@@ -76,9 +77,9 @@ def stats(
     objects = objects or count == "objects"
     measured: list[Measured] = []
     channels = None
-    if recount or objects or pictures:
+    if recount or objects or images:
         bare = replace(dataset, samples=())  # workers need all but the manifest
-        measure = partial(measure_item, dataset=bare, recount=recount, objects=objects, pictures=pictures)
+        measure = partial(measure_item, dataset=bare, recount=recount, objects=objects, images=images)
         dataset, measured, channels = _gather(dataset, run or Run(), measure)
     counts = [m.counts or {} for m in measured] if recount else None
     held = partial(_tables, dataset, counts)
@@ -95,19 +96,19 @@ def stats(
         whole=whole,
         splits={} if list(splits) == [split_name(None)] else splits,
         weights={s: whole.counts.weights(s, occurrences=_occurrences(whole, count), **options) for s in SCHEMES},
-        weighting={"count": count, **options, "beta": default_beta(whole.counts) if beta is None else beta},
+        weighting={"count": count, **options, "beta": default_beta(whole.counts.samples) if beta is None else beta},
         sampling=sampling((table for _, table in held()), whole.counts.images),
         together=pairs,
         sizes=sizes,
-        described=pictures,
+        described=images,
         channels=channels,
         recounted=len(dataset) if recount else None,
         differences=() if counts is None else _differences(dataset, counts),
     )
 
 
-def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bool, pictures: bool) -> Measured:
-    """Read one sample's mask and picture as far as needed. Raises `DataError` (`mask.*`, `picture.*`)."""
+def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bool, images: bool) -> Measured:
+    """Read one sample's mask and image as far as needed. Raises `DataError` (`mask.*`, `image.*`)."""
     counts = areas = channels = None
     with located(sample=sample.id):
         if recount or objects:
@@ -122,7 +123,7 @@ def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bo
                 message = f"values that are no class: {some(foreign)}: was the mask replaced? convert again"
                 raise DataError(Problem("mask.values", message, file=sample.mask))
             areas = object_areas(mask, dataset.labels) if objects else None
-        if pictures:
+        if images:
             with dataset.open_image(sample) as image:
                 channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
     return Measured(counts if recount else None, areas, channels)
@@ -153,14 +154,14 @@ def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dat
 
 
 def _unlike(dataset: Dataset, sample: Sample, channels: Channels, others: str) -> Problem:
-    what = f"the picture has {channels.kind}, {others}, and no mean is of both"
+    what = f"the image has {channels.kind}, {others}, and no mean is of both"
     message = f"{what}: save it like the others, or leave it out (--on-error skip)"
-    return Problem("picture.bands", message, dataset.image_path(sample), sample.id)
+    return Problem("image.bands", message, dataset.image_path(sample), sample.id)
 
 
 def _tables(
     dataset: Dataset, counts: Sequence[Mapping[int, int]] | None = None
-) -> Iterator[tuple[list[Sample], PictureCounts]]:
+) -> Iterator[tuple[list[Sample], ImageCounts]]:
     """The samples, some at a time, with what they hold: their `counts`, or what the manifest says.
 
     Raises `DatasetError` that names the first sample whose counts in the manifest cannot be.
@@ -168,16 +169,16 @@ def _tables(
     start = 0
     for samples in batches(dataset):
         if counts is not None:
-            yield samples, PictureCounts.of(counts[start : start + len(samples)], dataset.labels)
+            yield samples, ImageCounts.of(counts[start : start + len(samples)], dataset.labels)
         else:
             yield samples, _manifest_table(dataset, samples)
         start += len(samples)
 
 
-def _manifest_table(dataset: Dataset, samples: Sequence[Sample]) -> PictureCounts:
+def _manifest_table(dataset: Dataset, samples: Sequence[Sample]) -> ImageCounts:
     """The manifest's counts. Raises `DatasetError` that names the first sample whose counts cannot be."""
     try:
-        table = PictureCounts.of([s.counts for s in samples], dataset.labels)
+        table = ImageCounts.of([s.counts for s in samples], dataset.labels)
         if np.array_equal(table.labelled + table.ignored, [s.height * s.width for s in samples]):
             return table
     except ValueError:
@@ -190,7 +191,7 @@ def _impossible(dataset: Dataset, samples: Sequence[Sample]) -> str:
     """The first sample whose counts cannot be, and why."""
     for sample in samples:
         try:
-            table = PictureCounts.of([sample.counts], dataset.labels)
+            table = ImageCounts.of([sample.counts], dataset.labels)
         except ValueError as error:
             return f"{sample.id}: the manifest counts {error}"
         pixels = int(table.labelled[0] + table.ignored[0])
@@ -200,13 +201,13 @@ def _impossible(dataset: Dataset, samples: Sequence[Sample]) -> str:
 
 
 def _sums(
-    dataset: Dataset, tables: Iterable[tuple[list[Sample], PictureCounts]]
+    dataset: Dataset, tables: Iterable[tuple[list[Sample], ImageCounts]]
 ) -> tuple[dict[str, ClassCounts], Ints, Ints]:
-    """What the classes have in each split; the sizes of pictures, (S, 3) as `Stats` has them; and `together`."""
+    """What the classes have in each split; the sizes of images, (S, 3) as `Stats` has them; and `together`."""
     sums: dict[str, ClassCounts] = {}
     sizes: Counter[tuple[int, int]] = Counter()
 
-    def noted() -> Iterator[PictureCounts]:
+    def noted() -> Iterator[ImageCounts]:
         for samples, table in tables:
             names = np.array([split_name(sample.split) for sample in samples])
             for name in np.unique(names).tolist():

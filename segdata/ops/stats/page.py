@@ -1,4 +1,4 @@
-"""Class balance as one page: shares, weights, samplers, classes that go together, sizes, and the rarest classes in pictures."""
+"""Class balance as one page: shares, weights, samplers, classes that go together, sizes, and the rarest classes in images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import Picture, colorize, overlay
+from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.labels import Mask
@@ -29,12 +29,12 @@ from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
 from segdata.pages.sheet import fit
 
 ROWS, SQUARES, SIZES = 60, 30, 500
-"""How many classes the charts show, how many the co-occurrence, and how many picture sizes: all, or the outermost."""
+"""How many classes the charts show, how many the co-occurrence, and how many image sizes: all, or the outermost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A rare class in the picture that it fills most of. `source` is a data URI, or None with the `reason`."""
+    """A rare class in the image that it fills most of. `source` is a data URI, or None with the `reason`."""
 
     name: str
     share: str
@@ -44,9 +44,9 @@ class Example:
 
 
 def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *, examples: int = 6) -> Place:
-    """Write one self-contained HTML page; of each of the `examples` rarest classes it shows the picture that holds most of it.
+    """Write one self-contained HTML page; of each of the `examples` rarest classes it shows the image that holds most of it.
 
-    Pictures or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+    Images or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     environment = Environment(
@@ -80,7 +80,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
 
 
 def rare_examples(stats: Stats, dataset: Dataset, count: int) -> list[Example]:
-    """The rarest of the classes below an even share, each in a picture of its own where there is one: that it fills most of."""
+    """The rarest of the classes below an even share, each in an image of its own where there is one: that it fills most of."""
     samples = [s for s in dataset if not stats.splits or split_name(s.split) in stats.splits]
     pixels, classes = stats.whole.counts.pixels, len(stats.present)
     rarest = [i for i in np.argsort(pixels, kind="stable").tolist() if 0 < pixels[i] * classes < pixels.sum()][:count]
@@ -108,8 +108,8 @@ def _example(dataset: Dataset, sample: Sample, class_id: int, share: str) -> Exa
     return Example(name, share, sample.id, "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
 
 
-def spotlight(image: Picture, mask: Mask, class_id: int) -> Picture:
-    """(H, W, 3) picture with all but one class of (H, W) darkened, and a white outline around it."""
+def spotlight(image: ImageArray, mask: Mask, class_id: int) -> ImageArray:
+    """(H, W, 3) image with all but one class of (H, W) darkened, and a white outline around it."""
     held = (mask == class_id).view(np.uint8)
     width = max(3, 2 * (max(mask.shape) // 320) + 1)
     around = cv2.dilate(held, np.ones((width, width), np.uint8)) > held
@@ -135,7 +135,7 @@ def _cards(stats: Stats) -> list[tuple[str, str]]:
     counts = stats.whole.counts
     held = counts.pixels[counts.pixels > 0]
     cards = [
-        (f"{counts.pictures:,}", "pictures"),
+        (f"{counts.samples:,}", "images"),
         (f"{len(counts.pixels) - len(counts.absent)} of {len(counts.pixels)}", "classes have pixels"),
         (f"{counts.labelled:,}", "labelled pixels"),
         (_percent(counts.ignored / max(counts.total, 1)), "void"),
@@ -153,7 +153,7 @@ def _class_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Mar
         rows,
         [
             Panel("share of the labelled pixels (log)", shares, log=True, show=_percent),
-            Panel("share of pictures that hold the class", images, show=_percent, most=1),
+            Panel("share of images that hold the class", images, show=_percent, most=1),
         ],
     )
 
@@ -171,7 +171,7 @@ def _sampler_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> M
     return panels(
         rows,
         [
-            Panel("draws whose picture holds the class", seen, show=_percent, most=1),
+            Panel("draws whose image holds the class", seen, show=_percent, most=1),
             Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_percent),
         ],
     )
@@ -187,7 +187,7 @@ def _object_chart(part: Part, rows: Sequence[Row], shown: Sequence[int]) -> Mark
 
 
 def _together_chart(stats: Stats) -> Markup | None:
-    """Of the pictures with the row's class, the part that also holds the column's; the classes in most pictures."""
+    """Of the images with the row's class, the part that also holds the column's; the classes in most images."""
     images = stats.whole.counts.images
     order = [int(i) for i in np.argsort(-images, kind="stable") if images[i]][:SQUARES]
     if len(order) < 2:
@@ -199,7 +199,7 @@ def _together_chart(stats: Stats) -> Markup | None:
         n = [int(images[a]) if a == b else both.get((min(a, b), max(a, b)), 0) for b in order]
         values.append([m / int(images[a]) for m in n])
         tips.append(
-            [f"{m:,} of {images[a]:,} pictures with {names[a]} hold {names[b]}" for m, b in zip(n, order, strict=True)]
+            [f"{m:,} of {images[a]:,} images with {names[a]} hold {names[b]}" for m, b in zip(n, order, strict=True)]
         )
     return heat_map([Row(names[i], stats.labels.classes[i].color) for i in order], values, tips)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from segdata.dataset.counts import ClassCounts, Floats, Ints
-from segdata.dataset.weights import SCHEMES, Sampling
+from segdata.dataset.counts import ClassCounts
+from segdata.dataset.sampling import Sampling
+from segdata.dataset.weights import SCHEMES, Floats, Ints
 from segdata.errors import OptionError, Problem
 from segdata.files.rasters import Values
 from segdata.labels import Labels
@@ -25,7 +26,7 @@ class Part:
     areas: tuple[Ints, ...] | None = None
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """`pictures`, `total`, `ignored` and `classes`; shares are of the labelled pixels, and of the pictures."""
+        """`images`, `total`, `ignored` and `classes`; shares are of the labelled pixels, and of the images."""
         c = self.counts
         classes = []
         for label in labels.classes:
@@ -40,7 +41,7 @@ class Part:
             if self.areas is not None:
                 row["objects"] = _areas_json(self.areas[label.id])
             classes.append(row)
-        return {"pictures": c.pictures, "total": c.total, "ignored": c.ignored, "classes": classes}
+        return {"images": c.samples, "total": c.total, "ignored": c.ignored, "classes": classes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Channels:
 
     @property
     def kind(self) -> str:
-        """What pictures must have in common to be described together."""
+        """What images must have in common to be described together."""
         n = len(self.held.mean if isinstance(self.held, Moments) else self.held)
         return f"{n} {'band' if n == 1 else 'bands'} of {self.dtype}"
 
@@ -137,8 +138,8 @@ class Stats:
     """What `stats` finds. `whole` is all that was asked for, `splits` its splits by name (see `split_name`).
 
     `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
-    (P, 3) class, class, pictures that hold both. `sizes`: (S, 3) height, width, pictures of that size, most first.
-    `described`: whether pictures were to be read for their `channels`, which are None without one.
+    (P, 3) class, class, images that hold both. `sizes`: (S, 3) height, width, images of that size, most first.
+    `described`: whether images were to be read for their `channels`, which are None without one.
     `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says.
     """
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segdata.dataset.counts import Ints
-from segdata.dataset.weights import SCHEMES
+from segdata.dataset.weights import SCHEMES, Ints
 from segdata.errors import DatasetError
 from segdata.files.places import place
 from segdata.terminal.text import table
@@ -26,16 +25,16 @@ LIMIT = 40
 def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
     """What a person reads first: classes, splits where there are some, weights, and samplers where asked for."""
     counts = stats.whole.counts
-    splits = ", ".join(f"{name} {part.counts.pictures:,}" for name, part in stats.splits.items())
+    splits = ", ".join(f"{name} {part.counts.samples:,}" for name, part in stats.splits.items())
     lines = [
-        f"{counts.pictures:,} pictures{f' ({splits})' if splits else ''}, {len(stats.labels.classes)} classes, "
+        f"{counts.samples:,} images{f' ({splits})' if splits else ''}, {len(stats.labels.classes)} classes, "
         f"{counts.total:,} pixels, {percent(counts.ignored, counts.total)} void"
     ]
     lines += _size_lines(stats)
     if stats.channels is not None:
         lines.append(f"channels ({stats.channels.title}): {stats.channels.numbers}")
     elif stats.described:
-        lines.append("channels: there is no picture to describe")
+        lines.append("channels: there is no image to describe")
     if stats.recounted is not None:
         agree = stats.recounted - len(stats.differences)
         lines.append(f"masks read: {stats.recounted:,}; {agree:,} hold what the manifest says")
@@ -54,7 +53,7 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
 
 def scheme_lines() -> list[str]:
     """The weighting schemes, each with its formula and source."""
-    lines = ["over the classes that have pixels: K is their number, labelled their pixels, pictures all pictures"]
+    lines = ["over the classes that have pixels: K is their number, labelled their pixels, images all images"]
     for name, scheme in SCHEMES.items():
         lines += [f"{name:18}{scheme.formula}", f"{'':18}{scheme.source}"]
     return lines
@@ -106,11 +105,11 @@ def _size_lines(stats: Stats) -> list[str]:
 
 def _class_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
     counts = stats.whole.counts
-    rows: list[list[object]] = [["id", "class", "pixels", "share", "pictures", "of all"]]
+    rows: list[list[object]] = [["id", "class", "pixels", "share", "images", "of all"]]
     for i in shown:
         images = counts.images[i]
         pixels = counts.pixels[i]
-        of_pixels, of_images = percent(pixels, counts.labelled), percent(images, counts.pictures)
+        of_pixels, of_images = percent(pixels, counts.labelled), percent(images, counts.samples)
         rows.append([i, stats.labels.names[i], f"{pixels:,}", of_pixels, f"{images:,}", of_images])
     void = f"{percent(counts.ignored, counts.total)} of all"
     lines = table([*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", void, "", ""]], "r rrrr")
@@ -132,9 +131,9 @@ def _object_lines(areas: Sequence[Ints], names: Sequence[str], shown: Sequence[i
 
 def _split_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
     parts = [part.counts for part in stats.splits.values()]
-    rows: list[list[object]] = [["id", "class", *(cell for name in stats.splits for cell in (name, "pictures"))]]
+    rows: list[list[object]] = [["id", "class", *(cell for name in stats.splits for cell in (name, "images"))]]
     for i in shown:
-        cells = [(percent(c.pixels[i], c.labelled), percent(c.images[i], c.pictures)) for c in parts]
+        cells = [(percent(c.pixels[i], c.labelled), percent(c.images[i], c.samples)) for c in parts]
         rows.append([i, stats.labels.names[i], *(text for pair in cells for text in pair)])
     rows.append(["", "(ignore)", *(text for c in parts for text in (percent(c.ignored, c.total), ""))])
     return table(rows, "r " + "rr" * len(parts))
@@ -156,8 +155,8 @@ def _sampler_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
     most = stats.sampling["class_aware"].most
     return [
         *table(rows, "r " + "rr" * len(samplers)),
-        "the part of draws whose picture holds the class, and its part of the labelled pixels drawn; class-aware, the",
-        f"picture drawn most often comes {most:.3g} times in as many draws as there are pictures",
+        "the part of draws whose image holds the class, and its part of the labelled pixels drawn; class-aware, the",
+        f"image drawn most often comes {most:.3g} times in as many draws as there are images",
     ]
 
 

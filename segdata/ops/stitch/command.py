@@ -21,12 +21,12 @@ from segdata.terminal.text import dataset_line
 @click.option(
     "--scores/--no-scores", default=None, help="Write the blended scores too (default where tiles have them)."
 )
-@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its pictures.")
+@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its images.")
 @click.option("--vectorize", is_flag=True, help="Write polygons too, vectors/<id>.geojson.")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options
 def stitch(tiles: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put TILES together to whole pictures, in a new dataset DST: their scores where they have them, else their masks.
+    """Put TILES together to whole images, in a new dataset DST: their scores where they have them, else their masks.
 
     \b
     segdata stitch predicted whole --of mydata
@@ -44,7 +44,7 @@ def stitch(tiles: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -
 @click.command()
 @click.argument("tiles", type=click.Path())
 @click.argument("dst", type=click.Path())
-@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its pictures.")
+@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its images.")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options
 def untile(tiles: str, dst: str, of: str | None, overwrite: bool, jobs: int | str, on_error: Any) -> None:
@@ -63,17 +63,17 @@ def untile(tiles: str, dst: str, of: str | None, overwrite: bool, jobs: int | st
 
 def stitch_lines(receipt: dict[str, Any]) -> list[str]:
     """The receipt of stitching in a few lines."""
-    pictures = receipt["pictures"]
+    images = receipt["images"]
     lines = [
-        f"tiles:       {receipt['tiles']:,} of {pictures['in']:,} pictures = {pictures['stitched']:,} stitched "
-        f"+ {pictures['skipped']:,} left out"
+        f"tiles:       {receipt['tiles']:,} of {images['in']:,} images = {images['stitched']:,} stitched "
+        f"+ {images['skipped']:,} left out"
     ]
     for name, what in (
         ("uncovered", "pixels are in no tile, and void"),
         ("contested", "times a tile differs from another"),
     ):
         if receipt[name]:
-            lines.append(f"{name + ':':<12} {sum(receipt[name].values()):,} {what}, in {len(receipt[name]):,} pictures")
+            lines.append(f"{name + ':':<12} {sum(receipt[name].values()):,} {what}, in {len(receipt[name]):,} images")
     if receipt["polygons"]:
         lines.append(f"polygons:    {receipt['polygons']:,} in vectors/")
     return lines

@@ -1,4 +1,4 @@
-"""The tiles of one picture put together again: what a worker does."""
+"""The tiles of one image put together again: what a worker does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy, place_picture
+from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
@@ -39,7 +39,7 @@ BUDGET = 2**26
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """All that pictures need to be stitched, apart from their tiles. Neither dataset has samples here."""
+    """All that images need to be stitched, apart from their tiles. Neither dataset has samples here."""
 
     tiles: Dataset
     whole: Dataset | None
@@ -52,7 +52,7 @@ class Target:
 
 
 class Parent(msgspec.Struct, frozen=True):
-    """A picture's tiles, in order of their windows, and the sample that they were cut from where that is at hand."""
+    """An image's tiles, in order of their windows, and the sample that they were cut from where that is at hand."""
 
     id: str
     tiles: tuple[Sample, ...]
@@ -66,7 +66,7 @@ class Parent(msgspec.Struct, frozen=True):
 
 
 class Stitched(msgspec.Struct, frozen=True):
-    """What a picture became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
+    """What an image became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
 
     sample: Sample
     tiles: int
@@ -76,7 +76,7 @@ class Stitched(msgspec.Struct, frozen=True):
 
 
 def stitch_parent(parent: Parent, target: Target) -> Stitched:
-    """Put a picture's tiles together, write its mask (and scores, and polygons), and return its line. Raises `DataError`."""
+    """Put an image's tiles together, write its mask (and scores, and polygons), and return its line. Raises `DataError`."""
     height, width = parent.size
     first = parent.tiles[0]
     labels = target.tiles.labels
@@ -109,13 +109,13 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
 def tile_view(sample: Sample) -> View:
     """How a tile was cut. Raises `DataError` (`tile.none`) for what is no tile."""
     if sample.tiling is None or sample.window is None or sample.parent is None:
-        what = "it is no tile: the manifest has not which window of which picture it is"
+        what = "it is no tile: the manifest has not which window of which image it is"
         raise DataError(Problem("tile.none", what, sample=sample.id))
     return View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
 
 
 def georeference(parent: Parent, target: Target) -> Geo:
-    """Where the whole picture lies, as it or its first tile has it; nowhere where neither has a picture."""
+    """Where the whole image lies, as it or its first tile has it; nowhere where neither has an image."""
     if parent.sample is not None and target.whole is not None and parent.sample.image is not None:
         with target.whole.open_image(parent.sample) as raster:
             return raster.geo
@@ -247,7 +247,7 @@ def _probs(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def place_parent(parent: Parent, target: Target) -> tuple[str | None, Any]:
-    """The whole picture as the new dataset has it, and which way up its labels lie: the source's, or that of virtual tiles."""
+    """The whole image as the new dataset has it, and which way up its labels lie: the source's, or that of virtual tiles."""
     sample, dataset = parent.sample, target.whole
     if sample is None or dataset is None:
         sample, dataset = parent.tiles[0], target.tiles
@@ -256,7 +256,7 @@ def place_parent(parent: Parent, target: Target) -> tuple[str | None, Any]:
     path = dataset.image_path(sample)
     if path == sample.image:  # a URL
         return path, sample.exif
-    return place_picture(path, parent.id, target.root, target.images, link_or_copy), sample.exif
+    return place_image(path, parent.id, target.root, target.images, link_or_copy), sample.exif
 
 
 def _covered(parent: Parent) -> int:

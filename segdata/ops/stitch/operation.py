@@ -1,4 +1,4 @@
-"""Tiles back to whole pictures: their masks, or the scores that a model gave them, blended where they overlap."""
+"""Tiles back to whole images: their masks, or the scores that a model gave them, blended where they overlap."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def stitch(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Put the tiles of a dataset together to whole pictures, in a new dataset whose ids are those of the parents.
+    """Put the tiles of a dataset together to whole images, in a new dataset whose ids are those of the parents.
 
     Where all tiles have scores they are blended (see `segdata.windows.Blend`), the mask is of the most likely classes, and
     the blended scores are written as well unless `scores` is False. Otherwise a pixel's class is that of the tile in which it
-    weighs most. Pixels in no tile are ignore. `of` is the dataset that was tiled, for its pictures; virtual tiles have them.
-    Masks are GeoTIFFs where pictures have coordinates, else PNGs. `vectorize` writes vectors/<id>.geojson too.
+    weighs most. Pixels in no tile are ignore. `of` is the dataset that was tiled, for its images; virtual tiles have them.
+    Masks are GeoTIFFs where images have coordinates, else PNGs. `vectorize` writes vectors/<id>.geojson too.
 
     Rows are written as they are finished, scores in blocks of columns, so memory grows with neither height nor classes times
-    width. Stitching that was stopped goes on with the next picture.
+    width. Stitching that was stopped goes on with the next image.
 
     Raises `DatasetError` for what are no tiles, and where `of` is another dataset, `OptionError`, and `DataError` for the
-    first bad tile (`run.report` may skip instead: its whole picture is then left out).
+    first bad tile (`run.report` may skip instead: its whole image is then left out).
     """
     blend_weights(1, 1, blend)
     return _stitch("stitch", tiles, destination, blend, scores, of, vectorize, overwrite, run)
@@ -114,7 +114,7 @@ def _stitch(
 
 
 def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
-    """The pictures that a dataset has tiles of, by id. Raises `DatasetError` for what are no tiles, or not of `whole`."""
+    """The images that a dataset has tiles of, by id. Raises `DatasetError` for what are no tiles, or not of `whole`."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     try:
         for sample in tiles:
@@ -143,13 +143,13 @@ def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
 def receipt_json(
     dataset: Dataset, parents: Sequence[Parent], done: dict[str, Stitched], skipped: Sequence[Problem]
 ) -> dict[str, Any]:
-    """receipt.json: pictures and tiles, pixels of each class, those in no tile, and those that tiles disagree on."""
+    """receipt.json: images and tiles, pixels of each class, those in no tile, and those that tiles disagree on."""
     pixels: dict[int, int] = defaultdict(int)
     for sample in dataset:
         for value, n in sample.counts.items():
             pixels[value] += n
     return {
-        "pictures": {"in": len(parents), "stitched": len(dataset), "skipped": len(skipped)},
+        "images": {"in": len(parents), "stitched": len(dataset), "skipped": len(skipped)},
         "tiles": sum(len(parent.tiles) for parent in parents),
         "pixels": {dataset.labels.name(value): pixels[value] for value in sorted(pixels)},
         "uncovered": {id: one.uncovered for id, one in sorted(done.items()) if one.uncovered},
@@ -160,7 +160,7 @@ def receipt_json(
 
 
 def _images(tiles: Dataset, whole: Dataset | None) -> Images:
-    """How the whole pictures are at hand: as the dataset has them that was tiled, or as virtual tiles have them."""
+    """How the whole images are at hand: as the dataset has them that was tiled, or as virtual tiles have them."""
     if whole is not None:
         return whole.images
     return tiles.images if all(sample.crop is not None for sample in tiles) else "none"

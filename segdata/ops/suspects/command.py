@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 @click.argument("truth", type=click.Path())
 @click.option("--split", help="One split of TRUTH.")
 @click.option("--worst", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="How many pictures and regions are listed, shown, written and left out.")  # fmt: skip
+              help="How many images and regions are listed, shown, written and left out.")  # fmt: skip
 @click.option(
     "--threshold", type=float, metavar="P", help="A label less probable than this is disputed. [default: 0.1]"
 )
 @click.option(
-    "--temperature", type=float, metavar="T", help="The lower, the more a picture's worst pixels count. [default: 0.1]"
+    "--temperature", type=float, metavar="T", help="The lower, the more an image's worst pixels count. [default: 0.1]"
 )
 @click.option("--min-area", type=int, metavar="N", help="Regions of fewer pixels are not listed. [default: 16]")
 @click.option("--json", "as_json", is_flag=True, help="Both rankings, whole, as one JSON object.")
 @click.option("--sheet", type=click.Path(), metavar="FILE", help="Show the worst regions in a .png or .jpg file.")
 @click.option("--relabel", type=click.Path(), metavar="FOLDER",
               help="Write there regions.json (COCO) and images for an annotation tool, and the dataset without.")  # fmt: skip
-@click.option("--leave-out", type=click.Choice(["regions", "pictures"]), default="regions", show_default=True,
-              help="In that dataset, regions are void, or their pictures are gone.")  # fmt: skip
+@click.option("--leave-out", type=click.Choice(["regions", "images"]), default="regions", show_default=True,
+              help="In that dataset, regions are void, or their images are gone.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a dataset in FOLDER.")
 @run_options
 def suspects(
     pred: str, truth: str, worst: int, as_json: bool, sheet: str | None, relabel: str | None, leave_out: Any,
     overwrite: bool, jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Rank pictures and regions where the scores of PRED speak against the labels of TRUTH.
+    """Rank images and regions where the scores of PRED speak against the labels of TRUTH.
 
     Let a model predict what it was not trained on: it learns the errors of what it was.
 
@@ -68,14 +68,12 @@ def suspects(
 
 
 def lines(found: Suspects, worst: int) -> list[str]:
-    """The worst pictures and regions, as tables."""
+    """The worst images and regions, as tables."""
     names = found.labels.name
-    out = [
-        f"pictures by the quality of their labels, the worst {min(worst, len(found.pictures))} of {len(found.pictures)}:"
-    ]
+    out = [f"images by the quality of their labels, the worst {min(worst, len(found.images))} of {len(found.images)}:"]
     out += [
         f"  {p.score:5.3f}  {p.sample}  ({p.disputed / max(p.pixels, 1):.2%} of its labelled pixels are disputed)"
-        for p in found.pictures[:worst]
+        for p in found.images[:worst]
     ]
     out.append(
         f"regions by how much is against their label, the worst {min(worst, len(found.regions))} of {len(found.regions)}:"

@@ -1,4 +1,4 @@
-"""Pictures and regions whose labels a model doubts, ranked; as values, for an annotation tool, and left out of a dataset."""
+"""Images and regions whose labels a model doubts, ranked; as values, for an annotation tool, and left out of a dataset."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from segdata.windows import Window
 from segdata.words import some
 from segdata.workers.run import Run
 
-LeaveOut = Literal["regions", "pictures"]
+LeaveOut = Literal["regions", "images"]
 
 
 @dataclass(frozen=True, slots=True)
-class PictureDoubt:
-    """A picture: the softmin of its label's quality (low: likely wrong), its labelled pixels, and how many are disputed."""
+class ImageDoubt:
+    """An image: the softmin of its label's quality (low: likely wrong), its labelled pixels, and how many are disputed."""
 
     sample: str
     score: float
@@ -51,10 +51,10 @@ class RegionDoubt:
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """Pictures, the worst (lowest score) first, and regions, the worst (highest score) first; `truth` is what they are of."""
+    """Images, the worst (lowest score) first, and regions, the worst (highest score) first; `truth` is what they are of."""
 
     truth: Dataset
-    pictures: tuple[PictureDoubt, ...]
+    images: tuple[ImageDoubt, ...]
     regions: tuple[RegionDoubt, ...]
     unscored: tuple[str, ...]
 
@@ -71,7 +71,7 @@ class Suspects:
             del fields["rle"]
             names = {key: self.labels.name(fields[key]) for key in ("given", "suggested")}
             regions.append({"sample": one.sample, **fields, **names})
-        return {"pictures": [asdict(p) for p in self.pictures], "regions": regions, "unscored": list(self.unscored)}
+        return {"images": [asdict(p) for p in self.images], "regions": regions, "unscored": list(self.unscored)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ def suspects(
     min_area: int = 16,
     run: Run | None = None,
 ) -> Suspects:
-    """Rank the pictures of `truth` (of one `split`), and regions in them, by how much the scores of `pred` speak against them.
+    """Rank the images of `truth` (of one `split`), and regions in them, by how much the scores of `pred` speak against them.
 
     A pixel is disputed where its label has a probability below `threshold`; regions of fewer than `min_area` are not listed.
-    `temperature`: how much the worst pixels of a picture count. See `segdata.metrics.label_quality`. A model finds the errors of labels
+    `temperature`: how much the worst pixels of an image count. A model finds the errors of labels
     that it was not trained on: predict each part with a model trained on the others.
 
     Raises `DatasetError` where the two do not belong together or `pred` has no scores, `OptionError`, and `DataError` for the
@@ -120,18 +120,18 @@ def suspects(
         raise DatasetError(f"{pred.root}: has no scores of a sample of {truth.root}: its ids are {theirs}")
     run = run or Run()
     task = Task(replace(pred, samples=()), replace(truth, samples=()), temperature, threshold, min_area)
-    pictures, regions = [], []
+    images, regions = [], []
     for (_, sample), found in run.map(partial(examine_item, task=task), pairs):
         if isinstance(found, Problem):
             run.report.add(found)
             continue
         quality, worst = found
-        pictures.append(PictureDoubt(sample.id, quality.score, quality.pixels, quality.disputed))
+        images.append(ImageDoubt(sample.id, quality.score, quality.pixels, quality.disputed))
         regions += [RegionDoubt(sample.id, region) for region in worst]
-    pictures.sort(key=lambda p: (p.score, p.sample))
+    images.sort(key=lambda p: (p.score, p.sample))
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
     unscored = tuple(sorted(t.id for t in chosen if t.id not in scored))
-    return Suspects(truth, tuple(pictures), tuple(regions), unscored)
+    return Suspects(truth, tuple(images), tuple(regions), unscored)
 
 
 def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list[Region]]:
@@ -160,7 +160,7 @@ def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list
 
 
 def relabel_folder(folder: str | Place) -> Place:
-    """Where `write_relabel` may write. Raises `DatasetError` for the folder of a dataset, whose pictures lie in images/ too."""
+    """Where `write_relabel` may write. Raises `DatasetError` for the folder of a dataset, whose images lie in images/ too."""
     folder = place(folder)
     if names_in(folder) & {CARD, MANIFEST, JOURNAL, LOG}:
         raise DatasetError(f"{folder}: is a dataset: choose another folder for what shall be labelled again")
@@ -170,7 +170,7 @@ def relabel_folder(folder: str | Place) -> Place:
 def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
-    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Pictures are linked
+    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are linked
     where their file is the sample. Raises `DataError` for one that cannot be read, `DatasetError` for a dataset's folder.
     """
     folder = relabel_folder(folder)
@@ -205,7 +205,7 @@ def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> di
 
 
 def _place(truth: Dataset, sample: Sample, folder: Place) -> str:
-    """Put a sample's picture into a folder, as its mask lies over it; returns its name there, which it has even without one."""
+    """Put a sample's image into a folder, as its mask lies over it; returns its name there, which it has even without one."""
     if sample.image is None:
         return f"{sample.id}.png"
     path = truth.image_path(sample)
@@ -228,19 +228,19 @@ def without(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """The dataset that was examined without these regions: they are void, or (`pictures`) the pictures they are in left out.
+    """The dataset that was examined without these regions: they are void, or (`images`) the images they are in left out.
 
     Raises as `carry`, and `DatasetError` for regions in samples that are views into larger masks.
     """
-    if leave_out not in ("regions", "pictures"):
-        raise OptionError(f"--leave-out {leave_out}: must be regions or pictures")
+    if leave_out not in ("regions", "images"):
+        raise OptionError(f"--leave-out {leave_out}: must be regions or images")
     truth = found.truth
     doubted: dict[str, list[Region]] = defaultdict(list)
     for one in regions:
         doubted[one.sample].append(one.region)
     if leave_out == "regions" and any(s.crop is not None for s in truth if s.id in doubted):
         raise DatasetError(
-            f"{truth.root}: its samples are views into larger masks: leave out pictures, or make real tiles"
+            f"{truth.root}: its samples are views into larger masks: leave out images, or make real tiles"
         )
     options = {"leave_out": leave_out, "regions": len(regions)}
     target = Dataset(place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images)
@@ -248,9 +248,9 @@ def without(
     origins = [Origin(truth), Origin(truth, partial(void_regions, regions=dict(doubted)))]
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
-        gone = sorted(doubted) if leave_out == "pictures" else []
+        gone = sorted(doubted) if leave_out == "images" else []
         return {
-            "pictures": {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)},
+            "images": {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)},
             "regions": {"void": len(regions) if leave_out == "regions" else 0},
             "suspect": gone,
             "skipped": [problem.to_json() for problem in left_out],

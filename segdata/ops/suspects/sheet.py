@@ -10,7 +10,7 @@ import numpy as np
 
 from segdata.dataset.counts import tally
 from segdata.errors import DatasetError
-from segdata.files.images import Picture
+from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.metrics.label_quality import Region
@@ -29,7 +29,7 @@ LINE = (255, 255, 255)
 def suspects_sheet(
     found: Suspects, regions: Sequence[RegionDoubt], out: str | Place, *, columns: int = 3, size: int = 240
 ) -> Place:
-    """Write a sheet (PNG or JPEG by the name of `out`): of each region the picture, outlined, and the same under its label.
+    """Write a sheet (PNG or JPEG by the name of `out`): of each region the image, outlined, and the same under its label.
 
     Raises `OptionError` for another kind of file, `DatasetError` where there is no region, and `DataError`.
     """
@@ -49,8 +49,8 @@ def suspects_sheet(
     return write_sheet(out, cells, columns, found.labels, counts)
 
 
-def outlined(image: Picture, region: Region, window: Window) -> Picture:
-    """(h, w, 3) of a window of the picture, with the region's outline in it."""
+def outlined(image: ImageArray, region: Region, window: Window) -> ImageArray:
+    """(h, w, 3) of a window of the image, with the region's outline in it."""
     out = np.ascontiguousarray(image)
     lines = [np.reshape(polygon, (-1, 2)) - (window.x, window.y) for polygon in region.polygons]
     cv2.polylines(out, [np.floor(line).astype(np.int32) for line in lines], isClosed=True, color=LINE)
@@ -58,7 +58,7 @@ def outlined(image: Picture, region: Region, window: Window) -> Picture:
 
 
 def _around(region: Region, size: tuple[int, int]) -> Window:
-    """A square around a region, as far as the picture reaches."""
+    """A square around a region, as far as the image reaches."""
     y, x, h, w = region.box
     side = max(LEAST, round(AROUND * max(h, w)))
     height, width = min(side, size[0]), min(side, size[1])

@@ -28,16 +28,14 @@ def overlaps(
 @click.option("--size", callback=pixels, metavar="PX", help="Of tiles, or HEIGHTxWIDTH (default 512).")
 @click.option("--overlap", callback=overlaps, metavar="PX|SHARE", help="Of neighbours, 64 or 0.125 (default 0).")
 @click.option("--stride", callback=pixels, metavar="PX", help="From tile to tile, in place of --overlap.")
+@click.option("--scale", type=float, metavar="S", help="Resample first: 0.5 halves (images by area, masks to nearest).")
 @click.option(
-    "--scale", type=float, metavar="S", help="Resample first: 0.5 halves (pictures by area, masks to nearest)."
-)
-@click.option(
-    "--pad", type=click.Choice(["zero", "reflect", "keep"]), help="Pictures smaller than a tile (default zero)."
+    "--pad", type=click.Choice(["zero", "reflect", "keep"]), help="Images smaller than a tile (default zero)."
 )
 @click.option(
     "--format",
     type=click.Choice(["auto", "png", "jpeg", "tiff"]),
-    help="Of tiles of pictures: by default GeoTIFF of what has coordinates or is not 8-bit RGB, else PNG.",
+    help="Of tiles of images: by default GeoTIFF of what has coordinates or is not 8-bit RGB, else PNG.",
 )
 @click.option("--quality", type=int, metavar="Q", help="Of JPEGs (default 95).")
 @click.option("--compress", type=click.Choice(["deflate", "none"]), help="Of TIFFs (default deflate).")
@@ -53,26 +51,26 @@ def overlaps(
 @click.option(
     "--aoi-crs",
     metavar="CRS",
-    help="What its coordinates are: EPSG:..., or pixel (default longitude, latitude; pixel of pictures without any).",
+    help="What its coordinates are: EPSG:..., or pixel (default longitude, latitude; pixel of images without any).",
 )
 @click.option(
     "--virtual",
     is_flag=True,
-    help="Write no pictures: samples are windows of the whole files (not for training on PNGs of more than 67 megapixels).",
+    help="Write no images: samples are windows of the whole files (not for training on PNGs of more than 67 megapixels).",
 )
 @click.option("--seed", type=int, metavar="N", help="Of --keep-empty and --min-tiles-per-class (default 0).")
 @click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
 @run_options
 def tile(dataset: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Cut the pictures of DATASET into tiles, in a new dataset DST.
+    """Cut the images of DATASET into tiles, in a new dataset DST.
 
     \b
     segdata tile mydata tiles --size 512 --overlap 64
-    segdata tile mydata tiles --overlap 0.25 --virtual              # writes no pictures
+    segdata tile mydata tiles --overlap 0.25 --virtual              # writes no images
     segdata tile mydata tiles --min-valid 0.5 --keep-empty 0.1      # for training
     segdata tile mydata tiles --scale 0.5 --min-tiles-per-class 50
 
-    Pictures may be of any size, TIFFs of any bands. Tiling that was stopped goes on where it was when the command is
+    Images may be of any size, TIFFs of any bands. Tiling that was stopped goes on where it was when the command is
     repeated.
     """
     from segdata.ops.tile.operation import tile
@@ -95,9 +93,9 @@ WHY = {
 
 def tile_lines(receipt: dict[str, Any]) -> list[str]:
     """The receipt of tiling in a few lines."""
-    pictures, tiles = receipt["pictures"], receipt["tiles"]
+    images, tiles = receipt["images"], receipt["tiles"]
     lines = [
-        f"pictures:    {pictures['in']:,} in = {pictures['tiled']:,} tiled + {pictures['skipped']:,} left out",
+        f"images:    {images['in']:,} in = {images['tiled']:,} tiled + {images['skipped']:,} left out",
         f"windows:     {tiles['windows']:,} = {tiles['kept']:,} kept + {tiles['left_out']:,} left out",
     ]
     lines += [f"             {tiles[reason]:,} left out: {why}" for reason, why in WHY.items() if tiles[reason]]

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy, place_picture, still_there
+from segdata.dataset.images import link_or_copy, place_image, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, Problem, located
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def tiles(self) -> list[Sample]:
-        """The lines so far, without those of pictures that failed."""
+        """The lines so far, without those of images that failed."""
         return [line for tiled in self.done.values() for line in tiled.samples if not self._failed(tiled.task)]
 
     def close(self, receipt: Callable[[Dataset, list[Problem], list[LeftOut]], dict[str, Any]]) -> Dataset:
@@ -83,9 +83,7 @@ class Job:
             lines = self._placed(lines)
         lines.sort(key=lambda line: line.id)
         if twice := [id for id, n in Counter(line.id for line in lines).items() if n > 1]:
-            raise DatasetError(
-                f"{self.source.root}: two tiles would be called {twice[0]}: rename one of their pictures"
-            )
+            raise DatasetError(f"{self.source.root}: two tiles would be called {twice[0]}: rename one of their images")
         whole = replace(self.dataset, samples=lines)
         gone = [one for tiled in self.done.values() if not self._failed(tiled.task) for one in tiled.left_out]
         problems = [replace(p, sample=id) for id, p in sorted(self.failed.items())]
@@ -121,7 +119,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The files that a picture's virtual tiles are windows of."""
+    """The files that an image's virtual tiles are windows of."""
 
     image: str | None
     mask: str
@@ -129,22 +127,22 @@ class Placed:
 
 
 def place_files(sample: Sample, target: Target) -> Placed:
-    """Link a sample's mask into the dataset, or write it anew where pixels become void; its picture as the source has it.
+    """Link a sample's mask into the dataset, or write it anew where pixels become void; its image as the source has it.
 
     Raises `DataError`.
     """
     source, root = target.source, target.root
-    picture = None
+    image = None
     if sample.image is not None and source.images != "none":
         path = source.image_path(sample)
-        picture = path if path == sample.image else place_picture(path, sample.id, root, source.images, link_or_copy)
+        image = path if path == sample.image else place_image(path, sample.id, root, source.images, link_or_copy)
     with located(sample=sample.id), ExitStack() as stack:
         there = source.inside(sample.mask)
         cutter = Cutter(sample, target, stack)
         if not cutter.voids:
             mask = f"masks/{sample.id}{there.suffix}"
             link_or_copy(there, root / mask)
-            return Placed(picture, mask, sample.sha256)
+            return Placed(image, mask, sample.sha256)
         if sample.crop is not None:
             message = "a virtual tile with pixels that become void cannot be tiled virtually: tile what it was cut from"
             raise DataError(Problem("tile.again", message))
@@ -153,13 +151,13 @@ def place_files(sample: Sample, target: Target) -> Placed:
         with MaskWriter(root / mask, *sample.size, source.labels.dtype) as writer:
             for y in range(0, sample.height, rows):
                 writer.write(cutter.void(Window(y, 0, min(rows, sample.height - y), sample.width)))
-        return Placed(picture, mask, writer.sha256)
+        return Placed(image, mask, writer.sha256)
 
 
 def receipt_json(
     job: Job, whole: Dataset, skipped: Sequence[Problem], gone: Sequence[LeftOut], wanted: int
 ) -> dict[str, Any]:
-    """receipt.json: pictures and tiles in and out, what each class has, and every window that is no tile with its reason."""
+    """receipt.json: images and tiles in and out, what each class has, and every window that is no tile with its reason."""
     labels = whole.labels
     pixels: Counter[int] = Counter()
     holders: Counter[int] = Counter()
@@ -169,7 +167,7 @@ def receipt_json(
     reasons = Counter(one.reason for one in gone)
     before = Counter(value for sample in job.source for value, n in sample.counts.items() if n)
     return {
-        "pictures": {"in": len(job.source), "tiled": len(job.source) - len(skipped), "skipped": len(skipped)},
+        "images": {"in": len(job.source), "tiled": len(job.source) - len(skipped), "skipped": len(skipped)},
         "tiles": {
             "windows": len(whole) + len(gone), "kept": len(whole), "left_out": len(gone),
             **{reason: reasons[reason] for reason in get_args(Reason)},
@@ -177,7 +175,7 @@ def receipt_json(
         "classes": [
             {
                 "class_id": label.id, "class": label.name, "pixels": pixels[label.id], "tiles": holders[label.id],
-                "pictures": before[label.id], "added": job.extra[label.id],
+                "images": before[label.id], "added": job.extra[label.id],
                 "short": max(0, wanted - holders[label.id]) if before[label.id] else 0,
             }
             for label in labels.classes

@@ -1,4 +1,4 @@
-"""Large pictures into tiles: a dataset whose samples know their parent and their window in it."""
+"""Large images into tiles: a dataset whose samples know their parent and their window in it."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ def tile(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Cut the pictures and masks of a dataset into tiles of `size` (height, width), in a new dataset.
+    """Cut the images and masks of a dataset into tiles of `size` (height, width), in a new dataset.
 
     Tiles begin every `stride` pixels, or `overlap` each other by so many (a float below 1: by that share of the size); the
-    last one shifts inward. `scale` resamples first: pictures by area, masks to the nearest; windows are whole pixels of the
-    parent. A picture smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
+    last one shifts inward. `scale` resamples first: images by area, masks to the nearest; windows are whole pixels of the
+    parent. An image smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
     as it is (`keep`). `nodata`, else the file's own value or alpha, becomes ignore, and so does what is outside the polygons
-    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.files.geojson`: pixels of pictures without coordinates).
+    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.files.geojson`: pixels of images without coordinates).
 
     Kept are tiles with at least `min_valid` of their pixels not ignored and `min_foreground` of a class that is not
     `background` (by default the class of that name); of tiles without foreground `keep_empty`, drawn by `seed` and id. Where
     fewer than `min_tiles_per_class` tiles hold a class, more are cut about pixels of it, while there are any.
 
-    Pictures are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
+    Images are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
     the whole files, and give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
     (`Dataset.read_mask`) costs the whole file, or the rows down to it where that is of more than 67 megapixels. Stitching
     reads a file once, training holds what is decoded, up to that size: tiles of larger PNGs are better written.
 
     Tiling that was stopped goes on where it was.
 
-    Raises `OptionError`, `DataError` for the first bad picture or mask (`run.report` may skip instead: all tiles of such
-    pictures are then left out), and `DatasetError` for the destination.
+    Raises `OptionError`, `DataError` for the first bad image or mask (`run.report` may skip instead: all tiles of such
+    images are then left out), and `DatasetError` for the destination.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     shape = pair(size, "--size")

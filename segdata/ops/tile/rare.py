@@ -44,7 +44,7 @@ def find_centres(wanted: Wanted, target: Target) -> list[tuple[int, int]]:
 
 
 def window_about(centre: tuple[int, int], size: tuple[int, int], whole: tuple[int, int]) -> Window:
-    """A window of `size` (or of the whole picture's, where that is less) whose middle is as near `centre` as it can be."""
+    """A window of `size` (or of the whole image's, where that is less) whose middle is as near `centre` as it can be."""
     h, w = min(size[0], whole[0]), min(size[1], whole[1])
     y, x = (min(max(0, c - n // 2), most - n) for c, n, most in zip(centre, (h, w), whole, strict=True))
     return Window(y, x, h, w)

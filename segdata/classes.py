@@ -1,1 +1,0 @@
-"""Choosing classes by name: renamed, merged, kept or made void, in one remap."""
