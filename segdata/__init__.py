@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from segdata.errors import Problem as Problem
     from segdata.errors import Report as Report
     from segdata.errors import SegdataError as SegdataError
+    from segdata.executors.run import Run as Run
+    from segdata.executors.run import workers as workers
     from segdata.files.images import colorize as colorize
     from segdata.files.images import overlay as overlay
     from segdata.files.images import read_image as read_image
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
     from segdata.refinement.crf import dense_crf as dense_crf
     from segdata.refinement.settings import Refinement as Refinement
     from segdata.windows import Window as Window
-    from segdata.workers.run import Run as Run
-    from segdata.workers.run import workers as workers
 
 _HOMES = {
     "ClassCounts": "dataset.counts",
@@ -108,8 +108,8 @@ _HOMES = {
     "dense_crf": "refinement.crf",
     "Refinement": "refinement.settings",
     "Window": "windows",
-    "Run": "workers.run",
-    "workers": "workers.run",
+    "Run": "executors.run",
+    "workers": "executors.run",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -45,7 +45,7 @@ def arguments(name: str, **more: Any) -> dict[str, Any]:
     return {**ARGUMENTS.get(name, {}), **({"transforms": GROUP} if name in GROUPS else {}), "p": 1.0, **more}
 
 
-def image(bands: int = 3, dtype: Any = np.uint8, size: tuple[int, int] = (96, 100), seed: int = 0) -> Any:
+def make_image(bands: int = 3, dtype: Any = np.uint8, size: tuple[int, int] = (96, 100), seed: int = 0) -> Any:
     """(H, W, bands) of smooth colours and noise, none of them 0; float32 within 0..1."""
     rng = np.random.default_rng(seed)
     waves = np.sin(np.add.outer(np.arange(size[0]) / 9, np.arange(size[1]) / 13))[:, :, None]

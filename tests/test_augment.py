@@ -17,12 +17,12 @@ import segdata
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError
+from segdata.executors.run import Run, workers
 from segdata.ops.augment.bench import bench
 from segdata.ops.augment.operation import augment
 from segdata.ops.augment.sheet import augment_sheet
 from segdata.recipes.pipeline import Augmenter
 from segdata.recipes.recipe import Recipe
-from segdata.workers.run import Run, workers
 
 pytest.importorskip("albumentations")
 import cv2

@@ -26,9 +26,9 @@ import segdata
 from segdata import Dataset, Run, workers
 from segdata.cli import main
 from segdata.errors import MissingDependency, Problem, Report, SegdataError
+from segdata.executors import dask as cluster
 from segdata.labels import Labels
 from segdata.refinement.settings import CrfSettings, Refinement
-from segdata.workers import dask as cluster
 
 distributed = pytest.importorskip("distributed")
 

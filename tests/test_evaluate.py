@@ -19,6 +19,7 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Tiling
 from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.executors.run import Run, workers
 from segdata.files.images import read_mask
 from segdata.metrics.confusion import Confusion
 from segdata.ops.evaluate.operation import evaluate
@@ -26,7 +27,6 @@ from segdata.ops.evaluate.sums import cityscapes_categories
 from segdata.resize import scale_mask
 from segdata.tiling.tiles import read_stitched
 from segdata.windows import Window
-from segdata.workers.run import Run, workers
 
 Array = NDArray[Any]
 

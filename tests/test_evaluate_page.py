@@ -55,7 +55,7 @@ def page(sides: tuple[Dataset, Dataset], tmp_path: Path) -> Path:
     return evaluate_page(found, pred, truth, tmp_path / "new" / "page.html")
 
 
-def images(text: str) -> list[Image.Image]:
+def embedded(text: str) -> list[Image.Image]:
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
@@ -76,7 +76,7 @@ def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -
     assert f"{100 * found.confusion.mean_iou:.3g} %</b> <span>mean IoU" in text
     assert f"{found.confusion.rejected:,} labelled pixels are predicted void" in text
     assert [f"<h3>{p.id}<" in text for p in found.images] == [True] * 4
-    assert len(images(out.read_text())) == 4 * 4
+    assert len(embedded(out.read_text())) == 4 * 4
 
 
 def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
@@ -142,7 +142,7 @@ def test_masks_alone_and_tiles(tmp_path: Path) -> None:
         (shown,) = worst_images(evaluate(truth, truth), truth, truth, 5)
         assert len(shown.panels) == count
         text = f'src="{shown.panels[0][1]}"'
-        assert images(text)[0].size == (420, 280)
+        assert embedded(text)[0].size == (420, 280)
 
 
 def test_an_evaluation_of_nothing(tmp_path: Path) -> None:

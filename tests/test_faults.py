@@ -28,13 +28,13 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import JOURNAL, MANIFEST, Journal, locked
 from segdata.errors import DataError, DatasetError, Problem, Report
+from segdata.executors.pool import Pool, process_pool
+from segdata.executors.run import Run, workers
+from segdata.executors.worker import each
 from segdata.ops.check.operation import check
 from segdata.ops.join.operation import join
 from segdata.ops.predict import predictor as predictors
 from segdata.ops.tile.operation import tile
-from segdata.workers.pool import Pool, process_pool
-from segdata.workers.run import Run, workers
-from segdata.workers.worker import each
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("road", "car", "sign")

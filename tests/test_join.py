@@ -270,7 +270,7 @@ def test_a_mask_that_was_replaced(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys, segdata
-from segdata.ops.join import join
+from segdata.ops.join.operation import join
 def track(items, total):
     for n, item in enumerate(items):
         if n == 70:

@@ -29,7 +29,7 @@ LAYERS = (
     ("labels",),
     ("resize",),
     ("files",),
-    ("workers",),
+    ("executors",),
     ("dataset",),
     ("recipes", "refinement", "metrics", "tiling"),
     ("readers", "writers"),

@@ -448,7 +448,7 @@ def test_labelme_files_as_their_numpy_twins(shared_data: Path) -> None:
 
 FRESH = """
 import hashlib, numpy as np
-from segdata.masks import encode_mask
+from segdata.files.png import encode_mask
 rng = np.random.default_rng(5)
 masks = [rng.integers(0, 4, rng.integers(4, 60, 2)).astype(np.uint8) for _ in range(300)]
 print(hashlib.sha256(b"".join(map(encode_mask, masks))).hexdigest())

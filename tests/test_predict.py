@@ -21,6 +21,7 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, Report
+from segdata.executors.run import Run
 from segdata.files.geo import load_rasterio
 from segdata.files.images import read_mask
 from segdata.files.rasters import opened
@@ -33,7 +34,6 @@ from segdata.ops.predict.sliding import Input, Sliding, slide
 from segdata.ops.stitch.operation import stitch
 from segdata.ops.tile.operation import tile
 from segdata.windows import Window
-from segdata.workers.run import Run
 
 NAMES = ("road", "car", "sign")
 LABELS = Labels.of(NAMES)

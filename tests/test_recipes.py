@@ -18,10 +18,10 @@ from PIL import Image
 from recipe_cases import make_image, mask
 
 from segdata.errors import DataError, MissingDependency, OptionError
+from segdata.executors.run import workers
 from segdata.recipes.pixels import Moments
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.recipe import CopyPaste, Crop, Normalise, Recipe, Resize
-from segdata.workers.run import workers
 
 yaml = pytest.importorskip("yaml")
 

@@ -29,9 +29,9 @@ from segdata.errors import (
     located,
     strict,
 )
-from segdata.workers import pool as pools
-from segdata.workers.run import MOST, Run, workers
-from segdata.workers.worker import THREAD_LIMITS
+from segdata.executors import pool as pools
+from segdata.executors.run import MOST, Run, workers
+from segdata.executors.worker import THREAD_LIMITS
 
 # --- what workers run: at module level, so that it can be imported there
 

@@ -29,6 +29,7 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import CARD, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.executors.run import Run
 from segdata.files import png as masks_module
 from segdata.files.places import leads_out
 from segdata.files.rasters import open_mask, open_raster, read_brightness
@@ -38,7 +39,6 @@ from segdata.nn.options import read_config
 from segdata.ops.predict.operation import predict
 from segdata.recipes.recipe import Recipe
 from segdata.windows import Window
-from segdata.workers.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 MASKS = {f"val/{i}": np.full((6, 8), i % 3, np.uint8) for i in range(4)}

@@ -674,7 +674,7 @@ def test_provenance(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys, segdata
-from segdata.ops.split import split
+from segdata.ops.split.operation import split
 def track(items, total):
     for n, item in enumerate(items):
         if n == 50:

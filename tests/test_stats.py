@@ -25,13 +25,13 @@ from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.executors.run import Run, workers
 from segdata.ops.convert.operation import convert
 from segdata.ops.info.operation import info
 from segdata.ops.stats.command import stats as stats_command
 from segdata.ops.stats.operation import class_counts, stats
 from segdata.recipes.pixels import Moments
 from segdata.windows import Window
-from segdata.workers.run import Run, workers
 
 if "stats" not in COMMANDS:
     main.add_command(stats_command)

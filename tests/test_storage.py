@@ -31,6 +31,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image
 from segdata.dataset.journal import LOG, MANIFEST, Journal
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, StorageError
+from segdata.executors.run import Run
+from segdata.executors.worker import settle
 from segdata.files import providers
 from segdata.files.places import (
     Draft,
@@ -69,8 +71,6 @@ from segdata.ops.stitch.operation import stitch
 from segdata.ops.tile.operation import tile
 from segdata.refinement.settings import Refinement
 from segdata.windows import Window
-from segdata.workers.run import Run
-from segdata.workers.worker import settle
 
 MEMORY = "memory://test"
 
@@ -439,8 +439,8 @@ def test_foreign_objects_are_left_alone(memory: Remote) -> None:
 
 KILLED = """
 import os, sys
-from segdata import journal
-from segdata.ops import convert
+from segdata.dataset import journal
+from segdata.ops.convert import operation as convert
 
 journal.FLUSH, journal.BEAT, left = 0, 0.05, 4
 real = journal.Journal.append

@@ -36,7 +36,7 @@ from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.distributed import world
 from segdata.nn.task import prepare
 from segdata.nn.validate import Validator
-from segdata.training import Training, read_config
+from segdata.nn.options import Training, read_config
 if __name__ == "__main__":
     dataset, run, out = map(Path, sys.argv[1:])
     torch.set_num_threads(1)

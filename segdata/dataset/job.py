@@ -18,6 +18,7 @@ from segdata.dataset.images import link_or_copy, place_image, real_folder, refus
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.images import write_mask
 from segdata.files.places import absolute, file_digest, listed
 from segdata.files.rasters import open_raster
@@ -25,7 +26,6 @@ from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.labels import Mask, Remap
 from segdata.version import __version__
-from segdata.workers.run import Run
 
 Change = Callable[[Dataset, Sequence[Sample]], Mask]
 """Given a dataset and the samples that are in one mask file: all of that file, in its new values."""

@@ -12,6 +12,7 @@ import torch
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
+from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.nn.curves import draw_rates, write_rows
 from segdata.nn.distributed import World, world
@@ -21,7 +22,6 @@ from segdata.nn.options import Training
 from segdata.nn.state import State, start
 from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import Task, prepare
-from segdata.workers.run import Run
 
 Found = TypeVar("Found")
 

@@ -18,6 +18,7 @@ from segdata.dataset.sample import Sample
 from segdata.dataset.sampling import class_aware
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.places import read_bytes
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
@@ -28,7 +29,6 @@ from segdata.recipes.pixels import Moments
 from segdata.recipes.recipe import Crop, Recipe, Resize
 from segdata.windows import Window
 from segdata.words import some, suggest
-from segdata.workers.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.metrics.confusion import Tally
@@ -22,7 +23,6 @@ from segdata.nn.state import Row, best_row, gave_up, start
 from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import prepare
 from segdata.nn.validate import Validator
-from segdata.workers.run import Run
 
 
 @dataclass(frozen=True, slots=True)

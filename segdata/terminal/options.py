@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from segdata.errors import OnError, Report
-    from segdata.workers.run import Run
+    from segdata.executors.run import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -74,7 +74,7 @@ def class_options(command: Command) -> Command:
 def running(jobs: int | str, on_error: OnError, label: str) -> Iterator[Run]:
     """The Run that the options ask for, with a progress bar where a person is watching."""
     from segdata.errors import Report
-    from segdata.workers.run import Run, workers
+    from segdata.executors.run import Run, workers
 
     def track(items: Iterator[Any], total: int) -> Iterable[Any]:
         if not sys.stderr.isatty():

@@ -24,9 +24,9 @@ from segdata.dataset.job import made_of
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
 from segdata.files.remote import Place
-from segdata.workers.run import Run
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
 SIZE = 2**28

@@ -19,13 +19,13 @@ from segdata.dataset.job import made_of
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.images import write_image, write_mask
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
 from segdata.recipes.crops import value_counts
 from segdata.recipes.pipeline import Augmenter, Pair
 from segdata.recipes.recipe import Recipe
-from segdata.workers.run import Run
 
 
 def augment(

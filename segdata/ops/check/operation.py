@@ -15,6 +15,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import file_digest, leads_out, only_gdal_opens, read_start
 from segdata.files.png import is_palette_png
 from segdata.files.rasters import fetched, open_mask
@@ -26,7 +27,6 @@ from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
 from segdata.ops.check.wholes import whole_findings
 from segdata.words import some
-from segdata.workers.run import Run
 
 
 @dataclass(frozen=True, slots=True)

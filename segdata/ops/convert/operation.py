@@ -19,6 +19,7 @@ from segdata.dataset.images import place_image, refuse_held, refuse_images, stil
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
+from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.places import absolute, listed, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
@@ -30,7 +31,6 @@ from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of
 from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out
 from segdata.version import __version__
-from segdata.workers.run import Run
 
 
 class Converted(msgspec.Struct, frozen=True):

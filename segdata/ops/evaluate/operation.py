@@ -15,6 +15,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.executors.run import Run
 from segdata.files.scores import open_scores
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics.bootstrap import Columns
@@ -35,7 +36,6 @@ from segdata.ops.evaluate.sums import (
 from segdata.tiling.tiles import Pair, Stitched, extent, extras, image_of, pair_up, read_stitched, tile_content
 from segdata.windows import Window
 from segdata.words import sized, some
-from segdata.workers.run import Run
 
 Missing = Literal["list", "stop", "miss"]
 """What becomes of truth without a prediction: listed and left out, an error, or all its pixels missed."""

@@ -8,8 +8,8 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import refuse_inputs
 from segdata.errors import OptionError
+from segdata.executors.run import Run
 from segdata.files.places import place
-from segdata.workers.run import Run
 from segdata.writers import writer, writer_options
 
 

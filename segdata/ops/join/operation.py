@@ -13,10 +13,10 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import place, real
 from segdata.labels import Labels, Remap
 from segdata.words import some
-from segdata.workers.run import Run
 
 
 def join(

@@ -21,6 +21,8 @@ from segdata.dataset.job import made_of, write_like
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.executors.run import Run
+from segdata.executors.worker import Work
 from segdata.files.places import absolute, file_digest, listed, place
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
@@ -35,8 +37,6 @@ from segdata.refinement.settings import Refinement
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
 from segdata.words import some
-from segdata.workers.run import Run
-from segdata.workers.worker import Work
 
 Group = tuple[Sample, ...]
 """Samples whose windows may share batches."""

@@ -11,11 +11,11 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Move, Origin, carry, made_of
 from segdata.errors import Problem
+from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.labels import Labels
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.settings import Refinement
-from segdata.workers.run import Run
 
 
 def refine(

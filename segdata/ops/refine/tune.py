@@ -19,6 +19,7 @@ import numpy as np
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.png import decode_mask, encode_mask
 from segdata.labels import Labels, Mask, must_agree
 from segdata.metrics.bootstrap import resamples
@@ -29,7 +30,6 @@ from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.morphology import Step, tidy
 from segdata.refinement.settings import CrfSettings, Refinement
 from segdata.words import sized
-from segdata.workers.run import Run
 
 CRFS = (
     *(

@@ -10,9 +10,9 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Move, Origin, carry, made_of
 from segdata.errors import OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.labels import Remap, Unlisted, choose_classes
-from segdata.workers.run import Run
 
 
 def remap(

@@ -15,9 +15,9 @@ import numpy as np
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.ops.split.balance import Groups
 from segdata.words import some
-from segdata.workers.run import Run
 
 if TYPE_CHECKING:
     from segdata.dataset.duplicates import Look

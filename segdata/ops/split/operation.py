@@ -19,12 +19,12 @@ from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import absolute, place
 from segdata.ops.split.balance import Groups, balance
 from segdata.ops.split.groups import group_samples
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
-from segdata.workers.run import Run
 
 RATIOS = {"train": 0.8, "val": 0.1, "test": 0.1}
 

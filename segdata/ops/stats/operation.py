@@ -19,11 +19,11 @@ from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.sampling import sampling, together
 from segdata.dataset.weights import SCHEMES, Ints, default_beta
 from segdata.errors import DataError, DatasetError, Problem, located, one_of
+from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
 from segdata.ops.stats.result import Channels, Part, Stats
 from segdata.words import some
-from segdata.workers.run import Run
 
 Occurrences = Literal["images", "objects", "pixels"]
 

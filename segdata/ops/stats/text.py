@@ -53,7 +53,7 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
 
 def scheme_lines() -> list[str]:
     """The weighting schemes, each with its formula and source."""
-    lines = ["over the classes that have pixels: K is their number, labelled their pixels, images all images"]
+    lines = ["over the classes that have pixels: K is their number, labelled their pixels, images their number"]
     for name, scheme in SCHEMES.items():
         lines += [f"{name:18}{scheme.formula}", f"{'':18}{scheme.source}"]
     return lines

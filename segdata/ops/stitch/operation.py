@@ -15,11 +15,11 @@ from segdata.dataset.job import made_of
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem
+from segdata.executors.run import Run
 from segdata.files.places import absolute, listed, place
 from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent, tile_view
 from segdata.tiling.stitcher import Blend, blend_weights
 from segdata.words import some
-from segdata.workers.run import Run
 
 
 def stitch(

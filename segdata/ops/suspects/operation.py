@@ -17,6 +17,7 @@ from segdata.dataset.job import Move, Origin, carry, made_of
 from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.images import write_image
 from segdata.files.places import names_in, place, write_whole
 from segdata.files.remote import Place
@@ -26,7 +27,6 @@ from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Regio
 from segdata.refinement.lattice import Floats
 from segdata.windows import Window
 from segdata.words import some
-from segdata.workers.run import Run
 
 LeaveOut = Literal["regions", "images"]
 

@@ -16,12 +16,12 @@ from segdata.dataset.images import link_or_copy, place_image, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, Problem, located
+from segdata.executors.run import Run
 from segdata.files.places import absolute, listed
 from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
 from segdata.tiling.cut import Cutter, LeftOut, Reason, Target, Task, Tiled, tile_task
 from segdata.windows import Window
-from segdata.workers.run import Run
 
 ROWS = 2**22
 """Pixels of a mask that are rewritten together, about."""

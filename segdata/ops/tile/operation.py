@@ -13,6 +13,7 @@ from segdata.dataset.images import refuse_inputs
 from segdata.dataset.job import made_of
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
+from segdata.executors.run import Run
 from segdata.files.geojson import read_features
 from segdata.files.places import file_digest, place
 from segdata.files.tiff import Compress
@@ -21,7 +22,6 @@ from segdata.ops.tile.rare import Wanted, find_centres, window_about
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
-from segdata.workers.run import Run
 
 
 def tile(

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from segdata.errors import Problem, SegdataError
-from segdata.workers.worker import Work, run_chunk, settle
+from segdata.executors.worker import Work, run_chunk, settle
 
 LOOK = 3.0
 """Seconds between two looks at whether all processes are there."""

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from segdata.errors import MissingDependency, SegdataError
+from segdata.executors.worker import THREAD_LIMITS, run_chunk, settle
 from segdata.files.remote import Place
 from segdata.version import __version__
-from segdata.workers.worker import THREAD_LIMITS, run_chunk, settle
 
 CONNECT = 10.0
 """Seconds that a scheduler has to answer."""

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from segdata.errors import OptionError, Problem, Report
+from segdata.executors.dask import Cluster, connected, is_cluster
+from segdata.executors.pool import Pool, process_pool
+from segdata.executors.worker import THREAD_LIMITS, Work, each, keep_memory
 from segdata.files.remote import Place
-from segdata.workers.dask import Cluster, connected, is_cluster
-from segdata.workers.pool import Pool, process_pool
-from segdata.workers.worker import THREAD_LIMITS, Work, each, keep_memory
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class Crew(Protocol):
 def workers(jobs: int | str) -> Iterator[Executor | None]:
     """An executor of `jobs` processes (0: one per core), None for 1; or that of the Dask scheduler at an address.
 
-    Never forks this process; workers use one thread each. Raises `OptionError`, and what `segdata.workers.dask.connected` raises.
+    Never forks this process; workers use one thread each. Raises `OptionError`, and what `dask.connected` raises.
     """
     if isinstance(jobs, str):
         with connected(jobs) as executor:

@@ -1,1 +1,0 @@
-"""Pages and images made from values, for people to look at."""
