@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import find_chromium
 from hypothesis import HealthCheck, settings
 from PIL import Image
+
+from browser import find_chromium
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import looks for a new version over the network
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from carry_files import contents, make
 from click.testing import CliRunner
-from memory import memory_now
 from PIL import Image
-from predictors import ByColour
 
 import segdata
+from carry_files import contents, make
+from memory import memory_now
+from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import JOURNAL, MANIFEST, Journal, locked

@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from carry_files import contents, make
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from memory import peak_memory
 from PIL import Image
-from predictors import ByColour
 
+from carry_files import contents, make
+from memory import peak_memory
+from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import CARD, MANIFEST
