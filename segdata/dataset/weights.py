@@ -99,7 +99,7 @@ SCHEMES: dict[str, Scheme] = {
     ),
     "effective_number": Scheme(
         effective_number,
-        "(1 - beta) / (1 - beta^n), n = images that hold the class (or --count), beta = 1 - 1 / N of N images (or --beta)",
+        "(1 - beta) / (1 - beta^n), n = images that hold the class (or --count), beta = 1 - 1 / images (or --beta)",
         "Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples",
     ),
     "uniform": Scheme(uniform, "1", "no weights"),
