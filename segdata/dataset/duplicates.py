@@ -21,9 +21,9 @@ from PIL import Image
 
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
+from segdata.files.door import read_brightness
+from segdata.files.file import open_file
 from segdata.files.images import ImageFacts
-from segdata.files.places import file_digest
-from segdata.files.rasters import fetched, read_brightness
 from segdata.files.remote import Place
 from segdata.windows import Window
 
@@ -76,9 +76,9 @@ class Link(NamedTuple):
 def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
     """The looks of samples that share an image file and its exif, decoded once. Raises `DataError` (`image.*`)."""
     reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
-    path = fetched(path)
-    facts, bands, grey = read_brightness(path, exif=samples[0].exif, reduce=reduce)
-    digest = file_digest(path)
+    with open_file(path) as file:
+        facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce)
+        digest = file.sha256
     full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
     looks = []
     for sample in samples:

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, reason
-from segdata.files.geo import Geo, load_rasterio
-from segdata.files.places import local_draft, read_bytes
-from segdata.files.rasters import opened
+from segdata.files.drafts import local_draft
+from segdata.files.gdal import load_rasterio, opened
+from segdata.files.geo import Geo
+from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.windows import Window

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from segdata.errors import DataError, OptionError, Problem, writing
-from segdata.files.places import Draft
+from segdata.files.drafts import Draft
 from segdata.files.remote import Place
 from segdata.labels import Mask
 

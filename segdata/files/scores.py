@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
+from segdata.files.gdal import damaged, gdal_window, opened
 from segdata.files.geo import Geo
-from segdata.files.rasters import Values, damaged, gdal_window, opened, refuse_large
+from segdata.files.rasters import Values, refuse_large
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.windows import Window

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from segdata.errors import writing
-from segdata.files.places import Draft
+from segdata.files.drafts import Draft
 from segdata.files.remote import Place
 
 Compress = Literal["deflate", "none"]

@@ -17,7 +17,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import ImageArray, colorize, overlay
+from segdata.files.colors import colorize, overlay
+from segdata.files.images import ImageArray
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.ops.check.findings import LEVELS, Checked, Finding

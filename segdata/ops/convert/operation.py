@@ -20,10 +20,10 @@ from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
+from segdata.files.door import read_facts
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.places import absolute, listed, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
-from segdata.files.rasters import read_facts
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segdata.files.file import WHOLE
 from segdata.files.geo import Geo
 from segdata.files.images import write_mask
 from segdata.files.places import file_digest
-from segdata.files.rasters import WHOLE
 from segdata.files.remote import Place
 from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter

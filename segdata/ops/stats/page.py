@@ -20,7 +20,8 @@ from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import ImageArray, colorize, overlay
+from segdata.files.colors import colorize, overlay
+from segdata.files.images import ImageArray
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.labels import Mask

@@ -18,11 +18,11 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, Problem, located
+from segdata.files.door import open_mask
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
-from segdata.files.rasters import open_mask
 from segdata.files.remote import Place
 from segdata.files.scores import open_scores, quantise
 from segdata.files.tiff import TILE, TiffWriter
