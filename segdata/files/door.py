@@ -45,7 +45,8 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None) -> Iterato
             if file.access == "whole" or (file.access == "rows" and exif == "upright"):
                 raster: Raster = WholeRaster(*read_opaque(file, exif=exif))
             else:
-                raster = _by_windows(stack.enter_context(gdal.opened(file)), file, exif)
+                source = stack.enter_context(gdal.opened(file))
+                raster = _by_windows(source, file, exif, _orientation(file))
         yield raster
 
 
@@ -84,7 +85,7 @@ def read_brightness(
             facts = ImageFacts(source.height, source.width, _orientation(file))
             # as many bands as there are, whatever is made of them
             bands = 3 if source.colorinterp[0].name == "palette" else source.count
-            return facts, bands, _brightness(_by_windows(source, file, exif), reduce)
+            return facts, bands, _brightness(_by_windows(source, file, exif, facts.orientation), reduce)
 
 
 def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
@@ -99,11 +100,11 @@ def _orientation(file: File) -> int:
     return 1 if only_gdal_opens(file.path) else header_orientation(file)
 
 
-def _by_windows(source: Any, file: File, exif: Exif | None) -> Raster:
+def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int) -> Raster:
     """The raster of an open rasterio dataset; in memory if it has to be turned."""
+    raster = FileRaster(source, str(file))
     if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else FileRaster(source, str(file))
-    raster, orientation = FileRaster(source, str(file)), _orientation(file)
+        return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):

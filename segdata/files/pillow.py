@@ -40,6 +40,7 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
 
     Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large`, `mask.frames`), also for what the caller decodes.
     """
+    stream = None
     try:
         with ExitStack() as stack:
             stream = file.stream
@@ -60,7 +61,8 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
         message = f"{size} is more than the limit of {max_pixels} (SEGDATA_MAX_PIXELS sets it)"
         raise file.problem("too_large", message) from error
     except UNREADABLE as error:
-        reason = str(error).replace(str(file), Path(str(file)).name) or type(error).__name__
+        name = Path(str(file)).name
+        reason = str(error).replace(repr(stream), repr(name)).replace(str(file), name) or type(error).__name__
         raise file.problem("unreadable", f"cannot be decoded: {reason}") from error
 
 

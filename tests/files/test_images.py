@@ -72,6 +72,7 @@ def refused(read: Callable[..., object], path: Path, **options: Any) -> str:
     problem = caught.value.problem
     assert problem.file == str(path)
     assert str(path) not in problem.message
+    assert " at 0x" not in problem.message
     return problem.code
 
 
