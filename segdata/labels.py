@@ -143,11 +143,11 @@ class Remap:
 
     def __call__(self, values: NDArray[Any]) -> Mask:
         """(H, W) any integers -> (H, W) class ids. Raises `ValueError` with the values that are not listed."""
-        from segdata.kernels.count import count_values, translate
+        from segdata.kernels.count import translate
 
         small = values.dtype in (np.uint8, np.uint16)
         flat = np.ascontiguousarray(values).ravel()
-        present = np.flatnonzero(count_values(flat, 2 ** (8 * flat.itemsize))) if small else np.unique(flat)
+        present = np.flatnonzero(value_counts(flat)) if small else np.unique(flat)
         unlisted = [int(v) for v in present if int(v) not in self.mapping]
         if unlisted:
             raise ValueError(f"values that no class is declared for: {some(unlisted)}")
@@ -159,6 +159,24 @@ class Remap:
         out = np.empty(flat.shape, self.labels.dtype)
         translate(flat, lookup, out)
         return out.reshape(values.shape)
+
+
+def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
+    """uint8 or uint16 values of any shape -> (256,) or (65536,) int64: how often each value occurs."""
+    from segdata.kernels.count import count_values
+
+    return count_values(np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize))
+
+
+def tally(values: NDArray[Any]) -> dict[int, int]:
+    """Integers of any shape -> how often each one occurs that does, in order of value, as manifests have it."""
+    if values.dtype in (np.uint8, np.uint16):
+        found = value_counts(values)
+        present = np.flatnonzero(found)
+        counts = found[present]
+    else:
+        present, counts = np.unique(values, return_counts=True)
+    return dict(zip(present.tolist(), counts.tolist(), strict=True))
 
 
 def default_color(index: int, name: str) -> RGB:

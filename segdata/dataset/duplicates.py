@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdata.dataset.forest import Forest
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
 from segdata.files.door import read_brightness
@@ -135,22 +136,11 @@ def clusters(links: Iterable[Link]) -> list[list[Link]]:
 
     Of a cluster cut into any two parts, the closest link between the parts is among those that stay.
     """
-    parent: dict[int, int] = {}
-
-    def root(i: int) -> int:
-        while (above := parent.setdefault(i, i)) != i:
-            parent[i] = i = parent[above]
-        return i
-
-    kept = []
-    for link in sorted(links):
-        a, b = root(link.first), root(link.second)
-        if a != b:
-            parent[max(a, b)] = min(a, b)
-            kept.append(link)
+    forest = Forest()
+    kept = [link for link in sorted(links) if forest.join(link.first, link.second)]
     out: dict[int, list[Link]] = defaultdict(list)
     for link in kept:
-        out[root(link.first)].append(link)
+        out[forest.root(link.first)].append(link)
     return [out[key] for key in sorted(out)]
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs, still_there
 from segdata.dataset.journal import Journal
@@ -24,7 +23,7 @@ from segdata.files.images import write_mask
 from segdata.files.places import absolute, file_digest, listed
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
-from segdata.labels import Mask, Remap
+from segdata.labels import Mask, Remap, tally
 from segdata.version import __version__
 
 Change = Callable[[Dataset, Sequence[Sample]], Mask]

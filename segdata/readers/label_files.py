@@ -20,7 +20,7 @@ from segdata.files.places import is_stored, read_start
 from segdata.files.png import GREY, SIGNATURE
 from segdata.files.rasters import MaskRaster
 from segdata.kernels.lookup import look_up
-from segdata.labels import RGB, Labels, Mask, Remap
+from segdata.labels import RGB, Labels, Mask, Remap, tally
 from segdata.readers.diagnose import (
     Diagnosis,
     diagnose_colors,
@@ -28,7 +28,6 @@ from segdata.readers.diagnose import (
     diagnose_values,
     luma,
     pack,
-    tally,
     unpack_color,
 )
 from segdata.readers.source import Banded, Drawn, Receipt

@@ -28,7 +28,7 @@ from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features
 from segdata.files.images import Exif
 from segdata.files.places import below, file_digest, listed, matching, place
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, Labels, Remap
+from segdata.labels import BACKGROUND, IGNORE, Labels, Remap, tally
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.windows import Window
@@ -69,7 +69,7 @@ class Burnt:
         top = burn(shapes, whole, all_touched=self.all_touched)
         mask = np.array([ground, *values], remap.labels.dtype)[top]
         receipt = Receipt(annotations=len(order), painted=len(order))
-        shown = set(np.unique(top).tolist())
+        shown = tally(top).keys()
         receipt.hidden = [
             Problem("vector.hidden", "not a pixel of it is seen", annotation=number)
             for i, (number, _, _, _) in enumerate(order, 1)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
@@ -25,7 +24,7 @@ from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
 from segdata.files.tiff import encode_tiff
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 
 SHARDS, INDEX = "shards", "index.json"
 

@@ -16,7 +16,7 @@ from segdata.dataset.counts import ClassCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.labels import Labels
+from segdata.labels import Labels, value_counts
 from segdata.recipes.crops import (
     ClassIndex,
     Region,
@@ -25,7 +25,6 @@ from segdata.recipes.crops import (
     choose_window,
     copy_paste,
     paste,
-    value_counts,
 )
 from segdata.recipes.pipeline import RareSamples
 from segdata.windows import Window

@@ -11,8 +11,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, OptionError
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
+from segdata.labels import value_counts
 from segdata.pages.sheet import Sort, choose, panels, write_sheet
-from segdata.recipes.crops import value_counts
 from segdata.recipes.pipeline import Augmenter
 from segdata.recipes.pixels import SPANS, Span, from_unit, to_unit
 from segdata.recipes.recipe import Recipe

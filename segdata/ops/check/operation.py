@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
 from segdata.dataset.sample import Images, Sample
@@ -22,7 +21,7 @@ from segdata.files.places import leads_out, only_gdal_opens
 from segdata.files.png import is_palette_png
 from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import msgspec
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image, refuse_held, refuse_images, still_there
 from segdata.dataset.journal import Journal
@@ -25,7 +24,7 @@ from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.places import absolute, listed, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
 from segdata.files.remote import Place
-from segdata.labels import Labels, Remap, Unlisted, choose_classes
+from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of

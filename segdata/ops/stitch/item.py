@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.sample import Images, Sample
@@ -27,7 +26,7 @@ from segdata.files.remote import Place
 from segdata.files.scores import open_scores, quantise
 from segdata.files.tiff import TILE, TiffWriter
 from segdata.files.views import View
-from segdata.labels import Mask
+from segdata.labels import Mask, tally
 from segdata.resize import scale_image, scale_mask
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
@@ -154,8 +153,8 @@ def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
         if mask.blocked:
             yield mask.read
             return
-        rows = Downwards(None, mask, 0, mask.width)
-        yield lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
+        rows = Downwards(mask.read, 0, mask.width)
+        yield rows.read
 
 
 def write_mask_rows(

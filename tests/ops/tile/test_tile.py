@@ -411,9 +411,9 @@ def test_a_mask_that_virtual_tiles_share_is_read_once(
 
 def test_rows_are_read_downwards_wherever_they_begin() -> None:
     mask = blobs(30, 8)
-    rows = Downwards(None, rasters.WholeMask(mask), 2, 5)
+    rows = Downwards(rasters.WholeMask(mask).read, 2, 5)
     for y, height in ((0, 10), (0, 10), (3, 4), (5, 10), (20, 10), (26, 4), (1, 5), (1, 9)):
-        np.testing.assert_array_equal(rows.read(y, height)[1], mask[y : y + height, 2:7])
+        np.testing.assert_array_equal(rows.read(Window(y, 2, height, 5)), mask[y : y + height, 2:7])
 
 
 def test_tiles_of_tiles_are_of_the_first_image(tmp_path: Path) -> None:
