@@ -117,7 +117,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Labels:
-        """Back from `to_json`. Raises `OptionError` where ids are not 0..K-1 in order, ignore is not the contract's, as `of`."""
+        """Back from `to_json`. Raises `OptionError` if ids are not 0..K-1 in order, ignore is not the contract's, as `of`."""
         classes = data["classes"]
         if [c["id"] for c in classes] != list(range(len(classes))):
             raise OptionError("class ids must be 0, 1, 2 ... in order")
@@ -137,7 +137,7 @@ class Remap:
     labels: Labels
 
     def value(self, source: int) -> int:
-        """One source value's mask value. Raises `KeyError` where it is not listed."""
+        """One source value's mask value. Raises `KeyError` if it is not listed."""
         target = self.mapping[source]
         return self.labels.ignore if target is None else target
 
@@ -239,7 +239,7 @@ def choose_classes(
 
 
 def must_agree(one: Labels, other: Labels, what: str, that: str, way_out: str) -> None:
-    """Raise `DatasetError` that names the first difference where two label contracts are not the same names in the same order."""
+    """Raise `DatasetError` that names the first difference if two label contracts are not the same names in the same order."""
     if one.digest == other.digest:
         return
     pairs = enumerate(zip(one.names, other.names, strict=False))

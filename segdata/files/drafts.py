@@ -19,7 +19,7 @@ from segdata.files.remote import Place, Remote
 class Draft:
     """A file that is written in any order, and has its name only once `close` is called; `discard` leaves nothing.
 
-    As a context it is closed in the end, and discarded where something goes wrong.
+    As a context it is closed in the end, and discarded if something goes wrong.
     """
 
     beside: Path
@@ -73,7 +73,7 @@ class Draft:
 @contextmanager
 def local_draft(path: str | Place) -> Iterator[Path]:
     """A path of this machine to write at, for what writes files by itself; in the end the file gets its name, or is put in
-    storage. Where something goes wrong, nothing is left."""
+    storage. If something goes wrong, nothing is left."""
     there = place(path)
     if isinstance(there, Path):
         there.parent.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,7 @@ def read_image(path: str | Place | File, *, exif: Exif | None = None, max_pixels
 def read_opaque(
     path: str | Place | File, *, exif: Exif | None = None, max_pixels: int = MAX_PIXELS
 ) -> tuple[ImageArray, NDArray[np.bool_] | None]:
-    """`read_image`, and (H, W) where the image is not wholly transparent; None if it has no alpha."""
+    """`read_image`, and (H, W) which pixels are not wholly transparent; None if it has no alpha."""
     with open_file(path) as file, opened(file, max_pixels) as image:
         turned = _turned(image, exif)
         opaque = None

@@ -156,7 +156,7 @@ def file_digest(path: str | Place) -> str:
 
 
 def copy_file(there: str | Place, here: str | Place) -> None:
-    """Copy a file, or a member of a shard; within storage where both are in one bucket.
+    """Copy a file, or a member of a shard; within storage if both are in one bucket.
 
     Raises `FileNotFoundError`, `OSError`, `StorageError`.
     """
@@ -188,7 +188,7 @@ def copy_file(there: str | Place, here: str | Place) -> None:
 
 
 def names_in(folder: Place) -> set[str]:
-    """The names of what is in a folder; none where there is no folder."""
+    """The names of what is in a folder; none if there is no folder."""
     try:
         return {path.name for path in folder.iterdir()}
     except FileNotFoundError:
@@ -196,7 +196,7 @@ def names_in(folder: Place) -> set[str]:
 
 
 def list_folder(folder: Place) -> list[str]:
-    """The names of what is in a folder. Raises `OSError` where there is none, `StorageError`."""
+    """The names of what is in a folder. Raises `OSError` if there is none, `StorageError`."""
     return os.listdir(folder) if isinstance(folder, Path) else [child.name for child in folder.iterdir()]
 
 
@@ -226,7 +226,7 @@ def files_below(folder: Place, *, follow: bool = False) -> Iterator[str]:
 
 
 def remove(path: Place) -> None:
-    """Remove a file or a folder with all in it; nothing where there is none."""
+    """Remove a file or a folder with all in it; nothing if there is none."""
     if isinstance(path, Remote):
         if kind := path._kind():
             call(str(path), "rm", path.path, recursive=kind == "directory")
@@ -256,7 +256,7 @@ def relative(there: str | Place, folder: Place) -> str:
 
 
 def vsi_path(path: Remote) -> str | None:
-    """What GDAL opens by windows by itself; None where it cannot reach such storage."""
+    """What GDAL opens by windows by itself; None if it cannot reach such storage."""
     prefix, member = provider_of(str(path)).gdal, path.member
     if prefix is None:
         return None

@@ -34,14 +34,14 @@ class Raster(Protocol):
         """(h, w, C) pixels of a window, of all by default. Raises `DataError` (`image.unreadable`)."""
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
-        """(h, w): where a window, whose `values` were read, has data by the file's own word; None for everywhere."""
+        """(h, w): which pixels of a window, whose `values` were read, have data by the file's own word; None for all."""
 
     def reduced(self, size: tuple[int, int]) -> Values:
         """(h, w, C): all of it in about that size, to look at: the first three bands of every so many pixels."""
 
 
 class WholeRaster:
-    """An image that is in memory: (H, W, C), and (H, W) where it is opaque."""
+    """An image that is in memory: (H, W, C), and (H, W) which pixels are opaque."""
 
     def __init__(self, values: Values, opaque: NDArray[np.bool_] | None = None, geo: Geo | None = None) -> None:
         self.values, self.opaque = values, opaque
@@ -123,7 +123,7 @@ class FileRaster:
         return has_data(values, self.geo.nodata)
 
     def reduced(self, size: tuple[int, int]) -> Values:
-        """See `Raster`. Overviews of the file are used where it has any."""
+        """See `Raster`. Overviews of the file are used if it has any."""
         size = min(self.height, max(1, size[0])), min(self.width, max(1, size[1]))
         refuse_large(*size, 1, self._file)
         values = np.empty((*size, len(self._indexes[:3])), self._source.dtypes[0])
@@ -201,15 +201,15 @@ def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(array[rows][:, columns])
 
 
-def bands_of(raster: Any, pixels: int = 2**24) -> Iterator[Any]:
-    """All of an image or mask that is open, a few rows at a time."""
-    rows = max(1, pixels // raster.width)
+def bands_of(raster: Any, pixels: int = 2**24, block: int = 1) -> Iterator[Any]:
+    """All of an image or mask that is open, about so many `pixels` at a time; rows in multiples of `block`, as tiles are."""
+    rows = max(1, pixels // raster.width // block) * block
     for y in range(0, raster.height, rows):
         yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
 
 
 def has_data(values: Values, nodata: float) -> NDArray[np.bool_]:
-    """(h, w, C) -> (h, w): where any band has another value than `nodata`, which may be NaN."""
+    """(h, w, C) -> (h, w): which pixels have, in any band, another value than `nodata`, which may be NaN."""
     if np.isnan(nodata):
         return np.asarray(~np.isnan(values).all(axis=2))
     return np.asarray((values != nodata).any(axis=2))

@@ -1,4 +1,4 @@
-"""Scores on disk: a tiled TIFF of one band a class, uint8 = round(255 p)."""
+"""Scores on disk: a tiled TIFF of one band per class, uint8 = round(255 p)."""
 
 from __future__ import annotations
 

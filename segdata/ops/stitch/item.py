@@ -22,6 +22,7 @@ from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
+from segdata.files.rasters import bands_of
 from segdata.files.remote import Place
 from segdata.files.scores import open_scores, quantise
 from segdata.files.tiff import TILE, TiffWriter
@@ -202,7 +203,7 @@ def write_blended(
                     kept.write(y, left, quantise(probs))
     if not geo.placed:
         with open_mask(ids_path) as opened:
-            rows = ((y, opened.read(Window(y, 0, min(TILE, height - y), width))) for y in range(0, height, TILE))
+            rows = zip(range(0, height, TILE), bands_of(opened, TILE * width), strict=True)
             write_mask_rows(target.root / mask, parent.size, rows, labels, geo, Counter())
         ids_path.unlink()
 
