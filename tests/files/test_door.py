@@ -43,20 +43,23 @@ def of_gdal(path, *rest, **more):
     return gdal(path, *rest, **more)
 sys.addaudithook(audit)
 PIL.Image.open, rasterio.open = of_pillow, of_gdal
-exec(sys.argv[1])
-print(json.dumps([[*key, n] for key, n in opened.items()]))
+for name, code in json.loads(sys.argv[1]).items():
+    opened.clear()
+    exec(code)
+    print(json.dumps([name, [[*key, n] for key, n in opened.items()]]))
 """
-"""Prints how often each of the files in the second argument is opened by the code in the first one, and by whom."""
+"""Prints how often each of the files in the second argument is opened by each code in the first one, and by whom."""
 
 
-def opens(code: str, *files: Path) -> dict[tuple[str, str], int]:
-    """(name of a file, by whom) -> times that a new Python opens it as it runs the code."""
+def opens(codes: dict[str, str], *files: Path) -> dict[str, dict[tuple[str, str], int]]:
+    """(file, by whom) -> times that a new Python opens it as it runs a code, for each code."""
     done = subprocess.run(
-        [sys.executable, "-c", COUNT, code, json.dumps([str(file) for file in files])],
+        [sys.executable, "-c", COUNT, json.dumps(codes), json.dumps([str(file) for file in files])],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return {(os.path.basename(name), by): n for name, by, n in json.loads(done.stdout.splitlines()[-1])}
+    told = dict(map(json.loads, done.stdout.splitlines()))
+    return {code: {(name, by): n for name, by, n in found} for code, found in told.items()}
 
 
 def gdal_image(path: Path, values: NDArray[Any], driver: str = "GTiff", **profile: Any) -> None:
@@ -102,16 +105,13 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("question", ASKED)
-def test_an_image_is_opened_once_whatever_is_asked(folder: Path, question: str) -> None:
+def test_an_image_is_opened_once_whatever_is_asked(folder: Path) -> None:
     files = [folder / name for name in (*WHOLE, *BY_WINDOWS)]
-    found = opens("\n".join(ASKED[question].format(path=str(file)) for file in files), *files)
-    for name in WHOLE:
-        assert found.pop((name, "python")) == 1
-    for name in BY_WINDOWS:
-        assert found.pop((name, "python")) == found.pop((name, "gdal")) == 1
-    assert found.pop(("any", "pillow")) == len(files)
-    assert not found
+    codes = {asked: "\n".join(code.format(path=str(file)) for file in files) for asked, code in ASKED.items()}
+    expected = {(str(file), "python"): 1 for file in files}
+    expected |= {(str(folder / name), "gdal"): 1 for name in BY_WINDOWS}
+    for asked, found in opens(codes, *files).items():
+        assert found == {**expected, ("any", "pillow"): len(files)}, asked
 
 
 def test_public_readers_open_a_file_once(folder: Path) -> None:
@@ -121,7 +121,7 @@ def test_public_readers_open_a_file_once(folder: Path) -> None:
         [f"segdata.read_image({str(path)!r})" for path in images[:6] + images[7:]]
         + [f"segdata.read_mask({str(path)!r})" for path in masks]
     )
-    found = opens(code, *images, *masks)
+    found = opens({"read": code}, *images, *masks)["read"]
     assert found.pop(("any", "pillow")) == len(images) - 1 + 2  # not for PNG masks
     assert set(found.values()) == {1}
     assert {by for _, by in found} == {"python"}
@@ -139,6 +139,17 @@ def test_a_file_that_is_open_answers_everything(folder: Path) -> None:
         palette, ids = read_palette(file), read_mask(file)
         assert palette is not None
         np.testing.assert_array_equal(palette[ids], read_stored(file, expand=True)[0][:, :, :3])
+
+
+def test_gdal_is_loaded_only_for_what_it_reads(folder: Path) -> None:
+    code = (
+        "import sys\nfrom segdata.files.door import open_image, open_mask\n"
+        f"for name in {WHOLE!r}:\n    with open_image({str(folder)!r} + '/' + name) as image: image.read()\n"
+        f"with open_mask({str(folder / 'mask.png')!r}) as mask: mask.read()\n"
+        "print('rasterio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_the_size_of_a_jpeg_is_in_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,22 +200,23 @@ def source(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-@pytest.mark.parametrize("images", ["reference", "none"])
-def test_convert_opens_an_image_once_or_not_at_all(source: Path, tmp_path: Path, images: str) -> None:
+def test_convert_opens_an_image_once_or_not_at_all(source: Path, tmp_path: Path) -> None:
     files = sorted((source / "images").iterdir())
-    found = opens(CONVERT.format(root=str(source), out=str(tmp_path / "d"), images=images), *files)
-    expected = {(file.name, "python"): 1 for file in files} | {("strips_tif.tif", "gdal"): 1, ("any", "pillow"): 4}
-    assert found == (expected if images == "reference" else {})
+    codes = {
+        images: CONVERT.format(root=str(source), out=str(tmp_path / images), images=images)
+        for images in ("reference", "none")
+    }
+    found = opens(codes, *files)
+    expected = {(str(file), "python"): 1 for file in files}
+    assert found["reference"] == {**expected, (str(source / "images/strips_tif.tif"), "gdal"): 1, ("any", "pillow"): 4}
+    assert found["none"] == {}
 
 
-@pytest.mark.parametrize("command", [CHECK, TRAIN])
-def test_a_dataset_opens_images_and_masks_once(tmp_path: Path, command: str) -> None:
-    if command is TRAIN and find_spec("torch") is None:
-        pytest.skip("without torch")
+def test_check_and_training_open_images_and_masks_once(tmp_path: Path) -> None:
     mask = np.arange(48 * 64).reshape(48, 64) % 3
     dataset = make(tmp_path / "d", {f"x{i}": mask for i in range(3)}, images="copy")
-    for folder in ("images", "masks"):
-        files = list((dataset.root / folder).iterdir())
-        found = opens(command.format(root=str(dataset.root)), *files)
-        assert found.pop(("any", "pillow")) == 3  # masks are read by the codec
-        assert found == {(file.name, "python"): 1 for file in files}
+    files = [path for name in ("images", "masks") for path in (dataset.root / name).iterdir()]
+    commands = {"check": CHECK, **({} if find_spec("torch") is None else {"train": TRAIN})}
+    found = opens({name: code.format(root=str(dataset.root)) for name, code in commands.items()}, *files)
+    for counts in found.values():
+        assert counts == {**{(str(file), "python"): 1 for file in files}, ("any", "pillow"): 3}  # masks: the codec
