@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from segdata.errors import SegdataError as SegdataError
     from segdata.executors.run import Run as Run
     from segdata.executors.run import workers as workers
-    from segdata.files.images import colorize as colorize
-    from segdata.files.images import overlay as overlay
+    from segdata.files.colors import colorize as colorize
+    from segdata.files.colors import overlay as overlay
     from segdata.files.images import read_image as read_image
     from segdata.files.images import read_mask as read_mask
     from segdata.files.images import write_mask as write_mask
@@ -70,8 +70,8 @@ _HOMES = {
     "Problem": "errors",
     "Report": "errors",
     "SegdataError": "errors",
-    "colorize": "files.images",
-    "overlay": "files.images",
+    "colorize": "files.colors",
+    "overlay": "files.colors",
     "read_image": "files.images",
     "read_mask": "files.images",
     "write_mask": "files.images",

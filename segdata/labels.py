@@ -117,7 +117,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Labels:
-        """Back from `to_json`. Raises `OptionError` where ids are not 0..K-1 in order, ignore is not the contract's, as `of`."""
+        """Back from `to_json`. Raises `OptionError` if ids are not 0..K-1 in order, ignore is not the contract's, as `of`."""
         classes = data["classes"]
         if [c["id"] for c in classes] != list(range(len(classes))):
             raise OptionError("class ids must be 0, 1, 2 ... in order")
@@ -137,17 +137,17 @@ class Remap:
     labels: Labels
 
     def value(self, source: int) -> int:
-        """One source value's mask value. Raises `KeyError` where it is not listed."""
+        """One source value's mask value. Raises `KeyError` if it is not listed."""
         target = self.mapping[source]
         return self.labels.ignore if target is None else target
 
     def __call__(self, values: NDArray[Any]) -> Mask:
         """(H, W) any integers -> (H, W) class ids. Raises `ValueError` with the values that are not listed."""
-        from segdata.kernels.count import count_values, translate
+        from segdata.kernels.count import translate
 
         small = values.dtype in (np.uint8, np.uint16)
         flat = np.ascontiguousarray(values).ravel()
-        present = np.flatnonzero(count_values(flat, 2 ** (8 * flat.itemsize))) if small else np.unique(flat)
+        present = np.flatnonzero(value_counts(flat)) if small else np.unique(flat)
         unlisted = [int(v) for v in present if int(v) not in self.mapping]
         if unlisted:
             raise ValueError(f"values that no class is declared for: {some(unlisted)}")
@@ -159,6 +159,24 @@ class Remap:
         out = np.empty(flat.shape, self.labels.dtype)
         translate(flat, lookup, out)
         return out.reshape(values.shape)
+
+
+def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
+    """uint8 or uint16 values of any shape -> (256,) or (65536,) int64: how often each value occurs."""
+    from segdata.kernels.count import count_values
+
+    return count_values(np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize))
+
+
+def tally(values: NDArray[Any]) -> dict[int, int]:
+    """Integers of any shape -> how often each one occurs that does, in order of value, as manifests have it."""
+    if values.dtype in (np.uint8, np.uint16):
+        found = value_counts(values)
+        present = np.flatnonzero(found)
+        counts = found[present]
+    else:
+        present, counts = np.unique(values, return_counts=True)
+    return dict(zip(present.tolist(), counts.tolist(), strict=True))
 
 
 def default_color(index: int, name: str) -> RGB:
@@ -221,7 +239,7 @@ def choose_classes(
 
 
 def must_agree(one: Labels, other: Labels, what: str, that: str, way_out: str) -> None:
-    """Raise `DatasetError` that names the first difference where two label contracts are not the same names in the same order."""
+    """Raise `DatasetError` that names the first difference if two label contracts are not the same names in the same order."""
     if one.digest == other.digest:
         return
     pairs = enumerate(zip(one.names, other.names, strict=False))

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
 
 from segdata.errors import OptionError
-from segdata.labels import MAX_CLASSES, Label, Labels, default_color
+from segdata.labels import MAX_CLASSES, Label, Labels, default_color, tally, value_counts
 from segdata.words import some, suggest
 
 TWO = Labels.of(["background", "cat"])
@@ -218,3 +219,14 @@ def test_any_integer_dtype_and_any_memory_layout(dtype: Any) -> None:
     remap = TWO.table({0: 1, 1: 0})
     for values in (whole, whole.T, whole[::-1, ::2], whole[:, 1:], np.asfortranarray(whole), whole[:0]):
         assert np.array_equal(remap(values), 1 - values.astype(np.uint8))
+
+
+@given(npst.arrays(st.sampled_from([np.uint8, np.uint16, np.int32, np.int64]), (7, 9), elements=st.integers(0, 255)))
+def test_values_are_counted(values: NDArray[Any]) -> None:
+    """Of any dtype, and of parts that are not contiguous."""
+    part = values[:, ::2]
+    found, counts = np.unique(part, return_counts=True)
+    assert list(tally(part).items()) == list(zip(found.tolist(), counts.tolist(), strict=True))
+    if values.dtype.kind == "u":
+        expected = np.bincount(part.ravel(), minlength=2 ** (8 * values.itemsize))
+        assert np.array_equal(value_counts(part), expected)

@@ -31,8 +31,8 @@ from segdata.dataset.journal import CARD, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.executors.run import Run
 from segdata.files import png as masks_module
+from segdata.files.door import open_image, open_mask, read_brightness
 from segdata.files.places import leads_out
-from segdata.files.rasters import open_mask, open_raster, read_brightness
 from segdata.files.scores import open_scores
 from segdata.files.tiff import Tag, _directory
 from segdata.nn.options import read_config
@@ -140,7 +140,7 @@ def test_a_file_does_not_name_others_to_read(tmp_path: Path, name: str) -> None:
     """GDAL's VRT is a text that does, and GDAL goes by what a file holds."""
     Image.new("L", (8, 6)).save(tmp_path / "secret.tif")
     (tmp_path / name).write_text(VRT.format(file=tmp_path / "secret.tif"))
-    for read in (open_raster, open_mask, open_scores):
+    for read in (open_image, open_mask, open_scores):
         with pytest.raises(DataError, match=r"cannot be decoded|is no image"), read(tmp_path / name):  # type: ignore[operator]
             pass
 
@@ -304,14 +304,14 @@ def test_no_command_is_blown_up(tmp_path: Path, bomb: str) -> None:
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs_are_named(tmp_path: Path, kind: str) -> None:
     path = BOMBS[kind](tmp_path / "x.img")
-    with pytest.raises(DataError, match=r"x\.img.*(image.too_large|image.unreadable)"), open_raster(path) as raster:
+    with pytest.raises(DataError, match=r"x\.img.*(image.too_large|image.unreadable)"), open_image(path) as raster:
         raster.read()
     with pytest.raises(DataError, match=r"x\.img"):
         read_brightness(path)
     with pytest.raises(DataError, match=r"x\.img.*(mask.too_large|mask.colours)"), open_mask(path) as mask:
         mask.read()
     if kind == "tiff":
-        with open_raster(path) as raster:
+        with open_image(path) as raster:
             assert raster.read(Window(SIDE - 9, SIDE - 9, 9, 9)).shape == (9, 9, 3), "windows of it can be read"
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.weights import SCHEMES, Floats, Held, Ints, effective_number
 from segdata.errors import OptionError, one_of
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 
 Normalise = Literal["mean", "sum", "none"]
 
@@ -32,15 +32,6 @@ def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]
     rest = iter(things)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def tally(mask: Mask) -> dict[int, int]:
-    """(H, W) values -> how often each one occurs that does, in order, as manifests have it."""
-    from segdata.kernels.count import count_values
-
-    found = count_values(np.ascontiguousarray(mask).ravel(), 2 ** (8 * mask.itemsize))
-    values = np.flatnonzero(found)
-    return dict(zip(values.tolist(), found[values].tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +189,10 @@ def object_areas(mask: Mask, labels: Labels) -> dict[int, Ints]:
     import cv2
 
     areas = {}
-    for class_id in np.unique(mask):
+    for class_id in tally(mask):
         if class_id != labels.ignore:
             found = (mask == class_id).view(np.uint8)
             x, y, width, height = cv2.boundingRect(found)
             parts = cv2.connectedComponentsWithStats(found[y : y + height, x : x + width], connectivity=8)[2]
-            areas[int(class_id)] = parts[1:, cv2.CC_STAT_AREA].astype(np.int64)
+            areas[class_id] = parts[1:, cv2.CC_STAT_AREA].astype(np.int64)
     return areas

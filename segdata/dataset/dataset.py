@@ -20,10 +20,12 @@ from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDEC
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, reason
+from segdata.files.colors import to_rgb
+from segdata.files.door import open_image, open_mask
 from segdata.files.images import ImageArray
 from segdata.files.members import holder
 from segdata.files.places import leads_out, place, real, write_whole
-from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, open_mask, open_raster, to_rgb
+from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster
 from segdata.files.remote import Place, is_remote
 from segdata.files.views import Masks, ViewedImage, ViewedMask
 from segdata.labels import Labels, Mask
@@ -187,16 +189,16 @@ class Dataset:
             return image.read()
 
     def read_rgb(self, sample: Sample) -> ImageArray:
-        """(height, width, 3) uint8 RGB, to look at: see `segdata.files.rasters.to_rgb`. Raises `DataError`, `DatasetError`."""
+        """(height, width, 3) uint8 RGB, to look at: see `segdata.files.colors.to_rgb`. Raises `DataError`, `DatasetError`."""
         return to_rgb(self.read_image(sample))
 
     @contextmanager
     def open_image(self, sample: Sample) -> Iterator[Raster]:
         """A sample's image open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
 
-        Memory does not grow with the image (see `segdata.files.rasters`). Raises `DataError`, `DatasetError`.
+        Memory does not grow with the image (see `segdata.files.door`). Raises `DataError`, `DatasetError`.
         """
-        with open_raster(self.image_path(sample), exif=sample.exif) as raster:
+        with open_image(self.image_path(sample), exif=sample.exif) as raster:
             yield raster if sample.view is None else ViewedImage(raster, sample.view)
 
     @contextmanager
@@ -242,7 +244,7 @@ class Openings:
         held = self._held.pop(files, None)
         if held is None:
             with ExitStack() as stack:
-                image = stack.enter_context(open_raster(files[0], exif=sample.exif))
+                image = stack.enter_context(open_image(files[0], exif=sample.exif))
                 mask = stack.enter_context(open_mask(files[1]))
                 whole = isinstance(image, WholeRaster) + isinstance(mask, WholeMask) / 3  # a third of the bytes
                 pixels = round(image.height * image.width * whole)

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdata.dataset.forest import Forest
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
+from segdata.files.door import read_brightness
+from segdata.files.file import open_file
 from segdata.files.images import ImageFacts
-from segdata.files.places import file_digest
-from segdata.files.rasters import fetched, read_brightness
 from segdata.files.remote import Place
 from segdata.windows import Window
 
@@ -76,9 +77,9 @@ class Link(NamedTuple):
 def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
     """The looks of samples that share an image file and its exif, decoded once. Raises `DataError` (`image.*`)."""
     reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
-    path = fetched(path)
-    facts, bands, grey = read_brightness(path, exif=samples[0].exif, reduce=reduce)
-    digest = file_digest(path)
+    with open_file(path) as file:
+        facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce)
+        digest = file.sha256
     full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
     looks = []
     for sample in samples:
@@ -135,22 +136,11 @@ def clusters(links: Iterable[Link]) -> list[list[Link]]:
 
     Of a cluster cut into any two parts, the closest link between the parts is among those that stay.
     """
-    parent: dict[int, int] = {}
-
-    def root(i: int) -> int:
-        while (above := parent.setdefault(i, i)) != i:
-            parent[i] = i = parent[above]
-        return i
-
-    kept = []
-    for link in sorted(links):
-        a, b = root(link.first), root(link.second)
-        if a != b:
-            parent[max(a, b)] = min(a, b)
-            kept.append(link)
+    forest = Forest()
+    kept = [link for link in sorted(links) if forest.join(link.first, link.second)]
     out: dict[int, list[Link]] = defaultdict(list)
     for link in kept:
-        out[root(link.first)].append(link)
+        out[forest.root(link.first)].append(link)
     return [out[key] for key in sorted(out)]
 
 

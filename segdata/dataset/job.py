@@ -12,19 +12,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
 from segdata.executors.run import Run
+from segdata.files.door import open_image
 from segdata.files.images import write_mask
 from segdata.files.places import absolute, file_digest, listed
-from segdata.files.rasters import open_raster
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
-from segdata.labels import Mask, Remap
+from segdata.labels import Mask, Remap, tally
 from segdata.version import __version__
 
 Change = Callable[[Dataset, Sequence[Sample]], Mask]
@@ -169,7 +168,7 @@ def write_like(there: Place, here: Place, values: Mask) -> str:
     """Write a mask as another is: a PNG, or a TIFF with the same place on earth; returns the SHA-256 of its file."""
     if there.suffix.lower() not in (".tif", ".tiff"):
         return hashlib.sha256(write_mask(here, values)).hexdigest()
-    with open_raster(there) as raster:
+    with open_image(there) as raster:
         geo = raster.geo
     height, width = values.shape
     with TiffWriter(here, height, width, 1, values.dtype, tags=geo.tags()) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segdata.files.gdal import load_rasterio
 from segdata.files.tiff import Tag
 from segdata.windows import Window
-
-CACHE_MB = 64
-"""What GDAL may keep of the blocks it has decoded. Its own default grows with the machine."""
 
 GEO_TAGS = (34735, 34736, 34737)
 """GeoKeyDirectory and the two tables of its values: the coordinate system."""
@@ -63,15 +60,6 @@ class Geo:
         if nodata and self.nodata is not None:
             tags.append(Tag(42113, "s", f"{self.nodata:.17g}\0".encode()))
         return tags
-
-
-@lru_cache(maxsize=1)
-def load_rasterio() -> Any:
-    """rasterio, once GDAL has been told how much to keep."""
-    os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_MB))
-    import rasterio
-
-    return rasterio
 
 
 @lru_cache(maxsize=16)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, reason
-from segdata.files.geo import Geo, load_rasterio
-from segdata.files.places import local_draft, read_bytes
-from segdata.files.rasters import opened
+from segdata.files.drafts import local_draft
+from segdata.files.gdal import load_rasterio, opened
+from segdata.files.geo import Geo
+from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.windows import Window
@@ -28,7 +29,7 @@ from segdata.windows import Window
 LONLAT = "OGC:CRS84"
 
 PIXELS = "pixel"
-"""What `crs` is called where coordinates are pixels."""
+"""What `crs` is called if coordinates are pixels."""
 
 SURFACES = ("Polygon", "MultiPolygon")
 
@@ -77,8 +78,8 @@ def to_pixels(
     """The polygons among the features in pixel coordinates of an image that lies at `geo`, and a line for each other one.
 
     `crs` is their coordinate system as the caller says it by an `option`, over the file's own (neither: longitude and
-    latitude where the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
-    where the caller names one and the image lies nowhere.
+    latitude if the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
+    if the caller names one and the image lies nowhere.
     """
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
@@ -140,9 +141,9 @@ def burn(
 
 
 def trace(mask: NDArray[Any] | Place, labels: Labels, geo: Geo) -> Iterator[dict[str, Any]]:
-    """The regions of a mask, (H, W) or a file of it, as GeoJSON features with `class` and `class_id`; void has none.
+    """The regions of a mask, (H, W) or a file of it, as GeoJSON features with `class` and `class_id`; ignored pixels have none.
 
-    Pixels that touch at a corner alone are not connected. Coordinates are longitude and latitude where the image has a
+    Pixels that touch at a corner alone are not connected. Coordinates are longitude and latitude if the image has a
     coordinate system, else pixels. A file is read row by row, so memory grows with its polygons, not its pixels.
     """
     from rasterio.features import shapes

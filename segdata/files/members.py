@@ -1,6 +1,6 @@
 """Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away.
 
-Where a manifest has a path, it may have `shards/train-000000.tar#1536+48211.jpg`: of that file the 48,211 bytes from byte
+Instead of a path, a manifest may have `shards/train-000000.tar#1536+48211.jpg`: of that file the 48,211 bytes from byte
 1,536 on, which are a JPEG. Whatever opens files opens these, by windows too.
 """
 
@@ -25,7 +25,7 @@ class Member(NamedTuple):
     length: int
 
     def read(self, most: int | None = None) -> bytes:
-        """Its bytes, or the first `most` of them. Raises `OSError` where the file is missing or ends before."""
+        """Its bytes, or the first `most` of them. Raises `OSError` if the file is missing or ends before."""
         with open(self.file, "rb") as file:
             if self.offset + self.length > os.fstat(file.fileno()).st_size:
                 raise OSError(errno.EIO, "the shard is cut off", self.file)
@@ -40,7 +40,7 @@ def member_path(file: str, offset: int, length: int, name: str) -> str:
 
 
 def member_of(path: str | Path) -> Member | None:
-    """The member that a path names; None where it is the path of a file of its own."""
+    """The member that a path names; None if it is the path of a file of its own."""
     found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
     return None if found is None else Member(found["file"], int(found["offset"]), int(found["length"]))
 

@@ -12,11 +12,10 @@ import os
 import posixpath
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from segdata.errors import DatasetError, writing
@@ -131,60 +130,6 @@ def write_whole(path: Place, data: bytes) -> None:
     os.replace(beside, path)
 
 
-class Draft:
-    """A file that is written in any order, and has its name only once `close` is called; `discard` leaves nothing.
-
-    As a context it is closed in the end, and discarded where something goes wrong.
-    """
-
-    beside: Path
-    """Where it is until then."""
-
-    def __init__(self, path: str | Place) -> None:
-        self.path = place(path)
-        self._folder: TemporaryDirectory[str] | None = None
-        if isinstance(self.path, Remote):
-            self._folder = TemporaryDirectory(prefix="segdata-")
-            self.beside = Path(self._folder.name, self.path.name)
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.beside = Path(f"{self.path}.partial")
-        self.file: BinaryIO = open(self.beside, "w+b")  # noqa: SIM115 - closed by close or discard
-
-    def close(self) -> None:
-        """Give the file its name. Raises `OSError`, `StorageError`."""
-        try:
-            with writing(self.path):
-                self.file.close()
-            if isinstance(self.path, Remote):
-                call(str(self.path), "put_file", str(self.beside), self.path.path)
-            else:
-                os.replace(self.beside, self.path)
-        finally:
-            self._clean()
-
-    def discard(self) -> None:
-        """Remove what was written."""
-        with suppress(OSError):  # a full disk's, whose first one is on its way
-            self.file.close()
-        self._clean()
-
-    def __enter__(self) -> Draft:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self.file.closed:
-            self.close() if kind is None else self.discard()
-
-    def _clean(self) -> None:
-        if self._folder is None:
-            self.beside.unlink(missing_ok=True)
-        else:
-            self._folder.cleanup()
-
-
 @contextmanager
 def local_copy(path: str | Place) -> Iterator[Path]:
     """A path of this machine with the same bytes: the file itself, or a copy that is removed afterwards. Raises as it does."""
@@ -198,45 +143,20 @@ def local_copy(path: str | Place) -> Iterator[Path]:
         yield here
 
 
-@contextmanager
-def local_draft(path: str | Place) -> Iterator[Path]:
-    """A path of this machine to write at, for what writes files by itself; in the end the file gets its name, or is put in
-    storage. Where something goes wrong, nothing is left."""
-    there = place(path)
-    if isinstance(there, Path):
-        there.parent.mkdir(parents=True, exist_ok=True)
-        here = there.with_name(f"{there.stem}.partial{there.suffix}")
-        try:
-            with writing(there):
-                yield here
-            os.replace(here, there)
-        except OSError as error:
-            error.filename = str(there) if error.filename in (here, str(here)) else error.filename
-            raise
-        finally:
-            here.unlink(missing_ok=True)
-        return
-    with TemporaryDirectory(prefix="segdata-") as folder:
-        here = Path(folder, there.name)
-        with writing(there):
-            yield here
-        call(str(there), "put_file", str(here), there.path)
-
-
 def file_digest(path: str | Place) -> str:
     """SHA-256 of the bytes of a file, or of a member of a shard. Raises `OSError`, `StorageError`."""
     if not is_stored(path):
         with open_stored(str(path)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     there = Remote.of(path)
-    if there.is_held or there.member is not None:
+    if there.member is not None:
         return hashlib.sha256(there.read_bytes()).hexdigest()
     with local_copy(there) as here:
         return file_digest(here)
 
 
 def copy_file(there: str | Place, here: str | Place) -> None:
-    """Copy a file, or a member of a shard; within storage where both are in one bucket.
+    """Copy a file, or a member of a shard; within storage if both are in one bucket.
 
     Raises `FileNotFoundError`, `OSError`, `StorageError`.
     """
@@ -268,7 +188,7 @@ def copy_file(there: str | Place, here: str | Place) -> None:
 
 
 def names_in(folder: Place) -> set[str]:
-    """The names of what is in a folder; none where there is no folder."""
+    """The names of what is in a folder; none if there is no folder."""
     try:
         return {path.name for path in folder.iterdir()}
     except FileNotFoundError:
@@ -276,7 +196,7 @@ def names_in(folder: Place) -> set[str]:
 
 
 def list_folder(folder: Place) -> list[str]:
-    """The names of what is in a folder. Raises `OSError` where there is none, `StorageError`."""
+    """The names of what is in a folder. Raises `OSError` if there is none, `StorageError`."""
     return os.listdir(folder) if isinstance(folder, Path) else [child.name for child in folder.iterdir()]
 
 
@@ -306,7 +226,7 @@ def files_below(folder: Place, *, follow: bool = False) -> Iterator[str]:
 
 
 def remove(path: Place) -> None:
-    """Remove a file or a folder with all in it; nothing where there is none."""
+    """Remove a file or a folder with all in it; nothing if there is none."""
     if isinstance(path, Remote):
         if kind := path._kind():
             call(str(path), "rm", path.path, recursive=kind == "directory")
@@ -336,7 +256,7 @@ def relative(there: str | Place, folder: Place) -> str:
 
 
 def vsi_path(path: Remote) -> str | None:
-    """What GDAL opens by windows by itself; None where it cannot reach such storage."""
+    """What GDAL opens by windows by itself; None if it cannot reach such storage."""
     prefix, member = provider_of(str(path)).gdal, path.member
     if prefix is None:
         return None

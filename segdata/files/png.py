@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from segdata.errors import DataError, OptionError, Problem, writing
-from segdata.files.places import Draft
+from segdata.files.drafts import Draft
 from segdata.files.remote import Place
 from segdata.labels import Mask
 
@@ -91,7 +91,7 @@ class MaskWriter:
     """A mask of any size written from the top, a few rows at a time, in memory that does not depend on its height.
 
     Use it as a context: the file has its name only once it is whole. `sha256` is of its bytes then, which are those of
-    `encode_mask` but for more IDAT chunks than one where it is very large.
+    `encode_mask` but for more IDAT chunks than one if it is very large.
     """
 
     def __init__(self, path: str | Place, height: int, width: int, dtype: Any) -> None:
@@ -132,7 +132,7 @@ class MaskWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._draft.discard()  # which is nothing where it is whole
+            self._draft.discard()  # nothing, if it is whole
 
     def _finish(self) -> None:
         if self._left:
@@ -188,7 +188,7 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask:
 
 
 def decode_palette(data: bytes) -> NDArray[np.uint8] | None:
-    """The first bytes of a palette PNG -> (N, 3) uint8 RGB, by index; None where no palette is in them."""
+    """The first bytes of a palette PNG -> (N, 3) uint8 RGB, by index; None if no palette is in them."""
     position = len(SIGNATURE)
     while (name := data[position + 4 : position + 8]) not in (b"", b"IDAT"):
         (size,) = struct.unpack_from(">I", data, position)

@@ -81,7 +81,7 @@ def provider_of(url: str) -> Provider:
 def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
     """What a client's method returns, called for `url`; while it fails for a reason that may pass, `TRIES` times.
 
-    Raises `FileNotFoundError` where there is no such object, `FileExistsError` for an object that was to be new, and
+    Raises `FileNotFoundError` if there is no such object, `FileExistsError` for an object that was to be new, and
     `StorageError` for the rest: no such bucket, no access, storage that does not answer.
     """
     provider = provider_of(url)
@@ -164,7 +164,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that an error of a client carries, where it does."""
+    """The HTTP status that an error of a client carries; None if it has none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")

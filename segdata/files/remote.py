@@ -26,14 +26,14 @@ class Remote:
     Methods raise `FileNotFoundError` for what is not there and `StorageError` for storage that cannot be used.
     """
 
-    def __init__(self, url: str, tree: Tree | None = None, data: bytes | None = None) -> None:
-        """`tree` answers what is there without asking storage, `data` is the object's bytes where they were fetched."""
+    def __init__(self, url: str, tree: Tree | None = None) -> None:
+        """`tree` answers what is there without asking storage."""
         scheme, _, path = url.partition("://")
         provider_of(url)
         bucket, _, key = path.partition("/")
         key = posixpath.normpath(f"/{key}").lstrip("/")  # `..` never leads out of the bucket
         self.scheme, self.path = scheme, f"{bucket}/{key}".rstrip("/")
-        self._tree, self._data = tree, data
+        self._tree = tree
 
     @classmethod
     def of(cls, path: str | Place) -> Remote:
@@ -150,8 +150,6 @@ class Remote:
 
     def read_bytes(self, most: int | None = None) -> bytes:
         """All of the object, or of a member of a shard, or the first `most` bytes."""
-        if self._data is not None:
-            return self._data[:most]
         if (member := self.member) is None:
             if most is not None:
                 return bytes(call(str(self), "cat_file", self.path, start=0, end=most))
@@ -200,15 +198,6 @@ class Remote:
             return BytesIO(self.read_bytes())
         file: AbstractContextManager[BinaryIO] = call(str(self), "open", self.path, "rb", block_size=PART)
         return file
-
-    @property
-    def is_held(self) -> bool:
-        """Whether its bytes are at hand."""
-        return self._data is not None
-
-    def held(self) -> Remote:
-        """The same with the object's bytes at hand, so that it is fetched once."""
-        return self if self._data is not None else Remote(str(self), self._tree, self.read_bytes())
 
     def size(self) -> int:
         """The object's bytes."""

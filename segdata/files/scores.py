@@ -1,4 +1,4 @@
-"""Scores on disk: a tiled TIFF of one band a class, uint8 = round(255 p)."""
+"""Scores on disk: a tiled TIFF of one band per class, uint8 = round(255 p)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
+from segdata.files.gdal import damaged, gdal_window, opened
 from segdata.files.geo import Geo
-from segdata.files.rasters import Values, damaged, gdal_window, opened, refuse_large
+from segdata.files.rasters import Values, refuse_large
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.windows import Window

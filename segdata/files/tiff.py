@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from segdata.errors import writing
-from segdata.files.places import Draft
+from segdata.files.drafts import Draft
 from segdata.files.remote import Place
 
 Compress = Literal["deflate", "none"]
@@ -75,7 +75,7 @@ def encode_tiff(image: NDArray[Any], *, compress: Compress = "none", tags: Seque
 class TiffWriter:
     """A tiled TIFF of (bands, height, width) values written in any order, tile by tile; the same order gives the same bytes.
 
-    Deflated; bands lie apart. BigTIFF where it might not fit 4 GiB. Parts never written read as 0. Use it as a context: the
+    Deflated; bands lie apart. BigTIFF if it might not fit 4 GiB. Parts never written read as 0. Use it as a context: the
     file has its name only once it is whole.
     """
 
@@ -133,7 +133,7 @@ class TiffWriter:
             if kind is None:
                 self.close()
         finally:
-            self._draft.discard()  # which is nothing where it is whole
+            self._draft.discard()  # nothing, if it is whole
 
     def close(self) -> None:
         """Write what describes the tiles, and give the file its name."""

@@ -55,7 +55,7 @@ class View:
         return pad(scale_image(values, self.content), self.size, 0 if self.pad == "zero" else "reflect")
 
     def mask(self, ids: NDArray[Any], ignore: int) -> NDArray[Any]:
-        """The crop's (h, w) -> the sample's (H, W), `ignore` where it is padded."""
+        """The crop's (h, w) -> the sample's (H, W), `ignore` on its padding."""
         return pad(scale_mask(ids, self.content), self.size, ignore)
 
 
@@ -90,7 +90,7 @@ class ViewedImage:
         return _placed(values, inside, window, 0)
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
-        """(h, w): where a window has data by the file's own word, padding has none; None for everywhere."""
+        """(h, w): which pixels of a window have data by the file's own word, padding has none; None for all."""
         crop = self._view.crop
         known = self._raster.valid(crop, self._raster.read(crop))
         if known is None and self._view.content == self._view.size:

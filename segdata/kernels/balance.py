@@ -61,7 +61,7 @@ def below(state: NDArray[np.uint64], n: int) -> int:
 def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, limit: float) -> float:
     """Move group g to split `to`, and h (unless -1) from there to g's, if that changes the cost by less than `limit`.
 
-    Returns the change, 0 where all stays.
+    Returns the change, 0 if all stays.
     """
     home = split[g]
     change = put(table, sums, g, home, -1)

@@ -55,11 +55,11 @@ def inner_band(
 def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[np.unsignedinteger[Any]]) -> None:
     """`out` (H, W) gets the value of every pixel that has a pixel of another class among its eight neighbours, else `ignore`.
 
-    Void pixels are no class: they have no contour and give none.
+    Ignored pixels are of no class: they have no contour and give none.
     """
     height, columns = mask.shape
     beside = np.zeros(columns, np.uint8)
-    void = mask.dtype.type(ignore)
+    nothing = mask.dtype.type(ignore)
     for y in range(height):
         beside[:] = 0
         row = mask[y]
@@ -68,9 +68,9 @@ def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[n
                 left, right = max(-u, 0), columns - max(u, 0)
                 own, other, found = row[left:right], mask[v, left + u : right + u], beside[left:right]
                 for x in range(own.shape[0]):
-                    found[x] |= np.uint8((own[x] != other[x]) & (other[x] != void))
+                    found[x] |= np.uint8((own[x] != other[x]) & (other[x] != nothing))
         for x in range(columns):
-            out[y, x] = row[x] if beside[x] else void
+            out[y, x] = row[x] if beside[x] else nothing
 
 
 @njit(cache=True, nogil=True)

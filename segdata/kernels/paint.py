@@ -180,7 +180,7 @@ def find_shown(
 def codes_to_values(codes: Codes, background: int, ignore: int, ignore_code: int) -> None:
     """Class codes to mask values in place: 0 is `background`, `ignore_code` is `ignore`, any other c is class c - 1."""
     narrow = codes.dtype.type  # all in the array's own type, so that the loop runs on full vectors
-    nobody, void, void_code, one = narrow(background), narrow(ignore), narrow(ignore_code), narrow(1)
+    nobody, ignored, ignored_code, one = narrow(background), narrow(ignore), narrow(ignore_code), narrow(1)
     for p in range(codes.shape[0]):
         c = codes[p]
-        codes[p] = nobody if c == 0 else (void if c == void_code else narrow(c - one))
+        codes[p] = nobody if c == 0 else (ignored if c == ignored_code else narrow(c - one))

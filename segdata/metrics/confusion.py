@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, value_counts
 from segdata.words import sized, some
 
 Ints = NDArray[np.int64]
@@ -244,12 +244,10 @@ def _flat(values: NDArray[Any], labels: Labels, what: str) -> Mask:
 
 def _places(values: Mask, labels: Labels) -> tuple[Ints, Ints]:
     """(ignore + 1,) where each value stands in the table, and the value of each place; the one after the last is all others'."""
-    from segdata.kernels.count import count_values
-
     classes = len(labels.classes)
     ids = np.append(np.arange(classes), labels.ignore)
     if classes > FEW:
-        held = count_values(values, labels.ignore + 1) > 0
+        held = value_counts(values) > 0
         ids = ids[held[ids]]
     places = np.full(labels.ignore + 1, len(ids))
     places[ids] = np.arange(len(ids))

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from segdata.errors import DatasetError, OptionError, writing
-from segdata.files.places import local_draft, read_bytes
+from segdata.files.drafts import local_draft
+from segdata.files.places import read_bytes
 from segdata.files.remote import Place, Remote
 from segdata.labels import Labels
 from segdata.nn import models

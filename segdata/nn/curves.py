@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from segdata.files.places import local_copy, local_draft
+from segdata.files.drafts import local_draft
+from segdata.files.places import local_copy
 from segdata.files.remote import Place
 
 Row = Mapping[str, float]

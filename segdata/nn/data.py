@@ -23,7 +23,7 @@ from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, Problem, located
-from segdata.files.rasters import access_to
+from segdata.files.file import access_to
 from segdata.labels import Mask
 from segdata.recipes.crops import ClassIndex, MaskReader, choose_class, choose_window
 from segdata.recipes.recipe import Recipe

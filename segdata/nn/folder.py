@@ -14,9 +14,9 @@ from PIL import Image
 
 from segdata.dataset.journal import Lock, locked
 from segdata.errors import DatasetError, OptionError
-from segdata.files.images import overlay
-from segdata.files.places import local_draft, names_in, remove, write_whole
-from segdata.files.rasters import to_rgb
+from segdata.files.colors import overlay, to_rgb
+from segdata.files.drafts import local_draft
+from segdata.files.places import names_in, remove, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import Labels, Mask
 from segdata.nn import checkpoint

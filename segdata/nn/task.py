@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -21,7 +22,7 @@ from segdata.errors import DataError, DatasetError, OptionError, Problem, locate
 from segdata.executors.run import Run
 from segdata.files.places import read_bytes
 from segdata.files.rasters import bands_of
-from segdata.labels import Labels
+from segdata.labels import Labels, tally
 from segdata.nn.data import Order
 from segdata.nn.options import Training
 from segdata.ops.split.balance import balance
@@ -138,18 +139,17 @@ def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
 
 def check_mask(sample: Sample, dataset: Dataset) -> None:
     """Raise `DataError` where a mask has another size than the manifest says, or values that are neither class nor ignore."""
-    from segdata.kernels.count import count_values
-
     with located(file=sample.mask, sample=sample.id), dataset.open_mask(sample) as mask:
         if (mask.height, mask.width) != sample.size:
             message = (
                 f"is {mask.width} x {mask.height}, in the manifest {sample.width} x {sample.height}: convert again"
             )
             raise DataError(Problem("mask.size", message))
-        bins = 2 ** (8 * mask.dtype.itemsize)
-        counts = sum((count_values(rows.ravel(), bins) for rows in bands_of(mask)), np.zeros(bins, np.int64))
+        counts: Counter[int] = Counter()
+        for rows in bands_of(mask):
+            counts.update(tally(rows))
         classes, ignore = len(dataset.labels.classes), dataset.labels.ignore
-        foreign = [int(v) for v in np.flatnonzero(counts) if v >= classes and v != ignore]
+        foreign = [v for v in sorted(counts) if v >= classes and v != ignore]
         if foreign:
             listed = some(f"value {v} in {counts[v]:,} pixels" for v in foreign)
             message = f"{listed}: no class, there are 0 to {classes - 1} and {ignore} for void: convert again"

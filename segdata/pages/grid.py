@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
-from segdata.files.images import ImageArray, colorize, overlay
-from segdata.files.rasters import to_rgb
+from segdata.files.colors import colorize, overlay, to_rgb
+from segdata.files.images import ImageArray
 from segdata.labels import Mask
 from segdata.resize import scale_image, scale_mask
 from segdata.windows import Window

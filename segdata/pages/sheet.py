@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
-from segdata.files.images import ImageArray, colorize, overlay
-from segdata.files.places import local_draft, place
-from segdata.files.rasters import to_rgb
+from segdata.files.colors import colorize, overlay, to_rgb
+from segdata.files.drafts import local_draft
+from segdata.files.images import ImageArray
+from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.pages.grid import grid_panels

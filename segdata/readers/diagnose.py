@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.kernels.count import count_values
-from segdata.labels import RGB, Mask
+from segdata.labels import RGB, Mask, tally
 from segdata.words import some
 
 NO_WAY = "no option restores them: export it again as PNG, without smoothing"
@@ -120,17 +119,6 @@ def diagnose_colors(rgb: NDArray[np.uint8], known: Collection[RGB], classes: int
 
 
 # What the tests of values are made of
-
-
-def tally(values: NDArray[Any]) -> dict[int, int]:
-    """Value -> how often it occurs, in order of value."""
-    if values.dtype in (np.uint8, np.uint16):
-        found = count_values(np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize))
-        present = np.flatnonzero(found)
-        counts = found[present]
-    else:
-        present, counts = np.unique(values, return_counts=True)
-    return dict(zip(present.tolist(), counts.tolist(), strict=True))
 
 
 def in_between(pixels: NDArray[Any], firm: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
+from segdata.files.door import open_mask
+from segdata.files.file import access_to
 from segdata.files.images import STRIP, plain_tiff_size, read_mask, read_palette, read_stored
 from segdata.files.places import is_stored, read_start
 from segdata.files.png import GREY, SIGNATURE
-from segdata.files.rasters import MaskRaster, access_to, open_mask
+from segdata.files.rasters import MaskRaster
 from segdata.kernels.lookup import look_up
-from segdata.labels import RGB, Labels, Mask, Remap
+from segdata.labels import RGB, Labels, Mask, Remap, tally
 from segdata.readers.diagnose import (
     Diagnosis,
     diagnose_colors,
@@ -26,7 +28,6 @@ from segdata.readers.diagnose import (
     diagnose_values,
     luma,
     pack,
-    tally,
     unpack_color,
 )
 from segdata.readers.source import Banded, Drawn, Receipt

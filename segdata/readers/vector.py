@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.door import open_image
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.places import below, file_digest, listed, matching, place
-from segdata.files.rasters import open_raster
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, Labels, Remap
+from segdata.labels import BACKGROUND, IGNORE, Labels, Remap, tally
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.windows import Window
@@ -69,7 +69,7 @@ class Burnt:
         top = burn(shapes, whole, all_touched=self.all_touched)
         mask = np.array([ground, *values], remap.labels.dtype)[top]
         receipt = Receipt(annotations=len(order), painted=len(order))
-        shown = set(np.unique(top).tolist())
+        shown = tally(top).keys()
         receipt.hidden = [
             Problem("vector.hidden", "not a pixel of it is seen", annotation=number)
             for i, (number, _, _, _) in enumerate(order, 1)
@@ -292,7 +292,7 @@ def class_table(
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
     """An image's size and where it lies. Raises `DataError` (`image.*`)."""
     with ExitStack() as stack:
-        raster = stack.enter_context(open_raster(path))
+        raster = stack.enter_context(open_image(path))
         return (raster.height, raster.width), raster.geo
 
 

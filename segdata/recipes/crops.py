@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, OptionError, Problem
-from segdata.labels import Mask
+from segdata.labels import Mask, value_counts
 from segdata.resize import Pixels
 from segdata.windows import Window
 
@@ -126,13 +126,6 @@ def choose_class(pixels: Ints, rng: np.random.Generator, weights: Floats | None 
     chances = 1 / np.sqrt(pixels[there]) if weights is None else weights[there]
     whole = chances.sum()
     return None if whole <= 0 else int(rng.choice(there, p=chances / whole))
-
-
-def value_counts(mask: Mask) -> Ints:
-    """(H, W) uint8 or uint16 -> (256,) or (65536,) int64: how often each value occurs."""
-    from segdata.kernels.count import count_values
-
-    return count_values(np.ascontiguousarray(mask).ravel(), 2 ** (8 * mask.itemsize))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, DatasetError, OptionError, Problem
-from segdata.labels import Mask
-from segdata.recipes.crops import choose_class, choose_window, class_ids, copy_paste, value_counts
+from segdata.labels import Mask, value_counts
+from segdata.recipes.crops import choose_class, choose_window, class_ids, copy_paste
 from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
 from segdata.recipes.transforms import Transforms, parse_step

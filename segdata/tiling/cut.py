@@ -11,7 +11,6 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
@@ -23,7 +22,7 @@ from segdata.files.rasters import Raster, Values, has_data
 from segdata.files.remote import Place
 from segdata.files.tiff import Compress, encode_tiff
 from segdata.files.views import Masks, View, scaled_size
-from segdata.labels import Mask
+from segdata.labels import Mask, tally
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
@@ -198,15 +197,14 @@ class Cutter:
     def cut(self, windows: tuple[Window, ...]) -> Iterator[tuple[Window, Values | None, Mask]]:
         """Each window with its image, unless tiles are virtual, and its ids. Rows that windows share are read once."""
         voids = self.voids
-        images = self.image is not None and (voids or not self.target.virtual)
+        images = voids or not self.target.virtual
         left = min(w.x for w in windows)
         width = max(w.right for w in windows) - left
-        rows = Downwards(self.image if images else None, self.ids, left, width)
+        pixels = Downwards(self.image.read, left, width) if self.image is not None and images else None
+        ids = Downwards(self.ids.read, left, width)
         for window in windows:
-            image, ids = rows.read(window.y, window.height)
-            columns = slice(window.x - left, window.right - left)
-            part = None if image is None else image[:, columns]
-            yield window, part, self._voided(window, part, ids[:, columns], voids)
+            image = None if pixels is None else pixels.read(window)
+            yield window, image, self._voided(window, image, ids.read(window), voids)
 
     def void(self, window: Window) -> Mask:
         """The ids of a window, with ignore where there is no data and outside the area."""

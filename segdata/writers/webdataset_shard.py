@@ -13,18 +13,18 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
+from segdata.files.drafts import Draft
 from segdata.files.images import encode_image
 from segdata.files.members import member_path
-from segdata.files.places import Draft, file_digest, only_gdal_opens, read_bytes
+from segdata.files.places import file_digest, only_gdal_opens, read_bytes
 from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
 from segdata.files.tiff import encode_tiff
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 
 SHARDS, INDEX = "shards", "index.json"
 

@@ -14,7 +14,7 @@ from PIL import Image
 import segdata
 from carry_files import make
 from segdata.dataset.dataset import Dataset
-from segdata.files import rasters
+from segdata.files.door import open_image
 from segdata.files.images import read_image
 from segdata.windows import Window
 
@@ -71,8 +71,10 @@ def test_the_drone(hires: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     pixels = read_image(image)
     for sample in list(tiles)[::4]:
         np.testing.assert_array_equal(tiles.read_image(sample), pixels[sample.window.slices])  # type: ignore[union-attr]
-    monkeypatch.setattr(rasters, "WHOLE", 2**20)  # row by row, as above the limit: GDAL's decoder differs by a little
-    with rasters.open_raster(image) as raster:
+    monkeypatch.setattr(
+        "segdata.files.file.WHOLE", 2**20
+    )  # row by row, as above the limit: GDAL's decoder differs by a little
+    with open_image(image) as raster:
         part = raster.read(Window(2000, 1000, 250, 500))
     assert np.abs(part.astype(int) - pixels[2000:2250, 1000:1500]).mean() < 2
 

@@ -34,8 +34,9 @@ from segdata.errors import DataError, DatasetError, MissingDependency, OptionErr
 from segdata.executors.run import Run
 from segdata.executors.worker import settle
 from segdata.files import providers
+from segdata.files.door import open_image, open_mask, read_facts
+from segdata.files.drafts import Draft, local_draft
 from segdata.files.places import (
-    Draft,
     copy_file,
     file_digest,
     files_below,
@@ -43,7 +44,6 @@ from segdata.files.places import (
     list_folder,
     listed,
     local_copy,
-    local_draft,
     matching,
     place,
     read_ends,
@@ -52,7 +52,6 @@ from segdata.files.places import (
     write_whole,
 )
 from segdata.files.png import MaskWriter
-from segdata.files.rasters import open_mask, open_raster, read_facts
 from segdata.files.remote import Remote, is_remote
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.tiff import TiffWriter, encode_tiff
@@ -352,7 +351,7 @@ def test_a_window_of_a_tiff_fetches_a_part_of_it(s3: Server) -> None:
         file.write(0, 0, image[None])
     size = len(place(f"{BASE}/big.tif").read_bytes())
     s3.seen.clear()
-    with open_raster(f"{BASE}/big.tif") as raster:
+    with open_image(f"{BASE}/big.tif") as raster:
         assert np.array_equal(raster.read(Window(300, 300, 50, 60))[:, :, 0], image[300:350, 300:360])
     fetched = sum(count for method, _, count in s3.asked("GET", "big.tif"))
     assert 0 < fetched < size / 4
@@ -363,7 +362,7 @@ def test_a_window_of_a_tiff_fetches_a_part_of_it(s3: Server) -> None:
 def test_a_tiff_that_is_written_anew_is_read_anew(s3: Server) -> None:
     for value in (1, 2):
         place(f"{BASE}/x.tif").write_bytes(encode_tiff(np.full((20, 20, 1), value, np.uint8)))
-        with open_raster(f"{BASE}/x.tif") as raster:
+        with open_image(f"{BASE}/x.tif") as raster:
             assert raster.read().max() == value
 
 
@@ -566,7 +565,7 @@ def test_credentials_that_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
         line = told("info", "s3://bucket/d")
         assert "s3://bucket/d: access was denied" in line
         assert "AWS_ACCESS_KEY_ID" in line
-        with pytest.raises(StorageError, match="access was denied"), open_raster("s3://bucket/x.tif"):
+        with pytest.raises(StorageError, match="access was denied"), open_image("s3://bucket/x.tif"):
             pass
     finally:
         running.shutdown()

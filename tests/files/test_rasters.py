@@ -20,9 +20,10 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError
 from segdata.files import rasters
+from segdata.files.colors import to_rgb
+from segdata.files.door import open_image, open_mask, read_brightness, read_facts
 from segdata.files.geo import Geo
 from segdata.files.images import ImageFacts, read_image, read_mask
-from segdata.files.rasters import open_mask, open_raster, read_brightness, read_facts, to_rgb
 from segdata.files.scores import dequantise, quantise, read_scores, write_scores
 from segdata.files.tiff import Tag, TiffWriter, encode_tiff
 from segdata.files.views import View, ViewedImage, ViewedMask
@@ -71,7 +72,7 @@ def test_windows_of_tiffs_are_those_of_the_whole(tmp_path: Path, kind: str) -> N
     values = noise(50, 70, bands, dtype)
     path = geotiff(tmp_path / "x.tif", values, **profile)
     expected = np.repeat(values, 3, axis=2) if kind == "grey" else values
-    with open_raster(path) as raster:
+    with open_image(path) as raster:
         assert (raster.height, raster.width, raster.bands, raster.dtype) == (*expected.shape, expected.dtype)
         assert raster.blocked == ("tiled" in profile)
         np.testing.assert_array_equal(raster.read(), expected)
@@ -91,7 +92,7 @@ def test_jpeg_2000(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(tmp_path / "x.jp2", "w", driver="JP2OpenJPEG", **shape) as file:
             file.write(values.transpose(2, 0, 1))
-    with open_raster(tmp_path / "x.jp2") as raster:
+    with open_image(tmp_path / "x.jp2") as raster:
         np.testing.assert_array_equal(raster.read(Window(5, 6, 40, 50)), values[5:45, 6:56])
 
 
@@ -116,9 +117,9 @@ def test_ordinary_images_are_what_read_image_gives(
     expected = read_image(path)
     if (name, mode) == ("x.tif", "I;16"):
         expected = np.array(Image.open(path))[:, :, None]
-    for limit in (rasters.WHOLE, 100):
-        monkeypatch.setattr(rasters, "WHOLE", limit)
-        with open_raster(path) as raster:
+    for limit in (2**26, 100):
+        monkeypatch.setattr("segdata.files.file.WHOLE", limit)
+        with open_image(path) as raster:
             np.testing.assert_array_equal(raster.read(Window(7, 5, 20, 11)), expected[7:27, 5:16])
             np.testing.assert_array_equal(raster.read(), expected)
 
@@ -126,11 +127,11 @@ def test_ordinary_images_are_what_read_image_gives(
 @pytest.mark.parametrize("limit", [2**26, 100])
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
 def test_alpha_says_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
-    monkeypatch.setattr(rasters, "WHOLE", limit)
+    monkeypatch.setattr("segdata.files.file.WHOLE", limit)
     rgba = noise(20, 30, 4)
     rgba[:, :, 3] = np.where(np.arange(30) < 11, 0, 255)
     Image.fromarray(rgba, "RGBA").save(tmp_path / name)
-    with open_raster(tmp_path / name) as raster:
+    with open_image(tmp_path / name) as raster:
         window = Window(3, 4, 10, 20)
         valid = raster.valid(window, raster.read(window))
         assert valid is not None
@@ -143,7 +144,7 @@ def test_nodata_says_where_data_is(tmp_path: Path) -> None:
     values[:5] = 0
     values[6, :, 0] = 0  # one band alone is a value like any other
     path = geotiff(tmp_path / "x.tif", values, nodata=0, crs="EPSG:32616", transform=rasterio.Affine(*UTM))
-    with open_raster(path) as raster:
+    with open_image(path) as raster:
         valid = raster.valid(Window(0, 0, 20, 30), raster.read())
         assert valid is not None
         np.testing.assert_array_equal(valid, (values != 0).any(axis=2))
@@ -151,7 +152,7 @@ def test_nodata_says_where_data_is(tmp_path: Path) -> None:
         assert raster.geo.transform == UTM
     nan = noise(4, 5, 1, "float32")
     nan[1, 2] = np.nan
-    with open_raster(geotiff(tmp_path / "nan.tif", nan, nodata=np.nan)) as raster:
+    with open_image(geotiff(tmp_path / "nan.tif", nan, nodata=np.nan)) as raster:
         valid = raster.valid(Window(0, 0, 4, 5), raster.read())
         assert valid is not None
         assert np.argwhere(~valid).tolist() == [[1, 2]]
@@ -162,10 +163,10 @@ def test_exif_turns_images_of_any_size(tmp_path: Path, monkeypatch: pytest.Monke
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "x.jpg", exif=exif, quality=95, subsampling=0)
-    monkeypatch.setattr(rasters, "WHOLE", 100)
-    with open_raster(tmp_path / "x.jpg", exif="upright") as raster:
+    monkeypatch.setattr("segdata.files.file.WHOLE", 100)
+    with open_image(tmp_path / "x.jpg", exif="upright") as raster:
         np.testing.assert_array_equal(raster.read(), read_image(tmp_path / "x.jpg", exif="upright"))
-    with open_raster(tmp_path / "x.jpg", exif="raw") as raster:
+    with open_image(tmp_path / "x.jpg", exif="raw") as raster:
         assert (raster.height, raster.width) == (40, 30)
         assert (
             np.abs(raster.read().astype(int) - read_image(tmp_path / "x.jpg")).mean() < 3
@@ -182,7 +183,7 @@ def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, 
     image.save(tmp_path / "plain.tif")
     image.save(path, exif=exif)
     height, width = image.height, image.width
-    with open_raster(tmp_path / "plain.tif") as raster:
+    with open_image(tmp_path / "plain.tif") as raster:
         raw = raster.read()
         valid = raster.valid(Window(0, 0, height, width), raw)
     expected = Image.new("I", (width, height))
@@ -191,10 +192,10 @@ def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, 
     order = np.asarray(ImageOps.exif_transpose(expected))  # where each upright pixel lies in the raw image
     upright = raw.reshape(-1, raw.shape[2])[order]
     for exif_of in (None, "raw"):
-        with open_raster(path, exif=exif_of) as raster:
+        with open_image(path, exif=exif_of) as raster:
             np.testing.assert_array_equal(raster.read(), raw)
             np.testing.assert_array_equal(raster.read(Window(3, 2, 9, 7)), raw[3:12, 2:9])
-    with open_raster(path, exif="upright") as raster:
+    with open_image(path, exif="upright") as raster:
         assert (raster.height, raster.width, raster.dtype) == (*order.shape, raw.dtype)
         np.testing.assert_array_equal(raster.read(), upright)
         np.testing.assert_array_equal(raster.read(Window(3, 2, 9, 7)), upright[3:12, 2:9])
@@ -214,13 +215,13 @@ def test_a_large_jpeg_says_how_it_is_turned(tmp_path: Path, monkeypatch: pytest.
         Image.fromarray(noise(40, 30, 3)).save(tmp_path / name, exif=exif)
         expected = ImageFacts(40, 30, 6)
         assert read_facts(tmp_path / name) == expected
-        monkeypatch.setattr(rasters, "WHOLE", 100)
+        monkeypatch.setattr("segdata.files.file.WHOLE", 100)
         assert read_facts(tmp_path / name) == read_brightness(tmp_path / name, exif="upright")[0] == expected
 
 
 @pytest.mark.parametrize("limit", [2**26, 100])
 def test_masks_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(rasters, "WHOLE", limit)
+    monkeypatch.setattr("segdata.files.file.WHOLE", limit)
     for name, dtype in (("a.png", "uint8"), ("b.png", "uint16"), ("c.tif", "uint8"), ("d.tif", "uint16")):
         mask = np.random.default_rng(2).integers(0, 5, (60, 50)).astype(dtype)
         Image.fromarray(mask).save(tmp_path / name)
@@ -238,9 +239,9 @@ def test_what_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "cut.tif").write_bytes(data[: len(data) // 2])
     (tmp_path / "no.tif").write_bytes(b"II*\0" + b"x" * 100)
     for opened, name, code in (
-        (open_raster, "missing.tif", "image.missing"),
-        (open_raster, "no.tif", "image.unreadable"),
-        (open_raster, "cut.tif", "image.unreadable"),
+        (open_image, "missing.tif", "image.missing"),
+        (open_image, "no.tif", "image.unreadable"),
+        (open_image, "cut.tif", "image.unreadable"),
         (open_mask, "missing.png", "mask.missing"),
         (open_mask, "rgb.tif", "mask.colours"),
         (open_mask, "no.tif", "mask.unreadable"),
@@ -257,7 +258,7 @@ def test_images_elsewhere(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         file.write(geotiff(tmp_path / "x.tif", values, **TILED), "far/x.tif")
     url = f"zip://{tmp_path}/x.zip!/far/x.tif"
-    with open_raster(url) as raster:
+    with open_image(url) as raster:
         np.testing.assert_array_equal(raster.read(Window(3, 4, 20, 30)), values[3:23, 4:34])
     sample = Sample(id="x", image=url, mask="masks/x.png", height=40, width=50, counts={}, sha256="")
     dataset = Dataset(tmp_path, Labels.of(["a"]), [sample], images="reference")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from segdata.labels import tally
 from segdata.readers.diagnose import (
     diagnose_colors,
     diagnose_lossy,
@@ -22,7 +23,6 @@ from segdata.readers.diagnose import (
     midpoint,
     pack,
     pack_color,
-    tally,
     unpack_color,
 )
 

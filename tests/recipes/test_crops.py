@@ -25,7 +25,6 @@ from segdata.recipes.crops import (
     choose_window,
     copy_paste,
     paste,
-    value_counts,
 )
 from segdata.recipes.pipeline import RareSamples
 from segdata.windows import Window
@@ -254,11 +253,6 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(DataError, match=r"cannot be pasted into 3 bands uint8.*\[image\.bands\]"):
             copy_paste(*good, other, np.random.default_rng(0), ignore=255)
-
-
-def test_value_counts() -> None:
-    ids = np.random.default_rng(0).integers(0, 65536, (40, 50), np.uint16)
-    assert np.array_equal(value_counts(ids[:, ::2]), np.bincount(ids[:, ::2].ravel(), minlength=65536))
 
 
 def test_samples_are_drawn_by_their_rarest_class(tmp_path: Any) -> None:

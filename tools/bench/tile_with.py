@@ -66,9 +66,9 @@ def limit(image: str, mask: str, out: Path, size: int, ext: str) -> None:
     """Plain decoding and encoding of the same pixels."""
     import numpy as np
 
+    from segdata.files.door import open_image, open_mask
     from segdata.files.images import encode_image
     from segdata.files.png import encode_mask
-    from segdata.files.rasters import open_mask, open_raster
     from segdata.files.tiff import encode_tiff
     from segdata.windows import Window
 
@@ -79,7 +79,7 @@ def limit(image: str, mask: str, out: Path, size: int, ext: str) -> None:
     }
     for folder in ("images", "masks"):
         (out / folder).mkdir(parents=True)
-    with open_raster(image) as pixels, open_mask(mask) as ids:
+    with open_image(image) as pixels, open_mask(mask) as ids:
         for y in range(0, pixels.height, size):
             strip = pixels.read(Window(y, 0, size, pixels.width))
             values = ids.read(Window(y, 0, size, pixels.width))

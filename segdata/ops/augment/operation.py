@@ -23,7 +23,7 @@ from segdata.executors.run import Run
 from segdata.files.images import write_image, write_mask
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
-from segdata.recipes.crops import value_counts
+from segdata.labels import value_counts
 from segdata.recipes.pipeline import Augmenter, Pair
 from segdata.recipes.recipe import Recipe
 

@@ -9,14 +9,13 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, OptionError
-from segdata.files.images import ImageArray
+from segdata.files.colors import to_rgb
 from segdata.files.remote import Place
+from segdata.labels import value_counts
 from segdata.pages.sheet import Sort, choose, panels, write_sheet
-from segdata.recipes.crops import value_counts
 from segdata.recipes.pipeline import Augmenter
-from segdata.recipes.pixels import SPANS, Span, from_unit, to_unit
+from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
-from segdata.resize import Pixels
 
 
 def augment_sheet(
@@ -57,7 +56,7 @@ def augment_sheet(
         counts += sum(value_counts(mask) for _, mask in shown)
         cells += [
             panels(
-                _visible(image, recipe.span),
+                to_rgb(image, span_of(image, recipe.span)),
                 mask,
                 dataset.labels,
                 f"{caption}   {mask.shape[1]} x {mask.shape[0]}",
@@ -66,10 +65,3 @@ def augment_sheet(
             for (image, mask), caption in zip(shown, captions, strict=True)
         ]
     return write_sheet(out, cells, 1 + versions, dataset.labels, dict(enumerate(counts.tolist())))
-
-
-def _visible(image: Pixels, span: Span | None) -> ImageArray:
-    """(H, W, C) as colours: the first three bands, or the first alone as grey, from dark to bright over the span."""
-    bands = image[:, :, : 3 if image.shape[2] >= 3 else 1]
-    shown = bands if image.dtype == np.uint8 else from_unit(to_unit(bands, span), np.dtype(np.uint8), SPANS["uint8"])
-    return np.repeat(shown, 3 // shown.shape[2], axis=2).astype(np.uint8)

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.places import file_digest, leads_out, only_gdal_opens, read_start
+from segdata.files.door import open_mask
+from segdata.files.file import open_file
+from segdata.files.places import leads_out, only_gdal_opens
 from segdata.files.png import is_palette_png
-from segdata.files.rasters import fetched, open_mask
 from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
@@ -196,9 +196,8 @@ def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Lab
 
 
 def _read_mask_file(root: Place, path: str) -> MaskFile:
-    file = fetched(root / path, "mask")
-    with open_mask(file) as opened:
-        return MaskFile(file_digest(file), opened.read(), is_palette_png(read_start(file, 26)))
+    with open_file(root / path, "mask") as file, open_mask(file) as opened:
+        return MaskFile(file.sha256, opened.read(), is_palette_png(file.head))
 
 
 def _error(sample: Sample, problem: Problem, file: str, repair: str) -> Finding:

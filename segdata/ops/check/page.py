@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import ImageArray, colorize, overlay
-from segdata.files.places import place, write_whole
+from segdata.files.colors import colorize, overlay
 from segdata.files.remote import Place
 from segdata.ops.check.findings import LEVELS, Checked, Finding
+from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 
 FINDINGS, THUMBS, ALL_THUMBS, WIDTH = 20, 8, 240, 220
@@ -72,20 +68,15 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
     Raises `DatasetError` where there is no dataset.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    environment = Environment(
-        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
-    page = environment.get_template("check.html").render(
+    return write_page(
+        out,
+        "check.html",
         title=folder_name(dataset),
         checked=checked,
         split_name=split_name,
         levels=[(level, TONES[level], checked.count(level)) for level in LEVELS],
         kinds=kinds(checked, dataset),
     )
-    out = place(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page.encode())
-    return out
 
 
 def kinds(checked: Checked, dataset: Dataset) -> list[Kind]:
@@ -122,13 +113,7 @@ def thumbnail(dataset: Dataset, sample: Sample, *, laid_over: bool) -> Thumb:
             image = overlay(image, known, dataset.labels)
     if image is None or not image.size:
         return Thumb(sample.id, sample.split, reason="nothing to see")
-    return Thumb(sample.id, sample.split, _encoded(image))
-
-
-def _encoded(image: ImageArray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(fit(image, WIDTH)).save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Thumb(sample.id, sample.split, jpeg_uri(fit(image, WIDTH), 80))
 
 
 def _message(finding: Finding) -> str:

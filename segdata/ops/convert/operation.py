@@ -13,19 +13,18 @@ from typing import Any, cast
 
 import msgspec
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image, refuse_held, refuse_images, still_there
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
+from segdata.files.door import read_facts
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.places import absolute, listed, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
-from segdata.files.rasters import read_facts
 from segdata.files.remote import Place
-from segdata.labels import Labels, Remap, Unlisted, choose_classes
+from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import ImageArray, colorize, overlay
-from segdata.files.places import place, write_whole
+from segdata.files.colors import colorize, overlay
+from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.confusion import mean
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, heat_map, panels, reliability
+from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 from segdata.resize import scale_image
 from segdata.tiling.tiles import extent, image_of, read_stitched, tile_content
@@ -53,11 +50,10 @@ def evaluate_page(
     Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
     pred, truth = (d if isinstance(d, Dataset) else Dataset.open(d) for d in (pred, truth))
-    environment = Environment(
-        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
     shown = _shown(found)
-    page = environment.get_template("evaluate.html").render(
+    return write_page(
+        out,
+        "evaluate.html",
         title=folder_name(pred),
         truth=folder_name(truth),
         found=found,
@@ -71,10 +67,6 @@ def evaluate_page(
         table=found.rows(),
         share=_share,
     )
-    out = place(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page.encode())
-    return out
 
 
 def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
@@ -126,7 +118,7 @@ def _shown_sample(score: ImageScore, truth: Dataset, true: list[Sample], pred: D
         ("prediction", laid(guess)),
         ("errors", errors(base, mask, guess, truth.labels)),
     ]
-    return Shown(score, [(name, _encoded(panel)) for name, panel in panels])
+    return Shown(score, [(name, jpeg_uri(fit(panel, WIDTH))) for name, panel in panels])
 
 
 def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray | None:
@@ -141,12 +133,6 @@ def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray 
             height, width = tile_content(sample)
             out[sample.window.slices] = scale_image(truth.read_rgb(sample)[:height, :width], sample.window[2:])
     return out
-
-
-def _encoded(image: ImageArray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(fit(image, WIDTH)).save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _shown(found: Evaluation) -> list[int]:

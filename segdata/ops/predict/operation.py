@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image, refuse_images, refuse_inputs, still_there
@@ -26,8 +25,7 @@ from segdata.executors.worker import Work
 from segdata.files.places import absolute, file_digest, listed, place
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
-from segdata.kernels.count import count_values
-from segdata.labels import Labels, must_agree
+from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
@@ -266,9 +264,7 @@ def _refined(plan: Plan, refinement: Refinement, old: Sample, new: Sample) -> Sa
         if isinstance(scores, Path):
             with suppress(OSError):  # others are still in it
                 os.removedirs(scores.parent)
-    counts = count_values(mask.ravel(), 2 ** (8 * mask.itemsize))
-    found = {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
-    return msgspec.structs.replace(new, counts=found, sha256=digest, scores=new.scores if plan.scores else None)
+    return msgspec.structs.replace(new, counts=tally(mask), sha256=digest, scores=new.scores if plan.scores else None)
 
 
 def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:

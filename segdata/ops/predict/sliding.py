@@ -20,7 +20,7 @@ from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values
 from segdata.ops.predict.predictor import Predictor
 from segdata.resize import resize_scores, scale_image
-from segdata.tiling.rows import Strip
+from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, Stitcher
 from segdata.windows import Window
 
@@ -259,12 +259,20 @@ def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[
     size = raster.height, raster.width
     target = image.target(*size)
     windows = sliding.windows(size, target)
-    strip = Strip(raster)
+    rows = Downwards(raster.read, 0, raster.width)
+    known = Downwards(lambda window: _known(raster, window, rows.read(window)), 0, raster.width)
     for number, window in enumerate(windows):
-        pixels, valid = strip.read(window)
+        pixels, valid = rows.read(window), known.read(window)
+        gaps = None if valid.all() else valid
         seen = tuple(max(1, round(n * to / whole)) for n, to, whole in zip(window[2:], target, size, strict=True))
         last = number == len(windows) - 1
-        yield Cut(image.key, size, raster.geo, window, pixels, valid, (seen[0], seen[1]), last, image.group)
+        yield Cut(image.key, size, raster.geo, window, pixels, gaps, (seen[0], seen[1]), last, image.group)
+
+
+def _known(raster: Raster, window: Window, pixels: Values) -> NDArray[np.bool_]:
+    """(h, w): where a window has data."""
+    valid = raster.valid(window, pixels)
+    return np.ones(window[2:], np.bool_) if valid is None else valid
 
 
 def _flipped(array: NDArray[Any], flip: str, axis: int) -> NDArray[Any]:

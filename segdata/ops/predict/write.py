@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segdata.files.file import WHOLE
 from segdata.files.geo import Geo
 from segdata.files.images import write_mask
 from segdata.files.places import file_digest
-from segdata.files.rasters import WHOLE
 from segdata.files.remote import Place
 from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter
-from segdata.kernels.count import count_values
 from segdata.kernels.decide import decide
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 from segdata.ops.predict.sliding import Probs
 
 ROWS = 16
@@ -89,8 +88,7 @@ class ImageWriter:
         decide(probs, self._table, self._least, ids)
         height, width = self._content
         ids[max(0, height - y) :] = ids[:, width:] = self._output.labels.ignore
-        counts = count_values(ids.ravel(), 2 ** (8 * ids.itemsize))
-        self._counts.update({int(v): int(counts[v]) for v in np.flatnonzero(counts)})
+        self._counts.update(tally(ids))
         self._masks.add(y, ids)
         if self._entropy is not None:
             self._entropy.add(y, uncertainty(probs))

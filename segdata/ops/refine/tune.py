@@ -21,7 +21,7 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
 from segdata.executors.run import Run
 from segdata.files.png import decode_mask, encode_mask
-from segdata.labels import Labels, Mask, must_agree
+from segdata.labels import Labels, Mask, must_agree, tally
 from segdata.metrics.bootstrap import resamples
 from segdata.metrics.boundary import boundary_counts
 from segdata.metrics.confusion import Confusion, Floats, Ints, Tally
@@ -294,7 +294,7 @@ def _mask_item(pair: Pair, task: Task, refinement: Refinement) -> bytes:
 def _steps_item(held: Held, labels: Labels, truth: Dataset, steps: Sequence[Step]) -> Ints:
     """(1 + C, 3, K): a mask as it is, and after each of `steps` alone."""
     mask, right = decode_mask(held[0]), truth.read_mask(held[1])
-    present = set(np.unique(mask).tolist())
+    present = set(tally(mask))
     before = _tally(right, mask, labels, held[1])
     out = [before]
     for step in steps:

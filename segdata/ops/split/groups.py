@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.forest import Forest
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.executors.run import Run
@@ -79,19 +80,12 @@ def _matched(pattern: re.Pattern[str], id: str) -> str:
 
 def _joined(keys: Sequence[Sequence[Hashable]]) -> list[int]:
     """For each sample the first of those it hangs together with through common keys."""
-    above = list(range(len(keys)))
-
-    def root(i: int) -> int:
-        while above[i] != i:
-            above[i] = i = above[above[i]]
-        return i
-
+    forest = Forest()
     first: dict[Hashable, int] = {}
     for i, own in enumerate(keys):
         for key in own:
-            a, b = root(i), root(first.setdefault(key, i))
-            above[max(a, b)] = min(a, b)
-    return [root(i) for i in range(len(keys))]
+            forest.join(i, first.setdefault(key, i))
+    return [forest.root(i) for i in range(len(keys))]
 
 
 def _numbered(roots: Sequence[int], ids: Sequence[str], names: Sequence[str]) -> Groups:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segdata.dataset.counts import ClassCounts, ImageCounts, Normalise, batches, object_areas, tally
+from segdata.dataset.counts import ClassCounts, ImageCounts, Normalise, batches, object_areas
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.manifest import Parts
 from segdata.dataset.sample import Sample, split_name
@@ -21,7 +21,7 @@ from segdata.dataset.weights import SCHEMES, Ints, default_beta
 from segdata.errors import DataError, DatasetError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
-from segdata.labels import Labels
+from segdata.labels import Labels, tally
 from segdata.ops.stats.result import Channels, Part, Stats
 from segdata.words import some
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +9,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError
-from segdata.files.images import ImageArray, colorize, overlay
-from segdata.files.places import place, write_whole
+from segdata.files.colors import colorize, overlay
+from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Mask
 from segdata.ops.stats.result import Part, Stats
 from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
+from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 
 ROWS, SQUARES, SIZES = 60, 30, 500
@@ -49,13 +46,12 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
     Images or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    environment = Environment(
-        loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
     counts = stats.whole.counts
     shown = _shown(stats)
     rows = [Row(stats.labels.names[i], stats.labels.classes[i].color) for i in shown]
-    page = environment.get_template("stats.html").render(
+    return write_page(
+        out,
+        "stats.html",
         title=folder_name(dataset),
         stats=stats,
         counts=counts,
@@ -73,10 +69,6 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
         missing=_missing(stats),
         table=_rows(stats),
     )
-    out = place(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page.encode())
-    return out
 
 
 def rare_examples(stats: Stats, dataset: Dataset, count: int) -> list[Example]:
@@ -103,9 +95,7 @@ def _example(dataset: Dataset, sample: Sample, class_id: int, share: str) -> Exa
         return Example(name, share, sample.id, reason=str(error))
     plain = image if sample.image is None else overlay(image, mask, dataset.labels)
     both = np.hstack([fit(panel, 480) for panel in (plain, spotlight(image, mask, class_id))])
-    buffer = io.BytesIO()
-    Image.fromarray(both).save(buffer, "JPEG", quality=85)
-    return Example(name, share, sample.id, "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
+    return Example(name, share, sample.id, jpeg_uri(both))
 
 
 def spotlight(image: ImageArray, mask: Mask, class_id: int) -> ImageArray:

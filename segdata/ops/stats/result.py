@@ -12,7 +12,7 @@ from segdata.dataset.sampling import Sampling
 from segdata.dataset.weights import SCHEMES, Floats, Ints
 from segdata.errors import OptionError, Problem
 from segdata.files.rasters import Values
-from segdata.labels import Labels
+from segdata.labels import Labels, value_counts
 from segdata.recipes.pixels import Moments
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
@@ -58,11 +58,8 @@ class Channels:
     @classmethod
     def of(cls, values: Values) -> Channels:
         """Of (h, w, C) values."""
-        from segdata.kernels.count import count_values
-
         if values.dtype == np.uint8:
-            bands = (np.ascontiguousarray(values[:, :, c]).ravel() for c in range(values.shape[2]))
-            return cls("uint8", np.stack([count_values(band, 256) for band in bands]))
+            return cls("uint8", np.stack([value_counts(values[:, :, c]) for c in range(values.shape[2])]))
         return cls(values.dtype.name, Moments.of_values(values.astype(np.float64) / largest(values.dtype)))
 
     def __add__(self, other: Channels) -> Channels:

@@ -13,21 +13,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, Problem, located
+from segdata.files.door import open_mask
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
-from segdata.files.rasters import open_mask
+from segdata.files.rasters import bands_of
 from segdata.files.remote import Place
 from segdata.files.scores import open_scores, quantise
 from segdata.files.tiff import TILE, TiffWriter
 from segdata.files.views import View
-from segdata.labels import Mask
+from segdata.labels import Mask, tally
 from segdata.resize import scale_image, scale_mask
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
@@ -154,8 +154,8 @@ def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
         if mask.blocked:
             yield mask.read
             return
-        rows = Downwards(None, mask, 0, mask.width)
-        yield lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
+        rows = Downwards(mask.read, 0, mask.width)
+        yield rows.read
 
 
 def write_mask_rows(
@@ -203,7 +203,7 @@ def write_blended(
                     kept.write(y, left, quantise(probs))
     if not geo.placed:
         with open_mask(ids_path) as opened:
-            rows = ((y, opened.read(Window(y, 0, min(TILE, height - y), width))) for y in range(0, height, TILE))
+            rows = zip(range(0, height, TILE), bands_of(opened, TILE * width), strict=True)
             write_mask_rows(target.root / mask, parent.size, rows, labels, geo, Counter())
         ids_path.unlink()
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from segdata.dataset.counts import tally
 from segdata.errors import DatasetError
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
-from segdata.labels import Labels
+from segdata.labels import Labels, tally
 from segdata.metrics.label_quality import Region
 from segdata.ops.suspects.operation import RegionDoubt, Suspects
 from segdata.pages.sheet import panels, write_sheet

@@ -28,6 +28,7 @@ from segdata.cli import COMMANDS, main
 from segdata.dataset.counts import object_areas
 from segdata.dataset.duplicates import read_looks
 from segdata.errors import DatasetError, OptionError, SegdataError
+from segdata.files.file import File
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels
 from segdata.ops.check.command import check as check_command
@@ -540,9 +541,9 @@ def test_a_image_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: py
     assert sorted(len(group) for group in files_of(samples)) == [1] * 31 + [2]
     opened = []
 
-    def count(path: Path, *arguments: Any, **more: Any) -> Any:
-        opened.append(os.path.basename(path))
-        return original(path, *arguments, **more)
+    def count(file: File, *arguments: Any, **more: Any) -> Any:
+        opened.append(os.path.basename(str(file)))
+        return original(file, *arguments, **more)
 
     for module, name in (
         ("segdata.ops.check.operation", "open_mask"),

@@ -22,9 +22,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, Report
 from segdata.executors.run import Run
-from segdata.files.geo import load_rasterio
+from segdata.files.gdal import load_rasterio, opened
 from segdata.files.images import read_mask
-from segdata.files.rasters import opened
 from segdata.files.scores import HALF_STEP, read_scores
 from segdata.labels import Labels
 from segdata.ops.evaluate.operation import evaluate

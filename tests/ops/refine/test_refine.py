@@ -34,8 +34,9 @@ from segdata import (
     workers,
 )
 from segdata.cli import main
-from segdata.files.geo import Geo, load_rasterio
-from segdata.files.rasters import open_raster
+from segdata.files.door import open_image
+from segdata.files.gdal import load_rasterio
+from segdata.files.geo import Geo
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.tiff import TiffWriter
 from segdata.ops.refine import tune as refine_tune
@@ -183,7 +184,7 @@ def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:
     there = msgspec.structs.replace(only, mask="masks/a.tif")
     out = refine(replace(pred, samples=[there]), tmp_path / "out", Refinement(GENTLE))
     assert out.samples[0].mask == f"masks/{only.id}.tif"
-    with open_raster(out.root / out.samples[0].mask) as raster:
+    with open_image(out.root / out.samples[0].mask) as raster:
         assert raster.geo.transform == geo.transform
         assert raster.geo.nodata == 255
         assert raster.geo.crs is not None

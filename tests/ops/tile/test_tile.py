@@ -23,10 +23,10 @@ from carry_files import contents, make
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.files import rasters
+from segdata.files import door, rasters
+from segdata.files.door import open_image
 from segdata.files.geo import Geo
 from segdata.files.images import read_image
-from segdata.files.rasters import open_raster
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.tiff import encode_tiff
 from segdata.ops.stitch.operation import stitch, untile
@@ -379,7 +379,7 @@ def test_what_does_not_fit_a_format_is_refused(tmp_path: Path) -> None:
 def test_images_read_by_rows_give_the_same_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make(tmp_path / "d", {"x": blobs(70, 50)}, images="copy")
     tile(source, tmp_path / "a", size=20, overlap=7)
-    monkeypatch.setattr(rasters, "WHOLE", 100)
+    monkeypatch.setattr("segdata.files.file.WHOLE", 100)
     tile(source, tmp_path / "b", size=20, overlap=7)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
@@ -395,13 +395,13 @@ def test_a_mask_that_virtual_tiles_share_is_read_once(
     tiles = tile(source, tmp_path / "v", size=20, overlap=7, scale=scale, virtual=True)
     tiles = Dataset(tiles.root, tiles.labels, tiles.samples[::-1], images=tiles.images)
     files, rows = [], []
-    open_whole, read_rows = rasters.read_mask, rasters.MaskRaster.read
-    monkeypatch.setattr(rasters, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
+    open_whole, read_rows = door.read_mask, rasters.MaskRaster.read
+    monkeypatch.setattr(door, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
     monkeypatch.setattr(
         rasters.MaskRaster, "read", lambda mask, window: rows.append(window.height) or read_rows(mask, window)
     )
     for whole in (2**26, 100):
-        monkeypatch.setattr(rasters, "WHOLE", whole)
+        monkeypatch.setattr("segdata.files.file.WHOLE", whole)
         again = untile(tiles, tmp_path / f"{whole}")
         for one, other in zip(again, expected, strict=True):
             assert one.sha256 == other.sha256
@@ -411,9 +411,9 @@ def test_a_mask_that_virtual_tiles_share_is_read_once(
 
 def test_rows_are_read_downwards_wherever_they_begin() -> None:
     mask = blobs(30, 8)
-    rows = Downwards(None, rasters.WholeMask(mask), 2, 5)
+    rows = Downwards(rasters.WholeMask(mask).read, 2, 5)
     for y, height in ((0, 10), (0, 10), (3, 4), (5, 10), (20, 10), (26, 4), (1, 5), (1, 9)):
-        np.testing.assert_array_equal(rows.read(y, height)[1], mask[y : y + height, 2:7])
+        np.testing.assert_array_equal(rows.read(Window(y, 2, height, 5)), mask[y : y + height, 2:7])
 
 
 def test_tiles_of_tiles_are_of_the_first_image(tmp_path: Path) -> None:
@@ -571,7 +571,7 @@ def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
         tiles = tile(source, tmp_path / "t", size=30, overwrite=True)
         made = stitch(tiles, tmp_path / "s", vectorize=True, overwrite=True)
         found = read_features(tmp_path / "s/vectors/x.geojson")
-        with open_raster(tmp_path / "x.tif") as raster:
+        with open_image(tmp_path / "x.tif") as raster:
             polygons, problems = to_pixels(found, raster.geo, "x")
         assert not problems
         assert made.read_receipt()["polygons"] == len(polygons) > 5

@@ -1,0 +1,55 @@
+"""Colours for people: masks in the colours of their classes, laid over images, and any pixels as 8-bit RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.files.images import ImageArray
+from segdata.files.rasters import Values
+from segdata.labels import Labels, Mask
+
+HATCH = 110
+"""The grey of the stripes on ignored pixels."""
+
+
+def to_rgb(values: Values, span: tuple[float, float] | None = None) -> ImageArray:
+    """(h, w, C) of any type -> (h, w, 3) uint8 for people to look at: the first three bands, or the first one alone.
+
+    What is not uint8 is stretched from `span`, its darkest and brightest value; by default its 2nd and 98th percentile.
+    """
+    three = values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
+    if three.dtype == np.uint8:
+        return np.ascontiguousarray(three)
+    low, high = span or _percentiles(three)
+    stretched = (np.nan_to_num(three.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
+    return stretched.clip(0, 255).astype(np.uint8)
+
+
+def _percentiles(values: Values) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+    return float(low), float(high)
+
+
+def colorize(mask: Mask, labels: Labels) -> ImageArray:
+    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white, hatched."""
+    return _hatched(labels.palette()[mask], mask == labels.ignore)
+
+
+def overlay(image: ImageArray, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> ImageArray:
+    """(H, W, 3) image with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
+    colors = labels.palette()
+    mixed = image * (1 - opacity) + colors[mask] * opacity
+    clear = np.flatnonzero(~colors.any(axis=1))
+    out: ImageArray = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
+    return _hatched(out, mask == labels.ignore)
+
+
+def _hatched(image: ImageArray, ignored: NDArray[np.bool_]) -> ImageArray:
+    """Stripes in white and in grey, seen on light and on dark, at most 40 of them from side to side; in place."""
+    step = max(6, max(ignored.shape) // 40)
+    stripe = np.add.outer(np.arange(ignored.shape[0]), np.arange(ignored.shape[1])) % step * 3 // step
+    image[ignored & (stripe == 0)] = 255
+    image[ignored & (stripe == 1)] = HATCH
+    return image

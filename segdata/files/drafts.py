@@ -1,0 +1,95 @@
+"""Files that are written in any order, or by other programs, and are whole or absent: in folders and in object storage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import BinaryIO
+
+from segdata.errors import writing
+from segdata.files.places import place
+from segdata.files.providers import call
+from segdata.files.remote import Place, Remote
+
+
+class Draft:
+    """A file that is written in any order, and has its name only once `close` is called; `discard` leaves nothing.
+
+    As a context it is closed in the end, and discarded if something goes wrong.
+    """
+
+    beside: Path
+    """Where it is until then."""
+
+    def __init__(self, path: str | Place) -> None:
+        self.path = place(path)
+        self._folder: TemporaryDirectory[str] | None = None
+        if isinstance(self.path, Remote):
+            self._folder = TemporaryDirectory(prefix="segdata-")
+            self.beside = Path(self._folder.name, self.path.name)
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.beside = Path(f"{self.path}.partial")
+        self.file: BinaryIO = open(self.beside, "w+b")  # noqa: SIM115 - closed by close or discard
+
+    def close(self) -> None:
+        """Give the file its name. Raises `OSError`, `StorageError`."""
+        try:
+            with writing(self.path):
+                self.file.close()
+            if isinstance(self.path, Remote):
+                call(str(self.path), "put_file", str(self.beside), self.path.path)
+            else:
+                os.replace(self.beside, self.path)
+        finally:
+            self._clean()
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError):  # a full disk's, whose first one is on its way
+            self.file.close()
+        self._clean()
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.file.closed:
+            self.close() if kind is None else self.discard()
+
+    def _clean(self) -> None:
+        if self._folder is None:
+            self.beside.unlink(missing_ok=True)
+        else:
+            self._folder.cleanup()
+
+
+@contextmanager
+def local_draft(path: str | Place) -> Iterator[Path]:
+    """A path of this machine to write at, for what writes files by itself; in the end the file gets its name, or is put in
+    storage. If something goes wrong, nothing is left."""
+    there = place(path)
+    if isinstance(there, Path):
+        there.parent.mkdir(parents=True, exist_ok=True)
+        here = there.with_name(f"{there.stem}.partial{there.suffix}")
+        try:
+            with writing(there):
+                yield here
+            os.replace(here, there)
+        except OSError as error:
+            error.filename = str(there) if error.filename in (here, str(here)) else error.filename
+            raise
+        finally:
+            here.unlink(missing_ok=True)
+        return
+    with TemporaryDirectory(prefix="segdata-") as folder:
+        here = Path(folder, there.name)
+        with writing(there):
+            yield here
+        call(str(there), "put_file", str(here), there.path)

@@ -1,0 +1,172 @@
+"""One file of pixels, opened once: all that is asked of it is answered from one handle."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from io import BufferedReader, BytesIO
+from typing import Literal
+
+from segdata.errors import DataError, Problem
+from segdata.files.members import open_stored
+from segdata.files.places import file_digest, is_stored, only_gdal_opens
+from segdata.files.remote import Place, Remote
+
+WHOLE = 2**26
+"""PNGs, JPEGs and other files without random access are decoded at once up to this many pixels: 67 million, 200 MB as RGB."""
+
+AHEAD = 2**26
+"""Files without random access are read at once up to this many bytes."""
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+JPEG2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
+
+PNG, JPEG = b"\x89PNG\r\n", b"\xff\xd8\xff"
+
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""JPEG's markers of a frame's header, which has the size."""
+
+HEAD = 26
+"""Bytes that tell formats apart; of a PNG they hold its size, depth and kind."""
+
+BY_WINDOWS = (".tif", ".tiff", ".jp2", ".j2k", ".jpx")
+"""In object storage the name decides what is read by windows: to ask for the first bytes takes as long as a window."""
+
+Access = Literal["windows", "rows", "whole"]
+"""How a file is read: by `windows` (TIFF, JPEG 2000, what GDAL alone reaches), by `rows` (large PNGs and JPEGs), or `whole`."""
+
+
+Stream = BufferedReader | BytesIO
+
+
+class File:
+    """A file, a member of a shard or an object of storage, that holds an image or a mask. Made by `open_file`.
+
+    Nothing is opened before it is needed. `kind` ("image", "mask" ...) begins the codes of problems. Properties raise
+    `DataError` (`<kind>.missing`) and `StorageError`.
+    """
+
+    def __init__(self, path: str | Place, kind: str, stack: ExitStack) -> None:
+        self.path, self.kind, self._stack = path, kind, stack
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @cached_property
+    def handle(self) -> Stream:
+        """The file open for reading, anywhere in it."""
+        with self._readable():
+            stream = _open(self.path)
+            self._stack.enter_context(stream)
+            return stream
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes."""
+        return self.start(HEAD)
+
+    @cached_property
+    def data(self) -> bytes:
+        """All bytes, read once."""
+        return self.start(-1)
+
+    @cached_property
+    def access(self) -> Access:
+        """How it is read."""
+        if only_gdal_opens(self.path):
+            return "windows"
+        if is_stored(self.path) and Remote.of(self.path).suffix.lower() in BY_WINDOWS:
+            return "windows"
+        if self.head.startswith((*TIFF, *JPEG2000)):
+            return "windows"
+        height, width = self._size
+        return "rows" if height * width > WHOLE else "whole"
+
+    @property
+    def stream(self) -> Stream:
+        """All of it from its start: from memory if it is decoded whole and is no giant, otherwise from the file."""
+        if "data" not in self.__dict__ and (self.access != "whole" or self.handle.seek(0, 2) > AHEAD):
+            self.handle.seek(0)
+            return self.handle
+        return BytesIO(self.data)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of its bytes."""
+        if "data" in self.__dict__:
+            return hashlib.sha256(self.data).hexdigest()
+        if is_stored(self.path):
+            return file_digest(self.path)
+        self.handle.seek(0)
+        return hashlib.file_digest(self.handle, "sha256").hexdigest()
+
+    def start(self, size: int) -> bytes:
+        """The first `size` bytes."""
+        with self._readable():
+            self.handle.seek(0)
+            return self.handle.read(size)
+
+    def problem(self, what: str, message: str) -> DataError:
+        """The error `<kind>.<what>` of this file."""
+        return DataError(Problem(f"{self.kind}.{what}", message, file=str(self)))
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Whatever keeps it from being read becomes one `DataError`."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self.problem("missing", "there is no such file") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise self.problem("missing", f"cannot be read: {reason}") from error
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """(height, width) of a PNG or JPEG by its header; (1, 1) of any other."""
+        if self.head.startswith(PNG):
+            height, width = struct.unpack(">II", self.head[16:24].rjust(8, b"\0"))
+            return height, width
+        return _jpeg_size(self.handle) if self.head.startswith(JPEG) else (1, 1)
+
+
+@contextmanager
+def open_file(path: str | Place | File, kind: str = "image") -> Iterator[File]:
+    """A file of pixels, open as long as the context; one that is open already is passed on."""
+    if isinstance(path, File):
+        yield path
+        return
+    with ExitStack() as stack:
+        yield File(path, kind, stack)
+
+
+def access_to(path: str | Place | File, kind: str = "image") -> Access:
+    """How a file is read. Raises `DataError` (`<kind>.missing`), `StorageError`."""
+    with open_file(path, kind) as file:
+        return file.access
+
+
+def _open(path: str | Place) -> Stream:
+    """What reads a file: parts of an object that is read by windows, all of another, or a file of this machine."""
+    if not is_stored(path):
+        return open_stored(str(path))
+    there = Remote.of(path)
+    return there.open() if there.suffix.lower() in BY_WINDOWS else BytesIO(there.read_bytes())  # type: ignore[return-value]
+
+
+def _jpeg_size(file: Stream) -> tuple[int, int]:
+    """(height, width) by a JPEG's first frame header; (0, 0) of a damaged file. (ITU-T T.81, annex B.)"""
+    file.seek(2)
+    while len(mark := file.read(4)) == 4 and mark[0] == 0xFF:
+        if mark[1] in FRAMES:
+            size = file.read(5)
+            return struct.unpack(">HH", size[1:]) if len(size) == 5 else (0, 0)
+        if mark[1] == 0xFF:  # a byte to fill up with
+            file.seek(-3, 1)
+        else:
+            file.seek(int.from_bytes(mark[2:]) - 2, 1)
+    return 0, 0

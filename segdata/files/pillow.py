@@ -1,0 +1,121 @@
+"""What Pillow opens: within our limit of pixels, and whatever goes wrong becomes one `DataError`."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from segdata.files.file import File
+from segdata.files.png import FRAMES
+
+ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
+
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+"""What undoes the turn of each EXIF orientation."""
+
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files."""
+
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+_LIMIT = threading.Lock()
+
+
+@contextmanager
+def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
+    """An open Pillow image below the pixel limit. Images are raw, with their orientation; a mask in a TIFF is upright.
+
+    Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large`, `mask.frames`), also for what the caller decodes.
+    """
+    stream = None
+    try:
+        with ExitStack() as stack:
+            stream = file.stream
+            with _limited(max_pixels):
+                source = stack.enter_context(Image.open(stream))
+                image: Image.Image = source
+                if file.kind == "mask" and (frames := _frames(source)) > 1:
+                    raise file.problem("frames", FRAMES.format(frames))
+                if image.format == "TIFF":
+                    orientation = orientation_of(image.getexif())
+                    image.load()  # which turns it upright, and asks for the limit again
+                    if file.kind == "image" and orientation != 1:
+                        image = image.transpose(BACK[orientation])
+                        image.getexif()[ORIENTATION] = orientation
+            yield image
+    except TOO_LARGE as error:
+        size = str(error).partition(" exceeds")[0]
+        message = f"{size} is more than the limit of {max_pixels} (SEGDATA_MAX_PIXELS sets it)"
+        raise file.problem("too_large", message) from error
+    except UNREADABLE as error:
+        name = Path(str(file)).name
+        reason = str(error).replace(repr(stream), repr(name)).replace(str(file), name) or type(error).__name__
+        raise file.problem("unreadable", f"cannot be decoded: {reason}") from error
+
+
+def header_of(file: File) -> Image.Image | None:
+    """A file's image of which only the header was read; None for what Pillow cannot open."""
+    try:
+        file.handle.seek(0)
+        with _limited(None):
+            return Image.open(file.handle)
+    except UNREADABLE:
+        return None
+
+
+def header_orientation(file: File) -> int:
+    """EXIF orientation, 1 to 8, by a file's header; 1 for what Pillow cannot open, and if a PNG has it behind its pixels."""
+    image = header_of(file)
+    if image is None:
+        return 1
+    try:
+        with _limited(None):
+            return orientation_of(Image.Image.getexif(image))  # a PNG's own method would decode all of it
+    except UNREADABLE:
+        return 1
+
+
+def orientation_of(exif: Image.Exif) -> int:
+    """The orientation that EXIF data has; 1 if it has none, or one that does not exist."""
+    orientation = exif.get(ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _frames(image: Any) -> int:
+    """How many images a file holds; a TIFF's smaller copies and transparency masks, and an MPO's previews, do not count."""
+    if image.format == "MPO" or not getattr(image, "is_animated", False):
+        return 1
+    if image.format != "TIFF":
+        return int(image.n_frames)
+    frames = 0
+    for i in range(image.n_frames):
+        image.seek(i)
+        frames += not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 5
+    image.seek(0)
+    return frames
+
+
+@contextmanager
+def _limited(max_pixels: int | None) -> Iterator[None]:
+    """Pillow's check of headers, also of images within icons, with our limit; its own is the whole process's."""
+    with _LIMIT, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # remarks on odd files; what it cannot read, it raises
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
