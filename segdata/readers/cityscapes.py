@@ -25,7 +25,7 @@ from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID, Row
 from segdata.readers.cityscapes_polygons import Polygons
-from segdata.readers.label_files import MaskFile
+from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.words import some
 
@@ -175,7 +175,7 @@ def digest(items: Iterable[Item], folder: Place) -> str:
     """One SHA-256 over the names and sizes of a split's label files; reading them twice would cost more than it tells."""
     total = hashlib.sha256()
     for item in items:
-        if isinstance(item.annotation, MaskFile | Polygons):
+        if isinstance(item.annotation, LabelFile | Polygons):
             with suppress(OSError):  # drawing it will say what is wrong
                 size = size_of(folder / item.annotation.path.removeprefix(f"{folder}/"))
                 total.update(os.fsencode(f"{item.id} {os.path.basename(item.annotation.path)} {size}\n"))
@@ -210,7 +210,8 @@ class Rules:
         kind = next((kind for kind in self.kinds if kind in files), None)
         if kind is None or kind == POLYGONS:
             return Polygons(files[POLYGONS], self.names) if kind else None
-        return MaskFile(files[kind], self.values[kind], f"is it really {kind}? Correct it, or --from polygons")
+        way_out = f"is it really {kind}? Correct it, or --from polygons"
+        return LabelFile(files[kind], Meaning(self.values[kind], way_out=way_out))
 
     def why_none(self, files: Mapping[str, str]) -> str:
         """What to say of a frame of which no label file may be read."""

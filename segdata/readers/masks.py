@@ -11,24 +11,23 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, strict
-from segdata.files.places import file_digest, listed, place
-from segdata.files.remote import Place
+from segdata.files.places import listed, place
 from segdata.labels import Labels
-from segdata.readers.class_files import (
+from segdata.readers.class_entries import Entry
+from segdata.readers.class_files import given_classes
+from segdata.readers.label_files import Hints, LabelFile, Meaning
+from segdata.readers.masks_classes import (
     ClassTable,
-    Entry,
     Key,
-    check_entries,
     color_table,
     parse_values,
-    read_class_table,
     show_key,
     threshold_table,
     value_table,
 )
-from segdata.readers.label_files import LabelFile, Meaning, Way, look
-from segdata.readers.masks_pairs import Pattern, choose_layout, find_folders, pair
-from segdata.readers.source import Input, Item, Receipt, Source
+from segdata.readers.masks_look import look
+from segdata.readers.masks_pairs import STEM, Pattern, choose_layout, find_folders, pair
+from segdata.readers.source import Item, Receipt, Source
 
 
 def read(
@@ -39,8 +38,8 @@ def read(
     images: bool = True,
     image_dir: str | Path | None = None,
     mask_dir: str | Path | None = None,
-    image_pattern: str | None = None,
-    mask_pattern: str | None = None,
+    image_pattern: str = STEM,
+    mask_pattern: str = STEM,
     classes: str | Path | Sequence[str] | None = None,
     values: Mapping[int | str, str] | Sequence[str] = (),
     colors: bool = False,
@@ -63,12 +62,11 @@ def read(
     """
     check_options(colors, threshold, offset, values)
     base, receipt = listed(root), Receipt()
-    way: Way = "colors" if colors else "values" if threshold is None else "threshold"
-    entries, inputs = read_entries(classes, base, receipt)
+    entries, inputs = given_classes(classes, base, receipt) if classes is not None else ([], ())
     meant = parse_values(values)
-    table = make_table(way, entries, meant, offset, threshold)
+    table = make_table(entries, meant, colors, offset, threshold)
     if offset < 0 and table.names.get(-1 - offset, "") is None and -1 - offset not in meant:
-        receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is void")
+        receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is ignored")
 
     patterns = Pattern.of(image_pattern, "image-pattern"), Pattern.of(mask_pattern, "mask-pattern")
     images_in, masks_in = (None if name is None else place(name).as_posix() for name in (image_dir, mask_dir))
@@ -79,9 +77,10 @@ def read(
     pairs = sorted(found for one in folders for found in pair(one, layout, report, receipt))
 
     own_colors = tuple(entry.color for entry in entries if entry.color is not None)
-    meaning = Meaning(way, table.names, table.ids, own_colors, threshold or 0)
-    seen = look([(p.id, p.mask) for p in pairs], meaning, table.labels)
-    meaning = replace(meaning, palettes=seen.palettes)
+    hints = Hints(table.names, own_colors)
+    meaning = Meaning(colors=table.ids, hints=hints) if colors else Meaning(table.ids, None, threshold, hints=hints)
+    seen = look([(p.id, p.mask) for p in pairs], meaning, hints, table.labels)
+    meaning = replace(meaning, hints=replace(hints, palettes=seen.palettes))
     items = [Item(p.id, p.image, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
     receipt.notes += seen.notes
     if seen.problem is not None and (report.on_error == "stop" or not table.names):
@@ -115,25 +114,12 @@ def check_options(colors: bool, threshold: int | None, offset: int, values: obje
         raise OptionError("--threshold and --values exclude each other: a threshold makes two classes")
 
 
-def read_entries(
-    classes: str | Path | Sequence[str] | None, root: Place, receipt: Receipt
-) -> tuple[list[Entry], tuple[Input, ...]]:
-    """The class table that is given, and its file, which may lie in SRC. Raises `DataError` (`classes.*`)."""
-    if classes is None:
-        return [], ()
-    if not isinstance(classes, str | Path):
-        return check_entries([Entry(value, name) for value, name in enumerate(classes)]), ()
-    path = next((path for path in (place(classes), root / classes) if path.is_file()), place(classes))
-    entries = read_class_table(path, receipt)
-    return entries, (Input(path.name, file_digest(path)),)
-
-
 def make_table(
-    way: Way, entries: Sequence[Entry], values: Mapping[Key, str], offset: int, threshold: int | None
+    entries: Sequence[Entry], values: Mapping[Key, str], colors: bool, offset: int, threshold: int | None
 ) -> ClassTable:
     """The classes of masks that are read this way; without any class one that declares nothing."""
     if threshold is not None:
         return threshold_table(entries, threshold)
     if not entries and not values:
         return ClassTable(Labels.of(["background"]), (), {})
-    return color_table(entries, values) if way == "colors" else value_table(entries, values, offset)
+    return color_table(entries, values) if colors else value_table(entries, values, offset)

@@ -17,11 +17,11 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.places import file_digest, list_folder, listed
+from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.labels import Labels
-from segdata.readers.label_files import MaskFile
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out, read_text
 from segdata.words import some
 
 LabelKind = Literal["trimap", "binary", "species", "breed"]
@@ -198,7 +198,7 @@ def find_pets(root: Place, images: bool, receipt: Receipt) -> Pets:
         receipt.notes.append(f"annotations: there is no {some(path.name for path in paths if path not in lists)}")
     if rest := sorted((image_names or frozenset()) - trimaps - rows.keys()):
         receipt.notes.append(f"images: {len(rest)} images with no trimap and in no list are left out: {some(rest)}")
-    inputs = tuple(Input(path.name, file_digest(path)) for path in lists)
+    inputs = tuple(Input.of(path) for path in lists)
     return Pets(str(root), trimaps, image_names, dict(rows), inputs)
 
 
@@ -214,13 +214,8 @@ def names_in(folder: Place, extension: str) -> frozenset[str]:
 
 def read_list(path: Place) -> list[Row]:
     """The rows `image CLASS-ID SPECIES BREED-ID` of a list; `#` starts a comment. Raises `DataError` (`pets.list`)."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise DataError(Problem("pets.list", f"cannot be read: {reason}", file=path.name)) from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, "pets.list").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = re.fullmatch(r"\s*(\S+)\s+(\d{1,9})\s+(\d{1,9})\s+\d{1,9}\s*", line, re.ASCII)
@@ -267,7 +262,7 @@ def make_item(found: Pets, classes: Classes, split: str | None, name: str, id: s
         message = f"there is no images/{name}.jpg: put it there, or make masks alone (--images none)"
         return Problem("image.missing", message, None, id)
     image = None if found.images is None else f"{found.root}/images/{name}.jpg"
-    mask = MaskFile(f"{found.root}/annotations/trimaps/{name}.png", classes.trimaps[pet], WAY_OUT)
+    mask = LabelFile(f"{found.root}/annotations/trimaps/{name}.png", Meaning(classes.trimaps[pet], way_out=WAY_OUT))
     return Item(id, image, None, mask, split)
 
 

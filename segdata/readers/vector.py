@@ -25,10 +25,12 @@ from segdata.errors import DataError, OptionError, Problem, Report, one_of, stri
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
-from segdata.files.places import below, file_digest, listed, matching, place
+from segdata.files.places import below, listed, matching, place
 from segdata.files.rasters import open_raster
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, Labels, Remap
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap
+from segdata.readers.class_entries import Entry
+from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
 from segdata.windows import Window
@@ -147,36 +149,38 @@ def read(
     """
     check_options(split, background, overlap)
     receipt = Receipt()
-    image_folder, where = find_places(listed(root), image_dir, vectors)
+    base = listed(root)
+    image_folder, where = find_places(base, image_dir, vectors)
     pairs = list(pair(image_folder, where, report, receipt))
     found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
     if where.is_dir():
         found |= without_image(where, found, report, receipt)
-    table, names = class_table(found.values(), class_property, classes, background)
+    entries, class_files = (None, ()) if classes is None else given_classes(classes, base, receipt)
+    table, labels = class_table(found.values(), class_property, entries, background)
     ground = 0 if background == "class" else None
     items: list[Item] = []
     touched: dict[Place, set[int]] = {path: set() for path in found}
-    for id, path, labels in pairs:
+    for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[labels], geo, labels.name, crs=crs)
+            polygons, problems = to_pixels(found[file], geo, file.name, crs=crs)
         except DataError as error:
             skip(replace(error.problem, sample=id), [], report, receipt)
             continue
-        shapes = tuple(on_image(polygons, size, table, report, receipt, id, labels.name))
+        shapes = tuple(on_image(polygons, size, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
-        touched[labels] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
+        touched[file] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
         way_up: Exif | None = "raw" if geo.placed else None
         items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
-    note_far(found, touched, {labels for _, _, labels in pairs}, receipt)
-    inputs = tuple(Input(path.name, file_digest(path)) for path in sorted(found))
+    note_far(found, touched, {file for _, _, file in pairs}, receipt)
+    inputs = (*map(Input.of, sorted(found)), *class_files)
     options: dict[str, object] = {
-        "class_property": table.property, "classes": list(names), "background": background, "overlap": overlap,
+        "class_property": table.property, "classes": list(labels.names), "background": background, "overlap": overlap,
         "crs": crs, "all_touched": all_touched,
     }  # fmt: skip
     rows = tuple(SourceClass(name, name, id) for name, id in table.ids.items())
-    return Source(Labels.of(names), items, inputs, rows, receipt, options)
+    return Source(labels, items, inputs, rows, receipt, options)
 
 
 def check_options(split: str | None, background: str, overlap: str) -> None:
@@ -263,30 +267,29 @@ def skip(problem: Problem, annotations: Sequence[int], report: Report, receipt: 
 
 
 def class_table(
-    files: Iterable[Any],
-    class_property: str | None,
-    classes: str | Path | Sequence[str] | None,
-    background: str,
-) -> tuple[Classes, tuple[str, ...]]:
-    """Which value is which class, and the classes' names. Raises `OptionError` for a property that no feature has."""
+    files: Iterable[Any], class_property: str | None, entries: Sequence[Entry] | None, background: str
+) -> tuple[Classes, Labels]:
+    """Which value is which class, and the classes: those given, or else the values that occur, sorted.
+
+    Raises `OptionError` for a property that no feature has.
+    """
     features = [feature for file in files for feature in file.features]
     properties = Counter(name for feature in features for name in feature.properties)
     chosen = class_property if class_property is not None else PROPERTY if PROPERTY in properties else None
     if chosen is not None and features and chosen not in properties:
         raise OptionError(f"--class-property {chosen}: no feature has it: {suggest(chosen, properties)}")
-    said = Classes(chosen, {})
-    if classes is None:
-        given = sorted({name for feature in features if (name := said.of(feature)) is not None})
-    elif isinstance(classes, str | Path):
-        try:
-            given = [line.strip() for line in place(classes).read_text(encoding="utf-8").splitlines() if line.strip()]
-        except OSError as error:
-            raise OptionError(f"--classes {classes}: cannot be read: {error.strerror}") from error
-    else:
-        given = list(classes)
-    names = tuple(dict.fromkeys(([BACKGROUND] if background == "class" else []) + [n for n in given if n != IGNORE]))
-    table = {name: names.index(name) for name in names}
-    return Classes(chosen, {**table, **({IGNORE: None} if IGNORE in given or classes is not None else {})}), names
+    table: dict[str, int | None] = {} if entries is None else {IGNORE: None}
+    if entries is None:
+        said = Classes(chosen, {})
+        found = sorted({name for feature in features if (name := said.of(feature)) is not None})
+        entries = [Entry(value, name, source_name=name) for value, name in enumerate(found)]
+    colors: dict[str, RGB | None] = {BACKGROUND: None} if background == "class" else {}
+    for entry in entries:
+        if entry.is_class and colors.get(entry.name) is None:
+            colors[entry.name] = entry.color
+    labels = Labels.of(list(colors), list(colors.values()))
+    ids = {name: id for id, name in enumerate(labels.names)}
+    return Classes(chosen, {**ids, **{e.source_name: ids.get(e.name) for e in entries}, **table}), labels
 
 
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
