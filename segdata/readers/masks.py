@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, strict
 from segdata.files.places import listed, place
+from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
@@ -28,6 +29,19 @@ from segdata.readers.masks_classes import (
 from segdata.readers.masks_look import look
 from segdata.readers.masks_pairs import STEM, Pattern, choose_layout, find_folders, pair
 from segdata.readers.source import Item, Receipt, Source
+
+
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for folders of usual names whose files pair up."""
+    if not root.is_dir():
+        return "it is no folder"
+    try:
+        choose_layout(root, None, None, (Pattern(), Pattern()), images=True)
+    except DataError as error:
+        return error.problem.message
+    except OptionError as error:
+        return str(error)
+    return None
 
 
 def read(
@@ -48,17 +62,25 @@ def read(
 ) -> Source:
     """Pair images with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
 
-    `image_dir` and `mask_dir` are folders under SRC, or paths; `{split}` in both makes every folder that fits `mask_dir` a
-    split. Without them the usual names are tried. A mask has its image's path under its folder, extension aside;
-    `image_pattern` and `mask_pattern` say how names differ: `{stem}_mask.png`.
+    A mask has its image's path below its folder, extension aside. Up to 16 masks are looked at here, so that what all have
+    in common is told before a long conversion, and each one as it is drawn.
 
-    `classes` names the classes: a file (`masks_classes`), or names in order of value. `values` declares more, or others:
-    `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`. `offset` is added to mask values before they are sought
-    in `classes`, where -1 is void; `values` are those of the mask. `threshold`: from this brightness on class 1, below it 0.
+    Raises `DataError` (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: images and masks without a partner, or with
+    several.
 
-    Up to 16 masks are looked at here, so that what all have in common is told before a long conversion, and each one as it is
-    drawn. Raises `DataError`
-    (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: images and masks without a partner, or with several.
+    Args:
+        image_dir: the folder of the images, below SRC or a path; `{split}` in it and in `mask_dir` makes every folder that
+            fits a split. By default usual names are tried.
+        mask_dir: the folder of the masks, below SRC or a path; may hold `{split}`. By default usual names are tried.
+        image_pattern: how image names are made from what image and mask share, such as `{stem}_rgb.png`.
+        mask_pattern: how mask names are made, such as `{stem}_mask.png`.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
+            `values` alone names the classes.
+        values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
+        colors: read masks by the colours of the classes.
+        threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
+        offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
+            of the mask.
     """
     check_options(colors, threshold, offset, values)
     base, receipt = listed(root), Receipt()

@@ -20,8 +20,9 @@ from segdata.errors import DataError, OptionError, Problem, Report, one_of, stri
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.labels import Labels
+from segdata.readers.detect import without
 from segdata.readers.label_files import LabelFile, Meaning
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out, read_text
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
 from segdata.words import some
 
 LabelKind = Literal["trimap", "binary", "species", "breed"]
@@ -54,6 +55,11 @@ PET, BACKGROUND, BORDER = 1, 2, 3
 WAY_OUT = "a trimap holds 1 pet, 2 background and 3 border: correct it"
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for images/ and annotations/ with trimaps/ and list.txt."""
+    return without(root, ("images/", "annotations/trimaps/", "annotations/list.txt"))
+
+
 def read(
     root: str | Path,
     *,
@@ -65,12 +71,14 @@ def read(
 ) -> Source:
     """Read the pets. Samples are all trimaps; an image in neither trainval.txt nor test.txt has no split.
 
-    `labels` is what the classes are: "trimap" pet, background and border; "binary" background and pet; "species" background,
-    cat and dog; "breed" background and always the 37 breeds by CLASS-ID. `border` is what the trimap's border becomes in
-    the last three: void ("ignore", the default), the pet that it surrounds ("foreground"), or the last class ("class").
-
     Raises `OptionError` for options, `DataError` (`pets.*`, `image.*`), or adds to `report`: an image that two lists
     hold, that has no trimap or file, or whose breed in a list is not that of its name.
+
+    Args:
+        labels: what the classes are: `trimap` pet, background and border; `binary` background and pet; `species` background,
+            cat and dog; `breed` background and always the 37 breeds by CLASS-ID.
+        border: what the trimap's border becomes: `ignore` ignored, `foreground` the pet that it surrounds, `class` the last
+            class. By default `class` for the labels `trimap`, which have no other, and `ignore` for the others.
     """
     border = check_options(labels, border, split)
     classes = Classes.of(labels, border)
@@ -112,7 +120,7 @@ def check_options(labels: LabelKind, border: Border | None, split: str | None) -
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes in order of id, and for each that a pet may be of: the class ids of trimap values (None: void)."""
+    """The classes in order of id, and for each that a pet may be of: the class ids of trimap values (None: ignored)."""
 
     kind: LabelKind
     names: tuple[str, ...]
@@ -241,8 +249,9 @@ def make_items(
             items.append(item)
         else:
             problem = replace(item, file=item.file or f"{name}.png")
-            report.add(problem)
-            receipt.add(left_out(item.sample or name, [f"{name}.png"] if name in found.trimaps else [], problem))
+            leave_out(
+                problem, [f"{name}.png"] if name in found.trimaps else [], report, receipt, sample=item.sample or name
+            )
     return items
 
 

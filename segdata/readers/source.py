@@ -169,10 +169,20 @@ def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> 
     return Receipt(images=1, annotations=len(gone), skipped_images=[replace(reason, sample=sample)], skipped=gone)
 
 
-def leave_out(problem: Problem, annotations: Sequence[int | str], report: Report, receipt: Receipt) -> None:
-    """Report what is wrong with a sample, and count it and its annotations as left out. Raises `DataError` to stop there."""
+def leave_out(
+    problem: Problem,
+    annotations: Sequence[int | str],
+    report: Report,
+    receipt: Receipt,
+    *,
+    sample: str | None = None,
+) -> None:
+    """Report what is wrong with a sample, and count it and its annotations as left out. Raises `DataError` to stop there.
+
+    `sample` is what the receipt calls it if the problem names none.
+    """
     report.add(problem)
-    receipt.add(left_out(problem.sample or "", annotations, problem))
+    receipt.add(left_out(sample or problem.sample or "", annotations, problem))
 
 
 def read_text(path: Place, code: str) -> str:

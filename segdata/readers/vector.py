@@ -32,9 +32,11 @@ from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
-from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.windows import Window
 from segdata.words import some, suggest
+
+Background = Literal["class", "ignore"]
 
 IMAGES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 
@@ -48,7 +50,7 @@ PROPERTY, ONLY = "class", "object"
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """The polygons on one image of `size`, in pixels: (annotation, class id or None for void, area, geometry) each."""
+    """The polygons on one image of `size`, in pixels: (annotation, class id or None for ignored, area, geometry) each."""
 
     size: tuple[int, int]
     shapes: tuple[tuple[int, int | None, float, Geometry], ...]
@@ -107,7 +109,7 @@ class Burnt:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Which property says the class, and which class id each of its values is (None: void)."""
+    """Which property says the class, and which class id each of its values is (None: ignored)."""
 
     property: str | None
     ids: Mapping[str, int | None]
@@ -120,6 +122,17 @@ class Classes:
         return None if value is None or value == "" else str(value)
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for a .geojson file, or a folder of them of which one has the name of an image."""
+    if root.is_file():
+        return None if root.suffix == ".geojson" else "it is no .geojson file"
+    named = {path.stem for name in LABEL_DIRS for path in (root / name).glob("*.geojson")}
+    if not named:
+        return "there is no labels/*.geojson, vectors/*.geojson or *.geojson"
+    images = (path.stem for name in IMAGE_DIRS for path in (root / name).glob("*") if path.suffix != ".geojson")
+    return None if named & set(images) else "no .geojson has the name of an image (--vectors takes one for all)"
+
+
 def read(
     root: str | Path,
     *,
@@ -130,22 +143,32 @@ def read(
     vectors: str | Path | None = None,
     class_property: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
-    background: Literal["class", "ignore"] = "class",
+    background: Background = "class",
     overlap: Overlap = "smallest",
     crs: str | None = None,
     all_touched: bool = False,
 ) -> Source:
     """Pair images with GeoJSON files by name, or give all of them one file, and find which polygons lie on which image.
 
-    SRC is a folder of both, or the one file. `image_dir` is where the images lie (by default images/, or SRC), `vectors` the
-    folder of the GeoJSON files or the one file (labels/, vectors/, or beside the images). `class_property` names the
-    property that says a polygon's class (`class` where features have it; else all are of one class, object); `ignore` is void.
-    `classes` is a file of class names, one a line, or the names; by default the values that occur, sorted. With `background`
-    class the rest of an image is class 0, background; with ignore it is void. `overlap` says which polygon is on top, `crs`
-    the coordinate system of the files (EPSG:..., or pixel), and `all_touched` burns pixels that are merely touched too.
+    SRC is a folder of both, or the one file. Polygons of the class `ignore` are ignored.
 
-    Raises `DataError` (`geojson.*`, `vector.*`, `image.*`), or adds to `report`: files and images without a partner,
-    polygons of a class that is not listed.
+    Raises `DataError` (`geojson.*`, `vector.*`, `classes.*`, `image.*`), or adds to `report`: files and images without a
+    partner, polygons of a class that is not listed.
+
+    Args:
+        image_dir: the folder of the images, below SRC or a path; by default images/, or else SRC.
+        vectors: the folder of the GeoJSON files, or one file for all images; by default labels/, vectors/, geojson/, or the
+            folder of the images.
+        class_property: the property that says a polygon's class; by default `class` if features have it, or else all are of
+            one class, object.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
+            the values that occur, sorted.
+        background: what the rest of an image is: `class` is class 0, background; `ignore` is ignored.
+        overlap: which polygon is on top: the smallest, the first or the last in the file; `ignore`: pixels that polygons of
+            several classes claim are ignored.
+        crs: the coordinate system of the files, EPSG:... or `pixel`; by default what each file says, or else longitude and
+            latitude, and pixels for images without a coordinate system.
+        all_touched: burn pixels that are merely touched, too.
     """
     check_options(split, background, overlap)
     receipt = Receipt()
@@ -165,7 +188,7 @@ def read(
             size, geo = read_place(path)
             polygons, problems = to_pixels(found[file], geo, file.name, crs=crs)
         except DataError as error:
-            skip(replace(error.problem, sample=id), [], report, receipt)
+            leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
         shapes = tuple(on_image(polygons, size, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
@@ -187,8 +210,7 @@ def check_options(split: str | None, background: str, overlap: str) -> None:
     """Raises `OptionError` for values that there are not."""
     if split is not None:
         raise OptionError(f"--split {split}: this format has no splits: segdata split makes them")
-    if background not in ("class", "ignore"):
-        raise OptionError(f"--background {background}: must be class or ignore")
+    one_of("background", background, Background)
     one_of("overlap", overlap, Overlap)
 
 
@@ -224,13 +246,13 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Itera
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
     for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):
         if isinstance(id, Problem):
-            skip(id, [], report, receipt)
+            leave_out(id, [], report, receipt)
         elif where.is_file():
             yield id, path, where
         elif (labels := own_file(where, id)) is not None:
             yield id, path, labels
         else:
-            skip(
+            leave_out(
                 Problem("vector.missing", f"no GeoJSON of its name is in {where.name}/", sample=id), [], report, receipt
             )
 
@@ -255,15 +277,9 @@ def without_image(folder: Place, found: Iterable[Place], report: Report, receipt
         id = splitext(below(path, folder))[0]
         features = read_features(path)
         problem = Problem("image.missing", "there is no image of its name", file=path.name, sample=id)
-        skip(problem, [feature.number for feature in features.features], report, receipt)
+        leave_out(problem, [feature.number for feature in features.features], report, receipt)
         alone[path] = features
     return alone
-
-
-def skip(problem: Problem, annotations: Sequence[int], report: Report, receipt: Receipt) -> None:
-    """Raise, or leave an image and its features out."""
-    report.add(problem)
-    receipt.add(left_out(str(problem.sample), annotations, problem))
 
 
 def class_table(

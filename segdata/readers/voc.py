@@ -27,7 +27,7 @@ from segdata.readers.class_entries import Entry, refuse
 from segdata.readers.class_files import VOC_VOID, given_classes
 from segdata.readers.diagnose import pack_color
 from segdata.readers.label_files import LabelFile, Meaning
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, left_out, read_text
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
 from segdata.words import some, suggest
 
 CLASSES = (
@@ -49,6 +49,18 @@ PAIR = re.compile(r"/?(?P<image>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+
 """A line of a list that names an image and its mask, from the year's folder."""
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for JPEGImages/ and SegmentationClass/ in it, or in a VOC<year>/ below it."""
+    if not root.is_dir():
+        return "it is no folder"
+    years = [root, *matching(root, "VOC*/"), *matching(root, "VOCdevkit/VOC*/")]
+    masks = [year for year in years if any(path for path in year.glob("SegmentationClass*") if path.is_dir())]
+    if not masks:
+        return "there is no SegmentationClass/ and no VOC<year>/SegmentationClass/"
+    beside = any((year / "JPEGImages").is_dir() for year in masks)
+    return None if beside else "there is no JPEGImages/ beside SegmentationClass/"
+
+
 def read(
     root: str | Path,
     *,
@@ -61,11 +73,15 @@ def read(
     """Read a year's folder, or a VOCdevkit with one in it. Samples are the images that the lists name.
 
     Without `split` these are the lists train, val, trainval and test, of which train and val win over trainval; where there
-    is none of them, all lists; and where there is no list, every mask is a sample with no split. `mask_dir` is the folder of
-    the masks, such as SegmentationClassAug. `classes` is a labelmap, or a file of class names, one a line in order of
-    mask value; by default the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
+    is none of them, all lists; and if there is no list, every mask is a sample with no split.
 
-    Raises `DataError` (`voc.*`), or adds to `report`: an image that two lists hold, or that has no mask or no file.
+    Raises `DataError` (`voc.*`, `classes.*`), or adds to `report`: an image that two lists hold, or that has no mask or no
+    file.
+
+    Args:
+        mask_dir: the folder of the masks below the year's, such as SegmentationClassAug.
+        classes: the class file (a labelmap, one name per line, CSV, JSON or YAML), or names in order of mask value; by default
+            the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
     """
     year = find_year(listed(root), mask_dir)
     receipt = Receipt()
@@ -273,9 +289,8 @@ def make_items(
         else:
             found = found if found.file else replace(found, file=f"{split}.txt" if split else f"{name}.png")
             found = replace(found, sample=None) if found.code == "image.name" else found
-            report.add(found)
             present = [os.path.basename(name) + ".png"] if found.code == "image.missing" else []
-            receipt.add(left_out(found.sample or name, present, found))
+            leave_out(found, present, report, receipt, sample=found.sample or name)
     return items
 
 

@@ -15,7 +15,7 @@ from segdata.errors import DataError, OptionError, Problem, Report, reason, stri
 from segdata.files.images import Exif
 from segdata.files.members import read_stored_bytes
 from segdata.files.places import file_digest, is_stored, lies_below
-from segdata.files.remote import is_remote
+from segdata.files.remote import Place, is_remote
 from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.label_files import LabelFile, Meaning
@@ -89,6 +89,14 @@ class Record:
         return None if image is None or image in {member.name for member in self.members.values()} else image
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for tar files, in it or its shards/, or one of them."""
+    if root.is_file():
+        return None if root.suffix == ".tar" else "it is no .tar file"
+    shards = (path for place in ("*.tar", "shards/*.tar") for path in root.glob(place) if path.is_file())
+    return None if any(shards) else "there is no *.tar and no shards/*.tar"
+
+
 def read(
     root: str | Path,
     *,
@@ -101,12 +109,18 @@ def read(
 ) -> Source:
     """Read the shards of a folder (`*.tar` in it or in its shards/), or one shard. Members stay in the shards.
 
-    Class names are those of dataset.json beside the shards, or of the samples' own metadata; else `classes` gives them, a
-    file with one name a line or the names, in order of mask value. A sample's mask is the member `mask_member` (mask.png,
-    mask.tif, seg.png or label.png by default), its split what its metadata says, or else the shard's name before the number.
-    Images that the metadata names outside the shards are listed and refused, unless `outside` is given.
+    A sample's split is what its metadata says, or else the shard's name before the number. Images that the metadata names
+    outside the shards are listed and refused, unless `outside` is given.
 
-    Raises `DataError` (`shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without mask or image.
+    Raises `DataError` (`classes.*`, `shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without
+    mask or image.
+
+    Args:
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
+            the classes of dataset.json beside the shards, or of the samples' own metadata.
+        mask_member: which member is the mask, such as seg.png; by default the first of mask.png, mask.tif, seg.png and
+            label.png that a sample has.
+        outside: read images that the metadata names outside the shards.
     """
     if is_stored(root):
         raise OptionError(

@@ -84,7 +84,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("labelmap.txt", "# label:color_rgb:parts:actions\nsky:1,2,3::\nroad:4,5,6::\n", COLORED),
     ("c.txt", "# label:color_rgb:parts:actions\r\nsky: 1 , 2,3:left,right:\r\n\r\n# and\r\nroad:4,5,6::x\r\n", COLORED),
     ("c.txt", "sky:::\nroad:::\n", PLAIN),
-    ("labelmap.txt", "sky:1,2,3::\nignored:224,224,192::\nroad:4,5,6::", [COLORED[0], (1, "ignore", VOC_VOID), (2, "road", (4, 5, 6))]),
+    ("labelmap.txt", "sky:1,2,3::\nignored:224,224,192::\n", [COLORED[0], (1, "ignore", VOC_VOID)]),
     ("data.yaml", "names:\n- sky\n- road\nnc: 2\n", PLAIN),
     ("data.yaml", "path: ../x\nnames: [sky, road]", PLAIN),
     ("data.yaml", "nc: 2\nnames:\n  0: sky\n  3: road # none\n", APART),
@@ -220,7 +220,7 @@ def test_what_is_passed_over_is_noted(tmp_path: Path) -> None:
 def of_masks(root: Path) -> dict[str, Any]:
     (root / "masks").mkdir()
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "masks/a.png")
-    return {"mask_dir": "masks", "values": ["0=sky"]}
+    return {"mask_dir": "masks"}
 
 
 def of_voc(root: Path) -> dict[str, Any]:
@@ -282,8 +282,6 @@ def test_every_form_means_the_same_to_every_reader(
 ) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8", newline="")
-    if not any(name == "sky" for _, name, _ in expected):
-        sources = {format: (root, {**options, "values": []} if format == "masks" else options) for format, (root, options) in sources.items()}  # fmt: skip
     names = tuple(name for _, name, _ in expected if name != "ignore")
     colors = [color for _, name, color in expected if color is not None and name != "ignore"]
     for classes in (path, str(path), path.as_uri()):
@@ -415,11 +413,14 @@ LINES = st.lists(
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / name
     path.write_text(text, encoding="utf-8", newline="")
+    refused = None
     try:
         entries = read_classes(path, Receipt())
         found = voc.class_table(entries)
     except DataError as error:
-        assert error.problem.code.startswith("classes.")
+        refused = error.problem
+    if refused is not None:
+        assert refused.code.startswith("classes.")
         return
     assert len({e.value for e in entries}) == len(entries)
     assert [e.value for e in entries] == sorted(e.value for e in entries)
@@ -439,10 +440,12 @@ def test_any_data_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, d
     for name, text in (("any.json", json.dumps(data)), ("any.yaml", yaml.safe_dump(data))):
         path = tmp_path_factory.getbasetemp() / name
         path.write_text(text)
+        refused = None
         try:
             assert read_classes(path, Receipt())
         except DataError as error:
-            assert error.problem.file == name
+            refused = error.problem
+        assert refused is None or refused.file == name
 
 
 # Round trips

@@ -122,7 +122,7 @@ def test_camvid_equals_pillow(shared_data: Path, tmp_path: Path) -> None:
 def test_camvid_without_its_void_is_refused_before_anything_is_written(shared_data: Path, tmp_path: Path) -> None:
     problem = problem_of(shared_data / "camvid", tmp_path / "d", classes=CAMVID)
     assert problem.code == "mask.off_by_one"
-    assert "--values 11=ignore if it is void" in problem.message
+    assert "--values 11=ignore if it marks ignored pixels" in problem.message
     assert "in 16 of 16 masks looked at" in problem.message
     problem = problem_of(shared_data / "camvid", tmp_path / "d", mask_dir="{split}annot", image_dir="{split}")
     assert (problem.code, "--classes FILE" in problem.message) == ("mask.values", True)
