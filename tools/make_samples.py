@@ -1,6 +1,6 @@
-"""Write six tiny labelled datasets, each in the true layout of its format.
+"""Write seven tiny labelled datasets, each in the true layout of its format.
 
-COCO, PASCAL VOC, Cityscapes, Oxford-IIIT Pet, GeoTIFFs with GeoJSON, and WebDataset's shards:
+COCO, PASCAL VOC, Cityscapes, Oxford-IIIT Pet, GeoTIFFs with GeoJSON, WebDataset's shards, and folders of images and masks:
 
     python tools/make_samples.py [--out samples]
 
@@ -509,6 +509,23 @@ def make_webdataset(out: Path) -> None:
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
 
+    write_class_table(out)
+
+
+def make_masks(out: Path) -> None:
+    """images/<split>, masks/<split> of grey values that are not in a row, and the class file that names them."""
+    for number in range(6):
+        split, c = "val" if number > 3 else "train", voc_image(number + 8)
+        write_image(out / f"images/{split}/{number:03d}.jpg", c.image())
+        write_image(out / f"masks/{split}/{number:03d}.png", voc_masks(c)[0])
+    write_class_table(out)
+
+
+def write_class_table(out: Path) -> None:
+    """classes.csv, which says what the values of the masks are where the format has no place for it."""
+    rows = {0: "background", **{value: name for name, value in VOC_CLASSES.items()}, 255: "ignore"}
+    write_text(out / "classes.csv", "id,name\n" + "".join(f"{value},{name}\n" for value, name in rows.items()))
+
 
 def encoded(pixels: NDArray[Any], format: str, **options: Any) -> bytes:
     """The bytes of an image's file."""
@@ -519,7 +536,7 @@ def encoded(pixels: NDArray[Any], format: str, **options: Any) -> bytes:
 
 MAKERS = {
     "coco": make_coco, "voc": make_voc, "cityscapes": make_cityscapes, "pets": make_pets, "vector": make_vector,
-    "webdataset": make_webdataset,
+    "webdataset": make_webdataset, "masks": make_masks,
 }  # fmt: skip
 
 

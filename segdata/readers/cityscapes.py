@@ -25,8 +25,9 @@ from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID, Row
 from segdata.readers.cityscapes_polygons import Polygons
-from segdata.readers.label_files import MaskFile
-from segdata.readers.source import Annotation, Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.detect import without
+from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.source import Annotation, Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.words import some
 
 Annotations = Literal["fine", "coarse"]
@@ -45,6 +46,19 @@ IMAGES = "leftImg8bit"
 LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for leftImg8bit/ and gtFine/ or gtCoarse/ with label files of their names."""
+    if reason := without(root, ("leftImg8bit/",)):
+        return reason
+    folders = [root / name for name in ("gtFine", "gtCoarse") if (root / name).is_dir()]
+    if not folders:
+        return "there is no gtFine/ and no gtCoarse/"
+    kinds = (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS)
+    if any(any(folder.glob(f"*/*/*_{folder.name}_{kind}")) for folder in folders for kind in kinds):
+        return None
+    return f"{folders[0].name}/ holds no <split>/<city>/<frame>_{folders[0].name}_labelIds.png or _polygons.json"
+
+
 def read(
     root: str | Path,
     *,
@@ -57,12 +71,14 @@ def read(
 ) -> Source:
     """Read the splits train and val (and, of coarse labels, train_extra), or the one that `split` names.
 
-    `annotations` "fine" reads gtFine, "coarse" gtCoarse. `labels` "train": the 19 classes of the benchmark, the rest void;
-    "id": the 34 label ids, none void; "category": the 7 categories, void ones void. `from_` "png" takes labelIds, else
-    labelTrainIds (for "train" alone), else instanceIds; "polygons" draws polygons.json by the official rule; "auto" draws
-    only where there is no PNG.
-
     Raises `DataError` (`cityscapes.*`), or adds to `report`: an image without labels, or labels without their image.
+
+    Args:
+        annotations: which labels are read: `fine` is gtFine, `coarse` is gtCoarse.
+        labels: what the classes are: `train` the 19 classes of the benchmark, the rest ignored; `id` the 34 label ids, none
+            ignored; `category` the 7 categories, those of void ignored.
+        from_: which files are read: `png` labelIds, or else labelTrainIds (for `train` alone), or else instanceIds;
+            `polygons` polygons.json, drawn by the official rule; `auto` polygons only if there is no PNG.
     """
     one_of("annotations", annotations, Annotations)
     one_of("labels", labels, LabelSet)
@@ -96,7 +112,7 @@ def read(
 
 
 def class_ids(labels: LabelSet) -> dict[int, int | None]:
-    """Label id -> class id, None for void."""
+    """Label id -> class id, None for ignored pixels."""
     if labels == "train":
         return {row.id: row.train_id if 0 <= row.train_id < VOID_TRAIN_ID else None for row in TABLE}
     if labels == "category":
@@ -175,7 +191,7 @@ def digest(items: Iterable[Item], folder: Place) -> str:
     """One SHA-256 over the names and sizes of a split's label files; reading them twice would cost more than it tells."""
     total = hashlib.sha256()
     for item in items:
-        if isinstance(item.annotation, MaskFile | Polygons):
+        if isinstance(item.annotation, LabelFile | Polygons):
             with suppress(OSError):  # drawing it will say what is wrong
                 size = size_of(folder / item.annotation.path.removeprefix(f"{folder}/"))
                 total.update(os.fsencode(f"{item.id} {os.path.basename(item.annotation.path)} {size}\n"))
@@ -210,7 +226,8 @@ class Rules:
         kind = next((kind for kind in self.kinds if kind in files), None)
         if kind is None or kind == POLYGONS:
             return Polygons(files[POLYGONS], self.names) if kind else None
-        return MaskFile(files[kind], self.values[kind], f"is it really {kind}? Correct it, or --from polygons")
+        way_out = f"is it really {kind}? Correct it, or --from polygons"
+        return LabelFile(files[kind], Meaning(self.values[kind], way_out=way_out))
 
     def why_none(self, files: Mapping[str, str]) -> str:
         """What to say of a frame of which no label file may be read."""
@@ -241,6 +258,5 @@ def make_items(
         else:
             items.append(Item(sample, frame.image, None, annotation, split))
             continue
-        report.add(problem)
-        receipt.add(left_out(sample, annotation.ids if annotation else (), problem))
+        leave_out(problem, annotation.ids if annotation else (), report, receipt, sample=sample)
     return items

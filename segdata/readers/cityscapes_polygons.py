@@ -51,7 +51,7 @@ FRAME = msgspec.json.Decoder(Frame)
 
 @dataclass(frozen=True, slots=True)
 class Polygons:
-    """A polygons.json. `labels`: the official label id and the class id (None: void) by label name; below 0 is no class."""
+    """A polygons.json. `labels`: the official label id and the class id (None: ignored) by label name; below 0 is no class."""
 
     path: str
     labels: Mapping[str, tuple[int, int | None]]

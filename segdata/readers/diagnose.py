@@ -62,14 +62,14 @@ class Facts:
 
     @property
     def names(self) -> list[str]:
-        """Class names in order of value, void left out."""
+        """Class names in order of value, without ignore."""
         return list(dict.fromkeys(name for _, name in sorted(self.classes.items()) if name is not None))
 
 
 def diagnose_values(
     mask: Mask, classes: Mapping[int, str | None], found: Mapping[int, int] | None = None
 ) -> Diagnosis | None:
-    """What (H, W) uint8 or uint16 values are, given the names of the declared ones (None: void); None where all are declared.
+    """What (H, W) uint8 or uint16 values are, given the names of the declared ones (None: ignored); None where all are declared.
 
     `found`: value -> pixels over several masks of which `mask` shows it best; by default those of the mask.
     """
@@ -209,12 +209,12 @@ def _flat(values: NDArray[Any]) -> bool:
 # The tests of values: each knows one kind, the first that does wins
 
 
-def _void(facts: Facts) -> Diagnosis | None:
+def _ignored(facts: Facts) -> Diagnosis | None:
     """0..K-1 plus 255."""
     value = facts.unknown[0]
     if facts.unknown not in ([255], [65535]) or not facts.names or (len(facts.found) < 3 and len(facts.names) <= 2):
         return None
-    what = f"{value}, which usually means void, is not declared ({facts.found[value]:,} pixels)"
+    what = f"{value}, which usually marks ignored pixels, is not declared ({facts.found[value]:,} pixels)"
     return Diagnosis("void", what, f"--values {value}=ignore")
 
 
@@ -226,7 +226,7 @@ def _binary(facts: Facts) -> Diagnosis | None:
 
 
 def _off_by_one(facts: Facts) -> Diagnosis | None:
-    """1..K for K names, with or without 0. Where 0 occurs too, values cannot tell void at the end from void at the start."""
+    """1..K for K names, with or without 0. If 0 occurs too, values cannot tell whether the first or the last is ignore."""
     k = len(facts.names)
     named = sorted(value for value, name in facts.classes.items() if name is not None)
     if not k or named != list(range(k)) or [v for v in facts.unknown if v not in (255, 65535)] != [k]:
@@ -236,7 +236,7 @@ def _off_by_one(facts: Facts) -> Diagnosis | None:
             "off_by_one", f"values go from 1 to {k} for {k} classes, which are 0 to {k - 1}", "--offset -1"
         )
     what = f"value {k} ({facts.found[k]:,} pixels) is beyond the {k} classes, which are 0 to {k - 1}"
-    return Diagnosis("off_by_one", what, f"--values {k}=ignore if it is void, or --offset -1 if 0 is")
+    return Diagnosis("off_by_one", what, f"--values {k}=ignore if it marks ignored pixels, or --offset -1 if 0 does")
 
 
 def _thousands(facts: Facts) -> Diagnosis | None:
@@ -337,4 +337,4 @@ def _ranges(values: Sequence[int], declared: Collection[int]) -> list[str]:
     return [f"{run[0]}..{run[-1]}" if run[1:] else str(run[0]) for run in ranges]
 
 
-VALUE_TESTS = (_void, _binary, _off_by_one, _thousands, _stretched, _smoothed, _shown_sample, _instances, _unlisted)
+VALUE_TESTS = (_ignored, _binary, _off_by_one, _thousands, _stretched, _smoothed, _shown_sample, _instances, _unlisted)

@@ -1,26 +1,23 @@
-"""How a mask's pixels become class ids: its values, its colours, or a threshold; and what is said where they cannot."""
+"""Masks in files, the annotation of every format that has them: by values, by colours, or by a threshold of brightness."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.door import open_mask
-from segdata.files.file import access_to
-from segdata.files.images import STRIP, plain_tiff_size, read_mask, read_palette, read_stored
-from segdata.files.places import is_stored, read_start
+from segdata.files.images import STRIP, read_mask, read_stored
+from segdata.files.places import read_start
 from segdata.files.png import GREY, SIGNATURE
 from segdata.files.rasters import MaskRaster
 from segdata.kernels.lookup import look_up
-from segdata.labels import RGB, Labels, Mask, Remap, tally
+from segdata.labels import RGB, Mask, Remap, tally
 from segdata.readers.diagnose import (
     Diagnosis,
     diagnose_colors,
@@ -30,43 +27,21 @@ from segdata.readers.diagnose import (
     pack,
     unpack_color,
 )
+from segdata.readers.label_bands import open_large, read_bands, tally_bands
+from segdata.readers.label_palettes import NO_PALETTES, Palettes, check_palette, refuse
 from segdata.readers.source import Banded, Drawn, Receipt
-from segdata.windows import Window
+from segdata.words import some
 
-Way = Literal["values", "colors", "threshold"]
-
-LARGE = 2**24
-"""TIFFs of more pixels are read some rows at a time: 4,096 x 4,096."""
-
-BLOCK = 512
-"""Rows that are read together are a multiple of this, as the tiles of most files are."""
-
-
-class Palettes(NamedTuple):
-    """What the palettes of the masks looked at have in common: by packed colour its index, and a file that has it there.
-
-    `all` are the bytes of the palette where it is the same everywhere.
-    """
-
-    indices: Mapping[int, tuple[int, str]] = {}
-    all: bytes | None = None
-
-
-NO_PALETTES = Palettes()
+Table = Mapping[int, int | None]
+"""Class ids, None for ignored pixels, by value or by packed colour (`diagnose.pack_color`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """What holds for every mask. `names` and `ids`: by value or packed colour the class, None for void.
+class Hints:
+    """What a diagnosis needs to know of the classes: names by value or packed colour (None: ignored), colours, palettes."""
 
-    By a threshold: below it 0, from it on 1. `colors` are those of the class table, whether they are read by or not.
-    """
-
-    way: Way
     names: Mapping[int, str | None]
-    ids: Mapping[int, int | None]
     colors: tuple[RGB, ...] = ()
-    threshold: int = 0
     palettes: Palettes = NO_PALETTES
 
     @property
@@ -74,9 +49,20 @@ class Meaning:
         """How many classes there are."""
         return len(set(self.names.values()) - {None})
 
-    def through(self, remap: Remap) -> dict[int, int | None]:
-        """Value or packed colour -> the target's class id, None for void."""
-        return {value: None if id is None else remap.mapping[id] for value, id in self.ids.items()}
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the pixels of a set's masks mean. With both `values` and `colors` each file tells which of them it holds.
+
+    With a `threshold` `values` has class 0 below that brightness and class 1 from it on. What is not in the tables is
+    refused: with `hints` by a diagnosis that names the option which reads it, otherwise with `way_out`.
+    """
+
+    values: Table | None = None
+    colors: Table | None = None
+    threshold: int | None = None
+    way_out: str = "correct the mask"
+    hints: Hints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,133 +78,177 @@ class LabelFile:
         return [os.path.basename(self.path)]
 
     def draw(self, remap: Remap) -> Drawn:
-        """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the diagnosis and the way out."""
-        draw = {"values": draw_values, "colors": draw_colors, "threshold": draw_threshold}[self.meaning.way]
+        """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the way out."""
+        meaning = self.meaning
+        draw = draw_colors if meaning.values is None else draw_values if meaning.threshold is None else draw_threshold
         with located(file=self.path):
-            return Drawn(draw(self.path, self.meaning, remap), Receipt(annotations=1, painted=1))
+            return Drawn(draw(self.path, meaning, remap), Receipt(annotations=1, painted=1))
 
     @contextmanager
     def bands(self, remap: Remap) -> Iterator[Banded | None]:
         """See `LargeAnnotation`: of large TIFFs of values, or of grey that is read by a threshold."""
-        with open_large(self.path, self.meaning.way) as raster:
+        with self.open_large() as raster:
             if raster is None:
                 yield None
                 return
-            rows = banded_values if self.meaning.way == "values" else banded_threshold
+            rows = banded_values if self.meaning.threshold is None else banded_threshold
             receipt = Receipt(annotations=1, painted=1)
             yield Banded((raster.height, raster.width), rows(raster, self, remap), receipt)
 
-
-@contextmanager
-def open_large(path: str, way: Way) -> Iterator[MaskRaster | None]:
-    """A mask of so many pixels that it is better read some rows at a time, where that can be; None for others."""
-    size = None
-    if way != "colors" and not is_stored(path) and access_to(path, "mask") == "windows":
-        size = plain_tiff_size(path, palette=way == "values")
-    if size is None or size[0] * size[1] <= LARGE:
-        yield None
-        return
-    with open_mask(path) as raster:
-        yield raster if isinstance(raster, MaskRaster) else None
+    @contextmanager
+    def open_large(self) -> Iterator[MaskRaster | None]:
+        """The file, if it is one that `label_bands.open_large` opens and that holds values."""
+        if self.meaning.values is None:
+            yield None
+            return
+        with open_large(self.path, palette=self.meaning.threshold is None) as raster:
+            yield raster
 
 
-def read_bands(raster: MaskRaster) -> Iterator[Mask]:
-    """(h, W) values from the top."""
-    rows = max(1, STRIP // raster.width // BLOCK) * BLOCK
-    for y in range(0, raster.height, rows):
-        yield raster.read(Window(y, 0, min(rows, raster.height - y), raster.width))
+def through(table: Table, remap: Remap) -> dict[int, int | None]:
+    """Value or packed colour -> the target's class id, None for ignored pixels."""
+    return {value: None if id is None else remap.mapping[id] for value, id in table.items()}
+
+
+# Values
+
+
+def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W) class ids from values, or from colours if the file holds these and they have a table."""
+    try:
+        values = read_mask(path)
+    except DataError as error:
+        if error.problem.code not in ("mask.colours", "mask.jpeg"):
+            raise
+        if meaning.hints is not None:
+            values, _ = read_as_grey(path, meaning.hints)
+        elif meaning.colors is not None and error.problem.code == "mask.colours":
+            pixels, _ = read_stored(path)
+            if pixels.ndim == 2:
+                raise
+            return color_ids(pixels, meaning, remap)
+        else:
+            raise
+    try:
+        mask = remap.labels.table(through(meaning.values or {}, remap))(values)
+    except ValueError as error:
+        refuse_values(values, tally(values), meaning, error)
+    if meaning.hints is not None:
+        check_palette(path, lambda: tally(values), meaning.hints.palettes)
+    return mask
 
 
 def banded_values(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
     """(h, W) class ids from values."""
-    table = remap.labels.table(file.meaning.through(remap))
-    for values in read_bands(raster):
-        try:
-            ids = table(values)
-        except ValueError:
-            with located(file=file.path):
-                if diagnosis := diagnose_values(values, file.meaning.names, tally_bands(raster)):
-                    refuse(diagnosis)
-            raise
-        yield ids
+    meaning = file.meaning
+    table = remap.labels.table(through(meaning.values or {}, remap))
     with located(file=file.path):
-        check_palette(file.path, lambda: tally_bands(raster), file.meaning.palettes)
+        for values in read_bands(raster):
+            try:
+                ids = table(values)
+            except ValueError as error:
+                refuse_values(values, tally_bands(raster), meaning, error)
+            yield ids
+        if meaning.hints is not None:
+            check_palette(file.path, lambda: tally_bands(raster), meaning.hints.palettes)
 
 
-def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
-    """(h, W) class ids from brightness."""
-    table = remap.labels.table(file.meaning.through(remap))
-    for values in read_bands(raster):
-        yield table((values >= file.meaning.threshold).view(np.uint8))
+def refuse_values(values: Mask, found: Mapping[int, int], meaning: Meaning, error: ValueError) -> NoReturn:
+    """Raise `DataError` for (h, W) values of which some have no class; `found` are those of all the mask."""
+    known = meaning.values or {}
+    if meaning.hints is None:
+        unlisted = some(value for value in sorted(found) if value not in known)
+        message = f"values that no class is declared for: {unlisted}: {meaning.way_out}"
+        raise DataError(Problem("mask.values", message)) from error
+    if diagnosis := diagnose_values(values, meaning.hints.names, found):
+        refuse(diagnosis)
+    raise error
 
 
-def tally_bands(raster: MaskRaster) -> dict[int, int]:
-    """Value -> how often it occurs in all of a mask, in order of value."""
-    found: Counter[int] = Counter()
-    for values in read_bands(raster):
-        found.update(tally(values))
-    return dict(sorted(found.items()))
-
-
-def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
-    """(H, W) class ids from values."""
-    values, _ = read_values(path, meaning)
+def read_values(path: str, hints: Hints) -> tuple[Mask, str | None]:
+    """(H, W) uint8 or uint16 values of a mask that is grey, palette, or RGB that is grey; and a note if it is the last."""
     try:
-        mask = remap.labels.table(meaning.through(remap))(values)
-    except ValueError:
-        if diagnosis := diagnose_values(values, meaning.names):
-            refuse(diagnosis)
-        raise
-    check_palette(path, lambda: tally(values), meaning.palettes)
-    return mask
+        return read_mask(path), None
+    except DataError as error:
+        if error.problem.code not in ("mask.colours", "mask.jpeg"):
+            raise
+    return read_as_grey(path, hints)
+
+
+def read_as_grey(path: str, hints: Hints) -> tuple[Mask, str]:
+    """The same of a mask that `read_mask` refuses as colours or JPEG. Raises `DataError` with a diagnosis."""
+    pixels, format = read_stored(path)
+    if pixels.ndim == 2 and format != "JPEG":
+        return _whole_numbers(pixels), "masks are of 32-bit numbers, all of them whole"
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    _check_colors(pixels, format, hints)
+    if (pixels[..., :3] == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0]), "masks are colour images of three equal channels: read as grey"
+    refuse(diagnose_colors(pixels[..., :3], hints.colors, hints.classes, coded=False))
+
+
+# Colours
 
 
 def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
-    """(H, W) class ids from colours, each of which must be declared."""
+    """(H, W) class ids from colours, each of which must be declared; palettes and grey are expanded."""
     pixels, format = read_stored(path, expand=True)
     if pixels.ndim == 2:
         refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
-    _check_colors(pixels, format, meaning)
-    keys = np.array(sorted(meaning.ids), np.int64)
-    ids, labels = meaning.through(remap), remap.labels
-    table = np.array([labels.ignore if (id := ids[key]) is None else id for key in keys.tolist()], labels.dtype)
+    if meaning.hints is not None:
+        _check_colors(pixels, format, meaning.hints)
+    return color_ids(pixels, meaning, remap)
+
+
+def color_ids(pixels: NDArray[np.uint8], meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W, 4) uint8 RGBA -> (H, W) class ids. Without hints every pixel must be opaque."""
+    known, labels = through(meaning.colors or {}, remap), remap.labels
+    if meaning.hints is None and (pixels[..., 3] != 255).any():
+        refuse_color(pixels, known, meaning)
+    keys = np.array(sorted(known), np.int64)
+    table = np.array([labels.ignore if (id := known[key]) is None else id for key in keys.tolist()], labels.dtype)
     mask = np.empty(pixels.shape[:2], labels.dtype)
     rows = max(1, STRIP // mask.shape[1])
     for y in range(0, len(mask), rows):
         packed = pack(pixels[y : y + rows])
         positions = np.empty(packed.size, np.int64)
         if look_up(packed.ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
-            known = [unpack_color(key) for key in meaning.ids]
-            refuse(diagnose_colors(pixels[..., :3], known, meaning.classes, coded=True))
+            refuse_color(pixels, known, meaning)
         mask[y : y + rows] = table[positions].reshape(packed.shape)
     return mask
 
 
+def refuse_color(pixels: NDArray[np.uint8], known: Collection[int], meaning: Meaning) -> NoReturn:
+    """Raise `DataError` for (H, W, 4) colours of which some have no class; without hints for the first such pixel."""
+    if meaning.hints is not None:
+        colors = [unpack_color(key) for key in known]
+        refuse(diagnose_colors(pixels[..., :3], colors, meaning.hints.classes, coded=True))
+    strange = (pixels[..., 3] != 255) | ~np.isin(pack(pixels), list(known))
+    y, x = divmod(int(np.argmax(strange)), pixels.shape[1])
+    r, g, b, alpha = (int(part) for part in pixels[y, x])
+    why = "no class's" if alpha == 255 else "transparent"
+    message = f"the colour {(r, g, b)} at row {y}, column {x} is {why}: {meaning.way_out}"
+    raise DataError(Problem("mask.values", message))
+
+
+# Brightness
+
+
 def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
     """(H, W) class ids from brightness, of which the threshold must be able to make two."""
-    brightness = read_brightness(path)
-    if meaning.threshold > (top := int(np.iinfo(brightness.dtype).max)):
-        what = f"its values go to {top} at most, so that none is {meaning.threshold} or above"
+    brightness, threshold = read_brightness(path), meaning.threshold or 0
+    if threshold > (top := int(np.iinfo(brightness.dtype).max)):
+        what = f"its values go to {top} at most, so that none is {threshold} or above"
         refuse(Diagnosis("threshold", what, f"--threshold from 1 to {top}"))
-    return remap.labels.table(meaning.through(remap))((brightness >= meaning.threshold).view(np.uint8))
+    return remap.labels.table(through(meaning.values or {}, remap))((brightness >= threshold).view(np.uint8))
 
 
-def read_values(path: str, meaning: Meaning) -> tuple[Mask, str | None]:
-    """(H, W) uint8 or uint16 values of a mask that is grey, palette, or RGB that is grey; and a note where it is the last."""
-    try:
-        return read_mask(path), None
-    except DataError as error:
-        if error.problem.code not in ("mask.colours", "mask.jpeg"):
-            raise
-    pixels, format = read_stored(path)
-    if pixels.ndim == 2 and format != "JPEG":
-        return _whole_numbers(pixels), "masks are of 32-bit numbers, all of them whole"
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
-    _check_colors(pixels, format, meaning)
-    if (pixels[..., :3] == pixels[..., :1]).all():
-        return np.ascontiguousarray(pixels[..., 0]), "masks are colour images of three equal channels: read as grey"
-    refuse(diagnose_colors(pixels[..., :3], meaning.colors, meaning.classes, coded=False))
+def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+    """(h, W) class ids from brightness."""
+    table = remap.labels.table(through(file.meaning.values or {}, remap))
+    for values in read_bands(raster):
+        yield table((values >= (file.meaning.threshold or 0)).view(np.uint8))
 
 
 def read_brightness(path: str) -> Mask:
@@ -232,38 +262,7 @@ def read_brightness(path: str) -> Mask:
     return luma(pixels[..., :3])
 
 
-def check_palette(path: str, values: Callable[[], Collection[int]], known: Palettes) -> None:
-    """Raise `DataError` (`mask.palettes`) where a colour stands at another index than elsewhere: indices are no class ids.
-
-    `values` gives those that occur in the mask, where that has to be known.
-    """
-    palette = find_palette(path) if known.indices else None
-    if palette is None or palette.tobytes() == known.all:
-        return
-    for color, index in used_colors(palette, values()).items():
-        there, other = known.indices.get(color, (index, ""))
-        if there != index:
-            what = f"palettes differ: {unpack_color(color)} has index {index} here, and {there} in {other}"
-            refuse(Diagnosis("palettes", what, "--colors, with a --classes table of name,r,g,b"))
-
-
-def find_palette(path: str) -> NDArray[np.uint8] | None:
-    """(N, 3) colours of a mask's palette; None where it has none, or a damaged one, as its indices may do."""
-    with suppress(DataError):
-        return read_palette(path)
-    return None
-
-
-def used_colors(palette: NDArray[np.uint8], values: Collection[int]) -> dict[int, int]:
-    """Packed colour -> index of the values that occur in a mask, but for colours that several of them have."""
-    colors = [(color, index) for index, color in enumerate(pack(palette[None])[0].tolist()) if index in values]
-    times = Counter(color for color, _ in colors)
-    return {color: index for color, index in colors if times[color] == 1}
-
-
-def refuse(diagnosis: Diagnosis) -> NoReturn:
-    """Raise a diagnosis as a `DataError` (`mask.<kind>`)."""
-    raise DataError(Problem(f"mask.{diagnosis.kind}", str(diagnosis)))
+# Checks
 
 
 def _png_kind(path: str) -> tuple[int, int] | None:
@@ -274,14 +273,14 @@ def _png_kind(path: str) -> tuple[int, int] | None:
     return None
 
 
-def _check_colors(pixels: NDArray[np.uint8], format: str, meaning: Meaning) -> None:
+def _check_colors(pixels: NDArray[np.uint8], format: str, hints: Hints) -> None:
     if format == "JPEG":
-        refuse(diagnose_lossy(pixels[..., :3], meaning.classes))
+        refuse(diagnose_lossy(pixels[..., :3], hints.classes))
     _check_alpha(pixels)
 
 
 def _check_alpha(pixels: NDArray[np.uint8]) -> None:
-    """Alpha may be left out where each colour has one alpha: then it tells nothing that colours do not."""
+    """Alpha may be left out if each colour has one alpha: then it tells nothing that colours do not."""
     alpha = pixels[..., 3] if pixels.shape[2] == 4 else pixels[..., 0] * 0
     if (alpha == alpha[:1, :1]).all():
         return
@@ -292,147 +291,10 @@ def _check_alpha(pixels: NDArray[np.uint8]) -> None:
 
 
 def _whole_numbers(pixels: NDArray[Any]) -> Mask:
-    """Any numbers as (H, W) uint8 or uint16, where they are whole and 0 to 65535."""
+    """Any numbers as (H, W) uint8 or uint16, if they are whole and 0 to 65535."""
     if pixels.dtype in (np.uint8, np.uint16):
         return pixels
     good = np.isfinite(pixels).all() and (pixels >= 0).all() and (pixels <= 65535).all()
     if not good or (pixels != np.floor(pixels)).any():
         refuse(Diagnosis("numbers", "holds numbers that are not whole, or not from 0 to 65535", "export class ids"))
     return pixels.astype(np.uint16)
-
-
-# A look at some masks before a long conversion
-
-
-class Look(NamedTuple):
-    """What a few masks have shown: notes for the receipt, the first problem or the one they have in common, and palettes."""
-
-    notes: list[str]
-    problem: Problem | None
-    palettes: Palettes = NO_PALETTES
-
-
-def look(masks: Sequence[tuple[str, str]], meaning: Meaning, labels: Labels, count: int = 16) -> Look:
-    """Read up to `count` of the masks, (sample, path) each, evenly spread, and diagnose them together."""
-    count = min(count, len(masks))
-    remap = labels.table({label.id: label.id for label in labels.classes})
-    notes: dict[str, None] = {}
-    problems: list[Problem] = []
-    seen: list[Seen] = []
-    shown: set[int] = set()
-    for sample, path in (masks[i * len(masks) // count] for i in range(count)):
-        try:
-            with located(file=path, sample=sample):
-                file = LabelFile(path, meaning)
-                if meaning.way == "values":
-                    found, note = count_values(file)
-                    seen.append(Seen(sample, path, found))
-                    notes |= {note: None} if note else {}
-                else:
-                    with file.bands(remap) as large:
-                        for mask in [file.draw(remap).mask] if large is None else large.rows:
-                            shown |= tally(mask).keys()
-        except DataError as error:
-            problems.append(error.problem)
-    if shown == {0} and len(labels.classes) > 1:
-        notes["every pixel of the masks looked at is of class 0"] = None
-    palettes = _common_palettes(seen)
-    if seen and not problems:
-        problems += filter(None, (_diagnose_together(seen, meaning), _compare_palettes(seen, palettes)))
-    return Look(list(notes), problems[0] if problems else None, palettes)
-
-
-def count_values(file: LabelFile) -> tuple[dict[int, int], str | None]:
-    """How often each value occurs in a mask, and the note of `read_values`."""
-    with open_large(file.path, file.meaning.way) as raster:
-        if raster is not None:
-            return tally_bands(raster), None
-    values, note = read_values(file.path, file.meaning)
-    return tally(values), note
-
-
-def values_to_show(file: LabelFile) -> Mask:
-    """(h, W): all values of a mask, of a large one the first rows that hold undeclared ones."""
-    with open_large(file.path, file.meaning.way) as raster:
-        if raster is not None:
-            return next(
-                values for values in read_bands(raster) if not tally(values).keys() <= file.meaning.names.keys()
-            )
-    return read_values(file.path, file.meaning)[0]
-
-
-class Seen(NamedTuple):
-    """A mask that was looked at."""
-
-    sample: str
-    path: str
-    found: dict[int, int]
-
-
-def _diagnose_together(seen: Sequence[Seen], meaning: Meaning) -> Problem | None:
-    """Undeclared values of all the masks, told at the mask that has most of them."""
-    names = meaning.names
-    worst = max(seen, key=lambda one: len(one.found.keys() - names.keys()))
-    found: Counter[int] = Counter()
-    for one in seen:
-        found.update(one.found)
-    if found.keys() <= names.keys():
-        return None
-    diagnosis = diagnose_values(values_to_show(LabelFile(worst.path, meaning)), names, found)
-    if diagnosis is None:
-        return None
-    strange = sum(not one.found.keys() <= names.keys() for one in seen)
-    message = f"{diagnosis.message}, in {strange} of {len(seen)} masks looked at: {diagnosis.option}"
-    return Problem(f"mask.{diagnosis.kind}", message, worst.path, worst.sample)
-
-
-def _common_palettes(seen: Sequence[Seen]) -> Palettes:
-    """The index that most masks have each colour at."""
-    votes: Counter[tuple[int, int]] = Counter()
-    files: dict[tuple[int, int], str] = {}
-    palettes: set[bytes] = set()
-    for one in seen:
-        if (palette := find_palette(one.path)) is not None:
-            palettes.add(palette.tobytes())
-            for place in used_colors(palette, one.found).items():
-                votes[place] += 1
-                files.setdefault(place, os.path.basename(one.path))
-    indices: dict[int, tuple[int, str]] = {}
-    for (color, index), _ in votes.most_common():
-        indices.setdefault(color, (index, files[color, index]))
-    return Palettes(indices, palettes.pop() if len(palettes) == 1 else None)
-
-
-def _compare_palettes(seen: Sequence[Seen], palettes: Palettes) -> Problem | None:
-    """The first of the masks whose palette is not that of the others."""
-    for one in seen:
-        try:
-            with located(file=one.path, sample=one.sample):
-                check_palette(one.path, one.found.keys, palettes)
-        except DataError as error:
-            return error.problem
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class MaskFile:
-    """A one-channel label image. `class_ids`: its values -> the source's class ids, None for void; the rest is refused."""
-
-    path: str
-    class_ids: Mapping[int, int | None]
-    way_out: str = "correct the mask"
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
-
-    def draw(self, remap: Remap) -> Drawn:
-        """The file's values through both tables at once. Raises `DataError` (`mask.*`)."""
-        values = read_mask(self.path)
-        straight = remap.labels.table({v: None if c is None else remap.mapping[c] for v, c in self.class_ids.items()})
-        try:
-            mask = straight(values)
-        except ValueError as error:
-            raise DataError(Problem("mask.values", f"{error}: {self.way_out}", file=self.path)) from error
-        return Drawn(mask, Receipt(annotations=1, painted=1))

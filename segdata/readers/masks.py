@@ -11,24 +11,37 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, strict
-from segdata.files.places import file_digest, listed, place
+from segdata.files.places import listed, place
 from segdata.files.remote import Place
 from segdata.labels import Labels
-from segdata.readers.class_files import (
+from segdata.readers.class_entries import Entry
+from segdata.readers.class_files import given_classes
+from segdata.readers.label_files import Hints, LabelFile, Meaning
+from segdata.readers.masks_classes import (
     ClassTable,
-    Entry,
     Key,
-    check_entries,
     color_table,
     parse_values,
-    read_class_table,
     show_key,
     threshold_table,
     value_table,
 )
-from segdata.readers.label_files import LabelFile, Meaning, Way, look
-from segdata.readers.masks_pairs import Pattern, choose_layout, find_folders, pair
-from segdata.readers.source import Input, Item, Receipt, Source
+from segdata.readers.masks_look import look
+from segdata.readers.masks_pairs import STEM, Pattern, choose_layout, find_folders, pair
+from segdata.readers.source import Item, Receipt, Source
+
+
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for folders of usual names whose files pair up."""
+    if not root.is_dir():
+        return "it is no folder"
+    try:
+        choose_layout(root, None, None, (Pattern(), Pattern()), images=True)
+    except DataError as error:
+        return error.problem.message
+    except OptionError as error:
+        return str(error)
+    return None
 
 
 def read(
@@ -39,8 +52,8 @@ def read(
     images: bool = True,
     image_dir: str | Path | None = None,
     mask_dir: str | Path | None = None,
-    image_pattern: str | None = None,
-    mask_pattern: str | None = None,
+    image_pattern: str = STEM,
+    mask_pattern: str = STEM,
     classes: str | Path | Sequence[str] | None = None,
     values: Mapping[int | str, str] | Sequence[str] = (),
     colors: bool = False,
@@ -49,26 +62,33 @@ def read(
 ) -> Source:
     """Pair images with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
 
-    `image_dir` and `mask_dir` are folders under SRC, or paths; `{split}` in both makes every folder that fits `mask_dir` a
-    split. Without them the usual names are tried. A mask has its image's path under its folder, extension aside;
-    `image_pattern` and `mask_pattern` say how names differ: `{stem}_mask.png`.
+    A mask has its image's path below its folder, extension aside. Up to 16 masks are looked at here, so that what all have
+    in common is told before a long conversion, and each one as it is drawn.
 
-    `classes` names the classes: a file (`masks_classes`), or names in order of value. `values` declares more, or others:
-    `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`. `offset` is added to mask values before they are sought
-    in `classes`, where -1 is void; `values` are those of the mask. `threshold`: from this brightness on class 1, below it 0.
+    Raises `DataError` (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: images and masks without a partner, or with
+    several.
 
-    Up to 16 masks are looked at here, so that what all have in common is told before a long conversion, and each one as it is
-    drawn. Raises `DataError`
-    (`classes.*`, `mask.*`, `masks.*`) or adds to `report`: images and masks without a partner, or with several.
+    Args:
+        image_dir: the folder of the images, below SRC or a path; `{split}` in it and in `mask_dir` makes every folder that
+            fits a split. By default usual names are tried.
+        mask_dir: the folder of the masks, below SRC or a path; may hold `{split}`. By default usual names are tried.
+        image_pattern: how image names are made from what image and mask share, such as `{stem}_rgb.png`.
+        mask_pattern: how mask names are made, such as `{stem}_mask.png`.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
+            `values` alone names the classes.
+        values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
+        colors: read masks by the colours of the classes.
+        threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
+        offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
+            of the mask.
     """
     check_options(colors, threshold, offset, values)
     base, receipt = listed(root), Receipt()
-    way: Way = "colors" if colors else "values" if threshold is None else "threshold"
-    entries, inputs = read_entries(classes, base, receipt)
+    entries, inputs = given_classes(classes, base, receipt) if classes is not None else ([], ())
     meant = parse_values(values)
-    table = make_table(way, entries, meant, offset, threshold)
+    table = make_table(entries, meant, colors, offset, threshold)
     if offset < 0 and table.names.get(-1 - offset, "") is None and -1 - offset not in meant:
-        receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is void")
+        receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is ignored")
 
     patterns = Pattern.of(image_pattern, "image-pattern"), Pattern.of(mask_pattern, "mask-pattern")
     images_in, masks_in = (None if name is None else place(name).as_posix() for name in (image_dir, mask_dir))
@@ -79,9 +99,10 @@ def read(
     pairs = sorted(found for one in folders for found in pair(one, layout, report, receipt))
 
     own_colors = tuple(entry.color for entry in entries if entry.color is not None)
-    meaning = Meaning(way, table.names, table.ids, own_colors, threshold or 0)
-    seen = look([(p.id, p.mask) for p in pairs], meaning, table.labels)
-    meaning = replace(meaning, palettes=seen.palettes)
+    hints = Hints(table.names, own_colors)
+    meaning = Meaning(colors=table.ids, hints=hints) if colors else Meaning(table.ids, None, threshold, hints=hints)
+    seen = look([(p.id, p.mask) for p in pairs], meaning, hints, table.labels)
+    meaning = replace(meaning, hints=replace(hints, palettes=seen.palettes))
     items = [Item(p.id, p.image, None, LabelFile(p.mask, meaning), p.split) for p in pairs]
     receipt.notes += seen.notes
     if seen.problem is not None and (report.on_error == "stop" or not table.names):
@@ -115,25 +136,12 @@ def check_options(colors: bool, threshold: int | None, offset: int, values: obje
         raise OptionError("--threshold and --values exclude each other: a threshold makes two classes")
 
 
-def read_entries(
-    classes: str | Path | Sequence[str] | None, root: Place, receipt: Receipt
-) -> tuple[list[Entry], tuple[Input, ...]]:
-    """The class table that is given, and its file, which may lie in SRC. Raises `DataError` (`classes.*`)."""
-    if classes is None:
-        return [], ()
-    if not isinstance(classes, str | Path):
-        return check_entries([Entry(value, name) for value, name in enumerate(classes)]), ()
-    path = next((path for path in (place(classes), root / classes) if path.is_file()), place(classes))
-    entries = read_class_table(path, receipt)
-    return entries, (Input(path.name, file_digest(path)),)
-
-
 def make_table(
-    way: Way, entries: Sequence[Entry], values: Mapping[Key, str], offset: int, threshold: int | None
+    entries: Sequence[Entry], values: Mapping[Key, str], colors: bool, offset: int, threshold: int | None
 ) -> ClassTable:
     """The classes of masks that are read this way; without any class one that declares nothing."""
     if threshold is not None:
         return threshold_table(entries, threshold)
     if not entries and not values:
         return ClassTable(Labels.of(["background"]), (), {})
-    return color_table(entries, values) if way == "colors" else value_table(entries, values, offset)
+    return color_table(entries, values) if colors else value_table(entries, values, offset)

@@ -15,7 +15,7 @@ from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files.places import files_below, matching, place
 from segdata.files.remote import Place, Remote
-from segdata.readers.source import Receipt, left_out
+from segdata.readers.source import Receipt, leave_out
 from segdata.words import some
 
 EXTENSIONS = (
@@ -239,9 +239,7 @@ def pair(folders: Folders, layout: Layout, report: Report, receipt: Receipt) -> 
         here, there = images.get(key, []), masks.get(key, [])
         problem = id if isinstance(id, Problem) else _misfit(id, here, there, folders)
         if problem is not None:
-            report.add(problem)
-            sample = problem.sample or key
-            receipt.add(left_out(sample, [basename(path) for path in there], problem))
+            leave_out(problem, [basename(path) for path in there], report, receipt, sample=problem.sample or key)
         elif isinstance(id, str):
             image = str(folders.images / here[0]) if folders.images else None
             pairs.append(Pair(id, folders.split, image, str(folders.masks / there[0])))

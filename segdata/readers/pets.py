@@ -17,11 +17,12 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.places import file_digest, list_folder, listed
+from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.labels import Labels
-from segdata.readers.label_files import MaskFile
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.detect import without
+from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
 from segdata.words import some
 
 LabelKind = Literal["trimap", "binary", "species", "breed"]
@@ -54,6 +55,11 @@ PET, BACKGROUND, BORDER = 1, 2, 3
 WAY_OUT = "a trimap holds 1 pet, 2 background and 3 border: correct it"
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for images/ and annotations/ with trimaps/ and list.txt."""
+    return without(root, ("images/", "annotations/trimaps/", "annotations/list.txt"))
+
+
 def read(
     root: str | Path,
     *,
@@ -65,12 +71,14 @@ def read(
 ) -> Source:
     """Read the pets. Samples are all trimaps; an image in neither trainval.txt nor test.txt has no split.
 
-    `labels` is what the classes are: "trimap" pet, background and border; "binary" background and pet; "species" background,
-    cat and dog; "breed" background and always the 37 breeds by CLASS-ID. `border` is what the trimap's border becomes in
-    the last three: void ("ignore", the default), the pet that it surrounds ("foreground"), or the last class ("class").
-
     Raises `OptionError` for options, `DataError` (`pets.*`, `image.*`), or adds to `report`: an image that two lists
     hold, that has no trimap or file, or whose breed in a list is not that of its name.
+
+    Args:
+        labels: what the classes are: `trimap` pet, background and border; `binary` background and pet; `species` background,
+            cat and dog; `breed` background and always the 37 breeds by CLASS-ID.
+        border: what the trimap's border becomes: `ignore` ignored, `foreground` the pet that it surrounds, `class` the last
+            class. By default `class` for the labels `trimap`, which have no other, and `ignore` for the others.
     """
     border = check_options(labels, border, split)
     classes = Classes.of(labels, border)
@@ -112,7 +120,7 @@ def check_options(labels: LabelKind, border: Border | None, split: str | None) -
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes in order of id, and for each that a pet may be of: the class ids of trimap values (None: void)."""
+    """The classes in order of id, and for each that a pet may be of: the class ids of trimap values (None: ignored)."""
 
     kind: LabelKind
     names: tuple[str, ...]
@@ -198,7 +206,7 @@ def find_pets(root: Place, images: bool, receipt: Receipt) -> Pets:
         receipt.notes.append(f"annotations: there is no {some(path.name for path in paths if path not in lists)}")
     if rest := sorted((image_names or frozenset()) - trimaps - rows.keys()):
         receipt.notes.append(f"images: {len(rest)} images with no trimap and in no list are left out: {some(rest)}")
-    inputs = tuple(Input(path.name, file_digest(path)) for path in lists)
+    inputs = tuple(Input.of(path) for path in lists)
     return Pets(str(root), trimaps, image_names, dict(rows), inputs)
 
 
@@ -214,13 +222,8 @@ def names_in(folder: Place, extension: str) -> frozenset[str]:
 
 def read_list(path: Place) -> list[Row]:
     """The rows `image CLASS-ID SPECIES BREED-ID` of a list; `#` starts a comment. Raises `DataError` (`pets.list`)."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise DataError(Problem("pets.list", f"cannot be read: {reason}", file=path.name)) from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, "pets.list").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = re.fullmatch(r"\s*(\S+)\s+(\d{1,9})\s+(\d{1,9})\s+\d{1,9}\s*", line, re.ASCII)
@@ -246,8 +249,9 @@ def make_items(
             items.append(item)
         else:
             problem = replace(item, file=item.file or f"{name}.png")
-            report.add(problem)
-            receipt.add(left_out(item.sample or name, [f"{name}.png"] if name in found.trimaps else [], problem))
+            leave_out(
+                problem, [f"{name}.png"] if name in found.trimaps else [], report, receipt, sample=item.sample or name
+            )
     return items
 
 
@@ -267,7 +271,7 @@ def make_item(found: Pets, classes: Classes, split: str | None, name: str, id: s
         message = f"there is no images/{name}.jpg: put it there, or make masks alone (--images none)"
         return Problem("image.missing", message, None, id)
     image = None if found.images is None else f"{found.root}/images/{name}.jpg"
-    mask = MaskFile(f"{found.root}/annotations/trimaps/{name}.png", classes.trimaps[pet], WAY_OUT)
+    mask = LabelFile(f"{found.root}/annotations/trimaps/{name}.png", Meaning(classes.trimaps[pet], way_out=WAY_OUT))
     return Item(id, image, None, mask, split)
 
 

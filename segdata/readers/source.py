@@ -9,8 +9,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from segdata.errors import Problem
+from segdata.errors import DataError, Problem, Report
 from segdata.files.images import Exif
+from segdata.files.places import file_digest
+from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
 
@@ -132,6 +134,11 @@ class Input(msgspec.Struct, frozen=True):
     name: str
     sha256: str
 
+    @classmethod
+    def of(cls, path: Place) -> Input:
+        """Of a file. Raises `OSError`, `StorageError`."""
+        return cls(path.name, file_digest(path))
+
 
 @dataclass(frozen=True, slots=True)
 class SourceClass:
@@ -160,3 +167,28 @@ def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> 
     why = f"its image was left out: {reason.message}"
     gone = [Problem("image.skipped", why, reason.file, sample, annotation) for annotation in annotations]
     return Receipt(images=1, annotations=len(gone), skipped_images=[replace(reason, sample=sample)], skipped=gone)
+
+
+def leave_out(
+    problem: Problem,
+    annotations: Sequence[int | str],
+    report: Report,
+    receipt: Receipt,
+    *,
+    sample: str | None = None,
+) -> None:
+    """Report what is wrong with a sample, and count it and its annotations as left out. Raises `DataError` to stop there.
+
+    `sample` is what the receipt calls it if the problem names none.
+    """
+    report.add(problem)
+    receipt.add(left_out(sample or problem.sample or "", annotations, problem))
+
+
+def read_text(path: Place, code: str) -> str:
+    """The text of a small file, line ends as `\\n`. Raises `DataError` of this code for what is missing or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise DataError(Problem(code, f"cannot be read: {why}", file=path.name)) from error

@@ -26,13 +26,17 @@ from segdata.files.door import open_image
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
-from segdata.files.places import below, file_digest, listed, matching, place
+from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, Labels, Remap, tally
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
+from segdata.readers.class_entries import Entry
+from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
-from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.windows import Window
 from segdata.words import some, suggest
+
+Background = Literal["class", "ignore"]
 
 IMAGES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 
@@ -46,7 +50,7 @@ PROPERTY, ONLY = "class", "object"
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """The polygons on one image of `size`, in pixels: (annotation, class id or None for void, area, geometry) each."""
+    """The polygons on one image of `size`, in pixels: (annotation, class id or None for ignored, area, geometry) each."""
 
     size: tuple[int, int]
     shapes: tuple[tuple[int, int | None, float, Geometry], ...]
@@ -105,7 +109,7 @@ class Burnt:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Which property says the class, and which class id each of its values is (None: void)."""
+    """Which property says the class, and which class id each of its values is (None: ignored)."""
 
     property: str | None
     ids: Mapping[str, int | None]
@@ -118,6 +122,17 @@ class Classes:
         return None if value is None or value == "" else str(value)
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for a .geojson file, or a folder of them of which one has the name of an image."""
+    if root.is_file():
+        return None if root.suffix == ".geojson" else "it is no .geojson file"
+    named = {path.stem for name in LABEL_DIRS for path in (root / name).glob("*.geojson")}
+    if not named:
+        return "there is no labels/*.geojson, vectors/*.geojson or *.geojson"
+    images = (path.stem for name in IMAGE_DIRS for path in (root / name).glob("*") if path.suffix != ".geojson")
+    return None if named & set(images) else "no .geojson has the name of an image (--vectors takes one for all)"
+
+
 def read(
     root: str | Path,
     *,
@@ -128,63 +143,74 @@ def read(
     vectors: str | Path | None = None,
     class_property: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
-    background: Literal["class", "ignore"] = "class",
+    background: Background = "class",
     overlap: Overlap = "smallest",
     crs: str | None = None,
     all_touched: bool = False,
 ) -> Source:
     """Pair images with GeoJSON files by name, or give all of them one file, and find which polygons lie on which image.
 
-    SRC is a folder of both, or the one file. `image_dir` is where the images lie (by default images/, or SRC), `vectors` the
-    folder of the GeoJSON files or the one file (labels/, vectors/, or beside the images). `class_property` names the
-    property that says a polygon's class (`class` where features have it; else all are of one class, object); `ignore` is void.
-    `classes` is a file of class names, one a line, or the names; by default the values that occur, sorted. With `background`
-    class the rest of an image is class 0, background; with ignore it is void. `overlap` says which polygon is on top, `crs`
-    the coordinate system of the files (EPSG:..., or pixel), and `all_touched` burns pixels that are merely touched too.
+    SRC is a folder of both, or the one file. Polygons of the class `ignore` are ignored.
 
-    Raises `DataError` (`geojson.*`, `vector.*`, `image.*`), or adds to `report`: files and images without a partner,
-    polygons of a class that is not listed.
+    Raises `DataError` (`geojson.*`, `vector.*`, `classes.*`, `image.*`), or adds to `report`: files and images without a
+    partner, polygons of a class that is not listed.
+
+    Args:
+        image_dir: the folder of the images, below SRC or a path; by default images/, or else SRC.
+        vectors: the folder of the GeoJSON files, or one file for all images; by default labels/, vectors/, geojson/, or the
+            folder of the images.
+        class_property: the property that says a polygon's class; by default `class` if features have it, or else all are of
+            one class, object.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
+            the values that occur, sorted.
+        background: what the rest of an image is: `class` is class 0, background; `ignore` is ignored.
+        overlap: which polygon is on top: the smallest, the first or the last in the file; `ignore`: pixels that polygons of
+            several classes claim are ignored.
+        crs: the coordinate system of the files, EPSG:... or `pixel`; by default what each file says, or else longitude and
+            latitude, and pixels for images without a coordinate system.
+        all_touched: burn pixels that are merely touched, too.
     """
     check_options(split, background, overlap)
     receipt = Receipt()
-    image_folder, where = find_places(listed(root), image_dir, vectors)
+    base = listed(root)
+    image_folder, where = find_places(base, image_dir, vectors)
     pairs = list(pair(image_folder, where, report, receipt))
     found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
     if where.is_dir():
         found |= without_image(where, found, report, receipt)
-    table, names = class_table(found.values(), class_property, classes, background)
+    entries, class_files = (None, ()) if classes is None else given_classes(classes, base, receipt)
+    table, labels = class_table(found.values(), class_property, entries, background)
     ground = 0 if background == "class" else None
     items: list[Item] = []
     touched: dict[Place, set[int]] = {path: set() for path in found}
-    for id, path, labels in pairs:
+    for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[labels], geo, labels.name, crs=crs)
+            polygons, problems = to_pixels(found[file], geo, file.name, crs=crs)
         except DataError as error:
-            skip(replace(error.problem, sample=id), [], report, receipt)
+            leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
-        shapes = tuple(on_image(polygons, size, table, report, receipt, id, labels.name))
+        shapes = tuple(on_image(polygons, size, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
-        touched[labels] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
+        touched[file] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
         way_up: Exif | None = "raw" if geo.placed else None
         items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
-    note_far(found, touched, {labels for _, _, labels in pairs}, receipt)
-    inputs = tuple(Input(path.name, file_digest(path)) for path in sorted(found))
+    note_far(found, touched, {file for _, _, file in pairs}, receipt)
+    inputs = (*map(Input.of, sorted(found)), *class_files)
     options: dict[str, object] = {
-        "class_property": table.property, "classes": list(names), "background": background, "overlap": overlap,
+        "class_property": table.property, "classes": list(labels.names), "background": background, "overlap": overlap,
         "crs": crs, "all_touched": all_touched,
     }  # fmt: skip
     rows = tuple(SourceClass(name, name, id) for name, id in table.ids.items())
-    return Source(Labels.of(names), items, inputs, rows, receipt, options)
+    return Source(labels, items, inputs, rows, receipt, options)
 
 
 def check_options(split: str | None, background: str, overlap: str) -> None:
     """Raises `OptionError` for values that there are not."""
     if split is not None:
         raise OptionError(f"--split {split}: this format has no splits: segdata split makes them")
-    if background not in ("class", "ignore"):
-        raise OptionError(f"--background {background}: must be class or ignore")
+    one_of("background", background, Background)
     one_of("overlap", overlap, Overlap)
 
 
@@ -220,13 +246,13 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Itera
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
     for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):
         if isinstance(id, Problem):
-            skip(id, [], report, receipt)
+            leave_out(id, [], report, receipt)
         elif where.is_file():
             yield id, path, where
         elif (labels := own_file(where, id)) is not None:
             yield id, path, labels
         else:
-            skip(
+            leave_out(
                 Problem("vector.missing", f"no GeoJSON of its name is in {where.name}/", sample=id), [], report, receipt
             )
 
@@ -251,42 +277,35 @@ def without_image(folder: Place, found: Iterable[Place], report: Report, receipt
         id = splitext(below(path, folder))[0]
         features = read_features(path)
         problem = Problem("image.missing", "there is no image of its name", file=path.name, sample=id)
-        skip(problem, [feature.number for feature in features.features], report, receipt)
+        leave_out(problem, [feature.number for feature in features.features], report, receipt)
         alone[path] = features
     return alone
 
 
-def skip(problem: Problem, annotations: Sequence[int], report: Report, receipt: Receipt) -> None:
-    """Raise, or leave an image and its features out."""
-    report.add(problem)
-    receipt.add(left_out(str(problem.sample), annotations, problem))
-
-
 def class_table(
-    files: Iterable[Any],
-    class_property: str | None,
-    classes: str | Path | Sequence[str] | None,
-    background: str,
-) -> tuple[Classes, tuple[str, ...]]:
-    """Which value is which class, and the classes' names. Raises `OptionError` for a property that no feature has."""
+    files: Iterable[Any], class_property: str | None, entries: Sequence[Entry] | None, background: str
+) -> tuple[Classes, Labels]:
+    """Which value is which class, and the classes: those given, or else the values that occur, sorted.
+
+    Raises `OptionError` for a property that no feature has.
+    """
     features = [feature for file in files for feature in file.features]
     properties = Counter(name for feature in features for name in feature.properties)
     chosen = class_property if class_property is not None else PROPERTY if PROPERTY in properties else None
     if chosen is not None and features and chosen not in properties:
         raise OptionError(f"--class-property {chosen}: no feature has it: {suggest(chosen, properties)}")
-    said = Classes(chosen, {})
-    if classes is None:
-        given = sorted({name for feature in features if (name := said.of(feature)) is not None})
-    elif isinstance(classes, str | Path):
-        try:
-            given = [line.strip() for line in place(classes).read_text(encoding="utf-8").splitlines() if line.strip()]
-        except OSError as error:
-            raise OptionError(f"--classes {classes}: cannot be read: {error.strerror}") from error
-    else:
-        given = list(classes)
-    names = tuple(dict.fromkeys(([BACKGROUND] if background == "class" else []) + [n for n in given if n != IGNORE]))
-    table = {name: names.index(name) for name in names}
-    return Classes(chosen, {**table, **({IGNORE: None} if IGNORE in given or classes is not None else {})}), names
+    table: dict[str, int | None] = {} if entries is None else {IGNORE: None}
+    if entries is None:
+        said = Classes(chosen, {})
+        found = sorted({name for feature in features if (name := said.of(feature)) is not None})
+        entries = [Entry(value, name, source_name=name) for value, name in enumerate(found)]
+    colors: dict[str, RGB | None] = {BACKGROUND: None} if background == "class" else {}
+    for entry in entries:
+        if entry.is_class and colors.get(entry.name) is None:
+            colors[entry.name] = entry.color
+    labels = Labels.of(list(colors), list(colors.values()))
+    ids = {name: id for id, name in enumerate(labels.names)}
+    return Classes(chosen, {**ids, **{e.source_name: ids.get(e.name) for e in entries}, **table}), labels
 
 
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:

@@ -20,11 +20,22 @@ from pathlib import Path
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, strict
-from segdata.files.places import file_digest, files_below, lies_below, listed, matching, place
+from segdata.files.places import files_below, lies_below, listed, matching
 from segdata.files.remote import Place
-from segdata.readers.source import Input, Item, Receipt, Source, left_out
-from segdata.readers.voc_masks import Meaning, VocMask, read_classes, read_lines, voc_classes
+from segdata.labels import RGB, Labels
+from segdata.readers.class_entries import Entry, refuse
+from segdata.readers.class_files import VOC_VOID, given_classes
+from segdata.readers.diagnose import pack_color
+from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
 from segdata.words import some, suggest
+
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+WAY_OUT = "name all classes (--classes, labelmap.txt), or correct the mask"
 
 CLASS_FILES = ("labelmap.txt", "class_names.txt", "labels.txt")
 
@@ -38,6 +49,18 @@ PAIR = re.compile(r"/?(?P<image>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+
 """A line of a list that names an image and its mask, from the year's folder."""
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for JPEGImages/ and SegmentationClass/ in it, or in a VOC<year>/ below it."""
+    if not root.is_dir():
+        return "it is no folder"
+    years = [root, *matching(root, "VOC*/"), *matching(root, "VOCdevkit/VOC*/")]
+    masks = [year for year in years if any(path for path in year.glob("SegmentationClass*") if path.is_dir())]
+    if not masks:
+        return "there is no SegmentationClass/ and no VOC<year>/SegmentationClass/"
+    beside = any((year / "JPEGImages").is_dir() for year in masks)
+    return None if beside else "there is no JPEGImages/ beside SegmentationClass/"
+
+
 def read(
     root: str | Path,
     *,
@@ -45,37 +68,90 @@ def read(
     report: Report = strict,
     images: bool = True,
     mask_dir: str = "SegmentationClass",
-    classes: str | Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
 ) -> Source:
     """Read a year's folder, or a VOCdevkit with one in it. Samples are the images that the lists name.
 
     Without `split` these are the lists train, val, trainval and test, of which train and val win over trainval; where there
-    is none of them, all lists; and where there is no list, every mask is a sample with no split. `mask_dir` is the folder of
-    the masks, such as SegmentationClassAug. `classes` is a labelmap, or a file of class names, one a line in order of
-    mask value; by default the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
+    is none of them, all lists; and if there is no list, every mask is a sample with no split.
 
-    Raises `DataError` (`voc.*`), or adds to `report`: an image that two lists hold, or that has no mask or no file.
+    Raises `DataError` (`voc.*`, `classes.*`), or adds to `report`: an image that two lists hold, or that has no mask or no
+    file.
+
+    Args:
+        mask_dir: the folder of the masks below the year's, such as SegmentationClassAug.
+        classes: the class file (a labelmap, one name per line, CSV, JSON or YAML), or names in order of mask value; by default
+            the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
     """
     year = find_year(listed(root), mask_dir)
-    here = [year / name for name in CLASS_FILES if (year / name).is_file()]
-    class_file = place(classes) if classes is not None else here[0] if here else None
-    table = read_classes(class_file) if class_file else voc_classes()
     receipt = Receipt()
+    own = next((name for name in CLASS_FILES if (year / name).is_file()), None)
+    given = str(year / own) if own and classes is None else classes
+    entries, class_files = ([], ()) if given is None else given_classes(given, year, receipt)
+    table = class_table(entries or [Entry.of(value, name) for value, name in enumerate(CLASSES)])
     masks = year / mask_dir
     lists = find_lists(year, split, masks, receipt)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
-    pairs = {match["name"]: match for path in lists for line in read_lines(path) if (match := find_pair(line))}
+    pairs = {match["name"]: match for path in lists for line in list_lines(path) if (match := find_pair(line))}
     folders = Folders(masks, find_images(year) if images else None, table.meaning, year, pairs)
     items: list[Item] = []
     for its_split, names in members.items():
         items += make_items(folders, its_split, names, report, receipt)
-    if class_file:
-        receipt.notes.append(f"{class_file.name}: names {len(table.labels.classes)} classes")
+    for file in class_files:
+        receipt.notes.append(f"{file.name}: names {len(table.labels.classes)} classes")
     items.sort(key=lambda item: item.id)
-    files = [*lists, *([class_file] if class_file else [])]
-    inputs = tuple(Input(path.name, file_digest(path)) for path in files)
-    options: dict[str, object] = {"mask_dir": masks.name, "classes": class_file.name if class_file else "voc"}
+    inputs = (*map(Input.of, lists), *class_files)
+    named = class_files[0].name if class_files else [entry.name for entry in entries] or "voc"
+    options: dict[str, object] = {"mask_dir": masks.name, "classes": named}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
+
+
+# Classes
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """The classes, what masks say for each, and the receipt's table."""
+
+    labels: Labels
+    meaning: Meaning
+    classes: tuple[SourceClass, ...]
+
+
+def class_table(entries: Sequence[Entry]) -> ClassTable:
+    """What values, palette indices and colours mean; if no class has a colour they take VOC's.
+
+    Raises `DataError` (`classes.color`) if two have one colour, or a class has that of VOC's void.
+    """
+    coded = any(entry.color is not None for entry in entries)
+    shown = [entry if coded else replace(entry, color=voc_color(entry.value)) for entry in entries]
+    kept = [entry for entry in shown if entry.is_class]
+    labels = Labels.of([entry.name for entry in kept], [entry.color for entry in kept])
+    ids = {name: id for id, name in enumerate(labels.names)}
+    values = {entry.value: ids.get(entry.name) for entry in entries}
+    colors: dict[int, int | None] = {pack_color(VOC_VOID): None} if coded else {}
+    for entry in shown:
+        if (
+            entry.color is not None
+            and colors.setdefault(pack_color(entry.color), values[entry.value]) != values[entry.value]
+        ):
+            other = "VOC's void" if entry.color == VOC_VOID else "an earlier class"
+            what = f"{entry.source_name!r} has the colour {entry.color}, as {other} has: give each its own"
+            refuse("color", what, entry.at)
+    rows = [SourceClass(entry.value, entry.source_name, values[entry.value]) for entry in entries]
+    if 255 not in values:
+        rows.append(SourceClass(255, "unlabelled", None))
+    meaning = Meaning({255: None, 65535: None, **values}, {pack_color(VOC_VOID): None, **colors}, way_out=WAY_OUT)
+    return ClassTable(labels, meaning, tuple(rows))
+
+
+def voc_color(index: int) -> RGB:
+    """VOC's colour of an index: its bits by threes go to R, G and B, the lowest ones to the highest bit.
+
+    Source: VOClabelcolormap.m in the VOC development kit.
+    """
+    r, g, b = (sum((index >> (3 * j + k) & 1) << (7 - j) for j in range(8)) for k in range(3))
+    return r, g, b
 
 
 # Folders and lists
@@ -136,10 +212,16 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
 
 def read_list(path: Place) -> list[str]:
     """The image names of a split list; `#` starts a comment. Raises `DataError` (`voc.text`, `voc.list`)."""
-    lines = [line for line in read_lines(path) if line and not line.startswith("#")]
+    lines = list_lines(path)
     if not lines:
         raise DataError(Problem("voc.list", "names no image: remove it, or take another --split", file=path.name))
     return [match["name"] if (match := find_pair(line)) else line for line in lines]
+
+
+def list_lines(path: Place) -> list[str]:
+    """The lines of a split list, but for empty ones and comments. Raises `DataError` (`voc.text`)."""
+    lines = (line.strip() for line in read_text(path, "voc.text").split("\n"))
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def find_pair(line: str) -> re.Match[str] | None:
@@ -176,8 +258,7 @@ def assign(lists: Mapping[Place, Sequence[str]], report: Report, receipt: Receip
         where = some(f"{split}.txt" for split in dict.fromkeys(splits))
         message = f"is named {len(splits)} times, in {where}: keep one, as an image is in one split"
         problem = Problem("voc.twice", message, file=f"{splits[0]}.txt", sample=f"{splits[0]}/{name}")
-        report.add(problem)
-        receipt.add(left_out(f"{splits[0]}/{name}", (), problem))
+        leave_out(problem, (), report, receipt)
     return members
 
 
@@ -208,9 +289,8 @@ def make_items(
         else:
             found = found if found.file else replace(found, file=f"{split}.txt" if split else f"{name}.png")
             found = replace(found, sample=None) if found.code == "image.name" else found
-            report.add(found)
             present = [os.path.basename(name) + ".png"] if found.code == "image.missing" else []
-            receipt.add(left_out(found.sample or name, present, found))
+            leave_out(found, present, report, receipt, sample=found.sample or name)
     return items
 
 
@@ -223,7 +303,7 @@ def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item |
         return Problem("voc.mask", f"there is no {there}: put it there, or take the name out of the list", None, id)
     mask = str(file)
     if folders.images is None:
-        return Item(id, None, None, VocMask(mask, folders.meaning), split)
+        return Item(id, None, None, LabelFile(mask, folders.meaning), split)
     candidates = [folders.images / f"{name}{extension}" for extension in IMAGES]
     candidates = [folders.year / pair["image"]] if pair else candidates
     image = next((str(path) for path in candidates if path.is_file()), None)
@@ -231,4 +311,4 @@ def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item |
         there = pair["image"] if pair else f"JPEGImages/{name}.jpg (.jpeg, .png)"
         way_out = "put it there, or make masks alone (--images none)"
         return Problem("image.missing", f"there is no {there}: {way_out}", None, id)
-    return Item(id, image, None, VocMask(mask, folders.meaning), split)
+    return Item(id, image, None, LabelFile(mask, folders.meaning), split)

@@ -15,10 +15,11 @@ from segdata.errors import DataError, OptionError, Problem, Report, reason, stri
 from segdata.files.images import Exif
 from segdata.files.members import read_stored_bytes
 from segdata.files.places import file_digest, is_stored, lies_below
-from segdata.files.remote import is_remote
+from segdata.files.remote import Place, is_remote
 from segdata.labels import Labels
-from segdata.readers.label_files import MaskFile
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, left_out
+from segdata.readers.class_files import given_classes
+from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.readers.webdataset_tar import Member, refuse, scan
 from segdata.words import some
 
@@ -88,6 +89,14 @@ class Record:
         return None if image is None or image in {member.name for member in self.members.values()} else image
 
 
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for tar files, in it or its shards/, or one of them."""
+    if root.is_file():
+        return None if root.suffix == ".tar" else "it is no .tar file"
+    shards = (path for place in ("*.tar", "shards/*.tar") for path in root.glob(place) if path.is_file())
+    return None if any(shards) else "there is no *.tar and no shards/*.tar"
+
+
 def read(
     root: str | Path,
     *,
@@ -100,12 +109,18 @@ def read(
 ) -> Source:
     """Read the shards of a folder (`*.tar` in it or in its shards/), or one shard. Members stay in the shards.
 
-    Class names are those of dataset.json beside the shards, or of the samples' own metadata; else `classes` gives them, a
-    file with one name a line or the names, in order of mask value. A sample's mask is the member `mask_member` (mask.png,
-    mask.tif, seg.png or label.png by default), its split what its metadata says, or else the shard's name before the number.
-    Images that the metadata names outside the shards are listed and refused, unless `outside` is given.
+    A sample's split is what its metadata says, or else the shard's name before the number. Images that the metadata names
+    outside the shards are listed and refused, unless `outside` is given.
 
-    Raises `DataError` (`shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without mask or image.
+    Raises `DataError` (`classes.*`, `shard.*`, see `segdata.readers.webdataset_tar`) or adds to `report`: samples without
+    mask or image.
+
+    Args:
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
+            the classes of dataset.json beside the shards, or of the samples' own metadata.
+        mask_member: which member is the mask, such as seg.png; by default the first of mask.png, mask.tif, seg.png and
+            label.png that a sample has.
+        outside: read images that the metadata names outside the shards.
     """
     if is_stored(root):
         raise OptionError(
@@ -114,13 +129,13 @@ def read(
     shards = find_shards(Path(root))
     base = shards[0].parent.parent if shards[0].parent.name == "shards" else shards[0].parent
     every = [record for shard in shards for record in read_records(shard)]
-    labels, inputs = find_labels(base, every, classes)
+    receipt, items = Receipt(), []
+    labels, values, inputs = find_labels(base, every, classes, receipt)
     records = chosen(every, split, root)
     if images and not outside:
         refuse_outside(records)
-    values = {**{label.id: label.id for label in labels.classes}, labels.ignore: None}
+    meaning = Meaning({labels.ignore: None, **values})
     masks = (mask_member.lower(),) if mask_member else MASKS
-    receipt, items = Receipt(), []
     for record in records:
         mask, image = record.first(masks), record.first(IMAGES) if images else None
         if images and image is None and record.reference is not None:
@@ -128,14 +143,13 @@ def read(
         if mask is not None and (image is not None or not images):
             made = record.metadata
             group, exif = (made.group, made.exif) if made else (None, None)
-            items.append(Item(record.id, image, None, MaskFile(mask, values), record.split, group, exif))
+            items.append(Item(record.id, image, None, LabelFile(mask, meaning), record.split, group, exif))
             continue
         lacks = "image" if mask is not None else f"mask ({' or '.join(masks)}: --mask-member names another)"
         held = some(record.members)
         problem = Problem("shard.unpaired", f"{record.key} has no {lacks}: it has {held}", record.shard.name, record.id)
-        report.add(problem)
-        receipt.add(left_out(record.id, (), problem))
-    tables = tuple(SourceClass(label.id, label.name, label.id) for label in labels.classes)
+        leave_out(problem, (), report, receipt)
+    tables = tuple(SourceClass(value, labels.name(id), id) for value, id in values.items() if id is not None)
     hashed = tuple(hash_shards(shards))
     options: dict[str, object] = {"classes": list(labels.names), "mask_member": mask_member, "outside": outside}
     return Source(labels, items, (*inputs, *hashed), tables, receipt, options)
@@ -208,23 +222,26 @@ def read_metadata(shard: Path, member: Member) -> Metadata | None:
 
 
 def find_labels(
-    base: Path, records: Sequence[Record], classes: str | Path | Sequence[str] | None
-) -> tuple[Labels, tuple[Input, ...]]:
-    """The label contract, under which all samples must be, and the file that it is from. Raises `DataError`, `OptionError`."""
+    base: Path, records: Sequence[Record], classes: str | Path | Sequence[str] | None, receipt: Receipt
+) -> tuple[Labels, dict[int, int | None], tuple[Input, ...]]:
+    """The label contract, under which all samples must be, the class ids of mask values, and the file that it is from.
+
+    Raises `DataError`, `OptionError`.
+    """
     inputs: tuple[Input, ...] = ()
     first = next((record.metadata for record in records if record.metadata is not None), None)
     card = base / CARD
     if classes is not None:
-        if not isinstance(classes, str | Path):
-            return Labels.of(classes), ()
-        lines = [line.strip() for line in Path(classes).read_text(encoding="utf-8-sig").splitlines()]
-        return Labels.of([line for line in lines if line]), (Input(Path(classes).name, file_digest(classes)),)
+        entries, given = given_classes(classes, base, receipt)
+        kept = [entry for entry in entries if entry.is_class]
+        labels = Labels.of([entry.name for entry in kept], [entry.color for entry in kept])
+        return labels, {entry.value: labels.id(entry.name) if entry.is_class else None for entry in entries}, given
     if card.is_file():
         try:
             labels = Labels.from_json(msgspec.json.decode(card.read_bytes()))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, OptionError) as error:
             raise DataError(Problem("shard.labels", f"holds no label contract ({reason(error)})", file=CARD)) from error
-        inputs = (Input(CARD, file_digest(card)),)
+        inputs = (Input.of(card),)
     elif first is not None:
         labels = Labels.of(first.classes)
     else:
@@ -233,7 +250,7 @@ def find_labels(
         if record.metadata is not None and record.metadata.labels != labels.digest:
             what = "is under other classes than the samples before it, or dataset.json: convert its shards apart"
             refuse(record.shard, f"{record.key}.json", "labels", what)
-    return labels, inputs
+    return labels, {label.id: label.id for label in labels.classes}, inputs
 
 
 def chosen(records: Sequence[Record], split: str | None, root: str | Path) -> list[Record]:

@@ -1,12 +1,15 @@
-"""What every format must do. A new reader is tested by being listed in READERS, and given a sample here."""
+"""What every format must do. A new reader is tested by being listed in READERS, and by its sample of the same name."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import pickle
+import re
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -17,31 +20,13 @@ from segdata.files.members import holder, member_of
 from segdata.readers import COMMON, READERS, reader, reader_options
 from segdata.readers.source import Source
 
-SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
-    "coco": ("coco", {}),
-    "voc": ("voc/VOCdevkit", {}),
-    "cityscapes": ("cityscapes", {}),
-    "pets": ("pets", {}),
-    "vector": ("vector", {}),
-    "webdataset": ("webdataset", {"classes": "voc.txt"}),
-    "masks": (
-        "voc/VOCdevkit/VOC2012",
-        {"image_dir": "JPEGImages", "mask_dir": "SegmentationClass", "classes": "voc.txt", "values": ["255=ignore"]},
-    ),
-}
-VOC = """
-background aeroplane bicycle bird boat bottle bus car cat chair cow table dog horse motorbike person plant sheep sofa train tv
-"""
-
 
 @pytest.fixture(params=list(READERS))
-def case(request: pytest.FixtureRequest, samples: Path, tmp_path: Path) -> tuple[str, Path, dict[str, Any]]:
-    """A format, its sample, and the options that it cannot do without."""
-    folder, options = SAMPLES[request.param]
-    if "classes" in options:
-        (tmp_path / options["classes"]).write_text("\n".join(VOC.split()))
-        options = {**options, "classes": str(tmp_path / options["classes"])}
-    return request.param, samples / folder, options
+def case(request: pytest.FixtureRequest, samples: Path) -> tuple[str, Path, dict[str, Any]]:
+    """A format, its sample, and the class file without which it would not be known what the masks mean."""
+    root = samples / request.param
+    classes = root / "classes.csv"
+    return request.param, root, {"classes": str(classes)} if classes.is_file() else {}
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -150,11 +135,46 @@ def test_what_is_not_the_format_is_one_clear_error(case: tuple[str, Path, dict[s
         assert str(root) in str(caught.value) or root.name in str(caught.value)
 
 
-def test_every_option_is_told_of(case: tuple[str, Path, dict[str, Any]]) -> None:
-    name, _, _ = case
-    text = reader(name).__doc__ or ""
-    assert all(f"`{option.rstrip('_')}`" in text or f"`{option}`" in text for option in reader_options(name)), name
+def described(text: str) -> dict[str, str]:
+    """The options that the `Args:` block, the last of a docstring, tells of."""
+    lines = inspect.cleandoc(text).partition("\nArgs:\n")[2].split("\n")
+    assert all(line.startswith("    ") for line in lines), lines
+    found: dict[str, str] = {}
+    for line in lines:
+        if match := re.match(r" {4}(\w+): (.*)", line):
+            name, found[match[1]] = match[1], match[2]
+        else:
+            found[name] += " " + line.strip()
+    return found
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_option_is_told_of_and_typed(name: str) -> None:
+    """So that commands and pages need say nothing of it."""
+    read = reader(name)
+    parameters, hints = inspect.signature(read).parameters, get_type_hints(read)
+    told = described(read.__doc__ or "")
+    assert tuple(told) == reader_options(name)
+    assert all(len(text) > 20 and text.endswith(".") for text in told.values())
+    for option in reader_options(name):
+        default, hint = parameters[option].default, hints[option]
+        choices = [value for part in (hint, *get_args(hint)) if get_origin(part) is Literal for value in get_args(part)]
+        assert parameters[option].kind is inspect.Parameter.KEYWORD_ONLY
+        assert default is not inspect.Parameter.empty
+        assert default is None or not choices or default in choices
+        if default is None:
+            assert type(None) in get_args(hint)
+            assert "default" in told[option] or "None" in told[option], f"{name} {option}: None means something"
+        assert str not in (hint, *get_args(hint)) or not choices
     assert not set(reader_options(name)) & set(COMMON)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_tells_its_own_sample_from_the_others(name: str, samples: Path) -> None:
+    fits = import_module(READERS[name]).fits
+    assert fits(samples / name) is None
+    assert all(fits(samples / other) for other in READERS if other != name and name != "masks")
+    assert isinstance(fits(samples / "nowhere"), str)
 
 
 def test_an_unknown_format_lists_the_known() -> None:

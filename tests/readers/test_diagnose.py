@@ -78,7 +78,7 @@ CASES: dict[str, tuple[Array, dict[int, str | None], str, str]] = {
     "0/65535": (scene(2).astype(np.uint16) * 65535, named(2), "binary", "--threshold 32768"),
     "0/255, no table": (scene(2) * 255, {}, "binary", "--threshold 128"),
     "1..K": (scene(5) + 1, named(5), "off_by_one", "--offset -1"),
-    "0..K": (scene(6), named(5), "off_by_one", "--values 5=ignore if it is void, or --offset -1 if 0 is"),
+    "0..K": (scene(6), named(5), "off_by_one", "--values 5=ignore if it marks ignored pixels, or --offset -1 if 0 does"),
     "class * 1000": (
         scene(4).astype(np.uint16) * 1000 + 3, {**named(3), 3: None}, "instances",
         "--values 1000..1999=class 1 --values 2000..2999=class 2 --values 3000..3999=ignore",

@@ -28,11 +28,10 @@ import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.files.images import plain_tiff_size
 from segdata.files.rasters import MaskRaster
-from segdata.readers import label_files as masks_pixels
+from segdata.readers import label_bands, masks_look
 from segdata.readers import masks as masks_reader
-from segdata.readers.class_files import parse_key, parse_values, read_class_table, show_key
 from segdata.readers.masks import read
-from segdata.readers.source import Receipt
+from segdata.readers.masks_classes import parse_key, parse_values, show_key
 
 Array = np.ndarray[Any, Any]
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
@@ -123,7 +122,7 @@ def test_camvid_equals_pillow(shared_data: Path, tmp_path: Path) -> None:
 def test_camvid_without_its_void_is_refused_before_anything_is_written(shared_data: Path, tmp_path: Path) -> None:
     problem = problem_of(shared_data / "camvid", tmp_path / "d", classes=CAMVID)
     assert problem.code == "mask.off_by_one"
-    assert "--values 11=ignore if it is void" in problem.message
+    assert "--values 11=ignore if it marks ignored pixels" in problem.message
     assert "in 16 of 16 masks looked at" in problem.message
     problem = problem_of(shared_data / "camvid", tmp_path / "d", mask_dir="{split}annot", image_dir="{split}")
     assert (problem.code, "--classes FILE" in problem.message) == ("mask.values", True)
@@ -272,7 +271,7 @@ def with_palette(mask: Array, colors: Array) -> Image.Image:
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
 def test_every_palette_is_compared(suffix: str, large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of masks that are not among the sixteen that are looked at, whichever comes first, and however they are read."""
-    monkeypatch.setattr(masks_pixels, "LARGE", large)
+    monkeypatch.setattr(label_bands, "LARGE", large)
     swap = np.array([0, 2, 1, 3, 4], np.uint8)
     odd = with_palette(swap[TRUTH], COLORS[swap])
     for at in ("00", "21"):
@@ -736,7 +735,7 @@ def banded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return read(raster, window)
 
     for name, value in (("LARGE", 1), ("STRIP", 1), ("BLOCK", 16)):
-        monkeypatch.setattr(masks_pixels, name, value)
+        monkeypatch.setattr(label_bands, name, value)
     monkeypatch.setattr(MaskRaster, "read", watched)
     return heights
 
@@ -763,7 +762,7 @@ def test_large_masks_are_drawn_in_bands_to_the_same_bytes(
     assert len(banded) > 2
     assert max(banded) == 16
     assert sum(banded) == 2 * len(values)  # one look, and one conversion
-    monkeypatch.setattr(masks_pixels, "LARGE", 2**24)
+    monkeypatch.setattr(label_bands, "LARGE", 2**24)
     convert(tmp_path / "s", tmp_path / "e", **options)
     assert contents(tmp_path / "d") == contents(tmp_path / "e")
     assert sum(banded) == 2 * len(values)
@@ -796,21 +795,21 @@ def test_what_is_wrong_with_a_large_mask_is_told_alike(
     tiff(tmp_path / "s/images/a.tif", values)
     told = []
     for large in (1, 2**24):
-        monkeypatch.setattr(masks_pixels, "LARGE", large)
+        monkeypatch.setattr(label_bands, "LARGE", large)
         told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
     assert told[0] == told[1]
-    monkeypatch.setattr(masks_reader, "look", lambda masks, meaning, labels: masks_pixels.Look([], None))
+    monkeypatch.setattr(masks_reader, "look", lambda masks, meaning, hints, labels: masks_look.Look([], None))
     told = []
     for large in (1, 2**24):
-        monkeypatch.setattr(masks_pixels, "LARGE", large)
+        monkeypatch.setattr(label_bands, "LARGE", large)
         told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
     assert told[0] == told[1]
     assert banded
 
 
 def test_a_large_mask_takes_the_memory_of_some_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masks_pixels, "LARGE", 2**20)
-    monkeypatch.setattr(masks_pixels, "STRIP", 2**18)
+    monkeypatch.setattr(label_bands, "LARGE", 2**20)
+    monkeypatch.setattr(label_bands, "STRIP", 2**18)
     for height in (512, 6000):
         values = np.kron(np.random.default_rng(0).integers(0, 5, (height // 8, 256)), np.ones((8, 8))).astype(np.uint8)
         tiff(tmp_path / f"{height}/masks/a.tif", values, compress="deflate", **TILED)
@@ -823,87 +822,7 @@ def test_a_large_mask_takes_the_memory_of_some_rows(tmp_path: Path, monkeypatch:
     assert peak < 0.6 * values.size
 
 
-# Class tables
-
-
-def table(tmp_path: Path, name: str, text: str) -> list[tuple[int, str, Any]]:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    return [(e.value, e.name, e.color) for e in read_class_table(tmp_path / name, Receipt())]
-
-
-PLAIN = [(0, "sky", None), (1, "road", None)]
-COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("c.txt", "sky\nroad\n", PLAIN),
-        ("c.txt", "\ufeffsky\r\nroad\r\n\r\n", PLAIN),
-        ("c.txt", "__ignore__\nsky\nroad", PLAIN),
-        ("c.csv", "id,name\n0,sky\n1,road\n9,__ignore__\n8,ignore", [*PLAIN, (8, "ignore", None), (9, "ignore", None)]),
-        ("c.txt", "building, edifice\n3 wheeler", [(0, "building, edifice", None), (1, "3 wheeler", None)]),
-        ("c.csv", "id,name\n1,road\n0,sky\n", PLAIN),
-        ("c.csv", "name,r,g,b\nsky,1,2,3\nroad,4,5,6", COLORED),
-        ("c.csv", "ID;Name;Red;Green;Blue\r\n0;sky;1;2;3\r\n1;road;4;5;6\r\n", COLORED),
-        ("c.csv", 'name,id,seen\n"sky",0,9\nroad,1,8\n\n', PLAIN),
-        ("c.txt", "id\tname\n0\tsky\n1\troad", PLAIN),
-        ("c.txt", "sky,1,2,3\nroad,4,5,6\n", COLORED),
-        ("c.csv", '"sky"; 1; 2; 3\r\n\r\nroad; 4; 5; 6\r\n', COLORED),
-        ("c.txt", "1 2 3\tsky\n4 5 6\t\troad\n", COLORED),  # label_colors.txt of CamVid
-        ("c.txt", "1,2,3,sky\n4,5,6,road", COLORED),
-        ("c.txt", "sky 1 2 3\nroad 4 5 6", COLORED),
-        ("c.txt", "1 2 3 clear sky\n4 5 6 3rd road", [(0, "clear sky", (1, 2, 3)), (1, "3rd road", (4, 5, 6))]),
-        ("c.txt", "sky 1 2 3\nroad", [(0, "sky 1 2 3", None), (1, "road", None)]),
-        ("c.json", '["sky", "road"]', PLAIN),
-        ("c.json", '{"road": 1, "sky": 0}', PLAIN),
-        ("c.json", '{"0": "sky", "1": "road"}', PLAIN),
-        ("c.json", '[{"id": 1, "name": "road", "color": [4, 5, 6]}, {"id": 0, "name": "sky", "color": [1, 2, 3]}]', COLORED),
-        ("c.json", '[{"name": "sky"}, {"name": "road", "kind": "stuff"}]', PLAIN),
-        ("c.json", '{"classes": [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}], "ignore": 255}', PLAIN),
-    ],
-)  # fmt: skip
-def test_class_tables(name: str, text: str, expected: Any, tmp_path: Path) -> None:
-    assert table(tmp_path, name, text) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("c.txt", "", "names no class"),
-        ("c.txt", "sky\n\nroad", "line 2 is empty"),
-        ("c.txt", "sky\nsky", "'sky' stands there twice.*--values 1=sky"),
-        ("c.txt", "0 sky\n1 road", "separate columns by commas, under a header row"),
-        ("c.txt", "0 1 2 3\n1 4 5 6", "header row"),
-        ("c.txt", "0,sky,1,2,3\n1,road,4,5,6", "header row"),
-        ("c.txt", "0 sky 1 2 3\n1 road 4 5 6", "header row"),
-        ("c.txt", "sky,1,2,256", "0 to 255"),
-        ("c.csv", "0,sky\n1,road", "header row must be"),
-        ("c.csv", "name,r,g\nsky,1,2", "header row must be"),
-        ("c.csv", "name,name\nsky,x", "header row must be"),
-        ("c.csv", "id,name\n0,sky\n0,road", "id 0 stands there 2 times"),
-        ("c.csv", "id,name\n0,sky\n1", "has 1 cells, the header 2"),
-        ("c.csv", "id,name\nx,sky", "'x' is no whole number"),
-        ("c.csv", "id,name\n-1,sky", "'-1' is no whole number"),
-        ("c.csv", "id,name\n70000,sky", "70000: masks hold 0 to 65535|the id 70000"),
-        ("c.csv", "name,r,g,b\nsky,1,2,256", "0 to 255"),
-        ("c.csv", "id,name\n0,", "has no name"),
-        ("c.csv", 'id,name\n0,"sky', "line"),
-        ("c.json", "{", "not a class table"),
-        ("c.json", "3", "not a class table"),
-        ("c.json", '{"sky": true}', "not a class table"),
-        ("c.json", '{"sky": 1.5}', "not a class table"),
-        ("c.json", '{"sky": 1, "sky": 2}', "'sky' stands there twice"),
-        ("c.json", '{"sky": 0, "1": "road"}', "not a class table"),
-        ("c.json", '[{"name": "sky", "id": 0}, {"name": "road"}]', "some have none"),
-        ("c.json", '[{"name": "sky", "color": [1, 2]}]', "not a class table"),
-        ("c.json", "[]", "names no class"),
-    ],
-)
-def test_class_tables_that_are_wrong(name: str, text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        table(tmp_path, name, text)
-    assert caught.value.problem.file == name
+# Class files
 
 
 @pytest.mark.parametrize("form", ["{name},{r},{g},{b}", "{r} {g} {b}\t{name}"])
@@ -927,53 +846,6 @@ def test_a_class_table_may_lie_in_the_source(tmp_path: Path) -> None:
     (source / "bad.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="UTF-8"):
         read(source, classes="bad.txt")
-
-
-CELLS = st.text(st.sampled_from('sky,;\t"\n\r019-#:{}[]\x00é '), max_size=24)
-
-
-@given(
-    st.sampled_from(["c.txt", "c.csv", "c.json"]), CELLS | st.text(max_size=30) | CELLS.map(lambda t: f"id,name\n{t}")
-)
-@example("c.csv", 'id,name\n0,"')
-@example("c.json", "[" * 100_000)
-@example("c.csv", "name,id\x00\n")
-def test_any_class_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> None:
-    path = tmp_path_factory.getbasetemp() / name
-    path.write_text(text, encoding="utf-8", newline="")
-    try:
-        entries = read_class_table(path, Receipt())
-    except DataError as error:
-        refused = error.problem
-    else:
-        refused = None
-    if refused is not None:
-        assert refused.file == name
-        return
-    assert entries
-    assert len({e.value for e in entries}) == len(entries)
-    assert [e.value for e in entries] == sorted(e.value for e in entries)
-    assert all(e.name and 0 <= e.value <= 65535 for e in entries)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "b", "1", ""]),
-    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.sampled_from(["name", "id", "color", "1", "classes"]), parts),
-    max_leaves=8,
-)  # fmt: skip
-
-
-@given(JSON)
-def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.json"
-    path.write_text(json.dumps(data))
-    try:
-        assert read_class_table(path, Receipt())
-    except DataError as error:
-        problem = error.problem
-    else:
-        return
-    assert problem.file == "any.json"
 
 
 @given(st.text(max_size=14) | st.from_regex(r"#[0-9a-g]{6}|\d+(\.\.\d+)?|\d+,\d+,\d+", fullmatch=True))

@@ -197,7 +197,7 @@ def test_a_image_in_no_list_takes_its_breed_from_its_name(pets: Path) -> None:
         shutil.copy(pets / f"{name}/pug_1.{extension}", pets / f"{name}/Egyptian_Mau_100.{extension}")
     (item,) = [item for item in read(pets, labels="breed").items if item.split is None]
     assert item.id == "Egyptian_Mau_100"
-    assert item.annotation.class_ids == {1: 12, 2: 0, 3: None}
+    assert item.annotation.meaning.values == {1: 12, 2: 0, 3: None}
     assert all(item.split == "test" for item in read(pets, split="test").items)
 
 

