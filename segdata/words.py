@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 from numpy.typing import NDArray
 
@@ -20,6 +21,12 @@ def percent(part: float, whole: float) -> str:
         return "-"
     value = 100 * part / whole
     return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+
+
+def share(value: SupportsFloat) -> str:
+    """A score from 0 to 1 in per cent with two decimals, `-` for NaN."""
+    number = float(value)
+    return "-" if math.isnan(number) else f"{100 * number:.2f}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
-"""How far a score may be from what other images of the same kind would give: percentile bootstrap over images or groups.
+"""The bootstrap: how far a score may be from what other images of the same kind would give.
 
-Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 13: units are drawn with replacement, as many as there are;
-counts are summed over the draw, and scores follow from the sums as they do for the set.
+Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile intervals). Units are images, or groups of
+images. One draw takes as many units as there are, with replacement, and sums their counts; its scores follow from the sums, as
+those of the set do. The interval of a score is what lies between two percentiles of the draws.
 """
 
 from __future__ import annotations
@@ -17,16 +18,13 @@ from segdata.metrics.confusion import Floats, Ints, Tally, ratio
 
 LEVEL = 0.95
 
-SCORES = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou", "iou")
-"""The scores of a `Tally` that get intervals; `iou` of each class."""
-
 CELLS = 2**24
-"""How many numbers of a step are in memory at a time."""
+"""How many numbers one step holds in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The tallies of U units (images, or groups of them) with K classes, sparse.
+    """The tallies of U units (images, or groups of images) with K classes, sparse.
 
     M entries of unit, class and `tally`, all (M,) int64: the classes that a unit has in truth or prediction, in ascending order.
     """
@@ -51,8 +49,14 @@ class Columns:
             np.add.at(counts, np.searchsorted(keys, (place + value)[held]), n[held])
         return cls(keys // classes, keys % classes, Tally(*table), len(pairs), classes)
 
+    @classmethod
+    def from_counts(cls, counts: Ints) -> Columns:
+        """From the counts of each unit, (U, 3, K) as `Tally.stacked` gives them."""
+        unit, class_id = np.nonzero(counts.any(axis=1))
+        return cls(unit, class_id, Tally.of(counts[unit, :, class_id].T), len(counts), counts.shape[2])
+
     def dense(self, first: int, last: int) -> Tally:
-        """(U, last - first) int64 of the classes from `first` to before `last`."""
+        """(U, last - first) int64: the classes from `first` to before `last`."""
         held = (self.class_id >= first) & (self.class_id < last)
         place = (self.unit[held], self.class_id[held] - first)
         out = []
@@ -63,7 +67,7 @@ class Columns:
         return Tally(*out)
 
     def summed(self, unit: Ints, units: int) -> Columns:
-        """The same of fewer, larger units; `unit` (U,) says which each goes to."""
+        """Fewer, larger units; `unit` (U,) says which of the new ones each goes to."""
         keys, places = np.unique(unit[self.unit] * self.classes + self.class_id, return_inverse=True)
         table = np.zeros((3, len(keys)), np.int64)
         for counts, field in zip(table, fields(Tally), strict=True):
@@ -76,7 +80,7 @@ class Columns:
 
     @property
     def total(self) -> Tally:
-        """(K,) of all units together."""
+        """(K,): all units together."""
         sums = np.zeros((3, self.classes), np.int64)
         for counts, field in zip(sums, fields(Tally), strict=True):
             np.add.at(counts, self.class_id, getattr(self.tally, field.name))
@@ -84,30 +88,31 @@ class Columns:
 
     @property
     def mean_iou(self) -> Floats:
-        """(U,) float64: each unit's mean IoU over its classes, NaN where it has none."""
+        """(U,) float64: each unit's mean IoU over its classes, NaN if it has none."""
         return ratio(self.by_unit(self.tally.iou), self.by_unit(np.ones(len(self.unit))))
 
 
-def bootstrap(columns: Columns, *, draws: int, seed: int) -> dict[str, Floats]:
-    """Each of `SCORES` for every draw: (B,) float64, (B, K) for `iou`. The same seed draws the same units.
+def bootstrap(*sides: Columns, draws: int, seed: int) -> tuple[Tally, ...]:
+    """The tallies (B, K) of every draw, one for each of `sides`. The same seed draws the same units.
 
-    Sums are exact whatever the order: whole numbers below 2^53.
+    Several sides are measurements of the same units: each draw takes the same units of all of them, so that differences are
+    paired. Sums are exact: whole numbers below 2^53.
     """
-    sums = [np.zeros((draws, columns.classes), np.int64) for _ in fields(Tally)]
-    step = max(1, CELLS // max(columns.units, 1))
-    for first in range(0, columns.classes, step):
-        last = min(first + step, columns.classes)
-        part = columns.dense(first, last)
-        tables = [getattr(part, field.name).astype(np.float64) for field in fields(Tally)]
-        for rows, weights in resamples(columns.units, draws, seed):
+    units, classes = sides[0].units, sides[0].classes
+    sums = np.zeros((len(sides), 3, draws, classes), np.int64)
+    step = max(1, CELLS // max(units, 1))
+    for first in range(0, classes, step):
+        part = slice(first, min(first + step, classes))
+        dense = [side.dense(part.start, part.stop).stacked for side in sides]
+        tables = [np.moveaxis(counts, 1, 0).astype(np.float64, order="C") for counts in dense]  # (3, U, k)
+        for rows, weights in resamples(units, draws, seed):
             for total, table in zip(sums, tables, strict=True):
-                total[rows, first:last] = np.rint(weights @ table)
-    tally = Tally(*sums)
-    return {name: getattr(tally, name) for name in SCORES}
+                total[:, rows, part] = np.rint(weights @ table)
+    return tuple(Tally(*total) for total in sums)
 
 
 def resamples(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats]]:
-    """Where in the draws, and (b, U) float64: how often each unit was drawn; a part of the draws at a time."""
+    """(b, U) float64, how often each draw took each unit; some of the draws at a time, with the slice of them."""
     rng = np.random.default_rng(seed)
     step = max(1, CELLS // max(units, 1))
     for first in range(0, draws, step):
@@ -117,11 +122,11 @@ def resamples(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats
 
 
 def interval(draws: Floats, level: float = LEVEL) -> Floats:
-    """(B, ...) scores of draws -> (2, ...) float64: the bounds that leave (1 - `level`) / 2 of them out on either side.
+    """(B, ...) scores of draws -> (2, ...) float64: the bounds that leave out (1 - `level`) / 2 of the draws on either side.
 
-    Draws that have no such class, NaN, are left out; NaN where none has.
+    Draws without a score, NaN, are left out; NaN if no draw has one.
     """
-    known = ~np.isnan(draws).all(axis=0)  # of no draw at all, nothing is
+    known = ~np.isnan(draws).all(axis=0)  # without draws, nothing is known
     out = np.full((2, *draws.shape[1:]), np.nan)
     tail = (1 - level) / 2
     if known.any():

@@ -1,8 +1,24 @@
-"""How well boundaries are found: boundary IoU and boundary F, as counts that add."""
+"""Boundaries: boundary IoU and boundary F of every class, from counts that add.
+
+Boundary IoU (Cheng, Girshick, Dollar, Berg and Kirillov, "Boundary IoU", 2021, equation 2). T and P are the bands of a class in
+truth and in the prediction: all its pixels within `width` of another value or of the image's edge.
+
+    boundary IoU = |T and P| / |T or P|
+
+Boundary F (Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", 2013, section 4). The
+contour of a class is its pixels that touch another class; near means within a tolerance.
+
+    precision = predicted contour near the true one / predicted contour
+    recall    = true contour near the predicted one / true contour
+    F         = 2 * precision * recall / (precision + recall)
+
+Csurka et al. average F over images; here pixels are summed over the set first, as for all other scores.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,43 +26,74 @@ import numpy as np
 
 from segdata.errors import OptionError
 from segdata.labels import Labels, Mask
+from segdata.metrics.base import Case, ClassScore, Metric
 from segdata.metrics.confusion import Floats, Ints, Tally, pair_counts
 
 BAND, TOLERANCE = 0.02, 0.0075
-"""Parts of the diagonal: the width of the band of boundary IoU, and how far apart contours may lie in boundary F."""
+"""Parts of the image's diagonal: the width of the band of boundary IoU, and how far apart contours may lie in boundary F."""
+
+OPTIONS = {
+    "boundary_width": "Pixels of boundary IoU's bands (default 2 % of the diagonal).",
+    "boundary_f": "Boundary F too, which takes longer than all else.",
+}
+
+
+def measure(
+    case: Case, *, boundary: bool = True, boundary_width: int | None = None, boundary_f: bool = False
+) -> Boundary | None:
+    """The boundaries of one image; None with `boundary=False`. `boundary_width` is in pixels, `boundary_f` adds boundary F.
+
+    Raises `OptionError` for a width below 1.
+    """
+    if not boundary:
+        return None
+    return Boundary.of(case.truth, case.pred, case.labels, width=boundary_width, contours=boundary_f)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Boundary:
-    """`counts` (K, 7) int64. Its parts add.
+class Boundary(Metric):
+    """`counts` (K, 7) int64. Of the bands: pixels in both, in truth's, in the prediction's. Of the contours: pixels of truth's,
+    those near the prediction's, pixels of the prediction's, those near truth's.
 
-    Of the bands along boundaries: pixels in both bands, in truth's, in the prediction's. Of contours: pixels of truth's, those
-    near the prediction's, pixels of the prediction's, those near truth's; 0 where contours were not asked for.
+    `contours`: whether contours were asked for; if not, their counts are 0.
     """
 
     counts: Ints
+    contours: bool = False
 
     @classmethod
-    def empty(cls, classes: int) -> Boundary:
-        """Of no pixel yet."""
-        return cls(np.zeros((classes, 7), np.int64))
+    def empty(cls, classes: int, contours: bool = False) -> Boundary:
+        """Of no pixel."""
+        return cls(np.zeros((classes, 7), np.int64), contours)
 
     @classmethod
     def of(
         cls, truth: Mask, pred: Mask, labels: Labels, *, width: int | None = None, contours: bool = False
     ) -> Boundary:
-        """Of (H, W) class ids and ignore. `width` of the bands in pixels, 2 % of the diagonal where it is None.
+        """Of (H, W) class ids and ignore. `width` of the bands is in pixels, None for 2 % of the diagonal.
 
-        Raises `OptionError` for a width below 1, `ValueError` as `Confusion.of`.
+        The band of a class is what `width` erosions by a 3 x 3 square take away from its mask; outside the image is no class.
+        Only then the pixels that are ignored in truth are removed. An ignored pixel is on no contour and makes none beside it:
+        nobody knows where the border is there.
+
+        Raises `OptionError` for a width below 1, `ValueError` for masks of different sizes or of another dtype than the labels',
+        and for values that are no class.
         """
-        out = np.zeros((len(labels.classes), 7), np.int64)
-        rows = boundary_counts(truth, pred, labels, width=width, contours=contours)
-        out[rows[:, 0]] = rows[:, 1:]
-        return cls(out)
+        if width is not None and width < 1:
+            raise OptionError(f"--boundary-width {width}: must be 1 or more")
+        if truth.dtype != labels.dtype or pred.dtype != labels.dtype or truth.shape != pred.shape:
+            raise ValueError(f"truth and prediction must be of one size and {np.dtype(labels.dtype)}")
+        out = cls.empty(len(labels.classes), contours)
+        if truth.size:
+            truth, pred = np.ascontiguousarray(truth), np.ascontiguousarray(pred)
+            out.counts[:, :3] = _band_counts(truth, pred, labels, band_width(*truth.shape) if width is None else width)
+            if contours:
+                out.counts[:, 3:] = _contour_counts(truth, pred, labels)
+        return out
 
     def __add__(self, other: Boundary) -> Boundary:
-        """The counts of both, under the same label contract."""
-        return Boundary(self.counts + other.counts)
+        """The counts of both."""
+        return Boundary(self.counts + other.counts, self.contours or other.contours)
 
     @property
     def bands(self) -> Tally:
@@ -55,69 +102,46 @@ class Boundary:
 
     @property
     def iou(self) -> Floats:
-        """(K,) float64: the IoU of the bands, NaN for a class in neither (Cheng et al. 2021, Boundary IoU, eq. 2)."""
+        """(K,) float64 boundary IoU; NaN for a class in neither truth nor prediction."""
         return self.bands.iou
 
     @property
     def f(self) -> Floats:
-        """(K,) float64: 2 P R / (P + R), P the part of the predicted contour near the true one, R the reverse; NaN where neither
-        has a contour (Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?, sec. 4).
-
-        There P and R are of each image; here contours are summed over the set first, as all else is.
-        """
+        """(K,) float64 boundary F; NaN for a class without a contour in truth and in the prediction."""
         truth, found, pred, right = self.counts[:, 3:].T
         precision, recall = right / np.maximum(pred, 1), found / np.maximum(truth, 1)
         both = np.maximum(precision + recall, np.finfo(float).tiny)
         return np.where(truth + pred > 0, 2 * precision * recall / both, np.nan)
 
+    def by_class(self) -> Sequence[ClassScore]:
+        """Boundary IoU, and boundary F if it was asked for."""
+        scores = [ClassScore("boundary_iou", "boundary IoU", self.iou)]
+        return [*scores, ClassScore("boundary_f", "boundary F", self.f)] if self.contours else scores
+
 
 def band_width(height: int, width: int) -> int:
-    """Pixels: max(1, 2 % of the diagonal, rounded), as Cheng et al. 2021 have it for their benchmark."""
+    """Pixels: 2 % of the diagonal, rounded, at least 1, as in the benchmark of Cheng et al."""
     return max(1, round(BAND * math.hypot(height, width)))
 
 
 def tolerance(height: int, width: int) -> int:
-    """Pixels: max(1, 0.75 % of the diagonal, rounded), as Csurka et al. 2013 have it."""
+    """Pixels: 0.75 % of the diagonal, rounded, at least 1, as in Csurka et al."""
     return max(1, round(TOLERANCE * math.hypot(height, width)))
 
 
-def boundary_counts(
-    truth: Mask, pred: Mask, labels: Labels, *, width: int | None = None, contours: bool = False
-) -> Ints:
-    """(C, 8) int64: class id, then the counts of `Boundary`, for each class that has any.
-
-    The band of a class is what `width` erosions by a 3 x 3 square, outside the image as outside the class, take away from
-    its full mask. Only then pixels that are void in truth are removed. A contour is what has a pixel of another class among
-    its eight neighbours; void has none and gives none, so that nobody is asked for the border of what nobody knows.
-    Raises `OptionError` and `ValueError` as `Boundary.of`.
-    """
+def _band_counts(truth: Mask, pred: Mask, labels: Labels, width: int) -> Ints:
+    """(K, 3) int64: pixels in both bands, in truth's, in the prediction's."""
     from segdata.kernels.boundary import inner_band
 
-    if width is not None and width < 1:
-        raise OptionError(f"--boundary-width {width}: must be 1 or more")
-    if truth.dtype != labels.dtype or pred.dtype != labels.dtype or truth.shape != pred.shape:
-        raise ValueError(f"truth and prediction must be of one size and {np.dtype(labels.dtype)}")
-    ignore, classes = labels.ignore, len(labels.classes)
-    if not truth.size:
-        return np.empty((0, 8), np.int64)
-    span = band_width(*truth.shape) if width is None else width
     bands = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    truth, pred = np.ascontiguousarray(truth), np.ascontiguousarray(pred)
     for mask, band in zip((truth, pred), bands, strict=True):
-        inner_band(mask, truth, min(span, max(truth.shape)), ignore, band)
-    pairs = pair_counts(bands[0], bands[1], labels)
-    out = np.zeros((classes, 8), np.int64)
-    out[:, 0] = np.arange(classes)
-    for column, wanted, value in (
-        (1, pairs[:, 0] == pairs[:, 1], pairs[:, 0]),
-        (2, pairs[:, 0] != ignore, pairs[:, 0]),
-        (3, pairs[:, 1] != ignore, pairs[:, 1]),
-    ):
-        held = wanted & (value != ignore)
-        np.add.at(out[:, column], value[held], pairs[held, 2])
-    if contours:
-        out[:, 4:] = _contour_counts(truth, pred, labels)
-    return out[out[:, 1:].any(axis=1)]
+        inner_band(mask, truth, min(width, max(truth.shape)), labels.ignore, band)
+    true, given, pixels = pair_counts(bands[0], bands[1], labels).T
+    out = np.zeros((len(labels.classes), 3), np.int64)
+    both, in_truth, in_pred = true == given, true != labels.ignore, given != labels.ignore
+    for column, held, value in ((0, both & in_truth, true), (1, in_truth, true), (2, in_pred, given)):
+        np.add.at(out[:, column], value[held], pixels[held])
+    return out
 
 
 def _contour_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:

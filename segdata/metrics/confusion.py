@@ -1,7 +1,11 @@
 """One confusion matrix over a whole set, and the scores that follow from it.
 
-Counts of parts add up to those of the whole, in 64-bit integers; scores are derived once, in the end. Pixels that are void in
-truth never take part. A class that is absent has no score: NaN, and it is left out of means, never counted as 0 or 1.
+Counts of parts add up to those of the whole, in 64-bit integers; scores are derived once, in the end. Pixels that are ignored in
+truth are never counted. A class that is absent has no score: NaN, and it is left out of means, never counted as 0 or 1.
+
+Sources of the formulas: Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", 2010; Long, Shelhamer and Darrell,
+"Fully Convolutional Networks for Semantic Segmentation", 2015; Dice, "Measures of the Amount of Ecologic Association Between
+Species", 1945.
 """
 
 from __future__ import annotations
@@ -26,27 +30,37 @@ FEW = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """What every score is made of, each (..., K) int64: pixels hit, pixels in truth, pixels in prediction, void in truth aside.
+    """What every score is made of, each (..., K) int64: pixels of a class that are hit, in truth, and in the prediction.
 
-    Leading axes are images, or samples of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
+    Leading axes are images, or draws of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
     """
 
     hits: Ints
     truth: Ints
     pred: Ints
 
+    @classmethod
+    def of(cls, counts: NDArray[Any]) -> Tally:
+        """From `counts` as `stacked` gives them, (..., 3, K)."""
+        return cls(counts[..., 0, :], counts[..., 1, :], counts[..., 2, :])
+
+    @property
+    def stacked(self) -> Ints:
+        """(..., 3, K) int64: the three counts in one array."""
+        return np.stack([self.hits, self.truth, self.pred], axis=-2)
+
     def keep(self, ids: Sequence[int]) -> Tally:
-        """These classes alone. Their own counts stay what they are."""
+        """These classes only; their counts stay the same."""
         return Tally(self.hits[..., ids], self.truth[..., ids], self.pred[..., ids])
 
     @property
     def iou(self) -> Floats:
-        """hits / (truth + pred - hits), the Jaccard index; NaN for a class in neither (Everingham et al. 2010, sec. 4.3)."""
+        """hits / (truth + pred - hits), the Jaccard index; NaN for a class in neither (Everingham et al., section 4.3)."""
         return ratio(self.hits, self.truth + self.pred - self.hits)
 
     @property
     def dice(self) -> Floats:
-        """2 hits / (truth + pred), which is F1; NaN for a class in neither (Dice 1945)."""
+        """2 hits / (truth + pred), which is F1; NaN for a class in neither (Dice)."""
         return ratio(2 * self.hits, self.truth + self.pred)
 
     @property
@@ -61,27 +75,27 @@ class Tally:
 
     @property
     def mean_iou(self) -> Floats:
-        """The mean of `iou` over the classes in truth or prediction; NaN where there is none."""
+        """The mean of `iou` over the classes in truth or prediction; NaN if there are none."""
         return mean(self.iou)
 
     @property
     def mean_dice(self) -> Floats:
-        """The mean of `dice` over the classes in truth or prediction; NaN where there is none."""
+        """The mean of `dice` over the classes in truth or prediction; NaN if there are none."""
         return mean(self.dice)
 
     @property
     def mean_accuracy(self) -> Floats:
-        """The mean of `recall` over the classes in truth; NaN where there is none (Long et al. 2015, sec. 5)."""
+        """The mean of `recall` over the classes in truth; NaN if there are none (Long et al., section 5)."""
         return mean(self.recall)
 
     @property
     def pixel_accuracy(self) -> Floats:
-        """Hits of all classes / their pixels in truth; NaN of no pixel (Long et al. 2015, sec. 5)."""
+        """Hits of all classes / their pixels in truth; NaN if there are none (Long et al., section 5)."""
         return ratio(self.hits.sum(axis=-1), self.truth.sum(axis=-1))
 
     @property
     def frequency_weighted_iou(self) -> Floats:
-        """The mean of `iou` weighted with the pixels of truth; NaN of no pixel (Long et al. 2015, sec. 5)."""
+        """Sum of truth * `iou` over classes / sum of truth; NaN if truth has no pixel (Long et al., section 5)."""
         weighted = np.nansum(self.truth * self.iou, axis=-1)
         return ratio(weighted, self.truth.sum(axis=-1))
 
@@ -90,14 +104,15 @@ class Tally:
 class Confusion:
     """`counts` (K, K + 1) int64: pixels by class in truth (row) and in prediction (column). Its parts add.
 
-    The last column is predicted void, a miss for the true class. Pixels that are void in truth are not in it.
+    In the last column are pixels that are predicted as ignore, each a miss of its true class. Pixels that are ignored in truth
+    are not in the matrix.
     """
 
     counts: Ints
 
     @classmethod
     def empty(cls, classes: int) -> Confusion:
-        """Of no pixel yet."""
+        """Of no pixel."""
         return cls(np.zeros((classes, classes + 1), np.int64))
 
     @classmethod
@@ -110,7 +125,7 @@ class Confusion:
 
     @classmethod
     def from_pairs(cls, pairs: Ints, classes: int) -> Confusion:
-        """Of the pairs that `pair_counts` gives; ignore is any id beyond the classes."""
+        """Of the pairs that `pair_counts` gives; any id beyond the classes is ignore."""
         out = np.zeros((classes, classes + 1), np.int64)
         truth, pred, n = pairs[pairs[:, 0] < classes].T
         np.add.at(out, (truth, np.minimum(pred, classes)), n)
@@ -144,12 +159,12 @@ class Confusion:
 
     @property
     def total(self) -> int:
-        """All pixels that are not void in truth."""
+        """All pixels that are not ignored in truth."""
         return int(self.counts.sum())
 
     @property
     def rejected(self) -> int:
-        """Pixels that are predicted void, but not void in truth."""
+        """Pixels that are predicted as ignore, but are not ignored in truth."""
         return int(self.counts[:, -1].sum())
 
     @property
@@ -198,8 +213,14 @@ class Confusion:
         return float(self.tally.frequency_weighted_iou)
 
 
+def plain(value: float | np.floating[Any] | Floats) -> float | None:
+    """A number for JSON: NaN is None."""
+    number = float(value)
+    return None if np.isnan(number) else number
+
+
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
-    """Quotients as float64, NaN where the divisor is 0."""
+    """part / whole as float64, NaN for a `whole` of 0."""
     out = np.full(np.shape(whole), np.nan)
     return np.asarray(np.divide(part, whole, out=out, where=np.asarray(whole) > 0))
 
@@ -211,7 +232,7 @@ def mean(values: Floats) -> Floats:
 
 
 def pair_counts(truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> Ints:
-    """(P, 3) int64: value in truth, value in prediction, pixels; of each pair that occurs, void too, in ascending order.
+    """(P, 3) int64: value in truth, value in prediction, pixels; of each pair that occurs, ignore too, in ascending order.
 
     Takes two arrays of one shape, of any integers. Raises `ValueError` as `Confusion.of`.
     """
@@ -243,7 +264,7 @@ def _flat(values: NDArray[Any], labels: Labels, what: str) -> Mask:
 
 
 def _places(values: Mask, labels: Labels) -> tuple[Ints, Ints]:
-    """(ignore + 1,) where each value stands in the table, and the value of each place; the one after the last is all others'."""
+    """(ignore + 1,) the place of each value in the table, and (P,) the value of each place; all other values share place P."""
     classes = len(labels.classes)
     ids = np.append(np.arange(classes), labels.ignore)
     if classes > FEW:

@@ -1,7 +1,7 @@
 """What other libraries make of the same counts, so that numbers can be compared with published ones.
 
-They differ in what becomes of classes without a pixel, of predicted void, and in whether images are averaged. Each function
-has its formula and the source that it follows; tests compare them with independent implementations of these.
+They differ in what they do with classes without a pixel and with pixels that are predicted as ignore, and in whether they average
+images. Each function has its formula and the source that it follows; tests compare them with independent implementations.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from segdata.metrics.confusion import Confusion, Floats, Tally, mean, ratio
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What scores are made of: the set's matrix, the tallies of its `images`, whether truth has any `void`.
+    """What scores are made of: the matrix of the set, the tallies of its `images`, whether truth has any `ignored` pixel.
 
     `categories`: (K,) the category of each class, None for one that is ignored in evaluation; or None.
     """
 
     confusion: Confusion
     images: Columns
-    void: bool
+    ignored: bool
     categories: Sequence[int | None] | None = None
 
     @property
@@ -38,17 +38,20 @@ Score = float | None
 
 
 def torchmetrics_macro(counts: Counts) -> Score:
-    """Mean IoU of the classes in truth or prediction, refused with predicted void. `_jaccard_index_reduce`, torchmetrics 1.9."""
+    """Mean IoU of the classes in truth or prediction, refused if a pixel is predicted as ignore.
+
+    `_jaccard_index_reduce`, torchmetrics 1.9.
+    """
     return None if counts.confusion.rejected else float(counts.whole.mean_iou)
 
 
 def torchmetrics_micro(counts: Counts) -> Score:
-    """Sum of hits / sum of unions, refused with predicted void. `_jaccard_index_reduce`, torchmetrics 1.9."""
+    """Sum of hits / sum of unions, refused if a pixel is predicted as ignore. `_jaccard_index_reduce`, torchmetrics 1.9."""
     return None if counts.confusion.rejected else _micro_iou(counts.whole)
 
 
 def torchmetrics_weighted(counts: Counts) -> Score:
-    """IoU weighted with true pixels, refused with predicted void. `_jaccard_index_reduce`, torchmetrics 1.9."""
+    """IoU weighted with true pixels, refused if a pixel is predicted as ignore. `_jaccard_index_reduce`, torchmetrics 1.9."""
     return None if counts.confusion.rejected else float(counts.whole.frequency_weighted_iou)
 
 
@@ -60,10 +63,11 @@ def torchmetrics_accuracy(counts: Counts) -> Score:
 
 
 def torchmetrics_images(counts: Counts) -> Score:
-    """IoU of each class in each image, averaged over those where it is in either. `MeanIoU` of torchmetrics 1.9, which has no
-    void: one-hot masks without it are asked for.
+    """IoU of each class in each image, averaged over those that have the class in truth or prediction.
+
+    `MeanIoU` of torchmetrics 1.9, which knows no ignored pixels: it takes one-hot masks.
     """
-    return None if counts.void or counts.confusion.rejected else float(mean(counts.images.tally.iou))
+    return None if counts.ignored or counts.confusion.rejected else float(mean(counts.images.tally.iou))
 
 
 def smp_micro(counts: Counts) -> Score:
@@ -72,18 +76,18 @@ def smp_micro(counts: Counts) -> Score:
 
 
 def smp_macro(counts: Counts) -> Score:
-    """Mean IoU over all classes, where a class in neither counts as 1. `_compute_metric`, segmentation_models_pytorch 0.6."""
+    """Mean IoU over all classes, a class in neither counts as 1. `_compute_metric`, segmentation_models_pytorch 0.6."""
     return _mean_or_one(counts.whole.iou)
 
 
 def smp_micro_images(counts: Counts) -> Score:
-    """Sum of hits / sum of unions of each image, averaged; 1 of an image of void. "micro-imagewise", smp 0.6."""
+    """Sum of hits / sum of unions of each image, averaged; 1 if all of an image is ignored. "micro-imagewise", smp 0.6."""
     each = counts.images
     return _mean_or_one(ratio(each.by_unit(each.tally.hits), each.by_unit(_unions(each.tally))))
 
 
 def smp_macro_images(counts: Counts) -> Score:
-    """IoU of every class in every image, averaged; 1 where it is in neither. "macro-imagewise", smp 0.6."""
+    """IoU of every class in every image, averaged; 1 if it is in neither. "macro-imagewise", smp 0.6."""
     each = counts.images
     cells = each.units * each.classes
     return float(each.tally.iou.sum() + cells - len(each.unit)) / cells if cells else None
@@ -138,7 +142,7 @@ def cityscapes_classes(counts: Counts) -> Score:
 
 
 def cityscapes_categories(counts: Counts) -> Score:
-    """Mean over categories of tp / (tp + fp + fn), where confusions inside a category are right.
+    """Mean over categories of tp / (tp + fp + fn); confusions inside a category are right.
 
     `getIouScoreForCategory`, cityscapesScripts 2.3; for the classes of Cityscapes alone.
     """

@@ -1,8 +1,12 @@
-"""Where a confident model disagrees with a label: how good the label of an image looks, and the regions that look wrong.
+"""Labels that a confident model disagrees with: how good the label of an image looks, and the regions that look wrong.
 
-The quality of a labelled pixel is the probability that the model gives its label; that of an image is the softmin of its
-pixels' (Lad and Mueller, "Estimating label quality and errors in semantic segmentation data via any model", 2023, section 3),
-as cleanlab has it: a mean that counts low qualities most. Void is left out of everything.
+Lad and Mueller, "Estimating label quality and errors in semantic segmentation data via any model", 2023, section 3. The quality
+q of a labelled pixel is the probability that the model gives its label. That of an image is the softmin of its pixels, a mean
+that counts low qualities most, as cleanlab computes it with the temperature T:
+
+    score = sum of q * exp((1 - q) / T) / sum of exp((1 - q) / T)
+
+Ignored pixels are left out of everything.
 """
 
 from __future__ import annotations
@@ -24,20 +28,21 @@ Floats = NDArray[np.float32]
 TEMPERATURE = 0.1
 
 THRESHOLD = 0.1
-"""Pixels of lower quality are disputed, as cleanlab has it."""
+"""Pixels of lower quality are disputed; cleanlab has the same default."""
 
 CONTOUR = 0.002
-"""Of the diagonal, but a pixel at least: how exactly contours are drawn; a region that is no thicker is hardly an error."""
+"""How exactly people draw contours, as a part of the diagonal, at least 1 pixel: a thinner region is hardly an error."""
 
 MOST = -math.log(HALF_STEP)
+"""The largest ln(likeliest / label) that 8-bit scores can say."""
 
 ROWS = 2**24
-"""Probabilities that are read at a time."""
+"""How many probabilities are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Sums over labelled pixels that add: of their `pixels`, `weights` exp((1 - q) / T), weights times q, and disputed ones."""
+    """Sums over labelled pixels, which add: their number, their `weights` exp((1 - q) / T), weight * q, how many are disputed."""
 
     pixels: int = 0
     weights: float = 0.0
@@ -46,14 +51,14 @@ class Quality:
 
     @classmethod
     def of(cls, qualities: Floats, temperature: float = TEMPERATURE, threshold: float = THRESHOLD) -> Quality:
-        """Of (N,) probabilities of the labels given."""
+        """Of the (N,) probabilities of the labels of N pixels."""
         q = qualities.astype(np.float64)
         weights = np.exp((1 - q) / temperature)  # at most e^10 at the usual temperature
         weighted = float((weights * q).sum())  # `@` would sum in an order that differs from run to run
         return cls(q.size, float(weights.sum()), weighted, int(np.count_nonzero(q < threshold)))
 
     def __add__(self, other: Quality) -> Quality:
-        """Of both."""
+        """The pixels of both."""
         return Quality(
             self.pixels + other.pixels,
             self.weights + other.weights,
@@ -63,7 +68,7 @@ class Quality:
 
     @property
     def score(self) -> float:
-        """0 to 1, low where the label is likely wrong somewhere; 1 of no labelled pixel."""
+        """0 to 1, low if the label is likely wrong somewhere; 1 without labelled pixels."""
         return self.weighted / self.weights if self.pixels else 1.0
 
 
@@ -154,7 +159,7 @@ def examine(
 def _components(
     truth: Mask, disputed: NDArray[np.bool_], least: int
 ) -> Iterator[tuple[int, tuple[int, int, int, int], NDArray[np.uint8]]]:
-    """Of each region the label, the box, and (h, w) 0 and 1 in the box; pixels that touch at a corner are connected."""
+    """The label of each region, its box, and (h, w) 0 and 1 in the box; pixels that touch at a corner are connected."""
     values, counts = np.unique(truth[disputed], return_counts=True)
     for value in values[counts >= least].tolist():
         same = ((truth == value) & disputed).astype(np.uint8)

@@ -80,11 +80,8 @@ def heat_map(
     return _svg(LABELS + side * len(columns) + 60, top + side * len(rows) + 4, marks)
 
 
-def reliability(points: Sequence[tuple[float, float, int]], *, side: int = 360) -> Markup:
-    """(confidence, accuracy, pixels) of each bin that has any, both axes 0 to 1, the area of a dot in proportion to its pixels.
-
-    On the diagonal, a model is right as often as it says.
-    """
+def curve(points: Sequence[tuple[float, float, int]], across: str, up: str, *, side: int = 360) -> Markup:
+    """Points (x, y, pixels) over the diagonal, both axes 0 to 1 and called `across` and `up`; the area of a dot is its pixels."""
     left, bottom, top = 52, 40, 14
     width, height = side + left + 24, side + bottom + top
     most = max((n for _, _, n in points), default=1)
@@ -102,12 +99,12 @@ def reliability(points: Sequence[tuple[float, float, int]], *, side: int = 360) 
         ]
     marks.append(_line(*place(0, 0), *place(1, 1), "s1 thin"))
     marks += [_line(*place(*a[:2]), *place(*b[:2]), "s0 thin") for a, b in pairwise(points)]
-    for confidence, accuracy, n in points:
-        tip = f"{n:,} pixels: confidence {100 * confidence:.1f} %, right {100 * accuracy:.1f} %"
-        marks.append(_dot(*place(confidence, accuracy), max(3.0, 14 * math.sqrt(n / most)), "s0 bubble", tip))
-    marks.append(_text(left + side / 2, height - 6, "confidence", "middle faint"))
-    turned = Markup('<text class="middle faint" transform="translate(13 {}) rotate(-90)">right</text>')
-    marks.append(turned.format(top + side / 2))
+    for x, y, n in points:
+        tip = f"{n:,} pixels: {across} {100 * x:.1f} %, {up} {100 * y:.1f} %"
+        marks.append(_dot(*place(x, y), max(3.0, 14 * math.sqrt(n / most)), "s0 bubble", tip))
+    marks.append(_text(left + side / 2, height - 6, across, "middle faint"))
+    turned = Markup('<text class="middle faint" transform="translate(13 {}) rotate(-90)">{}</text>')
+    marks.append(turned.format(top + side / 2, up))
     return _svg(width, height, marks)
 
 

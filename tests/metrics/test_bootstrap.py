@@ -7,7 +7,7 @@ import pytest
 
 from segdata.labels import Labels
 from segdata.metrics import bootstrap as intervals
-from segdata.metrics.bootstrap import SCORES, Columns, bootstrap, interval, resamples
+from segdata.metrics.bootstrap import Columns, bootstrap, interval, resamples
 from segdata.metrics.confusion import Confusion, Tally, pair_counts
 
 LABELS = Labels.of(["a", "b", "c", "d"])
@@ -41,24 +41,39 @@ def test_columns_are_the_tallies_of_the_images() -> None:
 
 def test_every_draw_is_the_score_of_the_images_drawn() -> None:
     pairs, matrices = images(6)
-    drawn = bootstrap(Columns.of(pairs, 4), draws=20, seed=5)
+    (drawn,) = bootstrap(Columns.of(pairs, 4), draws=20, seed=5)
     weights = np.concatenate([w for _, w in resamples(6, 20, 5)])
     assert weights.sum(axis=1).tolist() == [6] * 20
     for i, row in enumerate(weights.astype(int)):
         whole = sum((m for m, times in zip(matrices, row, strict=True) for _ in range(times)), Confusion.empty(4))
-        np.testing.assert_allclose(drawn["iou"][i], whole.iou)
-        for name in SCORES[:-1]:
-            assert drawn[name][i] == pytest.approx(float(getattr(whole.tally, name)))
+        np.testing.assert_array_equal(drawn.stacked[i], whole.tally.stacked)
+        for name in ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou"):
+            assert getattr(drawn, name)[i] == pytest.approx(float(getattr(whole.tally, name)))
 
 
 def test_the_size_of_a_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = Columns.of(images(6)[0], 4)
-    whole = bootstrap(columns, draws=30, seed=1)
+    (whole,) = bootstrap(columns, draws=30, seed=1)
     monkeypatch.setattr(intervals, "CELLS", 13)
-    parts = bootstrap(columns, draws=30, seed=1)
-    for name in SCORES:
-        np.testing.assert_array_equal(whole[name], parts[name])
-    assert not np.array_equal(bootstrap(columns, draws=30, seed=2)["iou"], whole["iou"])
+    (parts,) = bootstrap(columns, draws=30, seed=1)
+    np.testing.assert_array_equal(whole.stacked, parts.stacked)
+    assert not np.array_equal(bootstrap(columns, draws=30, seed=2)[0].stacked, whole.stacked)
+
+
+def test_two_sides_are_drawn_alike() -> None:
+    """What is drawn of one side is what is drawn of it alone, so a difference is that of the same images."""
+    sides = [Columns.of(images(6, seed)[0], 4) for seed in (0, 1)]
+    both = bootstrap(*sides, draws=30, seed=1)
+    for side, drawn in zip(sides, both, strict=True):
+        np.testing.assert_array_equal(drawn.stacked, bootstrap(side, draws=30, seed=1)[0].stacked)
+
+
+def test_columns_of_counts_are_those_of_pairs() -> None:
+    pairs, matrices = images(5)
+    one, two = Columns.of(pairs, 4), Columns.from_counts(np.stack([matrix.tally.stacked for matrix in matrices]))
+    assert (one.unit.tolist(), one.class_id.tolist()) == (two.unit.tolist(), two.class_id.tolist())
+    np.testing.assert_array_equal(one.tally.stacked, two.tally.stacked)
+    assert (one.units, one.classes) == (two.units, two.classes)
 
 
 def test_the_interval_of_a_mean_is_the_one_of_statistics() -> None:
@@ -67,7 +82,7 @@ def test_the_interval_of_a_mean_is_the_one_of_statistics() -> None:
     hits = np.repeat([10, 0], [right, n - right])
     tally = Tally(hits, np.full(n, 10), hits)
     columns = Columns(np.arange(n), np.zeros(n, int), tally, n, 1)
-    low, high = interval(bootstrap(columns, draws=4000, seed=0)["pixel_accuracy"])
+    low, high = interval(bootstrap(columns, draws=4000, seed=0)[0].pixel_accuracy)
     error = 1.96 * np.sqrt(0.75 * 0.25 / n)
     assert low == pytest.approx(0.75 - error, abs=0.004)
     assert high == pytest.approx(0.75 + error, abs=0.004)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from segdata.metrics.options import command_options
 from segdata.terminal.options import run_options, running
+
+KINDS: dict[str, dict[str, Any]] = {
+    "bool": {"is_flag": True, "default": None},
+    "int": {"type": int, "metavar": "N"},
+    "float": {"type": float, "metavar": "X"},
+    "str": {"metavar": "TEXT"},
+}
+"""How click takes an option of each type."""
+
+
+def metric_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of the metrics."""
+    for option in reversed(command_options()):
+        name = f"--{option.name.replace('_', '-')}"
+        command = click.option(name, option.name, help=option.help, **KINDS[option.kind])(command)
+    return command
 
 
 @click.command()
@@ -18,10 +36,7 @@ from segdata.terminal.options import run_options, running
     type=click.Choice(["list", "stop", "miss"]),
     help="Truth without a prediction: list it and leave it out (default), stop, or count its pixels as missed.",
 )
-@click.option(
-    "--boundary-width", type=int, metavar="N", help="Pixels of boundary IoU's bands (default 2 % of the diagonal)."
-)
-@click.option("--boundary-f", is_flag=True, help="Boundary F too, which takes longer than all else.")
+@metric_options
 @click.option("--background", metavar="CLASS", help="Give means without it too (default the class called background).")
 @click.option(
     "--resample",

@@ -1,4 +1,4 @@
-"""An evaluation as one page: scores of classes, what is taken for what, reliability, and the worst images."""
+"""An evaluation as one page: scores of classes, what is taken for what, what metrics explain, and the worst images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from segdata.files.colors import colorize, overlay
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
+from segdata.metrics.base import Section
 from segdata.metrics.confusion import mean
 from segdata.ops.evaluate.result import Evaluation, ImageScore
-from segdata.pages.charts import Panel, Row, heat_map, panels, reliability
+from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 from segdata.resize import scale_image
@@ -61,7 +62,7 @@ def evaluate_page(
         shown=len(shown),
         classes=_class_chart(found, shown),
         matrix=_matrix(found),
-        reliability=_reliability(found),
+        sections=_sections(found),
         comparison=_comparison_chart(found, shown),
         worst=worst_images(found, pred, truth, worst),
         table=found.rows(),
@@ -84,13 +85,13 @@ def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -
 
 
 def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageArray:
-    """(H, W, 3): the image in grey, wrong pixels in red, rejected ones in yellow, those void in truth darkened."""
+    """(H, W, 3): the image in grey, wrong pixels in red, rejected ones in yellow, those ignored in truth darkened."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    void, rejected = truth == labels.ignore, pred == labels.ignore
+    ignored, rejected = truth == labels.ignore, pred == labels.ignore
     out = 0.5 * grey + 100
-    out[void] = 0.25 * grey[void]
+    out[ignored] = 0.25 * grey[ignored]
     for held, color in ((truth != pred, (220, 40, 40)), (rejected, (235, 190, 40))):
-        at = held & ~void
+        at = held & ~ignored
         out[at] = 0.3 * grey[at] + 0.7 * np.array(color)
     return out.astype(np.uint8)
 
@@ -154,12 +155,9 @@ def _cards(found: Evaluation) -> list[tuple[str, str]]:
         (_share(tally.mean_accuracy), "mean accuracy"),
         (_share(tally.mean_dice), "mean Dice"),
     ]
-    if found.boundary is not None:
-        cards.append((_share(mean(found.boundary.iou)), "mean boundary IoU"))
-        if found.contours:
-            cards.append((_share(mean(found.boundary.f)), "mean boundary F"))
-    if found.calibration is not None:
-        cards.append((_share(found.calibration.ece), "calibration error (ECE)"))
+    cards += [(_share(mean(score.values)), f"mean {score.title}") for score in found.class_scores]
+    for metric in found.metrics.values():
+        cards += [(value if isinstance(value, str) else _share(value), title) for title, value in metric.cards()]
     return [*cards, (f"{len(found.images):,}", "images")]
 
 
@@ -176,10 +174,9 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
         first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=_share, most=1)
     both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
     charts = [first, Panel("precision and recall", both, show=_share, most=1)]
-    if found.boundary is not None:
-        charts.append(Panel("boundary IoU", {"": _at(found.boundary.iou, shown)}, "bars", show=_share, most=1))
-        if found.contours:
-            charts.append(Panel("boundary F", {"": _at(found.boundary.f, shown)}, "bars", show=_share, most=1))
+    charts += [
+        Panel(score.title, {"": _at(score.values, shown)}, "bars", show=_share, most=1) for score in found.class_scores
+    ]
     return panels(_rows(found, shown), charts)
 
 
@@ -208,16 +205,14 @@ def _matrix(found: Evaluation) -> Markup | None:
         for i in order
     ]
     rows = _rows(found, order)
-    void = [Row("void", (255, 255, 255))] if found.confusion.rejected else []
-    return heat_map(rows, values, tips, [*rows, *void])
+    ignored = [Row("void", (255, 255, 255))] if found.confusion.rejected else []
+    return heat_map(rows, values, tips, [*rows, *ignored])
 
 
-def _reliability(found: Evaluation) -> Markup | None:
-    c = found.calibration
-    if c is None or not c.pixels.any():
-        return None
-    held = zip(c.mean_confidence.tolist(), c.accuracy.tolist(), c.pixels.tolist(), strict=True)
-    return reliability([(confidence, accuracy, n) for confidence, accuracy, n in held if n])
+def _sections(found: Evaluation) -> list[tuple[Section, Markup | None]]:
+    """What metrics explain at length, each with its curve drawn."""
+    sections = [section for metric in found.metrics.values() for section in metric.sections()]
+    return [(s, None if s.curve is None else curve(s.curve.points, s.curve.across, s.curve.up)) for s in sections]
 
 
 def _rows(found: Evaluation, ids: Sequence[int]) -> list[Row]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from segdata.labels import Labels
-from segdata.metrics.boundary import Boundary
-from segdata.metrics.calibration import Calibration
-from segdata.metrics.confusion import Confusion, Floats, Tally, mean
+from segdata.metrics import METRICS
+from segdata.metrics.base import ClassScore, Metric
+from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
@@ -21,7 +21,7 @@ OF_CLASSES = ("iou", "dice", "precision", "recall")
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """One image: pixels that are not void in truth, those of them predicted void, and its scores, NaN of void alone."""
+    """One image: its labelled pixels, how many of them are predicted as ignore, and its scores, NaN without labelled pixels."""
 
     id: str
     labelled: int
@@ -50,30 +50,40 @@ class Comparison:
 class Evaluation:
     """What `evaluate` finds. `images` are worst first.
 
-    `intervals`: of each score, (2,) its 95 % interval, of `iou` (2, K); {} where there is but one unit to draw from. `units`
-    were drawn, of the kind `resampled`. `background` is the class that the means `without_background` leave out. `missing`:
-    ids of truth without a prediction, `extra`: predictions without truth, `uncovered`: pixels of truth that no tile predicts,
-    `left_out`: ids of bad files that were skipped.
+    `metrics`: what was measured besides the matrix, by name in `METRICS`. Each is an attribute too, such as `boundary`: None if
+    it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou`; {} if there are fewer than two units
+    to draw from. `units` were drawn, which are `resampled`: images or groups. `background` is the class that the means
+    `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
+    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped.
     """
 
     labels: Labels
     confusion: Confusion
-    boundary: Boundary | None
-    contours: bool
-    calibration: Calibration | None
+    metrics: Mapping[str, Metric]
     images: tuple[ImageScore, ...]
     intervals: Mapping[str, Floats]
     units: int
     resampled: str
     draws: int
-    background: int | None
     categories: Mapping[str, Sequence[int]]
     conventions: Mapping[str, Mapping[str, Score]]
+    background: int | None = None
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     uncovered: int = 0
     left_out: tuple[str, ...] = ()
     comparison: Comparison | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """A metric by its name, None if it was not measured. Raises `AttributeError`."""
+        if name not in METRICS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.metrics.get(name)
+
+    @property
+    def class_scores(self) -> list[ClassScore]:
+        """The scores of classes that metrics give besides those of the matrix."""
+        return [score for metric in self.metrics.values() for score in metric.by_class()]
 
     @property
     def absent(self) -> list[str]:
@@ -82,14 +92,14 @@ class Evaluation:
 
     @property
     def without_background(self) -> Tally | None:
-        """The counts by class but for the background; None where there is no such class."""
+        """The counts of all classes but the background; None if there is no such class."""
         if self.background is None:
             return None
         return self.confusion.tally.keep([i for i in range(len(self.labels.classes)) if i != self.background])
 
     @property
     def category_iou(self) -> dict[str, float]:
-        """IoU of each category, confusions inside it counted as right; {} where the classes have none."""
+        """IoU of each category, confusions inside it counted as right; {} if the classes have none."""
         groups: list[int | None] = [None] * len(self.labels.classes)
         for number, ids in enumerate(self.categories.values()):
             for i in ids:
@@ -106,10 +116,7 @@ class Evaluation:
         out["predicted_void"] = self.confusion.counts[:, -1].tolist()
         out["rejected"] = self.confusion.rejected
         out["absent"] = self.absent
-        if self.boundary is not None:
-            out["mean_boundary_iou"] = plain(mean(self.boundary.iou))
-            if self.contours:
-                out["mean_boundary_f"] = plain(mean(self.boundary.f))
+        out |= {f"mean_{score.key}": plain(mean(score.values)) for score in self.class_scores}
         if (rest := self.without_background) is not None and self.background is not None:
             scores = {name: plain(getattr(rest, name)) for name in MEANS}
             out["without_background"] = {"background": self.labels.names[self.background], **scores}
@@ -118,8 +125,8 @@ class Evaluation:
             out["mean_category_iou"] = plain(mean(np.array(list(iou.values()))))
             out["categories"] = [{"name": name, "iou": plain(value)} for name, value in iou.items()]
         out["intervals"] = self._intervals_json()
-        if self.calibration is not None:
-            out["calibration"] = calibration_json(self.calibration)
+        for metric in self.metrics.values():
+            out |= metric.to_json()
         out["pixels"] = self.confusion.total
         out["images"] = [
             {
@@ -140,7 +147,7 @@ class Evaluation:
         return out
 
     def rows(self) -> list[list[object]]:
-        """A table, heading first: a line a class, then one of means; what is not known is empty."""
+        """A table, heading first: a line per class, then one of means; what is not known is empty."""
         tally, scores = self.confusion.tally, self._scores()
         bounds = ["iou_low", "iou_high"] if self.intervals else []
         rows: list[list[object]] = [["id", "name", *scores, "pixels", "predicted", *bounds]]
@@ -159,14 +166,10 @@ class Evaluation:
         return [["" if cell is None else cell for cell in row] for row in rows]
 
     def _scores(self) -> dict[str, Floats]:
-        """The scores by class, (K,) each, by name."""
+        """The scores of classes, (K,) each, by name."""
         tally = self.confusion.tally
         scores = {name: getattr(tally, name) for name in OF_CLASSES} | {"accuracy": tally.recall}
-        if self.boundary is not None:
-            scores["boundary_iou"] = self.boundary.iou
-            if self.contours:
-                scores["boundary_f"] = self.boundary.f
-        return scores
+        return scores | {score.key: score.values for score in self.class_scores}
 
     def _classes_json(self, tally: Tally) -> list[dict[str, Any]]:
         scores = self._scores()
@@ -203,21 +206,3 @@ class Evaluation:
                 for i, name in enumerate(self.labels.names)
             ],
         }
-
-
-def calibration_json(calibration: Calibration) -> dict[str, Any]:
-    """ECE, and the reliability curve: a line a bin."""
-    bins = len(calibration.pixels)
-    curve = [
-        {"from": i / bins, "to": (i + 1) / bins, "pixels": int(n), "confidence": plain(c), "accuracy": plain(a)}
-        for i, (n, c, a) in enumerate(
-            zip(calibration.pixels, calibration.mean_confidence, calibration.accuracy, strict=True)
-        )
-    ]
-    return {"ece": plain(calibration.ece), "bins": curve}
-
-
-def plain(value: float | np.floating[Any] | Floats) -> float | None:
-    """A number for JSON: NaN is None."""
-    number = float(value)
-    return None if np.isnan(number) else number

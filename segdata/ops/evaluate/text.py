@@ -11,7 +11,7 @@ import numpy as np
 
 from segdata.metrics.confusion import mean
 from segdata.terminal.text import table
-from segdata.words import percent, some
+from segdata.words import percent, share, some
 
 if TYPE_CHECKING:
     from segdata.metrics.confusion import Floats
@@ -29,7 +29,7 @@ NAMES = {
 
 
 def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
-    """What a person reads first: classes, means with their intervals, and all that is to be known before believing them."""
+    """What a person reads first: classes, means with their intervals, and what to know before believing them."""
     total = found.confusion.total
     lines = [
         f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
@@ -39,19 +39,18 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
         "",
         *_mean_lines(found),
     ]
-    if found.calibration is not None:
-        lines.append(f"calibration: ECE {_share(found.calibration.ece)} in {len(found.calibration.pixels)} bins")
+    lines += [line for metric in found.metrics.values() for line in metric.lines()]
     if found.comparison is not None:
         lines += ["", *_comparison_lines(found.comparison)]
     if conventions:
         lines += ["", *_convention_lines(found)]
     if len(worst := [p for p in found.images if p.labelled]) > 1:
-        lines += ["", f"worst images: {', '.join(f'{p.id} {_share(p.mean_iou)}' for p in worst[:3])}"]
+        lines += ["", f"worst images: {', '.join(f'{p.id} {share(p.mean_iou)}' for p in worst[:3])}"]
     return lines + _notes(found)
 
 
 def json_text(found: Evaluation) -> str:
-    """One object, a line a key."""
+    """One object, a line per key."""
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in found.to_json().items()]
     return "{" + ",\n ".join(lines) + "}"
 
@@ -64,18 +63,15 @@ def csv_text(found: Evaluation) -> str:
 
 
 def _class_lines(found: Evaluation) -> list[str]:
-    """A line a class; of many, half of `LIMIT` with the best IoU and half with the worst."""
+    """A line per class; of many, half of `LIMIT` with the best IoU and half with the worst."""
     tally = found.confusion.tally
     columns: dict[str, Floats] = {
         "IoU": tally.iou,
         "Dice": tally.dice,
         "precision": tally.precision,
         "recall": tally.recall,
+        **{score.title: score.values for score in found.class_scores},
     }
-    if found.boundary is not None:
-        columns["boundary IoU"] = found.boundary.iou
-        if found.contours:
-            columns["boundary F"] = found.boundary.f
     ids = [label.id for label in found.labels.classes]
     if len(ids) > LIMIT:
         known = [i for i in np.argsort(-tally.iou, kind="stable").tolist() if not np.isnan(tally.iou[i])]
@@ -85,10 +81,10 @@ def _class_lines(found: Evaluation) -> list[str]:
     names = list(columns)
     rows: list[list[object]] = [["id", "class", names[0], *interval, *names[1:], "pixels"]]
     for i in ids:
-        cells = [_share(values[i]) for values in columns.values()]
+        cells = [share(values[i]) for values in columns.values()]
         middle = [] if bounds is None else [_between(bounds[:, i])]
         rows.append([i, found.labels.names[i], cells[0], *middle, *cells[1:], f"{tally.truth[i]:,}"])
-    means = [_share(mean(values)) for values in columns.values()]
+    means = [share(mean(values)) for values in columns.values()]
     middle = [_between(found.intervals["mean_iou"])] if interval else []
     rows.append(["", "(mean)", means[0], *middle, *means[1:], f"{found.confusion.total:,}"])
     lines = table(rows, "r " + "r" * (len(rows[0]) - 2))
@@ -105,13 +101,13 @@ def _mean_lines(found: Evaluation) -> list[str]:
     if rest is not None and found.background is not None:
         rows[0].append(f"without {found.labels.names[found.background]}")
     for key, name in NAMES.items():
-        row: list[object] = [name, _share(getattr(tally, key))]
+        row: list[object] = [name, share(getattr(tally, key))]
         row += [_between(found.intervals[key])] if found.intervals else []
-        row += [_share(getattr(rest, key))] if rest is not None else []
+        row += [share(getattr(rest, key))] if rest is not None else []
         rows.append(row)
     if found.categories:
         rows.append(
-            ["category IoU", _share(mean(np.array(list(found.category_iou.values())))), *[""] * (len(rows[0]) - 2)]
+            ["category IoU", share(mean(np.array(list(found.category_iou.values())))), *[""] * (len(rows[0]) - 2)]
         )
     return table(rows, " " + "r" * (len(rows[0]) - 1))
 
@@ -121,7 +117,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
     for key, name in NAMES.items():
         value, bounds = c.difference[key]
         ends = "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:+.2f} to {100 * bounds[1]:+.2f}"
-        rows.append([name, *(_share(v) for v in c.scores[key]), f"{100 * value:+.2f}", ends])
+        rows.append([name, *(share(v) for v in c.scores[key]), f"{100 * value:+.2f}", ends])
     over = f"paired over the {c.images:,} images of both"
     if np.isnan(c.better):
         return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
@@ -131,7 +127,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
 def _convention_lines(found: Evaluation) -> list[str]:
     rows: list[list[object]] = [["convention", "score", "value"]]
     for library, scores in found.conventions.items():
-        rows += [[library, name, "-" if value is None else _share(value)] for name, value in scores.items()]
+        rows += [[library, name, "-" if value is None else share(value)] for name, value in scores.items()]
     return [*table(rows, "  r"), "- is what that library refuses for these pixels, or has no classes for"]
 
 
@@ -154,12 +150,6 @@ def _notes(found: Evaluation) -> list[str]:
     elif found.draws:
         notes.append("no intervals: there is nothing to draw from")
     return ["", *(f"note: {note}" for note in notes)] if notes else []
-
-
-def _share(value: float | Floats) -> str:
-    """A score in per cent with two decimals, `-` for none."""
-    number = float(value)
-    return "-" if np.isnan(number) else f"{100 * number:.2f}"
 
 
 def _between(bounds: Floats) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from segdata.labels import Labels
-from segdata.metrics.bootstrap import interval, resamples
+from segdata.metrics.bootstrap import Columns, bootstrap, interval
 from segdata.metrics.confusion import Floats, Ints, Tally
 from segdata.refinement.settings import Refinement
 
@@ -99,17 +99,12 @@ def difference(before: Ints, after: Ints, images: int, draws: int, seed: int) ->
 
 
 def _change(before: Ints, after: Ints, draws: int, seed: int) -> Change:
-    units = len(before)
-    rows = np.concatenate([before.reshape(units, -1), after.reshape(units, -1)], axis=1).astype(np.float64)
-    gains = np.empty((draws, 1 + before.shape[2]))
-    for part, weights in resamples(units, draws, seed):
-        sums = np.rint(weights @ rows).astype(np.int64).reshape(-1, 2, *before.shape[1:])
-        gains[part] = _scores(sums[:, 1]) - _scores(sums[:, 0])
-    low, high = interval(gains)
-    return Change(_scores(before.sum(axis=0)), _scores(after.sum(axis=0)), low, high)
+    sides = [Columns.from_counts(counts) for counts in (before, after)]
+    drawn = [_scores(tally) for tally in bootstrap(*sides, draws=draws, seed=seed)]
+    low, high = interval(drawn[1] - drawn[0])
+    return Change(_scores(sides[0].total), _scores(sides[1].total), low, high)
 
 
-def _scores(sums: Ints) -> Floats:
-    """(..., 3, K) -> (..., 1 + K): mean IoU, and that of each class."""
-    tally = Tally(sums[..., 0, :], sums[..., 1, :], sums[..., 2, :])
+def _scores(tally: Tally) -> Floats:
+    """(..., K) -> (..., 1 + K): mean IoU, and that of each class."""
     return np.concatenate([np.asarray(tally.mean_iou)[..., None], tally.iou], axis=-1)

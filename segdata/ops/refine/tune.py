@@ -22,9 +22,9 @@ from segdata.errors import DataError, DatasetError, OptionError, Problem, locate
 from segdata.executors.run import Run
 from segdata.files.png import decode_mask, encode_mask
 from segdata.labels import Labels, Mask, must_agree, tally
-from segdata.metrics.bootstrap import resamples
-from segdata.metrics.boundary import boundary_counts
-from segdata.metrics.confusion import Confusion, Floats, Ints, Tally
+from segdata.metrics.bootstrap import Columns, bootstrap
+from segdata.metrics.boundary import Boundary
+from segdata.metrics.confusion import Confusion, Ints, Tally
 from segdata.ops.refine.result import Difference, Trial, Tuned, difference
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.morphology import Step, tidy
@@ -197,24 +197,15 @@ class _Search:
 
     def helps(self, before: Ints, after: Ints) -> bool:
         """Whether (U, 3, K) `after` has a higher mean IoU, in all and in 95 % of the draws."""
-        gain = draws_of(after, self.draws, self.seed) - draws_of(before, self.draws, self.seed)
-        return bool(mean_iou(after) > mean_iou(before) and np.nanquantile(gain, SURE) > 0)
+        sides = [Columns.from_counts(counts) for counts in (before, after)]
+        first, last = bootstrap(*sides, draws=self.draws, seed=self.seed)
+        gains = last.mean_iou - first.mean_iou
+        return bool(mean_iou(after) > mean_iou(before) and np.nanquantile(gains, SURE) > 0)
 
 
 def mean_iou(tallies: Ints) -> float:
     """Of (U, 3, K), over all images."""
-    return float(Tally(*tallies.sum(axis=0)).mean_iou)
-
-
-def draws_of(tallies: Ints, draws: int, seed: int) -> Floats:
-    """(B,) mean IoU of draws of images."""
-    units = len(tallies)
-    flat = tallies.reshape(units, -1).astype(np.float64)
-    out = np.empty(draws)
-    for rows, weights in resamples(units, draws, seed):
-        sums = np.rint(weights @ flat).astype(np.int64).reshape(-1, *tallies.shape[1:])
-        out[rows] = Tally(sums[:, 0], sums[:, 1], sums[:, 2]).mean_iou
-    return out
+    return float(Tally.of(tallies.sum(axis=0)).mean_iou)
 
 
 def _choose_crf(search: _Search, pairs: Sequence[Pair]) -> tuple[CrfSettings | None, list[Trial]]:
@@ -308,10 +299,7 @@ def _measure_item(held: Held, task: Task, steps: Sequence[Step]) -> Ints:
     labels = task.truth.labels
     right = task.truth.read_mask(held[1])
     mask = tidy(decode_mask(held[0]), steps, labels)
-    bands = np.zeros((3, len(labels.classes)), np.int64)
-    rows = boundary_counts(right, mask, labels)
-    bands[:, rows[:, 0]] = rows[:, 1:4].T
-    return np.stack([_tally(right, mask, labels, held[1]), bands])
+    return np.stack([_tally(right, mask, labels, held[1]), Boundary.of(right, mask, labels).bands.stacked])
 
 
 def _tally(truth: Mask, pred: Mask, labels: Labels, sample: Sample) -> Ints:
@@ -323,10 +311,9 @@ def _tally(truth: Mask, pred: Mask, labels: Labels, sample: Sample) -> Ints:
             )
             raise DataError(Problem("refine.size", message))
         try:
-            tally = Confusion.of(truth, pred, labels).tally
+            return Confusion.of(truth, pred, labels).tally.stacked
         except ValueError as error:
             raise DataError(Problem("mask.values", f"{error}: segdata check finds out more")) from error
-        return np.stack([tally.hits, tally.truth, tally.pred])
 
 
 def _short(crf: CrfSettings) -> str:

@@ -260,6 +260,9 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
     run = Run(report=Report("skip"))
     found = evaluate(small, truth, run=run)
     assert (found.left_out, len(found.images), len(run.report.problems)) == (("val/2",), 4, 1)
+    nothing = evaluate(small.select(lambda s: s.id == "val/2"), truth, run=Run(report=Report("skip")))
+    assert (nothing.left_out, nothing.images, nothing.confusion.total) == (("val/2",), (), 0)
+    assert nothing.to_json()["mean_boundary_iou"] is None
     foreign = make(tmp_path / "v", {**masks, "val/1": masks["val/1"] + 5})
     with pytest.raises(DataError, match="val/1: the prediction has values that are no class"):
         evaluate(foreign, truth)
@@ -282,7 +285,7 @@ def test_tiles_count_each_pixel_once(tmp_path: Path, stride: int) -> None:
         assert found.boundary is not None
         assert np.nanmin(found.boundary.iou) == 1.0
     whole = evaluate(truth, truth)
-    np.testing.assert_array_equal(found.boundary.counts, whole.boundary.counts)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(found.boundary.counts, whole.boundary.counts)
 
 
 def test_overlapping_predictions_are_taken_from_the_middle(tmp_path: Path) -> None:

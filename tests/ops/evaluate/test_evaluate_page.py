@@ -23,7 +23,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.metrics.calibration import Calibration
 from segdata.ops.evaluate.operation import evaluate
 from segdata.ops.evaluate.page import errors, evaluate_page, worst_images
-from segdata.pages.charts import Row, heat_map, reliability
+from segdata.pages.charts import Row, curve, heat_map
 from segdata.windows import Window
 
 HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>x"]
@@ -51,7 +51,7 @@ def page(sides: tuple[Dataset, Dataset], tmp_path: Path) -> Path:
     pred, truth = sides
     found = evaluate(pred, truth, other=truth)
     n = np.arange(15) * 100
-    found = replace(found, calibration=Calibration(n, n // 2, n * 0.9))
+    found = replace(found, metrics={**found.metrics, "calibration": Calibration(n, n // 2, n * 0.9)})
     return evaluate_page(found, pred, truth, tmp_path / "new" / "page.html")
 
 
@@ -156,8 +156,8 @@ def test_charts_of_next_to_nothing() -> None:
     rows, columns = [Row("only", (1, 2, 3))], [Row("a", (0, 0, 0)), Row("b", (9, 9, 9))]
     chart = ElementTree.fromstring(heat_map(rows, [[0.25, 0.75]], [["x", "y"]], columns))
     assert [t.text for t in chart.iter() if t.tag == "title"][-2:] == ["x", "y"]
-    curve = reliability([(0.5, 0.25, 400), (1.0, 1.0, 100)])
-    found = re.findall(r'cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', curve)
+    drawn = curve([(0.5, 0.25, 400), (1.0, 1.0, 100)], "confidence", "right")
+    found = re.findall(r'cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawn)
     (x, y, r), (x2, y2, r2) = [tuple(map(float, dot)) for dot in found]
     assert (x2 - x, y - y2) == pytest.approx((180, 270), abs=0.2), "half and three quarters of 360"
     assert r == 2 * r2, "a quarter of the pixels"

@@ -1,0 +1,315 @@
+"""What every metric must do. A new one is tested by being listed in METRICS."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from importlib import import_module
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import segdata
+from carry_files import make
+from segdata.cli import main
+from segdata.errors import OptionError
+from segdata.files.scores import write_scores
+from segdata.labels import Labels
+from segdata.metrics import METRICS, measures
+from segdata.metrics.base import Case, Curve, Metric
+from segdata.metrics.options import command_options
+
+NAMES = ("road", "car", "sign")
+LABELS = Labels.of(NAMES)
+ON = {"boundary_f": True}
+"""Options under which every metric measures all that it can. A new one that must be asked for is asked for here."""
+
+Measure = Callable[[Case], Metric | None]
+
+
+@pytest.fixture(params=list(METRICS))
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """A metric with everything on."""
+    return measures(**ON)[request.param]
+
+
+def case(seed: int, *, ignored: float = 0.2, shape: tuple[int, int] = (18, 24)) -> Case:
+    """An image with scores, which come in two parts that share four rows."""
+    rng = np.random.default_rng(seed)
+    small = rng.choice([0, 1, 2, 255], (shape[0] // 6, shape[1] // 6), p=[*[(1 - ignored) / 3] * 3, ignored])
+    truth = np.kron(small, np.ones((6, 6))).astype(np.uint8)
+    pred = np.where(rng.random(shape) < 0.3, rng.choice([0, 1, 2, 255], shape), truth % 255).astype(np.uint8)
+    probs = rng.dirichlet(np.ones(3), shape).transpose(2, 0, 1).astype(np.float32)
+    return with_scores(Case(truth, pred, LABELS), probs)
+
+
+def with_scores(case: Case, probs: Any) -> Case:
+    def scores() -> Iterator[tuple[Any, Any]]:
+        middle = len(case.truth) // 2
+        lower = case.truth[middle - 4 :].copy()
+        lower[:4] = 255
+        yield probs[:, :middle], case.truth[:middle]
+        yield probs[:, middle - 4 :], lower
+
+    return replace(case, scores=scores)
+
+
+def said(value: Metric) -> dict[str, Any]:
+    """All that a metric tells, plain."""
+    classes = {score.key: [score.title, *score.values.tolist()] for score in value.by_class()}
+    sections = [
+        [s.title, s.text, [list(r) for r in s.table], s.curve and list(map(list, s.curve.points))]
+        for s in value.sections()
+    ]
+    return {
+        "classes": classes,
+        "json": value.to_json(),
+        "lines": list(value.lines()),
+        "cards": value.cards(),
+        "sections": sections,
+    }
+
+
+def agree(one: Any, two: Any) -> bool:
+    """Equal, but for the last bits of floats; NaN is NaN."""
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(agree(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(agree, one, two))
+    if isinstance(one, float):
+        return (math.isnan(one) and math.isnan(two)) or math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == two)
+
+
+def valued(measure: Measure, cases: Sequence[Case]) -> list[Metric]:
+    found = [measure(one) for one in cases]
+    assert all(value is not None for value in found), "not measured: does it need an option? Then add that to ON"
+    return found  # type: ignore[return-value]
+
+
+def test_values_add_in_any_order_and_grouping(measure: Measure) -> None:
+    values = valued(measure, [case(seed) for seed in range(6)])
+    before = [said(value) for value in values]
+    whole = said(reduce(add, values))
+    assert agree(said(reduce(add, values[::-1])), whole)
+    assert agree(said((values[0] + (values[1] + values[2])) + ((values[3] + values[4]) + values[5])), whole)
+    assert agree(said((values[4] + values[1]) + (values[5] + values[0]) + (values[2] + values[3])), whole)
+    assert not agree(said(values[0]), whole), "the other images count"
+    assert agree([said(value) for value in values], before), "adding changes no part"
+
+
+def test_an_image_without_pixels_is_zero(measure: Measure) -> None:
+    (zero,) = valued(measure, [replace(Case.empty(LABELS), scores=list)])
+    (value,) = valued(measure, [case(0)])
+    assert agree(said(zero + value), said(value))
+    assert agree(said(value + zero), said(value))
+    assert agree(said(zero + zero), said(zero))
+    measure(Case.empty(LABELS))  # evaluate begins with it
+
+
+def test_ignored_pixels_never_count(measure: Measure) -> None:
+    """An image that is ignored everywhere is zero; and far from labelled pixels nothing that the model says matters."""
+    zero, nothing = valued(measure, [replace(Case.empty(LABELS), scores=list), case(1, ignored=1.0)])
+    assert agree(said(nothing), said(zero))
+    one, two = case(2, shape=(60, 60)), case(3, shape=(60, 60))
+    truth = one.truth.copy()
+    truth[:, 12:] = 255
+    far = np.arange(60) >= 40
+    shown = []
+    for pred, seed in ((one.pred, 4), (np.where(far, two.pred, one.pred), 5)):
+        rng = np.random.default_rng(6)
+        probs = rng.dirichlet(np.ones(3), (60, 60)).transpose(2, 0, 1).astype(np.float32)
+        probs[:, :, 40:] = np.random.default_rng(seed).dirichlet(np.ones(3), (60, 20)).transpose(2, 0, 1)
+        shown.append(with_scores(Case(truth, pred, LABELS), probs))
+    first, second = valued(measure, shown)
+    assert said(first) != said(zero)
+    assert agree(said(first), said(second))
+
+
+def test_values_pickle(measure: Measure) -> None:
+    (value,) = valued(measure, [case(0)])
+    again = pickle.loads(pickle.dumps(value))
+    assert type(again) is type(value)
+    assert agree(said(again + value), said(value + value))
+    assert pickle.loads(pickle.dumps(measure))(case(0)) is not None, "it travels to other processes"
+
+
+def test_what_it_says_is_in_order(measure: Measure) -> None:
+    """JSON without NaN, scores of every class, curves between 0 and 1; of nothing too."""
+    for value in valued(measure, [case(0), case(1, ignored=1.0), replace(Case.empty(LABELS), scores=list)]):
+        json.dumps(value.to_json(), allow_nan=False)
+        assert all(isinstance(line, str) and "\n" not in line for line in value.lines())
+        for score in value.by_class():
+            assert re.fullmatch(r"[a-z0-9_]+", score.key)
+            assert score.values.shape == (3,)
+            assert score.values.dtype == np.float64
+        for _, shown in value.cards():
+            assert isinstance(shown, str | float)
+        for section in value.sections():
+            assert section.title
+            assert section.text
+            assert (section.curve is None) != (not section.table), "a table or a curve"
+            if isinstance(section.curve, Curve):
+                assert all(0 <= v <= 1 for x, y, _ in section.curve.points for v in (x, y))
+    assert valued(measure, [case(0)])[0].by_class() or valued(measure, [case(0)])[0].to_json()
+
+
+def test_options_belong_to_one_metric() -> None:
+    """And not to evaluate; the command offers those that are listed, with the type of their default."""
+    own = list(inspect.signature(segdata.evaluate).parameters)
+    known = {}
+    for name, module in METRICS.items():
+        signature = inspect.signature(import_module(module).measure)
+        first, *options = signature.parameters.values()
+        assert first.name == "case"
+        for option in options:
+            assert option.kind is option.KEYWORD_ONLY
+            assert option.default is not option.empty, f"{name}: {option.name} needs a default"
+            assert option.name not in (*own, *known), f"{name}: {option.name} is taken"
+            known[option.name] = option.default
+    for option in command_options():
+        assert known[option.name] is None or type(known[option.name]).__name__ == option.kind
+        assert option.kind != "bool" or known[option.name] is False, "a flag can only switch on"
+        assert option.help.endswith(".")
+    assert [o.name for o in command_options()] == [
+        o for m in METRICS.values() for o in getattr(import_module(m), "OPTIONS", {})
+    ]
+    with pytest.raises(OptionError, match="no metric has an option 'boundry': did you mean boundary"):
+        measures(boundry=True)
+
+
+# In an evaluation
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> tuple[Path, Path]:
+    """A prediction with scores and its truth, in two splits."""
+    cases = {f"{'val' if seed < 3 else 'test'}/{seed}": case(seed) for seed in range(5)}
+    truth = make(tmp_path / "truth", {id: one.truth for id, one in cases.items()}, names=NAMES)
+    pred = make(tmp_path / "pred", {id: one.pred for id, one in cases.items()}, names=NAMES)
+    samples = []
+    for number, sample in enumerate(pred):
+        probs = np.random.default_rng(number).dirichlet(np.ones(3), sample.size).transpose(2, 0, 1).astype(np.float32)
+        file = pred.root / f"scores/{sample.id}.tif"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_scores(file, sample.size, 3, [(0, 0, probs)])
+        samples.append(msgspec.structs.replace(sample, scores=f"scores/{sample.id}.tif"))
+    replace(pred, samples=tuple(samples)).save()
+    return pred.root, truth.root
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_evaluate_adds_it_and_shows_it(name: str, sides: tuple[Path, Path]) -> None:
+    """The splits added are the whole, and no key of its JSON is another's."""
+    whole, *parts = (segdata.evaluate(*sides, split=split, **ON) for split in (None, "val", "test"))
+    assert agree(said(parts[0].metrics[name] + parts[1].metrics[name]), said(whole.metrics[name]))
+    assert getattr(whole, name) is whole.metrics[name]
+    shown, value = whole.to_json(), whole.metrics[name]
+    assert {**shown, **value.to_json()} == shown
+    for score in value.by_class():
+        assert [agree(row[score.key], float(v)) for row, v in zip(shown["classes"], score.values, strict=True)]
+        assert f"mean_{score.key}" in shown
+    others = replace(whole, metrics={key: v for key, v in whole.metrics.items() if key != name}).to_json()
+    keys = {*value.to_json(), *(f"mean_{score.key}" for score in value.by_class())}
+    assert others.keys() == shown.keys() - keys, "a key is taken twice"
+    assert getattr(replace(whole, metrics={}), name) is None
+    text = CliRunner().invoke(main, ["evaluate", *map(str, sides), *(f"--{o.replace('_', '-')}" for o in ON)]).stdout
+    assert all(line in text for line in value.lines())
+    assert all(score.title in text for score in value.by_class())
+
+
+TOY = '''
+"""How many pixels are wrong, and of which class in truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdata.metrics.base import ClassScore, Metric, Section
+
+OPTIONS = {"toy": "Count wrong pixels.", "toy_factor": "Times so many."}
+
+
+def measure(case, *, toy: bool = False, toy_factor: int | None = None):
+    """The wrong pixels of an image, if asked for."""
+    if not toy:
+        return None
+    wrong = (case.truth != case.pred) & (case.truth != case.labels.ignore)
+    counts = np.bincount(case.truth[wrong], minlength=len(case.labels.classes))
+    return Wrong((toy_factor or 1) * counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wrong(Metric):
+    """(K,) `counts`."""
+
+    counts: np.ndarray
+
+    def __add__(self, other):
+        return Wrong(self.counts + other.counts)
+
+    def by_class(self):
+        return [ClassScore("wrong", "wrong pixels", self.counts / 1000)]
+
+    def to_json(self):
+        return {"wrong_pixels": self.counts.tolist()}
+
+    def lines(self):
+        return [f"wrong: {self.counts.sum()} pixels"]
+
+    def cards(self):
+        return [("pixels are wrong", str(self.counts.sum()))]
+
+    def sections(self):
+        return [Section("Wrong pixels", "By class.", table=[["name", "pixels"], *(["a", int(n)] for n in self.counts)])]
+'''
+
+
+def test_a_new_metric_is_one_file_and_one_line(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    """In a copy of the package: the command has its options, its numbers, its lines, and its part of the page."""
+    package = tmp_path / "copy" / "segdata"
+    shutil.copytree(Path(segdata.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "metrics" / "toy.py").write_text(TOY)
+    table = package / "metrics" / "__init__.py"
+    table.write_text(table.read_text().replace("METRICS = {\n", 'METRICS = {\n    "toy": "segdata.metrics.toy",\n'))
+    page = tmp_path / "page.html"
+
+    def run(*options: str) -> str:
+        command = [sys.executable, "-m", "segdata", "evaluate", *options]
+        environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    datasets = [str(side) for side in sides]
+    matrix = np.array(json.loads(run(*datasets, "--json"))["confusion"])
+    void = np.array(json.loads(run(*datasets, "--json"))["predicted_void"])
+    wrong = (matrix.sum(axis=1) - matrix.diagonal() + void).tolist()
+    assert "--toy-factor N" in run("--help")
+    assert "wrong" not in run(*datasets)
+    shown = json.loads(run(*datasets, "--json", "--toy", "--toy-factor", "2"))
+    assert shown["wrong_pixels"] == [2 * n for n in wrong]
+    assert [row["wrong"] for row in shown["classes"]] == [n / 500 for n in wrong]
+    assert shown["mean_wrong"] == pytest.approx(sum(wrong) / 1500)
+    text = run(*datasets, "--toy", "-j", "2", "--html", str(page))
+    assert f"wrong: {sum(wrong)} pixels" in text
+    assert "wrong pixels" in text.splitlines()[2]
+    for part in (f"<b>{sum(wrong)}</b> <span>pixels are wrong", "<h2>Wrong pixels</h2>", f"<td>{wrong[0]}</td>"):
+        assert part in page.read_text()
