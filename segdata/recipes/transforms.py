@@ -70,6 +70,11 @@ BANDS: dict[str, tuple[int, ...]] = {
 VALUES = {"CropNonEmptyMaskIfExists": "ignore_values", "ConstrainedCoarseDropout": "mask_indices"}
 """Arguments that hold mask values."""
 
+RESIZING = (
+    "CropAndPad", "LongestMaxSize", "RandomResizedCrop", "RandomScale", "RandomSizedCrop", "Resize", "SmallestMaxSize",
+)  # fmt: skip
+"""Transforms that bring images to a size, under which masks lie only with OpenCV's INTER_NEAREST_EXACT: see `segdata.resize`."""
+
 FILLS = ("fill_mask", "mask_drop_value")
 """Arguments that say what a mask is filled with: here always ignore, or nothing (null) where a transform can leave it."""
 
@@ -226,6 +231,8 @@ def _build(step: Step, ignore: int) -> Any:
         args["transforms"] = [_build(inner, ignore) for inner in members(step)]
     if "fill_mask" in known:
         args.setdefault("fill_mask", 0)  # ignore, as masks are shown
+    if step.name in RESIZING:
+        args |= dict.fromkeys(_nearest(args), _plain("cv2.INTER_NEAREST_EXACT", step.place))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints at other transforms
         try:
@@ -235,6 +242,11 @@ def _build(step: Step, ignore: int) -> Any:
     if hasattr(made, "fill_mask") and "fill_mask" not in known:
         made.fill_mask = 0
     return made
+
+
+def _nearest(args: Args) -> list[str]:
+    """The arguments of a transform that resizes which ask for nearest: that of masks, and that of images if told so."""
+    return ["mask_interpolation", *(["interpolation"] if args.get("interpolation") == 0 else [])]
 
 
 def _argument(step: Step, name: str, value: Any, ignore: int) -> Any:
@@ -248,7 +260,7 @@ def _argument(step: Step, name: str, value: Any, ignore: int) -> Any:
         if value not in (None, "ignore"):
             raise OptionError(f"{place}: masks are always filled with ignore: leave it out (null: left as they are)")
         return None if value is None else 0
-    if name == "mask_interpolation" and value not in (0, "cv2.INTER_NEAREST"):
+    if name == "mask_interpolation" and value not in (0, "cv2.INTER_NEAREST", 6, "cv2.INTER_NEAREST_EXACT"):
         raise OptionError(f"{place}: masks are always resampled by nearest: leave it out")
     if name == "area_for_downscale" and value == "image_mask":
         raise OptionError(f"{place}: masks are always resampled by nearest: write image")
