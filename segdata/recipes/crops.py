@@ -73,6 +73,13 @@ class ClassIndex:
         joined = (np.concatenate([none, *parts]) for parts in (where, classes, pixels))
         return cls(np.array(blocks, np.int64).reshape(-1, 4), *joined)
 
+    def totals(self, classes: int) -> Ints:
+        """(K,) int64: the pixels of the first K classes in all of the mask."""
+        out = np.zeros(classes, np.int64)
+        known = self.class_id < classes
+        np.add.at(out, self.class_id[known], self.pixels[known])
+        return out
+
     def draw(self, mask: Mask | MaskReader, rng: np.random.Generator, class_id: int) -> tuple[int, int]:
         """(y, x) of a pixel of the class, each as likely. Raises `DataError` (`mask.class`) where there is none."""
         at = np.flatnonzero(self.class_id == class_id)
@@ -98,20 +105,14 @@ def choose_window(
     """A window of `size` (height, width), or as much of it as the image has, that lies inside the image.
 
     Without a class each place is as likely. With one it is centred on one of the class's pixels, each as likely, then moved
-    inside. `mask` is (H, W) ids or a reader; a reader's pixel is found through `index`, made in one pass where none is
-    given. Raises `DataError` (`mask.class`) where the mask has no pixel of the class.
+    inside. `mask` is (H, W) ids or a reader; the pixel is found through `index`, which is made in one pass unless given, so that
+    the same draw finds the same pixel however the mask is read. Raises `DataError` (`mask.class`) for a class without a pixel.
     """
     height, width = _size(mask)
     h, w = min(size[0], height), min(size[1], width)
     if class_id is None:
         return Window(int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w)
-    if isinstance(mask, np.ndarray) and index is None:
-        held = np.flatnonzero(mask == class_id)
-        if not held.size:
-            raise _absent(class_id)
-        y, x = divmod(int(held[rng.integers(held.size)]), width)
-    else:
-        y, x = (index or ClassIndex.of(mask)).draw(mask, rng, class_id)
+    y, x = (index or ClassIndex.of(mask)).draw(mask, rng, class_id)
     return Window(min(max(y - h // 2, 0), height - h), min(max(x - w // 2, 0), width - w), h, w)
 
 

@@ -21,7 +21,8 @@ from segdata.errors import DataError, MissingDependency, OptionError
 from segdata.executors.run import workers
 from segdata.recipes.pixels import Moments
 from segdata.recipes.presets import PRESETS
-from segdata.recipes.recipe import CopyPaste, Crop, Normalise, Recipe, Resize
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import CopyPaste, Crop, Normalise, Resize
 
 yaml = pytest.importorskip("yaml")
 
