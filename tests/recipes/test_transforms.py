@@ -11,9 +11,10 @@ import pytest
 
 from recipe_cases import arguments, make_image, mask
 from segdata.errors import DataError, OptionError
+from segdata.recipes.known import BANDS, GROUPS, REFUSED, RESIZING
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.recipe import Recipe
-from segdata.recipes.transforms import BANDS, GROUPS, REFUSED, RESIZING, Transforms, names, parse_step
+from segdata.recipes.transforms import Transforms, names, parse_step
 
 albumentations = pytest.importorskip("albumentations")
 import cv2  # noqa: E402
