@@ -25,7 +25,7 @@ from PIL import Image
 from rasterio.windows import Window as GdalWindow
 from torch.nn import functional as F
 
-from inputs import DATA
+from inputs import CAMVID, camvid
 from measure import QUICK, Sizes, race, workspace
 from results import Measure, Target, measure_tables, table
 from segdata import Dataset, Recipe, Run, convert
@@ -39,23 +39,9 @@ from segdata.nn.step import Step, step_batches
 from segdata.nn.task import Task, prepare, turn_items
 from segdata.nn.validate import Validator
 
-CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
 SIDE = 512
 TRANSFORMS = [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 0.5}}]
 Pair = tuple[NDArray[Any], NDArray[Any]]
-
-
-def camvid(root: Path) -> Dataset:
-    """The real CamVid images, referred to where they are."""
-    return convert(
-        "masks",
-        DATA / "camvid",
-        root,
-        image_dir="{split}",
-        mask_dir="{split}annot",
-        classes=CAMVID,
-        values={"11": "ignore"},
-    )
 
 
 # The loop
