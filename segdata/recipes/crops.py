@@ -81,7 +81,7 @@ class ClassIndex:
         return out
 
     def draw(self, mask: Mask | MaskReader, rng: np.random.Generator, class_id: int) -> tuple[int, int]:
-        """(y, x) of a pixel of the class, each as likely. Raises `DataError` (`mask.class`) where there is none."""
+        """(y, x) of a pixel of the class, each as likely. Raises `DataError` (`mask.class`) if there is none."""
         at = np.flatnonzero(self.class_id == class_id)
         until = np.cumsum(self.pixels[at])
         if not until.size:
@@ -117,7 +117,7 @@ def choose_window(
 
 
 def choose_class(pixels: Ints, rng: np.random.Generator, weights: Floats | None = None) -> int | None:
-    """The id of a class that `pixels` (K,) has, drawn by rarity; None where it has none of weight above 0.
+    """The id of a class that `pixels` (K,) has, drawn by rarity; None if it has none of weight above 0.
 
     A class is drawn with probability w_c / (sum of w over the classes that are there). `weights` (K,) are those of the
     dataset, as `ClassCounts.weights` gives them; without, w_c = sqrt(N / n_c), n_c of the N pixels being of the class: the
@@ -163,7 +163,7 @@ def paste(
 ) -> int:
     """Copy a region of another sample into this one, in place, its window's corner at `place` (y, x), which may lie outside.
 
-    Void stays void, with its pixels; what falls outside is cut off. Returns how many pixels were pasted.
+    Ignored pixels stay as they are; what falls outside is cut off. Returns how many pixels were pasted.
     """
     height, width = mask.shape
     y, x = place
@@ -196,10 +196,10 @@ def copy_paste(
     """This sample with up to `regions` regions of rare classes of another one in it; its arrays stay as they are.
 
     Ghiasi et al. 2021, Simple Copy-Paste, for label maps: regions are connected parts of a class, pasted without blending.
-    The class is drawn by rarity (`choose_class`) among those that the other sample holds, of `classes` where given; the
+    The class is drawn by rarity (`choose_class`) among those that the other sample holds, of `classes` if given; the
     region among its parts of at least `least` pixels. It moves from its place by up to `shift` times the image's height
-    and width, staying inside as far as it fits. Void of this sample is left alone. Raises `DataError` (`image.bands`)
-    where the samples' bands or dtypes differ.
+    and width, staying inside as far as it fits. Ignored pixels of this sample stay. Raises `DataError` (`image.bands`)
+    if the samples' bands or dtypes differ.
     """
     if image.shape[2] != other[0].shape[2] or image.dtype != other[0].dtype or mask.dtype != other[1].dtype:
         message = (

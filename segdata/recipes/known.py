@@ -42,7 +42,7 @@ BANDS: dict[str, tuple[int, ...]] = {
         (3,),
     ),
 }  # fmt: skip
-"""How many bands a transform takes, where not any number."""
+"""How many bands a transform takes, if not any number."""
 
 VALUES = {"CropNonEmptyMaskIfExists": "ignore_values", "ConstrainedCoarseDropout": "mask_indices"}
 """Arguments that hold mask values."""
@@ -53,4 +53,4 @@ RESIZING = (
 """Transforms that bring images to a size, under which masks lie only with OpenCV's INTER_NEAREST_EXACT: see `segdata.resize`."""
 
 FILLS = ("fill_mask", "mask_drop_value")
-"""Arguments that say what a mask is filled with: here always ignore, or nothing (null) where a transform can leave it."""
+"""Arguments that say what a mask is filled with: here always ignore, or nothing (null) if a transform can leave it."""

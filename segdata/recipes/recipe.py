@@ -125,7 +125,9 @@ def _normalise(fields: Fields) -> Normalise | Statistics:
         inner = Fields(value, fields.at("normalise"), ("mean", "std"))
         made = Normalise(inner.numbers("mean"), inner.numbers("std", above=0))
         if len(made.mean) != len(made.std):
-            raise OptionError(f"{inner.place}: mean has {len(made.mean)} values, std {len(made.std)}: one a band each")
+            raise OptionError(
+                f"{inner.place}: mean has {len(made.mean)} values, std {len(made.std)}: one per band each"
+            )
         return made
     if value not in get_args(Statistics):
         fields.wrong("normalise", f"{', '.join(get_args(Statistics))}, or {{mean: [...], std: [...]}}")

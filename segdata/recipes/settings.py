@@ -40,7 +40,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class Normalise:
-    """(x - mean) / std, a value a band, in 0..1 of the pixels' span."""
+    """(x - mean) / std, a value per band, in 0..1 of the pixels' span."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -60,7 +60,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class CopyPaste:
-    """With probability `p`, paste up to `regions` regions of rare `classes` (all, where empty) of another sample.
+    """With probability `p`, paste up to `regions` regions of rare `classes` (all, if empty) of another sample.
 
     A region has at least `least` pixels, and moves by up to `shift` times the image's height and width.
     """
@@ -89,7 +89,7 @@ class Settings:
     origin: str = field(default="recipe", compare=False)
 
     def with_statistics(self, mean: Sequence[float], std: Sequence[float]) -> Self:
-        """The same, where `normalise: dataset` becomes these values (0..1, one a band); other recipes stay as they are."""
+        """The same, but `normalise: dataset` becomes these values (0..1, one per band); other recipes stay as they are."""
         if self.normalise_by != "dataset":
             return self
         return replace(self, normalise_by=Normalise(tuple(map(float, mean)), tuple(map(float, std))))
@@ -109,7 +109,7 @@ class Settings:
     def normalise(self, image: Pixels) -> NDArray[np.float32]:
         """(H, W, C) -> (C, H, W) float32: (x - mean) / std, x in 0..1 of the span; with `none` x itself; NaN -> the mean.
 
-        Raises `OptionError` for other bands than mean and std have, or where `dataset` was not made numbers of.
+        Raises `OptionError` for other bands than mean and std have, or if `dataset` has no numbers yet.
         """
         by = self.normalise_by
         if by == "dataset":

@@ -27,7 +27,7 @@ from segdata.nn.predictor import load  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
 from segdata.recipes.settings import Resize  # noqa: E402
 from segdata.windows import Window  # noqa: E402
-from train_files import QUICK, scenes  # noqa: E402
+from train_files import QUICK, scenes, written  # noqa: E402
 
 SIZE = (260, 340)
 
@@ -94,6 +94,31 @@ def test_windows_from_a_file_are_those_from_memory(rasters: segdata.Dataset) -> 
         a, b = (source[data.Key(0, 0, crop)] for source in (file, memory))
         np.testing.assert_array_equal(a[1], b[1])  # type: ignore[index]
         np.testing.assert_array_equal(a[2], b[2])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("options", [{"resize": (40, 52)}, {"short_side": 300}, {"crop": (32, 32)}])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_training_on_six_bands_of_any_size(tmp_path: Path, options: dict[str, Any], dtype: str) -> None:
+    """Shrunk, enlarged, and by crops with a zoom: OpenCV alone resizes no more than four bands at once."""
+    samples = []
+    for number, split in enumerate(("train", "val")):
+        random = np.random.default_rng(number)
+        mask = random.integers(0, 2, (60, 80)).astype(np.uint8)
+        high = 1 if dtype == "float32" else np.iinfo(dtype).max
+        values = (random.random((60, 80, 6)) * high).astype(dtype)
+        write_tiff(tmp_path / f"d/images/{split}.tif", values)
+        sample = written(tmp_path / "d", split, split, values[:, :, 0].astype(np.uint8), mask)
+        samples.append(msgspec.structs.replace(sample, image=f"images/{split}.tif"))
+    segdata.Dataset(tmp_path / "d", Labels.of(["a", "b"]), samples, {"tool": "test"}, "copy").save()
+    recipe: dict[str, Any] = {"normalise": "dataset"}
+    if "crop" in options:
+        recipe |= {"crop": {"size": [32, 32], "scale": [0.5, 2.0], "class_aware": 0.5}, "copy_paste": {}}
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    for cache in ("yes", "no"):
+        result = segdata.train(
+            dataset, tmp_path / cache, **{**QUICK, "recipe": recipe, "epochs": 1, "cache": cache, **options}
+        )
+        assert np.isfinite(result.rows[0]["train_loss"])
 
 
 def test_large_samples_are_validated_in_parts(

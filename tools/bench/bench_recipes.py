@@ -66,7 +66,7 @@ def classes(sizes: Sizes) -> list[str]:
     return [
         f"CamVid's {len(dataset.split('train'))} training images, short side 180, with the recipe below; {CAMVID[rarest]} is the "
         f"rarest class. Shares are of labelled pixels: in {versions} versions of each image as `augment --write` writes them, "
-        f"and in the batches of training. A U-Net of width 16 and stem 2, {epochs} epochs, {seeds} seeds, one thread of a CPU each, "
+        f"and in the batches of training. A U-Net of width 16 and stem 2, {epochs} epochs, {seeds} seeds, one CPU thread each, "
         "two runs at a time; IoU on the split val after the last epoch: the mean over seeds (least to most).",
         "",
         *(f"    {line}" for line in RECIPE.splitlines()),

@@ -1,4 +1,4 @@
-"""How many samples a second each part of a recipe makes."""
+"""How many samples per second each part of a recipe makes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Part = Callable[[int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One part of a recipe: its name, and samples a second on one core, transforms with the probability they have."""
+    """One part of a recipe: its name, and samples per second on one core, transforms with the probability they have."""
 
     name: str
     per_second: float

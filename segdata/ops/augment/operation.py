@@ -45,7 +45,7 @@ def augment(
     Version i is what a training with this seed sees in its epoch i, of several crops the first. Each version names its sample
     as `parent`, and belongs to its group, so that `split` keeps them together. A job that was stopped goes on where it was.
 
-    Raises `OptionError` for the recipe or where there are no images, `DatasetError` for the destination,
+    Raises `OptionError` for the recipe or if there are no images, `DatasetError` for the destination,
     `MissingDependency`, and `DataError` for the first bad file (`run.report` may skip instead).
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)

@@ -32,7 +32,7 @@ def augment_sheet(
     sort: Sort = "rarest",
     size: int = 160,
 ) -> Place:
-    """Write a sheet (PNG or JPEG by the name of `out`): a row a sample, itself first, then `versions` of it, with their masks.
+    """Write a sheet (PNG or JPEG by the name of `out`): a row per sample, itself first, then `versions` of it, with their masks.
 
     The versions are what a training with this seed sees in its first epochs, of several crops the first. Raises `OptionError`,
     `DatasetError`, `DataError`, `MissingDependency`.
