@@ -13,6 +13,7 @@ from segdata.files.gdal import damaged, gdal_window
 from segdata.files.geo import Geo
 from segdata.files.png import MAX_PIXELS
 from segdata.labels import Mask
+from segdata.resize import centres
 from segdata.windows import Window
 
 Values = NDArray[Any]
@@ -193,11 +194,8 @@ def refuse_large(height: int, width: int, depth: int, file: str | None = None, k
 
 
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """(H, W, ...) in about that size: the pixels under the middles of the new ones."""
-    rows, columns = (
-        ((np.arange(n) + 0.5) * (old / n)).astype(np.int64)
-        for n, old in ((min(old, max(1, n)), old) for n, old in zip(size, array.shape[:2], strict=True))
-    )
+    """(H, W, ...) in about that size, never larger: the pixels under the centres of the new ones."""
+    rows, columns = (centres(old, min(old, max(1, n))) for n, old in zip(size, array.shape[:2], strict=True))
     return np.asarray(array[rows][:, columns])
 
 

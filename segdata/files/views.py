@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values, every, refuse_large
 from segdata.labels import Mask
-from segdata.resize import Pad, pad, scale_image, scale_mask
+from segdata.resize import Pad, pad, resize_image, resize_mask
 from segdata.windows import Window
 
 
@@ -52,11 +52,11 @@ class View:
 
     def image(self, values: Values) -> Values:
         """The crop's (h, w, C) -> the sample's (H, W, C)."""
-        return pad(scale_image(values, self.content), self.size, 0 if self.pad == "zero" else "reflect")
+        return pad(resize_image(values, self.content), self.size, 0 if self.pad == "zero" else "reflect")
 
     def mask(self, ids: NDArray[Any], ignore: int) -> NDArray[Any]:
         """The crop's (h, w) -> the sample's (H, W), `ignore` on its padding."""
-        return pad(scale_mask(ids, self.content), self.size, ignore)
+        return pad(resize_mask(ids, self.content), self.size, ignore)
 
 
 def scaled_size(length: int, limit: int, scale: float) -> int:
@@ -97,7 +97,7 @@ class ViewedImage:
             return None
         if known is None:
             known = np.ones((crop.height, crop.width), np.bool_)
-        return pad(scale_mask(known, self._view.content), self._view.size, 0)[window.slices]
+        return pad(resize_mask(known, self._view.content), self._view.size, 0)[window.slices]
 
     def reduced(self, size: tuple[int, int]) -> Values:
         """See `Raster`."""

@@ -22,6 +22,7 @@ from pycocotools import mask as coco_rle
 
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, Mask
+from segdata.resize import resize_mask
 
 Floats = NDArray[np.float32]
 
@@ -109,7 +110,7 @@ class Region:
 
         They run a quarter of a pixel within the pixels' edges, so that rasterising them gives the region's pixels again.
         """
-        double = cv2.resize(self.inside.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+        double = resize_mask(self.inside.astype(np.uint8), (2 * self.box[2], 2 * self.box[3]))
         found, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         return [((c.reshape(-1, 2) + 0.5) / 2 + (self.box[1], self.box[0])).ravel().tolist() for c in found]
 

@@ -1,15 +1,13 @@
-"""From a dataset to batches: which samples each step has, and how they are read, augmented and put together.
+"""From a dataset to batches: which samples each step has, and how they are augmented and put together.
 
-Everything random is a pure function of (seed, turn, position), so that batches are the same on any number of workers or
+Everything random is a pure function of the seed and a `Key`, so that batches are the same on any number of workers or
 processes, and after a resume.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,29 +17,26 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from segdata.dataset.dataset import Dataset, Openings
-from segdata.dataset.sample import Sample
+from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import Floats, Ints
-from segdata.errors import DataError, Problem, located
-from segdata.files.file import access_to
+from segdata.errors import DataError, Problem
 from segdata.labels import Mask
-from segdata.recipes.crops import ClassIndex, MaskReader, choose_class, choose_window
-from segdata.recipes.recipe import Recipe
-from segdata.resize import resize_image, resize_mask
-from segdata.windows import Window
+from segdata.recipes.pipeline import Pipeline, Source
+from segdata.recipes.settings import Settings
 
 Pixels = NDArray[Any]
 """(h, w, C) as read: uint8 for ordinary images."""
 
-Pair = tuple[Pixels, Mask]
-
 
 class Key(NamedTuple):
-    """One sample of a training: the `position`-th of the `turn`-th turn through the data, which is item `item`."""
+    """A version of a sample, see `segdata.recipes.pipeline.Pipeline`: the `turn` through the data is its epoch.
+
+    `sample` is its place in the training data, the index; `crop` is how often it came before in the turn.
+    """
 
     turn: int
-    position: int
-    item: int
+    sample: int
+    crop: int
 
 
 class Batch(NamedTuple):
@@ -62,242 +57,58 @@ Item = tuple[str, Pixels, Mask] | tuple[str, Pixels, Mask, Mask]
 
 @dataclass(slots=True)
 class Order:
-    """Which items each step has: turn after turn through all `number` of them, each turn in an order of its own.
+    """Which samples each step has: turn after turn through all M `items`, each turn in an order of its own.
 
-    A step may end one turn and begin the next, so that nothing is left out. With `chance` (number,) float64, a turn is as
-    many independent draws with these probabilities instead.
+    `items` (M,) says which sample each item is of. A step may end one turn and begin the next, so that nothing is left out.
+    With `chance` (M,) float64, a turn is as many independent draws with these probabilities instead.
     """
 
-    number: int
+    items: Ints
     batch: int
     seed: int
     chance: Floats | None = None
-    _turns: dict[int, Ints] = field(default_factory=dict)
+    _turns: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
 
     def keys(self, step: int) -> list[Key]:
         """The `batch` samples of one step, in order."""
-        places = (divmod(step * self.batch + i, self.number) for i in range(self.batch))
-        return [Key(turn, at, int(self._turn(turn)[at])) for turn, at in places]
+        places = (divmod(step * self.batch + i, len(self.items)) for i in range(self.batch))
+        return [Key(turn, *(int(of[at]) for of in self._turn(turn))) for turn, at in places]
 
-    def _turn(self, turn: int) -> Ints:
-        """(number,) the items of one turn."""
+    def _turn(self, turn: int) -> tuple[Ints, Ints]:
+        """(M,) the samples of one turn in order, and (M,) how often each came before in it."""
         if turn not in self._turns:
-            random = np.random.default_rng((self.seed, turn))
-            drawn = self.chance is not None
-            self._turns = {t: order for t, order in self._turns.items() if t == turn - 1}
-            self._turns[turn] = (
-                random.choice(self.number, self.number, p=self.chance) if drawn else random.permutation(self.number)
-            )
+            random, number = np.random.default_rng((self.seed, turn)), len(self.items)
+            drawn = random.permutation(number) if self.chance is None else random.choice(number, number, p=self.chance)
+            self._turns = {t: held for t, held in self._turns.items() if t == turn - 1}
+            self._turns[turn] = self.items[drawn], times_before(self.items[drawn])
         return self._turns[turn]
 
 
-class Cache:
-    """Samples in memory, decoded and resized, that worker processes share: read once, by threads.
-
-    All lie in two tensors, one of pixels and one of mask values, so that any number of samples is two handles.
-    """
-
-    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
-        self.dataset, self.recipe = dataset, recipe
-        with dataset.open_image(dataset.samples[0]) as first:
-            self.bands, self.dtype = first.bands, first.dtype
-        self.sizes = [recipe.resized(*s.size) for s in dataset]
-        self.starts = [0, *(int(end) for end in np.cumsum([h * w for h, w in self.sizes]))]
-        self.pixels = _shared(self.starts[-1] * self.bands * self.dtype.itemsize)
-        self.values = _shared(self.starts[-1] * np.dtype(dataset.labels.dtype).itemsize)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(self._fill, range(len(dataset))))
-        self.dataset = replace(dataset, samples=())  # workers need it no more
-
-    def read(self, index: int) -> Pair:
-        """Image and mask of a sample as a model sees them; not to be written to."""
-        start, end = self.starts[index : index + 2]
-        size = self.sizes[index]
-        pixels = self.pixels.numpy().view(self.dtype)[start * self.bands : end * self.bands]
-        return pixels.reshape(*size, self.bands), self.values.numpy().view(self.dataset.labels.dtype)[
-            start:end
-        ].reshape(size)
-
-    def _fill(self, index: int) -> None:
-        image, mask = self.read(index)
-        image[...], mask[...] = prepared(*read_pair(self.dataset, self.dataset.samples[index]), self.recipe)
-
-
-def _shared(size: int) -> torch.Tensor:
-    """(size,) uint8 that other processes may read as well."""
-    out = torch.empty(size, dtype=torch.uint8)
-    out.share_memory_()  # type: ignore[no-untyped-call]
+def times_before(values: Ints) -> Ints:
+    """(M,) -> (M,) int64: how often each value came before in the row."""
+    order = np.argsort(values, kind="stable")
+    _, first, number = np.unique(values[order], return_index=True, return_counts=True)
+    out = np.empty(len(values), np.int64)
+    out[order] = np.arange(len(values)) - np.repeat(first, number)
     return out
-
-
-def room_for(dataset: Dataset, recipe: Recipe) -> bool:
-    """Whether all samples, decoded and resized, take at most a quarter of the memory."""
-    with dataset.open_image(dataset.samples[0]) as first:
-        each = first.bands * first.dtype.itemsize + np.dtype(dataset.labels.dtype).itemsize
-    pixels = sum(h * w for h, w in (recipe.resized(*s.size) for s in dataset))
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # no such question on this system
-        memory = 4 * 2**30
-    return each * pixels <= memory / 4
-
-
-def by_windows(dataset: Dataset, recipe: Recipe) -> bool:
-    """Whether training reads windows from the files themselves, which is then as quick as from memory: tiled TIFF and the like.
-
-    GDAL keeps blocks in memory too, as much as GDAL_CACHEMAX says.
-    """
-    if recipe.crop is None:
-        return False
-    files = [(dataset.image_path(s), str(dataset.inside(s.mask))) for s in dataset.samples[:8]]
-    return all(access_to(image) == "windows" and access_to(mask, "mask") != "rows" for image, mask in files)
-
-
-def read_pair(dataset: Dataset, sample: Sample) -> Pair:
-    """Image and mask of a sample, of its size. Raises `DataError` where they are not, or cannot be read."""
-    with located(sample=sample.id):
-        image, mask = dataset.read_image(sample), dataset.read_mask(sample)
-        for what, found in (("image", image), ("mask", mask)):
-            if found.shape[:2] != sample.size:
-                sizes = f"{found.shape[1]} x {found.shape[0]}, in the manifest {sample.width} x {sample.height}"
-                message = f"the {what} is {sizes} (width x height): was it replaced? convert again"
-                raise DataError(Problem(f"{what}.size", message))
-    return image, mask
-
-
-def prepared(image: Pixels, mask: Mask, recipe: Recipe) -> Pair:
-    """Image and mask resized for the model."""
-    return recipe.prepare(image), recipe.prepare_mask(mask)
 
 
 class Training(TorchDataset[Any]):
     """Augmented samples by `Key`: (id, (h, w, C) pixels, (h, w) ids). A bad file comes back as its `Problem`."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, items: Ints, seed: int, cache: Cache | None) -> None:
-        """`items` (M,) says which sample each of the M items of a turn is of."""
-        self.dataset, self.recipe, self.items, self.seed, self.cache = dataset, recipe, items, seed, cache
-        self.augment = recipe.augment(dataset.labels.ignore, classes=dataset.labels.names)
-        self._open = Openings(dataset)
-        self._index: dict[int, ClassIndex] = {}
+    def __init__(self, dataset: Dataset, recipe: Settings, seed: int, source: Source | None = None) -> None:
+        """`source` reads the samples, by default from their files. Raises as `Pipeline`."""
+        self.samples = dataset.samples
+        self.pipeline = Pipeline(dataset, recipe, seed, source)
 
     def __getitem__(self, key: Key) -> Item | Problem:
         """One sample."""
-        item = int(self.items[key.item])
-        sample, seed = self.dataset.samples[item], (self.seed, key.turn, key.position)
+        sample = self.samples[key.sample]
         try:
-            with located(sample=sample.id):
-                if self.recipe.crop is None:
-                    image, mask = self.augment(*self.read(item), seed, self.other)
-                else:
-                    image, mask, size = self.cut(item, np.random.default_rng((*seed, 1)))
-                    image, mask = self.augment(image, mask, seed, self.other, window=size)
+            image, mask = self.pipeline.version(sample, *key)
         except DataError as error:
             return error.problem
         return sample.id, image, mask
-
-    def read(self, item: int) -> Pair:
-        """Image and mask of a sample before augmentation, resized where no window is cut from it first."""
-        if self.cache is not None:
-            return self.cache.read(item)
-        sample = self.dataset.samples[item]
-        if sample.view is None:
-            return prepared(*read_pair(self.dataset, sample), uncropped(self.recipe))
-        image, mask = self._open(sample)  # tiles have a file together
-        return prepared(image.read(), mask.read(), uncropped(self.recipe))
-
-    def other(self, random: np.random.Generator) -> Pair:
-        """A sample to paste from."""
-        return self.read(int(random.integers(len(self.dataset))))
-
-    def cut(self, item: int, random: np.random.Generator) -> tuple[Pixels, Mask, tuple[int, int]]:
-        """A window of a sample, read from the file alone where it is not in memory, and the size that it should have had."""
-        sample, crop = self.dataset.samples[item], self.recipe.crop
-        size = self.recipe.window(*sample.size, random)
-        cached = None if self.cache is None else self.cache.read(item)
-        mask: Mask | MaskReader = self._open(sample)[1] if cached is None else cached[1]
-        class_id = index = None
-        if crop is not None and random.random() < crop.class_aware:
-            pixels = np.array([sample.counts.get(c, 0) for c in range(len(self.dataset.labels.classes))])
-            class_id = choose_class(pixels, random)
-            index = self._index.get(item) or self._index.setdefault(item, ClassIndex.of(mask))
-        window = choose_window(mask, size, random, class_id, index=index)
-        if cached is not None:
-            return cached[0][window.slices], cached[1][window.slices], size
-        image, ids = self._open(sample)
-        return image.read(window), ids.read(window), size
-
-
-def uncropped(recipe: Recipe) -> Recipe:
-    """What is done to a whole image: a crop's window is cut from the source's pixels, and resized with it."""
-    return recipe if recipe.crop is None else replace(recipe, resize=None)
-
-
-class Part(NamedTuple):
-    """What is validated at once: sample `number`, of it the pixels in `inner`, seen with those around it in `outer`."""
-
-    number: int
-    outer: Window
-    inner: Window
-
-
-LARGEST, MARGIN = 2048, 128
-"""A sample with a longer side than this is validated in parts of this side, in the model's pixels, each seen with a margin."""
-
-
-def parts_of(number: int, sample: Sample, recipe: Recipe) -> list[Part]:
-    """All of a sample, or the parts of a large one: each pixel is in the `inner` of one."""
-    height, width = sample.size
-    scale = height / recipe.resized(height, width)[0]
-    side, margin = max(1, round(LARGEST * scale)), round(MARGIN * scale)
-    whole = Window(0, 0, height, width)
-    if max(height, width) <= side:
-        return [Part(number, whole, whole)]
-    out = []
-    for y in range(0, height, side):
-        for x in range(0, width, side):
-            inner = Window(y, x, min(side, height - y), min(side, width - x))
-            top, left = max(0, y - margin), max(0, x - margin)
-            bottom, right = min(height, y + inner.height + margin), min(width, x + inner.width + margin)
-            out.append(Part(number, Window(top, left, bottom - top, right - left), inner))
-    return out
-
-
-class Validation(TorchDataset[Any]):
-    """Parts of samples: (id, (h, w, C) pixels as a model sees them, (h, w) ids there, (H, W) ids at the source's size).
-
-    What is in `outer` alone is void.
-    """
-
-    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
-        self.dataset, self.recipe = dataset, recipe
-        self._open = Openings(dataset)
-
-    def __getitem__(self, part: Part) -> Item | Problem:
-        """One part."""
-        sample = self.dataset.samples[part.number]
-        try:
-            image, mask = self.read(part)
-        except DataError as error:
-            return error.problem
-        truth = np.full_like(mask, self.dataset.labels.ignore)
-        y, x = part.inner.y - part.outer.y, part.inner.x - part.outer.x
-        inside = Window(y, x, part.inner.height, part.inner.width).slices
-        truth[inside] = mask[inside]
-        height, width = self.recipe.resized(*sample.size)
-        size = (
-            max(1, round(part.outer.height * height / sample.height)),
-            max(1, round(part.outer.width * width / sample.width)),
-        )
-        return sample.id, resize_image(image, size), resize_mask(truth, size), truth
-
-    def read(self, part: Part) -> Pair:
-        """Image and mask of a part's `outer`. Raises `DataError`."""
-        sample = self.dataset.samples[part.number]
-        if part.outer == (0, 0, *sample.size):
-            return read_pair(self.dataset, sample)
-        with located(sample=sample.id):
-            image, mask = self._open(sample)
-            return image.read(part.outer), mask.read(part.outer)
 
 
 def together(items: Sequence[Item | Problem], ignore: int) -> Batch | Problem:

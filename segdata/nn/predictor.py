@@ -17,7 +17,8 @@ from segdata.nn.data import to_tensor
 from segdata.nn.distributed import choose_device
 from segdata.nn.models.base import probabilities
 from segdata.recipes.pixels import span_of
-from segdata.recipes.recipe import IMAGENET, Normalise, Recipe
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import IMAGENET, Normalise
 from segdata.resize import Pixels
 
 

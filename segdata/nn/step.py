@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from segdata.errors import OptionError, SegdataError
 from segdata.nn import data, losses
+from segdata.nn.cache import cache_of
 from segdata.nn.distributed import World
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
 from segdata.nn.optimizers import rate, set_rate
@@ -132,11 +133,8 @@ def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[lis
             batch = task.order.keys(step)
             yield from (batch[place * each : (place + 1) * each] for place in places)
 
-    whole = data.uncropped(task.recipe)
-    fits = not data.by_windows(task.train, task.recipe) and data.room_for(task.train, whole)
-    cached = options.cache == "yes" or (options.cache == "auto" and fits)
-    cache = data.Cache(task.train, whole) if cached else None
-    samples = data.Training(task.train, task.recipe, task.items, options.seed, cache)
+    cache = cache_of(task.train, task.recipe, options)
+    samples = data.Training(task.train, task.recipe, options.seed, cache)
     workers = here.workers(options.workers)
     stream = data.checked(data.loader(samples, keys(), task.labels.ignore, workers=workers, device=here.device))
     while parts := list(islice(stream, options.accumulate)):

@@ -27,7 +27,8 @@ from segdata.nn.data import Order
 from segdata.nn.options import Training
 from segdata.ops.split.balance import balance
 from segdata.recipes.pixels import Moments
-from segdata.recipes.recipe import Crop, Recipe, Resize
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import Crop, Resize
 from segdata.windows import Window
 from segdata.words import some, suggest
 
@@ -74,7 +75,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         train=train,
         val=val,
         items=items,
-        order=Order(len(items), options.batch, options.seed, chance_of(train, items, options.sampler)),
+        order=Order(items, options.batch, options.seed, chance_of(train, items, options.sampler)),
         weights=class_weights(train, options),
         bands=bands,
         digest=dataset.digest,

@@ -15,10 +15,11 @@ from segdata.labels import Mask
 from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
+from segdata.nn.parts import Part, Validation, parts_of
 from segdata.nn.predictor import Standardise
 from segdata.nn.state import DTYPES, Row, layout
 from segdata.nn.task import Task
-from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import Settings
 
 
 class Validator:
@@ -40,7 +41,7 @@ class Validator:
         batches = list(even_batches(task.val, task.recipe, size))
         self.parts = [part for batch in batches for part in batch]
         workers = here.workers(options.workers)
-        self.samples = data.Validation(task.val, task.recipe)
+        self.samples = Validation(task.val, task.recipe)
         mine = batches[here.rank :: here.size]
         self.batches = data.loader(self.samples, mine, labels.ignore, workers=workers, device=here.device)
 
@@ -76,7 +77,7 @@ class Validator:
             logits: Tensor = model(pixels.contiguous(memory_format=layout(self.task.options)))
         return logits.float()
 
-    def predict(self, model: nn.Module, part: data.Part) -> tuple[data.Pixels, Mask, Mask]:
+    def predict(self, model: nn.Module, part: Part) -> tuple[data.Pixels, Mask, Mask]:
         """Image, truth and prediction of a part, at the source's size."""
         item = self.samples[part]
         if isinstance(item, Problem):
@@ -95,10 +96,10 @@ def at_size(logits: Tensor, size: Sequence[int]) -> Tensor:
     return logits if logits.shape[2:] == whole else F.interpolate(logits, whole, mode="bilinear")
 
 
-def even_batches(dataset: Dataset, recipe: Recipe, size: int) -> Iterator[list[data.Part]]:
+def even_batches(dataset: Dataset, recipe: Settings, size: int) -> Iterator[list[Part]]:
     """All parts of all samples, in lists of at most `size` that are equally large."""
     order = sorted(range(len(dataset)), key=lambda i: dataset.samples[i].id)
-    parts = [part for i in order for part in data.parts_of(i, dataset.samples[i], recipe)]
+    parts = [part for i in order for part in parts_of(i, dataset.samples[i], recipe)]
     kinds = [(part.outer[2:], recipe.resized(*dataset.samples[part.number].size)) for part in parts]
     for kind in sorted(set(kinds)):
         alike = [part for part, its in zip(parts, kinds, strict=True) if its == kind]

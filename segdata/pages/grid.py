@@ -16,7 +16,7 @@ from segdata.errors import OptionError
 from segdata.files.colors import colorize, overlay, to_rgb
 from segdata.files.images import ImageArray
 from segdata.labels import Mask
-from segdata.resize import scale_image, scale_mask
+from segdata.resize import resize_image, resize_mask
 from segdata.windows import Window
 
 LINE, NOTHING = (255, 64, 32), 225
@@ -66,11 +66,11 @@ def small_tile(dataset: Dataset, tile: Sample, box: Window, with_image: bool) ->
     """A tile's ids and pixels in the size of its box, without its padding."""
     inside = _content(tile)
     with dataset.open_mask(tile) as opened:
-        ids = scale_mask(opened.read(inside), box[2:])
+        ids = resize_mask(opened.read(inside), box[2:])
     if not with_image:
         return ids, None
     with dataset.open_image(tile) as raster:
-        return ids, scale_image(to_rgb(raster.read(inside)), box[2:])
+        return ids, resize_image(to_rgb(raster.read(inside)), box[2:])
 
 
 def _content(tile: Sample) -> Window:

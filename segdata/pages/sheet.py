@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -20,6 +19,7 @@ from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.pages.grid import grid_panels
+from segdata.resize import resize_image, resize_mask
 from segdata.words import percent
 
 Sort = Literal["id", "rarest", "worst"]
@@ -133,8 +133,8 @@ def fit(image: ImageArray, width: int) -> ImageArray:
     """Scale to a width; images more than twice as high as wide are scaled to that height."""
     h, w = image.shape[:2]
     scale = min(width / w, 2 * width / h)
-    target = (max(1, round(w * scale)), max(1, round(h * scale)))
-    return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))
+    target = (max(1, round(h * scale)), max(1, round(w * scale)))
+    return resize_image(image, target) if scale < 1 else resize_mask(image, target)  # enlarged pixels stay squares
 
 
 def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image:

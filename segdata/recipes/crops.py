@@ -73,8 +73,15 @@ class ClassIndex:
         joined = (np.concatenate([none, *parts]) for parts in (where, classes, pixels))
         return cls(np.array(blocks, np.int64).reshape(-1, 4), *joined)
 
+    def totals(self, classes: int) -> Ints:
+        """(K,) int64: the pixels of the first K classes in all of the mask."""
+        out = np.zeros(classes, np.int64)
+        known = self.class_id < classes
+        np.add.at(out, self.class_id[known], self.pixels[known])
+        return out
+
     def draw(self, mask: Mask | MaskReader, rng: np.random.Generator, class_id: int) -> tuple[int, int]:
-        """(y, x) of a pixel of the class, each as likely. Raises `DataError` (`mask.class`) where there is none."""
+        """(y, x) of a pixel of the class, each as likely. Raises `DataError` (`mask.class`) if there is none."""
         at = np.flatnonzero(self.class_id == class_id)
         until = np.cumsum(self.pixels[at])
         if not until.size:
@@ -98,25 +105,19 @@ def choose_window(
     """A window of `size` (height, width), or as much of it as the image has, that lies inside the image.
 
     Without a class each place is as likely. With one it is centred on one of the class's pixels, each as likely, then moved
-    inside. `mask` is (H, W) ids or a reader; a reader's pixel is found through `index`, made in one pass where none is
-    given. Raises `DataError` (`mask.class`) where the mask has no pixel of the class.
+    inside. `mask` is (H, W) ids or a reader; the pixel is found through `index`, which is made in one pass unless given, so that
+    the same draw finds the same pixel however the mask is read. Raises `DataError` (`mask.class`) for a class without a pixel.
     """
     height, width = _size(mask)
     h, w = min(size[0], height), min(size[1], width)
     if class_id is None:
         return Window(int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w)
-    if isinstance(mask, np.ndarray) and index is None:
-        held = np.flatnonzero(mask == class_id)
-        if not held.size:
-            raise _absent(class_id)
-        y, x = divmod(int(held[rng.integers(held.size)]), width)
-    else:
-        y, x = (index or ClassIndex.of(mask)).draw(mask, rng, class_id)
+    y, x = (index or ClassIndex.of(mask)).draw(mask, rng, class_id)
     return Window(min(max(y - h // 2, 0), height - h), min(max(x - w // 2, 0), width - w), h, w)
 
 
 def choose_class(pixels: Ints, rng: np.random.Generator, weights: Floats | None = None) -> int | None:
-    """The id of a class that `pixels` (K,) has, drawn by rarity; None where it has none of weight above 0.
+    """The id of a class that `pixels` (K,) has, drawn by rarity; None if it has none of weight above 0.
 
     A class is drawn with probability w_c / (sum of w over the classes that are there). `weights` (K,) are those of the
     dataset, as `ClassCounts.weights` gives them; without, w_c = sqrt(N / n_c), n_c of the N pixels being of the class: the
@@ -155,7 +156,7 @@ def paste(
 ) -> int:
     """Copy a region of another sample into this one, in place, its window's corner at `place` (y, x), which may lie outside.
 
-    Void stays void, with its pixels; what falls outside is cut off. Returns how many pixels were pasted.
+    Ignored pixels stay as they are; what falls outside is cut off. Returns how many pixels were pasted.
     """
     height, width = mask.shape
     y, x = place
@@ -188,10 +189,10 @@ def copy_paste(
     """This sample with up to `regions` regions of rare classes of another one in it; its arrays stay as they are.
 
     Ghiasi et al. 2021, Simple Copy-Paste, for label maps: regions are connected parts of a class, pasted without blending.
-    The class is drawn by rarity (`choose_class`) among those that the other sample holds, of `classes` where given; the
+    The class is drawn by rarity (`choose_class`) among those that the other sample holds, of `classes` if given; the
     region among its parts of at least `least` pixels. It moves from its place by up to `shift` times the image's height
-    and width, staying inside as far as it fits. Void of this sample is left alone. Raises `DataError` (`image.bands`)
-    where the samples' bands or dtypes differ.
+    and width, staying inside as far as it fits. Ignored pixels of this sample stay. Raises `DataError` (`image.bands`)
+    if the samples' bands or dtypes differ.
     """
     if image.shape[2] != other[0].shape[2] or image.dtype != other[0].dtype or mask.dtype != other[1].dtype:
         message = (

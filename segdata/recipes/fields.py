@@ -16,7 +16,7 @@ class Fields:
     """One mapping of a recipe. `place` is what errors call it, such as `street.yaml: crop`."""
 
     def __init__(self, data: object, place: str, known: Sequence[str]) -> None:
-        """Raises `OptionError` where it is no mapping, or for a key that is not known."""
+        """Raises `OptionError` if it is no mapping, or for a key that is not known."""
         if not isinstance(data, Mapping):
             raise OptionError(f"{place}: must be a mapping with {', '.join(known)}, not {data!r}")
         self.data, self.place = data, place
@@ -33,7 +33,7 @@ class Fields:
         raise OptionError(f"{self.at(key)}: must be {must}, not {self.data.get(key)!r}")
 
     def inner(self, key: str, known: Sequence[str]) -> Fields | None:
-        """A mapping within, None where it is not given."""
+        """A mapping within, None if it is not given."""
         value = self.data.get(key)
         return None if value is None else Fields(value, self.at(key), known)
 
@@ -45,7 +45,7 @@ class Fields:
         return float(value)
 
     def whole(self, key: str, default: int | None, low: int = 1) -> int:
-        """A whole number of `low` or more; required where there is no default."""
+        """A whole number of `low` or more; required if there is no default."""
         value = self.data.get(key, default)
         if not _is_whole(value) or value < low:
             self.wrong(key, f"a whole number of {low} or more")
@@ -60,7 +60,7 @@ class Fields:
         return int(pair[0]), int(pair[1])
 
     def rising(self, key: str, default: tuple[float, float] | None, *, above: float = -math.inf) -> Any:
-        """`[low, high]` as floats, low below high (or equal, where there is a default); the default where not given."""
+        """`[low, high]` as floats, low below high (or equal, if there is a default); the default if not given."""
         value = self.data.get(key)
         if value is None:
             return default
@@ -70,10 +70,12 @@ class Fields:
         return float(value[0]), float(value[1])
 
     def numbers(self, key: str, *, above: float = -math.inf) -> tuple[float, ...]:
-        """A list of numbers, one a band."""
+        """A list of numbers, one per band."""
         value = self.data.get(key)
         if not isinstance(value, list | tuple) or not value or not all(is_number(v) and v > above for v in value):
-            self.wrong(key, "a list of numbers, one a band" + (f", each above {above:g}" if above > -math.inf else ""))
+            self.wrong(
+                key, "a list of numbers, one per band" + (f", each above {above:g}" if above > -math.inf else "")
+            )
         return tuple(float(v) for v in value)
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ Span = tuple[float, float]
 """The values that are darkest and brightest, which become 0 and 1."""
 
 SPANS: dict[str, Span] = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": (0.0, 1.0)}
-"""The span of each dtype, where a recipe does not say another."""
+"""The span of each dtype, if a recipe does not say another."""
 
 
 def span_of(image: Pixels, span: Span | None = None) -> Span:
@@ -52,7 +52,7 @@ def standardise(
 ) -> NDArray[np.float32]:
     """(H, W, C) -> (C, H, W) float32: (x - mean) / std, x, mean and std in units of the span; NaN becomes the mean.
 
-    `mean` and `std` have one value a band; None leaves x in 0..1. Raises `OptionError` where the bands are not as many.
+    `mean` and `std` have one value per band; None leaves x in 0..1. Raises `OptionError` if the bands are not as many.
     """
     low, high = span_of(image, span)
     bands = image.shape[2]
@@ -74,7 +74,7 @@ def standardise(
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What a mean and a standard deviation a band are made of; those of parts add up to those of the whole.
+    """What a mean and a standard deviation per band are made of; those of parts add up to those of the whole.
 
     `count`, `mean` and `square`, all (C,) float64: finite values, their mean, and the sum of squared distances from it.
     """

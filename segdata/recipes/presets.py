@@ -25,7 +25,7 @@ _BLUR_OR_NOISE = {
 PRESETS: dict[str, dict[str, Any]] = {
     # Preprocessing alone.
     "none": {"normalise": "imagenet"},
-    # A mirror and some light: what never does harm where left and right may be swapped.
+    # A mirror and some light: what never does harm if left and right may be swapped.
     "light": {"normalise": "imagenet", "transforms": [_FLIP, _LIGHT]},
     # What most published recipes have: mirror, zoom and a small turn, colours.
     "standard": {

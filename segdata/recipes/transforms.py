@@ -19,59 +19,12 @@ import numpy as np
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.labels import Mask
+from segdata.recipes.known import BANDS, FILLS, GROUPS, REFUSED, RESIZING, VALUES
 from segdata.recipes.pixels import Span, from_unit, span_of, to_unit
 from segdata.resize import Pixels
 from segdata.words import suggest
 
 Args = Mapping[str, Any]
-
-GROUPS = ("OneOf", "OneOrOther", "RandomOrder", "SelectiveChannelTransform", "Sequential", "SomeOf")
-"""Transforms made of transforms."""
-
-REFUSED = {
-    **dict.fromkeys(
-        ("AtLeastOneBBoxRandomCrop", "BBoxSafeRandomCrop", "RandomCropNearBBox", "RandomSizedBBoxSafeCrop"),
-        "works on boxes, which masks have not: use the recipe's `crop` with class_aware",
-    ),
-    **dict.fromkeys(
-        ("FDA", "HistogramMatching", "Mosaic", "OverlayElements", "PixelDistributionAdaptation", "TextImage"),
-        "needs other images or fonts at hand: use the recipe's `copy_paste`, or augment in your own code",
-    ),
-    **dict.fromkeys(
-        ("CenterCrop3D", "CoarseDropout3D", "CubicSymmetry", "Pad3D", "PadIfNeeded3D", "RandomCrop3D", "ToTensor3D"),
-        "works on volumes",
-    ),
-    **dict.fromkeys(
-        ("FromFloat", "ToFloat", "ToTensorV2", "Normalize"),
-        "changes what pixels are: that is the recipe's `normalise`, which comes after the transforms",
-    ),
-    "ToRGB": "changes the number of bands: convert the images instead",
-    "Lambda": "is a function, which a recipe cannot hold: augment in your own code",
-    "Morphological": "makes regions of higher class ids grow over lower ones: class ids have no order",
-    "MaskDropout": "takes whatever is labelled for one object: use CoarseDropout, or the recipe's `copy_paste`",
-}
-"""Transforms that have no meaning in a recipe, and the way out."""
-
-BANDS: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(
-        ("CLAHE", "ColorJitter", "Equalize", "GridElasticDeform", "RGBShift", "ToSepia"),
-        (1, 3),
-    ),
-    **dict.fromkeys(
-        (
-            "ChromaticAberration", "HEStain", "HueSaturationValue", "ISONoise", "PlanckianJitter", "RandomFog",
-            "RandomGravel", "RandomRain", "RandomSnow", "RandomSunFlare", "Spatter", "ToGray",
-        ),
-        (3,),
-    ),
-}  # fmt: skip
-"""How many bands a transform takes, where not any number."""
-
-VALUES = {"CropNonEmptyMaskIfExists": "ignore_values", "ConstrainedCoarseDropout": "mask_indices"}
-"""Arguments that hold mask values."""
-
-FILLS = ("fill_mask", "mask_drop_value")
-"""Arguments that say what a mask is filled with: here always ignore, or nothing (null) where a transform can leave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +179,8 @@ def _build(step: Step, ignore: int) -> Any:
         args["transforms"] = [_build(inner, ignore) for inner in members(step)]
     if "fill_mask" in known:
         args.setdefault("fill_mask", 0)  # ignore, as masks are shown
+    if step.name in RESIZING:
+        args |= dict.fromkeys(_nearest(args), _plain("cv2.INTER_NEAREST_EXACT", step.place))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints at other transforms
         try:
@@ -235,6 +190,11 @@ def _build(step: Step, ignore: int) -> Any:
     if hasattr(made, "fill_mask") and "fill_mask" not in known:
         made.fill_mask = 0
     return made
+
+
+def _nearest(args: Args) -> list[str]:
+    """The arguments of a transform that resizes which ask for nearest: that of masks, and that of images if told so."""
+    return ["mask_interpolation", *(["interpolation"] if args.get("interpolation") == 0 else [])]
 
 
 def _argument(step: Step, name: str, value: Any, ignore: int) -> Any:
@@ -248,7 +208,7 @@ def _argument(step: Step, name: str, value: Any, ignore: int) -> Any:
         if value not in (None, "ignore"):
             raise OptionError(f"{place}: masks are always filled with ignore: leave it out (null: left as they are)")
         return None if value is None else 0
-    if name == "mask_interpolation" and value not in (0, "cv2.INTER_NEAREST"):
+    if name == "mask_interpolation" and value not in (0, "cv2.INTER_NEAREST", 6, "cv2.INTER_NEAREST_EXACT"):
         raise OptionError(f"{place}: masks are always resampled by nearest: leave it out")
     if name == "area_for_downscale" and value == "image_mask":
         raise OptionError(f"{place}: masks are always resampled by nearest: write image")

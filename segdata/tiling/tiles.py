@@ -14,7 +14,7 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.views import scaled_size
 from segdata.labels import Mask
-from segdata.resize import scale_mask
+from segdata.resize import resize_mask
 from segdata.words import sized
 
 Ids = tuple[str, ...]
@@ -84,7 +84,7 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
                 f"its window {list(window)} does not fit a tile of {sized(tile)} in an image of {width} x {height}"
             )
             raise DataError(Problem("evaluate.size", message, file=sample.mask, sample=sample.id))
-        tile = scale_mask(tile[: content[0], : content[1]], (window.height, window.width))
+        tile = resize_mask(tile[: content[0], : content[1]], (window.height, window.width))
         depth = np.minimum.outer(_depths(window.y, window.height, height), _depths(window.x, window.width, width))
         nearer = depth > best[window.slices]
         for canvas, values in ((mask, tile), (owner, number), (best, depth)):

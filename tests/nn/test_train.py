@@ -291,8 +291,8 @@ def test_a_loss_that_is_no_number_names_the_samples(dataset: segdata.Dataset, tm
         with pytest.raises(SegdataError, match=rf"the loss is (nan|inf) in step {number}, on train/00\d, train/") as e:
             segdata.train(dataset, tmp_path / f"run{steps}", **options)
         assert "--clip 1" in str(e.value)
-        train, order = dataset.split("train"), Order(8, 4, 0)
-        ids = [train.samples[key.item].id for key in order.keys(number - 1)]
+        train, order = dataset.split("train"), Order(np.arange(8), 4, 0)
+        ids = [train.samples[key.sample].id for key in order.keys(number - 1)]
         assert f"on {', '.join(ids)}: look at" in str(e.value)
 
 

@@ -21,11 +21,13 @@ import segdata  # noqa: E402
 from segdata.dataset.dataset import Openings  # noqa: E402
 from segdata.dataset.sample import Sample  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
-from segdata.nn import data  # noqa: E402
+from segdata.nn import data, parts  # noqa: E402
+from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
-from segdata.recipes.recipe import Recipe, Resize  # noqa: E402
+from segdata.recipes.recipe import Recipe  # noqa: E402
+from segdata.recipes.settings import Resize  # noqa: E402
 from segdata.windows import Window  # noqa: E402
-from train_files import QUICK, scenes  # noqa: E402
+from train_files import QUICK, scenes, written  # noqa: E402
 
 SIZE = (260, 340)
 
@@ -87,14 +89,36 @@ def test_windows_from_a_file_are_those_from_memory(rasters: segdata.Dataset) -> 
     recipe = Recipe.from_dict(
         {"normalise": "none", "crop": {"size": [48, 32], "class_aware": 0.5, "scale": [0.5, 2.0]}}
     )
-    items = np.zeros(20, np.int64)
-    file, memory = (
-        data.Training(train, recipe, items, 5, cache) for cache in (None, data.Cache(train, data.uncropped(recipe)))
-    )
-    for position in range(20):
-        a, b = (source[data.Key(0, position, position)] for source in (file, memory))
+    file, memory = (data.Training(train, recipe, 5, source) for source in (None, Cache(train, recipe)))
+    for crop in range(20):
+        a, b = (source[data.Key(0, 0, crop)] for source in (file, memory))
         np.testing.assert_array_equal(a[1], b[1])  # type: ignore[index]
         np.testing.assert_array_equal(a[2], b[2])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("options", [{"resize": (40, 52)}, {"short_side": 300}, {"crop": (32, 32)}])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_training_on_six_bands_of_any_size(tmp_path: Path, options: dict[str, Any], dtype: str) -> None:
+    """Shrunk, enlarged, and by crops with a zoom: OpenCV alone resizes no more than four bands at once."""
+    samples = []
+    for number, split in enumerate(("train", "val")):
+        random = np.random.default_rng(number)
+        mask = random.integers(0, 2, (60, 80)).astype(np.uint8)
+        high = 1 if dtype == "float32" else np.iinfo(dtype).max
+        values = (random.random((60, 80, 6)) * high).astype(dtype)
+        write_tiff(tmp_path / f"d/images/{split}.tif", values)
+        sample = written(tmp_path / "d", split, split, values[:, :, 0].astype(np.uint8), mask)
+        samples.append(msgspec.structs.replace(sample, image=f"images/{split}.tif"))
+    segdata.Dataset(tmp_path / "d", Labels.of(["a", "b"]), samples, {"tool": "test"}, "copy").save()
+    recipe: dict[str, Any] = {"normalise": "dataset"}
+    if "crop" in options:
+        recipe |= {"crop": {"size": [32, 32], "scale": [0.5, 2.0], "class_aware": 0.5}, "copy_paste": {}}
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    for cache in ("yes", "no"):
+        result = segdata.train(
+            dataset, tmp_path / cache, **{**QUICK, "recipe": recipe, "epochs": 1, "cache": cache, **options}
+        )
+        assert np.isfinite(result.rows[0]["train_loss"])
 
 
 def test_large_samples_are_validated_in_parts(
@@ -104,12 +128,12 @@ def test_large_samples_are_validated_in_parts(
     recipe = {"normalise": "none", "crop": {"size": [64, 64]}}
     options = {**QUICK, "epochs": 1, "recipe": recipe, "images": 3}
     whole = segdata.train(rasters, tmp_path / "whole", **options)
-    monkeypatch.setattr(data, "LARGEST", 100)
-    monkeypatch.setattr(data, "MARGIN", 2)
-    parts = segdata.train(rasters, tmp_path / "parts", **options)
+    monkeypatch.setattr(parts, "LARGEST", 100)
+    monkeypatch.setattr(parts, "MARGIN", 2)
+    cut = segdata.train(rasters, tmp_path / "parts", **options)
     names = ["pixel_accuracy", "class_accuracy", "mean_iou"]
-    assert [parts.rows[0][name] for name in names] == [whole.rows[0][name] for name in names]
-    assert parts.rows[0]["val_loss"] == pytest.approx(whole.rows[0]["val_loss"], rel=1e-5)
+    assert [cut.rows[0][name] for name in names] == [whole.rows[0][name] for name in names]
+    assert cut.rows[0]["val_loss"] == pytest.approx(whole.rows[0]["val_loss"], rel=1e-5)
     shown = segdata.read_image(tmp_path / "parts" / "samples" / "epoch_0001.jpg")
     assert shown.shape[1] == 3 * 320
 
@@ -122,11 +146,11 @@ def test_parts_are_a_partition(height: int, width: int, side: int, margin: int, 
     recipe = Recipe(resize=None if short is None else Resize("short", (short,)))
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
-        context.setattr(data, "LARGEST", side)
-        context.setattr(data, "MARGIN", margin)
-        parts = data.parts_of(7, sample, recipe)
+        context.setattr(parts, "LARGEST", side)
+        context.setattr(parts, "MARGIN", margin)
+        found = parts.parts_of(7, sample, recipe)
     covered = np.zeros((height, width), int)
-    for number, outer, inner in parts:
+    for number, outer, inner in found:
         assert number == 7
         covered[inner.slices] += 1
         assert outer.meet(inner) == inner
@@ -155,9 +179,9 @@ def test_virtual_tiles_are_trained_on_as_files_would_be(tmp_path: Path) -> None:
             samples.append(msgspec.structs.replace(sample, **fields, parent=sample.id))
     tiles = segdata.Dataset(whole.root, whole.labels, samples, {"tool": "test"}, "copy")
     recipe = Recipe.from_dict({"normalise": "none"})
-    train = data.Training(tiles, recipe, np.arange(len(tiles)), 0, None)
+    train = data.Training(tiles, recipe, 0)
     for number, sample in enumerate(samples):
-        id, image, mask = train[data.Key(0, 0, number)]  # type: ignore[misc]
+        id, image, mask = train[data.Key(0, number, 0)]  # type: ignore[misc]
         parent = whole.sample(str(sample.parent))
         assert id == sample.id
         np.testing.assert_array_equal(image, whole.read_image(parent)[sample.crop.slices])  # type: ignore[union-attr]

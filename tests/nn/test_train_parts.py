@@ -22,6 +22,7 @@ import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError, MissingDependency, SegdataError  # noqa: E402
 from segdata.nn import data  # noqa: E402
+from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.compare import compare  # noqa: E402
 from segdata.nn.curves import _spread, read_rows, write_rows  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
@@ -93,19 +94,22 @@ def test_a_warm_up_rises_in_a_line_and_then_the_schedule_begins() -> None:
 
 @given(st.integers(1, 9), st.integers(1, 7), st.integers(0, 5), st.integers(0, 40))
 def test_every_turn_meets_every_item_once(number: int, batch: int, seed: int, first: int) -> None:
-    order = Order(number, batch, seed)
+    items = np.arange(number)
+    order = Order(items, batch, seed)
     steps = -(-3 * number // batch)
     keys = [key for step in range(steps) for key in order.keys(step)]
-    assert [key[:2] for key in keys] == [divmod(i, number) for i in range(steps * batch)]
+    assert [(key.turn, key.crop) for key in keys] == [(i // number, 0) for i in range(steps * batch)]
     for turn in range(steps * batch // number):
-        assert sorted(key.item for key in keys if key.turn == turn) == list(range(number))
+        assert sorted(key.sample for key in keys if key.turn == turn) == list(range(number))
     assert (
-        Order(number, batch, seed).keys(first) == [k for s in range(first + 1) for k in order.keys(s)][first * batch :]
+        Order(items, batch, seed).keys(first) == [k for s in range(first + 1) for k in order.keys(s)][first * batch :]
     )
 
 
 def test_turns_differ_and_so_do_seeds() -> None:
-    orders = {tuple(k.item for k in Order(50, 50, seed).keys(turn)) for seed in range(3) for turn in range(3)}
+    orders = {
+        tuple(k.sample for k in Order(np.arange(50), 50, seed).keys(turn)) for seed in range(3) for turn in range(3)
+    }
     assert len(orders) == 9
 
 
@@ -119,7 +123,7 @@ def test_class_aware_sampling_draws_classes_alike(tmp_path: Path) -> None:
     assert chance is not None
     by_hand = [1 / 20 + (1 / 18 if i < 18 else 1 / 2) for i in range(20)]
     np.testing.assert_allclose(chance, np.array(by_hand) / sum(by_hand))
-    drawn = Counter(k.item for s in range(500) for k in Order(20, 20, 0, chance).keys(s))
+    drawn = Counter(k.sample for s in range(500) for k in Order(np.arange(20), 20, 0, chance).keys(s))
     assert drawn[19] / 10_000 == pytest.approx(chance[19], abs=0.02)
 
 
@@ -136,13 +140,13 @@ def test_crops_cover_a_sample_and_lie_where_its_classes_are(tmp_path: Path) -> N
     items = turn_items(dataset, recipe, None)
     assert len(items) == 12 * 8
     assert len(turn_items(dataset, recipe, 2)) == 16
-    train = data.Training(dataset, recipe, items, 0, None)
-    order = Order(len(items), 8, 0)
+    train = data.Training(dataset, recipe, 0)
+    order = Order(items, 8, 0)
     rare = 0
     for step in range(12):
         for key in order.keys(step):
             id, image, mask = train[key]  # type: ignore[misc]
-            assert id == dataset.samples[items[key.item]].id
+            assert id == dataset.samples[key.sample].id
             assert image.shape == (16, 16, 3)
             whole, truth = dataset.read_image(dataset.sample(id)), dataset.read_mask(dataset.sample(id))
             places = np.lib.stride_tricks.sliding_window_view(whole, (16, 16, 3))[:, :, 0]
@@ -159,10 +163,8 @@ def test_cached_samples_are_the_same(dataset: segdata.Dataset) -> None:
         {"normalise": "none", "resize": {"short": 12}, "crop": {"size": [8, 8], "scale": [0.5, 2]}},
     ):
         recipe = Recipe.from_dict(plain)
-        cache = data.Cache(train, data.uncropped(recipe))
-        items = np.arange(len(train))
-        one, two = (data.Training(train, recipe, items, 3, c) for c in (None, cache))
-        for key in Order(len(train), 8, 3).keys(0):
+        one, two = (data.Training(train, recipe, 3, source) for source in (None, Cache(train, recipe)))
+        for key in Order(np.arange(len(train)), 8, 3).keys(0):
             a, b = one[key], two[key]
             assert a[0] == b[0]  # type: ignore[index]
             np.testing.assert_array_equal(a[1], b[1])  # type: ignore[index]

@@ -21,7 +21,8 @@ from segdata.errors import DataError, MissingDependency, OptionError
 from segdata.executors.run import workers
 from segdata.recipes.pixels import Moments
 from segdata.recipes.presets import PRESETS
-from segdata.recipes.recipe import CopyPaste, Crop, Normalise, Recipe, Resize
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import CopyPaste, Crop, Normalise, Resize
 
 yaml = pytest.importorskip("yaml")
 
@@ -100,7 +101,7 @@ def test_presets_are_whole(name: str, tmp_path: Path) -> None:
         ("resize: 512", r"resize: must be a mapping with short, long, exact, not 512"),
         ("normalise: imagnet", r"normalise: must be imagenet, dataset, none, or \{mean"),
         ("normalise: [1]", r"normalise: must be imagenet"),
-        ("normalise: {mean: [0.5]}", r"normalise\.std: must be a list of numbers, one a band"),
+        ("normalise: {mean: [0.5]}", r"normalise\.std: must be a list of numbers, one per band"),
         ("normalise: {mean: [0.5], std: [0]}", r"normalise\.std: .*above 0"),
         ("normalise: {mean: [0.5], std: [1, 1]}", r"normalise: mean has 1 values, std 2"),
         ("span: [3, 1]", r"span: must be \[low, high\]"),

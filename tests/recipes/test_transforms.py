@@ -11,9 +11,10 @@ import pytest
 
 from recipe_cases import arguments, make_image, mask
 from segdata.errors import DataError, OptionError
+from segdata.recipes.known import BANDS, GROUPS, REFUSED, RESIZING
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.recipe import Recipe
-from segdata.recipes.transforms import BANDS, GROUPS, REFUSED, Transforms, names, parse_step
+from segdata.recipes.transforms import Transforms, names, parse_step
 
 albumentations = pytest.importorskip("albumentations")
 import cv2  # noqa: E402
@@ -160,6 +161,19 @@ def test_pixel_values_beyond_the_span_are_refused_with_the_way_out() -> None:
     assert np.allclose(
         invert(heights, mask([1]), np.random.default_rng(0))[0], 2980 - heights, atol=1e-2, equal_nan=True
     )
+
+
+@pytest.mark.parametrize("name", RESIZING)
+def test_masks_lie_under_images_that_are_resized(name: str) -> None:
+    """The image is made of the mask: where it is sure, the mask agrees, also when told what OpenCV calls nearest."""
+    ids = mask([1, 2], size=(96, 100)).repeat(3, 0).repeat(3, 1)
+    image = ((ids == 2) * 255).astype(np.uint8)[:, :, None].repeat(3, 2)
+    for told in ({}, {"mask_interpolation": "cv2.INTER_NEAREST"}):
+        for seed in range(8):
+            seen, out = made({name: arguments(name, **told)})(image, ids, np.random.default_rng(seed))
+            sure = (np.abs(seen[:, :, 0].astype(int) - 127) > 110) & (out != 255)
+            assert sure.mean() > 0.3
+            assert np.array_equal(out[sure] == 2, seen[:, :, 0][sure] > 127)
 
 
 def test_transforms_draw_independently() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdata.errors import OptionError
-from segdata.resize import pad, scale_image, scale_mask
 from segdata.tiling.stitcher import MaskStitcher, Stitcher, aligned, blend_weights
 from segdata.windows import Window, grid, starts
 
@@ -73,40 +72,6 @@ def test_where_windows_meet(one: Any, two: Any) -> None:
     if both is not None:
         found[both.slices] = 1
     np.testing.assert_array_equal(found, canvas == 2)
-
-
-def test_padding() -> None:
-    image = np.arange(12).reshape(2, 3, 2)
-    out = pad(image, (4, 5), 7)
-    assert (out[:2, :3] == image).all()
-    assert (out[2:] == 7).all()
-    assert (out[:, 3:] == 7).all()
-    mirrored = pad(image, (9, 9), "reflect")
-    assert (mirrored[2, :3] == image[0]).all()
-    assert (mirrored[:2, 3] == image[:, 1]).all()
-    assert pad(image, (2, 3), 0) is image
-    assert (pad(np.full((1, 1), 5), (3, 3), "reflect") == 5).all()
-
-
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
-def test_masks_are_scaled_to_the_value_under_the_middle(h: int, w: int, th: int, tw: int) -> None:
-    mask = np.random.default_rng(h * w).integers(0, 255, (h, w)).astype(np.uint8)
-    out = scale_mask(mask, (th, tw))
-    for y in range(th):
-        for x in range(tw):
-            assert out[y, x] == mask[int((y + 0.5) * h / th), int((x + 0.5) * w / tw)]
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32", "float64"])
-@pytest.mark.parametrize("bands", [1, 3, 5])
-def test_images_are_scaled_by_area(dtype: str, bands: int) -> None:
-    image = np.random.default_rng(0).integers(0, 200, (12, 8, bands)).astype(dtype)
-    small = scale_image(image, (6, 4))
-    means = image.reshape(6, 2, 4, 2, bands).astype(float).mean(axis=(1, 3))
-    assert (small.dtype, small.shape) == (np.dtype(dtype), (6, 4, bands))
-    assert np.abs(small - means).max() <= (0.5 if np.dtype(dtype).kind in "ui" else 1e-5)
-    assert scale_image(image, (24, 16)).shape == (24, 16, bands)
-    assert scale_image(image, (12, 8)) is image
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(BLENDS))

@@ -25,11 +25,12 @@ from PIL import Image
 from rasterio.windows import Window as GdalWindow
 from torch.nn import functional as F
 
-from inputs import DATA
+from inputs import CAMVID, camvid
 from measure import QUICK, Sizes, race, workspace
 from results import Measure, Target, measure_tables, table
 from segdata import Dataset, Recipe, Run, convert
 from segdata.nn import data, train
+from segdata.nn.cache import Cache
 from segdata.nn.distributed import World, choose_device
 from segdata.nn.folder import Folder
 from segdata.nn.options import Training
@@ -38,23 +39,9 @@ from segdata.nn.step import Step, step_batches
 from segdata.nn.task import Task, prepare, turn_items
 from segdata.nn.validate import Validator
 
-CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
 SIDE = 512
 TRANSFORMS = [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 0.5}}]
 Pair = tuple[NDArray[Any], NDArray[Any]]
-
-
-def camvid(root: Path) -> Dataset:
-    """The real CamVid images, referred to where they are."""
-    return convert(
-        "masks",
-        DATA / "camvid",
-        root,
-        image_dir="{split}",
-        mask_dir="{split}annot",
-        classes=CAMVID,
-        values={"11": "ignore"},
-    )
 
 
 # The loop
@@ -170,43 +157,53 @@ class Pillow(data.Training):
     """The usual loading: the whole image and mask through Pillow, then the crop."""
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
-        super().__init__(dataset, recipe, np.arange(len(dataset)), 0, None)
+        super().__init__(dataset, recipe, 0)
+        self.dataset, self.items = dataset, np.arange(len(dataset))
 
     def __getitem__(self, key: data.Key) -> Any:
         """One crop."""
-        sample = self.dataset.samples[key.item]
+        sample = self.samples[key.sample]
         image = np.array(Image.open(self.dataset.image_path(sample)).convert("RGB"))
         mask = np.array(Image.open(str(self.dataset.inside(sample.mask))))
-        return sample.id, *self.augment(image, mask, (0, key.turn, key.position))
+        return sample.id, *self.pipeline.augmentation(image, mask, (0, *key))
 
 
 class Rasterio(data.Training):
     """The usual sampler by hand: a random window of image and mask through rasterio, opened for each or kept open."""
 
     def __init__(self, dataset: Dataset, recipe: Recipe, items: NDArray[np.int64], keep: bool) -> None:
-        super().__init__(dataset, recipe, items, 0, None)
+        super().__init__(dataset, replace(recipe, crop=None), 0)
+        self.items, self.size = items, dataset.samples[0].size
         image = Path(dataset.image_path(dataset.samples[0])).resolve()
         self.files = image, image.parents[1] / "masks" / image.name  # not our PNG of it, which has no blocks
         self.kept = [rasterio.open(file) for file in self.files] if keep else None
 
     def __getitem__(self, key: data.Key) -> Any:
         """One window."""
-        random = np.random.default_rng((0, key.turn, key.position))
-        height, width = self.dataset.samples[0].size
+        random = np.random.default_rng((0, *key))
+        height, width = self.size
         window = GdalWindow(random.integers(width - SIDE + 1), random.integers(height - SIDE + 1), SIDE, SIDE)
         sources = self.kept or [rasterio.open(file) for file in self.files]
         image, mask = sources[0].read(window=window).transpose(1, 2, 0), sources[1].read(1, window=window)
         if self.kept is None:
             for source in sources:
                 source.close()
-        return "", *self.augment(np.ascontiguousarray(image), mask, (0, key.turn, key.position), window=(SIDE, SIDE))
+        return "", *self.pipeline.augmentation(np.ascontiguousarray(image), mask, (0, *key))
+
+
+class Segdata(data.Training):
+    """segdata's own, from files or from memory."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, items: NDArray[np.int64], cached: bool = False) -> None:
+        super().__init__(dataset, recipe, 0, Cache(dataset, recipe) if cached else None)
+        self.items = items
 
 
 def seconds(make: Callable[[], Any], count: int, turn: int = 0) -> float:
     """Of the processor: making a loader and taking `count` samples of it in batches of 8, in this process alone."""
     begun = time.process_time()
     source = make()
-    order = data.Order(len(source.items), 8, turn)
+    order = data.Order(source.items, 8, turn)
     keys = [order.keys(step) for step in range(count // 8)]
     for _ in data.checked(data.loader(source, keys, 255, workers=0, device=torch.device("cpu"))):
         pass
@@ -226,9 +223,7 @@ def tiles(sizes: Sizes) -> list[str]:
         times = race(
             {
                 "whole images, Pillow": partial(seconds, partial(Pillow, whole, recipe), count),
-                "segdata, tiles": partial(
-                    seconds, partial(data.Training, cut, plain, np.arange(len(cut)), 0, None), count
-                ),
+                "segdata, tiles": partial(seconds, partial(Segdata, cut, plain, np.arange(len(cut))), count),
             },
             sizes.rounds,
         )
@@ -247,15 +242,14 @@ def geotiff(sizes: Sizes) -> list[str]:
         recipe = Recipe.from_dict({"crop": {"size": [SIDE, SIDE]}, "transforms": TRANSFORMS})
         items = turn_items(dataset, recipe, None)
         cv2.setNumThreads(1)
-        training = partial(data.Training, dataset, recipe, items, 0)
         names = "rasterio by hand, opened each time", "rasterio by hand, kept open"
         times = race(
             {
                 names[0]: partial(seconds, partial(Rasterio, dataset, recipe, items, False), count),
                 names[1]: partial(seconds, partial(Rasterio, dataset, recipe, items, True), count),
-                "segdata": partial(seconds, partial(training, None), count),
+                "segdata": partial(seconds, partial(Segdata, dataset, recipe, items), count),
                 "segdata, --cache yes": partial(
-                    seconds, lambda: training(data.Cache(dataset, data.uncropped(recipe))), count
+                    seconds, partial(Segdata, dataset, recipe, items, cached=True), count
                 ),
             },
             sizes.rounds,

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from segdata import Dataset, convert
+
+CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 MINI = DATA / "coco/mini/annotations/instances_train2017.json"
 """80 images of COCO train2017 with their 739 annotations."""
@@ -54,3 +57,16 @@ def write_manifest(path: Path, example: Path, count: int) -> Path:
             row = {**lines[i % len(lines)], "id": name, "image": f"../coco/{name}.jpg", "mask": f"masks/{name}.png"}
             file.write(json.dumps({**row, "sha256": f"{i:064x}"}) + "\n")
     return path
+
+
+def camvid(root: Path) -> Dataset:
+    """The real CamVid images, referred to where they are."""
+    return convert(
+        "masks",
+        DATA / "camvid",
+        root,
+        image_dir="{split}",
+        mask_dir="{split}annot",
+        classes=CAMVID,
+        values={"11": "ignore"},
+    )

@@ -1,1 +1,1 @@
-"""`segdata augment`: the operation, its values, and how they are told."""
+"""`segdata augment`: the operation, its values, and how they are printed."""

@@ -1,4 +1,4 @@
-"""How many samples a second each part of a recipe makes."""
+"""How many samples per second each part of a recipe makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError
-from segdata.recipes.pipeline import Augmenter, Pair
+from segdata.files.rasters import WholeMask, WholeRaster
+from segdata.recipes.pipeline import Opened, Pair, Pipeline
 from segdata.recipes.recipe import Recipe
 from segdata.recipes.transforms import Transforms, parse_step
 
@@ -23,7 +24,7 @@ Part = Callable[[int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One part of a recipe: its name, and samples a second on one core, transforms with the probability they have."""
+    """One part of a recipe: its name, and samples per second on one core, transforms with the probability they have."""
 
     name: str
     per_second: float
@@ -56,26 +57,36 @@ def bench(
 
 def _parts(dataset: Dataset, recipe: Recipe, samples: Sequence[Sample]) -> dict[str, Part]:
     """What there is to time, by name, each as a function of the sample's place and of a number to seed it with."""
-    whole = Augmenter.of(dataset, recipe, 0)
-    cutting = Augmenter.of(dataset, replace(recipe, copy_paste=None, transforms=()), 0)
+    whole = Pipeline(dataset, recipe, 0, partial(_opened, dataset))
+    cutting = Pipeline(dataset, replace(recipe, copy_paste=None, transforms=()), 0)
     pairs = [whole.read(sample) for sample in samples]
-    cut = [cutting.version(pair, 0, i) for i, pair in enumerate(pairs)]
+    cut = [_version(cutting, pair, i) for i, pair in enumerate(pairs)]
     bands = pairs[0][0].shape[2]
     ready = recipe.with_statistics([0.5] * bands, [0.25] * bands)
     parts: dict[str, Part] = {"read": lambda at, _: whole.read(samples[at])}
     if recipe.resize or recipe.crop:
-        parts["resize, crop"] = lambda at, n: cutting.version(pairs[at], 0, n)
+        parts["resize, crop"] = lambda at, n: _version(cutting, pairs[at], n)
     if recipe.copy_paste:
-        pasting = Augmenter.of(dataset, replace(recipe, resize=None, crop=None, transforms=()), 0)
-        parts["copy_paste, with reading"] = lambda at, n: pasting.version(cut[at], 0, n)
+        pasting = Pipeline(dataset, replace(recipe, resize=None, crop=None, transforms=()), 0)
+        parts["copy_paste, with reading"] = lambda at, n: _version(pasting, cut[at], n)
     for i, entry in enumerate(recipe.transforms):
         step = parse_step(entry, f"{recipe.origin}: transforms[{i}]")
         alone = Transforms([step], dataset.labels.ignore, recipe.span)
         parts[step.name if step.name not in parts else f"{step.name} [{i}]"] = partial(_transformed, cut, alone)
     parts["normalise"] = lambda at, _: ready.normalise(cut[at][0])
-    parts["all"] = lambda at, n: ready.normalise(whole.version(pairs[at], 0, n)[0])
-    parts["all, with reading"] = lambda at, n: ready.normalise(whole.version(whole.read(samples[at]), 0, n)[0])
+    parts["all"] = lambda at, n: ready.normalise(_version(whole, pairs[at], n)[0])
+    parts["all, with reading"] = lambda at, n: ready.normalise(whole.version(samples[at], 0, n)[0])
     return parts
+
+
+def _opened(dataset: Dataset, sample: Sample) -> Opened:
+    """Both read as often as they are asked for."""
+    return WholeRaster(dataset.read_image(sample)), WholeMask(dataset.read_mask(sample))
+
+
+def _version(pipeline: Pipeline, pair: Pair, seed: int) -> Pair:
+    """A version of a sample that is in memory."""
+    return pipeline.augmentation(*pair, (0, 0, seed), pipeline.other)
 
 
 def _transformed(pairs: Sequence[Pair], transforms: Transforms, at: int, seed: int) -> Pair:

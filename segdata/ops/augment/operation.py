@@ -18,13 +18,13 @@ from segdata.dataset.images import refuse_inputs, still_there
 from segdata.dataset.job import made_of
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Sample
-from segdata.errors import OptionError, Problem, located
+from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.images import write_image, write_mask
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
 from segdata.labels import value_counts
-from segdata.recipes.pipeline import Augmenter, Pair
+from segdata.recipes.pipeline import Pair, Pipeline
 from segdata.recipes.recipe import Recipe
 
 
@@ -42,10 +42,10 @@ def augment(
     """Write `versions` augmented versions of each sample of a dataset (or of one `split`) as a new dataset.
 
     `recipe` is one, a preset's name or a YAML file. The images are PNGs as they leave the transforms, not normalised.
-    Version i of sample number n is drawn from (seed, i, n). Each version names its sample as `parent`, and belongs to
-    its group, so that `split` keeps them together. A job that was stopped goes on where it was.
+    Version i is what a training with this seed sees in its epoch i, of several crops the first. Each version names its sample
+    as `parent`, and belongs to its group, so that `split` keeps them together. A job that was stopped goes on where it was.
 
-    Raises `OptionError` for the recipe or where there are no images, `DatasetError` for the destination,
+    Raises `OptionError` for the recipe or if there are no images, `DatasetError` for the destination,
     `MissingDependency`, and `DataError` for the first bad file (`run.report` may skip instead).
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
@@ -59,7 +59,7 @@ def augment(
     options = {"recipe": recipe.to_dict(), "versions": versions, "split": split}
     target = Dataset(place(destination), dataset.labels, (), made_of("augment", options, [dataset], seed), "copy")
     refuse_inputs(target.root, [dataset])
-    write = partial(augment_item, augmenter=Augmenter.of(chosen, recipe, seed), root=target.root, versions=versions)
+    write = partial(augment_item, pipeline=Pipeline(chosen, recipe, seed), root=target.root, versions=versions)
     with Journal(target.root, target.made_by, list[Sample], overwrite=overwrite) as journal:
         there = listed(target.root)
         done = {entry[0].parent: entry for entry in journal.done if all(still_there(there, s) for s in entry)}
@@ -78,12 +78,10 @@ def augment(
     return whole
 
 
-def augment_item(item: tuple[int, Sample], augmenter: Augmenter, root: Place, versions: int) -> list[Sample]:
+def augment_item(item: tuple[int, Sample], pipeline: Pipeline, root: Place, versions: int) -> list[Sample]:
     """Write the versions of the sample with this number, and return their lines. Raises `DataError`."""
     index, sample = item
-    with located(sample=sample.id):
-        pair = augmenter.read(sample)
-        return [_write(sample, version, augmenter.version(pair, version, index), root) for version in range(versions)]
+    return [_write(sample, version, pipeline.version(sample, version, index), root) for version in range(versions)]
 
 
 def _write(sample: Sample, version: int, pair: Pair, root: Place) -> Sample:

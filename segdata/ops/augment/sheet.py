@@ -13,7 +13,7 @@ from segdata.files.colors import to_rgb
 from segdata.files.remote import Place
 from segdata.labels import value_counts
 from segdata.pages.sheet import Sort, choose, panels, write_sheet
-from segdata.recipes.pipeline import Augmenter
+from segdata.recipes.pipeline import Pipeline
 from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
 
@@ -31,10 +31,10 @@ def augment_sheet(
     sort: Sort = "rarest",
     size: int = 160,
 ) -> Place:
-    """Write a sheet (PNG or JPEG by the name of `out`): a row a sample, itself first, then `versions` of it, with their masks.
+    """Write a sheet (PNG or JPEG by the name of `out`): a row per sample, itself first, then `versions` of it, with their masks.
 
-    The versions are those of the first epochs of a training with this seed. Raises `OptionError`, `DatasetError`,
-    `DataError`, `MissingDependency`.
+    The versions are what a training with this seed sees in its first epochs, of several crops the first. Raises `OptionError`,
+    `DatasetError`, `DataError`, `MissingDependency`.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     dataset = dataset if split is None else dataset.split(split)
@@ -46,12 +46,12 @@ def augment_sheet(
         raise DatasetError(f"{dataset.root}: it has no samples with labels to show")
     if bare := next((s.id for s in chosen if s.image is None), None):
         raise OptionError(f"{dataset.root}: {bare} has no image to augment: convert with images")
-    augmenter = Augmenter.of(dataset, recipe, seed)
+    pipeline = Pipeline(dataset, recipe, seed)
     place = {sample.id: i for i, sample in enumerate(dataset)}
     cells, counts = [], np.zeros(dataset.labels.ignore + 1, np.int64)
     for sample in chosen:
-        pair = augmenter.read(sample)
-        shown = [pair, *(augmenter.version(pair, epoch, place[sample.id]) for epoch in range(versions))]
+        made = [pipeline.version(sample, epoch, place[sample.id]) for epoch in range(versions)]
+        shown = [pipeline.read(sample), *made]
         captions = [sample.id, *(f"{recipe.origin}, epoch {epoch}" for epoch in range(versions))]
         counts += sum(value_counts(mask) for _, mask in shown)
         cells += [

@@ -24,7 +24,7 @@ from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
-from segdata.resize import scale_image
+from segdata.resize import resize_image
 from segdata.tiling.tiles import extent, image_of, read_stitched, tile_content
 
 ROWS, SQUARES, WIDTH = 60, 30, 420
@@ -132,7 +132,7 @@ def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray 
     for sample in samples:
         if sample.window is not None:
             height, width = tile_content(sample)
-            out[sample.window.slices] = scale_image(truth.read_rgb(sample)[:height, :width], sample.window[2:])
+            out[sample.window.slices] = resize_image(truth.read_rgb(sample)[:height, :width], sample.window[2:])
     return out
 
 

@@ -19,7 +19,7 @@ from segdata.errors import DataError, OptionError, Problem, SegdataError, one_of
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values
 from segdata.ops.predict.predictor import Predictor
-from segdata.resize import resize_scores, scale_image
+from segdata.resize import resize_image, resize_scores
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, Stitcher
 from segdata.windows import Window
@@ -199,12 +199,12 @@ def predict_batch(predictor: Predictor, batch: Sequence[Cut[Any]], sliding: Slid
     total: Probs | None = None
     for scale in sliding.scales:
         wanted = (max(1, round(seen[0] * scale)), max(1, round(seen[1] * scale)))
-        scaled = pixels if wanted == size else np.stack([scale_image(one, wanted) for one in pixels])
+        scaled = pixels if wanted == size else np.stack([resize_image(one, wanted) for one in pixels])
         for flip in ("", *sliding.flips):
             probs = _asked(predictor, _flipped(scaled, flip, 1), len(batch), wanted)
             probs = _flipped(probs, flip, 2)
             if wanted != size:
-                probs = np.stack([resize_scores(np.ascontiguousarray(one), (size[0], size[1])) for one in probs])
+                probs = np.stack([resize_scores(one, (size[0], size[1])) for one in probs])
             total = probs if total is None else total + probs
     variants = len(sliding.scales) * (1 + len(sliding.flips))
     if total is None:

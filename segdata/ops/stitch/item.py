@@ -28,7 +28,7 @@ from segdata.files.scores import open_scores, quantise
 from segdata.files.tiff import TILE, TiffWriter
 from segdata.files.views import View
 from segdata.labels import Mask, tally
-from segdata.resize import scale_image, scale_mask
+from segdata.resize import resize_mask, resize_scores
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
 from segdata.windows import Window
@@ -139,8 +139,8 @@ def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterato
                     own = stack.enter_context(ExitStack())
                     held[sample.mask] = own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
                 read, own = held[sample.mask]
-                ids = scale_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
-            yield from stitcher.add(view.crop, scale_mask(ids, (view.crop.height, view.crop.width)))
+                ids = resize_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
+            yield from stitcher.add(view.crop, resize_mask(ids, (view.crop.height, view.crop.width)))
             if number == last[sample.mask]:
                 del held[sample.mask]
                 own.close()
@@ -238,8 +238,7 @@ def _tile_scores(sample: Sample, view: View, part: Window, target: Target) -> ND
         if view.content == (view.crop.height, view.crop.width):
             return _probs(scores.stored(Window(0, part.x - view.crop.x, part.height, part.width)))
         probs = _probs(scores.stored(Window(0, 0, *view.content)))
-    grown = scale_image(np.ascontiguousarray(probs.transpose(1, 2, 0)), (view.crop.height, view.crop.width))
-    return np.ascontiguousarray(grown.transpose(2, 0, 1))
+    return resize_scores(probs, (view.crop.height, view.crop.width))
 
 
 def _probs(stored: NDArray[np.uint8]) -> NDArray[np.float32]:

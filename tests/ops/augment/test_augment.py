@@ -21,7 +21,7 @@ from segdata.executors.run import Run, workers
 from segdata.ops.augment.bench import bench
 from segdata.ops.augment.operation import augment
 from segdata.ops.augment.sheet import augment_sheet
-from segdata.recipes.pipeline import Augmenter
+from segdata.recipes.pipeline import Pipeline
 from segdata.recipes.recipe import Recipe
 
 pytest.importorskip("albumentations")
@@ -54,12 +54,12 @@ def test_what_is_written_is_what_training_sees(voc: Dataset, tmp_path: Path) -> 
     made = augment(voc, tmp_path / "a", RECIPE, versions=2, seed=7)
     assert made == Dataset.open(tmp_path / "a")
     assert len(made) == 2 * len(voc)
-    augmenter = Augmenter.of(voc, RECIPE, 7)
+    pipeline = Pipeline(voc, RECIPE, 7)
     for sample in made:
         parent = voc.sample(str(sample.parent))
         version = int(sample.id.removeprefix(f"{parent.id}-aug"))
         index = [s.id for s in voc].index(parent.id)
-        image, mask = augmenter.version(augmenter.read(parent), version, index)
+        image, mask = pipeline.version(parent, version, index)
         assert np.array_equal(made.read_image(sample), image)
         assert np.array_equal(made.read_mask(sample), mask)
         assert sample.size == mask.shape == (96, 128)
@@ -143,7 +143,7 @@ def test_the_sheet_shows_before_and_after(voc: Dataset, tmp_path: Path) -> None:
     image = voc.read_image(voc.samples[0])
     shown = fit(image, 80)
     assert np.array_equal(pixels[10 + 19 : 10 + 19 + shown.shape[0], 10:90], shown)
-    version = Augmenter.of(voc, RECIPE, 0).version((image, voc.read_mask(voc.samples[0])), 0, 0)[0]
+    version = Pipeline(voc, RECIPE, 0).version(voc.samples[0], 0, 0)[0]
     after = fit(version, 80)
     assert np.array_equal(pixels[10 + 19 : 10 + 19 + after.shape[0], 180:260], after)
     for options, words in (({"count": 0}, "must be 1 or more"), ({"samples": ["nope"]}, "no sample")):

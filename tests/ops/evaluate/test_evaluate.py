@@ -24,7 +24,7 @@ from segdata.files.images import read_mask
 from segdata.metrics.confusion import Confusion
 from segdata.ops.evaluate.operation import evaluate
 from segdata.ops.evaluate.sums import cityscapes_categories
-from segdata.resize import scale_mask
+from segdata.resize import resize_mask
 from segdata.tiling.tiles import read_stitched
 from segdata.windows import Window
 
@@ -403,7 +403,7 @@ def test_scaled_tiles_count_source_pixels(tmp_path: Path) -> None:
         for x in (0, 40, 80):
             window = Window(0, x, 80, 40)
             size = (round(80 * scale), round(40 * scale))
-            masks[f"a@{x}"] = np.pad(scale_mask(whole[window.slices], size), ((0, 4), (0, 4)), constant_values=255)
+            masks[f"a@{x}"] = np.pad(resize_mask(whole[window.slices], size), ((0, 4), (0, 4)), constant_values=255)
             tiling = Tiling(parent=(80, 120), scale=scale)
             fields[f"a@{x}"] = {"parent": "a", "window": window, "tiling": tiling}
         cut = make(tmp_path / f"c{scale}", masks, fields=fields)

@@ -20,7 +20,7 @@ from segdata.files.rasters import WholeRaster
 from segdata.labels import Labels
 from segdata.ops.predict.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
 from segdata.recipes.recipe import Recipe
-from segdata.resize import resize_scores, scale_image
+from segdata.resize import resize_image, resize_scores
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import blend_weights
 from segdata.windows import Window
@@ -134,7 +134,7 @@ def test_scaled_variants_come_back_to_size() -> None:
     array = noise(20, 24)
     found = whole(slide(images(array), Plain(LABELS, surroundings), Sliding((20, 24), scales=(0.5, 1, 1.5))))[0]
     sizes = ((10, 12), (20, 24), (30, 36))
-    variants = [resize_scores(surroundings(scale_image(array, size)[None])[0], (20, 24)) for size in sizes]
+    variants = [resize_scores(surroundings(resize_image(array, size)[None])[0], (20, 24)) for size in sizes]
     np.testing.assert_allclose(found, np.mean(variants, axis=0), atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
 
