@@ -13,6 +13,7 @@ import numpy as np
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
@@ -92,11 +93,9 @@ class LeftOut(msgspec.Struct, frozen=True):
     share: float
 
 
-class Tiled(msgspec.Struct, frozen=True):
+class Tiled(Made, frozen=True):
     """What a task became. Also the journal's line."""
 
-    task: str
-    samples: list[Sample]
     left_out: list[LeftOut]
 
 
@@ -122,6 +121,11 @@ def tile_task(task: Task, target: Target) -> Tiled:
 def tile_id(sample: Sample, window: Window) -> str:
     """The id of a tile: its parent's, and the row and column of its first pixel."""
     return f"{sample.id}_{window.y:06d}_{window.x:06d}"
+
+
+def cut_from(tile: Sample) -> str:
+    """The id of the sample that a tile was cut from, by its own."""
+    return tile.id.rpartition("_")[0].rpartition("_")[0]
 
 
 def judge(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image
+from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
@@ -65,11 +66,9 @@ class Parent(msgspec.Struct, frozen=True):
         return (0, 0) if tiling is None else tiling.parent
 
 
-class Stitched(msgspec.Struct, frozen=True):
+class Stitched(Made, frozen=True):
     """What an image became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
 
-    sample: Sample
-    tiles: int
     uncovered: int
     contested: int
     polygons: int
@@ -103,7 +102,7 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
         id=parent.id, split=first.split, group=first.group, image=image, mask=mask, height=height, width=width,
         counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
     )  # fmt: skip
-    return Stitched(line, len(parent.tiles), uncovered, contested, polygons)
+    return Stitched(parent.id, [line], uncovered, contested, polygons)
 
 
 def tile_view(sample: Sample) -> View:

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy
-from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located
@@ -249,12 +250,10 @@ def without(
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         gone = sorted(doubted) if leave_out == "images" else []
-        return {
-            "images": {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)},
-            "regions": {"void": len(regions) if leave_out == "regions" else 0},
-            "suspect": gone,
-            "skipped": [problem.to_json() for problem in left_out],
-        }
+        void = {"void": len(regions) if leave_out == "regions" else 0}
+        out = receipt_of("kept", len(truth), left_out, regions=void, suspect=gone)
+        out["images"] = {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)}
+        return out
 
     return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
 
