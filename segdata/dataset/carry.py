@@ -14,14 +14,15 @@ import msgspec
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.faults import refuse_values, view_mask
 from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs
 from segdata.dataset.job import Made, resumable
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import Problem, located
 from segdata.executors.run import Run
 from segdata.files.images import write_mask
 from segdata.files.places import absolute, file_digest
-from segdata.files.rasters import open_raster
+from segdata.files.rasters import open_mask, open_raster
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.labels import Mask, Remap
@@ -180,13 +181,13 @@ def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
 
 def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:
     """A `Change`, once it is given its remap."""
-    sample = samples[0]
-    values = dataset.read_mask(msgspec.structs.replace(sample, crop=None))
-    try:
-        return remap(values)
-    except ValueError as error:
-        message = f"{error}: was the mask replaced? segdata check finds out"
-        raise DataError(Problem("mask.values", message, file=sample.mask)) from error
+    first, path = samples[0], dataset.inside(samples[0].mask)
+    with open_mask(path) as mask:
+        for sample in samples:
+            view_mask(mask, sample, dataset.labels, str(path))
+        values = mask.read()
+    refuse_values(tally(values), dataset.labels, first, str(path))
+    return remap(values)
 
 
 def _counts(values: Mask, sample: Sample, ignore: int) -> dict[int, int]:

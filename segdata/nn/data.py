@@ -154,15 +154,8 @@ def by_windows(dataset: Dataset, recipe: Recipe) -> bool:
 
 
 def read_pair(dataset: Dataset, sample: Sample) -> Pair:
-    """Image and mask of a sample, of its size. Raises `DataError` where they are not, or cannot be read."""
-    with located(sample=sample.id):
-        image, mask = dataset.read_image(sample), dataset.read_mask(sample)
-        for what, found in (("image", image), ("mask", mask)):
-            if found.shape[:2] != sample.size:
-                sizes = f"{found.shape[1]} x {found.shape[0]}, in the manifest {sample.width} x {sample.height}"
-                message = f"the {what} is {sizes} (width x height): was it replaced? convert again"
-                raise DataError(Problem(f"{what}.size", message))
-    return image, mask
+    """Image and mask of a sample. Raises `DataError`."""
+    return dataset.read_image(sample), dataset.read_mask(sample)
 
 
 def prepared(image: Pixels, mask: Mask, recipe: Recipe) -> Pair:

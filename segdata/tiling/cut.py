@@ -166,11 +166,6 @@ class Cutter:
         self.image: Raster | None = None
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
-        for what, one in (("mask", self.ids), ("image", self.image)):
-            if one is not None and (one.height, one.width) != sample.size:
-                sizes = f"{one.width} x {one.height}, in the manifest {sample.width} x {sample.height}"
-                message = f"the {what} is {sizes} (width x height): was it replaced? segdata check finds out"
-                raise DataError(Problem(f"{what}.size", message))
         self.geo = self.image.geo if self.image is not None else Geo()
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:

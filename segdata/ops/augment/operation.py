@@ -43,7 +43,7 @@ def augment(
     Raises `OptionError` for the recipe or where there are no images, `DatasetError` for the destination,
     `MissingDependency`, and `DataError` for the first bad file (`run.report` may skip instead).
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if versions < 1 or seed < 0:
         raise OptionError(f"versions {versions}, seed {seed}: at least 1 version, and a seed of 0 or more")
@@ -86,7 +86,7 @@ def _write(sample: Sample, version: int, pair: Pair, root: Place) -> Sample:
         width=mask.shape[1],
         counts={int(v): int(counts[v]) for v in np.flatnonzero(counts)},
         sha256=hashlib.sha256(write_mask(root / f"masks/{id}.png", mask)).hexdigest(),
-        group=sample.group or sample.parent or sample.id,
+        group=sample.unit,
         parent=sample.id,
         window=None,
         crop=None,

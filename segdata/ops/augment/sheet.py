@@ -37,7 +37,7 @@ def augment_sheet(
     The versions are those of the first epochs of a training with this seed. Raises `OptionError`, `DatasetError`,
     `DataError`, `MissingDependency`.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if min(count, versions, size) < 1:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -20,6 +19,7 @@ from segdata.errors import DataError, DatasetError
 from segdata.files.images import ImageArray, colorize, overlay
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
+from segdata.labels import Mask
 from segdata.ops.check.findings import LEVELS, Checked, Finding
 from segdata.pages.sheet import fit
 
@@ -71,7 +71,7 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
 
     Raises `DatasetError` where there is no dataset.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     environment = Environment(
         loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
@@ -110,19 +110,25 @@ def thumbnail(dataset: Dataset, sample: Sample, *, laid_over: bool) -> Thumb:
     """A sample's image, its mask laid over it where that is asked; the mask alone where there is no image."""
     try:
         image = None if sample.image is None else dataset.read_rgb(sample)
-        mask = dataset.read_mask(sample) if laid_over or image is None else None
+        mask = _mask(dataset, sample, needed=image is None) if laid_over or image is None else None
     except (DataError, DatasetError) as error:
         reason = error.problem.message if isinstance(error, DataError) else str(error)
         return Thumb(sample.id, sample.split, reason=reason)
     if mask is not None:
-        known = np.minimum(mask, np.array(dataset.labels.ignore, np.uint16))  # a mask that is too deep has no colours
-        if image is None:
-            image = colorize(known, dataset.labels)
-        elif image.shape[:2] == known.shape:
-            image = overlay(image, known, dataset.labels)
+        image = colorize(mask, dataset.labels) if image is None else overlay(image, mask, dataset.labels)
     if image is None or not image.size:
         return Thumb(sample.id, sample.split, reason="nothing to see")
     return Thumb(sample.id, sample.split, _encoded(image))
+
+
+def _mask(dataset: Dataset, sample: Sample, *, needed: bool) -> Mask | None:
+    """A sample's mask; None if it does not lie over the image, unless it is `needed`. Raises `DataError`."""
+    try:
+        return dataset.read_mask(sample)
+    except DataError as error:
+        if needed or error.problem.code not in ("mask.size", "mask.depth"):
+            raise
+        return None
 
 
 def _encoded(image: ImageArray) -> str:

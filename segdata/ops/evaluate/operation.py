@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.errors import DatasetError, OptionError, Problem, one_of
 from segdata.executors.run import Run
-from segdata.files.scores import open_scores
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics.bootstrap import Columns
 from segdata.metrics.boundary import boundary_counts
@@ -33,9 +31,20 @@ from segdata.ops.evaluate.sums import (
     image_scores,
     intervals_of,
 )
-from segdata.tiling.tiles import Pair, Stitched, extent, extras, image_of, pair_up, read_stitched, tile_content
+from segdata.tiling.tiles import (
+    Pair,
+    Stitched,
+    extent,
+    extras,
+    image_of,
+    must_match,
+    pair_up,
+    read_stitched,
+    refuse_foreign,
+    tile_content,
+)
 from segdata.windows import Window
-from segdata.words import sized, some
+from segdata.words import some
 
 Missing = Literal["list", "stop", "miss"]
 """What becomes of truth without a prediction: listed and left out, an error, or all its pixels missed."""
@@ -85,8 +94,8 @@ def evaluate(
     Raises `DatasetError` where label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the
     first bad file or wrong size (`run.report` may skip instead). The same numbers come of any executor.
     """
-    sides = [_opened(pred), *([] if other is None else [_opened(other)])]
-    truth = _opened(truth)
+    sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
+    truth = Dataset.of(truth)
     _check(truth, sides, missing, resample, draws, seed, boundary_width)
     chosen = truth if split is None else truth.split(split)
     grouped = any(sample.group is not None for sample in chosen) if resample is None else resample == "group"
@@ -148,9 +157,7 @@ def _found(pair: Pair, truth: Stitched, dataset: Dataset, samples: Sequence[Samp
         pred = read_stitched(dataset, samples, truth.mask.shape)
     else:
         pred = Stitched(np.full_like(truth.mask, labels.ignore))
-    if pred.mask.shape != truth.mask.shape:
-        message = f"the prediction is {sized(pred.mask)}, truth {sized(truth.mask)} (width x height): predict it at its own size"
-        raise DataError(Problem("evaluate.size", message, sample=pair.id))
+    must_match(pred.mask.shape, truth.mask.shape, pair.id)
     mask, uncovered = truth.mask, 0
     tiles: tuple[str, ...] = ()
     if pred.covered is not None and task.missing != "miss":
@@ -161,8 +168,10 @@ def _found(pair: Pair, truth: Stitched, dataset: Dataset, samples: Sequence[Samp
             mask = np.where(lost, np.array(labels.ignore, labels.dtype), mask)
     try:
         pairs = pair_counts(mask, pred.mask, labels)
-    except ValueError as error:
-        raise DataError(Problem("mask.values", f"{error}: segdata check finds out more", sample=pair.id)) from error
+    except ValueError:
+        refuse_foreign(task.truth, pair.truth)
+        refuse_foreign(dataset, samples)
+        raise
     edges = np.empty((0, 8), np.int64)
     if task.boundary:
         edges = boundary_counts(mask, pred.mask, labels, width=task.width, contours=task.contours)
@@ -181,22 +190,11 @@ def _calibrated(truth: Mask, pred: Stitched, dataset: Dataset, samples: Sequence
         part = truth[window.slices]
         if pred.owner is not None:  # a pixel of two tiles counts in the one that it was taken from
             part = np.where(pred.owner[window.slices] == number, part, np.array(dataset.labels.ignore, part.dtype))
-        with located(sample=sample.id), open_scores(dataset.inside(str(sample.scores))) as scores:
+        with dataset.open_scores(sample) as scores:
             for y in range(0, window.height, ROWS):
                 rows = Window(y, 0, min(ROWS, window.height - y), window.width)
-                total += _bins(scores.read(rows), part[rows.slices], dataset.labels, str(sample.scores))
+                total += Calibration.of(scores.read(rows), part[rows.slices], dataset.labels)
     return total
-
-
-def _bins(probs: NDArray[np.float32], truth: Mask, labels: Labels, file: str) -> Calibration:
-    try:
-        return Calibration.of(probs, truth, labels)
-    except ValueError as error:
-        raise DataError(Problem("scores.size", f"{error}: predict again", file=file)) from error
-
-
-def _opened(dataset: Dataset | str | Path) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
 
 
 def _check(

@@ -36,7 +36,7 @@ def join(
 
     Raises `OptionError` for fewer than two datasets or one given twice, and as `carry` does.
     """
-    opened = [d if isinstance(d, Dataset) else Dataset.open(d) for d in datasets]
+    opened = [Dataset.of(d) for d in datasets]
     if len(opened) < 2:
         raise OptionError("join takes two datasets or more")
     if repeated := [str(d.root) for i, d in enumerate(opened) if _same_place(d, opened[:i])]:

@@ -252,7 +252,8 @@ def _refined(plan: Plan, refinement: Refinement, old: Sample, new: Sample) -> Sa
     path, scores = target.inside(new.mask), None if new.scores is None else target.inside(new.scores)
     with located(sample=old.id):
         image = partial(plan.source.open_image, old)
-        mask = refined(target.read_mask(new), target.labels, refinement, image, scores)
+        stored = None if scores is None else partial(target.open_scores, new)
+        mask = refined(target.read_mask(new), target.labels, refinement, image, stored)
     digest = write_like(path, path, mask)
     if scores is not None and not plan.scores:
         scores.unlink()

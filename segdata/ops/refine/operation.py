@@ -36,7 +36,7 @@ def refine(
     Raises `DatasetError` for settings of other classes and for tiles that are views, `OptionError` for settings, and as
     `carry` does.
     """
-    pred = pred if isinstance(pred, Dataset) else Dataset.open(pred)
+    pred = Dataset.of(pred)
     chosen = _chosen(refinement, pred.labels)
     must_refine(pred, chosen)
     options = {"refinement": chosen.to_json(pred.labels), "scores": scores}

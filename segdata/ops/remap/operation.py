@@ -34,7 +34,7 @@ def remap(
 
     Raises `OptionError` for names that the dataset has not and where nothing is asked, and as `carry` does.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     if not (map or only or drop):
         raise OptionError("nothing to change: give --map, --map-file, --only or --drop")
     table = choose_classes(dataset.labels, map or {}, only, drop, unlisted)

@@ -59,8 +59,8 @@ def split(
     `allow_missing` names it, or `all`; and as `carry` does.
     """
     run = run or Run()
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    keep = Dataset.open(keep) if isinstance(keep, str | Path) else keep
+    dataset = Dataset.of(dataset)
+    keep = None if keep is None else Dataset.of(keep)
     aimed = _aimed(ratios, folds)
     by = [group_by] if isinstance(group_by, str) else list(group_by)
     allowed = _allowed(dataset, allow_missing)

@@ -48,7 +48,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
 
     Images or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     environment = Environment(
         loader=PackageLoader("segdata.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip

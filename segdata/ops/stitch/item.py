@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.counts import tally
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.faults import view_mask
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
@@ -25,9 +26,9 @@ from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
 from segdata.files.rasters import open_mask
 from segdata.files.remote import Place
-from segdata.files.scores import open_scores, quantise
+from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter
-from segdata.files.views import View
+from segdata.files.views import Masks, View
 from segdata.labels import Mask
 from segdata.resize import scale_image, scale_mask
 from segdata.tiling.rows import Downwards
@@ -129,15 +130,16 @@ def georeference(parent: Parent, target: Target) -> Geo:
 def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterator[tuple[int, Mask]]:
     """The finished rows of the masks, from the top."""
     last = {sample.mask: number for number, sample in enumerate(parent.tiles)}
-    held: dict[str, tuple[Callable[[Window], Mask], ExitStack]] = {}
+    held: dict[str, tuple[Masks, Callable[[Window], Mask], ExitStack]] = {}
     with ExitStack() as stack:
         for number, sample in enumerate(parent.tiles):
-            view = tile_view(sample)
+            view, path = tile_view(sample), target.tiles.inside(sample.mask)
             with located(sample=sample.id):
                 if sample.mask not in held:  # virtual tiles have one file together
                     own = stack.enter_context(ExitStack())
-                    held[sample.mask] = own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
-                read, own = held[sample.mask]
+                    held[sample.mask] = *own.enter_context(open_downwards(path)), own
+                mask, read, own = held[sample.mask]
+                view_mask(mask, sample, target.tiles.labels, str(path))
                 ids = scale_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
             yield from stitcher.add(view.crop, scale_mask(ids, (view.crop.height, view.crop.width)))
             if number == last[sample.mask]:
@@ -147,14 +149,14 @@ def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterato
 
 
 @contextmanager
-def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
-    """What reads windows of a mask, in order of `y`; of one that is stored by rows each is read once. Raises `DataError`."""
+def open_downwards(path: Place) -> Iterator[tuple[Masks, Callable[[Window], Mask]]]:
+    """A mask, and what reads its windows in order of `y`: of one stored by rows each is read once. Raises `DataError`."""
     with open_mask(path) as mask:
         if mask.blocked:
-            yield mask.read
+            yield mask, mask.read
             return
         rows = Downwards(None, mask, 0, mask.width)
-        yield lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
+        yield mask, lambda window: rows.read(window.y, window.height)[1][:, window.slices[1]]
 
 
 def write_mask_rows(
@@ -222,18 +224,14 @@ def blended_rows(parent: Parent, target: Target, columns: tuple[int, int]) -> It
         part = stitcher.part(view.crop)
         if part is None:
             continue
-        with located(sample=sample.id):
-            probs = _tile_scores(sample, view, part, target)
+        probs = _tile_scores(sample, view, part, target)
         yield from stitcher.add(view.crop, probs)
     yield from stitcher.finish()
 
 
 def _tile_scores(sample: Sample, view: View, part: Window, target: Target) -> NDArray[np.float32]:
     """(K, h, w) of a tile in the parent's pixels: of the part alone, or, where it was scaled, of all of it."""
-    with open_scores(target.tiles.inside(str(sample.scores))) as scores:
-        if scores.classes != len(target.tiles.labels.classes) or (scores.height, scores.width) != sample.size:
-            what = f"{scores.classes} bands of {scores.width} x {scores.height} (width x height) are of another dataset"
-            raise DataError(Problem("scores.size", what, file=sample.scores))
+    with target.tiles.open_scores(sample) as scores:
         if view.content == (view.crop.height, view.crop.width):
             return _probs(scores.stored(Window(0, part.x - view.crop.x, part.height, part.width)))
         probs = _probs(scores.stored(Window(0, 0, *view.content)))

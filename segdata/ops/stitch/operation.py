@@ -78,8 +78,8 @@ def _stitch(
     *,
     masks_alone: bool = False,
 ) -> Dataset:
-    tiles = tiles if isinstance(tiles, Dataset) else Dataset.open(tiles)
-    whole = of if isinstance(of, Dataset) or of is None else Dataset.open(of)
+    tiles = Dataset.of(tiles)
+    whole = None if of is None else Dataset.of(of)
     root = place(destination)
     refuse_inputs(root, [tiles] if whole is None else [tiles, whole])
     parents = parents_of(tiles, whole)

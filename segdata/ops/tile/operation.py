@@ -71,7 +71,7 @@ def tile(
     Raises `OptionError`, `DataError` for the first bad image or mask (`run.report` may skip instead: all tiles of such
     images are then left out), and `DatasetError` for the destination.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)

@@ -261,7 +261,7 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
     found = evaluate(small, truth, run=run)
     assert (found.left_out, len(found.images), len(run.report.problems)) == (("val/2",), 4, 1)
     foreign = make(tmp_path / "v", {**masks, "val/1": masks["val/1"] + 5})
-    with pytest.raises(DataError, match="val/1: the prediction has values that are no class"):
+    with pytest.raises(DataError, match=r"v/masks/val/1.png: val/1: the mask holds values that are no class: 5 "):
         evaluate(foreign, truth)
 
 
