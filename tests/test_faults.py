@@ -471,6 +471,31 @@ def test_a_image_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any
         assert found == {s.id: int(source.read_image(s).sum()) for s in source if s.id != "val/07"}
 
 
+class Deadly(ByColour):
+    """A model that kills the process that runs it on images with a row of white."""
+
+    def __call__(self, images: Any) -> Any:
+        if (images == 255).all(axis=(2, 3)).any():
+            os._exit(1)
+        return super().__call__(images)
+
+
+def test_predictions_of_a_process_that_dies_are_left_out(tmp_path: Path) -> None:
+    """With all of its batch: which of its images it was is not known."""
+    source = make(
+        tmp_path / "src", {f"val/{i:02}": mask for i, mask in enumerate(NOISE[:6])}, names=NAMES, images="copy"
+    )
+    image = np.zeros((40, 48, 3), np.uint8)
+    image[3] = 255
+    Image.fromarray(image).save(source.root / "images/val/03.png")
+    report = Report("skip")
+    with workers(2) as executor:
+        made = segdata.predict(Deadly(source.labels), source, tmp_path / "out", batch=2, run=Run(executor, report))
+    assert [sample.id for sample in made] == [f"val/{i:02}" for i in (0, 1, 4, 5)]
+    assert [(p.code, p.sample) for p in report.problems] == [("worker.died", "val/02"), ("worker.died", "val/03")]
+    assert [one["sample"] for one in made.read_receipt()["skipped"]] == ["val/02", "val/03"]
+
+
 # Open files and memory
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,19 +17,21 @@ from typing import Any
 
 import msgspec
 
+from segdata.dataset.faults import refuse_scores, refuse_values, view_image, view_mask
 from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DatasetError, OptionError, reason
+from segdata.errors import DatasetError, OptionError, located, reason
 from segdata.files.colors import to_rgb
 from segdata.files.door import open_image, open_mask
 from segdata.files.images import ImageArray
 from segdata.files.members import holder
 from segdata.files.places import leads_out, place, real, write_whole
-from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster
+from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
 from segdata.files.remote import Place, is_remote
-from segdata.files.views import Masks, ViewedImage, ViewedMask
-from segdata.labels import Labels, Mask
+from segdata.files.scores import Scores, open_scores
+from segdata.files.views import Masks
+from segdata.labels import Labels, Mask, tally
 from segdata.words import suggest
 
 FORMAT = 2
@@ -47,6 +50,11 @@ class Dataset:
     samples: Sequence[Sample]
     made_by: dict[str, Any] = field(default_factory=dict)
     images: Images = "none"
+
+    @classmethod
+    def of(cls, dataset: Dataset | str | Place) -> Dataset:
+        """A dataset as it is, or the one at a path or URL. Raises as `open`."""
+        return dataset if isinstance(dataset, Dataset) else cls.open(dataset)
 
     @classmethod
     def open(cls, root: str | Place) -> Dataset:
@@ -176,36 +184,58 @@ class Dataset:
         return sample.image if is_remote(sample.image) else str(self.root / sample.image)
 
     def read_mask(self, sample: Sample) -> Mask:
-        """(height, width) class ids of a sample, cut out of its file as its crop says. Raises `DataError`, `DatasetError`."""
+        """(height, width) class ids of a sample, cut out of its file as its crop says. Raises as `open_mask`."""
         with self.open_mask(sample) as mask:
             return mask.read()
 
-    def read_image(self, sample: Sample) -> Values:
-        """(height, width, C): the pixels that lie under the sample's mask.
+    def read_counts(self, sample: Sample) -> dict[int, int]:
+        """How often each value occurs in a sample's mask, read by rows. Raises as `open_mask`, and for what is no class."""
+        with self.open_mask(sample) as mask:
+            counts = sum((Counter(tally(rows)) for rows in bands_of(mask)), Counter[int]())
+        refuse_values(counts, self.labels, sample, str(self.inside(sample.mask)))
+        return dict(sorted(counts.items()))
 
-        uint8 RGB of ordinary images; TIFFs of other types or bands as they are. Raises `DataError`, `DatasetError`.
+    def read_image(self, sample: Sample) -> Values:
+        """(height, width, C): the pixels that lie under the sample's mask. Raises as `open_image`.
+
+        uint8 RGB of ordinary images; TIFFs of other types or bands as they are.
         """
         with self.open_image(sample) as image:
             return image.read()
 
     def read_rgb(self, sample: Sample) -> ImageArray:
-        """(height, width, 3) uint8 RGB, to look at: see `segdata.files.colors.to_rgb`. Raises `DataError`, `DatasetError`."""
+        """(height, width, 3) uint8 RGB, to look at: see `segdata.files.colors.to_rgb`. Raises as `open_image`."""
         return to_rgb(self.read_image(sample))
 
     @contextmanager
     def open_image(self, sample: Sample) -> Iterator[Raster]:
         """A sample's image open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
 
-        Memory does not grow with the image (see `segdata.files.door`). Raises `DataError`, `DatasetError`.
+        Memory does not grow with the image (see `segdata.files.door`). Raises `DataError` for a file that cannot be read,
+        or is not of the manifest's size (`image.*`), `DatasetError`.
         """
-        with open_image(self.image_path(sample), exif=sample.exif) as raster:
-            yield raster if sample.view is None else ViewedImage(raster, sample.view)
+        path = self.image_path(sample)
+        with located(sample=sample.id), open_image(path, exif=sample.exif) as raster:
+            yield view_image(raster, sample, path)
 
     @contextmanager
     def open_mask(self, sample: Sample) -> Iterator[Masks]:
-        """A sample's mask open for reading by windows of the sample, (h, w) ids each. Raises `DataError`, `DatasetError`."""
-        with open_mask(self.inside(sample.mask)) as mask:
-            yield mask if sample.view is None else ViewedMask(mask, sample.view, self.labels.ignore)
+        """A sample's mask open for reading by windows of the sample, (h, w) ids each.
+
+        Raises `DataError` for a file that cannot be read, or is not of the manifest's size or the labels' dtype (`mask.*`),
+        `DatasetError`.
+        """
+        path = self.inside(sample.mask)
+        with located(sample=sample.id), open_mask(path) as mask:
+            yield view_mask(mask, sample, self.labels, str(path))
+
+    @contextmanager
+    def open_scores(self, sample: Sample) -> Iterator[Scores]:
+        """A sample's scores open for reading by windows. Raises `DataError` (`scores.*`), `DatasetError`."""
+        path = self.inside(str(sample.scores))
+        with located(sample=sample.id), open_scores(path) as scores:
+            refuse_scores(scores, self.labels, sample, str(path))
+            yield scores
 
     def read_receipt(self) -> dict[str, Any]:
         """receipt.json, or {} where the dataset has none. Raises `DatasetError` where it is something else."""
@@ -244,17 +274,15 @@ class Openings:
         held = self._held.pop(files, None)
         if held is None:
             with ExitStack() as stack:
-                image = stack.enter_context(open_image(files[0], exif=sample.exif))
-                mask = stack.enter_context(open_mask(files[1]))
-                whole = isinstance(image, WholeRaster) + isinstance(mask, WholeMask) / 3  # a third of the bytes
-                pixels = round(image.height * image.width * whole)
-                held = image, mask, pixels, stack.pop_all()
+                raster = stack.enter_context(open_image(files[0], exif=sample.exif))
+                ids = stack.enter_context(open_mask(files[1]))
+                whole = isinstance(raster, WholeRaster) + isinstance(ids, WholeMask) / 3  # a third of the bytes
+                held = raster, ids, round(raster.height * raster.width * whole), stack.pop_all()
         self._held[files] = held  # the last of the row
         while len(self._held) > 1 and (len(self._held) > self.files or self._decoded() > self.pixels):
             self._held.pop(next(iter(self._held)))[-1].close()
-        if sample.view is None:
-            return held[0], held[1]
-        return ViewedImage(held[0], sample.view), ViewedMask(held[1], sample.view, self.dataset.labels.ignore)
+        image = view_image(held[0], sample, files[0])
+        return image, view_mask(held[1], sample, self.dataset.labels, files[1])
 
     def close(self) -> None:
         """Close what is open."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import OWN
-from segdata.dataset.sample import Images, Sample
+from segdata.dataset.sample import Images
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.members import member_of
-from segdata.files.places import copy_file, file_digest, is_stored, names_in, only_gdal_opens, place, real, relative
-from segdata.files.remote import Place, Remote, is_remote
+from segdata.files.places import copy_file, is_stored, names_in, only_gdal_opens, place, real, relative
+from segdata.files.remote import Place, is_remote
 
 
 def refuse_inputs(destination: Place, inputs: Sequence[Dataset]) -> None:
@@ -104,16 +104,6 @@ def place_image(
     else:
         raise OptionError(f"{there}: object storage has no links: --images copy, reference or none")
     return here
-
-
-def still_there(root: Place, sample: Sample) -> bool:
-    """Whether a mask that a journal lists is there as it was written; in storage, where files are whole or absent, at all."""
-    if isinstance(root, Remote):
-        return (root / sample.mask).is_file()
-    try:
-        return file_digest(root / sample.mask) == sample.sha256
-    except OSError:
-        return False
 
 
 @lru_cache(maxsize=1024)

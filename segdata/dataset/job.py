@@ -1,75 +1,160 @@
-"""Samples of datasets carried into a new one: their masks linked or remapped, their images in reach, resumable."""
+"""A dataset that is made item by item, and goes on where it was stopped: the one resumable loop, and its receipt."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs, still_there
 from segdata.dataset.journal import Journal
-from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import Problem
 from segdata.executors.run import Run
-from segdata.files.door import open_image
-from segdata.files.images import write_mask
 from segdata.files.places import absolute, file_digest, listed
-from segdata.files.remote import Place
-from segdata.files.tiff import TiffWriter
-from segdata.labels import Mask, Remap, tally
+from segdata.files.remote import Place, Remote
 from segdata.version import __version__
 
-Change = Callable[[Dataset, Sequence[Sample]], Mask]
-"""Given a dataset and the samples that are in one mask file: all of that file, in its new values."""
+
+class Made(msgspec.Struct, frozen=True):
+    """What one item became: the item's name, and its lines of the manifest. Also a line of the journal."""
+
+    name: str
+    samples: list[Sample]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A dataset that samples come from, and what becomes of its masks (None: they stay)."""
+Item = TypeVar("Item")
 
-    dataset: Dataset
-    change: Change | None = None
-
-    @classmethod
-    def remapped(cls, dataset: Dataset, remap: Remap | None) -> Origin:
-        """Its mask values are translated (None: they stay)."""
-        return cls(dataset, None if remap is None else partial(_remapped, remap=remap))
+Entry = TypeVar("Entry", bound=Made)
 
 
-class Move(NamedTuple):
-    """A sample of origin number `origin` as it is there, and as it shall be, apart from its files and counts."""
+@dataclass(slots=True)
+class Job(Generic[Entry]):
+    """A dataset in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
 
-    origin: int
-    old: Sample
-    new: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """All that samples need to be carried, apart from themselves. The origins have no samples here."""
+    `dataset` has no samples yet.
+    """
 
     dataset: Dataset
-    origins: tuple[Origin, ...]
+    run: Run
+    journal: Journal[Entry]
+    done: dict[str, Entry]
+    failed: dict[str, Problem] = field(default_factory=dict)
+
+    def work(
+        self,
+        function: Callable[[Item], Entry],
+        items: Sequence[Item],
+        name: Callable[[Item], str],
+        whole: Callable[[Item], str] | None = None,
+    ) -> None:
+        """Make the items that are not done yet. `whole` names what an item is a part of: with one part all of it fails.
+
+        Raises `DataError` for the first bad item (`run.report` may skip instead).
+        """
+        whole = whole or name
+        todo = [item for item in items if name(item) not in self.done and whole(item) not in self.failed]
+        self.gather(self.run.map(function, todo, into=self.dataset.root), whole)
+
+    def gather(self, results: Iterable[tuple[Item, Entry | Problem]], whole: Callable[[Item], str]) -> None:
+        """Keep what items became, as it comes. Raises as `work`."""
+        for item, result in results:
+            if isinstance(result, Problem):
+                self.fail(whole(item), result)
+            else:
+                self.journal.append(result)
+                self.done[result.name] = result
+
+    def fail(self, name: str, problem: Problem) -> None:
+        """Leave something out; its first problem is reported and kept. Raises `DataError` unless `run.report` skips."""
+        if name not in self.failed:
+            self.run.report.add(problem)
+            self.failed[name] = problem
+
+    @property
+    def left_out(self) -> list[Problem]:
+        """What was left out, each with its name."""
+        return [replace(problem, sample=name) for name, problem in self.failed.items()]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The lines of all that is done."""
+        return [sample for entry in self.done.values() for sample in entry.samples]
+
+    def save(
+        self,
+        receipt: Callable[[Dataset], dict[str, Any]],
+        samples: Sequence[Sample] | None = None,
+        images: Images | None = None,
+    ) -> Dataset:
+        """Write the manifest, of `samples` if they are not those that are done, and the receipt; the dataset is whole then."""
+        lines = sorted(self.samples if samples is None else samples, key=lambda sample: sample.id)
+        whole = replace(self.dataset, samples=lines, images=images or self.dataset.images)
+        whole.save(receipt(whole))
+        return whole
+
+
+@contextmanager
+def resumable(
+    dataset: Dataset,
+    entry: type[Entry],
+    given: Mapping[str, Any],
+    *,
+    is_there: Callable[[Place, Entry], bool] | None = None,
+    overwrite: bool,
+    run: Run,
+) -> Iterator[Job[Entry]]:
+    """Claim the place of `dataset`, which has no samples, and take up what a job of the same `made_by` and `given` did there.
+
+    An entry is done again unless its files are there: `is_there(root, entry)`, by default its masks as they were written,
+    and its images. Whatever ends the block but a `DataError`, which leaves nothing, the job can go on. Raises `DatasetError`
+    for a place that holds something else.
+    """
+    header = {**dataset.made_by, "images": dataset.images, "labels": dataset.labels.digest, **given}
+    with Journal(dataset.root, header, entry, overwrite=overwrite) as journal:
+        root, whether = listed(dataset.root), is_there or (files_there if dataset.images == "copy" else masks_there)
+        done = {one.name: one for one in journal.done if whether(root, one)}
+        yield Job(dataset, run, journal, done)
+
+
+def masks_there(root: Place, entry: Made) -> bool:
+    """Whether the masks of an entry are there as they were written; in storage, where files are whole or absent, at all."""
+    masks = {sample.mask: sample.sha256 for sample in entry.samples}  # virtual tiles have one together
+    if isinstance(root, Remote):
+        return all((root / mask).is_file() for mask in masks)
+    try:
+        return all(file_digest(root / mask) == sha256 for mask, sha256 in masks.items())
+    except OSError:
+        return False
+
+
+def files_there(root: Place, entry: Made) -> bool:
+    """The same, of images that are copies too."""
+    images = {sample.image for sample in entry.samples if sample.image is not None}
+    return masks_there(root, entry) and all((root / image).is_file() for image in images)
+
+
+# What is written down
 
 
 def made_of(
-    operation: str, options: Mapping[str, object], inputs: Sequence[Dataset], seed: int | None = None
+    operation: str, options: Mapping[str, object], inputs: Sequence[Dataset | dict[str, Any]], seed: int | None = None
 ) -> dict[str, Any]:
-    """The `made_by` of a dataset that an operation makes of others."""
+    """The `made_by` of a dataset that an operation makes of others, or of what is described so already."""
     return {
         "tool": "segdata",
         "version": __version__,
         "operation": operation,
         "options": dict(options),
         "seed": seed,
-        "inputs": [{"name": folder_name(d), "sha256": d.digest} for d in inputs],
+        "inputs": [
+            one if isinstance(one, dict) else {"name": folder_name(one), "sha256": one.digest} for one in inputs
+        ],
     }
 
 
@@ -78,129 +163,18 @@ def folder_name(dataset: Dataset) -> str:
     return os.path.basename(absolute(dataset.root))
 
 
-def carry(
-    dataset: Dataset,
-    origins: Sequence[Origin],
-    moves: Sequence[Move],
-    receipt: Callable[[Dataset, list[Problem]], dict[str, Any]],
-    *,
-    overwrite: bool,
-    run: Run,
-) -> Dataset:
-    """Make `dataset`, given without samples, of samples of the origins; where that was stopped before, go on.
-
-    Masks are hard-linked where their values stay, or copied where the file system cannot, and changed otherwise. Images
-    stay where they are (`reference`), behind symbolic links (`link`), or are hard-linked as well (`copy`). Scores go along
-    with masks whose values stay. `receipt` is asked for receipt.json in the end, given what was left out.
-
-    Raises `DataError` for the first missing or bad mask (`run.report` may skip instead: its samples are then left out),
-    `DatasetError` for the destination and for paths that lead out of a dataset, `OptionError` where an origin is the
-    destination.
-    """
-    refuse_inputs(dataset.root, [origin.dataset for origin in origins])
-    images = (origins[m.origin].dataset.image_path(m.old) for m in moves if m.old.image is not None)
-    refuse_images(dataset.root, dataset.images, images)
-    loads: dict[tuple[int, Place], list[Move]] = defaultdict(list)
-    for move in sorted(moves, key=lambda m: m.new.id):
-        dataset.inside(move.new.id)
-        loads[move.origin, origins[move.origin].dataset.inside(move.old.mask)].append(move)
-    bare = tuple(Origin(_without_samples(o.dataset), o.change) for o in origins)
-    sources = [absolute(o.dataset.root) for o in origins]
-    header = {**dataset.made_by, "images": dataset.images, "labels": dataset.labels.digest, "sources": sources}
-    with Journal(dataset.root, header, list[Sample], overwrite=overwrite) as journal:
-        there = listed(dataset.root)
-        done = {entry[0].id: entry for entry in journal.done if entry and still_there(there, entry[0])}
-        left_out: list[Problem] = []
-        todo = [tuple(load) for load in loads.values() if load[0].new.id not in done]
-        for load, result in run.map(partial(carry_load, target=Target(dataset, bare)), todo, into=dataset.root):
-            if isinstance(result, Problem):
-                run.report.add(result)
-                left_out += [Problem(result.code, result.message, result.file, move.old.id) for move in load]
-            else:
-                journal.append(result)
-                done[result[0].id] = result
-        samples = sorted((s for entry in done.values() for s in entry), key=lambda s: s.id)
-        whole = Dataset(dataset.root, dataset.labels, samples, dataset.made_by, dataset.images)
-        whole.save(receipt(whole, left_out))
-    return whole
+def receipt_of(made: str, given: int, left_out: Sequence[Problem], /, **more: Any) -> dict[str, Any]:
+    """receipt.json: of so many images given how many were `made` (a verb) and how many skipped, `more`, and each that was."""
+    return {
+        "images": {"in": given, made: given - len(left_out), "skipped": len(left_out)},
+        **more,
+        "skipped": [problem.to_json() for problem in left_out],
+    }
 
 
-def carry_load(load: Sequence[Move], target: Target) -> list[Sample]:
-    """Carry samples that share a mask file, as virtual tiles do, and return their lines. Raises `DataError`."""
-    origin, root = target.origins[load[0].origin], target.dataset.root
-    first = load[0]
-    with located(sample=first.old.id):
-        path = origin.dataset.inside(first.old.mask)
-        mask = f"masks/{first.new.id}{path.suffix}"
-        values = None
-        if origin.change is None:
-            link_or_copy(path, root / mask)
-            digest = first.old.sha256
-        else:
-            values = origin.change(origin.dataset, [move.old for move in load])
-            digest = write_like(path, root / mask, values)
-        images: dict[str, str | None] = {}
-        out = []
-        for move in load:
-            if move.old.image is not None and move.old.image not in images:
-                images[move.old.image] = _carry_image(move, origin.dataset, target.dataset)
-            scores = None
-            if move.old.scores is not None and origin.change is None:
-                there = origin.dataset.inside(move.old.scores)
-                scores = f"scores/{move.new.id}{there.suffix}"
-                link_or_copy(there, root / scores)
-            out.append(
-                msgspec.structs.replace(
-                    move.new,
-                    image=None if move.old.image is None else images[move.old.image],
-                    mask=mask,
-                    counts=move.old.counts
-                    if values is None
-                    else _counts(values, move.old, target.dataset.labels.ignore),
-                    sha256=digest,
-                    scores=scores,
-                )
-            )
-    return out
-
-
-def write_like(there: Place, here: Place, values: Mask) -> str:
-    """Write a mask as another is: a PNG, or a TIFF with the same place on earth; returns the SHA-256 of its file."""
-    if there.suffix.lower() not in (".tif", ".tiff"):
-        return hashlib.sha256(write_mask(here, values)).hexdigest()
-    with open_image(there) as raster:
-        geo = raster.geo
-    height, width = values.shape
-    with TiffWriter(here, height, width, 1, values.dtype, tags=geo.tags()) as file:
-        file.write(0, 0, values[None])
-    return file_digest(here)
-
-
-def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
-    path = source.image_path(move.old)
-    if path == move.old.image:  # a URL
-        return path
-    if source.images == "link" and os.path.islink(path):  # on to what it shows, not to a link to a link
-        path = os.path.join(real_folder(os.path.dirname(path)), os.readlink(path))
-    return place_image(path, move.new.id, target.root, target.images, link_or_copy)
-
-
-def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:
-    """A `Change`, once it is given its remap."""
-    sample = samples[0]
-    values = dataset.read_mask(msgspec.structs.replace(sample, crop=None))
-    try:
-        return remap(values)
-    except ValueError as error:
-        message = f"{error}: was the mask replaced? segdata check finds out"
-        raise DataError(Problem("mask.values", message, file=sample.mask)) from error
-
-
-def _counts(values: Mask, sample: Sample, ignore: int) -> dict[int, int]:
-    """How often each value occurs in a sample's part of the mask file."""
-    part = values if sample.view is None else sample.view.mask(values[sample.view.crop.slices], ignore)
-    return tally(part)
-
-
-def _without_samples(dataset: Dataset) -> Dataset:
-    return Dataset(dataset.root, dataset.labels, (), {}, dataset.images)
+def pixels_of(dataset: Dataset) -> dict[str, int]:
+    """The pixels of each class, and of ignore, by name, as far as there are any."""
+    pixels: Counter[int] = Counter()
+    for sample in dataset:
+        pixels.update(sample.counts)
+    return {dataset.labels.name(value): pixels[value] for value in sorted(pixels)}

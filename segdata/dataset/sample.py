@@ -65,3 +65,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def size(self) -> tuple[int, int]:
         """(height, width)."""
         return self.height, self.width
+
+    @property
+    def unit(self) -> str:
+        """What it stays together with: its group, or the image that it is cut from, or is."""
+        return self.group or self.parent or self.id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -18,11 +17,11 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.dataset.sampling import class_aware
 from segdata.dataset.weights import Floats, Ints
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DataError, DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import read_bytes
 from segdata.files.rasters import bands_of
-from segdata.labels import Labels, tally
+from segdata.labels import Labels
 from segdata.nn.data import Order
 from segdata.nn.options import Training
 from segdata.ops.split.balance import balance
@@ -60,7 +59,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     Raises `OptionError`; `DatasetError` where a split or a class has no pixels; `DataError` for the first mask that holds
     other values than class ids, or that is not what the manifest says.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     train, val = choose_splits(dataset, options)
     if bare := [s for s in (*train, *val) if s.image is None]:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
@@ -99,8 +98,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
     Raises `OptionError` where there are fewer than two groups.
     """
     counted(dataset)
-    keys = [sample.group or sample.parent or sample.id for sample in dataset]
-    names, of = np.unique(keys, return_inverse=True)
+    names, of = np.unique([sample.unit for sample in dataset], return_inverse=True)
     if len(names) < 2:
         raise OptionError(f"--val-share {share:g}: {len(names)} groups of images cannot be split in two")
     table = ImageCounts.of([s.counts for s in dataset], dataset.labels)
@@ -130,31 +128,12 @@ def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None
 def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
     """Read every mask once, since a value that is no class would end a training on a GPU in a riddle.
 
-    Raises `DataError` (`mask.values`, `mask.size`) that names file, values and how many pixels have them.
+    Raises `DataError` (`mask.*`) that names file, values and how many pixels have them.
     """
     bare = replace(train, samples=())
-    for _, result in run.map(partial(check_mask, dataset=bare), [*train, *val]):
+    for _, result in run.map(bare.read_counts, [*train, *val]):
         if isinstance(result, Problem):
             raise DataError(result)
-
-
-def check_mask(sample: Sample, dataset: Dataset) -> None:
-    """Raise `DataError` where a mask has another size than the manifest says, or values that are neither class nor ignore."""
-    with located(file=sample.mask, sample=sample.id), dataset.open_mask(sample) as mask:
-        if (mask.height, mask.width) != sample.size:
-            message = (
-                f"is {mask.width} x {mask.height}, in the manifest {sample.width} x {sample.height}: convert again"
-            )
-            raise DataError(Problem("mask.size", message))
-        counts: Counter[int] = Counter()
-        for rows in bands_of(mask):
-            counts.update(tally(rows))
-        classes, ignore = len(dataset.labels.classes), dataset.labels.ignore
-        foreign = [v for v in sorted(counts) if v >= classes and v != ignore]
-        if foreign:
-            listed = some(f"value {v} in {counts[v]:,} pixels" for v in foreign)
-            message = f"{listed}: no class, there are 0 to {classes - 1} and {ignore} for void: convert again"
-            raise DataError(Problem("mask.values", message))
 
 
 def counted(dataset: Dataset) -> ClassCounts:
@@ -204,7 +183,7 @@ def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> 
 
 def measure_image(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
     """The moments of one image. Raises `DataError`."""
-    with located(sample=sample.id), dataset.open_image(sample) as raster:
+    with dataset.open_image(sample) as raster:
         return reduce(add, (Moments.of(rows, recipe.span) for rows in bands_of(raster)))
 
 

@@ -10,15 +10,13 @@ from itertools import product
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, Problem, located
+from segdata.errors import DatasetError
 from segdata.files.rasters import Raster
-from segdata.files.remote import Place
-from segdata.files.scores import HALF_STEP, open_scores
+from segdata.files.scores import HALF_STEP, Scores
 from segdata.labels import Labels, Mask
 from segdata.refinement.morphology import tidy
 from segdata.refinement.settings import CrfSettings, Refinement
 from segdata.windows import Window
-from segdata.words import sized
 
 MEMORY = 2**31
 """Bytes that a CRF may take: larger images go by windows."""
@@ -30,10 +28,9 @@ MARGIN = 256
 def refine_item(dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool) -> Mask:
     """The refined mask of a sample. Raises `DataError`, also where the image or the scores are of another size."""
     sample = samples[0]
-    stored = dataset.inside(sample.scores) if scores and sample.scores is not None else None
-    with located(sample=sample.id):
-        mask = dataset.read_mask(sample)
-        return refined(mask, dataset.labels, refinement, partial(dataset.open_image, sample), stored)
+    stored = partial(dataset.open_scores, sample) if scores and sample.scores is not None else None
+    mask = dataset.read_mask(sample)
+    return refined(mask, dataset.labels, refinement, partial(dataset.open_image, sample), stored)
 
 
 def refined(
@@ -41,11 +38,11 @@ def refined(
     labels: Labels,
     refinement: Refinement,
     image: Callable[[], AbstractContextManager[Raster]],
-    scores: Place | None,
+    scores: Callable[[], AbstractContextManager[Scores]] | None,
 ) -> Mask:
-    """A mask refined, with `image()` opened and the file of `scores` read by windows where they are large.
+    """A mask refined, with `image()` and `scores()`, both of its size, opened and read by windows where they are large.
 
-    Raises `DataError` where they are of another size than the mask.
+    Raises `DataError`.
     """
     if refinement.crf is not None:
         mask = _with_crf(mask, labels, refinement.crf, image, scores)
@@ -65,30 +62,18 @@ def _with_crf(
     labels: Labels,
     crf: CrfSettings,
     image: Callable[[], AbstractContextManager[Raster]],
-    scores: Place | None,
+    scores: Callable[[], AbstractContextManager[Scores]] | None,
 ) -> Mask:
     out = mask.copy()
     classes = len(labels.classes)
     with ExitStack() as stack:
         raster = stack.enter_context(image())
-        _must_fit(mask, raster.height, raster.width, "image", None)
-        stored = None if scores is None else stack.enter_context(open_scores(scores))
-        if stored is not None:
-            _must_fit(mask, stored.height, stored.width, "scores", str(scores))
-            if stored.classes != classes:
-                message = f"{stored.classes} bands for {classes} classes: predict again"
-                raise DataError(Problem("scores.classes", message, file=str(scores)))
+        stored = None if scores is None else stack.enter_context(scores())
         for inner, outer in windows_for(mask.shape, classes):
             probs = None if stored is None else stored.read(outer).clip(HALF_STEP)
             found = crf(mask[outer.slices], raster.read(outer), labels, probs)
             out[inner.slices] = found[inner.shifted(-outer.y, -outer.x).slices]
     return out
-
-
-def _must_fit(mask: Mask, height: int, width: int, what: str, file: str | None) -> None:
-    if mask.shape != (height, width):
-        message = f"the mask is {sized(mask)}, its {what} {width} x {height} (width x height): predict again"
-        raise DataError(Problem("refine.size", message, file=file))
 
 
 def windows_for(size: tuple[int, ...], classes: int) -> list[tuple[Window, Window]]:

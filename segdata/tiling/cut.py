@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
@@ -91,11 +92,9 @@ class LeftOut(msgspec.Struct, frozen=True):
     share: float
 
 
-class Tiled(msgspec.Struct, frozen=True):
+class Tiled(Made, frozen=True):
     """What a task became. Also the journal's line."""
 
-    task: str
-    samples: list[Sample]
     left_out: list[LeftOut]
 
 
@@ -121,6 +120,11 @@ def tile_task(task: Task, target: Target) -> Tiled:
 def tile_id(sample: Sample, window: Window) -> str:
     """The id of a tile: its parent's, and the row and column of its first pixel."""
     return f"{sample.id}_{window.y:06d}_{window.x:06d}"
+
+
+def cut_from(tile: Sample) -> str:
+    """The id of the sample that a tile was cut from, by its own."""
+    return tile.id.rpartition("_")[0].rpartition("_")[0]
 
 
 def judge(
@@ -161,11 +165,6 @@ class Cutter:
         self.image: Raster | None = None
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
-        for what, one in (("mask", self.ids), ("image", self.image)):
-            if one is not None and (one.height, one.width) != sample.size:
-                sizes = f"{one.width} x {one.height}, in the manifest {sample.width} x {sample.height}"
-                message = f"the {what} is {sizes} (width x height): was it replaced? segdata check finds out"
-                raise DataError(Problem(f"{what}.size", message))
         self.geo = self.image.geo if self.image is not None else Geo()
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:

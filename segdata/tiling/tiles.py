@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, Problem
 from segdata.files.views import scaled_size
 from segdata.labels import Mask
 from segdata.resize import resize_mask
@@ -49,12 +49,18 @@ def image_of(sample: Sample) -> str:
 
 def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group: bool) -> list[Pair]:
     """All images of truth in order of id, each with its predictions."""
-    sides = [_by_image(samples) for samples in preds]
+    sides = [by_image(samples) for samples in preds]
     out = []
-    for id, samples in sorted(_by_image(truth).items()):
+    for id, samples in by_image(truth).items():
         unit = samples[0].group if group and samples[0].group is not None else f"image {id}"
         out.append(Pair(id, unit, samples, tuple(side.get(id, ()) for side in sides)))
     return out
+
+
+def same_ids(pred: Iterable[Sample], truth: Iterable[Sample]) -> list[tuple[Sample, Sample]]:
+    """The samples of both that have one id, (prediction, truth) in order of it."""
+    predicted = {sample.id: sample for sample in pred}
+    return [(predicted[t.id], t) for t in sorted(truth, key=lambda sample: sample.id) if t.id in predicted]
 
 
 def extras(truth: Iterable[Sample], pred: Iterable[Sample]) -> Ids:
@@ -71,13 +77,13 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
     Raises `DataError` (`mask.*`, `evaluate.size`).
     """
     if _is_whole(samples):
-        return Stitched(_read(dataset, samples[0]))
+        return Stitched(dataset.read_mask(samples[0]))
     windows = [sample.window for sample in samples if sample.window is not None]
     height, width = size or extent(samples)
     mask = np.full((height, width), dataset.labels.ignore, dataset.labels.dtype)
     owner, best = np.full((height, width), -1, np.int32), np.zeros((height, width), np.int32)
     for number, (sample, window) in enumerate(zip(samples, windows, strict=True)):
-        tile = _read(dataset, sample)
+        tile = dataset.read_mask(sample)
         h, w = content = tile_content(sample)
         if h > tile.shape[0] or w > tile.shape[1] or window.bottom > height or window.right > width:
             message = (
@@ -90,6 +96,20 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
         for canvas, values in ((mask, tile), (owner, number), (best, depth)):
             np.copyto(canvas[window.slices], values, where=nearer, casting="unsafe")
     return Stitched(mask, owner >= 0, owner)
+
+
+def must_match(pred: Sequence[int], truth: Sequence[int], id: str) -> None:
+    """Raise `DataError` (`evaluate.size`) for a prediction of another (height, width) than truth."""
+    if tuple(pred) != tuple(truth):
+        sizes = f"{pred[1]} x {pred[0]}, truth {truth[1]} x {truth[0]}"
+        message = f"the prediction is {sizes} (width x height): predict it at its own size"
+        raise DataError(Problem("evaluate.size", message, sample=id))
+
+
+def refuse_foreign(dataset: Dataset, samples: Iterable[Sample]) -> None:
+    """Raise `DataError` (`mask.values`) that names the first of some masks with a value that is no class."""
+    for sample in samples:
+        dataset.read_counts(sample)
 
 
 def tile_content(sample: Sample) -> tuple[int, int]:
@@ -120,21 +140,13 @@ def _depths(start: int, length: int, whole: int) -> NDArray[np.int32]:
     return np.minimum(before, after)
 
 
-def _read(dataset: Dataset, sample: Sample) -> Mask:
-    with located(sample=sample.id):
-        mask = dataset.read_mask(sample)
-        if mask.shape != sample.size:
-            message = f"the mask is {sized(mask)}, in the manifest {sample.width} x {sample.height}: was it replaced?"
-            raise DataError(Problem("mask.size", message, file=sample.mask))
-    return mask
-
-
 def _is_whole(samples: Sequence[Sample]) -> bool:
     return len(samples) == 1 and image_of(samples[0]) == samples[0].id
 
 
-def _by_image(samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
+def by_image(samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
+    """By the id of the image that they are, or are tiles of, in order; the samples of each in order of id too."""
     found: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         found[image_of(sample)].append(sample)
-    return {id: tuple(sorted(group, key=lambda sample: sample.id)) for id, group in found.items()}
+    return {id: tuple(sorted(group, key=lambda sample: sample.id)) for id, group in sorted(found.items())}

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.job import made_of
-from segdata.dataset.journal import Journal
-from segdata.dataset.sample import Sample
-from segdata.errors import DataError, OptionError, Problem
+from segdata.dataset.job import made_of, receipt_of, resumable
+from segdata.dataset.sample import Images, Sample
+from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
 from segdata.files.remote import Place
@@ -96,26 +94,29 @@ def write(
     }  # fmt: skip
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
     made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
-    header = {**made_by, "images": dataset.images, "source": absolute(dataset.root)}
-    target = Target(Dataset(dataset.root, dataset.labels, (), {}, dataset.images), root)
-    with Journal(root, header, Written, overwrite=overwrite) as journal:
-        done = {one.name: one for one in journal.done if _still_there(root, one)}
-        todo = [shard for shard in shards if shard.name not in done]
-        for _, result in replace(run, chunk=1).map(partial(write_shard, target=target), todo, into=root):
-            if isinstance(result, Problem):
-                raise DataError(result)
-            for problem in result.left_out:
-                run.report.add(problem)
-            journal.append(result)
-            done[result.name] = result
-        written = [done[shard.name] for shard in shards if done[shard.name].samples]
-        lines = sorted((line for one in written for line in one.samples), key=lambda line: line.id)
-        images = "copy" if any(line.image for line in lines) else "none"
-        whole = Dataset(root, dataset.labels, lines, made_by, images)  # type: ignore[arg-type]
+    made = Dataset(root, dataset.labels, (), made_by, dataset.images)
+    work = partial(write_shard, target=Target(replace(dataset, samples=()), root))
+    given = {"source": absolute(dataset.root)}
+    with resumable(made, Written, given, is_there=shard_is_there, overwrite=overwrite, run=run) as job:
+        todo = [shard for shard in shards if shard.name not in job.done]
+        job.gather(_told(replace(run, chunk=1).map(work, todo, into=root), run.report), lambda shard: shard.name)
+        done = [job.done[shard.name] for shard in shards]
+        written = [one for one in done if one.samples]
         write_whole(root / SHARDS / INDEX, _index(written))
-        gone = [problem for shard in shards for problem in done[shard.name].left_out]
-        whole.save(_receipt(len(dataset), written, gone))
-    return whole
+        gone = [problem for one in done for problem in one.left_out]
+        sizes = {"number": len(written), "bytes": sum(one.size for one in written)}
+        images: Images = "copy" if any(line.image for line in job.samples) else "none"
+        return job.save(lambda _: receipt_of("exported", len(dataset), gone, shards=sizes), images=images)
+
+
+def _told(results: Iterable[tuple[Shard, Written | Problem]], report: Report) -> Iterator[tuple[Shard, Written]]:
+    """The same, what could not be read reported. Raises `DataError` for a shard that could not be written at all."""
+    for shard, result in results:
+        if isinstance(result, Problem):
+            raise DataError(result)
+        for problem in result.left_out:
+            report.add(problem)
+        yield shard, result
 
 
 def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[Shard]:
@@ -161,7 +162,7 @@ def _size_of(path: str | Place) -> int:
         return 0
 
 
-def _still_there(root: Place, written: Written) -> bool:
+def shard_is_there(root: Place, written: Written) -> bool:
     """Whether a shard that a journal lists is on disk as it was written."""
     try:
         return not written.samples or file_digest(root / SHARDS / written.name) == written.sha256
@@ -176,12 +177,3 @@ def _index(written: Sequence[Written]) -> bytes:
         for one in written
     ]
     return (json.dumps({"shards": shards}, indent=2) + "\n").encode()
-
-
-def _receipt(given: int, written: Sequence[Written], left_out: Sequence[Problem]) -> dict[str, Any]:
-    """receipt.json: what went in and came out."""
-    return {
-        "images": {"in": given, "exported": given - len(left_out), "skipped": len(left_out)},
-        "shards": {"number": len(written), "bytes": sum(one.size for one in written)},
-        "skipped": [problem.to_json() for problem in left_out],
-    }

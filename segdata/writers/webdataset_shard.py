@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from segdata.dataset.dataset import Dataset, Openings
+from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.drafts import Draft
@@ -39,14 +40,12 @@ class Shard:
     samples: tuple[Sample, ...]
 
 
-class Written(msgspec.Struct, frozen=True):
+class Written(Made, frozen=True):
     """What a shard became: the lines of its samples, and those that could not be read. Also the journal's line."""
 
-    name: str
     split: str | None
     sha256: str
     size: int
-    samples: list[Sample]
     left_out: list[Problem]
 
 
@@ -87,7 +86,7 @@ def write_shard(shard: Shard, target: Target) -> Written:
         digest, size = file_digest(draft.beside), draft.beside.stat().st_size
         if not lines:
             draft.discard()
-    return Written(shard.name, shard.split, digest, size, lines, left_out)
+    return Written(shard.name, lines, shard.split, digest, size, left_out)
 
 
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:

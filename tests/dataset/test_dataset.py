@@ -297,7 +297,7 @@ def test_unknown_names_are_answered_with_known_ones(dataset: Dataset) -> None:
 
 
 def test_masks_are_read_and_cropped(tmp_path: Path) -> None:
-    dataset = make(tmp_path, sample("a"), sample("b", crop=Window(1, 1, 2, 3)))
+    dataset = make(tmp_path, sample("a"), sample("b", crop=Window(1, 1, 2, 3), height=2, width=3))
     assert np.array_equal(dataset.read_mask(dataset.sample("a")), MASK)
     assert np.array_equal(dataset.read_mask(dataset.sample("b")), MASK[1:3, 1:4])
 
@@ -334,7 +334,7 @@ def test_a_referenced_image_may_lie_outside(tmp_path: Path, images: Any) -> None
     dataset = make(
         tmp_path / "data",
         sample("a", image="../x.png"),
-        sample("b", image="../x.png", crop=Window(0, 1, 2, 2)),
+        sample("b", image="../x.png", crop=Window(0, 1, 2, 2), height=2, width=2),
         images=images,
     )
     assert np.array_equal(dataset.read_image(dataset.sample("a")), image)
@@ -348,8 +348,9 @@ def test_the_image_lies_as_its_mask_does(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(image).save(tmp_path / "x.png", exif=exif)
     for value, expected in ((None, image), ("raw", image), ("upright", np.rot90(image, -1))):
-        dataset = Dataset(tmp_path, LABELS, [sample("a", image="x.png", exif=value)], {}, "reference")
-        assert np.array_equal(dataset.read_image(dataset.samples[0]), expected)
+        line = sample("a", image="x.png", exif=value, height=expected.shape[0], width=expected.shape[1])
+        dataset = Dataset(tmp_path, LABELS, [line], {}, "reference")
+        assert np.array_equal(dataset.read_image(line), expected)
 
 
 def test_a_dataset_without_images_says_so(dataset: Dataset) -> None:

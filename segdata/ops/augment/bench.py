@@ -40,7 +40,7 @@ def bench(
     """
     import cv2
 
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if not len(dataset):

@@ -36,7 +36,7 @@ def augment_sheet(
     The versions are what a training with this seed sees in its first epochs, of several crops the first. Raises `OptionError`,
     `DatasetError`, `DataError`, `MissingDependency`.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if min(count, versions, size) < 1:

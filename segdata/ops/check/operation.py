@@ -12,6 +12,7 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
+from segdata.dataset.faults import depth_fault, fits, value_fault
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
@@ -26,7 +27,6 @@ from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
 from segdata.ops.check.wholes import whole_findings
-from segdata.words import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def check(
     """
     if not 0 <= void_share <= 1 or speck < 0 or not 0 <= near <= FARTHEST:
         raise OptionError(f"--void-share must be 0 to 1, --speck 0 or more, --near 0 to {FARTHEST}")
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     run = run or Run()
     repairs = Repairs(dataset.root, dataset.made_by)
     rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck)
@@ -132,8 +132,7 @@ def _image_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]:
     facts = look.facts
     height, width = facts.upright if sample.exif == "upright" else (facts.height, facts.width)
     y, x, h, w = sample.crop or (0, 0, height, width)
-    fits = (h, w) == sample.size or (sample.crop is not None and sample.tiling is not None)  # scaled or padded
-    if not fits or not (0 <= y <= height - h and 0 <= x <= width - w):
+    if not fits((height, width), sample):
         what = f"the image is {width} x {height}" + (
             f", cut to {w} x {h} at row {y}, column {x}" if sample.crop else ""
         )
@@ -177,16 +176,13 @@ def check_mask(sample: Sample, rules: Rules, read: Callable[[str], MaskFile]) ->
 def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Labels) -> dict[str, str]:
     """Code and message of what a mask's values have wrong."""
     faults = {}
-    if mask.dtype != labels.dtype:
-        expected = 8 * np.dtype(labels.dtype).itemsize
-        faults["mask.depth"] = f"has {8 * mask.itemsize} bits a pixel, {len(labels.classes)} classes take {expected}"
+    if (fault := depth_fault(8 * mask.itemsize, labels)) is not None:
+        faults["mask.depth"] = fault
     if mask.shape != sample.size:
         size = f"{mask.shape[1]} x {mask.shape[0]}"
         faults["mask.size"] = f"is {size}, the manifest has {sample.width} x {sample.height} (width x height)"
-    unknown = [value for value in counts if value >= len(labels.classes) and value != labels.ignore]
-    if unknown:
-        listed = some(f"{value} ({counts[value]:,} pixels)" for value in unknown)
-        faults["mask.values"] = f"holds values that are no class: {listed}"
+    if (fault := value_fault(counts, labels)) is not None:
+        faults["mask.values"] = fault
     listed_counts = {value: n for value, n in sample.counts.items() if n}
     if not faults and counts != listed_counts:
         value = min(v for v in counts.keys() | listed_counts.keys() if counts.get(v) != listed_counts.get(v))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.errors import DataError, DatasetError
 from segdata.files.colors import colorize, overlay
 from segdata.files.remote import Place
+from segdata.labels import Mask
 from segdata.ops.check.findings import LEVELS, Checked, Finding
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
@@ -67,7 +66,7 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
 
     Raises `DatasetError` where there is no dataset.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     return write_page(
         out,
         "check.html",
@@ -101,19 +100,25 @@ def thumbnail(dataset: Dataset, sample: Sample, *, laid_over: bool) -> Thumb:
     """A sample's image, its mask laid over it where that is asked; the mask alone where there is no image."""
     try:
         image = None if sample.image is None else dataset.read_rgb(sample)
-        mask = dataset.read_mask(sample) if laid_over or image is None else None
+        mask = _mask(dataset, sample, needed=image is None) if laid_over or image is None else None
     except (DataError, DatasetError) as error:
         reason = error.problem.message if isinstance(error, DataError) else str(error)
         return Thumb(sample.id, sample.split, reason=reason)
     if mask is not None:
-        known = np.minimum(mask, np.array(dataset.labels.ignore, np.uint16))  # a mask that is too deep has no colours
-        if image is None:
-            image = colorize(known, dataset.labels)
-        elif image.shape[:2] == known.shape:
-            image = overlay(image, known, dataset.labels)
+        image = colorize(mask, dataset.labels) if image is None else overlay(image, mask, dataset.labels)
     if image is None or not image.size:
         return Thumb(sample.id, sample.split, reason="nothing to see")
     return Thumb(sample.id, sample.split, jpeg_uri(fit(image, WIDTH), 80))
+
+
+def _mask(dataset: Dataset, sample: Sample, *, needed: bool) -> Mask | None:
+    """A sample's mask; None if it does not lie over the image, unless it is `needed`. Raises `DataError`."""
+    try:
+        return dataset.read_mask(sample)
+    except DataError as error:
+        if needed or error.problem.code not in ("mask.size", "mask.depth"):
+            raise
+        return None
 
 
 def _message(finding: Finding) -> str:

@@ -14,14 +14,14 @@ from typing import Any, cast
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_image, refuse_held, refuse_images, still_there
-from segdata.dataset.journal import Journal
+from segdata.dataset.images import place_image, refuse_held, refuse_images
+from segdata.dataset.job import Job, Made, made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.door import read_facts
 from segdata.files.images import Exif, ImageFacts, write_mask
-from segdata.files.places import absolute, listed, place
+from segdata.files.places import absolute, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
@@ -29,13 +29,11 @@ from segdata.ops.convert.receipt import receipt_json, refuse_nothing
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of
 from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out
-from segdata.version import __version__
 
 
-class Converted(msgspec.Struct, frozen=True):
+class Converted(Made, frozen=True):
     """What one item became: its manifest line and its part of the receipt. Also the journal's line."""
 
-    sample: Sample
     receipt: Receipt
 
 
@@ -92,49 +90,32 @@ def convert(
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
         refuse_nothing(found.receipt)
-    made_by = {
-        "tool": "segdata",
-        "version": __version__,
-        "operation": "convert",
-        "options": {"format": format, "split": split, **found.options, **chosen},
-        "seed": None,
-        "inputs": [msgspec.structs.asdict(i) for i in found.inputs],
-    }
+    options_used = {"format": format, "split": split, **found.options, **chosen}
+    made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
-    header = {
-        **made_by,
-        "images": images,
-        "source": absolute(source),
-        "given": {k: str(options[k]) for k in options},
-    }
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
     refuse_held(root, (item.image for item in found.items if item.image is not None))
-    with Journal(root, header, Converted, overwrite=overwrite) as journal:
-        done = convert_items(found, Target(root, remap, images, exif, max_pixels), journal, run)
-        if not done:
-            refuse_nothing(found.receipt)
-        dataset = Dataset(root, remap.labels, sorted((e.sample for e in done), key=lambda s: s.id), made_by, images)
-        dataset.save(receipt_json(found.receipt, found, remap, dataset.samples))
-    return dataset
+    dataset = Dataset(root, remap.labels, (), made_by, images)
+    given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
+    with resumable(dataset, Converted, given, overwrite=overwrite, run=run) as job:
+        work = partial(convert_item, target=Target(root, remap, images, exif, max_pixels))
+        job.work(work, found.items, lambda item: item.id)
+        receipt = closed_receipt(found, job)
+        return job.save(lambda whole: receipt_json(receipt, found, remap, whole))
 
 
-def convert_items(found: Source, target: Target, journal: Journal[Converted], run: Run) -> list[Converted]:
-    """Convert what the journal does not list yet; all that is done then. The receipt of `found` gets what came of each."""
-    there = listed(target.root)
-    done = [entry for entry in journal.done if still_there(there, entry.sample)]
-    ready = {entry.sample.id for entry in done}
-    todo = [item for item in found.items if item.id not in ready]
-    for item, result in run.map(partial(convert_item, target=target), todo, into=target.root):
-        if isinstance(result, Problem):
-            run.report.add(result)
-            found.receipt.add(left_out(item.id, item.annotation.ids, result))
-        else:
-            journal.append(result)
-            done.append(result)
-    for entry in done:
-        found.receipt.add(entry.receipt)
-    found.receipt.close()
-    return done
+def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:
+    """What the reader has found, and what came of each item. Raises `DataError` if every one was left out."""
+    receipt = found.receipt
+    for item in found.items:
+        if (problem := job.failed.get(item.id)) is not None:
+            receipt.add(left_out(item.id, item.annotation.ids, problem))
+    for entry in job.done.values():
+        receipt.add(entry.receipt)
+    receipt.close()
+    if not job.done:
+        refuse_nothing(receipt)
+    return receipt
 
 
 def convert_item(item: Item, target: Target) -> Converted:
@@ -178,7 +159,7 @@ def convert_item(item: Item, target: Target) -> Converted:
         group=item.group,
         exif=exif,
     )
-    return Converted(sample, receipt)
+    return Converted(item.id, [sample], receipt)
 
 
 def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:

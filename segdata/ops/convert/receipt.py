@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
-from segdata.dataset.sample import Sample
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import pixels_of
 from segdata.errors import DataError, Problem
 from segdata.labels import Remap
 from segdata.readers.source import Receipt, Source
@@ -20,13 +19,10 @@ def refuse_nothing(receipt: Receipt) -> None:
         raise DataError(Problem("convert.nothing", message, first.file))
 
 
-def receipt_json(receipt: Receipt, source: Source, remap: Remap, samples: Sequence[Sample]) -> dict[str, Any]:
+def receipt_json(receipt: Receipt, source: Source, remap: Remap, whole: Dataset) -> dict[str, Any]:
     """receipt.json: sums first, then the tables, then the lists. A class that no id of the source is, as COCO's background,
     has the source_id null."""
     labels = remap.labels
-    pixels: Counter[int] = Counter()
-    for sample in samples:
-        pixels.update(sample.counts)
     rows = [(c.source_id, c.name, c.class_id) for c in source.classes]
     told = {class_id for _, _, class_id in rows}
     rest = [(None, label.name, label.id) for label in source.labels.classes if label.id not in told]
@@ -54,7 +50,7 @@ def receipt_json(receipt: Receipt, source: Source, remap: Remap, samples: Sequen
             "skipped": len(receipt.skipped),
             "hidden": len(receipt.hidden),
         },
-        "pixels": {labels.name(value): pixels[value] for value in sorted(pixels)},
+        "pixels": pixels_of(whole),
         "contested": {
             "pixels": receipt.contested,
             "pairs": [

@@ -17,18 +17,33 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.errors import DatasetError, OptionError, Problem, one_of
 from segdata.executors.run import Run
-from segdata.files.scores import open_scores
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
 from segdata.metrics.base import Case, Metric
 from segdata.metrics.confusion import pair_counts
 from segdata.ops.evaluate.result import Evaluation
-from segdata.ops.evaluate.sums import Drawing, Found, Gathered, add_up, compare, sum_up
-from segdata.tiling.tiles import Pair, Stitched, extent, extras, image_of, pair_up, read_stitched, tile_content
+from segdata.ops.evaluate.sums import (
+    Drawing,
+    Found,
+    Gathered,
+    add_up,
+    compare,
+    sum_up,
+)
+from segdata.tiling.tiles import (
+    Pair,
+    Stitched,
+    extent,
+    extras,
+    image_of,
+    pair_up,
+    read_stitched,
+    tile_content,
+)
 from segdata.windows import Window
-from segdata.words import sized, some
+from segdata.words import some
 
 Missing = Literal["list", "stop", "miss"]
 """What becomes of truth without a prediction: it is listed and left out, is an error, or has all its pixels missed."""
@@ -78,8 +93,8 @@ def evaluate(
     Raises `DatasetError` if label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the first bad
     file or wrong size (`run.report` may skip instead). Every executor gives the same numbers.
     """
-    sides = [_opened(pred), *([] if other is None else [_opened(other)])]
-    truth = _opened(truth)
+    sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
+    truth = Dataset.of(truth)
     _check(truth, sides, missing, resample, draws, seed)
     task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options))
     zero = _measured(Case.empty(truth.labels), task.measures)
@@ -100,10 +115,6 @@ def evaluate(
         extra=extras(truth.samples, sides[0].samples),
         comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), drawing) if sides[1:] else None,
     )
-
-
-def _opened(dataset: Dataset | str | Path) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
 
 
 def _bare(dataset: Dataset) -> Dataset:
@@ -200,19 +211,17 @@ def _found(
         pred = read_stitched(dataset, samples, truth.shape)
     else:
         pred = Stitched(np.full_like(truth, labels.ignore))
-    if pred.mask.shape != truth.shape:
-        message = (
-            f"the prediction is {sized(pred.mask)}, truth {sized(truth)} (width x height): predict it at its own size"
-        )
-        raise DataError(Problem("evaluate.size", message, sample=pair.id))
+    must_match(pred.mask.shape, truth.shape, pair.id)
     uncovered = 0
     tiles: tuple[str, ...] = ()
     if pred.covered is not None and task.missing != "miss":
         truth, uncovered, tiles = _uncovered(pair, truth, pred.covered, labels)
     try:
         pairs = pair_counts(truth, pred.mask, labels)
-    except ValueError as error:
-        raise DataError(Problem("mask.values", f"{error}: segdata check finds out more", sample=pair.id)) from error
+    except ValueError:
+        refuse_foreign(task.truth, pair.truth)
+        refuse_foreign(dataset, samples)
+        raise
     scores = partial(_scores, truth, pred, dataset, samples) if _scored(samples) else None
     return Found(pairs, _measured(Case(truth, pred.mask, labels, scores), measures), uncovered, tiles)
 
@@ -247,19 +256,13 @@ def _scores(
     truth: Mask, pred: Stitched, dataset: Dataset, samples: Sequence[Sample]
 ) -> Iterator[tuple[NDArray[np.float32], Mask]]:
     """`Case.scores` of an image, from the files of its samples. Raises `DataError`."""
-    ignore, classes = np.array(dataset.labels.ignore, truth.dtype), len(dataset.labels.classes)
+    ignore = np.array(dataset.labels.ignore, truth.dtype)
     for number, sample in enumerate(samples):
         window = Window(0, 0, *sample.size) if pred.owner is None or sample.window is None else sample.window
         part = truth[window.slices]
         if pred.owner is not None:  # a pixel of two tiles counts in the one that it was taken from
             part = np.where(pred.owner[window.slices] == number, part, ignore)
-        with located(sample=sample.id), open_scores(dataset.inside(str(sample.scores))) as scores:
+        with dataset.open_scores(sample) as scores:
             for y in range(0, window.height, ROWS):
                 rows = Window(y, 0, min(ROWS, window.height - y), window.width)
-                probs, given = scores.read(rows), part[rows.slices]
-                if probs.shape != (classes, *given.shape):
-                    message = (
-                        f"scores are {sized(probs)}, but truth is {sized(given)} of {classes} classes: predict again"
-                    )
-                    raise DataError(Problem("scores.size", message, file=str(sample.scores)))
-                yield probs, given
+                yield scores.read(rows), part[rows.slices]

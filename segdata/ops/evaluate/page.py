@@ -25,7 +25,7 @@ from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 from segdata.resize import resize_image
-from segdata.tiling.tiles import extent, image_of, read_stitched, tile_content
+from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
 
 ROWS, SQUARES, WIDTH = 60, 30, 420
 """How many classes the charts show, how many the matrix, and how wide an image is."""
@@ -50,7 +50,7 @@ def evaluate_page(
 
     Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
-    pred, truth = (d if isinstance(d, Dataset) else Dataset.open(d) for d in (pred, truth))
+    pred, truth = map(Dataset.of, (pred, truth))
     shown = _shown(found)
     return write_page(
         out,
@@ -74,14 +74,8 @@ def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -
     """The images with the least mean IoU, as far as they have one."""
     chosen = [p for p in found.images if p.labelled][:count]
     ids = {p.id for p in chosen}
-    sides: list[dict[str, list[Sample]]] = []
-    for dataset in (truth, pred):
-        side: dict[str, list[Sample]] = {id: [] for id in ids}
-        for sample in sorted(dataset, key=lambda s: s.id):
-            if image_of(sample) in ids:
-                side[image_of(sample)].append(sample)
-        sides.append(side)
-    return [_shown_sample(p, truth, sides[0][p.id], pred, sides[1][p.id]) for p in chosen]
+    true, given = (by_image(sample for sample in dataset if image_of(sample) in ids) for dataset in (truth, pred))
+    return [_shown_sample(p, truth, true.get(p.id, ()), pred, given.get(p.id, ())) for p in chosen]
 
 
 def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageArray:
@@ -96,7 +90,9 @@ def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageA
     return out.astype(np.uint8)
 
 
-def _shown_sample(score: ImageScore, truth: Dataset, true: list[Sample], pred: Dataset, given: list[Sample]) -> Shown:
+def _shown_sample(
+    score: ImageScore, truth: Dataset, true: Sequence[Sample], pred: Dataset, given: Sequence[Sample]
+) -> Shown:
     if not true:
         return Shown(score, (), "truth no longer has it")
     height, width = (max(side) for side in zip(extent(true), extent(given or true), strict=True))

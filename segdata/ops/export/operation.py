@@ -30,7 +30,7 @@ def export(
     known = writer_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     if split is not None:
         dataset = dataset.split(split)
     refuse_inputs(place(destination), [dataset])

@@ -22,7 +22,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
 
     Raises `DatasetError` where there is no dataset.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     pixels: Counter[int] = Counter()
     images: Counter[int] = Counter()
     splits: Counter[str] = Counter()

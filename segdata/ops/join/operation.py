@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
+from segdata.dataset.job import folder_name, made_of, pixels_of, receipt_of
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
@@ -35,7 +36,7 @@ def join(
 
     Raises `OptionError` for fewer than two datasets or one given twice, and as `carry` does.
     """
-    opened = [d if isinstance(d, Dataset) else Dataset.open(d) for d in datasets]
+    opened = [Dataset.of(d) for d in datasets]
     if len(opened) < 2:
         raise OptionError("join takes two datasets or more")
     if repeated := [str(d.root) for i, d in enumerate(opened) if _same_place(d, opened[:i])]:
@@ -122,24 +123,20 @@ def _receipt(
     left_out: Sequence[Problem],
 ) -> dict[str, Any]:
     """What came from where: samples, classes with the datasets that have them, and what was renamed."""
-    pixels: Counter[int] = Counter()
-    for sample in whole:
-        pixels.update(sample.counts)
     having = {
         c.name: [n for n, d in zip(names, datasets, strict=True) if c.name in d.labels.names]
         for c in whole.labels.classes
     }
-    return {
-        "images": {"in": len(moves), "joined": len(whole), "skipped": len(left_out)},
-        "datasets": [{"name": n, "samples": len(d)} for n, d in zip(names, datasets, strict=True)],
-        "classes": [{"class_id": c.id, "class": c.name, "of": having[c.name]} for c in whole.labels.classes],
-        "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
-        "notes": _notes(having, names) + _same_images(moves, whole),
-        "renamed": [
-            {"sample": m.new.id, "was": m.old.id, "of": names[m.origin]} for m in moves if m.new.id != m.old.id
-        ],
-        "skipped": [problem.to_json() for problem in left_out],
-    }
+    return receipt_of(
+        "joined",
+        len(moves),
+        left_out,
+        datasets=[{"name": n, "samples": len(d)} for n, d in zip(names, datasets, strict=True)],
+        classes=[{"class_id": c.id, "class": c.name, "of": having[c.name]} for c in whole.labels.classes],
+        pixels=pixels_of(whole),
+        notes=_notes(having, names) + _same_images(moves, whole),
+        renamed=[{"sample": m.new.id, "was": m.old.id, "of": names[m.origin]} for m in moves if m.new.id != m.old.id],
+    )
 
 
 def _notes(having: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:

@@ -17,6 +17,6 @@ def manifest(dataset: Dataset | str | Path, *, part: int | None = PART) -> Datas
     """
     if part is not None and part < 1:
         raise OptionError(f"--parts {part}: must be 1 or more samples")
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     dataset.save(part=part or 0)
     return Dataset.open(dataset.root)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,15 +13,15 @@ from typing import Any
 
 import msgspec
 
+from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_image, refuse_images, refuse_inputs, still_there
-from segdata.dataset.job import made_of, write_like
-from segdata.dataset.journal import Journal
+from segdata.dataset.images import place_image, refuse_images, refuse_inputs
+from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.executors.worker import Work
-from segdata.files.places import absolute, file_digest, listed, place
+from segdata.files.places import absolute, file_digest, place
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
@@ -153,7 +152,7 @@ def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
 def _predicted(
     plan: Plan,
     groups: Sequence[Group],
-    work: Work[Group, list[Sample | Problem]],
+    work: Work[Group, list[Made | Problem]],
     named: dict[str, Any],
     overwrite: bool,
     run: Run,
@@ -161,32 +160,25 @@ def _predicted(
     source, target = plan.source, plan.target
     refuse_inputs(target.root, [source])
     refuse_images(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
-    header = {
-        **target.made_by, "images": target.images, "labels": target.labels.digest, "model": named,
-        "source": absolute(source.root),
-    }  # fmt: skip
-    with Journal(target.root, header, Sample, overwrite=overwrite) as journal:
-        there = listed(target.root)
-        done = {sample.id: sample for sample in journal.done if still_there(there, sample)}
-        todo = [group for group in groups if any(sample.id not in done for sample in group)]
-        left_out: list[Problem] = []
-        for group, results in run.stream(work, todo, into=target.root):
-            for sample, result in zip(group, results, strict=True):
-                if isinstance(result, Problem):
-                    problem = replace(result, sample=sample.id)
-                    run.report.add(problem)
-                    left_out.append(problem)
-                else:
-                    journal.append(result)
-                    done[result.id] = result
-        whole = replace(target, samples=sorted(done.values(), key=lambda s: s.id))
-        whole.save(_receipt(plan, whole, left_out))
-    return whole
+    given = {"model": named, "source": absolute(source.root)}
+    with resumable(target, Made, given, overwrite=overwrite, run=run) as job:
+        todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
+        job.gather(_of_each(run.stream(work, todo, into=target.root)), lambda sample: sample.id)
+        return job.save(lambda whole: _receipt(plan, whole, job.left_out))
+
+
+def _of_each(
+    results: Iterable[tuple[Group, list[Made | Problem] | Problem]],
+) -> Iterator[tuple[Sample, Made | Problem]]:
+    """The samples of groups, each with what became of it; of a process that died all of its group has the problem."""
+    for group, found in results:
+        each = [replace(found, sample=sample.id) for sample in group] if isinstance(found, Problem) else found
+        yield from zip(group, each, strict=True)
 
 
 def predict_groups(
     groups: Iterable[Group], plan: Plan, model: Predictor | Stored, sliding: Sliding
-) -> Generator[list[Sample | Problem], None, None]:
+) -> Generator[list[Made | Problem], None, None]:
     """Of each group the new line of each sample, once its files are whole, or what is wrong with it.
 
     The plan's source has no samples here.
@@ -199,7 +191,7 @@ def predict_groups(
         for number, group in enumerate(groups)
         for sample in group
     )
-    found: list[Sample | Problem] = []
+    found: list[Made | Problem] = []
     for last, result in _each(plan, slide(images, predictor, sliding)):
         found.append(result)
         if last:
@@ -207,7 +199,7 @@ def predict_groups(
             found = []
 
 
-def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Sample | Problem], None, None]:
+def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Made | Problem], None, None]:
     """Whether a sample is the last of its group, and what became of it."""
     writer: ImageWriter | None = None
     try:
@@ -217,7 +209,7 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
                 if writer is not None:
                     writer.discard()
                 writer = None
-                yield last, part.problem
+                yield last, replace(part.problem, sample=sample.id)
                 continue
             writer = writer or ImageWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
             writer.add(part.y, part.probs)
@@ -229,11 +221,12 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
             writer.discard()
 
 
-def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Sample | Problem:
+def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Made | Problem:
+    id = part.key[0].id
     try:
-        return _line(plan, part, writer)
+        return Made(id, [_line(plan, part, writer)])
     except DataError as error:
-        return error.problem
+        return replace(error.problem, sample=id)
 
 
 def _line(plan: Plan, part: Band[Key], writer: ImageWriter) -> Sample:
@@ -257,7 +250,8 @@ def _refined(plan: Plan, refinement: Refinement, old: Sample, new: Sample) -> Sa
     path, scores = target.inside(new.mask), None if new.scores is None else target.inside(new.scores)
     with located(sample=old.id):
         image = partial(plan.source.open_image, old)
-        mask = refined(target.read_mask(new), target.labels, refinement, image, scores)
+        stored = None if scores is None else partial(target.open_scores, new)
+        mask = refined(target.read_mask(new), target.labels, refinement, image, stored)
     digest = write_like(path, path, mask)
     if scores is not None and not plan.scores:
         scores.unlink()
@@ -287,14 +281,7 @@ def _named(model: Predictor | str | Path, predictor: Predictor) -> dict[str, Any
 
 def _receipt(plan: Plan, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
     """What was predicted, of which classes; and how exact the scores are."""
-    pixels: Counter[int] = Counter()
-    for sample in whole:
-        pixels.update(sample.counts)
-    out: dict[str, Any] = {
-        "images": {"in": len(plan.source), "predicted": len(whole), "skipped": len(left_out)},
-        "pixels": {whole.labels.name(value): pixels[value] for value in sorted(pixels)},
-        "skipped": [problem.to_json() for problem in left_out],
-    }
+    out = receipt_of("predicted", len(plan.source), left_out, pixels=pixels_of(whole))
     if plan.scores:
         out["scores"] = {"stored": "round(255 p)", "largest_error": HALF_STEP}
     return out

@@ -33,7 +33,7 @@ def preview(
     width of one image in pixels. `grid` shows tiles where they lie in their whole images, `count` of these.
     Raises `OptionError`, and `DatasetError` where there is nothing to show.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     if min(count, columns, size) < 1:
         raise OptionError("--count, --columns and --size must be 1 or more")
     one_of("sort", sort, Sort)

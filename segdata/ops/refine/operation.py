@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.dataset.job import made_of, pixels_of, receipt_of
 from segdata.errors import Problem
 from segdata.executors.run import Run
 from segdata.files.places import place
-from segdata.labels import Labels
+from segdata.labels import IGNORE, Labels
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.settings import Refinement
 
@@ -36,7 +36,7 @@ def refine(
     Raises `DatasetError` for settings of other classes and for tiles that are views, `OptionError` for settings, and as
     `carry` does.
     """
-    pred = pred if isinstance(pred, Dataset) else Dataset.open(pred)
+    pred = Dataset.of(pred)
     chosen = _chosen(refinement, pred.labels)
     must_refine(pred, chosen)
     options = {"refinement": chosen.to_json(pred.labels), "scores": scores}
@@ -59,16 +59,7 @@ def _chosen(refinement: Refinement | str | Path | None, labels: Labels) -> Refin
 def _receipt(pred: Dataset, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
     """The pixels of each class before and after."""
     kept = {sample.id for sample in whole}
-    before: Counter[int] = Counter()
-    after: Counter[int] = Counter()
-    for sample in pred:
-        if sample.id in kept:
-            before.update(sample.counts)
-    for sample in whole:
-        after.update(sample.counts)
-    values = sorted(before.keys() | after.keys())
-    return {
-        "images": {"in": len(pred), "refined": len(whole), "skipped": len(left_out)},
-        "pixels": {pred.labels.name(v): {"before": before[v], "after": after[v]} for v in values},
-        "skipped": [problem.to_json() for problem in left_out],
-    }
+    before, after = pixels_of(pred.select(lambda sample: sample.id in kept)), pixels_of(whole)
+    both = [name for name in (*pred.labels.names, IGNORE) if name in before or name in after]
+    pixels = {name: {"before": before.get(name, 0), "after": after.get(name, 0)} for name in both}
+    return receipt_of("refined", len(pred), left_out, pixels=pixels)

@@ -18,7 +18,7 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.png import decode_mask, encode_mask
 from segdata.labels import Labels, Mask, must_agree, tally
@@ -29,7 +29,7 @@ from segdata.ops.refine.result import Difference, Trial, Tuned, difference
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.morphology import Step, tidy
 from segdata.refinement.settings import CrfSettings, Refinement
-from segdata.words import sized
+from segdata.tiling.tiles import must_match, refuse_foreign, same_ids
 
 CRFS = (
     *(
@@ -86,7 +86,7 @@ def tune(
     Raises `DatasetError` for predictions and truth that do not belong together, `OptionError`, and `DataError` for the first
     bad file (`run.report` may skip instead).
     """
-    pred, truth = _opened(pred), _opened(truth)
+    pred, truth = Dataset.of(pred), Dataset.of(truth)
     run = run or Run()
     if draws < 1 or seed < 0:
         raise OptionError("--draws must be 1 or more, --seed 0 or more")
@@ -125,11 +125,9 @@ def _divide(
     pred: Dataset, truth: Dataset, split: str | None, held_out: float | str, seed: int
 ) -> tuple[list[Pair], list[Pair]]:
     """The pairs that the search sees, and those that it does not."""
-    predicted = {sample.id: sample for sample in pred}
 
     def pairs_of(name: str | None) -> list[Pair]:
-        samples = truth if name is None else truth.split(name)
-        pairs = [(predicted[t.id], t) for t in sorted(samples, key=lambda s: s.id) if t.id in predicted]
+        pairs = same_ids(pred, truth if name is None else truth.split(name))
         if not pairs:
             raise DatasetError(f"{pred.root}: predicts no sample of {truth.root}" + (f", split {name}" if name else ""))
         return pairs
@@ -145,14 +143,9 @@ def _divide(
     def drawn(unit: str) -> bytes:
         return hashlib.sha256(f"{seed} {unit}".encode()).digest()
 
-    units = sorted({_unit(t) for _, t in pairs}, key=drawn)
+    units = sorted({t.unit for _, t in pairs}, key=drawn)
     back = set(units[: int(held_out * len(units))])
-    return [p for p in pairs if _unit(p[1]) not in back], [p for p in pairs if _unit(p[1]) in back]
-
-
-def _unit(sample: Sample) -> str:
-    """What stays together: the group, or the image that a tile is of."""
-    return sample.group or sample.parent or sample.id
+    return [p for p in pairs if p[1].unit not in back], [p for p in pairs if p[1].unit in back]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +162,13 @@ class _Search:
         return self.task.truth.labels
 
     def tallies(self, results: Iterator[tuple[Pair | Held, Ints | Problem]]) -> Ints:
-        """(U, C, 3, K): `Tally`'s three counts of each candidate, summed over the images of a unit (`_unit`)."""
+        """(U, C, 3, K): `Tally`'s three counts of each candidate, summed over the images of a unit (`Sample.unit`)."""
         found: dict[str, Ints] = {}
         for (_, truth), result in results:
             if isinstance(result, Problem):
                 self.run.report.add(result)
             else:
-                unit = _unit(truth)
+                unit = truth.unit
                 found[unit] = found[unit] + result if unit in found else result
         return np.array(list(found.values()), np.int64)
 
@@ -269,16 +262,27 @@ def _candidates(held: Sequence[Held], labels: Labels) -> list[Step]:
     return out
 
 
-def _crf_item(pair: Pair, task: Task) -> Ints:
-    """(1 + C, 3, K): the prediction as it is, and after each of `CRFS`."""
+def _refuse_unfit(pair: Pair, task: Task) -> None:
+    """Raise `DataError` for masks of different sizes and for values that are no class."""
     pred, truth = pair
+    must_match(pred.size, truth.size, truth.id)
+    refuse_foreign(task.pred, [pred])
+    refuse_foreign(task.truth, [truth])
+
+
+def _crf_item(pair: Pair, task: Task) -> Ints:
+    """(1 + C, 3, K): the prediction as it is, and after each of `CRFS`. Raises `DataError`."""
+    pred, truth = pair
+    _refuse_unfit(pair, task)
     right = task.truth.read_mask(truth)
     refinements = [Refinement(None), *(Refinement(crf) for crf in CRFS)]
     masks = [refine_item(task.pred, [pred], refinement, task.scores) for refinement in refinements]
-    return np.stack([_tally(right, mask, task.truth.labels, truth) for mask in masks])
+    return np.stack([_tally(right, mask, task.truth.labels) for mask in masks])
 
 
 def _mask_item(pair: Pair, task: Task, refinement: Refinement) -> bytes:
+    """The refined mask as a PNG. Raises `DataError`."""
+    _refuse_unfit(pair, task)
     return encode_mask(refine_item(task.pred, [pair[0]], refinement, task.scores))
 
 
@@ -286,11 +290,11 @@ def _steps_item(held: Held, labels: Labels, truth: Dataset, steps: Sequence[Step
     """(1 + C, 3, K): a mask as it is, and after each of `steps` alone."""
     mask, right = decode_mask(held[0]), truth.read_mask(held[1])
     present = set(tally(mask))
-    before = _tally(right, mask, labels, held[1])
+    before = _tally(right, mask, labels)
     out = [before]
     for step in steps:
         idle = step.classes is not None and not present.intersection(step.classes)
-        out.append(before if idle else _tally(right, tidy(mask, [step], labels), labels, held[1]))
+        out.append(before if idle else _tally(right, tidy(mask, [step], labels), labels))
     return np.stack(out)
 
 
@@ -299,21 +303,12 @@ def _measure_item(held: Held, task: Task, steps: Sequence[Step]) -> Ints:
     labels = task.truth.labels
     right = task.truth.read_mask(held[1])
     mask = tidy(decode_mask(held[0]), steps, labels)
-    return np.stack([_tally(right, mask, labels, held[1]), Boundary.of(right, mask, labels).bands.stacked])
+    return np.stack([_tally(right, mask, labels), Boundary.of(right, mask, labels).bands.stacked])
 
 
-def _tally(truth: Mask, pred: Mask, labels: Labels, sample: Sample) -> Ints:
-    """(3, K). Raises `DataError` for masks of different sizes and for values that are no class."""
-    with located(sample=sample.id):
-        if truth.shape != pred.shape:
-            message = (
-                f"the prediction is {sized(pred)}, truth {sized(truth)} (width x height): predict it at its own size"
-            )
-            raise DataError(Problem("refine.size", message))
-        try:
-            return Confusion.of(truth, pred, labels).tally.stacked
-        except ValueError as error:
-            raise DataError(Problem("mask.values", f"{error}: segdata check finds out more")) from error
+def _tally(truth: Mask, pred: Mask, labels: Labels) -> Ints:
+    """(3, K)."""
+    return Confusion.of(truth, pred, labels).tally.stacked
 
 
 def _short(crf: CrfSettings) -> str:
@@ -327,7 +322,3 @@ def _named(step: Step, labels: Labels) -> str:
     size = what.get(step.op, f" {step.size}")
     whom = "all classes" if step.classes is None else ", ".join(labels.name(c) for c in step.classes)
     return f"{step.op}{size}: {whom}"
-
-
-def _opened(dataset: Dataset | str | Path) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)

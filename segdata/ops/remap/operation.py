@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.dataset.job import made_of, pixels_of, receipt_of
 from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import place
@@ -34,7 +34,7 @@ def remap(
 
     Raises `OptionError` for names that the dataset has not and where nothing is asked, and as `carry` does.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     if not (map or only or drop):
         raise OptionError("nothing to change: give --map, --map-file, --only or --drop")
     table = choose_classes(dataset.labels, map or {}, only, drop, unlisted)
@@ -57,18 +57,10 @@ def _stays(table: Remap) -> bool:
 def _receipt(dataset: Dataset, table: Remap, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
     """Which class became which, and the pixels of each now."""
     labels = table.labels
-    pixels: Counter[int] = Counter()
-    for sample in whole:
-        pixels.update(sample.counts)
     classes = []
     for old in dataset.labels.classes:
         new = table.value(old.id)
         class_id = None if new == labels.ignore else new
         classes.append({"source_id": old.id, "source_name": old.name, "class_id": class_id, "class": labels.name(new)})
-    return {
-        "images": {"in": len(dataset), "remapped": len(whole), "skipped": len(left_out)},
-        "classes": classes,
-        "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
-        "pixels": {labels.name(value): pixels[value] for value in sorted(pixels)},
-        "skipped": [problem.to_json() for problem in left_out],
-    }
+    unmapped = [c["source_name"] for c in classes if c["class_id"] is None]
+    return receipt_of("remapped", len(dataset), left_out, classes=classes, unmapped=unmapped, pixels=pixels_of(whole))

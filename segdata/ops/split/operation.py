@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import refuse_inputs
-from segdata.dataset.job import Move, Origin, carry, folder_name, made_of
+from segdata.dataset.job import folder_name, made_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
@@ -58,8 +59,8 @@ def split(
     `allow_missing` names it, or `all`; and as `carry` does.
     """
     run = run or Run()
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    keep = Dataset.open(keep) if isinstance(keep, str | Path) else keep
+    dataset = Dataset.of(dataset)
+    keep = None if keep is None else Dataset.of(keep)
     aimed = _aimed(ratios, folds)
     by = [group_by] if isinstance(group_by, str) else list(group_by)
     allowed = _allowed(dataset, allow_missing)
@@ -80,9 +81,8 @@ def split(
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
-        images = {"in": len(dataset), "split": len(whole), "skipped": len(left_out)}
-        skipped = [problem.to_json() for problem in left_out]
-        return {"images": images, "split": msgspec.to_builtins(report), "skipped": skipped}
+        out = receipt_of("split", len(dataset), left_out)
+        return {"images": out["images"], "split": msgspec.to_builtins(report), "skipped": out["skipped"]}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
     return carry(target, [Origin(dataset)], _moves(dataset, names), receipt, overwrite=overwrite, run=run)

@@ -18,10 +18,10 @@ from segdata.dataset.manifest import Parts
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.sampling import sampling, together
 from segdata.dataset.weights import SCHEMES, Ints, default_beta
-from segdata.errors import DataError, DatasetError, Problem, located, one_of
+from segdata.errors import DatasetError, Problem, one_of
 from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
-from segdata.labels import Labels, tally
+from segdata.labels import Labels
 from segdata.ops.stats.result import Channels, Part, Stats
 from segdata.words import some
 
@@ -110,27 +110,18 @@ def stats(
 def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bool, images: bool) -> Measured:
     """Read one sample's mask and image as far as needed. Raises `DataError` (`mask.*`, `image.*`)."""
     counts = areas = channels = None
-    with located(sample=sample.id):
-        if recount or objects:
-            mask = dataset.read_mask(sample)
-            if mask.shape != sample.size:
-                sizes = f"{mask.shape[1]} x {mask.shape[0]}, in the manifest {sample.width} x {sample.height}"
-                message = f"the mask is {sizes} (width x height): was it replaced? convert again"
-                raise DataError(Problem("mask.size", message, file=sample.mask))
-            counts = tally(mask)
-            classes, ignore = len(dataset.labels.classes), dataset.labels.ignore
-            if foreign := [v for v in counts if v >= classes and v != ignore]:
-                message = f"values that are no class: {some(foreign)}: was the mask replaced? convert again"
-                raise DataError(Problem("mask.values", message, file=sample.mask))
-            areas = object_areas(mask, dataset.labels) if objects else None
-        if images:
-            with dataset.open_image(sample) as image:
-                channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
+    if recount or objects:
+        counts = dataset.read_counts(sample)
+    if objects:
+        areas = object_areas(dataset.read_mask(sample), dataset.labels)
+    if images:
+        with dataset.open_image(sample) as image:
+            channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
     return Measured(counts if recount else None, areas, channels)
 
 
 def _opened(dataset: Dataset | str | Path, split: str | None) -> Dataset:
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     return dataset if split is None else dataset.split(split)
 
 

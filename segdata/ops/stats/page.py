@@ -45,7 +45,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
 
     Images or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     counts = stats.whole.counts
     shown = _shown(stats)
     rows = [Row(stats.labels.names[i], stats.labels.classes[i].color) for i in shown]

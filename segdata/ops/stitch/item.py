@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.faults import view_mask
 from segdata.dataset.images import link_or_copy, place_image
+from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.door import open_mask
@@ -24,9 +26,9 @@ from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
 from segdata.files.rasters import bands_of
 from segdata.files.remote import Place
-from segdata.files.scores import open_scores, quantise
+from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter
-from segdata.files.views import View
+from segdata.files.views import Masks, View
 from segdata.labels import Mask, tally
 from segdata.resize import resize_mask, resize_scores
 from segdata.tiling.rows import Downwards
@@ -65,11 +67,9 @@ class Parent(msgspec.Struct, frozen=True):
         return (0, 0) if tiling is None else tiling.parent
 
 
-class Stitched(msgspec.Struct, frozen=True):
+class Stitched(Made, frozen=True):
     """What an image became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
 
-    sample: Sample
-    tiles: int
     uncovered: int
     contested: int
     polygons: int
@@ -103,7 +103,7 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
         id=parent.id, split=first.split, group=first.group, image=image, mask=mask, height=height, width=width,
         counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
     )  # fmt: skip
-    return Stitched(line, len(parent.tiles), uncovered, contested, polygons)
+    return Stitched(parent.id, [line], uncovered, contested, polygons)
 
 
 def tile_view(sample: Sample) -> View:
@@ -130,15 +130,16 @@ def georeference(parent: Parent, target: Target) -> Geo:
 def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterator[tuple[int, Mask]]:
     """The finished rows of the masks, from the top."""
     last = {sample.mask: number for number, sample in enumerate(parent.tiles)}
-    held: dict[str, tuple[Callable[[Window], Mask], ExitStack]] = {}
+    held: dict[str, tuple[Masks, Callable[[Window], Mask], ExitStack]] = {}
     with ExitStack() as stack:
         for number, sample in enumerate(parent.tiles):
-            view = tile_view(sample)
+            view, path = tile_view(sample), target.tiles.inside(sample.mask)
             with located(sample=sample.id):
                 if sample.mask not in held:  # virtual tiles have one file together
                     own = stack.enter_context(ExitStack())
-                    held[sample.mask] = own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
-                read, own = held[sample.mask]
+                    held[sample.mask] = *own.enter_context(open_downwards(path)), own
+                mask, read, own = held[sample.mask]
+                view_mask(mask, sample, target.tiles.labels, str(path))
                 ids = resize_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
             yield from stitcher.add(view.crop, resize_mask(ids, (view.crop.height, view.crop.width)))
             if number == last[sample.mask]:
@@ -148,14 +149,14 @@ def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterato
 
 
 @contextmanager
-def open_downwards(path: Place) -> Iterator[Callable[[Window], Mask]]:
-    """What reads windows of a mask, in order of `y`; of one that is stored by rows each is read once. Raises `DataError`."""
+def open_downwards(path: Place) -> Iterator[tuple[Masks, Callable[[Window], Mask]]]:
+    """A mask, and what reads its windows in order of `y`: of one stored by rows each is read once. Raises `DataError`."""
     with open_mask(path) as mask:
         if mask.blocked:
-            yield mask.read
+            yield mask, mask.read
             return
         rows = Downwards(mask.read, 0, mask.width)
-        yield rows.read
+        yield mask, rows.read
 
 
 def write_mask_rows(
@@ -223,18 +224,14 @@ def blended_rows(parent: Parent, target: Target, columns: tuple[int, int]) -> It
         part = stitcher.part(view.crop)
         if part is None:
             continue
-        with located(sample=sample.id):
-            probs = _tile_scores(sample, view, part, target)
+        probs = _tile_scores(sample, view, part, target)
         yield from stitcher.add(view.crop, probs)
     yield from stitcher.finish()
 
 
 def _tile_scores(sample: Sample, view: View, part: Window, target: Target) -> NDArray[np.float32]:
     """(K, h, w) of a tile in the parent's pixels: of the part alone, or, where it was scaled, of all of it."""
-    with open_scores(target.tiles.inside(str(sample.scores))) as scores:
-        if scores.classes != len(target.tiles.labels.classes) or (scores.height, scores.width) != sample.size:
-            what = f"{scores.classes} bands of {scores.width} x {scores.height} (width x height) are of another dataset"
-            raise DataError(Problem("scores.size", what, file=sample.scores))
+    with target.tiles.open_scores(sample) as scores:
         if view.content == (view.crop.height, view.crop.width):
             return _probs(scores.stored(Window(0, part.x - view.crop.x, part.height, part.width)))
         probs = _probs(scores.stored(Window(0, 0, *view.content)))

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs, still_there
-from segdata.dataset.job import made_of
-from segdata.dataset.journal import Journal
+from segdata.dataset.images import refuse_inputs
+from segdata.dataset.job import Job, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem
+from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
-from segdata.files.places import absolute, listed, place
+from segdata.files.places import absolute, place
 from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent, tile_view
 from segdata.tiling.stitcher import Blend, blend_weights
 from segdata.words import some
@@ -79,9 +78,9 @@ def _stitch(
     *,
     masks_alone: bool = False,
 ) -> Dataset:
-    tiles = tiles if isinstance(tiles, Dataset) else Dataset.open(tiles)
-    whole = of if isinstance(of, Dataset) or of is None else Dataset.open(of)
-    root, run = place(destination), run or Run()
+    tiles = Dataset.of(tiles)
+    whole = None if of is None else Dataset.of(of)
+    root = place(destination)
     refuse_inputs(root, [tiles] if whole is None else [tiles, whole])
     parents = parents_of(tiles, whole)
     scored = not masks_alone and len(tiles) > 0 and all(sample.scores is not None for sample in tiles)
@@ -94,23 +93,10 @@ def _stitch(
         replace(tiles, samples=()), None if whole is None else replace(whole, samples=()), root, images, blend,
         scored, scored and scores is not False, vectorize,
     )  # fmt: skip
-    header = {**made_by, "images": images, "labels": tiles.labels.digest, "source": absolute(tiles.root)}
-    with Journal(root, header, Stitched, overwrite=overwrite) as journal:
-        there = listed(root)
-        done = {one.sample.id: one for one in journal.done if still_there(there, one.sample)}
-        skipped: list[Problem] = []
-        todo = [parent for parent in parents if parent.id not in done]
-        for parent, result in run.map(partial(stitch_parent, target=target), todo, into=root):
-            if isinstance(result, Problem):
-                run.report.add(result)
-                skipped.append(replace(result, sample=parent.id))
-            else:
-                journal.append(result)
-                done[parent.id] = result
-        lines = [done[id].sample for id in sorted(done)]
-        dataset = Dataset(root, tiles.labels, lines, made_by, images)
-        dataset.save(receipt_json(dataset, parents, done, skipped))
-    return dataset
+    made = Dataset(root, tiles.labels, (), made_by, images)
+    with resumable(made, Stitched, {"source": absolute(tiles.root)}, overwrite=overwrite, run=run or Run()) as job:
+        job.work(partial(stitch_parent, target=target), parents, lambda parent: parent.id)
+        return job.save(lambda dataset: receipt_json(dataset, parents, job))
 
 
 def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
@@ -140,23 +126,19 @@ def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
     return parents
 
 
-def receipt_json(
-    dataset: Dataset, parents: Sequence[Parent], done: dict[str, Stitched], skipped: Sequence[Problem]
-) -> dict[str, Any]:
+def receipt_json(dataset: Dataset, parents: Sequence[Parent], job: Job[Stitched]) -> dict[str, Any]:
     """receipt.json: images and tiles, pixels of each class, those in no tile, and those that tiles disagree on."""
-    pixels: dict[int, int] = defaultdict(int)
-    for sample in dataset:
-        for value, n in sample.counts.items():
-            pixels[value] += n
-    return {
-        "images": {"in": len(parents), "stitched": len(dataset), "skipped": len(skipped)},
-        "tiles": sum(len(parent.tiles) for parent in parents),
-        "pixels": {dataset.labels.name(value): pixels[value] for value in sorted(pixels)},
-        "uncovered": {id: one.uncovered for id, one in sorted(done.items()) if one.uncovered},
-        "contested": {id: one.contested for id, one in sorted(done.items()) if one.contested},
-        "polygons": sum(one.polygons for one in done.values()),
-        "skipped": [problem.to_json() for problem in skipped],
-    }
+    done = [one for _, one in sorted(job.done.items())]
+    return receipt_of(
+        "stitched",
+        len(parents),
+        job.left_out,
+        tiles=sum(len(parent.tiles) for parent in parents),
+        pixels=pixels_of(dataset),
+        uncovered={one.name: one.uncovered for one in done if one.uncovered},
+        contested={one.name: one.contested for one in done if one.contested},
+        polygons=sum(one.polygons for one in done),
+    )
 
 
 def _images(tiles: Dataset, whole: Dataset | None) -> Images:

@@ -11,20 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy
-from segdata.dataset.job import Move, Origin, carry, made_of
+from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located
+from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.images import write_image
 from segdata.files.places import names_in, place, write_whole
 from segdata.files.remote import Place
-from segdata.files.scores import open_scores
 from segdata.labels import Labels, Mask, must_agree
 from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
 from segdata.refinement.lattice import Floats
+from segdata.tiling.tiles import must_match, same_ids
 from segdata.windows import Window
 from segdata.words import some
 
@@ -106,17 +107,17 @@ def suspects(
     """
     if not 0 < threshold <= 1 or not temperature >= 0.01 or min_area < 1:
         raise OptionError("--threshold must be above 0, up to 1; --temperature 0.01 or more; --min-area 1 or more")
-    pred, truth = (d if isinstance(d, Dataset) else Dataset.open(d) for d in (pred, truth))
+    pred, truth = map(Dataset.of, (pred, truth))
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
     chosen = truth if split is None else truth.split(split)
-    scored = {sample.id: sample for sample in pred if sample.scores is not None}
+    scored = [sample for sample in pred if sample.scores is not None]
     if not scored:
         raise DatasetError(
             f"{pred.root}: has no scores, which tell how sure the model was: predict again with --scores"
         )
-    pairs = [(scored[t.id], t) for t in sorted(chosen, key=lambda s: s.id) if t.id in scored]
+    pairs = same_ids(scored, chosen)
     if not pairs:
-        theirs = some(scored, 3)
+        theirs = some([sample.id for sample in scored], 3)
         raise DatasetError(f"{pred.root}: has no scores of a sample of {truth.root}: its ids are {theirs}")
     run = run or Run()
     task = Task(replace(pred, samples=()), replace(truth, samples=()), temperature, threshold, min_area)
@@ -130,33 +131,29 @@ def suspects(
         regions += [RegionDoubt(sample.id, region) for region in worst]
     images.sort(key=lambda p: (p.score, p.sample))
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
-    unscored = tuple(sorted(t.id for t in chosen if t.id not in scored))
+    known = {sample.id for _, sample in pairs}
+    unscored = tuple(sorted(t.id for t in chosen if t.id not in known))
     return Suspects(truth, tuple(images), tuple(regions), unscored)
 
 
 def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list[Region]]:
     """One sample's label against its scores, read by rows. Raises `DataError`."""
     pred, sample = pair
-    with located(sample=sample.id):
-        mask = task.truth.read_mask(sample)
-        with open_scores(task.pred.inside(str(pred.scores))) as scores:
-            if (scores.height, scores.width) != mask.shape or scores.classes != len(task.truth.labels.classes):
-                have = f"{scores.classes} classes, {scores.width} x {scores.height}"
-                want = f"{len(task.truth.labels.classes)} classes, {mask.shape[1]} x {mask.shape[0]} (width x height)"
-                message = f"the scores are of {have}, the label of {want}: predict again"
-                raise DataError(Problem("scores.size", message, file=pred.scores))
+    mask = task.truth.read_mask(sample)
+    must_match(pred.size, sample.size, sample.id)
+    with task.pred.open_scores(pred) as scores:
 
-            def read(rows: slice) -> Floats:
-                return scores.read(Window(rows.start, 0, rows.stop - rows.start, scores.width))
+        def read(rows: slice) -> Floats:
+            return scores.read(Window(rows.start, 0, rows.stop - rows.start, scores.width))
 
-            return examine(
-                mask,
-                read,
-                task.truth.labels,
-                temperature=task.temperature,
-                threshold=task.threshold,
-                least=task.least,
-            )
+        return examine(
+            mask,
+            read,
+            task.truth.labels,
+            temperature=task.temperature,
+            threshold=task.threshold,
+            least=task.least,
+        )
 
 
 def relabel_folder(folder: str | Place) -> Place:
@@ -249,12 +246,10 @@ def without(
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         gone = sorted(doubted) if leave_out == "images" else []
-        return {
-            "images": {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)},
-            "regions": {"void": len(regions) if leave_out == "regions" else 0},
-            "suspect": gone,
-            "skipped": [problem.to_json() for problem in left_out],
-        }
+        void = {"void": len(regions) if leave_out == "regions" else 0}
+        out = receipt_of("kept", len(truth), left_out, regions=void, suspect=gone)
+        out["images"] = {"in": len(truth), "kept": len(whole), "suspect": len(gone), "skipped": len(left_out)}
+        return out
 
     return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import refuse_inputs
-from segdata.dataset.job import made_of
+from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
 from segdata.executors.run import Run
 from segdata.files.geojson import read_features
-from segdata.files.places import file_digest, place
+from segdata.files.places import absolute, file_digest, place
 from segdata.files.tiff import Compress
-from segdata.ops.tile.job import Job, receipt_json
+from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
-from segdata.tiling.cut import Format, Keep, Padding, Target, Task
+from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
 
@@ -71,7 +71,7 @@ def tile(
     Raises `OptionError`, `DataError` for the first bad image or mask (`run.report` may skip instead: all tiles of such
     images are then left out), and `DatasetError` for the destination.
     """
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    dataset = Dataset.of(dataset)
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -93,47 +93,49 @@ def tile(
     if aoi is not None:
         made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
-    job = Job(dataset, Dataset(root, dataset.labels, (), made_by, images), target, run or Run())
+    made = Dataset(root, dataset.labels, (), made_by, images)
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
-    with job.open(overwrite):
-        job.work(tasks)
+    given = {"source": absolute(dataset.root)}
+    there = anything_is if virtual else None
+    with resumable(made, Tiled, given, is_there=there, overwrite=overwrite, run=run or Run()) as job:
+        tiling = Tiling(dataset, target, job)
+        tiling.cut(tasks)
         if min_tiles_per_class:
-            add_rare(job, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
-        return job.close(lambda whole, skipped, gone: receipt_json(job, whole, skipped, gone, min_tiles_per_class))
+            add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
+        return tiling.save(min_tiles_per_class)
 
 
-def add_rare(job: Job, tasks: Sequence[Task], size: tuple[int, int], wanted: int, seed: int) -> None:
+def add_rare(tiling: Tiling, tasks: Sequence[Task], size: tuple[int, int], wanted: int, seed: int) -> None:
     """Cut more tiles for every class that fewer than `wanted` tiles hold, the rarest first, about pixels drawn by `seed`."""
     taken = {(task.sample.id, window) for task in tasks for window in task.windows}
-    holders = _holders(job)
-    names = sorted((holders[label.id], label.id) for label in job.dataset.labels.classes)
+    holders = _holders(tiling)
+    names = sorted((holders[label.id], label.id) for label in tiling.source.labels.classes)
     for _, class_id in names:
-        missing = wanted - _holders(job)[class_id]
-        having = [sample for sample in job.source if sample.counts.get(class_id)]
+        missing = wanted - _holders(tiling)[class_id]
+        having = [sample for sample in tiling.source if sample.counts.get(class_id)]
         if missing <= 0 or not having:
             continue
-        found = _windows(job, having, class_id, size, missing, seed)
+        found = _windows(tiling, having, class_id, size, missing, seed)
         fresh = [(sample, window) for sample, window in found if (sample.id, window) not in taken]
         while missing > 0 and fresh:
             part, fresh = fresh[:missing], fresh[missing:]
             taken.update((sample.id, window) for sample, window in part)
-            before = _holders(job)[class_id]
-            job.work(_extra_tasks(job, part, class_id))
-            added = _holders(job)[class_id] - before
-            job.extra[class_id] += added
+            before = _holders(tiling)[class_id]
+            tiling.cut(_extra_tasks(tiling, part, class_id))
+            added = _holders(tiling)[class_id] - before
+            tiling.extra[class_id] += added
             missing -= added
 
 
 def _windows(
-    job: Job, samples: Sequence[Sample], class_id: int, size: tuple[int, int], count: int, seed: int
+    tiling: Tiling, samples: Sequence[Sample], class_id: int, size: tuple[int, int], count: int, seed: int
 ) -> list[tuple[Sample, Window]]:
     """Windows about pixels of a class, one of each sample in turn, none twice."""
     asked = [Wanted(sample, class_id, 2 * count, seed) for sample in sorted(samples, key=lambda s: s.id)]
     columns: list[list[tuple[Sample, Window]]] = []
-    for wanted, centres in job.run.map(partial(find_centres, target=job.target), asked):
+    for wanted, centres in tiling.job.run.map(partial(find_centres, target=tiling.target), asked):
         if isinstance(centres, Problem):
-            job.failed.setdefault(wanted.sample.id, centres)
-            job.run.report.add(centres)
+            tiling.job.fail(wanted.sample.id, centres)
         else:
             columns.append([(wanted.sample, window_about(c, size, wanted.sample.size)) for c in centres])
     turns = max(map(len, columns), default=0)
@@ -141,19 +143,19 @@ def _windows(
     return list({(sample.id, window): (sample, window) for sample, window in in_turn}.values())
 
 
-def _extra_tasks(job: Job, windows: Sequence[tuple[Sample, Window]], class_id: int) -> list[Task]:
+def _extra_tasks(tiling: Tiling, windows: Sequence[tuple[Sample, Window]], class_id: int) -> list[Task]:
     by_sample: dict[str, list[Window]] = {}
     samples = {sample.id: sample for sample, _ in windows}
     for sample, window in windows:
         by_sample.setdefault(sample.id, []).append(window)
     tasks = []
     for id, some in sorted(by_sample.items()):
-        for number, part in enumerate(tasks_of(job.source, samples[id], sorted(some))):
+        for number, part in enumerate(tasks_of(tiling.source, samples[id], sorted(some))):
             first = part[0]
             tasks.append(Task(f"{id}#{class_id}/{first.y}/{first.x}/{number}", samples[id], part, extra=True))
     return tasks
 
 
-def _holders(job: Job) -> Counter[int]:
+def _holders(tiling: Tiling) -> Counter[int]:
     """How many tiles hold each value."""
-    return Counter(value for line in job.tiles for value in line.counts)
+    return Counter(value for line in tiling.tiles for value in line.counts)

@@ -264,7 +264,7 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
     assert (nothing.left_out, nothing.images, nothing.confusion.total) == (("val/2",), (), 0)
     assert nothing.to_json()["mean_boundary_iou"] is None
     foreign = make(tmp_path / "v", {**masks, "val/1": masks["val/1"] + 5})
-    with pytest.raises(DataError, match="val/1: the prediction has values that are no class"):
+    with pytest.raises(DataError, match=r"v/masks/val/1.png: val/1: the mask holds values that are no class: 5 "):
         evaluate(foreign, truth)
 
 

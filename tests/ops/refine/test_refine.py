@@ -164,14 +164,14 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="views into larger masks"):
         refine(replace(pred, samples=[view]), tmp_path / "b")
     write_scores(pred.root / str(first.scores), (9, 9), 3, [(0, 0, np.full((3, 9, 9), 1 / 3))])
-    with pytest.raises(DataError, match=r"test/000: .*its scores 9 x 9"):
+    with pytest.raises(DataError, match=r"test/000: the scores are of 3 classes, 9 x 9, the mask of 3 classes, "):
         refine(pred, tmp_path / "c")
     assert not (tmp_path / "c").exists()
     write_scores(pred.root / str(first.scores), first.size, 2, [(0, 0, np.full((2, *first.size), 0.5))])
     report = Report("skip")
     out = refine(pred, tmp_path / "d", run=Run(report=report))
     assert [s.id for s in out] == ["val/001"]
-    assert report.problems[0].code == "scores.classes"
+    assert report.problems[0].code == "scores.size"
 
 
 def test_a_geotiff_keeps_its_place(tmp_path: Path) -> None:

@@ -241,7 +241,8 @@ def test_regions_for_an_annotation_tool(made: tuple[Dataset, Dataset, Planted], 
         assert coco.annToMask(annotation)[one.region.slices][one.region.inside].all()
     read = convert("coco", tmp_path / "again/regions.json", tmp_path / "masks", images="none")
     assert len(read) == 3
-    tile = msgspec.structs.replace(truth.sample(found.regions[0].sample), crop=Window(0, 0, 60, 70), exif="upright")
+    whole = truth.sample(found.regions[0].sample)
+    tile = msgspec.structs.replace(whole, crop=Window(0, 0, 60, 70), height=60, width=70, exif="upright")
     write_relabel(replace(found, truth=replace(truth, samples=[tile])), tmp_path / "cut", found.regions[:1])
     with Image.open(tmp_path / f"cut/images/{tile.id}.png") as cut:
         assert cut.size == (70, 60)
