@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from segdata.terminal.commands import operation
 
-@click.command()
-@click.argument("dataset", type=click.Path())
+
+@operation("segdata.ops.info.operation:info")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def info(dataset: str, as_json: bool) -> None:
     """Classes, splits, counts and provenance of DATASET."""
