@@ -24,13 +24,15 @@ TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
 def train(
     dataset: str, run_dir: str, lr_find: bool, overfit_one_batch: bool, jobs: int | str, **given: Any
 ) -> None:  # fmt: skip
-    """Train a model on DATASET; the folder RUN gets its checkpoints, curves and logs. Stopped, it goes on when repeated.
+    """Train a model on DATASET. The folder RUN gets its checkpoints, curves and logs.
+
+    A training that was stopped goes on where it was when the command is repeated.
 
     \b
     segdata train mydata run1
-    segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice --recipe street --short-side 360
+    segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice
     segdata train mydata run2 --config run1/config.yaml --lr 3e-4
-    torchrun --nproc-per-node 4 -m segdata train mydata run3 --device cuda --precision bf16 --batch 64
+    torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()
     from segdata.nn.text import Show, closing_lines
@@ -70,9 +72,10 @@ def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:
 @click.option("--classes", is_flag=True, help="Show the IoU of each class too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def compare(runs: tuple[str, ...], classes: bool, as_json: bool, **given: Any) -> None:
-    """Trainings side by side: loss, accuracy, mIoU, parameters and seconds of each RUN, at its best epoch.
+    """Compare trainings side by side, each RUN at its best epoch.
 
-    Runs that differ in nothing but the seed are summed up too: the mean, and from the least to the most.
+    Printed are loss, accuracy, mIoU, parameters and seconds. Runs that differ only in the seed are summed up too:
+    the mean, the least and the most.
 
     \b
     segdata compare run1 run2 run3 --out compare.png

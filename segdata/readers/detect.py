@@ -39,9 +39,12 @@ class Detection:
 
 
 def detect(source: str | Path) -> Detection:
-    """The format that SRC is in. One with a layout of its own wins over `masks`, which is any pair of folders.
+    """The format that labels are in. One with a layout of its own wins over `masks`, which is any pair of folders.
 
-    Raises `DataError` (`source.missing`) where there is no SRC.
+    Raises `DataError` (`source.missing`) if there is no such file or folder.
+
+    Args:
+        source: The folder or file with the labels.
     """
     root = listed(source)
     if not root.exists():

@@ -41,15 +41,13 @@ def _other_names(option: click.Option, settings: dict[str, Any]) -> list[click.P
 def _argument(parameter: Parameter) -> click.Argument:
     """The argument of a parameter that is given by its place."""
     settings = asked_as(parameter.type, None)
-    several = settings.get("multiple", False)
+    several, required = settings.get("multiple", False), parameter.default is REQUIRED
     name = parameter.name.removesuffix("s") if several else parameter.name
+    name = ARGUMENTS.get(name, name.upper()) if required else f"[{name.upper()}]"
     return click.Argument(
-        [parameter.name],
-        type=settings.get("type"),
-        nargs=-1 if several else 1,
-        required=parameter.default is REQUIRED,
-        metavar=ARGUMENTS.get(name, name.upper()) + ("..." if several else ""),
-    )
+        [parameter.name], type=settings.get("type"), nargs=-1 if several else 1, required=required,
+        metavar=f"{name}..." if several else name,
+    )  # fmt: skip
 
 
 def _told(function: str, parameter: Parameter, *, repeated: bool) -> str:
@@ -61,4 +59,4 @@ def _told(function: str, parameter: Parameter, *, repeated: bool) -> str:
         text = text.replace(f"`{other.name}`", typed)
     text = text.replace("`", "") + (" Repeat for more." if repeated else "")
     default = "" if parameter.default is REQUIRED else shown(parameter.default)
-    return f"{text}  [default: {default}]" if default else text
+    return f"{text}  [default: {default}]".strip() if default else text

@@ -54,6 +54,10 @@ class Formats(Operation):
         """The formats whose options may be given: one; all while it is not known which; none in the help of all."""
         return tuple(ctx.meta.get(CHOSEN, ()))
 
+    def choose(self, ctx: click.Context, *formats: str) -> None:
+        """Say which formats' options may be given."""
+        ctx.meta[CHOSEN] = formats
+
     def further(self, ctx: click.Context) -> Mapping[str, str]:
         """The entries of those formats."""
         return {self.entries[name]: f"Options of {name}" for name in self.chosen(ctx)}
@@ -71,7 +75,7 @@ class Formats(Operation):
         """Find the format first, then read the options that it has."""
         format = args[0] if args and args[0] in self.modules else self._find(ctx, args)
         if format is not None:
-            ctx.meta[CHOSEN] = (format,)
+            self.choose(ctx, format)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -83,12 +87,12 @@ class Formats(Operation):
 
     def _find(self, ctx: click.Context, args: list[str]) -> str | None:
         """The format that stands behind options, or that `auto` finds; None if there is none, or if help is asked for."""
-        ctx.meta[CHOSEN] = tuple(self.modules)
+        self.choose(ctx, *self.modules)
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         format, source = given.get("format"), given.get("source")
         help_option = self.get_help_option(ctx)
         if help_option is not None and help_option.name in given and format not in self.modules:
-            ctx.meta[CHOSEN] = ()
+            self.choose(ctx)
         elif format == "auto" and isinstance(source, str) and self.detect is not None:
             return self.detect(source)
         return format if format in self.modules else None
@@ -101,6 +105,10 @@ class Formats(Operation):
             has = "has it" if len(having) == 1 else "have it"
             message = f"format {chosen[0]} has no option {error.option_name}: {' and '.join(having)} {has}"
             raise click.UsageError(message, ctx) from error
+
+    def _about(self, format: str) -> str:
+        """What a format is, in one sentence."""
+        return f"{first_line(self.modules[format])}.".replace("`", "")
 
     def _flags(self, format: str) -> set[str]:
         """The options that a format has of its own, as they are typed."""
@@ -123,7 +131,7 @@ class Formats(Operation):
         examples = [line.strip() for line in (self.help or "").splitlines() if line.strip().startswith(start)]
         formatter.write_paragraph()
         with formatter.indentation():
-            formatter.write_text(f"{first_line(self.modules[chosen[0]])}.")
+            formatter.write_text(self._about(chosen[0]))
             if examples:
                 formatter.write_paragraph()
                 formatter.write_text("\n".join(["\b", *examples]))
@@ -132,5 +140,5 @@ class Formats(Operation):
         """After the formats, if none is chosen."""
         if not self.chosen(ctx):
             with formatter.section("Formats"):
-                formatter.write_dl([(name, f"{first_line(module)}.") for name, module in self.modules.items()])
+                formatter.write_dl([(name, self._about(name)) for name in self.modules])
         super().format_options(ctx, formatter)

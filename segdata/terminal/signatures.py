@@ -129,6 +129,8 @@ def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
         match node:
             case ast.Assign(targets=[ast.Name(name)], value=value):
                 yield name, value
+            case ast.Assign(targets=[ast.Tuple(targets)], value=ast.Tuple(values)):
+                yield from ((t.id, v) for t, v in zip(targets, values, strict=False) if isinstance(t, ast.Name))
             case ast.ImportFrom(module=str(home), names=aliases):
                 yield from ((alias.asname or alias.name, (home, alias.name)) for alias in aliases)
             case ast.FunctionDef() | ast.ClassDef():

@@ -15,12 +15,14 @@ from segdata.terminal.text import table
 @operation("segdata.nn.models.measure:costs")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def models(as_json: bool, **given: Any) -> None:
-    """Models, encoders, and their parameters, operations and memory at a size; all, or each MODEL named.
+    """List models and encoders, and what they cost.
+
+    That is parameters, operations and memory at a size, of all models, or of each MODEL named.
 
     \b
-    segdata models                                   # every model, over the encoder that it has by itself
+    segdata models                                   # each over its own encoder
     segdata models unet deeplabv3plus --encoder all  # each over every encoder
-    segdata models unet --encoder vgg19_bn --size 360x480 --classes 11 --batch 8
+    segdata models unet --encoder vgg19_bn --size 360x480 --batch 8
     segdata models my_package.nets:build             # a model of your own
     """
     from segdata.nn.models import ENCODERS

@@ -28,7 +28,7 @@ def augment(
     dataset: str | None, out: str | None, recipe: str, preview: bool, write: int | None, bench: bool, show: bool,
     jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Look at what a recipe does to DATASET, time it, or write an augmented dataset OUT.
+    """Show, time or write what a recipe makes of DATASET.
 
     \b
     segdata augment mydata sheet.png --recipe street --preview

@@ -17,14 +17,16 @@ from segdata.terminal.options import jobs_option, running
 )
 @jobs_option
 def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **given: Any) -> None:
-    """Find what is wrong with DATASET: files, manifest, classes, masks, images, duplicates and leaks between splits.
+    """Find what is wrong with DATASET.
+
+    Looked at are files, manifest, classes, masks, images, duplicates and leaks between splits.
 
     \b
-    segdata check mydata                             # reads every mask and image once
-    segdata check mydata --splits                    # in CI: nothing of one split may be in another
+    segdata check mydata                             # reads every mask and image
+    segdata check mydata --splits                    # only leaks between splits
     segdata check mydata --html check.html           # a page to look at
 
-    Each finding names the command that repairs it. The exit code is 1 where there are errors; warnings and notes do not
+    Each finding names the command that repairs it. The exit code is 1 if there are errors; warnings and notes do not
     count.
     """
     import json

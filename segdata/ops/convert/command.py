@@ -23,19 +23,24 @@ def format_found(source: str) -> str:
 @map_file_option
 @run_options
 def convert(format: str, source: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Convert labels SRC of a FORMAT into a dataset DST of masks whose values are class ids.
+    """Convert labels SRC of a FORMAT into a dataset DST of masks.
+
+    The values of the masks are class ids.
 
     \b
-    segdata convert coco coco/ out/                  # annotations/instances_*.json and images
+    segdata convert coco coco/ out/                  # images and annotations/
     segdata convert coco labels.json out/ --image-dir images/
     segdata convert auto VOCdevkit/ out/ --only dog --only cat
-    segdata convert cityscapes cityscapes/ out/ --labels category --from polygons
+    segdata convert cityscapes streets/ out/ --labels category --from polygons
     segdata convert pets oxford-pets/ out/ --labels breed --border foreground
-    segdata convert vector images/ out/ --vectors buildings.geojson --class-property use
-    segdata convert masks camvid/ out/ --image-dir {split} --mask-dir {split}annot --classes classes.txt --values 11=ignore
+    segdata convert vector images/ out/ --vectors houses.geojson
+    segdata convert masks camvid/ out/ --mask-dir {split}annot --image-dir {split}
+
+    Each format has options of its own: segdata convert FORMAT --help lists them. FORMAT auto looks which format SRC is
+    in, and takes the options of that one.
 
     A conversion that was stopped goes on where it was when the command is repeated. SRC and DST may be URLs (s3://, gs://,
-    az://); in object storage DST takes --images copy or none where the images are on this machine.
+    az://). If DST is in object storage and the images are on this machine, give --images copy or none.
     """
     from segdata.ops.convert.operation import convert
     from segdata.ops.convert.text import receipt_lines

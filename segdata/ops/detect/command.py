@@ -8,10 +8,10 @@ from segdata.terminal.commands import operation
 
 
 @operation("segdata.readers.detect:detect")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def detect(context: click.Context, source: str, as_json: bool) -> None:
-    """Say which format SRC is in, and of every other format why it is not. Exit code 1 where none or several fit."""
+    """Say which format SRC is in, and of every other why it is not. The exit code is 1 if none or several fit."""
     import json
 
     from segdata.readers.detect import detect

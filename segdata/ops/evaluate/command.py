@@ -22,7 +22,9 @@ def evaluate(
     pred: str, truth: str, jobs: int | str, on_error: Any, conventions: bool, as_json: bool, as_csv: bool, html: str | None,
     **given: Any,
 ) -> None:  # fmt: skip
-    """How well PRED, a dataset of predicted masks, agrees with TRUTH, one of true masks, sample by sample of the same id.
+    """Measure how well masks PRED agree with true masks TRUTH.
+
+    Both are datasets. PRED holds predicted masks. Samples of the same id are compared.
 
     \b
     segdata evaluate predictions mydata --split val

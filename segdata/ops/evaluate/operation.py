@@ -76,14 +76,26 @@ def evaluate(
 ) -> Evaluation:
     """Compare a dataset of predicted masks with one of true masks, sample by sample of the same id and size.
 
-    Tiles are put together first, and each pixel of their image counts once; tiles may be judged by whole images. `split`
-    evaluates one split of truth. `missing` says what becomes of truth that has no prediction. `boundary_width` is in pixels
-    (default 2 % of the diagonal), `boundary_f` adds boundary F, which takes longer than all else. Means without background
-    leave `background` out, by default the class of that name. Intervals come from `draws` draws of images, or of groups
-    (default where truth has any); 0 draws none. `other` is a second prediction, whose difference gets a paired interval.
+    Tiles are put together first, and each pixel of their image counts once; tiles may be judged by whole images. A second
+    prediction's difference gets a paired interval.
 
-    Raises `DatasetError` where label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the
+    Raises `DatasetError` if label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the
     first bad file or wrong size (`run.report` may skip instead). The same numbers come of any executor.
+
+    Args:
+        pred: The dataset of predicted masks, or its folder.
+        truth: The dataset of true masks, or its folder.
+        split: Evaluate this split of `truth` only.
+        missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
+            pixels as missed (miss).
+        boundary: Measure boundary IoU.
+        boundary_width: The width of the bands of boundary IoU in pixels, by default 2 % of the diagonal.
+        boundary_f: Measure boundary F too, which takes longer than all else.
+        background: Give means without this class too, by default the one called background.
+        resample: What the intervals draw from: images or groups. By default groups if `truth` has any.
+        draws: How often the intervals draw; 0 gives none.
+        seed: The seed of these draws.
+        other: A second prediction to compare with: the differences are `pred` minus this one.
     """
     sides = [_opened(pred), *([] if other is None else [_opened(other)])]
     truth = _opened(truth)

@@ -15,15 +15,17 @@ from segdata.writers import COMMON, WRITERS
 @click.argument("format", type=click.Choice(list(WRITERS)), metavar="FORMAT")
 @run_options
 def export(format: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Write DATASET as tar shards OUT/shards/SPLIT-000000.tar: image, mask and metadata of each sample.
+    """Write DATASET in a FORMAT that other programs want.
+
+    The folder DST holds it then.
 
     \b
     segdata export webdataset mydata shards/ --shuffle 0 --shard-size 1G -j 8
-    segdata train shards/ run/                       # OUT is a dataset: every command takes it as it is
-    segdata convert webdataset shards/ back/         # and any shards become files again
+    segdata train shards/ run/                       # DST is a dataset, too
+    segdata convert webdataset shards/ back/         # shards become files again
 
-    WebDataset reads a sample as {"jpg": ..., "mask.png": ..., "json": ...}. An export that was stopped goes on after its
-    last whole shard when the command is repeated.
+    Each format has options of its own: segdata export FORMAT --help lists them. An export that was stopped goes on after
+    its last whole shard when the command is repeated.
     """
     from segdata.ops.export.operation import export
 

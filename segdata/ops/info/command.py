@@ -8,9 +8,9 @@ from segdata.terminal.commands import operation
 
 
 @operation("segdata.ops.info.operation:info")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(dataset: str, as_json: bool) -> None:
-    """Classes, splits, counts and provenance of DATASET."""
+    """Print the classes, splits, counts and provenance of DATASET."""
     import json
 
     from segdata.ops.info.operation import info

@@ -12,9 +12,10 @@ from segdata.terminal.commands import operation
 @operation("segdata.ops.manifest.operation:manifest")
 @click.option("--whole", is_flag=True, help="Write it as one file again.")
 def manifest(dataset: str, whole: bool, **given: Any) -> None:
-    """Write the manifest of DATASET in parts, which are read as they are needed, or whole again.
+    """Write the manifest of DATASET in parts, or as one file again.
 
-    Datasets of more than a million samples are written in parts without being asked. docs/scale.md says what that saves.
+    Parts are read as they are needed. Datasets of more than a million samples are written in parts without being
+    asked. docs/scale.md says what that saves.
     """
     from segdata.ops.manifest.operation import manifest
 

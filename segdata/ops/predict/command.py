@@ -13,12 +13,14 @@ from segdata.terminal.options import run_options, running
 @operation("segdata.ops.predict.operation:predict")
 @run_options
 def predict(model: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Predict the images of DATASET, a dataset or a folder of images, with MODEL, a checkpoint; OUT is a dataset of masks.
+    """Predict the images of DATASET with MODEL, a checkpoint.
+
+    The masks are a new dataset DST. DATASET may also be a folder of images, or one image.
 
     \b
-    segdata predict runs/first/best.pt mydata predictions --split val
-    segdata predict runs/first/best.pt images/ predictions --flip x --scores
-    segdata predict runs/first/best.pt scene.tif predictions --size 1024 --reject-below 0.7
+    segdata predict run1/best.pt mydata predictions --split val
+    segdata predict run1/best.pt images/ predictions --flip x --scores
+    segdata predict run1/best.pt scene.tif predictions --size 1024
     """
     from segdata.ops.predict.operation import predict
     from segdata.words import percent

@@ -11,7 +11,10 @@ from segdata.terminal.commands import operation
 
 @operation("segdata.ops.preview.operation:preview")
 def preview(dataset: str, out: str, **given: Any) -> None:
-    """Write a contact sheet OUT (.png or .jpg): images, their masks laid over them, and a legend."""
+    """Write a contact sheet OUT (.png or .jpg) of images and masks.
+
+    Masks are laid over the images, and a legend names the classes.
+    """
     from segdata.ops.preview.operation import preview
 
     click.echo(f"wrote {preview(dataset, out, **given)}")

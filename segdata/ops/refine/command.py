@@ -39,13 +39,15 @@ def refine(
     pred: str, destination: str, crf: bool | None, crf_options: tuple[str, ...], steps: tuple[str, ...], truth: str | None,
     save: str | None, jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Refine the predicted masks PRED by a dense CRF and morphology, into OUT.
+    """Refine the predicted masks PRED by a dense CRF and morphology.
+
+    The refined masks are a new dataset DST.
 
     \b
-    segdata refine pred refined                      # a CRF with the usual settings
-    segdata refine pred refined --tune truth --split val      # only what helps there; settings to refined.json
-    segdata refine pred2 refined2 --settings refined.json
-    segdata refine pred tidy --no-crf --step close:size=5,classes=road --step min_area:area=64
+    segdata refine pred refined                      # a CRF, the usual settings
+    segdata refine pred refined --tune truth --split val     # only what helps
+    segdata refine pred2 refined2 --settings refined.json    # the same again
+    segdata refine pred tidy --no-crf --step close:size=5 --step min_area:area=64
     """
     from segdata.dataset.dataset import Dataset
     from segdata.dataset.images import refuse_inputs

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 @operation("segdata.ops.split.operation:split")
 @run_options
 def split(dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Assign the samples of DATASET to splits, in a new dataset DST: each split gets its part of every class's pixels.
+    """Assign the samples of DATASET to splits, in a new dataset DST.
+
+    Each split gets its part of every class's pixels.
 
     \b
     segdata split mydata splits                      # train=0.8,val=0.1,test=0.1
-    segdata split mydata folds --folds 5             # fold i validates, the others train
-    segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$' --group-by duplicates
-    segdata split more splits2 --keep splits         # old images stay where they are
+    segdata split mydata folds --folds 5             # fold i is to validate on
+    segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$'
+    segdata split more splits2 --keep splits         # old images stay in theirs
     """
     from segdata.ops.split.operation import split
     from segdata.ops.split.result import read_report

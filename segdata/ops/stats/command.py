@@ -45,12 +45,14 @@ def stats(
     dataset: str, jobs: int | str, on_error: Any, sampler: bool, as_json: bool, as_csv: bool, html: str | None,
     out: str | None, scheme: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Class balance of DATASET: pixels, images and weights of each class, in all and by split.
+    """Print pixels, images and weights of each class of DATASET.
+
+    They are given for all samples and for each split.
 
     \b
-    segdata stats mydata                             # from the manifest: no pixel is read
+    segdata stats mydata                             # from the manifest alone
     segdata stats mydata --html stats.html           # a page to look at
-    segdata stats mydata --split train --out weights.json --scheme median_frequency
+    segdata stats mydata --split train --out weights.json
     """
     from segdata.ops.stats.operation import stats
     from segdata.ops.stats.text import csv_text, difference_error, json_text, stats_lines, write_weights

@@ -14,7 +14,9 @@ from segdata.terminal.text import dataset_line
 @operation("segdata.ops.stitch.operation:stitch")
 @run_options
 def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put TILES together to whole images, in a new dataset DST: their scores where they have them, else their masks.
+    """Put TILES together to whole images, in a new dataset DST.
+
+    Their scores are put together if they have any, otherwise their masks.
 
     \b
     segdata stitch predicted whole --of mydata
@@ -31,7 +33,9 @@ def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given
 @operation("segdata.ops.stitch.operation:untile")
 @run_options
 def untile(tiles: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put the masks of TILES together: those that were tiled, pixel for pixel.
+    """Put the masks of TILES together, in a new dataset DST.
+
+    The masks that were tiled come back pixel for pixel.
 
     \b
     segdata untile tiles whole --of mydata

@@ -30,13 +30,15 @@ def suspects(
     pred: str, truth: str, worst: int, as_json: bool, sheet: str | None, relabel: str | None,
     jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Rank images and regions where the scores of PRED speak against the labels of TRUTH.
+    """Find labels of TRUTH that the scores of PRED speak against.
 
-    Let a model predict what it was not trained on: it learns the errors of what it was.
+    Images and regions are ranked.
+
+    Let a model predict samples that it was not trained on: it learns the errors of those it was trained on.
 
     \b
     segdata suspects pred mydata --sheet suspects.png
-    segdata suspects pred mydata --worst 100 --relabel again     # regions.json, images, dataset
+    segdata suspects pred mydata --worst 100 --relabel again     # to label anew
     """
     from segdata.ops.suspects.operation import relabel_folder, suspects, without, write_relabel
 

@@ -18,8 +18,8 @@ def tile(dataset: str, destination: str, jobs: int | str, on_error: Any, **given
 
     \b
     segdata tile mydata tiles --size 512 --overlap 64
-    segdata tile mydata tiles --overlap 0.25 --virtual              # writes no images
-    segdata tile mydata tiles --min-valid 0.5 --keep-empty 0.1      # for training
+    segdata tile mydata tiles --overlap 0.25 --virtual            # no new images
+    segdata tile mydata tiles --min-valid 0.5 --keep-empty 0.1    # for training
     segdata tile mydata tiles --scale 0.5 --min-tiles-per-class 50
 
     Images may be of any size, TIFFs of any bands. Tiling that was stopped goes on where it was when the command is
