@@ -47,7 +47,7 @@ def parameters(path: str) -> tuple[Parameter, ...]:
     helps = described(ast.get_docstring(node) or "")
     given = _fields(node) if isinstance(node, ast.ClassDef) else _arguments(node.args)
     return tuple(
-        Parameter(name, kind := names.value(annotation), names.default(default), helps.get(name, _note(kind)), positional)
+        Parameter(name, kind := names.type(annotation), names.default(default), helps.get(name, _note(kind)), positional)
         for name, annotation, default, positional in given
     )  # fmt: skip
 
@@ -111,6 +111,10 @@ class Names(dict[str, Any]):
     def value(self, node: ast.expr) -> Any:
         """What an expression of this module comes to."""
         return eval(compile(ast.Expression(node), "<signature>", "eval"), {}, self)
+
+    def type(self, annotation: ast.expr | None) -> Any:
+        """What an annotation comes to; text if there is none."""
+        return str if annotation is None else self.value(annotation)
 
     def default(self, node: ast.expr | None) -> Any:
         """What a default comes to, `REQUIRED` if there is none."""

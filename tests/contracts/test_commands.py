@@ -45,7 +45,7 @@ def views() -> dict[str, tuple[Operation, click.Context]]:
     found = {}
     for name, one in operations().items():
         for format in getattr(one, "modules", [""]):
-            context = click.Context(one, info_name=name)
+            context = click.Context(one, info_name=name, **main.context_settings)
             if isinstance(one, Formats):
                 one.choose(context, format)
             found[f"{name} {format}".strip()] = (one, context)
@@ -106,7 +106,9 @@ def test_options_are_those_of_the_functions(view: str) -> None:
     own = set(one.declared)
     takes = {p.name for p in parameters(one.function)} - set(names.PYTHON_ONLY)
     assert takes <= {str(p.name) for p in one.get_params(context)}
-    assert set(options) - own - {"_click_default_help", "help"} == {n for n in wanted if n not in own}
+    help_option = one.get_help_option(context)
+    assert help_option is not None
+    assert set(options) - own - {help_option.name} == {n for n in wanted if n not in own}
     for name, (path, parameter) in wanted.items():
         if name in own:
             continue
@@ -181,7 +183,6 @@ def test_an_unknown_option_is_a_usage_error_with_a_suggestion(view: str) -> None
     assert difflib.get_close_matches(misspelt, flags)
     result = CliRunner().invoke(main, [*view.split(), misspelt])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Did you mean" in result.stderr
     assert flags[0] in result.stderr
 
 
@@ -207,7 +208,7 @@ def test_another_name_of_an_option_gives_the_same(other: str, name: str) -> None
         values = ["8"] if " " not in name else []
         arguments = ["x"] * sum(isinstance(p, click.Argument) for p in one.get_params(context))
         given = [
-            one.make_context(view, [*typed, *arguments]).params
+            one.make_context(view, [*typed, *arguments], **main.context_settings).params
             for typed in ([other, *values], [*name.split(), *values])
         ]
         assert given[0] == given[1] != one.make_context(view, arguments).params
@@ -246,7 +247,7 @@ def test_an_option_of_one_name_is_written_alike_in_every_format(name: str) -> No
     assert isinstance(one, Formats)
     forms: dict[str, set[tuple[bool, int]]] = {}
     for format in one.modules:
-        context = click.Context(one)
+        context = click.Context(one, **main.context_settings)
         one.choose(context, format)
         for option in one.get_params(context):
             for flag in option.opts if isinstance(option, click.Option) else ():
