@@ -93,7 +93,7 @@ class Formats(Operation):
         help_option = self.get_help_option(ctx)
         if help_option is not None and help_option.name in given and format not in self.modules:
             self.choose(ctx)
-        elif format == "auto" and isinstance(source, str) and self.detect is not None:
+        elif format == "auto" and isinstance(source, str) and self.detect is not None and not ctx.resilient_parsing:
             return self.detect(source)
         return format if format in self.modules else None
 
