@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from segdata.errors import DataError, SegdataError
+from segdata.terminal import names
 from segdata.version import __version__
 
 COMMANDS = {
@@ -54,7 +55,8 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of this name; None if there is none."""
+        """The command of this name, or other name; None if there is none."""
+        name = names.COMMANDS.get(name, name)
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(COMMANDS[name]), name)
@@ -86,10 +88,10 @@ class Commands(click.Group):
         return command is not None and any(parameter.name == "on_error" for parameter in command.params)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segdata")
 def main() -> None:
     """Labels in any format to one mask format, and on to evaluated masks: one label contract, a receipt for every pixel.
 
-    Wherever a folder or file is taken, so is the URL of one in object storage: s3://, gs://, az://.
+    A folder or file may also be a URL in object storage: s3://, gs://, az://. Start with segdata demo.
     """

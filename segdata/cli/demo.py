@@ -37,9 +37,9 @@ def samples_root() -> Path:
 @jobs_option
 @click.pass_context
 def demo(context: click.Context, out: str, jobs: int | str) -> None:
-    """The whole way on the samples that come with segdata: from labels in four formats to evaluated masks.
+    """Go the whole way on the samples that come with segdata.
 
-    Without the extra `train` it ends before the training.
+    It runs from labels in four formats to evaluated masks. Without the extra `train` it ends before the training.
     """
     samples, root = samples_root(), Path(out)
     many = ["--dask" if isinstance(jobs, str) else "-j", str(jobs)] if jobs != 1 else []

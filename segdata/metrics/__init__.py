@@ -1,7 +1,7 @@
 """What predictions are worth, and what labels are: counts that add, and the scores that follow from them.
 
 A new metric of `segdata evaluate` is one module here and one line in METRICS; the command, its JSON, its text, its page and the
-contract tests find it there. The module defines two things, and a third if the command offers options for it:
+contract tests find it there. The module defines two things:
 
 1. A subclass of `segdata.metrics.base.Metric`: a frozen value that pickles and adds. `a + b` is what both images give together,
    whatever their order and grouping. Pixels that are ignored in truth are never counted. What it says, each a method that may
@@ -18,11 +18,8 @@ contract tests find it there. The module defines two things, and a third if the 
 2. `measure(case, *, OPTION=DEFAULT, ...) -> Metric | None`: the value of one image. A `segdata.metrics.base.Case` has truth,
    prediction, labels, and the scores of the model if it wrote any. An image without pixels gives the zero that changes no sum.
    None means not measured: without scores, for example, or because nobody asked. A metric that must be asked for has an option
-   that is False by default. Options are keyword arguments of `segdata.evaluate`: no two metrics may share one. A wrong value
-   raises `OptionError`.
-
-3. `OPTIONS = {"OPTION": "Help."}`: options of `measure` that the command offers as `--OPTION`. It is a literal, and these options
-   have annotations such as `bool`, `int | None`, `float` or `str`: the command's help reads both from the source.
+   that is False by default. Options are keyword arguments of `segdata.evaluate` and options of the command, with the help that
+   the docstring's `Args:` gives them: no two metrics may share one. A wrong value raises `OptionError`.
 """
 
 from __future__ import annotations

@@ -32,18 +32,16 @@ from segdata.metrics.confusion import Floats, Ints, Tally, pair_counts
 BAND, TOLERANCE = 0.02, 0.0075
 """Parts of the image's diagonal: the width of the band of boundary IoU, and how far apart contours may lie in boundary F."""
 
-OPTIONS = {
-    "boundary_width": "Pixels of boundary IoU's bands (default 2 % of the diagonal).",
-    "boundary_f": "Boundary F too, which takes longer than all else.",
-}
-
 
 def measure(
     case: Case, *, boundary: bool = True, boundary_width: int | None = None, boundary_f: bool = False
 ) -> Boundary | None:
-    """The boundaries of one image; None with `boundary=False`. `boundary_width` is in pixels, `boundary_f` adds boundary F.
+    """The boundaries of one image; None with `boundary=False`. Raises `OptionError` for a width below 1.
 
-    Raises `OptionError` for a width below 1.
+    Args:
+        boundary: Measure boundary IoU.
+        boundary_width: The width of the bands of boundary IoU in pixels, by default 2 % of the diagonal.
+        boundary_f: Measure boundary F too, which takes longer than all else.
     """
     if not boundary:
         return None

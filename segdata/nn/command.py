@@ -4,118 +4,49 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 import click
-import msgspec
-from msgspec import inspect
 
-from segdata.nn.options import Training, need_extra
-from segdata.terminal.options import height_width, jobs_option, running
+from segdata.nn.options import need_extra
+from segdata.terminal.commands import operation
+from segdata.terminal.options import jobs_option, running
 
-Command = Callable[..., Any]
-
-SINGULAR = {"model_options": "model_option"}
-"""Options that are given once for each of several."""
+TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
 
 
-def training_options(command: Command) -> Command:
-    """An option for each field of `Training`, with its values, default and help. What is not given is left out."""
-    about = inspect.type_info(Training)
-    for field in reversed(getattr(about, "fields", ())):
-        name = f"--{SINGULAR.get(field.name, field.name).replace('_', '-')}"
-        names = f"{name}/--no-{name[2:]}" if field.default is True else name
-        command = click.option(names, field.name, default=None, **_option(field))(command)
-    return command
-
-
-def _option(field: inspect.Field) -> dict[str, Any]:
-    """What click needs to know of a field: its type, its help with the default."""
-    kind, text = field.type, ""
-    while isinstance(kind, inspect.Metadata | inspect.UnionType):
-        if isinstance(kind, inspect.Metadata):
-            text = text or (kind.extra_json_schema or {}).get("description", "")
-            kind = kind.type
-        else:
-            kind = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
-    default = None if field.default is msgspec.NODEFAULT else field.default
-    if isinstance(kind, inspect.BoolType):
-        return {"help": f"{text} [default: yes]" if default else text, "is_flag": True}
-    told = {"help": text if default in (None, ()) else f"{text} [default: {default}]"}
-    match kind:
-        case inspect.LiteralType():
-            return {**told, "type": click.Choice([str(value) for value in kind.values])}
-        case inspect.IntType():
-            return {**told, "type": int, "metavar": "N"}
-        case inspect.FloatType():
-            return {**told, "type": float, "metavar": "X"}
-        case inspect.TupleType():
-            return {**told, "callback": height_width, "metavar": "PX|HxW"}
-        case inspect.VarTupleType():
-            return {**told, "multiple": True, "metavar": "CLASS"}
-        case inspect.DictType():
-            return {**told, "multiple": True, "metavar": "KEY=VALUE", "callback": settings}
-    return {**told, "metavar": "TEXT"}
-
-
-def settings(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any] | None:
-    """A click callback: `width=32` options as a dict; values are read as JSON where they are."""
-    out: dict[str, Any] = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE")
-        try:
-            out[name] = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            out[name] = text
-    return out or None
-
-
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.argument("run_dir", metavar="RUN", type=click.Path())
-@click.option("--config", type=click.Path(), metavar="FILE", help="Options from a YAML file, as RUN/config.yaml is.")
-@click.option("--overwrite", is_flag=True, help="Train anew what RUN holds.")
+@operation(TRAIN, {TRAINING: "Options of the training, which a file for --config may hold too"})
 @click.option("--lr-find", is_flag=True, help="Only look for a learning rate: RUN/lr.png shows the loss over it.")
 @click.option(
-    "--overfit-one-batch", is_flag=True, help="Only see whether one batch can be learnt by heart; exit 1 if not."
+    "--overfit-one-batch", is_flag=True, help="Only see whether the model overfits one batch; exit code 1 if not."
 )
-@training_options
 @jobs_option
 def train(
-    dataset: str, run_dir: str, config: str | None, overwrite: bool, lr_find: bool, overfit_one_batch: bool, jobs: int | str,
-    **given: Any,
+    dataset: str, run_dir: str, lr_find: bool, overfit_one_batch: bool, jobs: int | str, **given: Any
 ) -> None:  # fmt: skip
-    """Train a model on DATASET; the folder RUN gets its checkpoints, curves and logs. Stopped, it goes on when repeated.
+    """Train a model on DATASET. The folder RUN gets its checkpoints, curves and logs.
+
+    A training that was stopped goes on where it was when the command is repeated.
 
     \b
     segdata train mydata run1
-    segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice --recipe street --short-side 360
+    segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice
     segdata train mydata run2 --config run1/config.yaml --lr 3e-4
-    torchrun --nproc-per-node 4 -m segdata train mydata run3 --device cuda --precision bf16 --batch 64
+    torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()
     from segdata.nn.text import Show, closing_lines
     from segdata.nn.train import train
 
-    options = {name: value for name, value in given.items() if value not in (None, ())}
     if lr_find or overfit_one_batch:
         with running(jobs, "stop", "checking labels") as run:
-            probe(dataset, run_dir, lr_find, run=run, config=config, **options)
+            given.pop("overwrite", None)
+            probe(dataset, run_dir, lr_find, run=run, **given)
         return
     show = Show() if os.environ.get("RANK", "0") == "0" else None
+    watched: dict[str, Any] = {} if show is None else {"watch": show}
     with running(jobs, "stop", "checking labels") as run:
-        result = train(
-            dataset,
-            run_dir,
-            config=config,
-            overwrite=overwrite,
-            run=run,
-            **({"watch": show} if show else {}),
-            **options,
-        )
+        result = train(dataset, run_dir, run=run, **watched, **given)
     if show is not None:
         show.close(result.rows)
         click.echo("\n".join(closing_lines(run_dir, result)))
@@ -137,15 +68,14 @@ def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
-@click.option("--out", type=click.Path(), metavar="FILE", help="Draw the curves of all into a .png, .svg or .pdf.")
-@click.option("--classes", is_flag=True, help="The IoU of each class too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
-def compare(runs: tuple[str, ...], out: str | None, classes: bool, as_json: bool) -> None:
-    """Trainings side by side: loss, accuracy, mIoU, parameters and seconds of each RUN, at its best epoch.
+@operation("segdata.nn.compare:compare")
+@click.option("--classes", is_flag=True, help="Show the IoU of each class too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def compare(runs: tuple[str, ...], classes: bool, as_json: bool, **given: Any) -> None:
+    """Compare trainings side by side, each RUN at its best epoch.
 
-    Runs that differ in nothing but the seed are summed up too: the mean, and from the least to the most.
+    Printed are loss, accuracy, mIoU, parameters and seconds. Runs that differ only in the seed are summed up too:
+    the mean, the least and the most.
 
     \b
     segdata compare run1 run2 run3 --out compare.png
@@ -154,12 +84,12 @@ def compare(runs: tuple[str, ...], out: str | None, classes: bool, as_json: bool
     from segdata.nn.text import class_lines, run_lines, setting_lines
 
     need_extra()
-    trials = compare(runs, out)
+    trials = compare(runs, **given)
     if as_json:
         click.echo(json.dumps([trial.to_json() for trial in trials], indent=1))
     else:
         click.echo(
             "\n".join(run_lines(trials) + setting_lines(settings(trials)) + (class_lines(trials) if classes else []))
         )
-    if out is not None:
-        click.echo(f"wrote {out}", err=as_json)
+    if "out" in given:
+        click.echo(f"wrote {given['out']}", err=as_json)

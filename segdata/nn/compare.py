@@ -71,9 +71,13 @@ class Trial:
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> list[Trial]:
-    """Read trainings by their folders; `out` is an image of all their curves to write (PNG, SVG or PDF).
+    """Read trainings by their folders.
 
     Raises `DatasetError` for a folder that holds no run, or one whose first epoch is not over.
+
+    Args:
+        runs: The folders of the trainings.
+        out: Draw the curves of all into this file: .png, .svg or .pdf.
     """
     trials = [read_trial(place(run)) for run in runs]
     if out is not None:

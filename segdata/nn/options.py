@@ -36,8 +36,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     encoder_weights: Annotated[str | None, _about("'imagenet', or a file of torchvision's names.")] = None
     freeze_encoder: Annotated[bool, _about("Leave the encoder's weights as they are.")] = False
     unfreeze_at: Annotated[Positive | None, _about("Train the encoder too from this epoch on.")] = None
-    head: Annotated[Literal["softmax", "sigmoid"], _about("sigmoid: one output for two classes.")] = "softmax"
-    model_options: Annotated[dict[str, Any], _about("More options of the model, KEY=VALUE.")] = {}
+    head: Annotated[
+        Literal["softmax", "sigmoid"], _about("softmax: an output per class; sigmoid: one for two classes.")
+    ] = "softmax"
+    model_options: Annotated[dict[str, Any], _about("An option of the model itself, such as width=32.")] = {}
     init: Annotated[str | None, _about("Start from the weights of this checkpoint.")] = None
 
     recipe: Annotated[str | dict[str, Any], _about("Preprocessing and augmentation: a preset or a YAML file.")] = (
@@ -48,7 +50,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     val_share: Annotated[Share | None, _about("Hold out this part of the training split to validate on instead.")] = (
         None
     )
-    allow_missing: Annotated[tuple[str, ...], _about("May have no pixel in a split; or 'all'.")] = ()
+    allow_missing: Annotated[tuple[str, ...], _about("A class that may have no pixel in a split; all for any.")] = ()
     sampler: Annotated[
         Literal["uniform", "class_aware"], _about("class_aware: draw a class, then an image that holds it.")
     ] = "uniform"
@@ -56,46 +58,52 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[Positive, Positive] | None,
         _about("Height and width of images for the model; masks keep their own size."),
     ] = None
-    short_side: Annotated[Positive | None, _about("The same by the length of the short side.")] = None
+    short_side: Annotated[Positive | None, _about("Resize images so that their short side has this length.")] = None
     crop: Annotated[
         tuple[Positive, Positive] | None,
         _about("Train on random windows of this height and width, read straight from large files."),
     ] = None
-    crops: Annotated[Positive | None, _about("Windows of a sample an epoch; else as many as cover it.")] = None
+    crops: Annotated[Positive | None, _about("Windows per sample and epoch; otherwise as many as cover it.")] = None
 
-    loss: Annotated[str, _about("Such as ce, focal, ce+dice or 0.5*ce+0.5*lovasz.")] = "ce"
+    loss: Annotated[str, _about("The loss, such as ce, focal, ce+dice or 0.5*ce+0.5*lovasz.")] = "ce"
     class_weights: Annotated[str | None, _about("Weigh classes by a scheme of `segdata stats`.")] = None
     weights_file: Annotated[str | None, _about("Class weights that `segdata stats --out` wrote.")] = None
 
-    epochs: Annotated[Positive, _about("How often the training split is gone through.")] = 50
-    steps: Annotated[Positive | None, _about("Updates an epoch; else as many as the samples make.")] = None
+    epochs: Annotated[Positive, _about("How many times to go through the training split.")] = 50
+    steps: Annotated[Positive | None, _about("Updates per epoch; otherwise as many as the samples make.")] = None
     batch: Annotated[Positive, _about("Samples of one update, over all processes.")] = 8
     accumulate: Annotated[Positive, _about("Compute a batch in this many parts: less memory.")] = 1
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], _about("What updates the weights.")] = "adamw"
     lr: Annotated[float, Meta(gt=0), _about("The highest learning rate; see --lr-find.")] = 1e-3
-    momentum: Annotated[float, Meta(ge=0, lt=1), _about("Of sgd.")] = 0.9
-    weight_decay: Annotated[float, Meta(ge=0), _about("Not for biases and normalisation.")] = 1e-4
-    schedule: Annotated[Literal["poly", "cosine", "onecycle", "constant"], _about("How the rate falls.")] = "poly"
-    warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the rate rises from 0.")] = 0.0
+    momentum: Annotated[float, Meta(ge=0, lt=1), _about("The momentum of sgd.")] = 0.9
+    weight_decay: Annotated[float, Meta(ge=0), _about("The weight decay; not for biases and normalisation.")] = 1e-4
+    schedule: Annotated[Literal["poly", "cosine", "onecycle", "constant"], _about("How the learning rate falls.")] = (
+        "poly"
+    )
+    warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the learning rate rises from 0.")] = 0.0
     clip: Annotated[Annotated[float, Meta(gt=0)] | None, _about("The longest gradient; longer ones are cut.")] = None
     ema: Annotated[Share | None, _about("Keep a moving average of the weights, such as 0.999, and use that.")] = None
     patience: Annotated[Positive | None, _about("Stop after so many validations without a better one.")] = None
     best: Annotated[
-        Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"], _about("By what best.pt is chosen.")
+        Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"], _about("What best.pt is chosen by.")
     ] = "mean_iou"
     val_every: Annotated[Positive, _about("Validate every so many epochs, and after the last.")] = 1
-    val_batch: Annotated[Positive | None, _about("Images validated at once; else as many as trained at once.")] = None
+    val_batch: Annotated[Positive | None, _about("Images validated at once; otherwise as many as trained at once.")] = (
+        None
+    )
 
     precision: Annotated[Literal["float32", "bf16", "fp16"], _about("bf16 and fp16: mixed precision.")] = "float32"
     channels_last: Annotated[bool, _about("Lay images out as (N, H, W, C).")] = False
     compile: Annotated[bool, _about("torch.compile: minutes at the start, faster afterwards.")] = False
     seed: Annotated[Count, _about("Another seed, another training.")] = 0
-    device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU where there is one.")] = "auto"
+    device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU if there is one.")] = "auto"
     threads: Annotated[Positive | None, _about("CPU threads of one process.")] = None
-    workers: Annotated[Count | None, _about("Processes that load; else 0 on a CPU, up to 8 for a GPU.")] = None
+    workers: Annotated[
+        Count | None, _about("Processes that load samples; otherwise 0 on a CPU, up to 8 for a GPU.")
+    ] = None
     cache: Annotated[
         Literal["auto", "yes", "no"],
-        _about("Keep decoded images in memory; auto: if they fit, and are no tiled files."),
+        _about("Keep decoded images in memory; auto: if they fit and are not tiled files."),
     ] = "auto"
     images: Annotated[Count, _about("Validation samples whose predictions are shown each epoch.")] = 4
     save_minutes: Annotated[float, Meta(gt=0), _about("Write last.pt at least this often.")] = 10.0

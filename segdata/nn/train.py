@@ -74,13 +74,19 @@ def train(
 ) -> Trained:
     """Train a model on a dataset; leaves checkpoints, config.yaml, metrics.csv and curves in the folder `run_dir`.
 
-    `options` are those of `segdata.nn.options.Training`, which says what each means; they go before those of the YAML file
-    `config`. A run that was stopped goes on where it was when the same call is repeated, and comes to the same weights, bit
-    for bit on a CPU; one that is finished is returned as it is. Under torchrun every process calls this, and each batch is
-    divided among them. `watch` is told of every step; `run` is for what is read before the first.
+    `options` are those of `segdata.nn.options.Training`, which says what each means. A run that was stopped goes on where it
+    was when the same call is repeated, and comes to the same weights, bit for bit on a CPU; one that is finished is returned
+    as it is. Under torchrun every process calls this, and each batch is divided among them. `watch` is told of every step;
+    `run` is for what is read before the first.
 
     Raises `OptionError`; `DatasetError` for a dataset that cannot be trained on and for a folder with other things in it;
-    `DataError` for bad files; `SegdataError` where the loss is no number, or the memory too small.
+    `DataError` for bad files; `SegdataError` if the loss is NaN or infinite, or the memory too small.
+
+    Args:
+        dataset: The dataset, or its folder.
+        run_dir: The folder of the run.
+        config: Take options from this YAML file, such as config.yaml of another run. Options given here come first.
+        overwrite: Train anew what `run_dir` holds.
     """
     chosen = Training.choose(config, options)
     with world(chosen.device) as here, computing(chosen), shortage_told():

@@ -36,9 +36,12 @@ class Detection:
 
 
 def detect(source: str | Path) -> Detection:
-    """The format that SRC is in, as each reader's `fits` tells. One with a layout of its own wins over `masks`.
+    """The format that labels are in, as each reader's `fits` tells. One with a layout of its own wins over `masks`.
 
-    Raises `DataError` (`source.missing`) if there is no SRC.
+    Raises `DataError` (`source.missing`) if there is no such file or folder.
+
+    Args:
+        source: The folder or file with the labels.
     """
     root = listed(source)
     if not root.exists():

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Writt
 
 SIZE = 2**28
 """Bytes of a shard unless told otherwise: 256 MiB, some thousand photographs."""
+
+Bytes = Annotated[int, "bytes"]
+"""A number of bytes, which a person may give as 256M."""
 
 ABOUT = 4096
 """Bytes of a sample beside its image and mask: three headers, what fills up blocks, and the metadata, about."""
@@ -71,7 +75,7 @@ def write(
     dataset: Dataset,
     root: str | Place,
     *,
-    shard_size: int | None = None,
+    shard_size: Bytes | None = None,
     samples_per_shard: int | None = None,
     shard_count: int | None = None,
     shuffle: int | None = None,
@@ -80,15 +84,24 @@ def write(
 ) -> Dataset:
     """Write shards of each split, `train-000000.tar` and so on, and return the dataset that they are.
 
-    Of a shard at most `shard_size` bytes (default 256 MiB; a larger sample has one alone), or `samples_per_shard`, or of
-    each split `shard_count` shards. Samples come in order of id, or in an order drawn by the seed `shuffle`, so that shards
-    are mixed. What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF where that cannot hold it.
-    Scores are left behind. The same inputs give the same bytes; an export that was stopped goes on after its last shard.
+    What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF if that cannot hold it. Scores are left
+    behind. The same inputs give the same bytes; an export that was stopped goes on after its last shard.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left
     out), and `DatasetError` for the destination.
+
+    Args:
+        dataset: The dataset to write.
+        root: The folder to write to.
+        shard_size: The most bytes of a shard, such as 256M (the default) or 1G. A larger sample has a shard alone.
+        samples_per_shard: How many samples a shard holds, instead of `shard_size`.
+        shard_count: How many shards each split has, instead of `shard_size`.
+        shuffle: Mix the samples in an order drawn by this seed. By default they come in order of id.
+        overwrite: Replace a dataset there.
     """
     run, root = run or Run(), place(root)
+    if shuffle is not None and shuffle < 0:
+        raise OptionError(f"--shuffle {shuffle}: must be 0 or more")
     options = {
         "shard_size": shard_size, "samples_per_shard": samples_per_shard, "shard_count": shard_count, "shuffle": shuffle,
     }  # fmt: skip

@@ -323,21 +323,76 @@ def test_convert_auto_and_detect(samples: Path, tmp_path: Path) -> None:
     assert "coco: " in run("convert", "auto", tmp_path, tmp_path / "e", code=1).stderr
 
 
-def test_options_of_another_format_are_refused(samples: Path, tmp_path: Path) -> None:
-    result = run("convert", "pets", samples / "pets", tmp_path / "d", "--crowd", "drop", code=1)
-    assert result.stderr == "error: format pets has no option 'crowd': it has labels, border\n"
-
-
+@pytest.mark.parametrize("format", ["pets", "auto"])
 @pytest.mark.parametrize(
-    ("text", "both"), [("512", (512, 512)), ("384x512", (384, 512)), ("384X512", (384, 512)), (None, None)]
+    ("options", "words"),
+    [
+        (["--crowd", "drop"], "format pets has no option --crowd: coco has it"),
+        (["--image-dir", "x"], "format pets has no option --image-dir: coco and masks and vector have it"),
+        (["--bordr", "class"], "--border"),
+        (["--labels", "train"], "'train' is not one of 'trimap', 'binary', 'species', 'breed'"),
+    ],
 )
-def test_a_size_is_one_number_or_height_x_width(text: str | None, both: tuple[int, int] | None) -> None:
-    from segdata.terminal.options import height_width
+def test_options_of_another_format_are_refused(
+    samples: Path, tmp_path: Path, format: str, options: list[str], words: str
+) -> None:
+    result = run("convert", format, samples / "pets", tmp_path / "d", *options, code=2)
+    assert words in " ".join(result.stderr.split())
+    assert not (tmp_path / "d").exists()
 
-    command = click.Command(
-        "size", params=[click.Option(["--size"], callback=height_width)], callback=lambda size: size
+
+def test_an_export_has_no_option_of_others(tmp_path: Path) -> None:
+    assert "--shuffle" in run("export", "webdataset", tmp_path, tmp_path / "d", "--shufle", 1, code=2).stderr
+    assert "'webdatase' is not" in run("export", "webdatase", tmp_path, tmp_path / "d", code=2).stderr
+
+
+def test_the_format_may_come_after_options(samples: Path, tmp_path: Path) -> None:
+    """Even behind a value that is a format's name; the options are those of the one that is meant."""
+    run("convert", "--labels", "species", "--split", "test", "pets", samples / "pets", tmp_path / "d")
+    assert segdata.Dataset.open(tmp_path / "d").labels.names == ("background", "cat", "dog")
+    result = run("convert", "--mask-dir", "pets", "voc", samples / "voc/VOCdevkit", tmp_path / "e", code=1)
+    assert "pets" in result.stderr
+
+
+def test_auto_takes_the_options_of_the_format_that_it_finds(samples: Path, tmp_path: Path) -> None:
+    options = ["--labels", "breed", "--border", "class"]
+    run("convert", "auto", samples / "pets", tmp_path / "auto", *options)
+    run("convert", "pets", samples / "pets", tmp_path / "named", *options)
+    auto, named = (segdata.Dataset.open(tmp_path / name) for name in ("auto", "named"))
+    assert auto.made_by == named.made_by
+    assert [s.sha256 for s in auto] == [s.sha256 for s in named]
+
+
+def test_a_new_format_needs_no_line_in_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its options follow from its `read`, with their choices, defaults and texts."""
+    (tmp_path / "new_format.py").write_text(
+        '''"""The newest format: all about cats."""
+
+from typing import Literal
+
+Fur = Literal["short", "long"]
+MOST = 7
+
+
+def read(root, *, split: str | None = None, report=print, images: bool = True, fur: Fur = "long", cats: int = MOST):
+    """Read cats.
+
+    Args:
+        fur: How long the fur is, which
+            `cats` may say.
+        cats: How many there are at most.
+    """
+'''
     )
-    assert command.main(["--size", text] if text else [], standalone_mode=False) == both
+    monkeypatch.syspath_prepend(tmp_path)
+    command = main.get_command(click.Context(main), "convert")
+    monkeypatch.setitem(command.modules, "new", "new_format")  # type: ignore[union-attr]
+    monkeypatch.setitem(command.entries, "new", "new_format:read")  # type: ignore[union-attr]
+    text = " ".join(run("convert", "new", "--help").stdout.split())
+    assert "The newest format: all about cats. Options of new: " in text
+    assert "--fur [short|long] How long the fur is, which --cats may say. [default: long]" in text
+    assert "--cats N How many there are at most. [default: 7]" in text
+    assert "new The newest format: all about cats." in " ".join(run("convert", "--help").stdout.split())
 
 
 @pytest.mark.parametrize("text", ["", "x", "512x", "1x2x3", "512,512", "a", "0", "64x0"])

@@ -32,7 +32,7 @@ from segdata.files.scores import write_scores
 from segdata.labels import Labels
 from segdata.metrics import METRICS, measures
 from segdata.metrics.base import Case, Curve, Metric
-from segdata.metrics.options import command_options
+from segdata.terminal.signatures import parameters
 
 NAMES = ("road", "car", "sign")
 LABELS = Labels.of(NAMES)
@@ -182,13 +182,8 @@ def test_options_belong_to_one_metric() -> None:
             assert option.default is not option.empty, f"{name}: {option.name} needs a default"
             assert option.name not in (*own, *known), f"{name}: {option.name} is taken"
             known[option.name] = option.default
-    for option in command_options():
-        assert known[option.name] is None or type(known[option.name]).__name__ == option.kind
-        assert option.kind != "bool" or known[option.name] is False, "a flag can only switch on"
-        assert option.help.endswith(".")
-    assert [o.name for o in command_options()] == [
-        o for m in METRICS.values() for o in getattr(import_module(m), "OPTIONS", {})
-    ]
+        helps = {p.name: p.help for p in parameters(f"{module}:measure")}
+        assert all(helps[option.name].endswith(".") for option in options)
     with pytest.raises(OptionError, match="no metric has an option 'boundry': did you mean boundary"):
         measures(boundry=True)
 
@@ -244,11 +239,14 @@ import numpy as np
 
 from segdata.metrics.base import ClassScore, Metric, Section
 
-OPTIONS = {"toy": "Count wrong pixels.", "toy_factor": "Times so many."}
-
 
 def measure(case, *, toy: bool = False, toy_factor: int | None = None):
-    """The wrong pixels of an image, if asked for."""
+    """The wrong pixels of an image, if asked for.
+
+    Args:
+        toy: Count wrong pixels.
+        toy_factor: Multiply them by this.
+    """
     if not toy:
         return None
     wrong = (case.truth != case.pred) & (case.truth != case.labels.ignore)

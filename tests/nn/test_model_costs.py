@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from segdata.cli import main  # noqa: E402
+from segdata.errors import OptionError  # noqa: E402
 from segdata.nn import models  # noqa: E402
 from segdata.nn.models import ENCODERS, MODELS, build, build_encoder  # noqa: E402
 from segdata.nn.models.measure import cost, costs  # noqa: E402
@@ -68,6 +70,12 @@ def test_the_table_has_every_model_over_its_own_encoder() -> None:
     assert [row["model"] for row in rows] == list(MODELS)
     assert {row["encoder"] for row in rows} == {None, "vgg16", "vgg16_bn", "resnet50"}
     assert all(row["train"] > row["predict"] > 4 * row["parameters"] for row in rows)
+
+
+@pytest.mark.parametrize("option", [{"bands": 0}, {"classes": 0}, {"batch": 0}, {"size": (0, 64)}])
+def test_sizes_of_nothing_are_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"--\w+ 0: must be 1 or more"):
+        costs(("unet",), **option)
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,6 +288,7 @@ def test_bad_files_stop_the_export_or_are_left_out(tmp_path: Path) -> None:
     [
         ({"shard_size": 5, "shard_count": 2}, "--shard-size and --shard-count exclude"),
         ({"samples_per_shard": 0}, "--samples-per-shard 0: must be 1 or more"),
+        ({"shuffle": -1}, "--shuffle -1: must be 0 or more"),
         ({"wrong": 1}, "has no option 'wrong'"),
     ],
 )

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import FlopCounterMode
 
+from segdata.errors import OptionError
 from segdata.nn.models import MODELS, build
 from segdata.nn.models.base import Encoder
 
@@ -90,8 +91,19 @@ def costs(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A row for each model over each encoder: the names, and what they cost.
 
-    `models` are names, all that are listed where there is none; an encoder None is the one that a model has by itself.
+    An encoder None is the one that a model has by itself. Raises `OptionError`.
+
+    Args:
+        models: Names of models, or package.module:factory; all that are listed if none is given.
+        encoders: Build the models over this encoder instead of their own; all for every one.
+        bands: Bands of the image.
+        classes: Classes of the output.
+        size: Height and width of the image; one number is both.
+        batch: Images of the batch whose memory is measured.
     """
+    sizes = {"--bands": bands, "--classes": classes, "--batch": batch, "--size": min(size)}
+    if wrong := [f"{name} {value}" for name, value in sizes.items() if value < 1]:
+        raise OptionError(f"{wrong[0]}: must be 1 or more")
     rows = []
     for name in models or tuple(MODELS):
         for encoder in encoders:

@@ -33,10 +33,16 @@ class Rate:
 def bench(
     dataset: Dataset | str | Path, recipe: Recipe | str | Path, *, split: str | None = None, seconds: float = 0.5
 ) -> list[Rate]:
-    """Time reading, each part of a recipe, and all of it, each for about `seconds`, on eight samples spread over a dataset.
+    """Time reading, each part of a recipe, and all of it, on eight samples spread over a dataset.
 
     The last two are `all`, without reading, and `all, with reading`. `normalise: dataset` is timed with other numbers.
     Raises `DatasetError`, `DataError`, `OptionError`, `MissingDependency`.
+
+    Args:
+        dataset: The dataset, or its folder.
+        recipe: A recipe, the name of a preset, or a YAML file.
+        split: Take this split only.
+        seconds: About how long each part is timed.
     """
     import cv2
 

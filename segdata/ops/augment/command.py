@@ -6,36 +6,29 @@ from typing import Any
 
 import click
 
+from segdata.terminal.commands import operation, taken
 from segdata.terminal.options import run_options, running
 
+SHEET, BENCH, WRITE = (
+    f"segdata.ops.augment.{name}" for name in ("sheet:augment_sheet", "bench:bench", "operation:augment")
+)
 
-@click.command()
+
+@operation(SHEET, {SHEET: "With --preview", BENCH: "With --bench", WRITE: "With --write"})
 @click.argument("dataset", type=click.Path(), required=False)
 @click.argument("out", type=click.Path(), required=False)
-@click.option(
-    "--recipe",
-    default="standard",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="none, light, standard, strong, aerial, street, medical, or a YAML file.",
-)
-@click.option("--preview", is_flag=True, help="Write a contact sheet OUT (.png or .jpg): before, and some after.")
+@click.option("--preview", is_flag=True, help="Write a contact sheet OUT (.png or .jpg): images before and after.")
 @click.option("--write", type=int, metavar="N", help="Write a dataset OUT of N augmented versions of each sample.")
-@click.option("--bench", is_flag=True, help="Print how many samples a second each part of the recipe makes.")
+@click.option("--bench", is_flag=True, help="Print how many samples per second each part of the recipe makes.")
 @click.option("--show", is_flag=True, help="Print the recipe as YAML, to start your own from.")
-@click.option("--split", help="Take this split alone.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other versions.")
-@click.option("--count", type=int, metavar="N", help="--preview: how many samples (default 6).")
-@click.option("--versions", type=int, metavar="N", help="--preview: how many versions of each (default 3).")
-@click.option("--sample", "samples", multiple=True, metavar="ID", help="--preview: these samples. Repeat for more.")
-@click.option("--size", type=int, metavar="PX", help="--preview: width of one image (default 160).")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at OUT.")
+@click.option("--recipe", default="standard", show_default=True, metavar="NAME|FILE",
+              help="none, light, standard, strong, aerial, street, medical, or a YAML file.")  # fmt: skip
 @run_options
 def augment(
     dataset: str | None, out: str | None, recipe: str, preview: bool, write: int | None, bench: bool, show: bool,
-    split: str | None, seed: int, overwrite: bool, jobs: int | str, on_error: Any, **given: Any,
+    jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Look at what a recipe does to DATASET, time it, or write an augmented dataset OUT.
+    """Show, time or write what a recipe makes of DATASET.
 
     \b
     segdata augment mydata sheet.png --recipe street --preview
@@ -58,28 +51,19 @@ def augment(
     elif preview:
         from segdata.ops.augment.sheet import augment_sheet
 
-        options = {name: value for name, value in given.items() if value not in (None, ())}
-        sheet = augment_sheet(str(dataset), str(out), recipe, split=split, seed=seed, **options)
+        sheet = augment_sheet(str(dataset), str(out), recipe, **taken(SHEET, given))
         click.echo(f"wrote {sheet}")
     elif bench:
         from segdata.ops.augment.bench import bench as bench_recipe
         from segdata.terminal.text import table
 
-        rates = bench_recipe(str(dataset), recipe, split=split)
+        rates = bench_recipe(str(dataset), recipe, **taken(BENCH, given))
         rows = [[r.name, f"{r.per_second:,.0f}", f"{1000 / r.per_second:.2f}"] for r in rates]
         click.echo("\n".join(table([["on one core", "samples/s", "ms"], *rows], " rr")))
     else:
         from segdata.ops.augment.operation import augment as write_augmented
 
+        given["versions"] = write
         with running(jobs, on_error, "augmenting") as run:
-            made = write_augmented(
-                str(dataset),
-                str(out),
-                recipe,
-                versions=int(write or 0),
-                split=split,
-                seed=seed,
-                overwrite=overwrite,
-                run=run,
-            )
+            made = write_augmented(str(dataset), str(out), recipe, run=run, **taken(WRITE, given))
         click.echo(f"dataset:     {out}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata info {out})")

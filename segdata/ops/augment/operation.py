@@ -34,14 +34,23 @@ def augment(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Write `versions` augmented versions of each sample of a dataset (or of one `split`) as a new dataset.
+    """Write augmented versions of each sample of a dataset as a new dataset.
 
-    `recipe` is one, a preset's name or a YAML file. The images are PNGs as they leave the transforms, not normalised.
-    Version i is what a training with this seed sees in its epoch i, of several crops the first. Each version names its sample
-    as `parent`, and belongs to its group, so that `split` keeps them together. A job that was stopped goes on where it was.
+    The images are PNGs as they leave the transforms, not normalised. Version i is what a training with this seed sees in its
+    epoch i, of several crops the first. Each version names its sample as `parent`, and belongs to its group, so that `split`
+    keeps them together. A job that was stopped goes on where it was.
 
     Raises `OptionError` for the recipe or if there are no images, `DatasetError` for the destination,
     `MissingDependency`, and `DataError` for the first bad file (`run.report` may skip instead).
+
+    Args:
+        dataset: The dataset, or its folder.
+        destination: The folder of the new dataset.
+        recipe: A recipe, the name of a preset, or a YAML file.
+        versions: How many versions of each sample are written.
+        split: Augment this split only.
+        seed: Another seed gives other versions.
+        overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)

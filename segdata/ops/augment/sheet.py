@@ -31,10 +31,23 @@ def augment_sheet(
     sort: Sort = "rarest",
     size: int = 160,
 ) -> Place:
-    """Write a sheet (PNG or JPEG by the name of `out`): a row per sample, itself first, then `versions` of it, with their masks.
+    """Write a sheet (PNG or JPEG by the name of `out`): a row per sample, itself first, then its versions, with their masks.
 
     The versions are what a training with this seed sees in its first epochs, of several crops the first. Raises `OptionError`,
     `DatasetError`, `DataError`, `MissingDependency`.
+
+    Args:
+        dataset: The dataset, or its folder.
+        out: The file to write.
+        recipe: A recipe, the name of a preset, or a YAML file.
+        split: Take this split only.
+        seed: Another seed gives other versions.
+        count: How many samples are shown.
+        versions: How many versions of each sample are shown.
+        samples: Show the sample of this id.
+        sort: Which samples are shown: spread over all (id), the rarest classes first, or the most ignored pixels first
+            (worst).
+        size: The width of one image in pixels.
     """
     dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)

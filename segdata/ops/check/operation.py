@@ -61,10 +61,16 @@ def check(
 ) -> Checked:
     """Read every mask and image once and say what is wrong with them, with the manifest, the classes and the splits.
 
-    `splits_only`: only what leaks from one split into another, and images that cannot be read for it; no mask is read.
-    A mask is worth a warning where more than `void_share` of it is void; regions of fewer than `speck` pixels are specks;
-    images whose hashes differ in at most `near` of 256 bits are near duplicates (see `duplicates`). The findings
-    are the same whatever the executor. Raises `OptionError`, and `DatasetError` where there is no dataset to check.
+    The findings are the same whatever the executor. See `segdata.dataset.duplicates` for near duplicates. Raises
+    `OptionError`, and `DatasetError` if there is no dataset to check.
+
+    Args:
+        dataset: The dataset, or its folder.
+        splits_only: Only look for what leaks from one split into another, and for images that cannot be read for it. No
+            mask is read.
+        void_share: Warn of a mask if more than this share of its pixels is ignored.
+        speck: Regions of fewer pixels are specks; 0 looks for none.
+        near: In how many of 256 bits the hashes of near duplicates may differ, up to 31.
     """
     if not 0 <= void_share <= 1 or speck < 0 or not 0 <= near <= FARTHEST:
         raise OptionError(f"--void-share must be 0 to 1, --speck 0 or more, --near 0 to {FARTHEST}")

@@ -65,18 +65,30 @@ def convert(
     run: Run | None = None,
     **options: Any,
 ) -> Dataset:
-    """Convert labels of `format` (of `segdata.readers.READERS`, or `auto`) into one dataset of grey masks, with a receipt.
+    """Convert labels of a format into one dataset of grey masks, with a receipt.
 
-    `split` takes that split alone. `images`: masks refer to the images where they are (`reference`), through symbolic
-    links (`link`), as copies (`copy`), or there are none. `map` renames or merges classes by name (to `ignore` makes them
-    void), `only` and `drop` select classes by name; `unlisted` says what becomes of classes that `map` (default keep) or
-    `only` (default ignore) does not name. `exif` decides where image sizes cannot tell which way up the labels are.
-    `max_pixels` refuses larger images of any kind; by default those alone that have to be decoded at once, from
-    `segdata.files.png.MAX_PIXELS` on. Other options are the reader's own. A conversion that was killed goes on where it stopped.
+    A conversion that was stopped goes on where it was when the same call is repeated. `options` are those of the format's
+    reader, `segdata.readers.<format>.read`.
 
     Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: images whose labels or pixels
     are bad are then left out whole and listed, but not all of them), `OptionError` for options, `DatasetError` for the
     destination.
+
+    Args:
+        format: A format of `segdata.readers.READERS`, or `auto`: the one that the source is in.
+        source: The folder or file with the labels.
+        destination: The folder of the new dataset.
+        split: Convert this split only.
+        images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
+            copies (copy), or there are none (none).
+        map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
+        only: Keep these classes.
+        drop: Make the pixels of these classes ignored.
+        unlisted: What becomes of classes that `map` (default: keep) or `only` (default: ignore) does not name.
+        exif: Which way up the labels are, if the image's size cannot tell.
+        max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
+            pixels on; TIFFs need not be.
+        overwrite: Replace a dataset at `destination`.
     """
     run = run or Run()
     one_of("images", images, Images)

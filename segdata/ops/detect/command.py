@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import click
 
+from segdata.terminal.commands import operation
 
-@click.command()
-@click.argument("src", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+
+@operation("segdata.readers.detect:detect")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def detect(context: click.Context, src: str, as_json: bool) -> None:
-    """Say which format SRC is in, and of every other format why it is not. Exit code 1 where none or several fit."""
+def detect(context: click.Context, source: str, as_json: bool) -> None:
+    """Say which format SRC is in, and of every other why it is not. The exit code is 1 if none or several fit."""
     import json
 
     from segdata.readers.detect import detect
 
-    found = detect(src)
+    found = detect(source)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

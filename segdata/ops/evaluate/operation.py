@@ -38,8 +38,10 @@ from segdata.tiling.tiles import (
     extent,
     extras,
     image_of,
+    must_match,
     pair_up,
     read_stitched,
+    refuse_foreign,
     tile_content,
 )
 from segdata.windows import Window
@@ -82,16 +84,25 @@ def evaluate(
 ) -> Evaluation:
     """Compare a dataset of predicted masks with one of true masks, sample by sample of the same id and size.
 
-    Tiles are put together first, and each pixel of their image counts once; tiles may be judged by whole images. `split`
-    evaluates one split of truth. `missing` says what becomes of truth without a prediction. Means without background leave
-    `background` out, by default the class of that name. Intervals come from `draws` draws of images, or of groups (the default
-    if truth has any); 0 draws none. `other` is a second prediction, whose difference gets a paired interval.
+    Tiles are put together first, and each pixel of their image counts once; tiles may be judged by whole images. A second
+    prediction's difference gets a paired interval.
 
-    `options` are those of the metrics: `boundary=False` leaves boundary IoU out, `boundary_width` is in pixels (default 2 % of
-    the diagonal), `boundary_f=True` adds boundary F, which takes longer than all else. Calibration comes with scores.
+    `options` are those of the metrics (`segdata.metrics`): `boundary_f=True`, for example. Calibration comes with scores.
 
-    Raises `DatasetError` if label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the first bad
-    file or wrong size (`run.report` may skip instead). Every executor gives the same numbers.
+    Raises `DatasetError` if label contracts differ or nothing belongs together, `OptionError`, and `DataError` for the
+    first bad file or wrong size (`run.report` may skip instead). Every executor gives the same numbers.
+
+    Args:
+        pred: The dataset of predicted masks, or its folder.
+        truth: The dataset of true masks, or its folder.
+        split: Evaluate this split of `truth` only.
+        missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
+            pixels as missed (miss).
+        background: Give means without this class too, by default the one called background.
+        resample: What the intervals draw from: images or groups. By default groups if `truth` has any.
+        draws: How often the intervals draw; 0 gives none.
+        seed: The seed of these draws.
+        other: A second prediction to compare with: the differences are `pred` minus this one.
     """
     sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
     truth = Dataset.of(truth)

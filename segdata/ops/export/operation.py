@@ -23,9 +23,16 @@ def export(
     run: Run | None = None,
     **options: Any,
 ) -> Dataset:
-    """Export a dataset, or one `split` of it, to a `format` of `segdata.writers.WRITERS`; `options` are its writer's own.
+    """Export a dataset to a format of `segdata.writers.WRITERS`; `options` are those of its writer.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead), and `DatasetError`.
+
+    Args:
+        format: The format to write.
+        dataset: The dataset, or its folder.
+        destination: The folder to write to.
+        split: Export this split only.
+        overwrite: Replace a dataset at `destination`.
     """
     known = writer_options(format)
     if foreign := [name for name in options if name not in known]:

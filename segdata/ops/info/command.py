@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from segdata.terminal.commands import operation
 
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+
+@operation("segdata.ops.info.operation:info")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(dataset: str, as_json: bool) -> None:
-    """Classes, splits, counts and provenance of DATASET."""
+    """Print the classes, splits, counts and provenance of DATASET."""
     import json
 
     from segdata.ops.info.operation import info

@@ -20,7 +20,10 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
 
     `outside`: the folders beyond the dataset's own that images are referred to in, and how many in each.
 
-    Raises `DatasetError` where there is no dataset.
+    Raises `DatasetError` if there is no dataset.
+
+    Args:
+        dataset: The dataset, or its folder.
     """
     dataset = Dataset.of(dataset)
     pixels: Counter[int] = Counter()

@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
+from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
 
-@click.command()
-@click.argument("datasets", nargs=-1, required=True, type=click.Path(), metavar="DATASET DATASET...")
-@click.argument("dst", type=click.Path())
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@operation("segdata.ops.join.operation:join")
 @run_options
-def join(datasets: tuple[str, ...], dst: str, overwrite: bool, jobs: int | str, on_error: Any) -> None:
+def join(datasets: tuple[str, ...], destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Merge DATASETs into a new one, DST: classes are matched by name.
 
     \b
@@ -25,9 +23,9 @@ def join(datasets: tuple[str, ...], dst: str, overwrite: bool, jobs: int | str, 
     from segdata.ops.join.operation import join
 
     with running(jobs, on_error, "joining") as run:
-        made = join(datasets, dst, overwrite=overwrite, run=run)
+        made = join(datasets, destination, run=run, **given)
     click.echo("\n".join(join_lines(made.read_receipt())))
-    click.echo(dataset_line(made, dst))
+    click.echo(dataset_line(made, destination))
 
 
 def join_lines(receipt: Mapping[str, Any]) -> list[str]:

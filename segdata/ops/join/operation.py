@@ -31,10 +31,15 @@ def join(
 
     Masks whose values stay are hard-linked, the others remapped; scores go along only with values that stay. Ids that
     several datasets have get the folder's name before them, behind the split, and so do parents. Images stay as they are
-    where all datasets have them alike (`reference`, `link`, `copy`), else they are referred to where they are. The receipt
+    if all datasets have them alike (`reference`, `link`, `copy`), otherwise they are referred to where they are. The receipt
     tells which classes come from where, and what was renamed.
 
     Raises `OptionError` for fewer than two datasets or one given twice, and as `carry` does.
+
+    Args:
+        datasets: Two datasets or more, or their folders.
+        destination: The folder of the new dataset.
+        overwrite: Replace a dataset at `destination`.
     """
     opened = [Dataset.of(d) for d in datasets]
     if len(opened) < 2:

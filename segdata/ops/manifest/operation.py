@@ -10,10 +10,14 @@ from segdata.errors import OptionError
 
 
 def manifest(dataset: Dataset | str | Path, *, part: int | None = PART) -> Dataset:
-    """Write a dataset's manifest anew, in parts of `part` samples, or whole (None); masks and images stay as they are.
+    """Write a dataset's manifest anew, in parts, or as one file (`part` None); masks and images stay as they are.
 
     In parts it is read as it is needed, see `segdata.dataset.manifest`. Made of a whole one it is read at once first. Raises
     `OptionError` and `DatasetError`.
+
+    Args:
+        dataset: The dataset, or its folder.
+        part: How many samples a part holds.
     """
     if part is not None and part < 1:
         raise OptionError(f"--parts {part}: must be 1 or more samples")

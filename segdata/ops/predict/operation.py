@@ -81,18 +81,34 @@ def predict(
 ) -> Dataset:
     """Predict the images of a dataset, or those below a folder; the result is a dataset with the same ids.
 
-    `model` is any `Predictor`, or a checkpoint's path: then `device` says where it runs, and `trust_code` that the
-    package.module:factory that it may name is called. `size`, `overlap`, `blend`, `batch`, `flips` and `scales` are those of
-    `segdata.ops.predict.sliding.Sliding`. `scores` keeps the probabilities in 8 bits, `reject_below`
-    makes pixels void whose likeliest class has less probability, `entropy` writes entropy/<id>: round(255 H / ln K).
-    `match_names` maps classes by name where model and dataset do not have the same in the same order. `refinement`, a value or
-    the file that `segdata refine --tune` wrote, is applied to each mask as `segdata.refine` does. Masks of georeferenced
-    images are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where an image has no data, and where a tile
-    is padded, masks are void.
+    Masks of georeferenced images are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where an image has no data, and
+    where a tile is padded, masks are ignored. For the windows see `segdata.ops.predict.sliding.Sliding`.
 
     A job that was stopped goes on after the last whole image, or the last whole batch of small ones. Raises `DatasetError`
     for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad image
     (`run.report` may skip instead).
+
+    Args:
+        model: A `Predictor`, or the file of a checkpoint.
+        dataset: A dataset, its folder, or a folder of images or one image.
+        destination: The folder of the new dataset.
+        split: Predict this split only.
+        size: Height and width of the windows, in pixels of the model; one number is both.
+        overlap: The least part of a window that neighbours share.
+        blend: How overlapping windows are weighed. crop takes the one whose edge is farthest.
+        batch: How many windows are predicted at once, of several images too.
+        flips: Average with the mirrored window: x left to right, y top to bottom, xy both.
+        scales: Average over these scales, such as 0.75,1,1.25.
+        scores: Keep the probabilities, in 8 bits: scores/<id>.tif.
+        reject_below: Ignore pixels whose likeliest class has less probability.
+        entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
+        match_names: Map classes by name if model and dataset have other ones or another order.
+        refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
+        images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
+            copies (copy), or there are none (none).
+        device: Where the model runs: cpu, cuda, cuda:1, mps, auto.
+        trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
+        overwrite: Replace a dataset at `destination`.
     """
     predictor = load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))

@@ -6,29 +6,15 @@ from typing import Any
 
 import click
 
+from segdata.terminal.commands import operation
 
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.argument("out", type=click.Path())
-@click.option("--count", default=12, show_default=True, metavar="N", help="How many samples.")
-@click.option(
-    "--class", "classes", multiple=True, metavar="CLASS", help="Only samples with this class, most of it first."
-)
-@click.option("--sample", "samples", multiple=True, metavar="ID", help="These samples. Repeat for more.")
-@click.option(
-    "--sort",
-    type=click.Choice(["id", "rarest", "worst"]),
-    default="id",
-    show_default=True,
-    help="Spread over all, rarest classes first, or most void first.",
-)
-@click.option("--columns", default=3, show_default=True, metavar="N", help="Samples in a row.")
-@click.option(
-    "--size", type=click.IntRange(16, 4096), default=240, show_default=True, metavar="PX", help="Width of one image."
-)
-@click.option("--grid", is_flag=True, help="Tiles: the whole images, with the outlines of their tiles.")
-def preview(dataset: str, out: str, **options: Any) -> None:
-    """Write a contact sheet OUT (.png or .jpg): images, their masks laid over them, and a legend."""
+
+@operation("segdata.ops.preview.operation:preview")
+def preview(dataset: str, out: str, **given: Any) -> None:
+    """Write a contact sheet OUT (.png or .jpg) of images and masks.
+
+    Masks are laid over the images, and a legend names the classes.
+    """
     from segdata.ops.preview.operation import preview
 
-    click.echo(f"wrote {preview(dataset, out, **options)}")
+    click.echo(f"wrote {preview(dataset, out, **given)}")

@@ -29,9 +29,18 @@ def preview(
 ) -> Place:
     """Write a contact sheet (PNG or JPEG by the name of `out`): each sample's image and its mask laid over it, and a legend.
 
-    `classes` keeps samples that hold one of these classes, most of it first; `samples` shows these ids alone. `size` is the
-    width of one image in pixels. `grid` shows tiles where they lie in their whole images, `count` of these.
-    Raises `OptionError`, and `DatasetError` where there is nothing to show.
+    Raises `OptionError`, and `DatasetError` if there is nothing to show.
+
+    Args:
+        dataset: The dataset, or its folder.
+        out: The file to write.
+        count: How many samples are shown; with `grid` how many whole images.
+        classes: Show only samples that hold this class, most of it first.
+        samples: Show the sample of this id.
+        sort: Which samples come first: spread over all (id), the rarest classes, or the most ignored pixels (worst).
+        columns: How many samples are in a row.
+        size: The width of one image in pixels.
+        grid: Show tiles where they lie in their whole images, with outlines.
     """
     dataset = Dataset.of(dataset)
     if min(count, columns, size) < 1:

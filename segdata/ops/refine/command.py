@@ -1,55 +1,53 @@
-"""`segdata refine` and `segdata suspects`: better masks, and labels worth a second look."""
+"""`segdata refine`: better masks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from segdata.terminal.commands import operation, taken
 from segdata.terminal.options import run_options, running
+from segdata.terminal.values import number_or_text, pairs
 
 if TYPE_CHECKING:
     from segdata.labels import Labels
     from segdata.refinement.settings import Refinement
 
 
-@click.command()
-@click.argument("pred", type=click.Path())
-@click.argument("out", type=click.Path())
-@click.option("--settings", type=click.Path(), metavar="FILE", help="Settings from a file that --tune wrote.")
-@click.option("--crf/--no-crf", "crf", default=None, help="A dense CRF.  [default: --crf, unless there are --step]")
-@click.option(
-    "--crf-option", "crf_options", multiple=True, metavar="KEY=VALUE", help="Such as bilateral_srgb=5; see dense_crf."
-)
+REFINE, TUNE = "segdata.ops.refine.operation:refine", "segdata.ops.refine.tune:tune"
+
+
+@operation(REFINE, {TUNE: "With --tune"})
+@click.option("--crf/--no-crf", "crf", default=None, help="Use a dense CRF.  [default: --crf, unless --step is given]")
+@click.option("--crf-option", "crf_options", multiple=True, metavar="KEY=VALUE",
+              help="A setting of the CRF, such as bilateral_srgb=5. Repeat for more.")  # fmt: skip
 @click.option(
     "--step", "steps", multiple=True, metavar="OP[:KEY=VALUE,...]",
-    help="Morphology after it, in this order: open, close, erode, dilate, fill_holes, min_area, largest, median, majority; "
-    "such as close:size=5,shape=disk,classes=road+car or min_area:area=50.",
+    help="A step of morphology after it: open, close, erode, dilate, fill_holes, min_area, largest, median or majority; "
+    "such as close:size=5,shape=disk,classes=road+car or min_area:area=50. Repeat for more, in their order.",
 )  # fmt: skip
-@click.option("--from", "source", type=click.Choice(["scores", "labels"]), default="scores", show_default=True,
-              help="What the CRF starts from; labels where there are no scores.")  # fmt: skip
 @click.option(
-    "--tune", "truth", type=click.Path(), metavar="TRUTH", help="Search the settings that come nearest to TRUTH."
+    "--tune", "truth", type=click.Path(), metavar="TRUTH", help="Search for the settings that come nearest to TRUTH."
 )
-@click.option("--split", help="The split of TRUTH that --tune may see.")
 @click.option(
-    "--held-out", metavar="X|SPLIT", help="Part of it, or another split, that it may not.  [default: a third]"
+    "--save", type=click.Path(), metavar="FILE", help="Write what --tune decided to FILE.  [default: DST.json]"
 )
-@click.option("--save", type=click.Path(), metavar="FILE", help="Write what --tune decided here.  [default: OUT.json]")
-@click.option("--seed", type=int, metavar="N", help="Of the draws of --tune.")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at OUT.")
 @run_options
 def refine(
-    pred: str, out: str, settings: str | None, crf: bool | None, crf_options: tuple[str, ...], steps: tuple[str, ...],
-    source: str, truth: str | None, save: str | None, overwrite: bool, jobs: int | str, on_error: Any, **tuning: Any,
+    pred: str, destination: str, crf: bool | None, crf_options: tuple[str, ...], steps: tuple[str, ...], truth: str | None,
+    save: str | None, jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Refine the predicted masks PRED by a dense CRF and morphology, into OUT.
+    """Refine the predicted masks PRED by a dense CRF and morphology.
+
+    The refined masks are a new dataset DST.
 
     \b
-    segdata refine pred refined                      # a CRF with the usual settings
-    segdata refine pred refined --tune truth --split val      # only what helps there; settings to refined.json
-    segdata refine pred2 refined2 --settings refined.json
-    segdata refine pred tidy --no-crf --step close:size=5,classes=road --step min_area:area=64
+    segdata refine pred refined                      # a CRF, the usual settings
+    segdata refine pred refined --tune truth --split val     # only what helps
+    segdata refine pred2 refined2 --settings refined.json    # the same again
+    segdata refine pred tidy --no-crf --step close:size=5 --step min_area:area=64
     """
     from segdata.dataset.dataset import Dataset
     from segdata.dataset.images import refuse_inputs
@@ -58,30 +56,28 @@ def refine(
     from segdata.ops.refine.text import refined_line, tuned_lines, write_settings
 
     by_hand = crf is not None or bool(crf_options or steps)
-    if (settings is not None) + (truth is not None) + by_hand > 1:
+    if ("refinement" in given) + (truth is not None) + by_hand > 1:
         raise click.UsageError("settings come from --settings, or from --tune, or from --crf and --step: choose one")
-    given = {name: value for name, value in tuning.items() if value is not None}
-    if truth is None and (given or save):
-        raise click.UsageError(f"--{[*given, 'save'][0].replace('_', '-')} goes with --tune")
+    tuning = taken(TUNE, given)
+    alone = [name for name in tuning if name not in taken(REFINE, given)]
+    if truth is None and (alone or save):
+        raise click.UsageError(f"--{[*alone, 'save'][0].replace('_', '-')} goes with --tune")
     dataset = Dataset.open(pred)
-    chosen: Refinement | str | None = settings
     if by_hand:
-        chosen = _by_hand(crf, crf_options, steps, dataset.labels)
+        given["refinement"] = _by_hand(crf, crf_options, steps, dataset.labels)
     if truth is not None:
         from segdata.ops.refine.tune import tune
 
-        refuse_inputs(place(out), [dataset, Dataset.open(truth)])
-        if (share := given.get("held_out")) is not None:
-            given["held_out"] = _number(share)
+        refuse_inputs(place(destination), [dataset, Dataset.open(truth)])
         with running(jobs, on_error, "tuning") as run:
-            tuned = tune(dataset, truth, scores=source == "scores", run=run, **given)
+            tuned = tune(dataset, truth, run=run, **tuning)
         click.echo("\n".join(tuned_lines(tuned)))
-        file = save or out.rstrip("/") + ".json"
+        file = save or destination.rstrip("/") + ".json"
         write_settings(tuned, file)
         click.echo(f"settings:   {file} (for --settings, and predict --refine)")
-        chosen = tuned.refinement
+        given["refinement"] = tuned.refinement
     with running(jobs, on_error, "refining") as run:
-        made = refine(dataset, out, chosen, scores=source == "scores", overwrite=overwrite, run=run)
+        made = refine(dataset, destination, run=run, **taken(REFINE, given))
     click.echo(refined_line(made))
 
 
@@ -90,31 +86,21 @@ def _by_hand(crf: bool | None, crf_options: tuple[str, ...], steps: tuple[str, .
     from segdata.refinement.settings import Refinement
 
     wanted = crf if crf is not None else bool(crf_options) or not steps
-    settings = dict(_setting(option) for option in crf_options)
+    settings = _settings(crf_options)
     if settings and not wanted:
         raise click.UsageError("--crf-option goes with --crf")
     morphology = []
     for text in steps:
         op, _, rest = text.partition(":")
-        step: dict[str, Any] = {"op": op, **dict(_setting(one) for one in rest.split(",") if one)}
+        step: dict[str, Any] = {"op": op, **_settings([one for one in rest.split(",") if one])}
         if "classes" in step:
             step["classes"] = str(step["classes"]).split("+")
         morphology.append(step)
     return Refinement.from_json({"crf": settings if wanted else None, "morphology": morphology}, labels)
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE")
-    return name, _number(value)
-
-
-def _number(text: str) -> Any:
-    """An int, a float, or the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _settings(texts: Sequence[str]) -> dict[str, Any]:
+    try:
+        return pairs(texts, "KEY=VALUE", number_or_text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

@@ -27,14 +27,21 @@ def refine(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Refine the masks of a dataset of predictions, in a new one: by its scores where there are (and `scores`), else its labels.
+    """Refine the masks of a dataset of predictions, in a new one: by its scores if there are any, otherwise by its labels.
 
-    `refinement` is a value or a file of settings (`segdata refine --tune` writes one), by default a CRF with the usual
-    settings. Void stays. Images too large for one CRF (`MEMORY`) go by windows with margins. Scores do not go along: they
-    are no longer those of the masks. Stopped, it goes on when repeated; the result is the same from any number of processes.
+    `refinement` is a value, or a file of one. Ignored pixels stay. Images too large for one CRF (`MEMORY`) go by
+    windows with margins. Scores do not go along: they are no longer those of the masks. Stopped, it goes on when
+    repeated; the result is the same from any number of processes.
 
     Raises `DatasetError` for settings of other classes and for tiles that are views, `OptionError` for settings, and as
     `carry` does.
+
+    Args:
+        pred: The dataset of predicted masks, or its folder.
+        destination: The folder of the new dataset.
+        refinement: The file of settings that segdata refine --tune wrote. By default a CRF with the usual settings.
+        scores: Start the CRF from the scores of the predictions, if there are any; otherwise from their labels.
+        overwrite: Replace a dataset at `destination`.
     """
     pred = Dataset.of(pred)
     chosen = _chosen(refinement, pred.labels)

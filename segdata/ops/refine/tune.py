@@ -77,14 +77,23 @@ def tune(
     seed: int = 0,
     run: Run | None = None,
 ) -> Tuned:
-    """Search the refinement that makes `pred` agree better with `truth`, by mean IoU over classes.
+    """Search the refinement that makes predictions agree better with truth, by mean IoU over classes.
 
-    `split`: of truth, that the search may see. `held_out` is another split, or the part of the images (or of the groups
-    that stay together) that the search does not see; the gain is measured on both, with intervals from `draws` draws. First
-    the best of `CRFS`, then, one at a time, the step of morphology that gains most, for all classes or one.
+    First the best of `CRFS`, then, one at a time, the step of morphology that gains most, for all classes or one. The gain is
+    measured on the images that the search sees and on those that it does not.
 
     Raises `DatasetError` for predictions and truth that do not belong together, `OptionError`, and `DataError` for the first
     bad file (`run.report` may skip instead).
+
+    Args:
+        pred: The dataset of predicted masks, or its folder.
+        truth: The dataset of true masks, or its folder.
+        split: The split of `truth` that the search may see.
+        held_out: The part of the images, or of the groups that stay together, that the search does not see; or another
+            split.
+        scores: Start the CRF from the scores of the predictions, if there are any; otherwise from their labels.
+        draws: How often the intervals draw.
+        seed: The seed of the draws.
     """
     pred, truth = Dataset.of(pred), Dataset.of(truth)
     run = run or Run()

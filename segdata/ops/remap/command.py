@@ -7,17 +7,15 @@ from typing import Any
 
 import click
 
-from segdata.terminal.options import class_options, run_options, running
+from segdata.terminal.commands import operation
+from segdata.terminal.options import map_file_option, run_options, running
 from segdata.terminal.text import dataset_line
 
 
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.argument("dst", type=click.Path())
-@class_options
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@operation("segdata.ops.remap.operation:remap")
+@map_file_option
 @run_options
-def remap(dataset: str, dst: str, map_file: str | None, jobs: int | str, on_error: Any, **given: Any) -> None:
+def remap(dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Change the classes of DATASET by name, in a new dataset DST.
 
     \b
@@ -25,14 +23,11 @@ def remap(dataset: str, dst: str, map_file: str | None, jobs: int | str, on_erro
     segdata remap mydata people --only person --unlisted background
     """
     from segdata.ops.remap.operation import remap
-    from segdata.readers.class_files import read_map
 
-    if map_file is not None:
-        given["map"] = {**read_map(map_file), **given["map"]}
     with running(jobs, on_error, "remapping") as run:
-        made = remap(dataset, dst, run=run, **given)
+        made = remap(dataset, destination, run=run, **given)
     click.echo("\n".join(remap_lines(made.read_receipt())))
-    click.echo(dataset_line(made, dst))
+    click.echo(dataset_line(made, destination))
 
 
 def remap_lines(receipt: Mapping[str, Any]) -> list[str]:

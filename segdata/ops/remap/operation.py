@@ -28,11 +28,19 @@ def remap(
 ) -> Dataset:
     """Change the classes of a dataset by name, in a new one. The options mean what they mean to `segdata.convert`.
 
-    `map` renames or merges classes (to `ignore` makes them void), `only` and `drop` select; `unlisted` says what becomes of
-    classes that `map` (default keep) or `only` (default ignore) does not name. Classes are numbered in the old order. Masks
-    whose values stay, as where a class is only renamed, are hard-linked. Scores go along only then.
+    Classes are numbered in the old order. Masks whose values stay, as when a class is only renamed, are hard-linked. Scores go
+    along only then.
 
-    Raises `OptionError` for names that the dataset has not and where nothing is asked, and as `carry` does.
+    Raises `OptionError` for names that the dataset has not and if nothing is asked, and as `carry` does.
+
+    Args:
+        dataset: The dataset, or its folder.
+        destination: The folder of the new dataset.
+        map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
+        only: Keep these classes.
+        drop: Make the pixels of these classes ignored.
+        unlisted: What becomes of classes that `map` (default: keep) or `only` (default: ignore) does not name.
+        overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
     if not (map or only or drop):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -13,57 +14,26 @@ if TYPE_CHECKING:
     from segdata.ops.split.result import SplitReport
 
 
-def parts(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float] | None:
-    """A click callback: `train=0.8,val=0.2` as a dict."""
-    if value is None:
-        return None
-    out: dict[str, float] = {}
-    for part in value.split(","):
-        name, equals, ratio = (text.strip() for text in part.partition("="))
-        try:
-            number = float(ratio)
-        except ValueError:
-            number = None
-        if number is None or not (name and equals) or name in out:
-            raise click.BadParameter(f"{part!r} in {value!r}: must be like train=0.8,val=0.1,test=0.1")
-        out[name] = number
-    return out
-
-
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.argument("dst", type=click.Path())
-@click.option("--ratios", callback=parts, metavar="NAME=R,...", help="Default train=0.8,val=0.1,test=0.1; sum to 1.")
-@click.option("--folds", type=int, metavar="K", help="K equal splits fold0, fold1 ... instead.")
-@click.option(
-    "--group-by",
-    multiple=True,
-    metavar="KIND",
-    help="What must stay together: group (default), parent, 'regex:(PATTERN)' of the id; duplicates, on top of it.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another split.")
-@click.option(
-    "--keep", type=click.Path(), metavar="OLD", help="A dataset split before: what it has stays in its split."
-)
-@click.option("--allow-missing", multiple=True, metavar="CLASS", help="May be absent from a split; or 'all'.")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@operation("segdata.ops.split.operation:split")
 @run_options
-def split(dataset: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Assign the samples of DATASET to splits, in a new dataset DST: each split gets its part of every class's pixels.
+def split(dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
+    """Assign the samples of DATASET to splits, in a new dataset DST.
+
+    Each split gets its part of every class's pixels.
 
     \b
     segdata split mydata splits                      # train=0.8,val=0.1,test=0.1
-    segdata split mydata folds --folds 5             # fold i validates, the others train
-    segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$' --group-by duplicates
-    segdata split more splits2 --keep splits         # old images stay where they are
+    segdata split mydata folds --folds 5             # fold i is to validate on
+    segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$'
+    segdata split more splits2 --keep splits         # old images stay in theirs
     """
     from segdata.ops.split.operation import split
     from segdata.ops.split.result import read_report
 
     with running(jobs, on_error, "linking") as run:
-        made = split(dataset, dst, run=run, **given)
+        made = split(dataset, destination, run=run, **given)
     click.echo("\n".join(report_lines(read_report(made))))
-    click.echo(dataset_line(made, dst))
+    click.echo(dataset_line(made, destination))
 
 
 def report_lines(report: SplitReport, limit: int = 40) -> list[str]:

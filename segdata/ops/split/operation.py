@@ -45,18 +45,26 @@ def split(
 ) -> Dataset:
     """Assign samples to splits so that each gets its part of the pixels of every class at once, in a new dataset.
 
-    `ratios`: the splits and the part of each (default train 0.8, val 0.1, test 0.1); or `folds`, that many equal splits
-    fold0, fold1 ... of one dataset: fold i is validated on the split `fold<i>` and trained on the others. What belongs
-    together stays together: always an image with its tiles, and as `group_by` says: `group`, the manifest's field (the
-    default where samples have it), `parent`, the image alone, `regex:PATTERN`, what the first parentheses match in the id;
-    and on top of either `duplicates`, images that are the same or nearly (they are read for it). `keep` is a dataset split
-    before: samples that it has stay in their splits, and so do the groups they are in; only the others are assigned.
+    What belongs together stays together: always an image with its tiles, and what `group_by` adds. Of folds, fold i is
+    validated on the split `fold<i>` and trained on the others. The assignment follows from `seed`, ids and counts, not from
+    their order (see `balance`). Ids begin with the new split where they began with the old. Masks are hard-linked.
+    `read_report` tells what was reached.
 
-    The assignment follows from `seed`, ids and counts, not from their order (see `balance`). Ids begin with the new
-    split where they began with the old. Masks are hard-linked. `read_report` tells what was reached.
+    Raises `OptionError` if it cannot be done: fewer groups than splits, or a class that cannot reach every split, unless
+    `allow_missing` names it; and as `carry` does.
 
-    Raises `OptionError` where it cannot be done: fewer groups than splits, or a class that cannot reach every split, unless
-    `allow_missing` names it, or `all`; and as `carry` does.
+    Args:
+        dataset: The dataset, or its folder.
+        destination: The folder of the new dataset.
+        ratios: The splits and the part of each, which sum to 1. By default train=0.8,val=0.1,test=0.1.
+        folds: So many equal splits instead: fold0, fold1 and so on.
+        group_by: What must stay together: group, the manifest's field (the default if samples have it); parent, the image
+            alone; regex:PATTERN, what the first parentheses match in the id; and besides, duplicates, images that are the
+            same or nearly so (reads the images).
+        seed: Another seed gives another split.
+        keep: A dataset that was split before. Its samples, and the groups they are in, stay in their splits.
+        allow_missing: A class that may be absent from a split; all for any.
+        overwrite: Replace a dataset at `destination`.
     """
     run = run or Run()
     dataset = Dataset.of(dataset)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
 
 
@@ -18,64 +19,48 @@ def list_schemes(context: click.Context, parameter: click.Parameter, value: bool
         context.exit()
 
 
-@click.command()
-@click.argument("dataset", type=click.Path())
-@click.option("--split", help="Count this split alone: weights for training are those of the training split.")
-@click.option("--recount", is_flag=True, help="Count the masks, not the manifest, and compare the two.")
-@click.option("--objects", is_flag=True, help="Connected components of each class and their areas (reads masks).")
+@operation("segdata.ops.stats.operation:stats")
 @click.option(
-    "--images",
-    is_flag=True,
-    help="Mean and standard deviation of each band: integers in 0..1 of their type, floats as they are (reads images).",
+    "--sampler", is_flag=True, help="Show how often each class is seen under uniform and class-aware sampling."
 )
-@click.option("--sampler", is_flag=True, help="How often each class is seen under uniform and class-aware sampling.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per class and split.")
+@click.option("--html", type=click.Path(), metavar="FILE", help="Write an HTML page with charts.")
 @click.option(
-    "--count",
-    type=click.Choice(["images", "objects", "pixels"]),
-    help="What the effective number counts (default images; pixels saturate it).",
-)
-@click.option("--beta", type=float, metavar="B", help="Of the effective number (default 1 - 1/images).")
-@click.option(
-    "--clamp", type=float, nargs=2, metavar="LEAST MOST", help="Keep weights between these, after --normalise."
+    "--out", type=click.Path(), metavar="FILE", help="Write the class weights of --scheme to a file, for training."
 )
 @click.option(
-    "--normalise",
-    type=click.Choice(["mean", "sum", "none"]),
-    help="Make the weights' mean or sum 1 (default none), before --clamp, which may change it.",
+    "--scheme", default="median_frequency", show_default=True, help="The scheme of the weights that --out writes."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--csv", "as_csv", is_flag=True, help="A line a class and split.")
-@click.option("--html", type=click.Path(), metavar="FILE", help="Write a page to look at.")
-@click.option("--out", type=click.Path(), metavar="FILE", help="Write the weights of --scheme for training.")
-@click.option("--scheme", default="median_frequency", show_default=True, help="Which weights --out writes.")
 @click.option(
     "--schemes",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=list_schemes,
-    help="List the weights, each with formula and source.",
+    help="List the schemes, each with its formula and source, and stop.",
 )
 @run_options
 def stats(
     dataset: str, jobs: int | str, on_error: Any, sampler: bool, as_json: bool, as_csv: bool, html: str | None,
     out: str | None, scheme: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Class balance of DATASET: pixels, images and weights of each class, in all and by split.
+    """Print pixels, images and weights of each class of DATASET.
+
+    They are given for all samples and for each split.
 
     \b
-    segdata stats mydata                             # from the manifest: no pixel is read
+    segdata stats mydata                             # from the manifest alone
     segdata stats mydata --html stats.html           # a page to look at
-    segdata stats mydata --split train --out weights.json --scheme median_frequency
+    segdata stats mydata --split train --out weights.json
     """
     from segdata.ops.stats.operation import stats
     from segdata.ops.stats.text import csv_text, difference_error, json_text, stats_lines, write_weights
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot go together")
-    options = {name: value for name, value in given.items() if value is not None}
     with running(jobs, on_error, "reading") as run:
-        found = stats(dataset, run=run, **options)
+        found = stats(dataset, run=run, **given)
     if out is not None:
         write_weights(found, scheme, out)
     if html is not None:

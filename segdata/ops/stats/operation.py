@@ -60,15 +60,25 @@ def stats(
     normalise: Normalise = "none",
     run: Run | None = None,
 ) -> Stats:
-    """Count classes in all of a dataset (or in one `split`) and in each split. The manifest tells, unless pixels are asked for.
+    """Count the pixels and images of each class in a dataset and in each split. No pixel is read unless it is asked for.
 
-    `recount` counts the masks instead and compares them with the manifest, `objects` finds connected components in the
-    masks, `images` reads images for the mean and standard deviation of their bands (see `Channels`). `count`, `beta`,
-    `clamp` and `normalise` are for the weights, see `ClassCounts.weights`; `count="objects"` reads masks too. Without
-    samples, or with void alone, all counts, shares and weights are 0.
+    Without samples, or with ignored pixels only, all counts, shares and weights are 0. For the weights see
+    `ClassCounts.weights`, for the bands `Channels`.
 
-    Raises `DatasetError` where there is no dataset or split, or where the manifest's counts cannot be; `OptionError`; and
+    Raises `DatasetError` if there is no dataset or split, or if the manifest's counts cannot be; `OptionError`; and
     `DataError` for the first bad mask or image (`run.report` may skip instead: such samples are then left out).
+
+    Args:
+        dataset: The dataset, or its folder.
+        split: Count this split only. Weights for training are those of the training split.
+        recount: Count the masks' pixels, and compare them with the manifest.
+        objects: Find the connected components of each class and their areas. Reads the masks.
+        images: Compute the mean and standard deviation of each band: integers as 0 to 1 of their type, floats as they are.
+            Reads the images.
+        count: What the effective number of samples counts: images, objects (reads the masks) or pixels (saturate it).
+        beta: The beta of the effective number, by default 1 - 1/images.
+        clamp: Keep weights between these two numbers, after `normalise`.
+        normalise: Make the mean or the sum of the weights 1, before `clamp`, which may change it.
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}

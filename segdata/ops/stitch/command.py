@@ -6,27 +6,17 @@ from typing import Any
 
 import click
 
+from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
 
-@click.command()
-@click.argument("tiles", type=click.Path())
-@click.argument("dst", type=click.Path())
-@click.option(
-    "--blend",
-    type=click.Choice(["gaussian", "linear", "crop", "none"]),
-    help="How tiles count where they overlap (default gaussian); crop: the one that reaches farthest there, alone.",
-)
-@click.option(
-    "--scores/--no-scores", default=None, help="Write the blended scores too (default where tiles have them)."
-)
-@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its images.")
-@click.option("--vectorize", is_flag=True, help="Write polygons too, vectors/<id>.geojson.")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@operation("segdata.ops.stitch.operation:stitch")
 @run_options
-def stitch(tiles: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put TILES together to whole images, in a new dataset DST: their scores where they have them, else their masks.
+def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
+    """Put TILES together to whole images, in a new dataset DST.
+
+    Their scores are put together if they have any, otherwise their masks.
 
     \b
     segdata stitch predicted whole --of mydata
@@ -34,21 +24,18 @@ def stitch(tiles: str, dst: str, jobs: int | str, on_error: Any, **given: Any) -
     """
     from segdata.ops.stitch.operation import stitch
 
-    options = {name: value for name, value in given.items() if value is not None}
     with running(jobs, on_error, "stitching") as run:
-        made = stitch(tiles, dst, run=run, **options)
+        made = stitch(tiles, destination, run=run, **given)
     click.echo("\n".join(stitch_lines(made.read_receipt())))
-    click.echo(dataset_line(made, dst))
+    click.echo(dataset_line(made, destination))
 
 
-@click.command()
-@click.argument("tiles", type=click.Path())
-@click.argument("dst", type=click.Path())
-@click.option("--of", type=click.Path(), metavar="DATASET", help="What was tiled, for its images.")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset at DST.")
+@operation("segdata.ops.stitch.operation:untile")
 @run_options
-def untile(tiles: str, dst: str, of: str | None, overwrite: bool, jobs: int | str, on_error: Any) -> None:
-    """Put the masks of TILES together: those that were tiled, pixel for pixel.
+def untile(tiles: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
+    """Put the masks of TILES together, in a new dataset DST.
+
+    The masks that were tiled come back pixel for pixel.
 
     \b
     segdata untile tiles whole --of mydata
@@ -56,9 +43,9 @@ def untile(tiles: str, dst: str, of: str | None, overwrite: bool, jobs: int | st
     from segdata.ops.stitch.operation import untile
 
     with running(jobs, on_error, "stitching") as run:
-        made = untile(tiles, dst, of=of, overwrite=overwrite, run=run)
+        made = untile(tiles, destination, run=run, **given)
     click.echo("\n".join(stitch_lines(made.read_receipt())))
-    click.echo(dataset_line(made, dst))
+    click.echo(dataset_line(made, destination))
 
 
 def stitch_lines(receipt: dict[str, Any]) -> list[str]:

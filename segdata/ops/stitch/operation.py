@@ -34,16 +34,24 @@ def stitch(
 ) -> Dataset:
     """Put the tiles of a dataset together to whole images, in a new dataset whose ids are those of the parents.
 
-    Where all tiles have scores they are blended (see `segdata.windows.Blend`), the mask is of the most likely classes, and
-    the blended scores are written as well unless `scores` is False. Otherwise a pixel's class is that of the tile in which it
-    weighs most. Pixels in no tile are ignore. `of` is the dataset that was tiled, for its images; virtual tiles have them.
-    Masks are GeoTIFFs where images have coordinates, else PNGs. `vectorize` writes vectors/<id>.geojson too.
+    If all tiles have scores they are blended (see `segdata.tiling.stitcher`), and the mask is of the most likely classes.
+    Otherwise a pixel's class is that of the tile in which it weighs most. Pixels in no tile are ignored. Masks are GeoTIFFs if
+    images have coordinates, otherwise PNGs.
 
     Rows are written as they are finished, scores in blocks of columns, so memory grows with neither height nor classes times
     width. Stitching that was stopped goes on with the next image.
 
-    Raises `DatasetError` for what are no tiles, and where `of` is another dataset, `OptionError`, and `DataError` for the
+    Raises `DatasetError` for what are no tiles, and if `of` is another dataset, `OptionError`, and `DataError` for the
     first bad tile (`run.report` may skip instead: its whole image is then left out).
+
+    Args:
+        tiles: The dataset of tiles, or its folder.
+        destination: The folder of the new dataset.
+        blend: How tiles count where they overlap. crop takes one tile alone, the one that reaches farthest there.
+        scores: Write the blended scores too. By default they are written if the tiles have scores.
+        of: The dataset that was tiled, for its images. Virtual tiles have them.
+        vectorize: Write polygons too: vectors/<id>.geojson.
+        overwrite: Replace a dataset at `destination`.
     """
     blend_weights(1, 1, blend)
     return _stitch("stitch", tiles, destination, blend, scores, of, vectorize, overwrite, run)
@@ -61,6 +69,12 @@ def untile(
 
     Scores are not looked at. The receipt says on how many pixels tiles disagree, as those of a model do. The rest is as for
     `stitch`.
+
+    Args:
+        tiles: The dataset of tiles, or its folder.
+        destination: The folder of the new dataset.
+        of: The dataset that was tiled, for its images. Virtual tiles have them.
+        overwrite: Replace a dataset at `destination`.
     """
     return _stitch("untile", tiles, destination, "crop", False, of, False, overwrite, run, masks_alone=True)
 

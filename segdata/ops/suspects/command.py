@@ -7,52 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from segdata.terminal.commands import operation, taken
 from segdata.terminal.options import run_options, running
 
 if TYPE_CHECKING:
     from segdata.ops.suspects.operation import Suspects
 
 
-@click.command()
-@click.argument("pred", type=click.Path())
-@click.argument("truth", type=click.Path())
-@click.option("--split", help="One split of TRUTH.")
+EXAMINE, LEAVE = (f"segdata.ops.suspects.operation:{name}" for name in ("suspects", "without"))
+
+
+@operation(EXAMINE, {LEAVE: "With --relabel"})
 @click.option("--worst", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
               help="How many images and regions are listed, shown, written and left out.")  # fmt: skip
-@click.option(
-    "--threshold", type=float, metavar="P", help="A label less probable than this is disputed. [default: 0.1]"
-)
-@click.option(
-    "--temperature", type=float, metavar="T", help="The lower, the more an image's worst pixels count. [default: 0.1]"
-)
-@click.option("--min-area", type=int, metavar="N", help="Regions of fewer pixels are not listed. [default: 16]")
-@click.option("--json", "as_json", is_flag=True, help="Both rankings, whole, as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print both rankings, whole, as one JSON object.")
 @click.option("--sheet", type=click.Path(), metavar="FILE", help="Show the worst regions in a .png or .jpg file.")
 @click.option("--relabel", type=click.Path(), metavar="FOLDER",
-              help="Write there regions.json (COCO) and images for an annotation tool, and the dataset without.")  # fmt: skip
-@click.option("--leave-out", type=click.Choice(["regions", "images"]), default="regions", show_default=True,
-              help="In that dataset, regions are void, or their images are gone.")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace a dataset in FOLDER.")
+              help="Write to FOLDER regions.json (COCO) and images for an annotation tool, and a dataset without the regions.",
+)  # fmt: skip
 @run_options
 def suspects(
-    pred: str, truth: str, worst: int, as_json: bool, sheet: str | None, relabel: str | None, leave_out: Any,
-    overwrite: bool, jobs: int | str, on_error: Any, **given: Any,
+    pred: str, truth: str, worst: int, as_json: bool, sheet: str | None, relabel: str | None,
+    jobs: int | str, on_error: Any, **given: Any,
 ) -> None:  # fmt: skip
-    """Rank images and regions where the scores of PRED speak against the labels of TRUTH.
+    """Find labels of TRUTH that the scores of PRED speak against.
 
-    Let a model predict what it was not trained on: it learns the errors of what it was.
+    Images and regions are ranked.
+
+    Let a model predict samples that it was not trained on: it learns the errors of those it was trained on.
 
     \b
     segdata suspects pred mydata --sheet suspects.png
-    segdata suspects pred mydata --worst 100 --relabel again     # regions.json, images, dataset
+    segdata suspects pred mydata --worst 100 --relabel again     # to label anew
     """
     from segdata.ops.suspects.operation import relabel_folder, suspects, without, write_relabel
 
     if relabel is not None:
         relabel_folder(relabel)
-    options = {name: value for name, value in given.items() if value is not None}
     with running(jobs, on_error, "examining") as run:
-        found = suspects(pred, truth, run=run, **options)
+        found = suspects(pred, truth, run=run, **taken(EXAMINE, given))
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(lines(found, worst)))
     regions = found.regions[:worst]
     if sheet is not None:
@@ -61,7 +54,7 @@ def suspects(
         click.echo(f"wrote {suspects_sheet(found, regions, sheet)}", err=as_json)
     if relabel is not None:
         with running(jobs, on_error, "writing") as run:
-            made = without(found, f"{relabel}/dataset", regions, leave_out=leave_out, overwrite=overwrite, run=run)
+            made = without(found, f"{relabel}/dataset", regions, run=run, **taken(LEAVE, given))
         write_relabel(found, relabel, regions)
         click.echo(f"wrote {relabel}/regions.json: {len(regions)} regions to label again", err=as_json)
         click.echo(f"wrote {made.root}: {len(made)} samples without them (segdata info {made.root})", err=as_json)

@@ -96,14 +96,20 @@ def suspects(
     min_area: int = 16,
     run: Run | None = None,
 ) -> Suspects:
-    """Rank the images of `truth` (of one `split`), and regions in them, by how much the scores of `pred` speak against them.
+    """Rank images, and regions in them, by how much the scores of predictions speak against their labels.
 
-    A pixel is disputed where its label has a probability below `threshold`; regions of fewer than `min_area` are not listed.
-    `temperature`: how much the worst pixels of an image count. A model finds the errors of labels
-    that it was not trained on: predict each part with a model trained on the others.
+    A model finds the errors of labels that it was not trained on: predict each part with a model trained on the others.
 
-    Raises `DatasetError` where the two do not belong together or `pred` has no scores, `OptionError`, and `DataError` for the
+    Raises `DatasetError` if the two do not belong together or `pred` has no scores, `OptionError`, and `DataError` for the
     first bad file (`run.report` may skip instead).
+
+    Args:
+        pred: The dataset of predictions with scores, or its folder.
+        truth: The dataset of labels, or its folder.
+        split: Examine this split of `truth` only.
+        threshold: A pixel is disputed if its label has a probability below this.
+        temperature: How much the worst pixels of an image count: the lower, the more.
+        min_area: Regions of fewer pixels are not listed.
     """
     if not 0 < threshold <= 1 or not temperature >= 0.01 or min_area < 1:
         raise OptionError("--threshold must be above 0, up to 1; --temperature 0.01 or more; --min-area 1 or more")
@@ -225,9 +231,16 @@ def without(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """The dataset that was examined without these regions: they are void, or (`images`) the images they are in left out.
+    """The dataset that was examined, without these regions.
 
     Raises as `carry`, and `DatasetError` for regions in samples that are views into larger masks.
+
+    Args:
+        found: What `suspects` found.
+        destination: The folder of the new dataset.
+        regions: The regions to leave out.
+        leave_out: Whether the pixels of the regions become ignored, or the images they are in are left out.
+        overwrite: Replace a dataset there.
     """
     if leave_out not in ("regions", "images"):
         raise OptionError(f"--leave-out {leave_out}: must be regions or images")

@@ -49,27 +49,45 @@ def tile(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Cut the images and masks of a dataset into tiles of `size` (height, width), in a new dataset.
+    """Cut the images and masks of a dataset into tiles, in a new dataset.
 
-    Tiles begin every `stride` pixels, or `overlap` each other by so many (a float below 1: by that share of the size); the
-    last one shifts inward. `scale` resamples first: images by area, masks to the nearest; windows are whole pixels of the
-    parent. An image smaller than a tile is padded at the bottom and right (`zero` or `reflect`; masks with ignore), or stays
-    as it is (`keep`). `nodata`, else the file's own value or alpha, becomes ignore, and so does what is outside the polygons
-    of the GeoJSON file `aoi` (in `aoi_crs`, see `segdata.files.geojson`: pixels of images without coordinates).
+    The last tile of a row or column shifts inward. Windows are whole pixels of the parent. Kept are tiles that `min_valid`,
+    `min_foreground` and `keep_empty` let pass.
 
-    Kept are tiles with at least `min_valid` of their pixels not ignored and `min_foreground` of a class that is not
-    `background` (by default the class of that name); of tiles without foreground `keep_empty`, drawn by `seed` and id. Where
-    fewer than `min_tiles_per_class` tiles hold a class, more are cut about pixels of it, while there are any.
-
-    Images are written as `format` (JPEG of `quality`, TIFF with `compress`). `virtual` writes none: samples are windows of
-    the whole files, and give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
-    (`Dataset.read_mask`) costs the whole file, or the rows down to it where that is of more than 67 megapixels. Stitching
+    Virtual tiles give the same pixels. TIFFs are read by windows; of a PNG or JPEG one that is read by itself
+    (`Dataset.read_mask`) costs the whole file, or the rows down to it if that is of more than 67 megapixels. Stitching
     reads a file once, training holds what is decoded, up to that size: tiles of larger PNGs are better written.
 
     Tiling that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad image or mask (`run.report` may skip instead: all tiles of such
     images are then left out), and `DatasetError` for the destination.
+
+    Args:
+        dataset: The dataset, or its folder.
+        destination: The folder of the new dataset.
+        size: The size of a tile in pixels, or its height and width.
+        stride: Pixels from one tile to the next, instead of `overlap`.
+        overlap: Pixels that neighbouring tiles share, or below 1 the share of the size.
+        scale: Resample first by this factor: images by area, masks to the nearest. 0.5 halves.
+        pad: What fills up an image smaller than a tile, at the bottom and right: zero, or reflect (masks: ignored pixels);
+            keep leaves it as it is.
+        format: The format of the tiles' images. auto is GeoTIFF for what has coordinates or is not 8-bit RGB, otherwise PNG.
+        quality: The quality of JPEGs.
+        compress: The compression of TIFFs.
+        nodata: Pixels of this value in every band become ignored; may be nan. By default the file's own value or alpha says.
+        min_valid: Keep tiles with at least this share of pixels that are not ignored.
+        min_foreground: Keep tiles with at least this share of foreground.
+        keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
+        background: The class that is not foreground, by default the one called background.
+        min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
+        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
+            without coordinates.
+        virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
+            megapixels.
+        seed: The seed of `keep_empty` and `min_tiles_per_class`.
+        overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
     shape = pair(size, "--size")

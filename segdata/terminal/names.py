@@ -1,0 +1,57 @@
+"""What a person types that is not the name in Python: the one table of other names, for every command."""
+
+from __future__ import annotations
+
+COMMANDS = {"merge": "join", "validate": "check"}
+"""Other names of commands."""
+
+OPTIONS = {
+    "--batch-size": "--batch",
+    "--learning-rate": "--lr",
+    "--num-workers": "--workers",
+    "--amp": "--precision bf16",
+}
+"""Other names of options, in every command that has the option."""
+
+PARAMETERS = {
+    "from_": "from",
+    "other": "compare",
+    "part": "parts",
+    "splits_only": "splits",
+    "predict.refinement": "refine",
+    "refine.refinement": "settings",
+}
+"""Parameters (of one function: `function.parameter`) whose option has another name."""
+
+SINGULAR = {
+    "classes": "class",
+    "encoders": "encoder",
+    "flips": "flip",
+    "model_options": "model-option",
+    "samples": "sample",
+}
+"""Parameters of several values whose option gives one of them, and may be repeated."""
+
+ARGUMENTS = {"destination": "DST", "source": "SRC", "run_dir": "RUN"}
+"""Arguments that help calls by a shorter name."""
+
+METAVARS = {
+    "allow_missing": "CLASS",
+    "background": "CLASS",
+    "drop": "CLASS",
+    "map": "OLD=NEW",
+    "only": "CLASS",
+    "samples": "ID",
+    "split": "NAME",
+}
+"""What help calls the value of an option of text, if `TEXT` says too little."""
+
+PYTHON_ONLY = ("run", "report", "watch")
+"""Parameters that no command line can give."""
+
+
+def option_name(function: str, parameter: str, *, repeated: bool = False) -> str:
+    """The option of a parameter of a function (`module:name`), without its dashes."""
+    own = f"{function.partition(':')[2]}.{parameter}"
+    name = PARAMETERS.get(own) or PARAMETERS.get(parameter) or (SINGULAR.get(parameter) if repeated else None)
+    return (name or parameter).replace("_", "-")
