@@ -403,7 +403,7 @@ def test_a_killed_command_is_repeated_to_the_same_bytes(tmp_path: Path, samples:
     assert contents(tmp_path / "out") == contents(tmp_path / "right")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.process] * ("-j" in n)) for n in COMMANDS])
 def test_a_command_that_is_killed_at_its_very_end_is_repeated(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -32,7 +32,8 @@ def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     root = ROOT / "samples" / ELSEWHERE.get(name, name)
     if not root.exists():
         root = folder / name
-        _make(name, folder)
+        if not root.exists():
+            _make(name, root)
     options = dict(OPTIONS.get(name, {}))
     if "classes" in options:
         classes = folder / options["classes"]
@@ -41,10 +42,10 @@ def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     return root, options
 
 
-def _make(name: str, folder: Path) -> None:
+def _make(name: str, root: Path) -> None:
     sys.path.insert(0, str(ROOT / "tools"))
     try:
         import make_samples
     finally:
         sys.path.remove(str(ROOT / "tools"))
-    getattr(make_samples, f"make_{name}")(folder / name)
+    getattr(make_samples, f"make_{name}")(root)
