@@ -1,7 +1,7 @@
 # make demo     the tour on the samples, in build/demo        make check        everything a change must pass
-# make test     the tests; ARGS="-k coco" picks some          make test-oldest  the tests on the oldest allowed dependencies
-# make lint     style, types, layers                          make samples      writes samples/ anew
-# make clean    removes what these made
+# make quick    the tests that take a minute, all together    make test-oldest  the tests on the oldest allowed dependencies
+# make test     the tests; ARGS="-k coco" picks some          make samples      writes samples/ anew
+# make lint     style, types, layers                          make clean        removes what these made
 #
 # The first run sets up .venv by itself; PYTHON=python3.13 chooses another interpreter, EXTRAS=dev other extras.
 
@@ -14,13 +14,16 @@ ARGS :=
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-input
 CHECK = VIRTUAL_ENV="$(CURDIR)/$(VENV)" tools/check.sh
 
-.PHONY: demo test check lint samples test-oldest clean
+.PHONY: demo quick test check lint samples test-oldest clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.train
 	@rm -rf build/demo && mkdir -p build
 	@$(VENV)/bin/segdata demo --out build/demo
+
+quick: $(VENV)/.$(EXTRAS)
+	@$(CHECK) quick $(ARGS)
 
 test: $(VENV)/.$(EXTRAS)
 	@$(CHECK) tests $(ARGS)

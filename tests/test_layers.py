@@ -298,6 +298,7 @@ def test_public_functions_and_classes_have_docstrings(name: str) -> None:
     assert not bare
 
 
+@pytest.mark.process
 def test_every_module_can_be_imported() -> None:
     """Without a warning, and without the development packages having been imported by accident."""
     missing = {package for package in FENCES if find_spec(package) is None}
@@ -310,6 +311,7 @@ def test_every_module_can_be_imported() -> None:
     assert python(code, "-W", "error").split() == []
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy() -> None:
     code = f"""
 import sys
@@ -324,6 +326,7 @@ print(*[name for name in {HEAVY!r} if name in sys.modules])
     assert python(code).split() == []
 
 
+@pytest.mark.process
 def test_importing_segdata_loads_nothing_heavy() -> None:
     code = f"import sys, segdata; dir(segdata); print(*[n for n in {HEAVY!r} if n in sys.modules])"
     assert python(code).split() == []

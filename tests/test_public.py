@@ -39,6 +39,7 @@ def test_a_public_name_is_what_its_home_defines(name: str) -> None:
     assert value.__doc__
 
 
+@pytest.mark.process
 def test_a_submodule_never_replaces_a_function() -> None:
     """Importing a submodule sets it on its package: segdata.convert the module would hide segdata.convert the function."""
     code = """
@@ -62,6 +63,7 @@ print(len(segdata._HOMES))
     assert int(done.stdout) == len(segdata._HOMES)
 
 
+@pytest.mark.torch
 def test_all_resolves() -> None:
     pytest.importorskip("torch")
     names: dict[str, object] = {}

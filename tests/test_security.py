@@ -174,6 +174,7 @@ class Evil:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.torch
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from segdata.nn import checkpoint
@@ -279,6 +280,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bomb", ["image", "mask"])
 def test_no_command_is_blown_up(tmp_path: Path, bomb: str) -> None:
     """An image or a mask of 30 to 65 kB that claims 10,000 megapixels, 10 or 30 GB: named, in the memory of any other."""
@@ -352,6 +354,7 @@ def test_scores_are_no_bomb(tmp_path: Path) -> None:
         scores.read()
 
 
+@pytest.mark.process
 def test_the_limit_can_be_set() -> None:
     ask = "from segdata.files.png import MAX_PIXELS; print(MAX_PIXELS)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEGDATA_MAX_PIXELS": "1000"}

@@ -3,6 +3,7 @@
 #   tools/check.sh              everything
 #   tools/check.sh lint         style, types and layers
 #   tools/check.sh tests [...]  the tests; what follows goes to pytest
+#   tools/check.sh quick [...]  those without processes, network, torch, browser and what takes long, on few examples
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,5 +37,6 @@ case ${1:-all} in
     all) lint; tests ;;
     lint) lint ;;
     tests) shift; tests "$@" ;;
-    *) echo "usage: tools/check.sh [lint | tests [pytest arguments]]" >&2; exit 2 ;;
+    quick) shift; tests --quick "$@" ;;
+    *) echo "usage: tools/check.sh [lint | (tests | quick) [pytest arguments]]" >&2; exit 2 ;;
 esac

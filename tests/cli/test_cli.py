@@ -39,6 +39,7 @@ def test_convert_prints_the_receipt(samples: Path, tmp_path: Path) -> None:
     assert segdata.Dataset.open(tmp_path / "d").labels.names[0] == "background"
 
 
+@pytest.mark.process
 def test_convert_takes_every_option(samples: Path, tmp_path: Path) -> None:
     (tmp_path / "map.csv").write_text("person,human\ncar,vehicle\n")
     run(
@@ -202,6 +203,7 @@ def test_the_demo_without_the_extra_ends_before_the_training(tmp_path: Path, mon
     assert run("demo", "--out", tmp_path / "demo").stdout == first  # and again over itself
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     """A model learns from the samples: far above a constant prediction, whose mean IoU is at most 1 / 8 of one class's."""
@@ -222,6 +224,7 @@ def test_help_says_what_each_command_does() -> None:
         assert run(command, "--help").stdout.startswith(f"Usage: main {command}")
 
 
+@pytest.mark.process
 def test_the_installed_command_fails_with_a_code(tmp_path: Path) -> None:
     command = Path(sys.executable).parent / "segdata"
     done = subprocess.run([command, "info", tmp_path], capture_output=True, text=True)
@@ -239,6 +242,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.process
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "orphans.py").write_text(ORPHANS)
     done = subprocess.run([sys.executable, tmp_path / "orphans.py"], stdout=subprocess.PIPE, text=True, timeout=60)

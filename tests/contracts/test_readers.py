@@ -1,8 +1,7 @@
-"""What every format must do. A new reader is tested by being listed in READERS, and by its sample of the same name."""
+"""What every format must do. A new reader is tested by being listed in READERS, its sample is in samples/, or generated."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import pickle
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 import segdata
+from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.files.members import holder, member_of
 from segdata.readers import COMMON, READERS, reader, reader_options
@@ -22,17 +22,10 @@ from segdata.readers.source import Source
 
 
 @pytest.fixture(params=list(READERS))
-def case(request: pytest.FixtureRequest, samples: Path) -> tuple[str, Path, dict[str, Any]]:
-    """A format, its sample, and the class file without which it would not be known what the masks mean."""
-    root = samples / request.param
-    classes = root / "classes.csv"
-    return request.param, root, {"classes": str(classes)} if classes.is_file() else {}
-
-
-def contents(root: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()
-    }
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, dict[str, Any]]:
+    """A format, its sample, and the options that it cannot do without."""
+    root, options = reader_sample(request.param, tmp_path)
+    return request.param, root, options
 
 
 def test_a_reader_yields_data_that_pickles(case: tuple[str, Path, dict[str, Any]]) -> None:
@@ -69,16 +62,6 @@ def test_images_lie_under_their_masks_and_the_receipt_closes(
     assert receipt["annotations"]["in"] > 0
     assert len(receipt["skipped"]) == receipt["annotations"]["skipped"]
     assert sum(receipt["pixels"].values()) == sum(s.height * s.width for s in dataset)
-
-
-def test_the_same_bytes_for_one_and_two_processes_and_twice(
-    case: tuple[str, Path, dict[str, Any]], tmp_path: Path
-) -> None:
-    name, root, options = case
-    segdata.convert(name, root, tmp_path / "one", **options)
-    with segdata.workers(2) as executor:
-        segdata.convert(name, root, tmp_path / "two", run=segdata.Run(executor, chunk=2), **options)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_one_split_alone(case: tuple[str, Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ def test_a_part_with_other_ids_than_its_index_says_is_refused(tmp_path: Path) ->
         list(Dataset.open(parts.root))
 
 
+@pytest.mark.process
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """100,000 samples in parts cost hardly more than 40,000, and much less than as a whole."""
     peaks = {}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import segdata
-from predictors import ByColour
+from carry_files import contents
 from segdata import Dataset, Run, workers
 from segdata.cli import main
 from segdata.errors import MissingDependency, Problem, Report, SegdataError
@@ -31,13 +31,6 @@ from segdata.labels import Labels
 from segdata.refinement.settings import CrfSettings, Refinement
 
 distributed = pytest.importorskip("distributed")
-
-Files = dict[str, bytes]
-
-
-def files(root: Path) -> Files:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
 
 # --- what workers run: at module level, so that it can be imported there
 
@@ -85,20 +78,6 @@ def surroundings(_: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[Any]:
-    """Two worker processes of one thread each."""
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def executor(two: Any) -> Iterator[Executor]:
-    with workers(two.scheduler_address) as found:
-        assert found is not None
-        yield found
-
-
-@pytest.fixture(scope="module")
 def threads() -> Iterator[Executor]:
     """One worker process of three threads, which is not forgiven a death."""
     import dask
@@ -115,63 +94,10 @@ def threads() -> Iterator[Executor]:
 # --- the same bytes
 
 
-@pytest.fixture(scope="module")
-def inputs(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
-    """Datasets of one process, for the operations to begin with."""
-    root = tmp_path_factory.mktemp("inputs")
-    whole = segdata.convert("voc", samples / "voc/VOCdevkit", root / "whole")
-    tiles = segdata.tile(whole, root / "tiles", size=96, overlap=16)
-    few = replace(whole, samples=whole.samples[:7])
-    pred = segdata.predict(ByColour(whole.labels, 0.7), few, root / "pred", scores=True)
-    return {"whole": whole, "tiles": tiles, "pred": pred, "samples": replace(whole, root=samples)}
-
-
 CRF = Refinement(CrfSettings(iterations=1))
-OPERATIONS: dict[str, Callable[[dict[str, Dataset], Path, Run], Any]] = {
-    "convert": lambda d, out, run: segdata.convert("coco", d["samples"].root / "coco", out, images="copy", run=run),
-    "recount": lambda d, out, run: segdata.stats(d["whole"], recount=True, objects=True, run=run),
-    "check": lambda d, out, run: segdata.check(d["whole"], run=run),
-    "tile": lambda d, out, run: segdata.tile(d["whole"], out, size=64, overlap=16, run=run),
-    "virtual": lambda d, out, run: segdata.tile(d["whole"], out, size=64, virtual=True, run=run),
-    "stitch": lambda d, out, run: segdata.stitch(d["tiles"], out, run=run),
-    "split": lambda d, out, run: segdata.split(d["whole"], out, group_by="duplicates", run=run),
-    "remap": lambda d, out, run: segdata.remap(d["whole"], out, map={"car": "dog"}, run=run),
-    "predict": lambda d, out, run: segdata.predict(ByColour(d["whole"].labels), d["whole"], out, entropy=True, run=run),
-    "evaluate": lambda d, out, run: segdata.evaluate(d["pred"], d["whole"], boundary_f=True, draws=20, run=run),
-    "refine": lambda d, out, run: segdata.refine(d["pred"], out, CRF, run=run),
-    "suspects": lambda d, out, run: segdata.suspects(d["pred"], d["whole"], run=run),
-}
 
 
-@pytest.mark.parametrize(
-    ("operation", "kind"),
-    [
-        *((name, "executor") for name in OPERATIONS),
-        *((name, "threads") for name in ("convert", "tile", "predict", "refine")),
-    ],
-)
-def test_every_operation_gives_the_bytes_of_one_process(
-    operation: str, kind: str, inputs: dict[str, Dataset], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    results = []
-    for name, workforce in (("one", None), ("other", request.getfixturevalue(kind))):
-        found = OPERATIONS[operation](inputs, tmp_path / name / "out", Run(workforce))
-        results.append(files(found.root) if isinstance(found, Dataset) else json.dumps(found.to_json()))
-    assert results[0] == results[1]
-    assert len(results[0]) > 3
-
-
-def test_augmentation_that_pastes(inputs: dict[str, Dataset], tmp_path: Path, executor: Executor) -> None:
-    pytest.importorskip("albumentations")
-    recipe = segdata.Recipe.from_dict(
-        {"copy_paste": {"p": 1.0}, "transforms": [{"HorizontalFlip": {"p": 0.5}}]}, "test"
-    )
-    one = segdata.augment(inputs["whole"], tmp_path / "one/out", recipe)
-    other = segdata.augment(inputs["whole"], tmp_path / "other/out", recipe, run=Run(executor))
-    assert files(one.root) == files(other.root)
-
-
-@pytest.mark.parametrize("kind", ["executor", "threads", "pool"])
+@pytest.mark.parametrize("kind", ["dask", "threads", "pool"])
 def test_a_checkpoint_predicts_the_same(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     torch = pytest.importorskip("torch")
     from train_files import QUICK, scenes
@@ -189,11 +115,11 @@ def test_a_checkpoint_predicts_the_same(kind: str, tmp_path: Path, request: pyte
             other = segdata.predict(checkpoint, dataset, tmp_path / "other/out", run=run, **options)
     finally:
         torch.set_num_threads(before)
-    assert files(one.root) == files(other.root)
+    assert contents(one.root) == contents(other.root)
 
 
 @pytest.mark.data
-def test_real_images(shared_data: Path, tmp_path: Path, executor: Executor) -> None:
+def test_real_images(shared_data: Path, tmp_path: Path, dask: Executor) -> None:
     """Convert, count, tile, predict and evaluate what is in ../shared/data."""
 
     def chain(root: Path, run: Run) -> str:
@@ -204,28 +130,28 @@ def test_real_images(shared_data: Path, tmp_path: Path, executor: Executor) -> N
         found = segdata.evaluate(pred, whole, draws=50, run=run)
         return json.dumps([segdata.stats(whole, recount=True, run=run).to_json(), found.to_json()])
 
-    assert chain(tmp_path / "one", Run()) == chain(tmp_path / "other", Run(executor))
-    assert files(tmp_path / "one") == files(tmp_path / "other")
+    assert chain(tmp_path / "one", Run()) == chain(tmp_path / "other", Run(dask))
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
 
 
 def test_relative_paths_mean_the_clients_folder(
-    samples: Path, tmp_path: Path, executor: Executor, monkeypatch: pytest.MonkeyPatch
+    samples: Path, tmp_path: Path, dask: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {found["folder"] for _, found in Run(executor).map(surroundings, range(9))}  # type: ignore[index]
+    before = {found["folder"] for _, found in Run(dask).map(surroundings, range(9))}  # type: ignore[index]
     (tmp_path / "here").mkdir()
     (tmp_path / "pets").symlink_to(samples / "pets")
     monkeypatch.chdir(tmp_path / "here")
-    segdata.convert("pets", "../pets", "out", run=Run(executor))
+    segdata.convert("pets", "../pets", "out", run=Run(dask))
     segdata.convert("pets", "../pets", "one")
-    assert files(Path("out")) == files(Path("one"))
+    assert contents(Path("out")) == contents(Path("one"))
     monkeypatch.undo()
-    assert {found["folder"] for _, found in Run(executor).map(surroundings, range(9))} == before  # type: ignore[index]
+    assert {found["folder"] for _, found in Run(dask).map(surroundings, range(9))} == before  # type: ignore[index]
 
 
 # --- workers
 
 
-@pytest.mark.parametrize("kind", ["executor", "threads"])
+@pytest.mark.parametrize("kind", ["dask", "threads"])
 def test_workers_use_one_thread_each(kind: str, request: pytest.FixtureRequest) -> None:
     found = [about for _, about in Run(request.getfixturevalue(kind), chunk=1).map(surroundings, range(8))]
     for about in found:
@@ -235,51 +161,51 @@ def test_workers_use_one_thread_each(kind: str, request: pytest.FixtureRequest) 
         assert {int(n) for n in about.values()} == {1}
 
 
-def test_few_chunks_are_under_way(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_chunks_are_under_way(dask: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two for each thread and one more, counted where they are sent."""
-    sent, most, submit = 0, 0, executor.submit
+    sent, most, submit = 0, 0, dask.submit
 
     def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal sent
         sent += 1
         return submit(*arguments, **options)
 
-    monkeypatch.setattr(executor, "submit", counted)
-    for taken, _ in enumerate(Run(executor, chunk=1).map(slowly, range(60))):
+    monkeypatch.setattr(dask, "submit", counted)
+    for taken, _ in enumerate(Run(dask, chunk=1).map(slowly, range(60))):
         most = max(most, sent - taken)
     assert (sent, most) == (60, 5)
 
 
-def test_a_client_of_ones_own(two: Any) -> None:
-    with distributed.Client(two.scheduler_address, set_as_default=False) as client:
+def test_a_client_of_ones_own(dask_cluster: Any) -> None:
+    with distributed.Client(dask_cluster.scheduler_address, set_as_default=False) as client:
         found = Run(client.get_executor()).map(double, range(1000))
         assert list(found) == [(n, 2 * n) for n in range(1000)]
 
 
-def test_bad_items_and_bugs_arrive_as_what_they_are(executor: Executor, tmp_path: Path) -> None:
+def test_bad_items_and_bugs_arrive_as_what_they_are(dask: Executor, tmp_path: Path) -> None:
     from test_run import divide, only_even
 
-    assert [n for n, found in Run(executor).map(only_even, range(40)) if isinstance(found, Problem)] == list(
+    assert [n for n, found in Run(dask).map(only_even, range(40)) if isinstance(found, Problem)] == list(
         range(1, 40, 2)
     )
     with pytest.raises(ZeroDivisionError):
-        list(Run(executor).map(divide, range(10)))
+        list(Run(dask).map(divide, range(10)))
 
 
 # --- deaths
 
 
-def test_a_worker_that_dies_is_done_without(samples: Path, tmp_path: Path, executor: Executor, two: Any) -> None:
+def test_a_worker_that_dies_is_done_without(samples: Path, tmp_path: Path, dask: Executor, dask_cluster: Any) -> None:
     def track(items: Iterator[Any], total: int) -> Iterator[Any]:
         for number, item in enumerate(items):
             if number == 6:
-                os.kill(next(iter(two.workers.values())).pid, signal.SIGKILL)
+                os.kill(next(iter(dask_cluster.workers.values())).pid, signal.SIGKILL)
             yield item
 
     one = segdata.convert("coco", samples / "coco", tmp_path / "one/out")
-    run = Run(executor, Report(), track, chunk=2)
+    run = Run(dask, Report(), track, chunk=2)
     other = segdata.convert("coco", samples / "coco", tmp_path / "other/out", run=run)
-    assert files(one.root) == files(other.root)
+    assert contents(one.root) == contents(other.root)
 
 
 def test_workers_that_die_of_their_items(threads: Executor) -> None:
@@ -344,7 +270,7 @@ def test_the_scheduler_dies_and_one_process_goes_on(samples: Path, tmp_path: Pat
         segdata.convert("coco", source, out, run=Run(executor, Report(), track, chunk=2))
     assert len((out / "journal.jsonl").read_bytes().splitlines()) > 1
     segdata.convert("coco", source, out)
-    assert files(out) == files(segdata.convert("coco", source, tmp_path / "one/out").root)
+    assert contents(out) == contents(segdata.convert("coco", source, tmp_path / "one/out").root)
 
 
 def test_a_cluster_without_workers(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,14 +318,14 @@ def test_every_command_with_processes_takes_a_cluster() -> None:
             assert "--dask" in options
 
 
-def test_a_command_on_a_cluster(two: Any, samples: Path, tmp_path: Path) -> None:
+def test_a_command_on_a_cluster(dask_cluster: Any, samples: Path, tmp_path: Path) -> None:
     arguments = [
         "convert",
         "voc",
         str(samples / "voc/VOCdevkit"),
         str(tmp_path / "out"),
         "--dask",
-        two.scheduler_address,
+        dask_cluster.scheduler_address,
     ]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
@@ -417,17 +343,17 @@ TASK = cluster.Task(segdata.__version__, "/", None, "", b"")
         (replace(TASK, into="/nowhere/out"), r"^/nowhere/out: the Dask worker on .* has no such folder"),
     ],
 )
-def test_a_worker_of_another_kind(executor: Executor, task: cluster.Task, message: str) -> None:
+def test_a_worker_of_another_kind(dask: Executor, task: cluster.Task, message: str) -> None:
     with pytest.raises(SegdataError, match=message):
-        executor.submit(task, b"").result()
+        dask.submit(task, b"").result()
 
 
-def test_a_module_that_workers_lack(executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_workers_lack(dask: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "only_here.py").write_text("def double(n): return 2 * n\n")
     monkeypatch.syspath_prepend(tmp_path)
     only_here: Any = __import__("only_here")
     with pytest.raises(SegdataError, match="the Dask workers have no module only_here: install there"):
-        list(Run(executor).map(only_here.double, range(3)))
+        list(Run(dask).map(only_here.double, range(3)))
 
 
 def test_threads_take_turns_in_folders(tmp_path: Path) -> None:

@@ -112,14 +112,7 @@ class Watched(Sequence[int]):
         return found
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Executor]:
-    with workers(2) as executor:
-        assert executor is not None
-        yield executor
-
-
-@pytest.fixture(params=["none", "inline", "threads", "processes"])
+@pytest.fixture(params=["none", "inline", "threads", pytest.param("processes", marks=pytest.mark.process)])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor | None]:
     match request.param:
         case "none":
@@ -286,6 +279,7 @@ def test_nothing_is_written_after_a_problem_is_told() -> None:
         results.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("chunk", [1, 4])
 @pytest.mark.parametrize("by", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
 def test_an_item_that_its_process_dies_of_is_named(by: signal.Signals, chunk: int) -> None:
@@ -299,6 +293,7 @@ def test_an_item_that_its_process_dies_of_is_named(by: signal.Signals, chunk: in
     assert again == {n: 2 * n for n in range(5)}
 
 
+@pytest.mark.process
 def test_a_process_that_is_killed_once_costs_nothing(tmp_path: Path) -> None:
     """As the system does where memory is short."""
     with workers(2) as executor:
@@ -307,6 +302,7 @@ def test_a_process_that_is_killed_once_costs_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.process
 def test_what_kills_every_process_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "DEATHS", 3)
     with (

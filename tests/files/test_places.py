@@ -542,6 +542,7 @@ def test_a_bucket_that_is_not_there(s3: Server, samples: Path, tmp_path: Path) -
     assert "s3://bucket/d: there is no such folder" in told("info", f"{BASE}/d")
 
 
+@pytest.mark.net
 def test_credentials_that_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     class Denying(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -582,6 +583,7 @@ def test_no_credentials_at_all(s3: Server, monkeypatch: pytest.MonkeyPatch, tmp_
     assert "access was denied (Unable to locate credentials)" in told("info", f"{BASE}/d")
 
 
+@pytest.mark.net
 def test_an_endpoint_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     point_at("http://127.0.0.1:9", monkeypatch)
     monkeypatch.setattr(providers, "TRIES", 2)

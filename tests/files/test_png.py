@@ -455,6 +455,7 @@ print(hashlib.sha256(b"".join(map(encode_mask, masks))).hexdigest())
 """
 
 
+@pytest.mark.process
 def test_every_process_writes_the_same_bytes() -> None:
     """ISA-L's compression is not the same in every process: of 60, 14 differed on these masks in one shot, 1 as a stream."""
     commands = [subprocess.Popen([sys.executable, "-c", FRESH], stdout=subprocess.PIPE, text=True) for _ in range(24)]

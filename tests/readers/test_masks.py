@@ -466,17 +466,6 @@ def test_ade20k_as_published(tmp_path: Path) -> None:
     assert any("images/{split}/, masks in annotations/{split}/" in note for note in receipt["notes"])
 
 
-def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
-    source = plant(tmp_path / "source", {f"{i}": COLORS[scene(5, i)] for i in range(9)})
-    (tmp_path / "classes.csv").write_text(COLOR_TABLE)
-    options: dict[str, Any] = {"classes": tmp_path / "classes.csv", "colors": True}
-    convert(source, tmp_path / "one", **options)
-    with segdata.workers(2) as executor:
-        convert(source, tmp_path / "two", run=segdata.Run(executor, chunk=2), **options)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert all(str(tmp_path) not in (tmp_path / "one" / n).read_text() for n in ("dataset.json", "receipt.json"))
-
-
 # Pairs
 
 

@@ -170,17 +170,6 @@ def test_the_receipt_tells_what_each_value_means(samples: Path) -> None:
     assert len(rows("breed")) == 39
 
 
-def test_two_processes_give_the_bytes_of_one(samples: Path, tmp_path: Path) -> None:
-    segdata.convert("pets", samples / "pets", tmp_path / "one", labels="breed")
-    with segdata.workers(2) as executor:
-        segdata.convert("pets", samples / "pets", tmp_path / "two", labels="breed", run=segdata.Run(executor, chunk=4))
-    one, two = (
-        {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-        for root in (tmp_path / "one", tmp_path / "two")
-    )
-    assert one == two
-
-
 # Files and lists
 
 

@@ -151,19 +151,6 @@ def test_labelme_masks_equal_their_arrays(shared_data: Path, tmp_path: Path, giv
     ]
 
 
-def test_two_processes_give_the_bytes_of_one(year: Path, tmp_path: Path) -> None:
-    for path in sorted((year / "SegmentationClass").iterdir())[::2]:
-        Image.open(path).convert("RGB").save(path)
-    segdata.convert("voc", year, tmp_path / "one")
-    with segdata.workers(2) as executor:
-        segdata.convert("voc", year, tmp_path / "two", run=segdata.Run(executor, chunk=3))
-    one, two = (
-        {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-        for root in (tmp_path / "one", tmp_path / "two")
-    )
-    assert one == two
-
-
 @given(st.lists(st.lists(st.sampled_from([*range(21), 255]), min_size=5, max_size=5), min_size=1, max_size=6))
 def test_any_colour_mask_is_its_indices(tmp_path: Path, rows: list[list[int]]) -> None:
     truth = np.array(rows, np.uint8)

@@ -25,12 +25,11 @@ from carry_files import contents, make, random_masks
 from segdata import Dataset, Report, Run
 from segdata.cli import main
 from segdata.dataset.manifest import Parts
-from segdata.errors import DataError, DatasetError, OptionError, SegdataError
+from segdata.errors import DataError, OptionError, SegdataError
 from segdata.files.members import Member, gdal_path, member_of, member_path
 from segdata.files.places import file_digest
 from segdata.labels import Labels
 from segdata.windows import Window
-from segdata.writers import webdataset_shard
 from segdata.writers.webdataset import Division
 
 
@@ -178,6 +177,7 @@ def test_geotiffs_in_shards_are_read_by_windows(samples: Path, tmp_path: Path) -
         assert one.geo == other.geo
 
 
+@pytest.mark.torch
 def test_training_on_shards_comes_to_the_same_weights(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("albumentations")
@@ -233,40 +233,10 @@ def test_no_shard_is_larger_than_asked(source: Dataset, tmp_path: Path) -> None:
     assert all(shard["bytes"] <= 100_000 + tarfile.RECORDSIZE for shard in listed)
 
 
-def test_the_same_bytes_from_any_run(source: Dataset, shards: Dataset, tmp_path: Path) -> None:
-    with segdata.workers(2) as executor:
-        segdata.export("webdataset", source, tmp_path / "w", samples_per_shard=5, shuffle=3, run=Run(executor))
-    assert contents(tmp_path / "w") == contents(shards.root)
+def test_another_seed_is_another_order(source: Dataset, shards: Dataset, tmp_path: Path) -> None:
     other = segdata.export("webdataset", source, tmp_path / "o", samples_per_shard=5, shuffle=4)
     same(source, other)
     assert contents(tmp_path / "o") != contents(shards.root)
-
-
-def test_an_export_that_was_stopped_goes_on(
-    source: Dataset, shards: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    added = webdataset_shard.add
-    calls = []
-
-    def stop(*arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 13:  # in the third shard
-            raise KeyboardInterrupt
-        return added(*arguments)
-
-    monkeypatch.setattr(webdataset_shard, "add", stop)
-    options: dict[str, Any] = {"samples_per_shard": 5, "shuffle": 3}
-    with pytest.raises(KeyboardInterrupt):
-        segdata.export("webdataset", source, tmp_path / "w", **options)
-    with pytest.raises(DatasetError, match="unfinished"):
-        Dataset.open(tmp_path / "w")
-    first = (tmp_path / "w/shards/train-000000.tar").stat().st_mtime_ns
-    with pytest.raises(DatasetError, match="other inputs or options"):
-        segdata.export("webdataset", source, tmp_path / "w", samples_per_shard=6)
-    segdata.export("webdataset", source, tmp_path / "w", **options)
-    assert contents(tmp_path / "w") == contents(shards.root)
-    assert (tmp_path / "w/shards/train-000000.tar").stat().st_mtime_ns == first
-    assert len(calls) == 13 + len(source) - 10
 
 
 def test_bad_files_stop_the_export_or_are_left_out(tmp_path: Path) -> None:
@@ -475,6 +445,7 @@ def test_shards_of_others_need_their_classes(samples: Path, tmp_path: Path) -> N
 # Object storage
 
 
+@pytest.mark.net
 def test_shards_and_parts_in_object_storage(
     source: Dataset, shards: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_recipes_go_to_dicts_and_yaml_and_back(recipe: Recipe) -> None:
     assert Recipe.from_yaml(recipe.to_yaml()) == recipe
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_whole(name: str, tmp_path: Path) -> None:
     pytest.importorskip("albumentations")
@@ -139,6 +140,7 @@ def test_recipes_that_are_not_there() -> None:
         Recipe.read("nowhere.yaml")
 
 
+@pytest.mark.torch
 def test_the_recipe_in_the_documentation_is_one() -> None:
     pytest.importorskip("albumentations")
     page = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text()
@@ -303,6 +305,7 @@ def result(augmentation: Any, index: int) -> bytes:
     return bytes(image.tobytes() + ids.tobytes())
 
 
+@pytest.mark.process
 def test_one_seed_one_result_in_any_order_thread_or_process() -> None:
     pytest.importorskip("albumentations")
     augmentation = Recipe.from_dict(FULL).augment(255, classes=("a", "b", "c"))
@@ -319,6 +322,7 @@ def test_one_seed_one_result_in_any_order_thread_or_process() -> None:
         assert list(executor.map(run_index, range(6))) == expected[:6]
 
 
+@pytest.mark.torch
 def test_seed_epoch_and_index_each_change_the_result() -> None:
     pytest.importorskip("albumentations")
     augmentation = Recipe.read("standard").augment(255)
@@ -407,6 +411,7 @@ def test_what_augmentation_refuses() -> None:
         Recipe().augment(255, weights=[1, np.inf])
 
 
+@pytest.mark.process
 def test_preprocessing_needs_no_albumentations() -> None:
     """A predictor reads a recipe of transforms that it never makes; and the import looks for no new version."""
     code = (

@@ -17,7 +17,7 @@ from carry_files import contents
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError
-from segdata.executors.run import Run, workers
+from segdata.executors.run import Run
 from segdata.ops.augment.bench import bench
 from segdata.ops.augment.operation import augment
 from segdata.ops.augment.sheet import augment_sheet
@@ -74,34 +74,10 @@ def test_what_is_written_is_what_training_sees(voc: Dataset, tmp_path: Path) -> 
     assert segdata.check(made).ok
 
 
-def test_the_executor_changes_nothing(voc: Dataset, tmp_path: Path) -> None:
+def test_another_seed_draws_other_images(voc: Dataset, tmp_path: Path) -> None:
     augment(voc, tmp_path / "one", RECIPE)
-    with workers(2) as executor:
-        augment(voc, tmp_path / "two", RECIPE, run=Run(executor, chunk=3))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
     augment(voc, tmp_path / "other", RECIPE, seed=1)
     assert contents(tmp_path / "one") != contents(tmp_path / "other")
-
-
-def test_a_job_that_was_stopped_goes_on(voc: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from segdata.ops.augment import operation as module
-
-    whole, calls, write = augment(voc, tmp_path / "whole", "light"), [], module.write_mask
-
-    def stop(path: Any, mask: Any) -> Any:
-        calls.append(path)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return write(path, mask)
-
-    monkeypatch.setattr(module, "write_mask", stop)
-    with pytest.raises(KeyboardInterrupt):
-        augment(voc, tmp_path / "a", "light")
-    with pytest.raises(DatasetError, match="unfinished"):
-        Dataset.open(tmp_path / "a")
-    augment(voc, tmp_path / "a", "light")
-    assert len(calls) == len(whole) + 1
-    assert contents(tmp_path / "a") == contents(tmp_path / "whole")
 
 
 def test_one_split_and_bad_input(voc: Dataset, tmp_path: Path) -> None:

@@ -518,6 +518,7 @@ def test_a_image_without_a_split_joins_those_on_both_sides(plant: Plant) -> None
     ]
 
 
+@pytest.mark.process
 def test_the_same_findings_whatever_the_executor(plant: Plant) -> None:
     for n, (_, plant_it, _) in enumerate(f for f in FAULTS if f[2].startswith("mask") or f[2].startswith("leak")):
         if n % 3 == 0 and plant.mask_file(A).exists():
@@ -625,6 +626,7 @@ def run(*arguments: Any, code: int = 0) -> Result:
     return result
 
 
+@pytest.mark.process
 def test_the_command_on_clean_samples(clean: Path) -> None:
     assert run(clean, "--speck", 0).stdout == "32 samples (train 24, val 8): no errors, no warnings, no notes\n"
     assert run(clean, "--splits", "-j", 2).stdout.endswith("no errors, no warnings, no notes\n")

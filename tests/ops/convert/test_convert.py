@@ -34,24 +34,7 @@ def contents(root: Path) -> dict[str, str]:
     }
 
 
-# The same bytes
-
-
-def test_two_processes_give_the_bytes_of_one(samples: Path, tmp_path: Path) -> None:
-    segdata.convert("coco", samples / "coco", tmp_path / "one")
-    with segdata.workers(2) as executor:
-        segdata.convert("coco", samples / "coco", tmp_path / "two", run=segdata.Run(executor, chunk=3))
-    segdata.convert("coco", samples / "coco", tmp_path / "again")
-    assert contents(tmp_path / "one") == contents(tmp_path / "two") == contents(tmp_path / "again")
-
-
-def test_no_trace_of_the_machine(samples: Path, tmp_path: Path) -> None:
-    segdata.convert("coco", samples / "coco", tmp_path / "d", images="copy")
-    for name in ("dataset.json", "manifest.jsonl", "receipt.json"):
-        text = (tmp_path / "d" / name).read_text()
-        assert str(tmp_path) not in text
-        assert str(samples) not in text
-    assert sorted(os.listdir(tmp_path / "d")) == ["dataset.json", "images", "manifest.jsonl", "masks", "receipt.json"]
+# Stopped with processes
 
 
 KILLED = """
@@ -63,16 +46,16 @@ def track(items, total):
             os.kill(os.getpid(), signal.SIGKILL)
         yield item
 if __name__ == "__main__":
-    with segdata.workers(int(sys.argv[3])) as executor:
+    with segdata.workers(2) as executor:
         segdata.convert("coco", sys.argv[1], sys.argv[2], run=segdata.Run(executor, Report(), track, chunk=2))
 """
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_killed_conversion_goes_on_to_the_same_bytes(samples: Path, tmp_path: Path, jobs: int) -> None:
+@pytest.mark.process
+def test_a_killed_conversion_by_two_processes_goes_on_to_the_same_bytes(samples: Path, tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    done = subprocess.run([sys.executable, script, samples / "coco", tmp_path / "d", str(jobs)], timeout=120)
+    done = subprocess.run([sys.executable, script, samples / "coco", tmp_path / "d"], timeout=120)
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(DatasetError, match="unfinished"):
         segdata.Dataset.open(tmp_path / "d")
@@ -83,28 +66,6 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(samples: Path, tmp_path: 
     segdata.convert("coco", samples / "coco", tmp_path / "d")
     segdata.convert("coco", samples / "coco", tmp_path / "undisturbed")
     assert contents(tmp_path / "d") == contents(tmp_path / "undisturbed")
-
-
-def test_going_on_does_not_repeat_what_is_done(samples: Path, tmp_path: Path) -> None:
-    class Stop(Exception):
-        pass
-
-    def track(items: Any, total: int) -> Any:
-        for n, item in enumerate(items):
-            if n == 20:
-                raise Stop
-            yield item
-
-    seen: list[int] = []
-
-    def count(items: Any, total: int) -> Any:
-        seen.append(total)
-        return items
-
-    with pytest.raises(Stop):
-        segdata.convert("coco", samples / "coco", tmp_path / "d", run=segdata.Run(track=track))
-    segdata.convert("coco", samples / "coco", tmp_path / "d", run=segdata.Run(track=count))
-    assert seen == [12]
 
 
 def test_an_unfinished_conversion_of_something_else_is_not_mixed_with(samples: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Tiling
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.executors.run import Run, workers
+from segdata.executors.run import Run
 from segdata.files.images import read_mask
 from segdata.metrics.confusion import Confusion
 from segdata.ops.evaluate.operation import evaluate
@@ -132,14 +132,6 @@ def test_a_perfect_prediction_is_exactly_one(truth: Dataset) -> None:
     ):
         assert found[name] == 1.0, name
     assert found["intervals"]["mean_iou"] == [1.0, 1.0]
-
-
-def test_one_process_and_two_give_the_same(truth: Dataset, pred: Dataset) -> None:
-    one = evaluate(pred, truth, other=truth)
-    with workers(2) as executor:
-        two = evaluate(pred, truth, other=truth, run=Run(executor, chunk=1))
-    assert one.confusion == two.confusion
-    assert one.to_json() == two.to_json()
 
 
 def test_many_classes(tmp_path: Path) -> None:

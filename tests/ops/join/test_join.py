@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import segdata
-from carry_files import contents, make, random_masks, rows
+from carry_files import make, random_masks, rows
 from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
@@ -266,40 +263,6 @@ def test_a_mask_that_was_replaced(tmp_path: Path) -> None:
     assert made.read_receipt()["skipped"] == [
         {"code": "mask.values", "file": "z.png", "sample": "z", "message": run.report.problems[0].message}
     ]
-
-
-KILLED = """
-import os, signal, sys, segdata
-from segdata.ops.join.operation import join
-def track(items, total):
-    for n, item in enumerate(items):
-        if n == 70:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield item
-if __name__ == "__main__":
-    join(sys.argv[1:3], sys.argv[3], run=segdata.Run(track=track))
-"""
-
-
-def test_a_killed_join_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    make(tmp_path / "one", random_masks(40, prefix="a"), images="link")
-    make(tmp_path / "two", random_masks(40, prefix="b"), names=("sign", "road", "car"), images="link")
-    (tmp_path / "killed.py").write_text(KILLED)
-    arguments = [tmp_path / "one", tmp_path / "two", tmp_path / "j"]
-    done = subprocess.run([sys.executable, tmp_path / "killed.py", *arguments], timeout=120)
-    assert done.returncode == -signal.SIGKILL
-    (tmp_path / "j/masks/b003.png").write_bytes(b"damaged meanwhile")
-    totals: list[int] = []
-
-    def count(items: Any, total: int) -> Any:
-        totals.append(total)
-        return items
-
-    join(arguments[:2], tmp_path / "j", run=segdata.Run(track=count))
-    with segdata.workers(2) as executor:
-        join(arguments[:2], tmp_path / "undisturbed", run=segdata.Run(executor, chunk=7))
-    assert contents(tmp_path / "j") == contents(tmp_path / "undisturbed")
-    assert 10 <= totals[0] < 60
 
 
 def test_the_command(tmp_path: Path) -> None:

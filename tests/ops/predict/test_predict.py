@@ -444,6 +444,7 @@ def test_the_command(truth: Dataset, tmp_path: Path, loader: types.ModuleType) -
     assert bad.exit_code == 2
 
 
+@pytest.mark.torch
 def test_a_checkpoint(tmp_path: Path) -> None:
     """A net trained for a moment: what the command writes is what its predictor says of each image."""
     pytest.importorskip("torch")
@@ -467,6 +468,7 @@ def test_a_checkpoint(tmp_path: Path) -> None:
         np.testing.assert_array_equal(out.read_mask(sample), probs.argmax(axis=0))
 
 
+@pytest.mark.torch
 def test_a_checkpoint_does_not_choose_what_code_is_run(tmp_path: Path) -> None:
     """A stranger's checkpoint may name any function as its model; it is called only where the user says so."""
     pytest.importorskip("torch")

@@ -283,6 +283,7 @@ def test_what_is_no_probability_is_refused(function: Any, message: str) -> None:
         list(slide(images(noise(8, 8)), Plain(LABELS, function), Sliding((8, 8))))
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("classes", [2, 19, 1000])
 def test_probabilities_of_half_precision_will_do(classes: int) -> None:
     torch = pytest.importorskip("torch")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from segdata import (
     predict,
     refine,
     tune,
-    workers,
 )
 from segdata.cli import main
 from segdata.files.door import open_image
@@ -92,36 +90,6 @@ def test_by_default_a_crf_alone(made: tuple[Dataset, Dataset], tmp_path: Path) -
     expected = dense_crf(pred.read_image(pred.samples[0]), probs).argmax(axis=0)
     known = pred.read_mask(pred.samples[0]) != 255
     assert np.array_equal(out.read_mask(out.samples[0])[known], expected[known])
-
-
-def test_processes_give_the_same_bytes(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    pred, _ = made
-    one = refine(pred, tmp_path / "1" / "out", Refinement(GENTLE))
-    with workers(2) as executor:
-        two = refine(pred, tmp_path / "2" / "out", Refinement(GENTLE), run=Run(executor, chunk=2))
-    assert files_of(one) == files_of(two)
-
-
-def test_a_stopped_job_goes_on(made: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pred, _ = made
-    seen: list[str] = []
-    whole = refining_module.refine_item
-
-    def stopping(dataset: Dataset, samples: Sequence[Any], refinement: Refinement, scores: bool) -> Any:
-        seen.append(samples[0].id)
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-        return whole(dataset, samples, refinement, scores)
-
-    monkeypatch.setattr("segdata.ops.refine.operation.refine_item", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        refine(pred, tmp_path / "out", Refinement(GENTLE))
-    with pytest.raises(DatasetError, match="other inputs or options"):
-        refine(pred, tmp_path / "out", Refinement(None))
-    out = refine(pred, tmp_path / "out", Refinement(GENTLE))
-    assert seen == [s.id for s in pred][:4] + [s.id for s in pred][3:]
-    monkeypatch.undo()
-    assert files_of(out) == files_of(refine(pred, tmp_path / "again", Refinement(GENTLE)))
 
 
 def test_large_images_go_by_windows(

@@ -163,14 +163,6 @@ def test_provenance(tmp_path: Path) -> None:
     }
 
 
-def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
-    source = make(tmp_path / "d", random_masks(20))
-    remap(source, tmp_path / "one", map={"car": "road"})
-    with segdata.workers(2) as executor:
-        remap(source, tmp_path / "two", map={"car": "road"}, run=segdata.Run(executor, chunk=3))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
 def test_the_command(tmp_path: Path) -> None:
     make(tmp_path / "d", {"x": rows((3, 2, 1, 4))}, names=NAMES)
     (tmp_path / "map.csv").write_text("cat,pet\n")

@@ -6,9 +6,6 @@ import errno
 import itertools
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -667,56 +664,6 @@ def test_provenance(tmp_path: Path) -> None:
     }  # fmt: skip
     for name in ("dataset.json", "manifest.jsonl", "receipt.json"):
         assert str(tmp_path) not in (tmp_path / "s" / name).read_text()
-
-
-# Stopping and going on
-
-
-KILLED = """
-import os, signal, sys, segdata
-from segdata.ops.split.operation import split
-def track(items, total):
-    for n, item in enumerate(items):
-        if n == 50:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield item
-if __name__ == "__main__":
-    split(sys.argv[1], sys.argv[2], run=segdata.Run(track=track))
-"""
-
-
-def test_a_killed_split_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    make(tmp_path / "d", random_masks(60), images="copy")
-    (tmp_path / "killed.py").write_text(KILLED)
-    done = subprocess.run([sys.executable, tmp_path / "killed.py", tmp_path / "d", tmp_path / "s"], timeout=120)
-    assert done.returncode == -signal.SIGKILL
-    with pytest.raises(DatasetError, match="unfinished"):
-        Dataset.open(tmp_path / "s")
-    with open(tmp_path / "s" / "journal.jsonl", "ab") as journal:
-        journal.write(b'[{"id": "torn')
-    masks = sorted((tmp_path / "s" / "masks").rglob("*.png"))
-    masks[0].unlink()
-    masks[0].write_bytes(b"damaged meanwhile")
-    with pytest.raises(DatasetError, match="other inputs or options"):
-        split(tmp_path / "d", tmp_path / "s", seed=1)
-    totals: list[int] = []
-
-    def count(items: Any, total: int) -> Any:
-        totals.append(total)
-        return items
-
-    split(tmp_path / "d", tmp_path / "s", run=segdata.Run(track=count))
-    split(tmp_path / "d", tmp_path / "undisturbed")
-    assert contents(tmp_path / "s") == contents(tmp_path / "undisturbed")
-    assert 10 <= totals[0] < 60, "what was done is not done again"
-
-
-def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
-    source = make(tmp_path / "d", random_masks(20), images="link")
-    split(source, tmp_path / "one")
-    with segdata.workers(2) as executor:
-        split(source, tmp_path / "two", run=segdata.Run(executor, chunk=3))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 # The command

@@ -24,7 +24,7 @@ from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.executors.run import Run, workers
+from segdata.executors.run import Run
 from segdata.ops.convert.operation import convert
 from segdata.ops.info.operation import info
 from segdata.ops.stats.command import stats as stats_command
@@ -337,12 +337,6 @@ def test_tiles_that_are_cut_out_when_read(tmp_path: Path) -> None:
 
 def _with(sample: Any, **changes: Any) -> Any:
     return type(sample)(**{**{f: getattr(sample, f) for f in sample.__struct_fields__}, **changes})
-
-
-def test_workers_find_the_same(hand: Dataset) -> None:
-    options: dict[str, Any] = {"recount": True, "objects": True, "images": True}
-    with workers(2) as executor:
-        assert stats(hand, **options, run=Run(executor, chunk=1)).to_json() == stats(hand, **options).to_json()
 
 
 # What a recount finds out

@@ -218,6 +218,7 @@ def test_light_and_dark_can_both_be_read(hand: Dataset, tmp_path: Path, chromium
         assert (abs(shot - np.median(shot)) > 128).mean() > 0.005, "text stands out from the paper"
 
 
+@pytest.mark.process
 def test_the_page_needs_nothing_that_help_would_load() -> None:
     code = "import sys, segdata.ops.stats.command; print([m for m in ('jinja2', 'numpy', 'cv2', 'PIL') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -34,7 +34,6 @@ from segdata import (
     Window,
     convert,
     suspects,
-    workers,
 )
 from segdata.cli import main
 from segdata.dataset.images import link_or_copy
@@ -274,11 +273,8 @@ def test_the_dataset_without_suspects(made: tuple[Dataset, Dataset, Planted], tm
         without(replace(found, truth=replace(truth, samples=views)), tmp_path / "x", regions)
 
 
-def test_processes_and_splits(made: tuple[Dataset, Dataset, Planted]) -> None:
+def test_splits_and_fewer_predictions(made: tuple[Dataset, Dataset, Planted]) -> None:
     pred, truth, _ = made
-    one = suspects(pred, truth)
-    with workers(2) as executor:
-        assert suspects(pred, truth, run=Run(executor, chunk=3)).to_json() == one.to_json()
     val = suspects(pred, truth, split="val")
     assert {p.sample.split("/")[0] for p in val.images} == {"val"}
     fewer = suspects(replace(pred, samples=pred.samples[:4]), truth)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -437,45 +435,6 @@ def test_tiles_of_tiles_are_of_the_first_image(tmp_path: Path) -> None:
 # --- the whole operation
 
 
-def test_one_process_or_two_or_killed_the_same_bytes(tmp_path: Path) -> None:
-    masks = {f"s/{i}": blobs(90, 120, i) for i in range(4)}
-    source = make(tmp_path / "d", masks, images="copy")
-    options: dict[str, Any] = {
-        "size": 8,
-        "overlap": 2,
-        "keep_empty": 0.5,
-        "min_tiles_per_class": 5,
-        "background": "road",
-    }
-    tile(source, tmp_path / "one", **options)
-    with segdata.workers(2) as executor:
-        tile(source, tmp_path / "two", run=segdata.Run(executor), **options)
-        whole = stitch(tmp_path / "two", tmp_path / "s2", run=segdata.Run(executor))
-    expected = contents(tmp_path / "one")
-    assert contents(tmp_path / "two") == expected
-    stitch(tmp_path / "one", tmp_path / "s1")
-    assert {k: v for k, v in contents(tmp_path / "s1").items() if k != "dataset.json"} == {
-        k: v for k, v in contents(whole.root).items() if k != "dataset.json"
-    }
-    killed = tmp_path / "killed"
-    code = (
-        "import os, segdata.ops.tile.job as j, segdata\n"
-        "real, done = j.tile_task, []\n"
-        "def tile_task(task, target):\n"
-        "    if len(done) == 2: os._exit(9)\n"
-        "    done.append(1)\n"
-        "    return real(task, target)\n"
-        "j.tile_task = tile_task\n"
-        f"segdata.tile({str(source.root)!r}, {str(killed)!r}, **{options!r})\n"
-    )
-    # a journal is written as it fills: lines large enough are on disk
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
-    assert (killed / "journal.jsonl").exists()
-    assert not (killed / "manifest.jsonl").exists()
-    tile(source, killed, **options)
-    assert contents(killed) == expected
-
-
 def test_a_bad_image_stops_or_is_left_out_whole(tmp_path: Path) -> None:
     source = make(tmp_path / "d", {"a": blobs(30, 30), "b": blobs(30, 30, 1)}, images="copy")
     source.inside(str(source.samples[0].image)).write_bytes(b"no image")
@@ -582,6 +541,7 @@ def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
         assert {f.properties["class"] for f, _ in polygons} == {"road", "car", "sign"}
 
 
+@pytest.mark.process
 def test_the_commands(tmp_path: Path) -> None:
     make(tmp_path / "d", {f"train/{i}": blobs(50, 70, i) for i in range(2)}, images="copy")
 

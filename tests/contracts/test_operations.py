@@ -1,0 +1,142 @@
+"""What every operation must do: the same bytes wherever its items are run, and whenever it is killed and run again.
+
+A new one is tested by being listed in tests/helpers/operations.py; a new format by being listed in READERS.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from killing import Killer
+from operations import ANYWHERE, DATASETS, OPERATIONS, RESUMED, Inputs, Outcome, outcome
+from segdata import Dataset
+from segdata.cli import COMMANDS
+from segdata.dataset.journal import CARD, JOURNAL, MANIFEST, OWN, RECEIPT
+from segdata.errors import DatasetError
+
+ITEMS: dict[str, Callable[[int], int]] = {
+    "first": lambda count: 0,
+    "middle": lambda count: count // 2,
+    "last": lambda count: count - 1,
+}
+
+MARKS: dict[str, Any] = {
+    "augment": [pytest.mark.torch, pytest.mark.skipif(not find_spec("albumentations"), reason="takes albumentations")]
+}
+NOTED = {"tile virtual": 0}
+"""Which loop over items is noted in the journal, unless it is the last."""
+
+
+def each(table: Iterable[str]) -> pytest.MarkDecorator:
+    """A test for each operation of a table."""
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in table])
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """The datasets that operations begin with."""
+    return Inputs.made(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
+    """What an operation comes to in this process; each is run once."""
+    found: dict[str, Outcome] = {}
+
+    def run(name: str) -> Outcome:
+        if name not in found:
+            found[name] = outcome(name, inputs, tmp_path_factory.mktemp("undisturbed") / "out")
+        return found[name]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def killer() -> Iterator[Killer]:
+    """What kills operations."""
+    with Killer() as found:
+        yield found
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    """Three threads of this process."""
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+@each(ANYWHERE)
+@pytest.mark.parametrize(
+    "workforce",
+    [
+        pytest.param(
+            "threads", marks=pytest.mark.filterwarnings("ignore")
+        ),  # which filters apply is no matter of threads
+        pytest.param("processes", marks=pytest.mark.process),
+        pytest.param("dask", marks=pytest.mark.net),
+    ],
+)
+def test_the_bytes_of_one_process_come_from_any_workers(
+    name: str,
+    workforce: str,
+    inputs: Inputs,
+    undisturbed: Callable[[str], Outcome],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    alone = undisturbed(name)
+    assert len(alone.result) > 3
+    assert outcome(name, inputs, tmp_path / "out", request.getfixturevalue(workforce), chunk=2) == alone
+
+
+@pytest.mark.process
+@each(RESUMED)
+@pytest.mark.parametrize("when", ITEMS)
+def test_killed_and_run_again_the_bytes_are_those_of_an_undisturbed_run(
+    name: str, when: str, inputs: Inputs, undisturbed: Callable[[str], Outcome], killer: Killer, tmp_path: Path
+) -> None:
+    """What was noted is not done again, what was not noted is, and nothing of the first run is left behind."""
+    whole, out = undisturbed(name), tmp_path / "out"
+    loop = NOTED.get(name, len(whole.totals) - 1)
+    item = ITEMS[when](whole.totals[loop])
+    assert killer.kill(name, inputs.root, out, loop, item) == signal.SIGKILL
+    with pytest.raises(DatasetError, match="unfinished"):
+        Dataset.open(out)
+    if item == 0:
+        spoil(out)
+    again = outcome(name, inputs, out)
+    assert again.result == whole.result
+    assert again.totals[loop] == whole.totals[loop] - item
+
+
+NONE = {"detect", "info", "manifest", "preview", "models", "train", "compare", "demo"}
+"""Commands that have no items, or (train) whose items depend on one another."""
+
+
+def test_every_command_is_listed_or_has_no_items() -> None:
+    assert {name.split()[0] for name in OPERATIONS} | NONE == set(COMMANDS)
+
+
+@each(DATASETS)
+def test_a_dataset_says_nothing_of_the_machine(
+    name: str, inputs: Inputs, samples: Path, undisturbed: Callable[[str], Outcome]
+) -> None:
+    root = undisturbed(name).root
+    texts = [(root / file).read_text() for file in (CARD, MANIFEST, RECEIPT)]
+    assert not [text for text in texts if str(inputs.root) in text or str(samples) in text or str(root) in text]
+    assert {path.name for path in root.iterdir()} <= set(OWN)
+
+
+def spoil(out: Path) -> None:
+    """Put in place of all files but the journal what is no image: they are not noted, and may be half written."""
+    for path in sorted(out.rglob("*")):
+        if path.is_file() and path.name != JOURNAL:
+            path.unlink()
+            path.write_bytes(b"half")

@@ -1,0 +1,30 @@
+"""How many pixels are right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from segdata.metrics.base import Case, Metric
+
+OPTIONS = {"count_right": "Count the pixels that are right."}
+
+
+@dataclass(frozen=True, slots=True)
+class Right(Metric):
+    """A number of pixels."""
+
+    pixels: int
+
+    def __add__(self, other: Right) -> Right:
+        """Those of both."""
+        return Right(self.pixels + other.pixels)
+
+    def to_json(self) -> dict[str, Any]:
+        """`right`: the number."""
+        return {"right": self.pixels}
+
+
+def measure(case: Case, *, count_right: bool = False) -> Right | None:
+    """Of an image; None unless it is asked for."""
+    return Right(int((case.truth == case.pred)[case.truth != case.labels.ignore].sum())) if count_right else None

@@ -1,0 +1,159 @@
+"""Every operation that works item by item, as the contracts run it: on small datasets, wherever its items are run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import segdata
+from carry_files import contents
+from predictors import ByColour
+from reader_samples import reader_sample
+from segdata import Dataset, Labels, Recipe, Refinement, Run
+from segdata.errors import Report
+from segdata.ops.predict.predictor import LOADERS
+from segdata.readers import READERS
+from segdata.refinement.settings import CrfSettings
+
+CRF = Refinement(CrfSettings(iterations=1))
+PASTE = {"copy_paste": {"p": 1.0}, "transforms": [{"HorizontalFlip": {"p": 0.5}}]}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the operations begin with, in folders below one root: processes open them by themselves."""
+
+    root: Path
+
+    @classmethod
+    def made(cls, root: Path) -> Inputs:
+        """All of them, made in one process."""
+        whole = segdata.convert("voc", reader_sample("voc", root)[0], root / "whole", images="copy")
+        segdata.remap(whole, root / "other", only=["car", "dog", "person"])
+        segdata.tile(whole, root / "tiles", size=96, overlap=16)
+        few = Dataset(whole.root, whole.labels, whole.samples[:6], whole.made_by, whole.images)
+        segdata.predict(ByColour(whole.labels, 0.7), few, root / "pred", scores=True)
+        (root / "model.toy").write_text("\n".join(whole.labels.names))
+        return cls(root)
+
+    def __getattr__(self, name: str) -> Dataset:
+        """The dataset of this name."""
+        if not (self.root / name).is_dir():
+            raise AttributeError(name)
+        return Dataset.open(self.root / name)
+
+
+Operate = Callable[[Inputs, Path, Run], Any]
+
+
+def convert(name: str, inputs: Inputs, out: Path, run: Run) -> Dataset:
+    """The sample of a format, with copies of its images where it has files of images."""
+    root, options = reader_sample(name, inputs.root)
+    return segdata.convert(name, root, out, images="copy", run=run, **options)
+
+
+DATASETS: dict[str, Operate] = {
+    **{f"convert {name}": partial(convert, name) for name in READERS},
+    "split": lambda d, out, run: segdata.split(d.whole, out, group_by="duplicates", run=run),
+    "join": lambda d, out, run: segdata.join([d.whole, d.other], out, run=run),
+    "remap": lambda d, out, run: segdata.remap(d.whole, out, map={"car": "dog"}, run=run),
+    "tile": lambda d, out, run: segdata.tile(
+        d.whole, out, size=64, overlap=16, keep_empty=0.5, min_tiles_per_class=5, run=run
+    ),
+    "tile virtual": lambda d, out, run: segdata.tile(d.whole, out, size=64, virtual=True, run=run),
+    "stitch": lambda d, out, run: segdata.stitch(d.tiles, out, vectorize=True, run=run),
+    "untile": lambda d, out, run: segdata.untile(d.tiles, out, run=run),
+    "augment": lambda d, out, run: segdata.augment(d.whole, out, Recipe.from_dict(PASTE, "test"), run=run),
+    "refine": lambda d, out, run: segdata.refine(d.pred, out, CRF, run=run),
+    "export webdataset": lambda d, out, run: segdata.export(
+        "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run
+    ),
+}
+"""Those that make a dataset, and go on if they were stopped."""
+
+MODEL_FILE: dict[str, Operate] = {"predict by a file": lambda d, out, run: predicted(d.root / "model.toy", d, out, run)}
+"""A model that a repeated run can know again; only this process knows how such a file is loaded."""
+
+VALUES: dict[str, Operate] = {
+    "stats": lambda d, out, run: segdata.stats(d.whole, recount=True, objects=True, run=run),
+    "check": lambda d, out, run: segdata.check(d.other, run=run),
+    "evaluate": lambda d, out, run: segdata.evaluate(
+        d.pred, d.whole, other=d.whole, boundary_f=True, draws=20, run=run
+    ),
+    "suspects": lambda d, out, run: segdata.suspects(d.pred, d.whole, run=run),
+}
+"""Those that give a value."""
+
+MODEL: dict[str, Operate] = {"predict": lambda d, out, run: predicted(ByColour(d.whole.labels, 0.7), d, out, run)}
+
+ANYWHERE = {**DATASETS, **MODEL, **VALUES}
+"""Those that may run on any workers."""
+
+RESUMED = {**DATASETS, **MODEL_FILE}
+"""Those that go on if they were stopped."""
+
+OPERATIONS = {**ANYWHERE, **RESUMED}
+
+
+def predicted(model: Any, inputs: Inputs, out: Path, run: Run) -> Dataset:
+    """All that a prediction can write."""
+    with toy_models():
+        return segdata.predict(model, inputs.whole, out, scores=True, entropy=True, run=run)
+
+
+@contextmanager
+def toy_models() -> Iterator[None]:
+    """Files that end in .toy are models: this module loads them."""
+    LOADERS[".toy"] = (__name__, "toys")
+    try:
+        yield
+    finally:
+        del LOADERS[".toy"]
+
+
+def load(path: Path, device: str, trust_code: bool) -> ByColour:
+    """The model that knows the colours of the classes whose names the file lists."""
+    return ByColour(Labels.of(path.read_text().splitlines()), 0.7)
+
+
+@dataclass
+class Steps:
+    """Follows a run, as a progress bar does: `totals` has the number of items of each loop over them.
+
+    `at(loop, item)` is called once that item's result is there, and before it is noted.
+    """
+
+    at: Callable[[int, int], None] = lambda loop, item: None
+    totals: list[int] = field(default_factory=list)
+
+    def __call__(self, items: Iterable[Any], total: int) -> Iterator[Any]:
+        loop = len(self.totals)
+        self.totals.append(total)
+        for number, item in enumerate(items):
+            self.at(loop, number)
+            yield item
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation came to: the digests of all files of its dataset or its value as JSON; its loops' items; where."""
+
+    result: dict[str, str] | str
+    totals: list[int]
+    root: Path = field(compare=False)
+
+
+def outcome(
+    name: str, inputs: Inputs, out: Path, executor: Executor | None = None, chunk: int | None = None
+) -> Outcome:
+    """Run an operation of the table."""
+    steps = Steps()
+    found = OPERATIONS[name](inputs, out, Run(executor, Report(), steps, chunk=chunk))
+    result = contents(found.root) if isinstance(found, Dataset) else json.dumps(found.to_json())
+    return Outcome(result, steps.totals, out)

@@ -1,0 +1,32 @@
+"""The sample of each format: samples/<format>, or what `make_<format>` in tools/make_samples.py makes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Where the sample of a format is, and the class file without which nobody would know what its masks mean.
+
+    A sample that must be made is written into `folder`.
+    """
+    root = ROOT / "samples" / name
+    if not root.exists():
+        root = folder / name
+        if not root.exists():
+            _make(name, root)
+    classes = root / "classes.csv"
+    return root, {"classes": str(classes)} if classes.is_file() else {}
+
+
+def _make(name: str, root: Path) -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import make_samples
+    finally:
+        sys.path.remove(str(ROOT / "tools"))
+    getattr(make_samples, f"make_{name}")(root)
