@@ -1,7 +1,7 @@
-"""What can go wrong, said in one line each.
+"""The errors of segdata; each message is one line.
 
-`SegdataError` and below are the user's business: the command line prints them without a traceback and exits 1. Anything
-else that escapes is a bug in segdata.
+The user can correct a `SegdataError` and its subclasses: the command line prints them without a traceback and exits 1. Any
+other exception is a bug in segdata.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OnError = Literal["stop", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding: where it is and the way out. `code` is stable (`coco.polygon`), `message` is for people."""
+    """One finding: where it is, and what to do about it. `code` is stable (`coco.polygon`), `message` is for people."""
 
     code: str
     message: str
@@ -30,19 +30,19 @@ class Problem:
         return ": ".join([part for part in where if part] + [self.message]) + f" [{self.code}]"
 
     def to_json(self) -> dict[str, str | int]:
-        """What is known of it, as a receipt has it: of its file only the name, since a receipt tells nothing of the machine."""
+        """The fields that are known, for a receipt. Of the file only the name: a receipt says nothing about the machine."""
         fields = {**asdict(self), "file": self.file and os.path.basename(self.file)}
         return {key: value for key, value in fields.items() if value is not None}
 
 
 class SegdataError(Exception):
-    """The root of all errors that a user can mend."""
+    """The root of all errors that a user can correct."""
 
 
 class DataError(SegdataError):
-    """Somebody's file is wrong. Carries the `Problem`, and survives the way out of a worker process.
+    """A wrong file. Carries the `Problem`, and can be pickled, so that it travels out of a worker process.
 
-    `skippable`: a `Report` raised it, and would go on if told to skip.
+    `skippable`: a `Report` raised it, and with `skip` the run would go on.
     """
 
     def __init__(self, problem: Problem, skippable: bool = False) -> None:
@@ -51,7 +51,7 @@ class DataError(SegdataError):
         self.skippable = skippable
 
     def at(self, file: str | None = None, sample: str | None = None, annotation: int | str | None = None) -> DataError:
-        """The same, with whatever of file, sample and annotation it does not name yet."""
+        """The same error; file, sample and annotation are filled in if it does not name them yet."""
         p = self.problem
         place = p.annotation if p.annotation is not None else annotation
         found = replace(p, file=p.file or file, sample=p.sample or sample, annotation=place)
@@ -59,29 +59,29 @@ class DataError(SegdataError):
 
 
 class DatasetError(SegdataError):
-    """Not a segdata dataset, one of a newer format, or one whose label contract does not match."""
+    """A folder that is no segdata dataset, a dataset of a newer format, or one whose label contract does not match."""
 
 
 class OptionError(SegdataError):
-    """An option that has no such value, or that cannot go with another."""
+    """An option with a value that it cannot have, or two options that exclude each other."""
 
 
 def one_of(option: str, value: object, allowed: object) -> None:
-    """Raise `OptionError` where the value of an option is none of those of a `Literal`."""
+    """Check the value of an option. Raises `OptionError` if it is not one of the values of the `Literal` `allowed`."""
     if value not in get_args(allowed):
         raise OptionError(f"--{option} {value}: must be one of {', '.join(get_args(allowed))}")
 
 
 class StorageError(SegdataError):
-    """Object storage that cannot be reached or used: no such bucket, no access, no answer. What is done stays; run again."""
+    """Object storage that cannot be reached or used: no such bucket, no access, no answer. Finished work stays; run again."""
 
 
 class MissingDependency(SegdataError):
-    """A package of an extra is not installed; the message names the extra."""
+    """A package that is not installed; the message names the extra of segdata that installs it."""
 
 
 def reason(error: Exception) -> str:
-    """Why something read is not what it should be, for people: what msgspec and plain look-ups raise, without their names."""
+    """Why data cannot be read, for people: what msgspec and look-ups raise, without the names of the exceptions."""
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
     if isinstance(error, UnicodeDecodeError):
@@ -89,14 +89,14 @@ def reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, TypeError | AttributeError):
-        return "a value in it is of another type than it should be"
+        return "a value in it has the wrong type"
     message, _, place = str(error).replace("`", "").partition(" - at $")
     return f"{place.removeprefix('.')}: {message[0].lower()}{message[1:]}" if place else message
 
 
 @dataclass(slots=True)
 class Report:
-    """The error policy: `stop` raises a `DataError` at the first problem, `skip` keeps it and goes on."""
+    """The error policy: `stop` raises a `DataError` at the first problem, `skip` keeps the problem and goes on."""
 
     on_error: OnError = "stop"
     problems: list[Problem] = field(default_factory=list)
@@ -113,7 +113,7 @@ strict = Report("stop")
 
 @contextmanager
 def writing(path: object) -> Iterator[None]:
-    """Name the file on an `OSError` that does not say it, as that of a full disk."""
+    """Add the file's name to an `OSError` that does not have one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -123,7 +123,7 @@ def writing(path: object) -> Iterator[None]:
 
 @contextmanager
 def located(file: str | None = None, sample: str | None = None, annotation: int | str | None = None) -> Iterator[None]:
-    """Fill in, on a `DataError` that passes through, whatever of file, sample and annotation it does not name yet."""
+    """Fill in file, sample and annotation on a `DataError` that passes through, if it does not name them yet."""
     try:
         yield
     except DataError as error:

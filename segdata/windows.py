@@ -1,6 +1,7 @@
-"""Rectangles in images: grids of them, cutting and padding, and putting overlapping parts together again.
+"""Rectangles in images, and grids of them.
 
-Order is always (y, x), (height, width). A grid covers every pixel: its last window shifts inward, so that none sticks out.
+The order is always (y, x) and (height, width). A grid covers every pixel: its last window shifts inward, so that no window
+extends beyond the image.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from segdata.errors import OptionError
 
 
 class Window(NamedTuple):
-    """A rectangle of pixels: rows `y` to `y + height`, columns `x` to `x + width`. On disk `[y, x, height, width]`."""
+    """A rectangle of pixels: rows `y` to `y + height - 1`, columns `x` to `x + width - 1`. On disk `[y, x, height, width]`."""
 
     y: int
     x: int
@@ -20,7 +21,7 @@ class Window(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """What cuts the window out of an array whose first two axes are (H, W)."""
+        """The slices that cut the window out of an array whose first two axes are (H, W)."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
     @property
@@ -30,15 +31,15 @@ class Window(NamedTuple):
 
     @property
     def right(self) -> int:
-        """The first column beyond it."""
+        """The first column to the right of it."""
         return self.x + self.width
 
     def shifted(self, y: int, x: int) -> Window:
-        """The same, so many rows down and columns to the right."""
+        """The same window, `y` rows further down and `x` columns further to the right."""
         return Window(self.y + y, self.x + x, self.height, self.width)
 
     def meet(self, other: Window) -> Window | None:
-        """What is in both; None where that is nothing."""
+        """The intersection of both windows; None if it is empty."""
         y, x = max(self.y, other.y), max(self.x, other.x)
         height, width = min(self.bottom, other.bottom) - y, min(self.right, other.right) - x
         return Window(y, x, height, width) if height > 0 and width > 0 else None
@@ -48,9 +49,9 @@ class Window(NamedTuple):
 
 
 def starts(length: int, size: int, stride: int) -> list[int]:
-    """Where windows of `size` begin along `length` pixels, every `stride` of them; the last one shifts inward.
+    """Where windows of `size` begin along `length` pixels: every `stride` pixels; the last window shifts inward.
 
-    One window where `length` is not more than `size`. Raises `OptionError` unless 1 <= stride <= size and length >= 1.
+    One window if `length` is at most `size`. Raises `OptionError` unless 1 <= stride <= size and length >= 1.
     """
     if length < 1 or size < 1:
         raise OptionError(f"windows of {size} along {length} pixels: both must be 1 or more")
@@ -63,9 +64,9 @@ def starts(length: int, size: int, stride: int) -> list[int]:
 
 
 def grid(height: int, width: int, size: tuple[int, int], stride: tuple[int, int]) -> list[Window]:
-    """Windows of `size` (or of the image's, where that is less) that cover (height, width), row by row.
+    """Windows of `size` that cover (height, width), row by row. In a smaller image they have the image's size.
 
-    Raises `OptionError` as `starts`.
+    Raises `OptionError` like `starts`.
     """
     h, w = min(size[0], height), min(size[1], width)
     columns = starts(width, size[1], stride[1])

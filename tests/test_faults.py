@@ -468,7 +468,7 @@ def test_a_image_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any
     with workers(2) as executor, pytest.raises(DataError) if on_error == "stop" else nullcontext():
         for sample, result in Run(executor, report).map(names, source.samples):
             if isinstance(result, Problem):
-                assert str(result).startswith("val/07: the process that worked on it died, alone too")
+                assert str(result).startswith("val/07: the process that worked on it died, twice")
                 report.add(result)
             else:
                 found[sample.id] = result

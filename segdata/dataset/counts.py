@@ -1,7 +1,7 @@
-"""How often each class occurs, as numbers that add, and the published class weights that follow from them.
+"""How often each class occurs, as counts that add, and the published class weights that follow from them.
 
-Void never takes part: shares, frequencies and weights are of the labelled pixels. A class without a pixel has weight 0 in
-every scheme and is left out of K, medians and means, so nothing here is ever infinite or NaN.
+Ignored pixels never take part: shares, frequencies and weights are of the labelled pixels. A class without pixels has weight
+0 in every scheme and is left out of K, medians and means, so no result here is infinite or NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Normalise = Literal["mean", "sum", "none"]
 
 
 BATCH = 2**14
-"""Images that are summed together, so that memory does not grow with their number."""
+"""How many images are summed at a time, so that memory does not grow with their number."""
 
 Thing = TypeVar("Thing")
 
@@ -36,10 +36,10 @@ def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """The counts of N images as columns, so that sums need no loop over them.
+    """The counts of N images as columns, so that sums need no loop over images.
 
     Each of M entries is a class that an image holds: `image` (M,) ascending, `class_id` (M,) and `pixels` (M,), above 0.
-    `labelled` and `ignored` (N,) are the images' own pixels; all int64. `classes` is K.
+    `labelled` and `ignored` (N,) are the pixels of each image. All are int64. `classes` is K.
     """
 
     image: Ints
@@ -51,7 +51,7 @@ class ImageCounts:
 
     @classmethod
     def of(cls, counts: Sequence[Mapping[int, int]], labels: Labels) -> ImageCounts:
-        """From one {mask value: pixels} an image, as manifests have it.
+        """Make a table from one {mask value: pixels} per image, as manifests have it.
 
         Raises `ValueError` for a value that is neither a class nor ignore, and for counts below 0 or beyond 64 bits.
         """
@@ -62,19 +62,19 @@ class ImageCounts:
         except OverflowError as error:
             raise ValueError("more than 64 bits can hold") from error
         image = np.repeat(np.arange(n), np.fromiter(map(len, counts), np.int64, n))
-        void = value == labels.ignore
+        is_ignored = value == labels.ignore
         known = (value >= 0) & (value < len(labels.classes)) & (pixels >= 0)
-        if not np.all(known | (void & (pixels >= 0))):
-            at = np.flatnonzero(~known & ~void | (pixels < 0))[0]
+        if not np.all(known | (is_ignored & (pixels >= 0))):
+            at = np.flatnonzero(~known & ~is_ignored | (pixels < 0))[0]
             raise ValueError(f"{pixels[at]} pixels of value {value[at]}")
-        held = ~void & (pixels > 0)
+        held = ~is_ignored & (pixels > 0)
         ignored, labelled = np.zeros((2, n), np.int64)
-        np.add.at(ignored, image[void], pixels[void])
+        np.add.at(ignored, image[is_ignored], pixels[is_ignored])
         np.add.at(labelled, image[held], pixels[held])
         return cls(image[held], value[held], pixels[held], labelled, ignored, len(labels.classes))
 
     def where(self, chosen: NDArray[np.bool_]) -> ImageCounts:
-        """Those of the images that are `chosen` (N,)."""
+        """The counts of the images that are `chosen` (N,)."""
         held, number = chosen[self.image], np.cumsum(chosen) - 1
         return ImageCounts(
             number[self.image[held]], self.class_id[held], self.pixels[held], self.labelled[chosen], self.ignored[chosen],
@@ -84,10 +84,10 @@ class ImageCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassCounts:
-    """What K classes have in some images. Counts of parts add up to those of the whole.
+    """The counts of K classes in some images. Counts of parts add up to those of the whole.
 
     `pixels`, `images` and `where`, all (K,) int64: pixels of the class, images that hold it, and the labelled pixels of
-    those images. `ignored`: void pixels, `total`: all pixels, `samples`: all images, of void alone too.
+    those images. `ignored`: ignored pixels, `total`: all pixels, `samples`: all images, also those with ignored pixels only.
     """
 
     pixels: Ints
@@ -99,7 +99,7 @@ class ClassCounts:
 
     @classmethod
     def of(cls, counts: Iterable[Mapping[int, int]], labels: Labels) -> ClassCounts:
-        """Sum images, given as {mask value: pixels} each, however many. Raises `ValueError` as `ImageCounts.of`."""
+        """Sum any number of images, each given as {mask value: pixels}. Raises `ValueError` like `ImageCounts.of`."""
         total = cls.of_table(ImageCounts.of([], labels))
         for batch in batches(counts):
             total += cls.of_table(ImageCounts.of(batch, labels))
@@ -107,7 +107,7 @@ class ClassCounts:
 
     @classmethod
     def of_table(cls, table: ImageCounts) -> ClassCounts:
-        """Sum a table's images."""
+        """Sum the images of a table."""
         pixels, images, where = np.zeros((3, table.classes), np.int64)
         np.add.at(pixels, table.class_id, table.pixels)
         np.add.at(images, table.class_id, 1)
@@ -127,7 +127,7 @@ class ClassCounts:
 
     @property
     def labelled(self) -> int:
-        """Pixels that are not void."""
+        """Pixels that are not ignored."""
         return self.total - self.ignored
 
     @property
@@ -182,9 +182,9 @@ class ClassCounts:
 
 
 def object_areas(mask: Mask, labels: Labels) -> dict[int, Ints]:
-    """(H, W) ids -> the areas in pixels of each class's objects: its connected components, void aside.
+    """(H, W) ids -> the areas in pixels of each class's objects, which are its connected components; ignored pixels do not count.
 
-    Pixels that touch at a corner are connected (8-connectivity), so that a diagonal line one pixel wide is one object.
+    Pixels that touch at a corner are connected (8-connectivity), so a diagonal line one pixel wide is one object.
     """
     import cv2
 

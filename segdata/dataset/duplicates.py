@@ -1,11 +1,11 @@
-"""Images that are the same, or nearly: exact copies by digest, near ones by perceptual hash, without comparing all pairs.
+"""Duplicate images: exact copies by digest, near copies by perceptual hash, without comparing all pairs.
 
 The hash is ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images, a copy that is
-re-encoded as JPEG (quality 30 to 90), scaled (a quarter to one and a half), flipped from left to right, made grey, or several
-of these at once, differs in at most 8 bits; JPEG of quality 10 in at most 18; a fifth brighter in 6, rarely in more than 20.
-Different photographs differ in 80 and more. What is cropped, turned, or flipped upside down is not found. Frames of a film
-are found only while they hardly differ: within a fraction of a second, not over several. Of images without any detail,
-such as strongly blurred ones, most bits are noise, so that JPEG copies are missed; exact copies are found of all.
+re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size), mirrored left to right, made grey, or several
+of these at once, differs in at most 8 bits; a JPEG of quality 10 in at most 18; a copy that is 20 % brighter in 6, rarely in
+more than 20. Different photographs differ in 80 bits or more. Copies that are cropped, rotated, or flipped upside down are not
+found. Frames of a film are found only if they hardly differ: within a fraction of a second, not over several seconds. In images
+without detail, such as strongly blurred ones, most bits are noise, so that JPEG copies are missed. Exact copies are always found.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from segdata.files.remote import Place
 from segdata.windows import Window
 
 Prints = NDArray[np.uint64]
-"""(N, 2, 4) uint64: 256 bits of each image, and of its mirror image."""
+"""(N, 2, 4) uint64: 256 bits for each image, and 256 for its mirror image."""
 
 SIDE, BITS = 64, 256
 
 NEAR, FARTHEST = 24, 31
-"""How many of the 256 bits may differ in near duplicates: by default, and at most."""
+"""How many of the 256 bits may differ between near duplicates: by default, and the largest allowed value."""
 
 PLAIN = 2.0
-"""Images whose brightness (0..255) deviates by less have no hash worth comparing: it is of noise. Their bytes can be."""
+"""Images whose brightness (0..255) has a smaller standard deviation are compared by bytes only: their hash would be noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is kept of a sample's image to compare it with others. Small, and pickles.
+    """The facts about a sample's image that are needed to compare it with others. Small, and pickles.
 
-    `facts`, `bands` and `sha256` are the file's; `spread` is the standard deviation of brightness (0..255) under the
-    sample's mask, and `prints` (2, 4) uint64 the hash of what is seen there, and of its mirror image.
+    `facts`, `bands` and `sha256` describe the file. `spread` is the standard deviation of brightness (0..255) in the sample's
+    part of it, and `prints` (2, 4) uint64 are the hashes of that part and of its mirror image.
     """
 
     facts: ImageFacts
@@ -57,17 +57,17 @@ class Look:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nearly nothing to see."""
+        """Whether the image is almost uniform."""
         return self.spread < PLAIN
 
     @property
     def key(self) -> tuple[str, Window | None] | None:
-        """What exact copies have in common; None where there is nothing at all to see."""
+        """A key that exact copies share; None if the image is completely uniform."""
         return (self.sha256, self.crop) if self.spread else None
 
 
 class Link(NamedTuple):
-    """Two of N images, `first` < `second`, and in how many of 256 bits they differ; 0 of exact copies."""
+    """Two of N images, `first` < `second`, and in how many of 256 bits they differ; 0 for exact copies."""
 
     distance: int
     first: int
@@ -75,7 +75,10 @@ class Link(NamedTuple):
 
 
 def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
-    """The looks of samples that share an image file and its exif, decoded once. Raises `DataError` (`image.*`)."""
+    """The looks of samples that share an image file and `exif`; decodes the file once.
+
+    Raises `DataError` (`image.*`).
+    """
     reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
     with open_file(path) as file:
         facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce)
@@ -102,7 +105,7 @@ def fingerprint(grey: NDArray[np.uint8], box: tuple[float, float, float, float] 
 
 
 def copies(keys: Iterable[Hashable]) -> list[Link]:
-    """Links of distance 0 between what has equal keys, each to the first of its kind; None is equal to nothing."""
+    """Links of distance 0 between equal keys, each to the first one that is equal. None equals nothing."""
     first: dict[Hashable, int] = {}
     links = []
     for i, key in enumerate(keys):
@@ -112,11 +115,11 @@ def copies(keys: Iterable[Hashable]) -> list[Link]:
 
 
 def near_links(prints: Prints, near: int = NEAR) -> list[Link]:
-    """All pairs of N images (N, 2, 4) that differ, as they are or mirrored, in at most `near` of 256 bits.
+    """All pairs of N images (N, 2, 4) that differ, directly or mirrored, in at most `near` of 256 bits.
 
-    Images of one hash are linked to the first of them alone, and that one to others. Candidates have a band of bits in
-    which they differ at most once: of near // 2 + 1 bands any pair in reach has one (multi-index hashing: Norouzi, Punjani &
-    Fleet 2012), and images that are not alike seldom have, so the work grows little faster than N. Raises `OptionError`.
+    Images with the same hash are linked only to the first of them, and the first one to other images. The bits are divided into
+    near // 2 + 1 bands. Every pair to be found has a band in which it differs in one bit at most (multi-index hashing: Norouzi,
+    Punjani & Fleet 2012). Different images seldom have one, so the work grows little faster than N. Raises `OptionError`.
     """
     if not 0 <= near <= FARTHEST:
         raise OptionError(f"--near {near}: must be 0 to {FARTHEST} (of {BITS} bits)")
@@ -132,9 +135,9 @@ def near_links(prints: Prints, near: int = NEAR) -> list[Link]:
 
 
 def clusters(links: Iterable[Link]) -> list[list[Link]]:
-    """Links that hang together, closest first, without those that close a circle.
+    """Clusters of links that connect the same images, the closest link first, without links that close a circle.
 
-    Of a cluster cut into any two parts, the closest link between the parts is among those that stay.
+    However a cluster is divided into two parts, the closest link between the parts is kept.
     """
     forest = Forest()
     kept = [link for link in sorted(links) if forest.join(link.first, link.second)]
@@ -145,7 +148,7 @@ def clusters(links: Iterable[Link]) -> list[list[Link]]:
 
 
 def _near_pairs(prints: Prints, near: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(P, 2) pairs and (P,) distances of images (N, 2, 4), no two of them with the same bits."""
+    """(P, 2) pairs and (P,) distances among images (N, 2, 4), all of which have different bits."""
     n = len(prints)
     entries = np.concatenate([prints[:, 0], prints[:, 1]])  # the mirror image of image i is entry n + i
     bits = np.unpackbits(entries.view(np.uint8), axis=1)
@@ -172,7 +175,7 @@ def _near_pairs(prints: Prints, near: int) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _equal(keys: NDArray[np.int64], ordered: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-    """All (a, b) with keys[a] == the key of entry b, given the entries' keys in order and the order."""
+    """All (a, b) with keys[a] equal to the key of entry b; `ordered` are the entries' keys, sorted, `order` their indices."""
     start = np.searchsorted(ordered, keys, "left")
     size = np.searchsorted(ordered, keys, "right") - start
     a = np.repeat(np.arange(len(keys)), size)
@@ -183,7 +186,7 @@ def _equal(keys: NDArray[np.int64], ordered: NDArray[np.int64], order: NDArray[n
 def _box(
     crop: Window | None, full: tuple[int, int], reduced: tuple[int, ...]
 ) -> tuple[float, float, float, float] | None:
-    """A crop of an image of `full` (height, width) in pixels of the `reduced` one; None where it is not inside.
+    """A crop of an image of `full` (height, width) in pixels of the `reduced` image; None if it is not inside.
 
     Reducing by a whole number rounds up, so the last row and column may lie partly outside the image.
     """

@@ -11,14 +11,14 @@ from segdata.errors import Problem
 from segdata.files.places import lies_below
 
 NAME_MAX = 255
-"""Bytes of a file's name, in almost every file system."""
+"""The most bytes that a file's name can have in almost every file system."""
 
 
 def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Problem], list[Problem]]:
-    """Ids for images from their POSIX paths under the image folder, and a line for each that was renamed.
+    """Ids for images, from their POSIX paths under the image folder, and a `Problem` for each id that was changed.
 
-    An id is split + "/" + path without extension; ids that would collide keep the extension. In place of an id stands the
-    `Problem` of a path that leads out of the folder, that another image has too, or whose mask could not be written.
+    An id is split + "/" + path without extension; ids that would collide keep the extension. A path that leads out of the
+    folder, that occurs twice, or whose mask could not be written has a `Problem` instead of an id.
     """
     prefix = f"{split}/" if split else ""
     times = Counter(paths)
@@ -33,14 +33,14 @@ def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Prob
         stem = splitext(path)[0]
         id = prefix + ids.get(path, stem)
         if path not in ids:
-            out.append(Problem("image.name", f"{path!r} is no path under the image folder: correct it", sample=id))
+            out.append(Problem("image.name", f"{path!r} is not a path under the image folder: correct it", sample=id))
         elif times[path] > 1:
             out.append(Problem("image.twice", "two images have this name: rename one of them", sample=id))
         elif path in stuck:
-            what = f"the folder {path}.png stands where its mask would be: rename one of them"
+            what = f"there is a folder {path}.png where its mask would be: rename one of them"
             out.append(Problem("image.name", what, sample=id))
         elif (longest := _longest_name(f"{id}.png")) > NAME_MAX:
-            what = f"its mask would have a name of {longest} bytes, {NAME_MAX} can be: shorten it"
+            what = f"its mask would have a name of {longest} bytes, {NAME_MAX} are allowed: shorten it"
             out.append(Problem("image.name", what, sample=id))
         else:
             out.append(id)
@@ -56,7 +56,7 @@ def _longest_name(path: str) -> int:
 
 
 def _colliding(ids: Mapping[str, str]) -> set[str]:
-    """The paths, given each with its id, of which two have one id, or whose mask would be where another id has a folder."""
+    """The paths, each given with its id, that share their id, or whose mask would be where another id has a folder."""
     times = Counter(ids.values())
     folders: set[str] = set()
     for id in times:

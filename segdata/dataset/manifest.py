@@ -1,10 +1,10 @@
-"""A manifest in parts, for datasets of so many samples that not all fit into memory: read a part or a line at a time.
+"""A manifest in parts, for datasets with more samples than fit into memory; it is read one part or one line at a time.
 
-    manifest.jsonl                    a line a part: its file, how many samples, the first and last id, splits, SHA-256
-    manifest/000000-1f0c2b7d.jsonl    the samples, sorted by id through all parts, each as in a manifest that is whole
+    manifest.jsonl                    one line per part: its file, how many samples, the first and last id, splits, SHA-256
+    manifest/000000-1f0c2b7d.jsonl    the samples, sorted by id over all parts, each as in a manifest without parts
 
-The names hold the start of the SHA-256, so that a manifest can be written anew beside the one that is being read. Joined,
-the parts are the bytes of the whole manifest.
+The names contain the start of the SHA-256, so that a new manifest can be written while the old one is being read. Joined,
+the parts are the bytes of a manifest without parts.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from segdata.files.remote import Place
 FOLDER = "manifest"
 
 MARK = b'{"part":'
-"""What the first line of a manifest in parts begins with."""
+"""The bytes with which a manifest in parts begins."""
 
 PART = 2**14
-"""Samples of a part: about 6 MB, which take some 30 MB once they are read."""
+"""Samples per part: about 6 MB on disk, and about 30 MB in memory."""
 
 
 class Line(Protocol):
-    """What is known of a sample here."""
+    """The fields of a sample that this module uses."""
 
     @property
     def id(self) -> str:
-        """By which lines are sorted."""
+        """The id, by which lines are sorted."""
 
     @property
     def split(self) -> str | None:
-        """Or None."""
+        """The split, if there is one."""
 
     @property
     def parent(self) -> str | None:
-        """Or None."""
+        """The id of the image that a tile was cut from."""
 
 
 Record = TypeVar("Record", bound=Line)
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One line of the index. `splits`: how many samples of each, "" for those without one."""
+    """One line of the index. `splits`: how many samples each split has, "" for those without a split."""
 
     part: str
     samples: int
@@ -67,10 +67,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Parts(Sequence[Record], Generic[Record]):
-    """The samples of a manifest in parts, or those of them at `chosen` (M,), ascending. Holds none; pickles as its index.
+    """The samples of a manifest in parts, or only those at `chosen` (M,), ascending. Keeps no samples; pickles as its index.
 
-    Going through it holds one part; a single sample costs opening a file, once its part was gone through for where its
-    lines begin (4 bytes each). Raises `DatasetError` where a part is not as the index has it.
+    A loop over it keeps one part in memory. To get a single sample it opens one file; the first time, it also reads the whole
+    part to find where its lines begin, and keeps that (4 bytes per line). Raises `DatasetError` if a part does not match the
+    index.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Parts(Sequence[Record], Generic[Record]):
         return self._between(place if self.chosen is None else int(self.chosen[place]), 1)[0]
 
     def batches(self) -> Iterator[list[Record]]:
-        """All, a part at a time."""
+        """All records, one part at a time."""
         start = 0
         for number, end in enumerate(self._ends):
             if self.chosen is None:
@@ -117,12 +118,12 @@ class Parts(Sequence[Record], Generic[Record]):
             start = end
 
     def select(self, keep: Callable[[Record], bool]) -> Parts[Record]:
-        """Those for which `keep(record)` is true."""
+        """The records for which `keep(record)` is true."""
         kept = np.flatnonzero(np.fromiter((keep(record) for record in self), np.bool_, len(self)))
         return Parts(self.root, self.parts, self._record, kept if self.chosen is None else self.chosen[kept])
 
     def of_split(self, name: str) -> Parts[Record]:
-        """Those of a split. Parts that are wholly in it, or not at all, are not read."""
+        """The records of a split. Reads only parts that contain this split and others."""
         if self.chosen is not None:
             return self.select(lambda record: record.split == name)
         kept = [np.empty(0, np.int64)]
@@ -134,7 +135,7 @@ class Parts(Sequence[Record], Generic[Record]):
         return Parts(self.root, self.parts, self._record, np.concatenate(kept))
 
     def find(self, id: str) -> Record | None:
-        """The one of that id."""
+        """The record with this id; None if there is none."""
         number = bisect_left(self.parts, id, key=lambda part: part.last)
         if number == len(self.parts) or self.parts[number].first > id:
             return None
@@ -152,14 +153,14 @@ class Parts(Sequence[Record], Generic[Record]):
         return {record.split for record in self if record.split is not None}
 
     def data(self) -> Iterator[bytes]:
-        """The lines as a whole manifest has them, some at a time."""
+        """The lines of a manifest without parts, some at a time."""
         if self.chosen is None:
             yield from map(self._read, self.parts)
         else:
             yield from map(msgspec.json.Encoder().encode_lines, self.batches())
 
     def _near(self, wanted: range) -> list[Record]:
-        """Neighbours, those of one part read together."""
+        """Records that follow one another; those of one part are read together."""
         places = (
             np.arange(wanted.start, wanted.stop) if self.chosen is None else self.chosen[wanted.start : wanted.stop]
         )
@@ -173,7 +174,7 @@ class Parts(Sequence[Record], Generic[Record]):
         return out
 
     def _between(self, start: int, count: int) -> list[Record]:
-        """`count` records of one part, from number `start` of all on."""
+        """`count` records of one part, beginning at record number `start` of all parts."""
         number = bisect_right(self._ends, start)
         part = self.parts[number]
         if number not in self._lines:
@@ -188,7 +189,7 @@ class Parts(Sequence[Record], Generic[Record]):
         records = self._decoded(self._read(part), part)
         ids = [record.id for record in records]
         if len(ids) != part.samples or (ids[0], ids[-1]) != (part.first, part.last) or not _ascending(ids):
-            raise DatasetError(f"{self.root / part.part}: its ids are not those of the index: {AGAIN}")
+            raise DatasetError(f"{self.root / part.part}: its ids do not match the index: {AGAIN}")
         return records
 
     def _read(self, part: Part) -> bytes:
@@ -215,7 +216,7 @@ AGAIN = "put it back, or convert again"
 
 
 def read_index(path: Place, data: bytes) -> list[Part]:
-    """The parts that a manifest lists. Raises `DatasetError` for what leads elsewhere, and for ids that are not in order."""
+    """The parts that a manifest lists. Raises `DatasetError` for paths outside its folder, and for ids that are not in order."""
     try:
         parts = msgspec.json.Decoder(Part).decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -223,18 +224,18 @@ def read_index(path: Place, data: bytes) -> list[Part]:
     for part in parts:
         folder, _, name = part.part.partition("/")
         if folder != FOLDER or not name.endswith(".jsonl") or set(name) & set("/\\") or name.startswith("."):
-            raise DatasetError(f"{path}: lists {part.part!r}, which is no part of a manifest")
+            raise DatasetError(f"{path}: lists {part.part!r}, which is not a part of a manifest")
         if part.samples < 1:
             raise DatasetError(f"{path}: {part.part} has {part.samples} samples: {AGAIN}")
     if not _ascending(
         [id for part in parts for id in ((part.first, part.last) if part.samples > 1 else (part.first,))]
     ):
-        raise DatasetError(f"{path}: ids of its parts are not in order: {AGAIN}")
+        raise DatasetError(f"{path}: the ids of its parts are not in order: {AGAIN}")
     return parts
 
 
 def parts_of(batches: Iterable[Sequence[Record]], size: int = PART) -> Iterator[tuple[Part, bytes]]:
-    """Records sorted by id, given some at a time, as parts of `size` with the bytes of each."""
+    """Divide records, sorted by id and given in batches, into parts of `size`. Yields each part and its bytes."""
     encoder = msgspec.json.Encoder()
     records = (record for batch in batches for record in batch)
     number = 0
@@ -248,12 +249,12 @@ def parts_of(batches: Iterable[Sequence[Record]], size: int = PART) -> Iterator[
 
 
 def _ascending(ids: Sequence[str]) -> bool:
-    """Whether each is above the one before."""
+    """Whether each id is greater than the one before."""
     return all(a < b for a, b in pairwise(ids))
 
 
 def _id_in(line: bytes) -> str:
-    """The id of a line that is no sample, as the start of a sentence; nothing where it has none."""
+    """The id in a line that is not a valid sample, as the start of a sentence; an empty text if there is none."""
     try:
         return f"{msgspec.json.decode(line)['id']}: "
     except (*UNDECODABLE, KeyError, TypeError):
@@ -261,16 +262,16 @@ def _id_in(line: bytes) -> str:
 
 
 def read_manifest(path: Place) -> Sequence[Sample]:
-    """The lines of a manifest, of one in parts as they are asked for.
+    """The samples of a manifest; if it is in parts, they are read when they are used.
 
-    Raises `DatasetError` that names the first bad line, or an id that occurs twice.
+    Raises `DatasetError`, which names the first bad line, or an id that occurs twice.
     """
     data = path.read_bytes()
     if data.startswith(MARK):
         return Parts(path.parent, read_index(path, data), Sample)
     decoder = msgspec.json.Decoder(Sample)
     collecting = gc.isenabled()
-    gc.disable()  # a million small objects and no cycle: collecting would double the time
+    gc.disable()  # a million small objects without cycles: collecting would double the time
     try:
         samples = decoder.decode_lines(data)
     except UNDECODABLE:

@@ -1,4 +1,4 @@
-"""What is seen when images are drawn at random, and which classes are seen together."""
+"""How often classes are seen when images are drawn at random, and which classes occur together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sampling:
     """How often classes are seen when images are drawn at random.
 
     `seen` (K,) float64: the part of the draws whose image holds the class. `share` (K,) float64: its part of the labelled
-    pixels drawn. `most`: how often the image drawn most often comes in as many draws as there are images.
+    pixels drawn. `most`: how often the most frequent image is drawn, in as many draws as there are images.
     """
 
     seen: Floats
@@ -25,11 +25,11 @@ class Sampling:
 
 
 def sampling(tables: Iterable[ImageCounts], images: Ints) -> dict[str, Sampling]:
-    """What is seen under `uniform` sampling, where each image is as likely, and under `class_aware` sampling.
+    """How often classes are seen under `uniform` and under `class_aware` sampling.
 
-    The images may come in several tables; `images` (K,) are all that hold each class. Class-aware: first a class is drawn,
-    each as likely, then one of the images that hold it (Shen et al. 2016, Relay Backpropagation). Classes without pixels,
-    and images of void alone, are then never drawn.
+    The images may come in several tables; `images` (K,) is how many images of all tables hold each class. Uniform: all images
+    are equally likely. Class-aware: first a class is drawn, all equally likely, then one of the images that hold it (Shen et
+    al. 2016, Relay Backpropagation). Classes without pixels, and images with ignored pixels only, are then never drawn.
     """
     uniform = aware = Drawn(np.zeros(len(images)), np.zeros(len(images)), 0.0, 0.0, 0)
     for table in tables:
@@ -39,9 +39,9 @@ def sampling(tables: Iterable[ImageCounts], images: Ints) -> dict[str, Sampling]
 
 
 def class_aware(table: ImageCounts, images: Ints | None = None) -> Floats:
-    """(N,) float64: in proportion to how likely each image is under class-aware sampling, see `sampling`.
+    """(N,) float64: values proportional to the probability of each image under class-aware sampling, see `sampling`.
 
-    `images` (K,) are the images that hold each class, where there are more than those of the table.
+    `images` (K,) is how many images hold each class; by default those of the table are counted.
     """
     images = np.bincount(table.class_id, minlength=table.classes) if images is None else images
     chance = np.zeros(len(table.labelled))
@@ -51,10 +51,10 @@ def class_aware(table: ImageCounts, images: Ints | None = None) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Sums over images that are drawn with probabilities in proportion to a chance; they add.
+    """Sums over images that are drawn with probabilities proportional to a `chance`; they add.
 
-    `seen` (K,) float64: the chances of those that hold the class, `pixels` (K,) float64: chances times its pixels, `whole`:
-    all chances, `most`: the largest.
+    `seen` (K,) float64: the chances of images that hold the class. `pixels` (K,) float64: chances times pixels of the class.
+    `whole`: all chances. `most`: the largest chance. `images`: how many there are.
     """
 
     seen: Floats
@@ -65,7 +65,7 @@ class Drawn:
 
     @classmethod
     def of(cls, table: ImageCounts, chance: Floats) -> Drawn:
-        """Of a table's images, under `chance` (N,)."""
+        """The sums over a table's images, under `chance` (N,)."""
         each = chance[table.image]
         seen, pixels = np.zeros((2, table.classes))
         np.add.at(seen, table.class_id, each)
@@ -73,20 +73,20 @@ class Drawn:
         return cls(seen, pixels, float(chance.sum()), float(chance.max(initial=0)), len(chance))
 
     def __add__(self, other: Drawn) -> Drawn:
-        """Of both."""
+        """The sums over the images of both."""
         whole, most = self.whole + other.whole, max(self.most, other.most)
         return Drawn(self.seen + other.seen, self.pixels + other.pixels, whole, most, self.images + other.images)
 
     @property
     def sampling(self) -> Sampling:
-        """What is seen then."""
+        """How often classes are seen in these draws."""
         whole = self.whole or 1
-        seen = np.minimum(self.seen / whole, 1)  # sums of fractions may end above
+        seen = np.minimum(self.seen / whole, 1)  # rounded sums may exceed 1
         return Sampling(seen, self.pixels / (self.pixels.sum() or 1), self.most * self.images / whole)
 
 
 def together(tables: Iterable[ImageCounts]) -> Ints:
-    """(P, 3) int64: two class ids, the lower first, and the images that hold both; pairs that occur, most images first.
+    """(P, 3) int64: two class ids, the lower first, and how many images hold both; only pairs that occur, most images first.
 
     The images may come in several tables.
     """
@@ -101,10 +101,10 @@ def together(tables: Iterable[ImageCounts]) -> Ints:
 
 
 def _pairs(table: ImageCounts) -> Ints:
-    """K times the lower class id plus the higher, of each two classes of each image."""
+    """K times the lower class id plus the higher one, for every pair of classes of every image."""
     keys = [np.empty(0, np.int64)]
     first, step = np.arange(len(table.image)), 1
-    while first.size:  # entries of an image are neighbours: pair each with the one `step` places on, while it has any
+    while first.size:  # an image's entries are neighbours: pair each with the one `step` places on
         first = first[first + step < len(table.image)]
         first = first[table.image[first] == table.image[first + step]]
         a, b = table.class_id[first], table.class_id[first + step]

@@ -1,4 +1,4 @@
-"""Published class weights: a formula for each scheme, of classes that have pixels."""
+"""Published class weights: one formula per scheme, for classes that have pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Held(NamedTuple):
-    """What K classes with pixels have.
+    """The counts of K classes, all of which have pixels.
 
     `pixels`, `images` and `where`, all (K,) int64: pixels of the class, images that hold it, and the labelled pixels of those
     images. `labelled`: the labelled pixels of all `samples`.
@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
 
 def inverse(held: Held) -> Floats:
-    """Inverse frequency, "balanced"."""
+    """Inverse frequency, also called "balanced"."""
     return held.labelled / (len(held.pixels) * held.pixels)
 
 
@@ -39,29 +39,30 @@ def sqrt_inverse(held: Held) -> Floats:
 
 
 def median_frequency(held: Held) -> Floats:
-    """By the frequency of a class in the images where it occurs."""
+    """The median of all class frequencies, divided by the frequency of the class in the images that hold it."""
     frequency = held.pixels / held.where
     return np.asarray(np.median(frequency) / frequency)
 
 
 def enet(held: Held) -> Floats:
-    """Between 1.4 and 50.5."""
+    """The inverse logarithm of the share, between 1.4 and 50.5."""
     return np.asarray(1 / np.log(1.02 + held.pixels / held.labelled))
 
 
 def effective_number(held: Held, occurrences: Ints | None = None, beta: float | None = None) -> Floats:
-    """By the `occurrences` (K,) of the class: unless given, the images that hold it; `beta` as `default_beta`.
+    """The inverse of the effective number of `occurrences` (K,) of the class.
 
-    With pixels as occurrences, beta^n is next to 0 for every class, and the weights are all alike.
+    By default, occurrences are the images that hold the class, and `beta` is `default_beta`. With pixels as occurrences,
+    beta^n is nearly 0 for every class, and all weights are nearly equal.
     """
     n = held.images if occurrences is None else occurrences
     beta = default_beta(held.samples) if beta is None else beta
-    with np.errstate(divide="ignore"):  # ln 0 is -inf, and beta^n then 0, as it should be
+    with np.errstate(divide="ignore"):  # for beta 0: ln 0 is -inf, and beta^n is 0, which is right
         return np.asarray((1 - beta) / -np.expm1(n * np.log(beta)))
 
 
 def default_beta(samples: int) -> float:
-    """(N - 1) / N of N images, the effective number's proposition 1; 0 without images."""
+    """(N - 1) / N for N images, from proposition 1 of the effective number's paper; 0 without images."""
     return 1 - 1 / max(samples, 1)
 
 
@@ -72,7 +73,7 @@ def uniform(held: Held) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A published way to weigh classes: `weigh` is asked only for classes that have pixels, and K is their number."""
+    """A published way to weight classes: `weigh` gets only classes that have pixels; K is their number."""
 
     weigh: Callable[[Held], Floats]
     formula: str
@@ -104,4 +105,4 @@ SCHEMES: dict[str, Scheme] = {
     ),
     "uniform": Scheme(uniform, "1", "no weights"),
 }
-"""The weights by name, with formula and source. `labelled`: all pixels but void."""
+"""The schemes by name, with formula and source. `labelled`: all pixels except ignored ones."""

@@ -1,1 +1,1 @@
-"""Where the items of an operation run: this process, a pool of processes, or a Dask cluster."""
+"""Where an operation's items are worked on: in this process, in a pool of processes, or on a Dask cluster."""

@@ -1,6 +1,6 @@
-"""The workers of a Dask cluster: chunks sent to them, and what becomes of them where processes die.
+"""The workers of a Dask cluster: chunks are sent to them, and dead workers are dealt with.
 
-Dask itself repeats the chunks of a worker that died on another one. Whatever else is lost is one `SegdataError`.
+If a worker dies, Dask itself repeats its chunks on another one. Any other loss is one `SegdataError`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from segdata.files.remote import Place
 from segdata.version import __version__
 
 CONNECT = 10.0
-"""Seconds that a scheduler has to answer."""
+"""Seconds to wait for a scheduler's answer."""
 
 LOOK = 2.0
-"""Seconds between two looks at how many threads there are, and at whether there are any."""
+"""Seconds between two checks of how many threads the workers have."""
 
 DESERTED = 60.0
 """Seconds without a worker after which a run gives up."""
@@ -41,24 +41,22 @@ GO_ON = "run the same command again to go on"
 
 @contextmanager
 def connected(address: str) -> Iterator[Executor]:
-    """The executor of a running scheduler's client. Raises `SegdataError` where none answers, `MissingDependency`."""
+    """The executor of a running scheduler's client. Raises `SegdataError` if no scheduler answers, and `MissingDependency`."""
     try:
         from distributed import Client
         from distributed.comm.addressing import resolve_address
     except ModuleNotFoundError as error:
         raise MissingDependency(
-            "--dask: takes distributed, which is not installed: pip install 'segdata[dask]'"
+            "--dask: needs distributed, which is not installed: pip install 'segdata[dask]'"
         ) from error
     log = logging.getLogger("distributed.client")
     before = log.level
-    log.setLevel(logging.CRITICAL)  # a lost connection is told once, by the error
+    log.setLevel(logging.CRITICAL)  # a lost connection is reported once, by the error
     try:
         resolve_address(address)
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        message = (
-            f"--dask {address}: no scheduler answers there ({error}): `dask scheduler` starts one and says its address"
-        )
+        message = f"--dask {address}: no scheduler answers there ({error}): `dask scheduler` starts one and prints its address"
         raise SegdataError(message) from error
     try:
         yield client.get_executor()
@@ -68,16 +66,16 @@ def connected(address: str) -> Iterator[Executor]:
 
 
 def is_cluster(executor: Executor) -> bool:
-    """Whether an executor is a Dask client's; Dask is not imported to find out."""
+    """Whether an executor belongs to a Dask client; does not import Dask."""
     return any(kind.__module__ == "distributed.cfexecutor" for kind in type(executor).__mro__)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The work as it lies on the workers, which call it with a pickled chunk: as `run_chunk`.
+    """The work as the workers hold it. They call it with a pickled chunk, and it returns what `run_chunk` returns.
 
-    `folder` is where the client's relative paths start, `into` the folder of the dataset that is being made, if any; `work`
-    is pickled, and named by `digest`.
+    `folder` is where the client's relative paths start. `into` is the folder of the dataset that is being made, if any.
+    `work` is pickled; `digest` identifies it.
     """
 
     version: str
@@ -87,7 +85,7 @@ class Task:
     work: bytes
 
     def __call__(self, part: bytes) -> tuple[list[Any], float]:
-        """Raises `SegdataError` where this worker cannot do it."""
+        """Raises `SegdataError` if this worker cannot do it."""
         from distributed.protocol.pickle import loads
 
         host = socket.gethostname()
@@ -97,8 +95,10 @@ class Task:
             )
             raise SegdataError(message)
         _settle_once()
-        if limit := getattr(sys.modules.get("torch"), "set_num_threads", None):  # another thread may be importing it
-            limit(1)  # it counts for the calling thread
+        if limit := getattr(
+            sys.modules.get("torch"), "set_num_threads", None
+        ):  # another thread may just be importing torch
+            limit(1)  # the limit is that of the calling thread
         with _working_in(self.folder, host):
             if self.into is not None and not os.path.isdir(self.into):
                 raise _not_shared(self.into, host)
@@ -106,10 +106,10 @@ class Task:
 
 
 class Cluster:
-    """A client's executor at one piece of work.
+    """A client's executor for one piece of work.
 
-    The work is sent once, as the result of a task of its own, which Dask makes again where its worker dies; the scheduler sees
-    bytes, and needs no segdata.
+    The work is sent once, as the result of its own task. If the worker that holds it dies, Dask makes it again. The scheduler
+    sees only bytes, and needs no segdata.
     """
 
     def __init__(self, executor: Executor, work: Callable[..., Any], into: Place | None) -> None:
@@ -126,14 +126,14 @@ class Cluster:
             self._task = self._client.submit(loads, dumps(task), pure=False)
 
     def ahead(self) -> int:
-        """How many chunks shall be under way: each thread has one to do and one to come."""
+        """How many chunks should be under way: one in work and one waiting for each thread."""
         if time.monotonic() - self._looked > LOOK:
             with self._told():
                 self._look()
         return 2 * self._threads + 1
 
     def submit(self, part: Sequence[Any]) -> Future[Any]:
-        """Send a chunk. Raises `SegdataError` where the scheduler is gone."""
+        """Send a chunk. Raises `SegdataError` if the scheduler is gone."""
         from distributed.protocol.pickle import dumps
 
         with self._told():
@@ -141,14 +141,14 @@ class Cluster:
             return submit(operator.call, self._task, dumps(part), pure=False)
 
     def result(self, future: Future[Any]) -> Any:
-        """What became of a chunk. Raises `SegdataError` where it is lost."""
+        """The result of a chunk. Raises `SegdataError` if it is lost."""
         with self._told():
             while not wait([future], LOOK).done:
                 self._look()
             return future.result()
 
     def leave(self, futures: Sequence[Future[Any]]) -> None:
-        """Let what has begun come to its end, if that is soon, so that nothing writes after the run; drop the rest."""
+        """Wait a short time for chunks that have begun, so that nothing writes after the run; drop the rest."""
         if self._client.status == "running":
             wait(futures, LOOK)
         for future in futures:
@@ -167,7 +167,7 @@ class Cluster:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What Dask raises where processes die, as a `SegdataError` that says how to go on."""
+        """Turn the errors that Dask raises when processes die into a `SegdataError` that says how to go on."""
         from distributed import KilledWorker
         from distributed.client import ClosedClientError
         from distributed.comm.core import CommClosedError
@@ -176,9 +176,9 @@ class Cluster:
             yield
         except KilledWorker as error:
             message = (
-                "workers of the Dask cluster died one after another over the same items, often for want of memory: "
+                "workers of the Dask cluster died one after another on the same items, often because memory ran out: "
             )
-            raise SegdataError(f"{message}{GO_ON}, with more memory a worker") from error
+            raise SegdataError(f"{message}{GO_ON}, with more memory per worker") from error
         except ModuleNotFoundError as error:
             message = f"the Dask workers have no module {error.name}: install there what this process has"
             raise SegdataError(message) from error
@@ -188,9 +188,8 @@ class Cluster:
 
 @cache
 def _settle_once() -> None:
-    os.environ.update(
-        dict.fromkeys(THREAD_LIMITS, "1")
-    )  # for libraries that are not loaded yet; Dask's nanny did it before
+    # For libraries that are not loaded yet; Dask's nanny has set its own limits before
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
     settle()
 
 
@@ -198,7 +197,7 @@ _kept = threading.local()
 
 
 def _loaded(digest: str, data: bytes) -> Any:
-    """The work, unpickled once a thread: what it holds need not be fit for several threads."""
+    """The work, unpickled once per thread: it need not be safe to share between threads."""
     from distributed.protocol.pickle import loads
 
     if getattr(_kept, "digest", None) != digest:
@@ -207,7 +206,7 @@ def _loaded(digest: str, data: bytes) -> Any:
 
 
 class _Whereabouts:
-    """The working directory, which is the whole process's: threads that want the same one share it, others take turns."""
+    """The working directory of the whole process: threads that want the same one share it, others take turns."""
 
     def __init__(self) -> None:
         self.turn = threading.Condition()

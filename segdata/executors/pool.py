@@ -1,4 +1,4 @@
-"""The processes of this machine: chunks sent to them, and what becomes of them where one dies."""
+"""Processes on this machine: chunks are sent to them, and the processes that die are replaced."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from segdata.errors import Problem, SegdataError
 from segdata.executors.worker import Work, run_chunk, settle
 
 LOOK = 3.0
-"""Seconds between two looks at whether all processes are there."""
+"""Seconds between two checks that all processes are alive."""
 
 DEATHS = 16
-"""So many processes may die at one piece of work: with more it is not the files."""
+"""How many processes may die during one piece of work. If more die, single files are not the cause, and the run ends."""
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:
-    """Processes that never are forks of this one, each fit to be a worker."""
+    """A pool of `jobs` worker processes, which are never forks of this one."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     return ProcessPoolExecutor(jobs, multiprocessing.get_context(method), _start_worker)
 
 
 class Pool:
-    """Any executor of `concurrent.futures` at one piece of work.
+    """Any executor of `concurrent.futures` for one piece of work.
 
-    Where a process dies, which takes its whole pool along, new ones go on. The chunks that were under way are done again, an
-    item at a time in a process of its own: the item that this one dies of as well has its `Problem`.
+    A process that dies breaks its whole pool; a new pool then goes on. The chunks that were under way are done again, one item
+    at a time in a separate process. If that process dies too, the item gets a `Problem`.
     """
 
     def __init__(self, executor: Executor, work: Work[Any, Any]) -> None:
@@ -43,11 +43,11 @@ class Pool:
         self._deaths = 0
 
     def ahead(self) -> int:
-        """How many chunks shall be under way: each process has one to do and one to come."""
+        """How many chunks should be under way: one in work and one waiting for each process."""
         return 2 * self._jobs + 1
 
     def submit(self, part: Sequence[Any]) -> Future[Any]:
-        """Send a chunk. Raises `SegdataError` where too many processes died."""
+        """Send a chunk. Raises `SegdataError` if too many processes died."""
         try:
             future = self._executor.submit(run_chunk, self._work, part)
         except BrokenProcessPool as error:
@@ -60,20 +60,19 @@ class Pool:
         return future
 
     def result(self, future: Future[Any]) -> Any:
-        """What `run_chunk` gave. Raises `SegdataError` where too many processes died."""
+        """The result of `run_chunk`. Raises `SegdataError` if too many processes died."""
         executor, part = self._sent.pop(future)
         try:
             while not wait([future], LOOK).done:
-                executor.submit(
-                    int
-                ).cancel()  # which has it look anew: one that dies as it starts may not have been seen
+                # Submitting makes the executor check its processes again: it may have missed one that died as it started
+                executor.submit(int).cancel()
             return future.result()
         except BrokenProcessPool:
-            end(executor)  # those of its processes that live must have ended before others write the same files
+            end(executor)  # its living processes must end before others write the same files
             return self._singly(part)
 
     def leave(self, futures: Sequence[Future[Any]]) -> None:
-        """Drop these chunks; who made the executor waits for what has begun."""
+        """Drop these chunks. The owner of the executor waits for those that have begun."""
         for future in futures:
             future.cancel()
         for executor in self._ours:
@@ -90,7 +89,7 @@ class Pool:
                 end(alone)
                 alone = None
                 self._died(error)
-                message = "the process that worked on it died, alone too: a decoder that crashes, or too little memory"
+                message = "the process that worked on it died, twice: a decoder crashes, or there is too little memory"
                 results.append(Problem("worker.died", message, sample=name_of(item)))
         if alone is not None:
             alone.shutdown()
@@ -100,21 +99,24 @@ class Pool:
         self._deaths += 1
         if self._deaths > DEATHS:
             raise SegdataError(
-                f"{self._deaths} worker processes died, often for want of memory: run the same command again to go on, or "
+                f"{self._deaths} worker processes died, often because memory ran out: run the same command again to go on, or "
                 "use fewer with -j"
             ) from error
 
 
 def end(broken: Executor) -> None:
-    """Have no process of a broken pool left. It waits for all of them itself, but for ever for one that was started while it
-    ended the others, as `submit` may do."""
+    """Kill all processes of a broken pool, then shut it down.
+
+    A pool waits for its processes by itself. But `submit` may start one while the pool ends the others, and for that one it
+    would wait for ever.
+    """
     for process in list((getattr(broken, "_processes", None) or {}).values()):
         process.kill()
     broken.shutdown()
 
 
 def name_of(item: Any) -> str | None:
-    """The id of what an item is about, where that can be told."""
+    """The id of the sample that an item is about; None if the item does not say."""
     for field in ("id", "sample", "new"):
         if (found := getattr(item, field, None)) is not None:
             return found if isinstance(found, str) else name_of(found)
@@ -128,7 +130,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End this worker when its parent ends: otherwise it would wait for work for ever if the parent is killed."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)

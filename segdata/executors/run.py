@@ -1,4 +1,4 @@
-"""How the items of an operation are run: in this process or on an executor, with one policy for bad items."""
+"""How an operation works through its items: in this process or on an executor, with one policy for bad items."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ R = TypeVar("R")
 Track = Callable[[Iterator[T], int], Iterable[T]]
 
 TARGET = 0.3
-"""Seconds that a chunk should take: what it costs to send one, some milliseconds, is then of no weight."""
+"""Seconds that a chunk should take: sending it costs a few milliseconds, which then does not matter."""
 
 GROWTH, MOST = 8, 1024
-"""A chunk has at most `GROWTH` times the items of the one that it is sized by, and never more than `MOST`."""
+"""A chunk has at most `GROWTH` times the items of the chunk that was measured, and never more than `MOST`."""
 
 
 def untracked(items: Iterator[T], total: int) -> Iterable[T]:
-    """No progress."""
+    """A `Track` that shows no progress."""
     return items
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Parallelism, progress and bad items in one place.
+    """Parallelism, progress and the policy for bad items, in one place.
 
-    `executor`: any `concurrent.futures.Executor`, a Dask client's `get_executor()` too, or None for this process. `report`:
-    stop at the first problem, or skip. `track(iterator, total)` wraps the results to show progress. `chunk`: items a task;
-    None measures how many take a third of a second. None of them changes a result.
+    `executor`: any `concurrent.futures.Executor`, for example a Dask client's `get_executor()`; None for this process.
+    `report`: stop at the first problem, or skip it. `track(iterator, total)` wraps the results to show progress. `chunk`:
+    items per task; if None, the run measures how many items take about 0.3 seconds. None of these changes a result.
     """
 
     executor: Executor | None = None
@@ -54,22 +54,22 @@ class Run:
     ) -> Iterator[tuple[T, R | Problem]]:
         """Each item with its result, or with the `Problem` of a `DataError`, in the order of the items.
 
-        `function` and the items must pickle where there is an executor; `into` is the folder that `function` writes to, if
-        any. At most a few chunks are under way at a time, so that neither side fills its memory. An item that kills the process
-        of a pool has its `Problem` too; without an executor it ends this one. Raises `SegdataError` where many die or a cluster
-        is lost; any other exception is a bug and travels as itself.
+        With an executor, `function` and the items must pickle. `into` is the folder that `function` writes to, if any. Only a
+        few chunks are under way at a time, so that neither side fills its memory. An item that kills a process of a pool gets
+        a `Problem` too; without an executor it ends this process. Raises `SegdataError` if many processes die or a cluster is
+        lost. Any other exception is a bug and is raised unchanged.
         """
         return self.stream(partial(each, function=function), items, into=into)
 
     def stream(self, work: Work[T, R], items: Sequence[T], *, into: Place | None = None) -> Iterator[tuple[T, R]]:
-        """The same of work that is given several items at a time, since it is faster so: all of them where there is no
-        executor, else a chunk."""
+        """Like `map`, for work that takes several items at a time because that is faster: one chunk of them with an executor,
+        otherwise all."""
         results = self._here(work, items) if self.executor is None else self._there(self.executor, work, items, into)
         yield from self.track(results, len(items))
 
     def _here(self, work: Work[T, R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
         keep_memory()
-        with closing(work(iter(items))) as results:  # which may take them in another thread
+        with closing(work(iter(items))) as results:  # the work may take its items in another thread
             yield from zip(items, results, strict=True)
 
     def _there(
@@ -89,7 +89,7 @@ class Run:
                 results, seconds = crew.result(future)
                 pace.learn(len(oldest), seconds)
                 if self.report.on_error == "stop" and any(map(_has_problem, results)):
-                    wait([future for _, future in under_way])  # whoever hears of it may remove what the others write
+                    wait([future for _, future in under_way])  # the caller may remove what these still write
                 yield from zip(oldest, results, strict=True)
         finally:
             crew.leave([future for _, future in under_way])
@@ -101,32 +101,32 @@ def _has_problem(result: object) -> bool:
 
 @dataclass(slots=True)
 class Pace:
-    """How many items make a chunk: one at first, then as many as take `TARGET` seconds. `fixed` is a number of the caller's."""
+    """How many items make a chunk: one at first, then as many as take `TARGET` seconds. `fixed`: the caller's own number."""
 
     fixed: int | None = None
     measured: int = 1
 
     def size(self, left: int, ahead: int) -> int:
-        """Of the next chunk, where `left` items are to be shared among `ahead` chunks: the last ones are smaller."""
+        """The size of the next chunk if `left` items are shared among `ahead` chunks: the last chunks are smaller."""
         return self.fixed or max(1, self.measured // GROWTH, min(self.measured, left // ahead))
 
     def learn(self, items: int, seconds: float) -> None:
-        """Be told how long a chunk of `items` took."""
+        """Adapt the size to a chunk of `items` that took so many `seconds`."""
         wanted = items * TARGET / max(seconds, 1e-6)
         self.measured = max(1, int(min(wanted, GROWTH * items, MOST)))
 
 
 class Crew(Protocol):
-    """An executor at one piece of work."""
+    """An executor for one piece of work."""
 
     def ahead(self) -> int:
-        """How many chunks shall be under way."""
+        """How many chunks should be under way."""
 
     def submit(self, part: Sequence[Any]) -> Future[Any]:
         """Send a chunk."""
 
     def result(self, future: Future[Any]) -> Any:
-        """What `run_chunk` gave. Raises `SegdataError` where a worker died."""
+        """The result of `run_chunk`. Raises `SegdataError` if workers died."""
 
     def leave(self, futures: Sequence[Future[Any]]) -> None:
         """Drop these chunks."""
@@ -134,9 +134,9 @@ class Crew(Protocol):
 
 @contextmanager
 def workers(jobs: int | str) -> Iterator[Executor | None]:
-    """An executor of `jobs` processes (0: one per core), None for 1; or that of the Dask scheduler at an address.
+    """An executor of `jobs` processes (0: one per core; 1: None, this process), or of the Dask scheduler at an address.
 
-    Never forks this process; workers use one thread each. Raises `OptionError`, and what `dask.connected` raises.
+    Never forks this process; each worker uses one thread. Raises `OptionError`, and what `dask.connected` raises.
     """
     if isinstance(jobs, str):
         with connected(jobs) as executor:

@@ -1,4 +1,4 @@
-"""What a worker does, whatever started it: a chunk of items with one policy for bad ones, on one thread, keeping its memory."""
+"""What every worker does: work through chunks of items on one thread, with one policy for bad items, and keep its memory."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Work = Callable[[Iterable[T]], Generator[R, None, None]]
-"""Given items, the result of each, in order."""
+"""A function of items that yields the result of each, in order."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of malloc.h: bytes at the end of the heap, and bytes of one block, above which memory goes back to the system."""
+"""Parameters of malloc.h: how many free bytes at the end of the heap, or in one block, go back to the system."""
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def each(items: Iterable[T], function: Callable[[T], R]) -> Generator[R | Problem, None, None]:
-    """A `Work`, once it is given its function: a `DataError` becomes its `Problem`, any other exception travels as itself."""
+    """Call `function` on each item. A `DataError` becomes its `Problem`; any other exception is raised unchanged.
+
+    With `function` filled in (`partial`) this is a `Work`.
+    """
     for item in items:
         try:
             yield function(item)
@@ -34,7 +37,7 @@ def each(items: Iterable[T], function: Callable[[T], R]) -> Generator[R | Proble
 
 
 def run_chunk(work: Work[T, R], items: Iterable[T]) -> tuple[list[R], float]:
-    """The results of a chunk, and the seconds that they took."""
+    """Work through a chunk: its results, and the seconds that they took."""
     start = time.perf_counter()
     with closing(work(items)) as results:
         found = list(results)
@@ -42,7 +45,7 @@ def run_chunk(work: Work[T, R], items: Iterable[T]) -> tuple[list[R], float]:
 
 
 def settle() -> None:
-    """Make a process fit to be a worker: one thread in OpenCV, memory kept."""
+    """Prepare a process to be a worker: one thread in OpenCV, freed memory kept."""
     import cv2
 
     keep_memory()
@@ -50,9 +53,9 @@ def settle() -> None:
 
 
 def keep_memory() -> None:
-    """Have glibc keep the memory of mask-sized arrays between items: fetching their pages anew costs more than painting them.
+    """Let glibc keep the memory of mask-sized arrays between items: fetching their pages again costs more than painting them.
 
-    Told in so many words, since Dask sets MALLOC_TRIM_THRESHOLD_ for its workers, which then give back whatever is freed.
+    Both limits are set here because Dask sets MALLOC_TRIM_THRESHOLD_ for its workers, which then give back all freed memory.
     """
     if sys.platform == "linux":
         with suppress(AttributeError):  # musl has no such function

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-# At its first kernel numba loads scipy.linalg where it is installed, 0.1 to 0.2 s in every process, only to choose between two
-# ways to an inner product that no kernel here has. Its own linear algebra asks again when it is used, so nothing is lost.
+# With its first kernel numba loads scipy.linalg if scipy is installed. That takes 0.1 to 0.2 s in every process, only to choose
+# between two ways to an inner product, and no kernel here computes one. Numba's own linear algebra looks for scipy again when it
+# is used, so nothing is lost.
 if "numba.np.arraymath" not in sys.modules and "scipy.linalg" not in sys.modules:
     sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
     try:

@@ -1,4 +1,4 @@
-"""Assigning groups to splits: greedy, then by random exchanges. `segdata.ops.split.balance` makes the arrays and says why."""
+"""Assigning groups to splits: greedily, then by random exchanges. `segdata.ops.split.balance` makes and explains the arrays."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Ints = NDArray[np.int64]
 Table = tuple[Ints, Ints, Floats, Floats, Floats, Floats]
 """start (G + 1,), column (E,), part (E,), ratio (S,), weight (C, S), absent (C,).
 
-Group g has the entries start[g] to start[g + 1]: that part of the whole of column[e]. Sought is the least sum of
-weight[c, s] (reached[c, s] - ratio[s])^2, plus absent[c] for every split that column c does not reach.
+Group g has the entries e = start[g] to start[g + 1] - 1; each holds part[e] of the whole of column[e]. The cost to minimise
+is the sum of weight[c, s] (reached[c, s] - ratio[s])^2, plus absent[c] for every split that column c does not reach.
 """
 
 Sums = tuple[Floats, Ints]
-"""reached (C, S): the part of column c that is in split s; holders (C, S): in how many of its groups."""
+"""reached (C, S): the part of column c that is in split s; holders (C, S): how many groups of split s have a part of it."""
 
 
 @njit(cache=True, nogil=True)
 def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
-    """How the cost changes when group g enters split s (`sign` 1) or leaves it (-1)."""
+    """The change of the cost if group g enters split s (`sign` 1) or leaves it (-1)."""
     start, column, part, ratio, weight, absent = table
     reached, holders = sums
     change = 0.0
@@ -39,7 +39,7 @@ def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
 
 @njit(cache=True, nogil=True)
 def put(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
-    """Let group g enter split s (`sign` 1) or leave it (-1). Returns how that changed the cost."""
+    """Let group g enter split s (`sign` 1) or leave it (-1). Returns the change of the cost."""
     change = gain(table, sums, g, s, sign)
     for e in range(table[0][g], table[0][g + 1]):
         sums[0][table[1][e], s] += table[2][e] * sign
@@ -49,7 +49,7 @@ def put(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
 
 @njit(cache=True, nogil=True)
 def below(state: NDArray[np.uint64], n: int) -> int:
-    """The next random integer of 0 to n - 1: SplitMix64 (Steele, Lea and Flood 2014), the same on every machine."""
+    """The next random integer from 0 to n - 1: SplitMix64 (Steele, Lea and Flood 2014), the same on every machine."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -59,9 +59,9 @@ def below(state: NDArray[np.uint64], n: int) -> int:
 
 @njit(cache=True, nogil=True)
 def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, limit: float) -> float:
-    """Move group g to split `to`, and h (unless -1) from there to g's, if that changes the cost by less than `limit`.
+    """Move group g to split `to`, and group h (unless -1) from there to g's split, if that changes the cost by less than `limit`.
 
-    Returns the change, 0 if all stays.
+    Returns the change of the cost, 0 if the groups stay.
     """
     home = split[g]
     change = put(table, sums, g, home, -1)
@@ -84,7 +84,7 @@ def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, lim
 
 @njit(cache=True, nogil=True)
 def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
-    """Greedy: each group of `free` (F,), in that order, goes where it costs least. The others are in `split` (G,) already."""
+    """Put each group of `free` (F,), in that order, where it costs least. The others have a split in `split` (G,) already."""
     for g in range(len(split)):
         if split[g] >= 0:
             put(table, sums, g, split[g], 1)
@@ -99,7 +99,7 @@ def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
 
 @njit(cache=True, nogil=True)
 def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
-    """Bring `split` (G,) back to `found` (G,)."""
+    """Set `split` (G,) back to `found` (G,), and the sums with it."""
     for g in range(len(split)):
         if split[g] != found[g]:
             put(table, sums, g, split[g], -1)
@@ -109,7 +109,7 @@ def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
 
 @njit(cache=True, nogil=True)
 def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tuple[int, int, int]:
-    """A random move or swap of `free` (F,) groups: g, h (-1 for a move) and the split that g goes to."""
+    """A random move or swap of groups of `free` (F,): g, h (-1 for a move) and the split that g goes to."""
     g, h = free[below(state, len(free))], free[below(state, len(free))]
     if below(state, 2):
         return g, -1, below(state, len(table[3]))
@@ -118,9 +118,9 @@ def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tu
 
 @njit(cache=True, nogil=True)
 def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int) -> None:
-    """Random moves and swaps in place; those are made that cost less than a threshold, which is halved from 4 to 2^-17.
+    """Try random moves and swaps in place; make those that cost less than a threshold, which halves from 4 down to 2^-17.
 
-    Threshold accepting (Dueck and Scheuer 1990): it leads out of minima that no single swap leaves.
+    Threshold accepting (Dueck and Scheuer 1990): it escapes from minima that no single swap can leave.
     """
     threshold = 4.0
     for _ in range(20):
@@ -135,9 +135,9 @@ def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.
 def improve(
     table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int, patience: int
 ) -> None:
-    """Random moves and swaps in place; those are made that gain. So local minima are reached, and the best one is kept.
+    """Try random moves and swaps in place; make those that lower the cost. Reaches local minima, and keeps the best one.
 
-    After `patience` steps in vain, the best assignment so far is disturbed by a few swaps and the search goes on from there,
+    After `patience` steps without success, a few swaps disturb the best assignment so far, and the search goes on from there,
     until `steps` have been tried (iterated local search: Lourenço, Martin and Stützle 2003).
     """
     found = split.copy()

@@ -1,4 +1,4 @@
-"""Adding a tile to what overlaps it."""
+"""Adding a tile to the tiles that it overlaps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def add_weighted(
     total: NDArray[np.float32], y: int, x: int, values: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> None:
-    """`total` (K, H, W) gets values * weights, (K, h, w) and (h, w), added at row `y` and column `x`, in one pass."""
+    """Add `values` (K, h, w) times `weights` (h, w) to `total` (K, H, W) at row `y` and column `x`, in one pass."""
     bands, height, width = values.shape
     for k in range(bands):
         for i in range(height):

@@ -1,4 +1,4 @@
-"""Boundaries in label maps, of all classes in one pass."""
+"""Boundaries of all classes in label maps, in one pass."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def inner_band(
     ignore: int,
     out: NDArray[np.unsignedinteger[Any]],
 ) -> None:
-    """`out` (H, W) gets the value of every pixel of `mask` that lies within `width` pixels of another value or of the edge.
+    """Copy to `out` (H, W) every pixel of `mask` that lies within `width` pixels of another value or of the edge.
 
-    All others get `ignore`, and so do those that are `ignore` in `truth`. A pixel is outside the band where the square of 2
-    `width` + 1 pixels around it is of one value and inside the image, which is what that many erosions of each class by a
-    3 x 3 square leave. Row by row: where no value changes from `width` pixels before to as many behind is seen from how often
-    it has changed up to there, and each column counts for how many rows that has been so with one value. Nothing branches on
-    the values, which no processor foresees.
+    All other pixels get `ignore`, and so do those that are `ignore` in `truth`. A pixel is outside the band if the square of 2
+    `width` + 1 pixels around it has one value and lies inside the image: these are the pixels that `width` erosions of each
+    class by a 3 x 3 square leave. Row by row, the running number of changes of value tells if the value stays the same from
+    `width` pixels before a pixel to `width` pixels after it; each column counts for how many rows this has been so with one
+    value. No branch depends on the values, since no processor can predict them.
     """
     height, columns = mask.shape
     changes = np.zeros(columns, np.int32)
     rows = np.zeros(columns, np.int32)
     full = np.int32(2 * width + 1)
-    room = max(columns - 2 * width, 0)  # pixels that have as many on either side
+    room = max(columns - 2 * width, 0)  # pixels with at least `width` pixels on either side
     before, behind, inside = changes[:room], changes[columns - room :], rows[width : width + room]
     rest = mask.dtype.type(ignore)
     for y in range(height):
@@ -53,13 +53,13 @@ def inner_band(
 
 @njit(cache=True, nogil=True)
 def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[np.unsignedinteger[Any]]) -> None:
-    """`out` (H, W) gets the value of every pixel that has a pixel of another class among its eight neighbours, else `ignore`.
+    """Copy to `out` (H, W) every pixel that has a pixel of another class among its eight neighbours; all others get `ignore`.
 
-    Ignored pixels are of no class: they have no contour and give none.
+    Ignored pixels are no class: they have no contour, and their neighbours get none from them.
     """
     height, columns = mask.shape
     beside = np.zeros(columns, np.uint8)
-    nothing = mask.dtype.type(ignore)
+    ignored = mask.dtype.type(ignore)
     for y in range(height):
         beside[:] = 0
         row = mask[y]
@@ -68,9 +68,9 @@ def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[n
                 left, right = max(-u, 0), columns - max(u, 0)
                 own, other, found = row[left:right], mask[v, left + u : right + u], beside[left:right]
                 for x in range(own.shape[0]):
-                    found[x] |= np.uint8((own[x] != other[x]) & (other[x] != nothing))
+                    found[x] |= np.uint8((own[x] != other[x]) & (other[x] != ignored))
         for x in range(columns):
-            out[y, x] = row[x] if beside[x] else nothing
+            out[y, x] = row[x] if beside[x] else ignored
 
 
 @njit(cache=True, nogil=True)
@@ -81,9 +81,9 @@ def count_near(
     ignore: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """`counts` (V, 2) gets, for each value of `points` (H, W) but `ignore`, its pixels and those with the same value near by.
+    """Count for each value of `points` (H, W) except `ignore` its pixels, and those with the same value nearby: `counts` (V, 2).
 
-    Near by is at one of the `offsets` (M, 2), rows and columns, in `others` (H, W); the first that fits ends the search.
+    Nearby means in `others` (H, W), at one of the `offsets` (M, 2), rows and columns. The first match ends the search.
     """
     height, columns = points.shape
     for y in range(height):

@@ -1,4 +1,4 @@
-"""Pixels sorted by how sure a model was of them."""
+"""Pixels sorted into bins by a model's confidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_confidence(
     hits: NDArray[np.int64],
     confidence: NDArray[np.float64],
 ) -> None:
-    """(K, H, W) and (H, W): adds each pixel that is not ignored to the bins (B,) of its largest probability. NaN counts as 0."""
+    """Add each labelled pixel of (K, H, W) and (H, W) to the bin, of (B,), of its largest probability. NaN counts as 0."""
     classes, height, width = probs.shape
     bins = pixels.shape[0]
     largest = np.empty(width, np.float32)

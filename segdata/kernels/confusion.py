@@ -1,4 +1,4 @@
-"""Counting which value stands over which in two label maps."""
+"""Counting which values two label maps have at the same place."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def count_pairs(
     columns: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> None:
-    """`counts` (4, R, C) gets 1 added at [any, rows[t], columns[p]] for each of (N,) and (N,) values, contiguous, of one dtype.
+    """Add 1 to `counts` (4, R, C) at [any, rows[t], columns[p]] for each pair of (N,) and (N,) values, contiguous, of one dtype.
 
-    Neighbours in label maps are mostly equal: where eight bytes of both are each one value repeated, runs of such words are
-    counted, not pixels. Others go to the four tables in turn: a sum just written is slow to read again.
+    Neighbours in label maps are mostly equal. If eight bytes of both maps each repeat one value, whole runs of such words are
+    counted at once. Other pixels go to the four tables in turn, because a sum that was just written is slow to read again.
     """
     lanes = 8 // truth.itemsize
     mask, repeat = (0xFF, 0x0101010101010101) if lanes == 8 else (0xFFFF, 0x0001000100010001)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 def count_values(values: NDArray[np.unsignedinteger[Any]], bins: int) -> NDArray[np.int64]:
     """(N,) contiguous uint8 or uint16 below `bins` -> (bins,) int64: how often each value occurs.
 
-    Neighbours in a label map are mostly equal, so sixteen bytes at a time are compared with a repeated value, and runs of
-    such pairs of words are counted, not pixels. Others go to four tables in turn: a sum just written is slow to read again.
+    Neighbours in a label map are mostly equal. Sixteen bytes at a time are compared with one repeated value, and whole runs of
+    equal ones are counted at once. Other pixels go to four tables in turn, because a sum that was just written is slow to read
+    again.
     """
     lanes = 8 // values.itemsize
     mask, repeat = (0xFF, 0x0101010101010101) if lanes == 8 else (0xFFFF, 0x0001000100010001)
@@ -49,7 +50,7 @@ def translate(
     table: NDArray[np.unsignedinteger[Any]],
     out: NDArray[np.unsignedinteger[Any]],
 ) -> None:
-    """`out` (N,) gets table[values] for `values` (N,), both contiguous; runs of equal bytes are looked up once."""
+    """Write table[values] to `out` (N,) for `values` (N,), both contiguous. A word of equal values is looked up once."""
     lanes = 8 // values.itemsize
     mask, repeat = (0xFF, 0x0101010101010101) if lanes == 8 else (0xFFFF, 0x0001000100010001)
     words = values[: values.shape[0] // lanes * lanes].view(np.uint64)

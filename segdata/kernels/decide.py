@@ -16,9 +16,9 @@ def decide(
     least: float,
     ids: NDArray[np.unsignedinteger[Any]],
 ) -> None:
-    """`ids` (h, w) gets the likeliest class of (K, h, w), by `table` (K + 1,); of equal ones the first.
+    """Write to `ids` (h, w) the likeliest class of `probs` (K, h, w), translated by `table` (K + 1,). On a tie, the first one.
 
-    The last entry of the table is for pixels of which nothing is known (all 0), or whose largest probability is below `least`.
+    The last entry of the table is for pixels without any probability (all 0), and for those whose largest is below `least`.
     """
     classes, height, width = probs.shape
     largest = np.empty(width, np.float32)
@@ -28,7 +28,7 @@ def decide(
         likeliest[:] = classes
         for k in range(classes):
             row = probs[k, y]
-            for x in range(width):  # without branches, so that many are compared at once
+            for x in range(width):  # no branches: many pixels are compared at once
                 better = row[x] > largest[x]
                 largest[x] = row[x] if better else largest[x]
                 likeliest[x] = np.int32(k) if better else likeliest[x]

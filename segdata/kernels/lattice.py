@@ -1,11 +1,12 @@
 """The permutohedral lattice: Gaussian filters of many values at once, in any number of dimensions, and mean field on it.
 
-Adams, Baek and Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010). A point of d features lies
-in a simplex of d + 1 vertices: it is spread over them (splat), the vertices are blurred along d + 1 axes, and read back
-(slice). Vertices are rows of (M, W) float32 values, W a multiple of 8; row 0 is that of all vertices which are not there.
+Adams, Baek and Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010). A point with d features lies
+in a simplex of d + 1 vertices. Its value is spread over them (splat), the vertices are blurred along d + 1 axes, and the
+point reads its value back from them (slice). Vertices are rows of (M, W) float32 values, W a multiple of 8; row 0 stands for
+every vertex that does not exist.
 
-Points are taken in blocks. Each block sums into rows of its own, which are added up in the order of the blocks: so no
-result depends on how many threads there are.
+Points are processed in blocks. Each block has its own rows of sums, which are added up in the order of the blocks. So no
+result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 @njit(cache=True, nogil=True)
 def find(table: Rows, keys: Rows, key: Rows, mixed: np.int64) -> int:
-    """Where `key` (at least d,), whose sum by `factors` is `mixed`, is among `keys` (N, d), or -1.
+    """The number of `key` (d values or more) among `keys` (N, d), or -1. `mixed` is the sum of its values times `factors`.
 
-    `table` is a power of two long, and of open addresses: -1 where it is free. Apart from `put`, so that it is compiled
-    into the loops that call it.
+    `table` is a hash table with open addressing; its length is a power of two, and -1 marks a free entry. `find` is separate
+    from `put`, so that it is compiled into the loops that call it.
     """
     at = (mixed >> 32) & (len(table) - 1)
     while table[at] >= 0:
@@ -44,7 +45,7 @@ def find(table: Rows, keys: Rows, key: Rows, mixed: np.int64) -> int:
 
 @njit(cache=True, nogil=True)
 def put(table: Rows, keys: Rows, key: Rows, mixed: np.int64, count: int) -> int:
-    """Add a key that `find` did not find as number `count`, which it returns. The table must have room."""
+    """Add a key, which `find` did not find, as number `count`. Returns `count`. The table must have room."""
     at = (mixed >> 32) & (len(table) - 1)
     while table[at] >= 0:
         at = (at + 1) & (len(table) - 1)
@@ -56,7 +57,7 @@ def put(table: Rows, keys: Rows, key: Rows, mixed: np.int64, count: int) -> int:
 
 @njit(cache=True, nogil=True)
 def factors(d: int) -> NDArray[np.int64]:
-    """(d,) odd multipliers, by which small coordinates are mixed into all bits: powers of a generator's multiplier (Knuth)."""
+    """(d,) odd multipliers that mix small coordinates into all bits: powers of the multiplier of Knuth's random generator."""
     out = np.empty(d, np.int64)
     power = np.int64(6364136223846793005)
     for j in range(d):
@@ -67,10 +68,11 @@ def factors(d: int) -> NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats, taken: int) -> int:
-    """The simplex of each point of one block. Returns how many vertices it has, listed in `keys` (n (d + 1), d).
+    """Find the simplex of each point of one block. Returns the number of vertices; `keys` (n (d + 1), d) gets them.
 
-    `features` (n, d), at most 1e5; `rows` and `weights` (n, d + 1) get the vertices, numbered from `taken` in the order of
-    their appearance, and the barycentric weights. A vertex is named by the first d of its d + 1 coordinates: their sum is 0.
+    `features` (n, d), at most 1e5. `rows` (n, d + 1) gets the vertices, numbered from `taken` in the order in which they
+    appear, and `weights` (n, d + 1) the barycentric weights. The first d of its d + 1 coordinates identify a vertex, since
+    all d + 1 sum to 0.
     """
     d = features.shape[1]
     point, corner, rank = np.empty(d + 1, np.float32), np.empty(d + 1, np.int32), np.empty(d + 1, np.int32)
@@ -93,7 +95,7 @@ def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats
             if j < d:
                 mixed += corner[j] * factor[j]
         weight[0] += ONE + weight[d + 1]
-        for v in range(d + 1):  # each vertex is one more in all coordinates but that whose turn it is
+        for v in range(d + 1):  # the next vertex: one more in all coordinates except turn[v]
             found = find(table, keys, key, mixed)
             if found < 0:
                 found = put(table, keys, key, mixed, count)
@@ -111,7 +113,7 @@ def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats
 
 @njit(cache=True, nogil=True)
 def _elevate(features: Floats, scale: Floats, point: Floats) -> None:
-    """`point` (d + 1,) gets `features` (d,) in the plane where coordinates sum to 0 (Adams, section 3.1)."""
+    """Map `features` (d,) to `point` (d + 1,), in the plane of coordinates that sum to 0 (Adams, section 3.1)."""
     above = ZERO
     for j in range(len(features), 0, -1):
         x = features[j - 1] * scale[j - 1]
@@ -122,8 +124,11 @@ def _elevate(features: Floats, scale: Floats, point: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _enclose(point: Floats, corner: Rows, rank: Rows) -> None:
-    """`corner` and `rank` (d + 1,) get the simplex of a point: its vertex whose coordinates are all multiples of d + 1, and
-    the order of the point's distances from there, the largest first."""
+    """Find the simplex of `point` (d + 1,).
+
+    `corner` (d + 1,) gets its vertex with only multiples of d + 1 as coordinates, `rank` (d + 1,) the order of the point's
+    differences from that vertex, the largest first.
+    """
     d = len(point) - 1
     rest = 0
     for j in range(d + 1):
@@ -145,7 +150,7 @@ def _enclose(point: Floats, corner: Rows, rank: Rows) -> None:
 
 @njit(cache=True, nogil=True)
 def unite(part: Rows, table: Rows, keys: Rows, count: int, vertex: Rows) -> int:
-    """Number the vertices `part` (n, d) of a block among all: `vertex` (n,). Returns how many there are now in `keys`."""
+    """Number the vertices `part` (n, d) of a block among those of all blocks: `vertex` (n,). Returns how many there are now."""
     factor = factors(part.shape[1])
     for i in range(len(part)):
         mixed = np.int64(0)
@@ -160,9 +165,9 @@ def unite(part: Rows, table: Rows, keys: Rows, count: int, vertex: Rows) -> int:
 
 @njit(cache=True, nogil=True)
 def neighbours(table: Rows, keys: Rows, axis: int, first: int, near: Rows) -> None:
-    """`near` (M, 2) gets the rows of both neighbours of every vertex along an axis, 0 for none.
+    """Write to `near` (M, 2) the rows of both neighbours of every vertex along an axis, 0 for none.
 
-    `keys` (M, d); the vertices' rows begin at `first`. `near` must be 0 before; of two neighbours, one look-up tells both.
+    `keys` (M, d); the vertices' rows begin at `first`. `near` must be 0 before the call. One look-up serves both neighbours.
     """
     d = keys.shape[1]
     key = np.empty(d, np.int32)
@@ -180,7 +185,7 @@ def neighbours(table: Rows, keys: Rows, axis: int, first: int, near: Rows) -> No
 
 @njit(cache=True, nogil=True)
 def members(vertex: Rows, starts: NDArray[np.int64], order: Rows) -> None:
-    """Which rows of the blocks belong to each vertex: order[starts[m] : starts[m + 1]], ascending; `vertex` (R,)."""
+    """List the rows of the blocks by vertex: vertex m has order[starts[m] : starts[m + 1]], ascending. `vertex` (R,) is given."""
     for m in vertex:
         starts[m + 1] += 1
     for m in range(len(starts) - 1):
@@ -193,7 +198,7 @@ def members(vertex: Rows, starts: NDArray[np.int64], order: Rows) -> None:
 
 @njit(cache=True, nogil=True)
 def gather(parts: Floats, starts: NDArray[np.int64], order: Rows, values: Floats, width: int, piece: slice) -> None:
-    """Vertices `piece` of `values` (M W,) get the sums of their rows of `parts` (R W,)."""
+    """Sum for the vertices `piece` of `values` (M W,) their rows of `parts` (R W,)."""
     for m in range(piece.start, piece.stop):
         for c in range(0, width, LANES):
             lanes = same(ZERO)
@@ -204,7 +209,7 @@ def gather(parts: Floats, starts: NDArray[np.int64], order: Rows, values: Floats
 
 @njit(cache=True, nogil=True)
 def blur(values: Floats, out: Floats, near: Rows, first: int, width: int, scale: float, piece: slice) -> None:
-    """One axis: `out` gets `scale` times vertex + half of both neighbours, for near[piece], whose rows start at `first`."""
+    """Blur along one axis: `out` gets `scale` times (vertex + half of each neighbour) for near[piece]; rows start at `first`."""
     half, whole = same(np.float32(scale * 0.5)), same(np.float32(scale))
     for i in range(piece.start, piece.stop):
         a, b = np.int64(near[i, 0]) * width, np.int64(near[i, 1]) * width
@@ -216,7 +221,7 @@ def blur(values: Floats, out: Floats, near: Rows, first: int, width: int, scale:
 
 @njit(cache=True, nogil=True)
 def mix(values: Floats, matrix: Floats, width: int, piece: slice) -> None:
-    """Rows `piece` of `values` (M W,), each multiplied by `matrix` (W W,) from the right, in place."""
+    """Multiply rows `piece` of `values` (M W,) by `matrix` (W W,) from the right, in place."""
     before = np.empty(width, np.float32)
     for m in range(piece.start, piece.stop):
         before[:] = values[m * width : (m + 1) * width]
@@ -229,7 +234,7 @@ def mix(values: Floats, matrix: Floats, width: int, piece: slice) -> None:
 
 @njit(cache=True, nogil=True)
 def splat_ones(rows: Rows, weights: Floats, parts: Floats) -> None:
-    """Spread 1 of every point over `parts` (R 8,), all lanes alike; `rows` and `weights` (n, V)."""
+    """Spread the value 1 of every point over `parts` (R 8,), the same in all lanes; `rows` and `weights` (n, V)."""
     for i in range(len(rows)):
         for v in range(rows.shape[1]):
             at = np.int64(rows[i, v]) * LANES
@@ -238,9 +243,9 @@ def splat_ones(rows: Rows, weights: Floats, parts: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def normalise(rows: Rows, weights: Floats, vertex: Rows, values: Floats) -> None:
-    """`weights` (n, D + 1) of one filter, divided by the root of what 1 is filtered to: `values` (M 8,).
+    """Divide the `weights` (n, D + 1) of one filter by the square root of the filtered value 1, given as `values` (M 8,).
 
-    So splat and slice both hold the symmetric normalisation of Krähenbühl and Koltun (2013), equation 6.
+    In this way splat and slice both contain the symmetric normalisation of Krähenbühl and Koltun (2013), equation 6.
     """
     for i in range(len(rows)):
         norm = ZERO
@@ -253,7 +258,7 @@ def normalise(rows: Rows, weights: Floats, vertex: Rows, values: Floats) -> None
 
 @njit(cache=True, nogil=True)
 def transpose_in(logs: Floats, unary: Floats, width: int) -> None:
-    """(K, n) values -> (n W,), in which classes that are not there have -1e30."""
+    """(K, n) values -> (n W,); the places of classes beyond K get -1e30."""
     classes, n = logs.shape
     for i in range(n):
         for k in range(classes):
@@ -264,7 +269,7 @@ def transpose_in(logs: Floats, unary: Floats, width: int) -> None:
 
 @njit(cache=True, nogil=True)
 def transpose_out(probs: Floats, out: Floats, width: int) -> None:
-    """(n W,) -> (K, n)."""
+    """(n W,) -> (K, n): the reverse of `transpose_in`."""
     classes, n = out.shape
     for k in range(classes):
         for i in range(n):
@@ -275,11 +280,11 @@ def transpose_out(probs: Floats, out: Floats, width: int) -> None:
 def update(
     logs: Floats, rows: Rows, weights: Floats, vertex: Rows, values: Floats, parts: Floats, read: bool, spread: bool
 ) -> None:
-    """One step of mean field for the points of a block (Krähenbühl and Koltun 2011, algorithm 1), in one pass.
+    """Do one step of mean field for the points of a block (Krähenbühl and Koltun 2011, algorithm 1), in one pass.
 
-    To `logs` (n W,), the logarithms of the unary probabilities, is added what the kernels give: their vertices' `values`
-    (M W,) by the point's `rows`, `weights` (n, V), `vertex` (R,) (`read`). The softmax over classes is spread over `parts`
-    (R W,) for the next step (`spread`), or else takes the place of `logs`.
+    `logs` (n W,) are the logarithms of the unary probabilities. With `read`, the kernels' result is added to them: the
+    `values` (M W,) of the vertices, through `rows` and `weights` (n, V) and `vertex` (R,). Then comes the softmax over
+    classes. With `spread` it is spread over `parts` (R W,) for the next step; otherwise it replaces `logs`.
     """
     points, corners = rows.shape
     width = len(logs) // points

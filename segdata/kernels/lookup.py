@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 def look_up(
     values: NDArray[np.int32], keys: NDArray[np.int64], positions: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> int:
-    """`positions` (N,) gets where each of `values` (N,) stands in the sorted `keys` (K,), `counts` (K,) how often each occurs.
+    """Find each of `values` (N,) in the sorted `keys` (K,): `positions` (N,) gets its index, `counts` (K,) how often each occurs.
 
-    Neighbours are mostly equal, so the search runs once a run of values. Returns -1, or the first value that is not a key.
+    Neighbours are mostly equal, so one search serves a run of values. Returns -1, or the first value that is not a key.
     """
     last = np.int64(-1)
     at = np.int64(0)

@@ -1,8 +1,8 @@
-"""Polygons to run lengths, bit for bit as pycocotools has them, from the crossings of columns alone.
+"""Polygons to run lengths, bit for bit as pycocotools makes them, but only from the places where edges cross columns.
 
-The rule of the COCO API's rleFrPoly: corners are rounded to fifths of a pixel, an edge is the chain of points that steps by one
-fifth along its longer axis, and column c is entered or left where the chain passes from 5 c + 2 to 5 c + 3 or back, at the row of
-the upper of these two points. pycocotools walks the whole chain; here each edge goes straight to the columns that it crosses.
+The rule of the COCO API's rleFrPoly: corners are rounded to fifths of a pixel. An edge is a chain of points, one per fifth along
+its longer axis. The polygon enters or leaves column c where the chain passes from 5 c + 2 to 5 c + 3 or back, at the row of the
+upper of these two points. pycocotools walks along the whole chain; here each edge goes straight to the columns that it crosses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FIFTHS = 5.0
 
 @njit(cache=True, nogil=True)
 def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: int) -> tuple[NDArray[np.uint8], Ints]:
-    """Polygons as COCO's compressed run lengths.
+    """Encode polygons as COCO's compressed run lengths.
 
-    `points` (N, 2) are x, y of all corners, finite and below 1e8 in size; `ends` (P,) where each polygon's end. Returns the
-    text of all, (T,) ASCII, and (P,) where each polygon's ends.
+    `points` (N, 2) are x, y of all corners, finite, their absolute values below 1e8; `ends` (P,): where each polygon's corners
+    end. Returns the text of all polygons, (T,) ASCII, and (P,) where each polygon's text ends.
     """
-    first = np.full(width, -1, np.int64)  # of each column, the crossing noted last; `before` leads on to the others
+    first = np.full(width, -1, np.int64)  # the last crossing noted in each column; `before` links to the others
     before, row = np.empty(1024, np.int64), np.empty(1024, np.int64)
     text, text_ends, used = np.empty(4096, np.uint8), np.empty(ends.shape[0], np.int64), 0
     begin = 0
@@ -56,7 +56,7 @@ def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: in
 def _cross_columns(
     x0: int, y0: int, x1: int, y1: int, c0: int, c1: int, height: int, first: Ints, before: Ints, row: Ints, n: int
 ) -> None:
-    """Note the row in which an edge, given in fifths, crosses each of the columns c0 to c1, as crossings n, n + 1 ..."""
+    """Note the row where an edge, given in fifths, crosses each of the columns c0 to c1, as crossings n, n + 1 ..."""
     dx, dy = abs(x1 - x0), abs(y1 - y0)
     if (x0 > x1) if dx >= dy else (y0 > y1):
         x0, y0, x1, y1 = x1, y1, x0, y0
@@ -74,7 +74,7 @@ def _cross_columns(
 
 @njit(cache=True, nogil=True)
 def _step_across(x0: int, slope: float, near: int, steps: int) -> int:
-    """The step of a steep edge after which its x passes between `near` and `near` + 1, whichever way."""
+    """The step of a steep edge after which its x passes from `near` to `near` + 1 or back."""
     rising = slope > 0
     t = min(max(int((near + 0.5 - x0) / slope), 0), steps - 1)
     while t > 0 and (int(x0 + slope * t + 0.5) > near) == rising:  # across already
@@ -96,12 +96,12 @@ def _write_runs(
     text: NDArray[np.uint8],
     used: int,
 ) -> int:
-    """Write the run lengths between crossings, and forget these; returns where the text ends now.
+    """Write the run lengths between crossings, and clear the crossings. Returns where the text ends now.
 
-    Crossings are positions in column order. Two at one place cancel out, so that the runs around them are one.
+    Crossings are positions in column order. Two crossings at one place cancel out, so that the runs around them become one.
     """
     position = older = old = length = 0
-    runs = 0  # of which the last, `length`, may still grow; before it came `old`, and before that `older`
+    runs = 0  # the last, `length`, may still grow; `old` is the one before, `older` the one before that
     joining = False
     rows = np.empty(max(row.shape[0], 1), np.int64)
     for c in range(left, right + 2):
@@ -138,7 +138,7 @@ def _write_runs(
 
 @njit(cache=True, nogil=True)
 def _write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
-    """Five bits a character, the lowest first, as COCO's compressed run lengths have them; returns where the text ends."""
+    """Write a number as COCO's compressed run lengths do: five bits per character, lowest first. Returns where the text ends."""
     while True:
         bits = value & 31
         value >>= 5

@@ -1,8 +1,8 @@
 """Painting run lengths into a label map.
 
-Run lengths are COCO's: pixels in column order (down, then right), runs alternately off and on, starting with off. The
-painter works in that order, from the top shape down: a pixel belongs to the first shape that claims it, and any later
-claim by another class is a contest that the owner has won.
+Run lengths are COCO's: pixels in column order (down, then right), runs alternately off and on, the first one off. Shapes are
+painted from the top one down: a pixel belongs to the first shape that claims it. A later claim by another class counts as a
+contest that the owner has won.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Codes = NDArray[np.unsignedinteger[Any]]
 def decode_runs(
     text: NDArray[np.uint8], ends: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """COCO's compressed counts to runs.
+    """Decode COCO's compressed counts to runs.
 
-    `text` holds all strings one after the other, `ends` (N,) where each ends, `size` = height x width. Returns the on-runs
-    as (R, 2) [start, stop) in column order, (N,) where each shape's runs end, and (N,) areas; area -1 means that the
-    string is malformed or its runs do not sum to `size`. The coding is 6 bits a character, 5 of them payload, signed, each
-    count after the third as the difference to the one two before (pycocotools, maskApi.c, rleFrString).
+    `text` holds all strings one after the other, `ends` (N,) where each ends, `size` = height x width. Returns the runs that
+    are on as (R, 2) [start, stop) in column order, (N,) where each shape's runs end, and (N,) areas; area -1 means that the
+    string is malformed or its runs do not sum to `size`. A character codes 6 bits, 5 of them payload; numbers are signed. Each
+    count after the third is stored as the difference to the count two before it (pycocotools, maskApi.c, rleFrString).
     """
     shapes = ends.shape[0]
     runs = np.empty((text.shape[0] // 2 + shapes + 1, 2), np.int64)
@@ -89,12 +89,12 @@ def paint_runs(
     contests: NDArray[np.int64],
     held: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Paint shapes, top one first.
+    """Paint shapes, the top one first.
 
-    `order` (N,) lists shapes from the top; `codes` (N,) are their class codes, 1 or more, and `slots` (N,) the same classes
-    numbered 0..S-1. `owner` and `loser` (W * H,) start as 0 and end as the code that has, and the first other code that
-    claimed, each pixel; `contests` (S, S) gets [winner, loser] pixels, `held` (S,) those that each class has. The third and
-    further classes on a pixel are returned as (M,) (pixel x S + winner slot) x S + loser slot, with repeats.
+    `order` (N,) lists the shapes from the top; `codes` (N,) are their class codes, 1 or more, and `slots` (N,) the same classes
+    numbered 0..S-1. `owner` and `loser` (W * H,) start as 0. At the end `owner` has the code that owns each pixel, and `loser`
+    the first other code that claimed it. `contests` (S, S) counts pixels by [winner, loser], `held` (S,) those that each class
+    owns. Third and further classes on a pixel are returned as (M,) (pixel x S + winner slot) x S + loser slot, with repeats.
     """
     slot_of = np.zeros(codes.max() + 1, np.int64)
     for i in range(codes.shape[0]):
@@ -106,7 +106,9 @@ def paint_runs(
         code = codes[i]
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
             start = runs[r, 0]
-            mine = owner[start : runs[r, 1]]  # a view: its indices are never negative, so the loops become vectors
+            mine = owner[
+                start : runs[r, 1]
+            ]  # a view: its indices are never negative, so the compiler vectorises the loops
             taken = code & 0
             for p in range(mine.shape[0]):
                 taken |= mine[p]
@@ -138,10 +140,11 @@ def paint_runs(
 
 @njit(cache=True, nogil=True)
 def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int]:
-    """Paint a run that at most one other class holds pixels of, and that no third class claimed; else leave it.
+    """Paint a run if at most one other class owns pixels of it and no third class claimed any; otherwise leave it.
 
-    Returns (-1, 0, 0) where it is left; else that class, `code` itself where there is none, how many pixels it holds that nobody
-    had claimed, and how many nobody held. In the arrays' own type and without branches, so that these loops become vectors too.
+    Returns (-1, 0, 0) if it is left. Otherwise returns that class (`code` itself if there is none), how many of its pixels nobody
+    had claimed yet, and how many pixels nobody owned. Computes in the arrays' own type and without branches, so that the
+    compiler vectorises these loops too.
     """
     narrow = mine.dtype.type
     nobody, own = narrow(0), narrow(code)
@@ -168,7 +171,7 @@ def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int
 def find_shown(
     runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, owner: Codes, shown: NDArray[np.bool_]
 ) -> None:
-    """`shown` (N,) gets whether any pixel of each shape carries its class."""
+    """Write to `shown` (N,) whether any pixel of each shape has the shape's class."""
     for i in range(codes.shape[0]):
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
             if (owner[runs[r, 0] : runs[r, 1]] == codes[i]).any():
@@ -178,7 +181,7 @@ def find_shown(
 
 @njit(cache=True, nogil=True)
 def codes_to_values(codes: Codes, background: int, ignore: int, ignore_code: int) -> None:
-    """Class codes to mask values in place: 0 is `background`, `ignore_code` is `ignore`, any other c is class c - 1."""
+    """Turn class codes into mask values in place: 0 is `background`, `ignore_code` is `ignore`, any other c is class c - 1."""
     narrow = codes.dtype.type  # all in the array's own type, so that the loop runs on full vectors
     nobody, ignored, ignored_code, one = narrow(background), narrow(ignore), narrow(ignore_code), narrow(1)
     for p in range(codes.shape[0]):

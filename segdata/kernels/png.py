@@ -12,7 +12,7 @@ def unfilter(rows: NDArray[np.uint8], out: NDArray[np.uint8], step: int) -> int:
     """Undo the filters of (H, 1 + B) uint8 rows, whose first byte is the filter type, into `out` (H, B).
 
     `step` is the bytes of a whole pixel, at least 1. Returns -1, or the number of the first row with an unknown filter.
-    Filters that look to the left go through a row once a byte of the pixel, so that what is to the left stays in a register.
+    Filters that use the left neighbour pass over a row once per byte of the pixel, so that this neighbour stays in a register.
     """
     height, width = out.shape
     nothing = np.zeros(width, np.uint8)
@@ -24,7 +24,7 @@ def unfilter(rows: NDArray[np.uint8], out: NDArray[np.uint8], step: int) -> int:
         if kind == 0 or (kind == 2 and y == 0):
             for x in range(width):
                 out[y, x] = rows[y, x + 1]
-        elif kind == 2:  # by its place in `out`, not through `above`: only then does the loop become vectors
+        elif kind == 2:  # indexes `out`, not `above`: only then is the loop vectorised
             for x in range(width):
                 out[y, x] = rows[y, x + 1] + out[y - 1, x]
         else:
@@ -40,7 +40,7 @@ def unfilter(rows: NDArray[np.uint8], out: NDArray[np.uint8], step: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _predict(kind: int, a: np.uint8, b: np.uint8, c: np.uint8) -> np.uint8:
-    """Average (3) or Paeth (4) of left, above and upper left. In label maps two of the three are mostly equal."""
+    """Average (3) or Paeth (4) of left, above and upper left. In label maps, two of the three are mostly equal."""
     if kind == 3:
         return np.uint8((np.int32(a) + np.int32(b)) >> 1)
     if b == c:

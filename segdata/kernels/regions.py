@@ -1,4 +1,4 @@
-"""The connected regions of a label map, all values in one pass."""
+"""The connected regions of a label map, of all values in one pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def region_areas(
 ) -> tuple[NDArray[np.int64], NDArray[np.unsignedinteger[Any]]]:
     """(H, W) values -> (R,) int64 pixels and (R,) value of every region; pixels that touch at a corner are connected.
 
-    Runs of equal pixels are joined with those of the row above that they touch, in a forest whose roots are the regions
+    Runs of equal pixels are joined with the runs of the row above that they touch, in a forest whose roots are the regions
     (run-based two-scan labelling: He, Chao & Suzuki 2008).
     """
     height, width = mask.shape

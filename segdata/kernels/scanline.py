@@ -1,8 +1,8 @@
 """Filling polygons row by row, as the makers of Cityscapes did.
 
-The rule, all of it in float32: a row is sampled at y + 0.5; an edge is crossed where its lower end <= y + 0.5 <= its upper
-end, both included, horizontal edges aside; crossings are sorted and paired, an odd last one is left over; each pair fills
-ceil(left - 0.5) to floor(right + 0.5), both included. Only corners on half rows make the number of crossings odd.
+The rule, all in float32: a row is sampled at y + 0.5. It crosses an edge if the edge's lower end <= y + 0.5 <= its upper end,
+both included; horizontal edges do not count. Crossings are sorted and paired; an odd last one is left over. Each pair fills
+ceil(left - 0.5) to floor(right + 0.5), both included. The number of crossings is odd only if corners lie on half rows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ HALF = np.float32(0.5)
 def polygon_runs(
     points: NDArray[np.float32], ends: NDArray[np.int64], height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pixels of polygons as runs.
+    """Fill polygons: their pixels as runs.
 
-    `points` (N, 2) are x, y of all corners, none beyond +-1e30, `ends` (P,) where each polygon's end. Returns the runs as
-    (R, 2) [start, stop) in row order, apart and ascending within a polygon, and (P,) where each polygon's runs end.
+    `points` (N, 2) are x, y of all corners, none beyond +-1e30; `ends` (P,): where each polygon's corners end. Returns the runs
+    as (R, 2) [start, stop) in row order, ascending and with gaps between them within a polygon, and (P,) where each polygon's
+    runs end.
     """
     runs = np.empty((256, 2), np.int64)
     run_ends = np.empty(ends.shape[0], np.int64)
@@ -73,10 +74,10 @@ def _chain_edges(
     last_row: NDArray[np.int64],
     slope: NDArray[np.float32],
 ) -> tuple[int, int]:
-    """Hang each edge of the polygon points[begin:end] on the first row that it crosses; returns its first and last row.
+    """List each edge of the polygon points[begin:end] at the first row that crosses it. Returns the polygon's first and last row.
 
-    An edge has the number of its first point. `chain` (H,) gets the edge hung last on each row, `before` (N,) the one hung
-    before it; `last_row` and `slope` (N,) are the edge's own.
+    An edge has the number of its first point. The lists are linked: `chain` (H,) gets the last edge listed at each row,
+    `before` (N,) the edge listed before it. `last_row` and `slope` (N,) get the values of each edge.
     """
     height = chain.shape[0]
     top, bottom = height, -1
@@ -102,7 +103,7 @@ def _cross(
     active: NDArray[np.int64],
     crossings: NDArray[np.float32],
 ) -> int:
-    """Where row `y` crosses the `active` edges, sorted into `crossings`, and the edges with them; returns how many are left.
+    """Write where row `y` crosses the `active` edges to `crossings`, and sort both by it. Returns how many edges are left.
 
     Edges that have ended drop out. The others are almost in order from the row before, so they are sorted by insertion.
     """
@@ -123,7 +124,7 @@ def _cross(
 
 @njit(cache=True, nogil=True)
 def fill_runs(runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, out: Codes) -> None:
-    """`out` (H * W,) gets each shape's code (N,) in its runs, the later shape over the earlier."""
+    """Write the code of each shape, of `codes` (N,), to its runs in `out` (H * W,); later shapes cover earlier ones."""
     for i in range(codes.shape[0]):
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
             out[runs[r, 0] : runs[r, 1]] = codes[i]

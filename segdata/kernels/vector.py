@@ -1,7 +1,7 @@
-"""Eight float32 side by side, as numba has no type for: `load`, `store` and arithmetic on them, for loops over classes.
+"""A vector of eight float32 values (lanes), a type that numba does not have, with `load`, `store` and arithmetic.
 
-Loops over a few dozen classes are too short for LLVM's loop vectoriser, which would run them one by one. Any processor's
-LLVM back end turns eight lanes into as many of its own vectors as it takes.
+It is for loops over classes: a few dozen are too few for LLVM's loop vectoriser, which would take them one by one. LLVM maps
+the eight lanes to the vectors of whatever processor it compiles for.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _I = ir.VectorType(ir.IntType(32), LANES)
 
 
 intrinsic: Callable[[Any], Callable[..., Any]] = numba_intrinsic
-"""As its users see it: they do not give the typing context."""
+"""Numba's `intrinsic`, typed as callers see it: they do not pass the typing context."""
 
 
 class _Vector(types.Type):
-    """Numba's name for it."""
+    """The vector's type in numba."""
 
     def __init__(self) -> None:
         super().__init__(name="float32x8")
@@ -38,7 +38,7 @@ class _Vector(types.Type):
 
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
-    """What LLVM holds for it."""
+    """The vector's type in LLVM."""
 
     def __init__(self, manager: Any, of: Any) -> None:
         super().__init__(manager, of, _V)  # type: ignore[no-untyped-call]
@@ -52,21 +52,21 @@ def _constant(value: float) -> ir.Constant:
 
 
 def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    """A call of an LLVM intrinsic."""
+    """Call an LLVM intrinsic, which is declared if need be."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     return builder.call(function, arguments)
 
 
 def _place(context: Any, builder: Any, array: Any, values: Any, index: Any) -> Any:
-    """Where values[index] is, as a pointer to eight."""
+    """A pointer to eight values from values[index] on."""
     data = context.make_array(array)(context, builder, values).data
     return builder.bitcast(builder.gep(data, [index]), ir.PointerType(_V))
 
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """Lanes array[index : index + 8] of a contiguous (N,) float32."""
+    """Load lanes from array[index : index + 8] of a contiguous (N,) float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_place(context, builder, signature.args[0], *arguments), align=4)
@@ -76,7 +76,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Put lanes into array[index : index + 8] of a contiguous (N,) float32."""
+    """Store lanes into array[index : index + 8] of a contiguous (N,) float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, at, lanes = arguments
@@ -88,7 +88,7 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @intrinsic
 def same(typing: Any, value: Any) -> Any:
-    """Eight times one float32."""
+    """Eight lanes, all equal to one float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = builder.insert_element(ir.Constant(_V, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
@@ -122,7 +122,7 @@ def plus(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def larger(typing: Any, a: Any, b: Any) -> Any:
-    """The larger of a and b, lane by lane; b where either is no number."""
+    """The larger of a and b, lane by lane; b if either is NaN."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
@@ -151,7 +151,7 @@ def total(typing: Any, lanes: Any) -> Any:
 
 
 def _folded(builder: Any, lanes: Any, join: Any) -> Any:
-    """Join the upper with the lower half until one lane is left."""
+    """Join the upper half with the lower half until one lane is left."""
     for half in (4, 2, 1):
         mask = ir.Constant(_I, [(lane + half) % LANES for lane in range(LANES)])
         lanes = join(lanes, builder.shuffle_vector(lanes, lanes, mask))
@@ -160,7 +160,7 @@ def _folded(builder: Any, lanes: Any, join: Any) -> Any:
 
 @intrinsic
 def _power_of_two(typing: Any, x: Any) -> Any:
-    """2^n for whole n, -126 to 127."""
+    """2^x for whole x from -126 to 127."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         n = builder.fptosi(arguments[0], _I)
@@ -172,7 +172,7 @@ def _power_of_two(typing: Any, x: Any) -> Any:
 
 @intrinsic
 def _whole(typing: Any, x: Any) -> Any:
-    """The nearest whole number."""
+    """The nearest whole number to each lane."""
     return vector(vector), lambda context, builder, signature, x: _call(builder, "llvm.rint.v8f32", _V, list(x))
 
 
@@ -189,9 +189,9 @@ def _where_above(typing: Any, x: Any, limit: Any, lanes: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def exp(x: Any) -> Any:
-    """e^x of lanes <= 0, within 2 units in the last place; 0 below e^-64, so that no denormal number slows what follows.
+    """e^x of lanes <= 0, within 2 units in the last place. The result is 0 for x <= -64: denormal numbers would be slow later.
 
-    2^n e^r with n whole and |r| <= ln 2 / 2, e^r by its Taylor series: the first term left out is below 6e-9.
+    Computed as 2^n e^r with whole n and |r| <= ln 2 / 2, e^r by its Taylor series: the first omitted term is below 6e-9.
     """
     bounded = larger(x, same(np.float32(-80)))
     n = _whole(times(bounded, same(np.float32(1.4426950408889634))))

@@ -1,4 +1,4 @@
-"""Checkpoints: weights with the label contract, the recipe and the options they belong to; plain types and tensors only."""
+"""Checkpoints: weights with their label contract, recipe and options; plain types and tensors only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT = 1
 def of(
     options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any], dataset: str
 ) -> dict[str, Any]:  # fmt: skip
-    """What a checkpoint holds for predicting. `state`: the model's; `dataset`: the digest of what it was trained on."""
+    """The part of a checkpoint that prediction needs. `state`: the model's; `dataset`: the digest of the training dataset."""
     return {
         "format": FORMAT,
         "segdata": __version__,
@@ -46,7 +46,7 @@ def of(
 
 
 def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that it is whole or absent."""
+    """Write a checkpoint; if this is interrupted, no incomplete file has its name."""
     if isinstance(path, Remote):
         with local_draft(path) as here:
             write(here, checkpoint)
@@ -55,7 +55,7 @@ def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
     with writing(beside), open(beside, "wb") as file:
         try:
             torch.save(dict(checkpoint), file)
-        except RuntimeError as error:  # torch's own, of the end of a file whose disk is full
+        except RuntimeError as error:  # torch's own error as it ends a file on a full disk
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         file.flush()
         os.fsync(file.fileno())
@@ -63,7 +63,7 @@ def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
 
 
 def read(path: str | Place) -> dict[str, Any]:
-    """A checkpoint, its tensors on the CPU. Runs no code of the file. Raises `DatasetError` where it is none."""
+    """Read a checkpoint, its tensors on the CPU. Runs no code from the file. Raises `DatasetError` if it is no checkpoint."""
     try:
         data = BytesIO(read_bytes(path))
     except OSError as error:
@@ -88,13 +88,13 @@ def labels_of(checkpoint: Mapping[str, Any], path: str | Place) -> Labels:
 
 
 def model_of(checkpoint: Mapping[str, Any], path: str | Place, *, trust_code: bool = False) -> torch.nn.Module:
-    """The model of a checkpoint with its weights. Raises `DatasetError` where they do not fit the model.
+    """The model of a checkpoint with its weights. Raises `DatasetError` if they do not fit the model.
 
-    Also where the model is a `package.module:factory`, unless `trust_code`: a file must not choose what code is run.
+    Also raises it if the model is a `package.module:factory`, unless `trust_code`: a file must not choose which code is run.
     """
     about = checkpoint["model"]
     if ":" in about["name"] and not about["name"].startswith("smp:") and not trust_code:
-        raise DatasetError(f"{path}: its model is the code {about['name']}: if you trust it, say so with --trust-code")
+        raise DatasetError(f"{path}: its model is the code {about['name']}: if you trust it, give --trust-code")
     model = models.build(
         about["name"], encoder=about["encoder"], bands=about["bands"], classes=about["classes"], head=about["head"],
         **about["options"],
@@ -104,7 +104,7 @@ def model_of(checkpoint: Mapping[str, Any], path: str | Place, *, trust_code: bo
 
 
 def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Place) -> None:
-    """Give a model the weights of a checkpoint. Raises `DatasetError` that names the first that does not fit."""
+    """Give a model the weights of a checkpoint. Raises `DatasetError`, which names the first weight that does not fit."""
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -113,7 +113,7 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Pla
 
 
 def refuse_other_classes(found: Labels, wanted: Labels, path: str | Place) -> None:
-    """Raise `DatasetError` that names the first difference where two label contracts differ."""
+    """Compare two label contracts. Raises `DatasetError` if they differ; it names the first difference."""
     if found.digest == wanted.digest:
         return
     if len(found.classes) != len(wanted.classes):
@@ -122,5 +122,5 @@ def refuse_other_classes(found: Labels, wanted: Labels, path: str | Place) -> No
         at = next(i for i, (a, b) in enumerate(zip(found.names, wanted.names, strict=True)) if a != b)
         what = f"class {at} is {found.names[at]!r}, in the dataset {wanted.names[at]!r}"
     raise DatasetError(
-        f"{path}: of other classes: {what}: train anew, or give the dataset these classes (segdata remap)"
+        f"{path}: has other classes: {what}: train again, or give the dataset these classes (segdata remap)"
     )

@@ -1,4 +1,4 @@
-"""Curves of trainings as an image: what a run was like at a glance, or several side by side."""
+"""Curves of trainings as an image: one run at a glance, or several runs compared."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from segdata.files.places import local_copy
 from segdata.files.remote import Place
 
 Row = Mapping[str, float]
-"""What is known after one epoch, by name; a name may be absent or NaN where it was not measured."""
+"""The measurements after one epoch, by name. A name is absent or NaN if it was not measured."""
 
 PANELS = {
     "loss": ("train_loss", "val_loss"),
     "accuracy": ("pixel_accuracy", "class_accuracy"),
     "IoU": ("mean_iou",),
 }
-"""The panels of an image, and the columns that each shows; validation's are drawn through, training's dashed."""
+"""The panels of an image, and the columns that each shows: validation as a solid line, training as a dashed one."""
 
 
 def read_rows(path: str | Place) -> list[dict[str, float]]:
-    """The lines of a metrics.csv; an empty cell is left out."""
+    """Read the rows of a metrics.csv; empty cells are left out."""
     with local_copy(path) as here, open(here, newline="", encoding="utf-8") as file:
         return [{k: float(v) for k, v in line.items() if v != ""} for line in csv.DictReader(file)]
 
 
 def write_rows(path: str | Place, rows: Sequence[Row]) -> None:
-    """A metrics.csv: a line an epoch; numbers are written so that they read back the same, NaN is empty."""
+    """Write a metrics.csv: one line per epoch. Numbers read back as the same values; NaN becomes an empty cell."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with local_draft(path) as here, open(here, "w", newline="", encoding="utf-8") as file:
         out = csv.DictWriter(file, names, restval="", lineterminator="\n")
@@ -41,10 +41,10 @@ def write_rows(path: str | Place, rows: Sequence[Row]) -> None:
 
 
 def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], *, classes: bool = False) -> None:
-    """An image (PNG, SVG or PDF by the name) of loss, accuracy and IoU over epochs.
+    """Draw loss, accuracy and IoU over epochs as an image (PNG, SVG or PDF, by the name).
 
-    `runs`: under each name the rows of a run, or of several: then their mean is drawn, in a band from the least to the most.
-    `classes` draws the IoU of each class too, the worst named, where there is one run.
+    `runs`: by name, the rows of one run or of several. Of several, the mean is drawn, inside a band from the smallest to the
+    largest value. With one run, `classes` also draws the IoU of each class; the worst classes are named.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, MaxNLocator
@@ -65,7 +65,7 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
                 if len(x) > 1:
                     axes.plot(x, y, style, color=color, label=label or None, zorder=3)
                     axes.fill_between(x, least, most, color=color, alpha=0.15, lw=0)
-                else:  # beside one another, for they would hide each other
+                else:  # side by side: otherwise they would hide each other
                     at = x[0] * (1 + 0.02 * (number - (len(runs) - 1) / 2))
                     axes.errorbar(
                         at, y, [[y[0] - least[0]], [most[0] - y[0]]], fmt="o", color=color, label=label or None
@@ -76,7 +76,9 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True) if len(epochs) > 1 else FixedLocator(list(epochs)))
         axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0] and (len(runs) == 1 or title == "loss"):  # several have it all alike
+        if axes.get_legend_handles_labels()[0] and (
+            len(runs) == 1 or title == "loss"
+        ):  # several runs: one legend for all panels
             axes.legend(fontsize=8)
         if title != "loss":
             axes.set_ylim(0, 1)
@@ -85,7 +87,7 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
 
 
 def draw_rates(path: str | Place, rates: Sequence[float], losses: Sequence[float], suggested: float) -> None:
-    """An image of the loss over the learning rate, with the rate to take."""
+    """Draw the loss over the learning rate, and mark the suggested rate."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -108,7 +110,7 @@ def _points(rows: Sequence[Row], column: str) -> tuple[list[float], list[float]]
 
 
 def _spread(repeats: Sequence[Sequence[Row]], column: str) -> tuple[list[float], list[float], list[float], list[float]]:
-    """The epochs at which a column was measured in every repeat; its mean there, the least and the most."""
+    """The epochs at which a column was measured in every repeat; its mean, smallest and largest value there."""
     curves = [dict(zip(*_points(rows, column), strict=True)) for rows in repeats]
     epochs = sorted(set(curves[0]).intersection(*curves[1:]))
     values = [[curve[epoch] for curve in curves] for epoch in epochs]
@@ -116,7 +118,7 @@ def _spread(repeats: Sequence[Sequence[Row]], column: str) -> tuple[list[float],
 
 
 def _class_curves(axes: object, rows: Sequence[Row], named: int = 4) -> None:
-    """The IoU of each class, thin; the worst at the end are named."""
+    """Draw the IoU of each class as a thin line, and name the classes that are worst at the end."""
     names = [name for name in dict.fromkeys(n for row in rows for n in row) if name.startswith("iou/")]
     curves = {name.removeprefix("iou/"): _points(rows, name) for name in names}
     curves = {name: points for name, points in curves.items() if points[0]}

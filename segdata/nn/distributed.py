@@ -1,4 +1,4 @@
-"""One process or several that torchrun started: who this one is, on which device, and sums over all."""
+"""Training in one process, or in several that torchrun started: this process's number and device, and sums over all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from segdata.errors import OptionError, SegdataError
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among `size`, and its device."""
+    """This process: its `device`, and its number `rank` among `size` processes."""
 
     device: torch.device
     rank: int = 0
@@ -31,7 +31,7 @@ class World:
         return self.rank == 0
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over all processes, of a tensor of any shape on this process's device; the same everywhere."""
+        """The sum over all processes of a tensor of any shape on this process's device; every process gets the same."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
@@ -41,26 +41,26 @@ class World:
         return float(self.sum(torch.tensor(value, dtype=torch.float64, device=self.device))) / self.size
 
     def share(self, model: nn.Module) -> None:
-        """Give all processes the first one's running statistics; the weights are the same anyway."""
+        """Give all processes the running statistics of the first one; the weights are always the same."""
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """The model with its gradients averaged over all processes."""
+        """A model whose gradients are averaged over all processes."""
         if self.size == 1:
             return model
         return nn.parallel.DistributedDataParallel(model, [self.device] if self.device.type == "cuda" else None)
 
     def workers(self, wanted: int | None) -> int:
-        """Processes that load: on a CPU none unless they are asked for, since they would take the cores that compute."""
+        """The number of loading processes: `wanted`, by default 0 on a CPU, since they would use the cores that compute."""
         if wanted is not None:
             return wanted
         return 0 if self.device.type == "cpu" else min(8, max(1, (os.cpu_count() or 1) // self.size))
 
     @contextmanager
     def alike(self) -> Iterator[None]:
-        """What goes wrong in every process alike is said by the first; the others wait for its end, and end without a word."""
+        """Report an error that all processes have only once: the first process raises it, the others wait and end silently."""
         try:
             yield
         except SegdataError as error:
@@ -73,19 +73,19 @@ class World:
             self.wait()
         except RuntimeError:
             return True
-        return False  # it goes on: something is wrong here alone
+        return False  # the first process goes on: the error is only here
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have come here."""
         if self.size > 1:
             dist.barrier()
 
 
 @contextmanager
 def world(device: str) -> Iterator[World]:
-    """Join the processes that torchrun started: over gloo on CPUs, over NCCL on GPUs, one each.
+    """Join the processes that torchrun started: over gloo on CPUs; over NCCL on GPUs, one GPU per process.
 
-    Raises `OptionError` for a device that is not there, `SegdataError` in a process where another one has ended.
+    Raises `OptionError` for a device that does not exist, `SegdataError` in this process if another one has ended.
     """
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     place = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")) if size > 1 else None)
@@ -100,24 +100,24 @@ def world(device: str) -> Iterator[World]:
         yield World(place, rank, size)
     except RuntimeError as error:
         if ours and (isinstance(error, dist.DistError) or "gloo" in str(error)):
-            message = f"process {rank} of {size}: another one has ended: what it said first is the reason"
+            message = f"process {rank} of {size}: another process has ended: its first error is the reason"
             raise SegdataError(f"{message}; then run the same command again to go on") from error
         raise
     finally:
         if ours:
             dist.destroy_process_group()
-            gc.collect()  # the last that holds it
+            gc.collect()  # the last reference to the process group
 
 
 def _end_with_torchrun(parent: int) -> None:
-    """Processes whose torchrun was killed would train on, seen by nobody."""
+    """End this process when torchrun ends: otherwise it would go on training unseen if torchrun was killed."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 
 
 def choose_device(name: str, local: int | None = None) -> torch.device:
-    """The device of that name; `local` is the number of this process's GPU. Raises `OptionError` where it is not there."""
+    """The device of that name; `local` is the number of this process's GPU. Raises `OptionError` if it does not exist."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,4 +1,4 @@
-"""A run's folder: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, TensorBoard's events, sample predictions."""
+"""The folder of a run: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, TensorBoard events, sample predictions."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES = (
 RATES = ("lr.csv", "lr.png")
 
 OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES)
-"""All that segdata puts in a run's folder, and so all that --overwrite removes there."""
+"""Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
 
 LOCK = "run.lock"
-"""Held, and there, while a training runs; what a killed one leaves is nobody's."""
+"""A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
 
 SECONDS_BETWEEN_CURVES = 5.0
 
 
 @dataclass(slots=True)
 class Folder:
-    """Where a run is written, by the first process alone."""
+    """The folder to which the first process alone writes a run."""
 
     root: Place
     task: Task
@@ -62,9 +62,9 @@ class Folder:
     @classmethod
     @contextmanager
     def claim(cls, root: Place, task: Task, here: World, *, overwrite: bool) -> Iterator[Folder]:
-        """A new folder, or one of the same run. Raises `DatasetError` for any other, that --overwrite would empty.
+        """Take a new folder, or one of the same run. Raises `DatasetError` for any other folder, unless `overwrite`.
 
-        Nothing is changed in it before `begin`, and a new one is gone again where that is not reached.
+        Nothing in it changes before `begin`. If `begin` is not reached, a new folder is removed again.
         """
         with ExitStack() as stack:
             if here.first:
@@ -84,9 +84,9 @@ class Folder:
                     folder.events.close()
 
     def begin(self, state: State) -> None:
-        """Once all that can be refused was: empty the folder, or go on where its last.pt is; and write what is trained how.
+        """Empty the folder, or go on from its last.pt; then write the options and the recipe. Called after all checks.
 
-        Raises `DatasetError` where last.pt is of other classes, another dataset or recipe.
+        Raises `DatasetError` if last.pt has other classes, another dataset or another recipe.
         """
         if self.overwrite and self.here.first:
             clear(self.root)
@@ -98,7 +98,7 @@ class Folder:
             write_whole(self.root / RECIPE, self.task.recipe.to_yaml().encode())
 
     def resume(self, state: State) -> None:
-        """Go on where last.pt is, if it is. Raises `DatasetError`, as `begin`."""
+        """Go on from last.pt, if there is one. Raises `DatasetError` like `begin`."""
         path = self.root / LAST
         if not path.exists():
             return
@@ -109,23 +109,25 @@ class Folder:
             ("the recipe has", found["recipe"], self.task.recipe.to_dict()),
         ):
             if was != now:
-                raise DatasetError(f"{path}: {what} changed since: take another folder, or --overwrite to train anew")
+                raise DatasetError(
+                    f"{path}: {what} changed since: choose another folder, or --overwrite to train from the start"
+                )
         state.load(found["state"], found["train"], str(path))
 
     def save_sometimes(self, state: State, learn: Step, passed: float) -> None:
-        """last.pt in the middle of an epoch, if the last one is old."""
+        """Write last.pt in the middle of an epoch, if the previous one is old enough."""
         if self.here.first and time.monotonic() - self.saved >= 60 * self.task.options.save_minutes:
             learn.settle()
             state.seconds = passed
             self.save_last(state)
 
     def save_last(self, state: State) -> None:
-        """last.pt: what to predict with, and all that going on needs."""
+        """Write last.pt: everything that prediction and a resumed training need."""
         checkpoint.write(self.root / LAST, {**self.kept(state), "train": state.to_plain()})
         self.saved = time.monotonic()
 
     def kept(self, state: State) -> dict[str, Any]:
-        """What a checkpoint holds for predicting."""
+        """The part of a checkpoint that prediction needs."""
         task = self.task
         row = state.rows[-1] if state.rows else {}
         weights = state.weights.state_dict()
@@ -140,7 +142,7 @@ class Folder:
         return {**made, "metrics": dict(row)}
 
     def finish_epoch(self, state: State, validator: Validator, passed: float) -> None:
-        """Write all that an epoch came to; last.pt last, so that a killed run repeats what was not written."""
+        """Write all results of an epoch; last.pt comes last, so that a killed run repeats what was not written."""
         state.seconds = passed
         if not self.here.first:
             return
@@ -159,7 +161,7 @@ class Folder:
         self.save_last(state)
 
     def about(self, state: State) -> dict[str, Any]:
-        """What `segdata compare` asks of a run beside its rows."""
+        """The facts about a run that `segdata compare` needs besides its rows."""
         task, best = self.task, best_row(state.rows, self.task.options)
         encoder = f" over {task.options.encoder}" if task.options.encoder else ""
         return {
@@ -176,8 +178,10 @@ class Folder:
         }
 
     def write_events(self, state: State) -> None:
-        """The epoch's numbers for TensorBoard, in groups by what they are of."""
-        if not self.task.options.tensorboard or isinstance(self.root, Remote):  # such a file grows, and objects cannot
+        """Write the epoch's numbers for TensorBoard, in groups by subject."""
+        if not self.task.options.tensorboard or isinstance(
+            self.root, Remote
+        ):  # an event file grows, objects in storage cannot
             return
         row = state.rows[-1]
         epoch = int(row["epoch"])
@@ -193,7 +197,7 @@ class Folder:
         self.events.flush()
 
     def write_images(self, state: State, validator: Validator) -> None:
-        """samples/epoch_0001.jpg: validation samples, a row each: image, truth, prediction."""
+        """Write samples/epoch_0001.jpg: one row per validation sample, with image, truth and prediction."""
 
         parts = sorted(validator.parts)
         number = min(self.task.options.images, len(parts))
@@ -206,7 +210,7 @@ class Folder:
 
 @contextmanager
 def held(root: Place) -> Iterator[None]:
-    """While one run is writing there, others are refused. Raises `DatasetError`."""
+    """Lock a folder while one run writes there. Raises `DatasetError` for any other run meanwhile."""
     if isinstance(root, Remote):
         lock = Lock(root, root / LOCK)
         try:
@@ -224,48 +228,48 @@ def held(root: Place) -> Iterator[None]:
 
 
 def remove_empty(root: Place) -> None:
-    """Remove a folder with nothing in it; object storage has none such."""
+    """Remove an empty folder. Object storage has no empty folders."""
     if not isinstance(root, Remote) and not names_in(root):
         root.rmdir()
 
 
 def clear(root: Place) -> None:
-    """Remove all that segdata puts in a run's folder."""
+    """Remove everything that segdata writes into a run's folder."""
     for name in OWN:
         remove(root / name)
 
 
 def refuse_foreign(root: Place, *, overwrite: bool = False) -> None:
-    """Raise `DatasetError` for a folder that holds anything but a run, or what is left of one where that is overwritten."""
+    """Check that a folder holds nothing but a run, or, with `overwrite`, the rest of one. Raises `DatasetError` if not."""
     if root.exists() and not root.is_dir():
         raise DatasetError(f"{root}: is a file, not a folder")
     names = {name.removesuffix(".partial") for name in names_in(root)}
     names.discard(LOCK)
     whole = overwrite or CONFIG in names or names <= set(RATES)
     if names - set(OWN) or not whole:
-        raise DatasetError(f"{root}: holds other things than a run: choose another folder")
+        raise DatasetError(f"{root}: holds files that are not from a run: choose another folder")
 
 
 def refuse_other_options(root: Place, options: Training) -> None:
-    """Raise `DatasetError` where the folder's run has other options, apart from those it may go on with."""
+    """Compare the options of the folder's run with `options`. Raises `DatasetError` if any differ that may not change."""
     if not (root / LAST).exists():
         return
     try:
         before = Training.of(read_config(root / CONFIG)).to_json()
     except OptionError as error:
-        raise DatasetError(f"{root / CONFIG}: was changed ({error}): take another folder, or --overwrite") from error
+        raise DatasetError(f"{root / CONFIG}: was changed ({error}): choose another folder, or --overwrite") from error
     now = options.to_json()
     changed = [name for name in now if name not in FREE and now[name] != before[name]]
     if changed:
         listed = ", ".join(f"--{name.replace('_', '-')} {before[name]} there, {now[name]} now" for name in changed[:3])
-        raise DatasetError(f"{root}: holds a run of other options ({listed}): take another folder, or --overwrite")
+        raise DatasetError(f"{root}: holds a run with other options ({listed}): choose another folder, or --overwrite")
 
 
 WIDTH = 320
 
 
 def write_rows_of(path: Place, shown: Sequence[tuple[Pixels, Mask, Mask]], labels: Labels) -> None:
-    """A JPEG with a row for each (image, truth, prediction): the image, then both masks laid over it."""
+    """Write a JPEG with one row per (image, truth, prediction): the image, then the image under each mask."""
     rows = []
     for image, truth, pred in shown:
         size = max(1, round(image.shape[0] * WIDTH / image.shape[1])), WIDTH

@@ -1,11 +1,11 @@
-"""Losses that leave void out: what a pixel of `ignore` holds changes neither the value nor a gradient.
+"""Losses that leave out ignored pixels: their logits change neither the value nor a gradient.
 
 A loss is written as a sum: `ce`, `ce+dice`, `0.5*ce(smoothing=0.1)+0.5*lovasz`. It takes logits `(N, K, H, W)` of any float
-type and a target `(N, H, W)` int64 of class ids and `ignore`, and gives a scalar float32. With a batch of void alone it is 0,
-and so is its gradient.
+type and a target `(N, H, W)` int64 of class ids and `ignore`, and returns a scalar float32. If all pixels of a batch are
+ignored, the loss and its gradient are 0.
 
-Losses of pixels (ce, bce, focal, ohem) are means over the labelled pixels, with class weights as torch has it: sum(w l) / sum(w).
-Losses of regions (dice, iou, tversky, lovasz) are means over the classes that occur in the batch, weighted likewise.
+Losses of pixels (ce, bce, focal, ohem) are means over the labelled pixels, weighted by class as in torch: sum(w l) / sum(w).
+Losses of regions (dice, iou, tversky, lovasz) are means over the classes that occur in the batch, weighted in the same way.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ class Batch:
     sigmoid: bool
 
     def probs(self) -> Tensor:
-        """`(P, K)`."""
+        """`(P, K)` float32 probabilities."""
         return self.logits.sigmoid() if self.sigmoid else self.logits.softmax(1)
 
     def truth(self) -> Tensor:
-        """`(P, K)` float32, 1 where the pixel is of the class."""
+        """`(P, K)` float32: 1 for the true class of a pixel, otherwise 0."""
         return F.one_hot(self.target, self.logits.shape[1]).to(self.logits.dtype)
 
     def pixel_mean(self, losses: Tensor) -> Tensor:
-        """Of `(P,)`, weighted by the class of each pixel; 0 of none."""
+        """The mean of `losses` `(P,)`, weighted by the class of each pixel; 0 if there are no pixels."""
         return self.pixel_sum(losses if self.weights is None else self.weights[self.target] * losses)
 
     def pixel_sum(self, losses: Tensor) -> Tensor:
-        """The sum of `(P,)` that are weighted already, over what `pixel_mean` divides by."""
+        """The sum of `losses` `(P,)`, which are already weighted, over the divisor of `pixel_mean`."""
         if self.weights is None:
             return losses.sum() / max(losses.numel(), 1)
         return losses.sum() / self.weights[self.target].sum().clamp_min(_TINY)
 
     def class_mean(self, losses: Tensor) -> Tensor:
-        """Of `(K,)`, over the classes that occur, weighted; 0 of none."""
+        """The weighted mean of `losses` `(K,)` over the classes that occur; 0 if none occurs."""
         present = torch.bincount(self.target, minlength=losses.numel()) > 0
         weights = present.to(losses.dtype) if self.weights is None else present * self.weights
         return (weights * losses).sum() / weights.sum().clamp_min(_TINY)
@@ -73,10 +73,10 @@ class Whole:
 def cross_entropy(whole: Whole, *, smoothing: float = 0.0) -> Tensor:
     """-log p of the true class; `smoothing` spreads that share over all classes (Szegedy et al., CVPR 2016, section 7).
 
-    Of whole images: to pick the labelled pixels out of them costs several times as much as this loss.
+    It takes whole images: picking out the labelled pixels would cost several times as much as this loss.
     """
     valid = whole.target != whole.ignore
-    logits = whole.logits.float().masked_fill(~valid[:, None], 0)  # what is not finite there would spread
+    logits = whole.logits.float().masked_fill(~valid[:, None], 0)  # NaN and infinity there would spread
     total = F.cross_entropy(
         logits, whole.target, whole.weights, ignore_index=whole.ignore, reduction="sum", label_smoothing=smoothing
     )
@@ -85,7 +85,7 @@ def cross_entropy(whole: Whole, *, smoothing: float = 0.0) -> Tensor:
 
 
 def binary_cross_entropy(batch: Batch) -> Tensor:
-    """A yes or no for each class, on its own logit; for two classes the one question on the difference of the two."""
+    """One binary decision per class, on its own logit; for two classes, one decision on the difference of their logits."""
     if batch.logits.shape[1] == 2:
         z = batch.logits[:, 1] - batch.logits[:, 0]
         return batch.pixel_mean(F.binary_cross_entropy_with_logits(z, batch.target.to(z.dtype), reduction="none"))
@@ -96,7 +96,7 @@ def binary_cross_entropy(batch: Batch) -> Tensor:
 def focal(batch: Batch, *, gamma: float = 2.0) -> Tensor:
     """(1 - p)^gamma times the cross-entropy (Lin et al., ICCV 2017, equation 4); the weights are its alpha (equation 5).
 
-    Under a sigmoid head with more than two classes it is that of each class's yes or no, as in the paper.
+    Under a sigmoid head with more than two classes it is the focal loss of each class's binary decision, as in the paper.
     """
     if batch.sigmoid:
         losses = F.binary_cross_entropy_with_logits(batch.logits, batch.truth(), reduction="none")
@@ -106,14 +106,14 @@ def focal(batch: Batch, *, gamma: float = 2.0) -> Tensor:
 
 
 def _doubt(losses: Tensor) -> Tensor:
-    """1 - p of -log p; above 0, where a power below 1 has no slope."""
+    """1 - p from -log p; kept above 0, because a power below 1 has no finite slope at 0."""
     return (-torch.expm1(-losses)).clamp_min(_TINY)
 
 
 def ohem(batch: Batch, *, threshold: float = 0.7, keep: float = 0.0625) -> Tensor:
-    """Cross-entropy of the hard pixels: those whose true class has less than `threshold`, at least the share `keep`.
+    """Cross-entropy of the hard pixels: those whose true class has a probability below `threshold`, at least the share `keep`.
 
-    Online hard example mining (Shrivastava et al., CVPR 2016) as bootstrapping has it for pixels (Wu et al., arXiv
+    Online hard example mining (Shrivastava et al., CVPR 2016), for pixels as in online bootstrapping (Wu et al., arXiv
     1605.06885, section 2.3).
     """
     losses = F.cross_entropy(batch.logits, batch.target, reduction="none")
@@ -133,12 +133,12 @@ def tversky(batch: Batch, *, alpha: float = 0.3, beta: float = 0.7, smooth: floa
     probs, truth = batch.probs(), batch.truth()
     hit, said, true = (probs * truth).sum(0), probs.sum(0), truth.sum(0)
     whole = hit + alpha * (said - hit) + beta * (true - hit) + smooth
-    score = (hit + smooth) / whole.clamp_min(_TINY)  # which may be 0 over 0 without s
+    score = (hit + smooth) / whole.clamp_min(_TINY)  # would be 0 / 0 with s = 0 and an empty whole
     return batch.class_mean(1 - score)
 
 
 def dice(batch: Batch, *, smooth: float = 1.0) -> Tensor:
-    """1 - (2 TP + s) / (2 TP + FP + FN + s) (Milletari et al., V-Net, 3DV 2016, without their squares); s in pixels."""
+    """1 - (2 TP + s) / (2 TP + FP + FN + s) (Milletari et al., V-Net, 3DV 2016, without its squares); s in pixels."""
     return tversky(batch, alpha=0.5, beta=0.5, smooth=smooth / 2)
 
 
@@ -177,7 +177,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 EXCLUSIVE = ("ce", "ohem")
-"""Losses of classes that exclude each other: not under a sigmoid head with more than two classes."""
+"""Losses that need classes that exclude each other: not for a sigmoid head with more than two classes."""
 
 _AMOUNT = (lambda v: 0 <= v < math.inf, "0 or more")
 
@@ -190,7 +190,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "beta": _AMOUNT,
     "smooth": _AMOUNT,
 }
-"""What an option of a loss may be, by its name: the test, and how it is said."""
+"""The allowed values of the options of losses, by name: a test, and its description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class Term:
 
 
 class Loss:
-    """A sum of terms; see this module's first lines for what it takes and gives."""
+    """A sum of terms; the docstring of this module says what it takes and returns."""
 
     def __init__(
         self, terms: tuple[Term, ...], *, classes: int, ignore: int, weights: Sequence[float] | None, head: str
@@ -217,7 +217,7 @@ class Loss:
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Logits `(N, K, H, W)`, target `(N, H, W)` int64, to a scalar float32."""
+        """Logits `(N, K, H, W)`, target `(N, H, W)` int64 -> a scalar float32."""
         if self.weights is not None and self.weights.device != logits.device:
             self.weights = self.weights.to(logits.device)
         whole = Whole(logits, target, self.weights, self.ignore)
@@ -227,7 +227,7 @@ class Loss:
         return torch.stack(parts).sum()
 
     def _labelled(self, logits: Tensor, target: Tensor) -> Batch:
-        """The pixels that are not void."""
+        """The pixels that are not ignored."""
         pixels = logits.movedim(1, -1).reshape(-1, self.classes)
         labelled = target.reshape(-1)
         valid = labelled != self.ignore
@@ -242,18 +242,18 @@ class Loss:
 def build(
     spec: str, *, classes: int, ignore: int, weights: Sequence[float] | None = None, head: str = "softmax"
 ) -> Loss:  # fmt: skip
-    """The loss that `spec` writes, such as `0.5*ce+0.5*lovasz` or `tversky(alpha=0.2,beta=0.8)`.
+    """Build the loss that `spec` describes, such as `0.5*ce+0.5*lovasz` or `tversky(alpha=0.2,beta=0.8)`.
 
-    `weights` are K numbers, one a class. Raises `OptionError` that says what there is.
+    `weights` are K numbers, one per class. Raises `OptionError`, which lists the losses or options that exist.
     """
     if weights is not None and len(weights) != classes:
         raise OptionError(f"{len(weights)} class weights for {classes} classes")
     if weights is not None and not (all(0 <= w < float("inf") for w in weights) and sum(weights) > 0):
-        raise OptionError("class weights are finite, none below 0 and not all 0")
+        raise OptionError("class weights must be finite, none below 0 and not all 0")
     terms = parse(spec)
     if head == "sigmoid" and classes > 2 and (wrong := [t.name for t in terms if t.name in EXCLUSIVE]):
         raise OptionError(
-            f"loss {wrong[0]} is of classes that exclude each other: with --head sigmoid take bce or focal"
+            f"loss {wrong[0]} needs classes that exclude each other: with --head sigmoid use bce or focal"
         )
     return Loss(terms, classes=classes, ignore=ignore, weights=weights, head=head)
 
@@ -262,7 +262,7 @@ _TERM = re.compile(r"(?:(?P<factor>[\d.]+(?:e-?\d+)?)\*)?(?P<name>[a-z_]+)(?:\((
 
 
 def parse(spec: str) -> tuple[Term, ...]:
-    """The terms of a sum. Raises `OptionError` that names the part that is wrong."""
+    """The terms of a sum. Raises `OptionError`, which names the wrong part."""
     return tuple(_term(part) for part in re.split(r"\+(?![^(]*\))", spec.replace(" ", "")))
 
 
@@ -274,7 +274,7 @@ def _term(text: str) -> Term:
     if name not in LOSSES:
         raise OptionError(f"no loss {name!r}: there are {', '.join(LOSSES)}")
     if not 0 < factor < math.inf:
-        raise OptionError(f"loss {text!r}: the factor is above 0, not {factor:g}")
+        raise OptionError(f"loss {text!r}: the factor must be above 0, not {factor:g}")
     known = list(inspect.signature(LOSSES[name]).parameters)[1:]
     options: dict[str, Any] = {}
     for pair in filter(None, (found["options"] or "").split(",")):
@@ -284,7 +284,7 @@ def _term(text: str) -> Term:
         options[key] = _number(text, value)
         within, told = RANGES[key]
         if not within(options[key]):
-            raise OptionError(f"loss {name}: {key} is {told}, not {value}")
+            raise OptionError(f"loss {name}: {key} must be {told}, not {value}")
     return Term(factor, name, tuple(options.items()))
 
 

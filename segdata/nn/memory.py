@@ -1,4 +1,4 @@
-"""Out of memory, said with what would fit."""
+"""Errors for a training that runs out of memory: they say what would fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def memory_told(learn: Step, parts: list[Batch], here: World) -> Iterator[None]:
-    """Turns want of memory into a `SegdataError` that says which size fits, found by trying."""
+    """Turn an out-of-memory error of a step into a `SegdataError` that says which size fits; sizes are tried out."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -28,14 +28,13 @@ def memory_told(learn: Step, parts: list[Batch], here: World) -> Iterator[None]:
         message = str(error).splitlines()[0]
     else:
         return
-    raise SegdataError(
-        f"out of memory ({message}): {what_fits(learn, parts[0], here)}"
-    )  # the failed step's tensors are gone
+    # Only here are the failed step's tensors gone
+    raise SegdataError(f"out of memory ({message}): {what_fits(learn, parts[0], here)}")
 
 
 @contextmanager
 def shortage_told() -> Iterator[None]:
-    """The same outside of the steps: while samples are loaded, the model is made, or a validation runs."""
+    """Turn an out-of-memory error outside of steps into a `SegdataError`: in loading, making the model, or validation."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -46,7 +45,7 @@ def shortage_told() -> Iterator[None]:
 
 
 def what_fits(learn: Step, part: Batch, here: World) -> str:
-    """What to do about it: the most images of this size that a forward and backward pass has room for, or a smaller size."""
+    """Advice: the most images of this size for which a forward and backward pass has room, or a smaller size."""
     number, height, width = part.images.shape[:3]
     options = learn.task.options
     tried = f"{number} images of {height} x {width} at once"
@@ -58,16 +57,16 @@ def what_fits(learn: Step, part: Batch, here: World) -> str:
         h, w = (max(1, n >> halvings) // 32 * 32 or 32 for n in (height, width))
         if fits(learn, shortened(part, 1, h, w)):
             return f"{tried} are too many, even one; {h} x {w} fits: --crop {h}x{w} --accumulate {options.batch // here.size}"
-    return f"{tried} are too many, and the model hardly fits by itself: take a smaller one (segdata models)"
+    return f"{tried} are too many, and the model alone hardly fits: choose a smaller one (segdata models)"
 
 
 def fits(learn: Step, part: Batch) -> bool:
-    """Whether there is room for a forward and backward pass; gradients are thrown away."""
+    """Whether there is room for a forward and backward pass; its gradients are discarded."""
     if part.images.is_cuda or torch.cuda.is_available():
         torch.cuda.empty_cache()
     try:
         torch.autograd.backward(learn.forward(learn.state.model, part))
-    except (RuntimeError, MemoryError, ValueError, OptionError):  # also of a model that takes no image so small
+    except (RuntimeError, MemoryError, ValueError, OptionError):  # also from a model that refuses images this small
         return False
     finally:
         learn.state.optimizer.zero_grad(set_to_none=True)
@@ -75,5 +74,5 @@ def fits(learn: Step, part: Batch) -> bool:
 
 
 def shortened(part: Batch, number: int, height: int, width: int) -> Batch:
-    """The first images, and their first rows and columns."""
+    """The first `number` images of a batch, cut to their first rows and columns."""
     return Batch(part.images[:number, :height, :width], part.target[:number, :height, :width], part.ids[:number])

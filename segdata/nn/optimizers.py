@@ -1,4 +1,4 @@
-"""What changes the weights: the optimizer, and a moving average of the weights beside it."""
+"""The optimizer, the schedule of its learning rate, and a moving average of the weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from segdata.nn.options import Training
 
 
 def optimizer_of(model: nn.Module, options: Training) -> torch.optim.Optimizer:
-    """The optimizer; weights decay, biases and normalisation (tensors of one axis) do not.
+    """Make the optimizer. Weight decay applies to weights, not to biases and normalisation (tensors with one axis).
 
-    Frozen parameters are in it too: without a gradient they stay, and once unfrozen they learn.
+    It also contains frozen parameters: without a gradient they do not change, and after unfreezing they learn.
     """
     parameters = list(model.parameters())
     groups = [
@@ -32,7 +32,7 @@ def optimizer_of(model: nn.Module, options: Training) -> torch.optim.Optimizer:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of the next step."""
+    """Set the learning rate of the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
@@ -40,8 +40,8 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 class Average:
     """The exponential moving average of a model's weights: a = d a + (1 - d) w after each step.
 
-    d = min(decay, (1 + n) / (10 + n)) after n steps, so that the first weights, which are noise, are soon forgotten (as in
-    TensorFlow's ExponentialMovingAverage). What is no float, such as a count of batches, is copied.
+    d = min(decay, (1 + n) / (10 + n)) after n steps, so that the first, random weights are soon forgotten (as in TensorFlow's
+    ExponentialMovingAverage). Tensors that are not float, such as a count of batches, are copied.
     """
 
     def __init__(self, model: Segmenter, decay: float) -> None:
@@ -50,7 +50,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, steps: int) -> None:
-        """After `steps` steps have been made."""
+        """Take in the model's weights after `steps` steps."""
         part = 1 - min(self.decay, (1 + steps) / (10 + steps))
         averages, weights = [], []
         for a, w in zip(_tensors(self.model), _tensors(model), strict=True):
@@ -68,17 +68,17 @@ def _tensors(model: nn.Module) -> Iterable[torch.Tensor]:
 
 
 POWER = 0.9
-"""Of the polynomial decay: Chen et al. 2017, DeepLab, section 4.1."""
+"""The power of the polynomial decay: Chen et al. 2017, DeepLab, section 4.1."""
 
 RISE, START, END = 0.3, 1 / 25, 1e-4 / 25
-"""One-cycle: the part of the steps in which the rate rises, and its first and last values in parts of the highest; the
-values of torch's OneCycleLR. Smith & Topin 2018, Super-Convergence."""
+"""One-cycle: the part of the steps in which the rate rises, and its first and last values as fractions of the highest rate; the
+defaults of torch's OneCycleLR. Smith & Topin 2018, Super-Convergence."""
 
 
 def rate(options: Training, steps: int, step: int) -> float:
-    """The learning rate of `step`, 0 to `epochs * steps` - 1, with that many steps an epoch.
+    """The learning rate of `step`, 0 to `epochs * steps` - 1; `steps` is the number of steps per epoch.
 
-    With a warm-up the rate rises in a line and reaches `lr` at its end; the schedule covers the steps after it.
+    With a warm-up, the rate rises linearly and reaches `lr` at its end; the schedule covers the steps after it.
     """
     total = options.epochs * steps
     warm = min(round(options.warmup * steps), total - 1)
@@ -88,7 +88,7 @@ def rate(options: Training, steps: int, step: int) -> float:
 
 
 def factor(schedule: str, step: int, total: int) -> float:
-    """What part of the highest rate `step` of `total` has by a schedule, in 0..1."""
+    """The rate of `step` of `total` by a schedule, as a fraction (0..1) of the highest rate."""
     done = step / total
     if schedule == "poly":
         return float((1 - done) ** POWER)
@@ -103,5 +103,5 @@ def factor(schedule: str, step: int, total: int) -> float:
 
 
 def _between(first: float, last: float, part: float) -> float:
-    """Along half a cosine from `first` to `last`."""
+    """The value at `part` (0..1) of half a cosine from `first` to `last`."""
     return last + (first - last) * (1 + math.cos(math.pi * part)) / 2

@@ -1,6 +1,6 @@
-"""How a model is trained: every option with its default, its bounds and what it means.
+"""The options of training: each with its default, its bounds and its meaning.
 
-One table for the Python function, the command and the configuration file, which cannot differ this way.
+The Python function, the command and the configuration file all use this one table, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
 def _about(text: str) -> Meta:
-    """What an option means, as the command's help has it."""
+    """The meaning of an option, for the help of the command."""
     return Meta(description=text)
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The options of a training. `Training.of` makes one of plain values and checks them."""
+    """The options of a training. `Training.of` makes it from plain values and checks them."""
 
     model: Annotated[str, _about("A name of `segdata models`, or package.module:factory.")] = "unet"
     encoder: Annotated[str | None, _about("The encoder of a model that has one.")] = None
@@ -58,60 +58,57 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[Positive, Positive] | None,
         _about("Height and width of images for the model; masks keep their own size."),
     ] = None
-    short_side: Annotated[Positive | None, _about("Resize images so that their short side has this length.")] = None
+    short_side: Annotated[Positive | None, _about("Resize images for the model to this short side instead.")] = None
     crop: Annotated[
         tuple[Positive, Positive] | None,
         _about("Train on random windows of this height and width, read straight from large files."),
     ] = None
-    crops: Annotated[Positive | None, _about("Windows per sample and epoch; otherwise as many as cover it.")] = None
+    crops: Annotated[Positive | None, _about("Windows per sample and epoch; by default as many as cover it.")] = None
 
     loss: Annotated[str, _about("The loss, such as ce, focal, ce+dice or 0.5*ce+0.5*lovasz.")] = "ce"
-    class_weights: Annotated[str | None, _about("Weigh classes by a scheme of `segdata stats`.")] = None
-    weights_file: Annotated[str | None, _about("Class weights that `segdata stats --out` wrote.")] = None
+    class_weights: Annotated[str | None, _about("Weight classes by a scheme of `segdata stats`.")] = None
+    weights_file: Annotated[str | None, _about("A file of class weights from `segdata stats --out`.")] = None
 
-    epochs: Annotated[Positive, _about("How many times to go through the training split.")] = 50
-    steps: Annotated[Positive | None, _about("Updates per epoch; otherwise as many as the samples make.")] = None
-    batch: Annotated[Positive, _about("Samples of one update, over all processes.")] = 8
-    accumulate: Annotated[Positive, _about("Compute a batch in this many parts: less memory.")] = 1
-    optimizer: Annotated[Literal["adamw", "adam", "sgd"], _about("What updates the weights.")] = "adamw"
-    lr: Annotated[float, Meta(gt=0), _about("The highest learning rate; see --lr-find.")] = 1e-3
-    momentum: Annotated[float, Meta(ge=0, lt=1), _about("The momentum of sgd.")] = 0.9
-    weight_decay: Annotated[float, Meta(ge=0), _about("The weight decay; not for biases and normalisation.")] = 1e-4
-    schedule: Annotated[Literal["poly", "cosine", "onecycle", "constant"], _about("How the learning rate falls.")] = (
-        "poly"
-    )
-    warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the learning rate rises from 0.")] = 0.0
-    clip: Annotated[Annotated[float, Meta(gt=0)] | None, _about("The longest gradient; longer ones are cut.")] = None
-    ema: Annotated[Share | None, _about("Keep a moving average of the weights, such as 0.999, and use that.")] = None
-    patience: Annotated[Positive | None, _about("Stop after so many validations without a better one.")] = None
+    epochs: Annotated[Positive, _about("Passes over the training split.")] = 50
+    steps: Annotated[Positive | None, _about("Updates per epoch; by default enough to use all samples.")] = None
+    batch: Annotated[Positive, _about("Samples per update, over all processes.")] = 8
+    accumulate: Annotated[Positive, _about("Compute a batch in this many parts, to save memory.")] = 1
+    optimizer: Annotated[Literal["adamw", "adam", "sgd"], _about("The method that updates the weights.")] = "adamw"
+    lr: Annotated[float, Meta(gt=0), _about("The highest learning rate; --lr-find suggests one.")] = 1e-3
+    momentum: Annotated[float, Meta(ge=0, lt=1), _about("Momentum of sgd.")] = 0.9
+    weight_decay: Annotated[float, Meta(ge=0), _about("Weight decay, not for biases and normalisation.")] = 1e-4
+    schedule: Annotated[Literal["poly", "cosine", "onecycle", "constant"], _about("How the rate falls.")] = "poly"
+    warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the rate rises from 0.")] = 0.0
+    clip: Annotated[
+        Annotated[float, Meta(gt=0)] | None, _about("The largest norm of the gradient; larger ones are scaled down.")
+    ] = None
+    ema: Annotated[Share | None, _about("Use a moving average of the weights; its decay, such as 0.999.")] = None
+    patience: Annotated[Positive | None, _about("Stop after this many validations without improvement.")] = None
     best: Annotated[
-        Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"], _about("What best.pt is chosen by.")
+        Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"],
+        _about("The measure by which best.pt is chosen."),
     ] = "mean_iou"
-    val_every: Annotated[Positive, _about("Validate every so many epochs, and after the last.")] = 1
-    val_batch: Annotated[Positive | None, _about("Images validated at once; otherwise as many as trained at once.")] = (
-        None
-    )
+    val_every: Annotated[Positive, _about("Validate once per this many epochs, and after the last.")] = 1
+    val_batch: Annotated[Positive | None, _about("Images validated at once; by default as many as in training.")] = None
 
     precision: Annotated[Literal["float32", "bf16", "fp16"], _about("bf16 and fp16: mixed precision.")] = "float32"
-    channels_last: Annotated[bool, _about("Lay images out as (N, H, W, C).")] = False
-    compile: Annotated[bool, _about("torch.compile: minutes at the start, faster afterwards.")] = False
-    seed: Annotated[Count, _about("Another seed, another training.")] = 0
+    channels_last: Annotated[bool, _about("Store images in memory as (N, H, W, C).")] = False
+    compile: Annotated[bool, _about("Use torch.compile: minutes at the start, faster afterwards.")] = False
+    seed: Annotated[Count, _about("Seed of all random numbers.")] = 0
     device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU if there is one.")] = "auto"
-    threads: Annotated[Positive | None, _about("CPU threads of one process.")] = None
-    workers: Annotated[
-        Count | None, _about("Processes that load samples; otherwise 0 on a CPU, up to 8 for a GPU.")
-    ] = None
+    threads: Annotated[Positive | None, _about("CPU threads per process.")] = None
+    workers: Annotated[Count | None, _about("Loading processes; by default 0 on a CPU, up to 8 for a GPU.")] = None
     cache: Annotated[
         Literal["auto", "yes", "no"],
         _about("Keep decoded images in memory; auto: if they fit and are not tiled files."),
     ] = "auto"
-    images: Annotated[Count, _about("Validation samples whose predictions are shown each epoch.")] = 4
-    save_minutes: Annotated[float, Meta(gt=0), _about("Write last.pt at least this often.")] = 10.0
-    tensorboard: Annotated[bool, _about("Write event files too.")] = True
+    images: Annotated[Count, _about("Validation samples whose predictions are drawn each epoch.")] = 4
+    save_minutes: Annotated[float, Meta(gt=0), _about("Write last.pt after this many minutes at the latest.")] = 10.0
+    tensorboard: Annotated[bool, _about("Also write event files for TensorBoard.")] = True
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Training:
-        """Checked options of plain values. Raises `OptionError` for one that does not exist, or has no such value."""
+        """Check plain values. Raises `OptionError` for an option that does not exist, or a value that it cannot have."""
         from segdata.words import suggest
 
         for name in given:
@@ -126,21 +123,21 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         same = options.val_share is None and options.train_split == options.val_split
         if same and not {"train_split", "val_split"} <= given.keys():
             raise OptionError(
-                f"--train-split and --val-split are both {options.val_split!r}, and what was trained on says nothing of "
-                "other images: validate on another, hold out a part with --val-share 0.2, or say it by giving both"
+                f"--train-split and --val-split are both {options.val_split!r}, and training images say nothing about "
+                "other images: validate on another split, hold out a part with --val-share 0.2, or give both options"
             )
         return options
 
     @classmethod
     def choose(cls, config: str | Path | None, options: Mapping[str, Any]) -> Training:
-        """`options` before those of a YAML file. Raises `OptionError`, as `of`."""
+        """Combine `options` with those of a YAML file; `options` take precedence. Raises `OptionError` like `of`."""
         chosen = cls.of({**(read_config(config) if config else {}), **options})
         if "val_split" in options and chosen.val_share is not None:
             raise OptionError("--val-split and --val-share: give one of them")
         return chosen
 
     def _refuse_contradictions(self) -> None:
-        """Raise `OptionError` for options that cannot go together."""
+        """Check that options agree. Raises `OptionError` for options that exclude each other."""
         if self.batch % self.accumulate:
             raise OptionError(f"--batch {self.batch} cannot be computed in --accumulate {self.accumulate} equal parts")
         if self.class_weights is not None and self.weights_file is not None:
@@ -149,23 +146,23 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise OptionError("--resize and --short-side: give one of them")
         if self.unfreeze_at is not None and not self.freeze_encoder:
             raise OptionError("--unfreeze-at: only with --freeze-encoder")
-        own = ":" in self.model and not self.model.startswith("smp:")  # which may load weights by itself
+        own = ":" in self.model and not self.model.startswith("smp:")  # such a model may load weights by itself
         if self.freeze_encoder and not own and self.encoder_weights is None and self.init is None:
             raise OptionError("--freeze-encoder: would keep random weights: give --encoder-weights or --init")
         if self.warmup > self.epochs:
             raise OptionError(f"--warmup {self.warmup:g}: is longer than all of --epochs {self.epochs}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, all of them."""
+        """All options as plain values."""
         return dict(msgspec.to_builtins(self))
 
 
 FREE = frozenset({"device", "threads", "workers", "cache", "images", "save_minutes", "tensorboard"})
-"""Options that a run may go on with changed: they change where and how it computes, not what."""
+"""Options that may change when a run is resumed: they change where and how it computes, not the result."""
 
 
 def read_config(path: str | Place) -> dict[str, Any]:
-    """The options in a YAML file. Raises `OptionError` where it is none."""
+    """The options in a YAML file. Raises `OptionError` if it is no configuration."""
     import yaml
 
     try:
@@ -180,14 +177,14 @@ def read_config(path: str | Place) -> dict[str, Any]:
 
 
 def config_text(options: Training) -> str:
-    """The options as YAML that `read_config` reads."""
+    """The options as YAML, for `read_config`."""
     import yaml
 
     return str(yaml.safe_dump(options.to_json(), sort_keys=False, allow_unicode=True))
 
 
 def need_extra() -> None:
-    """Raise `MissingDependency` where the extra `train` is not installed."""
+    """Check that the extra `train` is installed. Raises `MissingDependency` if not."""
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "albumentations", "yaml", "matplotlib") if find_spec(name) is None]

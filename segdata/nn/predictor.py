@@ -1,4 +1,4 @@
-"""A trained model as a `Predictor`: pixels as read in, probabilities out."""
+"""A trained model as a `Predictor`: from pixels as read to probabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segdata.resize import Pixels
 
 
 class Standardise(nn.Module):
-    """What `Recipe.normalise` does, on the model's device: pixels (N, h, w, C) as read -> (N, C, h, w) float32."""
+    """Pixels (N, h, w, C) as read -> (N, C, h, w) float32 on the model's device, normalised as by `Recipe.normalise`."""
 
     def __init__(self, recipe: Recipe, bands: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Standardise(nn.Module):
         self._lines: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(x - mean) / std, x in 0..1 of the span; NaN becomes the mean."""
+        """(x - mean) / std with x in 0..1 of the span; NaN becomes the mean."""
         scale, offset = self._line(pixels)
         out = (pixels.float() * scale).sub_(offset)
         if pixels.is_floating_point():
@@ -43,7 +43,7 @@ class Standardise(nn.Module):
         return out.permute(0, 3, 1, 2)
 
     def _line(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(C,) float32 each: what pixels of this dtype are multiplied by, and what is taken from them then."""
+        """(C,) float32 each: the factor for pixels of this dtype, and what is then subtracted."""
         key = pixels.dtype, pixels.device
         if key not in self._lines:
             low, high = self.span or SPANS[pixels.dtype]
@@ -55,12 +55,12 @@ class Standardise(nn.Module):
 
 
 SPANS = {torch.uint8: (0.0, 255.0), torch.int32: (0.0, 65535.0), torch.float32: (0.0, 1.0)}
-"""Of `segdata.recipes.pixels.SPANS`; 16-bit pixels travel as int32, since torch has hardly any operation for uint16."""
+"""The spans of `segdata.recipes.pixels.SPANS`; 16-bit pixels are int32 here, since torch has few operations for uint16."""
 
 
 @dataclass(frozen=True, slots=True)
 class TorchPredictor:
-    """A model with its label contract and its recipe. Made by `load`."""
+    """A model with its label contract and its recipe. `load` makes it."""
 
     model: nn.Module
     standardise: Standardise
@@ -73,7 +73,7 @@ class TorchPredictor:
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
 
-        Raises `OptionError` for images of other bands than the model's.
+        Raises `OptionError` for images with another number of bands than the model's.
         """
         if images.ndim != 4 or images.shape[3] != self.bands:
             raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
@@ -84,9 +84,10 @@ class TorchPredictor:
 
 
 def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> TorchPredictor:
-    """The model of a checkpoint. Raises `DatasetError` where the file is none, `OptionError` for a device that is not there.
+    """Load the model of a checkpoint.
 
-    A model that is code from elsewhere (`package.module:factory`) is called only with `trust_code`.
+    A model that is the user's own code (`package.module:factory`) is called only with `trust_code`. Raises `DatasetError` if
+    the file is no checkpoint, `OptionError` for a device that does not exist.
     """
     place = choose_device(device)
     found = checkpoint.read(path)

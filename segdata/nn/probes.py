@@ -1,4 +1,4 @@
-"""Checks before a long training: which learning rates make the loss fall, and whether one batch can be learnt by heart."""
+"""Checks before a long training: which learning rates make the loss fall, and whether the model can overfit one batch."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Found = TypeVar("Found")
 LOWEST, HIGHEST = 1e-7, 10.0
 
 SMOOTH = 0.95
-"""How much of the loss before stays in the moving average."""
+"""The decay of the moving average of the loss."""
 
 DIVERGED = 4.0
-"""The search ends where the averaged loss is so many times the least."""
+"""The search ends when the averaged loss is this many times the smallest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a search for a learning rate found: `rates` and averaged `losses`, both (n,), and the rate to take."""
+    """The result of a search for a learning rate: `rates` and averaged `losses`, both (n,), and the `suggested` rate."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -45,7 +45,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Overfit:
-    """How well one batch was learnt by heart: after `steps`, the first and last loss, the part of its pixels that are right."""
+    """How well a model overfits one batch: its first loss, its last one after `steps`, and the part of pixels that are right."""
 
     steps: int
     first: float
@@ -64,16 +64,16 @@ def find_rate(
     run: Run | None = None,
     **options: Any,
 ) -> Rates:
-    """Train for `number` steps while the rate rises exponentially, until the loss explodes; writes lr.csv and lr.png.
+    """Train for `number` steps while the rate rises exponentially, until the loss explodes; write lr.csv and lr.png.
 
-    Smith 2017, Cyclical Learning Rates, section 3.3; the rate to take is where the averaged loss falls fastest over the
-    logarithm of the rate. Nothing that was trained is kept. Raises as `segdata.train`.
+    Smith 2017, Cyclical Learning Rates, section 3.3. The suggested rate is where the averaged loss falls fastest over the
+    logarithm of the rate. The trained weights are not kept. Raises like `segdata.train`.
     """
     folder = place(run_dir)
     refuse_foreign(folder)
 
     def probe(task: Task, state: State, here: World) -> Rates:
-        """Each step at its own rate."""
+        """Do each step at its own rate."""
         rates = np.geomspace(LOWEST, HIGHEST, number).tolist()
         learn = Step(task, state, here, lambda step: rates[step])
         losses: list[float] = []
@@ -108,14 +108,14 @@ def overfit_one_batch(
     run: Run | None = None,
     **options: Any,
 ) -> Overfit:
-    """Train on the first batch alone, at most `number` steps, until `wanted` of its labelled pixels are right.
+    """Train on the first batch alone, at most `number` steps, until the part `wanted` of its labelled pixels is right.
 
-    What cannot learn one batch by heart will learn nothing: labels that do not belong to their images, a rate far off, a
-    loss or a model with a fault. Nothing is kept. Raises as `segdata.train`.
+    A training that cannot overfit one batch will learn nothing: labels may not belong to their images, the rate may be far
+    off, or the loss or the model may have a fault. Nothing is kept. Raises like `segdata.train`.
     """
 
     def probe(task: Task, state: State, here: World) -> Overfit:
-        """The first batch, over and over."""
+        """Train on the first batch again and again."""
         learn = Step(task, state, here, lambda step: task.options.lr)
         parts = next(step_batches(task, here, 0, 1))
         first = accuracy = loss = 0.0
@@ -142,7 +142,7 @@ def probing(
     run: Run | None,
     probe: Callable[[Task, State, World], Found],
 ) -> Found:
-    """All that comes before the first step of a training, and then `probe`."""
+    """Prepare a training up to its first step, then run `probe`."""
     chosen = Training.choose(config, options)
     with world(chosen.device) as here, computing(chosen), shortage_told():
         with here.alike():
@@ -153,7 +153,7 @@ def probing(
 
 
 def share_right(learn: Step, parts: list[Any], here: World) -> float:
-    """The part of the labelled pixels of a batch whose class is predicted."""
+    """The part of a batch's labelled pixels whose prediction is right."""
     model, classes = learn.state.model, len(learn.task.labels.classes)
     right = torch.zeros(2, dtype=torch.float64, device=here.device)
     model.eval()
@@ -165,14 +165,12 @@ def share_right(learn: Step, parts: list[Any], here: World) -> float:
             right += torch.stack(((pred == target)[valid].sum(), valid.sum())).double()
     hits, labelled = here.sum(right).tolist()
     if not labelled:
-        raise DatasetError(
-            f"{', '.join(parts[0].ids)}: the first batch has no labelled pixel: another --seed draws another"
-        )
+        raise DatasetError(f"{', '.join(parts[0].ids)}: the first batch has no labelled pixel: try another --seed")
     return float(hits / labelled)
 
 
 def steepest(rates: tuple[float, ...], losses: tuple[float, ...]) -> float:
-    """The rate at which the loss falls fastest over the logarithm of the rate, before its least."""
+    """The rate at which the loss falls fastest over the logarithm of the rate, before the smallest loss."""
     end = max(int(np.argmin(losses)) + 1, 3)
     if len(rates) < 3:
         return rates[0]

@@ -1,4 +1,4 @@
-"""Files that `torch.save` wrote, from anywhere: read as tensors and plain values, without running code that is in them."""
+"""Reading files of `torch.save` from any source, as tensors and plain values, without running any code in them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ FAULTS = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError,
     ImportError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
-"""What strange bytes make torch's unpicklers raise."""
+"""The exceptions of torch's unpicklers for bytes that are no such file."""
 
 
 def load_saved(file: IO[bytes]) -> Any:
-    """What was saved, tensors on the CPU. Raises `ValueError`, whose text says why, for any other file, or a damaged one."""
+    """The saved values, tensors on the CPU. Raises `ValueError`, whose text gives the reason, for any other or damaged file."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of odd protocols, before the fault
+        with warnings.catch_warnings(action="ignore"):  # about odd protocols, before the error itself
             return torch.load(file, map_location="cpu", weights_only=True)
     except FAULTS as error:
         if " GLOBAL " in str(error):
-            reason = "it holds objects of Python, such as a whole model: save its state_dict() alone"
+            reason = "it holds Python objects, such as a whole model: save only its state_dict()"
         else:
             reason = f"not a file that torch.save wrote, or a damaged one ({type(error).__name__})"
         raise ValueError(reason) from error

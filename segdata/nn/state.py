@@ -1,4 +1,4 @@
-"""What changes from step to step of a training, and how it begins."""
+"""The state of a training, which changes with every step, and its start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segdata.nn.options import Training
 from segdata.nn.task import Task
 
 Row = dict[str, float]
-"""A line of metrics.csv: what is known after an epoch, by name."""
+"""A line of metrics.csv: the measurements after an epoch, by name."""
 
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -24,7 +24,10 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float1
 
 @dataclass(slots=True)
 class State:
-    """All that a resumed run needs. `loss` sums up this epoch's losses so far, of this process; `seconds` are of all sessions."""
+    """Everything that a resumed run needs.
+
+    `loss` is the sum of this process's losses in this epoch so far; `seconds` is the time of training, before a stop too.
+    """
 
     model: Segmenter
     optimizer: torch.optim.Optimizer
@@ -37,11 +40,11 @@ class State:
 
     @property
     def weights(self) -> Segmenter:
-        """The model to validate and to keep: the average where there is one."""
+        """The model to validate and to keep: the average, if there is one."""
         return self.model if self.average is None else self.average.model
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values and tensors, beside the weights to keep."""
+        """The state as plain values and tensors, without the weights to keep."""
         return {
             "model": None if self.average is None else self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -53,7 +56,7 @@ class State:
         }
 
     def load(self, weights: Mapping[str, Any], plain: Mapping[str, Any], path: str) -> None:
-        """Back from `to_plain`. Raises `DatasetError` where the weights do not fit."""
+        """Restore the result of `to_plain`. Raises `DatasetError` if the weights do not fit."""
         checkpoint.load_state(self.weights, weights, path)
         if plain["model"] is not None:
             checkpoint.load_state(self.model, plain["model"], path)
@@ -64,7 +67,7 @@ class State:
 
 
 def start(task: Task, here: World) -> State:
-    """A fresh model and what trains it. Raises `DatasetError` where it shall start from a checkpoint that does not fit."""
+    """Make a new model and its optimizer. Raises `DatasetError` if it should start from a checkpoint that does not fit."""
     options = task.options
     torch.manual_seed(options.seed)
     model = models.build(
@@ -84,19 +87,19 @@ def start(task: Task, here: World) -> State:
 
 
 def layout(options: Training) -> torch.memory_format:
-    """How images and weights lie in memory."""
+    """The memory format of images and weights."""
     return torch.channels_last if options.channels_last else torch.contiguous_format
 
 
 def best_row(rows: list[Row], options: Training) -> int | None:
-    """The number of the best row by `options.best`, the first of equal ones; None where nothing was validated."""
+    """The number of the best row by `options.best`, on a tie the first; None if nothing was validated."""
     name, sign = ("val_loss", -1) if options.best == "loss" else (options.best, 1)
     found = [(sign * row[name], -number) for number, row in enumerate(rows) if name in row and row[name] == row[name]]
     return -max(found)[1] if found else None
 
 
 def gave_up(rows: list[Row], options: Training) -> bool:
-    """Whether none of the last `patience` validations was better than those before."""
+    """Whether none of the last `patience` validations was better than all before them."""
     best = best_row(rows, options)
     if options.patience is None or best is None:
         return False

@@ -25,10 +25,10 @@ from segdata.nn.task import Task
 
 
 class Step:
-    """One update of the weights. Its loss is looked at one step later, so that a GPU is never waited for."""
+    """One update of the weights. Its loss is read one step later, so that the program never waits for a GPU."""
 
     def __init__(self, task: Task, state: State, here: World, rate_of: Callable[[int], float] | None = None) -> None:
-        """`rate_of` gives the learning rate of a step by its number, if not the options' schedule."""
+        """Set up steps. `rate_of` gives the learning rate of a step by its number; default: the schedule of the options."""
         self.rate_of = rate_of or partial(rate, task.options, task.steps)
         self.task, self.state, self.here, options = task, state, here, task.options
         classes, ignore = len(task.labels.classes), task.labels.ignore
@@ -40,7 +40,7 @@ class Step:
         self.pending: tuple[Tensor, list[str], int] | None = None
 
     def __call__(self, parts: list[data.Batch], epoch: int) -> None:
-        """Learn from a batch, given in parts of one size, in an epoch that is counted from 0."""
+        """Learn from a batch, given in parts of equal size. Epochs are counted from 0."""
         state, options = self.state, self.task.options
         self.rate = self.rate_of(state.step)
         set_rate(state.optimizer, self.rate)
@@ -77,24 +77,24 @@ class Step:
         return loss
 
     def last_loss(self) -> float:
-        """Of the last step, which may be no number."""
+        """The loss of the last step, which may be NaN or infinite."""
         (value, *_), self.pending = self.pending or (torch.zeros(()), [], 0), None
         return value.item()
 
     def settle(self) -> None:
-        """Add up the loss of the step before. Raises `SegdataError` with the batch's samples where it is no number."""
+        """Add the loss of the previous step. Raises `SegdataError` with the batch's samples if it is NaN or infinite."""
         if self.pending is None:
             return
         (value, ids, step), self.pending = self.pending, None
         if not math.isfinite(loss := value.item()):
             raise SegdataError(
-                f"the loss is {loss} in step {step}, on {', '.join(ids)}: look at these samples; else a lower "
-                "--lr, --warmup 1 or --clip 1 may help, or bf16 in place of fp16"
+                f"the loss is {loss} in step {step}, on {', '.join(ids)}: look at these samples; otherwise a lower "
+                "--lr, --warmup 1 or --clip 1 may help, or bf16 instead of fp16"
             )
         self.state.loss += loss
 
     def wrapped(self, epoch: int) -> nn.Module:
-        """The model in training mode, its encoder frozen or not as the epoch wants it, compiled and in step with others."""
+        """The model in training mode, its encoder frozen or not, as the epoch needs; compiled, and parallel over processes."""
         model, options = self.state.model, self.task.options
         frozen = options.freeze_encoder and (options.unfreeze_at is None or epoch + 1 < options.unfreeze_at)
         if self.net is None or frozen != self.frozen:
@@ -110,7 +110,7 @@ class Step:
         return self.net
 
     def unsynchronised(self, net: nn.Module) -> AbstractContextManager[None]:
-        """Gradients of all but the last part are not exchanged."""
+        """Do not exchange gradients, as for all parts of a batch but the last."""
         return net.no_sync() if isinstance(net, nn.parallel.DistributedDataParallel) else nullcontext()
 
 
@@ -143,7 +143,7 @@ def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[lis
 
 @contextmanager
 def computing(options: Training) -> Iterator[None]:
-    """torch's random numbers, threads and kernels as the options want them; afterwards as they were."""
+    """Set torch's random numbers, threads and kernels by the options; restore them afterwards."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
         if options.threads is not None:
@@ -155,5 +155,5 @@ def computing(options: Training) -> Iterator[None]:
 
 
 def mixed(*numbers: int) -> int:
-    """A seed of 63 bits that depends on all of the numbers."""
+    """A seed of 63 bits that depends on all the numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,4 +1,4 @@
-"""What a training is of, found out and checked before the first step: samples, recipe, order, class weights."""
+"""The task of a training, prepared and checked before the first step: samples, recipe, order, class weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from segdata.words import some, suggest
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is trained on what. `items` (M,) int64 says which training sample each of the M items of a turn is of."""
+    """Everything that a training needs, checked. `items` (M,) int64: the training sample of each of the M items of a turn."""
 
     options: Training
     labels: Labels
@@ -49,15 +49,15 @@ class Task:
 
     @property
     def steps(self) -> int:
-        """Updates of the weights in an epoch."""
+        """Updates of the weights per epoch."""
         return self.options.steps or max(1, round(len(self.items) / self.options.batch))
 
 
 def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
-    """Find out all that a training needs, and refuse what would go wrong later.
+    """Prepare everything that a training needs, and refuse what would go wrong later.
 
-    Raises `OptionError`; `DatasetError` where a split or a class has no pixels; `DataError` for the first mask that holds
-    other values than class ids, or that is not what the manifest says.
+    Raises `OptionError`; `DatasetError` if a split or a class has no pixels; `DataError` for the first mask that holds
+    values other than class ids, or that differs from the manifest.
     """
     dataset = Dataset.of(dataset)
     train, val = choose_splits(dataset, options)
@@ -82,7 +82,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
 
 
 def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset]:
-    """What to train on and what to validate on. Raises `DatasetError`, `OptionError`."""
+    """Choose the samples to train on and those to validate on. Raises `DatasetError`, `OptionError`."""
     train = dataset.split(options.train_split) if dataset.splits else dataset
     if options.val_share is None:
         if options.val_split not in dataset.splits:
@@ -93,9 +93,9 @@ def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """A dataset in two, the second with that share of it, as of every class; groups and tiles of one image stay together.
+    """Divide a dataset in two; the second part gets `share` of every class. Groups, and tiles of one image, stay together.
 
-    Raises `OptionError` where there are fewer than two groups.
+    Raises `OptionError` if there are fewer than two groups.
     """
     counted(dataset)
     names, of = np.unique([sample.unit for sample in dataset], return_inverse=True)
@@ -108,7 +108,10 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
 
 
 def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None:
-    """Raise `DatasetError` for classes without pixels in either, unless they are allowed (by name, or 'all')."""
+    """Refuse classes without pixels in either part, unless they are allowed (by name, or 'all').
+
+    Raises `DatasetError`, and `OptionError` for unknown names.
+    """
     for name in allowed:
         if name != "all" and name not in train.labels.names:
             raise OptionError(f"--allow-missing {name}: no such class: {suggest(name, train.labels.names)}")
@@ -121,12 +124,12 @@ def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None
         if missing := [name for name in absent if name not in allowed]:
             reasons.append(f"no pixel {what} of {some(map(repr, missing), 5)}")
     if reasons:
-        ways = "split it anew (segdata split), drop the classes (segdata remap), or allow it with --allow-missing CLASS or all"
+        ways = "split it again (segdata split), drop the classes (segdata remap), or allow it with --allow-missing CLASS or all"
         raise DatasetError(f"{train.root}: {'; '.join(reasons)}: {ways}")
 
 
 def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
-    """Read every mask once, since a value that is no class would end a training on a GPU in a riddle.
+    """Read every mask once: a value that is no class would end a training on a GPU with an obscure error.
 
     Raises `DataError` (`mask.*`) that names file, values and how many pixels have them.
     """
@@ -137,16 +140,16 @@ def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
 
 
 def counted(dataset: Dataset) -> ClassCounts:
-    """What each class has, by the manifest. Raises `DatasetError` where its counts cannot be."""
+    """The counts of each class by the manifest. Raises `DatasetError` if they are impossible."""
     try:
         return ClassCounts.of((s.counts for s in dataset), dataset.labels)
     except ValueError as error:
-        message = f"the counts of the manifest cannot be ({error}): it was edited; segdata check finds where"
+        message = f"the counts of the manifest are impossible ({error}): it was edited; segdata check finds the place"
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
 def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int]:
-    """The recipe with all that the options and the dataset say of it, and the bands of the images."""
+    """The recipe, completed by the options and the dataset, and the number of bands of the images."""
     given = options.recipe
     recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
     if options.resize is not None:
@@ -156,19 +159,19 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
     if options.crop is not None:
         recipe = replace(recipe, crop=replace(recipe.crop or Crop(options.crop), size=options.crop))
     if options.crops is not None and recipe.crop is None:
-        raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with one")
+        raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with a crop")
     if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
         recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
     with train.open_image(train.samples[0]) as raster:
         first = raster.read(Window(0, 0, 1, 1))
     if recipe.normalise_by == "dataset":
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
-    recipe.normalise(first)  # raises where mean and std are of other bands
+    recipe.normalise(first)  # raises if mean and std have other bands
     return recipe, first.shape[2]
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each band in 0..1 of the span, of all images, or of `most` spread evenly."""
+    """Mean and standard deviation of each band, in 0..1 of the span, over all images, or over `most` evenly spread ones."""
     chosen = np.linspace(0, len(dataset) - 1, min(most, len(dataset))).round().astype(int)
     total: Moments | None = None
     measure = partial(measure_image, dataset=replace(dataset, samples=()), recipe=recipe)
@@ -188,7 +191,7 @@ def measure_image(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
 
 
 def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:
-    """(M,) int64: the sample of each item of a turn. Each sample once; with a crop as often as its windows cover it."""
+    """(M,) int64: the sample of each item of a turn. Each sample occurs once, or, with crops, as often as crops cover it."""
     if recipe.crop is None:
         return np.arange(len(dataset))
     area = recipe.crop.size[0] * recipe.crop.size[1]
@@ -198,9 +201,10 @@ def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:
 
 
 def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
-    """(M,) float64: how likely each item is drawn; None where each comes once.
+    """(M,) float64: how likely each item is drawn; None if each item comes once.
 
-    Class-aware: a class is drawn, each as likely, then one of the samples that hold it (`segdata.dataset.sampling.sampling`).
+    Class-aware: first a class is drawn, all equally likely, then one of the samples that hold it
+    (`segdata.dataset.sampling.sampling`).
     """
     if sampler == "uniform":
         return None
@@ -210,7 +214,7 @@ def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
 
 
 def class_weights(train: Dataset, options: Training) -> tuple[float, ...] | None:
-    """A weight for each class, from a file or by a scheme. Raises `OptionError`, `DatasetError` for other classes' weights."""
+    """A weight for each class, from a file or by a scheme. Raises `OptionError`; `DatasetError` for weights of other classes."""
     labels = train.labels
     if options.class_weights is not None:
         return tuple(counted(train).weights(options.class_weights).tolist())
@@ -225,5 +229,5 @@ def class_weights(train: Dataset, options: Training) -> tuple[float, ...] | None
     except (ValueError, KeyError, TypeError) as error:
         raise OptionError(f"--weights-file {path}: not what `segdata stats --out` writes: {error}") from error
     if digest != labels.digest or list(named) != list(labels.names):
-        raise DatasetError(f"{path}: the weights of other classes: write them for this dataset (segdata stats --out)")
+        raise DatasetError(f"{path}: has weights of other classes: write them for this dataset (segdata stats --out)")
     return tuple(named.values())

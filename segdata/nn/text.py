@@ -1,4 +1,4 @@
-"""What a training says while it runs and in the end, and what `segdata compare` prints."""
+"""The texts of a training while it runs and at its end, and of `segdata compare`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Show:
-    """Progress: a line that is written over and over where a person is watching, and a line an epoch."""
+    """Progress: one line per epoch and, if a person is watching, a line that is overwritten after each step."""
 
     def __init__(self) -> None:
         self.told: float | None = None
@@ -25,7 +25,7 @@ class Show:
         self.live = sys.stderr.isatty()
 
     def __call__(self, progress: Progress) -> None:
-        """Told of every step."""
+        """Show the progress after a step."""
         last = progress.row.get("epoch", 0)
         if self.told is not None and last > self.told:
             self.line(progress.row, progress.epochs)
@@ -39,7 +39,7 @@ class Show:
             self.write(f"\r{text:<79}")
 
     def line(self, row: Mapping[str, float], epochs: int) -> None:
-        """What an epoch came to, in a line that stays."""
+        """Write the results of an epoch, in a line that stays."""
         text = f"epoch {int(row['epoch'])}/{epochs}  loss {row['train_loss']:.4f}"
         if "mean_iou" in row:
             accuracy, iou = 100 * row["pixel_accuracy"], 100 * row["mean_iou"]
@@ -48,18 +48,18 @@ class Show:
         self.write(f"\r{text:<79}\n" if self.live else f"{text}\n")
 
     def write(self, text: str) -> None:
-        """Write to stderr at once."""
+        """Write to stderr, without delay."""
         sys.stderr.write(text)
         sys.stderr.flush()
 
     def close(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Show the last epoch, if it was not there before."""
+        """Show the last epoch, if it was not shown before."""
         if self.told is not None:
             self.line(rows[-1], int(rows[-1]["epoch"]))
 
 
 def closing_lines(run_dir: str, trained: Trained) -> list[str]:
-    """What a training came to."""
+    """The results of a training, as lines."""
     best, last, parameters = trained.best, trained.rows[-1], trained.parameters
     lines = [f"trained:     {int(last['epoch'])} epochs, {int(last['step']):,} steps, {clock(last['seconds'])}"]
     lines.append(f"model:       {parameters:,} parameters")
@@ -68,7 +68,7 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
         lines.append(
             f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {100 * best['class_accuracy']:.1f} %"
         )
-        lines.append(f"             (the class of most pixels everywhere: mIoU {100 * trained.constant:.1f})")
+        lines.append(f"             (most frequent class everywhere: mIoU {100 * trained.constant:.1f})")
     return [
         *lines,
         f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
@@ -76,7 +76,7 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as people read them."""
+    """A time in seconds as text, such as `2 min 05 s`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -86,7 +86,7 @@ def clock(seconds: float) -> str:
 
 
 def overfit_lines(result: Overfit) -> list[str]:
-    """Whether one batch could be learnt by heart, and what to look at if not."""
+    """Whether the model could overfit one batch, and what to check if not."""
     text = f"loss {result.first:.4f} at first, {result.last:.4f} after {result.steps} steps, "
     lines = [f"{text}{100 * result.accuracy:.1f} % of the batch's labelled pixels right"]
     if result.passed:
@@ -96,7 +96,7 @@ def overfit_lines(result: Overfit) -> list[str]:
 
 
 def run_lines(trials: Sequence[Trial]) -> list[str]:
-    """A line a run, at its best epoch; the highest mIoU first."""
+    """One line per run, at its best epoch; the highest mIoU first."""
     rows: list[list[object]] = [
         ["run", "model", "parameters", "epoch", "loss", "val loss", "accuracy", "class acc.", "mIoU", "time"]
     ]
@@ -110,14 +110,14 @@ def run_lines(trials: Sequence[Trial]) -> list[str]:
         rows.append([trial.name, about.model, f"{about.parameters:,}", of, *losses, *shares, iou, clock(trial.seconds)])
     lines = table(rows, "  " + "r" * 8)
     if len({trial.about.labels for trial in trials}) > 1:
-        lines.append("note: not all of the same classes: their means cannot be compared")
+        lines.append("note: the runs have different classes: their means cannot be compared")
     elif len({trial.about.dataset for trial in trials}) > 1:
-        lines.append("note: not all of the same dataset")
+        lines.append("note: the runs have different datasets")
     return lines
 
 
 def setting_lines(settings: Sequence[Setting]) -> list[str]:
-    """A line for each setting, where one was run with several seeds: means, and from the least mIoU to the most."""
+    """One line per setting, if any was run with several seeds: means, and the lowest and highest mIoU."""
     if all(len(setting.trials) == 1 for setting in settings):
         return []
     rows: list[list[object]] = [

@@ -1,4 +1,4 @@
-"""Training: from a dataset to a checkpoint. The loop is `fit`, one update of the weights is `Step`."""
+"""Training: from a dataset to a checkpoint. The loop is `fit`; `Step` does one update of the weights."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from segdata.nn.validate import Validator
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is, for a person who waits: after `step` of `steps` of an epoch; `left` are seconds.
+    """The progress of a training after `step` of `steps` of an epoch, for a person who waits. `left`: seconds left.
 
-    `row` is what the last finished epoch came to, as in metrics.csv; empty in the first.
+    `row` has the results of the last finished epoch, as in metrics.csv; it is empty in the first epoch.
     """
 
     epoch: int
@@ -45,14 +45,14 @@ Watch = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """Shows nothing."""
+    """A `Watch` that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training came to: its folder, a row an epoch as in metrics.csv, the best of them, the model's parameters.
+    """The result of a training: its folder, one row per epoch as in metrics.csv, the best row, the model's parameters.
 
-    `constant`: the mean IoU that a model has to beat, see `constant_iou`.
+    `constant`: the mean IoU that a model should exceed, see `constant_iou`.
     """
 
     root: Place
@@ -72,7 +72,7 @@ def train(
     run: Run | None = None,
     **options: Any,
 ) -> Trained:
-    """Train a model on a dataset; leaves checkpoints, config.yaml, metrics.csv and curves in the folder `run_dir`.
+    """Train a model on a dataset; write checkpoints, config.yaml, metrics.csv and curves to the folder `run_dir`.
 
     `options` are those of `segdata.nn.options.Training`, which says what each means. A run that was stopped goes on where it
     was when the same call is repeated, and comes to the same weights, bit for bit on a CPU; one that is finished is returned
@@ -106,7 +106,7 @@ def train(
 
 
 def constant_iou(truth: Dataset) -> float:
-    """The mean IoU of a prediction that is everywhere the class of most pixels; NaN where all is void."""
+    """The mean IoU of a prediction that has the most frequent class everywhere; NaN if all pixels are ignored."""
     pixels = np.zeros(len(truth.labels.classes), np.int64)
     for sample in truth:
         for value, n in sample.counts.items():
@@ -117,7 +117,7 @@ def constant_iou(truth: Dataset) -> float:
 
 
 def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None:
-    """The loop. Steps are counted through all epochs; what is random in one depends on the seed and its number alone."""
+    """Train until the end. Steps are counted over all epochs; randomness in a step depends only on the seed and its number."""
     task, state, here = learn.task, learn.state, learn.here
     options, steps = task.options, task.steps
     last = options.epochs * steps
@@ -131,7 +131,7 @@ def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None
             learn(parts, epoch)
         passed = time.monotonic() - begun
         left = (passed - before) / (state.step - first) * (last - state.step)
-        loss = state.loss / max(at, 1)  # that of this step is not known yet
+        loss = state.loss / max(at, 1)  # without this step's loss, not known yet
         watch(Progress(epoch + 1, options.epochs, at + 1, steps, loss, left, (state.rows or [{}])[-1]))
         if at + 1 < steps:
             folder.save_sometimes(state, learn, passed)

@@ -1,1 +1,1 @@
-"""Pages and sheets: what every page and contact sheet shares."""
+"""What all pages and contact sheets share."""

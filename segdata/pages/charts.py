@@ -1,6 +1,6 @@
-"""Charts as inline SVG, drawn by small functions. Colours come from the page's style sheet, so that light and dark both read.
+"""Charts as inline SVG, drawn by small functions. Colours come from the page's style sheet, for light and dark pages.
 
-Every function returns `Markup`: names from data are escaped as they go in.
+Every function returns `Markup`: names from data are escaped when they are inserted.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from markupsafe import Markup
 from segdata.labels import RGB
 
 Kind = Literal["bars", "dots", "ranges"]
-"""bars: one value a row; dots: a value a row and series; ranges: low, quarter, middle, three quarters, high a row."""
+"""bars: one value per row; dots: one value per row and series; ranges: low, quarter, middle, three quarters, high per row."""
 
 COLORS = 6
-"""How many the style sheet has, `s0` and on; more series begin anew."""
+"""How many colours the style sheet has, from `s0` on; further series start again at the first."""
 
 ROW, LABELS, GAP, TOP, BOTTOM = 21, 190, 62, 24, 26
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a chart of rows has on its left: a name, with a square of its colour."""
+    """The label on the left of a row: a name, with a square of its colour."""
 
     name: str
     color: RGB
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One axis beside the rows' names. `series`: values by name of the series, one a row; None draws nothing.
+    """One axis beside the names of the rows. `series`: by name, one value per row; None draws nothing.
 
     For `ranges` a value is a tuple of five. `show` makes the text of a value, at the axis and at bars.
     """
@@ -62,7 +62,7 @@ def heat_map(
     tips: Sequence[Sequence[str]],
     columns: Sequence[Row] | None = None,
 ) -> Markup:
-    """(R, C) values in 0..1 as squares, each with a tip, and its per cent where few; the columns are named as the rows are."""
+    """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`."""
     columns = rows if columns is None else columns
     few = len(columns) <= 20
     side, top = 34 if few else 22, 120
@@ -109,7 +109,7 @@ def curve(points: Sequence[tuple[float, float, int]], across: str, up: str, *, s
 
 
 def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height: int = 380) -> Markup:
-    """Image sizes: (height, width, images), width to the right, height upwards, the area of a bubble in proportion."""
+    """Draw image sizes (height, width, images): width to the right, height upwards, area proportional to the images."""
     left, bottom = 58, 40
     right, up = 1.08 * max(w for _, w, _ in points), 1.08 * max(h for h, _, _ in points)
     across, along = (width - left - 20) / right, (height - bottom - 14) / up
@@ -136,7 +136,7 @@ def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height:
 
 
 def _labels(rows: Sequence[Row], width: float, step: int = ROW, top: int = TOP) -> Markup:
-    """The rows' names and squares, and stripes that lead the eye."""
+    """The names and squares of the rows, and stripes behind every other row."""
     marks = []
     for i, row in enumerate(rows):
         y = top + i * step
@@ -166,7 +166,7 @@ def _panel(chart: Panel, left: float, width: float, rows: int) -> Markup:
     draw = ways[chart.kind]
     for s, (name, values) in enumerate(chart.series.items()):
         for i, value in enumerate(values):
-            y = TOP + (i + 0.5) * ROW + 5 * (s - (len(chart.series) - 1) / 2)  # one a little below the other
+            y = TOP + (i + 0.5) * ROW + 5 * (s - (len(chart.series) - 1) / 2)  # series below one another
             if value is not None:
                 marks.append(draw(chart, place, y, value, s % COLORS, name))
             elif len(chart.series) == 1:
@@ -175,7 +175,7 @@ def _panel(chart: Panel, left: float, width: float, rows: int) -> Markup:
 
 
 def _axis(chart: Panel, left: float, width: float) -> tuple[Callable[[float], float], list[float]]:
-    """Where a value stands, and the values with a line."""
+    """The place of a value on the axis, and the values that get a grid line."""
     flat = [v for values in chart.series.values() for value in values if value is not None for v in _flat(value)]
     if chart.log:
         flat = [v for v in flat if v > 0] or [0.1, 1]
@@ -186,7 +186,7 @@ def _axis(chart: Panel, left: float, width: float) -> tuple[Callable[[float], fl
         return lambda v: left + (math.log10(v) - low) * room if v > 0 else left, [10.0**d for d in decades]
     most = chart.most or max([*flat, 1e-9])
     if chart.kind == "bars":
-        width *= 0.8  # room for the text at the longest bar
+        width *= 0.8  # room for the text of the longest bar
         return lambda v: left + v / most * width, [0.0]
     return lambda v: left + v / most * width, _linear_ticks(most)
 

@@ -1,4 +1,4 @@
-"""Where tiles lie: the image that they were cut from, put together small, with their outlines."""
+"""Where tiles lie: a small version of their image, put together from the tiles, with their outlines."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from segdata.resize import resize_image, resize_mask
 from segdata.windows import Window
 
 LINE, NOTHING = (255, 64, 32), 225
-"""The outlines' colour, and the grey of what is in no tile."""
+"""The colour of outlines, and the grey of pixels in no tile."""
 
 
 def by_parent(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """Tiles by the image that they are of. Raises `OptionError` for samples that are no tiles."""
+    """Tiles by the image that they were cut from. Raises `OptionError` for samples that are not tiles."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.window is None or sample.tiling is None or sample.parent is None:
-            raise OptionError(f"--grid: {sample.id} is no tile: segdata tile makes tiles")
+            raise OptionError(f"--grid: {sample.id} is not a tile: segdata tile makes tiles")
         groups[sample.parent].append(sample)
     return dict(sorted(groups.items()))
 
 
 def grid_panels(dataset: Dataset, tiles: Sequence[Sample], width: int) -> list[ImageArray]:
-    """The whole image of some tiles, `width` pixels wide, and the same under their masks, both with the tiles' outlines.
+    """The whole image of some tiles, `width` pixels wide, and the same under their masks, both with outlines of the tiles.
 
-    The masks alone where there are no images. Raises `DataError`.
+    If there are no images, only the masks. Raises `DataError`.
     """
     whole = tiles[0].tiling.parent if tiles[0].tiling is not None else tiles[0].size
     shrink = min(1.0, width / whole[1])
@@ -55,7 +55,7 @@ def grid_panels(dataset: Dataset, tiles: Sequence[Sample], width: int) -> list[I
 
 
 def small_window(tile: Sample, shrink: float, size: tuple[int, int]) -> Window:
-    """Where a tile is in the small image; never nothing."""
+    """Where a tile is in the small image; at least one pixel."""
     y, x, height, width = tile.window or (0, 0, *tile.size)
     top, left = min(round(y * shrink), size[0] - 1), min(round(x * shrink), size[1] - 1)
     bottom, right = round((y + height) * shrink), round((x + width) * shrink)

@@ -1,4 +1,4 @@
-"""Contact sheets: images beside their masks, with a legend."""
+"""Contact sheets: images next to their masks, with a legend."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from segdata.resize import resize_image, resize_mask
 from segdata.words import percent
 
 Sort = Literal["id", "rarest", "worst"]
-"""Which samples a sheet shows first: spread evenly over the ids, those with most of the rarest classes, or most void."""
+"""Which samples a sheet shows: evenly spread over the ids, those with most of the rarest classes, or with most ignored pixels."""
 
 PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 
 GAP, TEXT = 10, 13
 
 LARGE = 2**24
-"""Of images of more pixels only as many are read as are shown."""
+"""Images with more pixels than this are read only at the size at which they are shown."""
 
 
 def write_sheet(
     out: str | Place, cells: Sequence[Image.Image], columns: int, labels: Labels, counts: Mapping[int, int]
 ) -> Place:
-    """Write cells in rows of `columns`, and a legend of the mask values that `counts` has. Raises `OptionError`."""
+    """Write cells in rows of `columns`, and a legend of the mask values in `counts`. Raises `OptionError`."""
     out = place(out)
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise OptionError(f"{out}: name a .png or .jpg file for the sheet")
+        raise OptionError(f"{out}: the sheet must be a .png or .jpg file")
     rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
     width = max(sum(c.width + GAP for c in row) for row in rows) + GAP
     key = legend(labels, counts, width - 2 * GAP)
@@ -60,7 +60,7 @@ def write_sheet(
 
 
 def choose(dataset: Dataset, count: int, classes: Sequence[str], sort: Sort) -> list[Sample]:
-    """The samples for a sheet. Raises `OptionError` for an unknown class."""
+    """Choose the samples for a sheet. Raises `OptionError` for an unknown class."""
     labels = dataset.labels
     ids = [labels.id(name) for name in classes]
     samples = [s for s in dataset if not ids or any(s.counts.get(i) for i in ids)]
@@ -88,7 +88,7 @@ def choose(dataset: Dataset, count: int, classes: Sequence[str], sort: Sort) -> 
 
 
 def cell(dataset: Dataset, sample: Sample, size: int) -> Image.Image:
-    """One sample: the image, the image under its mask, and a caption; the mask alone where there is no image."""
+    """One sample: the image, the image under its mask, and a caption; only the mask if there is no image."""
     caption = f"{sample.id}   {sample.width} x {sample.height}"
     if sample.height * sample.width <= LARGE:
         image = None if sample.image is None else dataset.read_rgb(sample)
@@ -112,7 +112,7 @@ def grid_cell(dataset: Dataset, tiles: Sequence[Sample], size: int) -> Image.Ima
 
 
 def panels(image: ImageArray | None, mask: Mask, labels: Labels, caption: str, size: int) -> Image.Image:
-    """An image, the same under its mask, and a caption; the mask alone where there is no image."""
+    """An image, the same under its mask, and a caption; only the mask if there is no image."""
     shown = [colorize(mask, labels)] if image is None else [image, overlay(image, mask, labels)]
     return captioned(shown, caption, size)
 
@@ -130,7 +130,7 @@ def captioned(shown: Sequence[ImageArray], caption: str, size: int) -> Image.Ima
 
 
 def fit(image: ImageArray, width: int) -> ImageArray:
-    """Scale to a width; images more than twice as high as wide are scaled to that height."""
+    """Scale an image to a width; if it is more than twice as high as wide, to a height of twice `width`."""
     h, w = image.shape[:2]
     scale = min(width / w, 2 * width / h)
     target = (max(1, round(h * scale)), max(1, round(w * scale)))
@@ -138,7 +138,7 @@ def fit(image: ImageArray, width: int) -> ImageArray:
 
 
 def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image:
-    """The mask values that occur, each with its name, its colour and its share of the pixels counted."""
+    """A legend of the mask values that occur, each with its name, its colour and its share of the counted pixels."""
     pixels = sum(counts.values())
     font = ImageFont.load_default(TEXT)
     entries = [(labels.name(v), labels.palette()[v], percent(n, pixels)) for v, n in sorted(counts.items()) if n]

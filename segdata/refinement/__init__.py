@@ -1,1 +1,1 @@
-"""Dense CRF and morphology: masks made better after prediction."""
+"""Dense CRF and morphology: improving masks after prediction."""

@@ -1,4 +1,4 @@
-"""A predicted sample refined: its mask, with its image and its scores read by windows where they are large."""
+"""Refining a predicted sample: its mask, with its image and its scores, which are read by windows if they are large."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from segdata.refinement.settings import CrfSettings, Refinement
 from segdata.windows import Window
 
 MEMORY = 2**31
-"""Bytes that a CRF may take: larger images go by windows."""
+"""Bytes that a CRF may take: larger images are refined by windows."""
 
 MARGIN = 256
-"""Pixels around a window that take part in its CRF: more than three times the usual 80 of `bilateral_sxy`."""
+"""Pixels around a window that take part in its CRF: more than three times 80, the default of `bilateral_sxy`."""
 
 
 def refine_item(dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool) -> Mask:
-    """The refined mask of a sample. Raises `DataError`, also where the image or the scores are of another size."""
+    """The refined mask of a sample. Raises `DataError`, also if the image or the scores have another size."""
     sample = samples[0]
     stored = partial(dataset.open_scores, sample) if scores and sample.scores is not None else None
     mask = dataset.read_mask(sample)
@@ -40,7 +40,7 @@ def refined(
     image: Callable[[], AbstractContextManager[Raster]],
     scores: Callable[[], AbstractContextManager[Scores]] | None,
 ) -> Mask:
-    """A mask refined, with `image()` and `scores()`, both of its size, opened and read by windows where they are large.
+    """The refined mask of a `mask`, with `image()` and `scores()`, both of its size, read by windows if they are large.
 
     Raises `DataError`.
     """
@@ -50,9 +50,14 @@ def refined(
 
 
 def must_refine(pred: Dataset, refinement: Refinement) -> None:
-    """Raise `DatasetError` where samples are cut out of shared mask files, or have no image that a CRF needs."""
+    """Check that predictions can be refined.
+
+    Raises `DatasetError` if samples are parts of shared mask files, or if a CRF needs images and there are none.
+    """
     if refinement.crf is not None and pred.images == "none":
-        raise DatasetError(f"{pred.root}: has no images, which a CRF needs: keep them as you predict, or use no CRF")
+        raise DatasetError(
+            f"{pred.root}: has no images, which a CRF needs: keep the images when you predict, or use no CRF"
+        )
     if any(sample.crop is not None for sample in pred):
         raise DatasetError(f"{pred.root}: its samples are views into larger masks: refine those, or make real tiles")
 
@@ -77,7 +82,7 @@ def _with_crf(
 
 
 def windows_for(size: tuple[int, ...], classes: int) -> list[tuple[Window, Window]]:
-    """Windows that cover (height, width), and each with its margins: such that a CRF of it takes no more than `MEMORY`."""
+    """Windows that cover (height, width), each also with its margins; a CRF on the larger one takes at most `MEMORY` bytes."""
     height, width = size
     whole = Window(0, 0, height, width)
     side = math.isqrt(MEMORY // (150 + 12 * classes))

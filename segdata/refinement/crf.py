@@ -1,10 +1,10 @@
-"""Dense conditional random fields: probabilities drawn towards the edges of their image.
+"""Dense conditional random fields (CRF): they move the borders between classes towards the edges in the image.
 
 Krähenbühl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials" (2011), with the symmetric
 normalisation of their paper of 2013 ("Parameter learning and convergent inference for dense random fields"). Filters run on
-the permutohedral lattice (`segdata.kernels.lattice`), which approximates a Gaussian, as pydensecrf's does: from that its labels
-do not differ. From sums over all pairs of points, marginals differ by 0.005 on average where images are larger than the
-Gaussians (tests/test_crf.py), and by up to 0.06 on images of a few hundred pixels under the usual settings.
+the permutohedral lattice (`segdata.kernels.lattice`), which approximates a Gaussian. pydensecrf does the same, and the labels
+are equal. Compared with exact sums over all pairs of points, marginals differ by 0.005 on average if images are larger than the
+Gaussians (tests/refinement/test_crf.py), and by up to 0.06 on images of a few hundred pixels with the default settings.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from segdata.labels import Mask
 from segdata.refinement.lattice import PIECE, Crew, Floats, Lattice, aligned, crew, cut
 
 Compat = float | NDArray[np.floating[Any]]
-"""How classes compete: w > 0 draws a point to the class of similar points (Potts), or a symmetric (K, K) penalty of each pair."""
+"""How classes compete: a weight w > 0 (Potts: similar points should have the same class), or a symmetric (K, K) penalty."""
 
 LEAST = 1e-5
-"""Smaller unary probabilities count as this one, so that no class is ruled out for good."""
+"""Smaller unary probabilities are raised to this one, so that every class stays possible."""
 
 SLACK = 1e-2
-"""How far beyond 0 and 1 rounding may take a probability (half precision, say)."""
+"""How far a probability may lie outside 0 to 1 because of rounding, for example in half precision."""
 
 FARTHEST = 1e5
-"""Features within this many standard deviations of 0 keep a place in the lattice that float32 can tell from others."""
+"""The largest feature, in standard deviations: float32 can tell places in the lattice apart up to there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ def dense_crf(
     bilateral_compat: Compat = 10,
     threads: int | None = None,
 ) -> Floats:
-    """Refine (K, H, W) `probs` with the (H, W, C) `image` under them -> (K, H, W) float32, which sum to 1 over K.
+    """Refine (K, H, W) `probs` with their (H, W, C) `image` -> (K, H, W) float32, which sum to 1 over K.
 
-    `gaussian_compat` weighs smoothness over `gaussian_sxy` pixels; `bilateral_compat` smoothness among pixels that are near,
-    by `bilateral_sxy` pixels, and alike, by `bilateral_srgb` of the image's values. Sizes are standard deviations: one
-    number, or (y, x) and one a band. A weight of 0 leaves a term out; a (K, K) matrix penalises each pair of classes.
-    The image may have any number of bands, of any dtype.
+    `gaussian_compat` is the weight of smoothness over `gaussian_sxy` pixels. `bilateral_compat` is the weight of smoothness
+    among pixels that are near each other (`bilateral_sxy` pixels) and similar (`bilateral_srgb` of the image's values). Sizes
+    are standard deviations: one number, or one for each of (y, x) and one for each band. A weight of 0 leaves a term out; a
+    (K, K) matrix penalises each pair of classes. The image may have any number of bands, of any dtype.
 
-    `threads` (None: NUMBA_NUM_THREADS, or every core) change nothing in the result. Memory: about 150 bytes a pixel, and 8
-    times K. Raises `OptionError` for arrays that do not fit together, probabilities that are not finite or not within 0 to 1,
-    and sizes that are not positive.
+    `threads` (None: NUMBA_NUM_THREADS, or every core) do not change the result. Memory: about 150 + 8 K bytes per pixel.
+    Raises `OptionError` for arrays that do not fit together, probabilities that are not finite or not within 0 to 1, and
+    sizes that are not positive.
     """
     if probs.ndim != 3 or image.ndim != 3 or image.shape[:2] != probs.shape[1:] or 0 in (*image.shape, *probs.shape):
         shapes = f"image {image.shape}, probs {probs.shape}"
@@ -85,16 +85,18 @@ def dense_crf(
 
 
 def label_probs(mask: Mask, classes: int, ignore: int, *, certainty: float = 0.7) -> Floats:
-    """(H, W) class ids -> (classes, H, W) float32: what `dense_crf` takes where there are no scores.
+    """(H, W) class ids -> (classes, H, W) float32: probabilities for `dense_crf` if there are no scores.
 
-    A pixel's class has `certainty`, the others share the rest; where the mask is `ignore`, all are equal. Raises
+    A pixel's class has `certainty`, the others share the rest equally. If the pixel is `ignore`, all classes are equal. Raises
     `OptionError` for a certainty not between 0 and 1, and for ids that are no class.
     """
     if not 0 < certainty < 1:
         raise OptionError(f"certainty {certainty}: must lie between 0 and 1")
     known = mask != ignore
     if (foreign := mask[known & (mask >= classes)]).size:
-        raise OptionError(f"value {foreign[0]}: is no class: there are 0 to {classes - 1}, and {ignore} for void")
+        raise OptionError(
+            f"value {foreign[0]}: is no class: there are 0 to {classes - 1}, and {ignore} for ignored pixels"
+        )
     if classes == 1:
         return np.ones((1, *mask.shape), np.float32)
     out = np.full((classes, *mask.shape), (1 - certainty) / (classes - 1), np.float32)
@@ -110,9 +112,9 @@ def mean_field(
     iterations: int = 10,
     threads: int | None = None,
 ) -> Floats:
-    """Mean field of any dense CRF: (K, N) unary `probs` -> (K, N) float32 marginals, by algorithm 1 of the paper.
+    """(K, N) unary `probs` -> (K, N) float32 marginals: mean field of any dense CRF, by algorithm 1 of the paper.
 
-    Each potential's kernel is a Gaussian over its (N, D) features. Raises `OptionError` as `dense_crf`.
+    Each potential's kernel is a Gaussian over its (N, D) features. Raises `OptionError` like `dense_crf`.
     """
     classes, points = probs.shape
     if iterations < 0 or iterations % 1:
@@ -120,8 +122,8 @@ def mean_field(
     for potential in potentials:
         if potential.features.ndim != 2 or len(potential.features) != points:
             raise OptionError(f"features {potential.features.shape}: must be (N, D) for {points} points")
-        if not (np.abs(potential.features) <= FARTHEST).all():  # nor where they are not finite
-            raise OptionError(f"features beyond {FARTHEST:g} standard deviations: choose larger ones")
+        if not (np.abs(potential.features) <= FARTHEST).all():  # NaN fails as well
+            raise OptionError(f"features beyond {FARTHEST:g} standard deviations: choose larger standard deviations")
     width = -(-classes // LANES) * LANES
     competing = [_competing(potential.compat, classes, width) for potential in potentials]
     with crew(threads) as team:
@@ -142,7 +144,7 @@ def mean_field(
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """The state of mean field: `logs` (N width,), the unary logarithms of each point's classes, and at last its marginals."""
+    """The state of mean field. `logs` (N width,) are the unary logarithms of each point's classes; at the end its marginals."""
 
     lattice: Lattice
     width: int
@@ -153,7 +155,7 @@ class _Field:
         """Fill `logs` from (K, N) probabilities."""
 
         def fill(points: slice) -> None:
-            part = np.array(probs[:, points], np.float32, order="C")  # a copy: the caller's stay as they are
+            part = np.array(probs[:, points], np.float32, order="C")  # a copy: the caller's array does not change
             if not np.isfinite(part).all():
                 raise OptionError("probabilities that are not finite: was the model's output divided by 0?")
             if part.size and not -SLACK <= part.min() <= part.max() <= 1 + SLACK:
@@ -164,7 +166,7 @@ class _Field:
         self.crew.each(fill, self.lattice.blocks)
 
     def update(self, parts: Floats, values: Floats, *, read: bool, spread: bool) -> None:
-        """One step for all points: see the kernel of this name."""
+        """Do one step for all points, see the kernel of this name."""
 
         def step(share: tuple[slice, slice]) -> None:
             points, own = share
@@ -190,7 +192,7 @@ class _Field:
 
 
 def _features(values: NDArray[Any], name: str, sizes: float | Sequence[float]) -> Floats:
-    """(N, D) `values` in standard deviations, one for all D or one each. Raises `OptionError`."""
+    """(N, D) `values`, divided by standard deviations: one for all D, or one each. Raises `OptionError`."""
     of = np.asarray(sizes, np.float32)
     if of.shape not in ((), (values.shape[1],)) or not (np.isfinite(of) & (of > 0)).all():
         raise OptionError(f"{name} {sizes}: must be one positive number, or {values.shape[1]} of them")
@@ -198,7 +200,7 @@ def _features(values: NDArray[Any], name: str, sizes: float | Sequence[float]) -
 
 
 def _competing(compat: Compat, classes: int, width: int) -> tuple[float, Floats | None]:
-    """What filtered values are multiplied by: a number, and the (width width,) matrix after it. Raises `OptionError`."""
+    """The factors of filtered values: a number, then a (width width,) matrix or None. Raises `OptionError`."""
     if not np.isfinite(compat).all():
         raise OptionError(f"a compatibility of {compat}: must be finite")
     if np.ndim(compat) == 0:

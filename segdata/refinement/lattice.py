@@ -1,6 +1,6 @@
-"""Gaussian filters over many points of many dimensions at once: the permutohedral lattice of a set of points.
+"""Gaussian filters over many points in many dimensions: the permutohedral lattice of a set of points.
 
-The loops are in `segdata.kernels.lattice`, which says how it works; here they are put together and shared among threads.
+The loops are in `segdata.kernels.lattice`, which explains the lattice. This module connects them, and shares them among threads.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 BLOCKS, BLOCK = 16, 4096
-"""Points are taken in this many blocks, of at least so many points: the last bits of results depend on it."""
+"""The number of blocks of points, and the fewest points in a block: the last bits of results depend on these numbers."""
 
 PIECE = 32768
-"""Vertices that a thread takes at a time: fewer are done before another thread is awake. No result depends on it."""
+"""Vertices that a thread takes at a time: with fewer, it would finish before another thread starts. No result depends on it."""
 
 Piece = TypeVar("Piece")
 
 
 class Crew:
-    """Threads that share pieces of work. The kernels let go of the GIL, so plain threads run them side by side.
+    """Threads that share pieces of work. The kernels release the GIL, so plain threads run them in parallel.
 
-    Numba's own parallel loops are not used: their default layer ends the process where two threads enter it at once.
+    Numba's own parallel loops are not used: their default threading layer ends the process if two threads enter it at once.
     """
 
     def __init__(self, threads: int, pool: Executor | None) -> None:
@@ -46,7 +46,7 @@ class Crew:
         self._pool = pool
 
     def each(self, task: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        """Run `task` on every piece, in no order. What it raises is raised here, once no thread works any more."""
+        """Run `task` on every piece, in any order. Its exception is raised here, after all threads have stopped."""
         left = deque(pieces)
 
         def work() -> None:
@@ -62,14 +62,17 @@ class Crew:
         try:
             work()
         finally:
-            left.clear()  # after an error nobody need go on
+            left.clear()  # after an error, the threads stop
             for helper in helpers:
                 helper.result()
 
 
 @contextmanager
 def crew(threads: int | None) -> Iterator[Crew]:
-    """So many threads; None: NUMBA_NUM_THREADS, which is 1 in segdata's own workers, or one a core."""
+    """A crew of `threads`; None: NUMBA_NUM_THREADS, which is 1 in segdata's own workers, or one per core.
+
+    Raises `OptionError` for fewer than 1.
+    """
     if threads is None:
         given = os.environ.get("NUMBA_NUM_THREADS", "")
         threads = int(given) if given.isdigit() else os.cpu_count() or 1
@@ -84,28 +87,29 @@ def crew(threads: int | None) -> Iterator[Crew]:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """One filter's vertices: rows `first` to `end` of all vertices' values, and `near` (D + 1, M, 2), their neighbours' rows."""
+    """The vertices of one filter: rows `first` to `end` - 1 of the values. `near` (D + 1, M, 2): the rows of their neighbours."""
 
     first: int
     near: Ints
 
     @property
     def end(self) -> int:
-        """Where the next filter's begin."""
+        """The row at which the next filter's vertices begin."""
         return self.first + int(self.near.shape[1])
 
     @property
     def gain(self) -> float:
-        """What the blurred values must be divided by: 1 + 2^-D, since a step along each of the D + 1 axes leads back."""
+        """The divisor of blurred values: 1 + 2^-D, because one step along each of the D + 1 axes leads back to the start."""
         return float(1 + 2.0 ** (1 - len(self.near)))
 
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """Lattices of several filters over the same N points, side by side. Make one with `Lattice.of`.
+    """The lattices of several filters over the same N points. Make one with `Lattice.of`.
 
-    A point has V corners, D + 1 a filter: `weights` (N, V), and `rows` (N, V), which count from where the parts of its
-    block begin, R in all. `vertex` (R,) is the vertex that a part is of; vertex m has order[starts[m] : starts[m + 1]].
+    A point has V corners, D + 1 per filter, with `weights` (N, V) and `rows` (N, V). Rows count from the beginning of the parts
+    of the point's block; there are R parts in all. `vertex` (R,) is the vertex of each part; vertex m has the parts
+    order[starts[m] : starts[m + 1]].
     """
 
     blocks: tuple[slice, ...]
@@ -119,14 +123,14 @@ class Lattice:
 
     @classmethod
     def of(cls, features: Sequence[Floats], points: int, crew: Crew) -> Lattice:
-        """The lattice of filters over `features`, (N, D) float32 each, in standard deviations, N = `points`.
+        """Make the lattice of filters over `features`, (N, D) float32 each, in standard deviations, N = `points`.
 
-        Weights hold the symmetric normalisation: a filter K gives D^-1/2 K D^-1/2, where D is what K makes of 1.
+        Weights contain the symmetric normalisation: a filter K becomes D^-1/2 K D^-1/2, and D is the result of K on 1.
         """
         blocks = cut(0, points, max(BLOCK, -(-points // BLOCKS)))
         corners = np.cumsum([0, *(f.shape[1] + 1 for f in features)]).tolist()
         rows, weights = np.empty((points, corners[-1]), np.int32), np.empty((points, corners[-1]), np.float32)
-        keys: dict[int, list[Ints]] = {}  # by block: the vertices of each filter
+        keys: dict[int, list[Ints]] = {}  # for each block, the vertices of each filter
 
         def embed(b: int) -> None:
             keys[b], taken = [], 0
@@ -155,11 +159,11 @@ class Lattice:
 
     @property
     def shares(self) -> list[tuple[slice, slice]]:
-        """Of each block, its points and its parts."""
+        """The points and the parts of each block."""
         return list(zip(self.blocks, self.parts, strict=True))
 
     def buffers(self, width: int) -> tuple[Floats, Floats]:
-        """Two arrays (M width,) for `filtered`; the row of vertices that are not there is 0."""
+        """Two arrays (M width,) for `filtered`; the row that stands for missing vertices is 0."""
         pair = aligned(len(self.starts) * width - width), aligned(len(self.starts) * width - width)
         for values in pair:
             values[:width] = 0
@@ -168,10 +172,10 @@ class Lattice:
     def filtered(
         self, parts: Floats, width: int, scales: Sequence[float], buffers: tuple[Floats, Floats], crew: Crew
     ) -> Floats:
-        """Sum `parts` (R width,) by vertex, blur, and scale each filter's -> (M width,), which is the first of `buffers`."""
+        """Sum `parts` (R width,) by vertex, blur, and scale each filter -> (M width,), which is the first of `buffers`."""
         for axes, scale in zip(self.axes, scales, strict=True):
             last = len(axes.near) - 1
-            order = [buffers[(last - i) % 2] for i in range(-1, last + 1)]  # so that the last axis writes to the first
+            order = [buffers[(last - i) % 2] for i in range(-1, last + 1)]  # the last axis writes to the first buffer
             gather = partial(kernels.gather, parts, self.starts, self.order, order[0], width)
             crew.each(gather, cut(axes.first, axes.end, PIECE))
             for i, near in enumerate(axes.near):
@@ -181,7 +185,7 @@ class Lattice:
         return buffers[0]
 
     def _normalise(self, corners: Sequence[int], crew: Crew) -> None:
-        """Divide the weights of each filter by the root of what it makes of 1."""
+        """Divide the weights of each filter by the square root of its result on 1."""
         ones = np.zeros(len(self.vertex) * LANES, np.float32)
 
         def splat(share: tuple[slice, slice]) -> None:
@@ -201,24 +205,24 @@ class Lattice:
 
 
 def cut(start: int, stop: int, size: int) -> list[slice]:
-    """Slices of `size`, the last one smaller."""
+    """Slices of `size` from `start` to `stop`, the last one smaller."""
     return [slice(a, min(a + size, stop)) for a in range(start, stop, size)]
 
 
 def cut_at(bounds: Sequence[int]) -> list[slice]:
-    """The slices between bounds."""
+    """The slices between neighbouring bounds."""
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
 def aligned(size: int) -> Floats:
-    """(size,) float32, undefined, that begins at a line of the cache: eight lanes never lie in two."""
+    """(size,) float32 with undefined values; it begins at a cache line, so that eight lanes never lie in two lines."""
     raw = np.empty(size + 16, np.float32)
     skip = -(raw.ctypes.data // 4) % 16
     return raw[skip : skip + size]
 
 
 def _embedded(features: Floats, rows: Ints, weights: Floats, taken: int) -> Ints:
-    """The keys (n, D) of the vertices around a block's points; `rows` and `weights` get each point's, numbered from `taken`."""
+    """The keys (n, D) of the vertices around a block's points. `rows` and `weights` get those of each point, from `taken` on."""
     points, d = features.shape
     keys = np.empty((points * (d + 1), d), np.int32)
     count = kernels.embed(np.ascontiguousarray(features), _table(len(keys)), keys, rows, weights, taken)
@@ -226,7 +230,7 @@ def _embedded(features: Floats, rows: Ints, weights: Floats, taken: int) -> Ints
 
 
 def _united(found: Sequence[Ints], into: Sequence[Ints], first: int, crew: Crew) -> Axes:
-    """Number the vertices that blocks found of one filter, from `first`: `into` gets them, block by block."""
+    """Number the vertices of one filter that blocks found, starting at `first`; `into` gets the numbers, block by block."""
     total, d = sum(map(len, found)), found[0].shape[1]
     table, keys = _table(total), np.empty((total, d), np.int32)
     count = 0
@@ -239,5 +243,5 @@ def _united(found: Sequence[Ints], into: Sequence[Ints], first: int, crew: Crew)
 
 
 def _table(entries: int) -> Ints:
-    """An empty hash table, at most half of which will be taken."""
+    """An empty hash table for `entries`, which fill at most half of it."""
     return np.full(1 << (2 * entries).bit_length(), -1, np.int32)

@@ -1,8 +1,8 @@
-"""Label maps tidied class by class: opened, closed, filled, specks removed, smoothed.
+"""Tidying label maps class by class: opening, closing, filling holes, removing specks, smoothing.
 
-Each step treats one class after the other as a set of pixels. What a class gains becomes that class; what it loses goes to
-the nearest pixel of another class (`nearest_other`). Void is never changed, and never changes anything: it counts as part of
-a class that shrinks, and as no part of one that grows, as what lies beyond the edge of the image does.
+Each step treats one class after the other as a set of pixels. Pixels that a class gains become that class; pixels that it loses
+get the class of the nearest pixel of another class. Ignored pixels never change, and never change others: like the pixels beyond
+the edge of the image, they count as part of a class when it shrinks, and not when it grows.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ Operation = Callable[[Binary, Binary, "Step"], Binary]
 class Step:
     """One operation on some classes (None: on all, in the order of their ids).
 
-    `size`: pixels across the kernel, odd, of `shape` (open, close, erode, dilate, median, majority). `area`: pixels; smaller
-    components go (min_area), and larger holes stay (fill_holes; 0: none is too large). `keep`: how many components stay
-    (largest). Components touch at corners too, holes at sides only.
+    `size`: width of the kernel in pixels, odd, and `shape`: its shape (open, close, erode, dilate, median, majority). `area`:
+    pixels; min_area removes smaller components, fill_holes keeps larger holes open (0: fills all). `keep`: how many components
+    stay (largest). Components are connected at corners too, holes at sides only.
 
-    median: a pixel belongs to a class where more than half of the kernel does. majority: each pixel of these classes becomes
-    the most frequent of all classes in the kernel, itself where that ties, else the first. Void is not counted in either.
+    median: a pixel belongs to a class if more than half of the kernel does. majority: each pixel of these classes gets the most
+    frequent class in the kernel; on a tie it keeps its own class if that is among them, otherwise it gets the first. Ignored
+    pixels are not counted in either.
     """
 
     op: Op
@@ -71,13 +72,13 @@ class Step:
             raise OptionError(f"area {self.area} must be 0 or more, keep {self.keep} 1 or more")
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """What differs from the defaults, with classes by name."""
+        """The settings that differ from the defaults, with classes by name."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         return given if self.classes is None else {**given, "classes": [labels.name(c) for c in self.classes]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], labels: Labels) -> Step:
-        """Back from `to_json`. Raises `OptionError` for a class or a setting that there is not."""
+        """Make a step from the result of `to_json`. Raises `OptionError` for an unknown class or setting."""
         known = [f.name for f in fields(cls)]
         for name in data:
             if name not in known:
@@ -87,52 +88,52 @@ class Step:
 
 
 def tidy(mask: Mask, steps: Sequence[Step], labels: Labels) -> Mask:
-    """(H, W) class ids and ignore -> the same, tidied by `steps` in their order; within a step by its classes in theirs.
+    """(H, W) class ids and ignore -> the same, tidied by `steps` in their order, and in each step by classes in their order.
 
-    Raises `OptionError` where a step names a class that is none.
+    Raises `OptionError` if a step names a class that does not exist.
     """
     out = mask.copy()
-    void = (out == labels.ignore).astype(np.uint8)
+    ignored = (out == labels.ignore).astype(np.uint8)
     for step in steps:
         classes = range(len(labels.classes)) if step.classes is None else step.classes
         if not all(0 <= c < len(labels.classes) for c in classes):
             raise OptionError(f"classes {list(classes)}: there are 0 to {len(labels.classes) - 1}")
         if step.op == "majority":
-            _vote(out, void, step, classes)
+            _vote(out, ignored, step, classes)
             continue
         for c in classes:
             before: Binary = (out == c).astype(np.uint8)
             if before.any():
-                after = OPERATIONS[step.op](before, void, step)
-                _give_away(out, before > after, c, void)
-                out[(after > before) & (void == 0)] = c
+                after = OPERATIONS[step.op](before, ignored, step)
+                _give_away(out, before > after, c, ignored)
+                out[(after > before) & (ignored == 0)] = c
     return out
 
 
 def kernel_of(shape: KernelShape, size: int) -> Binary:
-    """(size, size) uint8: 1 where a kernel of that shape is."""
+    """(size, size) uint8: 1 inside the kernel of that shape, 0 outside."""
     radius = size // 2
     y = np.arange(-radius, radius + 1)[:, None]
     return np.broadcast_to(KERNELS[shape](y, y.T, radius), (size, size)).astype(np.uint8)
 
 
-def _erode(binary: Binary, void: Binary, step: Step) -> Binary:
-    return np.asarray(cv2.erode(binary | void, kernel_of(step.shape, step.size)), np.uint8) & (1 - void)
+def _erode(binary: Binary, ignored: Binary, step: Step) -> Binary:
+    return np.asarray(cv2.erode(binary | ignored, kernel_of(step.shape, step.size)), np.uint8) & (1 - ignored)
 
 
-def _dilate(binary: Binary, void: Binary, step: Step) -> Binary:
+def _dilate(binary: Binary, ignored: Binary, step: Step) -> Binary:
     return np.asarray(cv2.dilate(binary, kernel_of(step.shape, step.size)), np.uint8)
 
 
-def _open(binary: Binary, void: Binary, step: Step) -> Binary:
-    return _dilate(_erode(binary, void, step), void, step)
+def _open(binary: Binary, ignored: Binary, step: Step) -> Binary:
+    return _dilate(_erode(binary, ignored, step), ignored, step)
 
 
-def _close(binary: Binary, void: Binary, step: Step) -> Binary:
-    return _erode(_dilate(binary, void, step), void, step)
+def _close(binary: Binary, ignored: Binary, step: Step) -> Binary:
+    return _erode(_dilate(binary, ignored, step), ignored, step)
 
 
-def _fill_holes(binary: Binary, void: Binary, step: Step) -> Binary:
+def _fill_holes(binary: Binary, ignored: Binary, step: Step) -> Binary:
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(1 - binary, connectivity=4)
     height, width = binary.shape
     left, top, across, down, area = stats.T
@@ -143,28 +144,28 @@ def _fill_holes(binary: Binary, void: Binary, step: Step) -> Binary:
     return np.asarray(inside.astype(np.uint8)[numbers])
 
 
-def _min_area(binary: Binary, void: Binary, step: Step) -> Binary:
+def _min_area(binary: Binary, ignored: Binary, step: Step) -> Binary:
     return _components(binary, lambda stats: stats[:, cv2.CC_STAT_AREA] >= step.area)
 
 
-def _largest(binary: Binary, void: Binary, step: Step) -> Binary:
+def _largest(binary: Binary, ignored: Binary, step: Step) -> Binary:
     def among_first(stats: NDArray[np.int32]) -> NDArray[np.bool_]:
         left, top, _, _, area = stats.T
-        order = np.lexsort((left, top, -area))  # of equal ones that whose box is higher, then farther to the left
+        order = np.lexsort((left, top, -area))  # ties: the higher box, then the one farther left
         return np.isin(np.arange(len(stats)), order[: step.keep])
 
     return _components(binary, among_first)
 
 
 def _components(binary: Binary, choose: Callable[[NDArray[np.int32]], NDArray[np.bool_]]) -> Binary:
-    """The components that `choose` says are to stay, given OpenCV's statistics of each."""
+    """The components that `choose` keeps, given OpenCV's statistics of each."""
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     stays = np.append(False, choose(np.asarray(stats[1:], np.int32)))
     return np.asarray(stays.astype(np.uint8)[numbers])
 
 
-def _median(binary: Binary, void: Binary, step: Step) -> Binary:
-    return (2 * _counts(binary, step) > _counts(1 - void, step)).astype(np.uint8)
+def _median(binary: Binary, ignored: Binary, step: Step) -> Binary:
+    return (2 * _counts(binary, step) > _counts(1 - ignored, step)).astype(np.uint8)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -177,43 +178,43 @@ OPERATIONS: dict[str, Operation] = {
     "largest": _largest,
     "median": _median,
 }
-"""(H, W) uint8 of one class and of void, 0 and 1, and the step -> the class after it; what it says of void is not heard."""
+"""(H, W) uint8, 0 and 1, of one class and of ignored pixels, and the step -> the class after it, undefined at ignored pixels."""
 
 
-def _vote(out: Mask, void: Binary, step: Step, classes: Sequence[int]) -> None:
-    """majority, in place: all pixels at once, from the votes as they were before."""
+def _vote(out: Mask, ignored: Binary, step: Step, classes: Sequence[int]) -> None:
+    """Apply majority in place: to all pixels at once, from the votes before the step."""
     before = out.copy()
     most = np.zeros(out.shape, np.float32)
     own = np.zeros(out.shape, np.float32)
-    for c in np.unique(before[void == 0]).tolist():
+    for c in np.unique(before[ignored == 0]).tolist():
         binary = (before == c).astype(np.uint8)
         votes = _counts(binary, step)
         np.copyto(own, votes, where=binary > 0)
         ahead = votes > most
         most[ahead] = votes[ahead]
         out[ahead] = c
-    stays = (own == most) | ~np.isin(before, classes) | (void > 0)
+    stays = (own == most) | ~np.isin(before, classes) | (ignored > 0)
     out[stays] = before[stays]
 
 
 def _counts(binary: Binary, step: Step) -> NDArray[np.float32]:
-    """(H, W): how many pixels of the kernel around each are 1; beyond the edges is none."""
+    """(H, W): how many pixels of the kernel around each pixel are 1; pixels beyond the edges count as 0."""
     border = cv2.BORDER_CONSTANT
     if step.shape == "square":
         counts = cv2.boxFilter(binary, cv2.CV_32F, (step.size, step.size), normalize=False, borderType=border)
     else:
         counts = cv2.filter2D(binary, cv2.CV_32F, kernel_of(step.shape, step.size), borderType=border)
-    return np.rint(np.asarray(counts, np.float32))  # large kernels go by Fourier transform
+    return np.rint(np.asarray(counts, np.float32))  # OpenCV uses Fourier transforms for large kernels
 
 
-def _give_away(out: Mask, lost: NDArray[np.bool_], c: int, void: Binary) -> None:
-    """Pixels that class `c` loses go, in place, to the class of the nearest pixel of another; where there is none, they stay.
+def _give_away(out: Mask, lost: NDArray[np.bool_], c: int, ignored: Binary) -> None:
+    """Give pixels that class `c` loses, in place, the class of the nearest pixel of another class; if there is none, they stay.
 
-    Nearest by OpenCV's distance transform, whose 5 x 5 steps overrate distances by 2 % at most (Borgefors 1986).
+    Distances are by OpenCV's distance transform; its 5 x 5 steps overestimate them by 2 % at most (Borgefors 1986).
     """
     if not lost.any():
         return
-    elsewhere = (out != c) & (void == 0)
+    elsewhere = (out != c) & (ignored == 0)
     if not elsewhere.any():
         return
     _, numbers = cv2.distanceTransformWithLabels(

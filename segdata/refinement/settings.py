@@ -1,4 +1,4 @@
-"""What is done to predicted masks to make them better: a dense CRF, then morphology; as values, and as a file of settings."""
+"""The settings of a refinement, a dense CRF and then morphology, as values and as a file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class CrfSettings:
-    """See `segdata.dense_crf`; `certainty` is that of hard labels, where there are no scores (`label_probs`).
+    """The arguments of `segdata.dense_crf`; `certainty` is that of class ids if there are no scores (`label_probs`).
 
-    `bilateral_srgb` is in values of 8 bits: other images are stretched to them, see `as_bytes`.
+    `bilateral_srgb` is in units of 8-bit images; other images are stretched to 8 bits, see `as_bytes`.
     """
 
     iterations: int = 10
@@ -52,9 +52,9 @@ class CrfSettings:
             raise OptionError("the sizes of the CRF's Gaussians must be positive")
 
     def __call__(self, mask: Mask, image: NDArray[Any], labels: Labels, probs: Floats | None = None) -> Mask:
-        """(H, W) class ids, with the (H, W, C) image under them and, where there are, their (K, H, W) scores -> (H, W).
+        """(H, W) class ids, their (H, W, C) image and, if there are any, their (K, H, W) scores -> (H, W) class ids.
 
-        Void stays. Raises `OptionError`.
+        Ignored pixels do not change. Raises `OptionError`.
         """
         known = mask != labels.ignore
         if not known.any():
@@ -68,7 +68,7 @@ class CrfSettings:
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """A CRF (None: none), then the steps of morphology in their order."""
+    """A CRF, or None to leave it out, then the steps of morphology in their order."""
 
     crf: CrfSettings | None = CrfSettings()
     steps: tuple[Step, ...] = ()
@@ -76,34 +76,35 @@ class Refinement:
     def __call__(
         self, mask: Mask, labels: Labels, *, image: NDArray[Any] | None = None, probs: Floats | None = None
     ) -> Mask:
-        """(H, W) class ids -> (H, W), void untouched; `image` (H, W, C) is for the CRF, `probs` (K, H, W) where there are scores.
+        """(H, W) class ids -> (H, W); ignored pixels do not change.
 
+        The CRF uses `image` (H, W, C), and the scores `probs` (K, H, W) if there are any.
         Raises `OptionError`, also for a CRF without an image.
         """
         if self.crf is not None:
             if image is None:
-                raise OptionError("a CRF needs the image under the mask: leave it out, or predict with images")
+                raise OptionError("a CRF needs the image of the mask: leave the CRF out, or predict with images")
             mask = self.crf(mask, image, labels, probs)
         return tidy(mask, self.steps, labels) if self.steps else mask
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """With classes by name."""
+        """The settings as JSON, with classes by name."""
         crf = None if self.crf is None else asdict(self.crf)
         steps = [step.to_json(labels) for step in self.steps]
         return {"format": FORMAT, "classes": list(labels.names), "crf": crf, "morphology": steps}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], labels: Labels) -> Refinement:
-        """Back from `to_json`; other keys are not read.
+        """Make a refinement from the result of `to_json`; other keys are not read.
 
-        Raises `DatasetError` for other classes than those of `labels`, `OptionError` for what is no refinement.
+        Raises `DatasetError` if it was made for other classes than those of `labels`, `OptionError` if it is no refinement.
         """
         if data.get("format", FORMAT) != FORMAT:
             raise OptionError(
-                f"of format {data['format']}, this segdata reads {FORMAT}: upgrade segdata, or tune again"
+                f"it has format {data['format']}, this segdata reads {FORMAT}: upgrade segdata, or tune again"
             )
         if data.get("classes") not in (None, list(labels.names)):
-            raise DatasetError("made for other classes: tune on predictions of these")
+            raise DatasetError("made for other classes: tune on predictions of these classes")
         crf = data.get("crf")
         known = [f.name for f in fields(CrfSettings)]
         for name in crf or ():
@@ -114,7 +115,7 @@ class Refinement:
 
     @classmethod
     def read(cls, path: str | Path, labels: Labels) -> Refinement:
-        """From a file of settings, as `segdata refine --tune` writes it. Raises as `from_json`, naming the file."""
+        """Read a file of settings, as `segdata refine --tune` writes it. Raises like `from_json`, with the file's name."""
         try:
             data = json.loads(read_bytes(path))
             if not isinstance(data, dict):
@@ -129,9 +130,10 @@ class Refinement:
 
 
 def as_bytes(image: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, C) of any dtype in units of 8-bit images: bytes as they are; else each band stretched, its middle 96 % to 0..255.
+    """(H, W, C) of any dtype -> (H, W, C) in units of 8-bit images.
 
-    What is not a number becomes 0. (H, W, C) float32 then.
+    uint8 stays as it is. Otherwise the result is float32: the middle 96 % of each band are stretched to 0..255, and values that
+    are NaN or infinite become 0.
     """
     if image.dtype == np.uint8:
         return image

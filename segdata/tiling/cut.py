@@ -1,4 +1,4 @@
-"""Cutting the tiles of some rows of one image: what a worker does."""
+"""Cutting tiles from some windows of one image: the work of one task."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
 Format = Literal["auto", "png", "jpeg", "tiff"]
-"""How tiles of images are written: `auto` is TIFF for images that have coordinates or are not 8-bit RGB, else PNG."""
+"""How tiles of images are written: `auto` is TIFF for images that have coordinates or are not 8-bit RGB, otherwise PNG."""
 
 Padding = Literal["zero", "reflect", "keep"]
-"""Images smaller than a tile are padded with 0, or mirrored, or stay as they are."""
+"""Images smaller than a tile are padded with 0, padded with their mirror image, or stay as they are."""
 
 Reason = Literal["aoi", "valid", "foreground", "empty"]
-"""Why a tile was left out: outside the area, too little of it labelled, too little foreground, or empty and not drawn."""
+"""Why a tile was left out: outside the area, too few labelled pixels, too little foreground, or empty and not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Which tiles are kept. Shares are of the pixels that are not padding; `foreground` are class ids."""
+    """Which tiles are kept. Shares are of all pixels except padding; `foreground` are class ids."""
 
     min_valid: float = 0.0
     min_foreground: float = 0.0
@@ -50,7 +50,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """All that tiles need, apart from their image and windows. The dataset has no samples here."""
+    """Everything needed to cut tiles, apart from their image and windows. The dataset `source` has no samples here."""
 
     source: Dataset
     root: Place
@@ -75,7 +75,7 @@ class Target:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """Some windows of one sample, and the name by which the journal knows them. `extra`: only valid pixels are asked for."""
+    """Some windows of one sample; the journal refers to them by `name`. `extra`: tiles need valid pixels only, not foreground."""
 
     name: str
     sample: Sample
@@ -84,7 +84,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A window that is no tile, and why; `share` is what it had of what was asked for."""
+    """A window that became no tile, and the reason; `share` is the share that was too small."""
 
     parent: str
     window: Window
@@ -93,13 +93,13 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Tiled(Made, frozen=True):
-    """What a task became. Also the journal's line."""
+    """The result of a task. Also a line of the journal."""
 
     left_out: list[LeftOut]
 
 
 def tile_task(task: Task, target: Target) -> Tiled:
-    """Cut a task's windows, write those that are kept, and return their lines. Raises `DataError`."""
+    """Cut a task's windows, and write the tiles that are kept. Returns their lines. Raises `DataError`."""
     samples: list[Sample] = []
     left_out: list[LeftOut] = []
     with located(sample=task.sample.id), ExitStack() as stack:
@@ -118,7 +118,7 @@ def tile_task(task: Task, target: Target) -> Tiled:
 
 
 def tile_id(sample: Sample, window: Window) -> str:
-    """The id of a tile: its parent's, and the row and column of its first pixel."""
+    """The id of a tile: its parent's id, then the row and column of its first pixel."""
     return f"{sample.id}_{window.y:06d}_{window.x:06d}"
 
 
@@ -130,7 +130,7 @@ def cut_from(tile: Sample) -> str:
 def judge(
     id: str, counts: dict[int, int], view: View, inside: bool, task: Task, target: Target
 ) -> tuple[Reason, float] | None:
-    """Why a tile is left out, and the share that it had of what was asked for; None where it is kept."""
+    """Why a tile is left out, and the share that was too small; None if the tile is kept."""
     keep, ignore = target.keep, target.source.labels.ignore
     if not inside:
         return "aoi", 0.0
@@ -150,13 +150,13 @@ def judge(
 
 
 def chance(seed: int, id: str) -> float:
-    """A number from 0 to 1, evenly spread, that follows from the seed and the id alone: no other tile changes it."""
+    """A number from 0 to 1, uniformly distributed, that depends only on the seed and the id: no other tile changes it."""
     digest = hashlib.sha256(f"{seed}/{id}".encode()).digest()
     return int.from_bytes(digest[:7]) / 2**56
 
 
 class Cutter:
-    """One sample open for cutting."""
+    """An open sample, from which windows are cut."""
 
     def __init__(self, sample: Sample, target: Target, stack: ExitStack) -> None:
         source = target.source
@@ -173,19 +173,19 @@ class Cutter:
 
     @property
     def format(self) -> Format:
-        """How its tiles are written. Raises `DataError` where it does not fit into the format asked for."""
+        """How its tiles are written. Raises `DataError` if the image does not fit into the format that was asked for."""
         image, format = self.image, self.target.format
         plain = image is None or (image.bands == 3 and image.dtype == np.uint8)
         if format == "auto":
             return "png" if plain and not self.geo.placed else "tiff"
         if format != "tiff" and not plain and image is not None:
-            what = f"{image.bands} bands of {image.dtype} do not fit into a {format}: --format tiff"
+            what = f"{image.bands} bands of {image.dtype} do not fit into {format}: use --format tiff"
             raise DataError(Problem("tile.format", what))
         return format
 
     @property
     def voids(self) -> bool:
-        """Whether pixels may become void that are not in the mask file."""
+        """Whether more pixels may be ignored than in the mask file."""
         if self.target.aoi is not None:
             return True
         if self.image is None:
@@ -194,7 +194,7 @@ class Cutter:
         return self.target.nodata is not None or self.image.valid(first, self.image.read(first)) is not None
 
     def cut(self, windows: tuple[Window, ...]) -> Iterator[tuple[Window, Values | None, Mask]]:
-        """Each window with its image, unless tiles are virtual, and its ids. Rows that windows share are read once."""
+        """Each window with its image (None if it is not needed) and its ids. Rows that windows share are read once."""
         voids = self.voids
         images = voids or not self.target.virtual
         left = min(w.x for w in windows)
@@ -206,12 +206,12 @@ class Cutter:
             yield window, image, self._voided(window, image, ids.read(window), voids)
 
     def void(self, window: Window) -> Mask:
-        """The ids of a window, with ignore where there is no data and outside the area."""
+        """The ids of a window; pixels without data or outside the area are `ignore`."""
         image = None if self.image is None else self.image.read(window)
         return self._voided(window, image, self.ids.read(window), True)
 
     def inside(self, window: Window) -> bool:
-        """Whether any pixel of a window is in the area asked for."""
+        """Whether any pixel of a window is in the area that was asked for."""
         return self.target.aoi is None or bool(burn(self._area, window).any())
 
     def _voided(self, window: Window, image: Values | None, ids: Mask, voids: bool) -> Mask:
@@ -228,7 +228,7 @@ class Cutter:
         return np.where(gone, ids.dtype.type(self.target.source.labels.ignore), ids)
 
     def write(self, id: str, view: View, image: Values | None, ids: Mask, counts: dict[int, int]) -> Sample:
-        """Write a tile's files, unless it is virtual, and return its line."""
+        """Write a tile's files, unless it is virtual. Returns its manifest line."""
         old, target = self.sample, self.target
         window, crop, tiling = self._place(view)
         line = msgspec.structs.replace(
@@ -255,7 +255,7 @@ class Cutter:
         return encode_tiff(values, compress=self.target.compress, tags=geo.tags())
 
     def _place(self, view: View) -> tuple[Window, Window, Tiling]:
-        """Where a tile is in its parent, and in the file; of a tile that is cut anew both are those in the first image."""
+        """Where a tile is in its parent and in the file. For a tile of a tile, both refer to the original image."""
         old, window, crop = self.sample, view.crop, view.crop
         if old.crop is not None:
             crop = crop.shifted(old.crop.y, old.crop.x)

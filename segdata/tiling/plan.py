@@ -1,4 +1,4 @@
-"""Which windows are cut, and in which tasks: sizes, strides and grids, checked before anything is read."""
+"""Which windows are cut, and in which tasks: sizes, strides and grids. Options are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from segdata.tiling.cut import Format, Padding, Target, Task
 from segdata.windows import Window, grid
 
 STRIP = 2**24
-"""So many pixels of an image are held at once, about: wider images are cut in blocks of columns."""
+"""About how many pixels of an image are held at a time: wider images are cut in blocks of columns."""
 
 TASK = 64
-"""Tiles a task, about: enough to be worth sending, few enough to show progress and to lose little when killed."""
+"""About how many tiles a task has: enough to be worth sending, few enough to show progress and to lose little if killed."""
 
 
 def pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
-    """One number for both, or (height, width). Raises `OptionError` unless they are 1 or more."""
+    """(height, width) of an option that is one number for both, or a pair. Raises `OptionError` unless both are 1 or more."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or min(both) < 1:
         raise OptionError(f"{name} {show(value)}: must be 1 or more pixels, one number or HEIGHTxWIDTH")
@@ -33,17 +33,17 @@ def pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
 
 
 def show(value: float | tuple[int, ...]) -> str:
-    """A number, or several as `512x256`."""
+    """The text of a number, or of several as in `512x256`."""
     return "x".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
 
 
 def strides(
     size: tuple[int, int], stride: int | tuple[int, int] | None, overlap: float | tuple[int, int]
 ) -> tuple[int, int]:
-    """From one tile to the next, (y, x). Raises `OptionError` where pixels would be missed, or tiles would not move on."""
+    """The step (y, x) from one tile to the next. Raises `OptionError` if pixels would be missed, or if the step would be 0."""
     if stride is not None:
         if overlap:
-            raise OptionError("--stride and --overlap exclude each other: the stride is the size less the overlap")
+            raise OptionError("--stride and --overlap exclude each other: the stride is the size minus the overlap")
         steps = pair(stride, "--stride")
         if steps[0] > size[0] or steps[1] > size[1]:
             raise OptionError(f"--stride {show(steps)}: more than --size {show(size)}, so pixels would be missed")
@@ -68,7 +68,7 @@ def foreground_of(labels: Labels, background: str | None) -> tuple[int, ...]:
 
 
 def check_options(target: Target, wanted: int) -> None:
-    """Raise `OptionError` for what cannot be, or cannot go together."""
+    """Check the options. Raises `OptionError` for values out of range, and for options that exclude each other."""
     keep = target.keep
     if not 0 < target.scale <= 64:
         raise OptionError(f"--scale {target.scale:g}: must be above 0, and at most 64")
@@ -76,8 +76,8 @@ def check_options(target: Target, wanted: int) -> None:
     one_of("format", target.format, Format)
     one_of("compress", target.compress, Compress)
     if target.pad != "keep" and target.size[0] * target.size[1] > MAX_PIXELS:
-        what = f"a tile of more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
-        raise OptionError(f"--size {show(target.size)}: {what}: a smaller one, or --pad keep for images as they are")
+        what = f"a tile has more pixels than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
+        raise OptionError(f"--size {show(target.size)}: {what}: choose a smaller size, or --pad keep for whole images")
     if not 1 <= target.quality <= 100:
         raise OptionError(f"--quality {target.quality}: must be 1 to 100")
     shares = {"min-valid": keep.min_valid, "min-foreground": keep.min_foreground, "keep-empty": keep.keep_empty}
@@ -89,7 +89,7 @@ def check_options(target: Target, wanted: int) -> None:
 
 
 def source_pixels(target_pixels: tuple[int, int], scale: float) -> tuple[int, int]:
-    """How many of the source's pixels become so many: never so few that they would not fill them."""
+    """How many pixels (y, x) of the source become `target_pixels` after scaling; always enough to fill them."""
     y, x = (max(1, math.ceil(n / scale - 1e-9)) for n in target_pixels)
     return y, x
 
@@ -97,7 +97,10 @@ def source_pixels(target_pixels: tuple[int, int], scale: float) -> tuple[int, in
 def plan(
     dataset: Dataset, samples: Iterable[Sample], size: tuple[int, int], steps: tuple[int, int], scale: float
 ) -> Iterator[Task]:
-    """The tasks for all windows of a grid, by sample, then from the top. Raises `DataError` for tiles that cannot be cut anew."""
+    """The tasks for all windows of a grid, by sample, then from the top.
+
+    Raises `DataError` for samples that are tiles and cannot be cut again.
+    """
     source_size = source_pixels(size, scale)
     stride = tuple(min(max(1, round(n / scale)), most) for n, most in zip(steps, source_size, strict=True))
     for sample in sorted(samples, key=lambda s: s.id):
@@ -108,7 +111,7 @@ def plan(
 
 
 def tasks_of(dataset: Dataset, sample: Sample, windows: Sequence[Window]) -> list[tuple[Window, ...]]:
-    """Windows in order, in parts that are worth a task: of files without random access all together."""
+    """Windows in order, in groups that make a task each; a file without random access makes only one task."""
     if len(windows) <= TASK or not _quick(dataset, sample):
         return [tuple(windows)]
     across = max(1, STRIP // (windows[0].height * windows[0].width))
@@ -130,21 +133,21 @@ def tasks_of(dataset: Dataset, sample: Sample, windows: Sequence[Window]) -> lis
 
 
 def refuse_again(sample: Sample, scale: float) -> None:
-    """Raise `DataError` for a tile whose pixels are not those of what it was cut from."""
+    """Refuse a tile whose pixels are not those of the image that it was cut from. Raises `DataError`."""
     if sample.tiling is None or sample.window is None:
         return
     view = View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
     if sample.tiling.scale != 1 or scale != 1 or view.content != sample.size:
-        message = "a tile that was scaled or padded, or is to be scaled, cannot be tiled: tile what it was cut from"
+        message = "a tile that was scaled or padded, or that would be scaled, cannot be tiled: tile the original image"
         raise DataError(Problem("tile.again", message, sample=sample.id))
 
 
 def _quick(dataset: Dataset, sample: Sample) -> bool:
-    """Whether windows of any place of a sample are read without reading what is above them."""
+    """Whether any window of a sample can be read without reading the rows above it."""
     paths: list[str] = [str(dataset.inside(sample.mask))]
     if sample.image is not None and dataset.images != "none":
         paths.append(dataset.image_path(sample))
     try:
         return all(access_to(path) == "windows" for path in paths)
     except DataError:
-        return False  # what is missing is told where it is read
+        return False  # a missing file is reported when it is read

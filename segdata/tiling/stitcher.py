@@ -1,4 +1,4 @@
-"""Overlapping tiles put together again, row by row."""
+"""Putting overlapping tiles together again, row by row."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from segdata.errors import one_of
 from segdata.windows import Window
 
 Blend = Literal["gaussian", "linear", "crop", "none"]
-"""How overlapping tiles are weighed: by a bell, by the distance from the border, the one whose border is farthest alone
-(`crop`), or all alike (`none`)."""
+"""How overlapping tiles are weighted: by a Gaussian bell, by the distance from the border (`linear`), only the tile whose
+border is farthest away (`crop`), or all equally (`none`)."""
 
 SIGMA = 0.125
-"""Standard deviation of the bell in parts of the tile's side: that of nnU-Net (Isensee et al. 2021) and MONAI."""
+"""Standard deviation of the bell as a fraction of the tile's side, as in nnU-Net (Isensee et al. 2021) and MONAI."""
 
 FLOOR = 1e-3
-"""The least weight: corners count little, but never nothing."""
+"""The smallest weight: corners count little, but never 0."""
 
 GAP = 64
-"""So many rows without a tile are given at a time."""
+"""How many rows without a tile are returned at a time."""
 
 
 # Putting together
@@ -31,10 +31,10 @@ GAP = 64
 
 @lru_cache(maxsize=32)
 def blend_weights(height: int, width: int, kind: Blend) -> NDArray[np.float32]:
-    """(height, width) float32, above 0: how much a tile's pixels count where tiles overlap. Not to be written to.
+    """(height, width) float32, above 0, read-only: how much a tile's pixels count where tiles overlap.
 
-    `gaussian`: a bell about the middle, 1 there, floored at `FLOOR`. `linear`: the product of the distances from the nearest
-    borders. `crop`: the same, to choose the one tile that counts. `none`: 1.
+    `gaussian`: a bell with 1 at the centre, at least `FLOOR`. `linear`: the product of the distances from the nearest borders.
+    `crop`: the same as `linear`, used to choose the one tile that counts. `none`: 1.
     """
     one_of("blend", kind, Blend)
     rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1 for n in (height, width))
@@ -54,13 +54,13 @@ def blend_weights(height: int, width: int, kind: Blend) -> NDArray[np.float32]:
 
 
 class Stitcher:
-    """Overlapping tiles of (K, h, w) float32 values into rows of the whole, in memory that does not depend on its height.
+    """Overlapping tiles of (K, h, w) float32 values -> rows of the image. Memory does not depend on the image's height.
 
-    Give windows in order of `y`; `add` and `finish` return the rows that no later window can reach, as (y, (K, rows, W)
-    float32): the mean of the tiles weighed by `blend_weights` (`crop`: the value of the one tile that lies deepest, the
-    earlier one on a tie). Where there is no tile all K are 0. `columns` limits it to that part of the image, for which the
-    windows are cut, so that images of any width fit when they are taken in blocks. With `reuse` the rows of one call are
-    overwritten by those of the next: for who is done with them by then.
+    Give windows in order of `y`. `add` and `finish` return the rows that no later window can reach, as (y, (K, rows, W)
+    float32): the mean of the tiles, weighted by `blend_weights`. With `crop` a pixel has the value of the one tile in which it
+    lies deepest, of the earlier one on a tie. Pixels in no tile are 0 for all K. `columns` limits the work to these columns
+    (first, end) of the image: windows are clipped to them, so images of any width can be taken in blocks. With `reuse` the
+    rows of one call are overwritten by the next call: use them before.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Stitcher:
         self._rows.take("weight", (), np.float32, 0)
 
     def add(self, window: Window, values: NDArray[np.floating[Any]]) -> list[tuple[int, NDArray[np.float32]]]:
-        """Add a tile, or of it the columns that are wanted; returns the rows that are finished.
+        """Add a tile, or the wanted columns of it. Returns the rows that are finished.
 
         Raises `ValueError` for a window above an earlier one.
         """
@@ -107,7 +107,7 @@ class Stitcher:
         return done
 
     def part(self, window: Window) -> Window | None:
-        """What of a tile is in the columns that are wanted; None where nothing is."""
+        """The part of a tile that lies in the wanted columns; None if no part does."""
         return Window(window.y, self._columns[0], window.height, self._columns[1] - self._columns[0]).meet(window)
 
     def finish(self) -> list[tuple[int, NDArray[np.float32]]]:
@@ -123,10 +123,10 @@ class Stitcher:
 
 
 class MaskStitcher:
-    """The same for (h, w) class ids: each pixel is taken from the tile in which it weighs most, the earlier one on a tie.
+    """Like `Stitcher`, for (h, w) class ids: each pixel comes from the tile that gives it most weight, on a tie from the earlier.
 
-    With `none` that is always the earlier tile. Pixels in no tile are `ignore`. Rows come as (y, (rows, W)). `contested` is
-    how often a tile differs from what was there before it.
+    With `none` that is always the earlier tile. Pixels in no tile are `ignore`. Rows come as (y, (rows, W)). `contested` counts
+    the pixels at which a tile differs from the tiles before it.
     """
 
     def __init__(self, height: int, width: int, ignore: int, dtype: Any, *, blend: Blend = "crop") -> None:
@@ -137,7 +137,7 @@ class MaskStitcher:
         self._rows.take("weight", (), np.float32, 0)
 
     def add(self, window: Window, ids: NDArray[np.unsignedinteger[Any]]) -> list[tuple[int, NDArray[Any]]]:
-        """Add a tile; returns the rows that are finished. Raises `ValueError` for a window above an earlier one."""
+        """Add a tile. Returns the rows that are finished. Raises `ValueError` for a window above an earlier one."""
         done = [(y, parts["ids"]) for y, parts in self._rows.reach(window)]
         place = self._rows.place(window)
         weights, best = blend_weights(window.height, window.width, self.blend), self._rows["weight"][place]
@@ -154,7 +154,7 @@ class MaskStitcher:
 
 
 def aligned(bands: Iterable[tuple[int, NDArray[Any]]], rows: int, height: int) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Rows that follow one another, (y, (..., n, W)), again in parts of `rows` each; the last one ends at `height`."""
+    """Rows that follow one another, (y, (..., n, W)), regrouped into parts of `rows` each; the last part ends at `height`."""
     held: list[NDArray[Any]] = []
     top = count = 0
     for _, band in bands:
@@ -171,10 +171,10 @@ def aligned(bands: Iterable[tuple[int, NDArray[Any]]], rows: int, height: int) -
 
 
 class _Rows:
-    """Arrays over the rows that tiles may still reach, which move down the image as windows do.
+    """Arrays over the rows that tiles may still reach; they move down the image with the windows.
 
-    With `reuse`, rows that were given are overwritten when the ones after them are: two arrays take turns, and no memory is
-    fetched anew, which costs as much as what is done in it.
+    With `reuse`, returned rows are overwritten when the next ones are returned: two arrays take turns. Otherwise new memory
+    would be fetched every time, which costs as much as the work itself.
     """
 
     def __init__(self, height: int, width: int, *, reuse: bool = False) -> None:
@@ -186,7 +186,7 @@ class _Rows:
         self._empty: dict[str, int] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: Any, empty: int) -> None:
-        """Hold an array (*shape, rows, W) that is `empty` where nothing was added."""
+        """Hold an array (*shape, rows, W), filled with `empty` until something is added."""
         self._arrays[name] = np.empty((*shape, 0, self.width), dtype)
         self._empty[name] = empty
 
@@ -199,7 +199,7 @@ class _Rows:
         return window.shifted(-self.top, shift).slices
 
     def reach(self, window: Window) -> list[tuple[int, dict[str, NDArray[Any]]]]:
-        """Make the window's rows those that are held; returns the rows above it."""
+        """Move the arrays down to the window's rows. Returns the rows above it."""
         if window.y < self.top or min(window[2:]) < 1 or window.bottom > self.height or window.x < 0:
             raise ValueError(
                 f"{window} is empty, outside the image, or above an earlier one: give windows in order of y"
@@ -221,7 +221,7 @@ class _Rows:
         return self._give(self.height - self.top)
 
     def _give(self, rows: int) -> list[tuple[int, dict[str, NDArray[Any]]]]:
-        """Let go of the first `rows` rows, in parts that are no higher than what is held."""
+        """Return the first `rows` rows and stop holding them, in parts that are no higher than the rows held."""
         done = []
         while rows > 0:
             held = self.count
@@ -231,7 +231,7 @@ class _Rows:
                 for name, array in list(self._arrays.items()):
                     self._arrays[name] = self._rest(name, array, n)
                 self.count -= n
-            else:  # rows that no tile reaches
+            else:  # no tile reaches these rows
                 parts = {
                     name: np.full((*array.shape[:-2], n, self.width), self._empty[name], array.dtype)
                     for name, array in self._arrays.items()
@@ -242,7 +242,7 @@ class _Rows:
         return done
 
     def _rest(self, name: str, array: NDArray[Any], n: int) -> NDArray[Any]:
-        """What follows the first n rows, in another array of the same size; this one is spare when that is given in turn."""
+        """The rows after the first n, in another array of the same size. With `reuse`, `array` is kept for the next time."""
         spare = self._spare.pop(name, None)
         other = np.empty_like(array) if spare is None or spare.shape != array.shape else spare
         other[..., : self.count - n, :] = array[..., n : self.count, :]

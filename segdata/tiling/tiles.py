@@ -22,7 +22,10 @@ Ids = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image: the samples of truth that it consists of (one, or tiles), and, of each prediction, those of it; () for none."""
+    """An image: its samples of truth (one, or its tiles), and its samples in each prediction, () if there are none.
+
+    `unit` names the image, or its group if images are grouped.
+    """
 
     id: str
     unit: str
@@ -32,9 +35,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stitched:
-    """An image put together: (H, W) `mask`, and (H, W) bool `covered` where there is a sample at all (None: everywhere).
+    """An image put together: (H, W) `mask`, and (H, W) bool `covered`, true where there is a sample (None: everywhere).
 
-    `owner` (H, W) int32 is which sample each pixel was taken from, None where there is one sample.
+    `owner` (H, W) int32 is the number of the sample that each pixel was taken from; None if there is only one sample.
     """
 
     mask: Mask
@@ -43,12 +46,12 @@ class Stitched:
 
 
 def image_of(sample: Sample) -> str:
-    """The id of the image that a sample is, or is a tile of."""
+    """The id of the image that a sample is, or that it is a tile of."""
     return sample.id if sample.parent is None or sample.window is None else sample.parent
 
 
 def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group: bool) -> list[Pair]:
-    """All images of truth in order of id, each with its predictions."""
+    """All images of truth in the order of their ids, each with its predictions."""
     sides = [by_image(samples) for samples in preds]
     out = []
     for id, samples in by_image(truth).items():
@@ -64,17 +67,17 @@ def same_ids(pred: Iterable[Sample], truth: Iterable[Sample]) -> list[tuple[Samp
 
 
 def extras(truth: Iterable[Sample], pred: Iterable[Sample]) -> Ids:
-    """The ids of predictions of images that are not in truth."""
+    """The ids of predictions whose images are not in truth."""
     known = {image_of(sample) for sample in truth}
     return tuple(sorted(sample.id for sample in pred if image_of(sample) not in known))
 
 
 def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Stitched:
-    """An image's mask; of tiles, each pixel once, from the tile whose edge is farthest away, the first of equals.
+    """An image's mask. If it is in tiles, each pixel comes from the tile whose edge is farthest away; on a tie, from the first.
 
-    Tiles that were scaled are brought back to their window's size, the value under each pixel's middle. `size` is (height,
-    width) of the image, where it is known; tiles alone know it as far as they reach. What no tile covers is void.
-    Raises `DataError` (`mask.*`, `evaluate.size`).
+    Tiles that were scaled are brought back to the size of their window: each pixel gets the value under its centre. `size` is
+    (height, width) of the image if it is known; otherwise the image reaches as far as its tiles. Pixels that no tile covers
+    are `ignore`. Raises `DataError` (`mask.*`, `evaluate.size`).
     """
     if _is_whole(samples):
         return Stitched(dataset.read_mask(samples[0]))
@@ -113,7 +116,7 @@ def refuse_foreign(dataset: Dataset, samples: Iterable[Sample]) -> None:
 
 
 def tile_content(sample: Sample) -> tuple[int, int]:
-    """(height, width) of what is not padding in a tile: its window, scaled as the tile was cut."""
+    """(height, width) of a tile without its padding: of its window, scaled as the tile was."""
     if sample.window is None:
         return sample.size
     scale = 1.0 if sample.tiling is None else sample.tiling.scale
@@ -122,7 +125,7 @@ def tile_content(sample: Sample) -> tuple[int, int]:
 
 
 def extent(samples: Sequence[Sample]) -> tuple[int, int]:
-    """(height, width) as far as the samples of an image reach."""
+    """(height, width) of an image; if its tiles do not say it, as far as they reach."""
     if _is_whole(samples):
         return samples[0].size
     if samples[0].tiling is not None:
@@ -132,7 +135,7 @@ def extent(samples: Sequence[Sample]) -> tuple[int, int]:
 
 
 def _depths(start: int, length: int, whole: int) -> NDArray[np.int32]:
-    """(length,) how far each pixel is from the window's ends; an end at the image's edge is no end."""
+    """(length,) the distance of each pixel from the nearer end of the window; ends at the image's edge do not count."""
     steps = np.arange(1, length + 1, dtype=np.int32)
     far = np.full(length, whole + 1, np.int32)
     before = steps if start > 0 else far

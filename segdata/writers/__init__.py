@@ -1,6 +1,6 @@
-"""Target formats, one module each. A new one is a module here and a line below.
+"""Target formats, one module per format. A new format is a module here and a line below.
 
-A writer is a function `write(dataset, root, *, overwrite, run, **options) -> Dataset`. It leaves what it was given as it is.
+A writer is a function `write(dataset, root, *, overwrite, run, **options) -> Dataset`. It does not change its input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMON = ("dataset", "root", "overwrite", "run")
 
 
 def writer(name: str) -> Callable[..., Dataset]:
-    """The `write` function of a format. Raises `OptionError` that lists the formats."""
+    """The `write` function of a format. Raises `OptionError`, which lists the formats."""
     if name not in WRITERS:
         raise OptionError(f"no format {name!r} to export to: there are {', '.join(WRITERS)}")
     write: Callable[..., Dataset] = import_module(WRITERS[name]).write
@@ -31,5 +31,5 @@ def writer(name: str) -> Callable[..., Dataset]:
 
 
 def writer_options(name: str) -> tuple[str, ...]:
-    """The options that a format's writer takes of its own."""
+    """The names of the options that only this format's writer has."""
     return tuple(option for option in inspect.signature(writer(name)).parameters if option not in COMMON)

@@ -1,10 +1,10 @@
-"""Tar shards as WebDataset has them (https://github.com/webdataset/webdataset), which are a dataset of segdata as well.
+"""Tar shards in the format of WebDataset (https://github.com/webdataset/webdataset), which are also a segdata dataset.
 
     OUT/dataset.json  manifest.jsonl  receipt.json  shards/index.json  shards/train-000000.tar ...
 
-A sample is three members, `000000012.jpg`, `000000012.mask.png` and `000000012.json`: its image's own bytes, its mask, and
-its manifest line with the names of the classes. Members are stored as they are, and the manifest says where: so OUT is read
-in any order like every dataset, and its shards from front to back by whatever reads tar files.
+A sample is three members, `000000012.jpg`, `000000012.mask.png` and `000000012.json`: the bytes of its image, its mask, and
+its manifest line with the names of the classes. Members are stored uncompressed, and the manifest says where they lie. So
+segdata reads OUT in any order like every dataset, and any program for tar files reads the shards from front to back.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from segdata.files.remote import Place
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
 SIZE = 2**28
-"""Bytes of a shard unless told otherwise: 256 MiB, some thousand photographs."""
+"""Bytes of a shard by default: 256 MiB, about a thousand photographs."""
 
 Bytes = Annotated[int, "bytes"]
 """A number of bytes, which a person may give as 256M."""
 
 ABOUT = 4096
-"""Bytes of a sample beside its image and mask: three headers, what fills up blocks, and the metadata, about."""
+"""Bytes of a sample besides its image and mask, about: three headers, the filling of blocks, and the metadata."""
 
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """How many samples a shard has: at most `size` bytes of them, `samples`, or each split's in `count` parts."""
+    """How samples are divided into shards: of at most `size` bytes, of `samples` each, or each split into `count` shards."""
 
     size: int | None = None
     samples: int | None = None
@@ -55,7 +55,7 @@ class Division:
             raise OptionError(f"{wrong[0]}: must be 1 or more")
 
     def ends(self, samples: Sequence[Sample], dataset: Dataset) -> list[int]:
-        """Where each shard of some samples ends."""
+        """The index in `samples` at which each shard ends."""
         n = len(samples)
         if self.samples is not None:
             return [*range(self.samples, n, self.samples), n]
@@ -82,7 +82,7 @@ def write(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Write shards of each split, `train-000000.tar` and so on, and return the dataset that they are.
+    """Write shards of each split, `train-000000.tar` and so on, and return the dataset that they form.
 
     What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF if that cannot hold it. Scores are left
     behind. The same inputs give the same bytes; an export that was stopped goes on after its last shard.
@@ -133,7 +133,7 @@ def _told(results: Iterable[tuple[Shard, Written | Problem]], report: Report) ->
 
 
 def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[Shard]:
-    """Which samples each shard is to hold, split by split. Raises `OptionError`."""
+    """Plan the shards: which samples each one holds, split by split. Raises `OptionError`."""
     splits: dict[str | None, list[Sample]] = {}
     for sample in sorted(dataset, key=lambda s: s.id):
         splits.setdefault(sample.split, []).append(sample)
@@ -153,7 +153,7 @@ def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[
 
 
 def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
-    """The bytes of each sample in a shard, at most: of files as they are, and of pixels that are not compressible."""
+    """The largest number of bytes that each sample can take in a shard: its files as they are, or its pixels uncompressed."""
     depth = 0
     for sample in samples:
         pixels = sample.height * sample.width
@@ -171,7 +171,7 @@ def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
 def _size_of(path: str | Place) -> int:
     try:
         return size_of(path)
-    except OSError:  # it is told of where it is read
+    except OSError:  # reported later, when the file is read
         return 0
 
 
@@ -184,7 +184,7 @@ def shard_is_there(root: Place, written: Written) -> bool:
 
 
 def _index(written: Sequence[Written]) -> bytes:
-    """The shards and what they hold."""
+    """The bytes of shards/index.json: the shards and their contents."""
     shards = [
         {"shard": one.name, "split": one.split, "samples": len(one.samples), "bytes": one.size, "sha256": one.sha256}
         for one in written

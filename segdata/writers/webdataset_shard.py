@@ -1,4 +1,4 @@
-"""One tar shard: what of each sample goes in, and where it then lies."""
+"""One tar shard: which files of each sample it gets, and where they lie in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHARDS, INDEX = "shards", "index.json"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one tar file is to hold: `samples`, of which the first is number `first` of all that are exported."""
+    """The plan of one tar file: its `samples`, and the number `first` of the first of them among all exported samples."""
 
     name: str
     split: str | None
@@ -41,7 +41,7 @@ class Shard:
 
 
 class Written(Made, frozen=True):
-    """What a shard became: the lines of its samples, and those that could not be read. Also the journal's line."""
+    """A written shard: the lines of its samples, and the problems of those that could not be read. Also a line of the journal."""
 
     split: str | None
     sha256: str
@@ -51,14 +51,14 @@ class Written(Made, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """All that a shard needs to be written, apart from its samples. `source` has none."""
+    """Everything needed to write a shard, apart from its samples. `source` has no samples here."""
 
     source: Dataset
     root: Place
 
 
 class Contents(NamedTuple):
-    """A sample's files, each the extension and the bytes, and its line but for where they will be."""
+    """A sample's files, each as (extension, bytes), and its manifest line, which does not say yet where they lie."""
 
     image: tuple[str, bytes] | None
     mask: tuple[str, bytes]
@@ -66,7 +66,7 @@ class Contents(NamedTuple):
 
 
 def write_shard(shard: Shard, target: Target) -> Written:
-    """Write a shard, which has its name only once it is whole. What cannot be read is left out and listed."""
+    """Write a shard; it gets its name when it is complete. Samples that cannot be read are left out and listed."""
     path = target.root / SHARDS / shard.name
     lines: list[Sample] = []
     left_out: list[Problem] = []
@@ -90,7 +90,7 @@ def write_shard(shard: Shard, target: Target) -> Written:
 
 
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
-    """A sample's files as they are, or what is cut out of them. Raises `DataError`, `DatasetError`."""
+    """Read a sample's files as they are, or its part of larger files. Raises `DataError`, `DatasetError`."""
     path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
     line = msgspec.structs.replace(sample, crop=None, scores=None)
     if sample.view is not None or (path is not None and only_gdal_opens(path)):
@@ -101,14 +101,14 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
     file = dataset.inside(sample.mask)
     data = _read(file, "mask")
     if hashlib.sha256(data).hexdigest() != sample.sha256:
-        what = "its bytes are not those that were written (sha256): segdata check finds out"
+        what = "its bytes are not those that were written (sha256): segdata check finds out more"
         raise DataError(Problem("mask.changed", what, file=sample.mask))
     whole = None if path is None else (os.path.splitext(path)[1].lower() or ".image", _read(path))
     return Contents(whole, (file.suffix.lower(), data), line)
 
 
 def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
-    """A sample's pixels as a PNG, or as a TIFF where they have other bands, types or a place on earth, and its ids as a PNG."""
+    """Encode a sample's pixels as PNG, or as TIFF if they are not 8-bit RGB or have coordinates, and its ids as PNG."""
     data = encode_mask(ids)
     line = msgspec.structs.replace(line, exif=None, counts=tally(ids), sha256=hashlib.sha256(data).hexdigest())
     if image is None:
@@ -120,7 +120,7 @@ def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
 
 
 def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: Labels) -> Sample:
-    """Put a sample's files and metadata into a shard; returns its manifest line."""
+    """Put a sample's files and metadata into a shard. Returns its manifest line."""
     line, names = contents.line, {}
     for field, part, extension in (("image", contents.image, ""), ("mask", contents.mask, ".mask")):
         if part is not None:
@@ -133,13 +133,13 @@ def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: 
 
 
 def metadata(line: Sample, labels: Labels) -> bytes:
-    """A sample's line with the label contract, so that a shard can be read alone."""
+    """The JSON of a sample's line with the label contract, so that a shard can be read alone."""
     fields = {name: value for name, value in msgspec.to_builtins(line, str_keys=True).items() if value is not None}
     return msgspec.json.encode({**fields, "classes": labels.names, "ignore": labels.ignore, "labels": labels.digest})
 
 
 def put(tar: tarfile.TarFile, name: str, data: bytes) -> int:
-    """Append a member without times or owners; returns where its bytes are."""
+    """Append a member without times or owners. Returns the position of its bytes."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     tar.addfile(info, BytesIO(data))

@@ -195,10 +195,10 @@ def test_a_part_that_is_not_what_was_written_is_told(tmp_path: Path, change: Any
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"part": "../x.jsonl"}, "no part of a manifest"),
-        ({"part": "manifest/../../x.jsonl"}, "no part of a manifest"),
-        ({"part": "/etc/x.jsonl"}, "no part of a manifest"),
-        ({"part": "manifest/..\\x.jsonl"}, "no part of a manifest"),
+        ({"part": "../x.jsonl"}, "not a part of a manifest"),
+        ({"part": "manifest/../../x.jsonl"}, "not a part of a manifest"),
+        ({"part": "/etc/x.jsonl"}, "not a part of a manifest"),
+        ({"part": "manifest/..\\x.jsonl"}, "not a part of a manifest"),
         ({"samples": 0}, "0 samples"),
         ({"samples": "x"}, "samples: expected int, got str"),
         ({"first": "zz"}, "not in order"),
@@ -223,7 +223,7 @@ def test_a_part_with_other_ids_than_its_index_says_is_refused(tmp_path: Path) ->
     index = (parts.root / "manifest.jsonl").read_text().splitlines()
     first = {**json.loads(index[0]), "sha256": hashlib.sha256(part.read_bytes()).hexdigest()}
     (parts.root / "manifest.jsonl").write_text("\n".join([json.dumps(first, separators=(",", ":")), *index[1:]]) + "\n")
-    with pytest.raises(DatasetError, match="not those of the index"):
+    with pytest.raises(DatasetError, match="do not match the index"):
         list(Dataset.open(parts.root))
 
 

@@ -82,7 +82,7 @@ def test_encoder_weights_meet_bands_of_the_model(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda s: s.pop("features.3.conv.2.weight"), "lacks features.3.conv.2.weight"),
-        (lambda s: s.update({"layer1.0.weight": torch.ones(1)}), "has, which the encoder has not, layer1.0.weight"),
+        (lambda s: s.update({"layer1.0.weight": torch.ones(1)}), "has, unlike the encoder, layer1.0.weight"),
         (lambda s: s.update({"features.0.1.bias": torch.ones(7)}), "in another shape features.0.1.bias"),
         (lambda s: s.update({"features.0.1.bias": [1.0]}), "not a mapping of names to tensors"),
     ],
@@ -135,7 +135,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=r"w.pth: not a checkpoint: not a file that torch.save wrote"):
             checkpoint.read(tmp_path / "w.pth")
     torch.save(encoder, tmp_path / "w.pth")
-    with pytest.raises(DataError, match=r"it holds objects of Python, such as a whole model: save its state_dict"):
+    with pytest.raises(DataError, match=r"it holds Python objects, such as a whole model: save only its state_dict"):
         weights.load_encoder(encoder, str(tmp_path / "w.pth"))
     with pytest.raises(OptionError, match="no such file; name one, or `imagenet`"):
         weights.load_encoder(encoder, str(tmp_path / "none.pth"))
@@ -178,5 +178,5 @@ def test_offline_the_error_says_what_to_do(hub: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(weights, "download_url_to_file", offline)
     with pytest.raises(OptionError) as caught:
         weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet")
-    for part in ("Name or service not known", str(hub), "--encoder-weights FILE", "start from nothing"):
+    for part in ("Name or service not known", str(hub), "--encoder-weights FILE", "start with random weights"):
         assert part in str(caught.value)

@@ -80,7 +80,7 @@ def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path:
     always = [sum((segdata.Confusion.of(m, np.full_like(m, c), dataset.labels) for m in masks), segdata.Confusion.empty(3))
               for c in range(3)]  # fmt: skip
     assert result.constant == max(always, key=lambda confusion: confusion.pixel_accuracy).mean_iou
-    assert f"(the class of most pixels everywhere: mIoU {100 * result.constant:.1f})" in "\n".join(
+    assert f"(most frequent class everywhere: mIoU {100 * result.constant:.1f})" in "\n".join(
         closing_lines("run", result)
     )
     held = {path.name for path in (tmp_path / "run").iterdir()}
@@ -166,7 +166,7 @@ def test_a_run_of_other_options_or_data_is_not_gone_on_with(dataset: segdata.Dat
         segdata.train(renamed, tmp_path / "run", **QUICK)
     with pytest.raises(DatasetError, match="class 2 is 'blue', in the dataset 'green'"):
         segdata.train(renamed, tmp_path / "new", **QUICK, init=str(tmp_path / "run" / "best.pt"))
-    with pytest.raises(DatasetError, match="holds other things than a run"):
+    with pytest.raises(DatasetError, match="holds files that are not from a run"):
         segdata.train(dataset, dataset.root, **QUICK)
     segdata.train(renamed, tmp_path / "run", **QUICK, overwrite=True)
 
@@ -274,7 +274,7 @@ def test_weights_of_classes(dataset: segdata.Dataset, tmp_path: Path) -> None:
     named = class_weights(train, Training.of({"class_weights": "enet"}))
     assert given == named == tuple(stats.weights["enet"].tolist())
     other = scenes(tmp_path / "other", names=("ground", "blue", "red"))
-    with pytest.raises(DatasetError, match="the weights of other classes"):
+    with pytest.raises(DatasetError, match="has weights of other classes"):
         segdata.train(other, tmp_path / "run", **QUICK, weights_file=str(tmp_path / "w.json"))
     with pytest.raises(OptionError, match="no weights 'rare'"):
         segdata.train(dataset, tmp_path / "run", **QUICK, class_weights="rare")

@@ -153,7 +153,7 @@ def test_two_trainings_into_one_folder(tmp_path: Path) -> None:
             }
     (run / LOCK).write_bytes(b"")  # what a killed one leaves
     assert segdata.train(tmp_path / "d", run, **QUICK).rows
-    with pytest.raises(DatasetError, match="holds other things than a run"):
+    with pytest.raises(DatasetError, match="holds files that are not from a run"):
         segdata.train(tmp_path / "d", tmp_path / "d", **QUICK, overwrite=True)
 
 

@@ -295,7 +295,7 @@ def hungry(bands: int, classes: int, room: int) -> torch.nn.Module:
         (2 * 3 * 64 * 96, r"8 images of 64 x 96 at once are too many, 2 fit: --accumulate 4 trains the same"),
         (1 * 3 * 64 * 96, r"1 fit: --accumulate 8"),
         (3 * 32 * 48, r"even one; 32 x 32 fits: --crop 32x32 --accumulate 8"),
-        (3, r"the model hardly fits by itself: take a smaller one"),
+        (3, r"the model alone hardly fits: choose a smaller one"),
     ],
 )
 def test_want_of_memory_says_what_fits(tmp_path: Path, room: int, message: str) -> None:
@@ -329,7 +329,7 @@ def greedy(bands: int, classes: int, when: str) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("when", "message"), [("training", "the model hardly fits by itself"), ("validation", "a smaller --val-batch")]
+    ("when", "message"), [("training", "the model alone hardly fits"), ("validation", "a smaller --val-batch")]
 )
 def test_want_of_memory_is_told_whenever_it_comes(tmp_path: Path, when: str, message: str) -> None:
     """Also where a trial of a smaller size fails for another reason."""

@@ -439,7 +439,7 @@ def test_bad_input_is_one_clear_message(year: Path, tmp_path: Path, case: str) -
 )
 def test_no_way_out_of_the_mask_folder(year: Path, line: str) -> None:
     append(year, "val", f"{line}\n")
-    with pytest.raises(DataError, match="no path under the image folder") as caught:
+    with pytest.raises(DataError, match="not a path under the image folder") as caught:
         read(year)
     assert (caught.value.problem.file, caught.value.problem.sample) == ("val.txt", None)
     source = read(year, report=Report("skip"))

@@ -1,8 +1,8 @@
 """Architectures and encoders, one small module each, and `build`, which makes any of them.
 
-A model takes `(N, C, H, W)` float32 of any size and gives logits `(N, K, H, W)`. A new one is a module here and a line in
-MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is a model of the user's own, and
-`smp:Unet/resnet34` one of segmentation_models_pytorch. Importing this loads no torch: the tables are names.
+A model takes `(N, C, H, W)` float32 of any size and gives logits `(N, K, H, W)`. A new model is a module here and a line in
+MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is the user's own model, and
+`smp:Unet/resnet34` one of segmentation_models_pytorch. Importing this package loads no torch: the tables hold names.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ENCODERS = {
 HEADS = ("softmax", "sigmoid")
 
 COMMON = ("encoder", "bands", "classes", "head")
-"""What every model's factory takes; its other parameters are its options."""
+"""The parameters of every model's factory; its other parameters are the model's options."""
 
 
 def build(
@@ -59,10 +59,10 @@ def build(
     encoder_weights: str | None = None,
     **options: Any,
 ) -> Segmenter:
-    """A model with fresh weights, and those of `encoder_weights` in its encoder.
+    """Make a model with random weights; its encoder gets `encoder_weights`.
 
     `encoder_weights` is `imagenet` (the published file, downloaded once) or a file. `head="sigmoid"` has one output for two
-    classes; see `segdata.nn.models.base`. `options` are the model's own. Raises `OptionError` that lists what there is.
+    classes; see `segdata.nn.models.base`. `options` are those of the model. Raises `OptionError`, which lists the valid names.
     """
     if bands < 1 or classes < 1:
         raise OptionError(f"a model needs at least one band and one class, not {bands} and {classes}")
@@ -85,20 +85,20 @@ def build(
 
 
 def build_encoder(name: str, *, bands: int = 3, **options: Any) -> Encoder:
-    """An encoder with fresh weights. Raises `OptionError` that lists the encoders."""
+    """Make an encoder with random weights. Raises `OptionError`, which lists the encoders."""
     encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
     encoder.name = name
     return encoder
 
 
 def model_options(name: str) -> dict[str, Any]:
-    """The options that a listed model takes of its own, with their defaults."""
+    """The options that only this model has, with their defaults."""
     parameters = inspect.signature(_entry(MODELS, name, "model")).parameters
     return {option: p.default for option, p in parameters.items() if option not in COMMON}
 
 
 def _entry(table: dict[str, str], name: str, kind: str) -> Callable[..., Any]:
-    """The factory that a table's line names."""
+    """The factory that a line of a table names."""
     if name not in table:
         raise OptionError(f"no {kind} {name!r}: there are {', '.join(table)}")
     module, _, attribute = table[name].partition(":")
@@ -106,12 +106,12 @@ def _entry(table: dict[str, str], name: str, kind: str) -> Callable[..., Any]:
 
 
 def _check(name: str, options: dict[str, Any], known: dict[str, Any]) -> None:
-    """Refuse an option that does not exist, or is not of its default's type; numbers that count are 1 or more."""
+    """Refuse an option that does not exist or has another type than its default; whole numbers must be 1 or more."""
     for option, value in options.items():
         if option not in known:
             raise OptionError(f"{name} has no option {option!r}: it takes {', '.join(known) or 'none'}")
         kind = type(known[option])
         allowed = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
         if type(value) not in allowed or (kind is int and value < 1):
-            what = "a number from 1" if kind is int else f"{kind.__name__}, such as {known[option]!r}"
-            raise OptionError(f"{name}: {option} is {what}, not {value!r}")
+            what = "a whole number, 1 or more" if kind is int else f"{kind.__name__}, such as {known[option]!r}"
+            raise OptionError(f"{name}: {option} must be {what}, not {value!r}")

@@ -1,4 +1,4 @@
-"""What every model and every encoder is: sizes, heads, padding, freezing.
+"""The base classes of models and encoders: sizes, heads, padding, freezing.
 
 Shapes: an image `(N, C, H, W)` float32, logits `(N, K, H, W)`; a feature map `(N, channels[i], H / strides[i], W / strides[i])`.
 """
@@ -15,35 +15,36 @@ from segdata.errors import OptionError
 
 
 class Encoder(nn.Module):
-    """Feature maps from fine to coarse: `channels[i]` and `strides[i]` (a power of two) tell what `forward` gives at i.
+    """A network that gives feature maps from fine to coarse: map i has `channels[i]` and `strides[i]` (a power of two).
 
     Parameter names are torchvision's, so that its published files load; classifiers are left out. With an output stride of 16
-    or 8 an encoder is atrous: what would make its maps coarser has stride 1 instead, and what follows is dilated, so that the
-    weights still see what they were trained on. Of every 2nd (4th) row and column such a map is exactly the usual one.
+    or 8 an encoder is atrous: layers that would make its maps coarser have stride 1 instead, and the layers after them are
+    dilated, so that the weights see the same pixels as in training. Every 2nd (4th) row and column of such a map is exactly the
+    usual map.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     name: str | None = None
-    """Its line in ENCODERS."""
+    """Its name in ENCODERS."""
     first: ClassVar[str]
-    """The name of the first convolution's weight, which other band counts change."""
+    """The name of the first convolution's weight, whose shape depends on the number of bands."""
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """`(N, C, H, W)`, H and W multiples of the last stride, to one feature map for each of `strides`."""
+        """`(N, C, H, W)`, H and W multiples of the last stride, to one feature map per stride of `strides`."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
 
 class Thinning:
-    """Where an encoder goes coarser, the stride and dilation that keep it at `output_stride`; 32 changes nothing."""
+    """The strides and dilations that keep an encoder at `output_stride`; 32 changes nothing."""
 
     def __init__(self, output_stride: int) -> None:
         if output_stride not in (8, 16, 32):
-            raise OptionError(f"an encoder has output stride 8, 16 or 32, not {output_stride}")
+            raise OptionError(f"the output stride of an encoder must be 8, 16 or 32, not {output_stride}")
         self.output_stride, self.stride, self.dilation = output_stride, 1, 1
 
     def step(self, stride: int) -> int:
-        """The stride to take where `stride` (1 or 2) is asked for. `stride` and `dilation` are then those of what follows."""
+        """The stride to use for a layer of `stride` 1 or 2; then `self.stride` and `self.dilation` are those of later layers."""
         if self.stride * stride <= self.output_stride:
             self.stride *= stride
             return stride
@@ -52,9 +53,9 @@ class Thinning:
 
 
 class DensePool(nn.Module):
-    """2x2 pooling at every pixel, the four `dilation` apart: on every 2nd of them what pooling of stride 2 gives.
+    """2x2 pooling at every pixel, over four pixels that are `dilation` apart. Every 2nd value is that of pooling with stride 2.
 
-    Beyond the bottom and right edge the last row and column are repeated.
+    Beyond the bottom and right edge, the last row and column are repeated.
     """
 
     def __init__(self, kind: str, dilation: int) -> None:
@@ -72,7 +73,7 @@ class DensePool(nn.Module):
 
 
 def pooling(kind: str, thin: Thinning) -> nn.Module:
-    """2x2 pooling of stride 2, `max` or `mean`, or its dense form where the output stride is reached."""
+    """2x2 pooling of stride 2, `max` or `mean`, or its dense form if the output stride is reached."""
     dilation = thin.dilation
     if thin.step(2) == 1:
         return DensePool(kind, dilation)
@@ -80,15 +81,15 @@ def pooling(kind: str, thin: Thinning) -> nn.Module:
 
 
 class Segmenter(nn.Module):
-    """The contract of a model: any size in, logits of that size out.
+    """The contract of a model: it takes images of any size and gives logits of the same size.
 
-    A subclass has `encoder` and gives `logits(image) -> (N, outputs, H, W)` for sizes that are multiples of `multiple`.
-    Where it trains on auxiliary outputs too, it leaves them in `auxiliary` at each forward in training mode: logits of the
-    image's size, for which the loss counts `AUXILIARY_WEIGHT` times; empty in evaluation.
+    A subclass has `encoder` and gives `logits(image) -> (N, outputs, H, W)` for sizes that are multiples of `multiple`. If it
+    also trains on auxiliary outputs, each forward pass in training mode leaves them in `auxiliary`: logits of the image's size,
+    whose loss counts `AUXILIARY_WEIGHT` times. In evaluation `auxiliary` is empty.
 
-    `head="softmax"`: classes exclude each other. `head="sigmoid"`: each class has a yes or no of its own, and two classes
-    have one output z, given as the logits (0, z), of which softmax is (1 - sigmoid(z), sigmoid(z)): whatever reads logits
-    need not know the difference.
+    `head="softmax"`: classes exclude each other. `head="sigmoid"`: each class has its own binary decision, and two classes have
+    one output z, returned as the logits (0, z). Their softmax is (1 - sigmoid(z), sigmoid(z)), so code that reads logits need not
+    know the difference.
     """
 
     encoder: nn.Module
@@ -105,23 +106,23 @@ class Segmenter(nn.Module):
         raise TypeError(f"{type(self).__name__} has no logits")
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits `(N, K, H, W)` of an image `(N, C, H, W)` of any size, padded at the bottom and right on the way."""
+        """Images `(N, C, H, W)` of any size to logits `(N, K, H, W)`; inside, they are padded at the bottom and right."""
         height, width = image.shape[-2:]
         self.auxiliary = ()
         logits = self.logits(pad(image, self.multiple))
-        extras: tuple[Tensor, ...] = self.auxiliary  # which `logits` may have left
+        extras: tuple[Tensor, ...] = self.auxiliary  # `logits` may have set it
         self.auxiliary = tuple(self._finish(extra, height, width) for extra in extras)
         return self._finish(logits, height, width)
 
     def train(self, mode: bool = True) -> Segmenter:
-        """Training or evaluation; a frozen encoder stays in evaluation, so that its running statistics stay too."""
+        """Switch to training or evaluation; a frozen encoder stays in evaluation, so its running statistics do not change."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies: without the last forward's outputs, which hang on its graph."""
+        """The state for copies, without the outputs of the last forward pass, since they are part of its graph."""
         return {**self.__dict__, "auxiliary": ()}
 
     def _finish(self, logits: Tensor, height: int, width: int) -> Tensor:
@@ -136,26 +137,26 @@ AUXILIARY_WEIGHT = 0.4
 
 
 class Norm(nn.BatchNorm2d):
-    """Batch normalisation that also trains on a single value a channel (one image, pooled to a point).
+    """Batch normalisation that also trains on a single value per channel (one image, pooled to a point).
 
-    There the batch has no variance; the running statistics stand in. Plain batch normalisation refuses such a batch.
+    Such a batch has no variance, so the running statistics are used. Plain batch normalisation refuses it.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, H, W)` to the same."""
+        """`(N, channels, H, W)` to the same shape."""
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)
 
 
 def refuse_without_encoder(model: Segmenter) -> None:
-    """Raise `OptionError` where there is nothing to freeze."""
+    """Check that a model has an encoder to freeze. Raises `OptionError` if not."""
     if not isinstance(getattr(model, "encoder", None), nn.Module):
         raise OptionError("this model has no `encoder` (a model from elsewhere: no `encoder` or `backbone`) to freeze")
 
 
 def freeze_encoder(model: Segmenter) -> None:
-    """Keep the encoder as it is: no gradients, and batch normalisation by its running statistics. Undone by `unfreeze`."""
+    """Stop training the encoder: no gradients, and batch normalisation with its running statistics. `unfreeze` undoes it."""
     refuse_without_encoder(model)
     model.frozen = True
     model.encoder.requires_grad_(False)
@@ -163,14 +164,14 @@ def freeze_encoder(model: Segmenter) -> None:
 
 
 def unfreeze(model: Segmenter) -> None:
-    """Let the encoder learn again. Pretrained layers usually want a rate ten times below that of the new ones."""
+    """Let the encoder learn again. Pretrained layers usually need a learning rate ten times lower than new layers."""
     model.frozen = False
     model.encoder.requires_grad_(True)
     model.train(model.training)
 
 
 def probabilities(logits: Tensor, head: str = "softmax") -> Tensor:
-    """`(N, K, H, W)` float32 that sum to 1 over K. Under `sigmoid` the yes of each class, over the sum of all."""
+    """Logits to `(N, K, H, W)` float32 that sum to 1 over K. With `sigmoid`: the probability of each class over their sum."""
     logits = logits.float()
     if head == "softmax" or logits.shape[1] == 2:  # two classes are (0, z)
         return logits.softmax(1)
@@ -185,21 +186,21 @@ def pad(image: Tensor, multiple: int) -> Tensor:
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear, to the height and width of `like` (pixel areas aligned, not corners)."""
+    """Resize bilinearly to the height and width of `like` (pixel areas are aligned, not corners)."""
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU; the size is kept but for the stride."""
+    """Convolution without bias, batch normalisation, ReLU; only the stride changes the size."""
     around = dilation * (kernel // 2)
     conv = nn.Conv2d(inputs, outputs, kernel, stride, around, dilation, bias=False)
     return nn.Sequential(conv, Norm(outputs), nn.ReLU(inplace=True))
 
 
 def he_init(module: nn.Module) -> None:
-    """Convolutions as He et al. (ICCV 2015) for ReLU, biases 0, batch normalisation 1 and 0."""
+    """Initialise convolutions as He et al. (ICCV 2015) for ReLU, biases with 0, batch normalisation with 1 and 0."""
     for m in module.modules():
         if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(m.weight, mode="fan_out" if isinstance(m, nn.Conv2d) else "fan_in")

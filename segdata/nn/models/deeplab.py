@@ -1,9 +1,9 @@
-"""DeepLab v1 and v2: a large field of view by dilated convolutions, at one rate and at several beside one another.
+"""DeepLab v1 and v2: a large field of view by dilated convolutions, at one rate (v1) or at several in parallel (v2).
 
 v1: Chen et al., Semantic Image Segmentation with Deep Convolutional Nets and Fully Connected CRFs, ICLR 2015 (LargeFOV).
 v2: Chen et al., DeepLab: Semantic Image Segmentation with Deep Convolutional Nets, Atrous Convolution, and Fully Connected CRFs,
-TPAMI 2018 (ASPP). The CRF is `segdata refine`. Departures: poolings that keep the stride take 2x2 windows, not 3x3, so that the
-encoder is the pretrained one at every pixel; the converted fully connected layers start fresh.
+TPAMI 2018 (ASPP). The CRF is `segdata refine`. Departures: poolings that keep the stride have 2x2 windows, not 3x3, so that the
+encoder computes the same as the pretrained one at every pixel; the converted fully connected layers start with random weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCALES = (1.0, 0.75, 0.5)
 
 
 def field_of_view(inputs: int, rate: int, width: int = 1024) -> nn.Sequential:
-    """fc6 as a 3x3 convolution of that rate, fc7 as 1x1, each with ReLU and dropout (v1, section 4.1)."""
+    """fc6 as a 3x3 convolution with that rate, fc7 as 1x1, each with ReLU and dropout (v1, section 4.1)."""
     return nn.Sequential(
         nn.Conv2d(inputs, width, 3, padding=rate, dilation=rate), nn.ReLU(inplace=True), nn.Dropout(0.5),
         nn.Conv2d(width, width, 1), nn.ReLU(inplace=True), nn.Dropout(0.5),
@@ -28,7 +28,7 @@ def field_of_view(inputs: int, rate: int, width: int = 1024) -> nn.Sequential:
 
 
 class DeepLabV1(Segmenter):
-    """An atrous encoder and one classifier of a large field of view."""
+    """An atrous encoder and one classifier with a large field of view."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str, rate: int, width: int) -> None:
         super().__init__(classes=classes, head=head, multiple=encoder.strides[-1])
@@ -44,7 +44,7 @@ class DeepLabV1(Segmenter):
 
 
 class SummedASPP(nn.Module):
-    """A classifier for each rate, their logits summed (v2, figure 7): over VGG each has an fc6 and fc7 of its own."""
+    """One classifier per rate; their logits are summed (v2, figure 7). With VGG each has its own fc6 and fc7."""
 
     def __init__(self, inputs: int, outputs: int, rates: tuple[int, ...], vgg: bool) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class SummedASPP(nn.Module):
 class DeepLabV2(Segmenter):
     """An atrous encoder and summed ASPP.
 
-    `multiscale`: the image at three scales through the same weights, the largest logit of each pixel and class kept; those of
-    each scale are auxiliary outputs (v2, section 4.1.2, where each has a loss of its own).
+    `multiscale`: the image goes through the same weights at three scales, and the largest logit of each pixel and class is kept.
+    The logits of each scale are auxiliary outputs (v2, section 4.1.2: each has its own loss).
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DeepLabV2(Segmenter):
         return torch.stack(each).amax(0) if len(each) > 1 else each[0]
 
     def scaled(self, image: Tensor, scale: float) -> Tensor:
-        """The image at a scale, its sides rounded up to multiples of `multiple`."""
+        """The image at a scale; its sides are rounded up to multiples of `multiple`."""
         if scale == 1:
             return image
         size = [-(-int(length * scale) // self.multiple) * self.multiple for length in image.shape[-2:]]
@@ -93,7 +93,7 @@ class DeepLabV2(Segmenter):
 def deeplabv1(
     *, encoder: str | None, bands: int, classes: int, head: str, output_stride: int = 8, rate: int = 12, width: int = 1024
 ) -> DeepLabV1:  # fmt: skip
-    """Over VGG-16 where no encoder is named. `rate` is the dilation of the field of view."""
+    """DeepLab v1, by default with VGG-16. `rate` is the dilation of the field of view."""
     made = build_encoder(encoder or "vgg16", bands=bands, output_stride=output_stride)
     return DeepLabV1(made, classes=classes, head=head, rate=rate, width=width)
 
@@ -102,6 +102,6 @@ def deeplabv2(
     *, encoder: str | None, bands: int, classes: int, head: str,
     output_stride: int = 8, rates: tuple[int, ...] = (6, 12, 18, 24), multiscale: bool = False,
 ) -> DeepLabV2:  # fmt: skip
-    """Over ResNet-50 where no encoder is named (the paper has VGG-16 and ResNet-101)."""
+    """DeepLab v2, by default with ResNet-50 (the paper uses VGG-16 and ResNet-101)."""
     made = build_encoder(encoder or "resnet50", bands=bands, output_stride=output_stride)
     return DeepLabV2(made, classes=classes, head=head, rates=tuple(rates), multiscale=multiscale)

@@ -1,10 +1,10 @@
-"""DeepLab v3 and v3+: atrous spatial pyramid pooling with the image's mean, and a decoder that brings edges back.
+"""DeepLab v3 and v3+: atrous spatial pyramid pooling with the image's mean, and (v3+) a decoder that restores edges.
 
 v3: Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv 1706.05587, section 3.3.
 v3+: Chen et al., Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation, ECCV 2018.
 
-Departures: over the encoders here, not Xception; `separable` convolutions are an option. As torchvision has it, v3 ends in one
-more 3x3 convolution, and with `auxiliary=True` it has an auxiliary head; the multi-grid of the paper is left out.
+Departures: the encoders are those of this package, not Xception; `separable` convolutions are an option. As in torchvision, v3
+ends with one more 3x3 convolution, and with `auxiliary=True` it has an auxiliary head; the paper's multi-grid is left out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from segdata.nn.models.pspnet import auxiliary_head
 WIDTH = 256
 
 RATES = (6, 12, 18)
-"""At output stride 16; doubled at 8 (v3, section 4.1)."""
+"""The dilation rates at output stride 16; doubled at 8 (v3, section 4.1)."""
 
 LOW_LEVEL = 48
-"""Channels to which the map of stride 4 is reduced (v3+, section 4.1)."""
+"""The number of channels to which the map of stride 4 is reduced (v3+, section 4.1)."""
 
 
 def separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
@@ -31,7 +31,7 @@ def separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
 
 
 class ASPP(nn.Module):
-    """1x1, three 3x3 of rising rates and the image's mean, each to 256 channels; together through a 1x1 (v3, figure 5)."""
+    """1x1, three 3x3 with rising rates and the image's mean, each to 256 channels; then a 1x1 over all (v3, figure 5)."""
 
     def __init__(self, inputs: int, rates: tuple[int, ...], *, light: bool, dropout: float) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class DeepLabV3(Segmenter):
 
 
 class DeepLabV3Plus(Segmenter):
-    """ASPP enlarged to stride 4, beside the encoder's map there, two 3x3 convolutions (v3+, figure 2)."""
+    """ASPP enlarged to stride 4 and concatenated with the encoder's map there, two 3x3 convolutions (v3+, figure 2)."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str, rates: tuple[int, ...], light: bool) -> None:
         super().__init__(classes=classes, head=head, multiple=encoder.strides[-1])
@@ -94,7 +94,7 @@ class DeepLabV3Plus(Segmenter):
 def deeplabv3(
     *, encoder: str | None, bands: int, classes: int, head: str, output_stride: int = 16, auxiliary: bool = False
 ) -> DeepLabV3:  # fmt: skip
-    """Over ResNet-50 where no encoder is named."""
+    """DeepLab v3, by default with ResNet-50."""
     made = build_encoder(encoder or "resnet50", bands=bands, output_stride=output_stride)
     return DeepLabV3(made, classes=classes, head=head, rates=rates_at(output_stride), auxiliary=auxiliary)
 
@@ -102,11 +102,11 @@ def deeplabv3(
 def deeplabv3plus(
     *, encoder: str | None, bands: int, classes: int, head: str, output_stride: int = 16, separable: bool = False
 ) -> DeepLabV3Plus:  # fmt: skip
-    """Over ResNet-50 where no encoder is named."""
+    """DeepLab v3+, by default with ResNet-50."""
     made = build_encoder(encoder or "resnet50", bands=bands, output_stride=output_stride)
     return DeepLabV3Plus(made, classes=classes, head=head, rates=rates_at(output_stride), light=separable)
 
 
 def rates_at(output_stride: int) -> tuple[int, ...]:
-    """The same field of view at every output stride; 3, 6 and 9 at 32."""
+    """The rates that give the same field of view at every output stride; 3, 6 and 9 at 32."""
     return tuple(rate * 16 // output_stride for rate in RATES)

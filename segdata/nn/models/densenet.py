@@ -1,6 +1,6 @@
 """DenseNet-121 (Huang et al., Densely Connected Convolutional Networks, CVPR 2017, table 1), without the classifier.
 
-Names are torchvision's; `weights` mends those of the published file, which are older.
+Names are torchvision's. The published file has older names, which `weights` translates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEPTHS = (6, 12, 24, 16)
 
 
 class DenseLayer(nn.Module):
-    """Normalisation, ReLU and 1x1 convolution to 4 times the growth, then again with 3x3 to the growth (DenseNet-B)."""
+    """Normalisation, ReLU, 1x1 convolution to 4 times the growth; then the same with 3x3 to the growth (DenseNet-B)."""
 
     def __init__(self, inputs: int, dilation: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class DenseLayer(nn.Module):
 
 
 def dense_block(inputs: int, depth: int, dilation: int) -> nn.Sequential:
-    """Layers each of which sees all before it."""
+    """A block of layers; each one takes the outputs of all layers before it."""
     layers = {f"denselayer{i + 1}": DenseLayer(inputs + i * GROWTH, dilation) for i in range(depth)}
     return nn.Sequential(OrderedDict(layers))
 
@@ -51,13 +51,13 @@ class Transition(nn.Module):
         self.pool = pooling("mean", thin)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, inputs, H, W)` to that map activated, and `(N, inputs / 2, H / 2, W / 2)`."""
+        """`(N, inputs, H, W)` to the activated map of that shape, and `(N, inputs / 2, H / 2, W / 2)`."""
         skip = self.relu(self.norm(x))
         return skip, self.pool(self.conv(skip))
 
 
 class DenseNet(Encoder):
-    """The first convolution's map (stride 2), each block's before its transition (4 to 16), and the last block's (32)."""
+    """Maps of the first convolution (stride 2), of each block before its transition (4 to 16), and of the last block (32)."""
 
     first = "features.conv0.weight"
 
@@ -99,5 +99,5 @@ class DenseNet(Encoder):
 
 
 def densenet121(bands: int = 3, *, output_stride: int = 32) -> DenseNet:
-    """121 layers."""
+    """DenseNet with 121 layers."""
     return DenseNet(bands, output_stride=output_stride)

@@ -1,8 +1,8 @@
 """FCN-32s, -16s and -8s (Long, Shelhamer and Darrell, Fully Convolutional Networks for Semantic Segmentation, CVPR 2015).
 
-Departures: the size is kept by padding as much as each kernel needs, in place of 100 pixels at the first convolution and a
-crop; the fully connected layers start fresh, where the paper takes over those of the classifier; skips start at 0 as in the
-paper and are not scaled. Over other encoders than VGG the head is narrower, and skips are the encoder's own maps.
+Departures: each kernel is padded as much as it needs to keep the size, instead of 100 pixels at the first convolution and a
+crop. The fully connected layers start with random weights; the paper uses those of the classifier. Skips start at 0 as in the
+paper, and are not scaled. With encoders other than VGG, the head is narrower, and skips are the encoder's own maps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from segdata.nn.models.vgg import VGG
 
 
 def bilinear_kernel(size: int) -> Tensor:
-    """`(size, size)` float32: the weights that interpolate when a transposed convolution of stride size / 2 spreads them."""
+    """`(size, size)` float32: the weights with which a transposed convolution of stride size / 2 interpolates bilinearly."""
     stride = size // 2
     distance = (torch.arange(size) - (size - 1) / 2).abs() / stride
     line = (1 - distance).clamp_min(0)
@@ -27,7 +27,7 @@ def bilinear_kernel(size: int) -> Tensor:
 
 
 def upscore(classes: int, stride: int) -> nn.ConvTranspose2d:
-    """A transposed convolution that enlarges scores `stride` times, bilinear to begin with (section 3.3), and learns."""
+    """A transposed convolution that enlarges scores `stride` times; it starts as bilinear and learns (section 3.3)."""
     layer = nn.ConvTranspose2d(classes, classes, 2 * stride, stride, stride // 2, bias=False)
     with torch.no_grad():
         layer.weight.zero_()
@@ -36,7 +36,7 @@ def upscore(classes: int, stride: int) -> nn.ConvTranspose2d:
 
 
 def fully_convolutional(inputs: int, outputs: int, vgg: bool) -> nn.Sequential:
-    """The classifier as convolutions: of 7x7 and 1x1 to 4096 over VGG (section 3.1), else of 3x3 to a quarter."""
+    """The classifier as convolutions: with VGG, 7x7 and 1x1 to 4096 channels (section 3.1); otherwise 3x3 to a quarter."""
     if not vgg:
         head = nn.Sequential(conv_norm_relu(inputs, inputs // 4), nn.Dropout(0.1), nn.Conv2d(inputs // 4, outputs, 1))
     else:
@@ -50,7 +50,7 @@ def fully_convolutional(inputs: int, outputs: int, vgg: bool) -> nn.Sequential:
 
 
 def skip_score(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 1x1 convolution that begins at 0, so that the coarser net comes first, unchanged (section 4.2)."""
+    """A 1x1 convolution that starts with zeros, so that at first the coarser net is unchanged (section 4.2)."""
     score = nn.Conv2d(inputs, outputs, 1)
     nn.init.zeros_(score.weight)
     nn.init.constant_(cast("Tensor", score.bias), 0)
@@ -85,15 +85,15 @@ class FCN(Segmenter):
 
 
 def fcn32s(*, encoder: str | None, bands: int, classes: int, head: str) -> FCN:
-    """Without skips."""
+    """FCN-32s, without skips."""
     return FCN(build_encoder(encoder or "vgg16", bands=bands), classes=classes, head=head, skips=0)
 
 
 def fcn16s(*, encoder: str | None, bands: int, classes: int, head: str) -> FCN:
-    """With pool4."""
+    """FCN-16s, with a skip from pool4."""
     return FCN(build_encoder(encoder or "vgg16", bands=bands), classes=classes, head=head, skips=1)
 
 
 def fcn8s(*, encoder: str | None, bands: int, classes: int, head: str) -> FCN:
-    """With pool4 and pool3."""
+    """FCN-8s, with skips from pool4 and pool3."""
     return FCN(build_encoder(encoder or "vgg16", bands=bands), classes=classes, head=head, skips=2)

@@ -1,4 +1,4 @@
-"""Models from elsewhere: a user's own `package.module:factory`, and `smp:Unet/resnet34` of segmentation_models_pytorch."""
+"""Models from outside: the user's own `package.module:factory`, and `smp:Unet/resnet34` of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdata.nn.models.base import Segmenter
 
 
 class Foreign(Segmenter):
-    """A module of somebody else's, under the contract: padded to `multiple`, checked for its output."""
+    """Any torch module under the contract of `Segmenter`: its input is padded to `multiple`, its output is checked."""
 
     def __init__(self, net: nn.Module, name: str, *, classes: int, head: str, multiple: int) -> None:
         super().__init__(classes=classes, head=head, multiple=multiple)
@@ -23,27 +23,27 @@ class Foreign(Segmenter):
 
     @property
     def encoder(self) -> nn.Module:  # type: ignore[override]  # a view: the weights are the net's
-        """What `freeze_encoder` freezes: the net's `encoder`, or `backbone`."""
+        """The part that `freeze_encoder` freezes: the net's `encoder`, or `backbone`."""
         for name in ("encoder", "backbone"):
             if isinstance(part := getattr(self.net, name, None), nn.Module):
                 return part
         raise AttributeError("encoder")
 
     def logits(self, image: Tensor) -> Tensor:
-        """`(N, C, H, W)` to `(N, outputs, H, W)`; of a dict its `out`, as torchvision's models have it."""
+        """`(N, C, H, W)` to `(N, outputs, H, W)`; if the net gives a dict, as torchvision's models do, its `out`."""
         out = self.net(image)
         out = out["out"] if isinstance(out, dict) and "out" in out else out
         wanted = (image.shape[0], self.outputs, *image.shape[-2:])
         if not isinstance(out, Tensor) or tuple(out.shape) != wanted:
             got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise OptionError(f"{self.name} gives {got}; a model here gives logits of the shape {wanted}")
+            raise OptionError(f"{self.name} gives {got}; a model must give logits of the shape {wanted}")
         return out
 
 
 def foreign(
     name: str, *, encoder: str | None, bands: int, classes: int, head: str, weights: str | None, **options: Any
 ) -> Foreign:
-    """The model that `name` names, wrapped. Raises `OptionError` or `MissingDependency` that says what is missing."""
+    """The model of that name, wrapped. Raises `OptionError`, or `MissingDependency`, which says what is missing."""
     if encoder is not None:
         raise OptionError(f"{name} has its own encoder: leave --encoder out")
     outputs = 1 if head == "sigmoid" and classes == 2 else classes
@@ -54,7 +54,7 @@ def foreign(
             raise OptionError(f"{name} loads its own weights: leave --encoder-weights out")
         multiple = options.pop("multiple", 1)
         if type(multiple) is not int or multiple < 1:
-            raise OptionError(f"model {name}: multiple is a number from 1, not {multiple!r}")
+            raise OptionError(f"model {name}: multiple must be a whole number, 1 or more, not {multiple!r}")
         net = _own(name, bands=bands, classes=outputs, **options)
     return Foreign(net, name, classes=classes, head=head, multiple=multiple)
 
@@ -62,7 +62,7 @@ def foreign(
 def _own(name: str, **arguments: Any) -> nn.Module:
     """Call `factory(bands=..., classes=..., **options)` of the module, which may lie in the working folder.
 
-    What goes wrong within the factory travels as itself.
+    Exceptions inside the factory are raised unchanged.
     """
     module, _, attribute = name.partition(":")
     if (here := str(Path.cwd())) not in sys.path:
@@ -70,7 +70,7 @@ def _own(name: str, **arguments: Any) -> nn.Module:
     try:
         factory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise OptionError(f"model {name}: {error}; it is written package.module:factory") from error
+        raise OptionError(f"model {name}: {error}; write it as package.module:factory") from error
     _refuse_other_parameters(factory, name, arguments)
     net = factory(**arguments)
     if not isinstance(net, nn.Module):
@@ -79,24 +79,24 @@ def _own(name: str, **arguments: Any) -> nn.Module:
 
 
 def _refuse_other_parameters(factory: Any, name: str, arguments: dict[str, Any]) -> None:
-    """Raise `OptionError` where it cannot be called with these arguments by name."""
+    """Check that a factory can be called with these arguments by name. Raises `OptionError` if not."""
     if not callable(factory):
         raise OptionError(f"model {name}: is of type {type(factory).__name__}, not a factory")
     try:
         signature = inspect.signature(factory)
-    except ValueError:  # of some that are written in C
+    except ValueError:  # some callables in C have no signature
         return
     try:
         signature.bind(**arguments)
     except TypeError as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         raise OptionError(
-            f"model {name}: {error}; a factory is called with {given} (--model-option KEY=VALUE gives it more)"
+            f"model {name}: {error}; a factory is called with {given} (--model-option KEY=VALUE adds more)"
         ) from error
 
 
 def _smp(name: str, *, bands: int, outputs: int, weights: str | None, **options: Any) -> nn.Module:
-    """`smp:Unet/resnet34`: an architecture of segmentation_models_pytorch over one of its encoders."""
+    """Make `smp:Unet/resnet34`: an architecture of segmentation_models_pytorch with one of its encoders."""
     try:
         import segmentation_models_pytorch as smp
     except ImportError as error:

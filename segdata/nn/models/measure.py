@@ -1,4 +1,4 @@
-"""What a model costs at a given size: parameters, operations, memory. On the meta device, so nothing is computed."""
+"""The cost of a model at a given size: parameters, operations, memory. Uses the meta device, so nothing is computed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from segdata.nn.models.base import Encoder
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`flops`: of one forward pass of one image, a multiplication and an addition counted as two, convolutions alone.
+    """The cost of a model.
 
-    `predict` and `train`: the most bytes that tensors take at once in a forward pass, or a forward and backward pass with
-    gradients and Adam's two moments; a library's own work space comes on top.
+    `flops`: operations of the convolutions in one forward pass of one image; a multiplication and an addition count as two.
+    `predict` and `train`: the most bytes that tensors take at once, in a forward pass, or in a forward and backward pass with
+    gradients and Adam's two moments. Work space of the libraries is not included.
     """
 
     parameters: int
@@ -31,12 +32,12 @@ class Cost:
     train: int
 
     def to_json(self) -> dict[str, int]:
-        """Plain numbers."""
+        """The cost as plain numbers."""
         return asdict(self)
 
 
 class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Bytes of the storages that are alive, and the most there were."""
+    """A counter of the bytes of all living storages, and of their maximum."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -55,7 +56,7 @@ class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.peak = max(self.peak, self.alive)
 
     def drop(self, size: int) -> None:
-        """A storage of this many bytes has been released."""
+        """Subtract a storage of `size` bytes, which has been released."""
         self.alive -= size
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -67,7 +68,7 @@ class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def cost(model: nn.Module, *, bands: int = 3, size: tuple[int, int] = (512, 512), batch: int = 1) -> Cost:
-    """What a model costs for a batch of images of `size` (height, width)."""
+    """The cost of a model for a batch of images of `size` (height, width)."""
     model = model.to("meta")
     parameters = sum(p.numel() for p in model.parameters())
     moments = sum(2 * p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
@@ -89,7 +90,7 @@ def costs(
     models: tuple[str, ...] = (), *, encoders: tuple[str | None, ...] = (None,), bands: int = 3, classes: int = 21,
     size: tuple[int, int] = (512, 512), batch: int = 1,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each model over each encoder: the names, and what they cost.
+    """One row per model and encoder: their names, and the cost.
 
     An encoder None is the one that a model has by itself. Raises `OptionError`.
 

@@ -1,6 +1,6 @@
 """MobileNetV2 (Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, table 2).
 
-Width 1.0, without its classifier. Names are torchvision's.
+Width 1.0, without the classifier. Names are torchvision's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TABLE_2 = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-"""Expansion, channels, repetitions, stride of the first."""
+"""Expansion, channels, repetitions, and stride of the first repetition."""
 
 
 def conv_norm_relu6(
@@ -48,7 +48,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Encoder):
-    """The last map of each scale (strides 2 to 32); the coarsest is that of the 1x1 convolution to 1280 channels."""
+    """The last map of each scale (strides 2 to 32); the coarsest comes from the 1x1 convolution to 1280 channels."""
 
     first = "features.0.0.weight"
 
@@ -63,7 +63,7 @@ class MobileNetV2(Encoder):
                 channels.append(inputs)
                 strides.append(thin.stride)
             for i in range(times):
-                dilation = thin.dilation  # of the convolution that has the stride: what lies before it
+                dilation = thin.dilation  # for the convolution with the stride: the dilation before it
                 stride = thin.step(first_stride if i == 0 else 1)
                 residual = i > 0
                 layers.append(InvertedResidual(inputs, outputs, expansion, stride, dilation, residual))
@@ -86,5 +86,5 @@ class MobileNetV2(Encoder):
 
 
 def mobilenet_v2(bands: int = 3, *, output_stride: int = 32) -> MobileNetV2:
-    """Width 1.0."""
+    """MobileNetV2 with width 1.0."""
     return MobileNetV2(bands, output_stride=output_stride)

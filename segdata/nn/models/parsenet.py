@@ -1,8 +1,8 @@
 """ParseNet (Liu, Rabinovich and Berg, ParseNet: Looking Wider to See Better, arXiv 1506.04579).
 
-The mean of the last map over the whole image is put beside the map at every pixel, both L2 normalised and scaled by what is
-learnt for each channel (early fusion, sections 3.2 and 3.3). The baseline is DeepLab's LargeFOV without the CRF, as in the
-paper; its departures are this one's too.
+The mean of the last map over the whole image is concatenated with the map at every pixel. Both are L2 normalised and scaled by a
+learnt factor per channel (early fusion, sections 3.2 and 3.3). The baseline is DeepLab's LargeFOV without the CRF, as in the
+paper; its departures apply here too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segdata.nn.models.deeplab import field_of_view
 
 
 class ScaledL2(nn.Module):
-    """The vector at each pixel divided by its L2 norm, times a factor for each channel that is learnt (equations 1 and 2)."""
+    """The vector at each pixel, divided by its L2 norm and multiplied by a learnt factor per channel (equations 1 and 2)."""
 
     def __init__(self, channels: int, start: float = 10.0) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ScaledL2(nn.Module):
 
 
 class ParseNet(Segmenter):
-    """An atrous encoder, a large field of view, its mean beside it, a classifier."""
+    """An atrous encoder, a large field of view, its mean concatenated with it, a classifier."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str, rate: int, width: int) -> None:
         super().__init__(classes=classes, head=head, multiple=encoder.strides[-1])
@@ -50,6 +50,6 @@ class ParseNet(Segmenter):
 def parsenet(
     *, encoder: str | None, bands: int, classes: int, head: str, output_stride: int = 8, rate: int = 12, width: int = 1024
 ) -> ParseNet:  # fmt: skip
-    """Over VGG-16 where no encoder is named. `rate` is the dilation of the field of view."""
+    """ParseNet, by default with VGG-16. `rate` is the dilation of the field of view."""
     made = build_encoder(encoder or "vgg16", bands=bands, output_stride=output_stride)
     return ParseNet(made, classes=classes, head=head, rate=rate, width=width)

@@ -1,7 +1,7 @@
 """U-Net with the decoder of pix2pix (Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017).
 
-A step up is a transposed convolution of 4x4, batch normalisation, dropout where wanted, ReLU (appendix 6.1.1); the encoder's map
-is put beside the result. Usually over a pretrained encoder that is frozen. Departure: the paper's encoder is its own.
+A step up is a 4x4 transposed convolution, batch normalisation, dropout if wanted, and ReLU (appendix 6.1.1); the encoder's map is
+concatenated with the result. The encoder is usually pretrained and frozen. Departure: the paper has an encoder of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WIDTHS = (512, 512, 256, 128, 64)
 
 
 def step_up(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    """Twice the size."""
+    """Layers that double the size."""
     conv = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False)
     layers: list[nn.Module] = [conv, Norm(outputs)]
     layers += [nn.Dropout(dropout)] if dropout else []
@@ -23,7 +23,7 @@ def step_up(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
 
 
 class Pix2PixUNet(Segmenter):
-    """A step up for each of the encoder's maps but the last; the classifier is one more where they begin at stride 2."""
+    """One step up per map of the encoder except the last; if the maps begin at stride 2, the classifier is one more."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str, dropout: float) -> None:
         super().__init__(classes=classes, head=head, multiple=encoder.strides[-1])

@@ -1,6 +1,6 @@
-"""PSPNet (Zhao et al., Pyramid Scene Parsing Network, CVPR 2017): means over 1, 4, 9 and 36 regions beside the map.
+"""PSPNet (Zhao et al., Pyramid Scene Parsing Network, CVPR 2017): the map, concatenated with means over 1, 4, 9 and 36 regions.
 
-Departure: the first convolution of its ResNet is one of 7x7, as published, not three of 3x3.
+Departure: its ResNet begins with one 7x7 convolution, as published for ResNet, not with three of 3x3.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BINS = (1, 2, 3, 6)
 
 
 class PyramidPooling(nn.Module):
-    """Means over bins x bins regions, each through a 1x1 convolution, enlarged, and beside the map (figure 3 c)."""
+    """Means over bins x bins regions, each through a 1x1 convolution, enlarged, and concatenated with the map (figure 3 c)."""
 
     def __init__(self, inputs: int, bins: tuple[int, ...] = BINS) -> None:
         super().__init__()
@@ -30,13 +30,13 @@ class PyramidPooling(nn.Module):
 
 
 def auxiliary_head(inputs: int, outputs: int) -> nn.Sequential:
-    """Logits of a map on the way: 3x3 convolution to a quarter of the channels, dropout, 1x1 convolution."""
+    """The head for an intermediate map: 3x3 convolution to a quarter of the channels, dropout, 1x1 convolution to logits."""
     width = max(inputs // 4, 1)
     return nn.Sequential(conv_norm_relu(inputs, width), nn.Dropout(0.1), nn.Conv2d(width, outputs, 1))
 
 
 class PSPNet(Segmenter):
-    """An atrous encoder, pyramid pooling, one 3x3 convolution. An auxiliary loss on the second to last map (section 3.3)."""
+    """An atrous encoder, pyramid pooling, one 3x3 convolution; `auxiliary`: a loss on the second to last map (section 3.3)."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str, width: int, auxiliary: bool) -> None:
         super().__init__(classes=classes, head=head, multiple=encoder.strides[-1])
@@ -61,6 +61,6 @@ def pspnet(
     *, encoder: str | None, bands: int, classes: int, head: str,
     output_stride: int = 8, width: int = 512, auxiliary: bool = True,
 ) -> PSPNet:  # fmt: skip
-    """Over ResNet-50 where no encoder is named."""
+    """PSPNet, by default with ResNet-50."""
     made = build_encoder(encoder or "resnet50", bands=bands, output_stride=output_stride)
     return PSPNet(made, classes=classes, head=head, width=width, auxiliary=auxiliary)

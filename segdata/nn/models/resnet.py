@@ -1,7 +1,7 @@
 """ResNet-18, -34 and -50 (He et al., Deep Residual Learning for Image Recognition, CVPR 2016, table 1).
 
-Without the classifier. As in torchvision, whose names these are, the stride of a bottleneck stands at its 3x3 convolution
-(ResNet v1.5), not at its first 1x1 as in the paper.
+Without the classifier. Names are torchvision's, and as in torchvision the 3x3 convolution of a bottleneck has the stride (ResNet
+v1.5), not its first 1x1 convolution as in the paper.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from segdata.nn.models.base import Encoder, Norm, Thinning, he_init
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """3x3, the size kept but for the stride, without bias."""
+    """3x3 convolution without bias; only the stride changes the size."""
     return nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False)
 
 
 class Basic(nn.Module):
-    """Two 3x3 convolutions beside the identity (figure 5, left). `dilations` are those of the two."""
+    """Two 3x3 convolutions, added to the identity (figure 5, left), with these two `dilations`."""
 
     expansion = 1
 
@@ -38,7 +38,7 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 beside the identity (figure 5, right); only the 3x3 has a dilation, the first of `dilations`."""
+    """1x1, 3x3, 1x1, added to the identity (figure 5, right); only the 3x3 has a dilation, the first of `dilations`."""
 
     expansion = 4
 
@@ -62,12 +62,12 @@ class Bottleneck(nn.Module):
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """The projection of the identity where the shape changes (option B)."""
+    """The projection of the identity, for blocks that change the shape (option B)."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), Norm(outputs))
 
 
 class ResNet(Encoder):
-    """The map of the first convolution (stride 2), and the last of each of the four stages (4 to 32)."""
+    """Maps of the first convolution (stride 2), and of the last block of each of the four stages (4 to 32)."""
 
     first = "conv1.weight"
 
@@ -85,7 +85,7 @@ class ResNet(Encoder):
         for i, depth in enumerate(depths):
             stage: list[nn.Module] = []
             for j in range(depth):
-                before = thin.dilation  # of the convolution that has the stride
+                before = thin.dilation  # for the convolution with the stride
                 stride = thin.step(2 if i and not j else 1)
                 outputs = 64 * 2**i * block.expansion
                 new_shape = j == 0 and (i > 0 or inputs != outputs)
@@ -109,15 +109,15 @@ class ResNet(Encoder):
 
 
 def resnet18(bands: int = 3, *, output_stride: int = 32) -> ResNet:
-    """18 layers."""
+    """ResNet with 18 layers."""
     return ResNet(bands, Basic, (2, 2, 2, 2), output_stride=output_stride)
 
 
 def resnet34(bands: int = 3, *, output_stride: int = 32) -> ResNet:
-    """34 layers."""
+    """ResNet with 34 layers."""
     return ResNet(bands, Basic, (3, 4, 6, 3), output_stride=output_stride)
 
 
 def resnet50(bands: int = 3, *, output_stride: int = 32) -> ResNet:
-    """50 layers."""
+    """ResNet with 50 layers."""
     return ResNet(bands, Bottleneck, (3, 4, 6, 3), output_stride=output_stride)

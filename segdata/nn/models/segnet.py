@@ -1,8 +1,8 @@
 """SegNet (Badrinarayanan, Kendall and Cipolla, SegNet: A Deep Convolutional Encoder-Decoder Architecture, TPAMI 2017).
 
-The decoder puts each value back where the encoder's max pooling took it from. Over VGG-16 with batch normalisation it is the
-paper's. Departures elsewhere: an encoder without such poolings has its map of each scale pooled for the indices alone, and
-one that begins at stride 2 leaves the last doubling to interpolation.
+The decoder puts each value back to the place from which the encoder's max pooling took it. With VGG-16 with batch normalisation
+it is the paper's network. Departures with other encoders: if one has no such poolings, its map of each scale is pooled only for
+the indices; if one begins at stride 2, the last doubling is an interpolation.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from segdata.nn.models.base import Encoder, Segmenter, conv_norm_relu, he_init, 
 from segdata.nn.models.vgg import VGG
 
 OTHER_DEPTH = 2
-"""Convolutions a scale where the encoder is not a VGG, whose own numbers are mirrored."""
+"""Convolutions per scale for encoders other than VGG; for VGG, the decoder has the same numbers as the encoder."""
 
 
 class SegNet(Segmenter):
-    """Unpooling and convolutions for each scale, coarse to fine; the last convolution of a scale leads to the next's channels."""
+    """Unpooling and convolutions per scale, coarse to fine; the last convolution of a scale has the next scale's channels."""
 
     def __init__(self, encoder: Encoder, *, classes: int, head: str) -> None:
         super().__init__(classes=classes, head=head, multiple=32)
@@ -51,5 +51,5 @@ class SegNet(Segmenter):
 
 
 def segnet(*, encoder: str | None, bands: int, classes: int, head: str) -> SegNet:
-    """Over VGG-16 with batch normalisation where no encoder is named."""
+    """SegNet, by default with VGG-16 with batch normalisation."""
     return SegNet(build_encoder(encoder or "vgg16_bn", bands=bands), classes=classes, head=head)

@@ -1,7 +1,7 @@
 """U-Net (Ronneberger, Fischer and Brox, U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015).
 
-Departures from the paper, as is usual now: convolutions keep the size and are followed by batch normalisation, so that the output
-is as large as the image. Over an encoder its maps take the place of the contracting path.
+Departures from the paper, usual today: convolutions keep the size, so that the output is as large as the image, and are followed
+by batch normalisation. With an encoder, its maps replace the contracting path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segdata.nn.models.pix2pix import Pix2PixUNet
 DECODERS = ("transposed", "bilinear", "pix2pix")
 
 LIGHT = (256, 128, 64, 32, 16)
-"""Channels of the expanding path over an encoder, coarse to fine."""
+"""Channels of the expanding path with an encoder, coarse to fine."""
 
 
 def double_conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -26,7 +26,7 @@ def double_conv(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Contracting(Encoder):
-    """The paper's own path: `depth` poolings, channels doubled at each. A `stem` of 2 or 4 starts at that stride."""
+    """The paper's contracting path: `depth` poolings, each doubles the channels. A `stem` of 2 or 4 starts at that stride."""
 
     def __init__(self, bands: int, *, width: int, depth: int, stem: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Contracting(Encoder):
 
 
 class Up(nn.Module):
-    """Twice the size, the skip beside it, two convolutions. `skip` and `outputs` are numbers of channels."""
+    """Doubling of the size, concatenation with the skip, two convolutions. `skip` and `outputs` are numbers of channels."""
 
     def __init__(self, inputs: int, skip: int, outputs: int, decoder: str) -> None:
         super().__init__()
@@ -64,9 +64,10 @@ class Up(nn.Module):
 
 
 class UNet(Segmenter):
-    """An encoder, and a step up for each of its maps; where the first has stride 2, one more without a skip.
+    """An encoder, and one step up per map except the last; if the first map has stride 2, one more step without a skip.
 
-    `blunt`: what remains above the first map's stride is bilinear, on the logits: cheaper by the finest convolutions.
+    `blunt`: the steps stop at the stride of the first map, and the logits are then enlarged bilinearly. This saves the finest
+    convolutions.
     """
 
     def __init__(
@@ -95,22 +96,22 @@ def unet(
     *, encoder: str | None, bands: int, classes: int, head: str,
     decoder: str = "transposed", width: int = 64, depth: int = 4, stem: int = 1, dropout: float = 0.0,
 ) -> Segmenter:  # fmt: skip
-    """U-Net, plain or over an encoder.
+    """U-Net, plain or with an encoder.
 
-    `decoder` is `transposed` (convolutions of stride 2), `bilinear`, or over an encoder `pix2pix`, which alone takes `dropout`.
-    Of the plain one: `width`, the channels at the finest scale, doubled at each of `depth` poolings; `stem` 2 or 4 works at
-    that stride throughout (a small fast net for a CPU).
+    `decoder` is `transposed` (convolutions of stride 2), `bilinear` or, only with an encoder, `pix2pix`, the only one with
+    `dropout`. The plain U-Net has `width` channels at the finest scale, and each of its `depth` poolings doubles them. With a
+    `stem` of 2 or 4 its finest scale has that stride (a small, fast net for a CPU).
     """
     if decoder not in DECODERS:
         raise OptionError(f"no decoder {decoder!r}: there are {', '.join(DECODERS)}")
     if not 0 <= dropout < 1:
-        raise OptionError(f"dropout is a share from 0 to below 1, not {dropout}")
+        raise OptionError(f"dropout must be a share from 0 to below 1, not {dropout}")
     if dropout and decoder != "pix2pix":
-        raise OptionError(f"decoder {decoder} has no dropout: it is pix2pix's")
+        raise OptionError(f"decoder {decoder} has no dropout: only pix2pix has it")
     if encoder is None:
         return _plain(bands, classes, head, decoder, width, depth, stem)
     if (width, depth, stem) != (64, 4, 1):
-        raise OptionError("width, depth and stem are the plain U-Net's: leave them out, or leave the encoder out")
+        raise OptionError("width, depth and stem are for the plain U-Net: leave them out, or leave the encoder out")
     made = build_encoder(encoder, bands=bands)
     if decoder == "pix2pix":
         return Pix2PixUNet(made, classes=classes, head=head, dropout=dropout)
@@ -121,7 +122,7 @@ def _plain(bands: int, classes: int, head: str, decoder: str, width: int, depth:
     if decoder == "pix2pix":
         raise OptionError("the pix2pix decoder needs an encoder: name one with --encoder")
     if stem not in (1, 2, 4):
-        raise OptionError(f"a plain U-Net has stem 1, 2 or 4, not {stem}")
+        raise OptionError(f"the stem of a plain U-Net must be 1, 2 or 4, not {stem}")
     path = Contracting(bands, width=width, depth=depth, stem=stem)
     widths = path.channels[-2::-1]
     return UNet(path, classes=classes, head=head, widths=widths, decoder=decoder, blunt=True)

@@ -1,6 +1,6 @@
 """VGG-16 and -19 (Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015).
 
-Without the three fully connected layers. Those with `_bn` have batch normalisation after each convolution. Names are
+Without the three fully connected layers. Encoders with `_bn` have batch normalisation after each convolution. Names are
 torchvision's.
 """
 
@@ -13,11 +13,11 @@ from segdata.nn.models.base import DensePool, Encoder, Norm, Thinning, he_init, 
 WIDTHS = (64, 128, 256, 512, 512)
 
 DEPTHS_D, DEPTHS_E = (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
-"""Channels and number of 3x3 convolutions of each stage (table 1, columns D and E); a 2x2 max pooling ends it."""
+"""Channels and number of 3x3 convolutions of each stage (table 1, columns D and E); a 2x2 max pooling ends each stage."""
 
 
 class VGG(Encoder):
-    """The map before each pooling (strides 1 to 16), and the last pooling's (stride 32)."""
+    """Maps before each pooling (strides 1 to 16), and after the last one (stride 32)."""
 
     first = "features.0.weight"
 

@@ -1,6 +1,6 @@
-"""Published encoder weights: where they are, fetching them with a checksum, and loading any file of theirs.
+"""Published encoder weights: their addresses, fetching them with a checksum, and loading any such file.
 
-A published file's name ends in the first digits of its SHA-256, as `torch.hub` has it.
+The name of a published file ends with the first digits of its SHA-256, the convention of `torch.hub`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ PUBLISHED = {
     "vgg19": f"{IMAGENET}vgg19-dcbb9e9d.pth",
     "vgg19_bn": f"{IMAGENET}vgg19_bn-c79401a0.pth",
 }
-"""torchvision's IMAGENET1K_V1 of each encoder."""
+"""torchvision's IMAGENET1K_V1 weights of each encoder."""
 
 CLASSIFIERS = ("classifier.", "fc.")
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:\w+))$")
-"""`denselayer1.norm.1.weight`, before torchvision wrote `denselayer1.norm1.weight`."""
+"""Old names such as `denselayer1.norm.1.weight`; torchvision now writes `denselayer1.norm1.weight`."""
 
 
 def load_encoder(encoder: nn.Module, source: str) -> None:
     """Load `imagenet` (the encoder's published file, downloaded once) or a local file into a listed encoder.
 
-    Raises `OptionError` where it cannot be fetched or found, `DataError` where the file is damaged or of another network.
+    Raises `OptionError` if it cannot be fetched or found, `DataError` if the file is damaged or belongs to another network.
     """
     if not isinstance(encoder, Encoder) or encoder.name is None:
         raise OptionError("encoder weights need an encoder: name one with --encoder")
@@ -57,7 +57,7 @@ def load_encoder(encoder: nn.Module, source: str) -> None:
 
 
 def published_file(name: str) -> Path:
-    """The published file in torch's hub cache, fetched where it is not there yet; its checksum is verified each time."""
+    """The published file in the cache of torch.hub, fetched if it is not there yet; its checksum is verified each time."""
     if name not in PUBLISHED:
         raise OptionError(f"no published weights of {name!r}: there are {', '.join(PUBLISHED)}")
     url = PUBLISHED[name]
@@ -70,7 +70,7 @@ def published_file(name: str) -> Path:
         except (OSError, RuntimeError) as error:  # no connection, or another checksum
             raise OptionError(
                 f"{url} cannot be fetched ({error}): fetch it on a machine with a connection and put it at {path}, "
-                f"or name a file with --encoder-weights FILE, or leave the option out to start from nothing"
+                f"or name a file with --encoder-weights FILE, or leave the option out to start with random weights"
             ) from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -82,7 +82,7 @@ def published_file(name: str) -> Path:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that `torch.save` wrote, by name; no code in it is run."""
+    """The tensors of a file of `torch.save`, by name; no code in it is run. Raises `DataError`."""
     try:
         with path.open("rb") as file:
             state = load_saved(file)
@@ -96,7 +96,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_state(encoder: Encoder, state: Mapping[str, Tensor], file: str) -> None:
-    """Load a published state: classifiers left out, old names mended, the first convolution fitted to the bands."""
+    """Load a published state without its classifier; old names are translated, and the first convolution fits the bands."""
     found = {OLD_DENSENET.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
     own = encoder.state_dict()
     if encoder.first in found:
@@ -104,15 +104,15 @@ def load_state(encoder: Encoder, state: Mapping[str, Tensor], file: str) -> None
     missing = [key for key in own if key not in found and not key.endswith("num_batches_tracked")]
     extra = [key for key in found if key not in own]
     wrong = [key for key in found if key in own and found[key].shape != own[key].shape]
-    for keys, what in ((missing, "lacks"), (extra, "has, which the encoder has not,"), (wrong, "has in another shape")):
+    for keys, what in ((missing, "lacks"), (extra, "has, unlike the encoder,"), (wrong, "has in another shape")):
         if keys:
             text = f"weights of another network: it {what} {keys[0]}" + (f" and {len(keys) - 1} more" * (len(keys) > 1))
             raise DataError(Problem("weights.keys", text, file))
-    encoder.load_state_dict(found)  # a plain dict: counts of batches that old files lack become 0
+    encoder.load_state_dict(found)  # a plain dict: missing counts of batches, in old files, become 0
 
 
 def fit_bands(weight: Tensor, bands: int) -> Tensor:
-    """A first convolution `(O, 3, h, w)` for other bands: its planes in turn, scaled by 3 / bands, so sums stay alike."""
+    """First convolution `(O, 3, h, w)` -> `(O, bands, h, w)`: its planes in turn, scaled by 3 / bands to keep sums similar."""
     planes = weight.shape[1]
     if bands == planes:
         return weight

@@ -577,7 +577,7 @@ def test_a_image_is_decoded_once_for_all_its_tiles(plant: Plant, monkeypatch: py
         (lambda p: p.card.update(format=-1), "format is -1, must be 1 or 2"),
         (lambda p: p.card.pop("images"), "not a dataset card (images is missing); convert again"),
         (lambda p: p.card.update(images="all"), "not a dataset card (Invalid enum value 'all'); convert again"),
-        (lambda p: p.card.update(made_by=3), "not a dataset card (a value in it is of another type than it should be)"),
+        (lambda p: p.card.update(made_by=3), "not a dataset card (a value in it has the wrong type)"),
         (lambda p: p.card.update(ignore=7), "ignore is 7, but must be 255"),
         (lambda p: p.card["classes"].reverse(), "class ids must be 0, 1, 2"),
     ],

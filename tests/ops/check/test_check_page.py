@@ -101,7 +101,7 @@ def test_a_clean_dataset(samples: Path, tmp_path: Path) -> None:
     text = check_page(check(tmp_path / "d", speck=0), tmp_path / "d", tmp_path / "page.html").read_text()
     assert "Nothing was found." in text
     assert not images(text)
-    assert "No error:" in check_page(check(tmp_path / "d"), tmp_path / "d", tmp_path / "page.html").read_text()
+    assert "No errors." in check_page(check(tmp_path / "d"), tmp_path / "d", tmp_path / "page.html").read_text()
 
 
 def test_a_dataset_without_images_shows_its_masks(samples: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -
     text = html.unescape(out.read_text())
     found = evaluate(pred, truth)
     assert f"{100 * found.confusion.mean_iou:.3g} %</b> <span>mean IoU" in text
-    assert f"{found.confusion.rejected:,} labelled pixels are predicted void" in text
+    assert f"{found.confusion.rejected:,} labelled pixels are predicted as ignored" in text
     assert [f"<h3>{p.id}<" in text for p in found.images] == [True] * 4
     assert len(embedded(out.read_text())) == 4 * 4
 
@@ -148,7 +148,7 @@ def test_masks_alone_and_tiles(tmp_path: Path) -> None:
 def test_an_evaluation_of_nothing(tmp_path: Path) -> None:
     void = make(tmp_path / "t", {"a": np.full((4, 4), 255)})
     text = evaluate_page(evaluate(void, void), void, void, tmp_path / "p.html").read_text()
-    assert "Truth is void everywhere" in text
+    assert "Truth is ignored everywhere" in text
     assert not re.search(r"\b(nan|inf|None|Undefined)\b", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL))
 
 

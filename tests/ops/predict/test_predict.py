@@ -479,9 +479,7 @@ def test_a_checkpoint_does_not_choose_what_code_is_run(tmp_path: Path) -> None:
     dataset = scenes(tmp_path / "d", train=4, val=2)
     options = {**QUICK, "epochs": 1}
     segdata.train(dataset, tmp_path / "run", **options)
-    with pytest.raises(
-        segdata.DatasetError, match="the code train_files:small: if you trust it, say so with --trust-code"
-    ):
+    with pytest.raises(segdata.DatasetError, match="the code train_files:small: if you trust it, give --trust-code"):
         load(tmp_path / "run" / "last.pt")
     assert load(tmp_path / "run" / "last.pt", trust_code=True).labels.names == dataset.labels.names
 

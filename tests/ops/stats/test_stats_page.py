@@ -79,14 +79,14 @@ def test_the_page_says_what_was_counted(hand: Dataset, tmp_path: Path) -> None:
     text = " ".join(page.text.split())
     for said in (
         "Class balance of hand", "train 2, val 1.", "220 labelled pixels", "26.7 % void", "3 of 3 classes have pixels",
-        "6 : 1 largest to rarest class", "train has no pixel of sign, which other splits have.",
+        "6 : 1 largest to rarest class", "train has no pixels of sign; other splits have some.",
         "Every image is 10 x 10 (width x height).", "car 11.4 % of the labelled pixels",
     ):  # fmt: skip
         assert said in text, said
     cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", out.read_text())]
     assert cells[20:26] == ["", "1", "car", "25", "0.1136", "2"], "the second row of the table of all numbers"
     charts = drawings(out)
-    assert len(charts) == 5, "classes, weights, samplers, objects, classes that go together"
+    assert len(charts) == 5, "classes, weights, samplers, objects, classes that occur together"
     tips = {t.text for chart in charts for t in chart.iter() if t.tag == "title"}
     assert {"train: 88.2 %", "val: 10 %", "1 of 2 images with road hold car"} <= tips
 
