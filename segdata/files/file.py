@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from io import BufferedReader, BytesIO
 from typing import Literal
@@ -46,23 +44,38 @@ Stream = BufferedReader | BytesIO
 class File:
     """A file, a member of a shard or an object of storage, that holds an image or a mask. Made by `open_file`.
 
-    Nothing is opened before it is needed. `kind` ("image", "mask" ...) begins the codes of problems. Properties raise
-    `DataError` (`<kind>.missing`) and `StorageError`.
+    Use it as a context, also within its own: nothing is opened before it is needed, and it is closed at the end of the first
+    one. `kind` ("image", "mask" ...) begins the codes of problems. Properties raise `DataError` (`<kind>.missing`) and
+    `StorageError`.
     """
 
-    def __init__(self, path: str | Place, kind: str, stack: ExitStack) -> None:
-        self.path, self.kind, self._stack = path, kind, stack
+    def __init__(self, path: str | Place, kind: str) -> None:
+        self.path, self.kind = path, kind
+        self._contexts = 0
+        self._handle: Stream | None = None
 
     def __str__(self) -> str:
         return str(self.path)
 
-    @cached_property
+    def __enter__(self) -> File:
+        self._contexts += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._contexts -= 1
+        if not self._contexts and self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+    @property
     def handle(self) -> Stream:
         """The file open for reading, anywhere in it."""
-        with self._readable():
-            stream = _open(self.path)
-            self._stack.enter_context(stream)
-            return stream
+        if self._handle is None:
+            try:
+                self._handle = _open(self.path)
+            except (OSError, ValueError) as error:
+                raise self._missing(error) from error
+        return self._handle
 
     @cached_property
     def head(self) -> bytes:
@@ -106,24 +119,22 @@ class File:
 
     def start(self, size: int) -> bytes:
         """The first `size` bytes."""
-        with self._readable():
-            self.handle.seek(0)
-            return self.handle.read(size)
+        handle = self.handle
+        try:
+            handle.seek(0)
+            return handle.read(size)
+        except (OSError, ValueError) as error:
+            raise self._missing(error) from error
 
     def problem(self, what: str, message: str) -> DataError:
         """The error `<kind>.<what>` of this file."""
         return DataError(Problem(f"{self.kind}.{what}", message, file=str(self)))
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """Whatever keeps it from being read becomes one `DataError`."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise self.problem("missing", "there is no such file") from error
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise self.problem("missing", f"cannot be read: {reason}") from error
+    def _missing(self, error: OSError | ValueError) -> DataError:
+        """What keeps it from being read."""
+        if isinstance(error, FileNotFoundError):
+            return self.problem("missing", "there is no such file")
+        return self.problem("missing", f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -134,14 +145,9 @@ class File:
         return _jpeg_size(self.handle) if self.head.startswith(JPEG) else (1, 1)
 
 
-@contextmanager
-def open_file(path: str | Place | File, kind: str = "image") -> Iterator[File]:
-    """A file of pixels, open as long as the context; one that is open already is passed on."""
-    if isinstance(path, File):
-        yield path
-        return
-    with ExitStack() as stack:
-        yield File(path, kind, stack)
+def open_file(path: str | Place | File, kind: str = "image") -> File:
+    """A file of pixels, to be used as a context; one that is open already stays so."""
+    return path if isinstance(path, File) else File(path, kind)
 
 
 def access_to(path: str | Place | File, kind: str = "image") -> Access:
