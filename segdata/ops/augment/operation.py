@@ -50,7 +50,7 @@ def augment(
         versions: How many versions of each sample are written.
         split: Augment this split only.
         seed: Another seed gives other versions.
-        overwrite: Replace a dataset at `destination`.
+        overwrite: Replace a dataset that is there.
     """
     dataset = Dataset.of(dataset)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
