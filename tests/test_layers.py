@@ -158,6 +158,14 @@ def test_there_are_few_rooms() -> None:
     assert len([path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]) <= 25
 
 
+def test_tests_mirror_the_tree() -> None:
+    """The tests of a folder lie in the folder of its name; beside them only contracts, and what tests share."""
+    tests = ROOT / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path("contracts")}
+    assert not [str(folder) for folder in folders if not (PACKAGE / folder).is_dir()]
+    assert not [str(path) for path in (tests / "helpers").rglob("test_*.py")]
+
+
 def test_modules_import_only_from_lower_layers() -> None:
     wrong = [
         str(i)
