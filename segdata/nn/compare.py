@@ -42,7 +42,7 @@ class Setting:
     trials: tuple[Trial, ...]
 
     def of(self, column: str) -> list[float]:
-        """A column of metrics.csv at each run's best epoch, where it was measured."""
+        """A column of metrics.csv at each run's best epoch, if it was measured there."""
         return [trial.best[column] for trial in self.trials if column in trial.best]
 
 
@@ -62,7 +62,7 @@ class Trial:
 
     @property
     def best(self) -> dict[str, float]:
-        """The row of the best epoch; the last one's where nothing was validated."""
+        """The row of the best epoch; the last one's if nothing was validated."""
         return self.about.best or self.rows[-1]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def read_trial(root: Place) -> Trial:
 
 
 def named(trials: Sequence[Trial]) -> list[Trial]:
-    """The same, with numbers where two folders are called alike."""
+    """The same, with numbers if two folders have the same name."""
     names = [trial.name for trial in trials]
     return [
         replace(t, name=t.name if names.count(t.name) == 1 else f"{t.name} ({number})")

@@ -111,7 +111,6 @@ def test_a_writer_is_found(copy: Path, dataset: Path) -> None:
     assert (copy / "written" / "list.txt").read_text() == "samples\n0 9 12\n1 9 12\n2 9 12"
 
 
-@pytest.mark.xfail(strict=True, reason="there is no table of metrics")
 def test_a_metric_is_found(copy: Path, dataset: Path, tmp_path: Path) -> None:
     whole = tmp_path / "copy"
     shutil.copytree(copy, whole, symlinks=True)

@@ -36,7 +36,7 @@ MOST_PIXELS = 2**26
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An image with its scores; `panels` are (what it shows, data URI), none where there is a `reason`."""
+    """An image with its scores; `panels` are (what it shows, data URI), none if there is a `reason`."""
 
     score: ImageScore
     panels: Sequence[tuple[str, str]]
@@ -119,7 +119,7 @@ def _shown_sample(
 
 
 def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray | None:
-    """The image, put together of tiles where it is such; None where there is none."""
+    """The image, put together if it is tiles; None if there is none."""
     if any(sample.image is None for sample in samples):
         return None
     if len(samples) == 1 and samples[0].size == mask.shape:

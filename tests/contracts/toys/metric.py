@@ -7,8 +7,6 @@ from typing import Any
 
 from segdata.metrics.base import Case, Metric
 
-OPTIONS = {"count_right": "Count the pixels that are right."}
-
 
 @dataclass(frozen=True, slots=True)
 class Right(Metric):
@@ -26,5 +24,9 @@ class Right(Metric):
 
 
 def measure(case: Case, *, count_right: bool = False) -> Right | None:
-    """Of an image; None unless it is asked for."""
+    """The right pixels of an image; None unless they are asked for.
+
+    Args:
+        count_right: Count the pixels that are right.
+    """
     return Right(int((case.truth == case.pred)[case.truth != case.labels.ignore].sum())) if count_right else None
