@@ -1,9 +1,9 @@
-"""Runs every command that makes files, on the samples, under two commits, and compares what they made, byte by byte.
+"""Run every command that makes files, on the samples, under two commits, and compare the files byte by byte.
 
     python tools/compare_commits.py REVISION [OTHER]
 
-OTHER is the working tree unless it is given. What may differ on purpose stands in `INTENDED`, each with its reason; any other
-difference is listed, and the exit code is 1. Commands run in the environment of this Python, with the packages it has.
+OTHER is the working tree by default. `INTENDED` lists the differences that are intended, each with its reason. Any other
+difference is listed, and the exit code is 1. Commands run in the environment of this Python, with its packages.
 """
 
 from __future__ import annotations
@@ -70,30 +70,30 @@ COMMANDS = [
     "suspects pred coco --split val --json",
     "manifest joined --parts 20",
 ]
-"""Each in a folder of its own commit; options and names that the commits must both know."""
+"""The commands; each runs in the folder of its commit. Both commits must know their options and names."""
 
 INTENDED: list[tuple[str, str]] = [
     (r"^(run|pred|refined|evaluate|suspects)", "train validates and resizes with one meaning of nearest"),
 ]
-"""Patterns of files (as `dataset/path`) that may differ, and why."""
+"""Patterns of files (as `dataset/path`) that may differ, and the reason."""
 
 WORDS = (("pictures", "images"), ("picture", "image"), ("an image", "a image"), ("a image", "an image"))
 """Words of messages and of receipts' keys that have changed: old texts are compared after them."""
 
 SKIP = re.compile(r"\.(pt|jpg|svg|html)$|metrics\.(csv|json)$|/about\.json$|/events")
-"""Not compared: times, pictures of curves, and pages."""
+"""Not compared: times, images of curves, and pages."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the commands of one commit made: SHA-256 or text by file, and the codes and outputs of the commands."""
+    """The results of one commit's commands: SHA-256 or text by file, and the exit codes and outputs."""
 
     files: dict[str, bytes]
     told: dict[str, tuple[int, str]]
 
 
 def run_all(tree: Path, work: Path) -> Outcome:
-    """Run the commands with the segdata that lies in a folder."""
+    """Run the commands with the segdata in a folder."""
     (work / "classes.txt").write_text("background\nperson\ncar\n")
     told = {}
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "COLUMNS": "100"}
@@ -117,14 +117,14 @@ def run_all(tree: Path, work: Path) -> Outcome:
 
 
 def same(name: str, old: bytes, new: bytes) -> bool:
-    """Whether two files are equal; texts but for `WORDS`."""
+    """Whether two files are equal; in texts, `WORDS` may differ."""
     if old == new:
         return True
     return name.endswith((".json", ".jsonl")) and worded(old.decode()) == worded(new.decode())
 
 
 def worded(text: str) -> str:
-    """A text in the words of today, its JSON in the order of keys."""
+    """A text with today's `WORDS`, and its JSON sorted by key."""
     for before, after in WORDS:
         text = text.replace(before, after)
     return "\n".join(json.dumps(ordered(json.loads(line)), sort_keys=True) for line in lines_of(text))
@@ -140,7 +140,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def ordered(value: Any) -> Any:
-    """A value without what names its place or the version."""
+    """A value without the fields that name its place or the version."""
     if isinstance(value, dict):
         return {k: ordered(v) for k, v in value.items() if k not in ("version", "sha256") or not isinstance(v, str)}
     return [ordered(v) for v in value] if isinstance(value, list) else value
@@ -167,7 +167,7 @@ def main() -> int:
 
 
 def told(old: Outcome, new: Outcome) -> int:
-    """Print the differences; 1 if there is one that is not intended."""
+    """Print the differences. Returns 1 if any is not intended."""
     reasons: Counter[str] = Counter()
     wrong = []
     for name in sorted(old.files.keys() | new.files.keys()):

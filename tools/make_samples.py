@@ -4,8 +4,8 @@ COCO, PASCAL VOC, Cityscapes, Oxford-IIIT Pet, GeoTIFFs with GeoJSON, WebDataset
 
     python tools/make_samples.py [--out samples]
 
-The images are painted from fixed seeds, so two runs write the same bytes. This file imports nothing of segdata: it is
-an independent source of truth for the tests, which may use `scene`, `draw_polygon`, `label_ids` and `*_image`.
+The images are painted from fixed seeds, so two runs write the same bytes. This file imports nothing from segdata: it is an
+independent source of truth for the tests, which may use `scene`, `draw_polygon`, `label_ids` and `*_image`.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ Json = dict[str, Any]
 
 
 def write_json(path: Path, content: Json) -> None:
-    """Compact JSON and a line end."""
+    """Write compact JSON and a line end."""
     write_text(path, json.dumps(content) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Text with its folder."""
+    """Write text, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("ascii"))
 
 
 def write_image(path: Path, pixels: NDArray[Any], palette: Pixels | None = None) -> None:
-    """A JPEG or PNG, by suffix; a palette (256, 3) makes it a PNG of mode P."""
+    """Write a JPEG or PNG, by suffix; a palette (256, 3) makes it a PNG of mode P."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels)
     if palette is not None:
@@ -154,9 +154,9 @@ def packed_runs(mask: Bits) -> Json:
 
 
 def coco_mask(c: Canvas, index: int) -> Bits:
-    """Canvas mask of a thing as annotated: what is seen of it.
+    """The canvas mask of a thing as annotated: the visible part.
 
-    Every second time, where only smaller objects stand in front, all of it, so that annotations overlap.
+    If only smaller objects stand in front, every second time the whole thing, so that annotations overlap.
     """
     thing, seen = c.things[index], c.owner == index
     before = {int(k) for k in np.unique(c.owner[thing.mask]) if k != index}
@@ -194,7 +194,7 @@ def coco_annotation(c: Canvas, index: int, image_id: int) -> Json | None:
 
 
 def panoptic(c: Canvas) -> tuple[Pixels, list[Json]]:
-    """The id image (H, W, 3) uint8, id = R + 256 G + 65536 B, and its segments; what has no category is 0."""
+    """The id image (H, W, 3) uint8, id = R + 256 G + 65536 B, and its segments; pixels without a category are 0."""
     owners = c.owners()
     ids = np.zeros(owners.shape, np.int64)
     segments: list[Json] = []
@@ -287,7 +287,7 @@ VOC_OBJECT = """\t<object>
 
 
 def voc_palette() -> Pixels:
-    """(256, 3) uint8: an index gives its bits by threes to R, G and B, the lowest to the highest."""
+    """(256, 3) uint8: an index gives its bits in threes to R, G and B, its lowest bits to their highest."""
     index = np.arange(256)
     channels = [sum((index >> (3 * j + k) & 1) << (7 - j) for j in range(8)) for k in range(3)]
     return np.stack(channels, 1).astype(np.uint8)
@@ -348,8 +348,8 @@ CLASSES = {row[0]: row for row in TABLE}
 def polygon_rows(points: Sequence[Sequence[float]], height: int, width: int) -> Iterator[tuple[int, int, int]]:
     """The runs (y, first x, last x), both included, that a polygon of x, y points fills in an image.
 
-    In float32. A row is sampled at y + 0.5. An edge is crossed where its lower end <= y + 0.5 <= its upper end,
-    horizontal edges aside. Sorted crossings pair up, and each pair fills ceil(left - 0.5) to floor(right + 0.5).
+    In float32. A row is sampled at y + 0.5. It crosses an edge if the edge's lower end <= y + 0.5 <= its upper end; horizontal
+    edges do not count. Crossings are sorted and paired, and each pair fills ceil(left - 0.5) to floor(right + 0.5).
     """
     half = np.float32(0.5)
     corners = np.asarray(points, np.float32)
@@ -375,7 +375,7 @@ def draw_polygon(mask: NDArray[Any], points: Sequence[Sequence[float]], value: i
 
 
 def label_ids(objects: Sequence[Json], height: int, width: int) -> tuple[Pixels, NDArray[np.uint16]]:
-    """Label ids (H, W) uint8 and instance ids (H, W) uint16 of the objects of a polygons.json, the later one wins."""
+    """Label ids (H, W) uint8 and instance ids (H, W) uint16 of a polygons.json; later objects cover earlier ones."""
     labels, instances = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint16)
     seen: dict[str, int] = {}
     for row in objects:
@@ -488,7 +488,7 @@ def make_pets(out: Path) -> None:
 
 
 def make_vector(out: Path) -> None:
-    """GeoTIFFs, and a GeoJSON file of each one's name."""
+    """Write GeoTIFFs, each with a GeoJSON file of the same name."""
     for number in range(3):
         pixels, features = field(700 + number)
         write_geotiff(out / f"images/field_{number}.tif", pixels)
@@ -496,7 +496,7 @@ def make_vector(out: Path) -> None:
 
 
 def make_webdataset(out: Path) -> None:
-    """Tar shards as other programs write them: an image, its mask and a caption a sample, owners and times set to nothing."""
+    """Write tar shards like those of other programs: an image, its mask and a caption per sample, without owners and times."""
     out.mkdir(parents=True, exist_ok=True)
     for shard, numbers in (("train-000000", range(4)), ("train-000001", range(4, 6)), ("val-000000", range(6, 8))):
         with tarfile.open(out / f"{shard}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:

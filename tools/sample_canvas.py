@@ -1,7 +1,7 @@
 """A canvas for the sample images: textured shapes, and for each pixel the thing that owns it.
 
-Positions are image pixels, x to the right, y down, pixel (0, 0) covering [0, 1) x [0, 1). Nothing here reads or
-writes files, and all chance comes from the generator of the canvas, so a seed decides an image.
+Positions are image pixels, x to the right, y down; pixel (0, 0) covers [0, 1) x [0, 1). Nothing here reads or writes files, and
+all randomness comes from the canvas's generator, so a seed determines an image.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TEXTURES = (*GRAINS, "bricks", "planks", "stripes")
 
 @dataclass(slots=True)
 class Thing:
-    """One object or piece of background. mask: (H * SCALE, W * SCALE) bool, whole, also where it is hidden."""
+    """One object or piece of background. mask: (H * SCALE, W * SCALE) bool of all of it, hidden parts too."""
 
     name: str
     mask: Bits
@@ -45,7 +45,7 @@ class Thing:
 
 
 class Canvas:
-    """An image in the making, SCALE times as fine as the result."""
+    """An unfinished image, with SCALE times the resolution of the result."""
 
     def __init__(self, height: int, width: int, seed: int) -> None:
         self.height, self.width, self.seed = height, width, seed
@@ -57,13 +57,13 @@ class Canvas:
         self._fields: dict[str, NDArray[np.float32]] = {}
 
     def begin(self, name: str, crowd: bool = False) -> None:
-        """Start a new thing: whatever is filled from now on belongs to it."""
+        """Start a new thing: everything that is filled from now on belongs to it."""
         self.things.append(Thing(name, np.zeros(self.owner.shape, np.bool_), crowd))
 
     def fill(
         self, points: Floats, colour: Colour, texture: str = "plain", depth: float = 0.06, shade: float = 0.2
     ) -> None:
-        """Paint a polygon (N, 2) of the latest thing. shade: how much lighter its top is than its foot."""
+        """Paint a polygon (N, 2) of the latest thing. shade: how much lighter its top is than its bottom."""
         region, inside = self._inside(points)
         top, bottom = points[:, 1].min() * SCALE, points[:, 1].max() * SCALE
         down = (np.arange(self.owner.shape[0])[region[0]] - top) / max(bottom - top, 1.0)
@@ -74,7 +74,7 @@ class Canvas:
         self.things[-1].mask[region] |= inside
 
     def darken(self, points: Floats, factor: float = 0.72) -> None:
-        """A shadow on whatever is there; it belongs to nothing."""
+        """Paint a shadow on everything below it; it belongs to no thing."""
         region, inside = self._inside(points)
         self.pixels[region][inside] *= factor
 
@@ -93,7 +93,7 @@ class Canvas:
         return float(self.rng.uniform(low, high))
 
     def near(self, y: float) -> float:
-        """How near the ground at y is: 0 at the horizon, 1 at the lower edge."""
+        """The nearness of the ground at y: 0 at the horizon, 1 at the lower edge."""
         return max(y - self.horizon, 1.0) / (self.height - self.horizon)
 
     def visible(self, index: int) -> Bits:
@@ -105,7 +105,7 @@ class Canvas:
         return self.owner[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
 
     def image(self) -> Pixels:
-        """(H, W, 3) uint8 RGB: the canvas averaged down, in today's light, with a little noise."""
+        """(H, W, 3) uint8 RGB: the canvas averaged down, with a random light and a little noise."""
         small = cv2.resize(self.pixels, (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float64)
         rng = np.random.default_rng([self.seed, 1000])
         small *= rng.uniform(0.86, 1.1) * (1 + rng.normal(0, 0.025, 3))
@@ -123,7 +123,7 @@ class Canvas:
         return (slice(int(y0), int(y1)), slice(int(x0), int(x1))), inside.astype(np.bool_)
 
     def _field(self, texture: str) -> NDArray[np.float32]:
-        """(H * SCALE, W * SCALE) float32 around 0, about -1 to 1, made when first asked for."""
+        """(H * SCALE, W * SCALE) float32 around 0, about -1 to 1, made at the first call."""
         if texture not in self._fields:
             rng = np.random.default_rng([self.seed, TEXTURES.index(texture)])
             y, x = np.mgrid[: self.owner.shape[0], : self.owner.shape[1]] / SCALE

@@ -58,9 +58,9 @@ OUT_OF_ROI: dict[str, Any] = {
 
 
 class Road:
-    """A straight road to a vanishing point: where a piece of ground is seen.
+    """A straight road to a vanishing point; it gives the place in the image of a piece of ground.
 
-    s: how near it is, 0 far to 1 here; k: how far to the side, 1 being an image width.
+    s: the nearness of the piece, from 0 (far) to 1 (near); k: its distance to the side, in image widths.
     """
 
     def __init__(self, c: Canvas) -> None:
@@ -117,7 +117,7 @@ def vehicle(r: Road, k: float, s: float) -> None:
 
 
 def cyclist(r: Road, k: float, s: float) -> None:
-    """A bicycle from the side and somebody on it."""
+    """A bicycle from the side, with a rider."""
     c, (x, y), h = r.c, r.at(k, s), 0.62 * s * r.c.height
     c.begin("bicycle")
     for side in (-0.26, 0.26):
@@ -139,7 +139,7 @@ def cyclist(r: Road, k: float, s: float) -> None:
 
 
 def post(r: Road, k: float, s: float, top: str) -> None:
-    """A pole that carries nothing, a sign or a traffic light."""
+    """A pole, alone, with a sign, or with a traffic light."""
     c, (x, y), h = r.c, r.at(k, s), r.c.between(0.8, 0.95) * s * r.c.height
     c.begin("pole")
     c.fill(limb(x, y, x, y - h, 0.022 * h, 0.018 * h), c.vary((120, 122, 124), 6))
@@ -155,7 +155,7 @@ def post(r: Road, k: float, s: float, top: str) -> None:
 
 
 def group(r: Road, name: str) -> None:
-    """Things too far away to be told apart."""
+    """Things that are too far away to be told apart."""
     c = r.c
     c.begin(f"{name}group")
     for k in np.linspace(-0.25, 0.2, 4) if name == "car" else np.linspace(0.41, 0.54, 5):

@@ -13,7 +13,7 @@ from sample_scenes import ground, put, sky
 
 @dataclass(frozen=True, slots=True)
 class Breed:
-    """How a breed looks, and its numbers in the official lists.
+    """The look of a breed, and its numbers in the official lists.
 
     class_id: 1..37, species: 1 cat or 2 dog, breed_id: counted within the species.
     """
@@ -77,7 +77,7 @@ def garden(c: Canvas) -> None:
 
 
 def spotted(breed: Breed) -> float:
-    """How deep the texture of the coat is."""
+    """The depth of the coat's texture."""
     return 0.5 if breed.texture == "spots" else 0.12
 
 

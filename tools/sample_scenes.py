@@ -416,9 +416,9 @@ SCENE_CLASSES = (
 def compose(
     seed: int, size: tuple[int, int], place: str, rare: str = "", crowd: bool = False, post: bool = False
 ) -> Canvas:
-    """A place with its usual inhabitants, far ones first.
+    """A place with the things that are usual there, far ones first.
 
-    On request with a rare guest, a far crowd, or a post or tree that cuts somebody in two.
+    On request also with a rare thing, a far crowd, or a post or tree that divides something in two.
     """
     c = Canvas(*size, seed)
     PLACES[place](c)
@@ -456,7 +456,7 @@ def compose(
 
 
 def standing(name: str, place: str) -> tuple[float, float]:
-    """Between which parts of the ground, 0 horizon to 1 lower edge, something stands."""
+    """The range of the ground, 0 horizon to 1 lower edge, in which a thing stands."""
     if name == "boat":
         return 0.1, 0.42
     return {"street": (0.55, 0.96), "shore": (0.66, 0.97)}.get(place, (0.4, 0.97))

@@ -1,11 +1,12 @@
-"""Kill what works at random moments, run the same command again, and compare every byte with an undisturbed run.
+"""Kill running commands and their processes at random moments, run the same command again, and compare every byte with an
+undisturbed run.
 
     python tools/soak.py [--runs 60] [--seed 0] [--only convert] [--record]
     python tools/soak.py --flat [--samples 100000] [--record]
 
 Victims: a process of the pool, the command itself (SIGKILL, SIGTERM, SIGINT), a Dask worker, the Dask scheduler. Needs the real
-labels in ../shared/data. Prints a line a run and a table; `--record` puts it into tools/bench/RESULTS.md. `--flat` watches open
-files and memory of commands over so many samples instead. Exit code 1 where anything differs.
+labels in ../shared/data. Prints one line per run, and a table; `--record` puts it into tools/bench/RESULTS.md. `--flat` instead
+watches the open files and the memory of commands over that many samples. The exit code is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -46,26 +47,26 @@ WORKER, SCHEDULER = "a Dask worker", "the Dask scheduler"
 VICTIMS = (POOL, KILL, TERM, INT, WORKER, SCHEDULER)
 SIGNALS = {TERM: signal.SIGTERM, INT: signal.SIGINT}
 TRIES = 5
-"""So often a command is repeated, at most."""
+"""How often a command is repeated at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command of segdata's; what is in `more` comes before its destination."""
+    """A command of segdata; the arguments `more` come before its destination."""
 
     name: str
     arguments: Sequence[str]
     more: Sequence[str] = ()
 
     def command(self, destination: Path, *, jobs: int = 1, dask: str | None = None) -> list[str]:
-        """What to start."""
+        """The command line to start."""
         spread = ["--dask", dask] if dask else ["-j", str(jobs)] if jobs > 1 else []
         return [*SEGDATA, self.name, *self.arguments, *self.more, str(destination), *spread]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a run: `done` lines were in the journal as it was hit, `codes` are the exit codes until it was through."""
+    """The outcome of a run: `done` lines were in the journal when it was hit; `codes` are the exit codes until it finished."""
 
     job: str
     victim: str
@@ -83,10 +84,10 @@ class Outcome:
 
 
 def members(session: int) -> dict[int, tuple[int, str]]:
-    """The processes of a session: id -> (parent, command line); zombies are none."""
+    """The processes of a session: id -> (parent, command line); zombies do not count."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it may end while it is read
+        with suppress(OSError):  # a process may end while it is read
             state, parent, _, its = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
             if int(its) == session and state != "Z":
                 found[int(folder.name)] = int(parent), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -101,7 +102,7 @@ def pool_of(session: int) -> list[int]:
 
 
 def left_over(session: int, seconds: float = 10.0) -> int:
-    """How many processes of a session whose first one has ended do not end by themselves. They are killed then."""
+    """How many processes of a session do not end by themselves after the first one has ended. They are then killed."""
     deadline = time.monotonic() + seconds
     while (found := members(session)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -121,13 +122,13 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def removed(path: Path) -> Path:
-    """The same path, with nothing there."""
+    """The same path, after removing everything there."""
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return path
 
 
 def undisturbed(job: Job, destination: Path) -> tuple[float, float]:
-    """Run a job; after how many seconds there was anything of its destination, and how many it took."""
+    """Run a job. Returns the seconds until its destination existed, and the seconds until it ended."""
     start, begun = time.monotonic(), 0.0
     removed(destination)
     with open(destination.with_suffix(".log"), "w+") as log:
@@ -150,7 +151,7 @@ def journal_lines(destination: Path) -> int:
 
 
 def disturbed(job: Job, victim: str, destination: Path, moment: float, cluster: Cluster | None) -> Outcome | None:
-    """Start a job, kill the victim after so many seconds, and repeat it until it is through. None where it was too late."""
+    """Start a job, kill the victim after so many seconds, and repeat the job until it finishes. None if it was too late."""
     out = Outcome(job.name, victim)
     removed(destination)
     for number in range(TRIES):
@@ -173,7 +174,7 @@ def disturbed(job: Job, victim: str, destination: Path, moment: float, cluster: 
 
 
 def hit(process: subprocess.Popen[bytes], victim: str, moment: float, cluster: Cluster | None) -> bool:
-    """Kill the victim at that moment, or as soon as it is there; False where the command ended before."""
+    """Kill the victim at that moment, or as soon as it exists; False if the command ended before."""
     deadline = time.monotonic() + moment
     while time.monotonic() < deadline or (victim == POOL and not pool_of(process.pid)):
         if process.poll() is not None:
@@ -203,11 +204,11 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """Of the scheduler."""
+        """The address of the scheduler."""
         return f"tcp://127.0.0.1:{self.port}"
 
     def mend(self) -> None:
-        """Start what is not there."""
+        """Start the processes that are missing."""
         if self.scheduler is None or self.scheduler.poll() is not None:
             self.stop()
             self.port += 1
@@ -219,14 +220,14 @@ class Cluster:
             self.workers.append(self._start("worker", self.address, *about))
 
     def kill(self, victim: str) -> None:
-        """One of them, without warning."""
+        """Kill one of them, without warning."""
         process = self.scheduler if victim == SCHEDULER else random.choice(self.workers)
         if process is not None:
             process.kill()
             process.wait()
 
     def stop(self) -> None:
-        """End all."""
+        """End all processes."""
         for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
             process.kill()
             process.wait()
@@ -241,7 +242,7 @@ class Cluster:
 
 
 def prepare(work: Path) -> list[Job]:
-    """Inputs of real labels, and a job of each kind that takes some seconds."""
+    """Make inputs from real labels, and one job of each kind that takes some seconds."""
     coco = write_coco(work / "coco" / "annotations" / "instances_train2017.json", 3000)
     names, streets, pred, model = (str(work / name) for name in ("classes.txt", "streets", "pred", "run/last.pt"))
     Path(names).write_text("sky\nbuilding\npole\nroad\npavement\ntree\nsign\nfence\ncar\nperson\nbicycle\n")
@@ -297,7 +298,7 @@ def soak(runs: int, seed: int, only: str | None, dask: bool) -> tuple[list[str],
                 moment = chance.uniform(early, 1.0) * takes[job.name]
                 outcome = disturbed(job, victim, place, moment, used)
                 if outcome is None:
-                    takes[job.name] *= 0.8  # it was through before: the machine has become faster
+                    takes[job.name] *= 0.8  # it finished before: the machine has become faster
                     continue
                 outcome.equal = contents(place) == right[job.name]
                 outcomes.append(outcome)
@@ -308,7 +309,7 @@ def soak(runs: int, seed: int, only: str | None, dask: bool) -> tuple[list[str],
 
 
 def report(outcomes: Sequence[Outcome]) -> list[str]:
-    """A table by command and victim, and what all came to."""
+    """A table by command and victim, and the totals."""
     rows = []
     for job, victim in dict.fromkeys((o.job, o.victim) for o in outcomes):
         some = [o for o in outcomes if (o.job, o.victim) == (job, victim)]
@@ -333,7 +334,7 @@ def report(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def flat(samples: int) -> list[str]:
-    """Open files and memory of commands over so many samples, as they go: what grows with the samples."""
+    """Watch the open files and the memory of commands over that many samples: does anything grow with the samples?"""
     rows = []
     with workspace(need=1.5) as work:
         source = write_images(work / "source", samples)
@@ -357,7 +358,7 @@ def flat(samples: int) -> list[str]:
 
 
 def write_images(root: Path, samples: int) -> Path:
-    """Folders `images` and `masks` of that many, a thousand in a folder, and `classes.txt`."""
+    """Make folders `images` and `masks` of that many files, a thousand per folder, and `classes.txt`."""
     import numpy as np
 
     from segdata.files.images import write_image, write_mask
@@ -399,10 +400,10 @@ def looks(process: subprocess.Popen[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def main() -> None:
-    """Soak, or watch, and record where that is asked."""
+    """Soak, or watch, and record if that is asked for."""
     signal.signal(
         signal.SIGINT, signal.default_int_handler
-    )  # a shell's background jobs ignore it, and so would what they start
+    )  # a shell's background jobs ignore it, and so would their children
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=60)

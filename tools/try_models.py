@@ -1,9 +1,9 @@
-"""Trains one step of every model over every encoder, on a small image of an odd size, for real: the full product of the tables.
+"""Train one step of every model with every encoder, on a small image of an odd size.
 
     python tools/try_models.py [MODEL ...]
 
-Prints a line each: parameters, seconds of the step, and whether the loss is finite, every parameter has a gradient, and the
-logits are as large as the image. Exits 1 where one is not. CI has each architecture and each encoder once; this is the rest.
+Prints one line per pair: parameters, seconds of the step, and whether the loss is finite, every parameter has a gradient, and the
+logits are as large as the image. Exits 1 if any check fails. CI tests each architecture and encoder once; this tests all pairs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIZE = (50, 71)
 
 
 def step(model: str, encoder: str) -> tuple[int, float, list[str]]:
-    """Parameters, seconds, and what is wrong."""
+    """Train one step. Returns parameters, seconds, and what is wrong."""
     torch.manual_seed(0)
     net = build(model, encoder=encoder, bands=4, classes=5).train()
     target = torch.randint(0, 5, (2, *SIZE))
@@ -41,7 +41,7 @@ def step(model: str, encoder: str) -> tuple[int, float, list[str]]:
 
 
 def main(models: list[str]) -> int:
-    """Every model named, or all, over every encoder."""
+    """Try every named model, or all, with every encoder."""
     failed = 0
     for model in models or MODELS:
         for encoder in ENCODERS:

@@ -1,4 +1,4 @@
-"""Regenerates what the documents take from the program: docs/commands.md (help texts) and docs/sheet.jpg (a contact sheet).
+"""Generate the documents that come from the program: docs/commands.md (help texts) and docs/sheet.jpg (a contact sheet).
 
 `update_readme.py --check` changes nothing and exits 1 if the help texts are out of date.
 """
@@ -64,7 +64,7 @@ def commands_page() -> str:
 
 
 def sheet() -> None:
-    """The README's image, from the samples."""
+    """Make the image of the README from the samples."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = segdata.convert("coco", ROOT / "samples" / "coco", Path(folder) / "coco")
         segdata.preview(dataset, ROOT / "docs" / "sheet.jpg", sort="rarest", count=6, size=200)

@@ -96,7 +96,6 @@ def test_a_reader_detects_its_format(copy: Path, source: Path) -> None:
     assert segdata(copy, "detect", source).startswith("toy\n")
 
 
-@pytest.mark.xfail(strict=True, reason="the options of formats are listed in the command")
 def test_the_options_of_formats_are_options_of_the_commands(copy: Path, source: Path, dataset: Path) -> None:
     assert "--flip" in segdata(copy, "convert", "toy", "--help")
     segdata(copy, "convert", "toy", source, copy / "flipped", "--flip")

@@ -1,4 +1,4 @@
-"""A peer that runs in its own environment as one process and is asked for one measurement at a time, between ours."""
+"""A peer that runs as one process in its own environment; it makes one measurement at a time, between ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Asked:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, line: str) -> float:
-        """Seconds that the peer took."""
+        """The seconds that the peer took."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -32,7 +32,7 @@ class Asked:
         return float(answer)
 
     def total(self, cases: int) -> float:
-        """Seconds of cases 0 to `cases` - 1."""
+        """The seconds of cases 0 to `cases` - 1."""
         return sum(self(str(number)) for number in range(cases))
 
     def __enter__(self) -> Asked:

@@ -2,7 +2,7 @@
 
     python tools/bench/bench_convert.py [coco | masks | read | full | startup | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and for
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and for
 Datumaro an environment of its own, which tools/bench/peers.sh makes.
 """
 
@@ -20,7 +20,7 @@ TABLES: dict[str, tuple[str, Measure]] = {
     "full": ("COCO at full size", table_coco.full),
     "startup": ("Starting, and opening a manifest", table_files.startup),
 }
-"""A table's title and the function that measures it and returns its lines."""
+"""By name, the title of a table, and the function that measures it and returns its lines."""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The dense CRF beside pydensecrf2, and morphology beside SciPy and scikit-image.
+"""The dense CRF compared with pydensecrf2, and morphology compared with SciPy and scikit-image.
 
     python tools/bench/bench_crf.py [crf | morphology | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the images in ../shared/data, and the peers
-in environments of their own, which tools/bench/peers.sh makes (pydensecrf2 wants a compiler).
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the images in ../shared/data, and the peers
+in their own environments, which tools/bench/peers.sh makes (pydensecrf2 needs a compiler).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TWO, ONE, PEER = "segdata, 2 threads", "segdata, 1 thread", "pydensecrf2"
 
 
 def case(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """An image, and scores of 21 classes as smooth as a network's."""
+    """An image, and scores of 21 classes that are as smooth as those of a network."""
     image = np.array(Image.open(path).convert("RGB"))
     height, width = image.shape[:2]
     coarse = np.random.default_rng(0).normal(size=(CLASSES, height // 32 + 2, width // 32 + 2)).astype(np.float32)
@@ -155,7 +155,7 @@ TABLES: dict[str, tuple[str, Measure]] = {
     "crf": ("Dense CRF", crf),
     "morphology": ("Morphology of label maps", morphology),
 }
-"""A table's title and the function that measures it and returns its lines."""
+"""By name, the title of a table, and the function that measures it and returns its lines."""
 
 
 if __name__ == "__main__":

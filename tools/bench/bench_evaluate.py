@@ -1,9 +1,9 @@
-"""The speed of evaluation, side by side with NumPy, torchmetrics, MMSegmentation and cityscapesScripts.
+"""The speed of evaluation, compared with NumPy, torchmetrics, MMSegmentation and cityscapesScripts.
 
     python tools/bench/bench_evaluate.py [--quick] [--record]
 
 Prints one section of Markdown; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and the peers in
-environments of their own, which tools/bench/peers.sh makes; those that are not there are left out.
+environments of their own, which tools/bench/peers.sh makes; missing peers are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Ids = NDArray[np.uint8]
 
 
 def measure(sizes: Sizes, pairs: int) -> list[str]:
-    """Pairs a second of each way, all with the same IoU."""
+    """Pairs per second of each way, all with the same IoU."""
     with workspace(need=0.2) as work:
         write_pairs(work, pairs)
         ways = {"segdata_matrix": sys.executable, "segdata": sys.executable, "numpy": sys.executable}
@@ -113,7 +113,7 @@ def write_pairs(root: Path, count: int) -> None:
 
 
 def mosaic(sources: list[Ids], number: int) -> Ids:
-    """1024 x 2048 of 3 x 5 masks, in each of which the 11 classes stand for others of the 19."""
+    """1024 x 2048 made of 3 x 5 masks; in each, the 11 classes become other ones of the 19."""
     parts = []
     for place in range(15):
         mask = sources[(15 * number + place) % len(sources)]
@@ -124,7 +124,7 @@ def mosaic(sources: list[Ids], number: int) -> Ids:
 
 
 def main() -> None:
-    """Measure, and record where that is asked."""
+    """Measure, and record if that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small inputs, for trying the bench itself")
     parser.add_argument("--record", action="store_true", help="put the table into RESULTS.md")

@@ -1,4 +1,4 @@
-"""Forward and backward of the models, side by side with segmentation_models_pytorch's and torchvision's counterparts.
+"""Forward and backward passes of the models, side by side with those of segmentation_models_pytorch and torchvision.
 
     python tools/bench/bench_models.py [--quick] [--record]
 

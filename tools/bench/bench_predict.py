@@ -1,8 +1,8 @@
-"""What sliding windows cost over the bare model, and their memory beside MONAI's `sliding_window_inference`.
+"""The cost of sliding windows compared with the bare model, and their memory compared with MONAI's `sliding_window_inference`.
 
     python tools/bench/bench_predict.py [overhead | memory | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. `memory` needs MONAI in an environment of its own,
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. `memory` needs MONAI in an environment of its own,
 which tools/bench/peers.sh makes.
 """
 
@@ -34,7 +34,7 @@ SIDE = 12_000
 
 
 class Net:
-    """A model as a `Predictor`: pixels / 255 in, probabilities out. `seconds` is what the processor worked for it."""
+    """A model as a `Predictor`: pixels / 255 in, probabilities out. `seconds` is its processor time."""
 
     def __init__(self, model: torch.nn.Module, classes: int) -> None:
         self.model, self.labels = model.eval(), Labels.of([f"class {i}" for i in range(classes)])
@@ -110,7 +110,7 @@ def overhead(sizes: Sizes, side: int) -> list[str]:
 
 
 def memory(sizes: Sizes, side: int) -> list[str]:
-    """Peaks of whole processes over a large image, with a model that needs hardly any memory itself."""
+    """The peak memory of whole processes over a large image, with a model that itself needs hardly any memory."""
     python = BUILD / "monai/bin/python"
     rows, peaks = [], {}
     with workspace(need=2.5) as work:
@@ -146,7 +146,7 @@ def memory(sizes: Sizes, side: int) -> list[str]:
 
 
 def write_scene(path: Path, width: int, height: int | None = None, array: Path | None = None) -> None:
-    """Noise that changes slowly, as a tiled GeoTIFF, and where asked as .npy too."""
+    """Write slowly changing noise as a tiled GeoTIFF and, if asked for, as .npy too."""
     height = height or width
     geo = Geo(None, (0.5, 0.0, 500_000.0, 0.0, -0.5, 5_000_000.0))
     random = np.random.default_rng(0)

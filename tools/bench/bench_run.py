@@ -1,8 +1,8 @@
-"""What it costs to send work to processes: overhead a sample, and what two workers gain, of a pool and of a Dask cluster.
+"""The cost of sending work to processes: overhead per sample, and the gain from two workers, with a pool and with a Dask cluster.
 
     python tools/bench/bench_run.py [overhead | throughput | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data, and
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data, and
 Dask: pip install 'segdata[dask]'.
 """
 
@@ -43,14 +43,14 @@ def workforces() -> Iterator[Workforce]:
 
 
 def wait(sample: Sample, seconds: float) -> tuple[Sample, float]:
-    """Work that takes no processor: what it gives is a sample, as most operations do, and how long it really took."""
+    """Work that uses no processor time. It returns a sample, as most operations do, and how long it really took."""
     start = time.perf_counter()
     time.sleep(seconds)
     return sample, time.perf_counter() - start
 
 
 def beyond(executor: Executor | None, samples: list[Sample], seconds: float) -> float:
-    """Seconds a sample that pass beyond the work: those of all workers together, less those that the work took."""
+    """Overhead in seconds per sample: the time of all workers together, minus the time of the work."""
     start, work = time.perf_counter(), 0.0
     for _, found in Run(executor).map(partial(wait, seconds=seconds), samples):
         work += found[1]  # type: ignore[index]
@@ -59,7 +59,7 @@ def beyond(executor: Executor | None, samples: list[Sample], seconds: float) -> 
 
 
 def overhead(sizes: Sizes) -> list[str]:
-    """Of samples that take no time, and of such as take some milliseconds."""
+    """The overhead for samples that take no time, and for samples that take some milliseconds."""
     rows, worst = [], 0.0
     with workspace(need=0.1) as work, workforces() as forces:
         sample = convert("coco", MINI, work / "d", images="none").samples[0]
@@ -86,7 +86,7 @@ def overhead(sizes: Sizes) -> list[str]:
 
 
 def working(make: Callable[[Path, Run], Dataset], executor: Executor | None, out: Path) -> float:
-    """Seconds from the first item until the dataset is saved, so without what only the client does before."""
+    """Seconds from the first item until the dataset is saved, without the client's work before that."""
     began = []
 
     def track(items: Iterator[Any], total: int) -> Iterator[Any]:
@@ -100,7 +100,7 @@ def working(make: Callable[[Path, Run], Dataset], executor: Executor | None, out
 
 
 def throughput(sizes: Sizes) -> list[str]:
-    """Converting and tiling with two workers over this process, beside two copies of a loop over one."""
+    """The gain of converting and tiling with two workers, compared with the gain of two copies of a loop."""
     rows, targets = [], []
     with workspace(need=2) as work, workforces() as forces:
         source = write_coco(work / "coco/annotations/instances_train2017.json", 2 * sizes.images)
@@ -141,7 +141,7 @@ TABLES: dict[str, tuple[str, Measure]] = {
     "overhead": ("What sending a sample costs", overhead),
     "throughput": ("Two workers, of a pool and of a Dask cluster", throughput),
 }
-"""A table's title and the function that measures it and returns its lines."""
+"""By name, the title of a table, and the function that measures it and returns its lines."""
 
 
 if __name__ == "__main__":

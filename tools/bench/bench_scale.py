@@ -1,9 +1,9 @@
-"""What samples cost by their number: manifests whole and in parts, and shards beside plain files and beside tar.
+"""The cost of samples by their number: manifests whole and in parts, and shards compared with plain files and with tar.
 
     python tools/bench/bench_scale.py [manifest | writing | shards | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data.
-docs/scale.md reckons with these figures.
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data.
+docs/scale.md calculates with these figures.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def manifest(sizes: Sizes) -> list[str]:
 
 
 def writing(sizes: Sizes) -> list[str]:
-    """What an operation adds to its pixels, a sample: a remap that links every mask, and masks of 8 x 8 packed into shards."""
+    """The cost of an operation per sample besides its pixels: a remap that links every mask; 8 x 8 masks packed into shards."""
     rows = []
     for count in (sizes.lines // 100, sizes.lines // 10):
         with workspace(need=2) as work:
@@ -106,7 +106,7 @@ def row(count: int, way: str, size: int, found: dict[str, dict[str, float]]) -> 
 
 
 def shards(sizes: Sizes) -> list[str]:
-    """Writing shards beside `tar` over the same files, and reading them in random order beside reading the files."""
+    """Writing shards compared with `tar` over the same files; reading them in random order compared with reading the files."""
     count = sizes.images
     with workspace(need=2.5 * count * 200e3 / 1e9) as work:
         dataset = repeated(convert("coco", MINI, work / "mini", images="copy"), work / "d", count)
@@ -164,14 +164,14 @@ def shards(sizes: Sizes) -> list[str]:
 
 
 def timed(command: Command, out: Path) -> float:
-    """Seconds of a whole process, and what it wrote removed."""
+    """The seconds of a whole process; its output is removed."""
     seconds = time_command(command)
     shutil.rmtree(out) if out.is_dir() else out.unlink()
     return seconds
 
 
 def repeated(mini: Dataset, root: Path, count: int) -> Dataset:
-    """The samples again and again under other ids, each with files of its own: `tar` writes links as links."""
+    """The samples repeated under other ids, each with its own files, since `tar` writes links as links."""
     samples = []
     for i in range(count):
         old = mini.samples[i % len(mini)]

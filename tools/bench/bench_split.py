@@ -2,8 +2,8 @@
 
     python tools/bench/bench_split.py [balance | scale | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and
-scikit-learn in an environment of its own, which tools/bench/peers.sh makes.
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and
+scikit-learn in its own environment, which tools/bench/peers.sh makes.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How far a split is from its aim; all are 0 at best.
+    """The distance of a split from its aim; 0 is best for all.
 
     `share`: the largest difference of a class's share of the labelled pixels between a split and all, in points. `part`: the
-    largest of |part of the class's pixels in a split / aim - 1|, in percent, of the classes that no single group spoils (none
-    holds more of them than the smallest split shall have). `absent`: how often a class that is in groups enough is absent
-    from a split. `samples`: the largest of |images in a split / aim - 1|, in percent.
+    largest of |part of the class's pixels in a split / aim - 1|, in percent, over the classes of which no single group holds
+    more than the smallest split should have. `absent`: how often a class is absent from a split although enough groups have
+    it. `samples`: the largest of |images in a split / aim - 1|, in percent.
     """
 
     share: float
@@ -80,10 +80,10 @@ def judge(case: Case, splits: Ints, ratios: Floats) -> Quality:
 
 
 def forced(case: Case, ratios: Floats) -> float:
-    """The `share` (points) that no split can stay under whose splits have their part of the labelled pixels.
+    """The smallest `share` (points) that is possible if each split has its part of the labelled pixels.
 
-    A group's pixels of a class are in one split, at best the largest; and a class in fewer groups than splits is absent from
-    one.
+    All pixels that a group has of a class are in one split, at best the largest one. A class that is in fewer groups than there
+    are splits is absent from one.
     """
     held, whole = by_group(case), case.pixels.sum(axis=0)
     shares = whole / whole.sum()
@@ -142,7 +142,7 @@ def table_of(case: Case) -> ImageCounts:
 
 
 def at_random(case: Case, ratios: Floats, seed: int) -> Ints:
-    """Groups in random order, dealt out until each split has its images."""
+    """Assign groups in random order until each split has its images."""
     order = np.random.default_rng(seed).permutation(case.groups.max() + 1)
     sizes = np.bincount(case.groups)[order]
     middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
@@ -154,7 +154,7 @@ def at_random(case: Case, ratios: Floats, seed: int) -> Ints:
 def with_sklearn(
     case: Case, ratios: Floats, seeds: int, work: Path, ways: tuple[str, ...] = WAYS
 ) -> tuple[dict[str, list[Ints]], dict[str, float]]:
-    """Splits of each way, one a seed, and median seconds. Unequal ratios of tenths are put together from ten folds."""
+    """The splits of each way, one per seed, and the median seconds. Unequal ratios of tenths are combined from ten folds."""
     source, out = work / "in.npz", work / "out.npz"
     equal = np.ptp(ratios) < 1e-9
     folds = len(ratios) if equal else 10
@@ -218,7 +218,7 @@ def medians(all_of: list[Quality]) -> Quality:
 
 
 def shown(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats) -> list[list[str]]:
-    """A row a contender; the first tells of the case."""
+    """One row per contender; the first one also describes the case."""
     whole = case.pixels.sum(axis=0)
     held = by_group(case)[:, whole > 0]
     divisible = np.count_nonzero(held.max(axis=0) / whole[whole > 0] <= ratios.min())
@@ -240,7 +240,7 @@ def shown(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats)
 
 
 def compared(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floats) -> list[str]:
-    """The targets: half of the best of the others, and where one image alone stands in the way."""
+    """The targets, half of the best value of the others, and the cases in which a single image prevents that."""
     ours, others = judged[OURS], [q for name, q in judged.items() if name != OURS]
     out = []
     for measure in ("share", "part"):
@@ -253,7 +253,7 @@ def compared(case: Case, title: str, judged: Mapping[str, Quality], ratios: Floa
 
 
 def scale(sizes: Sizes) -> list[str]:
-    """A table as large as COCO train: seconds, and how far from the aim."""
+    """A table as large as COCO train: seconds, and the distance from the aim."""
     number = sizes.full[0]
     with TemporaryDirectory() as folder:
         mini = cases(Path(folder))[0].pixels

@@ -1,8 +1,8 @@
-"""The speed of statistics: from the manifest as a whole process, and masks counted again beside Pillow and NumPy.
+"""The speed of statistics: from the manifest as a whole process, and of counting masks again, compared with Pillow and NumPy.
 
     python tools/bench/bench_stats.py [manifest | recount | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data.
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def manifest(sizes: Sizes) -> list[str]:
 
 
 def recount(sizes: Sizes) -> list[str]:
-    """Masks counted by `stats(recount=True)`, manifest and comparison included, beside Pillow with NumPy."""
+    """Masks counted by `stats(recount=True)`, including manifest and comparison, compared with Pillow and NumPy."""
     rows, targets = [], []
     with workspace(need=0.1) as work:
         mini = convert("coco", MINI, work / "coco", images="none")
@@ -102,7 +102,7 @@ def with_segdata(dataset: Dataset) -> Counter[int]:
 
 
 def with_pillow(dataset: Dataset) -> Counter[int]:
-    """The same as it is usually done."""
+    """The same, written in the usual way."""
     total = np.zeros(256, np.int64)
     for sample in dataset:
         with Image.open(Path(str(dataset.root)) / sample.mask) as image:
@@ -111,7 +111,7 @@ def with_pillow(dataset: Dataset) -> Counter[int]:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """The seconds of a call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -121,7 +121,7 @@ TABLES: dict[str, tuple[str, Measure]] = {
     "manifest": ("Statistics from the manifest", manifest),
     "recount": ("Masks counted again", recount),
 }
-"""A table's title and the function that measures it and returns its lines."""
+"""By name, the title of a table, and the function that measures it and returns its lines."""
 
 
 if __name__ == "__main__":

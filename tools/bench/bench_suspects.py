@@ -1,9 +1,9 @@
-"""How many planted label errors `segdata suspects` ranks first, beside cleanlab on the same scores.
+"""How many planted label errors `segdata suspects` ranks first, compared with cleanlab on the same scores.
 
     python tools/bench/bench_suspects.py PRED TRUTH [--split S] [--share 0.05] [--record]
 
-PRED are predictions with scores, made by a model that was not trained on TRUTH (`segdata predict --scores`). Of the connected
-regions of TRUTH, of 64 pixels and more, that share is given another class at random. Needs cleanlab in an environment of its
+PRED are predictions with scores, made by a model that was not trained on TRUTH (`segdata predict --scores`). The share of the
+connected regions of TRUTH with 64 pixels or more gets another class at random. Needs cleanlab in an environment of its
 own, which tools/bench/peers.sh makes.
 """
 
@@ -36,7 +36,7 @@ Binary = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:
-    """A region that a ranking lists: where, and which pixels."""
+    """A region that a ranking lists: its place and its pixels."""
 
     sample: str
     where: tuple[slice, slice]
@@ -78,7 +78,7 @@ def plant(truth: Dataset, root: Path, share: float) -> tuple[Dataset, list[Liste
 
 
 def found_among(listed: list[Listed], wrong: list[Listed], masks: dict[str, tuple[int, int]]) -> int:
-    """How many planted regions agree with one of those that are listed: IoU of 0.5 and more."""
+    """How many planted regions agree with a listed one: IoU of 0.5 or more."""
     by_sample = defaultdict(list)
     for one in listed:
         by_sample[one.sample].append(one)

@@ -2,7 +2,7 @@
 
     python tools/bench/bench_tile.py [speed | processes | memory | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. `speed` needs SAHI and patchify in environments of
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. `speed` needs SAHI and patchify in environments of
 their own, which tools/bench/peers.sh makes, and GDAL's gdal_retile.py (Debian's python3-gdal). `memory` takes 12 GB of disk.
 """
 
@@ -58,7 +58,7 @@ MB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds that contenders spent, by the clock and of the processor (the process and its children)."""
+    """The seconds of contenders, of the clock and of the processor (the process and its children)."""
 
     clock: dict[str, Times]
     cpu: dict[str, Times]
@@ -68,7 +68,7 @@ class Spent:
 
 
 def photograph(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3): the real photograph and the real page in turn, as large as asked for."""
+    """(side, side, 3): the real photograph and the real page in turn, repeated to that size."""
     paths = (DATA / "hires/drone/DJI_0018.JPG", DATA / "hires/page/e-codices_csg-0863_004_max.jpg")
     parts = [np.asarray(Image.open(path).convert("RGB"))[:2048, :3072] for path in paths]
     rows = [
@@ -78,7 +78,7 @@ def photograph(side: int) -> NDArray[np.uint8]:
 
 
 def patches(height: int, width: int, seed: int) -> NDArray[np.uint8]:
-    """(height, width) ids in rounded patches of some dozens of pixels."""
+    """(height, width) ids in rounded patches of a few dozen pixels."""
     y, x = np.ogrid[:height, :width]
     waves = np.sin(y / 61 + seed) + np.sin(x / 47 + 2 * seed) + np.sin((x + y) / 97)
     return np.asarray((waves + 3) / 6 * CLASSES).astype(np.uint8).clip(0, CLASSES - 1)
@@ -120,7 +120,7 @@ def texture(side: int, y: int, n: int) -> NDArray[np.uint8]:
 
 
 def spend(command: Command, out: Path, tiles: int, kept: dict[str, int], name: str) -> tuple[float, float]:
-    """Seconds by the clock and of the processor that a whole process takes; the bytes of its images go to `kept`."""
+    """The seconds of a whole process, of the clock and of the processor; the bytes of its images go to `kept`."""
     shutil.rmtree(out, ignore_errors=True)
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -162,7 +162,7 @@ def contenders(work: Path, format: str, out: Path) -> dict[str, Command]:
 
 
 def compare(work: Path, format: str, tiles: int, rounds: int) -> tuple[Spent, dict[str, int]]:
-    """Race the contenders; returns what they spent, and the bytes of their images."""
+    """Race the contenders. Returns the seconds that they spent, and the bytes of their images."""
     out = work / "out"
     sizes: dict[str, int] = {}
     cpu: dict[str, list[float]] = {}
@@ -181,7 +181,7 @@ def compare(work: Path, format: str, tiles: int, rounds: int) -> tuple[Spent, di
 
 
 def speed(sizes: Sizes, side: int) -> list[str]:
-    """Tiles of a photograph as PNG, and of one of four times its pixels as JPEG and uncompressed TIFF, which are quicker."""
+    """Tiles of a photograph as PNG and, since they are faster, of one with four times as many pixels as JPEG and raw TIFF."""
     rows: list[list[str]] = []
     targets: list[Target] = []
     for format, least in {"png": 2.0, "jpeg": 1.0, "tiff": 1.0}.items():
@@ -243,7 +243,7 @@ def interleaved(source: Path, target: Path) -> None:
 
 
 def processes(sizes: Sizes, side: int) -> list[str]:
-    """One process and two, beside one copy and two of a loop."""
+    """One process and two, compared with one copy and two of a loop."""
     with workspace(need=4) as work:
         write_photograph(work, side)
         out = work / "out"
@@ -337,7 +337,7 @@ def told(what: bool) -> str:
 
 
 def killed(command: Command, out: Path, after: float) -> int:
-    """Kill a process and its children after so many seconds, then run it again; returns how many files there were."""
+    """Kill a process and its children after so many seconds, then run it again. Returns how many files there were."""
     process = subprocess.Popen(command, start_new_session=True)
     time.sleep(after)
     os.killpg(process.pid, signal.SIGKILL)

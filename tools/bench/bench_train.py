@@ -1,9 +1,9 @@
-"""The speed of training: the loop beside a bare one in PyTorch, and loading beside Pillow and a plain rasterio sampler.
+"""The speed of training: the loop compared with a bare PyTorch loop; loading compared with Pillow and a plain rasterio sampler.
 
     python tools/bench/bench_train.py [loop | tiles | geotiff | all] [--quick] [--record]
 
-Prints one section of Markdown a table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data and the
-extra `train`. On a GPU `loop` runs there, in bf16, and tells images a second.
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real images in ../shared/data and the
+extra `train`. If there is a GPU, `loop` runs on it, in bf16, and prints images per second.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def loop(sizes: Sizes) -> list[str]:
 
 
 def bare(task: Task, here: World, batches: Sequence[data.Batch], steps: int) -> float:
-    """Seconds of the usual lines."""
+    """The seconds of the usual lines of code."""
     learn = Step(task, start(task, here), here)
     model, form = learn.state.model, layout(task.options)
     model.train()
@@ -122,7 +122,7 @@ def bare(task: Task, here: World, batches: Sequence[data.Batch], steps: int) -> 
 
 
 def ours(task: Task, here: World, batches: Sequence[data.Batch], steps: int, work: Path) -> float:
-    """Seconds of segdata's loop, with all that it does in a step."""
+    """The seconds of segdata's loop, with all its work in a step."""
     took, clock = [], clock_of(here.device)
 
     def cached(*_: Any) -> Iterator[list[data.Batch]]:
@@ -146,7 +146,7 @@ def ours(task: Task, here: World, batches: Sequence[data.Batch], steps: int, wor
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Seconds: of the processor on a CPU, which other programs do not disturb; of the wall on a GPU."""
+    """Seconds: on a CPU processor time, which other programs do not disturb; on a GPU the time of the clock."""
     return time.process_time if device.type == "cpu" else time.perf_counter
 
 
@@ -200,7 +200,7 @@ class Segdata(data.Training):
 
 
 def seconds(make: Callable[[], Any], count: int, turn: int = 0) -> float:
-    """Of the processor: making a loader and taking `count` samples of it in batches of 8, in this process alone."""
+    """The processor time to make a loader and to take `count` samples from it in batches of 8, in this process alone."""
     begun = time.process_time()
     source = make()
     order = data.Order(source.items, 8, turn)
@@ -211,7 +211,7 @@ def seconds(make: Callable[[], Any], count: int, turn: int = 0) -> float:
 
 
 def tiles(sizes: Sizes) -> list[str]:
-    """Tiles of large images beside the large images."""
+    """Tiles of large images compared with the large images."""
     from segdata import tile
 
     count = 64 if sizes == QUICK else 512
@@ -263,7 +263,7 @@ def geotiff(sizes: Sizes) -> list[str]:
 
 
 def loading_lines(text: str, times: Any, count: int, own: str, beside: Sequence[str]) -> list[str]:
-    """A table of samples a second, and the targets."""
+    """A table of samples per second, and the targets."""
     rows = [[name, t.show(), f"{count / t.median:.0f}", f"{t.over(times[own]):.2f}"] for name, t in times.items()]
     return [
         text,
@@ -325,7 +325,7 @@ TABLES: dict[str, tuple[str, Measure]] = {
     "tiles": ("Loading tiles to train", tiles),
     "geotiff": ("Loading windows of a large GeoTIFF to train", geotiff),
 }
-"""A table's title and the function that measures it and returns its lines."""
+"""By name, the title of a table, and the function that measures it and returns its lines."""
 
 
 if __name__ == "__main__":

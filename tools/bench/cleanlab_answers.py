@@ -1,6 +1,6 @@
 """cleanlab's scores, in its own environment. `cleanlab_answers.py FOLDER`: for each line, a name, seconds.
 
-FOLDER/NAME.npz holds `labels` (n,) and `probs` (K, n) of an image's labelled pixels (cleanlab knows no void);
+FOLDER/NAME.npz holds `labels` (n,) and `probs` (K, n) of an image's labelled pixels (cleanlab has no ignore value);
 FOLDER/NAME-out.npz gets `score` of the image and `pixels` (n,).
 """
 
@@ -13,7 +13,7 @@ from cleanlab.segmentation.rank import get_label_quality_scores  # type: ignore[
 
 
 def main(folder: str) -> None:
-    """Answer until there is no line left."""
+    """Answer each line of the input."""
     for line in sys.stdin:
         path = Path(folder) / f"{line.strip()}.npz"
         data = np.load(path)

@@ -1,7 +1,7 @@
 """COCO to masks with Datumaro, in its own environment. `datumaro_coco.py FORMAT usual|grey ROOT OUT`.
 
-usual: as its guide has it, polygons made masks by the transform, masks in colours. grey: the fastest way that was found,
-polygons made masks while reading, masks as indices.
+usual: as in its guide, a transform turns polygons into masks, and masks have colours. grey: the fastest way that was found,
+polygons become masks while reading, and masks have indices.
 """
 
 import sys

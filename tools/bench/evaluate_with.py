@@ -1,9 +1,9 @@
 """One way of evaluating folders of masks, timed in its own process: `evaluate_with.py WAY TRUTH PRED`. Prints a JSON object.
 
-It has `seconds` of a pass over all pairs, reading included and importing not, and `iou`, the IoU of each class. The first pairs
-are evaluated once before, so that nothing is compiled or loaded meanwhile. All ways use one thread, and seconds are those that
-the processor worked, so that neighbours on the machine do not count. Masks hold 19 train ids and
-255; `cityscapesscripts` takes label ids instead.
+It has `seconds` of a pass over all pairs, with reading but without imports, and `iou`, the IoU of each class. The first pairs are
+evaluated once before, so that nothing is compiled or loaded during the measurement. All ways use one thread, and seconds are
+processor time, so that other programs on the machine do not count. Masks hold 19 train ids and 255; `cityscapesscripts` takes
+label ids instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read(path: Path) -> Any:
 
 
 def numpy(pairs: Pairs) -> list[float]:
-    """The usual loop: one bincount a pair."""
+    """The usual loop: one bincount per pair."""
     matrix = np.zeros((CLASSES, CLASSES), np.int64)
     for truth_path, pred_path in pairs:
         truth, pred = read(truth_path), read(pred_path)
@@ -80,12 +80,12 @@ def cityscapesscripts(pairs: Pairs) -> list[float]:
 
 
 def segdata(pairs: Pairs) -> list[float]:
-    """`segdata.evaluate` of whole datasets, boundary IoU and intervals and all."""
+    """`segdata.evaluate` of whole datasets, with boundary IoU and intervals."""
     return _segdata(pairs, boundary=True)
 
 
 def segdata_matrix(pairs: Pairs) -> list[float]:
-    """The same without boundaries and intervals: what the others do."""
+    """The same without boundaries and intervals, as in the other libraries."""
     return _segdata(pairs, boundary=False, draws=0)
 
 

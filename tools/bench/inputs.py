@@ -1,4 +1,4 @@
-"""Large inputs made of small real ones."""
+"""Large inputs made from small real ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MINI = DATA / "coco/mini/annotations/instances_train2017.json"
 
 
 def write_coco(path: Path, photos: int, annotations: int | None = None) -> Path:
-    """Repeat the real records of `MINI` to that many images, each with its annotations, in shuffled order as in COCO's files.
+    """Repeat the real records of `MINI` to `photos` images, each with its annotations, in shuffled order as in COCO's files.
 
-    `annotations` thins them out evenly to exactly that many. Returns `path`, with the folders that Datumaro asks for.
+    `annotations`: keep exactly this many, evenly chosen. Returns `path`, with the folders that Datumaro needs.
     """
     mini = json.loads(MINI.read_text())
     of_image: dict[int, list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def thinned(rows: Sequence[Any], count: int) -> list[Any]:
 
 
 def write_manifest(path: Path, example: Path, count: int) -> Path:
-    """Repeat the lines of a real manifest to that many, each with an id, paths and a checksum of its own."""
+    """Repeat the lines of a real manifest to that many, each with its own id, paths and checksum."""
     lines = [json.loads(line) for line in example.read_text().splitlines()]
     with path.open("w") as file:
         for i in range(count):

@@ -25,7 +25,7 @@ Command = Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything: `images` and `lines` are records, `rounds` and `starts` repetitions."""
+    """The amounts of a bench: `images` and `lines` are numbers of records, `rounds` and `starts` numbers of repetitions."""
 
     images: int = 5_000
     rounds: int = 3
@@ -42,7 +42,7 @@ QUICK = Sizes(400, 2, (4_000, 29_000), 50_000, 5, 5_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds of the repetitions of one contender, in order."""
+    """The seconds of each repetition of one contender, in order."""
 
     seconds: tuple[float, ...]
 
@@ -52,17 +52,17 @@ class Times:
         return statistics.median(self.seconds)
 
     def over(self, other: Times) -> float:
-        """How many times the seconds of `other` these are: the median of the ratios within each round."""
+        """The seconds of this contender over those of `other`: the median of the ratios of each round."""
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
     def show(self, unit: float = 1.0, digits: int = 2) -> str:
-        """The median with the least and the most, in units of that many seconds."""
+        """The median with the smallest and the largest value, in units of that many seconds."""
         low, middle, high = (f"{s / unit:.{digits}f}" for s in (min(self.seconds), self.median, max(self.seconds)))
         return f"{middle} ({low} to {high})" if len(self.seconds) > 1 else middle
 
 
 def race(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Times]:
-    """Time every contender once a round, forwards and backwards in turn, so that a drift of the machine meets all alike."""
+    """Time every contender once per round, in forward and backward order by turns, so that a drift of the machine affects all."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
         for name in list(contenders)[:: -1 if number % 2 else 1]:
@@ -72,7 +72,7 @@ def race(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
 
 
 def time_command(command: Command, *, writes: Path | None = None, masks: int = 0) -> float:
-    """Seconds of a whole process that leaves at least `masks` PNGs in the folder `writes`, which is removed afterwards."""
+    """The seconds of a whole process that writes at least `masks` PNGs to the folder `writes`, which is removed afterwards."""
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     seconds = time.perf_counter() - start
@@ -87,7 +87,7 @@ def time_command(command: Command, *, writes: Path | None = None, masks: int = 0
 
 
 def time_loops(copies: int, steps: int) -> float:
-    """Seconds until as many processes have each run the same CPU-bound loop, begun together."""
+    """The seconds until that many processes, started together, have each run the same CPU-bound loop."""
     loop = [sys.executable, "-c", f"sum(i * i for i in range({steps}))"]
     start = time.perf_counter()
     running = [subprocess.Popen(loop) for _ in range(copies)]
@@ -106,9 +106,9 @@ def time_writers(commands: Mapping[str, Command], out: Path, masks: int, rounds:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of a command and all its descendants together.
+    """The bytes of a command and all its descendants together.
 
-    In `pss` a page that several processes share counts once, in `rss` once for each of them.
+    A page that several processes share counts once in `pss`, and once for each of them in `rss`.
     """
 
     pss: int = 0
@@ -148,7 +148,7 @@ def session_memory(session: int) -> Memory:
 
 @contextmanager
 def workspace(need: float) -> Iterator[Path]:
-    """A new folder for `need` GB: in memory where there is room, else in build/bench."""
+    """A new folder for `need` GB: in memory if there is room, otherwise in build/bench."""
     memory = Path("/dev/shm")
     BUILD.mkdir(parents=True, exist_ok=True)
     in_memory = memory.is_dir() and shutil.disk_usage(memory).free > need * 1e9

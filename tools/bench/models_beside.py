@@ -1,4 +1,4 @@
-"""Times a model of segdata beside its counterpart elsewhere, in one process on one torch. Prints a JSON object.
+"""Time a model of segdata and its counterpart in another library, in one process with one torch. Prints a JSON object.
 
     PYTHONPATH=. PYTHON tools/bench/models_beside.py PAIR ROUNDS BATCH
 
@@ -21,7 +21,7 @@ CLASSES = 21
 
 
 def smp(architecture: str, encoder: str, **options: Any) -> nn.Module:
-    """A model of segmentation_models_pytorch with fresh weights."""
+    """A model of segmentation_models_pytorch with random weights."""
     import segmentation_models_pytorch
 
     make = getattr(segmentation_models_pytorch, architecture)
@@ -30,7 +30,7 @@ def smp(architecture: str, encoder: str, **options: Any) -> nn.Module:
 
 
 def torchvision(name: str) -> nn.Module:
-    """A segmentation model of torchvision with fresh weights."""
+    """A segmentation model of torchvision with random weights."""
     from torchvision.models import segmentation  # type: ignore[import-not-found,unused-ignore]
 
     model: nn.Module = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=CLASSES)
@@ -38,7 +38,7 @@ def torchvision(name: str) -> nn.Module:
 
 
 def arranged_as_there() -> nn.Module:
-    """DeepLab v3+ whose second convolution at stride 4 stands at stride 16, after ASPP, as segmentation_models_pytorch has it."""
+    """DeepLab v3+ as in segmentation_models_pytorch: its second convolution is at stride 16, after ASPP, not at stride 4."""
     model: Any = build("deeplabv3plus", encoder="mobilenet_v2", separable=True, classes=CLASSES)
     model.decode[1], moved = nn.Identity(), model.decode[1]
     model.aspp = nn.Sequential(model.aspp, moved)
@@ -90,7 +90,7 @@ def step(model: nn.Module, image: torch.Tensor) -> float:
 
 
 def main(pair: str, rounds: int, batch: int) -> dict[str, Any]:
-    """Seconds of each round and the parameters, of ours and theirs. One thread, timed by the processor: others do not count."""
+    """The seconds of each round and the parameters, of ours and theirs. One thread; processor time, so others do not count."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     models = dict(zip(("ours", "theirs"), (make().train() for make in PAIRS[pair]), strict=True))

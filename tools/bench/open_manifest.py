@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Sample:
-    """A manifest line as plain Python would hold it."""
+    """A manifest line as a plain Python dataclass."""
 
     id: str
     split: str | None

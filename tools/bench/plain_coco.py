@@ -1,4 +1,4 @@
-"""COCO to masks as it is usually written by hand: pycocotools, numpy, Pillow. `plain_coco.py FILE OUT`."""
+"""COCO to masks, as people usually write it themselves: pycocotools, numpy, Pillow. `plain_coco.py FILE OUT`."""
 
 import sys
 from pathlib import Path

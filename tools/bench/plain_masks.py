@@ -1,4 +1,4 @@
-"""Label images to masks as it is usually written by hand: Pillow, a numpy lookup, Pillow. `plain_masks.py KIND SRC OUT`."""
+"""Label images to masks, as people usually write it: Pillow, a numpy lookup, Pillow. `plain_masks.py KIND SRC OUT`."""
 
 import sys
 from pathlib import Path

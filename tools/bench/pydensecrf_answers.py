@@ -13,7 +13,7 @@ from pydensecrf.utils import unary_from_softmax  # type: ignore[import-not-found
 
 
 def main(source: str, out: str) -> None:
-    """Answer until there is no line left."""
+    """Answer each line of the input."""
     data = np.load(source)
     cases = [(data[f"image-{n}"], data[f"probs-{n}"]) for n in range(len(data.files) // 2)]
     for line in sys.stdin:

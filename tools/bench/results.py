@@ -1,4 +1,4 @@
-"""Results as Markdown: tables, targets, the machine and the versions they were measured with."""
+"""Results as Markdown: tables, targets, and the machine and versions of the measurement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure and the bound that is asked of it. `at_most` turns the comparison round."""
+    """A figure and its required bound; `at_most`: the bound is the largest allowed value, not the smallest."""
 
     text: str
     value: float
@@ -46,7 +46,7 @@ def table(head: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def speed_rows(times: Mapping[str, Times], items: int) -> list[list[str]]:
-    """Rows for: contender, seconds, images a second, segdata faster by."""
+    """Rows for: contender, seconds, images per second, segdata faster by."""
     return [
         [name, t.show(), f"{items / t.median:,.0f}", "" if name == OURS else f"{t.over(times[OURS]):.1f} times"]
         for name, t in times.items()
@@ -54,7 +54,7 @@ def speed_rows(times: Mapping[str, Times], items: int) -> list[list[str]]:
 
 
 def machine(peers: Mapping[str, str]) -> str:
-    """When, on what, and with which versions. `peers`: name -> version of those in environments of their own."""
+    """The date, the machine and the versions. `peers`: name -> version of those in their own environments."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = [f"{name} {version(name)}" for name in LIBRARIES] + [f"{name} {v}" for name, v in peers.items()]
     today = datetime.datetime.now(datetime.UTC).date()
@@ -75,7 +75,7 @@ def peer_versions() -> dict[str, str]:
 
 
 def cpu_model() -> str:
-    """The name of the processor as Linux tells it, else as Python does."""
+    """The name of the processor from Linux, otherwise from Python."""
     with suppress(OSError):
         if found := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             return found[1]
@@ -91,7 +91,7 @@ def of_side(measure: Callable[[Sizes, int], list[str]], side: int, quick: int) -
 
 
 def measure_tables(about: str | None, tables: Mapping[str, tuple[str, Measure]], *, peers: bool = True) -> None:
-    """The command line of a bench: measure the tables that are asked for, print them, and record them where that is asked.
+    """The command line of a bench: measure the tables that are asked for, print them, and record them if that is asked for.
 
     `tables`: name -> title and the function that measures it and returns its lines. `about` is the bench's docstring.
     """
@@ -114,7 +114,7 @@ def measure_tables(about: str | None, tables: Mapping[str, tuple[str, Measure]],
 
 
 def record(title: str, lines: Sequence[str]) -> None:
-    """Put a section into RESULTS.md, in place of the one with its title if there is one."""
+    """Put a section into RESULTS.md; it replaces the section with the same title, if there is one."""
     path = HERE / "RESULTS.md"
     parts = re.split(r"^(?=## )", path.read_text(), flags=re.MULTILINE)
     section = "\n".join([f"## {title}", "", *lines, "", ""])

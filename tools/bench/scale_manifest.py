@@ -1,4 +1,4 @@
-"""What a manifest costs, in a fresh process: prints seconds and peak bytes as one JSON object. `scale_manifest.py STEP ROOT`."""
+"""The cost of a manifest in a new process: prints seconds and peak bytes as one JSON object. `scale_manifest.py STEP ROOT`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segdata.ops.stats.operation import stats
 
 
 def opened(dataset: Dataset) -> None:
-    """Nothing more: the time is that of opening."""
+    """Do nothing more: the time is that of opening."""
 
 
 def summed(dataset: Dataset) -> None:
@@ -31,14 +31,14 @@ def summed(dataset: Dataset) -> None:
 
 
 def drawn(dataset: Dataset) -> None:
-    """A thousand samples in random order, as training asks for them."""
+    """Read a thousand samples in random order, as training does."""
     places = random.Random(0)
     for _ in range(1000):
         _ = dataset.samples[places.randrange(len(dataset))]
 
 
 def divided(dataset: Dataset) -> None:
-    """80/10/10, balanced over every class's pixels: the assignment alone."""
+    """Split 80/10/10, balanced over the pixels of every class: the assignment alone."""
     table = ImageCounts.of([sample.counts for sample in dataset], dataset.labels)
     balance(table, np.arange(len(dataset)), np.array([0.8, 0.1, 0.1]), seed=0)
 

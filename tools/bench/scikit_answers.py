@@ -1,7 +1,7 @@
 """Morphology by SciPy and scikit-image, in their own environment. `scikit_answers.py MASKS.npz`: for each line, seconds.
 
-MASKS holds `masks` (N, H, W) uint8 class ids. A line is a library and an operation; it is done for every mask and class, one
-class at a time, as a set: nothing decides what becomes of the pixels that a class loses.
+MASKS holds `masks` (N, H, W) uint8 class ids. A line names a library and an operation. It is done for every mask, one class at a
+time as a set of pixels: pixels that a class loses get no other class.
 """
 
 import sys
@@ -42,11 +42,11 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 WHOLE: dict[str, Callable[[Any], Any]] = {
     "skimage majority": lambda mask: rank.majority(mask, DISK),
 }
-"""Those that take a label map as it is."""
+"""The operations that take a whole label map."""
 
 
 def main(source: str) -> None:
-    """Answer until there is no line left."""
+    """Answer each line of the input."""
     masks = np.load(source)["masks"]
     for line in sys.stdin:
         name = line.strip()

@@ -1,8 +1,8 @@
 """Splits by scikit-learn's StratifiedGroupKFold, in its own environment. `sklearn_split.py IN.npz OUT.npz FOLDS SEEDS [WAY...]`.
 
 IN holds `pixels` (N, K) of each class in each image and `groups` (N,). OUT gets, under WAY-SEED, each image's fold (N,),
-and under seconds-WAY the median seconds of one split. It takes one label a row, so each WAY makes rows in another way:
-`largest`, a row an image, its largest class; `rarest`, its rarest; `pixels`, a row for every 1000 pixels of every class.
+and under seconds-WAY the median seconds of one split. It takes one label per row, so each WAY makes rows in another way:
+`largest`, one row per image with its largest class; `rarest`, with its rarest; `pixels`, one row per 1000 pixels of each class.
 """
 
 import statistics
@@ -34,7 +34,7 @@ def rows_of(way: str, pixels: Ints) -> tuple[Ints, Ints]:
 
 
 def main(source: str, out: str, folds: str, seeds: str, *ways: str) -> None:
-    """Split once a seed and way; a way that scikit-learn refuses is left out."""
+    """Split once per seed and way; a way that scikit-learn refuses is left out."""
     data = np.load(source)
     pixels, groups = data["pixels"], data["groups"]
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""COCO: whole processes beside the plain loop and Datumaro, two processes, and a file of full size."""
+"""COCO: whole processes compared with the plain loop and Datumaro, two processes, and a file of full size."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def after_loading(jobs: int, small: Path, source: Path, out: Path) -> float:
 
 
 def scaling_lines(scaling: Mapping[str, Times], whole: Mapping[str, Times]) -> list[str]:
-    """What two processes gain, beside what the machine itself gains from two."""
+    """The gain of two processes, compared with what the machine itself gains from two."""
     one, two = scaling["one loop"], scaling["two loops"]
     machine_ratio = 2 * one.over(two)
     rows = [["CPU-bound loop, copies of it", one.show(), two.show(), f"{machine_ratio:.2f}", ""]]

@@ -64,7 +64,7 @@ def read_all(reader: Callable[[Path], object], paths: list[Path]) -> float:
 
 
 def startup(sizes: Sizes) -> list[str]:
-    """The command line's start, and a large manifest opened."""
+    """The start of the command line, and opening a large manifest."""
     commands: dict[str, Command] = {
         "`segdata --help`": [SEGDATA, "--help"],
         "`python -c 'import click'`": [sys.executable, "-c", "import click"],
@@ -95,7 +95,7 @@ def loaded_modules(command: Command) -> set[str]:
 
 
 def manifest(sizes: Sizes) -> list[str]:
-    """`Dataset.open` beside the standard library, each in a fresh process."""
+    """`Dataset.open` compared with the standard library, each in a new process."""
     with workspace(need=1) as work:
         dataset = convert("coco", MINI, work / "ours", images="none")
         path = write_manifest(work / "manifest.jsonl", Path(str(dataset.root)) / "manifest.jsonl", sizes.lines)

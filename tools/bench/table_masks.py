@@ -1,4 +1,4 @@
-"""VOC, Oxford-IIIT Pet, CamVid and Cityscapes: whole processes beside the usual loop, cityscapesScripts and Datumaro."""
+"""VOC, Oxford-IIIT Pet, CamVid and Cityscapes: whole processes compared with the usual loop, cityscapesScripts and Datumaro."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAME = (1024, 2048)
 
 
 def masks(sizes: Sizes) -> list[str]:
-    """Every format but COCO, masks only."""
+    """Every format except COCO, masks only."""
     rows: list[list[str]] = []
     targets: list[Target] = []
     with workspace(need=1) as work:
@@ -47,7 +47,7 @@ def masks(sizes: Sizes) -> list[str]:
 
 
 def figures(times: Times, ours: Times, count: int) -> list[str]:
-    """Seconds, milliseconds a mask, and how many times ours."""
+    """Seconds, milliseconds per mask, and how many times ours."""
     return [
         times.show(),
         f"{1000 * times.median / count:.2f}",
@@ -95,7 +95,7 @@ def contenders(work: Path, sizes: Sizes) -> dict[str, tuple[int, dict[str, Comma
 def add_peers(
     found: dict[str, tuple[int, dict[str, Command], float]], voc: Path, cities: Path, out: Path, polygons: Command
 ) -> None:
-    """The peers in environments of their own, where tools/bench/peers.sh has installed them."""
+    """The peers in their own environments, if tools/bench/peers.sh has installed them."""
     scripts, datumaro = BUILD / "cityscapesscripts/bin/python", BUILD / "datumaro/bin/python"
     if scripts.exists():
         peer: Command = [scripts, HERE / "cityscapes_polygons.py", cities, out]
@@ -144,7 +144,7 @@ def make_cityscapes(root: Path, count: int) -> Path:
     folder.mkdir(parents=True)
     images = root / "leftImg8bit/train/somewhere"
     images.mkdir(parents=True)
-    black = Image.new("RGB", FRAME[::-1])  # Datumaro goes by the images, though it need not read them
+    black = Image.new("RGB", FRAME[::-1])  # Datumaro looks for images, though it need not read them
     for i in range(count):
         objects = []
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""Cut an image and its mask into tiles in one of the usual ways, as a process of its own.
+"""Cut an image and its mask into tiles in one of the usual ways, as a separate process.
 
     PYTHON tile_with.py sahi|patchify|rasterio|limit IMAGE MASK OUT SIZE png|jpg|tif
 
