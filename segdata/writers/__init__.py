@@ -33,3 +33,9 @@ def writer(name: str) -> Callable[..., Dataset]:
 def writer_options(name: str) -> tuple[str, ...]:
     """The names of the options that only this format's writer has."""
     return tuple(option for option in inspect.signature(writer(name)).parameters if option not in COMMON)
+
+
+def summary(name: str, written: Dataset) -> str:
+    """What a writer has written, in a few words: what its module's own `summary` says, or the number of samples."""
+    own: Callable[[Dataset], str] | None = getattr(import_module(WRITERS[name]), "summary", None)
+    return f"{len(written):,} samples" if own is None else own(written)

@@ -190,3 +190,9 @@ def _index(written: Sequence[Written]) -> bytes:
         for one in written
     ]
     return (json.dumps({"shards": shards}, indent=2) + "\n").encode()
+
+
+def summary(written: Dataset) -> str:
+    """How many shards there are, and what they hold."""
+    shards = written.read_receipt()["shards"]
+    return f"{shards['number']:,} shards of {len(written):,} samples, {shards['bytes']:,} bytes,"

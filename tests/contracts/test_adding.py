@@ -91,7 +91,6 @@ def test_a_reader_is_found_by_the_commands(copy: Path, dataset: Path) -> None:
     assert "3 masks, 3 classes" in segdata(copy, "info", dataset) or (dataset / "masks/2.png").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="formats are detected by a table of their own")
 def test_a_reader_detects_its_format(copy: Path, source: Path) -> None:
     assert segdata(copy, "detect", source).startswith("toy\n")
 

@@ -36,8 +36,13 @@ from segdata.terminal.signatures import parameters
 
 NAMES = ("road", "car", "sign")
 LABELS = Labels.of(NAMES)
-ON = {"boundary_f": True}
-"""Options under which every metric measures all that it can. A new one that must be asked for is asked for here."""
+ON = {
+    option.name: True
+    for module in METRICS.values()
+    for option in inspect.signature(import_module(module).measure).parameters.values()
+    if option.default is False
+}
+"""Options under which every metric measures all that it can."""
 
 Measure = Callable[[Case], Metric | None]
 
@@ -98,7 +103,7 @@ def agree(one: Any, two: Any) -> bool:
 
 def valued(measure: Measure, cases: Sequence[Case]) -> list[Metric]:
     found = [measure(one) for one in cases]
-    assert all(value is not None for value in found), "not measured: does it need an option? Then add that to ON"
+    assert all(value is not None for value in found), "not measured, with all of its options on"
     return found  # type: ignore[return-value]
 
 

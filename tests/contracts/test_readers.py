@@ -153,11 +153,12 @@ def test_every_option_is_told_of_and_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader_tells_its_own_sample_from_the_others(name: str, samples: Path) -> None:
+def test_a_reader_tells_its_own_sample_from_the_others(name: str, tmp_path: Path) -> None:
     fits = import_module(READERS[name]).fits
-    assert fits(samples / name) is None
-    assert all(fits(samples / other) for other in READERS if other != name and name != "masks")
-    assert isinstance(fits(samples / "nowhere"), str)
+    roots = {other: reader_sample(other, tmp_path)[0] for other in READERS}
+    assert fits(roots[name]) is None
+    assert all(fits(root) for other, root in roots.items() if other != name and name != "masks")
+    assert isinstance(fits(tmp_path / "nowhere"), str)
 
 
 def test_an_unknown_format_lists_the_known() -> None:

@@ -28,9 +28,8 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
     its last whole shard when the command is repeated.
     """
     from segdata.ops.export.operation import export
+    from segdata.writers import summary
 
     with running(jobs, on_error, "writing shards") as run:
         written = export(format, dataset, destination, run=run, **given)
-    shards = written.read_receipt()["shards"]
-    held = f"{len(written):,} samples, {shards['bytes']:,} bytes"
-    click.echo(f"wrote {shards['number']:,} shards in {destination}/shards: {held} (segdata info {destination})")
+    click.echo(f"wrote {summary(format, written)} in {destination} (segdata info {destination})")
