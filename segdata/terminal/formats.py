@@ -87,6 +87,8 @@ class Formats(Operation):
 
     def _find(self, ctx: click.Context, args: list[str]) -> str | None:
         """The format that stands behind options, or that `auto` finds; None if there is none, or if help is asked for."""
+        if args[:1] and args[0] in ctx.help_option_names:
+            return None
         self.choose(ctx, *self.modules)
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         format, source = given.get("format"), given.get("source")

@@ -88,15 +88,14 @@ def ratios(text: str) -> dict[str, float]:
 
 def pairs(given: Sequence[str], form: str = "OLD=NEW", value: Callable[[str], Any] = str) -> dict[str, Any]:
     """`OLD=NEW` of each text as a dict, which each key may enter once."""
-    out: dict[str, Any] = {}
+    out: dict[str, str] = {}
     for text in given:
-        key, equals, rest = text.partition("=")
-        if not (key and equals and rest):
+        key, equals, new = text.partition("=")
+        if not (key and equals and new):
             raise ValueError(f"{text!r} is not {form}")
-        new = value(rest)
         if out.setdefault(key, new) != new:
             raise ValueError(f"{key!r} becomes {out[key]!r} and {new!r}: give one of them")
-    return out
+    return {key: value(text) for key, text in out.items()}
 
 
 def json_or_text(text: str) -> Any:
