@@ -20,6 +20,9 @@ from segdata.version import __version__
 
 FORMAT = 1
 
+ANEW = "train anew, or give the dataset these classes (segdata remap)"
+"""The way out where a checkpoint is of other classes."""
+
 
 def of(
     options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any], dataset: str
@@ -109,17 +112,3 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Pla
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise DatasetError(f"{path}: its weights do not fit this model: {first}") from error
-
-
-def refuse_other_classes(found: Labels, wanted: Labels, path: str | Place) -> None:
-    """Raise `DatasetError` that names the first difference where two label contracts differ."""
-    if found.digest == wanted.digest:
-        return
-    if len(found.classes) != len(wanted.classes):
-        what = f"{len(found.classes)} classes ({', '.join(found.names[:4])} ...), the dataset has {len(wanted.classes)}"
-    else:
-        at = next(i for i, (a, b) in enumerate(zip(found.names, wanted.names, strict=True)) if a != b)
-        what = f"class {at} is {found.names[at]!r}, in the dataset {wanted.names[at]!r}"
-    raise DatasetError(
-        f"{path}: of other classes: {what}: train anew, or give the dataset these classes (segdata remap)"
-    )
