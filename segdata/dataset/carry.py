@@ -185,8 +185,11 @@ def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask
         for sample in samples:
             view_mask(mask, sample, dataset.labels, str(path))
         values = mask.read()
-    refuse_values(tally(values), dataset.labels, first, str(path))
-    return remap(values)
+    try:
+        return remap(values)
+    except ValueError:
+        refuse_values(tally(values), dataset.labels, first, str(path))
+        raise
 
 
 def _counts(values: Mask, sample: Sample, ignore: int) -> dict[int, int]:

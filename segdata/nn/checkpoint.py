@@ -21,6 +21,9 @@ from segdata.version import __version__
 
 FORMAT = 1
 
+ANEW = "train anew, or give the dataset these classes (segdata remap)"
+"""The way out where a checkpoint is of other classes."""
+
 
 def of(
     options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any], dataset: str
@@ -110,17 +113,3 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Pla
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise DatasetError(f"{path}: its weights do not fit this model: {first}") from error
-
-
-def refuse_other_classes(found: Labels, wanted: Labels, path: str | Place) -> None:
-    """Compare two label contracts. Raises `DatasetError` if they differ; it names the first difference."""
-    if found.digest == wanted.digest:
-        return
-    if len(found.classes) != len(wanted.classes):
-        what = f"{len(found.classes)} classes ({', '.join(found.names[:4])} ...), the dataset has {len(wanted.classes)}"
-    else:
-        at = next(i for i, (a, b) in enumerate(zip(found.names, wanted.names, strict=True)) if a != b)
-        what = f"class {at} is {found.names[at]!r}, in the dataset {wanted.names[at]!r}"
-    raise DatasetError(
-        f"{path}: has other classes: {what}: train again, or give the dataset these classes (segdata remap)"
-    )

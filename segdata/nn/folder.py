@@ -18,7 +18,7 @@ from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft
 from segdata.files.places import names_in, remove, write_whole
 from segdata.files.remote import Place, Remote
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, must_agree
 from segdata.nn import checkpoint
 from segdata.nn.curves import draw_curves, write_rows
 from segdata.nn.distributed import World
@@ -103,7 +103,7 @@ class Folder:
         if not path.exists():
             return
         found = checkpoint.read(path)
-        checkpoint.refuse_other_classes(checkpoint.labels_of(found, path), self.task.labels, path)
+        must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.ANEW)
         for what, was, now in (
             ("the dataset has", found["dataset"], self.task.digest),
             ("the recipe has", found["recipe"], self.task.recipe.to_dict()),

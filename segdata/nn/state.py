@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from segdata.labels import must_agree
 from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
@@ -78,7 +79,9 @@ def start(task: Task, here: World) -> State:
         refuse_without_encoder(model)
     if options.init is not None:
         found = checkpoint.read(options.init)
-        checkpoint.refuse_other_classes(checkpoint.labels_of(found, options.init), task.labels, options.init)
+        must_agree(
+            checkpoint.labels_of(found, options.init), task.labels, str(options.init), "the dataset", checkpoint.ANEW
+        )
         checkpoint.load_state(model, found["state"], options.init)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
     scaler = torch.amp.GradScaler(here.device.type, enabled=options.precision == "fp16")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +11,6 @@ from PIL import Image, ImageDraw
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import OptionError
 from segdata.files.colors import colorize, overlay, to_rgb
 from segdata.files.images import ImageArray
 from segdata.labels import Mask
@@ -21,16 +19,6 @@ from segdata.windows import Window
 
 LINE, NOTHING = (255, 64, 32), 225
 """The colour of outlines, and the grey of pixels in no tile."""
-
-
-def by_parent(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """Tiles by the image that they were cut from. Raises `OptionError` for samples that are not tiles."""
-    groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        if sample.window is None or sample.tiling is None or sample.parent is None:
-            raise OptionError(f"--grid: {sample.id} is not a tile: segdata tile makes tiles")
-        groups[sample.parent].append(sample)
-    return dict(sorted(groups.items()))
 
 
 def grid_panels(dataset: Dataset, tiles: Sequence[Sample], width: int) -> list[ImageArray]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
-from segdata.files.views import scaled_size
+from segdata.files.views import View, scaled_size
 from segdata.labels import Mask
 from segdata.resize import resize_mask
 from segdata.words import sized
@@ -58,6 +58,23 @@ def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group
         unit = samples[0].group if group and samples[0].group is not None else f"image {id}"
         out.append(Pair(id, unit, samples, tuple(side.get(id, ()) for side in sides)))
     return out
+
+
+def tile_view(sample: Sample) -> View:
+    """How a tile was cut. Raises `DataError` (`tile.none`) for what is no tile."""
+    if sample.tiling is None or sample.window is None or sample.parent is None:
+        what = "it is no tile: the manifest has not which window of which image it is"
+        raise DataError(Problem("tile.none", what, sample=sample.id))
+    return View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
+
+
+def by_parent(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Tiles by the id of what they were cut from, in order of it. Raises `DataError` (`tile.none`)."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        tile_view(sample)
+        groups[str(sample.parent)].append(sample)
+    return dict(sorted(groups.items()))
 
 
 def same_ids(pred: Iterable[Sample], truth: Iterable[Sample]) -> list[tuple[Sample, Sample]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
-from segdata.errors import DatasetError, OptionError, one_of
+from segdata.errors import DataError, DatasetError, OptionError, one_of
 from segdata.files.remote import Place
-from segdata.pages.grid import by_parent
 from segdata.pages.sheet import Sort, cell, choose, grid_cell, write_sheet
+from segdata.tiling.tiles import by_parent
 
 
 def preview(
@@ -51,7 +51,10 @@ def preview(
         what = f"no sample holds {' or '.join(classes)}" if classes else "it has no samples"
         raise DatasetError(f"{dataset.root}: {what}")
     if grid:
-        groups = list(by_parent(dataset.samples if not samples else chosen).values())
+        try:
+            groups = list(by_parent(chosen if samples else dataset.samples).values())
+        except DataError as error:
+            raise OptionError(f"--grid: {error.problem.sample} is no tile: segdata tile makes tiles") from error
         places = np.linspace(0, len(groups) - 1, min(count, len(groups))).round().astype(int)
         shown = [groups[i] for i in places]
         chosen = [tile for group in shown for tile in group]

@@ -18,7 +18,7 @@ from segdata.dataset.faults import view_mask
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import located
 from segdata.files.door import open_mask
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
@@ -33,6 +33,7 @@ from segdata.labels import Mask, tally
 from segdata.resize import resize_mask, resize_scores
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
+from segdata.tiling.tiles import tile_view
 from segdata.windows import Window
 
 BUDGET = 2**26
@@ -106,14 +107,6 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
     return Stitched(parent.id, [line], uncovered, contested, polygons)
 
 
-def tile_view(sample: Sample) -> View:
-    """How a tile was cut. Raises `DataError` (`tile.none`) for what is no tile."""
-    if sample.tiling is None or sample.window is None or sample.parent is None:
-        what = "it is no tile: the manifest has not which window of which image it is"
-        raise DataError(Problem("tile.none", what, sample=sample.id))
-    return View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
-
-
 def georeference(parent: Parent, target: Target) -> Geo:
     """Where the whole image lies, as it or its first tile has it; nowhere where neither has an image."""
     if parent.sample is not None and target.whole is not None and parent.sample.image is not None:
@@ -133,13 +126,13 @@ def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterato
     held: dict[str, tuple[Masks, Callable[[Window], Mask], ExitStack]] = {}
     with ExitStack() as stack:
         for number, sample in enumerate(parent.tiles):
-            view, path = tile_view(sample), target.tiles.inside(sample.mask)
+            view = tile_view(sample)
             with located(sample=sample.id):
                 if sample.mask not in held:  # virtual tiles have one file together
                     own = stack.enter_context(ExitStack())
-                    held[sample.mask] = *own.enter_context(open_downwards(path)), own
+                    held[sample.mask] = *own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
                 mask, read, own = held[sample.mask]
-                view_mask(mask, sample, target.tiles.labels, str(path))
+                view_mask(mask, sample, target.tiles.labels, str(target.tiles.root / sample.mask))
                 ids = resize_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
             yield from stitcher.add(view.crop, resize_mask(ids, (view.crop.height, view.crop.width)))
             if number == last[sample.mask]:

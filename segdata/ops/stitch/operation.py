@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,12 +11,13 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import refuse_inputs
 from segdata.dataset.job import Job, made_of, pixels_of, receipt_of, resumable
-from segdata.dataset.sample import Images, Sample
+from segdata.dataset.sample import Images
 from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent, tile_view
+from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent
 from segdata.tiling.stitcher import Blend, blend_weights
+from segdata.tiling.tiles import by_parent
 from segdata.words import some
 
 
@@ -115,18 +115,15 @@ def _stitch(
 
 def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
     """The images that a dataset has tiles of, by id. Raises `DatasetError` for what are no tiles, or not of `whole`."""
-    groups: dict[str, list[Sample]] = defaultdict(list)
     try:
-        for sample in tiles:
-            tile_view(sample)
-            groups[str(sample.parent)].append(sample)
+        groups = by_parent(tiles)
     except DataError as error:
         raise DatasetError(f"{tiles.root}: {error.problem.sample}: {error.problem.message}") from error
     if not groups:
         raise DatasetError(f"{tiles.root}: it has no samples")
     known = {} if whole is None else {sample.id: sample for sample in whole}
     parents = []
-    for id, samples in sorted(groups.items()):
+    for id, samples in groups.items():
         parent = Parent(id, tuple(sorted(samples, key=lambda s: (s.window, s.id))), known.get(id))
         sizes, splits = {s.tiling.parent for s in samples if s.tiling}, {s.split for s in samples}
         if len(sizes) > 1 or len(splits) > 1:
