@@ -55,7 +55,7 @@ EVENTS = {
     "subprocess.Popen": "process",
     "os.fork": "process",
     "os.posix_spawn": "process",
-    "socket.connect": "net, or process (a pool talks over sockets too)",
+    "socket.connect": "net (or process: pools talk over sockets too)",
 }
 """Events of Python's audit that a test without marks must not cause, and the mark that it lacks."""
 
