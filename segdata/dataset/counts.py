@@ -132,12 +132,12 @@ class ClassCounts:
 
     @property
     def share(self) -> Floats:
-        """(K,) float64 in 0..1: the class's part of the labelled pixels, 0 where there are none."""
+        """(K,) float64 in 0..1: the class's part of the labelled pixels, 0 if there are none."""
         return self.pixels / max(self.labelled, 1)
 
     @property
     def image_share(self) -> Floats:
-        """(K,) float64 in 0..1: the part of the images that hold the class, 0 where there are none."""
+        """(K,) float64 in 0..1: the part of the images that hold the class, 0 if there are none."""
         return self.images / max(self.samples, 1)
 
     @property

@@ -111,7 +111,7 @@ def times(typing: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def plus(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """a + b c, rounded once where the processor can."""
+    """a + b c, rounded once if the processor can."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a, b, c = arguments

@@ -227,8 +227,8 @@ def test_what_is_not_there_is_refused_with_what_is() -> None:
         ({"name": "unet", "width": 0}, "unet: width must be a whole number, 1 or more, not 0"),
         ({"name": "unet", "width": True}, "unet: width must be a whole number, 1 or more, not True"),
         ({"name": "unet", "encoder": LIGHT, "decoder": "pix2pix", "dropout": 1}, "below 1, not 1"),
-        ({"name": "pspnet", "auxiliary": "no"}, "pspnet: auxiliary is bool, such as True, not 'no'"),
-        ({"name": "deeplabv2", "rates": 6}, r"rates is tuple, such as \(6, 12, 18, 24\), not 6"),
+        ({"name": "pspnet", "auxiliary": "no"}, "pspnet: auxiliary must be a bool, such as True, not 'no'"),
+        ({"name": "deeplabv2", "rates": 6}, r"rates must be a tuple, such as \(6, 12, 18, 24\), not 6"),
         ({"name": "unet", "classes": 0}, "at least one band and one class"),
         ({"name": "unet", "encoder_weights": "imagenet"}, "name one with --encoder"),
     ]

@@ -3,7 +3,7 @@
     python tools/bench/bench_evaluate.py [--quick] [--record]
 
 Prints one section of Markdown; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and the peers in
-environments of their own, which tools/bench/peers.sh makes; missing peers are left out.
+their own environments, which tools/bench/peers.sh makes; missing peers are left out.
 """
 
 from __future__ import annotations

@@ -113,5 +113,5 @@ def _check(name: str, options: dict[str, Any], known: dict[str, Any]) -> None:
         kind = type(known[option])
         allowed = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
         if type(value) not in allowed or (kind is int and value < 1):
-            what = "a whole number, 1 or more" if kind is int else f"{kind.__name__}, such as {known[option]!r}"
+            what = "a whole number, 1 or more" if kind is int else f"a {kind.__name__}, such as {known[option]!r}"
             raise OptionError(f"{name}: {option} must be {what}, not {value!r}")
