@@ -37,7 +37,7 @@ if __name__ == "__main__":
     ids = []
     real = data.Training.__getitem__
     def noted(self, key):
-        ids.append([key.turn, self.dataset.samples[int(self.items[key.item])].id])
+        ids.append([key.turn, self.samples[key.sample].id])
         return real(self, key)
     data.Training.__getitem__ = noted
     save = folder.Folder.save_last
