@@ -28,8 +28,6 @@ REFINE, TUNE = "segdata.ops.refine.operation:refine", "segdata.ops.refine.tune:t
     help="A step of morphology after it: open, close, erode, dilate, fill_holes, min_area, largest, median or majority; "
     "such as close:size=5,shape=disk,classes=road+car or min_area:area=50. Repeat for more, in their order.",
 )  # fmt: skip
-@click.option("--from", "scores", type=click.Choice(["scores", "labels"]),
-              help="What the CRF starts from; labels if there are no scores.  [default: scores]")  # fmt: skip
 @click.option(
     "--tune", "truth", type=click.Path(), metavar="TRUTH", help="Search for the settings that come nearest to TRUTH."
 )
@@ -57,8 +55,6 @@ def refine(
     from segdata.ops.refine.operation import refine
     from segdata.ops.refine.text import refined_line, tuned_lines, write_settings
 
-    if (start := given.pop("scores")) is not None:
-        given["scores"] = start == "scores"
     by_hand = crf is not None or bool(crf_options or steps)
     if ("refinement" in given) + (truth is not None) + by_hand > 1:
         raise click.UsageError("settings come from --settings, or from --tune, or from --crf and --step: choose one")

@@ -125,7 +125,7 @@ def test_the_sheet_shows_before_and_after(voc: Dataset, tmp_path: Path) -> None:
     for options, words in (({"count": 0}, "must be 1 or more"), ({"samples": ["nope"]}, "no sample")):
         with pytest.raises((OptionError, DatasetError), match=words):
             augment_sheet(voc, tmp_path / "t.png", "light", **options)
-    with pytest.raises(OptionError, match=r"name a \.png or \.jpg"):
+    with pytest.raises(OptionError, match=r"must be a \.png or \.jpg file"):
         augment_sheet(voc, tmp_path / "t.gif", "light", count=1)
 
 
