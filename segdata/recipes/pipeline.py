@@ -80,7 +80,9 @@ class Augmentation:
             message = f"the mask is {mask.shape[1]} x {mask.shape[0]}, the image {image.shape[1]} x {image.shape[0]}"
             raise DataError(Problem("mask.size", message))
         if window is not None and self.recipe.crop is not None:
-            return self._changed(*fitted(image, mask, window, self.recipe.crop.size, self.ignore), seed, other)
+            _, pasting, changing = streams(seed)
+            image, mask = fitted(image, mask, window, self.recipe.crop.size, self.ignore)
+            return self._changed(image, mask, other, pasting, changing)
         return self.version((WholeRaster(image), WholeMask(mask)), seed, other)
 
     def version(
@@ -91,16 +93,23 @@ class Augmentation:
         index: Callable[[Masks], ClassIndex] = ClassIndex.of,
     ) -> Pair:
         """The same of a sample that is open, of which no more than the window is read. `index` gives its mask's index."""
+        placing, pasting, changing = streams(seed)
         if self.recipe.crop is None:
             image, mask = self._prepared(opened[0].read(), opened[1].read())
         else:
-            image, mask = self._cut(opened, streams(seed)[0], self.recipe.crop, index)
+            image, mask = self._cut(opened, placing, self.recipe.crop, index)
         span_of(image)
-        return self._changed(image, mask, seed, other)
+        return self._changed(image, mask, other, pasting, changing)
 
-    def _changed(self, image: Pixels, mask: Mask, seed: Sequence[int], other: Other | None) -> Pair:
+    def _changed(
+        self,
+        image: Pixels,
+        mask: Mask,
+        other: Other | None,
+        pasting: np.random.Generator,
+        changing: np.random.Generator,
+    ) -> Pair:
         """With regions of another sample pasted, and transformed."""
-        _, pasting, changing = streams(seed)
         paste = self.recipe.copy_paste
         if paste is not None and other is not None and pasting.random() < paste.p:
             image, mask = self._paste(image, mask, self._prepared(*other(pasting)), pasting, paste)
