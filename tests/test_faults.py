@@ -479,6 +479,7 @@ def test_a_image_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any
 # Open files and memory
 
 
+@pytest.mark.slow
 def test_open_files_and_memory_stay_flat(tmp_path: Path) -> None:
     """3,000 images and masks read one after the other (tools/soak.py --flat takes 100,000 through the commands)."""
     source = make(tmp_path / "src", {"val/0": NOISE[0]}, names=NAMES, images="copy")
