@@ -504,6 +504,7 @@ def test_predictions_of_a_process_that_dies_are_left_out(tmp_path: Path) -> None
 # Open files and memory
 
 
+@pytest.mark.slow
 def test_open_files_and_memory_stay_flat(tmp_path: Path) -> None:
     """3,000 images and masks read one after the other (tools/soak.py --flat takes 100,000 through the commands)."""
     source = make(tmp_path / "src", {"val/0": NOISE[0]}, names=NAMES, images="copy")

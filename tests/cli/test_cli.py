@@ -193,6 +193,7 @@ def test_preview_without_images_shows_masks(samples: Path, tmp_path: Path) -> No
         assert sheet.width == 3 * 240 + 4 * 10
 
 
+@pytest.mark.slow
 def test_the_demo_without_the_extra_ends_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "torch" else "there")
     first = run("demo", "--out", tmp_path / "demo").stdout

@@ -136,6 +136,7 @@ def test_the_median_of_an_even_number_of_classes_is_between_the_middle_two() -> 
     assert of([{0: 10, 1: 30}], Labels.of(["a", "b"])).weights("median_frequency") == pytest.approx([2, 2 / 3])
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=6), st.integers(1, 200))
 def test_effective_numbers_are_exact(images: list[int], photos: int) -> None:
     """Against the sum 1 + beta + beta^2 ... of the paper in fractions, where that is short enough."""

@@ -530,6 +530,7 @@ def test_overlay(mask: NDArray[np.uint8], opacity: float) -> None:
         assert np.abs(out[y, x] - expected).max() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(40, 60), (900, 300), (2000, 3000)])
 @pytest.mark.parametrize("level", [0, 110, 128, 255])
 def test_void_is_seen_on_anything(size: tuple[int, int], level: int) -> None:

@@ -51,6 +51,7 @@ def test_a_model_that_is_as_often_right_as_it_says() -> None:
     assert Calibration.of(sure, truth, LABELS).ece > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 19, 150, 300])
 def test_scores_of_8_bits_tell_the_same(classes: int) -> None:
     """However many classes there are: what is stored as 0 adds nothing."""

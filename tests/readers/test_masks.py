@@ -796,6 +796,7 @@ def test_what_is_wrong_with_a_large_mask_is_told_alike(
     assert banded
 
 
+@pytest.mark.slow
 def test_a_large_mask_takes_the_memory_of_some_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_bands, "LARGE", 2**20)
     monkeypatch.setattr(label_bands, "STRIP", 2**18)

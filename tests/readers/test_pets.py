@@ -118,6 +118,7 @@ def test_all_real_pets_in_every_mode(shared_data: Path, tmp_path: Path, kind: st
         assert set(dataset.read_receipt()["pixels"]) == {"pet", "background", "border"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     cv2.__version__ < "5", reason="the samples were drawn with OpenCV 5, whose outlines differ in some pixels"
 )

@@ -79,6 +79,7 @@ def digests(dataset: segdata.Dataset) -> dict[str, str]:
 # Pixels
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     cv2.__version__ < "5", reason="the samples were drawn with OpenCV 5, whose outlines differ in some pixels"
 )

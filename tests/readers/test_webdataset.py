@@ -60,6 +60,7 @@ def same(one: Dataset, other: Dataset) -> None:
 # What goes in
 
 
+@pytest.mark.torch
 def test_webdataset_reads_every_image_and_mask(source: Dataset, shards: Dataset) -> None:
     webdataset = pytest.importorskip("webdataset")
     paths = sorted(str(path) for path in (shards.root / "shards").glob("*.tar"))
@@ -110,6 +111,7 @@ def test_shards_are_a_dataset(source: Dataset, shards: Dataset, tmp_path: Path) 
     assert all((files.root / str(sample.image)).is_file() for sample in files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation",
     [

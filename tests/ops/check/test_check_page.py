@@ -110,6 +110,7 @@ def test_a_dataset_without_images_shows_its_masks(samples: Path, tmp_path: Path)
     assert len(images(text)) == 2 * THUMBS  # those without an image, and those with specks
 
 
+@pytest.mark.slow
 def test_there_are_never_too_many_images(samples: Path, tmp_path: Path) -> None:
     dataset = segdata.convert("coco", samples / "coco", tmp_path / "d")
     ids = tuple(sample.id for sample in dataset)

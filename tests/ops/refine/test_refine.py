@@ -337,6 +337,7 @@ def test_what_loses_on_images_held_out_is_dropped(tmp_path: Path) -> None:
         tune(p.split("val"), t, split="val", held_out="test")
 
 
+@pytest.mark.slow
 def test_what_is_held_out(made: tuple[Dataset, Dataset]) -> None:
     pred, truth = made
     grouped = replace(truth, samples=[msgspec.structs.replace(s, group=f"g{i % 4}") for i, s in enumerate(truth)])

@@ -85,6 +85,7 @@ def test_small_assignments_are_the_best_of_all(data: st.DataObject) -> None:
     assert cost(pixels, found, ratios, optional) == pytest.approx(best)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 5), st.integers(1, 40), st.integers(1, 6))
 def test_every_group_is_assigned_once_and_the_kept_stay(seed: int, number: int, groups: int, classes: int) -> None:
@@ -138,6 +139,7 @@ def members(dataset: Dataset) -> dict[str, str | None]:
     return {s.id.removeprefix(f"{s.split}/"): s.split for s in dataset}
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([{"a": 0.6, "b": 0.4}, {"a": 0.5, "b": 0.25, "c": 0.25}]))
 def test_every_sample_once_and_groups_never_parted(tmp_path_factory: Any, seed: int, ratios: dict[str, float]) -> None:

@@ -66,6 +66,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(cases(), st.sampled_from(["gaussian", "linear", "crop", "none"]))
 def test_tiles_give_the_masks_back(tmp_path_factory: Any, case: dict[str, Any], blend: Any) -> None:
