@@ -500,7 +500,7 @@ def test_classes_without_pixels_are_one_line(tmp_path: Path) -> None:
     out = run(dataset.root, "--sampler", "--objects", "--html", tmp_path / "page.html").stdout
     assert f"note: no pixel of {', '.join(names[1:37])}: weight 0, left out of K, medians and means" in out
     page = (tmp_path / "page.html").read_text()
-    assert f"No pixel of {', '.join(names[1:37])}:" in page
+    assert f"No pixels of {', '.join(names[1:37])}:" in page
     for text in (out, page):
         assert text.count("class05") == 1
         assert text.count("class37") > 3
