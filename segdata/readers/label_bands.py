@@ -28,7 +28,7 @@ def open_large(path: str, *, palette: bool) -> Iterator[MaskRaster | None]:
     `palette`: the indices of a palette are values.
     """
     size = None
-    if not path.endswith(".png") and not is_stored(path) and access_to(path, "mask") == "windows":
+    if not is_stored(path) and access_to(path, "mask") == "windows":
         size = plain_tiff_size(path, palette=palette)
     if size is None or size[0] * size[1] <= LARGE:
         yield None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -31,6 +31,9 @@ from segdata.readers.label_bands import open_large, read_bands, tally_bands
 from segdata.readers.label_palettes import NO_PALETTES, Palettes, check_palette, refuse
 from segdata.readers.source import Banded, Drawn, Receipt
 from segdata.words import some
+
+OPAQUE = 255 << 24
+"""Full alpha, beside a packed colour in the four bytes of a pixel."""
 
 Table = Mapping[int, int | None]
 """Class ids, None for ignored pixels, by value or by packed colour (`diagnose.pack_color`)."""
@@ -81,12 +84,17 @@ class LabelFile:
         """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the way out."""
         meaning = self.meaning
         draw = draw_colors if meaning.values is None else draw_values if meaning.threshold is None else draw_threshold
-        with located(file=self.path):
+        try:
             return Drawn(draw(self.path, meaning, remap), Receipt(annotations=1, painted=1))
+        except DataError as error:
+            raise error.at(file=self.path) from error
+
+    def bands(self, remap: Remap) -> AbstractContextManager[Banded | None]:
+        """See `LargeAnnotation`: of large TIFFs of values, or of grey that is read by a threshold."""
+        return nullcontext() if self.path.endswith(".png") else self._bands(remap)
 
     @contextmanager
-    def bands(self, remap: Remap) -> Iterator[Banded | None]:
-        """See `LargeAnnotation`: of large TIFFs of values, or of grey that is read by a threshold."""
+    def _bands(self, remap: Remap) -> Iterator[Banded | None]:
         with self.open_large() as raster:
             if raster is None:
                 yield None
@@ -203,17 +211,17 @@ def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
 
 def color_ids(pixels: NDArray[np.uint8], meaning: Meaning, remap: Remap) -> Mask:
     """(H, W, 4) uint8 RGBA -> (H, W) class ids. Without hints every pixel must be opaque."""
-    known, labels = through(meaning.colors or {}, remap), remap.labels
-    if meaning.hints is None and (pixels[..., 3] != 255).any():
-        refuse_color(pixels, known, meaning)
+    known, labels, strict = through(meaning.colors or {}, remap), remap.labels, meaning.hints is None
     keys = np.array(sorted(known), np.int64)
     table = np.array([labels.ignore if (id := known[key]) is None else id for key in keys.tolist()], labels.dtype)
     mask = np.empty(pixels.shape[:2], labels.dtype)
     rows = max(1, STRIP // mask.shape[1])
     for y in range(0, len(mask), rows):
-        packed = pack(pixels[y : y + rows])
+        strip = np.ascontiguousarray(pixels[y : y + rows])
+        packed = strip.view("<u4")[..., 0] if strict else pack(strip)
         positions = np.empty(packed.size, np.int64)
-        if look_up(packed.ravel(), keys, positions, np.zeros(len(keys), np.int64)) >= 0:
+        wanted = keys + OPAQUE if strict else keys
+        if look_up(packed.ravel(), wanted, positions, np.zeros(len(keys), np.int64)) >= 0:
             refuse_color(pixels, known, meaning)
         mask[y : y + rows] = table[positions].reshape(packed.shape)
     return mask
