@@ -40,6 +40,7 @@ PLACES = {
     "ops/augment": "torch",
     "recipes/test_transforms.py": "torch",
     "executors/test_dask.py": "net",
+    "test_faults.py": "process",
 }
 """Marks of all tests in a folder or file; with `--quick` it is not even imported."""
 FIXTURES = {

@@ -185,7 +185,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.process
 def test_a_file_that_may_not_grow(tmp_path: Path, samples: Path) -> None:
     """The same where nothing can be mounted, by a limit on the size of files: masks fit, the manifest does not."""
     arguments = ["convert", "coco", str(samples / "coco"), str(tmp_path / "out")]
@@ -248,7 +247,6 @@ def test_a_second_run_into_one_place_is_refused(
         first.close()
 
 
-@pytest.mark.process
 def test_of_two_commands_started_together_one_is_refused(tmp_path: Path, samples: Path) -> None:
     start = [
         sys.executable,
@@ -386,7 +384,6 @@ def pool_of(command: int) -> list[int]:
     return sorted(pid for pid, parent in parents.items() if parents.get(parent) == command)
 
 
-@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 @pytest.mark.parametrize("victim", ["pool", "SIGKILL", "SIGTERM", "SIGINT"])
 def test_a_killed_command_is_repeated_to_the_same_bytes(tmp_path: Path, samples: Path, victim: str) -> None:
@@ -403,7 +400,7 @@ def test_a_killed_command_is_repeated_to_the_same_bytes(tmp_path: Path, samples:
     assert contents(tmp_path / "out") == contents(tmp_path / "right")
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.process] * ("-j" in n)) for n in COMMANDS])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_is_killed_at_its_very_end_is_repeated(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -436,7 +433,6 @@ def die_once(item: str, mark: Path) -> str:
     return item
 
 
-@pytest.mark.process
 def test_a_process_that_its_broken_pool_missed_is_not_waited_for(tmp_path: Path) -> None:
     """One that is started while the pool ends the others, where a process was killed that held the lock of the queue: nobody
     ends it, nothing tells it to end, and the pool waits for it for ever."""
@@ -457,7 +453,6 @@ def test_a_process_that_its_broken_pool_missed_is_not_waited_for(tmp_path: Path)
     assert not late.is_alive()
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("on_error", ["skip", "stop"])
 def test_a_image_that_crashes_its_decoder_is_named(tmp_path: Path, on_error: Any) -> None:
     """Left out, or told; in this process alone there is nobody left to tell it."""
@@ -504,7 +499,6 @@ def test_predictions_of_a_process_that_dies_are_left_out(tmp_path: Path) -> None
 # Open files and memory
 
 
-@pytest.mark.slow
 def test_open_files_and_memory_stay_flat(tmp_path: Path) -> None:
     """3,000 images and masks read one after the other (tools/soak.py --flat takes 100,000 through the commands)."""
     source = make(tmp_path / "src", {"val/0": NOISE[0]}, names=NAMES, images="copy")

@@ -272,6 +272,7 @@ UNSETTLED: list[Fault] = [
 """Faults of the receipt, planted after all else is in order."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant_it", "expected"), [(f, e.split()) for _, f, e in FAULTS], ids=[n for n, _, _ in FAULTS]
 )
