@@ -122,7 +122,7 @@ COCO_STUFF = {  # thing of the canvas: id, name, supercategory
 COCO_SPLITS = {"train": (24, 100, (2, 11, 16), (5, 13)), "val": (8, 200, (7,), (1,))}
 HEADER: Json = {
     "info": {
-        "description": "Painted sample images in the COCO format",
+        "description": "Painted sample pictures in the COCO format",
         "version": "1.0",
         "year": 2017,
         "contributor": "segdata",
@@ -502,7 +502,7 @@ def make_webdataset(out: Path) -> None:
         with tarfile.open(out / f"{shard}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for number in numbers:
                 c = voc_image(number)
-                caption = json.dumps({"caption": f"image {number}"}).encode()
+                caption = json.dumps({"caption": f"picture {number}"}).encode()
                 image, mask = encoded(c.image(), "JPEG", quality=88), encoded(voc_masks(c)[0], "PNG", optimize=True)
                 for extension, data in (("jpg", image), ("json", caption), ("seg.png", mask)):
                     info = tarfile.TarInfo(f"{number:06d}.{extension}")
