@@ -57,6 +57,6 @@ def _told(function: str, parameter: Parameter, *, repeated: bool) -> str:
         dashed = f"--{option_name(function, other.name)}"
         typed = ARGUMENTS.get(other.name, other.name.upper()) if other.default is REQUIRED else dashed
         text = text.replace(f"`{other.name}`", typed)
-    text = text.replace("`", "") + (" Repeat for more." if repeated else "")
+    text = text[:1].upper() + text[1:].replace("`", "") + (" Repeat for more." if repeated else "")
     default = "" if parameter.default is REQUIRED else shown(parameter.default)
     return f"{text}  [default: {default}]".strip() if default else text
