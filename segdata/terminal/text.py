@@ -1,9 +1,12 @@
-"""Values as text for a terminal. Everything returns lines; nothing prints."""
+"""Values as text for a terminal. Everything returns text or lines; nothing prints."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segdata.dataset.dataset import Dataset
@@ -26,3 +29,16 @@ def dataset_line(made: Dataset, destination: str, what: str = "masks") -> str:
     """The line with which a command that makes a dataset ends."""
     classes = len(made.labels.classes)
     return f"dataset:     {destination}: {len(made):,} {what}, {classes} classes (segdata info {destination})"
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """One JSON object, a line per key: lists stay short enough to read."""
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items()]
+    return "{" + ",\n ".join(lines) + "}"
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().rstrip("\n")

@@ -9,6 +9,7 @@ import click
 from segdata.metrics import METRICS
 from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
+from segdata.terminal.text import csv_text, json_text
 
 MEASURES = {f"{module}:measure": "Metrics" for module in METRICS.values()}
 """The functions that have the options of the metrics."""
@@ -36,7 +37,7 @@ def evaluate(
     segdata evaluate predictions mydata --compare older --conventions
     """
     from segdata.ops.evaluate.operation import evaluate
-    from segdata.ops.evaluate.text import csv_text, evaluation_lines, json_text
+    from segdata.ops.evaluate.text import evaluation_lines
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot go together")
@@ -47,6 +48,6 @@ def evaluate(
 
         evaluate_page(found, pred, truth, html)
     lines = evaluation_lines(found, conventions)
-    click.echo(json_text(found) if as_json else csv_text(found) if as_csv else "\n".join(lines))
+    click.echo(json_text(found.to_json()) if as_json else csv_text(found.rows()) if as_csv else "\n".join(lines))
     if html is not None:
         click.echo(f"wrote {html}", err=as_json or as_csv)

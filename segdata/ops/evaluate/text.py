@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,19 +44,6 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     if len(worst := [p for p in found.images if p.labelled]) > 1:
         lines += ["", f"worst images: {', '.join(f'{p.id} {share(p.mean_iou)}' for p in worst[:3])}"]
     return lines + _notes(found)
-
-
-def json_text(found: Evaluation) -> str:
-    """One object, a line per key."""
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in found.to_json().items()]
-    return "{" + ",\n ".join(lines) + "}"
-
-
-def csv_text(found: Evaluation) -> str:
-    """`Evaluation.rows` as CSV."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(found.rows())
-    return out.getvalue().rstrip("\n")
 
 
 def _class_lines(found: Evaluation) -> list[str]:

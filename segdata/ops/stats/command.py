@@ -8,6 +8,7 @@ import click
 
 from segdata.terminal.commands import operation
 from segdata.terminal.options import run_options, running
+from segdata.terminal.text import csv_text, json_text
 
 
 def list_schemes(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -55,7 +56,7 @@ def stats(
     segdata stats mydata --split train --out weights.json
     """
     from segdata.ops.stats.operation import stats
-    from segdata.ops.stats.text import csv_text, difference_error, json_text, stats_lines, write_weights
+    from segdata.ops.stats.text import difference_error, stats_lines, write_weights
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot go together")
@@ -67,7 +68,13 @@ def stats(
         from segdata.ops.stats.page import stats_page
 
         stats_page(found, dataset, html)
-    text = json_text(found) if as_json else csv_text(found) if as_csv else "\n".join(stats_lines(found, sampler))
+    text = (
+        json_text(found.to_json())
+        if as_json
+        else csv_text(found.rows())
+        if as_csv
+        else "\n".join(stats_lines(found, sampler))
+    )
     click.echo(text)
     for file in filter(None, (out, html)):
         click.echo(f"wrote {file}", err=as_json or as_csv)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -57,19 +55,6 @@ def scheme_lines() -> list[str]:
     for name, scheme in SCHEMES.items():
         lines += [f"{name:18}{scheme.formula}", f"{'':18}{scheme.source}"]
     return lines
-
-
-def json_text(stats: Stats) -> str:
-    """One object, a line a key: lists stay short enough to read."""
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in stats.to_json().items()]
-    return "{" + ",\n ".join(lines) + "}"
-
-
-def csv_text(stats: Stats) -> str:
-    """`Stats.rows` as CSV."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(stats.rows())
-    return out.getvalue().rstrip("\n")
 
 
 def write_weights(stats: Stats, scheme: str, path: str) -> None:
