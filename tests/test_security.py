@@ -31,7 +31,7 @@ from segdata.dataset.journal import CARD, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.executors.run import Run
 from segdata.files import png as masks_module
-from segdata.files.door import open_image, open_mask, read_brightness
+from segdata.files.opening import open_image, open_mask, read_brightness
 from segdata.files.places import leads_out
 from segdata.files.scores import open_scores
 from segdata.files.tiff import Tag, _directory
@@ -334,16 +334,16 @@ def test_a_manifest_is_no_bomb(tmp_path: Path, tiling: Any) -> None:
     crop = [0, 0, 6, 8] if tiling else [0, 0, SIDE, SIDE]
     found = Dataset.open(edit(dataset, crop=crop, tiling=tiling, height=SIDE, width=SIDE))
     for read in (found.read_image, found.read_mask):
-        with pytest.raises(DataError, match="more than the limit"):
+        with pytest.raises(DataError, match="more than the limit" if tiling else "was it replaced"):
             read(found.samples[0])
 
 
 def test_a_mask_that_the_manifest_vouches_for_is_no_bomb(tmp_path: Path) -> None:
-    """Both are the stranger's: what wants all of it at once refuses it."""
+    """Both are the stranger's: what wants all of it at once refuses it. Counting goes by rows, in little memory."""
     dataset = make(tmp_path / "d", MASKS, images="copy")
     tiff_bomb(dataset.root / "masks/val/0.tif")
     edit(dataset, mask="masks/val/0.tif", height=SIDE, width=SIDE, counts={"0": SIDE * SIDE})
-    for arguments in (["evaluate", str(dataset.root)], ["refine", str(tmp_path / "out")], ["stats", "--recount"]):
+    for arguments in (["evaluate", str(dataset.root)], ["refine", str(tmp_path / "out")]):
         result = CliRunner().invoke(main, [arguments[0], str(dataset.root), *arguments[1:]])
         assert result.exit_code == 1, result.output
         assert "mask.too_large" in result.output

@@ -19,8 +19,8 @@ from segdata.dataset.job import Made, resumable
 from segdata.dataset.sample import Sample
 from segdata.errors import Problem, located
 from segdata.executors.run import Run
-from segdata.files.door import open_image, open_mask
 from segdata.files.images import write_mask
+from segdata.files.opening import open_image, open_mask
 from segdata.files.places import absolute, file_digest
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter

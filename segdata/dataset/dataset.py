@@ -23,9 +23,9 @@ from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, located, reason
 from segdata.files.colors import to_rgb
-from segdata.files.door import open_image, open_mask
 from segdata.files.images import ImageArray
 from segdata.files.members import holder
+from segdata.files.opening import open_image, open_mask
 from segdata.files.places import leads_out, place, real, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
 from segdata.files.remote import Place, is_remote
@@ -211,7 +211,7 @@ class Dataset:
     def open_image(self, sample: Sample) -> Iterator[Raster]:
         """A sample's image open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
 
-        Memory does not grow with the image (see `segdata.files.door`). Raises `DataError` for a file that cannot be read,
+        Memory does not grow with the image (see `segdata.files.opening`). Raises `DataError` for a file that cannot be read,
         or is not of the manifest's size (`image.*`), `DatasetError`.
         """
         path = self.image_path(sample)

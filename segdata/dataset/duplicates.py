@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdata.dataset.forest import Forest
 from segdata.dataset.sample import Sample
+from segdata.dataset.union_find import Forest
 from segdata.errors import OptionError
-from segdata.files.door import read_brightness
 from segdata.files.file import open_file
 from segdata.files.images import ImageFacts
+from segdata.files.opening import read_brightness
 from segdata.files.remote import Place
 from segdata.windows import Window
 

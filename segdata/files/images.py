@@ -1,4 +1,4 @@
-"""Ordinary images and masks on disk: read whole, and written. Images too large for that: see `door`."""
+"""Ordinary images and masks on disk: read whole, and written. Images too large for that: see `opening`."""
 
 from __future__ import annotations
 

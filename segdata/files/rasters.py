@@ -1,4 +1,4 @@
-"""Images and masks that are open for reading by windows: in memory, or in a file that GDAL reads. `door` opens them."""
+"""Images and masks that are open for reading by windows: in memory, or in a file that GDAL reads. `opening` opens them."""
 
 from __future__ import annotations
 

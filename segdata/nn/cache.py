@@ -11,11 +11,10 @@ import torch
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import located
 from segdata.files.file import access_to
 from segdata.files.rasters import WholeMask, WholeRaster
 from segdata.nn.options import Training
-from segdata.recipes.pipeline import Opened, Pair, refuse_other_size
+from segdata.recipes.pipeline import Opened, Pair
 from segdata.recipes.settings import Settings
 
 
@@ -94,9 +93,7 @@ def by_windows(dataset: Dataset, recipe: Settings) -> bool:
 
 def read_pair(dataset: Dataset, sample: Sample) -> Pair:
     """Image and mask of a sample, of its size. Raises `DataError` for another size, or for what cannot be read."""
-    with located(sample=sample.id), dataset.open_image(sample) as image, dataset.open_mask(sample) as mask:
-        refuse_other_size(sample, image, mask)
-        return image.read(), mask.read()
+    return dataset.read_image(sample), dataset.read_mask(sample)
 
 
 def uncropped(recipe: Settings) -> Settings:

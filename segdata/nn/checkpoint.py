@@ -21,7 +21,7 @@ from segdata.version import __version__
 
 FORMAT = 1
 
-ANEW = "train anew, or give the dataset these classes (segdata remap)"
+AGAIN = "train again, or give the dataset these classes (segdata remap)"
 """The way out where a checkpoint is of other classes."""
 
 

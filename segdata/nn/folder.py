@@ -103,7 +103,7 @@ class Folder:
         if not path.exists():
             return
         found = checkpoint.read(path)
-        must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.ANEW)
+        must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.AGAIN)
         for what, was, now in (
             ("the dataset has", found["dataset"], self.task.digest),
             ("the recipe has", found["recipe"], self.task.recipe.to_dict()),

@@ -80,7 +80,7 @@ def start(task: Task, here: World) -> State:
     if options.init is not None:
         found = checkpoint.read(options.init)
         must_agree(
-            checkpoint.labels_of(found, options.init), task.labels, str(options.init), "the dataset", checkpoint.ANEW
+            checkpoint.labels_of(found, options.init), task.labels, str(options.init), "the dataset", checkpoint.AGAIN
         )
         checkpoint.load_state(model, found["state"], options.init)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]

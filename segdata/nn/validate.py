@@ -15,10 +15,10 @@ from segdata.labels import Mask
 from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
-from segdata.nn.parts import Part, Validation, parts_of
 from segdata.nn.predictor import Standardise
 from segdata.nn.state import DTYPES, Row, layout
 from segdata.nn.task import Task
+from segdata.nn.validation_data import Part, Validation, parts_of
 from segdata.recipes.settings import Settings
 
 

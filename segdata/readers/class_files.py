@@ -2,7 +2,7 @@
 
 A file of text holds, in order of mask value, one name per line, or a name and a colour per line (`name,r,g,b`, `r g b name`).
 Or it is CSV (commas, semicolons, tabs), with a header row or without one: `id,name`, `name,r,g,b`, `id,name,r,g,b`. Or it is
-CVAT's labelmap, `name:r,g,b:parts:actions`. JSON and YAML, such as YOLO's data.yaml, are read by `class_data`.
+CVAT's labelmap, `name:r,g,b:parts:actions`. JSON and YAML, such as YOLO's data.yaml, are read by `class_json_yaml`.
 
 A line that begins with `#` is a comment. Between classes that have no ids, an empty line or a comment is refused: which value
 the next class has would be unclear. In a labelmap both are allowed. What is no class file is refused with its line.
@@ -23,8 +23,8 @@ from segdata.errors import OptionError, located
 from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import IGNORE, RGB
-from segdata.readers.class_data import parse_json, parse_yaml
 from segdata.readers.class_entries import Entry, check_entries, in_order, refuse, whole
+from segdata.readers.class_json_yaml import parse_json, parse_yaml
 from segdata.readers.source import Input, Receipt, read_text
 from segdata.words import some
 

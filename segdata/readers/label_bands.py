@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segdata.files.door import open_mask
 from segdata.files.file import access_to
 from segdata.files.images import STRIP, plain_tiff_size
+from segdata.files.opening import open_mask
 from segdata.files.places import is_stored
 from segdata.files.rasters import MaskRaster
 from segdata.labels import Mask, tally

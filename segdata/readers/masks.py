@@ -17,7 +17,9 @@ from segdata.labels import Labels
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.label_files import Hints, LabelFile, Meaning
-from segdata.readers.masks_classes import (
+from segdata.readers.masks_look import look
+from segdata.readers.masks_pairs import STEM, Pattern, choose_layout, find_folders, pair
+from segdata.readers.masks_values import (
     ClassTable,
     Key,
     color_table,
@@ -26,8 +28,6 @@ from segdata.readers.masks_classes import (
     threshold_table,
     value_table,
 )
-from segdata.readers.masks_look import look
-from segdata.readers.masks_pairs import STEM, Pattern, choose_layout, find_folders, pair
 from segdata.readers.source import Item, Receipt, Source
 
 

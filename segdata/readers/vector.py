@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.door import open_image
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
+from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally

@@ -241,13 +241,13 @@ class Pipeline:
         """One augmented version of a sample. Raises `DataError`, `OptionError`."""
         seed = (self.seed, epoch, index, crop) if crop else (self.seed, epoch, index)
         with located(sample=sample.id):
-            opened = self._opened(sample)
+            opened = self.source(sample)
             return self.augmentation.version(opened, seed, self.other, lambda mask: self._index(sample, mask))
 
     def read(self, sample: Sample) -> Pair:
         """A sample's image and mask before augmentation. Raises `DataError`, `DatasetError`."""
         with located(sample=sample.id):
-            image, mask = self._opened(sample)
+            image, mask = self.source(sample)
             return image.read(), mask.read()
 
     @property
@@ -260,12 +260,6 @@ class Pipeline:
             raise TypeError("nothing to paste from")
         return self.read(self.rare.draw(rng, self.augmentation.pasted))
 
-    def _opened(self, sample: Sample) -> Opened:
-        opened = self.source(sample)
-        if isinstance(self.source, Openings):  # what is in memory was compared as it was read
-            refuse_other_size(sample, *opened)
-        return opened
-
     def _index(self, sample: Sample, mask: Masks) -> ClassIndex:
         return self._indexes.get(sample.id) or self._indexes.setdefault(sample.id, ClassIndex.of(mask))
 
@@ -274,12 +268,3 @@ def files_of(dataset: Dataset, recipe: Settings) -> Openings:
     """Reads a dataset's files. Whole images are soon gone: of those that had to be decoded only the last is kept."""
     bare = replace(dataset, samples=())
     return Openings(bare) if recipe.crop else Openings(bare, pixels=1)
-
-
-def refuse_other_size(sample: Sample, image: Raster, mask: Masks) -> None:
-    """Raise `DataError` (`image.size`, `mask.size`) for an image or a mask of another size than the manifest says."""
-    for what, found in (("image", image), ("mask", mask)):
-        if (found.height, found.width) != sample.size:
-            sizes = f"{found.width} x {found.height}, in the manifest {sample.width} x {sample.height}"
-            message = f"the {what} is {sizes} (width x height): was it replaced? convert again"
-            raise DataError(Problem(f"{what}.size", message))

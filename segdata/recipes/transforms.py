@@ -19,8 +19,8 @@ import numpy as np
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.labels import Mask
-from segdata.recipes.known import BANDS, FILLS, GROUPS, REFUSED, RESIZING, VALUES
 from segdata.recipes.pixels import Span, from_unit, span_of, to_unit
+from segdata.recipes.transform_tables import BANDS, FILLS, GROUPS, REFUSED, RESIZING, VALUES
 from segdata.resize import Pixels
 from segdata.words import suggest
 

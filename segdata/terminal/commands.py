@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from segdata.terminal.derived import asked
+from segdata.terminal.derived_options import asked
 from segdata.terminal.names import COMMANDS, OPTIONS, PYTHON_ONLY
 from segdata.terminal.signatures import REQUIRED, Parameter, parameters
 

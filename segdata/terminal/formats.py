@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import REST, Operation
-from segdata.terminal.derived import asked
+from segdata.terminal.derived_options import asked
 from segdata.terminal.signatures import Parameter, first_line
 
 CHOSEN = "segdata.formats"

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from segdata.cli import COMMANDS, main
 from segdata.terminal import names
 from segdata.terminal.commands import Operation
-from segdata.terminal.derived import asked
+from segdata.terminal.derived_options import asked
 from segdata.terminal.formats import Formats
 from segdata.terminal.signatures import REQUIRED, Parameter, first_line, parameters, source
 from segdata.terminal.values import alternatives, shown

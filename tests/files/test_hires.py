@@ -14,8 +14,8 @@ from PIL import Image
 import segdata
 from carry_files import make
 from segdata.dataset.dataset import Dataset
-from segdata.files.door import open_image
 from segdata.files.images import read_image
+from segdata.files.opening import open_image
 from segdata.windows import Window
 
 pytestmark = [pytest.mark.data, pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")]

@@ -34,8 +34,8 @@ from segdata.errors import DataError, DatasetError, MissingDependency, OptionErr
 from segdata.executors.run import Run
 from segdata.executors.worker import settle
 from segdata.files import providers
-from segdata.files.door import open_image, open_mask, read_facts
 from segdata.files.drafts import Draft, local_draft
+from segdata.files.opening import open_image, open_mask, read_facts
 from segdata.files.places import (
     copy_file,
     file_digest,

@@ -21,9 +21,9 @@ from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError
 from segdata.files import rasters
 from segdata.files.colors import to_rgb
-from segdata.files.door import open_image, open_mask, read_brightness, read_facts
 from segdata.files.geo import Geo
 from segdata.files.images import ImageFacts, read_image, read_mask
+from segdata.files.opening import open_image, open_mask, read_brightness, read_facts
 from segdata.files.scores import dequantise, quantise, read_scores, write_scores
 from segdata.files.tiff import Tag, TiffWriter, encode_tiff
 from segdata.files.views import View, ViewedImage, ViewedMask

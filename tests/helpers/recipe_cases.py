@@ -40,7 +40,7 @@ GROUP = [{"Affine": {"rotate": [-30, 30], "p": 1.0}}, {"HorizontalFlip": {"p": 1
 
 def arguments(name: str, **more: Any) -> dict[str, Any]:
     """Arguments that always apply a transform."""
-    from segdata.recipes.known import GROUPS
+    from segdata.recipes.transform_tables import GROUPS
 
     return {**ARGUMENTS.get(name, {}), **({"transforms": GROUP} if name in GROUPS else {}), "p": 1.0, **more}
 

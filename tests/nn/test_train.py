@@ -162,9 +162,9 @@ def test_a_run_of_other_options_or_data_is_not_gone_on_with(dataset: segdata.Dat
     with pytest.raises(DatasetError, match="the dataset has changed since"):
         segdata.train(other, tmp_path / "run", **QUICK)
     renamed = scenes(tmp_path / "renamed", names=("ground", "red", "green"))
-    with pytest.raises(DatasetError, match="class 2 is 'blue', in the dataset 'green'"):
+    with pytest.raises(DatasetError, match=r"class 2 is 'blue' in .*\.pt, 'green' in the dataset: train again"):
         segdata.train(renamed, tmp_path / "run", **QUICK)
-    with pytest.raises(DatasetError, match="class 2 is 'blue', in the dataset 'green'"):
+    with pytest.raises(DatasetError, match=r"class 2 is 'blue' in .*\.pt, 'green' in the dataset: train again"):
         segdata.train(renamed, tmp_path / "new", **QUICK, init=str(tmp_path / "run" / "best.pt"))
     with pytest.raises(DatasetError, match="holds files that are not from a run"):
         segdata.train(dataset, dataset.root, **QUICK)
@@ -231,7 +231,10 @@ def test_a_value_that_is_no_class_is_told_before_the_first_step(tmp_path: Path) 
     mask = np.array(Image.open(path))
     mask[5, :7] = 9
     Image.fromarray(mask).save(path)
-    with pytest.raises(DataError, match=r"masks/val/009.png: val/009: value 9 in 7 pixels: no class.*\[mask.values\]"):
+    with pytest.raises(
+        DataError,
+        match=r"masks/val/009.png: val/009: .* 9 \(7 pixels\).*\[mask.values\]",
+    ):
         segdata.train(dataset, tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()
     told = CliRunner().invoke(main, ["train", str(dataset.root), str(tmp_path / "run")])

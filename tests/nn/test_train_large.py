@@ -21,7 +21,7 @@ import segdata  # noqa: E402
 from segdata.dataset.dataset import Openings  # noqa: E402
 from segdata.dataset.sample import Sample  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
-from segdata.nn import data, parts  # noqa: E402
+from segdata.nn import data, validation_data  # noqa: E402
 from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
@@ -128,8 +128,8 @@ def test_large_samples_are_validated_in_parts(
     recipe = {"normalise": "none", "crop": {"size": [64, 64]}}
     options = {**QUICK, "epochs": 1, "recipe": recipe, "images": 3}
     whole = segdata.train(rasters, tmp_path / "whole", **options)
-    monkeypatch.setattr(parts, "LARGEST", 100)
-    monkeypatch.setattr(parts, "MARGIN", 2)
+    monkeypatch.setattr(validation_data, "LARGEST", 100)
+    monkeypatch.setattr(validation_data, "MARGIN", 2)
     cut = segdata.train(rasters, tmp_path / "parts", **options)
     names = ["pixel_accuracy", "class_accuracy", "mean_iou"]
     assert [cut.rows[0][name] for name in names] == [whole.rows[0][name] for name in names]
@@ -146,9 +146,9 @@ def test_parts_are_a_partition(height: int, width: int, side: int, margin: int, 
     recipe = Recipe(resize=None if short is None else Resize("short", (short,)))
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
-        context.setattr(parts, "LARGEST", side)
-        context.setattr(parts, "MARGIN", margin)
-        found = parts.parts_of(7, sample, recipe)
+        context.setattr(validation_data, "LARGEST", side)
+        context.setattr(validation_data, "MARGIN", margin)
+        found = validation_data.parts_of(7, sample, recipe)
     covered = np.zeros((height, width), int)
     for number, outer, inner in found:
         assert number == 7

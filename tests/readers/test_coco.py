@@ -390,7 +390,7 @@ def test_names_whose_masks_cannot_be_written_are_problems_of_their_images(tmp_pa
     source = write(tmp_path, data)
     problem = problem_of(source, tmp_path / "d")
     assert (problem.code, problem.sample) == ("image.name", "train/" + long[:-4])
-    assert "256 bytes, 255 can be" in problem.message
+    assert "256 bytes, 255 are allowed" in problem.message
     dataset = convert(source, tmp_path / "d", run=segdata.Run(report=Report("skip")))
     assert [s.id for s in dataset] == ["train/a.jpg", "train/a.png/b", "train/" + fits[:-4]]
     data["images"][0]["file_name"] = "a"

@@ -31,7 +31,7 @@ from segdata.files.rasters import MaskRaster
 from segdata.readers import label_bands, masks_look
 from segdata.readers import masks as masks_reader
 from segdata.readers.masks import read
-from segdata.readers.masks_classes import parse_key, parse_values, show_key
+from segdata.readers.masks_values import parse_key, parse_values, show_key
 
 Array = np.ndarray[Any, Any]
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]

@@ -11,9 +11,9 @@ import pytest
 
 from recipe_cases import arguments, make_image, mask
 from segdata.errors import DataError, OptionError
-from segdata.recipes.known import BANDS, GROUPS, REFUSED, RESIZING
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.recipe import Recipe
+from segdata.recipes.transform_tables import BANDS, GROUPS, REFUSED, RESIZING
 from segdata.recipes.transforms import Transforms, names, parse_step
 
 albumentations = pytest.importorskip("albumentations")

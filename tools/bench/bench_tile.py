@@ -360,7 +360,7 @@ def contents(root: Path) -> dict[str, str]:
 
 def same_values(mask: Path, dataset: Dataset) -> bool:
     """Whether the one mask of a dataset holds the values of a file, looked at by rows."""
-    from segdata.files.door import open_mask
+    from segdata.files.opening import open_mask
     from segdata.windows import Window
 
     with open_mask(mask) as one, dataset.open_mask(dataset.samples[0]) as other:

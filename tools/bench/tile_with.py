@@ -66,8 +66,8 @@ def limit(image: str, mask: str, out: Path, size: int, ext: str) -> None:
     """Plain decoding and encoding of the same pixels."""
     import numpy as np
 
-    from segdata.files.door import open_image, open_mask
     from segdata.files.images import encode_image
+    from segdata.files.opening import open_image, open_mask
     from segdata.files.png import encode_mask
     from segdata.files.tiff import encode_tiff
     from segdata.windows import Window

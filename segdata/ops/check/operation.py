@@ -16,8 +16,8 @@ from segdata.dataset.faults import depth_fault, fits, value_fault
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.door import open_mask
 from segdata.files.file import open_file
+from segdata.files.opening import open_mask
 from segdata.files.places import leads_out, only_gdal_opens
 from segdata.files.png import is_palette_png
 from segdata.files.remote import Place, is_remote

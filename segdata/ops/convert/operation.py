@@ -19,8 +19,8 @@ from segdata.dataset.job import Job, Made, made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
-from segdata.files.door import read_facts
 from segdata.files.images import Exif, ImageFacts, write_mask
+from segdata.files.opening import read_facts
 from segdata.files.places import absolute, place
 from segdata.files.png import MAX_PIXELS, MaskWriter
 from segdata.files.remote import Place

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.forest import Forest
 from segdata.dataset.sample import Sample
+from segdata.dataset.union_find import Forest
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.executors.run import Run
 from segdata.ops.split.balance import Groups

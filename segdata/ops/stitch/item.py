@@ -19,9 +19,9 @@ from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import located
-from segdata.files.door import open_mask
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
+from segdata.files.opening import open_mask
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
 from segdata.files.rasters import bands_of

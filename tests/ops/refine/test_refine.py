@@ -32,9 +32,9 @@ from segdata import (
     tune,
 )
 from segdata.cli import main
-from segdata.files.door import open_image
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
+from segdata.files.opening import open_image
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.tiff import TiffWriter
 from segdata.ops.refine import tune as refine_tune

@@ -21,10 +21,10 @@ from carry_files import contents, make
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
-from segdata.files import door, rasters
-from segdata.files.door import open_image
+from segdata.files import opening, rasters
 from segdata.files.geo import Geo
 from segdata.files.images import read_image
+from segdata.files.opening import open_image
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.tiff import encode_tiff
 from segdata.ops.stitch.operation import stitch, untile
@@ -394,8 +394,8 @@ def test_a_mask_that_virtual_tiles_share_is_read_once(
     tiles = tile(source, tmp_path / "v", size=20, overlap=7, scale=scale, virtual=True)
     tiles = Dataset(tiles.root, tiles.labels, tiles.samples[::-1], images=tiles.images)
     files, rows = [], []
-    open_whole, read_rows = door.read_mask, rasters.MaskRaster.read
-    monkeypatch.setattr(door, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
+    open_whole, read_rows = opening.read_mask, rasters.MaskRaster.read
+    monkeypatch.setattr(opening, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
     monkeypatch.setattr(
         rasters.MaskRaster, "read", lambda mask, window: rows.append(window.height) or read_rows(mask, window)
     )

@@ -97,9 +97,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ASKED = {
-    "read_facts": "from segdata.files.door import read_facts; read_facts({path!r})",
-    "open_image": "from segdata.files.door import open_image\nwith open_image({path!r}) as image: image.read()",
-    "upright": "from segdata.files.door import open_image\nwith open_image({path!r}, exif='upright') as i: i.read()",
+    "read_facts": "from segdata.files.opening import read_facts; read_facts({path!r})",
+    "open_image": "from segdata.files.opening import open_image\nwith open_image({path!r}) as image: image.read()",
+    "upright": "from segdata.files.opening import open_image\nwith open_image({path!r}, exif='upright') as i: i.read()",
     "read_looks": "from types import SimpleNamespace as S; from segdata.dataset.duplicates import read_looks\n"
     "read_looks({path!r}, [S(size=(48, 64), exif=None, crop=None)])",
 }
@@ -143,7 +143,7 @@ def test_a_file_that_is_open_answers_everything(folder: Path) -> None:
 
 def test_gdal_is_loaded_only_for_what_it_reads(folder: Path) -> None:
     code = (
-        "import sys\nfrom segdata.files.door import open_image, open_mask\n"
+        "import sys\nfrom segdata.files.opening import open_image, open_mask\n"
         f"for name in {WHOLE!r}:\n    with open_image({str(folder)!r} + '/' + name) as image: image.read()\n"
         f"with open_mask({str(folder / 'mask.png')!r}) as mask: mask.read()\n"
         "print('rasterio' in sys.modules)"
@@ -179,12 +179,12 @@ convert("masks", {root!r}, {out!r}, classes=["a", "b", "c"], mask_dir="masks", i
 """
 CHECK = "from segdata.ops.check.operation import check; check({root!r})"
 TRAIN = """
-import numpy as np, segdata
+import segdata
 from segdata.nn.data import Key, Training
 from segdata.recipes.recipe import Recipe
 dataset = segdata.Dataset.open({root!r})
-samples = Training(dataset, Recipe.read("none"), np.arange(len(dataset)), 0, None)
-for i in range(len(dataset)): samples[Key(0, i, i)]
+samples = Training(dataset, Recipe.read("none"), 0)
+for i in range(len(dataset)): samples[Key(0, i, 0)]
 """
 
 
