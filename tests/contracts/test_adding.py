@@ -117,6 +117,10 @@ def test_a_metric_is_found(copy: Path, dataset: Path, tmp_path: Path) -> None:
     assert "--count-right" in segdata(whole, "evaluate", "--help")
     found = json.loads(segdata(whole, "evaluate", dataset, dataset, "--count-right", "--json"))
     assert found["right"] == 3 * 9 * 12
+    page = tmp_path / "page.html"
+    text = segdata(whole, "evaluate", dataset, dataset, "--count-right", "--html", page)
+    assert f"right: {3 * 9 * 12:,} pixels" in text
+    assert "Right pixels" in page.read_text()
     assert contract(whole, "test_metrics.py") > 0
 
 

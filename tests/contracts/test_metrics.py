@@ -5,12 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import os
 import pickle
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -231,88 +227,3 @@ def test_evaluate_adds_it_and_shows_it(name: str, sides: tuple[Path, Path]) -> N
     text = CliRunner().invoke(main, ["evaluate", *map(str, sides), *(f"--{o.replace('_', '-')}" for o in ON)]).stdout
     assert all(line in text for line in value.lines())
     assert all(score.title in text for score in value.by_class())
-
-
-TOY = '''
-"""How many pixels are wrong, and of which class in truth."""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from segdata.metrics.base import ClassScore, Metric, Section
-
-
-def measure(case, *, toy: bool = False, toy_factor: int | None = None):
-    """The wrong pixels of an image, if asked for.
-
-    Args:
-        toy: Count wrong pixels.
-        toy_factor: Multiply them by this.
-    """
-    if not toy:
-        return None
-    wrong = (case.truth != case.pred) & (case.truth != case.labels.ignore)
-    counts = np.bincount(case.truth[wrong], minlength=len(case.labels.classes))
-    return Wrong((toy_factor or 1) * counts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wrong(Metric):
-    """(K,) `counts`."""
-
-    counts: np.ndarray
-
-    def __add__(self, other):
-        return Wrong(self.counts + other.counts)
-
-    def by_class(self):
-        return [ClassScore("wrong", "wrong pixels", self.counts / 1000)]
-
-    def to_json(self):
-        return {"wrong_pixels": self.counts.tolist()}
-
-    def lines(self):
-        return [f"wrong: {self.counts.sum()} pixels"]
-
-    def cards(self):
-        return [("pixels are wrong", str(self.counts.sum()))]
-
-    def sections(self):
-        return [Section("Wrong pixels", "By class.", table=[["name", "pixels"], *(["a", int(n)] for n in self.counts)])]
-'''
-
-
-def test_a_new_metric_is_one_file_and_one_line(sides: tuple[Path, Path], tmp_path: Path) -> None:
-    """In a copy of the package: the command has its options, its numbers, its lines, and its part of the page."""
-    package = tmp_path / "copy" / "segdata"
-    shutil.copytree(Path(segdata.__file__).parent, package)  # compiled loops too
-    (package / "metrics" / "toy.py").write_text(TOY)
-    table = package / "metrics" / "__init__.py"
-    table.write_text(table.read_text().replace("METRICS = {\n", 'METRICS = {\n    "toy": "segdata.metrics.toy",\n'))
-    page = tmp_path / "page.html"
-
-    def run(*options: str) -> str:
-        command = [sys.executable, "-m", "segdata", "evaluate", *options]
-        environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    datasets = [str(side) for side in sides]
-    plain = run(*datasets, "--json")
-    assert "wrong" not in plain, "nobody asked"
-    matrix, rejected = (np.array(json.loads(plain)[key]) for key in ("confusion", "predicted_void"))
-    wrong = (matrix.sum(axis=1) - matrix.diagonal() + rejected).tolist()
-    assert "--toy-factor N" in run("--help")
-    shown = json.loads(run(*datasets, "--json", "--toy", "--toy-factor", "2"))
-    assert shown["wrong_pixels"] == [2 * n for n in wrong]
-    assert [row["wrong"] for row in shown["classes"]] == [n / 500 for n in wrong]
-    assert shown["mean_wrong"] == pytest.approx(sum(wrong) / 1500)
-    text = run(*datasets, "--toy", "-j", "2", "--html", str(page))
-    assert f"wrong: {sum(wrong)} pixels" in text
-    assert "wrong pixels" in text.splitlines()[2]
-    for part in (f"<b>{sum(wrong)}</b> <span>pixels are wrong", "<h2>Wrong pixels</h2>", f"<td>{wrong[0]}</td>"):
-        assert part in page.read_text()

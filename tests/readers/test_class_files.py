@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -402,6 +402,7 @@ LINES = st.lists(
 ).map("\n".join)
 
 
+@settings(max_examples=40)  # YAML is slow
 @given(FILES, CELLS | st.text(st.characters(codec="utf-8"), max_size=30) | CELLS.map(lambda t: f"id,name\n{t}") | LINES)
 @example("c.csv", 'id,name\n0,"')
 @example("c.json", "[" * 100_000)

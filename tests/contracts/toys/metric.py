@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from segdata.metrics.base import Case, Metric
+from segdata.metrics.base import Case, Metric, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,14 @@ class Right(Metric):
     def to_json(self) -> dict[str, Any]:
         """`right`: the number."""
         return {"right": self.pixels}
+
+    def lines(self) -> list[str]:
+        """One line for the terminal."""
+        return [f"right: {self.pixels:,} pixels"]
+
+    def sections(self) -> list[Section]:
+        """A table of one number for the page."""
+        return [Section("Right pixels", "Of all.", table=[["what", "pixels"], ["right", self.pixels]])]
 
 
 def measure(case: Case, *, count_right: bool = False) -> Right | None:
