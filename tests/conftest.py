@@ -39,6 +39,9 @@ PLACES = {
     "contracts/test_models.py": "torch",
     "ops/augment": "torch",
     "recipes/test_transforms.py": "torch",
+    "dataset/test_job.py": "torch",
+    "dataset/test_replaced.py": "torch",
+    "files/test_opening.py": "process",
     "executors/test_dask.py": "net",
     "test_faults.py": "process",
 }

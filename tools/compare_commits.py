@@ -60,13 +60,13 @@ COMMANDS = [
     "augment coco augmented --recipe none --write 1",
     "augment coco augmented_light --recipe light --write 1 --split val",
     f"train coco run {TRAIN}",
-    "predict run/best.pt coco pred --split val --scores --size 128",
-    "predict run/best.pt {samples}/coco/val2017 pred_folder --size 128 --entropy",
-    "predict run/best.pt tiles pred_tiles --split val --scores --size 96",
+    "predict {model} coco pred --split val --scores --size 128",
+    "predict {model} {samples}/coco/val2017 pred_folder --size 128 --entropy",
+    "predict {model} tiles pred_tiles --split val --scores --size 96",
     "stitch pred_tiles pred_stitched --vectorize",
     "evaluate pred coco --split val --json",
     "refine pred refined --no-crf --step close:size=3 --step min_area:area=16",
-    "refine pred refined_crf --from scores",
+    "refine pred refined_crf --crf",
     "suspects pred coco --split val --json",
     "manifest joined --parts 20",
 ]
@@ -98,7 +98,7 @@ def run_all(tree: Path, work: Path) -> Outcome:
     told = {}
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "COLUMNS": "100"}
     for line in COMMANDS:
-        arguments = shlex.split(line.format(samples=SAMPLES, work=work))
+        arguments = shlex.split(line.format(samples=SAMPLES, work=work, model=model))
         done = subprocess.run(
             [sys.executable, "-m", "segdata", *arguments], cwd=work, env=environment, capture_output=True, text=True
         )
@@ -162,7 +162,7 @@ def main() -> int:
                 subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tree)], check=True)
                 subprocess.run(["git", "-C", str(tree), "checkout", "--quiet", revision], check=True)
             work.mkdir()
-            outcomes.append(run_all(tree, work))
+            outcomes.append(run_all(tree, work, base / "work0/run/best.pt"))
     return told(*outcomes)
 
 

@@ -61,7 +61,9 @@ def test_every_command_takes_its_options_from_functions() -> None:
     assert set(COMMANDS) - set(operations()) == set(ENDS_WITH_OWN_OPTIONS)
 
 
-@pytest.mark.parametrize("path", functions())
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.torch] * path.startswith("segdata.nn")) for path in functions()]
+)
 def test_a_signature_that_is_read_is_the_one_that_is_imported(path: str) -> None:
     """Names, defaults and choices: what `ast` makes of the source is what Python makes of it."""
     if path.startswith("segdata.nn"):

@@ -35,6 +35,7 @@ def referring(root: Path, image: Path, mask: Any, names: Any) -> Dataset:
     return dataset
 
 
+@pytest.mark.slow
 def test_the_page(hires: Path, tmp_path: Path) -> None:
     """Its blue channel is a bit mask: 1 background, 2 comment, 4 decoration, 8 main text; red 128 marks a boundary pixel."""
     truth = np.array(Image.open(hires / "page/e-codices_csg-0863_004_max_gt.png"))

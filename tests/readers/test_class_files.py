@@ -402,6 +402,7 @@ LINES = st.lists(
 ).map("\n".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)  # YAML is slow
 @given(FILES, CELLS | st.text(st.characters(codec="utf-8"), max_size=30) | CELLS.map(lambda t: f"id,name\n{t}") | LINES)
 @example("c.csv", 'id,name\n0,"')

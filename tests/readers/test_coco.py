@@ -66,6 +66,7 @@ def test_mini_equals_pycocotools(shared_data: Path, tmp_path: Path, overlap: str
         np.testing.assert_array_equal(masks[Path(image["file_name"]).stem], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_each_annotation_of_mini_alone_equals_annToMask(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "coco/mini/annotations/instances_train2017.json"
@@ -140,6 +141,7 @@ def test_lvis_background_can_be_overridden(shared_data: Path, tmp_path: Path) ->
     assert dataset.read_receipt()["notes"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_taco_clips_what_is_out_of_bounds(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "coco/taco/annotations.json"

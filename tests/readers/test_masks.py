@@ -95,6 +95,7 @@ def contents(root: Path) -> dict[str, str]:
 # Real sets
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_camvid_equals_pillow(shared_data: Path, tmp_path: Path) -> None:
     camvid = shared_data / "camvid"

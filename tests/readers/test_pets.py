@@ -92,6 +92,7 @@ def expected(trimap: NDArray[Any], stem: str, kind: str, border: str | None) -> 
 # Pixels and classes
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_real_pets_in_every_mode(shared_data: Path, tmp_path: Path, kind: str) -> None:

@@ -104,6 +104,7 @@ def pets(shared: Path) -> dict[str, NDArray[Any]]:
     return {f"all/{p.stem}": np.asarray(Image.open(p)) for p in files}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_camvid_equals_numpy(shared_data: Path, tmp_path: Path) -> None:
     masks = camvid(shared_data)
@@ -120,6 +121,7 @@ def test_camvid_equals_numpy(shared_data: Path, tmp_path: Path) -> None:
     assert_equals(recounted.to_json(), brute_force(list(masks.values()), 11, 11))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_pets_equal_numpy(shared_data: Path, tmp_path: Path) -> None:
     masks = pets(shared_data)
