@@ -92,8 +92,8 @@ class Outcome:
     told: dict[str, tuple[int, str]]
 
 
-def run_all(tree: Path, work: Path) -> Outcome:
-    """Run the commands with the segdata in a folder."""
+def run_all(tree: Path, work: Path, model: Path) -> Outcome:
+    """Run the commands with the segdata that lies in a folder, and predict with a checkpoint."""
     (work / "classes.txt").write_text("background\nperson\ncar\n")
     told = {}
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "COLUMNS": "100"}
