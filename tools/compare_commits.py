@@ -73,7 +73,7 @@ COMMANDS = [
 """The commands; each runs in the folder of its commit. Both commits must know their options and names."""
 
 INTENDED: list[tuple[str, str]] = [
-    (r"^(run|pred|refined|evaluate|suspects)", "train validates and resizes with one meaning of nearest"),
+    (r"^run/", "training resizes masks with one meaning of nearest"),
 ]
 """Patterns of files (as `dataset/path`) that may differ, and the reason."""
 
