@@ -184,7 +184,7 @@ class Cutter:
         return format
 
     @property
-    def voids(self) -> bool:
+    def ignores(self) -> bool:
         """Whether more pixels may be ignored than in the mask file."""
         if self.target.aoi is not None:
             return True
@@ -195,27 +195,27 @@ class Cutter:
 
     def cut(self, windows: tuple[Window, ...]) -> Iterator[tuple[Window, Values | None, Mask]]:
         """Each window with its image (None if it is not needed) and its ids. Rows that windows share are read once."""
-        voids = self.voids
-        images = voids or not self.target.virtual
+        ignores = self.ignores
+        images = ignores or not self.target.virtual
         left = min(w.x for w in windows)
         width = max(w.right for w in windows) - left
         pixels = Downwards(self.image.read, left, width) if self.image is not None and images else None
         ids = Downwards(self.ids.read, left, width)
         for window in windows:
             image = None if pixels is None else pixels.read(window)
-            yield window, image, self._voided(window, image, ids.read(window), voids)
+            yield window, image, self._ignored(window, image, ids.read(window), ignores)
 
-    def void(self, window: Window) -> Mask:
+    def ids_of(self, window: Window) -> Mask:
         """The ids of a window; pixels without data or outside the area are `ignore`."""
         image = None if self.image is None else self.image.read(window)
-        return self._voided(window, image, self.ids.read(window), True)
+        return self._ignored(window, image, self.ids.read(window), True)
 
     def inside(self, window: Window) -> bool:
         """Whether any pixel of a window is in the area that was asked for."""
         return self.target.aoi is None or bool(burn(self._area, window).any())
 
-    def _voided(self, window: Window, image: Values | None, ids: Mask, voids: bool) -> Mask:
-        if not voids:
+    def _ignored(self, window: Window, image: Values | None, ids: Mask, ignores: bool) -> Mask:
+        if not ignores:
             return ids
         gone = np.zeros(ids.shape, np.bool_)
         if self.target.aoi is not None:

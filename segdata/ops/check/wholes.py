@@ -59,15 +59,15 @@ def _absent(labels: Labels, looked: Looked, repairs: Repairs) -> list[Finding]:
 
 
 def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int) -> list[Finding]:
-    """Masks of void alone, of mostly void, of one value, and with specks."""
-    empty, void, single, specked = [], [], [], []
+    """Masks of ignored pixels alone, of mostly ignored ones, of one value, and with specks."""
+    empty, mostly, single, specked = [], [], [], []
     specks = 0
     for sample, seen in looked:
         counts = {value: n for value, n in _counts(sample, seen).items() if n > 0}
         if counts.keys() == {labels.ignore}:
             empty.append(sample.id)
         elif counts.get(labels.ignore, 0) > void_share * sum(counts.values()):
-            void.append(sample.id)
+            mostly.append(sample.id)
         elif len(counts) == 1 and len(labels.classes) > 1:
             single.append(sample.id)
         if seen.specks:
@@ -75,8 +75,8 @@ def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int
             specks += seen.specks
     noun = "speck" if specks == 1 else "specks"
     found: tuple[tuple[Level, str, str, list[str]], ...] = (
-        ("warning", "mask.void", "void alone (nothing is labelled)", empty),
-        ("warning", "mask.mostly_void", f"more than {100 * void_share:g} % is void", void),
+        ("warning", "mask.void", "all pixels are ignored (nothing is labelled)", empty),
+        ("warning", "mask.mostly_void", f"more than {100 * void_share:g} % of the pixels are ignored", mostly),
         ("note", "mask.single", "one value only", single),
         ("note", "mask.specks", f"{specks:,} {noun} (regions of fewer than {speck} pixels)", specked),
     )

@@ -34,6 +34,6 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
         lines.append("listed:      " + ", ".join(f"{n:,} {name}" for name, n in listed))
     if receipt["unmapped"]:
         lines.append(
-            f"void:        classes {', '.join(receipt['unmapped'][:8])}{' ...' if len(receipt['unmapped']) > 8 else ''}"
+            f"ignored:     classes {', '.join(receipt['unmapped'][:8])}{' ...' if len(receipt['unmapped']) > 8 else ''}"
         )
     return lines + [f"note:        {note}" for note in receipt["notes"]]

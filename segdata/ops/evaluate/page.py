@@ -195,13 +195,13 @@ def _matrix(found: Evaluation) -> Markup | None:
         return None
     columns = [*order, len(names)] if found.confusion.rejected else order
     values = [[float(counts[i, j] / truth[i]) for j in columns] for i in order]
-    titles = {**dict(enumerate(names)), len(names): "void"}
+    titles = {**dict(enumerate(names)), len(names): "ignored"}
     tips = [
         [f"{counts[i, j]:,} of {truth[i]:,} pixels of {names[i]} are predicted as {titles[j]}" for j in columns]
         for i in order
     ]
     rows = _rows(found, order)
-    ignored = [Row("void", (255, 255, 255))] if found.confusion.rejected else []
+    ignored = [Row("ignored", (255, 255, 255))] if found.confusion.rejected else []
     return heat_map(rows, values, tips, [*rows, *ignored])
 
 

@@ -30,7 +30,7 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     total = found.confusion.total
     lines = [
         f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
-        f"{percent(found.confusion.rejected, total)} of them predicted void",
+        f"{percent(found.confusion.rejected, total)} of them predicted as ignored",
         "",
         *_class_lines(found),
         "",
@@ -118,7 +118,7 @@ def _convention_lines(found: Evaluation) -> list[str]:
 def _notes(found: Evaluation) -> list[str]:
     notes = []
     if not found.confusion.total:
-        notes.append("truth is void everywhere: nothing has a score")
+        notes.append("truth is ignored everywhere: nothing has a score")
     elif found.absent:
         notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
     if found.missing:

@@ -32,7 +32,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     total = sum(pixels.values())
     click.echo(
         f"images: {images['in']:,} in = {images['predicted']:,} predicted + {images['skipped']:,} left out\n"
-        f"void:     {percent(pixels.get('ignore', 0), total)} of {total:,} pixels"
+        f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels"
     )
     if "scores" in receipt:
         click.echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")

@@ -51,7 +51,7 @@ class Output:
 class ImageWriter:
     """One image's files. Give it rows from top to bottom; `close` says what became of them, `discard` leaves none.
 
-    `content` is (height, width) of what is not padding, where that is known; the padding becomes void.
+    `content` is (height, width) of what is not padding, if that is known; the padding becomes ignored.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Classes of a dataset renamed, merged, kept or made void, by name."""
+"""Classes of a dataset renamed, merged, kept or ignored, by name."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _cards(stats: Stats) -> list[tuple[str, str]]:
         (f"{counts.samples:,}", "images"),
         (f"{len(counts.pixels) - len(counts.absent)} of {len(counts.pixels)}", "classes have pixels"),
         (f"{counts.labelled:,}", "labelled pixels"),
-        (_percent(counts.ignored / max(counts.total, 1)), "void"),
+        (_percent(counts.ignored / max(counts.total, 1)), "ignored"),
     ]
     if len(held) > 1:
         cards.append((f"{held.max() / held.min():,.0f} : 1", "largest to rarest class"))

@@ -26,7 +26,7 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
     splits = ", ".join(f"{name} {part.counts.samples:,}" for name, part in stats.splits.items())
     lines = [
         f"{counts.samples:,} images{f' ({splits})' if splits else ''}, {len(stats.labels.classes)} classes, "
-        f"{counts.total:,} pixels, {percent(counts.ignored, counts.total)} void"
+        f"{counts.total:,} pixels, {percent(counts.ignored, counts.total)} ignored"
     ]
     lines += _size_lines(stats)
     if stats.channels is not None:
@@ -96,8 +96,8 @@ def _class_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
         pixels = counts.pixels[i]
         of_pixels, of_images = percent(pixels, counts.labelled), percent(images, counts.samples)
         rows.append([i, stats.labels.names[i], f"{pixels:,}", of_pixels, f"{images:,}", of_images])
-    void = f"{percent(counts.ignored, counts.total)} of all"
-    lines = table([*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", void, "", ""]], "r rrrr")
+    ignored = f"{percent(counts.ignored, counts.total)} of all"
+    lines = table([*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", ignored, "", ""]], "r rrrr")
     if len(shown) < len(stats.present):
         lines.append(f"... the {LIMIT // 2} largest and smallest of {len(stats.present):,} classes (--json lists all)")
     return lines

@@ -56,7 +56,7 @@ def stitch_lines(receipt: dict[str, Any]) -> list[str]:
         f"+ {images['skipped']:,} left out"
     ]
     for name, what in (
-        ("uncovered", "pixels are in no tile, and void"),
+        ("uncovered", "pixels are in no tile, and ignored"),
         ("contested", "times a tile differs from another"),
     ):
         if receipt[name]:

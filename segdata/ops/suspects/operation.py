@@ -268,7 +268,7 @@ def without(
 
 
 def void_regions(dataset: Dataset, samples: Sequence[Sample], regions: Mapping[str, Sequence[Region]]) -> Mask:
-    """A sample's mask, void where its regions are: a `Change`."""
+    """A sample's mask, ignored where its regions are: a `Change`."""
     mask = dataset.read_mask(samples[0])
     for region in regions[samples[0].id]:
         mask[region.slices][region.inside] = dataset.labels.ignore

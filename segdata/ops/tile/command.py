@@ -35,7 +35,7 @@ def tile(dataset: str, destination: str, jobs: int | str, on_error: Any, **given
 
 WHY = {
     "aoi": "outside the area",
-    "valid": "too little that is not void (--min-valid)",
+    "valid": "too few labelled pixels (--min-valid)",
     "foreground": "too little foreground (--min-foreground)",
     "empty": "without foreground, not drawn (--keep-empty)",
 }

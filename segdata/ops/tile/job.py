@@ -95,7 +95,7 @@ class Placed:
 
 
 def place_files(sample: Sample, target: Target) -> Placed:
-    """Link a sample's mask into the dataset, or write it anew where pixels become void; its image as the source has it.
+    """Link a sample's mask into the dataset, or write it again if pixels become ignored; its image as the source has it.
 
     Raises `DataError`.
     """
@@ -107,18 +107,20 @@ def place_files(sample: Sample, target: Target) -> Placed:
     with located(sample=sample.id), ExitStack() as stack:
         there = source.inside(sample.mask)
         cutter = Cutter(sample, target, stack)
-        if not cutter.voids:
+        if not cutter.ignores:
             mask = f"masks/{sample.id}{there.suffix}"
             link_or_copy(there, root / mask)
             return Placed(image, mask, sample.sha256)
         if sample.crop is not None:
-            message = "a virtual tile with pixels that become void cannot be tiled virtually: tile what it was cut from"
+            message = (
+                "a virtual tile with pixels that become ignored cannot be tiled virtually: tile the original image"
+            )
             raise DataError(Problem("tile.again", message))
         mask = f"masks/{sample.id}.png"
         rows = max(1, ROWS // sample.width)
         with MaskWriter(root / mask, *sample.size, source.labels.dtype) as writer:
             for y in range(0, sample.height, rows):
-                writer.write(cutter.void(Window(y, 0, min(rows, sample.height - y), sample.width)))
+                writer.write(cutter.ids_of(Window(y, 0, min(rows, sample.height - y), sample.width)))
         return Placed(image, mask, writer.sha256)
 
 

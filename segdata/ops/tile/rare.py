@@ -35,7 +35,7 @@ def find_centres(wanted: Wanted, target: Target) -> list[tuple[int, int]]:
         cutter = Cutter(sample, target, stack)
         rows = max(1, ROWS // sample.width)
         for y in range(0, sample.height, rows):
-            ids = cutter.void(Window(y, 0, min(rows, sample.height - y), sample.width))
+            ids = cutter.ids_of(Window(y, 0, min(rows, sample.height - y), sample.width))
             found = np.flatnonzero(ids == wanted.class_id) + y * sample.width
             keys, places = np.concatenate([keys, rng.random(len(found))]), np.concatenate([places, found])
             first = np.argsort(keys)[: wanted.count]

@@ -293,7 +293,7 @@ def test_background_is_told_of_where_it_is_made_void(tmp_path: Path) -> None:
     row = {"source_id": None, "source_name": "background", "class_id": None, "class": "ignore"}
     assert receipt["classes"][0] == row
     assert [c["source_name"] for c in receipt["classes"]] == ["background", "cat", "dog", "emu"]
-    assert "void:        classes background" in receipt_lines(receipt)
+    assert "ignored:     classes background" in receipt_lines(receipt)
 
 
 def test_two_classes_made_one_are_no_conflict(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_truth_of_void_alone(tmp_path: Path) -> None:
     assert json.loads(text)["mean_iou"] is None
     assert found.absent == ["road", "car", "sign"]
     result = CliRunner().invoke(main, ["evaluate", str(pred.root), str(truth.root)])
-    assert "truth is void everywhere: nothing has a score" in result.stdout
+    assert "truth is ignored everywhere: nothing has a score" in result.stdout
 
 
 # What belongs together

@@ -98,7 +98,7 @@ def test_the_matrix_tells_its_numbers(sides: tuple[Dataset, Dataset], page: Path
     text = html.unescape(page.read_text())
     counts, truth = found.confusion.counts, found.confusion.tally.truth
     assert f"{counts[0, 1]:,} of {truth[0]:,} pixels of {HOSTILE[0]} are predicted as {HOSTILE[1]}" in text
-    assert f"{counts[2, 3]:,} of {truth[2]:,} pixels of {HOSTILE[2]} are predicted as void" in text
+    assert f"{counts[2, 3]:,} of {truth[2]:,} pixels of {HOSTILE[2]} are predicted as ignored" in text
 
 
 def test_errors_are_red_rejected_yellow_and_void_dark() -> None:

@@ -479,7 +479,7 @@ def test_bad_options_before_any_work(hand: Dataset) -> None:
 
 def test_the_table(hand: Dataset) -> None:
     lines = run(hand.root, "--sampler", "--objects", "--images").stdout.splitlines()
-    assert lines[0] == "3 images (train 2, val 1), 3 classes, 300 pixels, 26.7 % void"
+    assert lines[0] == "3 images (train 2, val 1), 3 classes, 300 pixels, 26.7 % ignored"
     assert lines[1] == "sizes (width x height): 10 x 10 (3)"
     rows = [" ".join(line.split()) for line in lines]
     assert "1 car 25 11.4 % 2 66.7 %" in rows

@@ -554,11 +554,11 @@ def test_the_commands(tmp_path: Path) -> None:
     out = run("tile", tmp_path / "d", tmp_path / "t", "--size", "16x20", "--overlap", "25%", "--min-valid", 0.85)
     grids = sum(len(grid(50, 70, (16, 20), (12, 15))) for _ in range(2))
     assert f"windows:     {grids} = " in out
-    assert "left out: too little that is not void (--min-valid)" in out
+    assert "left out: too few labelled pixels (--min-valid)" in out
     run("tile", tmp_path / "d", tmp_path / "v", "--size", 16, "--virtual", "--min-tiles-per-class", 2, "-j", 2)
     out = run("stitch", tmp_path / "t", tmp_path / "s", "--blend", "crop", "--vectorize", "--of", tmp_path / "d")
     assert "of 2 images = 2 stitched + 0 left out" in out
-    assert "pixels are in no tile, and void" in out
+    assert "pixels are in no tile, and ignored" in out
     assert "in vectors/" in out
     run("untile", tmp_path / "v", tmp_path / "u")
     for name in ("t", "v", "s", "u"):
