@@ -187,7 +187,7 @@ class Stats:
         return out
 
     def rows(self) -> list[list[object]]:
-        """A table, heading first: a line per class and split (empty: all), with the split's ignored pixels and the weights that all have."""
+        """A table, heading first: a line per class and split (empty: all), with ignored pixels and weights."""
         heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
         objects = ["objects", "median_area", *(f"area_{q}" for q in QUANTILES)] if self.whole.areas is not None else []
         rows: list[list[object]] = [[*heading, "split_void", *objects, *self.weights]]

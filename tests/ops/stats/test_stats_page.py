@@ -78,7 +78,7 @@ def test_the_page_says_what_was_counted(hand: Dataset, tmp_path: Path) -> None:
     page = Page(out.read_text())
     text = " ".join(page.text.split())
     for said in (
-        "Class balance of hand", "train 2, val 1.", "220 labelled pixels", "26.7 % void", "3 of 3 classes have pixels",
+        "Class balance of hand", "train 2, val 1.", "220 labelled pixels", "26.7 % ignored", "3 of 3 classes have pixels",
         "6 : 1 largest to rarest class", "train has no pixels of sign; other splits have some.",
         "Every image is 10 x 10 (width x height).", "car 11.4 % of the labelled pixels",
     ):  # fmt: skip
