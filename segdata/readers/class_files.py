@@ -158,6 +158,9 @@ def parse_names(lines: Sequence[Line]) -> list[Entry]:
     if first.text.lower() in HEADINGS:
         way_out = "take it out if it is a heading; if it is a class, write the names as a JSON list"
         refuse("names", f"{first.text!r} may be a heading or a class: {way_out}", first.at)
+    if like_yaml := [line for line in names if line.text.startswith("- ")]:
+        way_out = "call the file .yaml if it is YAML; otherwise write the names as a JSON list"
+        refuse("names", f"{like_yaml[0].text[:40]!r} looks like YAML: {way_out}", like_yaml[0].at)
     return in_order((line.text, line.at) for line in names)
 
 

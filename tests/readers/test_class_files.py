@@ -117,6 +117,7 @@ BAD: list[tuple[str, str, str]] = [
     ("c.txt", "_background_\nbackground", "line 2: 'background' appears twice"),
     ("c.txt", "name\nsky\nroad", "line 1: 'name' may be a heading or a class"),
     ("c.txt", "Label\nsky\nroad", "line 1: 'Label' may be a heading or a class"),
+    ("c.txt", "- sky\n- road", "line 1: '- sky' looks like YAML"),
     ("c.txt", "0 sky\n1 road", "line 1: .*separate columns by commas, under a header row"),
     ("c.txt", "0: sky\n1: road", "header row"),
     ("c.txt", "0 1 2 3\n1 4 5 6", "header row"),
