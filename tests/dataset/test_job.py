@@ -41,6 +41,11 @@ def tiles_of(source: Dataset) -> Dataset:
     return Dataset.open(out) if out.exists() else segdata.tile(source, out, size=12)
 
 
+def augmented(source: Dataset, out: Path, run: Run) -> Dataset:
+    pytest.importorskip("albumentations")
+    return segdata.augment(source, out, "light", versions=2, run=run)
+
+
 OPERATIONS: dict[str, Operation] = {
     "convert": converted,
     "tile": lambda d, out, run: segdata.tile(d, out, size=12, min_tiles_per_class=20, run=run),
@@ -50,7 +55,7 @@ OPERATIONS: dict[str, Operation] = {
     "remap": lambda d, out, run: segdata.remap(d, out, drop=["car"], run=run),
     "join": lambda d, out, run: segdata.join([d, tiles_of(d)], out, run=run),
     "refine": lambda d, out, run: segdata.refine(d, out, run=run),
-    "augment": lambda d, out, run: segdata.augment(d, out, "light", versions=2, run=run),
+    "augment": augmented,
     "export": lambda d, out, run: segdata.export("webdataset", d, out, samples_per_shard=1, run=run),
 }
 SKIPPING = {name: operation for name, operation in OPERATIONS.items() if name not in ("split", "join", "untile")}

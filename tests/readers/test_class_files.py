@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,6 +21,8 @@ from segdata.errors import DataError, MissingDependency
 from segdata.readers import reader, voc
 from segdata.readers.class_files import VOC_VOID, read_classes
 from segdata.readers.source import Receipt, Source
+
+yaml = pytest.importorskip("yaml")
 
 RGB = tuple[int, int, int]
 
