@@ -26,7 +26,9 @@ from memory import memory_now
 from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.journal import JOURNAL, MANIFEST, Journal, locked
+from segdata.dataset.journal import Journal
+from segdata.dataset.layout import JOURNAL, MANIFEST
+from segdata.dataset.locks import locked
 from segdata.errors import DataError, DatasetError, Problem, Report
 from segdata.executors.pool import Pool, process_pool
 from segdata.executors.run import Run, workers

@@ -27,7 +27,7 @@ from memory import peak_memory
 from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.journal import CARD, MANIFEST
+from segdata.dataset.layout import CARD, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.executors.run import Run
 from segdata.files import png as masks_module

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from segdata.dataset.faults import refuse_scores, refuse_values, view_image, view_mask
-from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
+from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, located, reason

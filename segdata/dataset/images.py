@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.journal import OWN
+from segdata.dataset.layout import OWN
 from segdata.dataset.sample import Images
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.members import member_of

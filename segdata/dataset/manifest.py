@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.dataset.journal import UNDECODABLE
+from segdata.dataset.layout import UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
 from segdata.files.places import read_range, refuse_outside

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from segdata.dataset.journal import Lock, locked
+from segdata.dataset.locks import Lock, locked
 from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft

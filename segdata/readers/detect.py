@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from segdata.dataset.journal import CARD, MANIFEST
+from segdata.dataset.layout import CARD, MANIFEST
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.places import listed, matching
 from segdata.files.remote import Place

@@ -10,7 +10,7 @@ from posixpath import dirname
 
 import msgspec
 
-from segdata.dataset.journal import CARD
+from segdata.dataset.layout import CARD
 from segdata.errors import DataError, OptionError, Problem, Report, reason, strict
 from segdata.files.images import Exif
 from segdata.files.members import read_stored_bytes

@@ -18,7 +18,7 @@ from killing import Killer
 from operations import ANYWHERE, DATASETS, OPERATIONS, RESUMED, Inputs, Outcome, outcome
 from segdata import Dataset
 from segdata.cli import COMMANDS
-from segdata.dataset.journal import CARD, JOURNAL, MANIFEST, OWN, RECEIPT
+from segdata.dataset.layout import CARD, JOURNAL, MANIFEST, OWN, RECEIPT
 from segdata.errors import DatasetError
 
 ITEMS: dict[str, Callable[[int], int]] = {

@@ -20,7 +20,8 @@ import segdata.dataset.dataset
 import segdata.dataset.journal
 import segdata.files.places
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.journal import CARD, JOURNAL, MANIFEST, OWN, Journal
+from segdata.dataset.journal import Journal
+from segdata.dataset.layout import CARD, JOURNAL, MANIFEST, OWN
 from segdata.dataset.manifest import read_manifest
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError

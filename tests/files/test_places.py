@@ -26,10 +26,11 @@ from carry_files import make
 from predictors import ByColour
 from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving
 from segdata.cli import main
-from segdata.dataset import journal
+from segdata.dataset import locks, logs
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image
-from segdata.dataset.journal import LOG, MANIFEST, Journal
+from segdata.dataset.journal import Journal
+from segdata.dataset.layout import LOG, MANIFEST
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError, StorageError
 from segdata.executors.run import Run
 from segdata.executors.worker import settle
@@ -77,7 +78,7 @@ MEMORY = "memory://test"
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "PAUSE", 0.001)
-    monkeypatch.setattr(journal, "BEAT", 0.05)
+    monkeypatch.setattr(locks, "BEAT", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -396,7 +397,7 @@ def job(root: str, *, overwrite: bool = False) -> Journal[str]:
 
 
 def test_a_killed_job_goes_on_after_what_it_had_noted(memory: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "FLUSH", 0)
+    monkeypatch.setattr(logs, "FLUSH", 0)
     first = job(f"{MEMORY}/d")
     for entry in "abc":
         first.append(entry)
@@ -438,10 +439,10 @@ def test_foreign_objects_are_left_alone(memory: Remote) -> None:
 
 KILLED = """
 import os, sys
-from segdata.dataset import journal
+from segdata.dataset import journal, locks, logs
 from segdata.ops.convert import operation as convert
 
-journal.FLUSH, journal.BEAT, left = 0, 0.05, 4
+logs.FLUSH, locks.BEAT, left = 0, 0.05, 4
 real = journal.Journal.append
 
 def append(self, entry):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.journal import RECEIPT
+from segdata.dataset.layout import RECEIPT
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
 from segdata.files.places import files_below, leads_out, listed

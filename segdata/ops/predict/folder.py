@@ -6,7 +6,7 @@ from posixpath import splitext
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.ids import sample_ids
-from segdata.dataset.journal import JOURNAL, MANIFEST
+from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, Problem
 from segdata.files.places import listed

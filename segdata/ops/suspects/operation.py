@@ -15,7 +15,7 @@ from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy
 from segdata.dataset.job import made_of, receipt_of
-from segdata.dataset.journal import CARD, JOURNAL, LOG, MANIFEST
+from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
