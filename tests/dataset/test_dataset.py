@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import segdata.dataset.dataset
-import segdata.dataset.journal
+import segdata.dataset.locks
 import segdata.files.places
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import Journal
@@ -515,7 +515,7 @@ def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict
     job.close(finished=True)
 
 
-@pytest.mark.skipif(segdata.dataset.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.skipif(segdata.dataset.locks.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     root = tmp_path / "data"
@@ -532,7 +532,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     second.close(finished=True)
 
 
-@pytest.mark.skipif(segdata.dataset.journal.fcntl is None, reason="no flock on this system")
+@pytest.mark.skipif(segdata.dataset.locks.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("when", ["before it opens the journal", "before it has the lock"])
 def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Another run ends between this one's look at the folder and its lock: what that made stays."""
@@ -546,7 +546,7 @@ def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.
     name, module = (
         ("open", segdata.dataset.journal)
         if when == "before it opens the journal"
-        else ("flock", segdata.dataset.journal.fcntl)
+        else ("flock", segdata.dataset.locks.fcntl)
     )
     real = open if name == "open" else module.flock
 
