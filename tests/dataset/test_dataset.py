@@ -544,7 +544,7 @@ def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.
         first.close(finished=True)
 
     name, module = (
-        ("open", segdata.dataset.journal)
+        ("open", segdata.dataset.locks)
         if when == "before it opens the journal"
         else ("flock", segdata.dataset.locks.fcntl)
     )
