@@ -50,7 +50,8 @@ def refine(
     segdata refine pred tidy --no-crf --step close:size=5 --step min_area:area=64
     """
     from segdata.dataset.dataset import Dataset
-    from segdata.dataset.images import refuse_inputs
+    from segdata.dataset.destination import refuse_held
+    from segdata.dataset.inputs import Inputs
     from segdata.files.places import place
     from segdata.ops.refine.operation import refine
     from segdata.ops.refine.text import refined_line, tuned_lines, write_settings
@@ -68,7 +69,7 @@ def refine(
     if truth is not None:
         from segdata.ops.refine.tune import tune
 
-        refuse_inputs(place(destination), [dataset, Dataset.open(truth)])
+        refuse_held(place(destination), Inputs([dataset, Dataset.open(truth)]))
         with running(jobs, on_error, "tuning") as run:
             tuned = tune(dataset, truth, run=run, **tuning)
         click.echo("\n".join(tuned_lines(tuned)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -252,7 +253,9 @@ def without(
         raise DatasetError(
             f"{truth.root}: its samples are views into larger masks: leave out images, or make real tiles"
         )
-    options = {"leave_out": leave_out, "regions": len(regions)}
+    which = [(one.sample, one.region.given, one.region.box, one.region.area) for one in regions]
+    digest = hashlib.sha256(json.dumps(which).encode()).hexdigest()
+    options = {"leave_out": leave_out, "regions": len(regions), "sha256": digest}
     target = Dataset(place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images)
     moves = [Move(int(s.id in doubted), s, s) for s in truth if leave_out == "regions" or s.id not in doubted]
     origins = [Origin(truth), Origin(truth, partial(void_regions, regions=dict(doubted)))]
