@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from segdata.dataset.destination import clean, draft_of, empty, finish_swap, journal_header, state_of, swap
+from segdata.dataset.destination import State, clean, draft_of, empty, finish_swap, journal_header, state_of, swap
 from segdata.dataset.layout import MANIFEST
 from segdata.dataset.logs import Log, open_log
 from segdata.errors import DataError, DatasetError
@@ -48,16 +48,22 @@ class Journal(Generic[Entry]):
         state, begun = state_of(self.destination), journal_header(self.destination)
         line = msgspec.json.encode(header) + b"\n"
         self._replaced: Log | None = None
-        if state != "free" and begun != line:
-            if not overwrite:
-                raise DatasetError(f"{self.destination}: {EXISTS if state == 'whole' else OTHER}")
-            line = msgspec.json.encode({**header, REPLACES: True}) + b"\n"
-            self.root = draft_of(self.destination)
-            self._replaced = open_log(self.destination) if begun else None  # that job may be under way
         with ExitStack() as stack:
             stack.callback(self._release)
+            if state != "free" and begun != line:
+                self._replaced = open_log(self.destination) if begun else None  # that job may be under way
+                if not overwrite:
+                    raise DatasetError(f"{self.destination}: {self._why_not(state)}")
+                line = msgspec.json.encode({**header, REPLACES: True}) + b"\n"
+                self.root = draft_of(self.destination)
             self._take(line, entry)
             stack.pop_all()
+
+    def _why_not(self, state: State) -> str:
+        """Why there can be no other dataset without --overwrite."""
+        if isinstance(self.destination, Path) and journal_header(draft := draft_of(self.destination)):
+            return f"exists already, and {draft} holds what shall replace it, unfinished: repeat that with --overwrite"
+        return EXISTS if state == "whole" else OTHER
 
     def _take(self, line: bytes, entry: type[Entry]) -> None:
         """Lock the folder to write to; go on after its journal if that begins with this line, otherwise begin."""
