@@ -38,10 +38,11 @@ State = Literal["free", "unfinished", "whole", "strange"]
 class Kind:
     """A kind of folder that segdata makes.
 
-    `own`: all the names that it may have in it. `state(root, names)`: what a folder of such names alone is. `mark`: the file
-    that says whose the folder is; it is removed last.
+    `own`: all the names that it may have in it, which are `whose`. `state(root, names)`: what a folder of such names alone is.
+    `mark`: the file that says whose the folder is; it is removed last.
     """
 
+    whose: str
     own: tuple[str, ...]
     mark: str
     state: Callable[[Place, set[str]], State]
@@ -57,10 +58,10 @@ def dataset_state(root: Place, names: set[str]) -> State:
     header = journal_header(root)
     if header.endswith(b"\n"):
         return "unfinished" if _is_header(header) else "strange"
-    return "free" if {name.removesuffix(PARTIAL) for name in names} <= {log} else "strange"  # it was killed as it began
+    return "free" if set(map(_plain, names)) <= {log} else "strange"  # it was killed as it began
 
 
-DATASET = Kind(OWN, CARD, dataset_state)
+DATASET = Kind("segdata's", OWN, CARD, dataset_state)
 
 
 def journal_header(root: Place) -> bytes:
@@ -78,9 +79,9 @@ def state_of(root: Place, kind: Kind = DATASET) -> State:
     if not root.is_dir():
         raise DatasetError(f"{root}: is a file, not a folder")
     names = names_in(root)
-    foreign = sorted(name for name in names if name.removesuffix(PARTIAL) not in kind.own)
+    foreign = sorted(name for name in names if _plain(name) not in kind.own)
     if foreign:
-        raise DatasetError(f"{root}: holds files that are not segdata's ({foreign[0]}): choose an empty folder")
+        raise DatasetError(f"{root}: holds files that are not {kind.whose} ({foreign[0]}): choose an empty folder")
     state = kind.state(root, names)
     if state == "strange":
         raise DatasetError(f"{root}: holds {min(names)} but nothing says that segdata made it: choose an empty folder")
@@ -136,12 +137,10 @@ def clean(root: Place, kind: Kind = DATASET) -> None:
 def empty(root: Place, kind: Kind = DATASET, keep: Iterable[str] = ()) -> None:
     """Remove all of ours from a folder: the manifest first, so that nothing looks whole meanwhile, and last what says whose
     it is."""
-    there = names_in(root)
-    first = (MANIFEST, *(name for name in kind.own if name not in (MANIFEST, JOURNAL, kind.mark)), JOURNAL, kind.mark)
-    for name in first:
-        for one in (f"{name}{PARTIAL}", name):
-            if one in there and one not in keep:
-                remove(root / one)
+    last = {JOURNAL: 1, kind.mark: 2}
+    there = [name for name in names_in(root) if _plain(name) in kind.own and name not in keep]
+    for name in sorted(there, key=lambda name: (last.get(name, 0), name != MANIFEST, name)):
+        remove(root / name)
 
 
 def refuse_held(root: Place, inputs: Iterable[str | Place]) -> None:
@@ -165,6 +164,11 @@ def refuse_held(root: Place, inputs: Iterable[str | Place]) -> None:
         if f"{path}/".startswith(f"{inside}/"):
             what = "is the destination and an input" if path == inside else f"holds an input ({one})"
             raise OptionError(f"{root}: {what}: choose another destination")
+
+
+def _plain(name: str) -> str:
+    """What a file is called once it is whole."""
+    return name.removesuffix(PARTIAL).replace(f"{PARTIAL}.", ".")
 
 
 def _beside(there: Path) -> Path:
