@@ -49,35 +49,40 @@ class Inputs:
         return Dataset.open(self.root / name)
 
 
-Operate = Callable[[Inputs, Path, Run], Any]
+Operate = Callable[..., Any]
+"""Of inputs, the destination, a run, and more of the operation's options."""
 
 
-def convert(name: str, inputs: Inputs, out: Path, run: Run) -> Dataset:
+def convert(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
     """The sample of a format, with copies of its images where it has files of images."""
     root, options = reader_sample(name, inputs.root)
-    return segdata.convert(name, root, out, images="copy", run=run, **options)
+    return segdata.convert(name, root, out, images="copy", run=run, **options, **more)
 
 
 DATASETS: dict[str, Operate] = {
     **{f"convert {name}": partial(convert, name) for name in READERS},
-    "split": lambda d, out, run: segdata.split(d.whole, out, group_by="duplicates", run=run),
-    "join": lambda d, out, run: segdata.join([d.whole, d.other], out, run=run),
-    "remap": lambda d, out, run: segdata.remap(d.whole, out, map={"car": "dog"}, run=run),
-    "tile": lambda d, out, run: segdata.tile(
-        d.whole, out, size=64, overlap=16, keep_empty=0.5, min_tiles_per_class=5, run=run
+    "split": lambda d, out, run, **more: segdata.split(d.whole, out, group_by="duplicates", run=run, **more),
+    "join": lambda d, out, run, **more: segdata.join([d.whole, d.other], out, run=run, **more),
+    "remap": lambda d, out, run, **more: segdata.remap(d.whole, out, map={"car": "dog"}, run=run, **more),
+    "tile": lambda d, out, run, **more: segdata.tile(
+        d.whole, out, size=64, overlap=16, keep_empty=0.5, min_tiles_per_class=5, run=run, **more
     ),
-    "tile virtual": lambda d, out, run: segdata.tile(d.whole, out, size=64, virtual=True, run=run),
-    "stitch": lambda d, out, run: segdata.stitch(d.tiles, out, vectorize=True, run=run),
-    "untile": lambda d, out, run: segdata.untile(d.tiles, out, run=run),
-    "augment": lambda d, out, run: segdata.augment(d.whole, out, Recipe.from_dict(PASTE, "test"), run=run),
-    "refine": lambda d, out, run: segdata.refine(d.pred, out, CRF, run=run),
-    "export webdataset": lambda d, out, run: segdata.export(
-        "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run
+    "tile virtual": lambda d, out, run, **more: segdata.tile(d.whole, out, size=64, virtual=True, run=run, **more),
+    "stitch": lambda d, out, run, **more: segdata.stitch(d.tiles, out, vectorize=True, run=run, **more),
+    "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
+    "augment": lambda d, out, run, **more: segdata.augment(
+        d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
+    ),
+    "refine": lambda d, out, run, **more: segdata.refine(d.pred, out, CRF, run=run, **more),
+    "export webdataset": lambda d, out, run, **more: segdata.export(
+        "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run, **more
     ),
 }
 """Those that make a dataset, and go on if they were stopped."""
 
-MODEL_FILE: dict[str, Operate] = {"predict by a file": lambda d, out, run: predicted(d.root / "model.toy", d, out, run)}
+MODEL_FILE: dict[str, Operate] = {
+    "predict by a file": lambda d, out, run, **more: predicted(d.root / "model.toy", d, out, run, **more)
+}
 """A model that a repeated run can know again; only this process knows how such a file is loaded."""
 
 VALUES: dict[str, Operate] = {
@@ -101,10 +106,10 @@ RESUMED = {**DATASETS, **MODEL_FILE}
 OPERATIONS = {**ANYWHERE, **RESUMED}
 
 
-def predicted(model: Any, inputs: Inputs, out: Path, run: Run) -> Dataset:
+def predicted(model: Any, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
     """All that a prediction can write."""
     with toy_models():
-        return segdata.predict(model, inputs.whole, out, scores=True, entropy=True, run=run)
+        return segdata.predict(model, inputs.whole, out, scores=True, entropy=True, run=run, **more)
 
 
 @contextmanager
