@@ -89,7 +89,7 @@ def carry(
     bare = tuple(replace(one, dataset=replace(one.dataset, samples=())) for one in origins)
     sources = [absolute(one.dataset.root) for one in origins]
     with resumable(dataset, Made, {"sources": sources}, overwrite=overwrite, run=run) as job:
-        job.work(partial(carry_load, target=Target(dataset, bare)), loads, name_of)
+        job.work(partial(carry_load, target=Target(job.dataset, bare)), loads, name_of)
         return job.save(lambda whole: receipt(whole, left_out(loads, job.failed)))
 
 

@@ -37,7 +37,8 @@ Entry = TypeVar("Entry", bound=Made)
 class Job(Generic[Entry]):
     """A dataset in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
 
-    `dataset` has no samples yet.
+    `dataset` has no samples yet. All that the job writes must be below its `root`, not below the one that was claimed: in
+    storage only that one knows whether another run has taken over.
     """
 
     dataset: Dataset
@@ -96,7 +97,8 @@ class Job(Generic[Entry]):
         lines = sorted(self.samples if samples is None else samples, key=lambda sample: sample.id)
         whole = replace(self.dataset, samples=lines, images=images or self.dataset.images)
         whole.save(receipt(whole))
-        return whole
+        root = whole.root.bare if isinstance(whole.root, Remote) else whole.root  # the fence falls as the job ends
+        return replace(whole, root=root)
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def resumable(
     with Journal(dataset.root, header, entry, overwrite=overwrite) as journal:
         root, whether = listed(dataset.root), is_there or (files_there if dataset.images == "copy" else masks_there)
         done = {one.name: one for one in journal.done if whether(root, one)}
-        yield Job(dataset, run, journal, done)
+        yield Job(replace(dataset, root=journal.root), run, journal, done)
 
 
 def masks_there(root: Place, entry: Made) -> bool:

@@ -17,7 +17,7 @@ from segdata.dataset.layout import JOURNAL, LOG, MANIFEST, OWN
 from segdata.dataset.logs import Lines, Log, Objects
 from segdata.errors import DataError, DatasetError
 from segdata.files.places import names_in, place, remove
-from segdata.files.remote import Place, Remote
+from segdata.files.remote import Place
 
 Entry = TypeVar("Entry")
 
@@ -40,7 +40,8 @@ class Journal(Generic[Entry]):
         if held and not overwrite and not held & {JOURNAL, LOG}:
             raise DatasetError(exists)
         self.root.mkdir(parents=True, exist_ok=True)
-        self._log: Log = Objects(self.root) if isinstance(self.root, Remote) else Lines(self.root)
+        self._log: Log = Lines(self.root) if isinstance(self.root, Path) else Objects(self.root)
+        self.root = self._log.root
         line = msgspec.json.encode(header) + b"\n"
         whole = (self.root / MANIFEST).exists()
         self.done: list[Entry] = []

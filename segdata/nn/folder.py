@@ -72,7 +72,7 @@ class Folder:
                 if not root.exists():
                     root.mkdir(parents=True)
                     stack.callback(remove_empty, root)
-                stack.enter_context(held(root))
+                root = stack.enter_context(held(root))
                 if not overwrite:
                     refuse_other_options(root, task.options)
             here.wait()
@@ -209,19 +209,18 @@ class Folder:
 
 
 @contextmanager
-def held(root: Place) -> Iterator[None]:
-    """Lock a folder while one run writes there. Raises `DatasetError` for any other run meanwhile."""
+def held(root: Place) -> Iterator[Place]:
+    """Lock a folder while one run writes there, through what this yields. Raises `DatasetError` for any other run meanwhile."""
     if isinstance(root, Remote):
         lock = Lock(root, root / LOCK)
         try:
-            yield
+            yield lock.root
         finally:
-            lock.stop()
-            lock.path.unlink(missing_ok=True)
+            lock.release()
         return
     file = locked(root / LOCK)
     try:
-        yield
+        yield root
     finally:
         (root / LOCK).unlink(missing_ok=True)
         file.close()

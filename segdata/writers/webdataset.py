@@ -108,9 +108,10 @@ def write(
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
     made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
     made = Dataset(root, dataset.labels, (), made_by, dataset.images)
-    work = partial(write_shard, target=Target(replace(dataset, samples=()), root))
     given = {"source": absolute(dataset.root)}
     with resumable(made, Written, given, is_there=shard_is_there, overwrite=overwrite, run=run) as job:
+        root = job.dataset.root
+        work = partial(write_shard, target=Target(replace(dataset, samples=()), root))
         todo = [shard for shard in shards if shard.name not in job.done]
         job.gather(_told(replace(run, chunk=1).map(work, todo, into=root), run.report), lambda shard: shard.name)
         done = [job.done[shard.name] for shard in shards]

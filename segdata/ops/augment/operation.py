@@ -62,8 +62,8 @@ def augment(
     options = {"recipe": recipe.to_dict(), "versions": versions, "split": split}
     target = Dataset(place(destination), dataset.labels, (), made_of("augment", options, [dataset], seed), "copy")
     refuse_inputs(target.root, [dataset])
-    write = partial(augment_item, pipeline=Pipeline(chosen, recipe, seed), root=target.root, versions=versions)
     with resumable(target, Made, {"source": absolute(dataset.root)}, overwrite=overwrite, run=run or Run()) as job:
+        write = partial(augment_item, pipeline=Pipeline(chosen, recipe, seed), root=job.dataset.root, versions=versions)
         job.work(write, list(enumerate(chosen)), lambda item: item[1].id)
         return job.save(
             lambda whole: receipt_of("augmented", len(chosen), job.left_out, versions=versions, pixels=pixels_of(whole))

@@ -110,7 +110,7 @@ def convert(
     dataset = Dataset(root, remap.labels, (), made_by, images)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
     with resumable(dataset, Converted, given, overwrite=overwrite, run=run) as job:
-        work = partial(convert_item, target=Target(root, remap, images, exif, max_pixels))
+        work = partial(convert_item, target=Target(job.dataset.root, remap, images, exif, max_pixels))
         job.work(work, found.items, lambda item: item.id)
         receipt = closed_receipt(found, job)
         return job.save(lambda whole: receipt_json(receipt, found, remap, whole))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,7 +20,6 @@ from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
-from segdata.executors.worker import Work
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
@@ -146,8 +145,7 @@ def predict(
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
     plan = Plan(source, target, output, scores, refinement)
-    bare = replace(plan, source=replace(source, samples=()))
-    work = partial(predict_groups, plan=bare, model=sent, sliding=sliding)
+    work = partial(predict_groups, model=sent, sliding=sliding)
     return _predicted(plan, grouped(source, sliding), work, named, overwrite, run)
 
 
@@ -168,7 +166,7 @@ def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
 def _predicted(
     plan: Plan,
     groups: Sequence[Group],
-    work: Work[Group, list[Made | Problem]],
+    work: Callable[..., Generator[list[Made | Problem], None, None]],
     named: dict[str, Any],
     overwrite: bool,
     run: Run,
@@ -178,8 +176,10 @@ def _predicted(
     refuse_images(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
     given = {"model": named, "source": absolute(source.root)}
     with resumable(target, Made, given, overwrite=overwrite, run=run) as job:
+        output = replace(plan.output, root=job.dataset.root)
+        bare = replace(plan, source=replace(source, samples=()), target=job.dataset, output=output)
         todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
-        job.gather(_of_each(run.stream(work, todo, into=target.root)), lambda sample: sample.id)
+        job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=target.root)), lambda sample: sample.id)
         return job.save(lambda whole: _receipt(plan, whole, job.left_out))
 
 

@@ -109,7 +109,8 @@ def _stitch(
     )  # fmt: skip
     made = Dataset(root, tiles.labels, (), made_by, images)
     with resumable(made, Stitched, {"source": absolute(tiles.root)}, overwrite=overwrite, run=run or Run()) as job:
-        job.work(partial(stitch_parent, target=target), parents, lambda parent: parent.id)
+        work = partial(stitch_parent, target=replace(target, root=job.dataset.root))
+        job.work(work, parents, lambda parent: parent.id)
         return job.save(lambda dataset: receipt_json(dataset, parents, job))
 
 

@@ -116,7 +116,7 @@ def tile(
     given = {"source": absolute(dataset.root)}
     there = anything_is if virtual else None
     with resumable(made, Tiled, given, is_there=there, overwrite=overwrite, run=run or Run()) as job:
-        tiling = Tiling(dataset, target, job)
+        tiling = Tiling(dataset, replace(target, root=job.dataset.root), job)
         tiling.cut(tasks)
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
