@@ -28,7 +28,7 @@ from segdata.files.members import holder
 from segdata.files.opening import open_image, open_mask
 from segdata.files.places import leads_out, place, real, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
-from segdata.files.remote import Place, is_remote
+from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
 from segdata.labels import Labels, Mask, tally
@@ -63,9 +63,13 @@ class Dataset:
         Raises `DatasetError` where there is none, it is unfinished, damaged or of a newer format, `StorageError`.
         """
         root = place(root)
-        if not root.is_dir():
-            raise DatasetError(f"{root}: there is no such folder")
         if not (root / MANIFEST).exists():
+            if isinstance(root, Remote) and (root.with_name(f"{root.name}.partial") / MANIFEST).exists():
+                raise DatasetError(
+                    f"{root}: is being replaced: run the command that was replacing it once more to finish it"
+                )
+            if not root.is_dir():
+                raise DatasetError(f"{root}: there is no such folder")
             if (root / JOURNAL).exists() or (root / LOG).exists():
                 raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
             raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")

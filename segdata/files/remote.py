@@ -21,8 +21,8 @@ from segdata.files.tree import Tree, key_of
 PART = 2**14
 """Bytes that are fetched at a time of an object of which little is wanted."""
 
-BULK = 1000
-"""Objects that one request removes at most."""
+BULK, COPIES = 1000, 100
+"""Objects that one request removes at most, and that are copied together."""
 
 
 @total_ordering
@@ -197,6 +197,17 @@ class Remote:
     def copy_from(self, other: Remote) -> None:
         """Put a copy of an object of the same bucket there, made by the storage. Raises `FileNotFoundError`."""
         self._put("cp_file", other.path, self.path)
+
+    def copy_all(self, other: Remote, names: Iterable[str]) -> None:
+        """Put copies of objects below another prefix of the same bucket below this one, some at a time. Under a fence a run
+        that is stopped between its last look at the lock and the request may still write these."""
+        every = sorted(names)
+        for start in range(0, len(every), COPIES):
+            some = every[start : start + COPIES]
+            if self.fence is not None:
+                self.fence.check_now()
+            sources, copies = [(other / name).path for name in some], [(self / name).path for name in some]
+            call(str(self), "copy", sources, copies, on_error="raise", guard=self._guard)
 
     def version(self) -> str | None:
         """What is another once the object is (see `conditions`); None if there is none."""
