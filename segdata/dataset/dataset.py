@@ -63,16 +63,7 @@ class Dataset:
         Raises `DatasetError` where there is none, it is unfinished, damaged or of a newer format, `StorageError`.
         """
         root = place(root)
-        if not (root / MANIFEST).exists():
-            if isinstance(root, Remote) and (root.with_name(f"{root.name}.partial") / MANIFEST).exists():
-                raise DatasetError(
-                    f"{root}: is being replaced: run the command that was replacing it once more to finish it"
-                )
-            if not root.is_dir():
-                raise DatasetError(f"{root}: there is no such folder")
-            if (root / JOURNAL).exists() or (root / LOG).exists():
-                raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
-            raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
+        refuse_absent(root)
         try:
             card = msgspec.json.decode((root / CARD).read_bytes())
             if type(card["format"]) is not int or card["format"] < 1:
@@ -262,6 +253,20 @@ class Dataset:
         if isinstance(self.samples, Parts):
             return self.samples.data()
         return map(msgspec.json.Encoder().encode_lines, self._batches())
+
+
+def refuse_absent(root: Place) -> None:
+    """Raise `DatasetError` where no whole dataset is: it is being replaced, is unfinished, or there is none."""
+    is_there = root.is_dir()
+    if is_there and (root / MANIFEST).exists():
+        return
+    if isinstance(root, Remote) and (root.with_name(f"{root.name}.partial") / MANIFEST).exists():
+        raise DatasetError(f"{root}: is being replaced: run the command that was replacing it once more to finish it")
+    if not is_there:
+        raise DatasetError(f"{root}: there is no such folder")
+    if (root / JOURNAL).exists() or (root / LOG).exists():
+        raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
+    raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
 
 
 class Openings:
