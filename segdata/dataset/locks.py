@@ -58,7 +58,7 @@ class Lock:
         self.fence = fence_of(str(root), path, self._owner, 2 * BEAT)
         self.root = Remote(str(root), fence=self.fence)
         start = now()
-        if not self._put(b"", None):
+        if path.version() is not None or not self._put(b"", None):  # the former, as not all storage knows the condition
             self._take_over(root)
             start = now()
         self.fence.saw(start)
@@ -81,11 +81,13 @@ class Lock:
 
     def _take_over(self, root: Remote) -> None:
         """Take the lock of a run that has died. Raises `DatasetError` where it is alive, or another is faster."""
-        version, before = self.path.version(), self._read()
+        before, version = self._read(), None
         deadline = now() + 3 * BEAT
         while before and now() < deadline:
             time.sleep(BEAT / 2)
-            if (seen := self._read()) and seen != before:
+            version = self.path.version()
+            seen = self._read()  # which is of that version, or a later one
+            if seen and seen != before:
                 raise DatasetError(f"{root}: another run is writing there; wait for it to end")
             before = seen
         if not self._put(b"", version if before else None):

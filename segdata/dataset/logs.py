@@ -105,10 +105,14 @@ class Objects:
         self._lock = Lock(root, root / LOG / "lock")
         self.root: Place = self._lock.root
         self._folder = self._lock.root / LOG
-        self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
         self._pending: list[bytes] = []
         self._flushed = time.monotonic()
-        self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
+        try:
+            self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
+            self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
+        except BaseException:
+            self._lock.stop()  # so that it is another's in a few seconds
+            raise
 
     def begin(self, line: bytes) -> None:
         """See `Log`."""

@@ -21,6 +21,9 @@ from segdata.files.tree import Tree, key_of
 PART = 2**14
 """Bytes that are fetched at a time of an object of which little is wanted."""
 
+LARGE = 2**23
+"""Bytes from which on it is asked first what is there, so that they need not be sent twice."""
+
 BULK, COPIES = 1000, 100
 """Objects that one request removes at most, and that are copied together."""
 
@@ -192,7 +195,8 @@ class Remote:
 
     def upload(self, file: Path) -> None:
         """Put a file of this machine there, whole."""
-        self._put("put_file", str(file), self.path, version=self.version() if self.fence else None)
+        large = self.fence is not None and file.stat().st_size > LARGE
+        self._put("put_file", str(file), self.path, version=self.version() if large else None)
 
     def copy_from(self, other: Remote) -> None:
         """Put a copy of an object of the same bucket there, made by the storage. Raises `FileNotFoundError`."""
