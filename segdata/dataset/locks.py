@@ -57,11 +57,8 @@ class Lock:
         self._owner, self._stop = uuid.uuid4().hex, threading.Event()
         self.fence = fence_of(str(root), path, self._owner, 2 * BEAT)
         self.root = Remote(str(root), fence=self.fence)
-        start = now()
         if path.version() is not None or not self._put(b"", None):  # the former, as not all storage knows the condition
             self._take_over(root)
-            start = now()
-        self.fence.saw(start)
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
@@ -95,23 +92,25 @@ class Lock:
 
     def _put(self, beat: bytes, version: str | None) -> bool:
         """Write it over that version, or where is none; whether it is then this run's."""
+        start = now()
         try:
             self.path.write_if(self._owner.encode() + beat, version)
         except (FileExistsError, FileNotFoundError):
-            return self.fence.is_held()  # a first try may have succeeded without an answer
+            if not self.fence.is_held():  # a first try may have succeeded without an answer
+                return False
+        self.fence.saw(start)
         return True
 
     def _renew(self) -> None:
         beat = 0
         while not self._stop.wait(BEAT):
             with suppress(StorageError):  # storage that is away now may be back before anybody waits for so long
-                start, version = now(), self.path.version()
+                version = self.path.version()
                 if version is None or not self.fence.is_held():
                     self.fence.lost = True
                     return
                 beat += 1
-                if self._put(b" %d" % beat, version):
-                    self.fence.saw(start)
+                self._put(b" %d" % beat, version)
 
     def _read(self) -> bytes:
         try:

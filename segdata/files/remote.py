@@ -171,9 +171,7 @@ class Remote:
         if (member := self.member) is None:
             if most is not None:
                 return bytes(call(str(self), "cat_file", self.path, start=0, end=most))
-            at_once: dict[str, Any] = (
-                {"max_concurrency": 1} if self.scheme == "s3" else {}
-            )  # else s3fs asks for the size first
+            at_once: Any = {"max_concurrency": 1} if self.scheme == "s3" else {}  # else s3fs asks for the size first
             return bytes(call(str(self), "cat_file", self.path, **at_once))
         size = member.length if most is None else min(most, member.length)
         data = bytes(call(str(self), "cat_file", member.file, start=member.offset, end=member.offset + size))
@@ -295,7 +293,7 @@ class Remote:
                 if attempt == TRIES:
                     raise
                 before, version = version, self.version()
-                if before is version is None:
+                if before is None and version is None:
                     raise  # what was to be copied is not there
 
     def _unlink(self, fence: Fence) -> None:
