@@ -29,7 +29,7 @@ from segdata.files.members import holder
 from segdata.files.opening import open_image, open_mask
 from segdata.files.places import leads_out, place, real, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
-from segdata.files.remote import Place, is_remote
+from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
 from segdata.labels import Labels, Mask, tally
@@ -65,12 +65,7 @@ class Dataset:
         """
         root = place(root)
         finish_swap(root)
-        if not root.is_dir():
-            raise DatasetError(f"{root}: there is no such folder")
-        if not (root / MANIFEST).exists():
-            if (root / JOURNAL).exists() or (root / LOG).exists():
-                raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
-            raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
+        refuse_absent(root)
         try:
             card = msgspec.json.decode((root / CARD).read_bytes())
             if type(card["format"]) is not int or card["format"] < 1:
@@ -260,6 +255,20 @@ class Dataset:
         if isinstance(self.samples, Parts):
             return self.samples.data()
         return map(msgspec.json.Encoder().encode_lines, self._batches())
+
+
+def refuse_absent(root: Place) -> None:
+    """Raise `DatasetError` where no whole dataset is: it is being replaced, is unfinished, or there is none."""
+    is_there = root.is_dir()
+    if is_there and (root / MANIFEST).exists():
+        return
+    if isinstance(root, Remote) and (root.with_name(f"{root.name}.partial") / MANIFEST).exists():
+        raise DatasetError(f"{root}: is being replaced: run the command that was replacing it once more to finish it")
+    if not is_there:
+        raise DatasetError(f"{root}: there is no such folder")
+    if (root / JOURNAL).exists() or (root / LOG).exists():
+        raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
+    raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
 
 
 class Openings:

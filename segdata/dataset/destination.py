@@ -10,7 +10,7 @@ A swap that was killed is finished by whoever opens DST next.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,12 @@ from segdata.files.exchange import exchange
 from segdata.files.members import holder
 from segdata.files.places import is_stored, names_in, read_start, real, remove
 from segdata.files.remote import Place, Remote, is_remote
+from segdata.files.storage_swap import replace_prefix
 
 PARTIAL, REPLACED = ".partial", ".replaced"
+
+SWAPPING = "swapping"
+"""An object of a draft in storage that is being put in the place of another."""
 
 HEADER = 2**20
 """A journal's first line is no longer than so many bytes."""
@@ -39,12 +43,13 @@ class Kind:
     """A kind of folder that segdata makes.
 
     `own`: all the names that it may have in it, which are `whose`. `state(root, names)`: what a folder of such names alone is.
-    `mark`: the file that says whose the folder is; it is removed last.
+    `mark`: the file that says whose the folder is; it is removed last. `manifest`: the file without which it is not whole.
     """
 
     whose: str
     own: tuple[str, ...]
     mark: str
+    manifest: str
     state: Callable[[Place, set[str]], State]
 
 
@@ -61,7 +66,7 @@ def dataset_state(root: Place, names: set[str]) -> State:
     return "free" if set(map(_plain, names)) <= {log} else "strange"  # it was killed as it began
 
 
-DATASET = Kind("segdata's", OWN, CARD, dataset_state)
+DATASET = Kind("segdata's", OWN, CARD, MANIFEST, dataset_state)
 
 
 def journal_header(root: Place) -> bytes:
@@ -89,29 +94,38 @@ def state_of(root: Place, kind: Kind = DATASET) -> State:
 
 
 def draft_of(root: Place) -> Place:
-    """Where the new one is made that shall replace what is at a place: beside it, whatever links lead there.
+    """Where the new one is made that shall replace what is at a place: beside it, whatever links lead there."""
+    return Remote(f"{root}{PARTIAL}") if isinstance(root, Remote) else _beside(Path(os.path.realpath(root)))
 
-    Raises `DatasetError` for a place that nothing can be put in the place of.
-    """
-    if isinstance(root, Remote):
-        return Remote(f"{root}{PARTIAL}")
-    there = Path(os.path.realpath(root))
-    if os.path.ismount(there):
+
+def refuse_mount(root: Place) -> None:
+    """Raise `DatasetError` for a place that nothing can be put in the place of."""
+    if isinstance(root, Path) and os.path.ismount(os.path.realpath(root)):
         raise DatasetError(f"{root}: is a mount point, which cannot be replaced: choose a folder below it")
-    return _beside(there)
 
 
-def swap(draft: Place, root: Place, kind: Kind = DATASET) -> None:
-    """Put the draft, which is whole, in the place of what is there, which is removed then. Raises `OSError`."""
-    if isinstance(draft, Remote) or isinstance(root, Remote):
-        raise OptionError(f"{root}: object storage cannot replace a dataset yet: choose another destination")
-    there = Path(os.path.realpath(root))
+def swap(draft: Place, root: Place, kind: Kind = DATASET, leave: Collection[str] = ()) -> None:
+    """Put the draft, which is whole, in the place of what is there, which is removed then. Raises `OSError`, `StorageError`.
+
+    In storage both are written through their fences, and `leave` are objects below them that stay, as those of locks.
+    """
+    if isinstance(draft, Remote) and isinstance(root, Remote):
+        (draft / SWAPPING).write_bytes(b"")
+        replace_prefix(draft, root, kind.manifest, leave={*leave, SWAPPING})
+        (draft / SWAPPING).unlink(missing_ok=True)
+        return
+    there = Path(os.path.realpath(str(root)))
     if not there.exists():
-        os.rename(draft, there)
-    elif not exchange(draft, there):
+        os.rename(str(draft), there)
+    elif not exchange(Path(str(draft)), there):
         os.rename(there, _aside(there))
-        os.rename(draft, there)
+        os.rename(str(draft), there)
     clean(root, kind)
+
+
+def is_swapping(root: Place) -> bool:
+    """Whether a swap in storage was begun there, which must be finished."""
+    return isinstance(root, Remote) and (draft_of(root) / SWAPPING).is_file()
 
 
 def finish_swap(root: Place) -> None:

@@ -12,11 +12,22 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from segdata.dataset.destination import State, clean, draft_of, empty, finish_swap, journal_header, state_of, swap
-from segdata.dataset.layout import MANIFEST
-from segdata.dataset.logs import Log, open_log
+from segdata.dataset.destination import (
+    State,
+    clean,
+    draft_of,
+    empty,
+    finish_swap,
+    is_swapping,
+    journal_header,
+    refuse_mount,
+    state_of,
+    swap,
+)
+from segdata.dataset.layout import LOG, MANIFEST
+from segdata.dataset.logs import Lines, Log, open_log
 from segdata.errors import DataError, DatasetError
-from segdata.files.places import place
+from segdata.files.places import names_in, place
 from segdata.files.remote import Place
 
 REPLACES = "replaces"
@@ -54,6 +65,7 @@ class Journal(Generic[Entry]):
                 self._replaced = open_log(self.destination) if begun else None  # that job may be under way
                 if not overwrite:
                     raise DatasetError(f"{self.destination}: {self._why_not(state)}")
+                refuse_mount(self.destination)
                 line = msgspec.json.encode({**header, REPLACES: True}) + b"\n"
                 self.root = draft_of(self.destination)
             self._take(line, entry)
@@ -61,7 +73,7 @@ class Journal(Generic[Entry]):
 
     def _why_not(self, state: State) -> str:
         """Why there can be no other dataset without --overwrite."""
-        if isinstance(self.destination, Path) and journal_header(draft := draft_of(self.destination)):
+        if journal_header(draft := draft_of(self.destination)):
             return f"exists already, and {draft} holds what shall replace it, unfinished: repeat that with --overwrite"
         return EXISTS if state == "whole" else OTHER
 
@@ -70,6 +82,7 @@ class Journal(Generic[Entry]):
         self._made = not self.root.exists()
         self.root.mkdir(parents=True, exist_ok=True)
         self._log = open_log(self.root)
+        self.root = self._log.root
         with ExitStack() as stack:
             stack.callback(self._log.close, remove_it=not self._log.header)
             if self._log.header == line:
@@ -110,10 +123,14 @@ class Journal(Generic[Entry]):
     def land(self) -> Place:
         """Put what is whole now in the place of what it replaces. Returns where it is."""
         if self.root != self.destination:
-            swap(self.root, self.destination)
+            if isinstance(self._log, Lines):
+                swap(self.root, self.destination)
+                self._log.follow(self.destination)
+            else:
+                self._replaced = self._replaced or open_log(self.destination)
+                swap_logged(self._log, self._replaced)
             self.root = self.destination
-            self._log.follow(self.root)
-        return self.root
+        return self.destination
 
     def close(self, *, finished: bool) -> None:
         """Let go of the folder; a finished job needs its journal no more."""
@@ -130,12 +147,22 @@ class Journal(Generic[Entry]):
 
     def _release(self) -> None:
         if self._replaced is not None:
-            self._replaced.close()
+            self._replaced.close(remove_it=self.root == self.destination)  # what it was the journal of is gone
+
+
+def swap_logged(log: Log, old: Log) -> None:
+    """Put a draft in storage, which has a journal, in the place of what has another."""
+    swap(log.root, old.root, leave=[f"{LOG}/{name}" for name in names_in(log.root / LOG)])
 
 
 def settle(root: Place) -> None:
     """Finish what a run left that was killed after its dataset was whole. Raises `DatasetError` for one that runs yet."""
     finish_swap(root)
+    if is_swapping(root):
+        log, old = open_log(draft_of(root)), open_log(root)
+        swap_logged(log, old)
+        log.close(remove_it=True)
+        old.close(remove_it=True)
     if root.is_dir() and (root / MANIFEST).exists() and (begun := journal_header(root)) and state_of(root) == "whole":
         log = open_log(root)
         if REPLACES.encode() in begun:

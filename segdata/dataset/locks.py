@@ -14,6 +14,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 from segdata.errors import DatasetError, StorageError
+from segdata.files.fence import fence_of, now
 from segdata.files.remote import Remote
 
 try:
@@ -42,22 +43,22 @@ def locked(path: Path) -> BufferedRandom:
 
 
 class Lock:
-    """An object that its owner renews every few seconds, so that others can tell whether it still runs."""
+    """An object that its owner renews every few seconds, so that others can tell whether it still runs.
+
+    It begins with its owner's name. Taken, renewed and removed only as it was last seen, so that of two runs one has it.
+    """
 
     def __init__(self, root: Remote, path: Remote) -> None:
-        """Take it. Raises `DatasetError` where another run renews it."""
-        self.path, self.lost, self.ended = path, False, False
+        """Take it, in a few seconds where its owner has died. Raises `DatasetError` where another run renews it.
+
+        `root` is then what was given behind the lock's fence: the run must write through it.
+        """
+        self.path, self.ended = path, False
         self._owner, self._stop = uuid.uuid4().hex, threading.Event()
-        try:
-            self._take()
-        except FileExistsError as error:
-            if self._is_renewed():
-                raise DatasetError(f"{root}: another run is writing there; wait for it to end") from error
-            path.unlink(missing_ok=True)
-            try:
-                self._take()
-            except FileExistsError as late:
-                raise DatasetError(f"{root}: another run was faster; wait for it to end") from late
+        self.fence = fence_of(str(root), path, self._owner, 2 * BEAT)
+        self.root = Remote(str(root), fence=self.fence)
+        if path.version() is not None or not self._put(b"", None):  # the former, as not all storage knows the condition
+            self._take_over(root)
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
@@ -67,33 +68,49 @@ class Lock:
         self._stop.set()
         self._thread.join()
 
-    def _take(self) -> None:
-        try:
-            self.path.create(self._owner.encode())
-        except FileExistsError:  # a first try may have succeeded without an answer
-            if self._read() != self._owner.encode():
-                raise
+    def release(self) -> None:
+        """Renew it no more, and remove it if it is still this run's."""
+        self.stop()
+        with suppress(FileNotFoundError, FileExistsError):
+            version = self.path.version()
+            if version is not None and self.fence.is_held():
+                self.path.unlink_if(version)
 
-    def _is_renewed(self) -> bool:
-        before, deadline = self._read(), time.monotonic() + 3 * BEAT
-        while time.monotonic() < deadline:
+    def _take_over(self, root: Remote) -> None:
+        """Take the lock of a run that has died. Raises `DatasetError` where it is alive, or another is faster."""
+        before, version = self._read(), None
+        deadline = now() + 3 * BEAT
+        while before and now() < deadline:
             time.sleep(BEAT / 2)
-            now = self._read()
-            if now == b"":
+            version = self.path.version()
+            seen = self._read()  # which is of that version, or a later one
+            if seen and seen != before:
+                raise DatasetError(f"{root}: another run is writing there; wait for it to end")
+            before = seen
+        if not self._put(b"", version if before else None):
+            raise DatasetError(f"{root}: another run was faster; wait for it to end")
+
+    def _put(self, beat: bytes, version: str | None) -> bool:
+        """Write it over that version, or where is none; whether it is then this run's."""
+        start = now()
+        try:
+            self.path.write_if(self._owner.encode() + beat, version)
+        except (FileExistsError, FileNotFoundError):
+            if not self.fence.is_held():  # a first try may have succeeded without an answer
                 return False
-            if now != before:
-                return True
-        return False
+        self.fence.saw(start)
+        return True
 
     def _renew(self) -> None:
         beat = 0
         while not self._stop.wait(BEAT):
             with suppress(StorageError):  # storage that is away now may be back before anybody waits for so long
-                if not self._read().startswith(self._owner.encode()):
-                    self.lost = True
+                version = self.path.version()
+                if version is None or not self.fence.is_held():
+                    self.fence.lost = True
                     return
                 beat += 1
-                self.path.write_bytes(f"{self._owner} {beat}".encode())
+                self._put(b" %d" % beat, version)
 
     def _read(self) -> bytes:
         try:

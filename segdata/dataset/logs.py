@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
 from segdata.dataset.locks import Lock, locked
-from segdata.errors import DatasetError, writing
-from segdata.files.places import names_in, remove
+from segdata.errors import writing
+from segdata.files.places import names_in
 from segdata.files.remote import Place, Remote
 
 FLUSH = 5.0
@@ -28,6 +28,8 @@ class Log(Protocol):
     """What it is called in the folder."""
     header: bytes
     """The first line that was there, or nothing."""
+    root: Place
+    """The folder, as the job must write to it."""
 
     def begin(self, line: bytes) -> None:
         """Forget all lines, and begin with this one."""
@@ -40,9 +42,6 @@ class Log(Protocol):
 
     def flush(self) -> None:
         """Have all lines on their way to the disk, or in storage."""
-
-    def follow(self, root: Place) -> None:
-        """Its folder has another name now."""
 
     def close(self, *, remove_it: bool = False) -> None:
         """Let go of the folder; a second time nothing happens."""
@@ -60,6 +59,7 @@ class Lines:
 
     def __init__(self, root: Path) -> None:
         """Raises `DatasetError` where another process has it open."""
+        self.root: Place = root
         self._path = root / JOURNAL
         self._file = locked(self._path)
         self.header = self._file.readline()
@@ -102,8 +102,8 @@ class Lines:
             self._file.flush()
 
     def follow(self, root: Place) -> None:
-        """See `Log`."""
-        self._path = Path(str(root), JOURNAL)
+        """Its folder has another name now."""
+        self.root, self._path = root, Path(str(root), JOURNAL)
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
@@ -114,24 +114,27 @@ class Lines:
 
 
 class Objects:
-    """A log as objects of storage, and a lock that is renewed by a thread."""
+    """A log as objects of storage, and a lock that is renewed by a thread. `root` is the folder behind the lock's fence: what
+    the job writes there must be written through it, and raises `DatasetError` once another run has taken over."""
 
     name = LOG
 
     def __init__(self, root: Remote) -> None:
         """Raises `DatasetError` where another run has it open, which takes a few seconds to tell from one that died."""
-        self._root, self._folder = root, root / LOG
-        self._lock = Lock(root, self._folder / "lock")
-        self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
+        self._lock = Lock(root, root / LOG / "lock")
+        self.root: Place = self._lock.root
+        self._folder = self._lock.root / LOG
         self._pending: list[bytes] = []
         self._flushed = time.monotonic()
-        self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
+        with ExitStack() as stack:
+            stack.callback(self._lock.stop)  # so that it is another's in a few seconds
+            self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
+            self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
+            stack.pop_all()
 
     def begin(self, line: bytes) -> None:
         """See `Log`."""
-        for name in reversed(self._names):
-            (self._folder / name).unlink(missing_ok=True)
-        self._names = []
+        self._remove()
         self._pending = [line]
         self._flush()
 
@@ -150,33 +153,28 @@ class Objects:
         """See `Log`."""
         self._flush()
 
-    def follow(self, root: Place) -> None:
-        """See `Log`."""
-        raise DatasetError(f"{root}: object storage cannot rename a folder")
-
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
         if self._lock.ended:
             return
         try:
-            if not remove_it:
-                self._flush()
+            self._remove() if remove_it else self._flush()
         finally:
-            self._lock.stop()
-            if remove_it:
-                remove(self._folder)
-            else:
-                self._lock.path.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _remove(self) -> None:
+        """Remove the objects, the first one last: as long as it is there, it says whose job this is."""
+        for names in self._names[1:], self._names[:1]:
+            self._folder.remove_all((self._folder / name).path for name in names)
+        self._names = []
 
     def _part(self, number: int) -> bytes:
         return (self._folder / self._names[number]).read_bytes()
 
     def _flush(self) -> None:
-        if self._lock.lost:
-            raise DatasetError(f"{self._root}: another run has taken it over while this one was away; let that one end")
         if self._pending:
             last = int(self._names[-1].partition(".")[0]) + 1 if self._names else 0
+            (self._folder / f"{last:06d}.jsonl").write_bytes(b"".join(self._pending))
             self._names.append(f"{last:06d}.jsonl")
-            (self._folder / self._names[-1]).write_bytes(b"".join(self._pending))
             self._pending = []
         self._flushed = time.monotonic()

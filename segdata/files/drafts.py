@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from segdata.errors import writing
 from segdata.files.places import place
-from segdata.files.providers import call
 from segdata.files.remote import Place, Remote
 
 
@@ -42,7 +41,7 @@ class Draft:
             with writing(self.path):
                 self.file.close()
             if isinstance(self.path, Remote):
-                call(str(self.path), "put_file", str(self.beside), self.path.path)
+                self.path.upload(self.beside)
             else:
                 os.replace(self.beside, self.path)
         finally:
@@ -92,4 +91,4 @@ def local_draft(path: str | Place) -> Iterator[Path]:
         here = Path(folder, there.name)
         with writing(there):
             yield here
-        call(str(there), "put_file", str(here), there.path)
+        there.upload(here)

@@ -187,10 +187,10 @@ def copy_file(there: str | Place, here: str | Place) -> None:
     elif (old.member if isinstance(old, Remote) else member_of(old)) is not None:
         new.write_bytes(read_bytes(old))
     elif isinstance(old, Remote) and old.bucket == new.bucket:
-        call(str(new), "cp_file", old.path, new.path)
+        new.copy_from(old)
     else:
         with local_copy(old) as source:
-            call(str(new), "put_file", str(source), new.path)
+            new.upload(source)
 
 
 # Folders
@@ -237,8 +237,7 @@ def files_below(folder: Place, *, follow: bool = False) -> Iterator[str]:
 def remove(path: Place) -> None:
     """Remove a file or a folder with all in it; nothing if there is none."""
     if isinstance(path, Remote):
-        if kind := path._kind():
-            call(str(path), "rm", path.path, recursive=kind == "directory")
+        path.remove()
     elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

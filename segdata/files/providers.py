@@ -9,7 +9,7 @@ import errno
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ PASSING_NAMES = {
     "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "HTTPClientError",
     "IncompleteReadError", "ResponseStreamingError", "ProxyConnectionError", "ClientConnectorError", "ClientOSError",
     "ServerDisconnectedError", "ClientPayloadError", "ServiceRequestError", "ServiceResponseError", "TransportError",
+    "IncompleteRead", "ResponseParserError",
 }  # fmt: skip
 """Errors of connections that are no `OSError`, by the names that botocore, aiohttp, Azure's and Google's clients give them."""
 
@@ -39,6 +40,9 @@ DENIED_NAMES = {
 }  # fmt: skip
 
 DENIED_CODES = {"AuthorizationHeaderMalformed", "InvalidToken", "InvalidSecurity", "TokenRefreshRequired"}
+
+RIVAL = "ConditionalRequestConflict"
+"""Amazon's word for two conditional writes at the same moment, of which either may be tried again."""
 
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist", "container does not exist")
 
@@ -54,7 +58,10 @@ class Provider(NamedTuple):
     credentials: str
 
 
-AMAZON = ("botocore.exceptions:BotoCoreError", "botocore.exceptions:ClientError", "aiohttp:ClientError")
+AMAZON = (
+    "botocore.exceptions:BotoCoreError", "botocore.exceptions:ClientError", "aiohttp:ClientError",
+    "botocore.parsers:ResponseParserError", "http.client:IncompleteRead",
+)  # fmt: skip
 
 GOOGLE = ("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError", "aiohttp:ClientError")
 
@@ -78,16 +85,21 @@ def provider_of(url: str) -> Provider:
     return PROVIDERS[scheme]
 
 
-def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
+def call(url: str, method: str, *args: Any, guard: Callable[[], None] | None = None, **kwargs: Any) -> Any:
     """What a client's method returns, called for `url`; while it fails for a reason that may pass, `TRIES` times.
 
-    Raises `FileNotFoundError` if there is no such object, `FileExistsError` for an object that was to be new, and
-    `StorageError` for the rest: no such bucket, no access, storage that does not answer.
+    `guard` is called before each try, and may raise. Raises `FileNotFoundError` if there is no such object, `FileExistsError`
+    for an object that was to be new, or as it was, and `StorageError` for the rest: no such bucket, no access, storage that
+    does not answer.
     """
     provider = provider_of(url)
     client = _client(url)
     known: tuple[type[Exception], ...] = (OSError, *_errors(provider))
+    if hasattr(client, "retries"):
+        client.retries = type(client).retries if guard is None else 1  # it would try again past the guard
     for attempt in range(1, TRIES + 1):
+        if guard is not None:
+            guard()
         try:
             return getattr(client, method)(*args, **kwargs)
         except known as error:
@@ -104,6 +116,8 @@ def may_pass(error: BaseException) -> bool:
         return False
     for one in _causes(error):
         status = _status(one)
+        if _code(one) == RIVAL:
+            return True
         if status is not None:
             return status in (408, 429) or (status >= 500 and status != 501)
         if isinstance(one, TimeoutError | ConnectionError) or type(one).__name__ in PASSING_NAMES:
@@ -189,8 +203,8 @@ def _translated(error: Exception, url: str, provider: Provider, tries: int) -> E
         return StorageError(f"{url}: there is no bucket {bucket!r}, or not at this endpoint: create it first")
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "there is no such object", url)
-    if isinstance(error, FileExistsError):
-        return FileExistsError(errno.EEXIST, "there is such an object already", url)
+    if isinstance(error, FileExistsError) or 412 in statuses:
+        return FileExistsError(errno.EEXIST, "there is such an object already, or another by now", url)
     names = {type(one).__name__ for one in causes}
     if isinstance(error, PermissionError) or statuses & {401, 403} or codes & DENIED_CODES or names & DENIED_NAMES:
         return StorageError(

@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import errno
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
-from functools import cached_property, total_ordering
+from functools import total_ordering
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from segdata.files.conditions import remove_if, version_of, write_if
+from segdata.files.fence import Fence
 from segdata.files.members import Member, member_of
-from segdata.files.providers import call, provider_of
+from segdata.files.providers import TRIES, call, provider_of
+from segdata.files.tree import Tree, key_of
 
 PART = 2**14
 """Bytes that are fetched at a time of an object of which little is wanted."""
 
+LARGE = 2**23
+"""Bytes from which on it is asked first what is there, so that they need not be sent twice."""
+
+BULK, COPIES = 1000, 100
+"""Objects that one request removes at most, and that are copied together."""
+
 
 @total_ordering
 class Remote:
-    """An object of storage, or all that is under a prefix, as pathlib has files and folders. Pickles as its URL.
+    """An object of storage, or all that is under a prefix, as pathlib has files and folders. Pickles as its URL and fence.
+
+    Behind a fence, and so in all that is made of it, only the run that has the lock can write: another's write or removal
+    raises `DatasetError`. One that was on its way as the run lost its lock is done only if the object is still as it was
+    before; the new owner, which writes it too, then has the last word.
 
     Methods raise `FileNotFoundError` for what is not there and `StorageError` for storage that cannot be used.
     """
 
-    def __init__(self, url: str, tree: Tree | None = None) -> None:
+    def __init__(self, url: str, tree: Tree | None = None, fence: Fence | None = None) -> None:
         """`tree` answers what is there without asking storage."""
         scheme, _, path = url.partition("://")
         provider_of(url)
         bucket, _, key = path.partition("/")
         key = posixpath.normpath(f"/{key}").lstrip("/")  # `..` never leads out of the bucket
         self.scheme, self.path = scheme, f"{bucket}/{key}".rstrip("/")
-        self._tree = tree
+        self._tree, self.fence = tree, fence
 
     @classmethod
     def of(cls, path: str | Place) -> Remote:
@@ -46,8 +59,8 @@ class Remote:
     def __repr__(self) -> str:
         return f"Remote({str(self)!r})"
 
-    def __reduce__(self) -> tuple[type[Remote], tuple[str]]:
-        return Remote, (str(self),)
+    def __reduce__(self) -> tuple[type[Remote], tuple[Any, ...]]:
+        return Remote, (str(self), None, self.fence)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Remote) and str(self) == str(other)
@@ -59,7 +72,7 @@ class Remote:
         return hash(str(self))
 
     def __truediv__(self, part: str | Path) -> Remote:
-        return Remote(str(part)) if is_remote(str(part)) else Remote(f"{self}/{part}", self._tree)
+        return Remote(str(part)) if is_remote(str(part)) else Remote(f"{self}/{part}", self._tree, self.fence)
 
     def as_posix(self) -> str:
         """The URL."""
@@ -88,7 +101,12 @@ class Remote:
     @property
     def parent(self) -> Remote:
         """What it is in; of a bucket, the bucket."""
-        return Remote(f"{self.scheme}://{posixpath.dirname(self.path) or self.path}", self._tree)
+        return Remote(f"{self.scheme}://{posixpath.dirname(self.path) or self.path}", self._tree, self.fence)
+
+    @property
+    def bare(self) -> Remote:
+        """The same without tree and fence."""
+        return Remote(str(self))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -115,7 +133,7 @@ class Remote:
         """The same, with a list of all that is under it, from which it and what is made of it answer what there is."""
         if self._tree is not None:
             return self
-        return Remote(str(self), Tree(call(str(self), "find", self.path, detail=True)))
+        return Remote(str(self), Tree(call(str(self), "find", self.path, detail=True)), self.fence)
 
     def iterdir(self) -> Iterator[Remote]:
         """What is in the folder."""
@@ -123,7 +141,7 @@ class Remote:
             names: Iterable[str] = self._tree.names(self.path)
         else:
             names = (
-                _key(path).removeprefix(f"{self.path}/") for path in call(str(self), "ls", self.path, detail=False)
+                key_of(path).removeprefix(f"{self.path}/") for path in call(str(self), "ls", self.path, detail=False)
             )
         return (self / name for name in names if name and name != self.path)
 
@@ -153,7 +171,7 @@ class Remote:
         if (member := self.member) is None:
             if most is not None:
                 return bytes(call(str(self), "cat_file", self.path, start=0, end=most))
-            at_once = {"max_concurrency": 1} if self.scheme == "s3" else {}  # else s3fs asks for the size first
+            at_once: Any = {"max_concurrency": 1} if self.scheme == "s3" else {}  # else s3fs asks for the size first
             return bytes(call(str(self), "cat_file", self.path, **at_once))
         size = member.length if most is None else min(most, member.length)
         data = bytes(call(str(self), "cat_file", member.file, start=member.offset, end=member.offset + size))
@@ -167,15 +185,44 @@ class Remote:
 
     def write_bytes(self, data: bytes) -> None:
         """Put the object there, whole."""
-        call(str(self), "pipe_file", self.path, data)
+        self._put("pipe_file", self.path, data)
 
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
         """Put an object of text there, whole."""
         self.write_bytes(text.encode(encoding))
 
-    def create(self, data: bytes) -> None:
-        """Put an object there that is not there yet. Raises `FileExistsError`."""
-        call(str(self), "pipe_file", self.path, data, mode="create")
+    def upload(self, file: Path) -> None:
+        """Put a file of this machine there, whole."""
+        large = self.fence is not None and file.stat().st_size > LARGE
+        self._put("put_file", str(file), self.path, version=self.version() if large else None)
+
+    def copy_from(self, other: Remote) -> None:
+        """Put a copy of an object of the same bucket there, made by the storage. Raises `FileNotFoundError`."""
+        self._put("cp_file", other.path, self.path)
+
+    def copy_all(self, other: Remote, names: Iterable[str]) -> None:
+        """Put copies of objects below another prefix of the same bucket below this one, some at a time. Under a fence a run
+        that is stopped between its last look at the lock and the request may still write these."""
+        every = sorted(names)
+        for start in range(0, len(every), COPIES):
+            some = every[start : start + COPIES]
+            if self.fence is not None:
+                self.fence.check_now()
+            sources, copies = [(other / name).path for name in some], [(self / name).path for name in some]
+            call(str(self), "copy", sources, copies, on_error="raise", guard=self._guard)
+
+    def version(self) -> str | None:
+        """What is another once the object is (see `conditions`); None if there is none."""
+        return version_of(str(self), self.path)
+
+    def write_if(self, data: bytes, version: str | None) -> None:
+        """Put the object there if what is there is of that version, or nothing is (None). Raises `FileExistsError` if not,
+        and `FileNotFoundError` if nothing is."""
+        write_if(str(self), "pipe_file", self.path, data, version=version, guard=self._guard)
+
+    def unlink_if(self, version: str) -> None:
+        """Remove the object if it is of that version. Raises as `write_if`."""
+        remove_if(str(self), self.path, version, guard=self._guard)
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
         """Nothing: storage has no folders, and buckets are their owner's to make."""
@@ -183,10 +230,30 @@ class Remote:
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object."""
         try:
-            call(str(self), "rm_file", self.path)
+            if self.fence is None:
+                call(str(self), "rm_file", self.path)
+            else:
+                self._unlink(self.fence)
         except FileNotFoundError:
             if not missing_ok:
                 raise
+
+    def remove(self) -> None:
+        """Remove the object, or all that is under the prefix; nothing if there is nothing."""
+        kind = self._kind()
+        if self.fence is None and kind is not None:
+            call(str(self), "rm", self.path, recursive=kind == "directory")
+        elif kind is not None:
+            self.remove_all(map(key_of, call(str(self), "find", self.path)))
+
+    def remove_all(self, paths: Iterable[str]) -> None:
+        """Remove objects of the same storage, by bucket and key; they must be there. Under a fence a run that is stopped
+        between its last look at the lock and the request may still remove as many as a request names."""
+        every = list(paths)
+        for start in range(0, len(every), BULK):
+            if self.fence is not None:
+                self.fence.check_now()
+            call(str(self), "rm", every[start : start + BULK], guard=self._guard)
 
     def absolute(self) -> Remote:
         """Itself."""
@@ -207,6 +274,41 @@ class Remote:
             return self._tree.files[self.path]
         return int(call(str(self), "info", self.path)["size"])
 
+    @property
+    def _guard(self) -> Callable[[], None] | None:
+        return None if self.fence is None else self.fence.check
+
+    def _put(self, method: str, *args: Any, version: str | None = None) -> None:
+        """Write the object, which is expected to be of that version if there is a fence. Under one see the class."""
+        if self.fence is None:
+            call(str(self), method, *args)
+            return
+        for attempt in range(1, TRIES + 1):
+            if version is not None:
+                self.fence.check_now()  # so that the version is of a time when the lock was this run's
+            try:
+                write_if(str(self), method, *args, version=version, guard=self.fence.check)
+                return
+            except (FileExistsError, FileNotFoundError):
+                if attempt == TRIES:
+                    raise
+                before, version = version, self.version()
+                if before is None and version is None:
+                    raise  # what was to be copied is not there
+
+    def _unlink(self, fence: Fence) -> None:
+        for attempt in range(1, TRIES + 1):
+            version = self.version()
+            if version is None:
+                raise FileNotFoundError(errno.ENOENT, "there is no such object", str(self))
+            fence.check_now()
+            try:
+                remove_if(str(self), self.path, version, guard=fence.check)
+                return
+            except FileExistsError:
+                if attempt == TRIES:
+                    raise
+
     def _kind(self) -> str | None:
         path = self.path if self.member is None else self.member.file
         if self._tree is not None:
@@ -220,40 +322,6 @@ class Remote:
 Place = Path | Remote
 
 
-class Tree:
-    """What was under a prefix when it was listed."""
-
-    def __init__(self, files: Mapping[str, Mapping[str, Any]]) -> None:
-        self.files = {_key(path): int(facts["size"]) for path, facts in files.items() if not path.endswith("/")}
-
-    @cached_property
-    def children(self) -> dict[str, list[str]]:
-        """The names in each folder, sorted."""
-        found: dict[str, set[str]] = {}
-        for path in self.files:
-            while "/" in path:
-                path, _, name = path.rpartition("/")
-                held = found.setdefault(path, set())
-                if name in held:
-                    break
-                held.add(name)
-        return {folder: sorted(names) for folder, names in found.items()}
-
-    def names(self, folder: str) -> list[str]:
-        """What is in a folder. Raises `FileNotFoundError`."""
-        if folder not in self.children:
-            raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
-        return self.children[folder]
-
-    def kind(self, path: str) -> str | None:
-        """`file`, `directory`, or None for what is not there."""
-        return "file" if path in self.files else "directory" if path in self.children else None
-
-
 def is_remote(path: str | Place) -> bool:
     """Whether it is a URL, or a file in an archive, rather than a path."""
     return isinstance(path, Remote) or (not isinstance(path, Path) and "://" in path)
-
-
-def _key(path: str) -> str:
-    return path.lstrip("/").rstrip("/")

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from segdata.dataset.destination import Kind, draft_of, empty, finish_swap, refuse_held, state_of, swap
+from segdata.dataset.destination import Kind, draft_of, empty, finish_swap, is_swapping, refuse_held, state_of, swap
 from segdata.dataset.destination import State as Whose
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.layout import UNDECODABLE
@@ -61,7 +61,7 @@ def run_state(root: Place, names: set[str]) -> Whose:
     return "free" if names <= {*RATES, LOCK, f"{ABOUT}.partial"} else "strange"
 
 
-RUN = Kind("from a run", OWN, ABOUT, run_state)
+RUN = Kind("from a run", OWN, ABOUT, ABOUT, run_state)
 
 SECONDS_BETWEEN_CURVES = 5.0
 
@@ -88,7 +88,11 @@ class Folder:
         another is put in its place once it has ended.
         """
         with ExitStack() as stack:
-            finish_swap(destination)
+            if here.first:
+                finish_swap(destination)
+                if is_swapping(destination):
+                    put_in_place(draft_of(destination), destination)
+            here.wait()
             replaces = overwrite and state_of(destination, RUN) != "free"
             root = draft_of(destination) if replaces else destination
             if here.first:
@@ -97,8 +101,9 @@ class Folder:
                 if not root.exists():
                     root.mkdir(parents=True)
                     stack.callback(remove_empty, root)
-                for one in {destination, root} if (destination / LOCK).exists() else {root}:
-                    stack.enter_context(held(one))
+                if replaces and (destination / LOCK).exists():  # a training there may be under way
+                    stack.enter_context(held(destination))
+                root = stack.enter_context(held(root))
                 if not overwrite:
                     refuse_other_options(root, task.options)
             here.wait()
@@ -109,7 +114,7 @@ class Folder:
                 if folder.events is not None:
                     folder.events.close()
         if replaces and here.first:
-            swap(root, destination, RUN)
+            put_in_place(draft_of(destination), destination)
         here.wait()
 
     def begin(self, state: State) -> None:
@@ -251,20 +256,28 @@ class Folder:
             write_rows_of(path, shown, self.task.labels)
 
 
+def put_in_place(draft: Place, destination: Place) -> None:
+    """Put a run that has ended in the place of another. In storage nobody else may write to either meanwhile."""
+    if not isinstance(draft, Remote):
+        swap(draft, destination, RUN)
+        return
+    with held(draft) as new, held(destination) as old:
+        swap(new, old, RUN, leave=[LOCK])
+
+
 @contextmanager
-def held(root: Place) -> Iterator[None]:
-    """Lock a folder while one run writes there. Raises `DatasetError` for any other run meanwhile."""
+def held(root: Place) -> Iterator[Place]:
+    """Lock a folder while one run writes there, through what this yields. Raises `DatasetError` for any other run meanwhile."""
     if isinstance(root, Remote):
         lock = Lock(root, root / LOCK)
         try:
-            yield
+            yield lock.root
         finally:
-            lock.stop()
-            lock.path.unlink(missing_ok=True)
+            lock.release()
         return
     file = locked(root / LOCK)
     try:
-        yield
+        yield root
     finally:
         (root / LOCK).unlink(missing_ok=True)
         file.close()

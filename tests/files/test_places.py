@@ -422,7 +422,7 @@ def test_two_runs_on_one_destination(s3: Server) -> None:
     with pytest.raises(DatasetError, match="another run is writing there"):
         job(f"{BASE}/d")
     lock = place(f"{BASE}/d/{LOG}/lock")
-    while not first._log._lock.lost:  # type: ignore[attr-defined]
+    while not first._log._lock.fence.lost:  # type: ignore[attr-defined]
         lock.write_bytes(b"somebody else")  # more than once: a renewal that was under way may be written over it
         first._log._lock._thread.join(0.1)  # type: ignore[attr-defined]
     first.append("a")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ BASE = f"s3://{BUCKET}"
 
 @dataclass
 class Server:
-    """A running server: what was asked of it, and how many of the next requests it is to refuse."""
+    """A running server: what was asked of it, how many of the next requests it is to refuse, and what it is to do at one."""
 
     url: str = ""
     seen: list[tuple[str, str, int]] = field(default_factory=list)
@@ -28,6 +29,20 @@ class Server:
     failures: int = 0
     method: str = ""
     path: str = ""
+    left: float = math.inf
+    """How many requests are answered; those after them are denied, as if their sender had been killed."""
+    events: list[tuple[str, str, Callable[[], None]]] = field(default_factory=list)
+
+    def once(self, method: str, path: str, action: Callable[[], None]) -> None:
+        """Do something when the next request of that method whose path holds that arrives, before it is carried out."""
+        self.events.append((method, path, action))
+
+    def act(self, method: str, path: str) -> None:
+        """Do what is to be done at this request."""
+        for event in list(self.events):
+            if event[0] == method and event[1] in path:
+                self.events.remove(event)
+                event[2]()
 
     def fail(self, times: int, method: str = "", path: str = "") -> None:
         """Answer the next requests of that method whose path holds that with 503."""
@@ -54,9 +69,12 @@ def serving(server: Server) -> Iterator[Server]:
 
     def application(environ: Any, start: Any) -> Any:
         method, path = environ["REQUEST_METHOD"], environ.get("RAW_URI", environ["PATH_INFO"])
-        if server.refuses(method, path):
+        server.act(method, path)
+        server.left -= 1
+        refusal = "403 Forbidden" if server.left < 0 else "503 Service Unavailable"
+        if server.left < 0 or server.refuses(method, path):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start("503 Service Unavailable", [("Content-Length", "0")])
+            start(refusal, [("Content-Length", "0")])
             answer = [b""]
         else:
             answer = list(inner(environ, start))
