@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
 from segdata.dataset.locks import Lock, locked
-from segdata.errors import writing
+from segdata.errors import StorageError, writing
 from segdata.files.places import names_in
 from segdata.files.remote import Place, Remote
 
@@ -110,7 +110,7 @@ class Objects:
         try:
             self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
             self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
-        except BaseException:
+        except (OSError, StorageError):
             self._lock.stop()  # so that it is another's in a few seconds
             raise
 
