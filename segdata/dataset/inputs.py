@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -13,12 +15,12 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.layout import CARD
 from segdata.dataset.sample import Sample
 from segdata.files.members import holder
-from segdata.files.places import file_digest
+from segdata.files.places import file_digest, is_stored, read_bytes
 from segdata.files.remote import Place, is_remote
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """A file of this machine: its bytes, when it was last written (ns), and SHA-256 if it was asked for."""
+    """A file: its bytes, when it was last written (ns; 0 in storage), and SHA-256 if it was asked for."""
 
     path: str
     size: int
@@ -29,25 +31,29 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     def is_current(self) -> bool:
         """Whether the file is as it was."""
         try:
-            size, mtime = _facts(self.path)
-            if (size, mtime) == (self.size, self.mtime):
+            if not is_stored(self.path) and _facts(self.path) == (self.size, self.mtime):
                 return True
-            return self.sha256 is not None and file_digest(self.path) == self.sha256
+            return self.sha256 is not None and _stamp(self.path, digest=True).sha256 == self.sha256
         except OSError:
             return False
 
 
 def stamps(paths: Iterable[str | Place | None], *, digest: bool = False) -> list[Stamp]:
-    """Of files as they are now; `digest`: with their SHA-256. Those that are missing, and what is not on this machine, have
-    none."""
+    """Of files as they are now; `digest`: with their SHA-256. Those that are missing have none, nor has what is in storage, if
+    no digest is asked for."""
     out = []
     for path in map(str, filter(None, paths)):
-        if not is_remote(path):
-            try:
-                out.append(Stamp(path, *_facts(path), file_digest(path) if digest else None))
-            except OSError:  # whoever reads it says so
-                continue
+        if not is_remote(path) or (digest and is_stored(path)):
+            with suppress(OSError):  # whoever reads it says so
+                out.append(_stamp(path, digest=digest))
     return out
+
+
+def _stamp(path: str, *, digest: bool) -> Stamp:
+    if is_stored(path):
+        data = read_bytes(path)
+        return Stamp(path, len(data), 0, hashlib.sha256(data).hexdigest())
+    return Stamp(path, *_facts(path), file_digest(path) if digest else None)
 
 
 def unchanged(inputs: Iterable[Stamp]) -> bool:

@@ -129,6 +129,7 @@ class Journal(Generic[Entry]):
             else:
                 self._replaced = self._replaced or open_log(self.destination)
                 swap_logged(self._log, self._replaced)
+                self._replaced.close(remove_it=True)  # what it was the journal of is gone
             self.root = self.destination
         return self.destination
 
@@ -147,7 +148,7 @@ class Journal(Generic[Entry]):
 
     def _release(self) -> None:
         if self._replaced is not None:
-            self._replaced.close(remove_it=self.root == self.destination)  # what it was the journal of is gone
+            self._replaced.close()
 
 
 def swap_logged(log: Log, old: Log) -> None:

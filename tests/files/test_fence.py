@@ -391,10 +391,10 @@ def test_storage_that_does_not_answer_is_not_written_to(s3: Server) -> None:
 
 
 def test_a_job_removes_its_journal_but_not_anothers(s3: Server) -> None:
-    stale: Journal[str] = Journal(f"{BASE}/d", {"job": 1}, str)
+    stale: Journal[str] = Journal(f"{BASE}/d", {"tool": "segdata", "job": 1}, str)
     stale.append("a")
     stale._log._lock.stop()  # type: ignore[attr-defined]
-    owner: Journal[str] = Journal(f"{BASE}/d", {"job": 1}, str)
+    owner: Journal[str] = Journal(f"{BASE}/d", {"tool": "segdata", "job": 1}, str)
     assert owner.done == ["a"]
     for end in (lambda: stale.append("b"), stale.discard, lambda: stale.close(finished=True)):
         stale._log._lock.ended = False  # type: ignore[attr-defined]
@@ -403,7 +403,7 @@ def test_a_job_removes_its_journal_but_not_anothers(s3: Server) -> None:
             end()
     owner.append("c")
     owner.close(finished=False)
-    again: Journal[str] = Journal(f"{BASE}/d", {"job": 1}, str)
+    again: Journal[str] = Journal(f"{BASE}/d", {"tool": "segdata", "job": 1}, str)
     assert again.done == ["a", "c"]
     again.close(finished=True)
     assert bytes_of(f"{BASE}/d") == {}

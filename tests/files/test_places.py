@@ -26,7 +26,7 @@ from carry_files import make
 from predictors import ByColour
 from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving
 from segdata.cli import main
-from segdata.dataset import locks, logs
+from segdata.dataset import destination, locks, logs
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import place_image
 from segdata.dataset.journal import Journal
@@ -55,6 +55,7 @@ from segdata.files.places import (
 from segdata.files.png import MaskWriter
 from segdata.files.remote import Remote, is_remote
 from segdata.files.scores import read_scores, write_scores
+from segdata.files.storage_swap import replace_prefix
 from segdata.files.tiff import TiffWriter, encode_tiff
 from segdata.ops.check.operation import check
 from segdata.ops.convert.operation import convert
@@ -393,7 +394,7 @@ def test_what_is_not_there_is_named(s3: Server) -> None:
 
 
 def job(root: str, *, overwrite: bool = False) -> Journal[str]:
-    return Journal(root, {"job": 1}, str, overwrite=overwrite)
+    return Journal(root, {"tool": "segdata", "job": 1}, str, overwrite=overwrite)
 
 
 def test_a_killed_job_goes_on_after_what_it_had_noted(memory: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -606,3 +607,30 @@ def test_gdal_is_told_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "AWS_S3_ENDPOINT" not in providers.gdal_settings()
+
+
+def test_a_dataset_in_storage_is_replaced_once_the_new_is_whole(
+    s3: Server, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that fails leaves the old one; one that was killed in the swap is finished by the next."""
+    there, options = f"{BASE}/d", {"images": "copy", "split": "val"}
+    convert("coco", samples / "coco", there, **options)
+    before = bytes_of(there)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(destination, "replace_prefix", fails)
+    with pytest.raises(KeyboardInterrupt):
+        convert("coco", samples / "coco", there, overlap="last", overwrite=True, **options)
+    monkeypatch.setattr(destination, "replace_prefix", replace_prefix)
+    left = {name: data for name, data in bytes_of(there).items() if not name.startswith("journal/")}
+    assert left == before
+    with pytest.raises(DatasetError, match="exists already"):
+        convert("coco", samples / "coco", there, **options)
+    assert len(Dataset.open(there)) == len(convert("coco", samples / "coco", tmp_path / "d", overlap="last", **options))
+    assert bytes_of(there) == bytes_of(tmp_path / "d"), "the swap was finished before that was said"
+    assert bytes_of(f"{there}.partial") == {}
+    convert("coco", samples / "coco", there, overwrite=True, **options)
+    assert bytes_of(there) == before
+    assert bytes_of(f"{there}.partial") == {}

@@ -17,7 +17,7 @@ from segdata.nn.folder import LOCK
 from segdata.nn.train import train
 from train_files import QUICK, scenes
 
-RUN = "memory://train/run"
+RUN, BESIDE = "memory://train/run", "memory://train/run.partial"
 
 
 def test_a_training_writes_behind_its_fence_and_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,16 +38,23 @@ def test_a_training_writes_behind_its_fence_and_ends_with_it(tmp_path: Path, mon
     assert LOCK not in made
 
     def taken(path: Remote, rows: Any) -> None:
-        (Remote(RUN) / LOCK).write_bytes(b"somebody else")
+        (Remote(BESIDE) / LOCK).write_bytes(b"somebody else")
         assert path.fence is not None
         path.fence.saw(-1e9)  # it stood still for long
-        before.update(bytes_of(RUN))
+        before.update(bytes_of(BESIDE))
         write_rows(path, rows)
 
     write_rows, before = folder.write_rows, dict[str, bytes]()
     monkeypatch.setattr(folder, "write_rows", taken)
-    with pytest.raises(DatasetError, match=f"{RUN}: another run has taken it over"):
+    with pytest.raises(DatasetError, match=f"{BESIDE}: another run has taken it over"):
         train(data, RUN, **QUICK, overwrite=True)
-    assert bytes_of(RUN) == before
+    assert bytes_of(BESIDE) == before
     assert before[LOCK] == b"somebody else"
+    assert bytes_of(RUN) == made
+    monkeypatch.setattr(folder, "write_rows", write_rows)
+    (Remote(BESIDE) / LOCK).unlink()
+    train(data, RUN, **{**QUICK, "epochs": 1}, overwrite=True)
+    assert bytes_of(BESIDE) == {}
+    assert bytes_of(RUN)["metrics.csv"] != made["metrics.csv"]
+    assert LOCK not in bytes_of(RUN)
     remove(Remote(RUN))
