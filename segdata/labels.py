@@ -25,6 +25,9 @@ RGB = tuple[int, int, int]
 
 MAX_CLASSES = 65534
 
+PASS = 2**18
+"""Pixels that are looked at at once: they stay in the cache of a core."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -92,6 +95,14 @@ class Labels:
     def name(self, value: int) -> str:
         """What a mask value is called: the class, or `ignore`."""
         return "ignore" if value == self.ignore else self.classes[value].name
+
+    def known(self, values: Mask) -> bool:
+        """Whether each of (H, W) values, of the labels' dtype, is a class or ignore."""
+        one = values.dtype.type(1)  # ignore, the greatest value, becomes 0, and only what is no class more than K
+        rows = max(1, PASS // max(1, values.shape[1]))
+        return all(
+            (values[y : y + rows] + one).max(initial=0) <= len(self.classes) for y in range(0, len(values), rows)
+        )
 
     def palette(self) -> NDArray[np.uint8]:
         """(ignore + 1, 3) uint8: the colour of every mask value; ignore is white."""
