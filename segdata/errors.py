@@ -90,8 +90,9 @@ def reason(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, TypeError | AttributeError):
         return "a value in it has the wrong type"
-    message, _, place = str(error).replace("`", "").partition(" - at $")
-    return f"{place.removeprefix('.')}: {message[0].lower()}{message[1:]}" if place else message
+    message, _, place = str(error).replace("`", "").partition(" - at ")
+    place = place.replace("$.", "").removeprefix("$")
+    return f"{place}: {message[0].lower()}{message[1:]}" if place else message
 
 
 @dataclass(slots=True)

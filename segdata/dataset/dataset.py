@@ -81,7 +81,7 @@ class Dataset:
             raise DatasetError(f"{root}: {CARD} is missing; convert again") from error
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             raise DatasetError(f"{root / CARD}: not a dataset card ({reason(error)}); convert again") from error
-        return cls(root, labels, read_manifest(root / MANIFEST), made_by, images)
+        return cls(root, labels, read_manifest(root / MANIFEST, labels), made_by, images)
 
     def __len__(self) -> int:
         return len(self.samples)

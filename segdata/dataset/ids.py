@@ -39,7 +39,7 @@ def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Prob
         elif path in stuck:
             what = f"there is a folder {path}.png where its mask would be: rename one of them"
             out.append(Problem("image.name", what, sample=id))
-        elif (longest := _longest_name(f"{id}.png")) > NAME_MAX:
+        elif (longest := longest_name(f"{id}.png")) > NAME_MAX:
             what = f"its mask would have a name of {longest} bytes, {NAME_MAX} are allowed: shorten it"
             out.append(Problem("image.name", what, sample=id))
         else:
@@ -50,7 +50,7 @@ def sample_ids(split: str | None, paths: Sequence[str]) -> tuple[list[str | Prob
     return out, renamed
 
 
-def _longest_name(path: str) -> int:
+def longest_name(path: str) -> int:
     """The bytes of the longest name in a path."""
     return max(map(len, os.fsencode(path).split(b"/")))
 
