@@ -60,6 +60,9 @@ class Labels:
         repeated = {n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else set()
         if repeated or not all(names):
             raise OptionError(f"class names must be different and not empty: {', '.join(sorted(repeated)) or repr('')}")
+        for name in names:
+            if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
+                raise OptionError(f"class name {name!r} holds half a character: no file can hold it, rename the class")
         given = list(colors) if colors is not None else [None] * len(names)
         for name, color in zip(names, given, strict=True):
             if color is not None and [c in range(256) for c in color] != [True] * 3:
