@@ -25,6 +25,12 @@ class Problem:
     sample: str | None = None
     annotation: int | str | None = None
 
+    def __post_init__(self) -> None:
+        """Write what is no UTF-8, as names of files may not be, as Python does: problems go into files and journals."""
+        for name in ("message", "file", "sample", "annotation"):
+            if isinstance(value := getattr(self, name), str) and not value.isascii():
+                object.__setattr__(self, name, value.encode(errors="backslashreplace").decode())
+
     def __str__(self) -> str:
         where = [self.file, self.sample, None if self.annotation is None else f"annotation {self.annotation}"]
         return ": ".join([part for part in where if part] + [self.message]) + f" [{self.code}]"
@@ -90,8 +96,9 @@ def reason(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, TypeError | AttributeError):
         return "a value in it has the wrong type"
-    message, _, place = str(error).replace("`", "").partition(" - at $")
-    return f"{place.removeprefix('.')}: {message[0].lower()}{message[1:]}" if place else message
+    message, _, place = str(error).replace("`", "").partition(" - at ")
+    place = place.replace("$.", "").removeprefix("$")
+    return f"{place}: {message[0].lower()}{message[1:]}" if place else message
 
 
 @dataclass(slots=True)

@@ -25,6 +25,9 @@ RGB = tuple[int, int, int]
 
 MAX_CLASSES = 65534
 
+PASS = 2**18
+"""Pixels that are looked at at once: they stay in the cache of a core."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -57,6 +60,9 @@ class Labels:
         repeated = {n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else set()
         if repeated or not all(names):
             raise OptionError(f"class names must be different and not empty: {', '.join(sorted(repeated)) or repr('')}")
+        for name in names:
+            if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
+                raise OptionError(f"class name {name!r} holds half a character: no file can hold it, rename the class")
         given = list(colors) if colors is not None else [None] * len(names)
         for name, color in zip(names, given, strict=True):
             if color is not None and [c in range(256) for c in color] != [True] * 3:
@@ -92,6 +98,14 @@ class Labels:
     def name(self, value: int) -> str:
         """What a mask value is called: the class, or `ignore`."""
         return "ignore" if value == self.ignore else self.classes[value].name
+
+    def known(self, values: Mask) -> bool:
+        """Whether each of (H, W) values, of the labels' dtype, is a class or ignore."""
+        one = values.dtype.type(1)  # ignore, the greatest value, becomes 0, and only what is no class more than K
+        rows = max(1, PASS // max(1, values.shape[1]))
+        return all(
+            (values[y : y + rows] + one).max(initial=0) <= len(self.classes) for y in range(0, len(values), rows)
+        )
 
     def palette(self) -> NDArray[np.uint8]:
         """(ignore + 1, 3) uint8: the colour of every mask value; ignore is white."""

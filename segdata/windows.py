@@ -6,18 +6,26 @@ extends beyond the image.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
 
 from segdata.errors import OptionError
+
+Side = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""Pixels along a side, as files may say."""
+
+Place = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""The number of a row or column, as files may say."""
 
 
 class Window(NamedTuple):
     """A rectangle of pixels: rows `y` to `y + height - 1`, columns `x` to `x + width - 1`. On disk `[y, x, height, width]`."""
 
-    y: int
-    x: int
-    height: int
-    width: int
+    y: Place
+    x: Place
+    height: Side
+    width: Side
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
-from typing import Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that steer a terminal or end a line (C0, DEL, C1, separators, bidirectional overrides), and halves of pairs."""
+
+
+def shown(text: str) -> str:
+    """Text with the characters of `STEERING` as Python writes them, such as `\\x1b`: one line, whatever a name holds."""
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def some(values: Iterable[object], limit: int = 8) -> str:

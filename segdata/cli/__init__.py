@@ -10,7 +10,9 @@ import click
 
 from segdata.errors import DataError, SegdataError
 from segdata.terminal import names
+from segdata.terminal.echo import echo
 from segdata.version import __version__
+from segdata.words import shown
 
 COMMANDS = {
     "detect": "segdata.ops.detect.command",
@@ -67,19 +69,22 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SegdataError as error:
-            click.echo(f"error: {error}", err=True)
+            echo(f"error: {error}", err=True)
             about_one = isinstance(error, DataError) and (error.skippable or error.problem.sample is not None)
             if about_one and self._may_skip(ctx):
-                click.echo("correct it, or leave such images out and have them listed: --on-error skip", err=True)
+                echo("correct it, or leave such images out and have them listed: --on-error skip", err=True)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
             file = error.filename2 or error.filename or "input or output"  # the latter name is what is written
             way_out = f": {WAYS_OUT[error.errno]}" if error.errno in WAYS_OUT else ""
-            click.echo(f"error: {file}: {error.strerror or error}{way_out}", err=True)
+            echo(f"error: {file}: {error.strerror or error}{way_out}", err=True)
         except KeyboardInterrupt:
-            click.echo("\ninterrupted: run the same command again to go on", err=True)
+            echo(["", "interrupted: run the same command again to go on"], err=True)
             ctx.exit(130)
+        except click.ClickException as error:
+            vars(error)["message"] = shown(error.message)  # it quotes what was typed, or what the shell put there
+            raise
         ctx.exit(1)
 
     def _may_skip(self, ctx: click.Context) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from segdata.terminal.echo import echo
 from segdata.terminal.options import jobs_option
 
 FORMATS = {"coco": "coco", "voc": "voc/VOCdevkit", "cityscapes": "cityscapes", "pets": "pets"}
@@ -57,26 +58,26 @@ def demo(context: click.Context, out: str, jobs: int | str) -> None:
     step("check", coco)
     step("tile", coco, tiles, "--size", "128", "--overlap", "32", "--overwrite", *many)
     if missing := [name for name in ("torch", "albumentations", "yaml", "matplotlib") if find_spec(name) is None]:
-        click.echo(f"The rest of the demo trains a model, which needs {', '.join(missing)}: pip install segdata[train]")
+        echo(f"The rest of the demo trains a model, which needs {', '.join(missing)}: pip install segdata[train]")
     else:
         step("train", tiles, run, *TRAINING.split(), "--overwrite")
         step("predict", run / "best.pt", coco, pred, "--split", "val", "--scores", "--overwrite")
         step("refine", pred, refined, "--tune", coco, "--split", "val", "--held-out", "0.25", "--overwrite", *many)
         step("evaluate", refined, coco, "--split", "val", "--compare", pred, "--html", root / "evaluation.html")
-        click.echo(f"Open {root}/evaluation.html.")
-    click.echo(f"Look at {root}/*.png and {root}/stats.html, read {root}/coco/receipt.json, then try your own labels:")
-    click.echo("  segdata detect path/to/labels")
-    click.echo("  segdata convert auto path/to/labels mydata")
-    click.echo("  segdata preview mydata sheet.png --sort worst")
+        echo(f"Open {root}/evaluation.html.")
+    echo(f"Look at {root}/*.png and {root}/stats.html, read {root}/coco/receipt.json, then try your own labels:")
+    echo("  segdata detect path/to/labels")
+    echo("  segdata convert auto path/to/labels mydata")
+    echo("  segdata preview mydata sheet.png --sort worst")
 
 
 def _show(context: click.Context, arguments: list[str]) -> None:
     """Print a command, run it as it stands there, and say how long a long one took. Ends the demo where it fails."""
     main = context.find_root().command
-    click.echo(f"$ segdata {shlex.join(arguments)}")
+    echo(f"$ segdata {shlex.join(arguments)}")
     began = time.monotonic()
     if code := main.main(arguments, prog_name="segdata", standalone_mode=False):
         context.exit(code)
     if (took := time.monotonic() - began) >= 5:
-        click.echo(f"({took:.0f} s)", err=True)
-    click.echo()
+        echo(f"({took:.0f} s)", err=True)
+    echo()

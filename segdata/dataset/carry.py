@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.faults import refuse_values, view_mask
+from segdata.dataset.faults import KnownMask
 from segdata.dataset.finished import finished
 from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, sample_files, stamps
@@ -23,7 +23,7 @@ from segdata.errors import Problem, located
 from segdata.executors.run import Run
 from segdata.files.images import write_mask
 from segdata.files.opening import open_image, open_mask
-from segdata.files.places import absolute, file_digest
+from segdata.files.places import absolute, file_digest, is_stored
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.labels import Mask, Remap, tally
@@ -140,7 +140,11 @@ def carry_load(load: Load, target: Target) -> Made:
         values = None
         if origin.change is None:
             link_or_copy(path, root / mask)
-            digest = first.old.sha256
+            digest = file_digest(path if is_stored(root) else root / mask)
+            if any(
+                move.old.sha256 != digest for move in load
+            ):  # it was edited: the manifest's counts are of other values
+                values = read_shared(origin.dataset, [move.old for move in load])
         else:
             values = origin.change(origin.dataset, [move.old for move in load])
             digest = write_like(path, root / mask, values)
@@ -192,16 +196,15 @@ def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
 
 def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:
     """A `Change`, once it is given its remap."""
-    first, path = samples[0], dataset.inside(samples[0].mask)
+    return remap(read_shared(dataset, samples))
+
+
+def read_shared(dataset: Dataset, samples: Sequence[Sample]) -> Mask:
+    """All of the mask file that samples share. Raises `DataError` (`mask.*`)."""
+    path = dataset.inside(samples[0].mask)
     with open_mask(path) as mask:
-        for sample in samples:
-            view_mask(mask, sample, dataset.labels, str(path))
-        values = mask.read()
-    try:
-        return remap(values)
-    except ValueError:
-        refuse_values(tally(values), dataset.labels, first, str(path))
-        raise
+        known = [KnownMask(mask, sample, dataset.labels, str(path)) for sample in samples]
+        return known[0].read()
 
 
 def _counts(values: Mask, sample: Sample, ignore: int) -> dict[int, int]:

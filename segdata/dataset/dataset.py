@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from segdata.dataset.destination import finish_swap
-from segdata.dataset.faults import refuse_scores, refuse_values, view_image, view_mask
+from segdata.dataset.faults import refuse_scores, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.sample import Images, Sample
@@ -78,7 +78,7 @@ class Dataset:
             raise DatasetError(f"{root}: {CARD} is missing; convert again") from error
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             raise DatasetError(f"{root / CARD}: not a dataset card ({reason(error)}); convert again") from error
-        return cls(root, labels, read_manifest(root / MANIFEST), made_by, images)
+        return cls(root, labels, read_manifest(root / MANIFEST, labels), made_by, images)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -186,10 +186,9 @@ class Dataset:
             return mask.read()
 
     def read_counts(self, sample: Sample) -> dict[int, int]:
-        """How often each value occurs in a sample's mask, read by rows. Raises as `open_mask`, and for what is no class."""
+        """How often each value occurs in a sample's mask, read by rows. Raises as `open_mask`."""
         with self.open_mask(sample) as mask:
             counts = sum((Counter(tally(rows)) for rows in bands_of(mask)), Counter[int]())
-        refuse_values(counts, self.labels, sample, str(self.inside(sample.mask)))
         return dict(sorted(counts.items()))
 
     def read_image(self, sample: Sample) -> Values:
@@ -219,8 +218,8 @@ class Dataset:
     def open_mask(self, sample: Sample) -> Iterator[Masks]:
         """A sample's mask open for reading by windows of the sample, (h, w) ids each.
 
-        Raises `DataError` for a file that cannot be read, or is not of the manifest's size or the labels' dtype (`mask.*`),
-        `DatasetError`.
+        Raises `DataError` for a file that cannot be read, or is not of the manifest's size or the labels' dtype (`mask.*`);
+        so does a read of values that are no class. Raises `DatasetError`.
         """
         path = self.inside(sample.mask)
         with located(sample=sample.id), open_mask(path) as mask:

@@ -12,7 +12,8 @@ from segdata.errors import DataError, Problem
 from segdata.files.rasters import Raster
 from segdata.files.scores import Scores
 from segdata.files.views import Masks, ViewedImage, ViewedMask
-from segdata.labels import Labels
+from segdata.labels import Labels, Mask, tally
+from segdata.windows import Window
 from segdata.words import some
 
 Kind = Literal["image", "mask"]
@@ -63,9 +64,10 @@ def refuse_depth(found: Masks, labels: Labels, sample: Sample, file: str) -> Non
         raise DataError(Problem("mask.depth", f"the mask {fault}: {REPLACED}", file, sample.id))
 
 
-def refuse_values(counts: Mapping[int, int], labels: Labels, sample: Sample, file: str) -> None:
-    """Raise `DataError` (`mask.values`) for a mask with values that are neither a class nor ignore."""
-    if (fault := value_fault(counts, labels)) is not None:
+def refuse_values(values: Mask, labels: Labels, sample: Sample, file: str) -> None:
+    """Raise `DataError` (`mask.values`) for (H, W) values of which any is neither a class nor ignore."""
+    if not labels.known(values):
+        fault = value_fault(tally(values), labels)
         raise DataError(Problem("mask.values", f"the mask {fault}: {REPLACED}", file, sample.id))
 
 
@@ -86,6 +88,28 @@ def view_image(raster: Raster, sample: Sample, file: str) -> Raster:
 
 def view_mask(mask: Masks, sample: Sample, labels: Labels, file: str) -> Masks:
     """An open mask file as the sample has it. Raises `DataError` (`mask.size`, `mask.depth`)."""
-    refuse_size("mask", mask, sample, file)
-    refuse_depth(mask, labels, sample, file)
-    return mask if sample.view is None else ViewedMask(mask, sample.view, labels.ignore)
+    known = KnownMask(mask, sample, labels, file)
+    return known if sample.view is None else ViewedMask(known, sample.view, labels.ignore)
+
+
+class KnownMask:
+    """A mask file that holds a sample, open for reading by windows: no value is given that is neither a class nor ignore."""
+
+    def __init__(self, mask: Masks, sample: Sample, labels: Labels, file: str) -> None:
+        """Raises `DataError` (`mask.size`, `mask.depth`)."""
+        refuse_size("mask", mask, sample, file)
+        refuse_depth(mask, labels, sample, file)
+        self._mask, self._sample, self._labels, self._file = mask, sample, labels, file
+        self.height, self.width, self.dtype = mask.height, mask.width, mask.dtype
+
+    def read(self, window: Window | None = None) -> Mask:
+        """(h, w) ids of a window, of all by default. Raises `DataError` (`mask.*`)."""
+        return self._refused(self._mask.read(window))
+
+    def reduced(self, size: tuple[int, int]) -> Mask:
+        """(h, w) ids of every so many pixels, in about that size. Raises `DataError` (`mask.*`)."""
+        return self._refused(self._mask.reduced(size))
+
+    def _refused(self, values: Mask) -> Mask:
+        refuse_values(values, self._labels, self._sample, self._file)
+        return values

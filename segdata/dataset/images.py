@@ -65,7 +65,12 @@ def place_image(
     there = image if is_stored(image) else os.path.join(real_folder(folder), name)
     refuse_images(root, images, [there])
     if images == "reference":
-        return relative(there, place(real_folder(str(root))))
+        found = relative(there, place(real_folder(str(root))))
+        if not found.isascii() and found.encode(errors="replace").decode() != found:
+            raise DataError(
+                Problem("image.name", "its path is not UTF-8: rename it, or take --images copy or link", image)
+            )
+        return found
     kept = os.path.basename(id) == name  # as ids do that would collide without the extension
     here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
     path = root / here

@@ -13,19 +13,22 @@ import gc
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Annotated, Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from segdata.dataset.ids import NAME_MAX, longest_name
 from segdata.dataset.layout import UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
 from segdata.files.places import read_range, refuse_outside
 from segdata.files.remote import Place
+from segdata.labels import Labels
 
 FOLDER = "manifest"
 
@@ -34,6 +37,9 @@ MARK = b'{"part":'
 
 PART = 2**14
 """Samples per part: about 6 MB on disk, and about 30 MB in memory."""
+
+LARGEST = 2**20
+"""The most samples per part."""
 
 
 class Line(Protocol):
@@ -51,6 +57,10 @@ class Line(Protocol):
     def parent(self) -> str | None:
         """The id of the image that a tile was cut from."""
 
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """How often each mask value occurs."""
+
 
 Record = TypeVar("Record", bound=Line)
 
@@ -59,10 +69,10 @@ class Part(msgspec.Struct, frozen=True):
     """One line of the index. `splits`: how many samples each split has, "" for those without a split."""
 
     part: str
-    samples: int
+    samples: Annotated[int, Meta(ge=1, le=LARGEST)]
     first: str
     last: str
-    splits: dict[str, int]
+    splits: dict[str, Annotated[int, Meta(ge=0, le=LARGEST)]]
     sha256: str
 
 
@@ -75,16 +85,21 @@ class Parts(Sequence[Record], Generic[Record]):
     """
 
     def __init__(
-        self, root: Any, parts: Sequence[Part], record: type[Record], chosen: NDArray[np.int64] | None = None
+        self,
+        root: Any,
+        parts: Sequence[Part],
+        record: type[Record],
+        labels: Labels,
+        chosen: NDArray[np.int64] | None = None,
     ) -> None:
         self.root, self.parts, self.chosen = root, parts, chosen
-        self._record = record
+        self._record, self._labels = record, labels
         self._ends = list(accumulate(part.samples for part in parts))
         self._decoder = msgspec.json.Decoder(record)
         self._lines: dict[int, NDArray[np.uint32]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parts, (self.root, self.parts, self._record, self.chosen)
+        return Parts, (self.root, self.parts, self._record, self._labels, self.chosen)
 
     def __len__(self) -> int:
         return (self._ends or [0])[-1] if self.chosen is None else len(self.chosen)
@@ -120,7 +135,7 @@ class Parts(Sequence[Record], Generic[Record]):
     def select(self, keep: Callable[[Record], bool]) -> Parts[Record]:
         """The records for which `keep(record)` is true."""
         kept = np.flatnonzero(np.fromiter((keep(record) for record in self), np.bool_, len(self)))
-        return Parts(self.root, self.parts, self._record, kept if self.chosen is None else self.chosen[kept])
+        return self._of(kept if self.chosen is None else self.chosen[kept])
 
     def of_split(self, name: str) -> Parts[Record]:
         """The records of a split. Reads only parts that contain this split and others."""
@@ -132,7 +147,7 @@ class Parts(Sequence[Record], Generic[Record]):
             if 0 < part.splits.get(name, 0) < part.samples:
                 places = places[[record.split == name for record in self._load(number)]]
             kept.append(places if name in part.splits else places[:0])
-        return Parts(self.root, self.parts, self._record, np.concatenate(kept))
+        return self._of(np.concatenate(kept))
 
     def find(self, id: str) -> Record | None:
         """The record with this id; None if there is none."""
@@ -158,6 +173,9 @@ class Parts(Sequence[Record], Generic[Record]):
             yield from map(self._read, self.parts)
         else:
             yield from map(msgspec.json.Encoder().encode_lines, self.batches())
+
+    def _of(self, chosen: NDArray[np.int64]) -> Parts[Record]:
+        return Parts(self.root, self.parts, self._record, self._labels, chosen)
 
     def _near(self, wanted: range) -> list[Record]:
         """Records that follow one another; those of one part are read together."""
@@ -208,7 +226,7 @@ class Parts(Sequence[Record], Generic[Record]):
             records = self._decoder.decode_lines(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DatasetError(f"{self.root / part.part}: {reason(error)}: {AGAIN}") from error
-        refuse_outside(records, self.root / part.part)
+        refuse_impossible(records, self._labels, self.root / part.part)
         return records
 
 
@@ -225,8 +243,6 @@ def read_index(path: Place, data: bytes) -> list[Part]:
         folder, _, name = part.part.partition("/")
         if folder != FOLDER or not name.endswith(".jsonl") or set(name) & set("/\\") or name.startswith("."):
             raise DatasetError(f"{path}: lists {part.part!r}, which is not a part of a manifest")
-        if part.samples < 1:
-            raise DatasetError(f"{path}: {part.part} has {part.samples} samples: {AGAIN}")
     if not _ascending(
         [id for part in parts for id in ((part.first, part.last) if part.samples > 1 else (part.first,))]
     ):
@@ -261,14 +277,45 @@ def _id_in(line: bytes) -> str:
         return ""
 
 
-def read_manifest(path: Place) -> Sequence[Sample]:
+def refuse_twice(ids: Sequence[str], file: object) -> None:
+    """Raise `DatasetError` for the first line of a manifest's `file` whose id is an earlier one's."""
+    seen: set[str] = set()
+    for number, id in enumerate(ids, 1):
+        if id in seen:
+            raise DatasetError(f"{file}: line {number}: the id {id!r} occurs twice: {AGAIN}")
+        seen.add(id)
+
+
+def refuse_impossible(samples: Sequence[Line], labels: Labels, file: object) -> None:
+    """Raise `DatasetError` for lines of a manifest's `file` whose ids cannot be names of
+    files or occur twice, or whose counts are of no class."""
+    names = [sample.id for sample in samples]
+    if len(set(names)) < len(names):
+        refuse_twice(names, file)
+    names += [sample.parent for sample in samples if sample.parent is not None]
+    refuse_outside(names, file)
+    known = {*range(len(labels.classes)), labels.ignore}
+    short = 4 * max(map(len, names), default=0) <= NAME_MAX  # at most 4 bytes per character
+    if short and set().union(*[sample.counts for sample in samples]) <= known:
+        return
+    for number, sample in enumerate(samples, 1):
+        if foreign := [value for value in sample.counts if value not in known]:
+            fault = f"it counts pixels of value {foreign[0]}, which is no class"
+        elif (longest := max(longest_name(name) for name in (sample.id, sample.parent or ""))) > NAME_MAX:
+            fault = f"its name has a part of {longest} bytes, {NAME_MAX} are allowed"
+        else:
+            continue
+        raise DatasetError(f"{file}: line {number}: {sample.id[:NAME_MAX]}: {fault}: {AGAIN}")
+
+
+def read_manifest(path: Place, labels: Labels) -> Sequence[Sample]:
     """The samples of a manifest; if it is in parts, they are read when they are used.
 
-    Raises `DatasetError`, which names the first bad line, or an id that occurs twice.
+    Raises `DatasetError`, which names the first bad line, or an id that occurs twice. `labels` say which values may be counted.
     """
     data = path.read_bytes()
     if data.startswith(MARK):
-        return Parts(path.parent, read_index(path, data), Sample)
+        return Parts(path.parent, read_index(path, data), Sample, labels)
     decoder = msgspec.json.Decoder(Sample)
     collecting = gc.isenabled()
     gc.disable()  # a million small objects without cycles: collecting would double the time
@@ -285,10 +332,5 @@ def read_manifest(path: Place) -> Sequence[Sample]:
     finally:
         if collecting:
             gc.enable()
-    seen: set[str] = set()
-    for number, sample in enumerate(samples, 1):
-        if sample.id in seen:
-            raise DatasetError(f"{path}: line {number}: the id {sample.id!r} occurs twice: {AGAIN}")
-        seen.add(sample.id)
-    refuse_outside(samples, path)
+    refuse_impossible(samples, labels, path)
     return samples

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from segdata.files.images import Exif
 from segdata.files.views import View
 from segdata.resize import Pad
-from segdata.windows import Window
+from segdata.windows import Side, Window
 
 Images = Literal["reference", "link", "copy", "none"]
+
+Name = Annotated[str, Meta(min_length=1)]
+
+Value = Annotated[int, Meta(ge=0, le=2**16 - 1)]
+
+Pixels = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 def split_name(split: str | None) -> str:
@@ -23,8 +30,8 @@ class Tiling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a tile was cut: `parent` is the (height, width) of the image it is of, `scale` by what both were resampled (1: not),
     `pad` what stands where the image was smaller than the tile."""
 
-    parent: tuple[int, int]
-    scale: float = 1.0
+    parent: tuple[Side, Side]
+    scale: Annotated[float, Meta(gt=0, le=2**20)] = 1.0
     pad: Pad = "zero"
 
 
@@ -34,18 +41,20 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `counts` lists how often each mask value occurs, `sha256` is of the mask file. `window` is the place in the parent in its
     own pixels, `tiling` how the tile was cut there. `crop` is what must be cut out of `image` and `mask`, and then scaled and
     padded as `tiling` says, to have the sample (None: the files are the sample).
+
+    A line whose numbers are out of range is refused where it is read. Only in memory, 0 x 0 is a size that is not known yet.
     """
 
-    id: str
+    id: Name
     split: str | None = None
     image: str | None = None
     mask: str
-    height: int
-    width: int
-    counts: dict[int, int]
+    height: Side
+    width: Side
+    counts: dict[Value, Pixels]
     sha256: str
     group: str | None = None
-    parent: str | None = None
+    parent: Name | None = None
     window: Window | None = None
     crop: Window | None = None
     exif: Exif | None = None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import torch
+from msgspec import Meta
 
-from segdata.errors import DatasetError, OptionError, writing
+from segdata.errors import DatasetError, OptionError, reason, writing
 from segdata.files.drafts import local_draft
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place, Remote
-from segdata.labels import Labels
+from segdata.labels import MAX_CLASSES, Labels
 from segdata.nn import models
 from segdata.nn.options import Training
 from segdata.nn.saved import load_saved
@@ -23,6 +26,37 @@ FORMAT = 1
 
 AGAIN = "train again, or give the dataset these classes (segdata remap)"
 """The way out where a checkpoint is of other classes."""
+
+LARGEST = 2**14
+"""The largest whole number, in either direction, that an option of a stranger's model may be: a width, a depth, a rate."""
+
+FAULTS = (RuntimeError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
+"""What torch raises on numbers and tensors that do not fit."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """Which model a checkpoint is of."""
+
+    name: str
+    encoder: str | None
+    head: Literal["softmax", "sigmoid"]
+    bands: Annotated[int, Meta(ge=1, le=LARGEST)]
+    classes: Annotated[int, Meta(ge=1, le=MAX_CLASSES)]
+    options: dict[str, Any]
+
+    @property
+    def code(self) -> bool:
+        """Whether it is code of a user."""
+        return ":" in self.name and not self.name.startswith("smp:")
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """What a checkpoint must have besides its weights."""
+
+    format: Annotated[int, Meta(ge=1)]
+    model: About
+    labels: dict[str, Any]
+    recipe: dict[str, Any]
 
 
 def of(
@@ -77,39 +111,113 @@ def read(path: str | Place) -> dict[str, Any]:
         raise DatasetError(f"{path}: not a checkpoint: {error}") from error
     if not isinstance(found, dict) or not {"format", "model", "state", "labels", "recipe"} <= found.keys():
         raise DatasetError(f"{path}: not a checkpoint of segdata (segdata train writes them)")
-    if found["format"] > FORMAT:
-        raise DatasetError(f"{path}: of format {found['format']}, this segdata reads {FORMAT}: upgrade segdata")
+    plain = plain_of(found, path)
+    if plain.format > FORMAT:
+        raise DatasetError(f"{path}: of format {plain.format}, this segdata reads {FORMAT}: upgrade segdata")
+    if not isinstance(found["state"], Mapping) or not all(isinstance(name, str) for name in found["state"]):
+        raise DatasetError(f"{path}: not a checkpoint of segdata: its state is no mapping of names to tensors")
     return found
+
+
+def plain_of(checkpoint: Mapping[str, Any], path: str | Place) -> Plain:
+    """What a checkpoint says of itself. Raises `DatasetError` for values of other types, or out of their bounds."""
+    try:
+        return msgspec.convert({name: checkpoint[name] for name in Plain.__struct_fields__}, Plain)
+    except (msgspec.ValidationError, RecursionError, TypeError) as error:
+        raise DatasetError(f"{path}: not a checkpoint of segdata: {reason(error)}") from error
 
 
 def labels_of(checkpoint: Mapping[str, Any], path: str | Place) -> Labels:
     """The label contract of a checkpoint. Raises `DatasetError`."""
     try:
         return Labels.from_json(checkpoint["labels"])
-    except (KeyError, TypeError, OptionError) as error:
-        raise DatasetError(f"{path}: its label contract is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
+        raise DatasetError(f"{path}: its label contract is damaged: {reason(error)}") from error
 
 
 def model_of(checkpoint: Mapping[str, Any], path: str | Place, *, trust_code: bool = False) -> torch.nn.Module:
     """The model of a checkpoint with its weights. Raises `DatasetError` if they do not fit the model.
 
     Also raises it if the model is a `package.module:factory`, unless `trust_code`: a file must not choose which code is run.
+    Of others no memory is taken before the weights are known to be of the model's shapes.
     """
-    about = checkpoint["model"]
-    if ":" in about["name"] and not about["name"].startswith("smp:") and not trust_code:
-        raise DatasetError(f"{path}: its model is the code {about['name']}: if you trust it, give --trust-code")
-    model = models.build(
-        about["name"], encoder=about["encoder"], bands=about["bands"], classes=about["classes"], head=about["head"],
-        **about["options"],
-    )  # fmt: skip
+    about = plain_of(checkpoint, path).model
+    if about.code and not trust_code:
+        raise DatasetError(f"{path}: its model is the code {about.name}: if you trust it, give --trust-code")
+    if not about.code:
+        refuse_options(about, path)
+    if ":" not in about.name:
+        refuse_shapes(_built(about, path, "meta"), checkpoint["state"], path)
+    model = _built(about, path, "cpu")
     load_state(model, checkpoint["state"], path)
     return model
+
+
+def _built(about: About, path: str | Place, device: str) -> torch.nn.Module:
+    """A model with random weights, or, on the device "meta", with shapes alone. Raises `DatasetError`."""
+    try:
+        with torch.device(device):
+            return models.build(
+                about.name, encoder=about.encoder, bands=about.bands, classes=about.classes, head=about.head,
+                **about.options,
+            )  # fmt: skip
+    except (*FAULTS, OptionError) as error:
+        if about.code:
+            raise
+        raise DatasetError(f"{path}: not a checkpoint of segdata: its model cannot be: {_first_line(error)}") from error
+
+
+def refuse_options(about: About, path: str | Place) -> None:
+    """Raise `DatasetError` for options that a stranger's model may not have: other weights, files, and numbers without bounds."""
+    what = None
+    if about.name.startswith("smp:") and not re.fullmatch(r"smp:\w+(/[\w.-]+)?", about.name):
+        what = f"there is no model {about.name!r}"
+    for name, value in about.options.items():
+        if name in (*models.COMMON, "encoder_weights", "encoder_name", "weights", "name"):
+            what = f"{name!r} is no option of a model"
+        elif not _bounded(value):
+            what = f"its option {name!r} is no number up to {LARGEST:,}, word or short list of them"
+    if what is not None:
+        raise DatasetError(f"{path}: not a checkpoint of segdata: {what}")
+
+
+def _bounded(value: object) -> bool:
+    """Whether an option is small: a number, a word, or some of them."""
+    if isinstance(value, list | tuple):
+        return len(value) <= 64 and all(not isinstance(one, list | tuple) and _bounded(one) for one in value)
+    if isinstance(value, str):
+        return re.fullmatch(r"[\w.+-]{0,64}", value) is not None
+    return value is None or (isinstance(value, bool | int | float) and abs(value) <= LARGEST)
+
+
+def refuse_shapes(model: torch.nn.Module, state: Mapping[str, Any], path: str | Place) -> None:
+    """Raise `DatasetError` unless `state` has a whole tensor for each of the model's, which may be on the device "meta"."""
+    needed, held = 0, dict[int, int]()
+    for name, own in model.state_dict().items():
+        value = state.get(name)
+        if not isinstance(value, torch.Tensor) or value.shape != own.shape:
+            got = f"has {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "has none"
+            raise DatasetError(
+                f"{path}: its weights do not fit this model: {name} is {tuple(own.shape)}, the file {got}"
+            )
+        if value.layout != torch.strided or value.device.type == "meta":
+            raise DatasetError(f"{path}: its weights do not fit this model: {name} is no plain tensor")
+        needed += value.numel() * value.element_size()
+        held[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+    if needed > sum(held.values()):  # a tensor may repeat a few numbers, and many may be of the same ones
+        raise DatasetError(
+            f"{path}: its weights do not fit this model: they are of {needed:,} bytes, of which it has fewer"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def load_state(model: torch.nn.Module, state: Mapping[str, Any], path: str | Place) -> None:
     """Give a model the weights of a checkpoint. Raises `DatasetError`, which names the first weight that does not fit."""
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except FAULTS as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise DatasetError(f"{path}: its weights do not fit this model: {first}") from error

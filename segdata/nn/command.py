@@ -10,6 +10,7 @@ import click
 
 from segdata.nn.options import need_extra
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import jobs_option, running
 
 TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
@@ -49,7 +50,7 @@ def train(
         result = train(dataset, run_dir, run=run, **watched, **given)
     if show is not None:
         show.close(result.rows)
-        click.echo("\n".join(closing_lines(run_dir, result)))
+        echo(closing_lines(run_dir, result))
 
 
 def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:
@@ -59,11 +60,11 @@ def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:
 
     if lr_find:
         found = find_rate(dataset, run_dir, **options)
-        click.echo(f"the loss falls fastest at --lr {found.suggested:.2g} (of {len(found.rates)} steps)")
-        click.echo(f"wrote {run_dir}/lr.png and lr.csv")
+        echo(f"the loss falls fastest at --lr {found.suggested:.2g} (of {len(found.rates)} steps)")
+        echo(f"wrote {run_dir}/lr.png and lr.csv")
         return
     result = overfit_one_batch(dataset, **options)
-    click.echo("\n".join(overfit_lines(result)))
+    echo(overfit_lines(result))
     if not result.passed:
         raise click.exceptions.Exit(1)
 
@@ -86,10 +87,8 @@ def compare(runs: tuple[str, ...], classes: bool, as_json: bool, **given: Any) -
     need_extra()
     trials = compare(runs, **given)
     if as_json:
-        click.echo(json.dumps([trial.to_json() for trial in trials], indent=1))
+        echo(json.dumps([trial.to_json() for trial in trials], indent=1).splitlines())
     else:
-        click.echo(
-            "\n".join(run_lines(trials) + setting_lines(settings(trials)) + (class_lines(trials) if classes else []))
-        )
+        echo(run_lines(trials) + setting_lines(settings(trials)) + (class_lines(trials) if classes else []))
     if "out" in given:
-        click.echo(f"wrote {given['out']}", err=as_json)
+        echo(f"wrote {given['out']}", err=as_json)

@@ -10,6 +10,7 @@ from statistics import fmean
 from segdata.files.drafts import local_draft
 from segdata.files.places import local_copy
 from segdata.files.remote import Place
+from segdata.terminal.text import csv_text
 
 Row = Mapping[str, float]
 """The measurements after one epoch, by name. A name is absent or NaN if it was not measured."""
@@ -31,13 +32,13 @@ def read_rows(path: str | Place) -> list[dict[str, float]]:
 def write_rows(path: str | Place, rows: Sequence[Row]) -> None:
     """Write a metrics.csv: one line per epoch. Numbers read back as the same values; NaN becomes an empty cell."""
     names = list(dict.fromkeys(name for row in rows for name in row))
+
+    def cell(row: Row, name: str) -> float | None:
+        value = row.get(name, math.nan)
+        return None if math.isnan(value) else int(value) if name in ("epoch", "step") else value
+
     with local_draft(path) as here, open(here, "w", newline="", encoding="utf-8") as file:
-        out = csv.DictWriter(file, names, restval="", lineterminator="\n")
-        out.writeheader()
-        for row in rows:
-            out.writerow(
-                {k: "" if math.isnan(v) else int(v) if k in ("epoch", "step") else repr(v) for k, v in row.items()}
-            )
+        file.write(csv_text([names, *([cell(row, name) for name in names] for row in rows)]) + "\n")
 
 
 def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], *, classes: bool = False) -> None:

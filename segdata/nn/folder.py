@@ -146,6 +146,10 @@ class Folder:
         if not path.exists():
             return None
         found = checkpoint.read(path)
+        if not {"dataset", "train"} <= found.keys():
+            raise DatasetError(
+                f"{path}: has no state of a training to go on with: choose another folder, or --overwrite"
+            )
         must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.AGAIN)
         for what, was, now in (
             ("the dataset has", found["dataset"], self.task.digest),

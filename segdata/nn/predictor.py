@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segdata.errors import OptionError
+from segdata.errors import DatasetError, OptionError
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.nn import checkpoint
@@ -94,6 +94,8 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     model = checkpoint.model_of(found, path, trust_code=trust_code).to(place).eval()
     recipe, bands = Recipe.from_dict(found["recipe"], str(path)), int(found["model"]["bands"])
     labels = checkpoint.labels_of(found, path)
+    if len(labels.classes) != found["model"]["classes"]:
+        raise DatasetError(f"{path}: its label contract is damaged: its model has {found['model']['classes']} classes")
     return TorchPredictor(
         model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place
     )

@@ -12,7 +12,7 @@ import torch
 
 FAULTS = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError,
-    ImportError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
+    ImportError, MemoryError, BufferError, SystemError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 """The exceptions of torch's unpicklers for bytes that are no such file."""
 

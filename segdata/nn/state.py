@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from segdata.errors import DatasetError, reason
 from segdata.labels import must_agree
 from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
@@ -57,14 +58,20 @@ class State:
         }
 
     def load(self, weights: Mapping[str, Any], plain: Mapping[str, Any], path: str) -> None:
-        """Restore the result of `to_plain`. Raises `DatasetError` if the weights do not fit."""
+        """Restore the result of `to_plain`. Raises `DatasetError` if it does not fit."""
         checkpoint.load_state(self.weights, weights, path)
-        if plain["model"] is not None:
-            checkpoint.load_state(self.model, plain["model"], path)
-        self.optimizer.load_state_dict(dict(plain["optimizer"]))
-        self.scaler.load_state_dict(dict(plain["scaler"]))
-        self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
-        self.rows = [dict(row) for row in plain["rows"]]
+        try:
+            if plain["model"] is not None:
+                checkpoint.load_state(self.model, plain["model"], path)
+            self.optimizer.load_state_dict(dict(plain["optimizer"]))
+            self.scaler.load_state_dict(dict(plain["scaler"]))
+            self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
+            self.rows = [dict(row) for row in plain["rows"]]
+        except checkpoint.FAULTS as error:
+            what = reason(error).partition("\n")[0]
+            raise DatasetError(
+                f"{path}: its state of training is damaged ({what}): choose another folder, or --overwrite"
+            ) from error
 
 
 def start(task: Task, here: World) -> State:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from segdata.dataset.ids import portable_ids
 from segdata.errors import DataError, Problem, Report
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
@@ -164,6 +165,21 @@ class Source:
     receipt: Receipt
     options: dict[str, object]
     """The reader's options that change pixels, defaults resolved."""
+
+
+def renamed(found: Source) -> Source:
+    """The same with ids, splits and groups that every file system and every file can hold: see `portable_ids`."""
+    ids, problems = portable_ids(item.id for item in found.items)
+    if not problems:
+        return found
+    found.receipt.renamed += problems
+    items = [item._replace(id=ids[item.id], split=_utf8(item.split), group=_utf8(item.group)) if item.id in ids else item
+             for item in found.items]  # fmt: skip
+    return replace(found, items=items)
+
+
+def _utf8(name: str | None) -> str | None:
+    return None if name is None else name.encode(errors="backslashreplace").decode()
 
 
 def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:

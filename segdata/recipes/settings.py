@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import OptionError
+from segdata.files.rasters import refuse_large
 from segdata.labels import Mask
 from segdata.recipes.pixels import Span, standardise
 from segdata.resize import Pixels, resize_image, resize_mask, resize_scores
@@ -99,12 +100,18 @@ class Settings:
         return (height, width) if self.resize is None else self.resize.target(height, width)
 
     def prepare(self, image: Pixels) -> Pixels:
-        """(H, W, C) -> (h, w, C), resized for the model; dtype stays."""
-        return resize_image(image, self.resized(*image.shape[:2]))
+        """(H, W, C) -> (h, w, C), resized for the model; dtype stays. Raises `DataError` (`image.too_large`)."""
+        return resize_image(image, self._target(image))
 
     def prepare_mask(self, mask: Mask) -> Mask:
-        """(H, W) -> (h, w) ids that lie under `prepare`'s pixels."""
-        return resize_mask(mask, self.resized(*mask.shape))
+        """(H, W) -> (h, w) ids that lie under `prepare`'s pixels. Raises as it does."""
+        return resize_mask(mask, self._target(mask))
+
+    def _target(self, pixels: Pixels) -> tuple[int, int]:
+        height, width = self.resized(*pixels.shape[:2])
+        if self.resize is not None:  # a recipe, as that of a checkpoint, may be a stranger's
+            refuse_large(height, width, pixels.itemsize * (pixels.shape[2] if pixels.ndim == 3 else 1))
+        return height, width
 
     def normalise(self, image: Pixels) -> NDArray[np.float32]:
         """(H, W, C) -> (C, H, W) float32: (x - mean) / std, x in 0..1 of the span; with `none` x itself; NaN -> the mean.

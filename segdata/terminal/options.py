@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from segdata.errors import OnError, Report
+from segdata.terminal.echo import echo
 
 if TYPE_CHECKING:
     from segdata.executors.run import Run
@@ -88,6 +89,6 @@ def running(jobs: int | str, on_error: OnError, label: str) -> Iterator[Run]:
 def show_problems(report: Report, limit: int = 20) -> None:
     """What was left out, on stderr; the receipt has all of it."""
     for problem in report.problems[:limit]:
-        click.echo(f"left out: {problem}", err=True)
+        echo(f"left out: {problem}", err=True)
     if len(report.problems) > limit:
-        click.echo(f"left out: and {len(report.problems) - limit} more, see the receipt", err=True)
+        echo(f"left out: and {len(report.problems) - limit} more, see the receipt", err=True)

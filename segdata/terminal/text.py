@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from segdata.words import shown
+
 if TYPE_CHECKING:
     from segdata.dataset.dataset import Dataset
 
 
 def table(rows: Sequence[Sequence[object]], right: str = "") -> list[str]:
     """Rows of cells as aligned lines, the first row a heading; `right` has an `r` for each column to align right."""
-    cells = [[str(c) for c in row] for row in rows]
+    cells = [[shown(str(c)) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
 
     def line(row: list[str]) -> str:
@@ -37,8 +39,18 @@ def json_text(values: Mapping[str, Any]) -> str:
     return "{" + ",\n ".join(lines) + "}"
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that spreadsheets would run."""
+
+
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV."""
+    """Rows as CSV. A text that a spreadsheet would run as a formula has a `'` in front, which it takes as: this is text."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows(map(_cell, row) for row in rows)
     return out.getvalue().rstrip("\n")
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return f"'{shown(value)}" if value.startswith(FORMULA) else shown(value)

@@ -126,12 +126,6 @@ def must_match(pred: Sequence[int], truth: Sequence[int], id: str) -> None:
         raise DataError(Problem("evaluate.size", message, sample=id))
 
 
-def refuse_foreign(dataset: Dataset, samples: Iterable[Sample]) -> None:
-    """Raise `DataError` (`mask.values`) that names the first of some masks with a value that is no class."""
-    for sample in samples:
-        dataset.read_counts(sample)
-
-
 def tile_content(sample: Sample) -> tuple[int, int]:
     """(height, width) of a tile without its padding: of its window, scaled as the tile was."""
     if sample.window is None:

@@ -199,7 +199,7 @@ def test_a_part_that_is_not_what_was_written_is_told(tmp_path: Path, change: Any
         ({"part": "manifest/../../x.jsonl"}, "not a part of a manifest"),
         ({"part": "/etc/x.jsonl"}, "not a part of a manifest"),
         ({"part": "manifest/..\\x.jsonl"}, "not a part of a manifest"),
-        ({"samples": 0}, "0 samples"),
+        ({"samples": 0}, "samples: expected int >= 1"),
         ({"samples": "x"}, "samples: expected int, got str"),
         ({"first": "zz"}, "not in order"),
     ],

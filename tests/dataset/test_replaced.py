@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from carry_files import make
 from predictors import ByColour
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.errors import DataError
+from segdata.labels import tally
 from segdata.ops.augment.bench import bench
 from segdata.ops.augment.sheet import augment_sheet
 from segdata.refinement.settings import Refinement
@@ -32,6 +33,7 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.out, self.source = root / "out", make(root / "src", MASKS, images="copy")
         model = ByColour(self.source.labels)
+        self.other = make(root / "other", {"train/0": MASKS["val/0"]}, images="none")
         self.pred = segdata.predict(model, self.source, root / "pred", scores=True, images="none")
 
 
@@ -45,7 +47,7 @@ BOTH: dict[str, Operation] = {
     "augment, bench": lambda at, d: bench(d, "light", seconds=0),
     "preview": lambda at, d: segdata.preview(d, at.out / "sheet.png"),
     "refine": lambda at, d: segdata.refine(d, at.out),
-    "openings": lambda at, d: Openings(d)(d.samples[1]),
+    "openings": lambda at, d: Openings(d)(d.samples[1])[1].read(),
 }
 MASK: dict[str, Operation] = {
     "remap": lambda at, d: segdata.remap(d, at.out, drop=["car"]),
@@ -112,21 +114,21 @@ def test_a_mask_of_another_depth(tmp_path: Path) -> None:
         source.read_mask(source.samples[1])
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        lambda at, d: segdata.remap(d, at.out, drop=["car"]),
-        lambda at, d: segdata.stats(d, recount=True),
-        pytest.param(
-            lambda at, d: segdata.train(d, at.out, train_split="val", val_share=0.5, epochs=1),
-            marks=pytest.mark.skipif(find_spec("torch") is None, reason="no torch here"),
-        ),
-        lambda at, d: segdata.evaluate(at.pred, d),
-        lambda at, d: segdata.evaluate(d, at.pred),
-        lambda at, d: segdata.tune(at.pred, d, held_out=0),
-    ],
-)
-def test_values_that_are_no_class(tmp_path: Path, operation: Operation) -> None:
+CARRIED: dict[str, Operation] = {
+    "split": lambda at, d: segdata.split(d, at.out, ratios={"a": 0.5, "b": 0.5}),
+    "join": lambda at, d: segdata.join([at.other, d], at.out),
+    "remap, values stay": lambda at, d: segdata.remap(d, at.out, map={"car": "lorry"}),
+}
+READ = {**BOTH, **MASK, **CARRIED}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_values_that_are_no_class(tmp_path: Path, name: str) -> None:
+    if name.startswith("augment"):
+        pytest.importorskip("albumentations")
+    if name == "train":
+        pytest.importorskip("torch")
+    operation = READ[name]
     at = Place(tmp_path)
     path = at.source.root / "masks/val/1.png"
     mask = MASKS["val/1"].copy()
@@ -136,6 +138,25 @@ def test_values_that_are_no_class(tmp_path: Path, operation: Operation) -> None:
         operation(at, at.source)
     words = "the mask holds values that are no class: 77 (5 pixels): was it replaced? convert again"
     assert str(caught.value) == f"{path}: val/1: {words} [mask.values]"
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", CARRIED)
+@pytest.mark.parametrize("virtual", [False, True])
+def test_a_mask_that_was_corrected_is_carried_with_its_new_counts(tmp_path: Path, name: str, virtual: bool) -> None:
+    at = Place(tmp_path)
+    source = segdata.tile(at.source, tmp_path / "tiles", size=12, virtual=True) if virtual else at.source
+    path = source.root / source.samples[-1].mask
+    mask = MASKS["val/2"].copy()
+    mask[:5] = 255
+    mask[-2:] = 1
+    path.unlink()
+    Image.fromarray(mask).save(path)
+    found = CARRIED[name](at, source)
+    assert len(found) == len(source) + (name == "join")
+    for sample in found:
+        assert sample.sha256 == hashlib.sha256((found.root / sample.mask).read_bytes()).hexdigest()
+        assert sample.counts == tally(found.read_mask(sample))
 
 
 def test_scores_of_another_size(tmp_path: Path) -> None:

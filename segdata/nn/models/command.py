@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.text import table
 
 
@@ -32,7 +33,7 @@ def models(as_json: bool, **given: Any) -> None:
         given["encoders"] = tuple(ENCODERS)
     rows = costs(**given)
     lines = [*cost_lines(rows), f"Encoders: {', '.join(ENCODERS)}."]
-    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines))
+    echo(json.dumps(rows, indent=1).splitlines() if as_json else lines)
 
 
 def cost_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

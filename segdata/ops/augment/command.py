@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import operation, taken
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 
 SHEET, BENCH, WRITE = (
@@ -47,23 +48,23 @@ def augment(
     if show:
         from segdata.recipes.recipe import Recipe
 
-        click.echo(Recipe.read(recipe).to_yaml(), nl=False)
+        echo(Recipe.read(recipe).to_yaml().rstrip("\n").split("\n"))
     elif preview:
         from segdata.ops.augment.sheet import augment_sheet
 
         sheet = augment_sheet(str(dataset), str(out), recipe, **taken(SHEET, given))
-        click.echo(f"wrote {sheet}")
+        echo(f"wrote {sheet}")
     elif bench:
         from segdata.ops.augment.bench import bench as bench_recipe
         from segdata.terminal.text import table
 
         rates = bench_recipe(str(dataset), recipe, **taken(BENCH, given))
         rows = [[r.name, f"{r.per_second:,.0f}", f"{1000 / r.per_second:.2f}"] for r in rates]
-        click.echo("\n".join(table([["on one core", "samples/s", "ms"], *rows], " rr")))
+        echo(table([["on one core", "samples/s", "ms"], *rows], " rr"))
     else:
         from segdata.ops.augment.operation import augment as write_augmented
 
         given["versions"] = write
         with running(jobs, on_error, "augmenting") as run:
             made = write_augmented(str(dataset), str(out), recipe, run=run, **taken(WRITE, given))
-        click.echo(f"dataset:     {out}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata info {out})")
+        echo(f"dataset:     {out}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata info {out})")

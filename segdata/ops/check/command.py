@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import jobs_option, running
 
 
@@ -42,8 +43,8 @@ def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **give
         from segdata.ops.check.page import check_page
 
         check_page(found, opened, html)
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(check_lines(found)))
+    echo(json.dumps(found.to_json(), indent=2).splitlines() if as_json else check_lines(found))
     if html is not None:
-        click.echo(f"wrote {html}", err=as_json)
+        echo(f"wrote {html}", err=as_json)
     if not found.ok:
         click.get_current_context().exit(1)

@@ -11,7 +11,6 @@ from segdata.dataset.layout import RECEIPT
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
 from segdata.files.places import files_below, leads_out, listed
-from segdata.labels import Labels
 from segdata.ops.check.findings import Finding, Repairs, among
 from segdata.words import some
 
@@ -37,13 +36,7 @@ def manifest_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
 
 def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Code and message of what one line of the manifest has wrong."""
-    labels = dataset.labels
-    if min(sample.size) < 1:
-        yield "manifest.size", f"a height of {sample.height} and a width of {sample.width}"
-    bad = {value: n for value, n in sample.counts.items() if n < 0 or not _declared(value, labels)}
-    if bad:
-        yield "manifest.counts", f"counts {some(f'{n} pixels of value {value}' for value, n in bad.items())}"
-    elif sum(sample.counts.values()) != sample.height * sample.width:
+    if sum(sample.counts.values()) != sample.height * sample.width:
         total = f"{sum(sample.counts.values()):,} of {sample.height * sample.width:,} pixels"
         yield "manifest.counts", f"its counts add up to {total}: edited by hand?"
     inside = [sample.mask, sample.scores, sample.image if dataset.images == "copy" else None]
@@ -59,10 +52,6 @@ def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "manifest.window", f"is a window of an image, but has no {' and no '.join(lacking)} to put it back by"
     if sample.scores is not None and not leads_out(sample.scores) and not (dataset.root / sample.scores).is_file():
         yield "scores.missing", f"{sample.scores}: there is no such file"
-
-
-def _declared(value: int, labels: Labels) -> bool:
-    return 0 <= value < len(labels.classes) or value == labels.ignore
 
 
 def _without_image(dataset: Dataset, repairs: Repairs) -> list[Finding]:
@@ -90,7 +79,7 @@ def _receipt_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     labels = dataset.labels
     sums: Counter[str] = Counter()
     for sample in dataset:
-        sums.update({labels.name(v): n for v, n in sample.counts.items() if _declared(v, labels)})
+        sums.update({labels.name(v): n for v, n in sample.counts.items()})
     if converted != len(dataset):
         message = f"receipt.json counts {converted:,} images, the manifest {len(dataset):,}"
         findings.append(Finding("error", "receipt.sums", message, repairs.again))

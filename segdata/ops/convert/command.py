@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segdata.readers import COMMON, READERS
+from segdata.terminal.echo import echo
 from segdata.terminal.formats import formats
 from segdata.terminal.options import map_file_option, run_options, running
 
@@ -48,5 +49,5 @@ def convert(format: str, source: str, destination: str, jobs: int | str, on_erro
 
     with running(jobs, on_error, "converting") as run:
         dataset = convert(format, source, destination, run=run, **given)
-    click.echo("\n".join(receipt_lines(dataset.read_receipt())))
-    click.echo(dataset_line(dataset, destination))
+    echo(receipt_lines(dataset.read_receipt()))
+    echo(dataset_line(dataset, destination))

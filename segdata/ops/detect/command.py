@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 
 
 @operation("segdata.readers.detect:detect")
@@ -18,8 +19,8 @@ def detect(context: click.Context, source: str, as_json: bool) -> None:
 
     found = detect(source)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
+        echo(json.dumps(found.to_json(), indent=2).splitlines())
     else:
-        click.echo(f"{found.format or 'none for certain'}")
-        click.echo("\n".join(f"  not {name}: {reason}" for name, reason in found.reasons.items()))
+        echo(f"{found.format or 'none for certain'}")
+        echo(f"  not {name}: {reason}" for name, reason in found.reasons.items())
     context.exit(found.format is None)

@@ -8,6 +8,7 @@ import click
 
 from segdata.metrics import METRICS
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import csv_text, json_text
 
@@ -48,6 +49,7 @@ def evaluate(
 
         evaluate_page(found, pred, truth, html)
     lines = evaluation_lines(found, conventions)
-    click.echo(json_text(found.to_json()) if as_json else csv_text(found.rows()) if as_csv else "\n".join(lines))
+    table = json_text(found.to_json()) if as_json else csv_text(found.rows()) if as_csv else None
+    echo(lines if table is None else table.splitlines())
     if html is not None:
-        click.echo(f"wrote {html}", err=as_json or as_csv)
+        echo(f"wrote {html}", err=as_json or as_csv)

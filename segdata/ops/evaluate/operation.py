@@ -41,7 +41,6 @@ from segdata.tiling.tiles import (
     must_match,
     pair_up,
     read_stitched,
-    refuse_foreign,
     tile_content,
 )
 from segdata.windows import Window
@@ -227,12 +226,7 @@ def _found(
     tiles: tuple[str, ...] = ()
     if pred.covered is not None and task.missing != "miss":
         truth, uncovered, tiles = _uncovered(pair, truth, pred.covered, labels)
-    try:
-        pairs = pair_counts(truth, pred.mask, labels)
-    except ValueError:
-        refuse_foreign(task.truth, pair.truth)
-        refuse_foreign(dataset, samples)
-        raise
+    pairs = pair_counts(truth, pred.mask, labels)
     scores = partial(_scores, truth, pred, dataset, samples) if _scored(samples) else None
     return Found(pairs, _measured(Case(truth, pred.mask, labels, scores), measures), uncovered, tiles)
 

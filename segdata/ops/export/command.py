@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from segdata.terminal.echo import echo
 from segdata.terminal.formats import formats
 from segdata.terminal.options import run_options, running
 from segdata.writers import COMMON, WRITERS
@@ -32,4 +33,4 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
 
     with running(jobs, on_error, "writing shards") as run:
         written = export(format, dataset, destination, run=run, **given)
-    click.echo(f"wrote {summary(format, written)} in {destination} (segdata info {destination})")
+    echo(f"wrote {summary(format, written)} in {destination} (segdata info {destination})")

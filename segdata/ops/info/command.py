@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 
 
 @operation("segdata.ops.info.operation:info")
@@ -17,4 +18,4 @@ def info(dataset: str, as_json: bool) -> None:
     from segdata.ops.info.text import info_lines
 
     found = info(dataset)
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(info_lines(found)))
+    echo(json.dumps(found, indent=2).splitlines() if as_json else info_lines(found))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -24,8 +23,8 @@ def join(datasets: tuple[str, ...], destination: str, jobs: int | str, on_error:
 
     with running(jobs, on_error, "joining") as run:
         made = join(datasets, destination, run=run, **given)
-    click.echo("\n".join(join_lines(made.read_receipt())))
-    click.echo(dataset_line(made, destination))
+    echo(join_lines(made.read_receipt()))
+    echo(dataset_line(made, destination))
 
 
 def join_lines(receipt: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 
 
 @operation("segdata.ops.manifest.operation:manifest")
@@ -22,4 +23,4 @@ def manifest(dataset: str, whole: bool, **given: Any) -> None:
     if whole and given:
         raise click.UsageError("--parts and --whole cannot go together")
     written = manifest(dataset, **{"part": None} if whole else given)
-    click.echo(f"wrote {dataset}/manifest.jsonl: {len(written):,} samples{'' if whole else ' in parts'}")
+    echo(f"wrote {dataset}/manifest.jsonl: {len(written):,} samples{'' if whole else ' in parts'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.manifest import PART
+from segdata.dataset.manifest import LARGEST, PART
 from segdata.errors import OptionError
 
 
@@ -19,8 +19,8 @@ def manifest(dataset: Dataset | str | Path, *, part: int | None = PART) -> Datas
         dataset: The dataset, or its folder.
         part: How many samples a part holds.
     """
-    if part is not None and part < 1:
-        raise OptionError(f"--parts {part}: must be 1 or more samples")
+    if part is not None and not 1 <= part <= LARGEST:
+        raise OptionError(f"--parts {part}: must be 1 to {LARGEST:,} samples")
     dataset = Dataset.of(dataset)
     dataset.save(part=part or 0)
     return Dataset.open(dataset.root)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 
 
@@ -30,12 +29,10 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     receipt = made.read_receipt()
     images, pixels = receipt["images"], receipt["pixels"]
     total = sum(pixels.values())
-    click.echo(
-        f"images: {images['in']:,} in = {images['predicted']:,} predicted + {images['skipped']:,} left out\n"
-        f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels"
-    )
+    echo(f"images: {images['in']:,} in = {images['predicted']:,} predicted + {images['skipped']:,} left out")
+    echo(f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels")
     if "scores" in receipt:
-        click.echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
-    click.echo(
+        echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
+    echo(
         f"dataset:  {destination}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata evaluate {destination} TRUTH)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import splitext
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.ids import sample_ids
+from segdata.dataset.ids import portable_ids, sample_ids
 from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, Problem
@@ -32,11 +32,14 @@ def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
         raise DatasetError(f"{root}: there is no such folder or image")
     if not files:
         raise DatasetError(f"{root}: neither a dataset nor a folder of images ({', '.join(EXTENSIONS)})")
+    if odd := [name for name in files if name.encode(errors="replace").decode() != name]:
+        raise DatasetError(f"{root / odd[0]}: its name is not UTF-8, which no manifest can hold: rename it")
     ids, _ = sample_ids(None, files)
     if bad := [id for id in ids if isinstance(id, Problem)]:
         raise DatasetError(f"{root}: {some(bad, 1)}")
+    other, _ = portable_ids(id for id in ids if isinstance(id, str))
     samples = [
-        Sample(id=id, image=file, mask="", height=0, width=0, counts={}, sha256="", exif="upright")
+        Sample(id=other.get(id, id), image=file, mask="", height=0, width=0, counts={}, sha256="", exif="upright")
         for id, file in zip(ids, files, strict=True)
         if isinstance(id, str)
     ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 
 
 @operation("segdata.ops.preview.operation:preview")
@@ -17,4 +16,4 @@ def preview(dataset: str, out: str, **given: Any) -> None:
     """
     from segdata.ops.preview.operation import preview
 
-    click.echo(f"wrote {preview(dataset, out, **given)}")
+    echo(f"wrote {preview(dataset, out, **given)}")

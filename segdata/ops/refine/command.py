@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segdata.terminal.commands import operation, taken
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.values import number_or_text, pairs
 
@@ -75,13 +76,13 @@ def refine(
         refuse_other_file(file)
         with running(jobs, on_error, "tuning") as run:
             tuned = tune(dataset, truth, run=run, **tuning)
-        click.echo("\n".join(tuned_lines(tuned)))
+        echo(tuned_lines(tuned))
         write_settings(tuned, file, overwrite=given.get("overwrite", False))
-        click.echo(f"settings:   {file} (for --settings, and predict --refine)")
+        echo(f"settings:   {file} (for --settings, and predict --refine)")
         given["refinement"] = tuned.refinement
     with running(jobs, on_error, "refining") as run:
         made = refine(dataset, destination, run=run, **taken(REFINE, given))
-    click.echo(refined_line(made))
+    echo(refined_line(made))
 
 
 def _by_hand(crf: bool | None, crf_options: tuple[str, ...], steps: tuple[str, ...], labels: Labels) -> Refinement:

@@ -29,7 +29,7 @@ from segdata.ops.refine.result import Difference, Trial, Tuned, difference
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.morphology import Step, tidy
 from segdata.refinement.settings import CrfSettings, Refinement
-from segdata.tiling.tiles import must_match, refuse_foreign, same_ids
+from segdata.tiling.tiles import must_match, same_ids
 
 CRFS = (
     *(
@@ -271,18 +271,10 @@ def _candidates(held: Sequence[Held], labels: Labels) -> list[Step]:
     return out
 
 
-def _refuse_unfit(pair: Pair, task: Task) -> None:
-    """Raise `DataError` for masks of different sizes and for values that are no class."""
-    pred, truth = pair
-    must_match(pred.size, truth.size, truth.id)
-    refuse_foreign(task.pred, [pred])
-    refuse_foreign(task.truth, [truth])
-
-
 def _crf_item(pair: Pair, task: Task) -> Ints:
     """(1 + C, 3, K): the prediction as it is, and after each of `CRFS`. Raises `DataError`."""
     pred, truth = pair
-    _refuse_unfit(pair, task)
+    must_match(pred.size, truth.size, truth.id)
     right = task.truth.read_mask(truth)
     refinements = [Refinement(None), *(Refinement(crf) for crf in CRFS)]
     masks = [refine_item(task.pred, [pred], refinement, task.scores) for refinement in refinements]
@@ -290,9 +282,11 @@ def _crf_item(pair: Pair, task: Task) -> Ints:
 
 
 def _mask_item(pair: Pair, task: Task, refinement: Refinement) -> bytes:
-    """The refined mask as a PNG. Raises `DataError`."""
-    _refuse_unfit(pair, task)
-    return encode_mask(refine_item(task.pred, [pair[0]], refinement, task.scores))
+    """The refined mask as a PNG. Raises `DataError`, also for a bad mask of truth: it is left out here, once."""
+    pred, truth = pair
+    must_match(pred.size, truth.size, truth.id)
+    task.truth.read_mask(truth)
+    return encode_mask(refine_item(task.pred, [pred], refinement, task.scores))
 
 
 def _steps_item(held: Held, labels: Labels, truth: Dataset, steps: Sequence[Step]) -> Ints:

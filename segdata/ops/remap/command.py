@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import map_file_option, run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -26,8 +25,8 @@ def remap(dataset: str, destination: str, jobs: int | str, on_error: Any, **give
 
     with running(jobs, on_error, "remapping") as run:
         made = remap(dataset, destination, run=run, **given)
-    click.echo("\n".join(remap_lines(made.read_receipt())))
-    click.echo(dataset_line(made, destination))
+    echo(remap_lines(made.read_receipt()))
+    echo(dataset_line(made, destination))
 
 
 def remap_lines(receipt: Mapping[str, Any]) -> list[str]:

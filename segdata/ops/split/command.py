@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -32,8 +31,8 @@ def split(dataset: str, destination: str, jobs: int | str, on_error: Any, **give
 
     with running(jobs, on_error, "linking") as run:
         made = split(dataset, destination, run=run, **given)
-    click.echo("\n".join(report_lines(read_report(made))))
-    click.echo(dataset_line(made, destination))
+    echo(report_lines(read_report(made)))
+    echo(dataset_line(made, destination))
 
 
 def report_lines(report: SplitReport, limit: int = 40) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import csv_text, json_text
 
@@ -16,7 +17,7 @@ def list_schemes(context: click.Context, parameter: click.Parameter, value: bool
     if value and not context.resilient_parsing:
         from segdata.ops.stats.text import scheme_lines
 
-        click.echo("\n".join(scheme_lines()))
+        echo(scheme_lines())
         context.exit()
 
 
@@ -68,15 +69,9 @@ def stats(
         from segdata.ops.stats.page import stats_page
 
         stats_page(found, dataset, html)
-    text = (
-        json_text(found.to_json())
-        if as_json
-        else csv_text(found.rows())
-        if as_csv
-        else "\n".join(stats_lines(found, sampler))
-    )
-    click.echo(text)
+    table = json_text(found.to_json()) if as_json else csv_text(found.rows()) if as_csv else None
+    echo(stats_lines(found, sampler) if table is None else table.splitlines())
     for file in filter(None, (out, html)):
-        click.echo(f"wrote {file}", err=as_json or as_csv)
+        echo(f"wrote {file}", err=as_json or as_csv)
     if found.differences:
         raise difference_error(found)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -26,8 +25,8 @@ def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given
 
     with running(jobs, on_error, "stitching") as run:
         made = stitch(tiles, destination, run=run, **given)
-    click.echo("\n".join(stitch_lines(made.read_receipt())))
-    click.echo(dataset_line(made, destination))
+    echo(stitch_lines(made.read_receipt()))
+    echo(dataset_line(made, destination))
 
 
 @operation("segdata.ops.stitch.operation:untile")
@@ -44,8 +43,8 @@ def untile(tiles: str, destination: str, jobs: int | str, on_error: Any, **given
 
     with running(jobs, on_error, "stitching") as run:
         made = untile(tiles, destination, run=run, **given)
-    click.echo("\n".join(stitch_lines(made.read_receipt())))
-    click.echo(dataset_line(made, destination))
+    echo(stitch_lines(made.read_receipt()))
+    echo(dataset_line(made, destination))
 
 
 def stitch_lines(receipt: dict[str, Any]) -> list[str]:

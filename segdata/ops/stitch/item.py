@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.faults import view_mask
+from segdata.dataset.faults import refuse_values, view_mask
 from segdata.dataset.images import link_or_copy, place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
@@ -133,7 +133,9 @@ def mask_rows(parent: Parent, target: Target, stitcher: MaskStitcher) -> Iterato
                     held[sample.mask] = *own.enter_context(open_downwards(target.tiles.inside(sample.mask))), own
                 mask, read, own = held[sample.mask]
                 view_mask(mask, sample, target.tiles.labels, str(target.tiles.root / sample.mask))
-                ids = resize_mask(read(sample.crop or Window(0, 0, *view.content)), view.content)
+                ids = read(sample.crop or Window(0, 0, *view.content))
+                refuse_values(ids, target.tiles.labels, sample, str(target.tiles.root / sample.mask))
+                ids = resize_mask(ids, view.content)
             yield from stitcher.add(view.crop, resize_mask(ids, (view.crop.height, view.crop.width)))
             if number == last[sample.mask]:
                 del held[sample.mask]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segdata.terminal.commands import operation, taken
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 
 if TYPE_CHECKING:
@@ -46,18 +47,18 @@ def suspects(
         relabel_folder(relabel)
     with running(jobs, on_error, "examining") as run:
         found = suspects(pred, truth, run=run, **taken(EXAMINE, given))
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(lines(found, worst)))
+    echo(json.dumps(found.to_json(), indent=2).splitlines() if as_json else lines(found, worst))
     regions = found.regions[:worst]
     if sheet is not None:
         from segdata.ops.suspects.sheet import suspects_sheet
 
-        click.echo(f"wrote {suspects_sheet(found, regions, sheet)}", err=as_json)
+        echo(f"wrote {suspects_sheet(found, regions, sheet)}", err=as_json)
     if relabel is not None:
         with running(jobs, on_error, "writing") as run:
             made = without(found, f"{relabel}/dataset", regions, run=run, **taken(LEAVE, given))
         write_relabel(found, relabel, regions)
-        click.echo(f"wrote {relabel}/regions.json: {len(regions)} regions to label again", err=as_json)
-        click.echo(f"wrote {made.root}: {len(made)} samples without them (segdata info {made.root})", err=as_json)
+        echo(f"wrote {relabel}/regions.json: {len(regions)} regions to label again", err=as_json)
+        echo(f"wrote {made.root}: {len(made)} samples without them (segdata info {made.root})", err=as_json)
 
 
 def lines(found: Suspects, worst: int) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
 
@@ -29,8 +28,8 @@ def tile(dataset: str, destination: str, jobs: int | str, on_error: Any, **given
 
     with running(jobs, on_error, "tiling") as run:
         made = tile(dataset, destination, run=run, **given)
-    click.echo("\n".join(tile_lines(made.read_receipt())))
-    click.echo(dataset_line(made, destination, "tiles"))
+    echo(tile_lines(made.read_receipt()))
+    echo(dataset_line(made, destination, "tiles"))
 
 
 WHY = {

