@@ -95,6 +95,7 @@ class Job(Generic[Entry]):
         """Write the manifest, of `samples` if they are not those that are done, and the receipt; the dataset is whole then."""
         lines = sorted(self.samples if samples is None else samples, key=lambda sample: sample.id)
         whole = replace(self.dataset, samples=lines, images=images or self.dataset.images)
+        self.journal.flush()
         whole.save(receipt(whole))
         return whole
 

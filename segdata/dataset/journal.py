@@ -71,6 +71,10 @@ class Journal(Generic[Entry]):
         """Note that one item is finished. Its files must be written before."""
         self._log.append(msgspec.json.encode(entry) + b"\n")
 
+    def flush(self) -> None:
+        """Note what is finished without delay, once its files are on disk."""
+        self._log.flush()
+
     def close(self, *, finished: bool) -> None:
         """Let go of the folder; a finished job needs its journal no more."""
         self._log.close(remove_it=finished)

@@ -11,11 +11,15 @@ from typing import Protocol, TypeVar
 from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
 from segdata.dataset.locks import Lock, locked
 from segdata.errors import DatasetError, writing
+from segdata.files.durable import sync_file, sync_folder, sync_tree
 from segdata.files.places import names_in, remove
 from segdata.files.remote import Remote
 
 FLUSH = 5.0
 """Seconds of work that a job in storage loses at most when it is killed."""
+
+SYNC, SHARE = 1.0, 0.05
+"""Seconds of work that a job of this machine loses when it is killed; more if the disk would take a larger share of them."""
 
 Entry = TypeVar("Entry")
 
@@ -35,14 +39,17 @@ class Log(Protocol):
         """What was there behind the first line, as far as it is whole."""
 
     def append(self, line: bytes) -> None:
-        """Keep one more."""
+        """Keep one more, soon."""
+
+    def flush(self) -> None:
+        """Keep all there are now."""
 
     def close(self, *, remove_it: bool = False) -> None:
         """Let go of the folder; a second time nothing happens."""
 
 
 class Lines:
-    """A log as a file of this machine."""
+    """A log as a file of this machine. A line is written only once the files that it tells of are on disk."""
 
     name = JOURNAL
 
@@ -50,6 +57,8 @@ class Lines:
         """Raises `DatasetError` where another process has it open."""
         self._path = root / JOURNAL
         self._file = locked(self._path)
+        self._pending: list[bytes] = []
+        self._due = time.monotonic() + SYNC
         self.header = self._file.readline()
 
     def begin(self, line: bytes) -> None:
@@ -59,6 +68,8 @@ class Lines:
                 self._file.truncate(0)
                 self._file.write(line)
                 self._file.flush()
+                sync_file(self._path)
+                sync_folder(self._path.parent)
         except OSError:
             with suppress(OSError):  # what could not be written is written once more
                 self.close(remove_it=True)
@@ -80,15 +91,34 @@ class Lines:
 
     def append(self, line: bytes) -> None:
         """See `Log`."""
-        with writing(self._path):
-            self._file.write(line)
+        self._pending.append(line)
+        if time.monotonic() > self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        """See `Log`. What could not be brought to disk is not kept: it is to be made again."""
+        lines, self._pending = self._pending, []
+        if lines:
+            begun = time.monotonic()
+            sync_tree(self._path.parent)
+            with writing(self._path):
+                self._file.write(b"".join(lines))
+                self._file.flush()
+            now = time.monotonic()
+            self._due = now + max(SYNC, (now - begun) / SHARE)
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
-        if remove_it and not self._file.closed:
-            self._path.unlink(missing_ok=True)
-        with writing(self._path):
-            self._file.close()  # which also lets go of the lock
+        if self._file.closed:
+            return
+        try:
+            if remove_it:
+                self._path.unlink(missing_ok=True)
+            else:
+                self.flush()
+        finally:
+            with writing(self._path):
+                self._file.close()  # which also lets go of the lock
 
 
 class Objects:
@@ -123,6 +153,10 @@ class Objects:
         self._pending.append(line)
         if time.monotonic() - self._flushed > FLUSH:
             self._flush()
+
+    def flush(self) -> None:
+        """See `Log`. Raises as `append`."""
+        self._flush()
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""

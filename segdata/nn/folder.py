@@ -243,7 +243,7 @@ def refuse_foreign(root: Place, *, overwrite: bool = False) -> None:
     """Check that a folder holds nothing but a run, or, with `overwrite`, the rest of one. Raises `DatasetError` if not."""
     if root.exists() and not root.is_dir():
         raise DatasetError(f"{root}: is a file, not a folder")
-    names = {name.removesuffix(".partial") for name in names_in(root)}
+    names = {name.replace(".partial", "") for name in names_in(root)}
     names.discard(LOCK)
     whole = overwrite or CONFIG in names or names <= set(RATES)
     if names - set(OWN) or not whole:

@@ -55,7 +55,6 @@ def _cells(change: Change, i: int) -> str:
 def write_settings(tuned: Tuned, path: str) -> None:
     """Write the file that `--settings` reads."""
     there = place(path)
-    there.parent.mkdir(parents=True, exist_ok=True)
     write_whole(there, (json.dumps(_finite(tuned.to_json()), indent=2) + "\n").encode())
 
 

@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy
 from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
+from segdata.files.durable import make_folder, sync_tree
 from segdata.files.images import write_image
-from segdata.files.places import names_in, place, write_whole
+from segdata.files.places import copy_file, names_in, place, write_whole
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, must_agree
 from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
@@ -173,7 +173,7 @@ def relabel_folder(folder: str | Place) -> Place:
 def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
-    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are linked
+    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are copied
     where their file is the sample. Raises `DataError` for one that cannot be read, `DatasetError` for a dataset's folder.
     """
     folder = relabel_folder(folder)
@@ -186,7 +186,9 @@ def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[Region
         images.append({"id": number, "file_name": name, "height": sample.height, "width": sample.width, "sample": id})
     annotations = [_annotation(n, one, ids[one.sample], found.labels) for n, one in enumerate(regions, 1)]
     categories = [{"id": label.id + 1, "name": label.name} for label in found.labels.classes]
-    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(folder, Path):
+        make_folder(folder)
+        sync_tree(folder)  # the images that regions.json names
     data = {"images": images, "categories": categories, "annotations": annotations}
     write_whole(folder / "regions.json", (json.dumps(data, indent=1) + "\n").encode())
 
@@ -215,7 +217,7 @@ def _place(truth: Dataset, sample: Sample, folder: Place) -> str:
     extension = os.path.splitext(path)[1]
     if sample.crop is None and sample.exif is None and place(path).is_file():
         name = sample.id if sample.id.endswith(extension) else sample.id + extension
-        link_or_copy(path, folder / name)
+        copy_file(path, folder / name)
         return name
     name = f"{sample.id}.png"
     write_image(folder / name, truth.read_rgb(sample))
