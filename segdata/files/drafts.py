@@ -44,10 +44,10 @@ class Draft:
         try:
             with writing(self.path, self.beside):
                 self.file.close()
-            if isinstance(self.path, Remote):
-                call(str(self.path), "put_file", str(self.beside), self.path.path)
-            else:
-                os.replace(self.beside, self.path)
+                if isinstance(self.path, Remote):
+                    call(str(self.path), "put_file", str(self.beside), self.path.path)
+                else:
+                    os.replace(self.beside, self.path)
         finally:
             self._clean()
 
