@@ -342,7 +342,9 @@ def power(runs: int, seed: int) -> tuple[list[str], bool]:
         say("preparing")
         jobs = {job.name: job.command for job in prepare(work) if job.name in ("convert", "tile", "export")}
         streets = Job("split", [str(work / "streets")], ["--ratios", "a=0.5,b=0.5", "--allow-missing", "all"])
-        cuts = power_cuts({**jobs, "split": streets.command}, runs, seed, work, contents=contents, say=say)
+        cuts = power_cuts(
+            {**jobs, "split": streets.command}, runs, seed, work, environment=ENVIRONMENT, contents=contents, say=say
+        )
     return cut_report(cuts), all(cut.equal for cut in cuts)
 
 

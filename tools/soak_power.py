@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -105,11 +104,10 @@ def cut_once(
 
 def power_cuts(
     commands: Mapping[str, Callable[[Path], Sequence[str]]], runs: int, seed: int, work: Path, *,
-    contents: Contents, say: Callable[[str], None],
+    environment: Mapping[str, str], contents: Contents, say: Callable[[str], None],
 ) -> list[Cut]:  # fmt: skip
     """Cut the power at random moments, from a command's start to some seconds after its end."""
     chance, cuts = random.Random(seed), list[Cut]()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     right, takes = {}, {}
     for name, command in commands.items():
         (work / "disk").mkdir(exist_ok=True)
@@ -135,5 +133,6 @@ def report(cuts: Sequence[Cut]) -> list[str]:
     ended, opened, equal = (sum(getattr(cut, what) for cut in cuts) for what in ("ended", "opened", "equal"))
     return [
         f"{len(cuts)} power cuts of a disk with ext4, {ended} of them after the command's end. {opened} left a dataset "
-        f"that opens; in the others the same command finished it. **{equal} of {len(cuts)}** had every byte of an undisturbed run."
+        "that opens; in the others the same command finished it. "
+        f"**{equal} of {len(cuts)}** had every byte of an undisturbed run.",
     ]
