@@ -119,12 +119,12 @@ strict = Report("stop")
 
 
 @contextmanager
-def writing(path: object) -> Iterator[None]:
-    """Add the file's name to an `OSError` that does not have one, such as that of a full disk."""
+def writing(path: object, beside: object = None) -> Iterator[None]:
+    """Add the file's name to an `OSError` that does not have one, such as that of a full disk, or has that of its draft."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = str(path) if error.filename is None or str(error.filename) == str(beside) else error.filename
         raise
 
 

@@ -2,10 +2,12 @@
 undisturbed run.
 
     python tools/soak.py [--runs 60] [--seed 0] [--only convert] [--record]
+    python tools/soak.py --power [--runs 60] [--seed 0] [--record]
     python tools/soak.py --flat [--samples 100000] [--record]
 
 Victims: a process of the pool, the command itself (SIGKILL, SIGTERM, SIGINT), a Dask worker, the Dask scheduler. Needs the real
-labels in ../shared/data. Prints one line per run, and a table; `--record` puts it into tools/bench/RESULTS.md. `--flat` instead
+labels in ../shared/data. Prints one line per run, and a table; `--record` puts it into tools/bench/RESULTS.md. `--power`
+cuts the power of a disk instead (see soak_power.py; it takes root). `--flat`
 watches the open files and the memory of commands over that many samples. The exit code is 1 if anything differs.
 """
 
@@ -32,6 +34,8 @@ sys.path.insert(0, str(ROOT / "tools" / "bench"))
 from inputs import DATA, write_coco  # noqa: E402
 from measure import say, workspace  # noqa: E402
 from results import machine, record, table  # noqa: E402
+from soak_power import cannot, power_cuts  # noqa: E402
+from soak_power import report as cut_report  # noqa: E402
 
 SEGDATA = [sys.executable, "-m", "segdata"]
 ENVIRONMENT = {
@@ -330,6 +334,20 @@ def report(outcomes: Sequence[Outcome]) -> list[str]:
     ]  # fmt: skip
 
 
+def power(runs: int, seed: int) -> tuple[list[str], bool]:
+    """The lines of the report on power cuts, and whether every one left what is right."""
+    with workspace(need=2) as work:
+        if why := cannot(work):
+            return [f"Skipped: {why}"], True
+        say("preparing")
+        jobs = {job.name: job.command for job in prepare(work) if job.name in ("convert", "tile", "export")}
+        streets = Job("split", [str(work / "streets")], ["--ratios", "a=0.5,b=0.5", "--allow-missing", "all"])
+        cuts = power_cuts(
+            {**jobs, "split": streets.command}, runs, seed, work, environment=ENVIRONMENT, contents=contents, say=say
+        )
+    return cut_report(cuts), all(cut.equal for cut in cuts)
+
+
 # Open files and memory
 
 
@@ -410,6 +428,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["convert", "tile", "predict", "export", "evaluate"])
     parser.add_argument("--no-dask", action="store_true", help="kill the pool and the command alone")
+    parser.add_argument("--power", action="store_true", help="cut the power of a disk instead")
     parser.add_argument("--flat", action="store_true", help="watch open files and memory instead")
     parser.add_argument("--samples", type=int, default=100_000, help="of --flat")
     parser.add_argument("--record", action="store_true", help="put the table into tools/bench/RESULTS.md")
@@ -417,6 +436,9 @@ def main() -> None:
     if given.flat:
         title, command, good = "Open files and memory over many samples", "--flat", True
         lines = flat(given.samples)
+    elif given.power:
+        title, command = "Power cuts at random moments", f"--power --runs {given.runs} --seed {given.seed}"
+        lines, good = power(given.runs, given.seed)
     else:
         title, command = "Killed at random moments", f"--runs {given.runs} --seed {given.seed}"
         lines, good = soak(given.runs, given.seed, given.only, not given.no_dask)

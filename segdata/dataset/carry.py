@@ -1,4 +1,4 @@
-"""Samples of datasets carried into a new one: their masks linked or remapped, their images in reach, resumable."""
+"""Samples of datasets carried into a new one: their masks copied or remapped, their images in reach, resumable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.faults import KnownMask
 from segdata.dataset.finished import finished
-from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images
+from segdata.dataset.images import place_image, real_folder, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, sample_files, stamps
 from segdata.dataset.job import Made, resumable
 from segdata.dataset.sample import Sample
@@ -23,7 +23,7 @@ from segdata.errors import Problem, located
 from segdata.executors.run import Run
 from segdata.files.images import write_mask
 from segdata.files.opening import open_image, open_mask
-from segdata.files.places import absolute, file_digest, is_stored
+from segdata.files.places import absolute, copy_file, file_digest, is_stored
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.labels import Mask, Remap, tally
@@ -77,10 +77,9 @@ def carry(
 ) -> Dataset:
     """Make `dataset`, given without samples, of samples of the origins; where that was stopped before, go on.
 
-    Masks are hard-linked where their values stay, or copied where the file system cannot, and changed otherwise. Images
-    stay where they are (`reference`), behind symbolic links (`link`), or are hard-linked as well (`copy`). Scores go along
-    with masks whose values stay. `receipt` is asked for receipt.json in the end, given what was left out. `beside` is what is
-    read besides the origins.
+    Masks are copied where their values stay, and changed otherwise. Images stay where they are (`reference`), behind
+    symbolic links (`link`), or are copied as well (`copy`). Scores go along with masks whose values stay. `receipt` is asked
+    for receipt.json in the end, given what was left out. `beside` is what is read besides the origins.
 
     Raises `DataError` for the first missing or bad mask (`run.report` may skip instead: its samples are then left out),
     `DatasetError` for the destination and for paths that lead out of a dataset, `OptionError` where an origin is the
@@ -139,7 +138,7 @@ def carry_load(load: Load, target: Target) -> Made:
         mask = f"masks/{first.new.id}{path.suffix}"
         values = None
         if origin.change is None:
-            link_or_copy(path, root / mask)
+            copy_file(path, root / mask)
             digest = file_digest(path if is_stored(root) else root / mask)
             if any(
                 move.old.sha256 != digest for move in load
@@ -157,7 +156,7 @@ def carry_load(load: Load, target: Target) -> Made:
             if move.old.scores is not None and origin.change is None:
                 there = origin.dataset.inside(move.old.scores)
                 scores = f"scores/{move.new.id}{there.suffix}"
-                link_or_copy(there, root / scores)
+                copy_file(there, root / scores)
             out.append(
                 msgspec.structs.replace(
                     move.new,
@@ -191,7 +190,7 @@ def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
         return path
     if source.images == "link" and os.path.islink(path):  # on to what it shows, not to a link to a link
         path = os.path.join(real_folder(os.path.dirname(path)), os.readlink(path))
-    return place_image(path, move.new.id, target.root, target.images, link_or_copy)
+    return place_image(path, move.new.id, target.root, target.images)
 
 
 def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:

@@ -1,7 +1,7 @@
 """A segdata dataset: the manifest and the label contract, in a folder of this machine or in object storage.
 
 On disk: dataset.json, manifest.jsonl, receipt.json, masks/<id>.png. The manifest is written last, by rename, so a dataset
-is whole or absent.
+is whole or absent, after a power cut too: all other files are on disk before it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, located, reason
 from segdata.files.colors import to_rgb
+from segdata.files.durable import sync_tree
 from segdata.files.images import ImageArray
 from segdata.files.members import holder
 from segdata.files.opening import open_image, open_mask
@@ -87,7 +88,7 @@ class Dataset:
         return iter(self.samples)
 
     def save(self, receipt: dict[str, Any] | None = None, *, part: int | None = None) -> None:
-        """Write card, receipt and, last, the manifest. Masks and images must be in place.
+        """Write card, receipt and, last, the manifest. Masks and images must be in place; they are on disk before it.
 
         The manifest is in parts of `part` samples; by default only where there are more than a million (0: never).
         """
@@ -98,6 +99,8 @@ class Dataset:
             "images": self.images,
             "made_by": self.made_by,
         }
+        if isinstance(self.root, Path) and self.root.is_dir():
+            sync_tree(self.root)
         write_whole(self.root / CARD, (json.dumps(card, indent=2) + "\n").encode())
         if receipt is not None:
             write_whole(self.root / RECEIPT, (json.dumps(receipt, indent=2) + "\n").encode())

@@ -20,6 +20,7 @@ import msgspec
 
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, OWN, UNDECODABLE
 from segdata.errors import DatasetError, OptionError
+from segdata.files.durable import sync_folder
 from segdata.files.exchange import exchange
 from segdata.files.members import holder
 from segdata.files.places import is_stored, names_in, read_start, real, remove
@@ -120,6 +121,7 @@ def swap(draft: Place, root: Place, kind: Kind = DATASET, leave: Collection[str]
     elif not exchange(Path(str(draft)), there):
         os.rename(there, _aside(there))
         os.rename(str(draft), there)
+    sync_folder(there.parent)
     clean(root, kind)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,35 +23,7 @@ def refuse_images(destination: Place, images: Images, files: Iterable[str | Plac
         raise OptionError(f"{destination}: object storage {what}: convert with --images copy (or none)")
 
 
-def link_or_copy(there: str | Place, here: str | Place) -> None:
-    """Let `here` be the file `there`: a hard link, or a copy where the file system has none or it is a member of a shard.
-    Replaces what is in the way.
-
-    Raises `DataError` (`file.missing`) where there is no such file.
-    """
-    try:
-        if is_stored(there) or is_stored(here) or member_of(str(there)) is not None:
-            copy_file(there, here)
-            return
-        old, new = Path(str(there)), Path(str(here))
-        new.parent.mkdir(parents=True, exist_ok=True)
-        if new.exists() and os.path.samefile(old, new) and not new.is_symlink():
-            return
-        new.unlink(missing_ok=True)
-        old = old.resolve() if old.is_symlink() else old
-        try:
-            os.link(old, new)
-        except FileNotFoundError:
-            raise
-        except OSError:  # another file system, or one without hard links, or too many of them
-            copy_file(old, new)
-    except FileNotFoundError as error:
-        raise DataError(Problem("file.missing", "there is no such file: put it back", file=str(there))) from error
-
-
-def place_image(
-    image: str, id: str, root: Place, images: Images, copy: Callable[[str, Place], object] = copy_file
-) -> str | None:
+def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     """The manifest's path of an image file, once it is linked or copied into the dataset at `root` where that is asked.
 
     An image in another bucket, or in storage where the dataset is not, is referred to by its URL.
@@ -75,7 +47,7 @@ def place_image(
     here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
     path = root / here
     if images == "copy":
-        copy(there, path)
+        copy_file(there, path)
     elif member_of(there) is not None:
         raise DataError(Problem("image.member", "no link leads into a shard: --images reference or copy", image))
     elif isinstance(path, Path) and not is_stored(there):

@@ -117,7 +117,7 @@ class Journal(Generic[Entry]):
         self._log.append(msgspec.json.encode(entry) + b"\n")
 
     def flush(self) -> None:
-        """Have all lines on their way to the disk, or in storage."""
+        """Note what is finished without delay, once its files are on disk."""
         self._log.flush()
 
     def land(self) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -12,11 +11,15 @@ from typing import Protocol, TypeVar
 from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
 from segdata.dataset.locks import Lock, locked
 from segdata.errors import writing
+from segdata.files.durable import sync_file, sync_folder, sync_tree
 from segdata.files.places import names_in
 from segdata.files.remote import Place, Remote
 
 FLUSH = 5.0
 """Seconds of work that a job in storage loses at most when it is killed."""
+
+SYNC, SHARE = 1.0, 0.05
+"""Seconds of work that a job of this machine loses when it is killed; more if the disk would take a larger share of them."""
 
 Entry = TypeVar("Entry")
 
@@ -38,10 +41,10 @@ class Log(Protocol):
         """What was there behind the first line, as far as it is whole."""
 
     def append(self, line: bytes) -> None:
-        """Keep one more."""
+        """Keep one more, soon."""
 
     def flush(self) -> None:
-        """Have all lines on their way to the disk, or in storage."""
+        """Keep all there are now."""
 
     def close(self, *, remove_it: bool = False) -> None:
         """Let go of the folder; a second time nothing happens."""
@@ -53,7 +56,7 @@ def open_log(root: Place) -> Log:
 
 
 class Lines:
-    """A log as a file of this machine."""
+    """A log as a file of this machine. A line is written only once the files that it tells of are on disk."""
 
     name = JOURNAL
 
@@ -62,6 +65,8 @@ class Lines:
         self.root: Place = root
         self._path = root / JOURNAL
         self._file = locked(self._path)
+        self._pending: list[bytes] = []
+        self._due = time.monotonic() + SYNC
         self.header = self._file.readline()
 
     def begin(self, line: bytes) -> None:
@@ -71,7 +76,8 @@ class Lines:
                 self._file.truncate(0)
                 self._file.write(line)
                 self._file.flush()
-                os.fsync(self._file.fileno())  # it says whose the folder is: before anything else is in it
+                sync_file(self._path)
+                sync_folder(self._path.parent)
         except OSError:
             with suppress(OSError):  # what could not be written is written once more
                 self.close(remove_it=True)
@@ -93,13 +99,21 @@ class Lines:
 
     def append(self, line: bytes) -> None:
         """See `Log`."""
-        with writing(self._path):
-            self._file.write(line)
+        self._pending.append(line)
+        if time.monotonic() > self._due:
+            self.flush()
 
     def flush(self) -> None:
-        """See `Log`."""
-        with writing(self._path):
-            self._file.flush()
+        """See `Log`. What could not be brought to disk is not kept: it is to be made again."""
+        lines, self._pending = self._pending, []
+        if lines:
+            begun = time.monotonic()
+            sync_tree(self._path.parent)
+            with writing(self._path):
+                self._file.write(b"".join(lines))
+                self._file.flush()
+            now = time.monotonic()
+            self._due = now + max(SYNC, (now - begun) / SHARE)
 
     def follow(self, root: Place) -> None:
         """Its folder has another name now."""
@@ -107,10 +121,16 @@ class Lines:
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
-        if remove_it and not self._file.closed:
-            self._path.unlink(missing_ok=True)
-        with writing(self._path):
-            self._file.close()  # which also lets go of the lock
+        if self._file.closed:
+            return
+        try:
+            if remove_it:
+                self._path.unlink(missing_ok=True)
+            else:
+                self.flush()
+        finally:
+            with writing(self._path):
+                self._file.close()  # which also lets go of the lock
 
 
 class Objects:
@@ -150,7 +170,7 @@ class Objects:
             self._flush()
 
     def flush(self) -> None:
-        """See `Log`."""
+        """See `Log`. Raises as `append`."""
         self._flush()
 
     def close(self, *, remove_it: bool = False) -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from segdata.errors import writing
+from segdata.files.durable import replacing
 from segdata.files.places import place
 from segdata.files.remote import Place, Remote
 
@@ -18,7 +19,8 @@ from segdata.files.remote import Place, Remote
 class Draft:
     """A file that is written in any order, and has its name only once `close` is called; `discard` leaves nothing.
 
-    As a context it is closed in the end, and discarded if something goes wrong.
+    As a context it is closed in the end, and discarded if something goes wrong. It does not wait for the disk: a job does,
+    for all its files together.
     """
 
     beside: Path
@@ -33,17 +35,18 @@ class Draft:
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.beside = Path(f"{self.path}.partial")
-        self.file: BinaryIO = open(self.beside, "w+b")  # noqa: SIM115 - closed by close or discard
+        with writing(self.path, self.beside):
+            self.file: BinaryIO = open(self.beside, "w+b")  # noqa: SIM115 - closed by close or discard
 
     def close(self) -> None:
         """Give the file its name. Raises `OSError`, `StorageError`."""
         try:
-            with writing(self.path):
+            with writing(self.path, self.beside):
                 self.file.close()
-            if isinstance(self.path, Remote):
-                self.path.upload(self.beside)
-            else:
-                os.replace(self.beside, self.path)
+                if isinstance(self.path, Remote):
+                    self.path.upload(self.beside)
+                else:
+                    os.replace(self.beside, self.path)
         finally:
             self._clean()
 
@@ -72,23 +75,15 @@ class Draft:
 @contextmanager
 def local_draft(path: str | Place) -> Iterator[Path]:
     """A path of this machine to write at, for what writes files by itself; in the end the file gets its name, or is put in
-    storage. If something goes wrong, nothing is left."""
+    storage. If something goes wrong, nothing is left. It is whole or absent, after a power cut too."""
     there = place(path)
     if isinstance(there, Path):
-        there.parent.mkdir(parents=True, exist_ok=True)
         here = there.with_name(f"{there.stem}.partial{there.suffix}")
-        try:
-            with writing(there):
-                yield here
-            os.replace(here, there)
-        except OSError as error:
-            error.filename = str(there) if error.filename in (here, str(here)) else error.filename
-            raise
-        finally:
-            here.unlink(missing_ok=True)
+        with replacing(there, here):
+            yield here
         return
     with TemporaryDirectory(prefix="segdata-") as folder:
         here = Path(folder, there.name)
-        with writing(there):
+        with writing(there, here):
             yield here
         there.upload(here)

@@ -10,9 +10,13 @@ import errno
 import os
 import re
 import shutil
+from contextlib import suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple
+
+MANY = 2**30
+"""Bytes that are asked for at once where the file system copies them."""
 
 SHAPE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(?P<extension>\.\w{1,16})?", re.DOTALL)
 
@@ -73,11 +77,13 @@ def read_stored_bytes(path: str | Path, most: int | None = None) -> bytes:
 
 
 def copy_stored(there: str | Path, here: str | Path) -> None:
-    """Copy a file, or a member to a file of its own. Raises `OSError`."""
-    if member_of(there) is None:
-        shutil.copyfile(there, here)
-    else:
-        Path(here).write_bytes(read_stored_bytes(there))
+    """Copy a file, or a member to a file of its own; the file system shares the bytes if it can. Raises `OSError`."""
+    with open_stored(there) as old, open(here, "wb") as new:
+        if isinstance(old, BufferedReader) and hasattr(os, "copy_file_range"):
+            with suppress(OSError):  # such as from another file system
+                while os.copy_file_range(old.fileno(), new.fileno(), MANY):
+                    pass
+        shutil.copyfileobj(old, new)  # all, or what is left
 
 
 def gdal_path(path: str | Path) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
-from segdata.errors import DatasetError, writing
+from segdata.errors import DataError, DatasetError, Problem, writing
+from segdata.files.durable import replacing
 from segdata.files.members import copy_stored, member_of, open_stored, read_stored_bytes, stored_size
 from segdata.files.providers import PROVIDERS, call, provider_of
 from segdata.files.remote import Place, Remote, is_remote
@@ -114,19 +115,18 @@ def write_bytes(path: str | Place, data: bytes) -> None:
 
 
 def write_whole(path: Place, data: bytes) -> None:
-    """Write a file so that it is whole or absent: beside it, flushed, then renamed over it; in storage, as one object.
-    Makes its folder.
-    """
+    """Write a file so that it is whole or absent, after a power cut too: see `replacing`; in storage, as one object."""
     if isinstance(path, Remote):
         path.write_bytes(data)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".partial")
-    with writing(beside), open(beside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    beside = beside_of(path)
+    with replacing(path, beside):
+        beside.write_bytes(data)
+
+
+def beside_of(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(f"{path.name}.partial")
 
 
 def write_new(path: Place, data: bytes, way_out: str) -> None:
@@ -164,25 +164,27 @@ def file_digest(path: str | Place) -> str:
 
 
 def copy_file(there: str | Place, here: str | Place) -> None:
-    """Copy a file, or a member of a shard; within storage if both are in one bucket.
+    """Copy a file, what a symbolic link leads to, or a member of a shard; within storage if both are in one bucket.
 
-    Raises `FileNotFoundError`, `OSError`, `StorageError`.
+    The copy is whole or absent, and replaces what is in the way, but does not wait for the disk: `sync_tree` does, of a job.
+    Raises `DataError` (`file.missing`), `OSError`, `StorageError`.
     """
-    old, new = place(there), place(here)
+    try:
+        _copy(place(there), place(here))
+    except FileNotFoundError as error:
+        raise DataError(Problem("file.missing", "there is no such file: put it back", file=str(there))) from error
+
+
+def _copy(old: Place, new: Place) -> None:
     if isinstance(new, Path):
-        new.parent.mkdir(parents=True, exist_ok=True)
-        new.unlink(missing_ok=True)  # a link is not to be written through
-        if isinstance(old, Path):
-            copy_stored(old, new)
-        elif old.member is not None:
-            new.write_bytes(old.read_bytes())
-        else:
-            beside = new.with_name(f"{new.name}.partial")
-            try:
+        beside = beside_of(new)
+        with replacing(new, beside, sync=False):
+            if isinstance(old, Path):
+                copy_stored(old, beside)
+            elif old.member is not None:
+                beside.write_bytes(old.read_bytes())
+            else:
                 call(str(old), "get_file", old.path, str(beside))
-                os.replace(beside, new)
-            finally:
-                beside.unlink(missing_ok=True)
     elif (old.member if isinstance(old, Remote) else member_of(old)) is not None:
         new.write_bytes(read_bytes(old))
     elif isinstance(old, Remote) and old.bucket == new.bucket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from io import BytesIO
@@ -12,10 +11,10 @@ import msgspec
 import torch
 from msgspec import Meta
 
-from segdata.errors import DatasetError, OptionError, reason, writing
+from segdata.errors import DatasetError, OptionError, reason
 from segdata.files.drafts import local_draft
 from segdata.files.places import read_bytes
-from segdata.files.remote import Place, Remote
+from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
 from segdata.nn import models
 from segdata.nn.options import Training
@@ -84,19 +83,11 @@ def of(
 
 def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
     """Write a checkpoint; if this is interrupted, no incomplete file has its name."""
-    if isinstance(path, Remote):
-        with local_draft(path) as here:
-            write(here, checkpoint)
-        return
-    beside = path.with_name(path.name + ".partial")
-    with writing(beside), open(beside, "wb") as file:
+    with local_draft(path) as here, open(here, "wb") as file:
         try:
             torch.save(dict(checkpoint), file)
         except RuntimeError as error:  # torch's own error as it ends a file on a full disk
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def read(path: str | Place) -> dict[str, Any]:

@@ -84,7 +84,6 @@ def write_shard(shard: Shard, target: Target) -> Written:
                     continue
                 lines.append(add(tar, shard.name, f"{number:09d}", contents, target.source.labels))
         draft.file.flush()
-        os.fsync(draft.file.fileno())
         digest, size = file_digest(draft.beside), draft.beside.stat().st_size
         if not lines:
             draft.discard()

@@ -240,8 +240,9 @@ def test_files_are_copied_between_any_two_places(memory: Remote, tmp_path: Path,
     with local_copy(places[2]) as copy:
         assert copy.read_bytes() == b"abc"
     assert not copy.exists()
-    with pytest.raises(FileNotFoundError):
-        copy_file(memory / "none", tmp_path / "none")
+    for none in (memory / "none", tmp_path / "no", place(f"{BASE}/no")):
+        with pytest.raises(DataError, match=r"no such file: put it back \[file.missing\]"):
+            copy_file(none, tmp_path / "none")
     assert not list(tmp_path.glob("none*"))
 
 

@@ -6,13 +6,11 @@ As a program: a line of JSON on stdin for each, and the signal that it died of, 
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 HELPERS = Path(__file__).resolve().parent
@@ -56,10 +54,9 @@ def main() -> None:
 def _run_and_die(operations, operation, inputs, out, loop, item) -> None:  # type: ignore[no-untyped-def]
     def at(*where: int) -> None:
         if where == (loop, item):
-            for file in gc.get_objects():
-                if isinstance(file, io.BufferedRandom):
-                    with suppress(ValueError):
-                        file.flush()  # the journal is on disk as far as it was written: it is when its buffer fills
+            for log in gc.get_objects():
+                if isinstance(log, operations.Lines):
+                    log.flush()  # else its lines are written every second
             os.kill(os.getpid(), signal.SIGKILL)
 
     try:

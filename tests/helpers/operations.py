@@ -16,6 +16,7 @@ from carry_files import contents
 from predictors import ByColour
 from reader_samples import reader_sample
 from segdata import Dataset, Labels, Recipe, Refinement, Run
+from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
 from segdata.errors import Report
 from segdata.ops.predict.predictor import LOADERS
 from segdata.readers import READERS

@@ -27,7 +27,7 @@ from inputs import MINI, write_manifest
 from measure import HERE, SEGDATA, Command, Sizes, race, say, time_command, workspace
 from results import Measure, measure_tables, table
 from segdata import Dataset, Sample, convert, write_mask
-from segdata.dataset.images import link_or_copy
+from segdata.files.places import copy_file
 from segdata.labels import Labels
 from segdata.ops.manifest.operation import manifest as write_parts
 
@@ -63,7 +63,7 @@ def manifest(sizes: Sizes) -> list[str]:
 
 
 def writing(sizes: Sizes) -> list[str]:
-    """The cost of an operation per sample besides its pixels: a remap that links every mask; 8 x 8 masks packed into shards."""
+    """The cost of an operation per sample besides its pixels: a remap that copies every mask; 8 x 8 masks packed into shards."""
     rows = []
     for count in (sizes.lines // 100, sizes.lines // 10):
         with workspace(need=2) as work:
@@ -73,7 +73,7 @@ def writing(sizes: Sizes) -> list[str]:
             samples = []
             for i in range(count):
                 sample = msgspec.structs.replace(line, id=f"train/{i:09d}", mask=f"masks/train/{i:09d}.png")
-                link_or_copy(root / "mask.png", root / sample.mask)
+                copy_file(root / "mask.png", root / sample.mask)
                 samples.append(sample)
             Dataset(root, Labels.of(["ground", "road"]), samples, {"tool": "bench"}).save()
             found = {step: fresh(step, root) for step in ("remap", "export")}

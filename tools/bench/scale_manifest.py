@@ -44,7 +44,7 @@ def divided(dataset: Dataset) -> None:
 
 
 def carried(dataset: Dataset) -> None:
-    """A class renamed: every mask is linked, and a new manifest written."""
+    """A class renamed: every mask is copied, and a new manifest written."""
     remap(dataset, Path(str(dataset.root)).with_name("carried"), map={dataset.labels.names[0]: "other"})
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.layout import RECEIPT
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
+from segdata.files.members import holder
 from segdata.files.places import files_below, leads_out, listed
+from segdata.files.remote import Place
 from segdata.ops.check.findings import Finding, Repairs, among
 from segdata.words import some
 
@@ -31,7 +36,8 @@ def manifest_findings(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     for sample in dataset:
         for code, message in _faults(sample, dataset):
             findings.append(Finding("error", code, message, repairs.again, (sample.id,)))
-    return findings + _without_image(dataset, repairs) + _receipt_findings(dataset, repairs) + _unlisted(dataset)
+    findings += _without_image(dataset, repairs) + _receipt_findings(dataset, repairs)
+    return findings + _unlisted(dataset) + _linked(dataset, repairs)
 
 
 def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -104,3 +110,28 @@ def _unlisted(dataset: Dataset) -> list[Finding]:
             message = f"{folder}/ holds {len(extra):,} files that no sample names: {some(extra, 4)}"
             findings.append(Finding("warning", "files.unlisted", message, "remove them"))
     return findings
+
+
+def _linked(dataset: Dataset, repairs: Repairs) -> list[Finding]:
+    """Files of the dataset's own that have other names too, as older versions of segdata made them."""
+    findings = []
+    for what, named in (
+        ("masks", {sample.mask for sample in dataset}),
+        ("images", {sample.image for sample in dataset} if dataset.images == "copy" else set()),
+        ("scores", {sample.scores for sample in dataset}),
+    ):
+        linked = sorted(path for path in named if path and not leads_out(path) and _is_linked(dataset.root / path))
+        if linked:
+            message = (
+                f"{len(linked):,} {what} are hard links: what edits one in place changes others too: {some(linked, 4)}"
+            )
+            findings.append(Finding("warning", "files.linked", message, f"{repairs.again} (copies the files)"))
+    return findings
+
+
+def _is_linked(path: Place) -> bool:
+    try:
+        about = os.lstat(holder(path)) if isinstance(path, Path) else None
+    except OSError:
+        return False
+    return about is not None and stat.S_ISREG(about.st_mode) and about.st_nlink > 1

@@ -29,7 +29,7 @@ def join(
 ) -> Dataset:
     """Merge datasets into a new one: the union of their classes, by name, in order of first appearance.
 
-    Masks whose values stay are hard-linked, the others remapped; scores go along only with values that stay. Ids that
+    Masks whose values stay are copied, the others remapped; scores go along only with values that stay. Ids that
     several datasets have get the folder's name before them, behind the split, and so do parents. Images stay as they are
     if all datasets have them alike (`reference`, `link`, `copy`), otherwise they are referred to where they are. The receipt
     tells which classes come from where, and what was renamed.

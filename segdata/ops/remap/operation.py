@@ -28,7 +28,7 @@ def remap(
 ) -> Dataset:
     """Change the classes of a dataset by name, in a new one. The options mean what they mean to `segdata.convert`.
 
-    Classes are numbered in the old order. Masks whose values stay, as when a class is only renamed, are hard-linked. Scores go
+    Classes are numbered in the old order. Masks whose values stay, as when a class is only renamed, are copied. Scores go
     along only then.
 
     Raises `OptionError` for names that the dataset has not and if nothing is asked, and as `carry` does.

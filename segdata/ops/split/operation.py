@@ -46,7 +46,7 @@ def split(
 
     What belongs together stays together: always an image with its tiles, and what `group_by` adds. Of folds, fold i is
     validated on the split `fold<i>` and trained on the others. The assignment follows from `seed`, ids and counts, not from
-    their order (see `balance`). Ids begin with the new split where they began with the old. Masks are hard-linked.
+    their order (see `balance`). Ids begin with the new split where they began with the old. Masks are copied.
     `read_report` tells what was reached.
 
     Raises `OptionError` if it cannot be done: fewer groups than splits, or a class that cannot reach every split, unless

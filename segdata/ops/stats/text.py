@@ -10,7 +10,7 @@ import numpy as np
 
 from segdata.dataset.weights import SCHEMES, Ints
 from segdata.errors import DatasetError
-from segdata.files.places import place
+from segdata.files.places import place, write_whole
 from segdata.terminal.text import table
 from segdata.words import percent
 
@@ -60,9 +60,7 @@ def scheme_lines() -> list[str]:
 def write_weights(stats: Stats, scheme: str, path: str) -> None:
     """weights.json. Raises `OptionError`."""
     text = json.dumps(stats.weights_json(scheme), indent=2, allow_nan=False)
-    there = place(path)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    there.write_text(text + "\n", encoding="utf-8")
+    write_whole(place(path), (text + "\n").encode())
 
 
 def difference_error(stats: Stats) -> DatasetError:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.faults import refuse_values, view_mask
-from segdata.dataset.images import link_or_copy, place_image
+from segdata.dataset.images import place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import located
@@ -247,7 +247,7 @@ def place_parent(parent: Parent, target: Target) -> tuple[str | None, Any]:
     path = dataset.image_path(sample)
     if path == sample.image:  # a URL
         return path, sample.exif
-    return place_image(path, parent.id, target.root, target.images, link_or_copy), sample.exif
+    return place_image(path, parent.id, target.root, target.images), sample.exif
 
 
 def _covered(parent: Parent) -> int:

@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy
 from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
+from segdata.files.durable import sync_tree
 from segdata.files.images import write_image
-from segdata.files.places import names_in, place, write_new
+from segdata.files.places import copy_file, names_in, place, write_new
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, must_agree
 from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
@@ -180,7 +180,7 @@ def relabel_folder(folder: str | Place) -> Place:
 def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
-    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are linked
+    `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are copied
     where their file is the sample. The same regions are written again, but for images that are there; others are refused, as
     people edit these files. Raises `DataError` for an image that cannot be read, `DatasetError` for the folder.
     """
@@ -194,13 +194,14 @@ def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[Region
         images.append({"id": number, "file_name": name, "height": sample.height, "width": sample.width, "sample": id})
     annotations = [_annotation(n, one, ids[one.sample], found.labels) for n, one in enumerate(regions, 1)]
     categories = [{"id": label.id + 1, "name": label.name} for label in found.labels.classes]
-    folder.mkdir(parents=True, exist_ok=True)
     data = {"images": images, "categories": categories, "annotations": annotations}
     text = json.dumps(data, indent=1) + "\n"
     write_new(folder / REGIONS, text.encode(), "perhaps it was edited: choose another folder")
     for image in images:
         if not (there := folder / "images" / str(image["file_name"])).exists():
             _place(found.truth, samples[str(image["sample"])], there)
+    if isinstance(folder, Path):
+        sync_tree(folder)
 
 
 def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> dict[str, Any]:
@@ -240,7 +241,7 @@ def _name(truth: Dataset, sample: Sample) -> str:
 def _place(truth: Dataset, sample: Sample, there: Place) -> None:
     """Put a sample's image there, as its mask lies over it; nothing if it has none."""
     if _is_file(truth, sample):
-        link_or_copy(truth.image_path(sample), there)
+        copy_file(truth.image_path(sample), there)
     elif sample.image is not None:
         write_image(there, truth.read_rgb(sample))
 

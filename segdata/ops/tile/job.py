@@ -12,11 +12,12 @@ from typing import Any, get_args
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import link_or_copy, place_image
+from segdata.dataset.images import place_image
 from segdata.dataset.inputs import Stamp, files_of, stamps
 from segdata.dataset.job import Job, pixels_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, Problem, located
+from segdata.files.places import copy_file
 from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
 from segdata.tiling.cut import Cutter, Reason, Target, Task, Tiled, cut_from, tile_task
@@ -101,7 +102,7 @@ class Placed:
 
 
 def place_files(sample: Sample, target: Target) -> Placed:
-    """Link a sample's mask into the dataset, or write it again if pixels become ignored; its image as the source has it.
+    """Copy a sample's mask into the dataset, or write it again if pixels become ignored; its image as the source has it.
 
     Raises `DataError`.
     """
@@ -109,13 +110,13 @@ def place_files(sample: Sample, target: Target) -> Placed:
     image = None
     if sample.image is not None and source.images != "none":
         path = source.image_path(sample)
-        image = path if path == sample.image else place_image(path, sample.id, root, source.images, link_or_copy)
+        image = path if path == sample.image else place_image(path, sample.id, root, source.images)
     with located(sample=sample.id), ExitStack() as stack:
         there = source.inside(sample.mask)
         cutter = Cutter(sample, target, stack)
         if not cutter.ignores:
             mask = f"masks/{sample.id}{there.suffix}"
-            link_or_copy(there, root / mask)
+            copy_file(there, root / mask)
             return Placed(image, mask, sample.sha256)
         if sample.crop is not None:
             message = (

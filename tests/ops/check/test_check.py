@@ -220,6 +220,8 @@ FAULTS: list[Fault] = [
     ("a window without its tiling", lambda p: p.set(A, window=[0, 0, 192, 256], parent="x"), "manifest.window"),
     ("scores are missing", lambda p: p.set(A, scores="scores/a.tif"), "scores.missing"),
     ("a mask that no sample names", lambda p: shutil.copy(p.mask_file(A), p.root / "masks/more.png"), "files.unlisted"),
+    ("a mask is a hard link", lambda p: os.link(p.mask_file(A), p.root.parent / "other.png"), "files.linked"),
+    ("an image is a hard link", lambda p: os.link(p.image_file(A), p.root.parent / "other.jpg"), "files.linked"),
     ("the dataset is empty", leave_nothing, "dataset.empty"),
     # images
     ("an image is missing", lambda p: p.image_file(A).unlink(), "image.missing"),

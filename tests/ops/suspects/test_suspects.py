@@ -36,7 +36,6 @@ from segdata import (
     suspects,
 )
 from segdata.cli import main
-from segdata.dataset.images import link_or_copy
 from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
@@ -379,12 +378,3 @@ def test_regions_that_were_edited_stay(made: tuple[Dataset, Dataset, Planted], t
     (tmp_path / "mine/images").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"mine: holds images: choose an empty folder"):
         write_relabel(found, tmp_path / "mine", found.regions[:3])
-
-
-def test_a_link_to_itself_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"an image")
-    link_or_copy(tmp_path / "x.png", tmp_path / "x.png")
-    assert (tmp_path / "x.png").read_bytes() == b"an image"
-    with pytest.raises(DataError, match="no such file"):
-        link_or_copy(tmp_path / "y.png", tmp_path / "x.png")
-    assert (tmp_path / "x.png").read_bytes() == b"an image"
