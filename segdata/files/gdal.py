@@ -28,7 +28,6 @@ DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP", "GIF"]
 
 ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_GEOREF_SOURCES": "INTERNAL",
     "CPL_VSIL_CURL_NON_CACHED": ":".join(p.gdal for p in PROVIDERS.values() if p.gdal),
 }
 """GDAL while it opens a file: no look at what lies beside it (`sidecars` reads what of that counts), and nothing kept of an
