@@ -23,9 +23,9 @@ from segdata.files.colors import to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.pillow import header_orientation
 from segdata.files.places import only_gdal_opens
-from segdata.files.limits import MAX_PIXELS
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
 from segdata.files.remote import Place
 from segdata.windows import Window
