@@ -33,6 +33,9 @@ ALONE = {
 """GDAL while it opens a file: no look at what lies beside it (`sidecars` reads what of that counts), and nothing kept of an
 object of storage once it is closed, as it may be written anew."""
 
+MAX_BANDS = 2**12
+"""So many bands may be stored pixel by pixel: for each band GDAL goes through all others."""
+
 NAMES_FILES = "OVERVIEWS"
 """The domain of metadata in which a GeoTIFF says that smaller copies of it are in another file, or at a URL."""
 
@@ -97,10 +100,13 @@ def _open_alone(path: str, file: File) -> Any:
 
 def _refuse(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
+    pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
+    if pixelwise and source.count > MAX_BANDS:
+        message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them one after the other"
+        raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file to read smaller copies from: save it anew, with overviews inside or none"
         raise file.problem("unreadable", message)
-    pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
     depth = np.dtype(source.dtypes[0]).itemsize * (source.count if pixelwise else 1)
     refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)
 
@@ -111,7 +117,7 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     rasterio = load_rasterio()
     try:
         yield
-    except (rasterio.errors.RasterioError, OSError) as error:
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
         name = Path(file).name
         reason = str(error.__cause__ or error).replace(gdal_path(file), name).replace(file, name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error

@@ -74,6 +74,10 @@ class FileRaster:
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
         kind = source.dtypes[0]
+        if "complex" in kind:
+            raise DataError(
+                Problem("image.type", "its pixels are complex numbers: export what is to be seen of them", file)
+            )
         ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
         self.ordinary = ordinary and (
             colours in (["gray"], ["palette"]) or colours[:3] == ["red", "green", "blue"] == colours

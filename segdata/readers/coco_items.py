@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import Problem, Report
-from segdata.files.places import lies_below
+from segdata.files.places import leads_out
 from segdata.files.remote import Place
 from segdata.readers.coco_masks import Instances, Panoptic, Record, Rules
 from segdata.readers.coco_tables import Broken, ImageRecord, LabelTable, PanopticRecord
@@ -122,7 +122,7 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
         if unknown:
             message = f"category_id {unknown[0].category_id} is not listed"
             wrong = Problem("coco.category", message, rules.file, sample, unknown[0].id)
-        elif not lies_below(record.file_name):
+        elif leads_out(record.file_name):
             message = f"its file_name {record.file_name!r} leads out of {folder.name}/: do not trust this file"
             wrong = Problem("panoptic.outside", message, rules.file, sample)
         elif len(set(ids)) < len(ids):

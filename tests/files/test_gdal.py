@@ -22,6 +22,7 @@ from segdata.errors import DataError
 from segdata.files.crs import parse_crs
 from segdata.files.gdal import opened
 from segdata.files.geojson import read_features, to_pixels
+from segdata.files.images import plain_tiff_size, read_mask, read_palette
 from segdata.files.opening import open_image, open_mask, read_brightness, read_facts
 from segdata.files.scores import open_scores
 from segdata.windows import Window
@@ -301,3 +302,79 @@ def test_a_tile_too_large_to_be_decoded_is_named(tmp_path: Path) -> None:
             pass
     with pytest.raises(DataError, match=r"image\.too_large"):
         read_facts(path)
+
+
+def test_bands_without_number_are_named(tmp_path: Path) -> None:
+    """Stored pixel by pixel: a window of 65,535 of them takes GDAL minutes, of a file of 2 kB."""
+    path = tmp_path / "a.tif"
+    shape = {"height": 2, "width": 2, "count": 4097, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", **shape, interleave="pixel", SPARSE_OK=True):
+        pass
+    with pytest.raises(DataError, match=r"a\.tif: 4,097 bands.*\[image\.too_large\]"), open_image(path):
+        pass
+
+
+def test_complex_pixels_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with rasterio.open(path, "w", driver="GTiff", height=2, width=2, count=1, dtype="complex64") as file:
+        file.write(np.ones((1, 2, 2), np.complex64))
+    for read in (read_brightness, read_all):
+        with pytest.raises(DataError, match=r"a\.tif: its pixels are complex numbers.*\[image\.type\]"):
+            read(path)
+
+
+# Damage
+
+KINDS: dict[str, dict[str, Any]] = {
+    "strips": {"nodata": 1, "crs": "EPSG:32631", "transform": rasterio.Affine(2, 0, 5, 0, -2, 7)},
+    "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"},
+    "lzw": {"compress": "lzw", "predictor": 2}, "big": {"compress": "packbits", "BIGTIFF": "YES"}, "bits": {"nbits": 2},
+}  # fmt: skip
+
+
+def mangled(data: bytes, rng: np.random.Generator) -> bytes:
+    """A TIFF that is cut off, or some of whose entries (those of the directory above all) are other numbers."""
+    if rng.random() < 0.15:
+        return data[: rng.integers(len(data))]
+    big, out = data[2] == 43, bytearray(data)
+    start = int.from_bytes(data[8:16] if big else data[4:8], "little")
+    entries = int.from_bytes(data[start : start + (8 if big else 2)], "little")
+    end = start + (8 + 20 * entries if big else 2 + 12 * entries)
+    for _ in range(rng.integers(1, 5)):
+        at = int(rng.integers(start, end) if rng.random() < 0.8 else rng.integers(len(data)))
+        value = int(rng.choice([0, 1, 255, 65_536, 60_000, 2**31 - 1, 2**32 - 1, int(rng.integers(2**32))]))
+        size = int(rng.choice([1, 2, 4]))
+        out[at : at + size] = value.to_bytes(4, "little")[:size]
+    return bytes(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_tiff_is_one_line(tmp_path: Path, kind: str) -> None:
+    """Also where it is read lazily, long after it was opened."""
+    data = make(tmp_path / "whole.tif", **KINDS[kind]).read_bytes()
+    rng = np.random.default_rng(len(kind))
+    path = tmp_path / "a.tif"
+    told = []
+    for _ in range(150):
+        path.write_bytes(mangled(data, rng))
+        for read in READS:
+            try:
+                read(path)
+            except DataError as error:
+                told.append(str(error))
+    assert len(told) > 100
+    assert [text for text in told if "\n" in text or "a.tif" not in text or "vsisubfile" in text] == []
+
+
+def _windows(path: Path, opener: Any) -> None:
+    with opener(path) as pixels:
+        h, w = min(pixels.height, 16), min(pixels.width, 16)
+        for y, x in ((0, 0), (pixels.height - h, pixels.width - w)):
+            pixels.read(Window(y, x, h, w))
+
+
+READS = (
+    read_facts, lambda p: read_brightness(p, reduce=4), lambda p: _windows(p, open_image), lambda p: _windows(p, open_mask),
+    lambda p: _windows(p, open_scores), read_mask, read_palette, lambda p: plain_tiff_size(p, palette=False),
+)  # fmt: skip
