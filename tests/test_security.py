@@ -7,10 +7,13 @@ import json
 import os
 import pickle
 import re
+import socket
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +31,37 @@ from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.layout import CARD, MANIFEST
-from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.dataset.manifest import read_manifest
+from segdata.errors import DataError, DatasetError, OptionError, Report, SegdataError
 from segdata.executors.run import Run
-from segdata.files import png as masks_module
-from segdata.files.opening import open_image, open_mask, read_brightness
-from segdata.files.places import leads_out
-from segdata.files.scores import open_scores
+from segdata.files.geojson import read_features
+from segdata.files.images import read_image, read_mask
+from segdata.files.limits import limit_of
+from segdata.files.opening import open_image, open_mask, read_brightness, read_facts
+from segdata.files.places import (
+    copy_file,
+    file_digest,
+    leads_out,
+    read_bytes,
+    read_ends,
+    read_range,
+    read_start,
+    read_text,
+)
+from segdata.files.scores import open_scores, read_scores
 from segdata.files.tiff import Tag, _directory
+from segdata.files.yaml_text import load_yaml
+from segdata.labels import Labels
 from segdata.nn.options import read_config
+from segdata.ops.check.operation import check
 from segdata.ops.predict.operation import predict
+from segdata.readers.cityscapes_polygons import read_frame
+from segdata.readers.class_files import read_classes, read_map
+from segdata.readers.coco_tables import LabelTable
+from segdata.readers.source import Receipt
+from segdata.readers.webdataset_tar import scan
 from segdata.recipes.recipe import Recipe
+from segdata.refinement.settings import Refinement
 from segdata.windows import Window
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +125,25 @@ def test_links_do_not_lead_out(tmp_path: Path, field: str, by: str) -> None:
     }  # fmt: skip
     with pytest.raises(DatasetError, match=r"linked/x\.png', which is outside the dataset"):
         ways[field](sample)
+
+
+@pytest.mark.parametrize("field", ["mask", "scores", "image"])
+def test_check_refuses_what_others_refuse(tmp_path: Path, field: str) -> None:
+    """A link out of the dataset, with which all is well but for that."""
+    dataset = make(tmp_path / "d", MASKS, images="copy")
+    sample = dataset.samples[0]
+    path = dataset.root / str(getattr(sample, field) or "scores/x.tif")
+    path.parent.mkdir(exist_ok=True)
+    if field == "scores":
+        tiff_bomb(tmp_path / path.name)
+        edit(dataset, scores="scores/x.tif")
+    else:
+        path.rename(tmp_path / path.name)
+    found = [f.code for f in check(Dataset.open(dataset.root)).findings if f.level == "error"]
+    assert found == [f"{field}.missing"]
+    path.symlink_to(tmp_path / path.name)
+    found = [f for f in check(Dataset.open(dataset.root)).findings if f.level == "error"]
+    assert [(f.code.partition(".")[2], f.samples) for f in found] == [("outside", (sample.id,))]
 
 
 def test_links_inside_are_followed(tmp_path: Path) -> None:
@@ -355,11 +398,143 @@ def test_scores_are_no_bomb(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_the_limit_can_be_set() -> None:
-    ask = "from segdata.files.png import MAX_PIXELS; print(MAX_PIXELS)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEGDATA_MAX_PIXELS": "1000"}
+@pytest.mark.parametrize("name", ["MAX_PIXELS", "MAX_BYTES"])
+def test_the_limits_can_be_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = f"from segdata.files.limits import {name}; print({name})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), f"SEGDATA_{name}": "1000"}
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == "1000\n"
     for bad in ("-1", "0", "many", "1e9"):
-        with pytest.raises(OptionError, match=f"SEGDATA_MAX_PIXELS={bad}"):
-            masks_module._limit(bad)
+        monkeypatch.setenv(f"SEGDATA_{name}", bad)
+        with pytest.raises(OptionError, match=f"SEGDATA_{name}={bad}: must be a number"):
+            limit_of(f"SEGDATA_{name}", 1, "pixels")
+
+
+# What is no file, and what is too long
+
+
+@pytest.fixture(params=["pipe", "device", "socket", "link"])
+def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes, under a name, something that has no end, or at which a reader waits for ever."""
+    with ExitStack() as stack:
+
+        def build(name: str) -> Path:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            if request.param == "pipe":
+                os.mkfifo(path)
+            elif request.param == "socket":
+                server = stack.enter_context(socket.socket(socket.AF_UNIX))
+                stack.callback(os.chdir, os.getcwd())
+                os.chdir(path.parent)  # such names have 108 characters at most
+                server.bind(path.name)
+            else:
+                (tmp_path / "device").unlink(missing_ok=True)
+                (tmp_path / "device").symlink_to("/dev/zero")
+                path.symlink_to("/dev/zero" if request.param == "device" else tmp_path / "device")
+            return path
+
+        yield build
+
+
+ODD = "is no regular file"
+
+READS: dict[str, Callable[[Path], Any]] = {
+    "bytes": read_bytes, "start": lambda p: read_start(p, 9), "range": lambda p: read_range(p, 0, 9),
+    "ends": lambda p: read_ends(p, 9), "text": read_text, "digest": file_digest,
+    "copy": lambda p: copy_file(p, p.parent / "copy"), "member": lambda p: read_bytes(f"{p}#0+9.png"),
+    "image": read_image, "facts": read_facts, "brightness": read_brightness, "mask": read_mask,
+    "scores": lambda p: read_scores(p), "features": read_features, "recipe": Recipe.read, "config": read_config,
+    "map": read_map, "classes": lambda p: read_classes(p, Receipt()), "coco": LabelTable.load,
+    "frame": lambda p: read_frame(str(p)), "shard": lambda p: list(scan(p)), "manifest": read_manifest,
+    "dataset": lambda p: [p.with_name(MANIFEST).touch(), Dataset.open(p.parent)],
+    "refinement": lambda p: Refinement.read(p, Labels.of(["a"])),
+}  # fmt: skip
+NAMES = {
+    "member": "x.tar", "recipe": "x.yaml", "config": "x.yaml", "map": "x.csv", "classes": "x.csv", "shard": "x.tar",
+    "dataset": CARD, "image": "x.tif", "mask": "x.tif", "scores": "x.tif", "facts": "x.jpg",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("read", READS)
+def test_only_files_are_read(odd: Callable[[str], Path], read: str) -> None:
+    path = odd(NAMES.get(read, "x.json"))
+    with pytest.raises((OSError, SegdataError), match=ODD):
+        READS[read](path)
+
+
+@pytest.mark.parametrize("read", sorted(READS.keys() - {"start", "range", "ends", "digest", "copy", "scores", "shard"}))
+def test_what_is_too_long_is_refused_before_it_is_read(tmp_path: Path, read: str) -> None:
+    """200 GB of nothing, in a file that takes no room."""
+    path = tmp_path / NAMES.get(read, "x.json")
+    with open(path, "wb") as file:
+        file.truncate(200 * 2**30)
+    if read == "member":
+        path = Path(f"{path}#0+{100 * 2**30}.png")
+        with pytest.raises(
+            OSError, match=r"107,374,182,400 bytes, more than the limit of 8,589,934,592 \(SEGDATA_MAX_BYTES"
+        ):
+            read_bytes(path)
+        return
+    limit = "67,108,864" if read in ("text", "recipe", "config", "map", "classes") else "8,589,934,592"
+    with pytest.raises((OSError, SegdataError), match=f"214,748,364,800 bytes, more than the limit of {limit}"):
+        READS[read](path)
+
+
+@pytest.mark.torch
+def test_weights_are_no_bomb(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from segdata.nn import checkpoint
+    from segdata.nn.models.weights import read_state
+
+    with open(tmp_path / "x.pt", "wb") as file:
+        file.truncate(50 * 2**30)
+    for read in (checkpoint.read, read_state):
+        with pytest.raises((OSError, SegdataError), match=r"53,687,091,200 bytes, more than the limit"):
+            read(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("kind", ["laughs", "merged", "itself"])
+def test_yaml_is_no_bomb(tmp_path: Path, kind: str) -> None:
+    """Ten lines whose aliases stand for 2^30 values and more."""
+    pytest.importorskip("yaml")
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    if kind == "merged":
+        lines = ["a0: &a0 {k0: 1}"]
+        lines += [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 12)]
+    if kind == "itself":
+        lines = ["a: &a [*a, *a]"]
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join(lines))
+    for read in (Recipe.read, read_config):
+        with pytest.raises(OptionError, match=r"x\.yaml: .*its aliases stand for more than 100,000 values"):
+            read(path)
+    with pytest.raises(DataError, match="an alias is not read"):
+        read_classes(path, Receipt())
+
+
+def test_yaml_may_have_aliases() -> None:
+    pytest.importorskip("yaml")
+    import yaml
+
+    text = "a: &a {x: 1, y: [1, 2]}\nb: {<<: *a, x: 3}\nc: [*a, *a]\nd: 2024-01-01\n"
+    assert load_yaml(text) == yaml.safe_load(text)
+    assert load_yaml("") is None
+    assert load_yaml(f"[{'x, ' * 20_000}]") == ["x"] * 20_000
+
+
+def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow has Ghostscript, a program, decode it."""
+    path = tmp_path / "x.png"
+    Image.new("RGB", (8, 6)).save(path, "EPS")
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("a program is run")
+
+    monkeypatch.setattr("subprocess.check_call", never)
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", never)
+    for read in (read_image, read_mask, read_facts, read_brightness):
+        with pytest.raises(DataError, match=r"x\.png: EPS .*\[\w+\.unreadable\]"):
+            read(path)

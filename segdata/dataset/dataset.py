@@ -26,9 +26,8 @@ from segdata.errors import DatasetError, OptionError, located, reason
 from segdata.files.colors import to_rgb
 from segdata.files.durable import sync_tree
 from segdata.files.images import ImageArray
-from segdata.files.members import holder
 from segdata.files.opening import open_image, open_mask
-from segdata.files.places import leads_out, place, real, write_whole
+from segdata.files.places import links_out, place, read_bytes, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
 from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
@@ -68,7 +67,7 @@ class Dataset:
         finish_swap(root)
         refuse_absent(root)
         try:
-            card = msgspec.json.decode((root / CARD).read_bytes())
+            card = msgspec.json.decode(read_bytes(root / CARD))
             if type(card["format"]) is not int or card["format"] < 1:
                 raise ValueError(f"format is {json.dumps(card['format'])}, must be 1 or {FORMAT} as written")
             if card["format"] > FORMAT:
@@ -158,18 +157,8 @@ class Dataset:
 
     def inside(self, path: str) -> Place:
         """Where a file of the dataset's own is. Raises `DatasetError` for a path that leads out of the dataset."""
-        outside = DatasetError(f"{self.root}: the manifest names {path!r}, which is outside the dataset")
-        if leads_out(path):
-            raise outside
-        here = self.root
-        for part in holder(path).split("/"):
-            here = here / part
-            if (
-                isinstance(here, Path)
-                and here.is_symlink()
-                and not here.resolve().is_relative_to(Path(real(self.root)))
-            ):
-                raise outside
+        if links_out(self.root, path):
+            raise DatasetError(f"{self.root}: the manifest names {path!r}, which is outside the dataset")
         return self.root / path
 
     def image_path(self, sample: Sample) -> str:
@@ -240,7 +229,7 @@ class Dataset:
         """receipt.json, or {} where the dataset has none. Raises `DatasetError` where it is something else."""
         path = self.root / RECEIPT
         try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+            return msgspec.json.decode(read_bytes(path), type=dict[str, Any])
         except FileNotFoundError:
             return {}
         except UNDECODABLE as error:

@@ -26,7 +26,7 @@ from segdata.dataset.ids import NAME_MAX, longest_name
 from segdata.dataset.layout import UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
-from segdata.files.places import read_range, refuse_outside
+from segdata.files.places import read_bytes, read_range, refuse_outside
 from segdata.files.remote import Place
 from segdata.labels import Labels
 
@@ -212,7 +212,7 @@ class Parts(Sequence[Record], Generic[Record]):
 
     def _read(self, part: Part) -> bytes:
         try:
-            data: bytes = (self.root / part.part).read_bytes()
+            data: bytes = read_bytes(self.root / part.part)
         except FileNotFoundError as error:
             raise DatasetError(
                 f"{self.root / part.part}: there is no such file: put it back, or convert again"
@@ -313,7 +313,7 @@ def read_manifest(path: Place, labels: Labels) -> Sequence[Sample]:
 
     Raises `DatasetError`, which names the first bad line, or an id that occurs twice. `labels` say which values may be counted.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     if data.startswith(MARK):
         return Parts(path.parent, read_index(path, data), Sample, labels)
     decoder = msgspec.json.Decoder(Sample)

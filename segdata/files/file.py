@@ -9,6 +9,7 @@ from io import BufferedReader, BytesIO
 from typing import Literal
 
 from segdata.errors import DataError, Problem
+from segdata.files.limits import MAX_BYTES, too_long
 from segdata.files.members import open_stored
 from segdata.files.places import file_digest, is_stored, only_gdal_opens
 from segdata.files.remote import Place, Remote
@@ -84,7 +85,8 @@ class File:
 
     @cached_property
     def data(self) -> bytes:
-        """All bytes, read once."""
+        """All bytes, read once. Raises `DataError` (`<kind>.too_large`) for more than are to be in memory at once."""
+        self._refuse_giant()
         return self.start(-1)
 
     @cached_property
@@ -96,6 +98,7 @@ class File:
             return "windows"
         if self.head.startswith((*TIFF, *JPEG2000)):
             return "windows"
+        self._refuse_giant()
         height, width = self._size
         return "rows" if height * width > WHOLE else "whole"
 
@@ -129,6 +132,10 @@ class File:
     def problem(self, what: str, message: str) -> DataError:
         """The error `<kind>.<what>` of this file."""
         return DataError(Problem(f"{self.kind}.{what}", message, file=str(self)))
+
+    def _refuse_giant(self) -> None:
+        if (size := self.handle.seek(0, 2)) > MAX_BYTES:
+            raise self.problem("too_large", too_long(size))
 
     def _missing(self, error: OSError | ValueError) -> DataError:
         """What keeps it from being read."""

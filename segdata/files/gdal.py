@@ -10,9 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segdata.errors import DataError, Problem
 from segdata.files.file import File, open_file
-from segdata.files.members import gdal_path, holder
+from segdata.files.limits import refuse_block
+from segdata.files.members import gdal_path
 from segdata.files.places import is_stored, vsi_path
 from segdata.files.providers import PROVIDERS, gdal_settings
 from segdata.files.remote import Place, Remote, is_remote
@@ -20,15 +23,21 @@ from segdata.files.remote import Place, Remote, is_remote
 CACHE_MB = 64
 """What GDAL may keep of the blocks it has decoded. Its own default grows with the machine."""
 
-DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP", "GIF")
+DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP", "GIF"]
 """What GDAL may take a file for. Others, VRT above all, name more files to read, wherever they are."""
 
-ELSEWHERE = {
+ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "CPL_VSIL_CURL_NON_CACHED": ":".join(p.gdal for p in PROVIDERS.values() if p.gdal),
 }
-"""GDAL on object storage: no look for files beside the one that is opened, and nothing kept of it once it is closed, as it may
-be written anew."""
+"""GDAL while it opens a file: no look at what lies beside it (`sidecars` reads what of that counts), and nothing kept of an
+object of storage once it is closed, as it may be written anew."""
+
+MAX_BANDS = 2**12
+"""So many bands may be stored pixel by pixel: for each band GDAL goes through all others."""
+
+NAMES_FILES = "OVERVIEWS"
+"""The domain of metadata in which a GeoTIFF says that smaller copies of it are in another file, or at a URL."""
 
 
 @lru_cache(maxsize=1)
@@ -42,41 +51,64 @@ def load_rasterio() -> Any:
 
 @contextmanager
 def opened(path: str | Place | File, kind: str = "image") -> Iterator[Any]:
-    """An open rasterio dataset. Raises `DataError` (`<kind>.missing`, `.unreadable`), `StorageError`."""
+    """An open rasterio dataset, of which every part lies in the file itself.
+
+    Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large` if not even a window can be decoded), `StorageError`.
+    """
     rasterio = load_rasterio()
     with open_file(path, kind) as file, ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             source = _open_stored(file, stack) if is_stored(file.path) else _open_here(file)
         stack.enter_context(source)
-        if source.driver not in DRIVERS:
-            message = f"a {source.driver} is no image, and may name other files to read: convert it to GeoTIFF"
-            raise file.problem("unreadable", message)
+        with damaged(str(file), kind):
+            _refuse(source, file)
         yield source
 
 
 def _open_here(file: File) -> Any:
     """An open rasterio dataset of a file of this machine, or of what GDAL alone reaches."""
-    if not is_remote(file.path) and not os.path.exists(holder(str(file))):
-        raise file.problem("missing", "there is no such file")
-    with damaged(str(file), file.kind):
-        return load_rasterio().open(gdal_path(str(file)))
+    if is_remote(file.path):
+        return _open_alone(str(file), file)
+    file.start(0)  # there is such a file, and a regular one
+    return _open_alone(gdal_path(str(file)), file)
 
 
 def _open_stored(file: File, stack: ExitStack) -> Any:
     """An open rasterio dataset of what is in object storage."""
-    rasterio, there = load_rasterio(), Remote.of(file.path)
+    there = Remote.of(file.path)
     try:
         if (path := vsi_path(there)) is None:
-            with damaged(str(file), file.kind):
-                return stack.enter_context(rasterio.MemoryFile(file.data)).open()
+            return _open_alone(stack.enter_context(load_rasterio().MemoryFile(file.data)).name, file)
         os.environ.update(gdal_settings())  # not for this thread alone, as an option would be
-        with rasterio.Env(**ELSEWHERE), damaged(str(file), file.kind):
-            return rasterio.open(path)
+        return _open_alone(path, file)
     except DataError as error:
         if not there.is_file():  # which also says what is wrong with the storage
             raise file.problem("missing", "there is no such file") from error
         raise
+
+
+def _open_alone(path: str, file: File) -> Any:
+    """An open rasterio dataset of what GDAL calls `path`.
+
+    The options are set while it is opened, not while it is open: they are the thread's, and files are closed in any order.
+    """
+    rasterio = load_rasterio()
+    with damaged(str(file), file.kind), rasterio.Env(**ALONE):
+        return rasterio.io.DatasetReader(path, driver=DRIVERS)  # `rasterio.open` takes but one driver
+
+
+def _refuse(source: Any, file: File) -> None:
+    """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
+    pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
+    if pixelwise and source.count > MAX_BANDS:
+        message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them one after the other"
+        raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
+    if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
+        message = "names another file to read smaller copies from: save it anew, with overviews inside or none"
+        raise file.problem("unreadable", message)
+    depth = np.dtype(source.dtypes[0]).itemsize * (source.count if pixelwise else 1)
+    refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)
 
 
 @contextmanager
@@ -85,8 +117,9 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     rasterio = load_rasterio()
     try:
         yield
-    except (rasterio.errors.RasterioError, OSError) as error:
-        reason = str(error.__cause__ or error).replace(file, Path(file).name)
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
+        name = Path(file).name
+        reason = str(error.__cause__ or error).replace(gdal_path(file), name).replace(file, name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 
 

@@ -19,6 +19,9 @@ from segdata.windows import Window
 GEO_TAGS = (34735, 34736, 34737)
 """GeoKeyDirectory and the two tables of its values: the coordinate system."""
 
+Transform = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): see `Geo`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geo:
@@ -26,7 +29,7 @@ class Geo:
     Y = d x + e y + f for a pixel's corner (x, y), and the value that means no data."""
 
     crs: str | None = None
-    transform: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     nodata: float | None = None
 
     @property

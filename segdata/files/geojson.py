@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, reason
+from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
@@ -158,7 +159,7 @@ def trace(mask: NDArray[Any] | Place, labels: Labels, geo: Geo) -> Iterator[dict
             if class_id == labels.ignore:
                 continue
             if geo.crs is not None:
-                geometry = transform_geom(geo.crs, LONLAT, geometry)
+                geometry = transform_geom(rasterio.crs.CRS.from_wkt(geo.crs), parse_crs(LONLAT), geometry)
             properties = {"class": labels.name(class_id), "class_id": class_id}
             yield {"type": "Feature", "properties": properties, "geometry": geometry}
 
@@ -185,10 +186,11 @@ def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str,
         return geometries
     source = crs or LONLAT
     try:
-        if rasterio.crs.CRS.from_user_input(source) == rasterio.crs.CRS.from_wkt(geo.crs):
+        old, new = parse_crs(source), rasterio.crs.CRS.from_wkt(geo.crs)
+        if old == new:
             return geometries
         with _quietly():
-            return list(transform_geom(source, geo.crs, geometries))
+            return list(transform_geom(old, new, geometries))
     except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError, TypeError, KeyError, IndexError) as error:
         reason = str(error).partition(", but")[0]  # GDAL goes on with an option of its own
         what = f"its coordinates are not of {source} ({reason}): say which they are of ({option} EPSG:..., or {PIXELS})"

@@ -12,9 +12,10 @@ from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
 from segdata.files.file import File, open_file
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.pillow import ORIENTATION, UNREADABLE, header_of, opened, orientation_of
 from segdata.files.places import write_bytes
-from segdata.files.png import MAX_PIXELS, PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
+from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
 from segdata.files.remote import Place
 from segdata.labels import Mask
 

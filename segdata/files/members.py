@@ -15,6 +15,8 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+from segdata.files.limits import MAX_BYTES, open_regular, read_regular, refuse_bytes
+
 MANY = 2**30
 """Bytes that are asked for at once where the file system copies them."""
 
@@ -30,11 +32,13 @@ class Member(NamedTuple):
 
     def read(self, most: int | None = None) -> bytes:
         """Its bytes, or the first `most` of them. Raises `OSError` if the file is missing or ends before."""
-        with open(self.file, "rb") as file:
+        with open_regular(self.file) as file:
             if self.offset + self.length > os.fstat(file.fileno()).st_size:
                 raise OSError(errno.EIO, "the shard is cut off", self.file)
+            size = self.length if most is None else min(most, self.length)
+            refuse_bytes(size, self.file)
             file.seek(self.offset)
-            return file.read(self.length if most is None else min(most, self.length))
+            return file.read(size)
 
 
 def member_path(file: str, offset: int, length: int, name: str) -> str:
@@ -62,18 +66,15 @@ def stored_size(path: str | Path) -> int:
 
 
 def open_stored(path: str | Path) -> BufferedReader | BytesIO:
-    """A file, or a member in memory, open for reading. Raises `OSError`."""
+    """A file, or a member in memory, open for reading. Raises `OSError`, also for devices and pipes."""
     member = member_of(path)
-    return open(path, "rb") if member is None else BytesIO(member.read())
+    return open_regular(path) if member is None else BytesIO(member.read())
 
 
-def read_stored_bytes(path: str | Path, most: int | None = None) -> bytes:
-    """The bytes of a file or member, or the first `most` of them. Raises `OSError`."""
+def read_stored_bytes(path: str | Path, most: int | None = None, *, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file or member, or the first `most` of them. Raises `OSError`, also for more than `limit` bytes."""
     member = member_of(path)
-    if member is not None:
-        return member.read(most)
-    with open(path, "rb") as file:
-        return file.read(-1 if most is None else most)
+    return read_regular(path, most, limit=limit) if member is None else member.read(most)
 
 
 def copy_stored(there: str | Path, here: str | Path) -> None:
@@ -87,6 +88,10 @@ def copy_stored(there: str | Path, here: str | Path) -> None:
 
 
 def gdal_path(path: str | Path) -> str:
-    """What GDAL calls it: members are read by windows too (its virtual file system /vsisubfile/)."""
+    """What GDAL calls a file or member: a part of a file (its virtual file system /vsisubfile/), which can be read by windows.
+
+    Of a part, no drivers look for files beside it, or take its name for more than a name.
+    """
     member = member_of(path)
-    return str(path) if member is None else f"/vsisubfile/{member.offset}_{member.length},{member.file}"
+    part = "0" if member is None else f"{member.offset}_{member.length}"
+    return f"/vsisubfile/{part},{os.path.abspath(holder(path))}"

@@ -23,9 +23,9 @@ from segdata.files.colors import to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.pillow import header_orientation
 from segdata.files.places import only_gdal_opens
-from segdata.files.png import MAX_PIXELS
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
 from segdata.files.remote import Place
 from segdata.windows import Window
@@ -84,7 +84,8 @@ def read_brightness(
         with gdal.opened(file) as source:
             facts = ImageFacts(source.height, source.width, _orientation(file))
             # as many bands as there are, whatever is made of them
-            bands = 3 if source.colorinterp[0].name == "palette" else source.count
+            with gdal.damaged(str(file)):
+                bands = 3 if source.colorinterp[0].name == "palette" else source.count
             return facts, bands, _brightness(_by_windows(source, file, exif, facts.orientation), reduce)
 
 
@@ -102,7 +103,8 @@ def _orientation(file: File) -> int:
 
 def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int) -> Raster:
     """The raster of an open rasterio dataset; in memory if it has to be turned."""
-    raster = FileRaster(source, str(file))
+    with gdal.damaged(str(file)):
+        raster = FileRaster(source, str(file))
     if file.access == "rows":
         return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)

@@ -29,6 +29,9 @@ UNREADABLE = (
 )  # fmt: skip
 """What Pillow's decoders raise on damaged files."""
 
+RUN = ("EPS", "WMF")
+"""Formats for which Pillow starts Ghostscript, or asks Windows."""
+
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 _LIMIT = threading.Lock()
@@ -46,6 +49,10 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
             stream = file.stream
             with _limited(max_pixels):
                 source = stack.enter_context(Image.open(stream))
+                if source.format in RUN:
+                    raise file.problem(
+                        "unreadable", f"{source.format} is decoded by another program: convert it to PNG"
+                    )
                 image: Image.Image = source
                 if file.kind == "mask" and (frames := _frames(source)) > 1:
                     raise file.problem("frames", FRAMES.format(frames))

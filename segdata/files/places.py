@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from segdata.errors import DataError, DatasetError, Problem, writing
 from segdata.files.durable import replacing
-from segdata.files.members import copy_stored, member_of, open_stored, read_stored_bytes, stored_size
+from segdata.files.limits import MAX_BYTES, MAX_TEXT, open_regular
+from segdata.files.members import copy_stored, holder, member_of, open_stored, read_stored_bytes, stored_size
 from segdata.files.providers import PROVIDERS, call, provider_of
 from segdata.files.remote import Place, Remote, is_remote
 
@@ -69,11 +70,17 @@ def real(path: str | Place) -> str:
 # Reading and writing
 
 
-def read_bytes(path: str | Place) -> bytes:
-    """All of a file. Raises `OSError`, `StorageError`."""
+def read_bytes(path: str | Place, *, limit: int = MAX_BYTES) -> bytes:
+    """All of a file. Raises `OSError`, also for more than `limit` bytes and for what is no regular file, `StorageError`."""
     if is_stored(path):
-        return Remote.of(path).read_bytes()
-    return read_stored_bytes(str(path))
+        return Remote.of(path).read_bytes(limit=limit)
+    return read_stored_bytes(str(path), limit=limit)
+
+
+def read_text(path: str | Place, encoding: str = "utf-8") -> str:
+    """All of a small file as text, line ends as `\n`. Raises `OSError` as `read_bytes`, `UnicodeDecodeError`, `StorageError`."""
+    text = read_bytes(path, limit=MAX_TEXT).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_start(path: str | Place, size: int) -> bytes:
@@ -87,7 +94,7 @@ def read_range(path: Place, start: int, end: int) -> bytes:
     """The bytes of a file from `start` to before `end`. Raises `OSError`, `StorageError`."""
     if isinstance(path, Remote):
         return bytes(call(str(path), "cat_file", path.path, start=start, end=end))
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         return file.read(end - start)
 
@@ -98,7 +105,7 @@ def read_ends(path: Place, size: int) -> tuple[int, bytes, bytes]:
         total = path.size()
         tail = read_range(path, max(size, total - size), total) if total > size else b""
         return total, read_start(path, size), tail
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head, total = file.read(size), os.fstat(file.fileno()).st_size
         file.seek(max(len(head), total - size))
         return total, head, file.read(size)
@@ -277,6 +284,20 @@ def vsi_path(path: Remote) -> str | None:
 def leads_out(path: str) -> bool:
     """Whether a POSIX path is not below the folder that it is relative to, whatever links there are; or no path at all."""
     return path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path
+
+
+def links_out(root: Place, path: str) -> bool:
+    """Whether a POSIX path is not below the folder that it is relative to, by its parts or by the links that they are."""
+    if leads_out(path):
+        return True
+    if isinstance(root, Remote):
+        return False
+    here = str(root)
+    for part in holder(path).split("/"):
+        here = os.path.join(here, part)
+        if os.path.islink(here) and not Path(real(here)).is_relative_to(real(root)):
+            return True
+    return False
 
 
 def refuse_outside(names: Iterable[str], file: object) -> None:

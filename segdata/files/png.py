@@ -10,7 +10,6 @@ than 8 bits is never stretched. Colour PNGs are refused: their values are not id
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from types import TracebackType
 from typing import Any, NoReturn
@@ -19,22 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-from segdata.errors import DataError, OptionError, Problem, writing
+from segdata.errors import DataError, Problem, writing
 from segdata.files.drafts import Draft
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.remote import Place
 from segdata.labels import Mask
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-
-def _limit(given: str) -> int:
-    if not given.isdecimal() or not int(given):
-        raise OptionError(f"SEGDATA_MAX_PIXELS={given}: must be a number of pixels")
-    return int(given)
-
-
-MAX_PIXELS = _limit(os.environ.get("SEGDATA_MAX_PIXELS") or f"{2**28}")
-"""The largest image or mask that is read at once unless told otherwise: 268 megapixels, 16,384 x 16,384."""
 
 STRIP = 2**22
 """Bytes of a mask that are filtered together, about."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, Problem
 from segdata.files.gdal import damaged, gdal_window
 from segdata.files.geo import Geo
-from segdata.files.png import MAX_PIXELS
+from segdata.files.limits import refuse_large
+from segdata.files.sidecars import geo_of
 from segdata.labels import Mask
 from segdata.resize import centres
 from segdata.windows import Window
@@ -73,6 +74,10 @@ class FileRaster:
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
         kind = source.dtypes[0]
+        if "complex" in kind:
+            raise DataError(
+                Problem("image.type", "its pixels are complex numbers: export what is to be seen of them", file)
+            )
         ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
         self.ordinary = ordinary and (
             colours in (["gray"], ["palette"]) or colours[:3] == ["red", "green", "blue"] == colours
@@ -87,8 +92,7 @@ class FileRaster:
         self._colours = colours
         self.bands = 3 if self.ordinary else source.count
         self.dtype = np.dtype(np.uint8 if self.ordinary else kind)
-        crs = source.crs.to_wkt() if source.crs else None
-        self.geo = Geo(crs, tuple(source.transform)[:6], source.nodata)
+        self.geo = geo_of(source, file)
         self.blocked = source.block_shapes[0][1] < source.width
         self._masked = any(flag.name in ("alpha", "per_dataset") for flags in source.mask_flag_enums for flag in flags)
 
@@ -180,17 +184,6 @@ class WholeMask:
     def reduced(self, size: tuple[int, int]) -> Mask:
         """(h, w) ids of every so many pixels, in about that size."""
         return every(self.values, size)
-
-
-def refuse_large(height: int, width: int, depth: int, file: str | None = None, kind: str = "image") -> None:
-    """Raise `DataError` (`<kind>.too_large`) for pixels of `depth` bytes that are not to be in memory at once.
-
-    These are more than `MAX_PIXELS`, or more bytes than 16 for each of them, whatever the size of the file.
-    """
-    if height * width > MAX_PIXELS or height * width * depth > 16 * MAX_PIXELS:
-        message = f"{width} x {height} pixels of {depth} bytes at once are more than the limit"
-        message += f" of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
-        raise DataError(Problem(f"{kind}.too_large", message, file))
 
 
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from segdata.files.conditions import remove_if, version_of, write_if
 from segdata.files.fence import Fence
+from segdata.files.limits import MAX_BYTES, refuse_bytes
 from segdata.files.members import Member, member_of
 from segdata.files.providers import TRIES, call, provider_of
 from segdata.files.tree import Tree, key_of
@@ -166,8 +167,18 @@ class Remote:
         """What it is of a shard; None for an object of its own."""
         return member_of(self.path)
 
-    def read_bytes(self, most: int | None = None) -> bytes:
-        """All of the object, or of a member of a shard, or the first `most` bytes."""
+    def read_bytes(self, most: int | None = None, *, limit: int = MAX_BYTES) -> bytes:
+        """All of the object, or of a member of a shard, or the first `most` bytes.
+
+        Raises `OSError` for more than `limit`: before it is fetched if its size is known, otherwise afterwards.
+        """
+        if most is None and (self.member is not None or (self._tree is not None and self.path in self._tree.files)):
+            refuse_bytes(self.size(), self, limit)
+        data = self._fetch(most)
+        refuse_bytes(len(data), self, limit)
+        return data
+
+    def _fetch(self, most: int | None) -> bytes:
         if (member := self.member) is None:
             if most is not None:
                 return bytes(call(str(self), "cat_file", self.path, start=0, end=most))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, Problem
 from segdata.files.gdal import damaged, gdal_window, opened
 from segdata.files.geo import Geo
-from segdata.files.rasters import Values, refuse_large
+from segdata.files.limits import refuse_large
+from segdata.files.rasters import Values
 from segdata.files.remote import Place
 from segdata.files.tiff import TiffWriter
 from segdata.windows import Window

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.files.geo import Geo
-from segdata.files.rasters import Raster, Values, every, refuse_large
+from segdata.files.limits import refuse_large
+from segdata.files.rasters import Raster, Values, every
 from segdata.labels import Mask
 from segdata.resize import Pad, pad, resize_image, resize_mask
 from segdata.windows import Window

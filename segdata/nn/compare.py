@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from segdata.errors import DatasetError, OptionError
-from segdata.files.places import place, real
+from segdata.files.places import place, read_bytes, real
 from segdata.files.remote import Place
 from segdata.nn.curves import draw_curves, read_rows
 from segdata.nn.options import read_config
@@ -105,7 +105,7 @@ def settings(trials: Sequence[Trial]) -> list[Setting]:
 def read_trial(root: Place) -> Trial:
     """One run. Raises `DatasetError`."""
     try:
-        about = msgspec.json.decode((root / ABOUT).read_bytes(), type=About)
+        about = msgspec.json.decode(read_bytes(root / ABOUT), type=About)
         rows = read_rows(root / METRICS)
         options = read_config(root / CONFIG)
     except FileNotFoundError as error:

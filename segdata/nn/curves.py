@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from statistics import fmean
 
 from segdata.files.drafts import local_draft
+from segdata.files.limits import open_regular
 from segdata.files.places import local_copy
 from segdata.files.remote import Place
 from segdata.terminal.text import csv_text
@@ -25,7 +27,7 @@ PANELS = {
 
 def read_rows(path: str | Place) -> list[dict[str, float]]:
     """Read the rows of a metrics.csv; empty cells are left out."""
-    with local_copy(path) as here, open(here, newline="", encoding="utf-8") as file:
+    with local_copy(path) as here, TextIOWrapper(open_regular(here), "utf-8", newline="") as file:
         return [{k: float(v) for k, v in line.items() if v != ""} for line in csv.DictReader(file)]
 
 

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from segdata.errors import MissingDependency, OptionError
-from segdata.files.places import place
+from segdata.files.places import read_text
 from segdata.files.remote import Place
+from segdata.files.yaml_text import load_yaml
 
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -166,10 +167,10 @@ def read_config(path: str | Place) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(place(path).read_text(encoding="utf-8"))
+        found = load_yaml(read_text(path))
     except OSError as error:
         raise OptionError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OptionError(f"{path}: not a configuration: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise OptionError(f"{path}: not a configuration: must be lines such as `epochs: 50`")

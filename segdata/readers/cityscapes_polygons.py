@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.places import read_bytes
-from segdata.files.png import MAX_PIXELS
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
 from segdata.labels import Remap

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from segdata.errors import OptionError, located
+from segdata.files import places
 from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import IGNORE, RGB
@@ -279,7 +280,7 @@ def read_map(path: str | Path) -> dict[str, str]:
     Raises `OptionError`.
     """
     try:
-        text = place(path).read_text(encoding="utf-8-sig")
+        text = places.read_text(path, "utf-8-sig")
         if text.lstrip().startswith("{"):
             return msgspec.json.decode(text, type=dict[str, str])
         rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]

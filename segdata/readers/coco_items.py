@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import Problem, Report
+from segdata.files.places import leads_out
 from segdata.files.remote import Place
 from segdata.readers.coco_masks import Instances, Panoptic, Record, Rules
 from segdata.readers.coco_tables import Broken, ImageRecord, LabelTable, PanopticRecord
@@ -121,6 +122,9 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
         if unknown:
             message = f"category_id {unknown[0].category_id} is not listed"
             wrong = Problem("coco.category", message, rules.file, sample, unknown[0].id)
+        elif leads_out(record.file_name):
+            message = f"its file_name {record.file_name!r} leads out of {folder.name}/: do not trust this file"
+            wrong = Problem("panoptic.outside", message, rules.file, sample)
         elif len(set(ids)) < len(ids):
             wrong = Problem("coco.twice", "two segments of the image have one id", rules.file, sample)
         if wrong is not None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from segdata.errors import DataError, Problem, Report, located
+from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import RGB, Labels
 from segdata.readers.coco_masks import Segment, decode
@@ -75,7 +76,7 @@ class LabelTable:
     def load(cls, path: Place) -> LabelTable:
         """Raises `DataError` (`coco.json`, `coco.keys`)."""
         try:
-            data = path.read_bytes()
+            data = read_bytes(path)
         except OSError as error:
             raise DataError(Problem("coco.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
         with located(file=str(path)):

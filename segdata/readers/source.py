@@ -11,6 +11,7 @@ import msgspec
 
 from segdata.dataset.ids import portable_ids
 from segdata.errors import DataError, Problem, Report
+from segdata.files import places
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
 from segdata.files.remote import Place
@@ -208,7 +209,7 @@ def leave_out(
 def read_text(path: Place, code: str) -> str:
     """The text of a small file, line ends as `\\n`. Raises `DataError` of this code for what is missing or not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return places.read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise DataError(Problem(code, f"cannot be read: {why}", file=path.name)) from error

@@ -14,7 +14,7 @@ from segdata.dataset.layout import CARD
 from segdata.errors import DataError, OptionError, Problem, Report, reason, strict
 from segdata.files.images import Exif
 from segdata.files.members import read_stored_bytes
-from segdata.files.places import file_digest, is_stored, lies_below
+from segdata.files.places import file_digest, is_stored, lies_below, read_bytes
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
@@ -175,7 +175,7 @@ def hash_shards(shards: Sequence[Path]) -> Iterator[Input]:
         with suppress(
             msgspec.DecodeError, UnicodeDecodeError, RecursionError
         ):  # of another program, which may mean anything
-            known = {one.shard: one.sha256 for one in msgspec.json.decode(index.read_bytes(), type=Index).shards}
+            known = {one.shard: one.sha256 for one in msgspec.json.decode(read_bytes(index), type=Index).shards}
     for shard in shards:
         digest = file_digest(shard)
         if known.get(shard.name, digest) != digest:
@@ -238,7 +238,7 @@ def find_labels(
         return labels, {entry.value: labels.id(entry.name) if entry.is_class else None for entry in entries}, given
     if card.is_file():
         try:
-            labels = Labels.from_json(msgspec.json.decode(card.read_bytes()))
+            labels = Labels.from_json(msgspec.json.decode(read_bytes(card)))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, OptionError) as error:
             raise DataError(Problem("shard.labels", f"holds no label contract ({reason(error)})", file=CARD)) from error
         inputs = (Input.of(card),)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from segdata.errors import DataError, Problem
+from segdata.files.limits import open_regular
 from segdata.files.members import member_path
 from segdata.files.places import lies_below
 
@@ -48,7 +49,7 @@ def scan(shard: Path) -> Iterator[Member]:
     seen: set[str] = set()
     try:
         size = os.path.getsize(shard)
-        with tarfile.open(shard, "r:") as tar:
+        with open_regular(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 check(shard, info, seen, size)
                 folder, _, base = info.name.rpartition("/")
@@ -89,7 +90,7 @@ def check(shard: Path, info: tarfile.TarInfo, seen: set[str], size: int) -> None
 
 def whole(shard: Path, end: int) -> None:
     """Raise `DataError` where an archive stops before its end mark: `tarfile` takes a damaged header for the end."""
-    with open(shard, "rb") as file:
+    with open_regular(shard) as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE or block.strip(b"\0"):

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import MissingDependency, OptionError
-from segdata.files.places import place
+from segdata.files.places import place, read_text
+from segdata.files.yaml_text import load_yaml
 from segdata.recipes.fields import Fields
 from segdata.recipes.pipeline import Augmentation
 from segdata.recipes.presets import PRESETS
@@ -37,7 +38,7 @@ class Recipe(Settings):
         if path.suffix.lower() not in (".yaml", ".yml"):
             raise OptionError(f"no recipe {str(source)!r}: {suggest(str(source), PRESETS)}; or name a .yaml file")
         try:
-            return cls.from_yaml(path.read_text(encoding="utf-8"), str(source))
+            return cls.from_yaml(read_text(path), str(source))
         except (OSError, UnicodeDecodeError) as error:
             raise OptionError(f"{source}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -46,7 +47,7 @@ class Recipe(Settings):
         """From YAML of plain values. Raises `OptionError`, `MissingDependency`."""
         yaml = _yaml()
         try:
-            data = yaml.safe_load(text)
+            data = load_yaml(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
             raise OptionError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
         return cls.from_dict({} if data is None else data, origin)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import OptionError
-from segdata.files.rasters import refuse_large
+from segdata.files.limits import refuse_large
 from segdata.labels import Mask
 from segdata.recipes.pixels import Span, standardise
 from segdata.resize import Pixels, resize_image, resize_mask, resize_scores

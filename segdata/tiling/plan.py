@@ -10,7 +10,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, one_of
 from segdata.files.file import access_to
-from segdata.files.png import MAX_PIXELS
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.tiff import Compress
 from segdata.files.views import View
 from segdata.labels import BACKGROUND, Labels

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreference
 COUNT = """
 import json, os, sys
 from collections import Counter
-import numpy, PIL.Image, rasterio
-opened, real, gdal = Counter(), PIL.Image.open, rasterio.open
+import numpy, PIL.Image, rasterio.io
+opened, real, gdal = Counter(), PIL.Image.open, rasterio.io.DatasetReader
 watched = json.loads(sys.argv[2])
 def audit(event, arguments):
     if event == "open" and str(arguments[0]) in watched:
@@ -39,10 +39,10 @@ def of_pillow(file, *rest, **more):
     opened["any", "pillow"] += 1
     return real(file, *rest, **more)
 def of_gdal(path, *rest, **more):
-    opened[str(path), "gdal"] += 1
+    opened[path.removeprefix("/vsisubfile/0,"), "gdal"] += 1
     return gdal(path, *rest, **more)
 sys.addaudithook(audit)
-PIL.Image.open, rasterio.open = of_pillow, of_gdal
+PIL.Image.open, rasterio.io.DatasetReader = of_pillow, of_gdal
 for name, code in json.loads(sys.argv[1]).items():
     opened.clear()
     exec(code)

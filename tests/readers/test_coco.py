@@ -665,6 +665,12 @@ def test_panoptic_bad_input(samples: Path, tmp_path: Path) -> None:
         assert (len(run.report.problems), len(left)) == (1, len(data["images"]) - 1)
         receipt = left.read_receipt()["annotations"]
         assert receipt["in"] == receipt["painted"] + receipt["skipped"]
+    secret = tmp_path / "secret.png"
+    secret.write_bytes((pngs / name).read_bytes())
+    for outside in ("../../secret.png", str(secret), f"a/../../../{secret.name}"):
+        led = json.loads(json.dumps(data))
+        led["annotations"][0]["file_name"] = outside
+        assert code_of(led) == "panoptic.outside"
     with pytest.raises(OptionError, match="nothing overlaps"):
         convert(target, tmp_path / "d", overlap="smallest")
     Image.new("RGB", (7, 7)).save(pngs / name)

@@ -6,6 +6,7 @@ The name of a published file ends with the first digits of its SHA-256, the conv
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, OptionError, Problem
+from segdata.files.limits import open_regular, refuse_bytes
 from segdata.nn.models.base import Encoder
 from segdata.nn.saved import load_saved
 
@@ -72,7 +74,7 @@ def published_file(name: str) -> Path:
                 f"{url} cannot be fetched ({error}): fetch it on a machine with a connection and put it at {path}, "
                 f"or name a file with --encoder-weights FILE, or leave the option out to start with random weights"
             ) from error
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(prefix):
         raise DataError(
@@ -84,7 +86,8 @@ def published_file(name: str) -> Path:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a file of `torch.save`, by name; no code in it is run. Raises `DataError`."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            refuse_bytes(os.fstat(file.fileno()).st_size, path)
             state = load_saved(file)
     except ValueError as error:
         raise DataError(Problem("weights.file", f"not a file of weights: {error}", str(path))) from error

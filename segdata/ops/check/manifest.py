@@ -14,7 +14,7 @@ from segdata.dataset.layout import RECEIPT
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, reason
 from segdata.files.members import holder
-from segdata.files.places import files_below, leads_out, listed
+from segdata.files.places import files_below, leads_out, links_out, listed
 from segdata.files.remote import Place
 from segdata.ops.check.findings import Finding, Repairs, among
 from segdata.words import some
@@ -47,7 +47,7 @@ def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "manifest.counts", f"its counts add up to {total}: edited by hand?"
     inside = [sample.mask, sample.scores, sample.image if dataset.images == "copy" else None]
     for path in filter(None, inside):
-        if leads_out(path):
+        if leads_out(path) or (path == sample.scores and links_out(dataset.root, path)):
             yield "path.outside", f"the manifest names {path!r}, which is outside the dataset"
     if sample.image is not None and dataset.images == "none":
         yield "manifest.images", f"names an image ({sample.image}), but dataset.json says that there are none"
@@ -56,7 +56,11 @@ def _faults(sample: Sample, dataset: Dataset) -> Iterator[tuple[str, str]]:
     lacking = [name for name in ("parent", "tiling") if getattr(sample, name) is None]
     if sample.window is not None and lacking:
         yield "manifest.window", f"is a window of an image, but has no {' and no '.join(lacking)} to put it back by"
-    if sample.scores is not None and not leads_out(sample.scores) and not (dataset.root / sample.scores).is_file():
+    if (
+        sample.scores is not None
+        and not links_out(dataset.root, sample.scores)
+        and not (dataset.root / sample.scores).is_file()
+    ):
         yield "scores.missing", f"{sample.scores}: there is no such file"
 
 

@@ -18,7 +18,7 @@ from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.file import open_file
 from segdata.files.opening import open_mask
-from segdata.files.places import leads_out, only_gdal_opens
+from segdata.files.places import leads_out, links_out, only_gdal_opens
 from segdata.files.png import is_palette_png
 from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
@@ -127,6 +127,8 @@ def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look |
     if only_gdal_opens(image):
         return [(None, []) for _ in samples]  # it is looked at where it is used
     try:
+        if rules.images == "copy":
+            refuse_link(rules.root, image, "image")
         looks = read_looks(image if is_remote(image) else rules.root / image, samples)
     except DataError as error:
         return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
@@ -198,8 +200,15 @@ def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Lab
 
 
 def _read_mask_file(root: Place, path: str) -> MaskFile:
+    refuse_link(root, path, "mask")
     with open_file(root / path, "mask") as file, open_mask(file) as opened:
         return MaskFile(file.sha256, opened.read(), is_palette_png(file.head))
+
+
+def refuse_link(root: Place, path: str, kind: str) -> None:
+    """Raise `DataError` for a file that is a link out of the dataset, as every command that reads it does."""
+    if links_out(root, path):
+        raise DataError(Problem(f"{kind}.outside", "is a link that leads out of the dataset"))
 
 
 def _error(sample: Sample, problem: Problem, file: str, repair: str) -> Finding:

@@ -22,9 +22,10 @@ from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
+from segdata.files.limits import MAX_PIXELS
 from segdata.files.opening import read_facts
 from segdata.files.places import absolute, place, real
-from segdata.files.png import MAX_PIXELS, MaskWriter
+from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing

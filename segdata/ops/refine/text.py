@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
-from segdata.files.places import place, write_new, write_whole
+from segdata.files.places import place, read_bytes, write_new, write_whole
 
 if TYPE_CHECKING:
     from segdata.ops.refine.result import Change, Difference, Tuned
@@ -58,7 +58,7 @@ def refuse_other_file(path: str) -> None:
     there = place(path)
     if there.exists():
         try:
-            found = json.loads(there.read_bytes())
+            found = json.loads(read_bytes(there))
         except (ValueError, OSError):
             found = None
         if not (isinstance(found, dict) and {"searched", "held_out", "trials"} <= found.keys()):

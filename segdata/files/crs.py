@@ -1,0 +1,57 @@
+"""Coordinate systems by the words of a file or an option: codes and definitions, never the name of a file or a URL to fetch.
+
+GDAL takes such a text for any of these, and opens or fetches it, so nothing else may hand it one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from segdata.files.gdal import load_rasterio
+
+BEFORE = r"urn:(?:x-)?ogc:def:crs:|https?://(?:www\.)?opengis\.net/def/crs/|\+?init="
+
+CODE = re.compile(
+    rf"(?:{BEFORE})?(?P<authority>EPSG|ESRI|IGNF|OGC|IAU_\d{{4}})(?:[:/][\d.]*)?[:/](?P<code>\w{{1,32}})", re.IGNORECASE
+)
+"""`EPSG:32631`, `urn:ogc:def:crs:EPSG::32631`, `http://www.opengis.net/def/crs/EPSG/0/32631`."""
+
+NAMES = ("WGS84", "WGS72", "NAD83", "NAD27", "CRS84", "CRS83", "CRS27")
+
+WKT = re.compile(r"\s*[A-Za-z_]*(?:CRS|_?CS)\s*[\[(]", re.IGNORECASE)
+
+PARAMETERS = re.compile(r"\s*\+?[a-z]\w*(=\S*)?(\s+\+?[a-z]\w*(=\S*)?)*\s*", re.IGNORECASE)
+
+FILES = re.compile(
+    r"(?:grids|init|catalog|file|model)=(?!@?null(?:[\s\"]|$))|PARAMETERFILE\s*[\[(]\s*\"[^\"]*\"\s*,\s*\"[^\"]*[/\\:]",
+    re.IGNORECASE,
+)
+"""Where a definition names a file: any in parameters of PROJ, in WKT one that is none of PROJ's own."""
+
+FORMS = "EPSG:32631, WKT, PROJJSON, or parameters of PROJ that name no file"
+
+
+def parse_crs(text: str) -> Any:
+    """A rasterio `CRS`. Raises `ValueError` for what is no code and no definition, or names a file."""
+    rasterio = load_rasterio()
+    text = text.strip()
+    try:
+        if code := CODE.fullmatch(text):
+            return rasterio.crs.CRS.from_user_input(f"{code['authority'].upper()}:{code['code']}")
+        if text.upper() in NAMES:
+            return rasterio.crs.CRS.from_user_input(text.upper())
+        if names_files(text):
+            raise ValueError("it names a file")
+        if WKT.match(text):
+            return rasterio.crs.CRS.from_wkt(text)
+        if text.startswith("{") or ("proj=" in text and PARAMETERS.fullmatch(text)):
+            return rasterio.crs.CRS.from_user_input(text)
+    except rasterio.errors.RasterioError as error:
+        raise ValueError(str(error)) from error
+    raise ValueError(f"no coordinate system is given so: {FORMS}")
+
+
+def names_files(definition: str) -> bool:
+    """Whether a definition of a coordinate system names files, which PROJ would open to use it."""
+    return FILES.search(definition) is not None

@@ -1,0 +1,131 @@
+"""Where an image lies by the files beside it: `.aux.xml` (GDAL's) and world files (`.tfw`, `.pgw`, `.wld` ...).
+
+They are read here, not by GDAL, which takes more from them than it should: names of other files and URLs. Of an `.aux.xml`
+the coordinate system, the transform and the value without data count, of a world file the transform.
+
+Formats: https://gdal.org/en/stable/drivers/raster/vrt.html (the same elements), https://en.wikipedia.org/wiki/World_file.
+"""
+
+from __future__ import annotations
+
+import os
+from math import isfinite
+from typing import Any
+from xml.etree import ElementTree
+
+from segdata.errors import DataError, Problem
+from segdata.files.crs import names_files, parse_crs
+from segdata.files.geo import Geo, Transform
+from segdata.files.limits import read_regular
+from segdata.files.members import member_of
+from segdata.files.remote import is_remote
+
+LONGEST = 2**24
+"""Bytes of such a file that are read: GDAL's may hold histograms."""
+
+NOWHERE = Geo().transform
+
+
+def geo_of(source: Any, path: str) -> Geo:
+    """Where an open rasterio dataset lies: by its `.aux.xml`, else by itself, else by its world file.
+
+    Raises `DataError` (`image.sidecar`) for an `.aux.xml` that is no such file, `image.unreadable` for a coordinate system
+    that names files.
+    """
+    crs = source.crs.to_wkt() if source.crs else None
+    if crs is not None and names_files(crs):
+        raise DataError(Problem("image.unreadable", "its coordinate system names a file: give it another", file=path))
+    own = Geo(crs, tuple(source.transform)[:6], source.nodata)
+    if is_remote(path) or member_of(path) is not None:
+        return own
+    beside = read_pam(path) or Geo()
+    return Geo(
+        beside.crs or own.crs,
+        next((t for t in (beside.transform, own.transform) if t != NOWHERE), None) or read_world(path) or NOWHERE,
+        own.nodata if beside.nodata is None else beside.nodata,
+    )
+
+
+def read_pam(path: str) -> Geo | None:
+    """What an image's `.aux.xml` says; None if there is none, or a damaged one."""
+    file = f"{path}.aux.xml"
+    data = _read(file)
+    if data is None:
+        return None
+    try:
+        text = data.decode()
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise DataError(Problem("image.sidecar", "declares entities: take it away", file=file))
+        root = ElementTree.fromstring(text)
+    except (UnicodeDecodeError, ElementTree.ParseError, ValueError):
+        return None
+    return Geo(_crs(root, file), _transform(root) or NOWHERE, _nodata(root))
+
+
+def _crs(root: ElementTree.Element, file: str) -> str | None:
+    text = root.findtext("SRS")
+    try:
+        return str(parse_crs(text).to_wkt()) if text else None
+    except ValueError as error:
+        raise DataError(Problem("image.sidecar", f"its coordinate system: {error}", file=file)) from error
+
+
+def _transform(root: ElementTree.Element) -> Transform | None:
+    found = _numbers((root.findtext("GeoTransform") or "").split(","))
+    if found is None or len(found) != 6:
+        return None
+    c, a, b, f, d, e = found
+    return a, b, c, d, e, f
+
+
+def _nodata(root: ElementTree.Element) -> float | None:
+    band = next((band for band in root.iter("PAMRasterBand") if band.get("band", "1") == "1"), None)
+    try:
+        return float(text) if band is not None and (text := band.findtext("NoDataValue")) else None
+    except ValueError:
+        return None
+
+
+def read_world(path: str) -> Transform | None:
+    """The transform of an image's world file; None if there is none, or a damaged one."""
+    for file in world_files(path):
+        if (data := _read(file)) is not None:
+            return _world(data)
+    return None
+
+
+def world_files(path: str) -> list[str]:
+    """The names that a world file may have: of `a.tif` those are `a.tfw`, `a.tifw` and `a.wld`, or in capitals."""
+    base, extension = os.path.splitext(path)
+    own = extension[1:].lower()
+    ends = [f"{own[0]}{own[-1]}w", f"{own}w", "wld"] if own else ["wld"]
+    return [f"{base}.{name}" for end in ends for name in (end, end.upper())]
+
+
+def _world(data: bytes) -> Transform | None:
+    """Six lines: a, d, b, e, and the middle of the upper left pixel."""
+    lines = data.decode("ascii", "replace").replace(",", ".").splitlines()
+    found = _numbers(lines[:6])
+    if found is None or len(found) != 6:
+        return None
+    a, d, b, e, x, y = found
+    if (a == 0 and b == 0) or (d == 0 and e == 0):
+        return None
+    return a, b, x - (a + b) / 2, d, e, y - (d + e) / 2
+
+
+def _numbers(texts: list[str]) -> list[float] | None:
+    """The numbers in texts, if each holds one."""
+    try:
+        found = [float(text) for text in texts]
+    except ValueError:
+        return None
+    return found if all(map(isfinite, found)) else None
+
+
+def _read(file: str) -> bytes | None:
+    """All of a small file; None if there is none that can be read."""
+    try:
+        return read_regular(file, limit=LONGEST)
+    except (OSError, ValueError):
+        return None
