@@ -43,6 +43,7 @@ PLACES = {
     "dataset/test_replaced.py": "torch",
     "files/test_opening.py": "process",
     "executors/test_dask.py": "net",
+    "test_anywhere.py": "process",
     "test_faults.py": "process",
 }
 """Marks of all tests in a folder or file; with `--quick` it is not even imported."""

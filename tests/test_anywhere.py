@@ -1,0 +1,144 @@
+"""Where nothing can be written: no home, a package that is read-only, no folder for temporary files.
+
+A file stands where a folder would be made: that stops every user, whatever its permissions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segdata import caches
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNEL = "import numpy as np; from segdata.kernels.regions import region_areas; from segdata.kernels.count import count_values;"
+KERNEL += "print(count_values(np.zeros(3, np.uint8), 256)[0])"
+NO_TEMPORARY = "import tempfile; tempfile.tempdir = '/dev/null/none';"
+NO_USER = "import os; os.path.expanduser = lambda path: path;"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parent of a copy of the package, in which nothing that is compiled can be kept."""
+    root = tmp_path_factory.mktemp("installed")
+    shutil.copytree(ROOT / "segdata", root / "segdata", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "segdata/kernels/__pycache__").write_bytes(b"")
+    return root
+
+
+class Place:
+    """Runs Python in a working directory of its own, with a folder for temporary files, without a home."""
+
+    def __init__(self, package: Path, root: Path) -> None:
+        self.here, self.temporary = root / "here", root / "temporary"
+        self.here.mkdir()
+        self.temporary.mkdir()
+        self.own = self.temporary / f"segdata-{os.geteuid()}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "MPL"))}
+        self.environment = {**kept, "PYTHONPATH": str(package), "HOME": "/dev/null/none", "TMPDIR": str(self.temporary)}
+
+    def __call__(self, code: str, **more: str) -> tuple[str, str]:
+        """What the code prints, and what it says on stderr."""
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**self.environment, **more}, cwd=self.here,
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    def compiled(self) -> dict[Path, int]:
+        """The files of compiled code in the private folder, and when each was written."""
+        return {path: path.stat().st_mtime_ns for path in self.own.rglob("*.nb*")}
+
+
+@pytest.fixture
+def place(package: Path, tmp_path: Path) -> Place:
+    """Where nobody has a home."""
+    return Place(package, tmp_path)
+
+
+def is_told(stderr: str, *words: str) -> bool:
+    """Whether stderr holds one note alone, with these words and the way out."""
+    line, end, rest = stderr.partition("\n")
+    return (
+        (end, rest) == ("\n", "") and line.startswith("note: ") and all(w in line for w in (*words, "NUMBA_CACHE_DIR"))
+    )
+
+
+def test_without_a_home_compiled_code_is_kept_in_a_private_folder(place: Place) -> None:
+    for _ in range(2):
+        found, told = place(KERNEL)
+        assert found == "3\n"
+        assert is_told(told, str(place.own))
+    assert place.own.stat().st_mode & 0o777 == 0o700
+    first = place.compiled()
+    assert first
+    place(KERNEL)
+    assert place.compiled() == first
+
+
+def test_a_command_of_several_processes_tells_it_once(place: Place, samples: Path) -> None:
+    code = "from segdata.cli import main; main(['convert', 'masks', {!r}, 'out', '--classes', {!r}, '-j', '2'])"
+    found, told = place(code.format(str(samples / "masks"), str(samples / "masks" / "classes.csv")))
+    assert "dataset:" in found
+    assert is_told(told)
+    assert place.compiled()
+
+
+def test_without_any_place_every_run_compiles(place: Place) -> None:
+    found, told = place(NO_TEMPORARY + KERNEL)
+    assert found == "3\n"
+    assert is_told(told, "cannot be kept")
+
+
+def test_the_place_that_a_user_names_is_used(place: Place) -> None:
+    named = place.here / "named"
+    assert place(KERNEL, NUMBA_CACHE_DIR=str(named)) == ("3\n", "")
+    assert list(named.rglob("*.nbi"))
+
+
+def test_an_id_without_a_user_has_no_home_in_the_working_directory(place: Place) -> None:
+    """There `~` would be a folder of that name: made in the user's data, or put there by a stranger."""
+    assert is_told(place(NO_USER + KERNEL)[1], str(place.own))
+    assert not list(place.here.iterdir())
+
+
+def test_a_file_in_the_working_directory_does_not_say_where_compiled_code_is(place: Place) -> None:
+    pytest.importorskip("yaml")
+    (place.here / ".numba_config.yaml").write_text(f"cache_dir: {place.here / 'strange'}\n")
+    assert is_told(place(KERNEL)[1], str(place.own))
+    assert not (place.here / "strange").exists()
+
+
+@pytest.mark.parametrize("kind", ["open to all", "a link", "a file", "of another user", "below a folder open to all"])
+def test_a_folder_that_others_may_have_made_is_never_used(place: Place, kind: str) -> None:
+    other = place.here.parent / "other"
+    other.mkdir(mode=0o700)
+    if kind == "a link":
+        place.own.symlink_to(other)
+    elif kind == "a file":
+        place.own.write_bytes(b"")
+    else:
+        place.own.mkdir(mode=0o700)
+        place.own.chmod(0o777 if kind == "open to all" else 0o700)
+    if kind == "below a folder open to all":
+        place.temporary.chmod(0o777)
+    if kind == "of another user":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a folder away")
+        os.chown(place.own, 12345, 12345)
+    assert is_told(place(KERNEL)[1], "cannot be kept")
+    assert not place.compiled()
+    assert not list(other.iterdir())
+
+
+def test_the_working_directory_is_no_place_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert caches.private_folder() is None
+    assert not list(tmp_path.iterdir())
