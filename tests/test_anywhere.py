@@ -1,19 +1,24 @@
-"""Where nothing can be written: no home, a package that is read-only, no folder for temporary files.
+"""Where nothing can be written: no home, a package that is read-only, no folder for temporary files, no shared memory.
 
 A file stands where a folder would be made: that stops every user, whatever its permissions.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from click.testing import CliRunner
 
 from segdata import caches
+from segdata.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = "import numpy as np; from segdata.kernels.regions import region_areas; from segdata.kernels.count import count_values;"
@@ -142,3 +147,56 @@ def test_the_working_directory_is_no_place_for_temporary_files(tmp_path: Path, m
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert caches.private_folder() is None
     assert not list(tmp_path.iterdir())
+
+
+# Processes need semaphores and shared memory
+
+NO_SEMAPHORES = (
+    PermissionError(errno.EACCES, "Permission denied"),
+    OSError(errno.EROFS, "Read-only file system"),
+    FileNotFoundError(errno.ENOENT, "No such file or directory"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    ImportError("This platform lacks a functioning sem_open implementation"),
+)
+
+
+class NoSemaphore:
+    """What multiprocessing makes its locks of, where there is none."""
+
+    SEM_VALUE_MAX = 2**31 - 1
+    error: Exception
+
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
+        raise cls.error
+
+
+@pytest.mark.parametrize("error", NO_SEMAPHORES, ids=str)
+@pytest.mark.parametrize("command", ["convert", "train"])
+def test_without_semaphores_one_line_says_how_to_do_without_processes(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch, command: str, error: Exception
+) -> None:
+    monkeypatch.setattr(NoSemaphore, "error", error, raising=False)
+    arguments, way_out = ["convert", "coco", str(samples / "coco"), str(tmp_path / "out"), "-j", "2"], "-j 1"
+    if command == "train":
+        if not find_spec("torch") or not find_spec("albumentations"):
+            pytest.skip("takes torch")
+        from train_files import QUICK, scenes
+
+        scenes(tmp_path / "data")
+        given = [word for name, value in QUICK.items() for word in as_option(name, value)]
+        arguments = ["train", str(tmp_path / "data"), str(tmp_path / "out"), *given, "--workers", "1"]
+        way_out = "--workers 0"
+    monkeypatch.setattr("_multiprocessing.SemLock", NoSemaphore)
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    told = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    assert len(told) == 1
+    assert told[0].startswith(f"error: no processes can be started ({error}): ")
+    assert told[0].endswith(f"or use {way_out}")
+    assert "Traceback" not in result.output
+
+
+def as_option(name: str, value: Any) -> list[str]:
+    """An option of `segdata.train` as the command line has it."""
+    flag = f"--{name.replace('_', '-')}"
+    return [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
