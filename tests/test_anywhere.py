@@ -200,3 +200,63 @@ def as_option(name: str, value: Any) -> list[str]:
     """An option of `segdata.train` as the command line has it."""
     flag = f"--{name.replace('_', '-')}"
     return [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
+
+
+# Limits of this process
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+@pytest.mark.parametrize("command", ["convert vector", "export", "tile"])
+def test_too_many_open_files_are_no_fault_of_the_images(
+    tmp_path: Path, samples: Path, command: str, on_error: str
+) -> None:
+    """No image is left out, whichever file is the first that cannot be opened; with room the same command goes on."""
+    resource = pytest.importorskip("resource")
+    data, out = tmp_path / "data", str(tmp_path / "out")
+    assert CliRunner().invoke(main, ["convert", "vector", str(samples / "vector"), str(data)]).exit_code == 0
+    arguments = {
+        "convert vector": ["convert", "vector", str(samples / "vector"), out],
+        "export": ["export", "webdataset", str(data), out],
+        "tile": ["tile", str(data), out, "--size", "64"],
+    }[command] + ["--on-error", on_error]
+    assert CliRunner().invoke(main, arguments).exit_code == 0  # which loads the modules
+    shutil.rmtree(out)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    codes = []
+    for more in range(12):
+        filled = filled_up()
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (filled[-1] + 1 + more, hard))
+            result = CliRunner().invoke(main, arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for number in filled:
+                os.close(number)
+        codes.append(result.exit_code)
+        if codes[-1] == 0:
+            break
+        told = result.stderr.splitlines()
+        assert (len(told), codes[-1]) == (1, 1), result.output
+        assert told[0].startswith(f"error: {tmp_path}") or told[0].startswith(f"error: {samples}")
+        assert "Too many open files: raise the limit" in told[0]
+    assert codes[:2] == [1, 1]
+    assert codes[-1] == 0
+    assert "left out" not in result.stderr
+
+
+def filled_up() -> list[int]:
+    """New files open in all numbers up to the largest one in use: what is opened next has a larger number."""
+    found = [os.open(os.devnull, os.O_RDONLY)]
+    while found[-1] < max(map(int, os.listdir("/dev/fd"))) - 1:  # the last one is the folder's own
+        found.append(os.open(os.devnull, os.O_RDONLY))
+    return found
+
+
+def test_want_of_memory_is_one_line(tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def want(*_: Any, **__: Any) -> NoReturn:
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    monkeypatch.setattr("segdata.ops.convert.operation.convert", want)
+    result = CliRunner().invoke(main, ["convert", "coco", str(samples / "coco"), str(tmp_path / "out")])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert result.stderr.startswith("error: out of memory (Unable to allocate 7 TiB): ")

@@ -8,7 +8,7 @@ from functools import cached_property
 from io import BufferedReader, BytesIO
 from typing import Literal
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.members import open_stored
 from segdata.files.places import file_digest, is_stored, only_gdal_opens
 from segdata.files.remote import Place, Remote
@@ -131,7 +131,8 @@ class File:
         return DataError(Problem(f"{self.kind}.{what}", message, file=str(self)))
 
     def _missing(self, error: OSError | ValueError) -> DataError:
-        """What keeps it from being read."""
+        """What keeps it from being read. Raises `OSError` where that is no fault of the file."""
+        raise_exhausted(error, self)
         if isinstance(error, FileNotFoundError):
             return self.problem("missing", "there is no such file")
         return self.problem("missing", f"cannot be read: {getattr(error, 'strerror', None) or error}")

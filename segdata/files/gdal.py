@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.file import File, open_file
 from segdata.files.members import gdal_path, holder
 from segdata.files.places import is_stored, vsi_path
@@ -86,6 +86,7 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     try:
         yield
     except (rasterio.errors.RasterioError, OSError) as error:
+        raise_exhausted(error, file)
         reason = str(error.__cause__ or error).replace(file, Path(file).name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, reason
+from segdata.errors import DataError, Problem, raise_exhausted, reason
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
@@ -66,6 +66,7 @@ def read_features(path: str | Place) -> Features:
         crs = data.get("crs")
         return Features(features, None if crs is None else str(crs["properties"]["name"]))
     except OSError as error:
+        raise_exhausted(error, path)
         raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         what = f"not a GeoJSON FeatureCollection ({reason(error)})"

@@ -16,7 +16,7 @@ import numpy as np
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, Problem, located, raise_exhausted
 from segdata.files.drafts import Draft
 from segdata.files.images import encode_image
 from segdata.files.members import member_path
@@ -150,6 +150,7 @@ def _read(path: str | Place, kind: str = "image") -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
+        raise_exhausted(error, path)
         gone = isinstance(error, FileNotFoundError)
         what = "there is no such file" if gone else f"cannot be read: {error.strerror}"
         raise DataError(Problem(f"{kind}.missing", what, file=str(path))) from error
