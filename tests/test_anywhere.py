@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc  # noqa: F401 - pytest loads it to tell of an open file, where none can be opened
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
