@@ -94,7 +94,7 @@ def test_images_that_are_read_are_never_overwritten(command: Callable[..., Any],
     before = contents(held.root)
     result = command(name, held.root, "--overwrite")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {held.root}: holds images that are read"), result.output
+    assert result.stderr.startswith(f"error: {held.root}: holds an input ("), result.output
     assert result.stderr.endswith("choose another destination\n")
     assert contents(held.root) == before
 
@@ -108,7 +108,7 @@ def test_images_that_are_converted_are_never_overwritten(tmp_path: Path) -> None
         "mask_dir": "out/masks/val",
         "classes": tmp_path / "classes.txt",
     }
-    with pytest.raises(segdata.SegdataError, match="holds images that are read"):
+    with pytest.raises(segdata.SegdataError, match="holds an input"):
         segdata.convert("masks", tmp_path / "data", held.root, overwrite=True, **options)
     assert contents(held.root) == before
 
@@ -240,6 +240,8 @@ def test_a_second_run_into_one_place_is_refused(
     (out / "masks").mkdir(parents=True)
     (out / "masks" / "x.png").write_bytes(b"under way")
     first = locked(out / JOURNAL)
+    first.write(b'{"tool": "segdata"}\n')
+    first.flush()
     try:
         result = command(name, out, *more)
         assert result.exit_code == 1, result.output

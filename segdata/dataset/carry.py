@@ -14,7 +14,9 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.faults import refuse_values, view_mask
-from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images, refuse_inputs
+from segdata.dataset.finished import finished
+from segdata.dataset.images import link_or_copy, place_image, real_folder, refuse_images
+from segdata.dataset.inputs import Inputs, Stamp, sample_files, stamps
 from segdata.dataset.job import Made, resumable
 from segdata.dataset.sample import Sample
 from segdata.errors import Problem, located
@@ -69,6 +71,7 @@ def carry(
     moves: Sequence[Move],
     receipt: Callable[[Dataset, list[Problem]], dict[str, Any]],
     *,
+    beside: Sequence[str | Place | None] = (),
     overwrite: bool,
     run: Run,
 ) -> Dataset:
@@ -76,20 +79,24 @@ def carry(
 
     Masks are hard-linked where their values stay, or copied where the file system cannot, and changed otherwise. Images
     stay where they are (`reference`), behind symbolic links (`link`), or are hard-linked as well (`copy`). Scores go along
-    with masks whose values stay. `receipt` is asked for receipt.json in the end, given what was left out.
+    with masks whose values stay. `receipt` is asked for receipt.json in the end, given what was left out. `beside` is what is
+    read besides the origins.
 
     Raises `DataError` for the first missing or bad mask (`run.report` may skip instead: its samples are then left out),
     `DatasetError` for the destination and for paths that lead out of a dataset, `OptionError` where an origin is the
     destination.
     """
-    refuse_inputs(dataset.root, [origin.dataset for origin in origins])
     images = (origins[m.origin].dataset.image_path(m.old) for m in moves if m.old.image is not None)
     refuse_images(dataset.root, dataset.images, images)
     loads = loads_of(dataset, origins, moves)
     bare = tuple(replace(one, dataset=replace(one.dataset, samples=())) for one in origins)
     sources = [absolute(one.dataset.root) for one in origins]
-    with resumable(dataset, Made, {"sources": sources}, overwrite=overwrite, run=run) as job:
-        job.work(partial(carry_load, target=Target(dataset, bare)), loads, name_of)
+    inputs = Inputs([one.dataset for one in origins], beside)
+    if (there := finished(dataset, inputs, overwrite=overwrite)) is not None:
+        return there
+    with resumable(dataset, Made, {"sources": sources}, inputs, overwrite=overwrite, run=run) as job:
+        target = Target(job.dataset, bare)
+        job.work(partial(carry_load, target=target), loads, name_of, reads=partial(reads_of, origins=bare))
         return job.save(lambda whole: receipt(whole, left_out(loads, job.failed)))
 
 
@@ -116,6 +123,11 @@ def left_out(loads: Sequence[Load], failed: Mapping[str, Problem]) -> list[Probl
         if problem is not None
         for move in load
     ]
+
+
+def reads_of(load: Load, origins: Sequence[Origin]) -> list[Stamp]:
+    """The files that a load is made of."""
+    return stamps(sample_files(origins[load[0].origin].dataset, [move.old for move in load]))
 
 
 def carry_load(load: Load, target: Target) -> Made:

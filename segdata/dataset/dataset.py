@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from segdata.dataset.destination import finish_swap
 from segdata.dataset.faults import refuse_scores, refuse_values, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
@@ -63,6 +64,7 @@ class Dataset:
         Raises `DatasetError` where there is none, it is unfinished, damaged or of a newer format, `StorageError`.
         """
         root = place(root)
+        finish_swap(root)
         if not root.is_dir():
             raise DatasetError(f"{root}: there is no such folder")
         if not (root / MANIFEST).exists():

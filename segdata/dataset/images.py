@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from segdata.dataset.dataset import Dataset
-from segdata.dataset.layout import OWN
 from segdata.dataset.sample import Images
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.members import member_of
-from segdata.files.places import copy_file, is_stored, names_in, only_gdal_opens, place, real, relative
+from segdata.files.places import copy_file, is_stored, only_gdal_opens, place, real, relative
 from segdata.files.remote import Place, is_remote
-
-
-def refuse_inputs(destination: Place, inputs: Sequence[Dataset]) -> None:
-    """Raise `OptionError` where the destination is an input, or holds images of one: --overwrite would remove them."""
-    if any(real(one.root) == real(destination) for one in inputs):
-        raise OptionError(f"{destination}: is the destination and an input: choose another destination")
-    for one in inputs:
-        refuse_held(destination, (one.image_path(sample) for sample in one if sample.image is not None))
-
-
-def refuse_held(destination: Place, images: Iterable[str | Place]) -> None:
-    """Raise `OptionError` where images that will be read lie in the destination, where --overwrite would remove them."""
-    if destination.is_dir() and any(name in OWN for name in names_in(destination)):
-        inside = real(destination).rstrip("/") + "/"
-        folders = set()
-        for image in images:
-            if (folder := os.path.dirname(str(image))) not in folders:
-                folders.add(folder)
-                if (real(folder) + "/").startswith(inside):
-                    raise OptionError(
-                        f"{destination}: holds images that are read ({image}): choose another destination"
-                    )
 
 
 def refuse_images(destination: Place, images: Images, files: Iterable[str | Place]) -> None:

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.destination import refuse_held
+from segdata.dataset.inputs import Stamp, sample_files, stamps, unchanged
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
@@ -21,7 +24,13 @@ from segdata.files.remote import Place, Remote
 from segdata.version import __version__
 
 
-class Made(msgspec.Struct, frozen=True):
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line of the journal says of every item: the files that it was made of."""
+
+    inputs: list[Stamp] = []
+
+
+class Made(Noted, frozen=True):
     """What one item became: the item's name, and its lines of the manifest. Also a line of the journal."""
 
     name: str
@@ -32,12 +41,15 @@ Item = TypeVar("Item")
 
 Entry = TypeVar("Entry", bound=Made)
 
+Reads = Callable[[Item], list[Stamp]]
+"""The files that an item is made of, as they are before it is."""
+
 
 @dataclass(slots=True)
 class Job(Generic[Entry]):
     """A dataset in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
 
-    `dataset` has no samples yet.
+    `dataset` has no samples yet; its root is where to write, which is not the destination if that is to be replaced.
     """
 
     dataset: Dataset
@@ -46,12 +58,19 @@ class Job(Generic[Entry]):
     done: dict[str, Entry]
     failed: dict[str, Problem] = field(default_factory=dict)
 
+    @property
+    def root(self) -> Place:
+        """The folder to write to."""
+        return self.dataset.root
+
     def work(
         self,
         function: Callable[[Item], Entry],
         items: Sequence[Item],
         name: Callable[[Item], str],
         whole: Callable[[Item], str] | None = None,
+        *,
+        reads: Reads[Item],
     ) -> None:
         """Make the items that are not done yet. `whole` names what an item is a part of: with one part all of it fails.
 
@@ -59,7 +78,7 @@ class Job(Generic[Entry]):
         """
         whole = whole or name
         todo = [item for item in items if name(item) not in self.done and whole(item) not in self.failed]
-        self.gather(self.run.map(function, todo, into=self.dataset.root), whole)
+        self.gather(self.run.map(partial(_noted, function=function, reads=reads), todo, into=self.root), whole)
 
     def gather(self, results: Iterable[tuple[Item, Entry | Problem]], whole: Callable[[Item], str]) -> None:
         """Keep what items became, as it comes. Raises as `work`."""
@@ -92,11 +111,24 @@ class Job(Generic[Entry]):
         samples: Sequence[Sample] | None = None,
         images: Images | None = None,
     ) -> Dataset:
-        """Write the manifest, of `samples` if they are not those that are done, and the receipt; the dataset is whole then."""
+        """Write the manifest, of `samples` if they are not those that are done, and the receipt; the dataset is whole then, and
+        takes the place of what it replaces."""
         lines = sorted(self.samples if samples is None else samples, key=lambda sample: sample.id)
         whole = replace(self.dataset, samples=lines, images=images or self.dataset.images)
+        self.journal.flush()
         whole.save(receipt(whole))
-        return whole
+        return replace(whole, root=self.journal.land())
+
+
+def _noted(item: Item, function: Callable[[Item], Entry], reads: Reads[Item]) -> Entry:
+    """What the function makes of an item, with the files that it was made of as they were before."""
+    inputs = reads(item)
+    return msgspec.structs.replace(function(item), inputs=inputs)
+
+
+def reads_samples(item: Any, dataset: Dataset, samples: Callable[[Any], Sequence[Sample]]) -> list[Stamp]:
+    """A `Reads`, once it is given the dataset and what tells an item's samples of it. Raises `DatasetError`."""
+    return stamps(sample_files(dataset, samples(item)))
 
 
 @contextmanager
@@ -104,6 +136,7 @@ def resumable(
     dataset: Dataset,
     entry: type[Entry],
     given: Mapping[str, Any],
+    inputs: Iterable[str | Place],
     *,
     is_there: Callable[[Place, Entry], bool] | None = None,
     overwrite: bool,
@@ -111,15 +144,17 @@ def resumable(
 ) -> Iterator[Job[Entry]]:
     """Claim the place of `dataset`, which has no samples, and take up what a job of the same `made_by` and `given` did there.
 
-    An entry is done again unless its files are there: `is_there(root, entry)`, by default its masks as they were written,
-    and its images. Whatever ends the block but a `DataError`, which leaves nothing, the job can go on. Raises `DatasetError`
-    for a place that holds something else.
+    An entry is done again if a file that it was made of has changed, or its own are not there: `is_there(root, entry)`, by
+    default its masks as they were written, and its images. Whatever ends the block but a `DataError`, which leaves nothing,
+    the job can go on. `inputs` are all files and folders that are read: none may lie in a destination that holds something.
+    Raises `DatasetError` for a place that holds something else, `OptionError` for one that holds an input.
     """
+    refuse_held(dataset.root, inputs)
     header = {**dataset.made_by, "images": dataset.images, "labels": dataset.labels.digest, **given}
     with Journal(dataset.root, header, entry, overwrite=overwrite) as journal:
-        root, whether = listed(dataset.root), is_there or (files_there if dataset.images == "copy" else masks_there)
-        done = {one.name: one for one in journal.done if whether(root, one)}
-        yield Job(dataset, run, journal, done)
+        root, whether = listed(journal.root), is_there or (files_there if dataset.images == "copy" else masks_there)
+        done = {one.name: one for one in journal.done if unchanged(one.inputs) and whether(root, one)}
+        yield Job(replace(dataset, root=journal.root), run, journal, done)
 
 
 def masks_there(root: Place, entry: Made) -> bool:

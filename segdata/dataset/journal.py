@@ -6,57 +6,89 @@ journal/000000.jsonl ..., one every few seconds, and journal/lock, which its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from segdata.dataset.layout import JOURNAL, LOG, MANIFEST, OWN
-from segdata.dataset.logs import Lines, Log, Objects
+from segdata.dataset.destination import State, clean, draft_of, empty, finish_swap, journal_header, state_of, swap
+from segdata.dataset.layout import MANIFEST
+from segdata.dataset.logs import Log, open_log
 from segdata.errors import DataError, DatasetError
-from segdata.files.places import names_in, place, remove
-from segdata.files.remote import Place, Remote
+from segdata.files.places import place
+from segdata.files.remote import Place
+
+REPLACES = "replaces"
+"""A header says so of a job that writes beside its destination."""
+
+EXISTS = "exists already: choose another destination, or --overwrite"
+
+OTHER = "holds an unfinished job of other inputs or options: repeat it, or --overwrite"
 
 Entry = TypeVar("Entry")
 
 
 class Journal(Generic[Entry]):
-    """The record of a job under way in a dataset's folder: a header (inputs and options), then one line a finished item.
+    """The record of a job under way: a header (inputs and options), then one line per finished item.
 
-    A job that finds a journal with its own header goes on after it; one that finds any other is refused. `done` holds
-    the entries that were there. The folder is locked while the job runs.
+    It lies where the job writes (`root`): at the destination, or beside it if the job shall replace what is there. A job
+    that finds a journal with its own header goes on after it; one that finds any other is refused. `done` holds the entries
+    that were there. The folder is locked while the job runs.
     """
+
+    done: list[Entry]
 
     def __init__(
         self, root: str | Place, header: dict[str, Any], entry: type[Entry], *, overwrite: bool = False
     ) -> None:
-        """Claim a folder. Raises `DatasetError` where it holds a dataset, another job's journal, or foreign files."""
-        self.root = place(root)
-        self._made = not self.root.exists()
-        held = set() if self._made else self._held()
-        exists = f"{self.root}: exists already: choose another destination, or --overwrite"
-        if held and not overwrite and not held & {JOURNAL, LOG}:
-            raise DatasetError(exists)
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._log: Log = Objects(self.root) if isinstance(self.root, Remote) else Lines(self.root)
+        """Claim a folder. Raises `DatasetError` if it holds a dataset, another job's journal, or what is not ours."""
+        self.root = self.destination = place(root)
+        settle(self.destination)
+        state, begun = state_of(self.destination), journal_header(self.destination)
         line = msgspec.json.encode(header) + b"\n"
-        whole = (self.root / MANIFEST).exists()
-        self.done: list[Entry] = []
-        if not overwrite and self._log.header == line:
-            self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
-        elif not overwrite and whole:
-            self._log.close(remove_it=not self._log.header)
-            raise DatasetError(exists if self._log.header else f"{self.root}: another run has just finished it")
-        elif overwrite or not self._log.header.endswith(b"\n"):
-            self._clear(keep=(self._log.name,))
-            self._log.begin(line)
-        else:
-            self._log.close()
-            raise DatasetError(
-                f"{self.root}: holds an unfinished job of other inputs or options: repeat it, or --overwrite"
-            )
+        self._replaced: Log | None = None
+        with ExitStack() as stack:
+            stack.callback(self._release)
+            if state != "free" and begun != line:
+                self._replaced = open_log(self.destination) if begun else None  # that job may be under way
+                if not overwrite:
+                    raise DatasetError(f"{self.destination}: {self._why_not(state)}")
+                line = msgspec.json.encode({**header, REPLACES: True}) + b"\n"
+                self.root = draft_of(self.destination)
+            self._take(line, entry)
+            stack.pop_all()
+
+    def _why_not(self, state: State) -> str:
+        """Why there can be no other dataset without --overwrite."""
+        if isinstance(self.destination, Path) and journal_header(draft := draft_of(self.destination)):
+            return f"exists already, and {draft} holds what shall replace it, unfinished: repeat that with --overwrite"
+        return EXISTS if state == "whole" else OTHER
+
+    def _take(self, line: bytes, entry: type[Entry]) -> None:
+        """Lock the folder to write to; go on after its journal if that begins with this line, otherwise begin."""
+        self._made = not self.root.exists()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._log = open_log(self.root)
+        with ExitStack() as stack:
+            stack.callback(self._log.close, remove_it=not self._log.header)
+            if self._log.header == line:
+                (self.root / MANIFEST).unlink(missing_ok=True)  # of a draft that was whole
+                self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
+            else:
+                self._refuse_late()
+                empty(self.root, keep=(self._log.name,))
+                self._log.begin(line)
+                self.done = []
+            stack.pop_all()
+
+    def _refuse_late(self) -> None:
+        """Look again, now that the folder is locked. Raises `DatasetError`."""
+        state = state_of(self.root)
+        if self.root == self.destination and state != "free":
+            raise DatasetError(f"{self.root}: {'another run has just finished it' if state == 'whole' else OTHER}")
+        if state == "whole" and not self._log.header:
+            raise DatasetError(f"{self.root}: is in the way of what shall replace {self.destination}: move it away")
 
     def __enter__(self) -> Self:
         return self
@@ -71,33 +103,41 @@ class Journal(Generic[Entry]):
         """Note that one item is finished. Its files must be written before."""
         self._log.append(msgspec.json.encode(entry) + b"\n")
 
+    def flush(self) -> None:
+        """Have all lines on their way to the disk, or in storage."""
+        self._log.flush()
+
+    def land(self) -> Place:
+        """Put what is whole now in the place of what it replaces. Returns where it is."""
+        if self.root != self.destination:
+            swap(self.root, self.destination)
+            self.root = self.destination
+            self._log.follow(self.root)
+        return self.root
+
     def close(self, *, finished: bool) -> None:
         """Let go of the folder; a finished job needs its journal no more."""
         self._log.close(remove_it=finished)
+        self._release()
 
     def discard(self) -> None:
         """Remove all that the job wrote."""
-        self._clear(keep=(self._log.name,))
+        empty(self.root, keep=(self._log.name,))
         self._log.close(remove_it=True)
-        if self._made and isinstance(self.root, Path):
+        if isinstance(self.root, Path) and (self._made or self.root != self.destination):
             with suppress(OSError):
                 self.root.rmdir()
 
-    def _held(self) -> set[str]:
-        if not self.root.is_dir():
-            raise DatasetError(f"{self.root}: is a file, not a folder")
-        held = names_in(self.root)
-        foreign = [name for name in sorted(held) if name.removesuffix(".partial") not in OWN]
-        if foreign:
-            raise DatasetError(
-                f"{self.root}: holds files that are not segdata's ({foreign[0]}): choose an empty folder"
-            )
-        return held
+    def _release(self) -> None:
+        if self._replaced is not None:
+            self._replaced.close()
 
-    def _clear(self, keep: Iterable[str] = ()) -> None:
-        """Remove segdata's own files, the manifest first, so that nothing looks whole meanwhile."""
-        there = names_in(self.root)
-        for name in (MANIFEST, *OWN):
-            for one in (name, f"{name}.partial"):
-                if one in there and one not in keep:
-                    remove(self.root / one)
+
+def settle(root: Place) -> None:
+    """Finish what a run left that was killed after its dataset was whole. Raises `DatasetError` for one that runs yet."""
+    finish_swap(root)
+    if root.is_dir() and (root / MANIFEST).exists() and (begun := journal_header(root)) and state_of(root) == "whole":
+        log = open_log(root)
+        if REPLACES.encode() in begun:
+            clean(root)
+        log.close(remove_it=True)

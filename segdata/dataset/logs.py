@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,7 +13,7 @@ from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
 from segdata.dataset.locks import Lock, locked
 from segdata.errors import DatasetError, writing
 from segdata.files.places import names_in, remove
-from segdata.files.remote import Remote
+from segdata.files.remote import Place, Remote
 
 FLUSH = 5.0
 """Seconds of work that a job in storage loses at most when it is killed."""
@@ -37,8 +38,19 @@ class Log(Protocol):
     def append(self, line: bytes) -> None:
         """Keep one more."""
 
+    def flush(self) -> None:
+        """Have all lines on their way to the disk, or in storage."""
+
+    def follow(self, root: Place) -> None:
+        """Its folder has another name now."""
+
     def close(self, *, remove_it: bool = False) -> None:
         """Let go of the folder; a second time nothing happens."""
+
+
+def open_log(root: Place) -> Log:
+    """The log of a folder, and the folder to oneself. Raises `DatasetError` if another run has it."""
+    return Objects(root) if isinstance(root, Remote) else Lines(root)
 
 
 class Lines:
@@ -59,6 +71,7 @@ class Lines:
                 self._file.truncate(0)
                 self._file.write(line)
                 self._file.flush()
+                os.fsync(self._file.fileno())  # it says whose the folder is: before anything else is in it
         except OSError:
             with suppress(OSError):  # what could not be written is written once more
                 self.close(remove_it=True)
@@ -82,6 +95,15 @@ class Lines:
         """See `Log`."""
         with writing(self._path):
             self._file.write(line)
+
+    def flush(self) -> None:
+        """See `Log`."""
+        with writing(self._path):
+            self._file.flush()
+
+    def follow(self, root: Place) -> None:
+        """See `Log`."""
+        self._path = Path(str(root), JOURNAL)
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
@@ -123,6 +145,14 @@ class Objects:
         self._pending.append(line)
         if time.monotonic() - self._flushed > FLUSH:
             self._flush()
+
+    def flush(self) -> None:
+        """See `Log`."""
+        self._flush()
+
+    def follow(self, root: Place) -> None:
+        """See `Log`."""
+        raise DatasetError(f"{root}: object storage cannot rename a folder")
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""

@@ -130,6 +130,15 @@ def write_whole(path: Place, data: bytes) -> None:
     os.replace(beside, path)
 
 
+def write_new(path: Place, data: bytes, way_out: str) -> None:
+    """Write a file that is not there yet; one of the same bytes stays. Raises `DatasetError` for any other, with the way out."""
+    if path.exists():
+        if path.is_file() and size_of(path) == len(data) and path.read_bytes() == data:
+            return
+        raise DatasetError(f"{path}: exists already, of other contents: {way_out}")
+    write_whole(path, data)
+
+
 @contextmanager
 def local_copy(path: str | Place) -> Iterator[Path]:
     """A path of this machine with the same bytes: the file itself, or a copy that is removed afterwards. Raises as it does."""

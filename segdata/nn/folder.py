@@ -9,14 +9,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from PIL import Image
 
+from segdata.dataset.destination import Kind, draft_of, empty, finish_swap, refuse_held, state_of, swap
+from segdata.dataset.destination import State as Whose
+from segdata.dataset.inputs import Inputs
+from segdata.dataset.layout import UNDECODABLE
 from segdata.dataset.locks import Lock, locked
 from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft
-from segdata.files.places import names_in, remove, write_whole
+from segdata.files.places import names_in, read_start, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import Labels, Mask, must_agree
 from segdata.nn import checkpoint
@@ -38,70 +43,103 @@ CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES = (
 
 RATES = ("lr.csv", "lr.png")
 
-OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES)
-"""Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
-
 LOCK = "run.lock"
 """A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
+
+OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES, LOCK)
+"""Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
+
+
+def run_state(root: Place, names: set[str]) -> Whose:
+    """What a folder is that has no names but a run's: run.json tells, names do not. A search for a rate alone is nothing yet."""
+    if ABOUT in names:
+        try:
+            about = msgspec.json.decode(read_start(root / ABOUT, 2**20))
+            return "unfinished" if isinstance(about, dict) and "segdata" in about else "strange"
+        except UNDECODABLE:
+            return "strange"
+    return "free" if names <= {*RATES, LOCK, f"{ABOUT}.partial"} else "strange"
+
+
+RUN = Kind("from a run", OWN, ABOUT, run_state)
 
 SECONDS_BETWEEN_CURVES = 5.0
 
 
 @dataclass(slots=True)
 class Folder:
-    """The folder to which the first process alone writes a run."""
+    """The folder to which the first process alone writes a run: its own, or one beside it if it shall replace another."""
 
     root: Place
+    destination: Place
     task: Task
     here: World
-    overwrite: bool = False
     saved: float = field(default_factory=time.monotonic)
     drawn: float = -1e9
     events: Any = None
 
     @classmethod
     @contextmanager
-    def claim(cls, root: Place, task: Task, here: World, *, overwrite: bool) -> Iterator[Folder]:
-        """Take a new folder, or one of the same run. Raises `DatasetError` for any other folder, unless `overwrite`.
+    def claim(cls, destination: Place, task: Task, here: World, inputs: Inputs, *, overwrite: bool) -> Iterator[Folder]:
+        """Take a new folder, or one of the same run. Raises `DatasetError` for any other folder, unless `overwrite`, and
+        `OptionError` for one that holds an input.
 
-        Nothing in it changes before `begin`. If `begin` is not reached, a new folder is removed again.
+        Nothing in it changes before `begin`. If `begin` is not reached, a new folder is removed again. A run that shall replace
+        another is put in its place once it has ended.
         """
         with ExitStack() as stack:
+            finish_swap(destination)
+            replaces = overwrite and state_of(destination, RUN) != "free"
+            root = draft_of(destination) if replaces else destination
             if here.first:
-                refuse_foreign(root, overwrite=overwrite)
+                refuse_held(destination, inputs if overwrite else ())
+                state_of(root, RUN)
                 if not root.exists():
                     root.mkdir(parents=True)
                     stack.callback(remove_empty, root)
-                stack.enter_context(held(root))
+                for one in {destination, root} if (destination / LOCK).exists() else {root}:
+                    stack.enter_context(held(one))
                 if not overwrite:
                     refuse_other_options(root, task.options)
             here.wait()
-            folder = cls(root, task, here, overwrite)
+            folder = cls(root, destination, task, here)
             try:
                 yield folder
             finally:
                 if folder.events is not None:
                     folder.events.close()
+        if replaces and here.first:
+            swap(root, destination, RUN)
+        here.wait()
 
     def begin(self, state: State) -> None:
-        """Empty the folder, or go on from its last.pt; then write the options and the recipe. Called after all checks.
+        """Go on from last.pt, or begin; then write the options and the recipe. Called after all checks.
 
         Raises `DatasetError` if last.pt has other classes, another dataset or another recipe.
         """
-        if self.overwrite and self.here.first:
-            clear(self.root)
+        if self.here.first and self.root != self.destination and not self.is_same():
+            empty(self.root, RUN, keep=(LOCK,))
         self.here.wait()
         with self.here.alike():
             self.resume(state)
         if self.here.first:
+            write_whole(self.root / ABOUT, (json.dumps(self.about(state), indent=2) + "\n").encode())  # whose it is
             write_whole(self.root / CONFIG, config_text(self.task.options).encode())
             write_whole(self.root / RECIPE, self.task.recipe.to_yaml().encode())
 
-    def resume(self, state: State) -> None:
-        """Go on from last.pt, if there is one. Raises `DatasetError` like `begin`."""
+    def is_same(self) -> bool:
+        """Whether the folder holds a run like this one, which was stopped."""
+        try:
+            refuse_other_options(self.root, self.task.options)
+            return self.found() is not None
+        except DatasetError:
+            return False
+
+    def found(self) -> dict[str, Any] | None:
+        """last.pt, if there is one. Raises `DatasetError` like `begin`."""
         path = self.root / LAST
         if not path.exists():
-            return
+            return None
         found = checkpoint.read(path)
         must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.AGAIN)
         for what, was, now in (
@@ -112,7 +150,12 @@ class Folder:
                 raise DatasetError(
                     f"{path}: {what} changed since: choose another folder, or --overwrite to train from the start"
                 )
-        state.load(found["state"], found["train"], str(path))
+        return found
+
+    def resume(self, state: State) -> None:
+        """Go on from last.pt, if there is one. Raises `DatasetError` like `begin`."""
+        if (found := self.found()) is not None:
+            state.load(found["state"], found["train"], str(self.root / LAST))
 
     def save_sometimes(self, state: State, learn: Step, passed: float) -> None:
         """Write last.pt in the middle of an epoch, if the previous one is old enough."""
@@ -231,23 +274,6 @@ def remove_empty(root: Place) -> None:
     """Remove an empty folder. Object storage has no empty folders."""
     if not isinstance(root, Remote) and not names_in(root):
         root.rmdir()
-
-
-def clear(root: Place) -> None:
-    """Remove everything that segdata writes into a run's folder."""
-    for name in OWN:
-        remove(root / name)
-
-
-def refuse_foreign(root: Place, *, overwrite: bool = False) -> None:
-    """Check that a folder holds nothing but a run, or, with `overwrite`, the rest of one. Raises `DatasetError` if not."""
-    if root.exists() and not root.is_dir():
-        raise DatasetError(f"{root}: is a file, not a folder")
-    names = {name.removesuffix(".partial") for name in names_in(root)}
-    names.discard(LOCK)
-    whole = overwrite or CONFIG in names or names <= set(RATES)
-    if names - set(OWN) or not whole:
-        raise DatasetError(f"{root}: holds files that are not from a run: choose another folder")
 
 
 def refuse_other_options(root: Place, options: Training) -> None:

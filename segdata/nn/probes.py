@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.destination import state_of
 from segdata.errors import DatasetError
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.nn.curves import draw_rates, write_rows
 from segdata.nn.distributed import World, world
-from segdata.nn.folder import refuse_foreign
+from segdata.nn.folder import RUN
 from segdata.nn.memory import memory_told, shortage_told
 from segdata.nn.options import Training
 from segdata.nn.state import State, start
@@ -70,7 +71,7 @@ def find_rate(
     logarithm of the rate. The trained weights are not kept. Raises like `segdata.train`.
     """
     folder = place(run_dir)
-    refuse_foreign(folder)
+    state_of(folder, RUN)
 
     def probe(task: Task, state: State, here: World) -> Rates:
         """Do each step at its own rate."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.inputs import Inputs
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
@@ -93,7 +94,8 @@ def train(
         with here.alike():
             part_size(chosen, here)
             task = prepare(dataset, chosen, run or Run())
-        with Folder.claim(place(run_dir), task, here, overwrite=overwrite) as folder:
+        inputs = Inputs([task.train, task.val], [config, chosen.init])
+        with Folder.claim(place(run_dir), task, here, inputs, overwrite=overwrite) as folder:
             with here.alike():
                 state = start(task, here)
                 learn, validator = Step(task, state, here), Validator(task, here)

@@ -64,6 +64,11 @@ class Polygons:
         except DataError:
             return [os.path.basename(self.path)]
 
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return (self.path,)
+
     def draw(self, remap: Remap) -> Drawn:
         """Objects in the order of the file, the later over the earlier, each by the rule of `kernels.scanline`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -89,6 +90,11 @@ class Instances:
     def ids(self) -> list[int]:
         """Annotation ids."""
         return [record.id for record in self.records]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`: the source's own files have the labels of all images."""
+        return ()
 
     def draw(self, remap: Remap) -> Drawn:
         """Every annotation's pixels as pycocotools' annToMask has them, painted in the order of the overlap policy."""
@@ -261,6 +267,11 @@ class Panoptic:
     def ids(self) -> list[int]:
         """Segment ids."""
         return [segment.id for segment in self.segments]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return (self.png,)
 
     def draw(self, remap: Remap) -> Drawn:
         """Each segment's pixels in its category's class. Raises `DataError` (`panoptic.*`, `image.*`)."""

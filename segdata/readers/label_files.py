@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -79,6 +79,11 @@ class LabelFile:
     def ids(self) -> list[str]:
         """One annotation: the mask, by its file name."""
         return [os.path.basename(self.path)]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return (self.path,)
 
     def draw(self, remap: Remap) -> Drawn:
         """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the way out."""

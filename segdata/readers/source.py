@@ -104,6 +104,10 @@ class Annotation(Protocol):
     def ids(self) -> Sequence[int | str]:
         """The annotations in it, as the receipt names them."""
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The paths of the files that hold the labels of this image alone."""
+
     def draw(self, remap: Remap) -> Drawn:
         """The mask, source class ids through `remap`. Raises `DataError`."""
 

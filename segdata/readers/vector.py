@@ -63,6 +63,11 @@ class Burnt:
         """The features, by their places in the file."""
         return [number for number, _, _, _ in self.shapes]
 
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`: the source's own files have the labels of all images."""
+        return ()
+
     def draw(self, remap: Remap) -> Drawn:
         """Burn them, the lowest first, by number, then turn numbers to class ids. See `Annotation`."""
         whole = Window(0, 0, *self.size)

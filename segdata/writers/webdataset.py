@@ -20,6 +20,8 @@ from typing import Annotated
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.finished import finished
+from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, Report
@@ -108,14 +110,16 @@ def write(
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
     made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
     made = Dataset(root, dataset.labels, (), made_by, dataset.images)
-    work = partial(write_shard, target=Target(replace(dataset, samples=()), root))
-    given = {"source": absolute(dataset.root)}
-    with resumable(made, Written, given, is_there=shard_is_there, overwrite=overwrite, run=run) as job:
+    given, inputs = {"source": absolute(dataset.root)}, Inputs([dataset])
+    if (there := finished(made, inputs, overwrite=overwrite)) is not None:
+        return there
+    with resumable(made, Written, given, inputs, is_there=shard_is_there, overwrite=overwrite, run=run) as job:
+        work = partial(write_shard, target=Target(replace(dataset, samples=()), job.root))
         todo = [shard for shard in shards if shard.name not in job.done]
-        job.gather(_told(replace(run, chunk=1).map(work, todo, into=root), run.report), lambda shard: shard.name)
+        job.gather(_told(replace(run, chunk=1).map(work, todo, into=job.root), run.report), lambda shard: shard.name)
         done = [job.done[shard.name] for shard in shards]
         written = [one for one in done if one.samples]
-        write_whole(root / SHARDS / INDEX, _index(written))
+        write_whole(job.root / SHARDS / INDEX, _index(written))
         gone = [problem for one in done for problem in one.left_out]
         sizes = {"number": len(written), "bytes": sum(one.size for one in written)}
         images: Images = "copy" if any(line.image for line in job.samples) else "none"

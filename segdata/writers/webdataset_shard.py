@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from segdata.dataset.dataset import Dataset, Openings
+from segdata.dataset.inputs import sample_files, stamps
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, raise_exhausted
@@ -71,6 +72,7 @@ def write_shard(shard: Shard, target: Target) -> Written:
     lines: list[Sample] = []
     left_out: list[Problem] = []
     openings = Openings(target.source)
+    inputs = stamps(sample_files(target.source, shard.samples))
     with Draft(path) as draft, closing(openings):
         with tarfile.open(fileobj=draft.file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for number, sample in enumerate(shard.samples, shard.first):
@@ -86,7 +88,7 @@ def write_shard(shard: Shard, target: Target) -> Written:
         digest, size = file_digest(draft.beside), draft.beside.stat().st_size
         if not lines:
             draft.discard()
-    return Written(shard.name, lines, shard.split, digest, size, left_out)
+    return Written(shard.name, lines, shard.split, digest, size, left_out, inputs=inputs)
 
 
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:

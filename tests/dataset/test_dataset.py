@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import segdata.dataset.dataset
+import segdata.dataset.destination
 import segdata.dataset.locks
 import segdata.files.places
 from segdata.dataset.dataset import Dataset
@@ -415,7 +416,7 @@ class Entry(msgspec.Struct, frozen=True):
     pixels: int = 0
 
 
-HEADER = {"operation": "convert", "inputs": ["a.json"]}
+HEADER = {"tool": "segdata", "operation": "convert", "inputs": ["a.json"]}
 ENTRIES = [Entry(f"é\n{i}", i) for i in range(5)]
 
 
@@ -494,7 +495,8 @@ def test_a_damaged_line_ends_what_is_believed(tmp_path: Path, damage: bytes) -> 
 
 
 def test_a_torn_header_is_a_fresh_start(tmp_path: Path) -> None:
-    root = interrupted(tmp_path / "data")
+    root = tmp_path / "data"
+    root.mkdir()
     (root / JOURNAL).write_bytes(b'{"operation": "con')
     job = journal(root)
     assert job.done == []
@@ -511,8 +513,13 @@ def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict
     assert before == (held(root), (root / JOURNAL).read_bytes())
     job = journal(root, other, overwrite=True)
     assert job.done == []
-    assert held(root) == {JOURNAL}
+    assert (job.root, held(job.root)) == (root.with_name("data.partial"), {JOURNAL})
+    make(job.root, sample("b"))
+    assert before[0] == held(root), "it stays until the new is whole"
+    assert job.land() == root
     job.close(finished=True)
+    assert held(root) == {CARD, MANIFEST, "masks/b.png"}
+    assert not job.root.with_name("data.partial").exists()
 
 
 @pytest.mark.skipif(segdata.dataset.locks.fcntl is None, reason="no flock on this system")
@@ -544,7 +551,7 @@ def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.
         first.close(finished=True)
 
     name, module = (
-        ("open", segdata.dataset.journal)
+        ("open", segdata.dataset.locks)
         if when == "before it opens the journal"
         else ("flock", segdata.dataset.locks.fcntl)
     )
@@ -567,24 +574,71 @@ def test_a_dataset_is_not_written_over(dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="exists already: choose another destination, or --overwrite"):
         journal(dataset.root)
     assert before == {name: (dataset.root / name).read_bytes() for name in held(dataset.root)}
+    beside = dataset.root.with_name(f"{dataset.root.name}.partial")
     journal(dataset.root, overwrite=True).close(finished=False)
-    assert held(dataset.root) == {JOURNAL}
+    assert held(beside) == {JOURNAL}
+    assert before == {name: (dataset.root / name).read_bytes() for name in held(dataset.root)}
+    with pytest.raises(DatasetError, match="exists already"):
+        journal(dataset.root)
+    journal(dataset.root, overwrite=True).discard()
+    assert not beside.exists()
+    assert before == {name: (dataset.root / name).read_bytes() for name in held(dataset.root)}
 
 
-def test_a_job_killed_between_its_manifest_and_its_end_goes_on(tmp_path: Path) -> None:
-    """Repeated, it ends well; to any other job the dataset is whole, and stays so."""
+def test_a_job_killed_between_its_manifest_and_its_end_is_whole(tmp_path: Path) -> None:
+    """To every job the dataset is whole, and stays so; the journal goes."""
     root = interrupted(tmp_path / "data")
     make(root, sample("a"))
     before = {name: (root / name).read_bytes() for name in held(root)}
     with pytest.raises(DatasetError, match="exists already: choose another destination, or --overwrite"):
         journal(root, {**HEADER, "extra": None})
+    del before[JOURNAL]
     assert before == {name: (root / name).read_bytes() for name in held(root)}
-    job = journal(root)
-    assert job.done == ENTRIES[:3]
-    job.close(finished=True)
-    assert before.keys() - held(root) == {JOURNAL}
-    with pytest.raises(DatasetError, match="exists already"):
-        journal(root)
+
+
+STEPS = ["exchange", "rename", "rename again", "remove"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("finds", ["the same job", "another job", "a reader"])
+def test_a_swap_that_is_killed_is_finished(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, step: str, finds: str
+) -> None:
+    """At every step, on systems that exchange names and on others: the old is there, or the new, and then the new."""
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    times = iter([dies] if step == "rename" else [os.rename, dies])
+    before = [one.id for one in Dataset.open(dataset.root)]
+    job = journal(dataset.root, overwrite=True)
+    make(job.root, sample("new"))
+    with monkeypatch.context() as patch:
+        if step == "exchange":
+            patch.setattr(segdata.dataset.destination, "exchange", dies)
+        elif step == "remove":
+            patch.setattr(segdata.dataset.destination, "empty", dies)
+        else:
+            patch.setattr(segdata.dataset.destination, "exchange", lambda *_: False)
+            patch.setattr(os, "rename", lambda *names: next(times)(*names))
+        with pytest.raises(Killed):
+            job.land()
+    job._log._file.close()  # type: ignore[attr-defined]
+    if finds == "a reader":
+        one = Dataset.open(dataset.root)
+        assert [s.id for s in one] == (["new"] if step in ("rename again", "remove") else before)
+    elif finds == "another job":
+        with pytest.raises(DatasetError, match="exists already"):
+            journal(dataset.root, {**HEADER, "extra": 1})
+    again = journal(dataset.root, overwrite=True)
+    make(again.root, sample("new"))
+    again.land()
+    again.close(finished=True)
+    assert [s.id for s in Dataset.open(dataset.root)] == ["new"]
+    assert {path.name for path in dataset.root.parent.iterdir()} == {dataset.root.name}
 
 
 @pytest.mark.parametrize("foreign", ["thesis.pdf", "masks.zip", "manifest.jsonl.bak", "photos/a.jpg", ".hidden"])
@@ -601,17 +655,43 @@ def test_foreign_files_are_never_touched(tmp_path: Path, dataset: Dataset, forei
     assert held(dataset.root) == before
 
 
-def test_overwriting_clears_everything_of_segdatas_own(tmp_path: Path) -> None:
+def test_overwriting_replaces_everything_of_segdatas_own(dataset: Dataset) -> None:
     for name in OWN:
+        path = dataset.root / name
         if "." in name:
-            (tmp_path / name).write_bytes(b"old")
-            (tmp_path / f"{name}.partial").write_bytes(b"old")
-        else:
-            (tmp_path / name / "sub").mkdir(parents=True)
-            (tmp_path / name / "sub" / "x.png").write_bytes(b"old")
-    job = journal(tmp_path, overwrite=True)
-    assert held(tmp_path) - {f"{JOURNAL}.partial"} == {JOURNAL}
+            path.with_name(f"{name}.partial").write_bytes(b"old")
+        elif name != "journal":
+            (path / "sub").mkdir(parents=True, exist_ok=True)
+            (path / "sub" / "x.png").write_bytes(b"old")
+    job = journal(dataset.root, overwrite=True)
+    make(job.root, sample("new"))
+    job.land()
     job.close(finished=True)
+    assert held(dataset.root) == {CARD, MANIFEST, "masks/new.png"}
+
+
+@pytest.mark.parametrize("names", [["images/a.jpg", "masks/a.png"], ["images/a.jpg", "journal/a"], ["manifest.jsonl"],
+                                   ["dataset.json"], ["journal.jsonl"], ["journal.jsonl", "masks/a.png"]])  # fmt: skip
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_names_alone_do_not_make_a_folder_ours(tmp_path: Path, names: list[str], overwrite: bool) -> None:
+    """The commonest raw layout is a folder of images/ and masks/."""
+    for name in names:
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(b'{"mine": 1}\n')
+    with pytest.raises(DatasetError, match=r"nothing says that segdata made it|not segdata's"):
+        journal(tmp_path / "data", overwrite=overwrite)
+    assert held(tmp_path / "data") == set(names)
+    assert not (tmp_path / "data.partial").exists()
+
+
+def test_a_strangers_folder_beside_is_left_alone(dataset: Dataset) -> None:
+    beside = dataset.root.with_name(f"{dataset.root.name}.partial")
+    make(beside, sample("mine"))
+    before = held(beside)
+    with pytest.raises(DatasetError, match=r"is in the way of what shall replace .*: move it away"):
+        journal(dataset.root, overwrite=True)
+    assert held(beside) == before
+    assert len(Dataset.open(dataset.root)) == len(dataset)
 
 
 def test_a_link_in_place_of_a_folder_is_removed_not_followed(tmp_path: Path) -> None:
@@ -619,7 +699,10 @@ def test_a_link_in_place_of_a_folder_is_removed_not_followed(tmp_path: Path) -> 
     (tmp_path / "precious" / "x.png").write_bytes(b"mine")
     root = interrupted(tmp_path / "data")
     (root / "images").symlink_to(tmp_path / "precious", target_is_directory=True)
-    journal(root, overwrite=True).close(finished=True)
+    job = journal(root, {**HEADER, "extra": 1}, overwrite=True)
+    make(job.root, sample("new"))
+    job.land()
+    job.close(finished=True)
     assert (tmp_path / "precious" / "x.png").read_bytes() == b"mine"
     assert not (root / "images").exists()
 

@@ -349,7 +349,9 @@ def test_what_is_refused_leaves_a_run_as_it_was(dataset: segdata.Dataset, tmp_pa
         with pytest.raises((OptionError, DatasetError)):
             segdata.train(data, tmp_path / "run", **{**QUICK, **given}, overwrite=overwrite)
         assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    again = segdata.train(dataset, tmp_path / "run", **QUICK, init=str(tmp_path / "run" / "last.pt"), overwrite=True)
+    with pytest.raises(OptionError, match="holds an input"):
+        segdata.train(dataset, tmp_path / "run", **QUICK, init=str(tmp_path / "run" / "last.pt"), overwrite=True)
+    again = segdata.train(dataset, tmp_path / "new", **QUICK, init=str(tmp_path / "run" / "last.pt"), overwrite=True)
     assert len(again.rows) == 2
 
 

@@ -225,3 +225,49 @@ def test_samples_in_memory_are_shared_with_processes_alone(tmp_path: Path, monke
     with pytest.raises(SegdataError, match=r"cannot share memory .*No space left.*--workers 0.*--shm-size"):
         segdata.train(dataset, tmp_path / "run", **{**QUICK, "workers": 1, "cache": "yes"})
     segdata.train(dataset, tmp_path / "run", **{**QUICK, "workers": 0, "cache": "yes"})
+
+
+def bytes_below(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_is_trained_anew_stays_until_the_new_is_whole(tmp_path: Path) -> None:
+    """Killed in the middle, the old is there; the same command goes on beside it, and takes its place in the end."""
+    scenes(tmp_path / "d")
+    run, beside = tmp_path / "run", tmp_path / "run.partial"
+    segdata.train(tmp_path / "d", run, **QUICK)
+    before = bytes_below(run)
+
+    class Killed(BaseException):
+        pass
+
+    def stop(progress: Any) -> None:
+        if progress.epoch == 2:
+            raise Killed
+
+    other = {**QUICK, "lr": 0.01, "epochs": 3}
+    with pytest.raises(Killed):
+        segdata.train(tmp_path / "d", run, **other, overwrite=True, watch=stop)
+    assert bytes_below(run) == before
+    assert (beside / "last.pt").exists()
+    seen: list[int] = []
+    segdata.train(tmp_path / "d", run, **other, overwrite=True, watch=lambda progress: seen.append(progress.epoch))
+    assert min(seen) == 2, "it went on"
+    assert not beside.exists()
+    rows = segdata.train(tmp_path / "d", run, **other).rows
+    right = segdata.train(tmp_path / "d", tmp_path / "right", **other).rows
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in right]
+
+
+@pytest.mark.parametrize("names", [["config.yaml", "metrics.csv"], ["samples/a.jpg"], ["last.pt"], ["run.json"]])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_names_alone_do_not_make_a_folder_a_run(tmp_path: Path, names: list[str], overwrite: bool) -> None:
+    scenes(tmp_path / "d")
+    for name in names:
+        (tmp_path / "my" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "my" / name).write_text("mine")
+    before = bytes_below(tmp_path / "my")
+    with pytest.raises(DatasetError, match="nothing says that segdata made it"):
+        segdata.train(tmp_path / "d", tmp_path / "my", **QUICK, overwrite=overwrite)
+    assert bytes_below(tmp_path / "my") == before
+    assert not (tmp_path / "my.partial").exists()

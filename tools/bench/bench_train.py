@@ -29,6 +29,7 @@ from inputs import CAMVID, camvid
 from measure import QUICK, Sizes, race, workspace
 from results import Measure, Target, measure_tables, table
 from segdata import Dataset, Recipe, Run, convert
+from segdata.dataset.inputs import Inputs
 from segdata.nn import data, train
 from segdata.nn.cache import Cache
 from segdata.nn.distributed import World, choose_device
@@ -135,7 +136,7 @@ def ours(task: Task, here: World, batches: Sequence[data.Batch], steps: int, wor
 
     before, vars(train)["step_batches"] = step_batches, cached
     try:
-        with Folder.claim(work / "run", task, here, overwrite=True) as folder:
+        with Folder.claim(work / "run", task, here, Inputs([]), overwrite=True) as folder:
             state = start(task, here)
             learn, validator = Step(task, state, here), Validator(task, here)
             folder.begin(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import msgspec
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs
+from segdata.dataset.finished import finished
+from segdata.dataset.inputs import Inputs, Stamp, files_of, stamps
 from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
@@ -61,13 +63,22 @@ def augment(
         raise OptionError(f"{dataset.root}: {bare} has no image to augment: convert with images")
     options = {"recipe": recipe.to_dict(), "versions": versions, "split": split}
     target = Dataset(place(destination), dataset.labels, (), made_of("augment", options, [dataset], seed), "copy")
-    refuse_inputs(target.root, [dataset])
-    write = partial(augment_item, pipeline=Pipeline(chosen, recipe, seed), root=target.root, versions=versions)
-    with resumable(target, Made, {"source": absolute(dataset.root)}, overwrite=overwrite, run=run or Run()) as job:
-        job.work(write, list(enumerate(chosen)), lambda item: item[1].id)
+    inputs = Inputs([dataset])
+    if (there := finished(target, inputs, overwrite=overwrite)) is not None:
+        return there
+    given = {"source": absolute(dataset.root)}
+    with resumable(target, Made, given, inputs, overwrite=overwrite, run=run or Run()) as job:
+        write = partial(augment_item, pipeline=Pipeline(chosen, recipe, seed), root=job.root, versions=versions)
+        reads = partial(_reads, dataset=replace(dataset, samples=()))
+        job.work(write, list(enumerate(chosen)), lambda item: item[1].id, reads=reads)
         return job.save(
             lambda whole: receipt_of("augmented", len(chosen), job.left_out, versions=versions, pixels=pixels_of(whole))
         )
+
+
+def _reads(item: tuple[int, Sample], dataset: Dataset) -> list[Stamp]:
+    """The files that the versions of a sample are made of, but for what is pasted into them."""
+    return stamps(files_of(dataset, item[1]))
 
 
 def augment_item(item: tuple[int, Sample], pipeline: Pipeline, root: Place, versions: int) -> Made:

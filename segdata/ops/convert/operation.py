@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +14,16 @@ from typing import Any, cast
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_image, refuse_held, refuse_images
+from segdata.dataset.finished import finished
+from segdata.dataset.images import place_image, refuse_images
+from segdata.dataset.inputs import Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.opening import read_facts
-from segdata.files.places import absolute, place
+from segdata.files.places import absolute, place, real
 from segdata.files.png import MAX_PIXELS, MaskWriter
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
@@ -106,14 +108,49 @@ def convert(
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
-    refuse_held(root, (item.image for item in found.items if item.image is not None))
     dataset = Dataset(root, remap.labels, (), made_by, images)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
-    with resumable(dataset, Converted, given, overwrite=overwrite, run=run) as job:
-        work = partial(convert_item, target=Target(root, remap, images, exif, max_pixels))
-        job.work(work, found.items, lambda item: item.id)
+    inputs = list(read_files(source, options, found.items))
+    if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
+        return there
+    with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
+        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
+        job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
-        return job.save(lambda whole: receipt_json(receipt, found, remap, whole))
+        digest = labels_digest((one.name, one.inputs) for one in job.done.values())
+        return job.save(lambda whole: receipt_json(receipt, found, remap, whole, digest))
+
+
+def read_files(source: str | Path, options: Mapping[str, Any], items: Sequence[Item]) -> Iterator[str | Path]:
+    """All files and folders that a conversion reads."""
+    yield source
+    yield from (value for value in options.values() if isinstance(value, str | Path) and place(value).is_file())
+    for item in items:
+        yield from (path for path in (item.image, *item.annotation.files) if path is not None)
+
+
+def read_stamps(item: Item) -> list[Stamp]:
+    """The files that an item is made of: those of labels with their SHA-256."""
+    return [*stamps(item.annotation.files, digest=True), *stamps([item.image])]
+
+
+def labels_digest(items: Iterable[tuple[str, Sequence[Stamp]]]) -> str | None:
+    """SHA-256 of the label files of all items, by the items' names; None if no file has the labels of one item alone."""
+    lines = sorted(f"{name} {stamp.sha256}" for name, inputs in items for stamp in inputs if stamp.sha256 is not None)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else None
+
+
+def is_same(there: Dataset, items: Sequence[Item]) -> bool:
+    """Whether a dataset has been converted of these very label files and images."""
+    digest = labels_digest((item.id, stamps(item.annotation.files, digest=True)) for item in items)
+    images = {item.id: item.image for item in items}
+    if there.read_receipt().get("label_files") != digest or {sample.id for sample in there} - images.keys():
+        return False
+    return there.images in ("none", "copy") or all(
+        images[sample.id] is not None and real(there.image_path(sample)) == real(str(images[sample.id]))
+        for sample in there
+        if sample.image is not None
+    )
 
 
 def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:

@@ -19,9 +19,11 @@ def refuse_nothing(receipt: Receipt) -> None:
         raise DataError(Problem("convert.nothing", message, first.file))
 
 
-def receipt_json(receipt: Receipt, source: Source, remap: Remap, whole: Dataset) -> dict[str, Any]:
+def receipt_json(
+    receipt: Receipt, source: Source, remap: Remap, whole: Dataset, label_files: str | None
+) -> dict[str, Any]:
     """receipt.json: sums first, then the tables, then the lists. A class that no id of the source is, as COCO's background,
-    has the source_id null."""
+    has the source_id null. `label_files`: the SHA-256 of all of them, if each image has its own."""
     labels = remap.labels
     rows = [(c.source_id, c.name, c.class_id) for c in source.classes]
     told = {class_id for _, _, class_id in rows}
@@ -65,5 +67,6 @@ def receipt_json(receipt: Receipt, source: Source, remap: Remap, whole: Dataset)
         "classes": classes,
         "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
         "notes": receipt.notes,
+        **({} if label_files is None else {"label_files": label_files}),
         **{name: [problem.to_json() for problem in getattr(receipt, name)] for name in lists},
     }

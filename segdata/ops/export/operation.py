@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs
 from segdata.errors import OptionError
 from segdata.executors.run import Run
-from segdata.files.places import place
 from segdata.writers import writer, writer_options
 
 
@@ -40,5 +38,4 @@ def export(
     dataset = Dataset.of(dataset)
     if split is not None:
         dataset = dataset.split(split)
-    refuse_inputs(place(destination), [dataset])
     return writer(format)(dataset, destination, overwrite=overwrite, run=run, **options)

@@ -15,12 +15,13 @@ import msgspec
 
 from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import place_image, refuse_images, refuse_inputs
+from segdata.dataset.finished import finished
+from segdata.dataset.images import place_image, refuse_images
+from segdata.dataset.inputs import Inputs, Stamp, stamps
 from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
-from segdata.executors.worker import Work
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
@@ -38,8 +39,8 @@ from segdata.words import some
 Group = tuple[Sample, ...]
 """Samples whose windows may share batches."""
 
-Key = tuple[Sample, bool]
-"""A sample, and whether it is the last of its group."""
+Key = tuple[Sample, bool, list[Stamp]]
+"""A sample, whether it is the last of its group, and the file that it is predicted from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def predict(
         raise OptionError(
             f"--scores: the dataset has no class for the model's {some(lacking)}: scores would not add up to 1"
         )
+    refinement_file = refinement
     if isinstance(refinement, str | Path):
         refinement = Refinement.read(refinement, source.labels)
     if refinement is not None and None in classes:
@@ -146,9 +148,9 @@ def predict(
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
     plan = Plan(source, target, output, scores, refinement)
-    bare = replace(plan, source=replace(source, samples=()))
-    work = partial(predict_groups, plan=bare, model=sent, sliding=sliding)
-    return _predicted(plan, grouped(source, sliding), work, named, overwrite, run)
+    work = partial(predict_groups, model=sent, sliding=sliding)
+    more = [one for one in (model, refinement_file) if isinstance(one, str | Path)]
+    return _predicted(plan, grouped(source, sliding), work, named, Inputs([source], more), overwrite, run)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
@@ -168,18 +170,23 @@ def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
 def _predicted(
     plan: Plan,
     groups: Sequence[Group],
-    work: Work[Group, list[Made | Problem]],
+    work: partial[Generator[list[Made | Problem], None, None]],
     named: dict[str, Any],
+    inputs: Inputs,
     overwrite: bool,
     run: Run,
 ) -> Dataset:
     source, target = plan.source, plan.target
-    refuse_inputs(target.root, [source])
     refuse_images(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
     given = {"model": named, "source": absolute(source.root)}
-    with resumable(target, Made, given, overwrite=overwrite, run=run) as job:
+    known = named["sha256"] is not None
+    if known and (there := finished(target, inputs, overwrite=overwrite)) is not None:
+        return there
+    with resumable(target, Made, given, inputs, overwrite=overwrite, run=run) as job:
+        into = replace(plan, target=job.dataset, output=replace(plan.output, root=job.root))
+        bare = replace(into, source=replace(source, samples=()))
         todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
-        job.gather(_of_each(run.stream(work, todo, into=target.root)), lambda sample: sample.id)
+        job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=job.root)), lambda sample: sample.id)
         return job.save(lambda whole: _receipt(plan, whole, job.left_out))
 
 
@@ -203,7 +210,12 @@ def predict_groups(
     recipe = getattr(predictor, "recipe", None)
     seen: Target = as_it_is if recipe is None else recipe.resized
     images = (
-        Input((sample, sample is group[-1]), partial(plan.source.open_image, sample), seen, number)
+        Input(
+            (sample, sample is group[-1], image_stamps(plan.source, sample)),
+            partial(plan.source.open_image, sample),
+            seen,
+            number,
+        )
         for number, group in enumerate(groups)
         for sample in group
     )
@@ -215,12 +227,17 @@ def predict_groups(
             found = []
 
 
+def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
+    """The file that a sample is predicted from, as it is before that."""
+    return stamps([] if sample.image is None else [source.image_path(sample)])
+
+
 def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Made | Problem], None, None]:
     """Whether a sample is the last of its group, and what became of it."""
     writer: ImageWriter | None = None
     try:
         for part in parts:
-            sample, last = part.key
+            sample, last, _ = part.key
             if isinstance(part, Failed):
                 if writer is not None:
                     writer.discard()
@@ -240,7 +257,7 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
 def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Made | Problem:
     id = part.key[0].id
     try:
-        return Made(id, [_line(plan, part, writer)])
+        return Made(id, [_line(plan, part, writer)], inputs=part.key[2])
     except DataError as error:
         return replace(error.problem, sample=id)
 

@@ -50,10 +50,11 @@ def refine(
     segdata refine pred tidy --no-crf --step close:size=5 --step min_area:area=64
     """
     from segdata.dataset.dataset import Dataset
-    from segdata.dataset.images import refuse_inputs
+    from segdata.dataset.destination import refuse_held, state_of
+    from segdata.dataset.inputs import Inputs
     from segdata.files.places import place
     from segdata.ops.refine.operation import refine
-    from segdata.ops.refine.text import refined_line, tuned_lines, write_settings
+    from segdata.ops.refine.text import refined_line, refuse_other_file, tuned_lines, write_settings
 
     by_hand = crf is not None or bool(crf_options or steps)
     if ("refinement" in given) + (truth is not None) + by_hand > 1:
@@ -68,12 +69,14 @@ def refine(
     if truth is not None:
         from segdata.ops.refine.tune import tune
 
-        refuse_inputs(place(destination), [dataset, Dataset.open(truth)])
+        refuse_held(place(destination), Inputs([dataset, Dataset.open(truth)]))
+        state_of(place(destination))
+        file = save or destination.rstrip("/") + ".json"
+        refuse_other_file(file)
         with running(jobs, on_error, "tuning") as run:
             tuned = tune(dataset, truth, run=run, **tuning)
         click.echo("\n".join(tuned_lines(tuned)))
-        file = save or destination.rstrip("/") + ".json"
-        write_settings(tuned, file)
+        write_settings(tuned, file, overwrite=given.get("overwrite", False))
         click.echo(f"settings:   {file} (for --settings, and predict --refine)")
         given["refinement"] = tuned.refinement
     with running(jobs, on_error, "refining") as run:

@@ -54,7 +54,9 @@ def refine(
         return _receipt(pred, whole, left_out)
 
     change = partial(refine_item, refinement=chosen, scores=scores)
-    return carry(target, [Origin(pred, change)], moves, receipt, overwrite=overwrite, run=run or Run())
+    beside = [refinement] if isinstance(refinement, str | Path) else []
+    origins = [Origin(pred, change)]
+    return carry(target, origins, moves, receipt, beside=beside, overwrite=overwrite, run=run or Run())
 
 
 def _chosen(refinement: Refinement | str | Path | None, labels: Labels) -> Refinement:

@@ -7,7 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from segdata.dataset.dataset import Dataset
-from segdata.files.places import place, write_whole
+from segdata.errors import DatasetError
+from segdata.files.places import place, write_new, write_whole
 
 if TYPE_CHECKING:
     from segdata.ops.refine.result import Change, Difference, Tuned
@@ -52,11 +53,26 @@ def _cells(change: Change, i: int) -> str:
     return f"{before:6.2f} -> {after:6.2f}  {after - before:+6.2f} ({low:+.2f} to {high:+.2f})"
 
 
-def write_settings(tuned: Tuned, path: str) -> None:
-    """Write the file that `--settings` reads."""
+def refuse_other_file(path: str) -> None:
+    """Raise `DatasetError` for a file that holds anything but settings that were tuned: it would be replaced."""
     there = place(path)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(there, (json.dumps(_finite(tuned.to_json()), indent=2) + "\n").encode())
+    if there.exists():
+        try:
+            found = json.loads(there.read_bytes())
+        except (ValueError, OSError):
+            found = None
+        if not (isinstance(found, dict) and {"searched", "held_out", "trials"} <= found.keys()):
+            raise DatasetError(f"{there}: holds no settings that were tuned: write them elsewhere, by --save FILE")
+
+
+def write_settings(tuned: Tuned, path: str, *, overwrite: bool) -> None:
+    """Write the file that `--settings` reads. Raises `DatasetError` if there is another already, unless `overwrite`."""
+    data = (json.dumps(_finite(tuned.to_json()), indent=2) + "\n").encode()
+    if overwrite:
+        refuse_other_file(path)
+        write_whole(place(path), data)
+    else:
+        write_new(place(path), data, "write it elsewhere, by --save FILE, or --overwrite")
 
 
 def _finite(value: object) -> object:

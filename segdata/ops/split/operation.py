@@ -15,7 +15,6 @@ import numpy as np
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs
 from segdata.dataset.job import folder_name, made_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
@@ -84,7 +83,6 @@ def split(
     _refuse_missing(report, allowed)
     options = {"ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing)}
     inputs = [dataset] if keep is None else [dataset, keep]
-    refuse_inputs(place(destination), inputs)
     made_by = made_of("split", options, inputs, seed)
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
 
@@ -93,7 +91,9 @@ def split(
         return {"images": out["images"], "split": msgspec.to_builtins(report), "skipped": out["skipped"]}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
-    return carry(target, [Origin(dataset)], _moves(dataset, names), receipt, overwrite=overwrite, run=run)
+    beside = [] if keep is None else [keep.root]
+    moves = _moves(dataset, names)
+    return carry(target, [Origin(dataset)], moves, receipt, beside=beside, overwrite=overwrite, run=run)
 
 
 def _aimed(ratios: Mapping[str, float] | None, folds: int | None) -> dict[str, float]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs
+from segdata.dataset.finished import finished
+from segdata.dataset.inputs import Inputs, Stamp, sample_files, stamps
 from segdata.dataset.job import Job, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images
 from segdata.errors import DataError, DatasetError, OptionError
@@ -95,7 +96,6 @@ def _stitch(
     tiles = Dataset.of(tiles)
     whole = None if of is None else Dataset.of(of)
     root = place(destination)
-    refuse_inputs(root, [tiles] if whole is None else [tiles, whole])
     parents = parents_of(tiles, whole)
     scored = not masks_alone and len(tiles) > 0 and all(sample.scores is not None for sample in tiles)
     if scores and not scored:
@@ -108,9 +108,19 @@ def _stitch(
         scored, scored and scores is not False, vectorize,
     )  # fmt: skip
     made = Dataset(root, tiles.labels, (), made_by, images)
-    with resumable(made, Stitched, {"source": absolute(tiles.root)}, overwrite=overwrite, run=run or Run()) as job:
-        job.work(partial(stitch_parent, target=target), parents, lambda parent: parent.id)
+    inputs = Inputs([tiles] if whole is None else [tiles, whole])
+    if (there := finished(made, inputs, overwrite=overwrite)) is not None:
+        return there
+    given = {"source": absolute(tiles.root)}
+    with resumable(made, Stitched, given, inputs, overwrite=overwrite, run=run or Run()) as job:
+        work, reads = partial(stitch_parent, target=replace(target, root=job.root)), partial(_reads, tiles=target.tiles)
+        job.work(work, parents, lambda parent: parent.id, reads=reads)
         return job.save(lambda dataset: receipt_json(dataset, parents, job))
+
+
+def _reads(parent: Parent, tiles: Dataset) -> list[Stamp]:
+    """The files of an image's tiles."""
+    return stamps(sample_files(tiles, parent.tiles))
 
 
 def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -20,7 +21,7 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.images import write_image
-from segdata.files.places import names_in, place, write_whole
+from segdata.files.places import names_in, place, write_new
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, must_agree
 from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
@@ -162,11 +163,17 @@ def examine_item(pair: tuple[Sample, Sample], task: Task) -> tuple[Quality, list
         )
 
 
+REGIONS = "regions.json"
+
+
 def relabel_folder(folder: str | Place) -> Place:
-    """Where `write_relabel` may write. Raises `DatasetError` for the folder of a dataset, whose images lie in images/ too."""
+    """Where `write_relabel` may write: a new folder, or one where it has begun. Raises `DatasetError` for any other."""
     folder = place(folder)
-    if names_in(folder) & {CARD, MANIFEST, JOURNAL, LOG}:
+    names = names_in(folder)
+    if names & {CARD, MANIFEST, JOURNAL, LOG}:
         raise DatasetError(f"{folder}: is a dataset: choose another folder for what shall be labelled again")
+    if (strange := names - {"dataset", "dataset.partial"}) and REGIONS not in names:
+        raise DatasetError(f"{folder}: holds {min(strange)}: choose an empty folder for what shall be labelled again")
     return folder
 
 
@@ -174,7 +181,8 @@ def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[Region
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
     `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are linked
-    where their file is the sample. Raises `DataError` for one that cannot be read, `DatasetError` for a dataset's folder.
+    where their file is the sample. The same regions are written again, but for images that are there; others are refused, as
+    people edit these files. Raises `DataError` for an image that cannot be read, `DatasetError` for the folder.
     """
     folder = relabel_folder(folder)
     samples = {sample.id: sample for sample in found.truth}
@@ -182,13 +190,17 @@ def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[Region
     images = []
     for id, number in ids.items():
         sample = samples[id]
-        name = _place(found.truth, sample, folder / "images")
+        name = _name(found.truth, sample)
         images.append({"id": number, "file_name": name, "height": sample.height, "width": sample.width, "sample": id})
     annotations = [_annotation(n, one, ids[one.sample], found.labels) for n, one in enumerate(regions, 1)]
     categories = [{"id": label.id + 1, "name": label.name} for label in found.labels.classes]
     folder.mkdir(parents=True, exist_ok=True)
     data = {"images": images, "categories": categories, "annotations": annotations}
-    write_whole(folder / "regions.json", (json.dumps(data, indent=1) + "\n").encode())
+    text = json.dumps(data, indent=1) + "\n"
+    write_new(folder / REGIONS, text.encode(), "perhaps it was edited: choose another folder")
+    for image in images:
+        if not (there := folder / "images" / str(image["file_name"])).exists():
+            _place(found.truth, samples[str(image["sample"])], there)
 
 
 def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> dict[str, Any]:
@@ -207,19 +219,30 @@ def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> di
     }
 
 
-def _place(truth: Dataset, sample: Sample, folder: Place) -> str:
-    """Put a sample's image into a folder, as its mask lies over it; returns its name there, which it has even without one."""
-    if sample.image is None:
+def _is_file(truth: Dataset, sample: Sample) -> bool:
+    """Whether a sample's image is a file as it is."""
+    return (
+        sample.image is not None
+        and sample.crop is None
+        and sample.exif is None
+        and place(truth.image_path(sample)).is_file()
+    )
+
+
+def _name(truth: Dataset, sample: Sample) -> str:
+    """What a sample's image is called among those to label again, also if it has none."""
+    if not _is_file(truth, sample):
         return f"{sample.id}.png"
-    path = truth.image_path(sample)
-    extension = os.path.splitext(path)[1]
-    if sample.crop is None and sample.exif is None and place(path).is_file():
-        name = sample.id if sample.id.endswith(extension) else sample.id + extension
-        link_or_copy(path, folder / name)
-        return name
-    name = f"{sample.id}.png"
-    write_image(folder / name, truth.read_rgb(sample))
-    return name
+    extension = os.path.splitext(truth.image_path(sample))[1]
+    return sample.id if sample.id.endswith(extension) else sample.id + extension
+
+
+def _place(truth: Dataset, sample: Sample, there: Place) -> None:
+    """Put a sample's image there, as its mask lies over it; nothing if it has none."""
+    if _is_file(truth, sample):
+        link_or_copy(truth.image_path(sample), there)
+    elif sample.image is not None:
+        write_image(there, truth.read_rgb(sample))
 
 
 def without(
@@ -252,7 +275,9 @@ def without(
         raise DatasetError(
             f"{truth.root}: its samples are views into larger masks: leave out images, or make real tiles"
         )
-    options = {"leave_out": leave_out, "regions": len(regions)}
+    which = [(one.sample, one.region.given, one.region.box, one.region.area) for one in regions]
+    digest = hashlib.sha256(json.dumps(which).encode()).hexdigest()
+    options = {"leave_out": leave_out, "regions": len(regions), "sha256": digest}
     target = Dataset(place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images)
     moves = [Move(int(s.id in doubted), s, s) for s in truth if leave_out == "regions" or s.id not in doubted]
     origins = [Origin(truth), Origin(truth, partial(void_regions, regions=dict(doubted)))]

@@ -13,6 +13,7 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import link_or_copy, place_image
+from segdata.dataset.inputs import Stamp, files_of, stamps
 from segdata.dataset.job import Job, pixels_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, Problem, located
@@ -36,7 +37,8 @@ class Tiling:
 
     def cut(self, tasks: Sequence[Task]) -> None:
         """Do those tasks that are not done yet, but of images of which one failed. Raises `DataError`."""
-        self.job.work(partial(tile_task, target=self.target), tasks, lambda t: t.name, lambda t: t.sample.id)
+        work, reads = partial(tile_task, target=self.target), partial(_reads, dataset=self.target.source)
+        self.job.work(work, tasks, lambda t: t.name, lambda t: t.sample.id, reads=reads)
 
     @property
     def tiled(self) -> list[Tiled]:
@@ -78,6 +80,10 @@ class Tiling:
                 raise DataError(found)
             files[sample.id] = found
         return [msgspec.structs.replace(line, **asdict(files[cut_from(line)])) for line in lines]
+
+
+def _reads(task: Task, dataset: Dataset) -> list[Stamp]:
+    return stamps(files_of(dataset, task.sample))
 
 
 def anything_is(root: Place, tiled: Tiled) -> bool:

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.images import refuse_inputs
+from segdata.dataset.finished import finished
+from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
@@ -100,7 +101,6 @@ def tile(
         keep, virtual,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
-    refuse_inputs(root, [dataset])
     options: dict[str, object] = {
         "size": shape, "stride": steps, "scale": scale, "pad": pad, "format": None if virtual else format,
         "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
@@ -115,8 +115,11 @@ def tile(
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
     given = {"source": absolute(dataset.root)}
     there = anything_is if virtual else None
-    with resumable(made, Tiled, given, is_there=there, overwrite=overwrite, run=run or Run()) as job:
-        tiling = Tiling(dataset, target, job)
+    inputs = Inputs([dataset], [aoi if isinstance(aoi, str | Path) else None])
+    if (whole := finished(made, inputs, overwrite=overwrite)) is not None:
+        return whole
+    with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
+        tiling = Tiling(dataset, replace(target, root=job.root), job)
         tiling.cut(tasks)
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)

@@ -29,6 +29,11 @@ class Digits:
         """See `Annotation`."""
         return (0,)
 
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return (self.path,)
+
     def draw(self, remap: Remap) -> Drawn:
         """See `Annotation`."""
         values = np.array([list(map(int, line)) for line in Path(self.path).read_text().split()], np.uint8)

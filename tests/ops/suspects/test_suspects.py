@@ -363,6 +363,24 @@ def test_what_is_labelled_again_goes_into_no_dataset(
     assert contents(tmp_path / "truth") == before
 
 
+def test_regions_that_were_edited_stay(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None:
+    """What is the same is written once more, images that are missing with it."""
+    pred, truth, _ = made
+    found, again = suspects(pred, truth), tmp_path / "again"
+    write_relabel(found, again, found.regions[:3])
+    image = next((again / "images").rglob("*.png"))
+    image.unlink()
+    write_relabel(found, again, found.regions[:3])
+    assert image.exists()
+    (again / "regions.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"regions.json: exists already, of other contents: perhaps it was edited"):
+        write_relabel(found, again, found.regions[:3])
+    assert (again / "regions.json").read_text() == "{}"
+    (tmp_path / "mine/images").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"mine: holds images: choose an empty folder"):
+        write_relabel(found, tmp_path / "mine", found.regions[:3])
+
+
 def test_a_link_to_itself_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"an image")
     link_or_copy(tmp_path / "x.png", tmp_path / "x.png")

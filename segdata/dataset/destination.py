@@ -1,0 +1,203 @@
+"""Whose a destination is, and how what it holds is replaced: only what is ours, and only when the new is whole.
+
+    DST             what others open: nothing, an unfinished job of ours, or a whole dataset
+    DST.partial     the new one in the making, if --overwrite shall replace what DST holds
+    DST.replaced    the old one, for an instant, on systems that cannot exchange two names
+
+A swap that was killed is finished by whoever opens DST next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, OWN, UNDECODABLE
+from segdata.errors import DatasetError, OptionError
+from segdata.files.exchange import exchange
+from segdata.files.members import holder
+from segdata.files.places import is_stored, names_in, read_start, real, remove
+from segdata.files.remote import Place, Remote, is_remote
+
+PARTIAL, REPLACED = ".partial", ".replaced"
+
+HEADER = 2**20
+"""A journal's first line is no longer than so many bytes."""
+
+State = Literal["free", "unfinished", "whole", "strange"]
+"""What is at a place: nothing, a job of ours that was stopped, a whole thing of ours, or what may be anybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of folder that segdata makes.
+
+    `own`: all the names that it may have in it, which are `whose`. `state(root, names)`: what a folder of such names alone is.
+    `mark`: the file that says whose the folder is; it is removed last.
+    """
+
+    whose: str
+    own: tuple[str, ...]
+    mark: str
+    state: Callable[[Place, set[str]], State]
+
+
+def dataset_state(root: Place, names: set[str]) -> State:
+    """What a folder is that has no names but a dataset's: its card or its journal tell, its names do not."""
+    log = LOG if isinstance(root, Remote) else JOURNAL
+    if CARD in names and _is_card(root / CARD):
+        return "whole" if MANIFEST in names else "unfinished"
+    if log not in names:
+        return "strange" if names else "free"
+    header = journal_header(root)
+    if header.endswith(b"\n"):
+        return "unfinished" if _is_header(header) else "strange"
+    return "free" if set(map(_plain, names)) <= {log} else "strange"  # it was killed as it began
+
+
+DATASET = Kind("segdata's", OWN, CARD, dataset_state)
+
+
+def journal_header(root: Place) -> bytes:
+    """The first line of the journal in a folder; nothing if there is none."""
+    if isinstance(root, Path):
+        return _start(root / JOURNAL)
+    parts = sorted(name for name in names_in(root / LOG) if name.endswith(".jsonl"))
+    return _start(root / LOG / parts[0]) if parts else b""
+
+
+def state_of(root: Place, kind: Kind = DATASET) -> State:
+    """What is at a place. Raises `DatasetError` for a file, and for a folder with anything in it that is not ours."""
+    if not root.exists():
+        return "free"
+    if not root.is_dir():
+        raise DatasetError(f"{root}: is a file, not a folder")
+    names = names_in(root)
+    foreign = sorted(name for name in names if _plain(name) not in kind.own)
+    if foreign:
+        raise DatasetError(f"{root}: holds files that are not {kind.whose} ({foreign[0]}): choose an empty folder")
+    state = kind.state(root, names)
+    if state == "strange":
+        raise DatasetError(f"{root}: holds {min(names)} but nothing says that segdata made it: choose an empty folder")
+    return state
+
+
+def draft_of(root: Place) -> Place:
+    """Where the new one is made that shall replace what is at a place: beside it, whatever links lead there.
+
+    Raises `DatasetError` for a place that nothing can be put in the place of.
+    """
+    if isinstance(root, Remote):
+        return Remote(f"{root}{PARTIAL}")
+    there = Path(os.path.realpath(root))
+    if os.path.ismount(there):
+        raise DatasetError(f"{root}: is a mount point, which cannot be replaced: choose a folder below it")
+    return _beside(there)
+
+
+def swap(draft: Place, root: Place, kind: Kind = DATASET) -> None:
+    """Put the draft, which is whole, in the place of what is there, which is removed then. Raises `OSError`."""
+    if isinstance(draft, Remote) or isinstance(root, Remote):
+        raise OptionError(f"{root}: object storage cannot replace a dataset yet: choose another destination")
+    there = Path(os.path.realpath(root))
+    if not there.exists():
+        os.rename(draft, there)
+    elif not exchange(draft, there):
+        os.rename(there, _aside(there))
+        os.rename(draft, there)
+    clean(root, kind)
+
+
+def finish_swap(root: Place) -> None:
+    """Give a whole draft its name, if a run was killed between moving the old one aside and that."""
+    if isinstance(root, Path) and not root.exists():
+        there = Path(os.path.realpath(root))
+        if _aside(there).is_dir() and (draft := _beside(there)).is_dir():
+            os.rename(draft, there)
+
+
+def clean(root: Place, kind: Kind = DATASET) -> None:
+    """Remove what a swap has put aside. Called while the new one, at its place, has its journal yet."""
+    if isinstance(root, Remote):
+        return
+    there = Path(os.path.realpath(root))
+    for path in (_beside(there), _aside(there)):
+        with suppress(DatasetError):  # something else: not ours to remove
+            if path.exists() and state_of(path, kind) != "free":
+                empty(path, kind)
+                path.rmdir()
+
+
+def empty(root: Place, kind: Kind = DATASET, keep: Iterable[str] = ()) -> None:
+    """Remove all of ours from a folder: the manifest first, so that nothing looks whole meanwhile, and last what says whose
+    it is."""
+    last = {JOURNAL: 1, kind.mark: 2}
+    there = [name for name in names_in(root) if _plain(name) in kind.own and name not in keep]
+    for name in sorted(there, key=lambda name: (last.get(name, 0), name != MANIFEST, name)):
+        remove(root / name)
+
+
+def refuse_held(root: Place, inputs: Iterable[str | Place]) -> None:
+    """Raise `OptionError` if an input lies in the destination, whatever links lead there: --overwrite would remove it.
+
+    `inputs` are files and folders that are read. What is in object storage, or in an archive, has no links.
+    """
+    if not root.is_dir():
+        return
+    inside, folders = real(root).rstrip("/"), dict[str, str]()
+    for one in inputs:
+        path = holder(str(one))
+        if is_remote(path) and not is_stored(path):
+            continue
+        if not is_remote(path):
+            folder, name = os.path.split(os.path.abspath(path))
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            path = os.path.join(folders[folder], name)
+            path = os.path.realpath(path) if os.path.islink(path) else path
+        if f"{path}/".startswith(f"{inside}/"):
+            what = "is the destination and an input" if path == inside else f"holds an input ({one})"
+            raise OptionError(f"{root}: {what}: choose another destination")
+
+
+def _plain(name: str) -> str:
+    """What a file is called once it is whole."""
+    return name.removesuffix(PARTIAL).replace(f"{PARTIAL}.", ".")
+
+
+def _beside(there: Path) -> Path:
+    return there.with_name(there.name + PARTIAL)
+
+
+def _aside(there: Path) -> Path:
+    return there.with_name(there.name + REPLACED)
+
+
+def _start(path: Place) -> bytes:
+    try:
+        line, end, _ = read_start(path, HEADER).partition(b"\n")
+    except OSError:
+        return b""
+    return line + end
+
+
+def _is_header(line: bytes) -> bool:
+    try:
+        return bool(msgspec.json.decode(line)["tool"] == "segdata")
+    except (*UNDECODABLE, KeyError, TypeError):
+        return False
+
+
+def _is_card(path: Place) -> bool:
+    """Whether it is a card as `Dataset.save` writes it."""
+    try:
+        card = msgspec.json.decode(read_start(path, 2**26))
+        return isinstance(card, dict) and {"format", "classes", "ignore", "images", "made_by"} <= card.keys()
+    except (*UNDECODABLE, OSError):
+        return False
