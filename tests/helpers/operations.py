@@ -42,6 +42,13 @@ class Inputs:
         (root / "model.toy").write_text("\n".join(whole.labels.names))
         return cls(root)
 
+    def shortened(self, samples: int) -> Inputs:
+        """The same, of the first few samples."""
+        for name in ("whole", "other", "tiles", "pred"):
+            one = getattr(self, name)
+            Dataset(one.root, one.labels, one.samples[:samples], one.made_by, one.images).save(one.read_receipt())
+        return self
+
     def __getattr__(self, name: str) -> Dataset:
         """The dataset of this name."""
         if not (self.root / name).is_dir():
@@ -49,30 +56,33 @@ class Inputs:
         return Dataset.open(self.root / name)
 
 
-Operate = Callable[[Inputs, Path, Run], Any]
+Operate = Callable[..., Any]
+"""Inputs, the destination and a `Run`, and of those in `DATASETS` also `overwrite`."""
 
 
-def convert(name: str, inputs: Inputs, out: Path, run: Run) -> Dataset:
+def convert(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
     """The sample of a format, with copies of its images where it has files of images."""
     root, options = reader_sample(name, inputs.root)
-    return segdata.convert(name, root, out, images="copy", run=run, **options)
+    return segdata.convert(name, root, out, images="copy", run=run, **options, **more)
 
 
 DATASETS: dict[str, Operate] = {
     **{f"convert {name}": partial(convert, name) for name in READERS},
-    "split": lambda d, out, run: segdata.split(d.whole, out, group_by="duplicates", run=run),
-    "join": lambda d, out, run: segdata.join([d.whole, d.other], out, run=run),
-    "remap": lambda d, out, run: segdata.remap(d.whole, out, map={"car": "dog"}, run=run),
-    "tile": lambda d, out, run: segdata.tile(
-        d.whole, out, size=64, overlap=16, keep_empty=0.5, min_tiles_per_class=5, run=run
+    "split": lambda d, out, run, **more: segdata.split(d.whole, out, group_by="duplicates", run=run, **more),
+    "join": lambda d, out, run, **more: segdata.join([d.whole, d.other], out, run=run, **more),
+    "remap": lambda d, out, run, **more: segdata.remap(d.whole, out, map={"car": "dog"}, run=run, **more),
+    "tile": lambda d, out, run, **more: segdata.tile(
+        d.whole, out, size=64, overlap=16, keep_empty=0.5, min_tiles_per_class=5, run=run, **more
     ),
-    "tile virtual": lambda d, out, run: segdata.tile(d.whole, out, size=64, virtual=True, run=run),
-    "stitch": lambda d, out, run: segdata.stitch(d.tiles, out, vectorize=True, run=run),
-    "untile": lambda d, out, run: segdata.untile(d.tiles, out, run=run),
-    "augment": lambda d, out, run: segdata.augment(d.whole, out, Recipe.from_dict(PASTE, "test"), run=run),
-    "refine": lambda d, out, run: segdata.refine(d.pred, out, CRF, run=run),
-    "export webdataset": lambda d, out, run: segdata.export(
-        "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run
+    "tile virtual": lambda d, out, run, **more: segdata.tile(d.whole, out, size=64, virtual=True, run=run, **more),
+    "stitch": lambda d, out, run, **more: segdata.stitch(d.tiles, out, vectorize=True, run=run, **more),
+    "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
+    "augment": lambda d, out, run, **more: segdata.augment(
+        d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
+    ),
+    "refine": lambda d, out, run, **more: segdata.refine(d.pred, out, CRF, run=run, **more),
+    "export webdataset": lambda d, out, run, **more: segdata.export(
+        "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run, **more
     ),
 }
 """Those that make a dataset, and go on if they were stopped."""
