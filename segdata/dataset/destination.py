@@ -84,7 +84,7 @@ def state_of(root: Place, kind: Kind = DATASET) -> State:
         raise DatasetError(f"{root}: holds files that are not {kind.whose} ({foreign[0]}): choose an empty folder")
     state = kind.state(root, names)
     if state == "strange":
-        raise DatasetError(f"{root}: holds {min(names)} but nothing says that segdata made it: choose an empty folder")
+        raise DatasetError(f"{root}: holds {min(names)}, but nothing says that segdata made it: choose an empty folder")
     return state
 
 

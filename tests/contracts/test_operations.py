@@ -40,25 +40,6 @@ def each(table: Iterable[str]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    """The datasets that operations begin with."""
-    return Inputs.made(tmp_path_factory.mktemp("inputs"))
-
-
-@pytest.fixture(scope="session")
-def undisturbed(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
-    """What an operation comes to in this process; each is run once."""
-    found: dict[str, Outcome] = {}
-
-    def run(name: str) -> Outcome:
-        if name not in found:
-            found[name] = outcome(name, inputs, tmp_path_factory.mktemp("undisturbed") / "out")
-        return found[name]
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def killer() -> Iterator[Killer]:
     """What kills operations."""
     with Killer() as found:

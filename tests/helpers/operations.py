@@ -57,7 +57,7 @@ class Inputs:
 
 
 Operate = Callable[..., Any]
-"""Inputs, the destination and a `Run`, and of those in `DATASETS` also `overwrite`."""
+"""Of inputs, the destination, a run, and more of the operation's options."""
 
 
 def convert(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
@@ -87,7 +87,9 @@ DATASETS: dict[str, Operate] = {
 }
 """Those that make a dataset, and go on if they were stopped."""
 
-MODEL_FILE: dict[str, Operate] = {"predict by a file": lambda d, out, run: predicted(d.root / "model.toy", d, out, run)}
+MODEL_FILE: dict[str, Operate] = {
+    "predict by a file": lambda d, out, run, **more: predicted(d.root / "model.toy", d, out, run, **more)
+}
 """A model that a repeated run can know again; only this process knows how such a file is loaded."""
 
 VALUES: dict[str, Operate] = {
@@ -111,10 +113,10 @@ RESUMED = {**DATASETS, **MODEL_FILE}
 OPERATIONS = {**ANYWHERE, **RESUMED}
 
 
-def predicted(model: Any, inputs: Inputs, out: Path, run: Run) -> Dataset:
+def predicted(model: Any, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
     """All that a prediction can write."""
     with toy_models():
-        return segdata.predict(model, inputs.whole, out, scores=True, entropy=True, run=run)
+        return segdata.predict(model, inputs.whole, out, scores=True, entropy=True, run=run, **more)
 
 
 @contextmanager

@@ -307,13 +307,19 @@ def test_images_may_be_jpeg_and_hidden_files_are_passed_over(city: Path) -> None
     assert next(i.image for i in source.items if i.id == LINDAU) == str(image.with_suffix(".jpg"))
 
 
-def test_inputs_change_with_the_labels_that_are_read(city: Path) -> None:
-    before = read(city).inputs
+def test_inputs_name_the_label_files_and_the_receipt_their_contents(city: Path, tmp_path: Path) -> None:
+    before, receipt = read(city).inputs, segdata.convert("cityscapes", city, tmp_path / "a").read_receipt()
     assert [given.name for given in before] == ["gtFine_train", "gtFine_val"]
     path = city / f"gtFine/{LINDAU}_gtFine_polygons.json"
     path.write_text(path.read_text() + " ")
+    assert segdata.convert("cityscapes", city, tmp_path / "b").read_receipt() == receipt, "it is not read"
+    path = city / f"gtFine/{LINDAU}_gtFine_labelIds.png"
+    with Image.open(path) as labels:
+        turned = labels.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(path)
     assert read(city).inputs == before
-    shutil.copy(city / f"gtFine/{LINDAU}_gtFine_labelTrainIds.png", city / f"gtFine/{LINDAU}_gtFine_labelIds.png")
+    assert segdata.convert("cityscapes", city, tmp_path / "c").read_receipt()["label_files"] != receipt["label_files"]
+    path.unlink()
     assert read(city).inputs[0] == before[0]
     assert read(city).inputs[1] != before[1]
 
