@@ -35,6 +35,7 @@ LEFT_OUT = ("process", "net", "torch", "page", "slow")
 """Marks of tests that `--quick` leaves out."""
 PLACES = {
     "nn": "torch",
+    "contracts/test_faults_injected.py": "slow",
     "contracts/test_losses.py": "torch",
     "contracts/test_models.py": "torch",
     "ops/augment": "torch",

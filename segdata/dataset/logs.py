@@ -107,10 +107,12 @@ class Lines:
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
-        if remove_it and not self._file.closed:
-            self._path.unlink(missing_ok=True)
-        with writing(self._path):
-            self._file.close()  # which also lets go of the lock
+        try:
+            if remove_it and not self._file.closed:
+                self._path.unlink(missing_ok=True)
+        finally:
+            with writing(self._path):
+                self._file.close()  # which also lets go of the lock
 
 
 class Objects:
