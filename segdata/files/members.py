@@ -14,6 +14,8 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+from segdata.errors import writing
+
 SHAPE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(?P<extension>\.\w{1,16})?", re.DOTALL)
 
 
@@ -77,7 +79,9 @@ def copy_stored(there: str | Path, here: str | Path) -> None:
     if member_of(there) is None:
         shutil.copyfile(there, here)
     else:
-        Path(here).write_bytes(read_stored_bytes(there))
+        data = read_stored_bytes(there)
+        with writing(here):
+            Path(here).write_bytes(data)
 
 
 def gdal_path(path: str | Path) -> str:
