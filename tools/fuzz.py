@@ -28,7 +28,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 from click.testing import CliRunner
+
+os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NO_ALBUMENTATIONS_UPDATE="1")  # read as libraries load
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -165,10 +168,11 @@ class Fuzzer:
 
     def prepare(self, names: Sequence[str]) -> None:
         """Make all inputs, and run each command once, which loads and compiles what it takes."""
+        cv2.setNumThreads(1)
         for name in names:
             place = self.work / "inputs" / name
             place.mkdir(parents=True)
-            TARGETS[name].make(place)
+            apart(TARGETS[name].make, place)
             for command in TARGETS[name].commands:
                 shutil.rmtree(self.work / "out", ignore_errors=True)
                 done = CliRunner().invoke(command_line, self._filled(command, place))
@@ -255,6 +259,19 @@ class Fuzzer:
                 for word in command]  # fmt: skip
 
 
+def apart(make: Callable[[Path], object], place: Path) -> None:
+    """Call this in a fork: the threads that a training leaves behind would be missing in all later forks."""
+    if (child := os.fork()) == 0:
+        try:
+            make(place)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{place.name}: its input cannot be made")
+
+
 def kind_of(failure: str) -> str:
     """What failures of one cause have in common."""
     return failure.partition(": ")[0] if " in " in failure else "".join(c for c in failure if not c.isdigit())[:60]
@@ -310,7 +327,6 @@ def main() -> None:
     given = parser.parse_args()
     there = [name for name in TARGETS if name not in TORCH or (find_spec("torch") and find_spec("albumentations"))]
     names = given.only.split(",") if given.only else there
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with TemporaryDirectory(prefix="segdata-fuzz-") as work:
         fuzzer = Fuzzer(Path(work), given.seed, given.seconds, given.mib)
         fuzzer.prepare(names)
