@@ -1,6 +1,7 @@
 # make demo     the tour on the samples, in build/demo        make check        everything a change must pass
 # make quick    the tests that take a minute, all together    make test-oldest  the tests on the oldest allowed dependencies
 # make test     the tests; ARGS="-k coco" picks some          make samples      writes samples/ anew
+# make fuzz     commands on damaged inputs, for a minute      ARGS="--minutes 60 --seed 7 --keep build/fuzz" for longer
 # make lint     style, types, layers                          make clean        removes what these made
 #
 # The first run sets up .venv by itself; PYTHON=python3.13 chooses another interpreter, EXTRAS=dev other extras.
@@ -14,7 +15,7 @@ ARGS :=
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-input
 CHECK = VIRTUAL_ENV="$(CURDIR)/$(VENV)" tools/check.sh
 
-.PHONY: demo quick test check lint samples test-oldest clean
+.PHONY: demo quick test fuzz check lint samples test-oldest clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,6 +28,9 @@ quick: $(VENV)/.$(EXTRAS)
 
 test: $(VENV)/.$(EXTRAS)
 	@$(CHECK) tests $(ARGS)
+
+fuzz: $(VENV)/.$(EXTRAS)
+	@$(CHECK) fuzz $(ARGS)
 
 lint: $(VENV)/.$(EXTRAS)
 	@$(CHECK) lint

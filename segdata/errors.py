@@ -6,6 +6,7 @@ other exception is a bug in segdata.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,17 @@ def writing(path: object, beside: object = None) -> Iterator[None]:
     except OSError as error:
         error.filename = str(path) if error.filename is None or str(error.filename) == str(beside) else error.filename
         raise
+
+
+EXHAUSTED = (errno.EMFILE, errno.ENFILE)
+"""What is wrong with this process, or the machine: too many open files."""
+
+
+def raise_exhausted(error: Exception, file: object) -> None:
+    """Raise an `OSError` again if it is no fault of the file: leaving samples out would hide it. GDAL has it in words alone."""
+    for number in EXHAUSTED:
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            raise OSError(number, os.strerror(number), str(file)) from error
 
 
 @contextmanager

@@ -35,6 +35,7 @@ LEFT_OUT = ("process", "net", "torch", "page", "slow")
 """Marks of tests that `--quick` leaves out."""
 PLACES = {
     "nn": "torch",
+    "contracts/test_faults_injected.py": "slow",
     "contracts/test_losses.py": "torch",
     "contracts/test_models.py": "torch",
     "ops/augment": "torch",
@@ -43,6 +44,7 @@ PLACES = {
     "dataset/test_replaced.py": "torch",
     "files/test_opening.py": "process",
     "executors/test_dask.py": "net",
+    "test_anywhere.py": "process",
     "test_faults.py": "process",
 }
 """Marks of all tests in a folder or file; with `--quick` it is not even imported."""

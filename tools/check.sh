@@ -3,6 +3,7 @@
 #   tools/check.sh              everything
 #   tools/check.sh lint         style, types and layers
 #   tools/check.sh tests [...]  the tests; what follows goes to pytest
+#   tools/check.sh fuzz [...]   commands on damaged inputs, for a minute; what follows goes to tools/fuzz.py
 #   tools/check.sh quick [...]  those without processes, network, torch, browser and what takes long, on few examples
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -33,10 +34,16 @@ tests() {
     "$python" -m pytest -n auto --maxprocesses 2 -p tools.pytest_skips "$@"
 }
 
+fuzz() {
+    say "fuzz"
+    "$python" tools/fuzz.py --minutes 1 "$@"
+}
+
 case ${1:-all} in
     all) lint; tests ;;
     lint) lint ;;
     tests) shift; tests "$@" ;;
+    fuzz) shift; fuzz "$@" ;;
     quick) shift; tests --quick "$@" ;;
-    *) echo "usage: tools/check.sh [lint | (tests | quick) [pytest arguments]]" >&2; exit 2 ;;
+    *) echo "usage: tools/check.sh [lint | (tests | quick) [pytest arguments] | fuzz [options]]" >&2; exit 2 ;;
 esac

@@ -1,7 +1,8 @@
 """Kill running commands and their processes at random moments, run the same command again, and compare every byte with an
-undisturbed run.
+undisturbed run. Every other run of a command that makes a dataset replaces one (--overwrite): when it is killed, the old dataset
+is as it was, or the new one is whole.
 
-    python tools/soak.py [--runs 60] [--seed 0] [--only convert] [--record]
+    python tools/soak.py [--runs 100] [--seed 0] [--only convert] [--record]
     python tools/soak.py --power [--runs 60] [--seed 0] [--record]
     python tools/soak.py --flat [--samples 100000] [--record]
 
@@ -62,26 +63,52 @@ class Job:
     arguments: Sequence[str]
     more: Sequence[str] = ()
 
-    def command(self, destination: Path, *, jobs: int = 1, dask: str | None = None) -> list[str]:
+    @property
+    def replaces(self) -> bool:
+        """Whether it makes a dataset, which may take the place of another."""
+        return self.name != "evaluate"
+
+    def command(
+        self, destination: Path, *, jobs: int = 1, dask: str | None = None, overwrite: bool = False
+    ) -> list[str]:
         """The command line to start."""
         spread = ["--dask", dask] if dask else ["-j", str(jobs)] if jobs > 1 else []
-        return [*SEGDATA, self.name, *self.arguments, *self.more, str(destination), *spread]
+        return [
+            *SEGDATA,
+            self.name,
+            *self.arguments,
+            *self.more,
+            str(destination),
+            *spread,
+            *["--overwrite"] * overwrite,
+        ]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The outcome of a run: `done` lines were in the journal when it was hit; `codes` are the exit codes until it finished."""
+    """The outcome of a run: `done` lines were in the journal when it was hit; `codes` are the exit codes until it finished.
+
+    `lost`: it was to replace a dataset, and once it was hit there was neither this one nor a whole new one.
+    """
 
     job: str
     victim: str
+    overwrite: bool = False
+    lost: bool = False
     done: int = 0
     codes: list[int] = field(default_factory=list)
     equal: bool = False
     left: int = 0
 
     def __str__(self) -> str:
-        state = "equal" if self.equal and not self.left else f"DIFFERENT ({self.left} processes left)"
-        return f"{self.job:8} {self.victim:22} after {self.done:4} items: exit codes {self.codes}: {state}"
+        state = "equal" if self.good else f"DIFFERENT ({self.left} processes left, the old one lost: {self.lost})"
+        victim = f"{self.victim}{', replacing' * self.overwrite}"
+        return f"{self.job:8} {victim:33} after {self.done:4} items: exit codes {self.codes}: {state}"
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was lost."""
+        return self.equal and not self.left and not self.lost
 
 
 # Processes
@@ -147,19 +174,47 @@ def undisturbed(job: Job, destination: Path) -> tuple[float, float]:
 
 
 def journal_lines(destination: Path) -> int:
-    """How many items a job has noted as done."""
-    try:
-        return max(0, (destination / "journal.jsonl").read_bytes().count(b"\n") - 1)
-    except OSError:
-        return 0
+    """How many items a job has noted as done, at its destination or beside it."""
+    lines = 0
+    for folder in (destination, beside(destination)):
+        with suppress(OSError):
+            lines = max(lines, (folder / "journal.jsonl").read_bytes().count(b"\n") - 1)
+    return lines
 
 
-def disturbed(job: Job, victim: str, destination: Path, moment: float, cluster: Cluster | None) -> Outcome | None:
-    """Start a job, kill the victim after so many seconds, and repeat the job until it finishes. None if it was too late."""
-    out = Outcome(job.name, victim)
-    removed(destination)
+def beside(destination: Path) -> Path:
+    """Where a dataset is made that shall replace another."""
+    return Path(f"{destination}.partial")
+
+
+def is_one_of(destination: Path, *wanted: dict[str, str]) -> bool:
+    """Whether a folder, but for a journal, holds the files of one of these."""
+    there = contents(destination)
+    there.pop("journal.jsonl", None)
+    return there in wanted
+
+
+def disturbed(
+    job: Job,
+    victim: str,
+    destination: Path,
+    moment: float,
+    cluster: Cluster | None,
+    right: dict[str, str],
+    old: Path | None,
+) -> Outcome | None:
+    """Start a job, kill the victim after so many seconds, and repeat the job until it finishes. None if it was too late.
+
+    `right`: what it comes to. `old`: the dataset that it is to replace, if any.
+    """
+    out = Outcome(job.name, victim, old is not None)
+    for path in (destination, beside(destination)):
+        removed(path)
+    if old is not None:
+        shutil.copytree(old, destination)
     for number in range(TRIES):
-        command = job.command(destination, jobs=2 if victim == POOL else 1, dask=cluster.address if cluster else None)
+        jobs, dask = 2 if victim == POOL else 1, cluster.address if cluster else None
+        command = job.command(destination, jobs=jobs, dask=dask, overwrite=old is not None)
         with open(destination.with_suffix(".log"), "w+") as log:
             process = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
             if number == 0:
@@ -170,10 +225,13 @@ def disturbed(job: Job, victim: str, destination: Path, moment: float, cluster: 
                     return None
             out.codes.append(process.wait())
             out.left += left_over(process.pid)
+        if old is not None and number == 0:
+            out.lost = not is_one_of(destination, contents(old), right)
         if cluster:
             cluster.mend()
         if out.codes[-1] == 0:
             break
+    out.equal = contents(destination) == right and not beside(destination).exists()
     return out
 
 
@@ -253,6 +311,7 @@ def prepare(work: Path) -> list[Job]:
     folders = ["--image-dir", "{split}", "--mask-dir", "{split}annot", "--classes", names, "--values", "11=ignore"]
     convert = ["convert", "masks", str(DATA / "camvid")]
     part = ["--split", "some"]  # 40 of 101
+    tiles = str(work / "tiles")
     windows = ["--scores", "--size", "360x480", *part]
     for command in (
         [*convert, str(work / "all"), *folders],
@@ -261,6 +320,7 @@ def prepare(work: Path) -> list[Job]:
         ["train", str(work / "all"), str(work / "run"), "--epochs", "1", "--steps", "4", "--crop", "64", "--threads", "1",
          "--model-option", "stem=2", "--model-option", "width=8", "--images", "0", "--allow-missing", "all"],
         ["predict", model, streets, pred, *windows],
+        ["tile", streets, tiles, "--size", "120"],
     ):  # fmt: skip
         done = subprocess.run([*SEGDATA, *command], env=ENVIRONMENT, capture_output=True, text=True)
         if done.returncode:
@@ -270,6 +330,12 @@ def prepare(work: Path) -> list[Job]:
         Job("tile", [streets], ["--size", "120", "--overlap", "24"]),
         Job("predict", [model, streets], windows),
         Job("export", ["webdataset", streets, "--samples-per-shard", "3", "--shuffle", "0"]),
+        Job("split", [str(work / "val")], ["--ratios", "a=0.5,b=0.5"]),
+        Job("join", [str(work / "val"), tiles]),
+        Job("remap", [str(work / "all")], ["--drop", "sign"]),
+        Job("stitch", [tiles]),
+        Job("untile", [tiles]),
+        Job("refine", [pred], ["--no-crf", "--step", "close:size=5"]),
         Job("evaluate", [pred, streets, *part, "--boundary-f"], ["--html"]),
     ]
 
@@ -289,7 +355,7 @@ def soak(runs: int, seed: int, only: str | None, dask: bool) -> tuple[list[str],
             starts[job.name] = begun / takes[job.name]
             right[job.name] = contents(place)
             say(f"{job.name}: {takes[job.name]:.1f} s undisturbed, writes from {begun:.1f} s on")
-        pairs = [(job, victim) for job in jobs for victim in VICTIMS if dask or "Dask" not in victim]
+        pairs = [(job, victim) for victim in VICTIMS for job in jobs if dask or "Dask" not in victim]
         cluster = Cluster()
         try:
             while len(outcomes) < runs:
@@ -300,16 +366,16 @@ def soak(runs: int, seed: int, only: str | None, dask: bool) -> tuple[list[str],
                 place = work / f"{job.name}-again"
                 early = starts[job.name] if starts[job.name] < 0.9 and chance.random() < 0.8 else 0.2
                 moment = chance.uniform(early, 1.0) * takes[job.name]
-                outcome = disturbed(job, victim, place, moment, used)
+                old = work / "streets" if job.replaces and chance.random() < 0.5 else None
+                outcome = disturbed(job, victim, place, moment, used, right[job.name], old)
                 if outcome is None:
                     takes[job.name] *= 0.8  # it finished before: the machine has become faster
                     continue
-                outcome.equal = contents(place) == right[job.name]
                 outcomes.append(outcome)
                 say(f"{len(outcomes):3} of {runs}: {outcome}")
         finally:
             cluster.stop()
-    return report(outcomes), all(o.equal and not o.left for o in outcomes)
+    return report(outcomes), all(o.good for o in outcomes)
 
 
 def report(outcomes: Sequence[Outcome]) -> list[str]:
@@ -325,11 +391,13 @@ def report(outcomes: Sequence[Outcome]) -> list[str]:
         )
     kills = Counter(o.victim for o in outcomes)
     equal, left = sum(o.equal for o in outcomes), sum(o.left for o in outcomes)
+    replaced = [o.lost for o in outcomes if o.overwrite]
     return [
         *table("killed | runs | items done, median | went on by itself | the same bytes in the end", rows), "",
         f"{len(outcomes)} runs: {', '.join(f'{n} of {victim}' for victim, n in kills.items())}. **{equal} of {len(outcomes)}** "
         f"ended with every byte of an undisturbed run, the command repeated at most {max(len(o.codes) for o in outcomes) - 1} "
-        f"times; {left} processes were left behind. Items done are lines of the journal as it was hit, which is "
+        f"times; {left} processes were left behind. Of {len(replaced)} runs that replaced a dataset, {sum(replaced)} left "
+        "neither this one nor a whole new one. Items done are lines of the journal as it was hit, which is "
         "written in blocks: at least so many.",
     ]  # fmt: skip
 
@@ -424,9 +492,9 @@ def main() -> None:
     )  # a shell's background jobs ignore it, and so would their children
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=["convert", "tile", "predict", "export", "evaluate"])
+    parser.add_argument("--only", help="this command alone")
     parser.add_argument("--no-dask", action="store_true", help="kill the pool and the command alone")
     parser.add_argument("--power", action="store_true", help="cut the power of a disk instead")
     parser.add_argument("--flat", action="store_true", help="watch open files and memory instead")

@@ -43,8 +43,10 @@ COMMANDS = {
 
 FULL = "make room there, then run the same command again to go on"
 SHUT = "choose a place that may be written to"
+MANY = "raise the limit of open files (ulimit -n), then run the same command again to go on"
 WAYS_OUT = {
     errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: FULL, errno.EROFS: SHUT, errno.EACCES: SHUT, errno.EPERM: SHUT,
+    errno.EMFILE: MANY, errno.ENFILE: MANY,
 }  # fmt: skip
 """What to do about an error of the operating system."""
 
@@ -79,6 +81,9 @@ class Commands(click.Group):
             file = error.filename2 or error.filename or "input or output"  # the latter name is what is written
             way_out = f": {WAYS_OUT[error.errno]}" if error.errno in WAYS_OUT else ""
             echo(f"error: {file}: {error.strerror or error}{way_out}", err=True)
+        except MemoryError as error:
+            what = f" ({error})" if str(error) else ""
+            echo(f"error: out of memory{what}: use fewer processes (-j), or work on smaller images or parts", err=True)
         except KeyboardInterrupt:
             echo(["", "interrupted: run the same command again to go on"], err=True)
             ctx.exit(130)

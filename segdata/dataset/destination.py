@@ -215,5 +215,5 @@ def _is_card(path: Place) -> bool:
     try:
         card = msgspec.json.decode(read_start(path, 2**26))
         return isinstance(card, dict) and {"format", "classes", "ignore", "images", "made_by"} <= card.keys()
-    except (*UNDECODABLE, OSError):
+    except (*UNDECODABLE, FileNotFoundError, IsADirectoryError):  # what cannot be read now is not known to be no card
         return False

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from segdata.caches import note
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.inputs import newest
 from segdata.dataset.journal import settle
 from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.errors import SegdataError
 from segdata.files.remote import Place, Remote
-
-log = logging.getLogger("segdata")
 
 
 def finished(
@@ -27,7 +25,7 @@ def finished(
 ) -> Dataset | None:
     """The dataset at the place of `dataset`, if the same job has made it and no input was written since; otherwise None.
 
-    Its card must have the same operation, options and digests of inputs; `same` says what it cannot tell. The log says that
+    Its card must have the same operation, options and digests of inputs; `same` says what it cannot tell. A note says that
     nothing is done then. In object storage nobody can tell.
     """
     root = dataset.root
@@ -44,7 +42,7 @@ def finished(
         return None
     if not same(there):
         return None
-    log.warning("%s: is finished already, of the same inputs and options: nothing was done", root)
+    note(f"{root}: is finished already, of the same inputs and options: nothing was done")
     return there
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from segdata.errors import Problem, SegdataError
@@ -22,10 +24,26 @@ DEATHS = 16
 """How many processes may die during one piece of work. If more die, single files are not the cause, and the run ends."""
 
 
+@contextmanager
+def starting(option: str) -> Iterator[None]:
+    """Turn what keeps processes from being started into one `SegdataError`; `option` is the one to use instead.
+
+    They need semaphores, which are files in /dev/shm on Linux, a folder for temporary files, and a few open files each.
+    """
+    try:
+        yield
+    except (OSError, ImportError, NotImplementedError) as error:
+        way_out = "that takes a /dev/shm (of a container too) and a folder for temporary files (TMPDIR) that can be written to"
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            way_out = "raise the limit (ulimit -n)"
+        raise SegdataError(f"no processes can be started ({error}): {way_out}; or use {option}") from error
+
+
 def process_pool(jobs: int) -> ProcessPoolExecutor:
-    """A pool of `jobs` worker processes, which are never forks of this one."""
+    """A pool of `jobs` worker processes, which are never forks of this one. Raises `SegdataError` if it cannot be made."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context(method), _start_worker)
+    with starting("-j 1"):
+        return ProcessPoolExecutor(jobs, multiprocessing.get_context(method), _start_worker)
 
 
 class Pool:
@@ -47,15 +65,15 @@ class Pool:
         return 2 * self._jobs + 1
 
     def submit(self, part: Sequence[Any]) -> Future[Any]:
-        """Send a chunk. Raises `SegdataError` if too many processes died."""
+        """Send a chunk. Raises `SegdataError` if too many processes died, or none can be started."""
         try:
-            future = self._executor.submit(run_chunk, self._work, part)
+            future = _send(self._executor, self._work, part)
         except BrokenProcessPool as error:
             end(self._executor)
             self._died(error)
             self._executor = process_pool(self._jobs)
             self._ours.append(self._executor)
-            future = self._executor.submit(run_chunk, self._work, part)
+            future = _send(self._executor, self._work, part)
         self._sent[future] = self._executor, part
         return future
 
@@ -84,7 +102,7 @@ class Pool:
         for item in part:
             alone = alone or process_pool(1)
             try:
-                results += alone.submit(run_chunk, self._work, [item]).result()[0]
+                results += _send(alone, self._work, [item]).result()[0]
             except BrokenProcessPool as error:
                 end(alone)
                 alone = None
@@ -102,6 +120,11 @@ class Pool:
                 f"{self._deaths} worker processes died, often because memory ran out: run the same command again to go on, or "
                 "use fewer with -j"
             ) from error
+
+
+def _send(executor: Executor, work: Work[Any, Any], part: Sequence[Any]) -> Future[Any]:
+    with starting("-j 1"):  # the first call starts the processes
+        return executor.submit(run_chunk, work, part)
 
 
 def end(broken: Executor) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from io import BufferedReader, BytesIO
 from typing import Literal
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.limits import MAX_BYTES, too_long
 from segdata.files.members import open_stored
 from segdata.files.places import file_digest, is_stored, only_gdal_opens
@@ -138,7 +138,8 @@ class File:
             raise self.problem("too_large", too_long(size))
 
     def _missing(self, error: OSError | ValueError) -> DataError:
-        """What keeps it from being read."""
+        """What keeps it from being read. Raises `OSError` where that is no fault of the file."""
+        raise_exhausted(error, self)
         if isinstance(error, FileNotFoundError):
             return self.problem("missing", "there is no such file")
         return self.problem("missing", f"cannot be read: {getattr(error, 'strerror', None) or error}")

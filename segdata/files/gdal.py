@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.file import File, open_file
 from segdata.files.limits import refuse_block
 from segdata.files.members import gdal_path
@@ -118,6 +118,7 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     try:
         yield
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
+        raise_exhausted(error, file)
         name = Path(file).name
         reason = str(error.__cause__ or error).replace(gdal_path(file), name).replace(file, name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, reason
+from segdata.errors import DataError, Problem, raise_exhausted, reason
 from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
@@ -67,6 +67,7 @@ def read_features(path: str | Place) -> Features:
         crs = data.get("crs")
         return Features(features, None if crs is None else str(crs["properties"]["name"]))
     except OSError as error:
+        raise_exhausted(error, path)
         raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         what = f"not a GeoJSON FeatureCollection ({reason(error)})"
@@ -88,8 +89,9 @@ def to_pixels(
     crs = crs or found.crs
     there, problems = [], []
     for feature in found.features:
-        if feature.geometry is None or feature.geometry.get("type") not in SURFACES:
-            kind = "nothing" if feature.geometry is None else feature.geometry.get("type")
+        kind = feature.geometry.get("type") if isinstance(feature.geometry, dict) else None
+        if kind not in SURFACES:
+            kind = "nothing" if kind is None else str(kind)[:40]
             problems.append(Problem("geojson.geometry", f"{kind} is no polygon", file=file, annotation=feature.number))
         else:
             there.append(feature)
@@ -206,7 +208,11 @@ def _mapped(coordinates: Any, inverse: NDArray[Any], origin: NDArray[Any], kind:
         points = np.asarray([point[:2] for point in ring], np.float64)
         if points.ndim != 2 or points.shape[0] < 4 or not np.isfinite(points).all():
             raise ValueError("no ring")
-        rings.append(((points - origin) @ inverse.T).tolist())
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = (points - origin) @ inverse.T
+        if not np.isfinite(moved).all():
+            raise ValueError("no ring")
+        rings.append(moved.tolist())
     if not rings:
         raise ValueError("no ring")
     return rings

@@ -15,6 +15,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+from segdata.errors import writing
 from segdata.files.limits import MAX_BYTES, open_regular, read_regular, refuse_bytes
 
 MANY = 2**30
@@ -79,7 +80,7 @@ def read_stored_bytes(path: str | Path, most: int | None = None, *, limit: int =
 
 def copy_stored(there: str | Path, here: str | Path) -> None:
     """Copy a file, or a member to a file of its own; the file system shares the bytes if it can. Raises `OSError`."""
-    with open_stored(there) as old, open(here, "wb") as new:
+    with open_stored(there) as old, writing(here), open(here, "wb") as new:
         if isinstance(old, BufferedReader) and hasattr(os, "copy_file_range"):
             with suppress(OSError):  # such as from another file system
                 while os.copy_file_range(old.fileno(), new.fileno(), MANY):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from segdata.kernels import kernel
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ Sums = tuple[Floats, Ints]
 """reached (C, S): the part of column c that is in split s; holders (C, S): how many groups of split s have a part of it."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
     """The change of the cost if group g enters split s (`sign` 1) or leaves it (-1)."""
     start, column, part, ratio, weight, absent = table
@@ -37,7 +38,7 @@ def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
     return change
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
     """Let group g enter split s (`sign` 1) or leave it (-1). Returns the change of the cost."""
     change = gain(table, sums, g, s, sign)
@@ -47,7 +48,7 @@ def put(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
     return change
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def below(state: NDArray[np.uint64], n: int) -> int:
     """The next random integer from 0 to n - 1: SplitMix64 (Steele, Lea and Flood 2014), the same on every machine."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -57,7 +58,7 @@ def below(state: NDArray[np.uint64], n: int) -> int:
     return int(np.int64((z ^ (z >> np.uint64(31))) % np.uint64(n)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, limit: float) -> float:
     """Move group g to split `to`, and group h (unless -1) from there to g's split, if that changes the cost by less than `limit`.
 
@@ -82,7 +83,7 @@ def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, lim
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
     """Put each group of `free` (F,), in that order, where it costs least. The others have a split in `split` (G,) already."""
     for g in range(len(split)):
@@ -97,7 +98,7 @@ def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
         put(table, sums, g, split[g], 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
     """Set `split` (G,) back to `found` (G,), and the sums with it."""
     for g in range(len(split)):
@@ -107,7 +108,7 @@ def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
             split[g] = found[g]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tuple[int, int, int]:
     """A random move or swap of groups of `free` (F,): g, h (-1 for a move) and the split that g goes to."""
     g, h = free[below(state, len(free))], free[below(state, len(free))]
@@ -116,7 +117,7 @@ def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tu
     return g, h, split[h]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int) -> None:
     """Try random moves and swaps in place; make those that cost less than a threshold, which halves from 4 down to 2^-17.
 
@@ -131,7 +132,7 @@ def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.
         threshold /= 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def improve(
     table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int, patience: int
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def add_weighted(
     total: NDArray[np.float32], y: int, x: int, values: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def inner_band(
     mask: NDArray[np.unsignedinteger[Any]],
     truth: NDArray[np.unsignedinteger[Any]],
@@ -51,7 +52,7 @@ def inner_band(
             out[y, x] = rest if truth[y, x] == rest else mask[y, x]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[np.unsignedinteger[Any]]) -> None:
     """Copy to `out` (H, W) every pixel that has a pixel of another class among its eight neighbours; all others get `ignore`.
 
@@ -73,7 +74,7 @@ def contours(mask: NDArray[np.unsignedinteger[Any]], ignore: int, out: NDArray[n
             out[y, x] = row[x] if beside[x] else ignored
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_near(
     points: NDArray[np.unsignedinteger[Any]],
     others: NDArray[np.unsignedinteger[Any]],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def add_confidence(
     probs: NDArray[np.float32],
     truth: NDArray[np.unsignedinteger[Any]],

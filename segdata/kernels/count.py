@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def count_values(values: NDArray[np.unsignedinteger[Any]], bins: int) -> NDArray[np.int64]:
     """(N,) contiguous uint8 or uint16 below `bins` -> (bins,) int64: how often each value occurs.
 
@@ -44,7 +45,7 @@ def count_values(values: NDArray[np.unsignedinteger[Any]], bins: int) -> NDArray
     return counts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def translate(
     values: NDArray[np.unsignedinteger[Any]],
     table: NDArray[np.unsignedinteger[Any]],

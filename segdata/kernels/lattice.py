@@ -12,9 +12,9 @@ result depends on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 from segdata.kernels.vector import LANES, add, exp, larger, largest, load, plus, same, store, times, total
 
 Floats = NDArray[np.float32]
@@ -24,7 +24,7 @@ Rows = NDArray[np.int32]
 ZERO, ONE = np.float32(0), np.float32(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(table: Rows, keys: Rows, key: Rows, mixed: np.int64) -> int:
     """The number of `key` (d values or more) among `keys` (N, d), or -1. `mixed` is the sum of its values times `factors`.
 
@@ -43,7 +43,7 @@ def find(table: Rows, keys: Rows, key: Rows, mixed: np.int64) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(table: Rows, keys: Rows, key: Rows, mixed: np.int64, count: int) -> int:
     """Add a key, which `find` did not find, as number `count`. Returns `count`. The table must have room."""
     at = (mixed >> 32) & (len(table) - 1)
@@ -55,7 +55,7 @@ def put(table: Rows, keys: Rows, key: Rows, mixed: np.int64, count: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def factors(d: int) -> NDArray[np.int64]:
     """(d,) odd multipliers that mix small coordinates into all bits: powers of the multiplier of Knuth's random generator."""
     out = np.empty(d, np.int64)
@@ -66,7 +66,7 @@ def factors(d: int) -> NDArray[np.int64]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats, taken: int) -> int:
     """Find the simplex of each point of one block. Returns the number of vertices; `keys` (n (d + 1), d) gets them.
 
@@ -111,7 +111,7 @@ def embed(features: Floats, table: Rows, keys: Rows, rows: Rows, weights: Floats
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _elevate(features: Floats, scale: Floats, point: Floats) -> None:
     """Map `features` (d,) to `point` (d + 1,), in the plane of coordinates that sum to 0 (Adams, section 3.1)."""
     above = ZERO
@@ -122,7 +122,7 @@ def _elevate(features: Floats, scale: Floats, point: Floats) -> None:
     point[0] = above
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enclose(point: Floats, corner: Rows, rank: Rows) -> None:
     """Find the simplex of `point` (d + 1,).
 
@@ -148,7 +148,7 @@ def _enclose(point: Floats, corner: Rows, rank: Rows) -> None:
         corner[j] += shift
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def unite(part: Rows, table: Rows, keys: Rows, count: int, vertex: Rows) -> int:
     """Number the vertices `part` (n, d) of a block among those of all blocks: `vertex` (n,). Returns how many there are now."""
     factor = factors(part.shape[1])
@@ -163,7 +163,7 @@ def unite(part: Rows, table: Rows, keys: Rows, count: int, vertex: Rows) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neighbours(table: Rows, keys: Rows, axis: int, first: int, near: Rows) -> None:
     """Write to `near` (M, 2) the rows of both neighbours of every vertex along an axis, 0 for none.
 
@@ -183,7 +183,7 @@ def neighbours(table: Rows, keys: Rows, axis: int, first: int, near: Rows) -> No
             near[other, 1] = first + i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def members(vertex: Rows, starts: NDArray[np.int64], order: Rows) -> None:
     """List the rows of the blocks by vertex: vertex m has order[starts[m] : starts[m + 1]], ascending. `vertex` (R,) is given."""
     for m in vertex:
@@ -196,7 +196,7 @@ def members(vertex: Rows, starts: NDArray[np.int64], order: Rows) -> None:
         free[vertex[r]] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(parts: Floats, starts: NDArray[np.int64], order: Rows, values: Floats, width: int, piece: slice) -> None:
     """Sum for the vertices `piece` of `values` (M W,) their rows of `parts` (R W,)."""
     for m in range(piece.start, piece.stop):
@@ -207,7 +207,7 @@ def gather(parts: Floats, starts: NDArray[np.int64], order: Rows, values: Floats
             store(values, m * width + c, lanes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def blur(values: Floats, out: Floats, near: Rows, first: int, width: int, scale: float, piece: slice) -> None:
     """Blur along one axis: `out` gets `scale` times (vertex + half of each neighbour) for near[piece]; rows start at `first`."""
     half, whole = same(np.float32(scale * 0.5)), same(np.float32(scale))
@@ -219,7 +219,7 @@ def blur(values: Floats, out: Floats, near: Rows, first: int, width: int, scale:
             store(out, row + c, plus(sides, load(values, row + c), whole))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix(values: Floats, matrix: Floats, width: int, piece: slice) -> None:
     """Multiply rows `piece` of `values` (M W,) by `matrix` (W W,) from the right, in place."""
     before = np.empty(width, np.float32)
@@ -232,7 +232,7 @@ def mix(values: Floats, matrix: Floats, width: int, piece: slice) -> None:
             store(values, m * width + c, lanes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def splat_ones(rows: Rows, weights: Floats, parts: Floats) -> None:
     """Spread the value 1 of every point over `parts` (R 8,), the same in all lanes; `rows` and `weights` (n, V)."""
     for i in range(len(rows)):
@@ -241,7 +241,7 @@ def splat_ones(rows: Rows, weights: Floats, parts: Floats) -> None:
             store(parts, at, add(load(parts, at), same(weights[i, v])))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def normalise(rows: Rows, weights: Floats, vertex: Rows, values: Floats) -> None:
     """Divide the `weights` (n, D + 1) of one filter by the square root of the filtered value 1, given as `values` (M 8,).
 
@@ -256,7 +256,7 @@ def normalise(rows: Rows, weights: Floats, vertex: Rows, values: Floats) -> None
             weights[i, v] *= scale
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def transpose_in(logs: Floats, unary: Floats, width: int) -> None:
     """(K, n) values -> (n W,); the places of classes beyond K get -1e30."""
     classes, n = logs.shape
@@ -267,7 +267,7 @@ def transpose_in(logs: Floats, unary: Floats, width: int) -> None:
             unary[i * width + k] = np.float32(-1e30)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def transpose_out(probs: Floats, out: Floats, width: int) -> None:
     """(n W,) -> (K, n): the reverse of `transpose_in`."""
     classes, n = out.shape
@@ -276,7 +276,7 @@ def transpose_out(probs: Floats, out: Floats, width: int) -> None:
             out[k, i] = probs[i * width + k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def update(
     logs: Floats, rows: Rows, weights: Floats, vertex: Rows, values: Floats, parts: Floats, read: bool, spread: bool
 ) -> None:

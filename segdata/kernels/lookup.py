@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def look_up(
     values: NDArray[np.int32], keys: NDArray[np.int64], positions: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> int:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from segdata.kernels import kernel
 
 Ints = NDArray[np.int64]
 
 FIFTHS = 5.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: int) -> tuple[NDArray[np.uint8], Ints]:
     """Encode polygons as COCO's compressed run lengths.
 
@@ -52,7 +53,7 @@ def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: in
     return text[:used], text_ends
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cross_columns(
     x0: int, y0: int, x1: int, y1: int, c0: int, c1: int, height: int, first: Ints, before: Ints, row: Ints, n: int
 ) -> None:
@@ -72,7 +73,7 @@ def _cross_columns(
         before[k], first[c] = first[c], n + k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _step_across(x0: int, slope: float, near: int, steps: int) -> int:
     """The step of a steep edge after which its x passes from `near` to `near` + 1 or back."""
     rising = slope > 0
@@ -84,7 +85,7 @@ def _step_across(x0: int, slope: float, near: int, steps: int) -> int:
     return t
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_runs(
     left: int,
     right: int,
@@ -136,7 +137,7 @@ def _write_runs(
     return _write_number(length - older if runs > 3 else length, text, used)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
     """Write a number as COCO's compressed run lengths do: five bits per character, lowest first. Returns where the text ends."""
     while True:
@@ -149,7 +150,7 @@ def _write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
             return used
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _longer(array: NDArray[Any], least: int) -> NDArray[Any]:
     """A copy with room for at least `least` entries."""
     longer = np.empty(max(2 * array.shape[0], least), array.dtype)

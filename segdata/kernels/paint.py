@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from segdata.kernels import kernel
 
 Codes = NDArray[np.unsignedinteger[Any]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode_runs(
     text: NDArray[np.uint8], ends: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -77,7 +78,7 @@ def decode_runs(
     return runs[:n], run_ends, areas
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def paint_runs(
     runs: NDArray[np.int64],
     run_ends: NDArray[np.int64],
@@ -138,7 +139,7 @@ def paint_runs(
     return spill[:spilled]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int]:
     """Paint a run if at most one other class owns pixels of it and no third class claimed any; otherwise leave it.
 
@@ -167,7 +168,7 @@ def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int
     return (code if high == nobody else high), pixels, free
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_shown(
     runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, owner: Codes, shown: NDArray[np.bool_]
 ) -> None:
@@ -179,7 +180,7 @@ def find_shown(
                 break
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def codes_to_values(codes: Codes, background: int, ignore: int, ignore_code: int) -> None:
     """Turn class codes into mask values in place: 0 is `background`, `ignore_code` is `ignore`, any other c is class c - 1."""
     narrow = codes.dtype.type  # all in the array's own type, so that the loop runs on full vectors

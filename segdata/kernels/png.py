@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def unfilter(rows: NDArray[np.uint8], out: NDArray[np.uint8], step: int) -> int:
     """Undo the filters of (H, 1 + B) uint8 rows, whose first byte is the filter type, into `out` (H, B).
 
@@ -38,7 +39,7 @@ def unfilter(rows: NDArray[np.uint8], out: NDArray[np.uint8], step: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _predict(kind: int, a: np.uint8, b: np.uint8, c: np.uint8) -> np.uint8:
     """Average (3) or Paeth (4) of left, above and upper left. In label maps, two of the three are mostly equal."""
     if kind == 3:

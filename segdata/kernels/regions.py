@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def region_areas(
     mask: NDArray[np.unsignedinteger[Any]],
 ) -> tuple[NDArray[np.int64], NDArray[np.unsignedinteger[Any]]]:

@@ -8,15 +8,15 @@ ceil(left - 0.5) to floor(right + 0.5), both included. The number of crossings i
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from segdata.kernels import kernel
 from segdata.kernels.paint import Codes
 
 HALF = np.float32(0.5)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def polygon_runs(
     points: NDArray[np.float32], ends: NDArray[np.int64], height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -64,7 +64,7 @@ def polygon_runs(
     return runs[:n], run_ends
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _chain_edges(
     points: NDArray[np.float32],
     begin: int,
@@ -94,7 +94,7 @@ def _chain_edges(
     return top, bottom
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cross(
     y: int,
     points: NDArray[np.float32],
@@ -122,7 +122,7 @@ def _cross(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_runs(runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, out: Codes) -> None:
     """Write the code of each shape, of `codes` (N,), to its runs in `out` (H * W,); later shapes cover earlier ones."""
     for i in range(codes.shape[0]):

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import register_model
+
+from segdata.kernels import kernel
 
 LANES = 8
 
@@ -187,7 +189,7 @@ def _where_above(typing: Any, x: Any, limit: Any, lanes: Any) -> Any:
     return vector(vector, vector, vector), code
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exp(x: Any) -> Any:
     """e^x of lanes <= 0, within 2 units in the last place. The result is 0 for x <= -64: denormal numbers would be slow later.
 

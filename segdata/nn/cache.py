@@ -18,28 +18,28 @@ from segdata.recipes.pipeline import Opened, Pair
 from segdata.recipes.settings import Settings
 
 
-def cache_of(dataset: Dataset, recipe: Settings, options: Training) -> Cache | None:
+def cache_of(dataset: Dataset, recipe: Settings, options: Training, *, shared: bool) -> Cache | None:
     """The samples in memory if the options want it, or leave it open and they fit. Raises `DataError`."""
     fits = options.cache == "auto" and not by_windows(dataset, recipe) and room_for(dataset, recipe)
-    return Cache(dataset, recipe) if options.cache == "yes" or fits else None
+    return Cache(dataset, recipe, shared=shared) if options.cache == "yes" or fits else None
 
 
 class Cache:
-    """Samples in memory, decoded and resized, that worker processes share: read once, by threads. A `Source`.
+    """Samples in memory, decoded and resized, that worker processes may share: read once, by threads. A `Source`.
 
     All lie in two tensors, one of pixels and one of mask values, so that any number of samples is two handles.
     """
 
-    def __init__(self, dataset: Dataset, recipe: Settings) -> None:
-        """Raises `DataError` for the first bad file."""
+    def __init__(self, dataset: Dataset, recipe: Settings, *, shared: bool = False) -> None:
+        """Raises `DataError` for the first bad file. What is `shared` takes as much of /dev/shm."""
         self.dataset, self.recipe = dataset, uncropped(recipe)
         self.place = {sample.id: i for i, sample in enumerate(dataset)}
         with dataset.open_image(dataset.samples[0]) as first:
             self.bands, self.dtype = first.bands, first.dtype
         self.sizes = [self.recipe.resized(*s.size) for s in dataset]
         self.starts = [0, *(int(end) for end in np.cumsum([h * w for h, w in self.sizes]))]
-        self.pixels = _shared(self.starts[-1] * self.bands * self.dtype.itemsize)
-        self.values = _shared(self.starts[-1] * np.dtype(dataset.labels.dtype).itemsize)
+        self.pixels = _bytes(self.starts[-1] * self.bands * self.dtype.itemsize, shared)
+        self.values = _bytes(self.starts[-1] * np.dtype(dataset.labels.dtype).itemsize, shared)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             list(threads.map(self._fill, range(len(dataset))))
         self.dataset = replace(dataset, samples=())  # workers need it no more
@@ -61,10 +61,11 @@ class Cache:
         image[...], mask[...] = self.recipe.prepare(read[0]), self.recipe.prepare_mask(read[1])
 
 
-def _shared(size: int) -> torch.Tensor:
-    """(size,) uint8 that other processes may read as well."""
+def _bytes(size: int, shared: bool) -> torch.Tensor:
+    """(size,) uint8 that other processes may read as well if it is `shared`."""
     out = torch.empty(size, dtype=torch.uint8)
-    out.share_memory_()  # type: ignore[no-untyped-call]
+    if shared:
+        out.share_memory_()  # type: ignore[no-untyped-call]
     return out
 
 

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, Problem
+from segdata.executors.pool import starting
 from segdata.labels import Mask
 from segdata.recipes.pipeline import Pipeline, Source
 from segdata.recipes.settings import Settings
@@ -154,8 +155,10 @@ def loader(
 
 
 def checked(batches: DataLoader[Any]) -> Iterator[Batch]:
-    """The batches of a loader. Raises the `DataError` of a file that could not be read."""
-    for batch in batches:
+    """The batches of a loader. Raises the `DataError` of a file that could not be read, `SegdataError` if no process starts."""
+    with starting("--workers 0"):
+        stream = iter(batches)
+    for batch in stream:
         if isinstance(batch, Problem):
             raise DataError(batch)
         yield batch

@@ -38,10 +38,18 @@ def shortage_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
+        if "shared memory" in str(error):  # also in what torch says of a process that its want has killed
+            ways = "--workers 0, or in a container a /dev/shm that can be written to and is large enough (--shm-size)"
+            raise SegdataError(f"loading processes cannot share memory ({last_line(error)}): {ways}") from error
         if not is_out_of_memory(error):
             raise
         ways = "a smaller --val-batch, --batch, --resize or --crop may fit, or --cache no, or a smaller model"
         raise SegdataError(f"out of memory ({str(error).partition(chr(10))[0]}): {ways}") from error
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says in the end: a loading process sends its traceback before it."""
+    return str(error).strip().splitlines()[-1]
 
 
 def what_fits(learn: Step, part: Batch, here: World) -> str:

@@ -133,9 +133,9 @@ def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[lis
             batch = task.order.keys(step)
             yield from (batch[place * each : (place + 1) * each] for place in places)
 
-    cache = cache_of(task.train, task.recipe, options)
-    samples = data.Training(task.train, task.recipe, options.seed, cache)
     workers = here.workers(options.workers)
+    cache = cache_of(task.train, task.recipe, options, shared=workers > 0)
+    samples = data.Training(task.train, task.recipe, options.seed, cache)
     stream = data.checked(data.loader(samples, keys(), task.labels.ignore, workers=workers, device=here.device))
     while parts := list(islice(stream, options.accumulate)):
         yield parts

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, Problem, located, raise_exhausted
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.places import read_bytes
 from segdata.kernels.paint import find_shown
@@ -160,6 +160,7 @@ def read_frame(path: str) -> Frame:
         try:
             data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
         except OSError as error:
+            raise_exhausted(error, path)
             raise DataError(Problem("cityscapes.missing", f"cannot be read: {error.strerror}")) from error
         frame = _decode(data)
         height, width = frame.imgHeight, frame.imgWidth

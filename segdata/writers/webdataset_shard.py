@@ -17,7 +17,7 @@ from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.inputs import sample_files, stamps
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, Problem, located, raise_exhausted, writing
 from segdata.files.drafts import Draft
 from segdata.files.images import encode_image
 from segdata.files.members import member_path
@@ -73,7 +73,7 @@ def write_shard(shard: Shard, target: Target) -> Written:
     left_out: list[Problem] = []
     openings = Openings(target.source)
     inputs = stamps(sample_files(target.source, shard.samples))
-    with Draft(path) as draft, closing(openings):
+    with writing(path), Draft(path) as draft, closing(openings):
         with tarfile.open(fileobj=draft.file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for number, sample in enumerate(shard.samples, shard.first):
                 try:
@@ -151,6 +151,7 @@ def _read(path: str | Place, kind: str = "image") -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
+        raise_exhausted(error, path)
         gone = isinstance(error, FileNotFoundError)
         what = "there is no such file" if gone else f"cannot be read: {error.strerror}"
         raise DataError(Problem(f"{kind}.missing", what, file=str(path))) from error

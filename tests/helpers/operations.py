@@ -43,6 +43,13 @@ class Inputs:
         (root / "model.toy").write_text("\n".join(whole.labels.names))
         return cls(root)
 
+    def shortened(self, samples: int) -> Inputs:
+        """The same, of the first few samples."""
+        for name in ("whole", "other", "tiles", "pred"):
+            one = getattr(self, name)
+            Dataset(one.root, one.labels, one.samples[:samples], one.made_by, one.images).save(one.read_receipt())
+        return self
+
     def __getattr__(self, name: str) -> Dataset:
         """The dataset of this name."""
         if not (self.root / name).is_dir():

@@ -22,7 +22,7 @@ from test_train_processes import ENVIRONMENT, TORCHRUN, command  # noqa: E402
 
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
-from segdata.errors import DatasetError  # noqa: E402
+from segdata.errors import DatasetError, SegdataError  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.folder import LOCK, held  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
@@ -212,6 +212,19 @@ def test_what_one_process_finds_out_alone_is_said_by_it(tmp_path: Path, rank: in
     done = subprocess.run(start, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert f"error: wrong in {rank}" in done.stderr
+
+
+def test_samples_in_memory_are_shared_with_processes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's /dev/shm has 64 MB; without loading processes nothing needs it."""
+    dataset = scenes(tmp_path / "d")
+
+    def full(tensor: Any) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(SegdataError, match=r"cannot share memory .*No space left.*--workers 0.*--shm-size"):
+        segdata.train(dataset, tmp_path / "run", **{**QUICK, "workers": 1, "cache": "yes"})
+    segdata.train(dataset, tmp_path / "run", **{**QUICK, "workers": 0, "cache": "yes"})
 
 
 def bytes_below(root: Path) -> dict[str, bytes]:

@@ -281,8 +281,9 @@ def test_odd_geometries_are_listed() -> None:
     odd: list[Any] = [
         None, {"type": "Point", "coordinates": [1, 2]}, {"type": "Polygon", "coordinates": []},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}, {"type": "Polygon", "coordinates": [[["a", 0]] * 4]},
+        "Polygon", {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
     ]  # fmt: skip
     features = tuple(Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)]))
-    good, bad = to_pixels(Features(features, None), Geo(), "x")
-    assert [f.number for f, _ in good] == [5]
-    assert [p.annotation for p in bad] == [0, 1, 2, 3, 4]
+    good, bad = to_pixels(Features(features, None), Geo(None, (1e-3, 0, 0, 0, 1e-3, 0)), "x")
+    assert [f.number for f, _ in good] == [8]
+    assert sorted(int(p.annotation or 0) for p in bad) == [*range(8)]

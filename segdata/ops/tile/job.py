@@ -29,22 +29,27 @@ ROWS = 2**22
 
 @dataclass(slots=True)
 class Tiling:
-    """Tiles of `source` in the making, and how many were added for the sake of each class."""
+    """Tiles of `source` in the making, and how many were added for the sake of each class.
+
+    `asked` has the names of tasks: one that an earlier session has done counts from when it is asked for, as if done then.
+    """
 
     source: Dataset
     target: Target
     job: Job[Tiled]
     extra: Counter[int] = field(default_factory=Counter)
+    asked: set[str] = field(default_factory=set)
 
     def cut(self, tasks: Sequence[Task]) -> None:
         """Do those tasks that are not done yet, but of images of which one failed. Raises `DataError`."""
+        self.asked.update(task.name for task in tasks)
         work, reads = partial(tile_task, target=self.target), partial(_reads, dataset=self.target.source)
         self.job.work(work, tasks, lambda t: t.name, lambda t: t.sample.id, reads=reads)
 
     @property
     def tiled(self) -> list[Tiled]:
         """What is done so far, without that of images that failed."""
-        return [one for one in self.job.done.values() if not self._failed(one)]
+        return [one for one in self.job.done.values() if one.name in self.asked and not self._failed(one)]
 
     @property
     def tiles(self) -> list[Sample]:

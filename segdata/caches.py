@@ -1,0 +1,58 @@
+"""Where a cache lies if the user has no place for one, and the notes that tell of such surroundings."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_told: set[str] = set()
+
+
+def note(text: str) -> None:
+    """Say something on stderr in one line, once per process; of the processes of a pool the first one alone says it."""
+    import multiprocessing
+
+    first = multiprocessing.parent_process() is None or multiprocessing.current_process().name.endswith("-1")
+    if first and text not in _told:
+        sys.stderr.write(f"note: {text}\n")
+    _told.add(text)
+
+
+def has_home() -> bool:
+    """Whether the user has a home: without one, `~` would be a folder of that name in the working directory."""
+    return os.path.isabs(os.path.expanduser("~"))
+
+
+def private_folder() -> Path | None:
+    """A folder of this user's own below the one for temporary files, made if there is none; None if it cannot be had.
+
+    What is loaded from a cache runs. So nobody else may write there, or put another folder in its place.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    try:
+        above = Path(tempfile.gettempdir()).resolve()
+        if above == Path.cwd():  # Python's last resort, which is the user's own
+            return None
+        folder = above / f"segdata-{os.geteuid()}"
+        with suppress(FileExistsError):
+            folder.mkdir(0o700)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return None
+    return folder if _is_ours(folder.lstat()) and all(_is_safe(one.stat()) for one in folder.parents) else None
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """Whether it is a folder, no link to one, that nobody else can write to or look into."""
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _is_safe(found: os.stat_result) -> bool:
+    """Whether nobody else can rename what a user has in this folder."""
+    shared = bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX
+    return found.st_uid in (0, os.geteuid()) and not shared
