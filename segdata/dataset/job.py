@@ -14,7 +14,7 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.destination import refuse_held
-from segdata.dataset.inputs import Stamp, sample_files, stamps, unchanged
+from segdata.dataset.inputs import Stamp, unchanged
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
@@ -124,11 +124,6 @@ def _noted(item: Item, function: Callable[[Item], Entry], reads: Reads[Item]) ->
     """What the function makes of an item, with the files that it was made of as they were before."""
     inputs = reads(item)
     return msgspec.structs.replace(function(item), inputs=inputs)
-
-
-def reads_samples(item: Any, dataset: Dataset, samples: Callable[[Any], Sequence[Sample]]) -> list[Stamp]:
-    """A `Reads`, once it is given the dataset and what tells an item's samples of it. Raises `DatasetError`."""
-    return stamps(sample_files(dataset, samples(item)))
 
 
 @contextmanager
