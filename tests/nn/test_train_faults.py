@@ -24,7 +24,7 @@ import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
-from segdata.nn.folder import LOCK, held  # noqa: E402
+from segdata.nn.folder import LOCK, held  # noqa: E402, refuse_foreign
 from train_files import QUICK, scenes  # noqa: E402
 
 RECORD = """
@@ -212,3 +212,12 @@ def test_what_one_process_finds_out_alone_is_said_by_it(tmp_path: Path, rank: in
     done = subprocess.run(start, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert f"error: wrong in {rank}" in done.stderr
+
+
+def test_what_a_killed_training_leaves_beside_its_files_is_its_own(tmp_path: Path) -> None:
+    for name in ("config.yaml", "last.pt", "last.partial.pt", "best.pt.partial", "metrics.partial.csv"):
+        (tmp_path / name).touch()
+    refuse_foreign(tmp_path)
+    (tmp_path / "mine.partial.csv").touch()
+    with pytest.raises(DatasetError, match="not from a run"):
+        refuse_foreign(tmp_path)
