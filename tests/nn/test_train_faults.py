@@ -22,9 +22,10 @@ from test_train_processes import ENVIRONMENT, TORCHRUN, command  # noqa: E402
 
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
+from segdata.dataset.destination import state_of  # noqa: E402
 from segdata.errors import DatasetError, SegdataError  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
-from segdata.nn.folder import LOCK, held  # noqa: E402
+from segdata.nn.folder import LOCK, RUN, held  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
 RECORD = """
@@ -271,3 +272,13 @@ def test_names_alone_do_not_make_a_folder_a_run(tmp_path: Path, names: list[str]
         segdata.train(tmp_path / "d", tmp_path / "my", **QUICK, overwrite=overwrite)
     assert bytes_below(tmp_path / "my") == before
     assert not (tmp_path / "my.partial").exists()
+
+
+def test_what_a_killed_training_leaves_beside_its_files_is_its_own(tmp_path: Path) -> None:
+    for name in ("config.yaml", "last.pt", "last.partial.pt", "best.pt.partial", "metrics.partial.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "run.json").write_text('{"segdata": "0.1.0"}')
+    assert state_of(tmp_path, RUN) == "unfinished"
+    (tmp_path / "mine.partial.csv").touch()
+    with pytest.raises(DatasetError, match="not from a run"):
+        state_of(tmp_path, RUN)
