@@ -26,7 +26,7 @@ from segdata.errors import DatasetError, SegdataError
 
 COMPLETE = ("convert masks", "stitch", "export webdataset")
 """Operations of which every call is tried: together they write all that there is. Of others some are; with `-m slow` all."""
-SOME = 6
+SOME = 4
 """How many calls of a kind are tried of the others."""
 KNOWN = re.compile(r"left \['[^ ]*json(l)?\.partial'\]")
 """What files/places.py leaves yet."""
