@@ -134,9 +134,17 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 
 def raise_exhausted(error: Exception, file: object) -> None:
-    """Raise an `OSError` again if it is no fault of the file: leaving samples out would hide it. GDAL has it in words alone."""
+    """Raise an `OSError` again if it is no fault of the file: leaving samples out would hide it.
+
+    GDAL has it in words, or says nothing of it: whether one more file can be opened is tried.
+    """
+    try:
+        os.close(os.open(os.curdir, os.O_RDONLY)) if os.name == "posix" else None
+        tried = None
+    except OSError as late:
+        tried = late.errno
     for number in EXHAUSTED:
-        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+        if number in (tried, getattr(error, "errno", None)) or os.strerror(number) in str(error):
             raise OSError(number, os.strerror(number), str(file)) from error
 
 

@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tracemalloc  # noqa: F401 - pytest loads it to tell of an open file, where none can be opened
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,9 +43,8 @@ class Place:
     """Runs Python in a working directory of its own, with a folder for temporary files, without a home."""
 
     def __init__(self, package: Path, root: Path) -> None:
-        self.here, self.temporary = root / "here", root / "temporary"
+        self.here, self.temporary = root / "here", Path(tempfile.mkdtemp(prefix="sd"))  # a socket's name is short
         self.here.mkdir()
-        self.temporary.mkdir()
         self.own = self.temporary / f"segdata-{os.geteuid()}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "MPL"))}
         self.environment = {**kept, "PYTHONPATH": str(package), "HOME": "/dev/null/none", "TMPDIR": str(self.temporary)}
@@ -63,9 +64,11 @@ class Place:
 
 
 @pytest.fixture
-def place(package: Path, tmp_path: Path) -> Place:
+def place(package: Path, tmp_path: Path) -> Iterator[Place]:
     """Where nobody has a home."""
-    return Place(package, tmp_path)
+    made = Place(package, tmp_path)
+    yield made
+    shutil.rmtree(made.temporary, ignore_errors=True)
 
 
 def is_told(stderr: str, *words: str) -> bool:

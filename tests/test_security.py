@@ -440,6 +440,8 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[st
 
 ODD = "is no regular file"
 
+ONE = Labels.of(["road"])
+
 READS: dict[str, Callable[[Path], Any]] = {
     "bytes": read_bytes, "start": lambda p: read_start(p, 9), "range": lambda p: read_range(p, 0, 9),
     "ends": lambda p: read_ends(p, 9), "text": read_text, "digest": file_digest,
@@ -447,7 +449,7 @@ READS: dict[str, Callable[[Path], Any]] = {
     "image": read_image, "facts": read_facts, "brightness": read_brightness, "mask": read_mask,
     "scores": lambda p: read_scores(p), "features": read_features, "recipe": Recipe.read, "config": read_config,
     "map": read_map, "classes": lambda p: read_classes(p, Receipt()), "coco": LabelTable.load,
-    "frame": lambda p: read_frame(str(p)), "shard": lambda p: list(scan(p)), "manifest": read_manifest,
+    "frame": lambda p: read_frame(str(p)), "shard": lambda p: list(scan(p)), "manifest": lambda p: read_manifest(p, ONE),
     "dataset": lambda p: [p.with_name(MANIFEST).touch(), Dataset.open(p.parent)],
     "refinement": lambda p: Refinement.read(p, Labels.of(["a"])),
 }  # fmt: skip

@@ -22,10 +22,16 @@ from segdata.files.remote import Place, is_remote
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
     """A file: its bytes, when it was last written (ns; 0 in storage), and SHA-256 if it was asked for."""
 
-    path: str
+    name: bytes
+    """The path, which need not be text in UTF-8."""
     size: int
     mtime: int
     sha256: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path, or URL."""
+        return os.fsdecode(self.name)
 
     @property
     def is_current(self) -> bool:
@@ -52,8 +58,8 @@ def stamps(paths: Iterable[str | Place | None], *, digest: bool = False) -> list
 def _stamp(path: str, *, digest: bool) -> Stamp:
     if is_stored(path):
         data = read_bytes(path)
-        return Stamp(path, len(data), 0, hashlib.sha256(data).hexdigest())
-    return Stamp(path, *_facts(path), file_digest(path) if digest else None)
+        return Stamp(os.fsencode(path), len(data), 0, hashlib.sha256(data).hexdigest())
+    return Stamp(os.fsencode(path), *_facts(path), file_digest(path) if digest else None)
 
 
 def unchanged(inputs: Iterable[Stamp]) -> bool:

@@ -1,8 +1,8 @@
 """Power cuts: what a run had brought to disk at each moment, and folders as a disk could look after a cut there.
 
 The model is harsher than file systems are. A name is on disk once its folder was flushed, the bytes of a file once the file
-was, and all once the file system was. Of anything newer, each name may be there or not, and each file be empty, cut off, zeros
-or whole. What other programs or threads write counts too: at each moment the folder itself is looked at.
+was, and all once the file system was. Of anything newer, each name may be there or not, and what was written to a file be
+missing, cut off, zeros or whole. What other programs or threads write counts too: at each moment the folder itself is looked at.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Cut:
                 continue
             if isinstance(what, str):
                 found[path] = what
-            elif (old := self.kept.get(what)) is not None and old == self.data.get(what, old):
-                found[path] = old
             else:
-                found[path] = spoil(path, self.data[what], chance)
+                old, data = self.kept.get(what, b""), self.data.get(what, self.kept.get(what, b""))
+                kept = old if data.startswith(old) else b""  # what was flushed stays, behind which more was written
+                found[path] = kept + (spoil(path, data[len(kept) :], chance) if data != kept else b"")
         return {path: what for path, what in found.items() if all(str(p) in found for p in Path(path).parents[:-1])}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
 
 from carry_files import make
 from convention_files import CITYSCAPES
@@ -255,7 +256,8 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
     nothing = evaluate(small.select(lambda s: s.id == "val/2"), truth, run=Run(report=Report("skip")))
     assert (nothing.left_out, nothing.images, nothing.confusion.total) == (("val/2",), (), 0)
     assert nothing.to_json()["mean_boundary_iou"] is None
-    foreign = make(tmp_path / "v", {**masks, "val/1": masks["val/1"] + 5})
+    foreign = make(tmp_path / "v", masks)
+    Image.fromarray((masks["val/1"] + 5).astype(np.uint8)).save(foreign.root / "masks/val/1.png")
     with pytest.raises(DataError, match=r"v/masks/val/1.png: val/1: the mask holds values that are no class: 5 "):
         evaluate(foreign, truth)
 
