@@ -5,6 +5,7 @@ A new one is tested by being listed in tests/helpers/operations.py; a new format
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from carry_files import contents
 from killing import Killer
-from operations import ANYWHERE, DATASETS, OPERATIONS, RESUMED, Inputs, Outcome, outcome
-from segdata import Dataset
+from operations import ANYWHERE, DATASETS, OPERATIONS, RESUMED, Inputs, Outcome, Steps, outcome
+from segdata import Dataset, Run
 from segdata.cli import COMMANDS
 from segdata.dataset.layout import CARD, JOURNAL, MANIFEST, OWN, RECEIPT
 from segdata.errors import DatasetError
@@ -95,6 +97,26 @@ def test_killed_and_run_again_the_bytes_are_those_of_an_undisturbed_run(
     again = outcome(name, inputs, out)
     assert again.result == whole.result
     assert again.totals[loop] == whole.totals[loop] - item
+
+
+@pytest.mark.process
+@each(RESUMED)
+def test_what_is_to_be_replaced_survives_a_kill(
+    name: str, inputs: Inputs, undisturbed: Callable[[str], Outcome], killer: Killer, tmp_path: Path
+) -> None:
+    """And the same call goes on, beside it, until the new one is whole."""
+    whole, out = undisturbed(name), tmp_path / "out"
+    shutil.copytree(inputs.other.root, out)
+    before = contents(out)
+    loop = NOTED.get(name, len(whole.totals) - 1)
+    item = whole.totals[loop] // 2
+    assert killer.kill(name, inputs.root, out, loop, item) == signal.SIGKILL
+    assert contents(out) == before
+    steps = Steps()
+    OPERATIONS[name](inputs, out, Run(track=steps), overwrite=True)
+    assert contents(out) == whole.result
+    assert steps.totals[loop] == whole.totals[loop] - item
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
 NONE = {"detect", "info", "manifest", "preview", "models", "train", "compare", "demo"}

@@ -33,7 +33,10 @@ class Killer:
         self._process.communicate(timeout=60)
 
     def kill(self, operation: str, inputs: Path, out: Path, loop: int, item: int) -> int:
-        """Run an operation into `out` until this item of this loop is there; the signal that ended it, or 0."""
+        """Run an operation into `out` until this item of this loop is there; the signal that ended it, or 0.
+
+        What is at `out` is to be replaced.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([operation, str(inputs), str(out), loop, item]) + "\n")
@@ -61,7 +64,8 @@ def _run_and_die(operations, operation, inputs, out, loop, item) -> None:  # typ
 
     try:
         run = operations.Run(track=operations.Steps(at))
-        operations.OPERATIONS[operation](operations.Inputs(Path(inputs)), Path(out), run)
+        more = {"overwrite": True} if Path(out).exists() else {}
+        operations.OPERATIONS[operation](operations.Inputs(Path(inputs)), Path(out), run, **more)
     finally:
         os._exit(0)
 
