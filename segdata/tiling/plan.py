@@ -24,6 +24,10 @@ TASK = 64
 """About how many tiles a task has: enough to be worth sending, few enough to show progress and to lose little if killed."""
 
 
+MANY = 2**22
+"""So many tiles of one image are planned at most: 4 million."""
+
+
 def pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     """(height, width) of an option that is one number for both, or a pair. Raises `OptionError` unless both are 1 or more."""
     both = (value, value) if isinstance(value, int) else tuple(value)
@@ -99,12 +103,13 @@ def plan(
 ) -> Iterator[Task]:
     """The tasks for all windows of a grid, by sample, then from the top.
 
-    Raises `DataError` for samples that are tiles and cannot be cut again.
+    Raises `DataError` for samples that are tiles and cannot be cut again, and for more than `MANY` tiles of one.
     """
     source_size = source_pixels(size, scale)
     stride = tuple(min(max(1, round(n / scale)), most) for n, most in zip(steps, source_size, strict=True))
     for sample in sorted(samples, key=lambda s: s.id):
         refuse_again(sample, scale)
+        refuse_many(sample, (stride[0], stride[1]))
         windows = grid(*sample.size, source_size, (stride[0], stride[1]))
         for number, part in enumerate(tasks_of(dataset, sample, windows)):
             yield Task(f"{sample.id}#{number}", sample, part)
@@ -130,6 +135,17 @@ def tasks_of(dataset: Dataset, sample: Sample, windows: Sequence[Window]) -> lis
         if part:
             parts.append(tuple(part))
     return parts
+
+
+def refuse_many(sample: Sample, stride: tuple[int, int]) -> None:
+    """Raise `DataError` for an image that would be more tiles than memory holds, as one of a false size is."""
+    tiles = math.ceil(sample.height / stride[0]) * math.ceil(sample.width / stride[1])
+    if tiles > MANY:
+        what = (
+            f"its {sample.width} x {sample.height} pixels (width x height) would be {tiles:,} tiles, more than {MANY:,}"
+        )
+        message = f"{what}: choose a larger --size or --stride, or correct its size in the manifest"
+        raise DataError(Problem("tile.many", message, sample=sample.id))
 
 
 def refuse_again(sample: Sample, scale: float) -> None:

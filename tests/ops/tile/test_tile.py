@@ -567,3 +567,10 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "HEIGHTxWIDTH" in run("tile", tmp_path / "d", tmp_path / "x", "--size", "a", code=2)
     assert "a share" in run("tile", tmp_path / "d", tmp_path / "x", "--overlap", "x%", code=2)
     os.stat(tmp_path / "u/manifest.jsonl")
+
+
+def test_a_false_size_is_no_endless_plan(tmp_path: Path) -> None:
+    source = make(tmp_path / "d", {"a": np.zeros((8, 8), np.uint8)}, fields={"a": {"width": 2**31 - 1}})
+    with pytest.raises(DataError, match=r"a: its 2147483647 x 8 pixels .* would be 268,435,456 tiles.*\[tile.many\]"):
+        tile(source, tmp_path / "t", size=8)
+    assert not (tmp_path / "t").exists()
