@@ -29,11 +29,17 @@ from segdata.files.storage_swap import replace_prefix
 
 PARTIAL, REPLACED = ".partial", ".replaced"
 
+REPLACES = "replaces"
+"""What marks a draft: the end of its journal's header, or of what has no journal a file of this name."""
+
 SWAPPING = "swapping"
 """An object of a draft in storage that is being put in the place of another."""
 
 HEADER = 2**20
 """A journal's first line is no longer than so many bytes."""
+
+BEGIN = b'{"tool":"segdata"'
+"""How a journal begins."""
 
 State = Literal["free", "unfinished", "whole", "strange"]
 """What is at a place: nothing, a job of ours that was stopped, a whole thing of ours, or what may be anybody's."""
@@ -64,7 +70,8 @@ def dataset_state(root: Place, names: set[str]) -> State:
     header = journal_header(root)
     if header.endswith(b"\n"):
         return "unfinished" if _is_header(header) else "strange"
-    return "free" if set(map(_plain, names)) <= {log} else "strange"  # it was killed as it began
+    cut_off = header.startswith(BEGIN) or BEGIN.startswith(header)  # it was killed as it began
+    return "free" if cut_off and set(map(_plain, names)) <= {log} else "strange"
 
 
 DATASET = Kind("segdata's", OWN, CARD, MANIFEST, dataset_state)
@@ -99,10 +106,22 @@ def draft_of(root: Place) -> Place:
     return Remote(f"{root}{PARTIAL}") if isinstance(root, Remote) else _beside(Path(os.path.realpath(root)))
 
 
-def refuse_mount(root: Place) -> None:
-    """Raise `DatasetError` for a place that nothing can be put in the place of."""
-    if isinstance(root, Path) and os.path.ismount(os.path.realpath(root)):
+def refuse_unswappable(root: Place) -> None:
+    """Raise `DatasetError` for a place that nothing can be put in the place of, or not without harm to what is beside it."""
+    if not isinstance(root, Path):
+        return
+    there = Path(os.path.realpath(root))
+    if os.path.ismount(there):
         raise DatasetError(f"{root}: is a mount point, which cannot be replaced: choose a folder below it")
+    if Path(os.path.realpath(os.curdir)).is_relative_to(there):  # and would be in the old one afterwards
+        raise DatasetError(f"{root}: this command runs in it, so it cannot be replaced: run it from another folder")
+    if os.path.lexists(_aside(there)):
+        raise DatasetError(f"{_aside(there)}: is in the way of what replaces {root}: move it away")
+
+
+def is_draft(root: Place) -> bool:
+    """Whether what is there was made to replace something."""
+    return journal_header(root).endswith(b',"%s":true}\n' % REPLACES.encode()) or (root / REPLACES).is_file()
 
 
 def swap(draft: Place, root: Place, kind: Kind = DATASET, leave: Collection[str] = ()) -> None:
@@ -134,7 +153,7 @@ def finish_swap(root: Place) -> None:
     """Give a whole draft its name, if a run was killed between moving the old one aside and that."""
     if isinstance(root, Path) and not root.exists():
         there = Path(os.path.realpath(root))
-        if _aside(there).is_dir() and (draft := _beside(there)).is_dir():
+        if _aside(there).is_dir() and is_draft(draft := _beside(there)):
             os.rename(draft, there)
 
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -100,16 +101,32 @@ def files_of(dataset: Dataset, sample: Sample) -> list[str]:
 
 
 def newest(paths: Iterable[str]) -> int:
-    """When the last of these files was written or put there, in ns; 0 for none on this machine."""
-    last = 0
+    """When the last of these files was written or put there, in ns; 0 for none on this machine.
+
+    A file is put there too where a folder above it is, or a link.
+    """
+    last, folders = 0, set[str]()
     for path in {holder(path) for path in paths if not is_remote(path)}:
+        folders.add(os.path.dirname(os.path.abspath(path)))
         try:
-            found = os.stat(path)
+            found, last = os.stat(path), max(last, _put(path))
         except OSError:
             continue
         if not stat.S_ISDIR(found.st_mode):
             last = max(last, found.st_mtime_ns, found.st_ctime_ns)
-    return last
+    folders |= {os.path.realpath(folder) for folder in folders}
+    return max([last, *map(_put, {str(one) for folder in folders for one in (folder, *Path(folder).parents)})])
+
+
+def _put(path: str) -> int:
+    """When a link, or a folder, was given its name, in ns; 0 if it cannot be told. New names in a folder set both its times."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    if stat.S_ISDIR(found.st_mode) and found.st_ctime_ns == found.st_mtime_ns:
+        return 0
+    return found.st_ctime_ns if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode) else 0
 
 
 def _facts(path: str) -> tuple[int, int]:

@@ -13,14 +13,16 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 
 from segdata.dataset.destination import (
+    REPLACES,
     State,
     clean,
     draft_of,
     empty,
     finish_swap,
+    is_draft,
     is_swapping,
     journal_header,
-    refuse_mount,
+    refuse_unswappable,
     state_of,
     swap,
 )
@@ -29,9 +31,6 @@ from segdata.dataset.logs import Lines, Log, open_log
 from segdata.errors import DataError, DatasetError
 from segdata.files.places import names_in, place
 from segdata.files.remote import Place
-
-REPLACES = "replaces"
-"""A header says so of a job that writes beside its destination."""
 
 EXISTS = "exists already: choose another destination, or --overwrite"
 
@@ -65,7 +64,7 @@ class Journal(Generic[Entry]):
                 self._replaced = open_log(self.destination) if begun else None  # that job may be under way
                 if not overwrite:
                     raise DatasetError(f"{self.destination}: {self._why_not(state)}")
-                refuse_mount(self.destination)
+                refuse_unswappable(self.destination)
                 line = msgspec.json.encode({**header, REPLACES: True}) + b"\n"
                 self.root = draft_of(self.destination)
             self._take(line, entry)
@@ -164,8 +163,8 @@ def settle(root: Place) -> None:
         swap_logged(log, old)
         log.close(remove_it=True)
         old.close(remove_it=True)
-    if root.is_dir() and (root / MANIFEST).exists() and (begun := journal_header(root)) and state_of(root) == "whole":
+    if root.is_dir() and (root / MANIFEST).exists() and journal_header(root) and state_of(root) == "whole":
         log = open_log(root)
-        if REPLACES.encode() in begun:
+        if is_draft(root):
             clean(root)
         log.close(remove_it=True)

@@ -27,7 +27,10 @@ BEAT = 3.0
 
 
 def locked(path: Path) -> BufferedRandom:
-    """Open a file for reading and appending that one run alone may hold. Raises `DatasetError` where another one does."""
+    """Open a file for reading and appending that one run alone may hold. Raises `DatasetError` where another one does,
+    and for a link, which may lead to anybody's file."""
+    if path.is_symlink():
+        raise DatasetError(f"{path}: is a link, which segdata never makes there: remove it")
     file = open(path, "a+b")  # noqa: SIM115 - open as long as the job runs
     if fcntl is not None:
         try:

@@ -7,13 +7,27 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from PIL import Image
 
-from segdata.dataset.destination import Kind, draft_of, empty, finish_swap, is_swapping, refuse_held, state_of, swap
+from segdata.dataset.destination import (
+    REPLACES,
+    Kind,
+    clean,
+    draft_of,
+    empty,
+    finish_swap,
+    is_draft,
+    is_swapping,
+    refuse_held,
+    refuse_unswappable,
+    state_of,
+    swap,
+)
 from segdata.dataset.destination import State as Whose
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.layout import UNDECODABLE
@@ -46,7 +60,7 @@ RATES = ("lr.csv", "lr.png")
 LOCK = "run.lock"
 """A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
 
-OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES, LOCK)
+OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES, LOCK, REPLACES)
 """Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
 
 
@@ -58,7 +72,7 @@ def run_state(root: Place, names: set[str]) -> Whose:
             return "unfinished" if isinstance(about, dict) and "segdata" in about else "strange"
         except UNDECODABLE:
             return "strange"
-    return "free" if names <= {*RATES, LOCK, f"{ABOUT}.partial"} else "strange"
+    return "free" if names <= {*RATES, LOCK, REPLACES, f"{ABOUT}.partial"} else "strange"
 
 
 RUN = Kind("from a run", OWN, ABOUT, ABOUT, run_state)
@@ -90,6 +104,9 @@ class Folder:
         with ExitStack() as stack:
             if here.first:
                 finish_swap(destination)
+                if isinstance(destination, Path) and is_draft(destination):
+                    with held(destination):
+                        settle(destination)
                 if is_swapping(destination):
                     put_in_place(draft_of(destination), destination)
             here.wait()
@@ -97,7 +114,10 @@ class Folder:
             root = draft_of(destination) if replaces else destination
             if here.first:
                 refuse_held(destination, inputs if overwrite else ())
-                state_of(root, RUN)
+                if replaces:
+                    refuse_unswappable(destination)
+                if state_of(root, RUN) != "free" and replaces and isinstance(root, Path) and not is_draft(root):
+                    raise DatasetError(f"{root}: is in the way of what shall replace {destination}: move it away")
                 if not root.exists():
                     root.mkdir(parents=True)
                     stack.callback(remove_empty, root)
@@ -122,8 +142,11 @@ class Folder:
 
         Raises `DatasetError` if last.pt has other classes, another dataset or another recipe.
         """
-        if self.here.first and self.root != self.destination and not self.is_same():
-            empty(self.root, RUN, keep=(LOCK,))
+        if self.here.first and self.root != self.destination:
+            if not self.is_same():
+                empty(self.root, RUN, keep=(LOCK,))
+            if isinstance(self.root, Path):
+                (self.root / REPLACES).touch()
         self.here.wait()
         with self.here.alike():
             self.resume(state)
@@ -264,9 +287,16 @@ def put_in_place(draft: Place, destination: Place) -> None:
     """Put a run that has ended in the place of another. In storage nobody else may write to either meanwhile."""
     if not isinstance(draft, Remote):
         swap(draft, destination, RUN)
+        settle(destination)
         return
     with held(draft) as new, held(destination) as old:
         swap(new, old, RUN, leave=[LOCK])
+
+
+def settle(destination: Place) -> None:
+    """End a swap on this machine: what was replaced is removed, and what has replaced it is a draft no more."""
+    clean(destination, RUN)
+    (destination / REPLACES).unlink(missing_ok=True)
 
 
 @contextmanager

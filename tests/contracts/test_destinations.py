@@ -211,3 +211,31 @@ def test_labels_that_were_corrected_meanwhile_are_read_again(name: str, touched:
 def held(root: Path) -> dict[str, bytes]:
     """All files below a folder."""
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("way", ["folder", "link"])
+def test_images_that_were_put_there_whole_are_other_images(inputs: Inputs, tmp_path: Path, way: str) -> None:
+    """The files keep their times where a folder of older ones takes the place of another."""
+    for name, value in (("one", 10), ("two", 20)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 3), (value, 0, 0)).save(tmp_path / name / "a.png")
+    source = tmp_path / "source"
+    (source / "masks").mkdir(parents=True)
+    Image.new("L", (4, 3), 1).save(source / "masks" / "a.png")
+    (source / "classes.txt").write_text("background\ncat\n")
+    images, out = source / "images", tmp_path / "out"
+    os.rename(tmp_path / "one", images) if way == "folder" else images.symlink_to(tmp_path / "one")
+
+    def convert() -> Dataset:
+        return segdata.convert("masks", source, out, classes=source / "classes.txt", images="copy")
+
+    convert()
+    convert()
+    if way == "folder":
+        os.rename(images, tmp_path / "one")
+        os.rename(tmp_path / "two", images)
+    else:
+        images.unlink()
+        images.symlink_to(tmp_path / "two")
+    with pytest.raises(DatasetError, match="exists already"):
+        convert()

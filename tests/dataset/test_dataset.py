@@ -497,7 +497,7 @@ def test_a_damaged_line_ends_what_is_believed(tmp_path: Path, damage: bytes) -> 
 def test_a_torn_header_is_a_fresh_start(tmp_path: Path) -> None:
     root = tmp_path / "data"
     root.mkdir()
-    (root / JOURNAL).write_bytes(b'{"operation": "con')
+    (root / JOURNAL).write_bytes(b'{"tool":"segdata","oper')
     job = journal(root)
     assert job.done == []
     assert held(root) == {JOURNAL}
@@ -724,3 +724,54 @@ def test_discarding_removes_all_that_the_job_made(tmp_path: Path) -> None:
     job.close(finished=False)  # as the `finally` of an operation does
     assert not job.root.exists()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("mine", [b"my diary", b'{"operation": "con'])
+def test_a_journal_of_somebody_else_stays(tmp_path: Path, mine: bytes) -> None:
+    """It has no end of a line, as one of ours that was killed as it began."""
+    (tmp_path / JOURNAL).write_bytes(mine)
+    with pytest.raises(DatasetError, match="nothing says that segdata made it"):
+        journal(tmp_path)
+    assert (tmp_path / JOURNAL).read_bytes() == mine
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_journal_that_is_a_link_is_not_written_to(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / JOURNAL).symlink_to(tmp_path / "mine")
+    if there:
+        (tmp_path / "mine").touch()
+    with pytest.raises(DatasetError, match="is a link, which segdata never makes there: remove it"):
+        journal(tmp_path / "data")
+    assert (tmp_path / "mine").exists() == there
+    assert not there or (tmp_path / "mine").read_bytes() == b""
+
+
+def test_a_dataset_that_is_called_as_what_was_put_aside_stays(dataset: Dataset) -> None:
+    aside = dataset.root.with_name(f"{dataset.root.name}.replaced")
+    make(aside, sample("mine"))
+    with pytest.raises(DatasetError, match=r"\.replaced: is in the way of what replaces .*: move it away"):
+        journal(dataset.root, overwrite=True)
+    assert [one.id for one in Dataset.open(aside)] == ["mine"]
+    assert not dataset.root.with_name(f"{dataset.root.name}.partial").exists()
+
+
+def test_folders_that_no_swap_made_keep_their_names(tmp_path: Path) -> None:
+    for name in ("data.partial", "data.replaced"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.pdf").touch()
+    with pytest.raises(DatasetError, match="no such folder"):
+        Dataset.open(tmp_path / "data")
+    journal(tmp_path / "data").close(finished=True)
+    assert held(tmp_path) == {"data.partial/thesis.pdf", "data.replaced/thesis.pdf"}
+
+
+@pytest.mark.parametrize("below", [".", "masks"])
+def test_a_dataset_is_not_replaced_from_within(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+    """The old one would stay, and a relative path would lead to it."""
+    before = held(dataset.root)
+    monkeypatch.chdir(dataset.root / below)
+    for root in (dataset.root, Path(os.path.relpath(dataset.root))):
+        with pytest.raises(DatasetError, match="this command runs in it, so it cannot be replaced"):
+            journal(root, overwrite=True)
+    assert held(dataset.root) == before

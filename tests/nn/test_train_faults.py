@@ -282,3 +282,50 @@ def test_what_a_killed_training_leaves_beside_its_files_is_its_own(tmp_path: Pat
     (tmp_path / "mine.partial.csv").touch()
     with pytest.raises(DatasetError, match="not from a run"):
         state_of(tmp_path, RUN)
+
+
+def test_a_swap_that_was_killed_does_not_bring_the_old_training_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two have exchanged their names: what lies beside is the old one then, not the new one in the making."""
+    scenes(tmp_path / "d")
+    run = tmp_path / "run"
+    segdata.train(tmp_path / "d", run, **QUICK)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("segdata.dataset.destination.clean", dies)
+        with pytest.raises(Killed):
+            segdata.train(tmp_path / "d", run, **QUICK, overwrite=True)
+    assert (tmp_path / "run.partial").exists()
+    steps: list[int] = []
+    segdata.train(tmp_path / "d", run, **QUICK, overwrite=True, watch=lambda progress: steps.append(progress.step))
+    assert steps, "the old one was taken for the new one, whole"
+    assert [path.name for path in tmp_path.glob("run*")] == ["run"]
+    assert not (run / "replaces").exists()
+
+
+@pytest.mark.parametrize("name", ["run.partial", "run.replaced"])
+def test_a_training_that_is_called_as_a_draft_stays(tmp_path: Path, name: str) -> None:
+    scenes(tmp_path / "d")
+    segdata.train(tmp_path / "d", tmp_path / "run", **QUICK)
+    segdata.train(tmp_path / "d", tmp_path / name, **QUICK)
+    before = bytes_below(tmp_path / name)
+    with pytest.raises(DatasetError, match="is in the way of what"):
+        segdata.train(tmp_path / "d", tmp_path / "run", **{**QUICK, "lr": 0.01}, overwrite=True)
+    assert bytes_below(tmp_path / name) == before
+
+
+def test_a_training_that_cannot_be_replaced_is_told_so_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes(tmp_path / "d")
+    segdata.train(tmp_path / "d", tmp_path / "run", **QUICK)
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path / "run")
+    with pytest.raises(DatasetError, match="is a mount point, which cannot be replaced"):
+        segdata.train(tmp_path / "d", tmp_path / "run", **QUICK, overwrite=True)
