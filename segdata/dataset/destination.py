@@ -70,7 +70,7 @@ def dataset_state(root: Place, names: set[str]) -> State:
     header = journal_header(root)
     if header.endswith(b"\n"):
         return "unfinished" if _is_header(header) else "strange"
-    cut_off = header.startswith(BEGIN) or BEGIN.startswith(header)  # it was killed as it began
+    cut_off = header.startswith(BEGIN) or BEGIN.startswith(header.rstrip(b"\0"))  # it was killed as it began
     return "free" if cut_off and set(map(_plain, names)) <= {log} else "strange"
 
 
@@ -87,6 +87,8 @@ def journal_header(root: Place) -> bytes:
 
 def state_of(root: Place, kind: Kind = DATASET) -> State:
     """What is at a place. Raises `DatasetError` for a file, and for a folder with anything in it that is not ours."""
+    if isinstance(root, Path) and root.is_symlink() and not root.exists():
+        raise DatasetError(f"{root}: is a link that leads nowhere: remove it, or choose another destination")
     if not root.exists():
         return "free"
     if not root.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.layout import CARD
 from segdata.dataset.sample import Sample
 from segdata.files.members import holder
 from segdata.files.places import file_digest, is_stored, read_bytes
@@ -79,7 +79,6 @@ class Inputs:
         yield from filter(None, self.more)
         for dataset in self.datasets:
             yield dataset.root
-            yield dataset.root / CARD
             yield from sample_files(dataset, dataset)
 
 
@@ -101,7 +100,7 @@ def files_of(dataset: Dataset, sample: Sample) -> list[str]:
 
 
 def newest(paths: Iterable[str]) -> int:
-    """When the last of these files was written or put there, in ns; 0 for none on this machine.
+    """When the last of these files was written or put there, in ns; 0 for none on this machine, never for one that is missing.
 
     A file is put there too where a folder above it is, or a link.
     """
@@ -110,8 +109,8 @@ def newest(paths: Iterable[str]) -> int:
         folders.add(os.path.dirname(os.path.abspath(path)))
         try:
             found, last = os.stat(path), max(last, _put(path))
-        except OSError:
-            continue
+        except OSError:  # it is gone
+            return sys.maxsize
         if not stat.S_ISDIR(found.st_mode):
             last = max(last, found.st_mtime_ns, found.st_ctime_ns)
     folders |= {os.path.realpath(folder) for folder in folders}

@@ -208,6 +208,16 @@ def test_labels_that_were_corrected_meanwhile_are_read_again(name: str, touched:
     assert steps.totals == [1 if touched else 2]
 
 
+def test_what_is_gone_is_a_change(inputs: Inputs, tmp_path: Path) -> None:
+    shutil.copytree(inputs.whole.root, tmp_path / "d")
+    dataset = Dataset.open(tmp_path / "d")
+    segdata.tile(dataset, tmp_path / "t", size=64)
+    segdata.tile(dataset, tmp_path / "t", size=64)
+    Path(dataset.image_path(dataset.samples[0])).unlink()
+    with pytest.raises(DatasetError, match="exists already"):
+        segdata.tile(dataset, tmp_path / "t", size=64)
+
+
 def held(root: Path) -> dict[str, bytes]:
     """All files below a folder."""
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}

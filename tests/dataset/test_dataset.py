@@ -707,6 +707,13 @@ def test_a_link_in_place_of_a_folder_is_removed_not_followed(tmp_path: Path) -> 
     assert not (root / "images").exists()
 
 
+def test_a_link_that_leads_nowhere_is_no_destination(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "gone")
+    with pytest.raises(DatasetError, match="is a link that leads nowhere: remove it"):
+        journal(tmp_path / "data")
+    assert not (tmp_path / "gone").exists()
+
+
 def test_a_file_is_no_destination(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"mine")
     for overwrite in (False, True):
