@@ -1,4 +1,4 @@
-"""Where a cache lies if the user has no place for one, and the notes that tell of such surroundings."""
+"""Where a cache lies if the user has no place for one, and notes about that on stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _told: set[str] = set()
 
 
 def note(text: str) -> None:
-    """Say something on stderr in one line, once per process; of the processes of a pool the first one alone says it."""
+    """Say something on stderr in one line, once per process; in a pool only the first process says it."""
     import multiprocessing
 
     first = multiprocessing.parent_process() is None or multiprocessing.current_process().name.endswith("-1")
@@ -28,15 +28,15 @@ def has_home() -> bool:
 
 
 def private_folder() -> Path | None:
-    """A folder of this user's own below the one for temporary files, made if there is none; None if it cannot be had.
+    """A folder for this user only, below the one for temporary files. It is made if there is none; None if that fails.
 
-    What is loaded from a cache runs. So nobody else may write there, or put another folder in its place.
+    Code in a cache is run. So nobody else may write there, or replace the folder.
     """
     if not hasattr(os, "geteuid"):
         return None
     try:
         above = Path(tempfile.gettempdir()).resolve()
-        if above == Path.cwd():  # Python's last resort, which is the user's own
+        if above == Path.cwd():  # Python's last resort: a folder that the user chose for other things
             return None
         folder = above / f"segdata-{os.geteuid()}"
         with suppress(FileExistsError):
@@ -48,11 +48,11 @@ def private_folder() -> Path | None:
 
 
 def _is_ours(found: os.stat_result) -> bool:
-    """Whether it is a folder, no link to one, that nobody else can write to or look into."""
+    """Whether it is a folder (not a link) of this user, and nobody else can write to it or look into it."""
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _is_safe(found: os.stat_result) -> bool:
-    """Whether nobody else can rename what a user has in this folder."""
+    """Whether nobody else can rename what this user has in the folder."""
     shared = bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX
     return found.st_uid in (0, os.geteuid()) and not shared

@@ -27,7 +27,7 @@ class Problem:
     annotation: int | str | None = None
 
     def __post_init__(self) -> None:
-        """Write what is no UTF-8, as names of files may not be, as Python does: problems go into files and journals."""
+        """Escape what is not UTF-8, such as names of files, as Python does: problems are written to files and journals."""
         for name in ("message", "file", "sample", "annotation"):
             if isinstance(value := getattr(self, name), str) and not value.isascii():
                 object.__setattr__(self, name, value.encode(errors="backslashreplace").decode())
@@ -121,7 +121,7 @@ strict = Report("stop")
 
 @contextmanager
 def writing(path: object, beside: object = None) -> Iterator[None]:
-    """Add the file's name to an `OSError` that does not have one, such as that of a full disk, or has that of its draft."""
+    """Add the file's name to an `OSError` if it has none, as for a full disk, or has the name of the draft."""
     try:
         yield
     except OSError as error:
@@ -130,13 +130,13 @@ def writing(path: object, beside: object = None) -> Iterator[None]:
 
 
 EXHAUSTED = (errno.EMFILE, errno.ENFILE)
-"""What is wrong with this process, or the machine: too many open files."""
+"""Errors of this process, or of the machine: too many open files."""
 
 
 def raise_exhausted(error: Exception, file: object) -> None:
     """Raise an `OSError` again if it is no fault of the file: leaving samples out would hide it.
 
-    GDAL has it in words, or says nothing of it: whether one more file can be opened is tried.
+    GDAL says it only in words, or not at all. So one more file is opened, to see whether that works.
     """
     try:
         os.close(os.open(os.curdir, os.O_RDONLY)) if os.name == "posix" else None

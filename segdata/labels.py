@@ -26,7 +26,7 @@ RGB = tuple[int, int, int]
 MAX_CLASSES = 65534
 
 PASS = 2**18
-"""Pixels that are looked at at once: they stay in the cache of a core."""
+"""Pixels that are checked together: they fit in the cache of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Labels:
 
     def known(self, values: Mask) -> bool:
         """Whether each of (H, W) values, of the labels' dtype, is a class or ignore."""
-        one = values.dtype.type(1)  # ignore, the greatest value, becomes 0, and only what is no class more than K
+        one = values.dtype.type(1)  # ignore, the greatest value, becomes 0, and only other values than classes exceed K
         rows = max(1, PASS // max(1, values.shape[1]))
         return all(
             (values[y : y + rows] + one).max(initial=0) <= len(self.classes) for y in range(0, len(values), rows)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that steer a terminal or end a line (C0, DEL, C1, separators, bidirectional overrides), and halves of pairs."""
+"""Characters that steer a terminal or end a line (C0, DEL, C1, separators, bidirectional overrides), and surrogates."""
 
 
 def shown(text: str) -> str:

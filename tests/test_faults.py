@@ -345,7 +345,7 @@ def test_a_manifest_that_changes_between_two_sessions_is_another_job(tmp_path: P
         tile(source, tmp_path / "out", size=16, run=after(2, stop))
     lines = (source.root / MANIFEST).read_text().splitlines(keepends=True)
     (source.root / MANIFEST).write_text("".join(lines[:-1]))
-    with pytest.raises(DatasetError, match="an unfinished job of other inputs or options"):
+    with pytest.raises(DatasetError, match="an unfinished job with other inputs or options"):
         tile(source.root, tmp_path / "out", size=16)
     (source.root / MANIFEST).write_text("".join(lines))
     made = tile(source.root, tmp_path / "out", size=16)

@@ -250,6 +250,21 @@ def test_yaml_makes_no_objects(tmp_path: Path, kind: str) -> None:
     assert not trap.exists()
 
 
+def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow has Ghostscript, a program, decode it."""
+    path = tmp_path / "x.png"
+    Image.new("RGB", (8, 6)).save(path, "EPS")
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("a program is run")
+
+    monkeypatch.setattr("subprocess.check_call", never)
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", never)
+    for read in (read_image, read_mask, read_facts, read_brightness):
+        with pytest.raises(DataError, match=r"x\.png: EPS .*\[\w+\.unreadable\]"):
+            read(path)
+
+
 # Pages
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 * 7 }}")
@@ -410,6 +425,36 @@ def test_the_limits_can_be_set(name: str, monkeypatch: pytest.MonkeyPatch) -> No
             limit_of(f"SEGDATA_{name}", 1, "pixels")
 
 
+@pytest.mark.parametrize("kind", ["laughs", "merged", "itself"])
+def test_yaml_is_no_bomb(tmp_path: Path, kind: str) -> None:
+    """Ten lines whose aliases stand for 2^30 values and more."""
+    pytest.importorskip("yaml")
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    if kind == "merged":
+        lines = ["a0: &a0 {k0: 1}"]
+        lines += [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 12)]
+    if kind == "itself":
+        lines = ["a: &a [*a, *a]"]
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join(lines))
+    for read in (Recipe.read, read_config):
+        with pytest.raises(OptionError, match=r"x\.yaml: .*its aliases stand for more than 100,000 values"):
+            read(path)
+    with pytest.raises(DataError, match="an alias is not read"):
+        read_classes(path, Receipt())
+
+
+def test_yaml_may_have_aliases() -> None:
+    pytest.importorskip("yaml")
+    import yaml
+
+    text = "a: &a {x: 1, y: [1, 2]}\nb: {<<: *a, x: 3}\nc: [*a, *a]\nd: 2024-01-01\n"
+    assert load_yaml(text) == yaml.safe_load(text)
+    assert load_yaml("") is None
+    assert load_yaml(f"[{'x, ' * 20_000}]") == ["x"] * 20_000
+
+
 # What is no file, and what is too long
 
 
@@ -495,48 +540,3 @@ def test_weights_are_no_bomb(tmp_path: Path) -> None:
     for read in (checkpoint.read, read_state):
         with pytest.raises((OSError, SegdataError), match=r"53,687,091,200 bytes, more than the limit"):
             read(tmp_path / "x.pt")
-
-
-@pytest.mark.parametrize("kind", ["laughs", "merged", "itself"])
-def test_yaml_is_no_bomb(tmp_path: Path, kind: str) -> None:
-    """Ten lines whose aliases stand for 2^30 values and more."""
-    pytest.importorskip("yaml")
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    if kind == "merged":
-        lines = ["a0: &a0 {k0: 1}"]
-        lines += [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 12)]
-    if kind == "itself":
-        lines = ["a: &a [*a, *a]"]
-    path = tmp_path / "x.yaml"
-    path.write_text("\n".join(lines))
-    for read in (Recipe.read, read_config):
-        with pytest.raises(OptionError, match=r"x\.yaml: .*its aliases stand for more than 100,000 values"):
-            read(path)
-    with pytest.raises(DataError, match="an alias is not read"):
-        read_classes(path, Receipt())
-
-
-def test_yaml_may_have_aliases() -> None:
-    pytest.importorskip("yaml")
-    import yaml
-
-    text = "a: &a {x: 1, y: [1, 2]}\nb: {<<: *a, x: 3}\nc: [*a, *a]\nd: 2024-01-01\n"
-    assert load_yaml(text) == yaml.safe_load(text)
-    assert load_yaml("") is None
-    assert load_yaml(f"[{'x, ' * 20_000}]") == ["x"] * 20_000
-
-
-def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow has Ghostscript, a program, decode it."""
-    path = tmp_path / "x.png"
-    Image.new("RGB", (8, 6)).save(path, "EPS")
-
-    def never(*_: object, **__: object) -> None:
-        pytest.fail("a program is run")
-
-    monkeypatch.setattr("subprocess.check_call", never)
-    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", never)
-    for read in (read_image, read_mask, read_facts, read_brightness):
-        with pytest.raises(DataError, match=r"x\.png: EPS .*\[\w+\.unreadable\]"):
-            read(path)

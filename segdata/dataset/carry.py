@@ -79,7 +79,7 @@ def carry(
 
     Masks are copied where their values stay, and changed otherwise. Images stay where they are (`reference`), behind
     symbolic links (`link`), or are copied as well (`copy`). Scores go along with masks whose values stay. `receipt` is asked
-    for receipt.json in the end, given what was left out. `beside` is what is read besides the origins.
+    for receipt.json in the end, given what was left out. `beside` are other files and folders that the job reads.
 
     Raises `DataError` for the first missing or bad mask (`run.report` may skip instead: its samples are then left out),
     `DatasetError` for the destination and for paths that lead out of a dataset, `OptionError` where an origin is the
@@ -125,7 +125,7 @@ def left_out(loads: Sequence[Load], failed: Mapping[str, Problem]) -> list[Probl
 
 
 def reads_of(load: Load, origins: Sequence[Origin]) -> list[Stamp]:
-    """The files that a load is made of."""
+    """The files that a load is made from."""
     return stamps(sample_files(origins[load[0].origin].dataset, [move.old for move in load]))
 
 
@@ -140,9 +140,7 @@ def carry_load(load: Load, target: Target) -> Made:
         if origin.change is None:
             copy_file(path, root / mask)
             digest = file_digest(path if is_stored(root) else root / mask)
-            if any(
-                move.old.sha256 != digest for move in load
-            ):  # it was edited: the manifest's counts are of other values
+            if any(move.old.sha256 != digest for move in load):  # it was edited, so the manifest's counts are wrong
                 values = read_shared(origin.dataset, [move.old for move in load])
         else:
             values = origin.change(origin.dataset, [move.old for move in load])
@@ -199,7 +197,7 @@ def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask
 
 
 def read_shared(dataset: Dataset, samples: Sequence[Sample]) -> Mask:
-    """All of the mask file that samples share. Raises `DataError` (`mask.*`)."""
+    """The whole mask file that samples share. Raises `DataError` (`mask.*`)."""
     path = dataset.inside(samples[0].mask)
     with open_mask(path) as mask:
         known = [KnownMask(mask, sample, dataset.labels, str(path)) for sample in samples]

@@ -249,16 +249,16 @@ class Dataset:
 
 
 def refuse_absent(root: Place) -> None:
-    """Raise `DatasetError` where no whole dataset is: it is being replaced, is unfinished, or there is none."""
+    """Raise `DatasetError` if there is no whole dataset: it is being replaced, is unfinished, or there is none."""
     is_there = root.is_dir()
     if is_there and (root / MANIFEST).exists():
         return
     if isinstance(root, Remote) and (root.with_name(f"{root.name}.partial") / MANIFEST).exists():
-        raise DatasetError(f"{root}: is being replaced: run the command that was replacing it once more to finish it")
+        raise DatasetError(f"{root}: is being replaced: repeat the command that was replacing it to finish it")
     if not is_there:
         raise DatasetError(f"{root}: there is no such folder")
     if (root / JOURNAL).exists() or (root / LOG).exists():
-        raise DatasetError(f"{root}: unfinished; run the command that was making it once more to finish it")
+        raise DatasetError(f"{root}: unfinished: repeat the command that was making it to finish it")
     raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
 
 

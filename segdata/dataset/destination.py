@@ -1,7 +1,7 @@
-"""Whose a destination is, and how what it holds is replaced: only what is ours, and only when the new is whole.
+"""Who made what a destination holds, and how it is replaced: only what segdata made, and only when the new one is whole.
 
     DST             what others open: nothing, an unfinished job of ours, or a whole dataset
-    DST.partial     the new one in the making, if --overwrite shall replace what DST holds
+    DST.partial     the new one, not whole yet, if --overwrite replaces what DST holds
     DST.replaced    the old one, for an instant, on systems that cannot exchange two names
 
 A swap that was killed is finished by whoever opens DST next.
@@ -36,21 +36,22 @@ SWAPPING = "swapping"
 """An object of a draft in storage that is being put in the place of another."""
 
 HEADER = 2**20
-"""A journal's first line is no longer than so many bytes."""
+"""The most bytes that a journal's first line has."""
 
 BEGIN = b'{"tool":"segdata"'
 """How a journal begins."""
 
 State = Literal["free", "unfinished", "whole", "strange"]
-"""What is at a place: nothing, a job of ours that was stopped, a whole thing of ours, or what may be anybody's."""
+"""What is at a place: nothing, a job of ours that was stopped, a whole dataset or run of ours, or files of anybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of folder that segdata makes.
 
-    `own`: all the names that it may have in it, which are `whose`. `state(root, names)`: what a folder of such names alone is.
-    `mark`: the file that says whose the folder is; it is removed last. `manifest`: the file without which it is not whole.
+    `own`: the names of all files that it may hold; errors call these files `whose`. `state(root, names)`: what a folder is that
+    holds only such names. `mark`: the file that says that the folder is ours; it is removed last. `manifest`: the file without
+    which the folder is not whole.
     """
 
     whose: str
@@ -61,7 +62,7 @@ class Kind:
 
 
 def dataset_state(root: Place, names: set[str]) -> State:
-    """What a folder is that has no names but a dataset's: its card or its journal tell, its names do not."""
+    """What a folder is that holds only names of a dataset: its card or its journal says so, its names do not."""
     log = LOG if isinstance(root, Remote) else JOURNAL
     if CARD in names and _is_card(root / CARD):
         return "whole" if MANIFEST in names else "unfinished"
@@ -70,7 +71,7 @@ def dataset_state(root: Place, names: set[str]) -> State:
     header = journal_header(root)
     if header.endswith(b"\n"):
         return "unfinished" if _is_header(header) else "strange"
-    cut_off = header.startswith(BEGIN) or BEGIN.startswith(header.rstrip(b"\0"))  # it was killed as it began
+    cut_off = header.startswith(BEGIN) or BEGIN.startswith(header.rstrip(b"\0"))  # a job was killed as it began
     return "free" if cut_off and set(map(_plain, names)) <= {log} else "strange"
 
 
@@ -104,7 +105,7 @@ def state_of(root: Place, kind: Kind = DATASET) -> State:
 
 
 def draft_of(root: Place) -> Place:
-    """Where the new one is made that shall replace what is at a place: beside it, whatever links lead there."""
+    """Where the new one is made that will replace what is at a place: beside it, whatever links lead there."""
     return Remote(f"{root}{PARTIAL}") if isinstance(root, Remote) else _beside(Path(os.path.realpath(root)))
 
 
@@ -127,9 +128,9 @@ def is_draft(root: Place) -> bool:
 
 
 def swap(draft: Place, root: Place, kind: Kind = DATASET, leave: Collection[str] = ()) -> None:
-    """Put the draft, which is whole, in the place of what is there, which is removed then. Raises `OSError`, `StorageError`.
+    """Replace what is at a place by the draft, which is whole, and remove the old one. Raises `OSError`, `StorageError`.
 
-    In storage both are written through their fences, and `leave` are objects below them that stay, as those of locks.
+    In storage both are written through their fences, and `leave` are objects below them that stay, such as locks.
     """
     if isinstance(draft, Remote) and isinstance(root, Remote):
         (draft / SWAPPING).write_bytes(b"")
@@ -147,12 +148,12 @@ def swap(draft: Place, root: Place, kind: Kind = DATASET, leave: Collection[str]
 
 
 def is_swapping(root: Place) -> bool:
-    """Whether a swap in storage was begun there, which must be finished."""
+    """Whether a swap in storage was begun there, and must be finished."""
     return isinstance(root, Remote) and (draft_of(root) / SWAPPING).is_file()
 
 
 def finish_swap(root: Place) -> None:
-    """Give a whole draft its name, if a run was killed between moving the old one aside and that."""
+    """Give a whole draft its name, if a run was killed just after it moved the old one aside."""
     if isinstance(root, Path) and not root.exists():
         there = Path(os.path.realpath(root))
         if _aside(there).is_dir() and is_draft(draft := _beside(there)):
@@ -160,7 +161,7 @@ def finish_swap(root: Place) -> None:
 
 
 def clean(root: Place, kind: Kind = DATASET) -> None:
-    """Remove what a swap has put aside. Called while the new one, at its place, has its journal yet."""
+    """Remove what a swap has put aside. Called while the new one, at its place, still has its journal."""
     if isinstance(root, Remote):
         return
     there = Path(os.path.realpath(root))
@@ -172,8 +173,8 @@ def clean(root: Place, kind: Kind = DATASET) -> None:
 
 
 def empty(root: Place, kind: Kind = DATASET, keep: Iterable[str] = ()) -> None:
-    """Remove all of ours from a folder: the manifest first, so that nothing looks whole meanwhile, and last what says whose
-    it is."""
+    """Remove all of ours from a folder: the manifest first, so that nothing looks whole meanwhile, and last the journal and
+    the mark, which say that it is ours."""
     last = {JOURNAL: 1, kind.mark: 2}
     there = [name for name in names_in(root) if _plain(name) in kind.own and name not in keep]
     for name in sorted(there, key=lambda name: (last.get(name, 0), name != MANIFEST, name)):
@@ -204,7 +205,7 @@ def refuse_held(root: Place, inputs: Iterable[str | Place]) -> None:
 
 
 def _plain(name: str) -> str:
-    """What a file is called once it is whole."""
+    """The name of a file when it is whole."""
     return name.removesuffix(PARTIAL).replace(f"{PARTIAL}.", ".")
 
 
@@ -236,5 +237,9 @@ def _is_card(path: Place) -> bool:
     try:
         card = msgspec.json.decode(read_start(path, 2**26))
         return isinstance(card, dict) and {"format", "classes", "ignore", "images", "made_by"} <= card.keys()
-    except (*UNDECODABLE, FileNotFoundError, IsADirectoryError):  # what cannot be read now is not known to be no card
+    except (
+        *UNDECODABLE,
+        FileNotFoundError,
+        IsADirectoryError,
+    ):  # other errors are raised: they do not show that it is no card
         return False

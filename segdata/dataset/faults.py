@@ -65,7 +65,7 @@ def refuse_depth(found: Masks, labels: Labels, sample: Sample, file: str) -> Non
 
 
 def refuse_values(values: Mask, labels: Labels, sample: Sample, file: str) -> None:
-    """Raise `DataError` (`mask.values`) for (H, W) values of which any is neither a class nor ignore."""
+    """Raise `DataError` (`mask.values`) for (H, W) values if any is neither a class nor ignore."""
     if not labels.known(values):
         fault = value_fault(tally(values), labels)
         raise DataError(Problem("mask.values", f"the mask {fault}: {REPLACED}", file, sample.id))
@@ -93,7 +93,7 @@ def view_mask(mask: Masks, sample: Sample, labels: Labels, file: str) -> Masks:
 
 
 class KnownMask:
-    """A mask file that holds a sample, open for reading by windows: no value is given that is neither a class nor ignore."""
+    """A mask file that holds a sample, open for reading by windows: every value that it gives is a class or ignore."""
 
     def __init__(self, mask: Masks, sample: Sample, labels: Labels, file: str) -> None:
         """Raises `DataError` (`mask.size`, `mask.depth`)."""
@@ -107,7 +107,7 @@ class KnownMask:
         return self._refused(self._mask.read(window))
 
     def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every so many pixels, in about that size. Raises `DataError` (`mask.*`)."""
+        """(h, w) ids of every n-th pixel, about as many as `size`. Raises `DataError` (`mask.*`)."""
         return self._refused(self._mask.reduced(size))
 
     def _refused(self, values: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""Whether a dataset that is there already is the one that a job would make."""
+"""Whether the dataset that exists is the one that a job would make."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def finished(
 ) -> Dataset | None:
     """The dataset at the place of `dataset`, if the same job has made it and no input was written since; otherwise None.
 
-    Its card must have the same operation, options and digests of inputs; `same` says what it cannot tell. A note says that
-    nothing is done then. In object storage nobody can tell.
+    Its card must have the same operation, options and digests of inputs; `same` checks what the card cannot tell. If it is
+    the same, a note says that nothing is done. For object storage it is always None: times there do not tell.
     """
     root = dataset.root
     if overwrite or isinstance(root, Remote) or not root.exists():
@@ -42,7 +42,7 @@ def finished(
         return None
     if not same(there):
         return None
-    note(f"{root}: is finished already, of the same inputs and options: nothing was done")
+    note(f"{root}: is finished already, from the same inputs and options: nothing was done")
     return there
 
 

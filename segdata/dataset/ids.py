@@ -23,14 +23,14 @@ BAD = re.compile(rf"[{CONTROL}{FOREIGN}]|[. ](?![^/])|(?<![^/]){RESERVED}", re.I
 UTF-8 have them), a dot or space at the end, and names of devices."""
 
 ROOM, SHORT = NAME_MAX - len(".png"), 180
-"""The most bytes of a part of an id, and to how many a longer one is cut."""
+"""The most bytes of a part of an id, and the bytes to which a longer one is cut."""
 
 
 def portable_ids(ids: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
     """New ids for those that some file systems cannot hold, by the old one, and a `Problem` for each.
 
     Names that differ only in case or in how accents are composed are one there: all but the first of them, in order, are
-    renamed. A new id depends on the old one alone, has 8 digits of its SHA-256 at its end, and is no other's.
+    renamed. A new id depends only on the old one, ends with 8 digits of its SHA-256 (more if another id has it), and is unique.
     """
     ids = set(ids)
     bad = {id for id in ids if BAD.search(id) or (len(id) > ROOM // 4 and longest_name(id) > ROOM)}
@@ -50,7 +50,7 @@ def portable_ids(ids: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
 
 
 def _folded(id: str) -> str:
-    """What is alike for names that some file system takes for one."""
+    """A form that is equal for names that some file system takes for one."""
     return normalize("NFC", normalize("NFC", id).casefold())
 
 

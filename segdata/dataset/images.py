@@ -40,7 +40,7 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
         found = relative(there, place(real_folder(str(root))))
         if not found.isascii() and found.encode(errors="replace").decode() != found:
             raise DataError(
-                Problem("image.name", "its path is not UTF-8: rename it, or take --images copy or link", image)
+                Problem("image.name", "its path is not UTF-8: rename it, or use --images copy or link", image)
             )
         return found
     kept = os.path.basename(id) == name  # as ids do that would collide without the extension

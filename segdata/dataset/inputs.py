@@ -1,4 +1,4 @@
-"""The files that an item was made of, as they were: what tells whether one was changed since."""
+"""The files that an item was made from, as they were then: they tell whether one has changed since."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from segdata.files.remote import Place, is_remote
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """A file: its bytes, when it was last written (ns; 0 in storage), and SHA-256 if it was asked for."""
+    """A file: its size in bytes, when it was last written (ns; 0 in storage), and its SHA-256 if asked for."""
 
     name: bytes
-    """The path, which need not be text in UTF-8."""
+    """The path as bytes, which need not be UTF-8."""
     size: int
     mtime: int
     sha256: str | None = None
@@ -46,7 +46,7 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
 
 
 def stamps(paths: Iterable[str | Place | None], *, digest: bool = False) -> list[Stamp]:
-    """Of files as they are now; `digest`: with their SHA-256. Those that are missing have none, nor has what is in storage, if
+    """Stamps of files as they are now; `digest`: with their SHA-256. Missing files are left out, and so are files in storage if
     no digest is asked for."""
     out = []
     for path in map(str, filter(None, paths)):
@@ -70,7 +70,7 @@ def unchanged(inputs: Iterable[Stamp]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All files and folders that a job reads: datasets, and `more`. Goes through them as often as it is asked to."""
+    """All files and folders that a job reads: datasets, and `more`. Can be iterated any number of times."""
 
     datasets: Sequence[Dataset]
     more: Sequence[str | Place | None] = ()

@@ -25,7 +25,7 @@ from segdata.version import __version__
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line of the journal says of every item: the files that it was made of."""
+    """What a line of the journal says of every item: the files that it was made from."""
 
     inputs: list[Stamp] = []
 
@@ -42,14 +42,14 @@ Item = TypeVar("Item")
 Entry = TypeVar("Entry", bound=Made)
 
 Reads = Callable[[Item], list[Stamp]]
-"""The files that an item is made of, as they are before it is."""
+"""Gives the files that an item is made from, as they are before it is made."""
 
 
 @dataclass(slots=True)
 class Job(Generic[Entry]):
     """A dataset in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
 
-    `dataset` has no samples yet; its root is where to write, which is not the destination if that is to be replaced.
+    `dataset` has no samples yet. Its root is where to write: not the destination if that is to be replaced.
     """
 
     dataset: Dataset
@@ -121,7 +121,7 @@ class Job(Generic[Entry]):
 
 
 def _noted(item: Item, function: Callable[[Item], Entry], reads: Reads[Item]) -> Entry:
-    """What the function makes of an item, with the files that it was made of as they were before."""
+    """What the function makes from an item, with the files that it was made from, as they were before."""
     inputs = reads(item)
     return msgspec.structs.replace(function(item), inputs=inputs)
 
@@ -139,8 +139,8 @@ def resumable(
 ) -> Iterator[Job[Entry]]:
     """Claim the place of `dataset`, which has no samples, and take up what a job of the same `made_by` and `given` did there.
 
-    An entry is done again if a file that it was made of has changed, or its own are not there: `is_there(root, entry)`, by
-    default its masks as they were written, and its images. Whatever ends the block but a `DataError`, which leaves nothing,
+    An entry is done again if a file that it was made from has changed, or its own are not there: `is_there(root, entry)`, by
+    default its masks as they were written, and its images. After a `DataError` nothing is left; after any other end of the block
     the job can go on. `inputs` are all files and folders that are read: none may lie in a destination that holds something.
     Raises `DatasetError` for a place that holds something else, `OptionError` for one that holds an input.
     """

@@ -34,7 +34,7 @@ from segdata.files.remote import Place
 
 EXISTS = "exists already: choose another destination, or --overwrite"
 
-OTHER = "holds an unfinished job of other inputs or options: repeat it, or --overwrite"
+OTHER = "holds an unfinished job with other inputs or options: repeat that job, or --overwrite"
 
 Entry = TypeVar("Entry")
 
@@ -42,7 +42,7 @@ Entry = TypeVar("Entry")
 class Journal(Generic[Entry]):
     """The record of a job under way: a header (inputs and options), then one line per finished item.
 
-    It lies where the job writes (`root`): at the destination, or beside it if the job shall replace what is there. A job
+    It lies where the job writes (`root`): at the destination, or beside it if the job replaces what is there. A job
     that finds a journal with its own header goes on after it; one that finds any other is refused. `done` holds the entries
     that were there. The folder is locked while the job runs.
     """
@@ -61,7 +61,7 @@ class Journal(Generic[Entry]):
         with ExitStack() as stack:
             stack.callback(self._release)
             if state != "free" and begun != line:
-                self._replaced = open_log(self.destination) if begun else None  # that job may be under way
+                self._replaced = open_log(self.destination) if begun else None  # that job may still run
                 if not overwrite:
                     raise DatasetError(f"{self.destination}: {self._why_not(state)}")
                 refuse_unswappable(self.destination)
@@ -71,13 +71,15 @@ class Journal(Generic[Entry]):
             stack.pop_all()
 
     def _why_not(self, state: State) -> str:
-        """Why there can be no other dataset without --overwrite."""
+        """Why no other dataset can be made here without --overwrite."""
         if journal_header(draft := draft_of(self.destination)):
-            return f"exists already, and {draft} holds what shall replace it, unfinished: repeat that with --overwrite"
+            return (
+                f"exists already, and {draft} holds an unfinished job to replace it: repeat that job with --overwrite"
+            )
         return EXISTS if state == "whole" else OTHER
 
     def _take(self, line: bytes, entry: type[Entry]) -> None:
-        """Lock the folder to write to; go on after its journal if that begins with this line, otherwise begin."""
+        """Lock the folder to write to. Go on after its journal if that begins with this line, otherwise begin anew."""
         self._made = not self.root.exists()
         self.root.mkdir(parents=True, exist_ok=True)
         self._log = open_log(self.root)
@@ -85,7 +87,7 @@ class Journal(Generic[Entry]):
         with ExitStack() as stack:
             stack.callback(self._log.close, remove_it=not self._log.header)
             if self._log.header == line:
-                (self.root / MANIFEST).unlink(missing_ok=True)  # of a draft that was whole
+                (self.root / MANIFEST).unlink(missing_ok=True)  # the manifest of a draft that was whole
                 self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
             else:
                 self._refuse_late()
@@ -100,7 +102,7 @@ class Journal(Generic[Entry]):
         if self.root == self.destination and state != "free":
             raise DatasetError(f"{self.root}: {'another run has just finished it' if state == 'whole' else OTHER}")
         if state == "whole" and not self._log.header:
-            raise DatasetError(f"{self.root}: is in the way of what shall replace {self.destination}: move it away")
+            raise DatasetError(f"{self.root}: is in the way of the new {self.destination}: move it away")
 
     def __enter__(self) -> Self:
         return self
@@ -116,11 +118,11 @@ class Journal(Generic[Entry]):
         self._log.append(msgspec.json.encode(entry) + b"\n")
 
     def flush(self) -> None:
-        """Note what is finished without delay, once its files are on disk."""
+        """Note at once what is finished, when its files are on disk."""
         self._log.flush()
 
     def land(self) -> Place:
-        """Put what is whole now in the place of what it replaces. Returns where it is."""
+        """Move the new dataset, which is whole, to its destination, and return that."""
         if self.root != self.destination:
             if isinstance(self._log, Lines):
                 swap(self.root, self.destination)
@@ -151,12 +153,12 @@ class Journal(Generic[Entry]):
 
 
 def swap_logged(log: Log, old: Log) -> None:
-    """Put a draft in storage, which has a journal, in the place of what has another."""
+    """Replace what is in storage, and has the journal `old`, by a draft that has the journal `log`."""
     swap(log.root, old.root, leave=[f"{LOG}/{name}" for name in names_in(log.root / LOG)])
 
 
 def settle(root: Place) -> None:
-    """Finish what a run left that was killed after its dataset was whole. Raises `DatasetError` for one that runs yet."""
+    """Finish the work of a run that was killed after its dataset was whole. Raises `DatasetError` if that run is still going."""
     finish_swap(root)
     if is_swapping(root):
         log, old = open_log(draft_of(root)), open_log(root)

@@ -1,6 +1,6 @@
 """Who may write to a folder: one run at a time, by a locked file of this machine or by an object in storage that is renewed.
 
-An object that is not renewed is its owner's no more.
+If an object is not renewed, its owner has lost it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ except ImportError:  # Windows has no flock; there two runs on one destination a
     fcntl = None  # type: ignore[assignment]
 
 BEAT = 3.0
-"""Seconds between renewals of a lock in storage; one that is as it was for three of them is its owner's no more."""
+"""Seconds between renewals of a lock in storage; one that did not change for three of them counts as abandoned."""
 
 
 def locked(path: Path) -> BufferedRandom:
-    """Open a file for reading and appending that one run alone may hold. Raises `DatasetError` where another one does,
-    and for a link, which may lead to anybody's file."""
+    """Open a file for reading and appending that only one run may hold.
+
+    Raises `DatasetError` if another one does, and for a link, which may lead to anybody's file.
+    """
     if path.is_symlink():
         raise DatasetError(f"{path}: is a link, which segdata never makes there: remove it")
     file = open(path, "a+b")  # noqa: SIM115 - open as long as the job runs
@@ -48,31 +50,33 @@ def locked(path: Path) -> BufferedRandom:
 class Lock:
     """An object that its owner renews every few seconds, so that others can tell whether it still runs.
 
-    It begins with its owner's name. Taken, renewed and removed only as it was last seen, so that of two runs one has it.
+    It begins with its owner's name. It is taken, renewed and removed only if it is as it was last seen, so only one run has it.
     """
 
     def __init__(self, root: Remote, path: Remote) -> None:
-        """Take it, in a few seconds where its owner has died. Raises `DatasetError` where another run renews it.
+        """Take it; if its owner has died, that takes a few seconds. Raises `DatasetError` if another run renews it.
 
-        `root` is then what was given behind the lock's fence: the run must write through it.
+        The attribute `root` is the given root behind the lock's fence: the run must write through it.
         """
         self.path, self.ended = path, False
         self._owner, self._stop = uuid.uuid4().hex, threading.Event()
         self.fence = fence_of(str(root), path, self._owner, 2 * BEAT)
         self.root = Remote(str(root), fence=self.fence)
-        if path.version() is not None or not self._put(b"", None):  # the former, as not all storage knows the condition
+        if path.version() is not None or not self._put(
+            b"", None
+        ):  # asked first, as not all storage knows the condition
             self._take_over(root)
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         self.ended = True
         self._stop.set()
         self._thread.join()
 
     def release(self) -> None:
-        """Renew it no more, and remove it if it is still this run's."""
+        """Stop renewing it, and remove it if it is still this run's."""
         self.stop()
         with suppress(FileNotFoundError, FileExistsError):
             version = self.path.version()
@@ -80,7 +84,7 @@ class Lock:
                 self.path.unlink_if(version)
 
     def _take_over(self, root: Remote) -> None:
-        """Take the lock of a run that has died. Raises `DatasetError` where it is alive, or another is faster."""
+        """Take the lock of a run that has died. Raises `DatasetError` if that run is alive, or another is faster."""
         before, version = self._read(), None
         deadline = now() + 3 * BEAT
         while before and now() < deadline:
@@ -94,7 +98,7 @@ class Lock:
             raise DatasetError(f"{root}: another run was faster; wait for it to end")
 
     def _put(self, beat: bytes, version: str | None) -> bool:
-        """Write it over that version, or where is none; whether it is then this run's."""
+        """Write it over that version, or if there is none (None). Returns whether it is this run's now."""
         start = now()
         try:
             self.path.write_if(self._owner.encode() + beat, version)

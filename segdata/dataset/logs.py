@@ -19,7 +19,7 @@ FLUSH = 5.0
 """Seconds of work that a job in storage loses at most when it is killed."""
 
 SYNC, SHARE = 1.0, 0.05
-"""Seconds of work that a job of this machine loses when it is killed; more if the disk would take a larger share of them."""
+"""Seconds of work that a job of this machine loses when it is killed; more if flushing would take a larger share of the time."""
 
 Entry = TypeVar("Entry")
 
@@ -38,30 +38,30 @@ class Log(Protocol):
         """Forget all lines, and begin with this one."""
 
     def entries(self, decode: Callable[[bytes], Entry]) -> Iterator[Entry]:
-        """What was there behind the first line, as far as it is whole."""
+        """The entries after the first line, as far as they are whole."""
 
     def append(self, line: bytes) -> None:
-        """Keep one more, soon."""
+        """Keep one more line; it may be written a little later."""
 
     def flush(self) -> None:
-        """Keep all there are now."""
+        """Write all lines that are not written yet."""
 
     def close(self, *, remove_it: bool = False) -> None:
-        """Let go of the folder; a second time nothing happens."""
+        """Let go of the folder; a second call does nothing."""
 
 
 def open_log(root: Place) -> Log:
-    """The log of a folder, and the folder to oneself. Raises `DatasetError` if another run has it."""
+    """Open the log of a folder, and lock the folder. Raises `DatasetError` if another run has it."""
     return Objects(root) if isinstance(root, Remote) else Lines(root)
 
 
 class Lines:
-    """A log as a file of this machine. A line is written only once the files that it tells of are on disk."""
+    """A log as a file of this machine. A line is written only when the files that it names are on disk."""
 
     name = JOURNAL
 
     def __init__(self, root: Path) -> None:
-        """Raises `DatasetError` where another process has it open."""
+        """Raises `DatasetError` if another process has it open."""
         self.root: Place = root
         self._path = root / JOURNAL
         self._file = locked(self._path)
@@ -79,7 +79,7 @@ class Lines:
                 sync_file(self._path)
                 sync_folder(self._path.parent)
         except OSError:
-            with suppress(OSError):  # what could not be written is written once more
+            with suppress(OSError):  # closing writes again what could not be written
                 self.close(remove_it=True)
             raise
 
@@ -104,7 +104,7 @@ class Lines:
             self.flush()
 
     def flush(self) -> None:
-        """See `Log`. What could not be brought to disk is not kept: it is to be made again."""
+        """See `Log`. If files could not be flushed, their lines are dropped: the items are made again."""
         lines, self._pending = self._pending, []
         if lines:
             begun = time.monotonic()
@@ -116,7 +116,7 @@ class Lines:
             self._due = now + max(SYNC, (now - begun) / SHARE)
 
     def follow(self, root: Place) -> None:
-        """Its folder has another name now."""
+        """Note that the folder has another name now."""
         self.root, self._path = root, Path(str(root), JOURNAL)
 
     def close(self, *, remove_it: bool = False) -> None:
@@ -134,20 +134,20 @@ class Lines:
 
 
 class Objects:
-    """A log as objects of storage, and a lock that is renewed by a thread. `root` is the folder behind the lock's fence: what
-    the job writes there must be written through it, and raises `DatasetError` once another run has taken over."""
+    """A log as objects of storage, and a lock that is renewed by a thread. `root` is the folder behind the lock's fence: the
+    job must write through it, and a write raises `DatasetError` if another run has taken over."""
 
     name = LOG
 
     def __init__(self, root: Remote) -> None:
-        """Raises `DatasetError` where another run has it open, which takes a few seconds to tell from one that died."""
+        """Raises `DatasetError` if another run has it open; to tell that from a run that died takes a few seconds."""
         self._lock = Lock(root, root / LOG / "lock")
         self.root: Place = self._lock.root
         self._folder = self._lock.root / LOG
         self._pending: list[bytes] = []
         self._flushed = time.monotonic()
         with ExitStack() as stack:
-            stack.callback(self._lock.stop)  # so that it is another's in a few seconds
+            stack.callback(self._lock.stop)  # so that another run can take it in a few seconds
             self._names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
             self.header = b"" if not self._names else self._part(0).partition(b"\n")[0] + b"\n"
             stack.pop_all()
@@ -156,7 +156,7 @@ class Objects:
         """See `Log`."""
         self._remove()
         self._pending = [line]
-        self._flush()
+        self.flush()
 
     def entries(self, decode: Callable[[bytes], Entry]) -> Iterator[Entry]:
         """See `Log`."""
@@ -164,21 +164,26 @@ class Objects:
             yield from (decode(line) for line in self._part(number).splitlines())
 
     def append(self, line: bytes) -> None:
-        """See `Log`. Raises `DatasetError` where another run has taken the folder."""
+        """See `Log`. Raises `DatasetError` if another run has taken the folder."""
         self._pending.append(line)
         if time.monotonic() - self._flushed > FLUSH:
-            self._flush()
+            self.flush()
 
     def flush(self) -> None:
         """See `Log`. Raises as `append`."""
-        self._flush()
+        if self._pending:
+            last = int(self._names[-1].partition(".")[0]) + 1 if self._names else 0
+            (self._folder / f"{last:06d}.jsonl").write_bytes(b"".join(self._pending))
+            self._names.append(f"{last:06d}.jsonl")
+            self._pending = []
+        self._flushed = time.monotonic()
 
     def close(self, *, remove_it: bool = False) -> None:
         """See `Log`."""
         if self._lock.ended:
             return
         try:
-            self._remove() if remove_it else self._flush()
+            self._remove() if remove_it else self.flush()
         finally:
             self._lock.release()
 
@@ -190,11 +195,3 @@ class Objects:
 
     def _part(self, number: int) -> bytes:
         return (self._folder / self._names[number]).read_bytes()
-
-    def _flush(self) -> None:
-        if self._pending:
-            last = int(self._names[-1].partition(".")[0]) + 1 if self._names else 0
-            (self._folder / f"{last:06d}.jsonl").write_bytes(b"".join(self._pending))
-            self._names.append(f"{last:06d}.jsonl")
-            self._pending = []
-        self._flushed = time.monotonic()

@@ -287,8 +287,8 @@ def refuse_twice(ids: Sequence[str], file: object) -> None:
 
 
 def refuse_impossible(samples: Sequence[Line], labels: Labels, file: object) -> None:
-    """Raise `DatasetError` for lines of a manifest's `file` whose ids cannot be names of
-    files or occur twice, or whose counts are of no class."""
+    """Raise `DatasetError` for lines of a manifest's `file` if ids cannot be names of files or occur twice, or if a
+    counted value is no class."""
     names = [sample.id for sample in samples]
     if len(set(names)) < len(names):
         refuse_twice(names, file)
@@ -302,7 +302,7 @@ def refuse_impossible(samples: Sequence[Line], labels: Labels, file: object) -> 
         if foreign := [value for value in sample.counts if value not in known]:
             fault = f"it counts pixels of value {foreign[0]}, which is no class"
         elif (longest := max(longest_name(name) for name in (sample.id, sample.parent or ""))) > NAME_MAX:
-            fault = f"its name has a part of {longest} bytes, {NAME_MAX} are allowed"
+            fault = f"its id or parent has a part of {longest} bytes, {NAME_MAX} are allowed"
         else:
             continue
         raise DatasetError(f"{file}: line {number}: {sample.id[:NAME_MAX]}: {fault}: {AGAIN}")

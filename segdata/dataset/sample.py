@@ -42,7 +42,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     own pixels, `tiling` how the tile was cut there. `crop` is what must be cut out of `image` and `mask`, and then scaled and
     padded as `tiling` says, to have the sample (None: the files are the sample).
 
-    A line whose numbers are out of range is refused where it is read. Only in memory, 0 x 0 is a size that is not known yet.
+    A line with numbers out of range is refused when it is read. In memory only, 0 x 0 means that the size is not known yet.
     """
 
     id: Name

@@ -26,14 +26,16 @@ DEATHS = 16
 
 @contextmanager
 def starting(option: str) -> Iterator[None]:
-    """Turn what keeps processes from being started into one `SegdataError`; `option` is the one to use instead.
+    """Turn errors that keep processes from starting into one `SegdataError`; `option` is what to use instead.
 
     They need semaphores, which are files in /dev/shm on Linux, a folder for temporary files, and a few open files each.
     """
     try:
         yield
     except (OSError, ImportError, NotImplementedError) as error:
-        way_out = "that takes a /dev/shm (of a container too) and a folder for temporary files (TMPDIR) that can be written to"
+        way_out = (
+            "they need a /dev/shm (in a container too) and a folder for temporary files (TMPDIR) that can be written to"
+        )
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             way_out = "raise the limit (ulimit -n)"
         raise SegdataError(f"no processes can be started ({error}): {way_out}; or use {option}") from error

@@ -1,8 +1,8 @@
-"""Writes and removals that storage does only if an object is as it was: how to say that to each client.
+"""Writes and removals that storage does only if an object has not changed: how to ask each client for that.
 
-S3 knows such conditions for all of them but multi-part uploads over an object that is there (from about 100 MB on); Google's
-client for new objects, for bytes and for removals; Azure's for new objects, bytes and files. What cannot be said is left
-out: the write is then done in any case.
+S3 has such conditions for all of them, except uploads in parts (from about 100 MB on) that replace an object. Google's client
+has them for new objects, bytes and removals; Azure's for new objects, bytes and files. If there is no condition, the
+write is done in any case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Guard = Callable[[], None]
 
 
 def version_of(url: str, path: str) -> str | None:
-    """What is another once the object is: its ETag or generation, "" where the client has neither; None if there is no object."""
+    """What changes with the object: its ETag or generation, "" if the client has neither; None if there is no object."""
     try:
         facts = call(url, "info", path)
     except FileNotFoundError:
@@ -34,9 +34,9 @@ def version_of(url: str, path: str) -> str | None:
 
 
 def write_if(url: str, method: str, *args: Any, version: str | None, guard: Guard | None = None) -> None:
-    """Call a client's `pipe_file`, `put_file` or `cp_file`, which writes only over that version; None: where is none.
+    """Call a client's `pipe_file`, `put_file` or `cp_file`, to write only over that version (None: only if there is no object).
 
-    Raises `FileExistsError` where there is another, `FileNotFoundError` where there is none any more, and as `call`.
+    Raises `FileExistsError` if there is another version, `FileNotFoundError` if the object is gone, and as `call`.
     """
     if url.startswith("gs://") and version and method == "pipe_file":
         path, data = args
@@ -50,7 +50,7 @@ def write_if(url: str, method: str, *args: Any, version: str | None, guard: Guar
 
 
 def remove_if(url: str, path: str, version: str, guard: Guard | None = None) -> None:
-    """Remove an object of that version; Azure's client removes any. Raises as `write_if`."""
+    """Remove an object if it has that version; Azure's client removes any. Raises as `write_if`."""
     bucket, _, key = path.partition("/")
     if url.startswith("s3://") and version:
         call(url, "call_s3", "delete_object", Bucket=bucket, Key=key, IfMatch=version, guard=guard)
@@ -61,7 +61,7 @@ def remove_if(url: str, path: str, version: str, guard: Guard | None = None) -> 
 
 
 def _google(emulator: str | None) -> str:
-    """Where Google's storage is, as its client finds it."""
+    """The address of Google's storage, found as its client finds it."""
     return GOOGLE if not emulator else emulator if "://" in emulator else f"http://{emulator}"
 
 

@@ -1,6 +1,6 @@
-"""Coordinate systems by the words of a file or an option: codes and definitions, never the name of a file or a URL to fetch.
+"""Coordinate systems from the text of a file or an option: codes and definitions, never a file to open or a URL to fetch.
 
-GDAL takes such a text for any of these, and opens or fetches it, so nothing else may hand it one.
+GDAL itself would open or fetch what such a text names. So only this module gives it one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ FILES = re.compile(
     r"(?:grids|init|catalog|file|model)=(?!@?null(?:[\s\"]|$))|PARAMETERFILE\s*[\[(]\s*\"[^\"]*\"\s*,\s*\"[^\"]*[/\\:]",
     re.IGNORECASE,
 )
-"""Where a definition names a file: any in parameters of PROJ, in WKT one that is none of PROJ's own."""
+"""A definition that names a file: any file in parameters of PROJ, and in WKT a file that does not come with PROJ."""
 
 FORMS = "EPSG:32631, WKT, PROJJSON, or parameters of PROJ that name no file"
 
 
 def parse_crs(text: str) -> Any:
-    """A rasterio `CRS`. Raises `ValueError` for what is no code and no definition, or names a file."""
+    """A rasterio `CRS`. Raises `ValueError` if the text is no code and no definition, or names a file."""
     rasterio = load_rasterio()
     text = text.strip()
     try:
@@ -49,7 +49,7 @@ def parse_crs(text: str) -> Any:
             return rasterio.crs.CRS.from_user_input(text)
     except rasterio.errors.RasterioError as error:
         raise ValueError(str(error)) from error
-    raise ValueError(f"no coordinate system is given so: {FORMS}")
+    raise ValueError(f"it is no coordinate system; give one as {FORMS}")
 
 
 def names_files(definition: str) -> bool:

@@ -19,8 +19,8 @@ from segdata.files.remote import Place, Remote
 class Draft:
     """A file that is written in any order, and has its name only once `close` is called; `discard` leaves nothing.
 
-    As a context it is closed in the end, and discarded if something goes wrong. It does not wait for the disk: a job does,
-    for all its files together.
+    As a context it is closed in the end, and discarded if something goes wrong. It is not flushed: a job
+    flushes all its files together.
     """
 
     beside: Path

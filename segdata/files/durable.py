@@ -1,7 +1,7 @@
-"""What is on disk after a power cut: files and folders that are flushed, and files that are replaced whole.
+"""What stays on disk after a power cut: files and folders are flushed, and files are replaced whole.
 
-A write is on disk once its file is flushed, a new name once its folder is. Jobs write thousands of files, and flush them
-together: Linux has one call for that, `syncfs`, which took 0.04 s for 3,000 masks where a flush of each took 0.4 to 1.1 s.
+A write is on disk when its file is flushed, a new name when its folder is flushed. Jobs write thousands of files, and flush them
+together: Linux has one call for that, `syncfs`, which took 0.04 s for 3,000 masks; flushing them one by one took 0.4 to 1.1 s.
 It also waits for what other programs wrote to that file system.
 """
 
@@ -22,13 +22,13 @@ ACCESS = os.O_RDONLY if os.name == "posix" else os.O_RDWR
 
 
 def sync_file(path: Path) -> None:
-    """Wait until the bytes of a file are on disk. Raises `OSError`, also for what was written before and got lost."""
+    """Wait until the bytes of a file are on disk. Raises `OSError`, also if an earlier write got lost."""
     with writing(path):
         _sync(os.open(path, ACCESS))
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names of what is in a folder are on disk, where the system can tell. Raises `OSError`."""
+    """Wait until the names in a folder are on disk, if the system can tell. Raises `OSError`."""
     try:
         file = os.open(path, os.O_RDONLY)
     except PermissionError:  # Windows; a folder that may be written to, but not listed
@@ -42,7 +42,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_tree(root: Path) -> None:
-    """Wait until all files below a folder are on disk, with their names. Raises `OSError`, also for what got lost."""
+    """Wait until all files below a folder are on disk, with their names. Raises `OSError`, also if a write got lost."""
     with writing(root):
         if not syncfs(root):
             _sync_each(root)
@@ -75,10 +75,10 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, beside: Path, *, sync: bool = True) -> Iterator[None]:
-    """Give what is written to `beside` the name `path` in the end, so that a file there is the old one or the new one, whole.
+    """Give the file `beside` the name `path` at the end, so that `path` is the old file or the new one, whole.
 
-    If something goes wrong, nothing is left beside it, and an `OSError` names `path`. Makes its folder. Without `sync` a job
-    must flush it, with all its files: see `sync_tree`.
+    If something goes wrong, `beside` is removed, and an `OSError` names `path`. Makes the folder. Without `sync` the job must
+    flush the file, together with all its files: see `sync_tree`.
     """
     with writing(path, beside):
         if sync:

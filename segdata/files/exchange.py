@@ -13,11 +13,11 @@ from typing import Any
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
-"""What a system says that does not know how, or of a file system that does not."""
+"""Errors of a system or a file system that cannot exchange names."""
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Give each the other's name. False if the system cannot, and nothing has changed. Raises `OSError`."""
+    """Exchange two names. False if the system cannot; nothing has changed then. Raises `OSError`."""
     if (rename := _renameat2()) is None:
         return False
     if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:

@@ -1,4 +1,4 @@
-"""What keeps a run from writing in storage once another has taken over: each write first makes sure of the run's lock."""
+"""Keep a run from writing in storage after another has taken over: before each write the run's lock is checked."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Readable(Protocol):
     """A lock's object."""
 
     def read_bytes(self) -> bytes:
-        """What is in it, the owner's name first. Raises `FileNotFoundError`."""
+        """Its bytes, which begin with the owner's name. Raises `FileNotFoundError`."""
 
 
 class Fence:
-    """A run's right to write below `root`, which ends when the object `lock` begins with the name of another owner, or is gone.
+    """A run's right to write below `root`. It ends when the object `lock` is gone, or begins with the name of another owner.
 
-    Pickles as these, so that a worker process asks for itself; in each process there is one.
+    It pickles as its arguments, so each worker process checks the lock itself; each process has one fence per owner.
     """
 
     def __init__(self, root: str, lock: Readable, owner: str, lease: float) -> None:
-        """`lease`: for so many seconds after the lock was seen to be this run's it is not read again."""
+        """`lease`: seconds in which the lock is not read again after it was seen to be this run's."""
         self.root, self.lock, self.owner, self.lease = root, lock, owner, lease
         self.lost = False
         self._seen = -math.inf
@@ -33,16 +33,16 @@ class Fence:
         return fence_of, (self.root, self.lock, self.owner, self.lease)
 
     def check(self) -> None:
-        """Raise `DatasetError` where the run has lost its lock. Within the lease this costs nothing. Raises `StorageError`."""
+        """Raise `DatasetError` if the run has lost its lock. Within the lease this costs nothing. Raises `StorageError`."""
         if self.lost or now() - self._seen > self.lease:
             self.check_now()
 
     def check_now(self) -> None:
-        """The same, and the lock is read whatever was known of it."""
+        """The same, but the lock is always read."""
         start = now()
         if self.lost or not self.is_held():
             self.lost = True
-            raise DatasetError(f"{self.root}: another run has taken it over while this one was away; let that one end")
+            raise DatasetError(f"{self.root}: another run has taken over while this one stood still: let that run end")
         self.saw(start)
 
     def is_held(self) -> bool:
@@ -59,11 +59,11 @@ class Fence:
 
 @lru_cache(maxsize=1024)
 def fence_of(root: str, lock: Readable, owner: str, lease: float) -> Fence:
-    """This process's one fence of an owner."""
+    """The fence that this process has for an owner: always the same one."""
     return Fence(root, lock, owner, lease)
 
 
 def now() -> float:
-    """Seconds, in which a machine that sleeps counts as well, where the system can tell."""
+    """Seconds of a clock that also runs while the machine sleeps, if the system has one."""
     clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -85,7 +85,7 @@ class File:
 
     @cached_property
     def data(self) -> bytes:
-        """All bytes, read once. Raises `DataError` (`<kind>.too_large`) for more than are to be in memory at once."""
+        """All bytes, read once. Raises `DataError` (`<kind>.too_large`) for more than may be in memory at once."""
         self._refuse_giant()
         return self.start(-1)
 
@@ -138,7 +138,7 @@ class File:
             raise self.problem("too_large", too_long(size))
 
     def _missing(self, error: OSError | ValueError) -> DataError:
-        """What keeps it from being read. Raises `OSError` where that is no fault of the file."""
+        """Why it cannot be read. Raises `OSError` if that is no fault of the file."""
         raise_exhausted(error, self)
         if isinstance(error, FileNotFoundError):
             return self.problem("missing", "there is no such file")

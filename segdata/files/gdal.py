@@ -30,11 +30,11 @@ ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "CPL_VSIL_CURL_NON_CACHED": ":".join(p.gdal for p in PROVIDERS.values() if p.gdal),
 }
-"""GDAL while it opens a file: no look at what lies beside it (`sidecars` reads what of that counts), and nothing kept of an
-object of storage once it is closed, as it may be written anew."""
+"""Options while GDAL opens a file: it does not look at files beside it (`sidecars` reads what counts of them), and keeps nothing
+of an object of storage after closing it, as the object may be written again."""
 
 MAX_BANDS = 2**12
-"""So many bands may be stored pixel by pixel: for each band GDAL goes through all others."""
+"""The most bands that may be stored pixel by pixel: to read one band, GDAL goes through all others."""
 
 NAMES_FILES = "OVERVIEWS"
 """The domain of metadata in which a GeoTIFF says that smaller copies of it are in another file, or at a URL."""
@@ -51,7 +51,7 @@ def load_rasterio() -> Any:
 
 @contextmanager
 def opened(path: str | Place | File, kind: str = "image") -> Iterator[Any]:
-    """An open rasterio dataset, of which every part lies in the file itself.
+    """An open rasterio dataset that lies in the file itself with all its parts.
 
     Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large` if not even a window can be decoded), `StorageError`.
     """
@@ -95,17 +95,17 @@ def _open_alone(path: str, file: File) -> Any:
     """
     rasterio = load_rasterio()
     with damaged(str(file), file.kind), rasterio.Env(**ALONE):
-        return rasterio.io.DatasetReader(path, driver=DRIVERS)  # `rasterio.open` takes but one driver
+        return rasterio.io.DatasetReader(path, driver=DRIVERS)  # `rasterio.open` takes only one driver
 
 
 def _refuse(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
     pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
     if pixelwise and source.count > MAX_BANDS:
-        message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them one after the other"
+        message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them band by band"
         raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
-        message = "names another file to read smaller copies from: save it anew, with overviews inside or none"
+        message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)
     depth = np.dtype(source.dtypes[0]).itemsize * (source.count if pixelwise else 1)
     refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)

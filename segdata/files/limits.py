@@ -1,4 +1,4 @@
-"""What is read from files of others: regular files only, and so many bytes or pixels at once, whatever they claim."""
+"""Limits for files of others: only regular files are read, and never more bytes or pixels at once than the limit."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MAX_BYTES = limit_of("SEGDATA_MAX_BYTES", 2**33, "bytes")
 MAX_TEXT = min(2**26, MAX_BYTES)
 """The largest file that people write by hand, such as a list of classes or a recipe: 64 MiB."""
 
-ODD = "is no regular file but a device, a pipe or the like: name a file, or copy what it gives into one"
+ODD = "is no regular file but a device, a pipe or the like: give a file, or copy the data into one"
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: str | Path) -> BufferedReader:
-    """A file of this machine open for reading, without waiting for another program. Raises `OSError` for what is no file."""
+    """A file of this machine open for reading, without waiting for another program. Raises `OSError` if it is no regular file."""
     try:
         number = os.open(path, _FLAGS)
     except OSError as error:
@@ -50,7 +50,7 @@ def open_regular(path: str | Path) -> BufferedReader:
 
 
 def read_regular(path: str | Path, most: int | None = None, *, limit: int = MAX_BYTES) -> bytes:
-    """All bytes of a file of this machine, or the first `most`. Raises `OSError`, for more than `limit` before any is read."""
+    """All bytes of a file of this machine, or the first `most`. Raises `OSError`; for more than `limit`, before any is read."""
     with open_regular(path) as file:
         if most is not None:
             return file.read(most)
@@ -59,7 +59,7 @@ def read_regular(path: str | Path, most: int | None = None, *, limit: int = MAX_
 
 
 def refuse_bytes(size: int, path: object, limit: int = MAX_BYTES) -> None:
-    """Raise `OSError` for a file of so many bytes that it is not to be in memory at once."""
+    """Raise `OSError` for a file of more than `limit` bytes, which may not be in memory at once."""
     if size > limit:
         raise OSError(errno.EOVERFLOW, too_long(size, limit), str(path))
 
@@ -71,9 +71,9 @@ def too_long(size: int, limit: int = MAX_BYTES) -> str:
 
 
 def refuse_large(height: int, width: int, depth: int, file: str | None = None, kind: str = "image") -> None:
-    """Raise `DataError` (`<kind>.too_large`) for pixels of `depth` bytes that are not to be in memory at once.
+    """Raise `DataError` (`<kind>.too_large`) for pixels of `depth` bytes that may not be in memory at once.
 
-    These are more than `MAX_PIXELS`, or more bytes than 16 for each of them, whatever the size of the file.
+    That is more than `MAX_PIXELS`, or more than 16 bytes for each of these, whatever the size of the file.
     """
     if height * width > MAX_PIXELS or height * width * depth > 16 * MAX_PIXELS:
         message = f"{width} x {height} pixels of {depth} bytes at once are more than the limit"
@@ -84,10 +84,10 @@ def refuse_large(height: int, width: int, depth: int, file: str | None = None, k
 def refuse_block(
     block: tuple[int, int], size: tuple[int, int], depth: int, file: str | None = None, kind: str = "image"
 ) -> None:
-    """Raise `DataError` (`<kind>.too_large`) for a file of `size` whose smallest part to be decoded is such a block."""
+    """Raise `DataError` (`<kind>.too_large`) for a file of `size` if one block, its smallest part to decode, is too large."""
     try:
         refuse_large(*block, depth, file, kind)
     except DataError as error:
-        what = f"its {size[1]} x {size[0]} pixels are stored in blocks of which each must be decoded whole: "
+        what = f"its {size[1]} x {size[0]} pixels are stored in blocks, and each must be decoded whole: "
         way_out = ": save it in smaller tiles, such as 256 x 256"
         raise DataError(Problem(error.problem.code, what + error.problem.message + way_out, file)) from error

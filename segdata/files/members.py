@@ -19,7 +19,7 @@ from segdata.errors import writing
 from segdata.files.limits import MAX_BYTES, open_regular, read_regular, refuse_bytes
 
 MANY = 2**30
-"""Bytes that are asked for at once where the file system copies them."""
+"""Bytes per call, if the file system does the copying."""
 
 SHAPE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(?P<extension>\.\w{1,16})?", re.DOTALL)
 
@@ -91,7 +91,7 @@ def copy_stored(there: str | Path, here: str | Path) -> None:
 def gdal_path(path: str | Path) -> str:
     """What GDAL calls a file or member: a part of a file (its virtual file system /vsisubfile/), which can be read by windows.
 
-    Of a part, no drivers look for files beside it, or take its name for more than a name.
+    For a part of a file, drivers do not look for files beside it, and do not interpret its name.
     """
     member = member_of(path)
     part = "0" if member is None else f"{member.offset}_{member.length}"

@@ -30,7 +30,7 @@ UNREADABLE = (
 """What Pillow's decoders raise on damaged files."""
 
 RUN = ("EPS", "WMF")
-"""Formats for which Pillow starts Ghostscript, or asks Windows."""
+"""Formats that Pillow decodes by Ghostscript or by Windows."""
 
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 

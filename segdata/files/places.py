@@ -71,7 +71,7 @@ def real(path: str | Place) -> str:
 
 
 def read_bytes(path: str | Place, *, limit: int = MAX_BYTES) -> bytes:
-    """All of a file. Raises `OSError`, also for more than `limit` bytes and for what is no regular file, `StorageError`."""
+    """All of a file. Raises `OSError`, also for more than `limit` bytes or if it is no regular file, `StorageError`."""
     if is_stored(path):
         return Remote.of(path).read_bytes(limit=limit)
     return read_stored_bytes(str(path), limit=limit)
@@ -132,16 +132,16 @@ def write_whole(path: Place, data: bytes) -> None:
 
 
 def beside_of(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
+    """The path at which a file is written before it gets its name."""
     return path.with_name(f"{path.name}.partial")
 
 
 def write_new(path: Place, data: bytes, way_out: str) -> None:
-    """Write a file that is not there yet; one of the same bytes stays. Raises `DatasetError` for any other, with the way out."""
+    """Write a new file; a file of the same bytes stays. Raises `DatasetError` for any other file, with the way out."""
     if path.exists():
         if path.is_file() and size_of(path) == len(data) and path.read_bytes() == data:
             return
-        raise DatasetError(f"{path}: exists already, of other contents: {way_out}")
+        raise DatasetError(f"{path}: exists already, with other contents: {way_out}")
     write_whole(path, data)
 
 
@@ -173,7 +173,7 @@ def file_digest(path: str | Place) -> str:
 def copy_file(there: str | Place, here: str | Place) -> None:
     """Copy a file, what a symbolic link leads to, or a member of a shard; within storage if both are in one bucket.
 
-    The copy is whole or absent, and replaces what is in the way, but does not wait for the disk: `sync_tree` does, of a job.
+    The copy is whole or absent, and replaces what is in the way, but is not flushed: a job does that by `sync_tree`.
     Raises `DataError` (`file.missing`), `OSError`, `StorageError`.
     """
     try:
@@ -287,7 +287,7 @@ def leads_out(path: str) -> bool:
 
 
 def links_out(root: Place, path: str) -> bool:
-    """Whether a POSIX path is not below the folder that it is relative to, by its parts or by the links that they are."""
+    """Whether a POSIX path is not below the folder that it is relative to, by its parts or by links among them."""
     if leads_out(path):
         return True
     if isinstance(root, Remote):

@@ -42,7 +42,7 @@ DENIED_NAMES = {
 DENIED_CODES = {"AuthorizationHeaderMalformed", "InvalidToken", "InvalidSecurity", "TokenRefreshRequired"}
 
 RIVAL = "ConditionalRequestConflict"
-"""Amazon's word for two conditional writes at the same moment, of which either may be tried again."""
+"""Amazon's word for two conditional writes at the same moment; either may be tried again."""
 
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist", "container does not exist")
 
@@ -89,7 +89,7 @@ def call(url: str, method: str, *args: Any, guard: Callable[[], None] | None = N
     """What a client's method returns, called for `url`; while it fails for a reason that may pass, `TRIES` times.
 
     `guard` is called before each try, and may raise. Raises `FileNotFoundError` if there is no such object, `FileExistsError`
-    for an object that was to be new, or as it was, and `StorageError` for the rest: no such bucket, no access, storage that
+    if an object should be new or unchanged and is not, and `StorageError` for the rest: no such bucket, no access, storage that
     does not answer.
     """
     provider = provider_of(url)
@@ -204,7 +204,7 @@ def _translated(error: Exception, url: str, provider: Provider, tries: int) -> E
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "there is no such object", url)
     if isinstance(error, FileExistsError) or 412 in statuses:
-        return FileExistsError(errno.EEXIST, "there is such an object already, or another by now", url)
+        return FileExistsError(errno.EEXIST, "the object exists already, or has changed", url)
     names = {type(one).__name__ for one in causes}
     if isinstance(error, PermissionError) or statuses & {401, 403} or codes & DENIED_CODES or names & DENIED_NAMES:
         return StorageError(

@@ -76,7 +76,7 @@ class FileRaster:
         kind = source.dtypes[0]
         if "complex" in kind:
             raise DataError(
-                Problem("image.type", "its pixels are complex numbers: export what is to be seen of them", file)
+                Problem("image.type", "its pixels are complex numbers: export their real part or magnitude", file)
             )
         ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
         self.ordinary = ordinary and (

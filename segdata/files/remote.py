@@ -23,19 +23,19 @@ PART = 2**14
 """Bytes that are fetched at a time of an object of which little is wanted."""
 
 LARGE = 2**23
-"""Bytes from which on it is asked first what is there, so that they need not be sent twice."""
+"""From this many bytes on, the version that is there is asked for first, so that they are not sent twice."""
 
 BULK, COPIES = 1000, 100
-"""Objects that one request removes at most, and that are copied together."""
+"""The most objects that are removed by one request, and that are copied together."""
 
 
 @total_ordering
 class Remote:
     """An object of storage, or all that is under a prefix, as pathlib has files and folders. Pickles as its URL and fence.
 
-    Behind a fence, and so in all that is made of it, only the run that has the lock can write: another's write or removal
-    raises `DatasetError`. One that was on its way as the run lost its lock is done only if the object is still as it was
-    before; the new owner, which writes it too, then has the last word.
+    With a fence, which all paths made from it share, only the run that has the lock can write: a write or removal by any
+    other raises `DatasetError`. If one was on its way when the run lost its lock, it is done only if the object is still as it
+    was before; if the new owner writes the object too, its version stays.
 
     Methods raise `FileNotFoundError` for what is not there and `StorageError` for storage that cannot be used.
     """
@@ -212,8 +212,8 @@ class Remote:
         self._put("cp_file", other.path, self.path)
 
     def copy_all(self, other: Remote, names: Iterable[str]) -> None:
-        """Put copies of objects below another prefix of the same bucket below this one, some at a time. Under a fence a run
-        that is stopped between its last look at the lock and the request may still write these."""
+        """Put copies of objects below another prefix of the same bucket below this one, some at a time. If a run
+        stops between its last look at the lock and a request, that request may still write its objects."""
         every = sorted(names)
         for start in range(0, len(every), COPIES):
             some = every[start : start + COPIES]
@@ -223,16 +223,16 @@ class Remote:
             call(str(self), "copy", sources, copies, on_error="raise", guard=self._guard)
 
     def version(self) -> str | None:
-        """What is another once the object is (see `conditions`); None if there is none."""
+        """What changes with the object (see `conditions`); None if there is none."""
         return version_of(str(self), self.path)
 
     def write_if(self, data: bytes, version: str | None) -> None:
-        """Put the object there if what is there is of that version, or nothing is (None). Raises `FileExistsError` if not,
-        and `FileNotFoundError` if nothing is."""
+        """Put the object there if that version is there, or if nothing is (None). Raises `FileExistsError` if not, and
+        `FileNotFoundError` if the version is gone."""
         write_if(str(self), "pipe_file", self.path, data, version=version, guard=self._guard)
 
     def unlink_if(self, version: str) -> None:
-        """Remove the object if it is of that version. Raises as `write_if`."""
+        """Remove the object if it has that version. Raises as `write_if`."""
         remove_if(str(self), self.path, version, guard=self._guard)
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
@@ -258,8 +258,8 @@ class Remote:
             self.remove_all(map(key_of, call(str(self), "find", self.path)))
 
     def remove_all(self, paths: Iterable[str]) -> None:
-        """Remove objects of the same storage, by bucket and key; they must be there. Under a fence a run that is stopped
-        between its last look at the lock and the request may still remove as many as a request names."""
+        """Remove objects of the same storage, by bucket and key; they must be there. If a run stops between its
+        last look at the lock and a request, that request may still remove its objects."""
         every = list(paths)
         for start in range(0, len(every), BULK):
             if self.fence is not None:
@@ -290,7 +290,7 @@ class Remote:
         return None if self.fence is None else self.fence.check
 
     def _put(self, method: str, *args: Any, version: str | None = None) -> None:
-        """Write the object, which is expected to be of that version if there is a fence. Under one see the class."""
+        """Write the object, expected to have that version. How a fence protects it: see the class."""
         if self.fence is None:
             call(str(self), method, *args)
             return

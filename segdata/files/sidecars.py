@@ -1,7 +1,7 @@
-"""Where an image lies by the files beside it: `.aux.xml` (GDAL's) and world files (`.tfw`, `.pgw`, `.wld` ...).
+"""Where an image lies, according to the files beside it: `.aux.xml` (GDAL's) and world files (`.tfw`, `.pgw`, `.wld` ...).
 
-They are read here, not by GDAL, which takes more from them than it should: names of other files and URLs. Of an `.aux.xml`
-the coordinate system, the transform and the value without data count, of a world file the transform.
+They are read here, not by GDAL: GDAL would also follow names of other files and URLs in them. Read are the coordinate system,
+the transform and the nodata value of an `.aux.xml`, and the transform of a world file.
 
 Formats: https://gdal.org/en/stable/drivers/raster/vrt.html (the same elements), https://en.wikipedia.org/wiki/World_file.
 """
@@ -21,7 +21,7 @@ from segdata.files.members import member_of
 from segdata.files.remote import is_remote
 
 LONGEST = 2**24
-"""Bytes of such a file that are read: GDAL's may hold histograms."""
+"""The most bytes of such a file: GDAL's may hold histograms."""
 
 NOWHERE = Geo().transform
 
@@ -34,7 +34,9 @@ def geo_of(source: Any, path: str) -> Geo:
     """
     crs = source.crs.to_wkt() if source.crs else None
     if crs is not None and names_files(crs):
-        raise DataError(Problem("image.unreadable", "its coordinate system names a file: give it another", file=path))
+        raise DataError(
+            Problem("image.unreadable", "its coordinate system names a file: assign it another one", file=path)
+        )
     own = Geo(crs, tuple(source.transform)[:6], source.nodata)
     if is_remote(path) or member_of(path) is not None:
         return own
@@ -55,7 +57,7 @@ def read_pam(path: str) -> Geo | None:
     try:
         text = data.decode()
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise DataError(Problem("image.sidecar", "declares entities: take it away", file=file))
+            raise DataError(Problem("image.sidecar", "declares entities: remove this file", file=file))
         root = ElementTree.fromstring(text)
     except (UnicodeDecodeError, ElementTree.ParseError, ValueError):
         return None

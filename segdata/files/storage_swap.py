@@ -1,4 +1,4 @@
-"""A dataset of storage in the place of another. Storage renames nothing, so it is done in an order that can be done again."""
+"""Replace a dataset in storage by another. Storage cannot rename, so the steps have an order that can be repeated."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from segdata.files.remote import Remote
 
 
 def replace_prefix(new: Remote, old: Remote, manifest: str, *, leave: Collection[str] = ()) -> None:
-    """Put all that is under `new` in the place of all that is under `old`. Killed anywhere and called again, it ends well.
+    """Replace all that is under `old` by all that is under `new`. If it is killed at any step, call it again to finish.
 
-    1. The old `manifest` is removed: nothing opens as a dataset from here on, until it is the new one.
-    2. All else that is old is removed, and all that is new is copied but its manifest.
-    3. The new manifest is copied: the dataset is whole, and the new one.
-    4. An object beside the manifest of `new` says so. Then all that is under `new` is removed, the manifest and that one last.
+    1. The old `manifest` is removed: from here on, `old` does not open as a dataset.
+    2. All else that is old is removed, and all that is new is copied, except its manifest.
+    3. The new manifest is copied: `old` is now the new dataset, whole.
+    4. An object beside the manifest of `new` notes that. Then all under `new` is removed, the manifest and this object last.
 
-    Nothing happens if `new` has no manifest, and so is no whole dataset. `leave`: paths below either that are not touched, as
-    those of locks. Both are written to through their fences. Raises `StorageError`, and `DatasetError` if a fence has fallen.
+    Nothing happens if `new` has no manifest, and so is no whole dataset. `leave`: paths below either that are not touched,
+    such as locks. Both are written to through their fences. Raises `StorageError`, and `DatasetError` if a lock is lost.
     """
     copied = f"{manifest}.partial"
     if not (new / copied).is_file():
@@ -32,7 +32,7 @@ def replace_prefix(new: Remote, old: Remote, manifest: str, *, leave: Collection
 
 
 def _copy(new: Remote, old: Remote, manifest: str, leave: Collection[str]) -> None:
-    """Steps 1 to 3. Raises `StorageError` if not all is as it should be: not every failure is told by every client."""
+    """Steps 1 to 3. Raises `StorageError` if objects are missing or left over: clients do not report every failure."""
     (old / manifest).unlink(missing_ok=True)
     _remove(old, _below(old) - {*leave})
     names = _below(new) - {manifest, *leave}

@@ -1,17 +1,17 @@
-"""YAML as plain values, if its aliases do not stand for more than anyone writes."""
+"""YAML as plain values, with a limit on what its aliases stand for."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MOST = 100_000
-"""Values in a text, those that aliases stand for counted each time. ("Billion laughs" are 2^30 in ten lines.)"""
+"""The most values in a text; what an alias stands for counts each time. ("Billion laughs" are 2^30 values in ten lines.)"""
 
 
 def load_yaml(text: str) -> Any:
     """The plain values in a text; None for an empty one. Raises `yaml.YAMLError`, `ValueError`, `RecursionError`.
 
-    Needs PyYAML, which the caller has asked for.
+    Needs PyYAML: callers check that it is installed.
     """
     import yaml
 
@@ -21,16 +21,16 @@ def load_yaml(text: str) -> Any:
         if node is None:
             return None
         if _count(node, {}) > MOST:
-            raise yaml.YAMLError(f"its aliases stand for more than {MOST:,} values: write out what is meant")
+            raise yaml.YAMLError(f"its aliases stand for more than {MOST:,} values: write the values out")
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
 def _count(node: Any, known: dict[int, int]) -> int:
-    """How many nodes there are, aliases replaced; `known` are those of nodes already counted. Of one in itself, too many."""
+    """The number of nodes, aliases replaced; `known` holds those of nodes counted before. A node inside itself gives too many."""
     if id(node) not in known:
-        known[id(node)] = MOST + 1  # stands as long as it is being counted
+        known[id(node)] = MOST + 1  # holds while it is being counted
         parts = (
             node.value
             if node.id == "sequence"

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from segdata.caches import has_home, note, private_folder
 
-# Numba reads `.numba_config.yaml` in the working directory, which may be a stranger's. What the environment says comes first:
-# no file decides from where compiled code is loaded.
+# Numba reads `.numba_config.yaml` in the working directory, which may be a stranger's. The environment overrides that file, so no
+# file decides where compiled code is loaded from.
 os.environ.setdefault("NUMBA_CACHE_DIR", "")
 
 # With its first kernel numba loads scipy.linalg if scipy is installed. That takes 0.1 to 0.2 s in every process, only to choose
@@ -29,25 +29,25 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def _has_place() -> bool:
-    """Whether numba finds a place for what it compiles: one that the user named, beside this file, or in the user's home."""
+    """Whether numba finds a place for compiled code: one that the user named, beside this file, or in the user's home."""
     if not (os.environ["NUMBA_CACHE_DIR"] or has_home()):
         return False
     try:
-        place = njit(cache=True)(_has_place).stats.cache_path  # which compiles nothing
+        place = njit(cache=True)(_has_place).stats.cache_path  # this compiles nothing
     except RuntimeError:
         return False
     return place is not None and not place.startswith("~")
 
 
 def _cached() -> bool:
-    """Whether what is compiled is kept, for which a place is found."""
+    """Whether compiled code is kept. Finds a place for it."""
     if _has_place():
         return True
     way_out = "set NUMBA_CACHE_DIR to a folder of yours that can be written to"
     if (folder := private_folder()) is None:
         note(f"compiled code cannot be kept, so every run compiles it again, which takes seconds: {way_out}")
         return False
-    note(f"there is no home to keep compiled code in, so it is kept in {folder}: {way_out}")
+    note(f"there is no home folder for compiled code, so it is kept in {folder}: {way_out}")
     os.environ["NUMBA_CACHE_DIR"] = str(folder)  # for the processes that this one starts, too
     config.reload_config()  # type: ignore[no-untyped-call]
     return True
@@ -57,5 +57,5 @@ CACHED = _cached()
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function when it is first called, and keep what was compiled. It runs without Python's lock."""
+    """Compile a function when it is first called, and keep the compiled code. It runs without Python's lock."""
     return njit(cache=CACHED, nogil=True)(function)  # type: ignore[return-value]  # what it makes is called as it is

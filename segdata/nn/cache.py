@@ -31,7 +31,7 @@ class Cache:
     """
 
     def __init__(self, dataset: Dataset, recipe: Settings, *, shared: bool = False) -> None:
-        """Raises `DataError` for the first bad file. What is `shared` takes as much of /dev/shm."""
+        """Raises `DataError` for the first bad file. If it is `shared`, it takes its size in /dev/shm."""
         self.dataset, self.recipe = dataset, uncropped(recipe)
         self.place = {sample.id: i for i, sample in enumerate(dataset)}
         with dataset.open_image(dataset.samples[0]) as first:

@@ -27,14 +27,14 @@ AGAIN = "train again, or give the dataset these classes (segdata remap)"
 """The way out where a checkpoint is of other classes."""
 
 LARGEST = 2**14
-"""The largest whole number, in either direction, that an option of a stranger's model may be: a width, a depth, a rate."""
+"""The largest number, positive or negative, that a stranger's model may have as an option: a width, a depth, a rate."""
 
 FAULTS = (RuntimeError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
 """What torch raises on numbers and tensors that do not fit."""
 
 
 class About(msgspec.Struct, frozen=True):
-    """Which model a checkpoint is of."""
+    """The model that a checkpoint has weights of."""
 
     name: str
     encoder: str | None
@@ -45,7 +45,7 @@ class About(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> bool:
-        """Whether it is code of a user."""
+        """Whether it is a user's own code."""
         return ":" in self.name and not self.name.startswith("smp:")
 
 
@@ -111,7 +111,7 @@ def read(path: str | Place) -> dict[str, Any]:
 
 
 def plain_of(checkpoint: Mapping[str, Any], path: str | Place) -> Plain:
-    """What a checkpoint says of itself. Raises `DatasetError` for values of other types, or out of their bounds."""
+    """What a checkpoint says of itself. Raises `DatasetError` for values of other types, or out of bounds."""
     try:
         return msgspec.convert({name: checkpoint[name] for name in Plain.__struct_fields__}, Plain)
     except (msgspec.ValidationError, RecursionError, TypeError) as error:
@@ -130,7 +130,7 @@ def model_of(checkpoint: Mapping[str, Any], path: str | Place, *, trust_code: bo
     """The model of a checkpoint with its weights. Raises `DatasetError` if they do not fit the model.
 
     Also raises it if the model is a `package.module:factory`, unless `trust_code`: a file must not choose which code is run.
-    Of others no memory is taken before the weights are known to be of the model's shapes.
+    For all other models, no memory is taken before the weights are known to have the model's shapes.
     """
     about = plain_of(checkpoint, path).model
     if about.code and not trust_code:
@@ -155,7 +155,9 @@ def _built(about: About, path: str | Place, device: str) -> torch.nn.Module:
     except (*FAULTS, OptionError) as error:
         if about.code:
             raise
-        raise DatasetError(f"{path}: not a checkpoint of segdata: its model cannot be: {_first_line(error)}") from error
+        raise DatasetError(
+            f"{path}: not a checkpoint of segdata: its model cannot be built: {_first_line(error)}"
+        ) from error
 
 
 def refuse_options(about: About, path: str | Place) -> None:
@@ -167,7 +169,7 @@ def refuse_options(about: About, path: str | Place) -> None:
         if name in (*models.COMMON, "encoder_weights", "encoder_name", "weights", "name"):
             what = f"{name!r} is no option of a model"
         elif not _bounded(value):
-            what = f"its option {name!r} is no number up to {LARGEST:,}, word or short list of them"
+            what = f"its option {name!r} is no number up to {LARGEST:,}, no word and no short list of these"
     if what is not None:
         raise DatasetError(f"{path}: not a checkpoint of segdata: {what}")
 
@@ -195,10 +197,8 @@ def refuse_shapes(model: torch.nn.Module, state: Mapping[str, Any], path: str | 
             raise DatasetError(f"{path}: its weights do not fit this model: {name} is no plain tensor")
         needed += value.numel() * value.element_size()
         held[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
-    if needed > sum(held.values()):  # a tensor may repeat a few numbers, and many may be of the same ones
-        raise DatasetError(
-            f"{path}: its weights do not fit this model: they are of {needed:,} bytes, of which it has fewer"
-        )
+    if needed > sum(held.values()):  # a tensor may repeat a few numbers, and many tensors may share them
+        raise DatasetError(f"{path}: its weights do not fit this model: they need {needed:,} bytes, the file has fewer")
 
 
 def _first_line(error: Exception) -> str:

@@ -65,7 +65,7 @@ OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", 
 
 
 def run_state(root: Place, names: set[str]) -> Whose:
-    """What a folder is that has no names but a run's: run.json tells, names do not. A search for a rate alone is nothing yet."""
+    """What a folder is that holds only names of a run: run.json says so, names do not. Only a search for a rate is free."""
     if ABOUT in names:
         try:
             about = msgspec.json.decode(read_start(root / ABOUT, 2**20))
@@ -82,7 +82,7 @@ SECONDS_BETWEEN_CURVES = 5.0
 
 @dataclass(slots=True)
 class Folder:
-    """The folder to which the first process alone writes a run: its own, or one beside it if it shall replace another."""
+    """The folder to which the first process alone writes a run: the destination, or one beside it if the run replaces another."""
 
     root: Place
     destination: Place
@@ -98,8 +98,8 @@ class Folder:
         """Take a new folder, or one of the same run. Raises `DatasetError` for any other folder, unless `overwrite`, and
         `OptionError` for one that holds an input.
 
-        Nothing in it changes before `begin`. If `begin` is not reached, a new folder is removed again. A run that shall replace
-        another is put in its place once it has ended.
+        Nothing in it changes before `begin`. If `begin` is not reached, a new folder is removed again. A run that replaces
+        another takes its place when it has ended.
         """
         with ExitStack() as stack:
             if here.first:
@@ -170,9 +170,7 @@ class Folder:
             return None
         found = checkpoint.read(path)
         if not {"dataset", "train"} <= found.keys():
-            raise DatasetError(
-                f"{path}: has no state of a training to go on with: choose another folder, or --overwrite"
-            )
+            raise DatasetError(f"{path}: holds no state to go on from: choose another folder, or --overwrite")
         must_agree(checkpoint.labels_of(found, path), self.task.labels, str(path), "the dataset", checkpoint.AGAIN)
         for what, was, now in (
             ("the dataset has", found["dataset"], self.task.digest),
@@ -284,7 +282,7 @@ class Folder:
 
 
 def put_in_place(draft: Place, destination: Place) -> None:
-    """Put a run that has ended in the place of another. In storage nobody else may write to either meanwhile."""
+    """Replace a run by another one that has ended. In storage both are locked meanwhile."""
     if not isinstance(draft, Remote):
         swap(draft, destination, RUN)
         settle(destination)

@@ -38,7 +38,7 @@ def shortage_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if "shared memory" in str(error):  # also in what torch says of a process that its want has killed
+        if "shared memory" in str(error):  # also if a process was killed because there was too little
             ways = "--workers 0, or in a container a /dev/shm that can be written to and is large enough (--shm-size)"
             raise SegdataError(f"loading processes cannot share memory ({last_line(error)}): {ways}") from error
         if not is_out_of_memory(error):
@@ -48,7 +48,7 @@ def shortage_told() -> Iterator[None]:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says in the end: a loading process sends its traceback before it."""
+    """The last line of an error: a loading process puts its traceback before it."""
     return str(error).strip().splitlines()[-1]
 
 

@@ -70,7 +70,7 @@ class State:
         except checkpoint.FAULTS as error:
             what = reason(error).partition("\n")[0]
             raise DatasetError(
-                f"{path}: its state of training is damaged ({what}): choose another folder, or --overwrite"
+                f"{path}: its training state is damaged ({what}): choose another folder, or --overwrite"
             ) from error
 
 

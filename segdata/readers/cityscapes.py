@@ -187,7 +187,7 @@ def list_files(folder: Place, pattern: str) -> dict[str, dict[str, str]]:
 
 
 def digest(items: Iterable[Item]) -> str:
-    """One SHA-256 over the names of a split's label files; the receipt has one of what is in them."""
+    """One SHA-256 over the names of a split's label files; the receipt has one of their contents."""
     total = hashlib.sha256()
     for item in items:
         for path in item.annotation.files:

@@ -169,7 +169,7 @@ class Source:
 
 
 def renamed(found: Source) -> Source:
-    """The same with ids, splits and groups that every file system and every file can hold: see `portable_ids`."""
+    """The same source, with ids, splits and groups that every file system and every file can hold: see `portable_ids`."""
     ids, problems = portable_ids(item.id for item in found.items)
     if not problems:
         return found

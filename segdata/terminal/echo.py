@@ -1,4 +1,4 @@
-"""The one place from which text goes to the terminal: what data holds is shown, and never steers it."""
+"""The one place that writes to the terminal: control characters in data are shown, and never steer it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from segdata.words import shown
 
 
 def echo(lines: str | Iterable[str] = "", *, err: bool = False) -> None:
-    """Print a line or lines, to stderr if `err`. Each stays one line, whatever names it has in it (see `shown`)."""
+    """Print a line or lines, to stderr if `err`. Each stays one line, whatever names it holds (see `shown`)."""
     texts = [lines] if isinstance(lines, str) else lines
     click.echo("\n".join(map(shown, texts)), err=err)

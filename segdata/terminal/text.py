@@ -44,7 +44,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV. A text that a spreadsheet would run as a formula has a `'` in front, which it takes as: this is text."""
+    """Rows as CSV. A text that a spreadsheet would run as a formula gets a `'` in front, which marks it as text."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(map(_cell, row) for row in rows)
     return out.getvalue().rstrip("\n")

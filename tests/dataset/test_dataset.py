@@ -205,7 +205,7 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
 
 def test_an_unfinished_dataset_is_none(dataset: Dataset) -> None:
     (dataset.root / MANIFEST).rename(dataset.root / JOURNAL)
-    with pytest.raises(DatasetError, match="unfinished; run the command that was making it once more"):
+    with pytest.raises(DatasetError, match="unfinished: repeat the command that was making it"):
         Dataset.open(dataset.root)
 
 
@@ -508,7 +508,9 @@ def test_a_torn_header_is_a_fresh_start(tmp_path: Path) -> None:
 def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
     root = interrupted(tmp_path / "data")
     before = held(root), (root / JOURNAL).read_bytes()
-    with pytest.raises(DatasetError, match=r"unfinished job of other inputs or options: repeat it, or --overwrite"):
+    with pytest.raises(
+        DatasetError, match=r"unfinished job with other inputs or options: repeat that job, or --overwrite"
+    ):
         journal(root, other)
     assert before == (held(root), (root / JOURNAL).read_bytes())
     job = journal(root, other, overwrite=True)
@@ -688,7 +690,7 @@ def test_a_strangers_folder_beside_is_left_alone(dataset: Dataset) -> None:
     beside = dataset.root.with_name(f"{dataset.root.name}.partial")
     make(beside, sample("mine"))
     before = held(beside)
-    with pytest.raises(DatasetError, match=r"is in the way of what shall replace .*: move it away"):
+    with pytest.raises(DatasetError, match=r"is in the way of the new .*: move it away"):
         journal(dataset.root, overwrite=True)
     assert held(beside) == before
     assert len(Dataset.open(dataset.root)) == len(dataset)

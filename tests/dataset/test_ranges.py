@@ -76,7 +76,7 @@ def test_a_scale_is_a_number(tmp_path: Path, scale: str) -> None:
 @pytest.mark.parametrize("id", ["x" * 256, "a/" + "\U0001f600" * 64])
 def test_an_id_too_long_for_a_file(tmp_path: Path, id: str) -> None:
     what = refused(edited(make(tmp_path / "d", MASKS), id=id), f"{id[:255]}: ")
-    assert what == "its name has a part of 256 bytes, 255 are allowed"
+    assert what == "its id or parent has a part of 256 bytes, 255 are allowed"
 
 
 @pytest.mark.parametrize("field", ["id", "split", "parent", "mask", "group"])

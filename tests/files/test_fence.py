@@ -32,7 +32,7 @@ from segdata.files.remote import Remote
 from segdata.ops.check.operation import check
 from segdata.ops.convert.operation import convert
 
-TAKEN = "another run has taken it over while this one was away; let that one end"
+TAKEN = "another run has taken over while this one stood still: let that run end"
 
 
 @pytest.fixture(autouse=True)

@@ -404,14 +404,14 @@ def test_a_killed_job_goes_on_after_what_it_had_noted(memory: Remote, monkeypatc
     for entry in "abc":
         first.append(entry)
     first._log._lock.stop()  # type: ignore[attr-defined]  # as a kill does, nothing is tidied up
-    with pytest.raises(DatasetError, match="unfinished; run the command that was making it once more"):
+    with pytest.raises(DatasetError, match="unfinished: repeat the command that was making it"):
         Dataset.open(f"{MEMORY}/d")
     second = job(f"{MEMORY}/d")
     assert second.done == ["a", "b", "c"]
     second.append("d")
     second.close(finished=False)
     assert not (memory / "d" / LOG / "lock").exists()
-    with pytest.raises(DatasetError, match="unfinished job of other inputs or options"):
+    with pytest.raises(DatasetError, match="unfinished job with other inputs or options"):
         Journal(f"{MEMORY}/d", {"job": 2}, str)
     third = job(f"{MEMORY}/d")
     assert third.done == ["a", "b", "c", "d"]
@@ -428,7 +428,7 @@ def test_two_runs_on_one_destination(s3: Server) -> None:
         lock.write_bytes(b"somebody else")  # more than once: a renewal that was under way may be written over it
         first._log._lock._thread.join(0.1)  # type: ignore[attr-defined]
     first.append("a")
-    with pytest.raises(DatasetError, match="another run has taken it over"):
+    with pytest.raises(DatasetError, match="another run has taken over"):
         first.close(finished=False)
 
 

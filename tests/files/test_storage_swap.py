@@ -1,4 +1,4 @@
-"""A dataset of storage put in the place of another: killed after every request, what opens is the old one or the new one."""
+"""A dataset in storage that replaces another: killed after any request, what opens is the old one or the new one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def put(root: Remote, files: dict[str, bytes]) -> None:
 def seen(root: Remote, old: dict[str, bytes], new: dict[str, bytes]) -> str:
     """What somebody finds who opens the dataset now: all of the old one, or of the new one."""
     if not (root / MANIFEST).exists():
-        with pytest.raises(DatasetError, match="is being replaced: run the command that was replacing it once more"):
+        with pytest.raises(DatasetError, match="is being replaced: repeat the command that was replacing it"):
             Dataset.open(root)
         return "nothing"
     assert len(Dataset.open(root)) == 2
@@ -105,9 +105,9 @@ def test_a_swap_leaves_locks_and_stops_where_one_is_lost(
     lock = Lock(draft, draft / LOCK)
     lock.stop()
     (draft / LOCK).write_bytes(b"somebody else")
-    with pytest.raises(DatasetError, match="another run has taken it over"):
+    with pytest.raises(DatasetError, match="another run has taken over"):
         lock.fence.check_now()
-    with pytest.raises(DatasetError, match="another run has taken it over"):
+    with pytest.raises(DatasetError, match="another run has taken over"):
         replace_prefix(lock.root, Remote(f"{BASE}/d", fence=lock.fence), MANIFEST, leave=[LOCK])
     assert (bytes_of(f"{BASE}/d"), bytes_of(str(draft))) == (old, {**new, LOCK: b"somebody else"})
     (draft / LOCK).unlink()

@@ -257,7 +257,7 @@ def test_a_training_does_not_go_on_from_anything(good: dict[str, Any], tmp_path:
     found = torch.load(path, weights_only=True)
     edit(found)
     torch.save(found, path)
-    with pytest.raises(DatasetError, match=r"last\.pt: (has no state of a training|its state of training is damaged)"):
+    with pytest.raises(DatasetError, match=r"last\.pt: (holds no state to go on from|its training state is damaged)"):
         segdata.train(dataset, tmp_path / "run", **{**options, "epochs": 1})
 
 

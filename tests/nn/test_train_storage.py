@@ -46,7 +46,7 @@ def test_a_training_writes_behind_its_fence_and_ends_with_it(tmp_path: Path, mon
 
     write_rows, before = folder.write_rows, dict[str, bytes]()
     monkeypatch.setattr(folder, "write_rows", taken)
-    with pytest.raises(DatasetError, match=f"{BESIDE}: another run has taken it over"):
+    with pytest.raises(DatasetError, match=f"{BESIDE}: another run has taken over"):
         train(data, RUN, **QUICK, overwrite=True)
     assert bytes_of(BESIDE) == before
     assert before[LOCK] == b"somebody else"

@@ -77,7 +77,7 @@ def augment(
 
 
 def _reads(item: tuple[int, Sample], dataset: Dataset) -> list[Stamp]:
-    """The files that the versions of a sample are made of, but for what is pasted into them."""
+    """The files that the versions of a sample are made from, except what is pasted into them."""
     return stamps(files_of(dataset, item[1]))
 
 

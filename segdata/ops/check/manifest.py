@@ -117,7 +117,7 @@ def _unlisted(dataset: Dataset) -> list[Finding]:
 
 
 def _linked(dataset: Dataset, repairs: Repairs) -> list[Finding]:
-    """Files of the dataset's own that have other names too, as older versions of segdata made them."""
+    """Own files of the dataset that are hard links, as older versions of segdata made them."""
     findings = []
     for what, named in (
         ("masks", {sample.mask for sample in dataset}),
@@ -126,9 +126,7 @@ def _linked(dataset: Dataset, repairs: Repairs) -> list[Finding]:
     ):
         linked = sorted(path for path in named if path and not leads_out(path) and _is_linked(dataset.root / path))
         if linked:
-            message = (
-                f"{len(linked):,} {what} are hard links: what edits one in place changes others too: {some(linked, 4)}"
-            )
+            message = f"{len(linked):,} {what} are hard links, so an edit in place changes other datasets too: {some(linked, 4)}"
             findings.append(Finding("warning", "files.linked", message, f"{repairs.again} (copies the files)"))
     return findings
 

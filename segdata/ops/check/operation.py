@@ -206,7 +206,7 @@ def _read_mask_file(root: Place, path: str) -> MaskFile:
 
 
 def refuse_link(root: Place, path: str, kind: str) -> None:
-    """Raise `DataError` for a file that is a link out of the dataset, as every command that reads it does."""
+    """Raise `DataError` for a link that leads out of the dataset, as every command that reads the file does."""
     if links_out(root, path):
         raise DataError(Problem(f"{kind}.outside", "is a link that leads out of the dataset"))
 

@@ -131,18 +131,18 @@ def read_files(source: str | Path, options: Mapping[str, Any], items: Sequence[I
 
 
 def read_stamps(item: Item) -> list[Stamp]:
-    """The files that an item is made of: those of labels with their SHA-256."""
+    """The files that an item is made from: label files with their SHA-256."""
     return [*stamps(item.annotation.files, digest=True), *stamps([item.image])]
 
 
 def labels_digest(items: Iterable[tuple[str, Sequence[Stamp]]]) -> str | None:
-    """SHA-256 of the label files of all items, by the items' names; None if no file has the labels of one item alone."""
+    """SHA-256 of the label files of all items, by the items' names; None if no file holds the labels of a single item."""
     lines = sorted(f"{name} {stamp.sha256}" for name, inputs in items for stamp in inputs if stamp.sha256 is not None)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else None
 
 
 def is_same(there: Dataset, items: Sequence[Item]) -> bool:
-    """Whether a dataset has been converted of these very label files and images."""
+    """Whether a dataset has been converted from exactly these label files and images."""
     digest = labels_digest((item.id, stamps(item.annotation.files, digest=True)) for item in items)
     images = {item.id: item.image for item in items}
     if there.read_receipt().get("label_files") != digest or {sample.id for sample in there} - images.keys():

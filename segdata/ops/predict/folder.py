@@ -33,7 +33,7 @@ def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
     if not files:
         raise DatasetError(f"{root}: neither a dataset nor a folder of images ({', '.join(EXTENSIONS)})")
     if odd := [name for name in files if name.encode(errors="replace").decode() != name]:
-        raise DatasetError(f"{root / odd[0]}: its name is not UTF-8, which no manifest can hold: rename it")
+        raise DatasetError(f"{root / odd[0]}: its name is not UTF-8, so no manifest can hold it: rename it")
     ids, _ = sample_ids(None, files)
     if bad := [id for id in ids if isinstance(id, Problem)]:
         raise DatasetError(f"{root}: {some(bad, 1)}")

@@ -54,7 +54,7 @@ def _cells(change: Change, i: int) -> str:
 
 
 def refuse_other_file(path: str) -> None:
-    """Raise `DatasetError` for a file that holds anything but settings that were tuned: it would be replaced."""
+    """Raise `DatasetError` for a file that holds anything but tuned settings: it would be replaced."""
     there = place(path)
     if there.exists():
         try:
@@ -62,7 +62,7 @@ def refuse_other_file(path: str) -> None:
         except (ValueError, OSError):
             found = None
         if not (isinstance(found, dict) and {"searched", "held_out", "trials"} <= found.keys()):
-            raise DatasetError(f"{there}: holds no settings that were tuned: write them elsewhere, by --save FILE")
+            raise DatasetError(f"{there}: holds no tuned settings: write them elsewhere, with --save FILE")
 
 
 def write_settings(tuned: Tuned, path: str, *, overwrite: bool) -> None:
@@ -72,7 +72,7 @@ def write_settings(tuned: Tuned, path: str, *, overwrite: bool) -> None:
         refuse_other_file(path)
         write_whole(place(path), data)
     else:
-        write_new(place(path), data, "write it elsewhere, by --save FILE, or --overwrite")
+        write_new(place(path), data, "write the settings elsewhere, with --save FILE, or --overwrite")
 
 
 def _finite(value: object) -> object:

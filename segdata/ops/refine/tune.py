@@ -282,7 +282,7 @@ def _crf_item(pair: Pair, task: Task) -> Ints:
 
 
 def _mask_item(pair: Pair, task: Task, refinement: Refinement) -> bytes:
-    """The refined mask as a PNG. Raises `DataError`, also for a bad mask of truth: it is left out here, once."""
+    """The refined mask as a PNG. Raises `DataError`, also for a bad mask of truth: its sample is then left out once, here."""
     pred, truth = pair
     must_match(pred.size, truth.size, truth.id)
     task.truth.read_mask(truth)

@@ -171,9 +171,9 @@ def relabel_folder(folder: str | Place) -> Place:
     folder = place(folder)
     names = names_in(folder)
     if names & {CARD, MANIFEST, JOURNAL, LOG}:
-        raise DatasetError(f"{folder}: is a dataset: choose another folder for what shall be labelled again")
+        raise DatasetError(f"{folder}: is a dataset: choose another folder for the images to label again")
     if (strange := names - {"dataset", "dataset.partial"}) and REGIONS not in names:
-        raise DatasetError(f"{folder}: holds {min(strange)}: choose an empty folder for what shall be labelled again")
+        raise DatasetError(f"{folder}: holds {min(strange)}: choose an empty folder for the images to label again")
     return folder
 
 
@@ -181,8 +181,8 @@ def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[Region
     """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
 
     `given` has the label's class, `score` how strongly it is doubted; category ids are class ids + 1. Images are copied
-    where their file is the sample. The same regions are written again, but for images that are there; others are refused, as
-    people edit these files. Raises `DataError` for an image that cannot be read, `DatasetError` for the folder.
+    where their file is the sample. If the file holds the same regions, only missing images are written; if it holds others, it is
+    refused, as people edit it. Raises `DataError` for an image that cannot be read, `DatasetError` for the folder.
     """
     folder = relabel_folder(folder)
     samples = {sample.id: sample for sample in found.truth}
@@ -221,7 +221,7 @@ def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> di
 
 
 def _is_file(truth: Dataset, sample: Sample) -> bool:
-    """Whether a sample's image is a file as it is."""
+    """Whether a sample's image is a file, unchanged."""
     return (
         sample.image is not None
         and sample.crop is None
@@ -231,7 +231,7 @@ def _is_file(truth: Dataset, sample: Sample) -> bool:
 
 
 def _name(truth: Dataset, sample: Sample) -> str:
-    """What a sample's image is called among those to label again, also if it has none."""
+    """The name of a sample's image among those to label again, also if there is no image."""
     if not _is_file(truth, sample):
         return f"{sample.id}.png"
     extension = os.path.splitext(truth.image_path(sample))[1]
@@ -239,7 +239,7 @@ def _name(truth: Dataset, sample: Sample) -> str:
 
 
 def _place(truth: Dataset, sample: Sample, there: Place) -> None:
-    """Put a sample's image there, as its mask lies over it; nothing if it has none."""
+    """Write a sample's image there, upright and cropped as its mask is; nothing if it has none."""
     if _is_file(truth, sample):
         copy_file(truth.image_path(sample), there)
     elif sample.image is not None:

@@ -31,7 +31,7 @@ ROWS = 2**22
 class Tiling:
     """Tiles of `source` in the making, and how many were added for the sake of each class.
 
-    `asked` has the names of tasks: one that an earlier session has done counts from when it is asked for, as if done then.
+    `asked` has the names of tasks. A task that an earlier run has done counts as done only when it is asked for.
     """
 
     source: Dataset
@@ -77,7 +77,7 @@ class Tiling:
                     (self.target.root / name).unlink(missing_ok=True)
 
     def _placed(self, lines: Sequence[Sample]) -> list[Sample]:
-        """Virtual tiles with the whole files that they are windows of, linked into the dataset."""
+        """Virtual tiles with the whole files that they are windows of, copied into the dataset."""
         wanted = {cut_from(line) for line in lines}
         samples = [sample for sample in self.source.samples if sample.id in wanted]
         files: dict[str, Placed] = {}

@@ -405,7 +405,7 @@ def test_a_stopped_job_is_not_taken_up_by_another_model(truth: Dataset, tmp_path
     """A model that is no file has no name to know it by."""
     with pytest.raises(KeyboardInterrupt):
         predict(Stopping(LABELS, 2), truth, tmp_path / "out", batch=1)
-    with pytest.raises(DatasetError, match="holds an unfinished job of other inputs"):
+    with pytest.raises(DatasetError, match="holds an unfinished job with other inputs"):
         predict(ByColour(LABELS), truth, tmp_path / "out")
     predict(ByColour(LABELS), truth, tmp_path / "out", overwrite=True)
 

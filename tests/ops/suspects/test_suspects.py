@@ -355,7 +355,7 @@ def test_what_is_labelled_again_goes_into_no_dataset(
     for folder in (tmp_path / "truth", pred.root):
         done = CliRunner().invoke(main, ["suspects", str(pred.root), str(tmp_path / "truth"), "--relabel", str(folder)])
         assert done.exit_code == 1
-        assert done.stderr == f"error: {folder}: is a dataset: choose another folder for what shall be labelled again\n"
+        assert done.stderr == f"error: {folder}: is a dataset: choose another folder for the images to label again\n"
     found = suspects(pred, truth)
     with pytest.raises(DatasetError, match="is a dataset"):
         write_relabel(found, tmp_path / "truth", found.regions[:2])
@@ -372,7 +372,7 @@ def test_regions_that_were_edited_stay(made: tuple[Dataset, Dataset, Planted], t
     write_relabel(found, again, found.regions[:3])
     assert image.exists()
     (again / "regions.json").write_text("{}")
-    with pytest.raises(DatasetError, match=r"regions.json: exists already, of other contents: perhaps it was edited"):
+    with pytest.raises(DatasetError, match=r"regions.json: exists already, with other contents: perhaps it was edited"):
         write_relabel(found, again, found.regions[:3])
     assert (again / "regions.json").read_text() == "{}"
     (tmp_path / "mine/images").mkdir(parents=True)
