@@ -112,11 +112,11 @@ def checkpoint(root: Path) -> None:
 MASKS = ("--classes", "IN/classes.csv")
 READ: Commands = [
     ["check", "IN/d"], ["info", "IN/d"], ["stats", "IN/d", "--recount", "--objects"], ["preview", "IN/d", "OUT.png"],
-    ["evaluate", "IN/d", "IN/d", "--draws", "0"], ["suspects", "IN/d", "IN/d"],
+    ["evaluate", "IN/d", "IN/d", "--draws", "0"],
 ]  # fmt: skip
 WRITE: Commands = [
     ["tile", "IN/d", "OUT", "--size", "64"], ["split", "IN/d", "OUT", "--ratios", "a=0.5,b=0.5"],
-    ["remap", "IN/d", "OUT", "--drop", "car"], ["join", "IN/d", "IN/d", "OUT"], ["export", "webdataset", "IN/d", "OUT"],
+    ["remap", "IN/d", "OUT", "--drop", "car"], ["join", "IN/d", "IN/t", "OUT"], ["export", "webdataset", "IN/d", "OUT"],
     ["refine", "IN/d", "OUT", "--no-crf", "--step", "open:size=1"], ["stitch", "IN/t", "OUT"], ["untile", "IN/t", "OUT"],
 ]  # fmt: skip
 BOTH: Commands = [*READ, *WRITE, *([*command, "--on-error", "skip"] for command in WRITE)]
