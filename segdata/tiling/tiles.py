@@ -61,15 +61,21 @@ def pair_up(truth: Sequence[Sample], preds: Sequence[Sequence[Sample]], *, group
 
 
 def tile_view(sample: Sample) -> View:
-    """How a tile was cut. Raises `DataError` (`tile.none`) for what is no tile."""
+    """How a tile was cut. Raises `DataError` (`tile.none`, `tile.outside`) for what is no tile, or is outside its image."""
     if sample.tiling is None or sample.window is None or sample.parent is None:
         what = "it is no tile: the manifest has not which window of which image it is"
         raise DataError(Problem("tile.none", what, sample=sample.id))
+    (y, x, h, w), (height, width) = sample.window, sample.tiling.parent
+    if y + h > height or x + w > width:
+        what = (
+            f"its window of {w} x {h} at row {y}, column {x} is not in its image of {width} x {height} (width x height)"
+        )
+        raise DataError(Problem("tile.outside", f"{what}: tile again", sample=sample.id))
     return View(sample.window, sample.size, sample.tiling.scale, sample.tiling.pad)
 
 
 def by_parent(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
-    """Tiles by the id of what they were cut from, in order of it. Raises `DataError` (`tile.none`)."""
+    """Tiles by the id of what they were cut from, in order of it. Raises `DataError` like `tile_view`."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         tile_view(sample)

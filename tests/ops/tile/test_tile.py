@@ -574,3 +574,12 @@ def test_a_false_size_is_no_endless_plan(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a: its 2147483647 x 8 pixels .* would be 268,435,456 tiles.*\[tile.many\]"):
         tile(source, tmp_path / "t", size=8)
     assert not (tmp_path / "t").exists()
+
+
+def test_a_tile_outside_its_image_is_named(tmp_path: Path) -> None:
+    """Of a manifest that was changed by hand."""
+    tiles = tile(make(tmp_path / "d", {"a": np.zeros((8, 8), np.uint8)}), tmp_path / "t", size=4)
+    lines = (tiles.root / "manifest.jsonl").read_text().replace('"window":[4,4,4,4]', '"window":[4,4,4,9]')
+    (tiles.root / "manifest.jsonl").write_text(lines)
+    with pytest.raises(DatasetError, match="its window of 9 x 4 at row 4, column 4 is not in its image of 8 x 8"):
+        untile(tiles.root, tmp_path / "w")
