@@ -19,7 +19,7 @@ from operations import DATASETS, MODEL_FILE, Inputs, Outcome, Steps
 from reader_samples import reader_sample
 from segdata import Dataset, Run
 from segdata.dataset.layout import CARD, JOURNAL, MANIFEST
-from segdata.errors import DataError, DatasetError, OptionError, Problem
+from segdata.errors import DataError, DatasetError, OptionError, Problem, Report
 from segdata.readers import READERS, reader
 
 WRITING = {**{name: one for name, one in DATASETS.items() if not name.startswith("convert")}, **MODEL_FILE,
@@ -206,6 +206,21 @@ def test_labels_that_were_corrected_meanwhile_are_read_again(name: str, touched:
     segdata.convert(name, source, tmp_path / "right", **options)
     assert contents(tmp_path / "out") == contents(tmp_path / "right")
     assert steps.totals == [1 if touched else 2]
+
+
+def test_what_is_finished_with_images_left_out_is_not_done_again(tmp_path: Path) -> None:
+    root, options = reader_sample("masks", tmp_path)
+    source = tmp_path / "source"
+    shutil.copytree(root, source)
+    options = {
+        key: Path(str(v).replace(str(root), str(source))) if isinstance(v, Path) else v for key, v in options.items()
+    }
+    Path(reader("masks")(source, **options).items[-1].annotation.files[0]).write_bytes(b"damaged")
+    made = segdata.convert("masks", source, tmp_path / "out", run=Run(report=Report("skip")), **options)
+    steps = Steps()
+    again = segdata.convert("masks", source, tmp_path / "out", run=Run(report=Report("skip"), track=steps), **options)
+    assert (len(again), steps.totals) == (len(made), [])
+    assert made.read_receipt()["images"]["skipped"] == 1
 
 
 def test_what_is_gone_is_a_change(inputs: Inputs, tmp_path: Path) -> None:

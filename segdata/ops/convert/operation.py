@@ -143,9 +143,10 @@ def labels_digest(items: Iterable[tuple[str, Sequence[Stamp]]]) -> str | None:
 
 def is_same(there: Dataset, items: Sequence[Item]) -> bool:
     """Whether a dataset has been converted from exactly these label files and images."""
-    digest = labels_digest((item.id, stamps(item.annotation.files, digest=True)) for item in items)
-    images = {item.id: item.image for item in items}
-    if there.read_receipt().get("label_files") != digest or {sample.id for sample in there} - images.keys():
+    made, images = {sample.id for sample in there}, {item.id: item.image for item in items}
+    kept = (item for item in items if item.id in made)  # the others were left out
+    digest = labels_digest((item.id, stamps(item.annotation.files, digest=True)) for item in kept)
+    if there.read_receipt().get("label_files") != digest or made - images.keys():
         return False
     return there.images in ("none", "copy") or all(
         images[sample.id] is not None and real(there.image_path(sample)) == real(str(images[sample.id]))
