@@ -1,6 +1,6 @@
 """Duplicate images: exact copies by digest, near copies by perceptual hash, without comparing all pairs.
 
-The hash is ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images, a copy that is
+The hash has the same bits as ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images, a copy that is
 re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size), mirrored left to right, made grey, or several
 of these at once, differs in at most 8 bits; a JPEG of quality 10 in at most 18; a copy that is 20 % brighter in 6, rarely in
 more than 20. Different photographs differ in 80 bits or more. Copies that are cropped, rotated, or flipped upside down are not
@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,7 +32,7 @@ from segdata.windows import Window
 Prints = NDArray[np.uint64]
 """(N, 2, 4) uint64: 256 bits for each image, and 256 for its mirror image."""
 
-SIDE, BITS = 64, 256
+SIDE, FREQUENCIES, BITS = 64, 16, 256
 
 NEAR, FARTHEST = 24, 31
 """How many of the 256 bits may differ between near duplicates: by default, and the largest allowed value."""
@@ -96,12 +97,21 @@ def fingerprint(grey: NDArray[np.uint8], box: tuple[float, float, float, float] 
 
     `box`: left, top, right and bottom, in pixels, of the part to look at; by default all of it.
     """
-    from imagehash import phash
-
     small = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.LANCZOS, box)
     both = (small, small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    bits = np.stack([phash(one, hash_size=16).hash.ravel() for one in both])
+    bits = np.stack([_frequency_bits(np.asarray(one)) for one in both])
     return float(np.asarray(small).std()), np.packbits(bits, axis=1).view(np.uint64)
+
+
+def _frequency_bits(brightness: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(SIDE, SIDE) -> (BITS,): which of the lowest frequencies of its cosine transform (DCT-II) are above their median.
+
+    OpenCV scales frequency 0 of each axis by the square root of 1/2 against the others; the hash is defined without scales.
+    """
+    lowest = cv2.dct(brightness.astype(np.float64))[:FREQUENCIES, :FREQUENCIES]
+    lowest[0] *= np.sqrt(2)
+    lowest[:, 0] *= np.sqrt(2)
+    return (lowest > np.median(lowest)).ravel()
 
 
 def copies(keys: Iterable[Hashable]) -> list[Link]:

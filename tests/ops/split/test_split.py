@@ -492,7 +492,6 @@ def test_one_image_of_two_samples_is_in_one_split(tmp_path: Path) -> None:
 
 
 def test_near_duplicates_stay_together(samples: Path, tmp_path: Path) -> None:
-    pytest.importorskip("imagehash")
     masks = {f"{i:02d}": np.zeros((2, 2)) for i in range(12)}
     source = make(tmp_path / "d", masks, names=("road",), images="reference")
     scenes = sorted((samples / "coco/train2017").glob("*.jpg"))
