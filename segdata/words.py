@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -51,3 +52,29 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def sized(mask: NDArray[Any]) -> str:
     """A size as people say it, width first."""
     return " x ".join(str(n) for n in reversed(mask.shape))
+
+
+class _Brief(reprlib.Repr):
+    """Python's short `repr`, with arrays told by what they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 160
+        self.maxtuple = self.maxlist = self.maxdict = self.maxset = self.maxfrozenset = 4
+
+    def repr_ndarray(self, array: NDArray[Any], _: int) -> str:
+        """Shape and dtype: the values of an array say little, and are many."""
+        return f"<{array.shape} {array.dtype}>"
+
+
+_brief = _Brief()
+
+
+def briefly(value: Any) -> str:
+    """`Name(field=value, ...)` of a dataclass or a msgspec record, short whatever it holds: to be its `__repr__`.
+
+    Of longer values the first few are shown, then `...`; of arrays shape and dtype.
+    """
+    names = getattr(value, "__dataclass_fields__", None) or value.__struct_fields__
+    fields = ", ".join(f"{name}={_brief.repr(getattr(value, name))}" for name in names)
+    return f"{type(value).__name__}({fields})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import ntpath
 import os
 import pickle
 import re
@@ -81,7 +82,7 @@ def edit(dataset: Dataset, number: int = 0, **fields: Any) -> Path:
 # Paths
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "..", "a\\x", "..\\x", "a\0b"])
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "..", "a\\x", "..\\x", "a\0b", "C:/x", "c:x"])
 @pytest.mark.parametrize("field", ["id", "parent"])
 def test_no_file_can_be_called_after_a_name_that_leads_out(tmp_path: Path, name: str, field: str) -> None:
     """tile, predict and the rest write masks/<id>.png, untile <parent>: such a manifest is not opened."""
@@ -95,15 +96,19 @@ def test_no_file_can_be_called_after_a_name_that_leads_out(tmp_path: Path, name:
         list(Dataset.open(dataset.root))
 
 
-@given(st.text("./a\\", min_size=1, max_size=8))
+@given(st.text("./a\\:", min_size=1, max_size=8))
 def test_what_leads_out_is_what_the_path_says(path: str) -> None:
-    """Wherever it starts: against os.path, but that no name may have a backslash, and none goes out and in again."""
+    """Wherever it starts, on Windows too: against os.path and ntpath, but that no name may have a backslash, and none goes out
+    and in again."""
     ends = os.path.normpath(os.path.join("/base/of/it", path))
     if not ends.startswith("/base/of/it"):
         assert leads_out(path)
+    on_windows = ntpath.normpath(ntpath.join("D:/base/of/it", path))
     if not leads_out(path):
         assert os.path.commonpath(["/base/of/it", ends]) == "/base/of/it"
-    if "\\" not in path and ".." not in path.split("/") and not path.startswith("/"):
+        assert ntpath.splitdrive(path)[0] == ""
+        assert ntpath.commonpath(["D:/base/of/it", on_windows]) == "D:\\base\\of\\it"
+    if "\\" not in path and ".." not in path.split("/") and not path.startswith("/") and not ntpath.splitdrive(path)[0]:
         assert not leads_out(path)
 
 

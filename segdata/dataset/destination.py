@@ -220,6 +220,8 @@ def _aside(there: Path) -> Path:
 def _start(path: Place) -> bytes:
     try:
         line, end, _ = read_start(path, HEADER).partition(b"\n")
+    except PermissionError as error:  # on Windows, a file that another run has locked
+        raise DatasetError(f"{path}: cannot be read: if another run is writing there, wait for it to end") from error
     except OSError:
         return b""
     return line + end

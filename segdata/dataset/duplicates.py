@@ -1,11 +1,12 @@
 """Duplicate images: exact copies by digest, near copies by perceptual hash, without comparing all pairs.
 
-The hash has the same bits as ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images, a copy that is
-re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size), mirrored left to right, made grey, or several
-of these at once, differs in at most 8 bits; a JPEG of quality 10 in at most 18; a copy that is 20 % brighter in 6, rarely in
-more than 20. Different photographs differ in 80 bits or more. Copies that are cropped, rotated, or flipped upside down are not
-found. Frames of a film are found only if they hardly differ: within a fraction of a second, not over several seconds. In images
-without detail, such as strongly blurred ones, most bits are noise, so that JPEG copies are missed. Exact copies are always found.
+The hash has the same bits as ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images,
+a copy that is re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size), mirrored left to right, made
+grey, or several of these at once, differs in at most 8 bits; a JPEG of quality 10 in at most 18; a copy that is 20 % brighter
+in 6, rarely in more than 20. Different photographs differ in 80 bits or more. Copies that are cropped, rotated, or flipped
+upside down are not found. Frames of a film are found only if they hardly differ: within a fraction of a second, not over
+several seconds. In images without detail, such as strongly blurred ones, most bits are noise, so that JPEG copies are missed.
+Exact copies are always found.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _frequency_bits(brightness: NDArray[np.uint8]) -> NDArray[np.bool_]:
     lowest = cv2.dct(brightness.astype(np.float64))[:FREQUENCIES, :FREQUENCIES]
     lowest[0] *= np.sqrt(2)
     lowest[:, 0] *= np.sqrt(2)
-    return (lowest > np.median(lowest)).ravel()
+    return np.asarray(lowest > np.median(lowest)).ravel()
 
 
 def copies(keys: Iterable[Hashable]) -> list[Link]:

@@ -9,18 +9,13 @@ import os
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import BufferedRandom
 from pathlib import Path
 
 from segdata.errors import DatasetError, StorageError
 from segdata.files.fence import fence_of, now
 from segdata.files.remote import Remote
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there two runs on one destination are the user's care
-    fcntl = None  # type: ignore[assignment]
 
 BEAT = 3.0
 """Seconds between renewals of a lock in storage; one that did not change for three of them counts as abandoned."""
@@ -33,18 +28,34 @@ def locked(path: Path) -> BufferedRandom:
     """
     if path.is_symlink():
         raise DatasetError(f"{path}: is a link, which segdata never makes there: remove it")
+    from filelock import lock_descriptor
+
     file = open(path, "a+b")  # noqa: SIM115 - open as long as the job runs
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-        except (BlockingIOError, FileNotFoundError):
-            held = False  # the latter: it ended, and removed the file, since this one opened it
-        if not held:
-            file.close()
-            raise DatasetError(f"{path.parent}: another run is writing there; wait for it to end")
+    try:
+        held = lock_descriptor(file.fileno(), blocking=False) and os.path.samestat(
+            os.fstat(file.fileno()), os.stat(path)
+        )
+    except FileNotFoundError:  # it ended, and removed the file, since this one opened it
+        held = False
+    if not held:
+        file.close()
+        raise DatasetError(f"{path.parent}: another run is writing there; wait for it to end")
     file.seek(0)
     return file
+
+
+def unlock(file: BufferedRandom, path: Path) -> None:
+    """Let go of what `locked` opened, and remove it: before it is closed, so that no other run gets it in between.
+
+    Windows removes no open file; there it is closed first.
+    """
+    with ExitStack() as stack:
+        stack.callback(file.close)
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            file.close()
+            path.unlink(missing_ok=True)
 
 
 class Lock:

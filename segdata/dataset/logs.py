@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from segdata.dataset.layout import JOURNAL, LOG, UNDECODABLE
-from segdata.dataset.locks import Lock, locked
+from segdata.dataset.locks import Lock, locked, unlock
 from segdata.errors import writing
 from segdata.files.durable import sync_file, sync_folder, sync_tree
 from segdata.files.places import names_in
@@ -123,14 +123,13 @@ class Lines:
         """See `Log`."""
         if self._file.closed:
             return
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(writing(self._path))
+            stack.callback(self._file.close)  # which also lets go of the lock
             if remove_it:
-                self._path.unlink(missing_ok=True)
+                unlock(self._file, self._path)
             else:
                 self.flush()
-        finally:
-            with writing(self._path):
-                self._file.close()  # which also lets go of the lock
 
 
 class Objects:

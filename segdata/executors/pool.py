@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Any
 
 from segdata.errors import Problem, SegdataError
+from segdata.executors.processes import start_method, starting
 from segdata.executors.worker import Work, run_chunk, settle
 
 LOOK = 3.0
@@ -24,28 +23,10 @@ DEATHS = 16
 """How many processes may die during one piece of work. If more die, single files are not the cause, and the run ends."""
 
 
-@contextmanager
-def starting(option: str) -> Iterator[None]:
-    """Turn errors that keep processes from starting into one `SegdataError`; `option` is what to use instead.
-
-    They need semaphores, which are files in /dev/shm on Linux, a folder for temporary files, and a few open files each.
-    """
-    try:
-        yield
-    except (OSError, ImportError, NotImplementedError) as error:
-        way_out = (
-            "they need a /dev/shm (in a container too) and a folder for temporary files (TMPDIR) that can be written to"
-        )
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            way_out = "raise the limit (ulimit -n)"
-        raise SegdataError(f"no processes can be started ({error}): {way_out}; or use {option}") from error
-
-
 def process_pool(jobs: int) -> ProcessPoolExecutor:
     """A pool of `jobs` worker processes, which are never forks of this one. Raises `SegdataError` if it cannot be made."""
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     with starting("-j 1"):
-        return ProcessPoolExecutor(jobs, multiprocessing.get_context(method), _start_worker)
+        return ProcessPoolExecutor(jobs, multiprocessing.get_context(start_method()), _start_worker)
 
 
 class Pool:

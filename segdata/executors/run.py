@@ -49,6 +49,14 @@ class Run:
     track: Track = untracked  # type: ignore[type-arg]
     chunk: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises `OptionError` for an executor that cannot be one, such as `workers(2)` without its `with`."""
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise OptionError(
+                f"Run's executor is {type(self.executor).__name__}, not an executor of concurrent.futures: "
+                "write `with segdata.workers(2) as executor:` and, below it, `run=segdata.Run(executor)`"
+            )
+
     def map(
         self, function: Callable[[T], R], items: Sequence[T], *, into: Place | None = None
     ) -> Iterator[tuple[T, R | Problem]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from segdata.files.limits import MAX_BYTES, MAX_TEXT, open_regular
 from segdata.files.members import copy_stored, holder, member_of, open_stored, read_stored_bytes, stored_size
 from segdata.files.providers import PROVIDERS, call, provider_of
 from segdata.files.remote import Place, Remote, is_remote
+
+DRIVE = re.compile("[^/]:")
+"""How a path begins that leads to a drive on Windows, wherever it is read."""
 
 # What a user gives
 
@@ -283,7 +287,7 @@ def vsi_path(path: Remote) -> str | None:
 
 def leads_out(path: str) -> bool:
     """Whether a POSIX path is not below the folder that it is relative to, whatever links there are; or no path at all."""
-    return path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path
+    return path[:1] == "/" or ".." in path.split("/") or "\\" in path or "\0" in path or DRIVE.match(path) is not None
 
 
 def links_out(root: Place, path: str) -> bool:
@@ -303,7 +307,7 @@ def links_out(root: Place, path: str) -> bool:
 def refuse_outside(names: Iterable[str], file: object) -> None:
     """Raise `DatasetError` for an id or a parent that is no path below a folder, in a manifest's `file`."""
     text = "\n/".join(names)  # one search of all: looking at each would take half as long as reading them
-    if ".." in text or "//" in text or "\\" in text or "\0" in text or text.startswith("/"):
+    if ".." in text or "//" in text or "\\" in text or "\0" in text or text[:1] == "/" or ":" in text:
         for name in names:
             if leads_out(name):
                 raise DatasetError(f"{file}: the id {name!r} leads out of the dataset: it cannot be the name of a file")

@@ -7,6 +7,7 @@ processes, and after a resume.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, Problem
-from segdata.executors.pool import starting
+from segdata.executors.processes import start_method, starting
 from segdata.labels import Mask
 from segdata.recipes.pipeline import Pipeline, Source
 from segdata.recipes.settings import Settings
@@ -147,7 +148,7 @@ def loader(
         collate_fn=partial(together, ignore=ignore),
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=start_method() if workers else None,
         prefetch_factor=4 if workers else None,
         persistent_workers=workers > 0,
         worker_init_fn=_start_worker if workers else None,
@@ -156,7 +157,7 @@ def loader(
 
 def checked(batches: DataLoader[Any]) -> Iterator[Batch]:
     """The batches of a loader. Raises the `DataError` of a file that could not be read, `SegdataError` if no process starts."""
-    with starting("--workers 0"):
+    with starting("--workers 0") if batches.num_workers else nullcontext():
         stream = iter(batches)
     for batch in stream:
         if isinstance(batch, Problem):

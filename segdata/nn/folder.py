@@ -31,7 +31,7 @@ from segdata.dataset.destination import (
 from segdata.dataset.destination import State as Whose
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.layout import UNDECODABLE
-from segdata.dataset.locks import Lock, locked
+from segdata.dataset.locks import Lock, locked, unlock
 from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft
@@ -311,8 +311,7 @@ def held(root: Place) -> Iterator[Place]:
     try:
         yield root
     finally:
-        (root / LOCK).unlink(missing_ok=True)
-        file.close()
+        unlock(file, root / LOCK)
 
 
 def remove_empty(root: Place) -> None:

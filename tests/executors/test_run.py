@@ -423,3 +423,9 @@ def test_located_lets_others_pass(tmp_path: Path) -> None:
         with pytest.raises(type(error)) as caught, located("x", "y", 9):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize("given", [workers(2), 2, "tcp://10.0.0.1:8786"])
+def test_what_is_no_executor_is_refused_with_the_right_lines(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"with segdata\.workers\(2\) as executor:.*run=segdata\.Run\(executor\)"):
+        Run(given)
