@@ -10,7 +10,7 @@ import ast
 import errno
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -43,36 +43,40 @@ def starting(option: str) -> Iterator[None]:
 
 
 def refuse_unguarded() -> None:
-    """Raise `SegdataError` if a script is calling this from its own lines, without asking for its `__name__` before.
+    """Raise `SegdataError` if processes cannot import the main script, or if it calls this from its own lines, unguarded.
 
-    What has no file, such as a notebook, is never run again.
+    What has no file, such as a notebook, is not imported.
     """
-    frame = _script_frame()
-    if frame is not None and not _asks_for_name(Path(frame.f_code.co_filename), frame.f_lineno):
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if file is None or (spec is not None and spec.name.endswith("__main__")):
+        return
+    if spec is None and not Path(file).is_file():
+        raise SegdataError(f"{file}: is no file, so that worker processes cannot import it: save the code as a script")
+    line = _line_of(vars(main))
+    if line and not _asks_for_name(Path(file), line):
         raise SegdataError(
-            f"{frame.f_code.co_filename}, line {frame.f_lineno}: each worker process would run this script again: "
+            f"{file}, line {line}: each worker process would run this script again: "
             f'put its code below `if __name__ == "__main__":`'
         )
 
 
-def _script_frame() -> FrameType | None:
-    """The frame of the main script's own lines, if they are what is running now and if processes would import them."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if getattr(main, "__file__", None) is None or (spec is not None and spec.name.endswith("__main__")):
-        return None
+def _line_of(main: Mapping[str, object]) -> int:
+    """The line of a module that is running now, outside its functions; 0 if none is."""
     frame: FrameType | None = sys._getframe()
-    while frame is not None and not (frame.f_globals is vars(main) and frame.f_code.co_name == "<module>"):
+    while frame is not None and not (frame.f_globals is main and frame.f_code.co_name == "<module>"):
         frame = frame.f_back
-    return frame
+    return frame.f_lineno if frame else 0
 
 
 def _asks_for_name(script: Path, line: int) -> bool:
-    """Whether an `if` with `__name__` in its condition stands in a script at or before a line, outside functions."""
+    """Whether a line of a script is part of an `if` with `__name__` in its condition."""
     try:
         tree = ast.parse(script.read_bytes())
     except (OSError, SyntaxError, ValueError):  # no file that Python could have run as it is now
         return True
-    guards = [node for node in tree.body if isinstance(node, ast.If) and node.lineno <= line]
-    names = [node for guard in guards for node in ast.walk(guard.test) if isinstance(node, ast.Name)]
+    guards = [
+        one for one in ast.walk(tree) if isinstance(one, ast.If) and one.lineno <= line <= (one.end_lineno or line)
+    ]
+    names = [name for guard in guards for name in ast.walk(guard.test) if isinstance(name, ast.Name)]
     return any(name.id == "__name__" for name in names)

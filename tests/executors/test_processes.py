@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ GUARD = 'if __name__ == "__main__":'
 
 
 def indented(code: str) -> str:
-    return "".join(f"    {line}\n" for line in code.strip().splitlines())
+    return textwrap.indent(code.strip("\n"), "    ") + "\n"
 
 
 def run(script: Path, code: str, *start: str) -> subprocess.CompletedProcess[str]:
@@ -40,12 +41,13 @@ GUARDED = {
     "guard": "import segdata\n" + GUARD + "\n{indented}",
     "guard with more": 'import segdata\nif __name__ == "__main__" and True:\n{indented}',
     "guarded function": "import segdata\ndef work():\n{indented}\nif '__main__' == __name__:\n    work()\n",
-    "early exit": 'import sys\nif __name__ != "__main__":\n    sys.exit()\nimport segdata\n{code}',
+    "guard within": "import segdata\ntry:\n    " + GUARD + "\n{deeper}\nfinally:\n    pass\n",
 }
 UNGUARDED = {
     "plain": ("import segdata\n{code}", 3),
     "function": ("import segdata\ndef work():\n{indented}\nwork()\n", 7),
     "guard behind": ("import segdata\n{code}\n" + GUARD + "\n    print('done')\n", 3),
+    "guard before": ("import segdata\n" + GUARD + "\n    pass\n{code}", 5),
     "other if": ("import segdata\nif True:\n{indented}", 3),
     "guard in a function": ("import segdata\ndef work():\n    " + GUARD + "\n        pass\n{code}", 6),
 }
@@ -67,7 +69,9 @@ def test_a_script_that_processes_would_run_again_gets_one_sentence(tmp_path: Pat
 @pytest.mark.process
 @pytest.mark.parametrize("form", GUARDED)
 def test_a_guarded_script_starts_processes(tmp_path: Path, convert: str, form: str) -> None:
-    done = run(tmp_path / "script.py", GUARDED[form].format(code=convert, indented=indented(convert)))
+    done = run(
+        tmp_path / "script.py", GUARDED[form].format(indented=indented(convert), deeper=indented(indented(convert)))
+    )
     assert (done.returncode, done.stdout.split()) == (0, ["32"]), done.stderr
 
 
@@ -79,13 +83,20 @@ def test_a_module_that_is_run_is_a_script_too(tmp_path: Path, convert: str) -> N
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("start", [("-c",), ("-",)])
-def test_code_without_a_file_needs_no_guard(tmp_path: Path, convert: str, start: tuple[str, ...]) -> None:
+def test_code_without_a_file_needs_no_guard(tmp_path: Path, convert: str) -> None:
     """As in a notebook: there is nothing to run again."""
-    code = f"import segdata\n{convert}"
-    command = [sys.executable, *start] + ([code] if start == ("-c",) else [])
-    done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    done = run(tmp_path / "unused.py", "", "-c", f"import segdata\n{convert}")
     assert (done.returncode, done.stdout.split()) == (0, ["32"]), done.stderr
+
+
+@pytest.mark.process
+def test_code_that_is_piped_in_cannot_be_imported(tmp_path: Path, convert: str) -> None:
+    command = [sys.executable, "-"]
+    code = f"import segdata\n{GUARD}\n{indented(convert)}"
+    done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    assert done.stderr.splitlines()[-1].endswith(
+        "<stdin>: is no file, so that worker processes cannot import it: save the code as a script"
+    )
 
 
 @pytest.mark.process
