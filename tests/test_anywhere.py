@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import tracemalloc  # noqa: F401 - pytest loads it to tell of an open file, where none can be opened
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -264,3 +266,35 @@ def test_want_of_memory_is_one_line(tmp_path: Path, samples: Path, monkeypatch: 
     result = CliRunner().invoke(main, ["convert", "coco", str(samples / "coco"), str(tmp_path / "out")])
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
     assert result.stderr.startswith("error: out of memory (Unable to allocate 7 TiB): ")
+
+
+# The first command on a machine
+
+
+def on_terminal(command: list[str], folder: Path) -> str:
+    """What a command writes to a terminal on stderr."""
+    terminal, theirs = os.openpty()
+    try:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, timeout=300)
+        assert done.returncode == 0
+        os.close(theirs)
+        return os.read(terminal, 2**16).decode() if select.select([terminal], [], [], 0)[0] else ""
+    finally:
+        os.close(terminal)
+
+
+@pytest.mark.process
+def test_a_terminal_is_told_of_compiling_the_first_time(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KERNEL]
+    told = on_terminal(command, tmp_path)
+    assert told == "note: compiling for this machine, which takes some seconds; the next command need not\r\n"
+    with suppress(OSError):  # Linux: a terminal that nobody has open any more cannot be read
+        assert on_terminal(command, tmp_path) == ""
+
+
+@pytest.mark.process
+def test_a_pipe_is_not(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -24,6 +24,7 @@ if "numba.np.arraymath" not in sys.modules and "scipy.linalg" not in sys.modules
         del sys.modules["scipy.linalg"]
 
 from numba import config, njit
+from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -54,6 +55,21 @@ def _cached() -> bool:
 
 
 CACHED = _cached()
+
+
+class Told(event.Listener):
+    """Tells of the first compiling, which takes seconds. What is kept from an earlier one is only loaded."""
+
+    def on_start(self, event: event.Event) -> None:
+        """Say it, once per process."""
+        note("compiling for this machine, which takes some seconds; the next command need not")
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing: the work goes on."""
+
+
+if CACHED and sys.stderr.isatty():
+    event.register("numba:compile", Told())  # type: ignore[no-untyped-call]
 
 
 def kernel(function: Function) -> Function:

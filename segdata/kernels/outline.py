@@ -7,12 +7,11 @@ upper of these two points. pycocotools walks along the whole chain; here each ed
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+from segdata.kernels.longer import longer
 
 Ints = NDArray[np.int64]
 
@@ -26,12 +25,13 @@ def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: in
     `points` (N, 2) are x, y of all corners, finite, their absolute values below 1e8; `ends` (P,): where each polygon's corners
     end. Returns the text of all polygons, (T,) ASCII, and (P,) where each polygon's text ends.
     """
+    none = width - width  # no constant: numba would compile what it is passed to once more
     first = np.full(width, -1, np.int64)  # the last crossing noted in each column; `before` links to the others
     before, row = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    text, text_ends, used = np.empty(4096, np.uint8), np.empty(ends.shape[0], np.int64), 0
+    text, text_ends, used = np.empty(4096, np.uint8), np.empty(ends.shape[0], np.int64), none
     begin = 0
     for i in range(ends.shape[0]):
-        n, left, right = 0, width, -1
+        n, left, right = none, width, none - 1
         for a in range(begin, ends[i]):
             b = a + 1 if a + 1 < ends[i] else begin
             x0, y0 = int(FIFTHS * points[a, 0] + 0.5), int(FIFTHS * points[a, 1] + 0.5)
@@ -41,13 +41,13 @@ def outline_text(points: NDArray[np.float64], ends: Ints, height: int, width: in
             if c0 > c1:
                 continue
             if n + c1 - c0 + 1 > row.shape[0]:
-                before, row = _longer(before, n + c1 - c0 + 1), _longer(row, n + c1 - c0 + 1)
+                before, row = longer(before, n + c1 - c0 + 1), longer(row, n + c1 - c0 + 1)
             _cross_columns(x0, y0, x1, y1, c0, c1, height, first, before[n:], row[n:], n)
             n += c1 - c0 + 1
             left, right = min(left, c0), max(right, c1)
         begin = ends[i]
         if text.shape[0] < used + 7 * (n + 2):  # a run length below 2**35 takes at most seven characters
-            text = _longer(text, used + 7 * (n + 2))
+            text = longer(text, used + 7 * (n + 2))
         used = _write_runs(min(left, right + 1), right, height, width, first, before[:n], row[:n], text, used)
         text_ends[i] = used
     return text[:used], text_ends
@@ -101,7 +101,7 @@ def _write_runs(
 
     Crossings are positions in column order. Two crossings at one place cancel out, so that the runs around them become one.
     """
-    position = older = old = length = 0
+    position = older = old = length = width - width
     runs = 0  # the last, `length`, may still grow; `old` is the one before, `older` the one before that
     joining = False
     rows = np.empty(max(row.shape[0], 1), np.int64)
@@ -148,11 +148,3 @@ def _write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
         used += 1
         if not more:
             return used
-
-
-@kernel
-def _longer(array: NDArray[Any], least: int) -> NDArray[Any]:
-    """A copy with room for at least `least` entries."""
-    longer = np.empty(max(2 * array.shape[0], least), array.dtype)
-    longer[: array.shape[0]] = array
-    return longer

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+from segdata.kernels.longer import longer
 
 Codes = NDArray[np.unsignedinteger[Any]]
 
@@ -133,7 +134,7 @@ def paint_runs(
                     contests[slot_of[has], slot_of[code]] += 1
                 elif has != code and lost[p] != code:
                     if spilled == spill.shape[0]:
-                        spill = np.concatenate((spill, np.empty_like(spill)))
+                        spill = longer(spill, spilled + 1)
                     spill[spilled] = ((start + p) * classes + slot_of[has]) * classes + slot_of[code]
                     spilled += 1
     return spill[:spilled]
