@@ -524,7 +524,6 @@ def test_a_job_of_other_inputs_or_options_is_refused(tmp_path: Path, other: dict
     assert not job.root.with_name("data.partial").exists()
 
 
-@pytest.mark.skipif(segdata.dataset.locks.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     root = tmp_path / "data"
@@ -541,7 +540,6 @@ def test_a_second_writer_is_refused(tmp_path: Path, overwrite: bool) -> None:
     second.close(finished=True)
 
 
-@pytest.mark.skipif(segdata.dataset.locks.fcntl is None, reason="no flock on this system")
 @pytest.mark.parametrize("when", ["before it opens the journal", "before it has the lock"])
 def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Another run ends between this one's look at the folder and its lock: what that made stays."""
