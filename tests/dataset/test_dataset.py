@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import msgspec
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from PIL import Image
 
 import segdata.dataset.dataset
 import segdata.dataset.destination
-import segdata.dataset.locks
 import segdata.files.places
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.journal import Journal
@@ -550,19 +550,15 @@ def test_a_run_that_is_overtaken_is_refused(tmp_path: Path, monkeypatch: pytest.
         make(root, sample("a"))
         first.close(finished=True)
 
-    name, module = (
-        ("open", segdata.dataset.locks)
-        if when == "before it opens the journal"
-        else ("flock", segdata.dataset.locks.fcntl)
-    )
-    real = open if name == "open" else module.flock
+    name = "builtins.open" if when == "before it opens the journal" else "filelock.lock_descriptor"
+    real = open if name == "builtins.open" else filelock.lock_descriptor
 
-    def slow(*arguments: Any) -> Any:
+    def slow(*arguments: Any, **named: Any) -> Any:
         monkeypatch.undo()
         finish()
-        return real(*arguments)
+        return real(*arguments, **named)
 
-    monkeypatch.setattr(module, name, slow, raising=False)
+    monkeypatch.setattr(name, slow)
     with pytest.raises(DatasetError, match="another run"):
         journal(root)
     assert held(root) == {CARD, MANIFEST, "masks/a.png"}
