@@ -22,6 +22,8 @@ EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".mpo",
 )  # fmt: skip
 
+MASKS = (*EXTENSIONS, ".npy")
+
 SPLIT, STEM = "{split}", "{stem}"
 
 SPLIT_NAMES = {"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "dev"}
@@ -76,7 +78,7 @@ class Pattern:
         """What `{stem}` is in a file name, or None where the name has another form."""
         before, after = (re.escape(part) for part in self.text.split(STEM))
         base, extension = splitext(name)
-        whole = base if not self._extension and extension.lower() in EXTENSIONS else name
+        whole = base if not self._extension and extension.lower() in MASKS else name
         match = re.fullmatch(f"{before}(.*){after}", whole, re.DOTALL)
         return match[1] if match else None
 
@@ -87,7 +89,7 @@ class Pattern:
     @property
     def _extension(self) -> str:
         extension = splitext(self.text)[1]
-        return extension if extension.lower() in EXTENSIONS else ""
+        return extension if extension.lower() in MASKS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ def keys_in(folders: Folders, layout: Layout, *, images: bool) -> dict[str, list
     for path in files_in(here, other) if here is not None else ():
         name = basename(path)
         stem = mine.stem(name)
-        if stem is None or splitext(name)[1].lower() not in EXTENSIONS or (stronger and theirs.stem(name) is not None):
+        known = splitext(name)[1].lower() in (EXTENSIONS if images else MASKS)
+        if stem is None or not known or (stronger and theirs.stem(name) is not None):
             continue
         found[join(dirname(path), stem)].append(path)
     return found
