@@ -87,7 +87,7 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
         if not there.is_file():  # which also says what is wrong with the storage
             raise file.problem("missing", "there is no such file") from error
         if (what := what_else(file)) is not None:
-            raise file.problem("unreadable", what) from error
+            raise file.problem("unreadable", f"cannot be decoded: it {what}") from error
         raise
 
 

@@ -14,8 +14,9 @@ from PIL import Image
 
 from segdata.errors import DataError
 from segdata.files import gdal
-from segdata.files.file import JPEG, JPEG2000, TIFF, File
+from segdata.files.file import JPEG, JPEG2000, TIFF, File, open_file
 from segdata.files.pillow import UNREADABLE, header_of, opened
+from segdata.files.remote import Place
 
 KEPT = (1, 2, 3, 4, 5, 8, 32771, 32773, 32946, 34925, 50000)
 """TIFF's numbers of compressions that keep values: none, CCITT's, LZW, deflate, PackBits, LZMA, Zstandard."""
@@ -50,6 +51,13 @@ def lossy_name(file: File) -> str | None:
     if head.startswith(JPEG2000):
         return "lossy JPEG 2000" if _lossy_2000(file) else None
     return _lossy_tiff(file) if head.startswith(TIFF) else None
+
+
+def refuse_lossy(path: str | Place) -> None:
+    """Raise `DataError` (`mask.jpeg`) for a file whose compression changes values."""
+    with open_file(path, "mask") as file:
+        if (lossy := lossy_name(file)) is not None:
+            raise file.problem("jpeg", CHANGED.format(lossy))
 
 
 def _chunks(data: bytes) -> set[bytes]:

@@ -23,19 +23,22 @@ STARTS = (
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL image, which is not read: save it as PNG"),
 )  # fmt: skip
 
+IMAGES = (b"GIF8", b"BM", b"RIFF", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+"""What images begin with that begin with letters."""
+
 LOOKED_AT = 512
 
 
 def what_else(file: File) -> str | None:
-    """What a file is instead of an image, for a message; None if its first bytes do not tell. Raises `DataError`."""
+    """What a file `is` or `holds` instead of an image, for a message; None if its first bytes do not tell. Raises `DataError`."""
     start = file.start(LOOKED_AT)
     if not start:
         return "is empty: it has no byte"
     if not start.strip(b"\0"):
         return "holds zeros alone, as an interrupted copy leaves: fetch it again"
     found = next((what for pattern, what in STARTS if re.match(pattern, start, re.DOTALL)), None)
-    if found:
-        return f"is {found}"
+    if found or start.startswith(IMAGES):
+        return f"is {found}" if found else None
     text = start.decode(errors="replace")
     strange = sum(not (sign.isprintable() or sign.isspace()) or sign == "\N{REPLACEMENT CHARACTER}" for sign in text)
     begins = " ".join(text.split())[:40]

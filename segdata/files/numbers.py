@@ -1,7 +1,7 @@
 """Masks of numbers of any type, whole numbers all of them: `.npy` files, and TIFFs that are not plain 8- or 16-bit ones.
 
 They are read by windows, so that memory does not grow with the mask. Pillow opens no 64-bit TIFF, takes signed bytes for
-unsigned ones, wraps 32 bits and stretches 2 and 4; GDAL gives what is stored.
+unsigned ones, wraps 32 bits, stretches 2 and 4, and inverts values of which 0 is white; GDAL gives what is stored.
 """
 
 from __future__ import annotations
@@ -133,9 +133,11 @@ def _is_plain(file: File) -> bool:
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     try:
         signed = any(kind != 1 for kind in tags.get(339, (1,)))
-        stretched = tags.get(262) in (0, 1) and not set(tags.get(258, (1,))) <= {1, 8, 16}
+        bits = set(tags.get(258, (1,)))
+        stretched = tags.get(262) in (0, 1) and not bits <= {1, 8, 16}
+        inverted = tags.get(262) == 0 and bits != {1}
         turned = tags.get(ORIENTATION, 1) != 1  # which GDAL passes over
-        return turned or not (signed or stretched or tags.get(259, 1) not in PILLOWS)
+        return turned or not (signed or stretched or inverted or tags.get(259, 1) not in PILLOWS)
     except UNREADABLE:
         return True
 

@@ -70,7 +70,7 @@ def opened(file: File, max_pixels: int | None) -> Iterator[Image.Image]:
         raise file.problem("too_large", message) from error
     except UNREADABLE as error:
         if isinstance(error, UnidentifiedImageError) and (what := what_else(file)) is not None:
-            raise file.problem("unreadable", what) from error
+            raise file.problem("unreadable", f"cannot be decoded: it {what}") from error
         name = Path(str(file)).name
         reason = str(error).replace(repr(stream), repr(name)).replace(str(file), name) or type(error).__name__
         raise file.problem("unreadable", f"cannot be decoded: {reason}") from error

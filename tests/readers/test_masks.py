@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import shlex
 import shutil
 import struct
@@ -73,7 +72,7 @@ def problem_of(source: Path, out: Path, **options: Any) -> segdata.Problem:
 
 def as_options(way_out: str) -> dict[str, Any]:
     """What a person types who takes the way out of a message."""
-    words = shlex.split(re.sub(r"=(\w+ \d+)", r"='\1'", way_out.partition(", with")[0].partition(" (or")[0]))
+    words = shlex.split(way_out.partition(", with")[0].partition(" (or")[0])
     options: dict[str, Any] = {}
     while words:
         name = words.pop(0).removeprefix("--").replace("-", "_")
