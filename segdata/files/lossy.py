@@ -94,7 +94,8 @@ def _lossy_2000(file: File) -> bool:
     data = BytesIO()
     try:
         with opened(file, None) as image:
-            Image.fromarray(np.asarray(image)).save(data, "JPEG2000", no_jp2=True)
+            bare = not file.head.startswith(JPEG2000[0])
+            Image.fromarray(np.asarray(image)).save(data, "JPEG2000", no_jp2=bare)
     except (DataError, *UNREADABLE):  # which reading it will tell
         return False
     return file.handle.seek(0, 2) < LACKING * len(data.getvalue())

@@ -151,7 +151,7 @@ def whole_numbers(values: NDArray[Any], file: str, y: int = 0, x: int = 0) -> ND
         return values.view(np.uint8)
     if values.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
-            bad = ~((values == np.floor(values)) & (np.abs(values) < 2**53))
+            bad = ~((values == np.floor(values)) & (np.abs(values) < np.float64(2**53)))
         if bad.any():
             row, column = divmod(int(np.argmax(bad)), values.shape[1])
             what = (
