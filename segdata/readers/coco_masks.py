@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
 from segdata.files.images import read_image
+from segdata.files.lossy import refuse_lossy
 from segdata.kernels.lookup import look_up
 from segdata.labels import Remap
 from segdata.readers.paint import Overlap, Shape, compress, paint, rasterize, union
@@ -274,7 +275,8 @@ class Panoptic:
         return (self.png,)
 
     def draw(self, remap: Remap) -> Drawn:
-        """Each segment's pixels in its category's class. Raises `DataError` (`panoptic.*`, `image.*`)."""
+        """Each segment's pixels in its category's class. Raises `DataError` (`panoptic.*`, `image.*`, `mask.jpeg`)."""
+        refuse_lossy(self.png)
         rgb = read_image(self.png).astype(np.int32)
         if rgb.shape[:2] != self.size:
             sizes = f"{rgb.shape[0]} x {rgb.shape[1]}, its image {self.size[0]} x {self.size[1]} (height x width)"

@@ -6,6 +6,7 @@ declared, so that a good mask never meets them.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
@@ -69,20 +70,25 @@ class Facts:
 def diagnose_values(
     mask: Mask, classes: Mapping[int, str | None], found: Mapping[int, int] | None = None
 ) -> Diagnosis | None:
-    """What (H, W) uint8 or uint16 values are, given the names of the declared ones (None: ignored); None where all are declared.
+    """What (H, W) whole numbers are, given the names of the declared ones (None: ignored); None where all are declared.
 
     `found`: value -> pixels over several masks of which `mask` shows it best; by default those of the mask.
     """
     facts = Facts(mask, tally(mask) if found is None else found, classes)
     if not facts.unknown:
         return None
-    return next(diagnosis for test in VALUE_TESTS if (diagnosis := test(facts)) is not None)
+    small = mask.dtype in (np.uint8, np.uint16) and min(facts.found) >= 0 and max(facts.found) <= 65535
+    tests = VALUE_TESTS if small else NUMBER_TESTS
+    return next(diagnosis for test in tests if (diagnosis := test(facts)) is not None)
 
 
-def diagnose_lossy(rgb: NDArray[np.uint8], classes: int) -> Diagnosis:
-    """What to do about (H, W, 3) uint8 pixels that went through JPEG: a threshold where they are of nearly two brightnesses."""
+def diagnose_lossy(rgb: NDArray[np.uint8], classes: int, lossy: str = "JPEG") -> Diagnosis:
+    """What to do about (H, W, 3) uint8 pixels that went through JPEG: a threshold where they are of nearly two brightnesses.
+
+    `lossy`: what the compression is called.
+    """
     threshold = midpoint(rgb) if classes <= 2 else None
-    what = "was saved as JPEG, which changes the values"
+    what = f"was saved as {lossy}, which changes the values"
     return Diagnosis("jpeg", what) if threshold is None else Diagnosis("jpeg", what, f"--threshold {threshold}")
 
 
@@ -111,6 +117,10 @@ def diagnose_colors(rgb: NDArray[np.uint8], known: Collection[RGB], classes: int
         way_out = f"{options} (or =NAME)" if len(order) <= FEW else "--classes FILE that lists them all, name,r,g,b"
         what = f"colours that no class is declared for: {listed}, first at row {y}, column {x}"
         return Diagnosis("unknown_colors", what, way_out)
+    if len(order) == len(found) and _like_ade20k(found):
+        what = "coded by colour, as it seems as in the full ADE20K: R / 10 * 256 + G is the class, and B the object"
+        how = "write R // 10 * 256 + G as 16-bit PNGs and convert these; if these are plain colours, --colors, with a --classes"
+        return Diagnosis("colors", what, f"{how} table of name,r,g,b")
     if len(order) == len(found):
         how = "--colors, with a --classes table of name,r,g,b"
         return Diagnosis("colors", f"coded by colour, {len(found)} of them: {listed}", how)
@@ -193,6 +203,18 @@ def _smeared(pixels: NDArray[np.uint8], strange: NDArray[np.bool_], colors: Coll
     return float((near | in_between(pixels, near))[strange].mean()) >= 0.8
 
 
+def _value(key: object, name: str) -> str:
+    """The option that gives values a class, as a shell takes it."""
+    return f"--values {shlex.quote(f'{key}={name}')}"
+
+
+def _like_ade20k(found: Collection[int]) -> bool:
+    """Whether packed colours may be those of ADE20K's full set: https://github.com/CSAILVision/ADE20K."""
+    colors = [unpack_color(value) for value in found]
+    reds = {red for red, _, _ in colors}
+    return len(colors) > 3 and len(reds) > 2 and all(red % 10 == 0 and red <= 130 for red in reds)
+
+
 def _comma(value: int) -> str:
     return ",".join(str(part) for part in unpack_color(value))
 
@@ -239,13 +261,21 @@ def _off_by_one(facts: Facts) -> Diagnosis | None:
     return Diagnosis("off_by_one", what, f"--values {k}=ignore if it marks ignored pixels, or --offset -1 if 0 does")
 
 
-def _thousands(facts: Facts) -> Diagnosis | None:
-    """Instance ids as Cityscapes numbers them: class * 1000 + instance."""
-    bases = sorted({value // 1000 for value in facts.unknown})
-    if min(facts.unknown) < 1000 or not set(bases) <= set(facts.classes):
+def _instance_codes(facts: Facts) -> Diagnosis | None:
+    """Instance ids: class * 1000 + instance, as Cityscapes numbers them, or class * 256 + instance, as KITTI does."""
+    codes = [value for value in facts.unknown if value not in (255, 65535)]
+    if not codes or min(codes) < 256 or all(value % 257 == 0 for value in codes):
         return None
-    ranges = [f"--values {1000 * b}..{1000 * b + 999}={facts.classes[b] or 'ignore'}" for b in bases]
-    return Diagnosis("instances", "holds instance ids, class * 1000 + instance", " ".join(ranges))
+    base = min((1000, 256), key=lambda base: max(value % base for value in codes) if min(codes) >= base else base)
+    bases = sorted({value // base for value in codes})
+    declared = set(bases) <= set(facts.classes)
+    dense = max(value % base for value in codes) <= 32 + len(codes)
+    if not (declared and base == 1000) and not (dense and (declared or len(codes) > len(bases))):
+        return None
+    ranges = [_value(f"{base * b}..{base * b + base - 1}", facts.classes.get(b) or "ignore") for b in bases]
+    ranges += [_value(value, "ignore") for value in facts.unknown if value not in codes]
+    what = f"holds instance ids, class * {base} + instance"
+    return Diagnosis("instances", what, " ".join(ranges) + ("" if declared else " (or =NAME)"))
 
 
 def _stretched(facts: Facts) -> Diagnosis | None:
@@ -254,7 +284,7 @@ def _stretched(facts: Facts) -> Diagnosis | None:
     step, names = gcd(*values), facts.names
     if step < 2 or values[-1] // step >= len(names) or (len(values) < max(2, len(names)) and step != 257):
         return None
-    pairs = [f"--values {value}={names[value // step]}" for value in values if value]
+    pairs = [_value(value, names[value // step]) for value in values if value]
     return Diagnosis("stretched", f"holds class ids times {step}, as it seems: {some(values)}", " ".join(pairs))
 
 
@@ -337,4 +367,17 @@ def _ranges(values: Sequence[int], declared: Collection[int]) -> list[str]:
     return [f"{run[0]}..{run[-1]}" if run[1:] else str(run[0]) for run in ranges]
 
 
-VALUE_TESTS = (_ignored, _binary, _off_by_one, _thousands, _stretched, _smoothed, _shown_sample, _instances, _unlisted)
+VALUE_TESTS = (
+    _ignored,
+    _binary,
+    _off_by_one,
+    _instance_codes,
+    _stretched,
+    _smoothed,
+    _shown_sample,
+    _instances,
+    _unlisted,
+)
+
+NUMBER_TESTS = (_instance_codes, _unlisted)
+"""Those of numbers beyond 16 bits."""

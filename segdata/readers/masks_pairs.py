@@ -22,6 +22,8 @@ EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".mpo",
 )  # fmt: skip
 
+MASKS = (*EXTENSIONS, ".npy")
+
 SPLIT, STEM = "{split}", "{stem}"
 
 SPLIT_NAMES = {"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "dev"}
@@ -76,7 +78,7 @@ class Pattern:
         """What `{stem}` is in a file name, or None where the name has another form."""
         before, after = (re.escape(part) for part in self.text.split(STEM))
         base, extension = splitext(name)
-        whole = base if not self._extension and extension.lower() in EXTENSIONS else name
+        whole = base if not self._extension and extension.lower() in MASKS else name
         match = re.fullmatch(f"{before}(.*){after}", whole, re.DOTALL)
         return match[1] if match else None
 
@@ -87,7 +89,7 @@ class Pattern:
     @property
     def _extension(self) -> str:
         extension = splitext(self.text)[1]
-        return extension if extension.lower() in EXTENSIONS else ""
+        return extension if extension.lower() in MASKS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ def keys_in(folders: Folders, layout: Layout, *, images: bool) -> dict[str, list
     for path in files_in(here, other) if here is not None else ():
         name = basename(path)
         stem = mine.stem(name)
-        if stem is None or splitext(name)[1].lower() not in EXTENSIONS or (stronger and theirs.stem(name) is not None):
+        known = splitext(name)[1].lower() in (EXTENSIONS if images else MASKS)
+        if stem is None or not known or (stronger and theirs.stem(name) is not None):
             continue
         found[join(dirname(path), stem)].append(path)
     return found
@@ -253,7 +256,8 @@ def _misfit(id: str, images: Sequence[str], masks: Sequence[str], folders: Folde
             way_out = f"remove one, or choose by name, such as --{'image' if kind == 'image' else 'mask'}-pattern {{stem}}.png"
             return Problem("masks.twice", f"{len(files)} {kind}s have this name, {some(files)}: {way_out}", None, id)
     if not masks:
-        message = f"the image has no mask of its name in {folders.masks.name}/: label it, or take it away"
+        odd = _odd_folder(folders.masks, basename(images[0]))
+        message = f"the image has no mask of its name in {folders.masks.name}/{odd}: label it, or take it away"
         return Problem("masks.unpaired", message, images[0], id)
     if folders.images and not images:
         message = f"the mask has no image of its name in {folders.images.name}/: put it there, or take the mask away"
@@ -261,11 +265,20 @@ def _misfit(id: str, images: Sequence[str], masks: Sequence[str], folders: Folde
     return None
 
 
+def _odd_folder(folder: Place, name: str = "") -> str:
+    """The folder that lies there under the name of a mask (of this image), for a message."""
+    stem = splitext(name)[0]
+    for path in folder.iterdir():
+        if splitext(path.name)[1].lower() in MASKS and stem in ("", splitext(path.name)[0]) and path.is_dir():
+            return f" ({path.name} is a folder and no file)"
+    return ""
+
+
 def _refuse_all(folders: Folders, masks: Mapping[str, list[str]], images: Mapping[str, list[str]]) -> NoReturn:
     """Not one pair: say which names there are, and the patterns that would pair them."""
     if not masks:
         there = Counter(splitext(name)[1] or name for name in files_in(folders.masks))
-        held = f"only {some(sorted(there))} files" if there else "nothing"
+        held = f"only {some(sorted(there))} files" if there else "nothing" + _odd_folder(folders.masks)
         message = f"holds no mask, but {held}: --mask-dir, --mask-pattern"
         raise DataError(Problem("masks.missing", message, file=str(folders.masks)))
     if not images:
@@ -273,7 +286,8 @@ def _refuse_all(folders: Folders, masks: Mapping[str, list[str]], images: Mappin
         raise DataError(Problem("masks.missing", message, file=str(folders.images)))
     a, b = min(images), min(masks)
     way_out = _suggest(images, masks) or "--image-pattern and --mask-pattern say how names differ, as {stem}_mask"
-    message = f"no mask has the name of an image ({basename(a)} and {basename(b)}): {way_out}"
+    odd = _odd_folder(folders.masks)
+    message = f"no mask has the name of an image ({basename(a)} and {basename(b)}){odd}: {way_out}"
     raise DataError(Problem("masks.unpaired", message, file=str(folders.masks)))
 
 

@@ -300,7 +300,8 @@ def make_item(folders: Folders, split: str | None, name: str, id: str) -> Item |
     file = folders.year / pair["mask"] if pair else folders.masks / f"{name}.png"
     if not file.is_file():
         there = pair["mask"] if pair else f"{folders.masks.name}/{name}.png"
-        return Problem("voc.mask", f"there is no {there}: put it there, or take the name out of the list", None, id)
+        what = f"{there} is a folder and no file" if file.is_dir() else f"there is no {there}"
+        return Problem("voc.mask", f"{what}: put it there, or take the name out of the list", None, id)
     mask = str(file)
     if folders.images is None:
         return Item(id, None, None, LabelFile(mask, folders.meaning), split)

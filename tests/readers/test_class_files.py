@@ -39,6 +39,7 @@ def table(folder: Path, name: str, text: str) -> list[tuple[int, str, RGB | None
 PLAIN = [(0, "sky", None), (1, "road", None)]
 COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
 APART = [(0, "sky", None), (3, "road", None)]
+BRICK = [(0, "other", None), (3, "wall, brick", None)]
 GOOD: list[tuple[str, str, Any]] = [
     ("c.txt", "sky\nroad\n", PLAIN),
     ("c", "sky\nroad", PLAIN),
@@ -49,7 +50,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("c.txt", "__ignore__\n_background_\nroad", [(0, "background", None), (1, "road", None)]),
     ("c.txt", "sky\nroad\nignore\n", [*PLAIN, (2, "ignore", None)]),
     ("c.txt", "building, edifice\n3 wheeler", [(0, "building, edifice", None), (1, "3 wheeler", None)]),
-    ("c.txt", "a:b\nc:d:e", [(0, "a:b", None), (1, "c:d:e", None)]),
+    ("c.json", '["a:b", "c:d:e", "- x", "a #1"]', [(i, name, None) for i, name in enumerate(["a:b", "c:d:e", "- x", "a #1"])]),
     ("c.txt", "name tag\nlabels of tins", [(0, "name tag", None), (1, "labels of tins", None)]),
     ("c.txt", "sky\u2028blue\nroad\x85side", [(0, "sky\u2028blue", None), (1, "road\x85side", None)]),
     ("c.csv", "name\nsky\nroad", PLAIN),
@@ -82,6 +83,21 @@ GOOD: list[tuple[str, str, Any]] = [
     ("c.json", '[{"name": "sky"}, {"name": "road", "kind": "stuff"}]', PLAIN),
     ("c.json", '{"classes": [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}], "ignore": 255}', PLAIN),
     ("c.json", '{"names": 0, "road": 1}', [(0, "names", None), (1, "road", None)]),
+    ("_classes.csv", "Pixel Value, Class\n0, sky\n3, road\n", APART),  # Roboflow
+    ("c.csv", "Class Name,Gray Level\nroad,3\nsky,0", APART),
+    ("c.csv", "label_id,Label,Color\n0,sky,#010203\n1,road,4 5 6", COLORED),
+    ("c.csv", 'Class,RGB\nsky,"(1, 2, 3)"\nroad,"4,5,6"', COLORED),
+    ("objectInfo150.txt", "Idx\tRatio\tName\n0\t0.1\tother\n3\t0.2\twall, brick\n", BRICK),  # ADE20K
+    ("c.json", '{"categories": [{"id": 3, "name": "road"}, {"id": 0, "name": "sky"}], "images": []}', APART),
+    ("c.json", '{"id2label": {"0": "sky", "1": "road"}, "label2id": {"sky": 0, "road": 1}}', PLAIN),
+    ("c.json", '{"sky": [1, 2, 3], "road": "#040506"}', COLORED),
+    ("c.json", '{"classes": [{"title": "sky", "color": "#010203"}, {"title": "road", "color": "4,5,6"}], "tags": []}', COLORED),
+    ("c.json", '[{"label": "road", "value": 3}, {"label": "sky", "value": 0}]', APART),
+    ("d.yaml", "train: x\ndata: # ours\n  nc: 2\n  NAMES:\n    0: sky\n    1: road\n", PLAIN),
+    ("c.txt", "data:\n  names:  # ours\n    - sky\n    - road\n", PLAIN),
+    ("c.yaml", "METAINFO:\n  classes: [sky, road]\n  palette: [[1, 2, 3], [4, 5, 6]]\n", COLORED),  # mmseg
+    ("c.txt", "sky:1,2,3\nroad: 4, 5, 6\n", COLORED),
+    ("Labelmap.TXT", "sky:1,2,3::\nroad:4,5,6::\n", COLORED),
     ("labelmap.txt", "# label:color_rgb:parts:actions\nsky:1,2,3::\nroad:4,5,6::\n", COLORED),
     ("c.txt", "# label:color_rgb:parts:actions\r\nsky: 1 , 2,3:left,right:\r\n\r\n# and\r\nroad:4,5,6::x\r\n", COLORED),
     ("c.txt", "sky:::\nroad:::\n", PLAIN),
@@ -114,18 +130,51 @@ BAD: list[tuple[str, str, str]] = [
     ("c.txt", "sky\n\nroad", "line 2: is empty"),
     ("c.txt", "\nsky\nroad", "line 1: is empty"),
     ("c.txt", "sky\n# road\ncar", "line 2: is a comment"),
-    ("c.txt", "sky\nsky", "line 2: 'sky' appears twice, first at line 1: rename one.*--values 1=sky"),
+    (
+        "c.txt",
+        "sky\nsky",
+        "line 2: 'sky' appears twice, first at line 1: rename this one, such as 'sky 2'.*--map 'sky 2=sky'",
+    ),
     ("c.txt", "_background_\nbackground", "line 2: 'background' appears twice"),
     ("c.txt", "name\nsky\nroad", "line 1: 'name' may be a heading or a class"),
     ("c.txt", "Label\nsky\nroad", "line 1: 'Label' may be a heading or a class"),
     ("c.txt", "- sky\n- road", "line 1: '- sky' looks like YAML"),
+    ("c.txt", "-sky\n-road", "line 1: '-sky' looks like YAML"),
+    ("c.txt", "sky\n* road", "line 2: '\\* road' looks like YAML"),
+    ("c.txt", "sky: 0\nroad: 1", "line 1: 'sky: 0' looks like YAML: call the file .yaml"),
+    ("c.txt", "a:b\nc:d:e", "line 1: 'a:b' is hardly a name, as ':' is in it: .* as a JSON list"),
+    ("c.txt", "0=sky\n1=road", "line 1: '0=sky' begins with a number"),
+    ("c.txt", "sky=0\nroad=1", "line 1: 'sky=0' is hardly a name, as '='"),
+    ("c.txt", "sky\t0\nroad\t1", "line 1: .* ends with a number, as all lines do"),
+    ("c.txt", "sky 0\nroad 1", "line 1: .* ends with a number, as all lines do"),
+    ("c.txt", "sky #010203\nroad #040506", "line 1: 'sky #010203' is hardly a name, as '#'"),
+    ("c.txt", "sky\nroad # grey", "line 2: 'road # grey' is hardly a name"),
+    ("c.txt", '"sky"\n"road"', "line 1: .* is hardly a name"),
+    ("c.txt", "sky,\nroad,", "line 1: 'sky,' has several cells"),
+    ("c.txt", "sky;road;car", "line 1: 'sky;road;car' has several cells, apart by ';'"),
+    ("c.py", "CLASSES = (\n    'sky',\n)", "line 1: 'CLASSES = \\(' is hardly a name"),
+    ("c.txt", "<html>\n<body>", "line 1: '<html>' is hardly a name"),
+    ("c.pbtxt", "item {\n  id: 1\n}", "line 2: 'id: 1' looks like YAML"),
+    ("c.md", "| id | name |\n| 0 | sky |", "line 1: .* is hardly a name, as '|'"),
+    ("c.txt", "Idx   Ratio  Name\n1     0.1    wall\n2     0.2    sky", "line 2: .* begins with a number"),
+    ("c.csv", "name,label\nsky,0\nroad,1", "line 1: the header row must be"),
+    ("c.csv", "name,code\nsky,1\nroad,0", "line 2: column 'code' holds numbers, perhaps the mask values"),
+    ("c.csv", "name,description\n0,sky\n1,road", "line 2: column 'name' holds numbers"),
+    ("c.csv", "name,color\nsky,blue", "line 2: 'blue' is no colour, such as #ff8000"),
+    ("c.csv", "name,r,g,b,color\nsky,1,2,3,#010203", "header row must be"),
+    ("c.json", '{"0": "#010203", "1": "#040506"}', "ids and colours, and no names"),
+    ("c.json", '[{"id": 0, "title": "sky", "name": "x"}]', "class 1: title and name mean the same"),
+    ("c.json", '[{"name": "sky", "color": "blue"}]', "class 1: 'blue' is no colour"),
+    ("c.json", '{"classes": ["sky"], "labels": ["road"]}', "classes and labels name different classes"),
+    ("c.json", '{"classes": ["sky"], "palette": []}', "the palette of 0 is not one colour"),
+    ("d.yaml", "data:\n  nc: 3\n  names: [sky, road]", "nc is 3, but there are 2 names"),
     ("c.txt", "0 sky\n1 road", "line 1: .*separate columns by commas, under a header row"),
-    ("c.txt", "0: sky\n1: road", "header row"),
+    ("c.txt", "0: sky\n1: road", "line 1: '0: sky' looks like YAML: call the file .yaml"),
     ("c.txt", "0 1 2 3\n1 4 5 6", "header row"),
     ("c.txt", "0 sky 1 2 3\n1 road 4 5 6", "header row"),
     ("c.txt", "sky 1 2 3\nroad", "line 2: 'road' is not name,r,g,b, as line 1 is"),
     ("c.txt", "0,sky\n1,road\ncar", "line 3: 'car' is not id,name, as line 1 is"),
-    ("c.txt", "id,class\n0,sky\n1,road", "line 1: 'id,class' is no header row .* of line 2, '0,sky'"),
+    ("c.txt", "id,what\n0,sky\n1,road", "line 1: 'id,what' is no header row .* of line 2, '0,sky'"),
     ("c.txt", "road\n0,sky", "line 1: 'road' is no header row"),
     ("c.txt", "sky,1,2,256", "line 1: 'sky' has the colour .*0 to 255"),
     ("c.txt", "sky,1,2,3\n\nroad,4,5,6", "line 2: is empty"),
@@ -164,7 +213,7 @@ BAD: list[tuple[str, str, str]] = [
     ("c.json", "[]", "names no class"),
     ("labelmap.txt", "", "names no class"),
     ("labelmap.txt", "sky\nroad\n", "line 1: 'sky' is not `name:r,g,b:parts:actions`"),
-    ("labelmap.txt", "a:1,2,3\n", "line 1: 'a:1,2,3' is not `name:r,g,b:parts:actions`"),
+    ("labelmap.txt", "a:1,2\n", "line 1: 'a:1,2' is not `name:r,g,b:parts:actions`"),
     ("labelmap.txt", "# x\na:1,2,3::\nb:1,2,256::\n", "line 3"),
     ("labelmap.txt", "a:1,2,-3::\n", "line 1"),
     ("labelmap.txt", "a:1,2::\n", "line 1"),
@@ -247,11 +296,18 @@ def of_webdataset(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_cityscapes(root: Path) -> dict[str, Any]:
+    (root / "gtFine/train/c").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "gtFine/train/c/a_gtFine_labelIds.png")
+    return {}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
+    "cityscapes": of_cityscapes,
 }
 
 
@@ -499,7 +555,7 @@ def test_labelmaps_and_names_round_trip(
     tmp_path_factory: pytest.TempPathFactory, classes: list[tuple[str, RGB]]
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    assume(not any(set(name) & set(":,;\t#[{") or name[0].isdigit() for name, _ in classes))
+    assume(not any(set(name) & set(":,;\t#[]{}<>|=\"'") or name[0] in "-*0123456789" for name, _ in classes))
     labelmap = "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in classes)
     assert table(folder, "labelmap.txt", labelmap) == [(i, n, c) for i, (n, c) in enumerate(classes)]
     names = [name for name, _ in classes]

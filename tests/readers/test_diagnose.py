@@ -81,10 +81,10 @@ CASES: dict[str, tuple[Array, dict[int, str | None], str, str]] = {
     "0..K": (scene(6), named(5), "off_by_one", "--values 5=ignore if it marks ignored pixels, or --offset -1 if 0 does"),
     "class * 1000": (
         scene(4).astype(np.uint16) * 1000 + 3, {**named(3), 3: None}, "instances",
-        "--values 1000..1999=class 1 --values 2000..2999=class 2 --values 3000..3999=ignore",
+        "--values '1000..1999=class 1' --values '2000..2999=class 2' --values 3000..3999=ignore",
     ),
-    "times 50": (scene(3) * 50, named(3), "stretched", "--values 50=class 1 --values 100=class 2"),
-    "times 257": (scene(3).astype(np.uint16) * 257, named(9), "stretched", "--values 257=class 1 --values 514=class 2"),
+    "times 50": (scene(3) * 50, named(3), "stretched", "--values '50=class 1' --values '100=class 2'"),
+    "times 257": (scene(3).astype(np.uint16) * 257, named(9), "stretched", "--values '257=class 1' --values '514=class 2'"),
     "smooth edges": (cv2.GaussianBlur(scene(2) * 255, (3, 3), 0), named(2), "smoothed", "--threshold 128"),
     "enlarged": (grown(scene(2) * 255), named(2), "smoothed", "--threshold 128"),
     "was a JPEG": (jpeg(scene(2) * 255), named(2), "smoothed", "--threshold 128"),
