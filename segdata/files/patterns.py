@@ -49,7 +49,7 @@ class Pattern:
         parts = (path if self._ending or self.text.endswith(NAME) else base).split("/")
         depth = self.text.count("/") + 1
         found = self._form.fullmatch("/".join(parts[-depth:]))
-        return None if found is None or not found["key"] else "/".join((*parts[:-depth], found["key"]))
+        return None if found is None else "/".join((*parts[:-depth], found["key"]))
 
     def fill(self, key: str) -> str:
         """The path, without ending, that ids are made from: the file's, or the key where the pattern has folders."""

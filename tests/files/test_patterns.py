@@ -24,7 +24,7 @@ WORDS = st.text("ab_.-1é ", min_size=1, max_size=6)
         ("{stem}_mask.png", "a_mask.png", "a"),
         ("{stem}_mask.png", "a_mask.tif", None),
         ("{stem}_mask", "a_mask.tif", "a"),
-        ("{stem}_mask", "_mask.tif", None),
+        ("{stem}_mask", "_mask.tif", ""),
         ("{stem}_*", "a_b_c.tif", "a_b"),
         ("{stem}.jpg.png", "a.jpg.png", "a"),
         ("{name}.png", "x/a.jpg.png", "x/a.jpg"),

@@ -1,0 +1,38 @@
+"""What lies below a folder, but for what is hidden."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from segdata.files.places import files_below, matching
+from segdata.files.remote import Place, Remote
+
+
+def files_in(folder: Place, without: Place | None = None) -> list[str]:
+    """The POSIX paths of all files below a folder, sorted, but for hidden ones and those under another folder."""
+    if isinstance(folder, Remote):
+        inner = None if without is None else f"{without}/"
+        shown = (name for name in files_below(folder) if name[:1] != "." and "/." not in name)
+        return sorted(name for name in shown if inner is None or not f"{folder}/{name}".startswith(inner))
+    found: list[str] = []
+    for base, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[:1] != "." and Path(base, name) != without]
+        under = os.path.relpath(base, folder).replace(os.sep, "/")
+        found += [name if under == "." else f"{under}/{name}" for name in files if name[:1] != "."]
+    return sorted(found)
+
+
+def folders_in(folder: Place, deepest: int) -> list[str]:
+    """The POSIX paths of the folders below one, `deepest` levels down at most, but for hidden ones."""
+    found: list[str] = []
+    level: list[tuple[str, Place]] = [("", folder)]
+    for _ in range(deepest):
+        level = [
+            (f"{above}{child.name}/", child)
+            for above, here in level
+            for child in matching(here, "*")
+            if child.name[:1] != "." and child.is_dir()
+        ]
+        found += [name[:-1] for name, _ in level]
+    return found
