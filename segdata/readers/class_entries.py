@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -65,8 +66,10 @@ def check_entries(entries: Sequence[Entry]) -> list[Entry]:
         if (first := values.setdefault(entry.value, entry)) is not entry:
             refuse("id", f"the id {entry.value} appears twice{_first(first)}", entry.at)
         if entry.is_class and (first := names.setdefault(entry.name, entry)) is not entry:
-            one_class = f"if they are one class, keep one and, for masks, add --values {entry.value}={entry.name}"
-            refuse("names", f"{entry.name!r} appears twice{_first(first)}: rename one; {one_class}", entry.at)
+            other = next(f"{entry.name} {i}" for i in range(2, MAX_VALUE) if f"{entry.name} {i}" not in names)
+            one_class = f"if they are one class, add --map {shlex.quote(f'{other}={entry.name}')}, which merges them"
+            what = f"{entry.name!r} appears twice{_first(first)}: rename this one, such as {other!r}; {one_class}"
+            refuse("names", what, entry.at)
     if not names:
         refuse("names", "names no class")
     return sorted(entries, key=lambda entry: entry.value)

@@ -2,7 +2,8 @@
 
 A file of text holds, in order of mask value, one name per line, or a name and a colour per line (`name,r,g,b`, `r g b name`).
 Or it is CSV (commas, semicolons, tabs), with a header row or without one: `id,name`, `name,r,g,b`, `id,name,r,g,b`. Or it is
-CVAT's labelmap, `name:r,g,b:parts:actions`. JSON and YAML, such as YOLO's data.yaml, are read by `class_json_yaml`.
+CVAT's labelmap, `name:r,g,b:parts:actions`. Names are read by `class_names`, JSON and YAML, such as YOLO's data.yaml, by
+`class_json_yaml`; `class_cells` knows what columns may be called.
 
 A line that begins with `#` is a comment. Between classes that have no ids, an empty line or a comment is refused: which value
 the next class has would be unclear. In a labelmap both are allowed. What is no class file is refused with its line.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,18 +25,15 @@ from segdata.files import places
 from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import IGNORE, RGB
+from segdata.readers.class_cells import find_columns, parse_color, plain
 from segdata.readers.class_entries import Entry, check_entries, in_order, refuse, whole
 from segdata.readers.class_json_yaml import parse_json, parse_yaml
+from segdata.readers.class_names import FORMS, Line, ordered, parse_names
 from segdata.readers.source import Input, Receipt, read_text
 from segdata.words import some
 
 VOC_VOID: RGB = (224, 224, 192)
 """VOC's colour of index 255: in a labelmap no class has it, but what Datumaro calls `ignored`."""
-
-HEADER = {
-    "id": ("id", "idx", "index", "value"), "name": ("name",), "r": ("r", "red"), "g": ("g", "green"), "b": ("b", "blue"),
-}  # fmt: skip
-"""What a header row may call each column."""
 
 COLUMNS = (
     ("id", "name"), ("name", "r", "g", "b"), ("r", "g", "b", "name"), ("id", "name", "r", "g", "b"),
@@ -44,29 +42,9 @@ COLUMNS = (
 
 SEPARATORS = (",", ";", "\t")
 
-FORMS = "id,name or name,r,g,b or id,name,r,g,b"
-
-HEADINGS = {"name", "names", "class", "classes", "class_name", "label", "labels"}
-"""What heads a column of names, and hardly is a class."""
-
 LABELMAP_HEAD = "label:color_rgb"
 
-
-class Line(NamedTuple):
-    """A line of text, stripped, and its number from 1."""
-
-    number: int
-    text: str
-
-    @property
-    def at(self) -> str:
-        """Where it is, for messages."""
-        return f"line {self.number}"
-
-    @property
-    def is_comment(self) -> bool:
-        """Whether it begins with `#`."""
-        return self.text.startswith("#")
+LABELMAP = r"([^:]+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::[^:]*){0,2}"
 
 
 class Form(NamedTuple):
@@ -117,9 +95,9 @@ def parse_classes(text: str, file: str, notes: list[str]) -> list[Entry]:
         return parse_yaml(text)
     if ending == "json" or text.lstrip()[:1] in ("[", "{"):
         return parse_json(text)
-    if file == "labelmap.txt" or is_labelmap(lines):
+    if file.lower() == "labelmap.txt" or is_labelmap(lines):
         return parse_labelmap(lines)
-    if re.search(r"^names\s*:", text, re.MULTILINE):
+    if re.search(r"^\s*names\s*:\s*($|[#\[{])", text, re.MULTILINE | re.IGNORECASE):
         return parse_yaml(text)
     return parse_lines(lines, file, notes)
 
@@ -135,6 +113,8 @@ def parse_lines(lines: Sequence[Line], file: str, notes: list[str]) -> list[Entr
     if (form := find_header(first, is_csv)) is not None:
         if unread := [name for name, column in zip(header_of(first)[1], form.columns, strict=True) if not column]:
             notes.append(f"{file}: columns not read: {some(unread)}")
+        if "id" not in form.columns:
+            refuse_other_ids(form, header_of(first)[1], [line for line in shown if line is not first])
         return parse_rows(form, lines, first.number)
     if (form := find_form(first.text)) is not None:
         return parse_rows(form, lines, 0)
@@ -146,53 +126,22 @@ def parse_lines(lines: Sequence[Line], file: str, notes: list[str]) -> list[Entr
     return parse_names(lines)
 
 
-# Names, one per line
-
-
-def parse_names(lines: Sequence[Line]) -> list[Entry]:
-    """One name per line. Raises `DataError` (`classes.*`) for lines that are more, or other, than names."""
-    names = ordered(lines, 0)
-    first = names[0]
-    if all(re.match(r"\d+\s*[,;:\t ]\s*\S", line.text, re.ASCII) for line in names):
-        way_out = f"separate columns by commas, under a header row such as {FORMS}"
-        refuse("csv", f"{first.text[:40]!r} begins with a number: {way_out}", first.at)
-    if first.text.lower() in HEADINGS:
-        way_out = "take it out if it is a heading; if it is a class, write the names as a JSON list"
-        refuse("names", f"{first.text!r} may be a heading or a class: {way_out}", first.at)
-    if like_yaml := [line for line in names if line.text.startswith("- ")]:
-        way_out = "call the file .yaml if it is YAML; otherwise write the names as a JSON list"
-        refuse("names", f"{like_yaml[0].text[:40]!r} looks like YAML: {way_out}", like_yaml[0].at)
-    return in_order((line.text, line.at) for line in names)
-
-
-def ordered(lines: Sequence[Line], start: int) -> list[Line]:
-    """The lines after number `start` of which each is the next value: comments before and after them are left out.
-
-    Raises `DataError` (`classes.names`) for an empty line or a comment among them.
-    """
-    kept = [line for line in lines if line.number > start]
-    while kept and (kept[-1].is_comment or not kept[-1].text):
-        kept.pop()
-    while kept and kept[0].is_comment:
-        kept.pop(0)
-    for line in kept:
-        if not line.text or line.is_comment:
-            what = "is a comment" if line.text else "is empty"
-            refuse("names", f"{what}: each line names the class of the next mask value", line.at)
-    return kept
-
-
 # Rows
 
 
 def find_header(line: Line, is_csv: bool) -> Form | None:
     """The form that a header row tells; None if the line is none. Raises `DataError` (`classes.csv`) for one that is wrong."""
     separator, header = header_of(line)
-    if "name" not in header or (len(header) == 1 and not is_csv):
+    columns = find_columns(header)
+    known = {column for column in columns if column}
+    if (
+        "name" not in known
+        or not ("name" in map(plain, header) or known - {"name"})
+        or (len(header) == 1 and not is_csv)
+    ):
         return None
-    columns = [next((key for key, names in HEADER.items() if name in names), "") for name in header]
-    known = [column for column in columns if column]
-    if len(set(known)) < len(known) or len(set(header)) < len(header) or len({"r", "g", "b"} & set(known)) in (1, 2):
+    twice = len(known) < sum(column != "" for column in columns) or len(set(header)) < len(header)
+    if twice or len({"r", "g", "b"} & known) in (1, 2) or {"r", "color"} <= known:
         refuse("csv", f"the header row must be {FORMS}, and is {line.text[:80]!r}", line.at)
     return Form(separator, tuple(columns))
 
@@ -223,9 +172,29 @@ def parse_rows(form: Form, lines: Sequence[Line], header: int) -> list[Entry]:
             refuse("csv", f"{line.text[:40]!r} has {len(cells)} cells, the header {len(form.columns)}", line.at)
         row = dict(zip(form.columns, cells, strict=True))
         value = whole(row["id"], line.at) if "id" in row else len(entries)
-        color = (whole(row["r"], line.at), whole(row["g"], line.at), whole(row["b"], line.at)) if "r" in row else None
-        entries.append(Entry.of(value, row["name"], color, line.at))
+        entries.append(Entry.of(value, row["name"], color_of(row, line.at), line.at))
     return entries
+
+
+def color_of(row: Mapping[str, str], at: str) -> RGB | None:
+    """The colour in a row's cells; None for none. Raises `DataError` (`classes.*`) for what is no colour."""
+    if "r" in row:
+        return whole(row["r"], at), whole(row["g"], at), whole(row["b"], at)
+    if not (text := row.get("color", "")):
+        return None
+    if (color := parse_color(text)) is None:
+        refuse("color", f"{text[:40]!r} is no colour, such as #ff8000 or 255 128 0", at)
+    return color
+
+
+def refuse_other_ids(form: Form, names: Sequence[str], rows: Sequence[Line]) -> None:
+    """Raise `DataError` (`classes.csv`) for a column of numbers that may be the values, if no column is called so."""
+    table = [split_cells(line.text, form.separator or ",") for line in rows]
+    for i, (name, column) in enumerate(zip(names, form.columns, strict=True)):
+        numbers = bool(table) and all(len(row) > i and row[i].isascii() and row[i].isdigit() for row in table)
+        if numbers and (not column or (column == "name" and "" in form.columns)):
+            what = f"column {name!r} holds numbers, perhaps the mask values: call columns id and name as they are meant"
+            refuse("csv", f"{what}, and take such a one out if it means nothing", rows[0].at)
 
 
 def split_cells(text: str, separator: str) -> list[str]:
@@ -248,20 +217,20 @@ def split_at_space(text: str, columns: Sequence[str]) -> list[str]:
 
 
 def is_labelmap(lines: Sequence[Line]) -> bool:
-    """Whether a comment is that of CVAT, or every class has the four parts of a labelmap."""
+    """Whether a comment is that of CVAT, or every class has the four parts of a labelmap, or is `name:r,g,b`."""
     shown = [line for line in lines if line.text and not line.is_comment]
     headed = any(line.is_comment and LABELMAP_HEAD in line.text for line in lines)
-    return headed or (bool(shown) and all(line.text.count(":") == 3 for line in shown))
+    parts = all(line.text.count(":") == 3 for line in shown)
+    return headed or (bool(shown) and (parts or all(re.fullmatch(LABELMAP, line.text, re.ASCII) for line in shown)))
 
 
 def parse_labelmap(lines: Sequence[Line]) -> list[Entry]:
     """Lines `name:r,g,b:parts:actions`; colour, parts and actions may be empty. Raises `DataError` (`classes.labelmap`)."""
-    part = r"\s*(\d{1,3})\s*"
     entries: list[Entry] = []
     for line in lines:
         if not line.text or line.is_comment:
             continue
-        match = re.fullmatch(rf"([^:]+):(?:{part},{part},{part}|\s*):[^:]*:[^:]*", line.text, re.ASCII)
+        match = re.fullmatch(LABELMAP, line.text, re.ASCII) or re.fullmatch(r"([^:]+):\s*()()():[^:]*:[^:]*", line.text)
         if match is None or any(int(value) > 255 for value in match.groups()[1:] if value):
             refuse("labelmap", f"{line.text[:80]!r} is not `name:r,g,b:parts:actions`", line.at)
         name, r, g, b = match.groups()

@@ -1,7 +1,8 @@
 """Which mask value is which class, from JSON and YAML.
 
-A list of names, {name: id}, {id: name}, or a list of {id, name, color}: by itself, or under `classes`, as in dataset.json of a
-segdata dataset, or `names`, as in YOLO's data.yaml. What else such a file holds is not read, but for `nc`, the number of names.
+A list of names, {name: id}, {id: name}, {name: colour}, or a list of {id, name, color}: by itself, or under a key of `UNDER`
+anywhere in the file, such as `classes` of a segdata dataset, `names` of YOLO's data.yaml, `categories` of COCO. What else such
+a file holds is not read, but for beside names `nc`, the number of them, and `palette`, their colours.
 """
 
 from __future__ import annotations
@@ -9,25 +10,23 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
 from segdata.errors import MissingDependency
+from segdata.readers.class_cells import find_columns, parse_color, plain
 from segdata.readers.class_entries import Entry, in_order, refuse, whole
 
 FORMS = "a list of names, {name: id}, {id: name}, or a list of {id, name, color}"
 
-UNDER = ("classes", "names")
+UNDER = ("classes", "names", "categories", "labels", "classnames", "labelnames", "id2label", "label2id")
+"""Keys of class tables, as `class_cells.plain` has them."""
 
-
-class Record(msgspec.Struct):
-    """A class in a list."""
-
-    name: str
-    id: int | None = None
-    color: tuple[int, int, int] | None = None
+PALETTES = ("palette", "colors", "colours")
 
 
 def parse_json(text: str) -> list[Entry]:
@@ -55,32 +54,89 @@ def parse_yaml(text: str) -> list[Entry]:
 
 def parse_data(data: Any) -> list[Entry]:
     """The classes of plain values. Raises `DataError`, `ValueError` and `msgspec.ValidationError` for other values."""
-    count = None
-    if isinstance(data, dict):
-        key = next((key for key in UNDER if isinstance(data.get(key), list | dict)), None)
-        count, data = (None, data) if key is None else (data.get("nc"), data[key])
+    tables = list(_tables(data, "")) if isinstance(data, dict) else []
+    if not tables:
+        return _entries(data)
+    found = [(path, _table(beside, beside[key])) for path, key, beside in tables]
+    (first, entries), *others = found
+    for path, other in others:
+        if {(e.value, e.name) for e in other} != {(e.value, e.name) for e in entries}:
+            raise ValueError(f"{first} and {path} name different classes: keep the one that is meant")
+    return max((entries for _, entries in found), key=lambda some: sum(entry.color is not None for entry in some))
+
+
+def _tables(data: Mapping[str, Any], above: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The class tables in an object: path, key, and the object in which they stand."""
+    for key, value in data.items():
+        if plain(key) in UNDER and isinstance(value, list | dict) and value:
+            yield above + key, key, data
+        elif isinstance(value, dict):
+            yield from _tables(value, f"{above}{key}.")
+
+
+def _table(beside: Mapping[str, Any], data: Any) -> list[Entry]:
+    """The classes of a table, checked against the count and coloured by the palette that stand beside it."""
     entries = _entries(data)
-    if isinstance(count, int) and count != len(entries):
+    if isinstance(count := beside.get("nc"), int) and count != len(entries):
         raise ValueError(f"nc is {count}, but there are {len(entries)} names")
-    return entries
+    palette = next((value for key, value in beside.items() if plain(key) in PALETTES and isinstance(value, list)), None)
+    if palette is None or any(entry.color for entry in entries):
+        return entries
+    colors = [parse_color(color) for color in palette]
+    if len(colors) != len(entries) or None in colors:
+        raise ValueError(
+            f"the palette of {len(colors)} is not one colour (red, green, blue) for each of {len(entries)} classes"
+        )
+    return [replace(entry, color=color) for entry, color in zip(entries, colors, strict=True)]
 
 
 def _entries(data: Any) -> list[Entry]:
     if isinstance(data, dict):
-        if data and all(isinstance(value, str) for value in data.values()):
-            return [
-                Entry.of(whole(key, f"key {key[:40]!r}"), name.strip(), at=f"key {key!r}") for key, name in data.items()
-            ]
-        ids = msgspec.convert(data, dict[str, int])
-        return [Entry.of(id, name.strip(), at=f"key {name!r}") for name, id in ids.items()]
+        return _mapped(data)
     if isinstance(data, list) and all(isinstance(name, str) for name in data):
         return in_order((name.strip(), f"name {i}") for i, name in enumerate(data, 1))
-    records = msgspec.convert(data, list[Record])
-    if len({record.id is None for record in records}) > 1:
+    records = [_record(one, f"class {i}") for i, one in enumerate(msgspec.convert(data, list[dict[str, Any]]), 1)]
+    if len({value is None for value, _, _ in records}) > 1:
         raise ValueError("some classes have an id and some have none")
     return [
-        Entry.of(i if r.id is None else r.id, r.name.strip(), r.color, f"class {i + 1}") for i, r in enumerate(records)
+        Entry.of(i if value is None else value, name, color, f"class {i + 1}")
+        for i, (value, name, color) in enumerate(records)
     ]
+
+
+def _mapped(data: Mapping[str, Any]) -> list[Entry]:
+    """The classes of {name: id}, {id: name} or {name: colour}."""
+    colors = {
+        key: parse_color(value)
+        for key, value in data.items()
+        if not isinstance(value, str) or value[:1] in "#([0123456789"
+    }
+    if data and len(colors) == len(data) and None not in colors.values():
+        if all(key.isdigit() for key in data):
+            raise ValueError("it has ids and colours, and no names")
+        return [Entry.of(i, name.strip(), color, f"key {name!r}") for i, (name, color) in enumerate(colors.items())]
+    if data and all(isinstance(value, str) for value in data.values()):
+        return [
+            Entry.of(whole(key, f"key {key[:40]!r}"), name.strip(), at=f"key {key!r}") for key, name in data.items()
+        ]
+    ids = msgspec.convert(data, dict[str, int])
+    return [Entry.of(id, name.strip(), at=f"key {name!r}") for name, id in ids.items()]
+
+
+def _record(one: Mapping[str, Any], at: str) -> tuple[int | None, str, tuple[int, int, int] | None]:
+    """Value, name and colour of a class in a list."""
+    keys = [(column, key) for column, key in zip(find_columns(list(one)), one, strict=True) if column]
+    if repeated := [key for column, key in keys if Counter(c for c, _ in keys)[column] > 1]:
+        raise ValueError(f"{at}: {' and '.join(repeated)} mean the same: keep one")
+    row = {column: one[key] for column, key in keys}
+    if not isinstance(name := row.get("name"), str):
+        raise ValueError(f"{at} has no name: {str(dict(one))[:60]}")
+    value, color = row.get("id"), row.get("color")
+    if value is not None and type(value) is not int:
+        raise ValueError(f"{at}: the id {value!r} is no whole number")
+    if color is not None and parse_color(color) is None:
+        raise ValueError(f"{at}: {str(color)[:40]!r} is no colour, such as [255, 128, 0] or #ff8000")
+    return value, name.strip(), parse_color(color)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
