@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 
 from segdata.files.places import files_below, matching
@@ -36,3 +37,30 @@ def folders_in(folder: Place, deepest: int) -> list[str]:
         ]
         found += [name[:-1] for name, _ in level]
     return found
+
+
+def glance(folder: Place, deepest: int = 4, each: int = 60) -> list[str]:
+    """The POSIX paths of some files below a folder, hidden ones aside: `each` of a folder at most, and as many folders."""
+    if isinstance(folder, Remote):
+        return files_in(folder)[: 40 * each]
+    found: list[str] = []
+    level = [""]
+    for _ in range(deepest):
+        below: list[str] = []
+        for above in level[:each]:
+            files, folders = _some_of(folder / above, each)
+            found += [above + name for name in files]
+            below += [f"{above}{name}/" for name in folders]
+        level = below
+    return found
+
+
+def _some_of(folder: Path, each: int) -> tuple[list[str], list[str]]:
+    """Names of some files and folders in a folder, sorted; none of one that cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in islice(entries, 20 * each) if entry.name[:1] != "."]
+            folders = sorted(entry.name for entry in shown if entry.is_dir())[:each]
+            return sorted(entry.name for entry in shown if entry.is_file())[:each], folders
+    except OSError:
+        return [], []

@@ -18,6 +18,7 @@ from segdata.files.remote import Place
 from segdata.labels import IGNORE, Labels
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
+from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_merged import BlankMask, MergedFiles
 from segdata.readers.masks_folders import choose_layout, find_folders
@@ -34,8 +35,11 @@ from segdata.readers.masks_values import (
     value_table,
 )
 from segdata.readers.paint import Overlap
-from segdata.readers.source import Annotation, Item, Receipt, Source
-from segdata.words import suggest
+from segdata.readers.source import Annotation, Item, Receipt, Source, read_text
+from segdata.words import some, suggest
+
+OWN_CLASSES = "_classes.csv"
+"""The class file that is read if none is given."""
 
 
 def fits(root: Place) -> str | None:
@@ -45,8 +49,10 @@ def fits(root: Place) -> str | None:
     try:
         layout = choose_layout(root, None, None, (Pattern(), Pattern(STEM, MASK_ENDINGS)), images=True)
         folders = find_folders(root, layout, None, images=True)
+        if "*" in layout.masks.text and (other := foreign(root)) is not None:
+            return f"its masks are of single objects, and {other.file} says of which class"
         if not any(keys_in(one, layout).pairs for one in folders):
-            refuse_all(folders[0], keys_in(folders[0], layout))
+            refuse_all(folders[0], layout, keys_in(folders[0], layout))
     except DataError as error:
         return error.problem.message
     except OptionError as error:
@@ -90,7 +96,7 @@ def read(
         mask_pattern: how mask names are made, such as `{stem}_mask.png`, `{stem}/masks/*` or `{name}.png`, where `{name}` is
             the image's name with its ending.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
-            `values` alone names the classes.
+            the _classes.csv beside the masks, or `values` alone, names the classes.
         values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
@@ -106,18 +112,21 @@ def read(
     if overlap is not None:
         one_of("overlap", overlap, Overlap)
     base, receipt = listed(root), Receipt()
-    entries, inputs = given_classes(classes, base, receipt) if classes is not None else ([], ())
+    layout = make_layout(base, image_dir, mask_dir, (image_pattern, mask_pattern), images=images)
+    folders = find_folders(base, layout, split, images=images)
+    given = own_classes([one.masks for one in folders]) if classes is None and not values else classes
+    entries, inputs = given_classes(given, base, receipt) if given is not None else ([], ())
+    if classes is None and given is not None:
+        receipt.notes.append(f"classes are those of {OWN_CLASSES} beside the masks")
     meant = parse_values(values)
     table = make_table(entries, meant, colors, offset, threshold)
     if offset < 0 and table.names.get(-1 - offset, "") is None and -1 - offset not in meant:
         receipt.notes.append(f"value {-1 - offset} becomes -1 under --offset {offset}, which is ignored")
 
-    layout = make_layout(base, image_dir, mask_dir, (image_pattern, mask_pattern), images=images)
     if layout.sought:
         receipt.notes.append(f"images are in {layout.image_dir}/, masks in {layout.mask_dir}/, as their names tell")
     if layout.form:
         receipt.notes.append(f"masks are found as by {layout.form}")
-    folders = find_folders(base, layout, split, images=images)
     rules = make_rules(table, overlap, without_mask)
     pairs = sorted(found for one in folders for found in pair(one, layout, rules, report, receipt))
 
@@ -163,6 +172,14 @@ def make_layout(
         raise OptionError(f"--image-pattern and --mask-pattern: both {STEM} or both {NAME}")
     where = [None if name is None else place(name).as_posix() for name in (image_dir, mask_dir)]
     return choose_layout(base, where[0], where[1], named, images=images)
+
+
+def own_classes(folders: Sequence[Place]) -> str | None:
+    """The class file that Roboflow writes beside the masks of each split. Raises `OptionError` where these differ."""
+    files = [folder / OWN_CLASSES for folder in folders if (folder / OWN_CLASSES).is_file()]
+    if len({read_text(file, "classes.text") for file in files}) > 1:
+        raise OptionError(f"{some(files, 2)} differ: --classes FILE says which classes there are")
+    return str(files[0]) if files else None
 
 
 def make_rules(table: ClassTable, overlap: Overlap | None, without_mask: str | None) -> Lacking:

@@ -12,8 +12,9 @@ from segdata.files.listing import files_in, folders_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.places import matching, place
 from segdata.files.remote import Place
-from segdata.readers.masks_forms import IMAGE_WORDS, MASK_WORDS, find_form, words_of
+from segdata.readers.masks_forms import find_form
 from segdata.readers.masks_keys import Folders, Layout, keys_in
+from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS, words_of
 from segdata.words import some
 
 SPLIT = "{split}"
@@ -151,9 +152,13 @@ def expand(root: Place, name: str) -> dict[str | None, Place]:
 
 def usual_splits(root: Place, layout: Layout) -> list[Folders]:
     """The folders of a layout; `{split}` stands only for usual names of splits here."""
-    masks = expand(root, layout.mask_dir)
-    images = expand(root, layout.image_dir or "")
-    return [Folders(name, images[name], masks[name]) for name in masks if name in images and _is_split(name)]
+    return [folders for folders in given_splits(root, layout) if _is_split(folders.split)]
+
+
+def given_splits(root: Place, layout: Layout) -> list[Folders]:
+    """The folders of a layout that was given, whatever its splits are called."""
+    masks, images = expand(root, layout.mask_dir), expand(root, layout.image_dir or "")
+    return [Folders(name, images[name], folder) for name, folder in masks.items() if name in images]
 
 
 def _is_split(name: str | None) -> bool:
@@ -169,9 +174,7 @@ def _with_form(root: Place, layout: Layout) -> Layout | None:
     """The layout with the form under which the names in its folders pair up, if they do not as they are."""
     if not layout.plain or layout.image_dir is None:
         return None
-    splits = usual_splits(root, layout) or [
-        Folders(None, a, b) for a in expand(root, layout.image_dir).values() for b in expand(root, layout.mask_dir).values()
-    ]  # fmt: skip
+    splits = usual_splits(root, layout) if layout.sought else given_splits(root, layout)
     if not layout.one and any(keys_in(folders, layout).pairs for folders in splits):
         return None
     sides: tuple[list[str], list[str]] = ([], [])

@@ -15,17 +15,7 @@ from unicodedata import normalize
 
 from segdata.files.endings import IMAGE_ENDINGS, MASK_ENDINGS, ending
 from segdata.files.patterns import NAME, STEM, Pattern
-
-IMAGE_WORDS = frozenset({
-    "image", "images", "img", "imgs", "jpegimages", "photo", "photos", "picture", "pictures", "pic", "pics", "input",
-    "inputs", "rgb", "sat", "raw", "original", "originals", "scan", "scans", "frame", "frames",
-})  # fmt: skip
-MASK_WORDS = frozenset({
-    "mask", "masks", "label", "labels", "lbl", "annotation", "annotations", "annot", "ann", "anno", "seg", "segs",
-    "segmentation", "segmentations", "segmentationclass", "gt", "gts", "truth", "groundtruth", "target", "targets", "trimap",
-    "trimaps", "labelids", "manual", "matte", "mattes", "semantic",
-})  # fmt: skip
-"""Words in names of files and folders that say which side a file is of."""
+from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS, words_of
 
 JPEGS, LOSSLESS = (".jpg", ".jpeg", ".jpe", ".jfif"), (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy")
 
@@ -44,13 +34,6 @@ class Form(NamedTuple):
         """The options that say so."""
         given = (("--image-pattern", self.images), ("--mask-pattern", self.masks))
         return " ".join(f"{option} '{text}'" for option, text in given if text not in (STEM, NAME))
-
-
-def words_of(name: str) -> set[str]:
-    """The words in a name, in lower case: `trainMask_2` has train and mask."""
-    apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    whole = re.findall(r"[A-Za-z]+", name)
-    return {word.lower() for word in (*whole, *re.findall(r"[A-Za-z]+", apart))}
 
 
 def find_form(images: Sequence[str], masks: Sequence[str], *, one: bool) -> Form | None:

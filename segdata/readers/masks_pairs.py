@@ -10,8 +10,9 @@ from typing import NamedTuple, NoReturn
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report
+from segdata.files.endings import ending
 from segdata.files.listing import files_in
-from segdata.files.patterns import STEM
+from segdata.files.patterns import STEM, Pattern
 from segdata.files.remote import Place
 from segdata.readers.masks_forms import find_form
 from segdata.readers.masks_keys import Folders, Keys, Layout, keys_in
@@ -47,13 +48,15 @@ def pair(folders: Folders, layout: Layout, lacking: Lacking, report: Report, rec
     """
     found = keys_in(folders, layout)
     if not found.pairs:
-        refuse_all(folders, found)
+        refuse_all(folders, layout, found)
     if folders.images and folders.images != folders.masks:
         receipt.notes += _unread(folders.images, folders.masks, found.images.values())
         receipt.notes += _unread(folders.masks, folders.images, found.masks.values())
     if found.alike:
         names = some(found.alike, 3)
-        receipt.notes.append(f"masks whose names differ from their image's in case or accents, {len(found.alike)}: {names}")
+        receipt.notes.append(
+            f"masks whose names differ from their image's in case or accents, {len(found.alike)}: {names}"
+        )
     keys = sorted(found.masks.keys() | found.images.keys())
     bare = [key for key in keys if key not in found.masks]
     if bare and lacking.blank:
@@ -104,15 +107,15 @@ def _by_ending(kind: str, files: Sequence[str]) -> str:
     return f"--{kind}-pattern '{STEM}{splitext(files[0])[1]}'"
 
 
-def refuse_all(folders: Folders, found: Keys) -> NoReturn:
+def refuse_all(folders: Folders, layout: Layout, found: Keys) -> NoReturn:
     """Raise `DataError` where there is not one pair: which names there are, and the patterns that would pair them."""
-    for kind, files, folder, option in (
-        ("mask", found.masks, folders.masks, "--mask-dir, --mask-pattern"),
-        ("image", found.images, folders.images, "--image-dir, --image-pattern, or --images none"),
+    for kind, files, folder, form, option in (
+        ("mask", found.masks, folders.masks, layout.masks, "--mask-dir, --mask-pattern"),
+        ("image", found.images, folders.images, layout.images, "--image-dir, --image-pattern, or --images none"),
     ):
         if not files and folder is not None:
             way_out = _form_of(folders) or option
-            raise DataError(Problem("masks.missing", f"{held(folder, kind)}: {way_out}", file=str(folder)))
+            raise DataError(Problem("masks.missing", f"{held(folder, kind, form)}: {way_out}", file=str(folder)))
     a, b = min(found.images), min(found.masks)
     names = f"{basename(found.images[a][0])} and {basename(found.masks[b][0])}"
     way_out = _form_of(folders) or f"--image-pattern and --mask-pattern say how they differ, such as '{STEM}_mask'"
@@ -129,10 +132,13 @@ def _form_of(folders: Folders) -> str | None:
     return form.options() if form is not None else None
 
 
-def held(folder: Place, kind: str) -> str:
-    """What a folder holds that has no image or mask."""
-    there = Counter(splitext(name)[1] or name for name in files_in(folder))
-    listed = some((f"{count} {ending}" for ending, count in there.most_common()), 4)
+def held(folder: Place, kind: str, form: Pattern) -> str:
+    """What a folder holds that has no image or mask of this form."""
+    files = files_in(folder)
+    if form.text != STEM and (odd := [name for name in files if ending(name) in form.endings]):
+        return f"holds no {kind} of the form {form.text} ({some(odd, 2)})"
+    there = Counter(splitext(name)[1] or name for name in files)
+    listed = some((f"{count} {kept}" for kept, count in there.most_common()), 4)
     return f"holds no {kind}, but {listed} files" if there else f"holds no {kind}, but nothing"
 
 
