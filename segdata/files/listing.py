@@ -24,19 +24,19 @@ def files_in(folder: Place, without: Place | None = None) -> list[str]:
     return sorted(found)
 
 
-def folders_in(folder: Place, deepest: int) -> list[str]:
-    """The POSIX paths of the folders below one, `deepest` levels down at most, but for hidden ones."""
+def folders_in(folder: Place, deepest: int, most: int = 1000) -> list[str]:
+    """The POSIX paths of `most` folders below one, `deepest` levels down at most, but for hidden ones."""
     found: list[str] = []
     level: list[tuple[str, Place]] = [("", folder)]
     for _ in range(deepest):
         level = [
             (f"{above}{child.name}/", child)
-            for above, here in level
+            for above, here in level[:most]
             for child in matching(here, "*")
             if child.name[:1] != "." and child.is_dir()
         ]
-        found += [name[:-1] for name, _ in level]
-    return found
+        found += [name[:-1] for name, _ in level[:most]]
+    return found[:most]
 
 
 def glance(folder: Place, deepest: int = 4, each: int = 60) -> list[str]:

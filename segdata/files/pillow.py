@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import threading
 import warnings
@@ -44,10 +43,12 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
 
     Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large`, `mask.frames`), also for what the caller decodes.
     """
+    stream = None
     try:
         with ExitStack() as stack:
+            stream = file.stream
             with _limited(max_pixels):
-                source = stack.enter_context(Image.open(file.stream))
+                source = stack.enter_context(Image.open(stream))
                 if source.format in RUN:
                     raise file.problem(
                         "unreadable", f"{source.format} is decoded by another program: convert it to PNG"
@@ -68,7 +69,7 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
         raise file.problem("too_large", message) from error
     except UNREADABLE as error:
         name = Path(str(file)).name
-        reason = re.sub(r"<_?io\.[^>]*>", repr(name), str(error)).replace(str(file), name) or type(error).__name__
+        reason = str(error).replace(repr(stream), repr(name)).replace(str(file), name) or type(error).__name__
         raise file.problem("unreadable", f"cannot be decoded: {reason}") from error
 
 

@@ -15,6 +15,7 @@ from segdata.files.places import listed, matching
 from segdata.files.remote import Place
 from segdata.readers import READERS
 from segdata.readers.foreign import foreign
+from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS
 from segdata.words import some
 
 ALREADY = "it is a segdata dataset already, which needs no converting"
@@ -80,7 +81,7 @@ def format_of(source: str | Path) -> str:
         raise OptionError(f"{source}: {found.hint}")
     if both := [name for name, reason in found.reasons.items() if reason.startswith("fits, ")]:
         raise OptionError(f"{source}: is {' and '.join(both)} by its layout: name it in place of auto")
-    raise OptionError(f"{source}: no format fits: {found.reasons[ANY]} (segdata detect says why not the others)")
+    raise OptionError(f"{source}: no format fits: {found.reasons[ANY]} (segdata detect says more)")
 
 
 def _reasons(root: Place) -> dict[str, str | None]:
@@ -102,13 +103,12 @@ def _near(root: Place) -> Iterator[tuple[Place, str]]:
     """The folders below and above a source that a format fits, and its name."""
     if not root.is_dir():
         return
-    for name in folders_in(root, LEVELS)[:NEAR]:
+    for name in folders_in(root, LEVELS, NEAR):
         yield from _fitting(root / name)
     if isinstance(root, Path):
-        for above in list(root.absolute().parents)[:LEVELS]:
-            for folder, format in _fitting(above):
-                if format != ANY or root.name:
-                    yield folder, format
+        a_side = root.absolute().name.lower() in IMAGE_WORDS | MASK_WORDS
+        for level, above in enumerate(list(root.absolute().parents)[:LEVELS]):
+            yield from (found for found in _fitting(above) if found[1] != ANY or (a_side and not level))
 
 
 def _fitting(folder: Place) -> Iterator[tuple[Place, str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from posixpath import basename, dirname
 
 from segdata.errors import DataError, OptionError, Problem
-from segdata.files.endings import is_image
-from segdata.files.listing import files_in, folders_in
+from segdata.files.endings import ending, is_image
+from segdata.files.listing import files_in, folders_in, glance
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.places import matching, place
 from segdata.files.remote import Place
@@ -103,7 +104,8 @@ def like_folders(root: Place) -> list[tuple[str, str]]:
                 r"[A-Za-z]+", lambda word: "" if words_of(word[0]) & (MASK_WORDS | IMAGE_WORDS) else word[0], spelt
             )
             sides[side][re.sub(r"[^A-Za-z0-9{}/]+", "", rest).lower()].add(spelt)
-    return sorted((a, b) for rest in sides[0].keys() & sides[1].keys() for a in sides[0][rest] for b in sides[1][rest])
+    pairs = [(a, b) for rest in sides[0].keys() & sides[1].keys() for a in sides[0][rest] for b in sides[1][rest]]
+    return sorted((a, b) for a, b in pairs if SPLIT in (last := basename(a)) or last != basename(b))
 
 
 def find_folders(root: Place, layout: Layout, split: str | None, *, images: bool) -> list[Folders]:
@@ -181,7 +183,9 @@ def _with_form(root: Place, layout: Layout) -> Layout | None:
     for folders in splits:
         for side, folder, other in ((0, folders.images, folders.masks), (1, folders.masks, folders.images)):
             above = f"{folders.split}/" if folders.split else ""
-            sides[side].extend(above + path for path in (files_in(folder, other) if folder is not None else ()))
+            if folder is not None:
+                files = glance(folder) if layout.one else files_in(folder, other)
+                sides[side].extend(above + path for path in files)
     form = find_form(*sides, one=layout.one)
     if form is None or not form.certain:
         return None
@@ -199,8 +203,11 @@ def _told_apart(layout: Layout) -> Layout:
 
 def _nothing_fits(root: Place) -> str:
     """What there is where no folders fit, with the way out."""
-    here = sorted(f"{path.name}/" for path in root.iterdir() if path.is_dir() and path.name[:1] != ".")
-    if here:
-        return f"no folders pair by their names (there are {some(here, 4)}): --image-dir DIR --mask-dir DIR"
-    images = sum(is_image(path.name) for path in root.iterdir())
-    return f"no mask is found beside {images:,} images: --image-dir DIR --mask-dir DIR" if images else "holds no image"
+    there = Counter(dirname(path) or "." for path in glance(root) if is_image(path))
+    if len(there) > 1:
+        return f"no folders pair by their names ({some(sorted(there), 4)}): --image-dir DIR --mask-dir DIR"
+    if there:
+        where = next(iter(there))
+        return f"no name in {where} is of a mask: --mask-dir DIR, or --mask-pattern '{STEM}_mask'"
+    kinds = Counter(ending(path) or path for path in glance(root))
+    return f"holds no image, but {some((f'{n} {kind}' for kind, n in kinds.most_common()), 4) or 'nothing'}"

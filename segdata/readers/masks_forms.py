@@ -195,8 +195,11 @@ def _alike(a: str, b: str) -> int:
 
 
 def _same_numbers(a: str, b: str) -> bool:
-    """Whether two different rests of names may be of one sample: `_1` and `_2` are not."""
-    return a.lower() != b.lower() and re.findall(r"\d+", a) == re.findall(r"\d+", b)
+    """Whether two different rests of names may be of one sample: `_1` and `_2` are not, `_training` and `_manual1` are."""
+    if a.lower() == b.lower():
+        return False
+    said = words_of(b) & MASK_WORDS and all(re.match(r"[^A-Za-z0-9]*[A-Za-z]", rest) for rest in (a, b))
+    return bool(said) or re.findall(r"\d+", a) == re.findall(r"\d+", b)
 
 
 def _apart(before: str, stem: str, after: str) -> bool:

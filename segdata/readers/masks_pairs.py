@@ -55,12 +55,12 @@ def pair(folders: Folders, layout: Layout, lacking: Lacking, report: Report, rec
     if found.alike:
         names = some(found.alike, 3)
         receipt.notes.append(
-            f"masks whose names differ from their image's in case or accents, {len(found.alike)}: {names}"
+            f"names that differ from their image's in case or accents, {len(found.alike)} in all: {names}"
         )
     keys = sorted(found.masks.keys() | found.images.keys())
     bare = [key for key in keys if key not in found.masks]
     if bare and lacking.blank:
-        receipt.notes.append(f"images without a mask, {len(bare)}, all of them {lacking.empty}: {some(bare)}")
+        receipt.notes.append(f"no mask, so all {lacking.empty}, {len(bare)} in all: {some(bare)}")
     ids, _ = sample_ids(folders.split, [_id_path(layout, key, found) for key in keys])
     pairs: list[Pair] = []
     for key, id in zip(keys, ids, strict=True):
