@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from functools import cached_property
 from io import BufferedReader, BytesIO
@@ -141,7 +142,11 @@ class File:
         """Why it cannot be read. Raises `OSError` if that is no fault of the file."""
         raise_exhausted(error, self)
         if isinstance(error, FileNotFoundError):
+            if os.path.islink(str(self)):
+                return self.problem("missing", f"is a link to {os.readlink(str(self))}, which is not there")
             return self.problem("missing", "there is no such file")
+        if isinstance(error, IsADirectoryError):
+            return self.problem("missing", "is a folder and no file" + (", by a link" * os.path.islink(str(self))))
         return self.problem("missing", f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
     @property

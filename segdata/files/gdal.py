@@ -16,6 +16,7 @@ from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.file import File, open_file
 from segdata.files.limits import refuse_block
 from segdata.files.members import gdal_path
+from segdata.files.no_image import what_else
 from segdata.files.places import is_stored, vsi_path
 from segdata.files.providers import PROVIDERS, gdal_settings
 from segdata.files.remote import Place, Remote, is_remote
@@ -85,6 +86,8 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
     except DataError as error:
         if not there.is_file():  # which also says what is wrong with the storage
             raise file.problem("missing", "there is no such file") from error
+        if (what := what_else(file)) is not None:
+            raise file.problem("unreadable", what) from error
         raise
 
 

@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from segdata.errors import DataError, Problem
 from segdata.files.file import File, open_file
 from segdata.files.limits import MAX_PIXELS
+from segdata.files.lossy import CHANGED, lossy_name
+from segdata.files.numbers import open_numbers
 from segdata.files.pillow import ORIENTATION, UNREADABLE, header_of, opened, orientation_of
 from segdata.files.places import write_bytes
 from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
@@ -112,8 +114,8 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 def read_mask(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Mask:
     """The values of a one-channel label image as (H, W) uint8 or uint16: grey values, or palette indices as they are.
 
-    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours or several images, or was saved as JPEG, which
-    changes values.
+    Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours, other numbers (`numbers`) or several images, or
+    was saved as JPEG or another compression that changes values.
     """
     with open_file(path, "mask") as file:
         if not file.head.startswith(SIGNATURE):
@@ -126,9 +128,13 @@ def read_mask(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Mask
 
 def _read_other_mask(file: File, max_pixels: int) -> Mask:
     """What `read_mask` gives, of other formats than PNG."""
+    if (lossy := lossy_name(file)) is not None:
+        raise file.problem("jpeg", CHANGED.format(lossy))
+    with open_numbers(file) as numbers:
+        if numbers is not None:
+            what = f"a mask of {numbers.dtype} numbers, where 8- or 16-bit class ids are wanted: export it so"
+            raise file.problem("numbers", what)
     with opened(file, max_pixels) as image:
-        if image.format == "JPEG":
-            raise file.problem("jpeg", "a mask saved as JPEG no longer holds its values: export it as PNG")
         if image.mode not in ("L", "P", "1", "I;16", "I;16B"):
             raise file.problem("colours", f"a mask of mode {image.mode} holds colours, not class ids")
         values = np.empty((image.height, image.width), np.uint16 if image.mode.startswith("I") else np.uint8)
@@ -158,13 +164,24 @@ def plain_tiff_size(path: str | Place | File, *, palette: bool) -> tuple[int, in
 
 def read_stored(
     path: str | Place | File, *, expand: bool = False, max_pixels: int = MAX_PIXELS
-) -> tuple[NDArray[Any], str]:
-    """Any label image's pixels as they are stored, for masks that `read_mask` refuses, and its format ("PNG", "JPEG" ...).
+) -> tuple[NDArray[Any], str | None]:
+    """Any label image's pixels as they are stored, for masks that `read_mask` refuses, and what its lossy compression is called.
 
-    (H, W) uint8, uint16, int32 or float32 values, palette indices as they are; or (H, W, 4) uint8 RGBA, which `expand` makes
-    of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `.unreadable`, `.too_large`, `.frames`, `.deep`).
+    (H, W) whole numbers of any type, or int32 or float32, palette indices as they are; or (H, W, 4) uint8 RGBA, which `expand`
+    makes of palettes and of 8-bit grey too. Raises `DataError` (`mask.missing`, `.unreadable`, `.too_large`, `.frames`, `.deep`,
+    `.numbers`).
     """
-    with open_file(path, "mask") as file, opened(file, max_pixels) as image:
+    with open_file(path, "mask") as file:
+        lossy = lossy_name(file)
+        with open_numbers(file) as numbers:
+            if numbers is not None:
+                return numbers.read(), lossy
+        return _read_pixels(file, expand, max_pixels), lossy
+
+
+def _read_pixels(file: File, expand: bool, max_pixels: int) -> NDArray[Any]:
+    """What `read_stored` gives, of what Pillow opens."""
+    with opened(file, max_pixels) as image:
         wide = image.mode.startswith(("I", "F"))
         tiff_bits = getattr(image, "tag_v2", {}).get(258, (8,))
         if not wide and (";16" in str(getattr(image, "tile", "")) or max(tiff_bits) > 8):
@@ -173,9 +190,8 @@ def read_stored(
             raise file.problem("deep", message)
         plain = wide or (image.mode in ("1", "L", "P") and not expand)
         pixels = np.array(image if plain else image.convert("RGBA"))
-        format = "JPEG" if image.format == "MPO" else str(image.format)
     kind = {"b": np.uint8, "u": np.uint8 if pixels.itemsize == 1 else np.uint16}.get(pixels.dtype.kind, pixels.dtype)
-    return pixels.astype(kind, copy=False), format
+    return pixels.astype(kind, copy=False)
 
 
 def read_palette(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8] | None:

@@ -24,6 +24,7 @@ from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
 from segdata.files.limits import MAX_PIXELS
+from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.pillow import header_orientation
 from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
@@ -58,6 +59,8 @@ def open_mask(path: str | Place | File) -> Iterator[MaskRaster | WholeMask]:
             if file.access == "whole":
                 mask: MaskRaster | WholeMask = WholeMask(read_mask(file))
             else:
+                if (lossy := lossy_name(file)) is not None:
+                    raise file.problem("jpeg", CHANGED.format(lossy))
                 mask = MaskRaster(stack.enter_context(gdal.opened(file)), str(file))
         yield mask
 

@@ -7,13 +7,14 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from segdata.files.file import File
+from segdata.files.no_image import what_else
 from segdata.files.png import FRAMES
 
 ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
@@ -38,7 +39,7 @@ _LIMIT = threading.Lock()
 
 
 @contextmanager
-def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
+def opened(file: File, max_pixels: int | None) -> Iterator[Image.Image]:
     """An open Pillow image below the pixel limit. Images are raw, with their orientation; a mask in a TIFF is upright.
 
     Raises `DataError` (`<kind>.missing`, `.unreadable`, `.too_large`, `mask.frames`), also for what the caller decodes.
@@ -68,19 +69,22 @@ def opened(file: File, max_pixels: int) -> Iterator[Image.Image]:
         message = f"{size} is more than the limit of {max_pixels} (SEGDATA_MAX_PIXELS sets it)"
         raise file.problem("too_large", message) from error
     except UNREADABLE as error:
+        if isinstance(error, UnidentifiedImageError) and (what := what_else(file)) is not None:
+            raise file.problem("unreadable", what) from error
         name = Path(str(file)).name
         reason = str(error).replace(repr(stream), repr(name)).replace(str(file), name) or type(error).__name__
         raise file.problem("unreadable", f"cannot be decoded: {reason}") from error
 
 
 def header_of(file: File) -> Image.Image | None:
-    """A file's image of which only the header was read; None for what Pillow cannot open."""
-    try:
-        file.handle.seek(0)
-        with _limited(None):
-            return Image.open(file.handle)
-    except UNREADABLE:
-        return None
+    """A file's image of which only the header was read, once; None for what Pillow cannot open."""
+    if "header" not in file.__dict__:
+        file.__dict__["header"] = None
+        with suppress(*UNREADABLE), _limited(None):
+            file.handle.seek(0)
+            file.__dict__["header"] = Image.open(file.handle)
+    header: Image.Image | None = file.__dict__["header"]
+    return header
 
 
 def header_orientation(file: File) -> int:

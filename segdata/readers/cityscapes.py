@@ -1,7 +1,10 @@
 """Cityscapes: street scenes, labelled finely (gtFine) or coarsely (gtCoarse).
 
 SRC holds `leftImg8bit/<split>/<city>/<frame>_leftImg8bit.png` and `gtFine/<split>/<city>/<frame>_gtFine_<kind>`, the kinds
-being labelIds.png, labelTrainIds.png, instanceIds.png and polygons.json; `gtCoarse` likewise.
+being labelIds.png, labelTrainIds.png, instanceIds.png and polygons.json; `gtCoarse` likewise. Archives that were unpacked side
+by side are read too: `gtFine_trainvaltest/gtFine` and `leftImg8bit_trainvaltest/leftImg8bit`.
+
+Sets of others have this layout and labels of their own, in a class file such as Datumaro's label_colors.txt.
 
 Format and label table: https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py).
 """
@@ -12,7 +15,7 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,19 +24,21 @@ from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
-from segdata.labels import Labels
-from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID, Row
-from segdata.readers.cityscapes_polygons import Polygons
-from segdata.readers.detect import without
-from segdata.readers.label_files import LabelFile, Meaning
-from segdata.readers.source import Annotation, Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.cityscapes_look import check_labels
+from segdata.readers.cityscapes_rules import (
+    COLOR,
+    INSTANCE_IDS,
+    LABEL_IDS,
+    POLYGONS,
+    From,
+    LabelSet,
+    Rules,
+    own_classes,
+)
+from segdata.readers.source import Input, Item, Receipt, Source, leave_out
 from segdata.words import some
 
 Annotations = Literal["fine", "coarse"]
-
-LabelSet = Literal["train", "id", "category"]
-
-From = Literal["auto", "png", "polygons"]
 
 FOLDERS: dict[Annotations, str] = {"fine": "gtFine", "coarse": "gtCoarse"}
 
@@ -42,17 +47,15 @@ SPLITS: dict[Annotations, tuple[str, ...]] = {"fine": ("train", "val"), "coarse"
 
 IMAGES = "leftImg8bit"
 
-LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
-
 
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for leftImg8bit/ and gtFine/ or gtCoarse/ with label files of their names."""
-    if reason := without(root, ("leftImg8bit/",)):
-        return reason
-    folders = [root / name for name in ("gtFine", "gtCoarse") if (root / name).is_dir()]
+    if not locate(root, IMAGES):
+        return f"there is no {IMAGES}/"
+    folders = [folder for name in FOLDERS.values() for folder in locate(root, name)]
     if not folders:
         return "there is no gtFine/ and no gtCoarse/"
-    kinds = (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS)
+    kinds = ("label*Ids.png", INSTANCE_IDS, POLYGONS)
     if any(any(folder.glob(f"*/*/*_{folder.name}_{kind}")) for folder in folders for kind in kinds):
         return None
     return f"{folders[0].name}/ holds no <split>/<city>/<frame>_{folders[0].name}_labelIds.png or _polygons.json"
@@ -67,10 +70,15 @@ def read(
     annotations: Annotations = "fine",
     labels: LabelSet = "train",
     from_: From = "auto",
+    classes: str | Path | Sequence[str] | None = None,
+    label_kind: str | None = None,
 ) -> Source:
     """Read the splits train and val (and, of coarse labels, train_extra), or the one that `split` names.
 
-    Raises `DataError` (`cityscapes.*`), or adds to `report`: an image without labels, or labels without their image.
+    Some frames are looked at here, and labels that plainly are not those of Cityscapes' table are refused.
+
+    Raises `DataError` (`cityscapes.*`, `classes.*`), or adds to `report`: an image without labels, or labels without their
+    image.
 
     Args:
         annotations: which labels are read: `fine` is gtFine, `coarse` is gtCoarse.
@@ -78,21 +86,30 @@ def read(
             ignored; `category` the 7 categories, those of void ignored.
         from_: which files are read: `png` labelIds, or else labelTrainIds (for `train` alone), or else instanceIds;
             `polygons` polygons.json, drawn by the official rule; `auto` polygons only if there is no PNG.
+        classes: the class file of a set with labels of its own (CSV, a labelmap, JSON, YAML, or one name per line), or names in
+            order of label id; by default a label_colors.txt or the like beside gtFine/, or else Cityscapes' table. All of
+            them but `ignore` are classes, whatever `labels` says.
+        label_kind: the kind of label file that is read with `classes`, such as labellevel3Ids of IDD; by default labelIds.
     """
     one_of("annotations", annotations, Annotations)
     one_of("labels", labels, LabelSet)
     one_of("from", from_, From)
     base = listed(root)
-    folder = find_folder(base, annotations, images)
-    image_root = base / IMAGES if images else None
-    rules = Rules.of(labels, from_)
+    folder = find_folder(base, annotations)
+    image_root = find_images(base, folder) if images else None
     receipt = Receipt()
+    entries, inputs = own_classes(classes, base, folder, receipt)
+    kind = None if label_kind is None else label_kind.removesuffix(".png") + ".png"
+    if kind is not None and not entries:
+        raise OptionError(f"--label-kind {label_kind}: which of its values is which class is not known: --classes FILE")
+    rules = Rules.own_of(entries, kind, from_) if entries else Rules.of(labels, from_)
     items: list[Item] = []
-    inputs: list[Input] = []
+    looked_at: list[Mapping[str, str]] = []
     for its_split in find_splits(folder, image_root, annotations, split):
         frames = list_frames(folder, image_root, its_split)
+        looked_at += [frame.labels for frame in frames.values() if frame.labels and its_split != "test"]
         found = make_items(frames, its_split, images, rules, report, receipt)
-        inputs.append(Input(f"{folder.name}_{its_split}", digest(found)))
+        inputs = (*inputs, Input(f"{folder.name}_{its_split}", digest(found)))
         items += found
         if its_split == "test":
             receipt.notes.append(
@@ -101,49 +118,56 @@ def read(
     if not items and not receipt.skipped_images:
         message = f"no <city>/<frame>_{folder.name}_{LABEL_IDS} in {some(i.name for i in inputs)}: is it unpacked?"
         raise DataError(Problem("cityscapes.missing", message, file=str(root)))
+    check_labels(looked_at, rules)
     items.sort(key=lambda item: item.id)
-    table = tuple(SourceClass(row.id, row.name, rules.names[row.name][1]) for row in TABLE)
     options: dict[str, object] = {"annotations": annotations, "labels": labels, "from": from_}
-    return Source(class_labels(labels), items, tuple(inputs), table, receipt, options)
-
-
-# The classes
-
-
-def class_ids(labels: LabelSet) -> dict[int, int | None]:
-    """Label id -> class id, None for ignored pixels."""
-    if labels == "train":
-        return {row.id: row.train_id if 0 <= row.train_id < VOID_TRAIN_ID else None for row in TABLE}
-    if labels == "category":
-        return {row.id: row.category_id - 1 if row.id >= 0 and row.category_id else None for row in TABLE}
-    return {row.id: row.id if row.id >= 0 else None for row in TABLE}
-
-
-def class_labels(labels: LabelSet) -> Labels:
-    """The classes in the official order and colours; a category has the colour of its first label."""
-    first: dict[int, Row] = {}
-    for row in TABLE:
-        if (class_id := class_ids(labels)[row.id]) is not None:
-            first.setdefault(class_id, row)
-    rows = [first[class_id] for class_id in sorted(first)]
-    return Labels.of([r.category if labels == "category" else r.name for r in rows], [r.color for r in rows])
+    if entries:
+        options |= {"labels": "own", "classes": [entry.name for entry in entries], "label_kind": kind or LABEL_IDS}
+    return Source(rules.labels, items, inputs, rules.table, receipt, options)
 
 
 # Finding the files
 
 
-def find_folder(root: Place, annotations: Annotations, images: bool) -> Place:
-    """The folder with the labels. Raises `DataError` (`cityscapes.missing`) where it, or the images', is not there."""
-    folder = root / FOLDERS[annotations]
-    if not folder.is_dir():
-        other = next((name for name, its in FOLDERS.items() if (root / its).is_dir()), None)
-        way_out = f" but {FOLDERS[other]}: give --annotations {other}" if other else ": give the folder above it"
-        message = f"holds no {folder.name}{way_out}"
+def find_folder(root: Place, annotations: Annotations) -> Place:
+    """The folder with the labels. Raises `DataError` (`cityscapes.missing`) if it is not there."""
+    name = FOLDERS[annotations]
+    if found := locate(root, name):
+        return one_folder(root, found)
+    other = next((which for which, its in FOLDERS.items() if locate(root, its)), None)
+    if other:
+        way_out = f" but {FOLDERS[other]}: give --annotations {other}"
+    elif root.name == name:
+        way_out = ": give the folder above it"
+    else:
+        way_out = f", nor does a folder in it: give the folder that holds {name}/ and {IMAGES}/"
+    raise DataError(Problem("cityscapes.missing", f"holds no {name}{way_out}", file=str(root)))
+
+
+def find_images(root: Place, folder: Place) -> Place:
+    """The folder with the images. Raises `DataError` (`cityscapes.missing`) if it is not there."""
+    if found := locate(root, IMAGES):
+        return one_folder(root, found)
+    both = f"give the folder that holds both {folder.name}/ and {IMAGES}/"
+    message = f"holds no {IMAGES}: unpack the images beside {folder.name}, or --images none; or {both}"
+    raise DataError(Problem("cityscapes.missing", message, file=str(root)))
+
+
+def locate(root: Place, name: str) -> list[Place]:
+    """The folder of a name in SRC, or else those in the folders of SRC, as archives unpack them."""
+    if (root / name).is_dir():
+        return [root / name]
+    inner: list[Place] = [*root.iterdir()] if root.is_dir() else []
+    return sorted((path / name for path in inner if path.name[:1] != "." and (path / name).is_dir()), key=str)
+
+
+def one_folder(root: Place, found: Sequence[Place]) -> Place:
+    """The one of them. Raises `DataError` (`cityscapes.missing`) for several."""
+    if len(found) > 1:
+        places = some(f"{path.parent.name}/{path.name}" for path in found)
+        message = f"holds {places}: move what is in them into one {found[0].name}/"
         raise DataError(Problem("cityscapes.missing", message, file=str(root)))
-    if images and not (root / IMAGES).is_dir():
-        message = f"holds no {IMAGES}: unpack the images beside {folder.name}, or --images none"
-        raise DataError(Problem("cityscapes.missing", message, file=str(root)))
-    return folder
+    return found[0]
 
 
 def find_splits(folder: Place, images: Place | None, annotations: Annotations, split: str | None) -> list[str]:
@@ -166,7 +190,7 @@ class Frame:
 
 def list_frames(folder: Place, images: Place | None, split: str) -> dict[str, Frame]:
     """The frames of a split by city/frame, in order of name: all that have labels or, where images are wanted, an image."""
-    kinds = "|".join(map(re.escape, (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS)))
+    kinds = "|".join([r"label\w*\.png", *map(re.escape, (INSTANCE_IDS, POLYGONS, COLOR))])
     labels = list_files(folder / split, rf"([^.].*)_{folder.name}_({kinds})")
     seen = list_files(images / split, rf"([^.].*)_{IMAGES}\.(png|jpg)") if images else {}
     frames: dict[str, Frame] = {}
@@ -196,43 +220,6 @@ def digest(items: Iterable[Item]) -> str:
 
 
 # From files to items
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is read: kinds of label files, the best first; class ids by value of each kind of PNG, and by label name."""
-
-    kinds: tuple[str, ...]
-    values: Mapping[str, Mapping[int, int | None]]
-    names: Mapping[str, tuple[int, int | None]]
-
-    @classmethod
-    def of(cls, labels: LabelSet, from_: From) -> Rules:
-        """The rules for two of the options."""
-        ids = class_ids(labels)
-        pngs = (LABEL_IDS, TRAIN_IDS, INSTANCE_IDS) if labels == "train" else (LABEL_IDS, INSTANCE_IDS)
-        kinds = {"auto": (*pngs, POLYGONS), "png": pngs, "polygons": (POLYGONS,)}[from_]
-        plain = {id: class_id for id, class_id in ids.items() if id >= 0}
-        instances = {value: ids[value // 1000] for value in range(1000, 1000 * len(plain))}
-        train = {row.train_id: ids[row.id] for row in TABLE if row.id >= 0}
-        values = {LABEL_IDS: plain, TRAIN_IDS: train, INSTANCE_IDS: {**plain, **instances}}
-        return cls(kinds, values, {row.name: (row.id, ids[row.id]) for row in TABLE})
-
-    def annotation(self, files: Mapping[str, str]) -> Annotation | None:
-        """The best of a frame's label files; None where none may be read."""
-        kind = next((kind for kind in self.kinds if kind in files), None)
-        if kind is None or kind == POLYGONS:
-            return Polygons(files[POLYGONS], self.names) if kind else None
-        way_out = f"is it really {kind}? Correct it, or --from polygons"
-        return LabelFile(files[kind], Meaning(self.values[kind], way_out=way_out))
-
-    def why_none(self, files: Mapping[str, str]) -> str:
-        """What to say of a frame of which no label file may be read."""
-        if not files:
-            return "the frame has no labels: add them, or take its image away"
-        if set(files) == {TRAIN_IDS}:
-            return f"there is only {TRAIN_IDS}, in which many labels are one: --labels train --from auto can read it"
-        return f"none of {some(sorted(files))} may be read: --from auto reads any"
 
 
 def make_items(

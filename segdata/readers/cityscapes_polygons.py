@@ -22,7 +22,8 @@ from segdata.labels import Remap
 from segdata.readers.source import Drawn, Receipt
 from segdata.words import suggest
 
-UNLABELED = "unlabeled"
+UNDRAWN = ("unlabeled", "background")
+"""The label of pixels under no polygon: the first that there is, or else they are ignored."""
 
 GROUP = "group"
 
@@ -81,7 +82,7 @@ class Polygons:
             points, ends = corners([frame.objects[number].polygon for number in codes])
             self._check(points, ends, list(codes), (frame.imgWidth, frame.imgHeight), receipt)
         values = np.array(list(codes.values()), remap.labels.dtype)
-        background = self._value(UNLABELED, remap)
+        background = self._value(next((name for name in UNDRAWN if name in self.labels), None), remap)
         mask = np.full(frame.imgHeight * frame.imgWidth, background, remap.labels.dtype)
         runs, run_ends = polygon_runs(points, ends, frame.imgHeight, frame.imgWidth)
         fill_runs(runs, run_ends, values, mask)
@@ -107,7 +108,7 @@ class Polygons:
             if label not in self.labels and label.endswith(GROUP):
                 label = label.removesuffix(GROUP)
             if label not in self.labels:
-                message = f"no label {thing.label!r}: {suggest(thing.label, self.labels)}"
+                message = f"no label {thing.label!r}: {suggest(thing.label, self.labels)}; --classes FILE names others"
                 raise DataError(Problem("cityscapes.label", message, annotation=number))
             if self.labels[label][0] < 0:
                 receipt.skipped.append(self._line("cityscapes.no_class", f"{label} is not a class", number))
@@ -118,8 +119,8 @@ class Polygons:
                 codes[number] = self._value(label, remap)
         return codes
 
-    def _value(self, label: str, remap: Remap) -> int:
-        class_id = self.labels[label][1]
+    def _value(self, label: str | None, remap: Remap) -> int:
+        class_id = None if label is None else self.labels[label][1]
         return remap.labels.ignore if class_id is None else remap.value(class_id)
 
     def _check(

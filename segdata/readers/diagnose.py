@@ -69,20 +69,25 @@ class Facts:
 def diagnose_values(
     mask: Mask, classes: Mapping[int, str | None], found: Mapping[int, int] | None = None
 ) -> Diagnosis | None:
-    """What (H, W) uint8 or uint16 values are, given the names of the declared ones (None: ignored); None where all are declared.
+    """What (H, W) whole numbers are, given the names of the declared ones (None: ignored); None where all are declared.
 
     `found`: value -> pixels over several masks of which `mask` shows it best; by default those of the mask.
     """
     facts = Facts(mask, tally(mask) if found is None else found, classes)
     if not facts.unknown:
         return None
-    return next(diagnosis for test in VALUE_TESTS if (diagnosis := test(facts)) is not None)
+    small = mask.dtype in (np.uint8, np.uint16) and min(facts.found) >= 0 and max(facts.found) <= 65535
+    tests = VALUE_TESTS if small else NUMBER_TESTS
+    return next(diagnosis for test in tests if (diagnosis := test(facts)) is not None)
 
 
-def diagnose_lossy(rgb: NDArray[np.uint8], classes: int) -> Diagnosis:
-    """What to do about (H, W, 3) uint8 pixels that went through JPEG: a threshold where they are of nearly two brightnesses."""
+def diagnose_lossy(rgb: NDArray[np.uint8], classes: int, lossy: str = "JPEG") -> Diagnosis:
+    """What to do about (H, W, 3) uint8 pixels that went through JPEG: a threshold where they are of nearly two brightnesses.
+
+    `lossy`: what the compression is called.
+    """
     threshold = midpoint(rgb) if classes <= 2 else None
-    what = "was saved as JPEG, which changes the values"
+    what = f"was saved as {lossy}, which changes the values"
     return Diagnosis("jpeg", what) if threshold is None else Diagnosis("jpeg", what, f"--threshold {threshold}")
 
 
@@ -338,3 +343,6 @@ def _ranges(values: Sequence[int], declared: Collection[int]) -> list[str]:
 
 
 VALUE_TESTS = (_ignored, _binary, _off_by_one, _thousands, _stretched, _smoothed, _shown_sample, _instances, _unlisted)
+
+NUMBER_TESTS = (_thousands, _unlisted)
+"""Those of numbers beyond 16 bits."""

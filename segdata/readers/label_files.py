@@ -6,16 +6,16 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
 from segdata.files.images import STRIP, read_mask, read_stored
+from segdata.files.numbers import whole_numbers
 from segdata.files.places import read_start
 from segdata.files.png import GREY, SIGNATURE
-from segdata.files.rasters import MaskRaster
 from segdata.kernels.lookup import look_up
 from segdata.labels import RGB, Mask, Remap, tally
 from segdata.readers.diagnose import (
@@ -27,10 +27,13 @@ from segdata.readers.diagnose import (
     pack,
     unpack_color,
 )
-from segdata.readers.label_bands import open_large, read_bands, tally_bands
+from segdata.readers.label_bands import Bands, open_large, read_bands, tally_bands
 from segdata.readers.label_palettes import NO_PALETTES, Palettes, check_palette, refuse
 from segdata.readers.source import Banded, Drawn, Receipt
 from segdata.words import some
+
+NO_IDS = ("mask.colours", "mask.jpeg", "mask.numbers")
+"""Codes of what `read_mask` refuses, and `read_as_grey` may understand."""
 
 OPAQUE = 255 << 24
 """Full alpha, beside a packed colour in the four bytes of a pixel."""
@@ -109,7 +112,7 @@ class LabelFile:
             yield Banded((raster.height, raster.width), rows(raster, self, remap), receipt)
 
     @contextmanager
-    def open_large(self) -> Iterator[MaskRaster | None]:
+    def open_large(self) -> Iterator[Bands | None]:
         """The file, if it is one that `label_bands.open_large` opens and that holds values."""
         if self.meaning.values is None:
             yield None
@@ -131,10 +134,10 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
     try:
         values = read_mask(path)
     except DataError as error:
-        if error.problem.code not in ("mask.colours", "mask.jpeg"):
+        if error.problem.code not in NO_IDS:
             raise
-        if meaning.hints is not None:
-            values, _ = read_as_grey(path, meaning.hints)
+        if meaning.hints is not None or error.problem.code == "mask.numbers":
+            values, _ = read_as_grey(path, meaning.hints or Hints({}))
         elif meaning.colors is not None and error.problem.code == "mask.colours":
             pixels, _ = read_stored(path)
             if pixels.ndim == 2:
@@ -151,7 +154,7 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
     return mask
 
 
-def banded_values(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+def banded_values(raster: Bands, file: LabelFile, remap: Remap) -> Iterator[Mask]:
     """(h, W) class ids from values."""
     meaning = file.meaning
     table = remap.labels.table(through(meaning.values or {}, remap))
@@ -183,19 +186,22 @@ def read_values(path: str, hints: Hints) -> tuple[Mask, str | None]:
     try:
         return read_mask(path), None
     except DataError as error:
-        if error.problem.code not in ("mask.colours", "mask.jpeg"):
+        if error.problem.code not in NO_IDS:
             raise
     return read_as_grey(path, hints)
 
 
 def read_as_grey(path: str, hints: Hints) -> tuple[Mask, str]:
-    """The same of a mask that `read_mask` refuses as colours or JPEG. Raises `DataError` with a diagnosis."""
-    pixels, format = read_stored(path)
-    if pixels.ndim == 2 and format != "JPEG":
-        return _whole_numbers(pixels), "masks are of 32-bit numbers, all of them whole"
+    """The same of a mask that `read_mask` refuses as colours, numbers or JPEG: numbers beyond 16 bits are as they are stored.
+
+    Raises `DataError` with a diagnosis.
+    """
+    pixels, lossy = read_stored(path)
+    if pixels.ndim == 2 and lossy is None:
+        return whole_numbers(pixels, path), "masks are of numbers of other types than 8 and 16 bits, all of them whole"
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    _check_colors(pixels, format, hints)
+    _check_colors(pixels, lossy, hints)
     if (pixels[..., :3] == pixels[..., :1]).all():
         return np.ascontiguousarray(pixels[..., 0]), "masks are colour images of three equal channels: read as grey"
     refuse(diagnose_colors(pixels[..., :3], hints.colors, hints.classes, coded=False))
@@ -206,11 +212,11 @@ def read_as_grey(path: str, hints: Hints) -> tuple[Mask, str]:
 
 def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
     """(H, W) class ids from colours, each of which must be declared; palettes and grey are expanded."""
-    pixels, format = read_stored(path, expand=True)
+    pixels, lossy = read_stored(path, expand=True)
     if pixels.ndim == 2:
         refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
     if meaning.hints is not None:
-        _check_colors(pixels, format, meaning.hints)
+        _check_colors(pixels, lossy, meaning.hints)
     return color_ids(pixels, meaning, remap)
 
 
@@ -257,7 +263,7 @@ def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
     return remap.labels.table(through(meaning.values or {}, remap))((brightness >= threshold).view(np.uint8))
 
 
-def banded_threshold(raster: MaskRaster, file: LabelFile, remap: Remap) -> Iterator[Mask]:
+def banded_threshold(raster: Bands, file: LabelFile, remap: Remap) -> Iterator[Mask]:
     """(h, W) class ids from brightness."""
     table = remap.labels.table(through(file.meaning.values or {}, remap))
     for values in read_bands(raster):
@@ -270,7 +276,7 @@ def read_brightness(path: str) -> Mask:
         return read_mask(path)
     pixels, _ = read_stored(path, expand=True)
     if pixels.ndim == 2:
-        return _whole_numbers(pixels)
+        return whole_numbers(pixels, path)
     _check_alpha(pixels)
     return luma(pixels[..., :3])
 
@@ -286,9 +292,9 @@ def _png_kind(path: str) -> tuple[int, int] | None:
     return None
 
 
-def _check_colors(pixels: NDArray[np.uint8], format: str, hints: Hints) -> None:
-    if format == "JPEG":
-        refuse(diagnose_lossy(pixels[..., :3], hints.classes))
+def _check_colors(pixels: NDArray[np.uint8], lossy: str | None, hints: Hints) -> None:
+    if lossy is not None:
+        refuse(diagnose_lossy(pixels[..., :3], hints.classes, lossy))
     _check_alpha(pixels)
 
 
@@ -301,13 +307,3 @@ def _check_alpha(pixels: NDArray[np.uint8]) -> None:
     if len(np.unique(whole)) > len(np.unique(pack(pixels))):
         what = "is transparent in parts, where equal colours differ in alpha"
         refuse(Diagnosis("alpha", what, "export it without alpha"))
-
-
-def _whole_numbers(pixels: NDArray[Any]) -> Mask:
-    """Any numbers as (H, W) uint8 or uint16, if they are whole and 0 to 65535."""
-    if pixels.dtype in (np.uint8, np.uint16):
-        return pixels
-    good = np.isfinite(pixels).all() and (pixels >= 0).all() and (pixels <= 65535).all()
-    if not good or (pixels != np.floor(pixels)).any():
-        refuse(Diagnosis("numbers", "holds numbers that are not whole, or not from 0 to 65535", "export class ids"))
-    return pixels.astype(np.uint16)

@@ -34,6 +34,11 @@ class ClassTable:
 
 # --values
 
+LARGEST = 2**63
+
+MOST = 65536
+"""The most values of a range."""
+
 
 def parse_values(values: Mapping[Any, str] | Sequence[str]) -> dict[Key, str]:
     """`VALUE=NAME` texts, or a mapping, to names by key. Raises `OptionError`."""
@@ -46,9 +51,9 @@ def parse_key(text: Any) -> Key:
     if isinstance(text, tuple | list):
         text = ",".join(str(part) for part in text)
     text = str(text).strip()
-    if match := re.fullmatch(r"(\d{1,5})(?:\.\.(\d{1,5}))?", text, re.ASCII):
+    if match := re.fullmatch(r"(-?\d{1,19})(?:\.\.(-?\d{1,19}))?", text, re.ASCII):
         low, high = int(match[1]), int(match[2] or match[1])
-        if low <= high <= 65535:
+        if -LARGEST < low <= high < LARGEST and high - low < MOST:
             return range(low, high + 1) if match[2] else low
     if match := re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text):
         return int(match[1], 16), int(match[2], 16), int(match[3], 16)
@@ -57,7 +62,7 @@ def parse_key(text: Any) -> Key:
         if max(red, green, blue) <= 255:
             return red, green, blue
     raise OptionError(
-        f"--values {text}: is no value (11, at most 65535), range (1..40) or colour (128,64,0 or #804000)"
+        f"--values {text}: is no value (11 or -1), range (1..40, of {MOST} values at most) or colour (128,64,0 or #804000)"
     )
 
 

@@ -397,9 +397,10 @@ def test_masks_that_hold_no_ids(tmp_path: Path) -> None:
     assert refused(read_mask, save(tmp_path / "x.jpg", grey)) == "mask.jpeg"
     (tmp_path / "x.jpg").rename(tmp_path / "y.png")
     assert refused(read_mask, tmp_path / "y.png") == "mask.jpeg"
-    for name in ("x.png", "x.bmp", "x.tif", "x.webp"):
+    for name in ("x.png", "x.bmp", "x.tif"):
         assert refused(read_mask, save(tmp_path / name, rgb())) == "mask.colours"
-    assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.colours"
+    assert refused(read_mask, save(tmp_path / "x.webp", rgb())) == "mask.jpeg"
+    assert refused(read_mask, save(tmp_path / "f.tif", grey.astype(np.float32))) == "mask.numbers"
 
 
 def test_masks_of_several_images(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.kernels.scanline import fill_runs, polygon_runs
-from segdata.readers.cityscapes import class_ids, class_labels, read
+from segdata.readers.cityscapes import read
 from segdata.readers.cityscapes_labels import TABLE
 from segdata.readers.cityscapes_polygons import Polygons, corners
+from segdata.readers.cityscapes_rules import class_ids, class_labels
 from segdata.readers.source import Drawn, Source
 
 MODES = ("train", "id", "category")

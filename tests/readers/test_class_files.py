@@ -39,6 +39,7 @@ def table(folder: Path, name: str, text: str) -> list[tuple[int, str, RGB | None
 PLAIN = [(0, "sky", None), (1, "road", None)]
 COLORED = [(0, "sky", (1, 2, 3)), (1, "road", (4, 5, 6))]
 APART = [(0, "sky", None), (3, "road", None)]
+BRICK = [(0, "other", None), (3, "wall, brick", None)]
 GOOD: list[tuple[str, str, Any]] = [
     ("c.txt", "sky\nroad\n", PLAIN),
     ("c", "sky\nroad", PLAIN),
@@ -86,7 +87,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("c.csv", "Class Name,Gray Level\nroad,3\nsky,0", APART),
     ("c.csv", "label_id,Label,Color\n0,sky,#010203\n1,road,4 5 6", COLORED),
     ("c.csv", 'Class,RGB\nsky,"(1, 2, 3)"\nroad,"4,5,6"', COLORED),
-    ("objectInfo150.txt", "Idx\tRatio\tName\n0\t0.1\tother\n3\t0.2\twall, brick\n", [(0, "other", None), (3, "wall, brick", None)]),  # ADE20K
+    ("objectInfo150.txt", "Idx\tRatio\tName\n0\t0.1\tother\n3\t0.2\twall, brick\n", BRICK),  # ADE20K
     ("c.json", '{"categories": [{"id": 3, "name": "road"}, {"id": 0, "name": "sky"}], "images": []}', APART),
     ("c.json", '{"id2label": {"0": "sky", "1": "road"}, "label2id": {"sky": 0, "road": 1}}', PLAIN),
     ("c.json", '{"sky": [1, 2, 3], "road": "#040506"}', COLORED),
@@ -295,11 +296,18 @@ def of_webdataset(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_cityscapes(root: Path) -> dict[str, Any]:
+    (root / "gtFine/train/c").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "gtFine/train/c/a_gtFine_labelIds.png")
+    return {}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
+    "cityscapes": of_cityscapes,
 }
 
 

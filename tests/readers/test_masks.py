@@ -390,7 +390,7 @@ def test_a_good_mask_is_read(name: str, tmp_path: Path) -> None:
     [
         (rgba(np.arange(128) * 2), "mask.alpha"),
         (TRUTH.astype(np.float32) / 3, "mask.numbers"),
-        (TRUTH.astype(np.int32) - 1, "mask.numbers"),
+        (TRUTH.astype(np.int32) - 1, "mask.values"),
     ],
     ids=["alpha", "fractions", "below 0"],
 )
@@ -618,8 +618,8 @@ def test_folders_that_are_not_plain(tmp_path: Path) -> None:
         ({"overlap": "largest"}, "must be one of smallest"),
         ({"without_mask": "clas 0"}, "did you mean class 0"),
         ({"values": ("1",)}, "VALUE=NAME"),
-        ({"values": ("-1=x",)}, "is no value"),
-        ({"values": ("70000=x",)}, "is no value"),
+        ({"values": ("1.5=x",)}, "is no value"),
+        ({"values": ("0..70000=x",)}, "is no value"),
         ({"values": ("5..2=x",)}, "is no value"),
         ({"values": ("1,2,3=x",)}, "goes with --colors"),
         ({"values": ("1=x",), "colors": True, "classes": None}, "give a colour"),
