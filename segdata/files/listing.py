@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import posixpath
+from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from segdata.files.endings import ending
 from segdata.files.places import files_below, matching
 from segdata.files.remote import Place, Remote
+from segdata.words import some
 
 
 def files_in(folder: Place, without: Place | None = None) -> list[str]:
@@ -53,6 +58,13 @@ def glance(folder: Place, deepest: int = 4, each: int = 60) -> list[str]:
             below += [f"{above}{name}/" for name in folders]
         level = below
     return found
+
+
+def kinds_in(files: Iterable[str]) -> str:
+    """What files are by their endings, for a message: `12 .txt and 1 .json files`, or `nothing`."""
+    there = Counter(ending(path) or posixpath.basename(path) for path in files)
+    listed = some((f"{count} {kind}" for kind, count in there.most_common()), 4)
+    return f"{listed} files" if there else "nothing"
 
 
 def _some_of(folder: Path, each: int) -> tuple[list[str], list[str]]:

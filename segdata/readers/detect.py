@@ -25,6 +25,12 @@ ANY = "masks"
 
 FORMATS = sorted(READERS, key=lambda name: name == ANY)
 
+PARTS = {
+    *IMAGE_WORDS, *MASK_WORDS, "leftimg8bit", "gtfine", "gtcoarse", "imagesets", "segmentation", "xmls", "shards", "vectors",
+    "geojson", "train", "val", "valid", "test",
+}  # fmt: skip
+"""Names of folders that are hardly a set, but a part of one."""
+
 NEAR, LEVELS = 30, 2
 """So many folders are looked into, so many levels below SRC."""
 
@@ -100,15 +106,16 @@ def _hint(root: Place) -> str | None:
 
 
 def _near(root: Place) -> Iterator[tuple[Place, str]]:
-    """The folders below and above a source that a format fits, and its name."""
+    """The folders below a source that a format fits, or above one that has the name of a part of a set; and its name."""
     if not root.is_dir():
         return
     for name in folders_in(root, LEVELS, NEAR):
         yield from _fitting(root / name)
     if isinstance(root, Path):
-        a_side = root.absolute().name.lower() in IMAGE_WORDS | MASK_WORDS
-        for level, above in enumerate(list(root.absolute().parents)[:LEVELS]):
-            yield from (found for found in _fitting(above) if found[1] != ANY or (a_side and not level))
+        here = root.absolute()
+        while here.name.lower().rstrip("0123456789") in PARTS and here.parent != here:
+            here = here.parent
+            yield from _fitting(here)
 
 
 def _fitting(folder: Place) -> Iterator[tuple[Place, str]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from posixpath import basename, dirname
 
 from segdata.errors import DataError, OptionError, Problem
-from segdata.files.endings import ending, is_image
-from segdata.files.listing import files_in, folders_in, glance
+from segdata.files.endings import is_image
+from segdata.files.listing import files_in, folders_in, glance, kinds_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.places import matching, place
 from segdata.files.remote import Place
@@ -205,9 +205,8 @@ def _nothing_fits(root: Place) -> str:
     """What there is where no folders fit, with the way out."""
     there = Counter(dirname(path) or "." for path in glance(root) if is_image(path))
     if len(there) > 1:
-        return f"no folders pair by their names ({some(sorted(there), 4)}): --image-dir DIR --mask-dir DIR"
+        return f"no folders pair by name ({some(sorted(there), 2)}): --image-dir, --mask-dir"
     if there:
         where = next(iter(there))
         return f"no name in {where} is of a mask: --mask-dir DIR, or --mask-pattern '{STEM}_mask'"
-    kinds = Counter(ending(path) or path for path in glance(root))
-    return f"holds no image, but {some((f'{n} {kind}' for kind, n in kinds.most_common()), 4) or 'nothing'}"
+    return f"holds no image, but {kinds_in(glance(root))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from posixpath import basename, splitext
@@ -11,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report
 from segdata.files.endings import ending
-from segdata.files.listing import files_in
+from segdata.files.listing import files_in, kinds_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.remote import Place
 from segdata.readers.masks_forms import find_form
@@ -137,9 +136,7 @@ def held(folder: Place, kind: str, form: Pattern) -> str:
     files = files_in(folder)
     if form.text != STEM and (odd := [name for name in files if ending(name) in form.endings]):
         return f"holds no {kind} of the form {form.text} ({some(odd, 2)})"
-    there = Counter(splitext(name)[1] or name for name in files)
-    listed = some((f"{count} {kept}" for kept, count in there.most_common()), 4)
-    return f"holds no {kind}, but {listed} files" if there else f"holds no {kind}, but nothing"
+    return f"holds no {kind}, but {kinds_in(files)}"
 
 
 def _unread(folder: Place, without: Place | None, taken: Iterable[Sequence[str]]) -> list[str]:

@@ -14,7 +14,9 @@ from segdata.words import some
 
 MASKS = ("mask.png", "mask.tif", "seg.png", "label.png")
 
-IMAGES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "image")
+FIRST = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "image")
+
+IMAGES = tuple(dict.fromkeys((*FIRST, *(ending[1:] for ending in IMAGE_ENDINGS))))
 
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 

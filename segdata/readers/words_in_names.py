@@ -11,7 +11,7 @@ IMAGE_WORDS = frozenset({
 MASK_WORDS = frozenset({
     "mask", "masks", "label", "labels", "lbl", "annotation", "annotations", "annot", "ann", "anno", "seg", "segs",
     "segmentation", "segmentations", "segmentationclass", "gt", "gts", "truth", "groundtruth", "target", "targets", "trimap",
-    "trimaps", "labelids", "manual", "matte", "mattes", "semantic",
+    "trimaps", "labelids", "manual", "ground", "matte", "mattes", "semantic",
 })  # fmt: skip
 """Words in names of files and folders that say which side a file is of."""
 

@@ -7,8 +7,8 @@ from segdata.dataset.ids import portable_ids, sample_ids
 from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, Problem
-from segdata.files.endings import IMAGE_ENDINGS, is_image
-from segdata.files.listing import files_in
+from segdata.files.endings import is_image
+from segdata.files.listing import files_in, kinds_in
 from segdata.files.places import listed
 from segdata.files.remote import Place
 from segdata.labels import Labels
@@ -30,7 +30,7 @@ def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
     else:
         raise DatasetError(f"{root}: there is no such folder or image")
     if not files:
-        raise DatasetError(f"{root}: neither a dataset nor a folder of images ({', '.join(IMAGE_ENDINGS)})")
+        raise DatasetError(f"{root}: is no dataset, and holds no image, but {kinds_in(files_in(root))}")
     if odd := [name for name in files if name.encode(errors="replace").decode() != name]:
         raise DatasetError(f"{root / odd[0]}: its name is not UTF-8, so no manifest can hold it: rename it")
     ids, _ = sample_ids(None, files)
