@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +10,12 @@ from typing import Any
 
 from segdata.dataset.layout import CARD, MANIFEST
 from segdata.errors import DataError, OptionError, Problem
+from segdata.files.listing import folders_in
 from segdata.files.places import listed, matching
 from segdata.files.remote import Place
 from segdata.readers import READERS
+from segdata.readers.foreign import foreign
+from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS
 from segdata.words import some
 
 ALREADY = "it is a segdata dataset already, which needs no converting"
@@ -22,17 +25,30 @@ ANY = "masks"
 
 FORMATS = sorted(READERS, key=lambda name: name == ANY)
 
+PARTS = {
+    *IMAGE_WORDS, *MASK_WORDS, "leftimg8bit", "gtfine", "gtcoarse", "imagesets", "segmentation", "xmls", "shards", "vectors",
+    "geojson", "train", "val", "valid", "test",
+}  # fmt: skip
+"""Names of folders that are hardly a set, but a part of one."""
+
+NEAR, LEVELS = 30, 2
+"""So many folders are looked into, so many levels below SRC."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The format, or None if none fits or several do; and for every other format the reason why it is not."""
+    """The format, or None if none fits or several do; and for every other format the reason why it is not.
+
+    `hint`: if none fits, what the source is instead, or where below or above it the set lies.
+    """
 
     format: str | None
     reasons: dict[str, str]
+    hint: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
-        return {"format": self.format, "reasons": self.reasons}
+        return {"format": self.format, "reasons": self.reasons, **({} if self.hint is None else {"hint": self.hint})}
 
 
 def detect(source: str | Path) -> Detection:
@@ -48,7 +64,7 @@ def detect(source: str | Path) -> Detection:
         raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
     if (root / CARD).is_file() and (root / MANIFEST).is_file():
         return Detection(None, dict.fromkeys(FORMATS, ALREADY))
-    reasons: dict[str, str | None] = {name: import_module(READERS[name]).fits(root) for name in FORMATS}
+    reasons = _reasons(root)
     fitting = [name for name, reason in reasons.items() if reason is None]
     specific = [name for name in fitting if name != ANY] or fitting
     chosen = specific[0] if len(specific) == 1 else None
@@ -56,18 +72,56 @@ def detect(source: str | Path) -> Detection:
         others = some(other for other in specific if other != name)
         more = f"fits too, but {chosen} has a layout of its own"
         reasons[name] = more if chosen else f"fits, and so does {others}: name the one that is meant"
-    return Detection(chosen, {name: str(reason) for name, reason in reasons.items() if name != chosen})
+    hint = None if fitting else _hint(root)
+    return Detection(chosen, {name: str(reason) for name, reason in reasons.items() if name != chosen}, hint)
 
 
 def format_of(source: str | Path) -> str:
-    """The format for `convert auto`. Raises `OptionError` with every reason where it is not plain, as `detect`."""
+    """The format for `convert auto`. Raises `OptionError` that says what the source is where it is not plain, as `detect`."""
     found = detect(source)
     if ALREADY in found.reasons.values():
         raise OptionError(f"{source}: {ALREADY} (segdata remap, split, tile and the others take it as it is)")
-    if found.format is None:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in found.reasons.items())
-        raise OptionError(f"{source}: its format is not plain ({reasons}): name it in place of auto")
-    return found.format
+    if found.format is not None:
+        return found.format
+    if found.hint is not None:
+        raise OptionError(f"{source}: {found.hint}")
+    if both := [name for name, reason in found.reasons.items() if reason.startswith("fits, ")]:
+        raise OptionError(f"{source}: is {' and '.join(both)} by its layout: name it in place of auto")
+    raise OptionError(f"{source}: no format fits: {found.reasons[ANY]} (segdata detect says more)")
+
+
+def _reasons(root: Place) -> dict[str, str | None]:
+    """Why a source is not each of the formats."""
+    return {name: import_module(READERS[name]).fits(root) for name in FORMATS}
+
+
+def _hint(root: Place) -> str | None:
+    """What a source is that no format fits: a foreign format, or a folder above or below a set."""
+    around = next(_near(root), None)
+    if around is not None:
+        where, format = around
+        return f"the set lies in {where} ({format}): give that folder"
+    other = foreign(root)
+    return None if other is None else str(other)
+
+
+def _near(root: Place) -> Iterator[tuple[Place, str]]:
+    """The folders below a source that a format fits, or above one that has the name of a part of a set; and its name."""
+    if not root.is_dir():
+        return
+    for name in folders_in(root, LEVELS, NEAR):
+        yield from _fitting(root / name)
+    if isinstance(root, Path):
+        here = root.absolute()
+        while here.name.lower().rstrip("0123456789") in PARTS and here.parent != here:
+            here = here.parent
+            yield from _fitting(here)
+
+
+def _fitting(folder: Place) -> Iterator[tuple[Place, str]]:
+    fitting = [name for name, reason in _reasons(folder).items() if reason is None]
+    if fitting:
+        yield folder, fitting[0]
 
 
 # What the readers' own `fits` share

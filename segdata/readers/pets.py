@@ -56,8 +56,17 @@ WAY_OUT = "a trimap holds 1 pet, 2 background and 3 border: correct it"
 
 
 def fits(root: Place) -> str | None:
-    """Why SRC is not this format; None for images/ and annotations/ with trimaps/ and list.txt."""
-    return without(root, ("images/", "annotations/trimaps/", "annotations/list.txt"))
+    """Why SRC is not this format; None for images/, and annotations/ with trimaps/ and one of the lists, or breeds' names."""
+    if reason := without(root, ("images/", "annotations/trimaps/")):
+        return reason
+    if any((root / "annotations" / f"{name}.txt").is_file() for name in ("list", *SPLITS)):
+        return None
+    names = [
+        name for name in list_folder(root / "annotations" / "trimaps") if name[:1] != "." and name.endswith(".png")
+    ]
+    if names and all(name.rpartition("_")[0] in NUMBERS for name in names):
+        return None
+    return "there is no annotations/list.txt, and the trimaps have not the names of breeds"
 
 
 def read(

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
+from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
@@ -34,11 +36,9 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.windows import Window
-from segdata.words import some, suggest
+from segdata.words import suggest
 
 Background = Literal["class", "ignore"]
-
-IMAGES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 
 VECTORS = (".geojson", ".json")
 
@@ -245,9 +245,9 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
 
 def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
     """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
-    images = [path for path in matching(folder, "**/*") if is_one(path, IMAGES)]
+    images = [path for path in matching(folder, "**/*") if is_one(path, IMAGE_ENDINGS)]
     if not images:
-        raise DataError(Problem("image.missing", f"holds no image ({some(IMAGES)})", file=str(folder)))
+        raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
     for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):
         if isinstance(id, Problem):

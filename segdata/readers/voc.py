@@ -20,6 +20,7 @@ from pathlib import Path
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, strict
+from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.places import files_below, lies_below, listed, matching
 from segdata.files.remote import Place
 from segdata.labels import RGB, Labels
@@ -43,7 +44,9 @@ LISTS = "ImageSets/Segmentation"
 
 OFFICIAL = ("train", "val", "trainval", "test")
 
-IMAGES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+USUAL = tuple(dict.fromkeys((".jpg", ".jpeg", ".png", *IMAGE_ENDINGS)))
+
+IMAGES = (*USUAL, *(ending.upper() for ending in USUAL))
 
 PAIR = re.compile(r"/?(?P<image>(?:JPEGImages/)?(?P<name>\S+)\.(?:jpe?g|png))\s+/?(?P<mask>\S+\.png)", re.IGNORECASE)
 """A line of a list that names an image and its mask, from the year's folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from posixpath import dirname
 
@@ -20,12 +21,12 @@ from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.webdataset_members import IMAGES, find_roles, find_shards, lacking
 from segdata.readers.webdataset_tar import Member, refuse, scan
 from segdata.words import some
 
-MASKS = ("mask.png", "mask.tif", "seg.png", "label.png")
-
-IMAGES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "jp2", "bmp", "ppm", "image")
+GLANCE = 100
+"""So many members tell whether a tar file is a shard."""
 
 
 class Metadata(msgspec.Struct):
@@ -92,9 +93,25 @@ class Record:
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for tar files, in it or its shards/, or one of them."""
     if root.is_file():
-        return None if root.suffix == ".tar" else "it is no .tar file"
-    shards = (path for place in ("*.tar", "shards/*.tar") for path in root.glob(place) if path.is_file())
-    return None if any(shards) else "there is no *.tar and no shards/*.tar"
+        shards = [root] if root.suffix == ".tar" else []
+        return _unlike(shards[0]) if shards else "it is no .tar file"
+    shards = [path for place in ("*.tar", "shards/*.tar") for path in root.glob(place) if path.is_file()]
+    return _unlike(min(shards)) if shards else "there is no *.tar and no shards/*.tar"
+
+
+def _unlike(shard: Place) -> str | None:
+    """Why a tar file is no shard: of its first members no two are of one sample."""
+    if not isinstance(shard, Path):
+        return None
+    keys: set[str] = set()
+    try:
+        for member in islice(scan(shard), GLANCE):
+            if member.key in keys:
+                return None
+            keys.add(member.key)
+    except DataError:
+        return None  # which reading it says better
+    return f"no two members of {shard.name} have one name: unpack it"
 
 
 def read(
@@ -105,9 +122,11 @@ def read(
     images: bool = True,
     classes: str | Path | Sequence[str] | None = None,
     mask_member: str | None = None,
+    image_member: str | None = None,
     outside: bool = False,
 ) -> Source:
-    """Read the shards of a folder (`*.tar` in it or in its shards/), or one shard. Members stay in the shards.
+    """Read the shards of a folder (`*.tar` in it or in its shards/), one shard, or those of a name with braces,
+    `train-{000..010}.tar`. Members stay in the shards.
 
     A sample's split is what its metadata says, or else the shard's name before the number. Images that the metadata names
     outside the shards are listed and refused, unless `outside` is given.
@@ -119,14 +138,16 @@ def read(
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
             the classes of dataset.json beside the shards, or of the samples' own metadata.
         mask_member: which member is the mask, such as seg.png; by default the first of mask.png, mask.tif, seg.png and
-            label.png that a sample has.
+            label.png that a sample has, or else what its name tells.
+        image_member: which member is the image, such as image.png; by default the first of jpg, png and others that a sample
+            has, or else what its name tells.
         outside: read images that the metadata names outside the shards.
     """
     if is_stored(root):
         raise OptionError(
             f"{root}: shards are scanned on this machine: copy them here first; what segdata exported opens as a dataset"
         )
-    shards = find_shards(Path(root))
+    shards = find_shards(str(root))
     base = shards[0].parent.parent if shards[0].parent.name == "shards" else shards[0].parent
     every = [record for shard in shards for record in read_records(shard)]
     receipt, items = Receipt(), []
@@ -135,9 +156,10 @@ def read(
     if images and not outside:
         refuse_outside(records)
     meaning = Meaning({labels.ignore: None, **values})
-    masks = (mask_member.lower(),) if mask_member else MASKS
+    roles = find_roles((tuple(record.members) for record in records), image_member, mask_member)
+    receipt.notes += [roles.note] if roles.note else []
     for record in records:
-        mask, image = record.first(masks), record.first(IMAGES) if images else None
+        mask, image = record.first(roles.masks), record.first(roles.images) if images else None
         if images and image is None and record.reference is not None:
             image = record.reference if is_remote(record.reference) else str(base / record.reference)
         if mask is not None and (image is not None or not images):
@@ -145,26 +167,15 @@ def read(
             group, exif = (made.group, made.exif) if made else (None, None)
             items.append(Item(record.id, image, None, LabelFile(mask, meaning), record.split, group, exif))
             continue
-        lacks = "image" if mask is not None else f"mask ({' or '.join(masks)}: --mask-member names another)"
-        held = some(record.members)
-        problem = Problem("shard.unpaired", f"{record.key} has no {lacks}: it has {held}", record.shard.name, record.id)
+        message = lacking(roles, list(record.members), image=mask is not None)
+        problem = Problem("shard.unpaired", message, record.shard.name, record.id)
         leave_out(problem, (), report, receipt)
     tables = tuple(SourceClass(value, labels.name(id), id) for value, id in values.items() if id is not None)
     hashed = tuple(hash_shards(shards))
     options: dict[str, object] = {"classes": list(labels.names), "mask_member": mask_member, "outside": outside}
+    if image_member is not None:
+        options["image_member"] = image_member
     return Source(labels, items, (*inputs, *hashed), tables, receipt, options)
-
-
-def find_shards(root: Path) -> list[Path]:
-    """The tar files of a folder or of its shards/, in order of name. Raises `DataError` (`source.missing`, `shard.none`)."""
-    if root.is_file():
-        return [root]
-    if not root.exists():
-        raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
-    for folder in (root, root / "shards"):
-        if found := sorted(path for path in folder.glob("*.tar") if path.is_file()):
-            return found
-    raise DataError(Problem("shard.none", "there is no *.tar and no shards/*.tar", file=str(root)))
 
 
 def hash_shards(shards: Sequence[Path]) -> Iterator[Input]:

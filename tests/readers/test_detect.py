@@ -43,7 +43,7 @@ REAL = {
     "coco/panoptic": "coco",
     "coco/lvis/lvis_val_100.json": "coco",
     "coco/taco": "coco",
-    "hires/scenes": None,
+    "hires/scenes": "masks",
     "hires/geotiff": None,
 }
 
@@ -59,7 +59,8 @@ def test_the_samples(name: str, samples: Path) -> None:
     assert found.format == SAMPLES[name]
     assert found.reasons.keys() == set(FORMATS) - {found.format}
     assert all(found.reasons.values())
-    assert json.loads(json.dumps(found.to_json())) == {"format": found.format, "reasons": found.reasons}
+    hint = {} if found.hint is None else {"hint": found.hint}
+    assert json.loads(json.dumps(found.to_json())) == {"format": found.format, "reasons": found.reasons, **hint}
 
 
 @pytest.mark.data
@@ -86,7 +87,6 @@ def test_no_image_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("voc/VOCdevkit", "VOC2012/JPEGImages", "there is no JPEGImages/ beside"),
         ("cityscapes", "leftImg8bit", "there is no leftImg8bit/"),
         ("cityscapes", "gtFine", "there is no gtFine/ and no gtCoarse/"),
-        ("pets", "annotations/list.txt", "there is no annotations/list.txt"),
         ("pets", "annotations/trimaps", "there is no annotations/trimaps/"),
         ("pets", "images", "there is no images/"),
     ],

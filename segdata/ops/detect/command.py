@@ -22,5 +22,7 @@ def detect(context: click.Context, source: str, as_json: bool) -> None:
         echo(json.dumps(found.to_json(), indent=2).splitlines())
     else:
         echo(f"{found.format or 'none for certain'}")
+        if found.hint is not None:
+            echo(f"  {found.hint}")
         echo(f"  not {name}: {reason}" for name, reason in found.reasons.items())
     context.exit(found.format is None)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from posixpath import splitext
-
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.ids import portable_ids, sample_ids
 from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, Problem
+from segdata.files.endings import is_image
+from segdata.files.listing import files_in, kinds_in
 from segdata.files.places import listed
 from segdata.files.remote import Place
 from segdata.labels import Labels
-from segdata.readers.masks_pairs import EXTENSIONS, files_in
 from segdata.words import some
 
 
@@ -27,11 +26,11 @@ def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
     if root.is_file():
         folder, files = root.parent, [root.name]
     elif root.is_dir():
-        folder, files = root, [name for name in files_in(root) if splitext(name)[1].lower() in EXTENSIONS]
+        folder, files = root, [name for name in files_in(root) if is_image(name)]
     else:
         raise DatasetError(f"{root}: there is no such folder or image")
     if not files:
-        raise DatasetError(f"{root}: neither a dataset nor a folder of images ({', '.join(EXTENSIONS)})")
+        raise DatasetError(f"{root}: is no dataset, and holds no image, but {kinds_in(files_in(root))}")
     if odd := [name for name in files if name.encode(errors="replace").decode() != name]:
         raise DatasetError(f"{root / odd[0]}: its name is not UTF-8, so no manifest can hold it: rename it")
     ids, _ = sample_ids(None, files)

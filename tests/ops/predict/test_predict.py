@@ -284,7 +284,7 @@ def test_a_folder_of_images(truth: Dataset, tmp_path: Path) -> None:
             with pytest.raises(DatasetError, match=message):
                 predict(ByColour(LABELS), path, tmp_path / "o")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="neither a dataset nor a folder of images"):
+    with pytest.raises(DatasetError, match="is no dataset, and holds no image"):
         predict(ByColour(LABELS), tmp_path / "empty", tmp_path / "o")
 
 

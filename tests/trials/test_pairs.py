@@ -1,0 +1,176 @@
+"""What trials found about pairs of files, shards, and formats that are not read: each input as a user gives it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import segdata
+from segdata.cli import main
+
+TRIALS = Path(__file__).resolve().parents[3] / "shared/trials/conversion"
+
+
+def trial(name: str) -> Path:
+    """A trial's input; the test is skipped if it is absent."""
+    if not (TRIALS / name).exists():
+        pytest.skip("the trials in ../shared/trials are not here")
+    return TRIALS / name
+
+
+def run(*arguments: Any, code: int = 0) -> str:
+    """`segdata` with these arguments; what it says."""
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def masks(root: Path) -> dict[str, Any]:
+    """The mask of every sample."""
+    dataset = segdata.Dataset.open(root)
+    return {sample.id: dataset.read_mask(sample) for sample in dataset}
+
+
+PAIRS: dict[str, tuple[dict[str, str], str]] = {
+    "p_case": ({"IMG_1": "masks/img_1.png"}, "names that differ from their image's in case or accents, 1 in all: img_1"),
+    "p_jpgpng": ({"a": "masks/a.jpg.png"}, "--mask-pattern '{name}.png'"),
+    "p_perfolder": ({"s1": "s1/mask.png", "s2": "s2/mask.png"}, "--image-pattern '{stem}/image' --mask-pattern '{stem}/mask'"),
+    "p_suffix": (
+        {"a_sat": "masks/a_mask.png", "b_sat": "masks/b_mask.png"}, "--image-pattern '{stem}_sat' --mask-pattern '{stem}_mask'",
+    ),
+    "p_suffix_gt": ({"a": "masks/a_GT.png", "b": "masks/b_GT.png"}, "--mask-pattern '{stem}_GT'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_are_found_and_told(name: str, tmp_path: Path) -> None:
+    files, told = PAIRS[name]
+    source = trial(name)
+    said = run("convert", "auto", source, tmp_path / "d", "--classes", source / "c.txt")
+    assert told in said
+    found = masks(tmp_path / "d")
+    assert sorted(found) == sorted(files)
+    for id, file in files.items():
+        np.testing.assert_array_equal(found[id], np.array(Image.open(source / file)))
+    if "--mask-pattern" in told:  # what was found is what the options say
+        run("convert", "masks", source, tmp_path / "e", "--classes", source / "c.txt", *shlex.split(told))
+        assert masks(tmp_path / "e").keys() == files.keys()
+
+
+def test_accents_are_composed_either_way(tmp_path: Path) -> None:
+    source = trial("p_nfc")
+    run("convert", "auto", source, tmp_path / "d", "--classes", source / "c.txt")
+    truth = np.array(Image.open(next((source / "masks").iterdir())))
+    (found,) = masks(tmp_path / "d").values()
+    np.testing.assert_array_equal(found, truth)
+
+
+def way_out(said: str) -> list[str]:
+    """The options at the end of a message."""
+    return shlex.split(re.search(r": (--[^:]*?)( merges them)? \[", said)[1])  # type: ignore[index]
+
+
+def test_an_image_without_a_mask(tmp_path: Path) -> None:
+    source = trial("p_one_missing")
+    command = ("convert", "auto", source, tmp_path / "d", "--classes", source / "c.txt")
+    said = run(*command, code=1)
+    assert "c.jpg: c: the image has no mask of its name in masks/: --without-mask bg [masks.unpaired]" in said
+    assert "no mask, so all bg, 1 in all: c" in run(*command, *way_out(said))
+    found = masks(tmp_path / "d")
+    assert sorted(found) == ["a", "b", "c"]
+    assert not found["c"].any()
+    run(*command, "--without-mask", "ignore", "--overwrite")
+    assert (masks(tmp_path / "d")["c"] == 255).all()
+
+
+def test_several_masks_of_an_image(tmp_path: Path) -> None:
+    source = trial("p_kaggle_dsb")
+    command = ["convert", "auto", source, tmp_path / "d", "--classes", source / "c.txt"]
+    said = run(*command, code=1)
+    assert "2 masks are of this image, m0.png, m1.png: --overlap smallest" in said
+    command += way_out(said)
+    said = run(*command, code=1)  # its masks are of 0 and 255
+    run(*command, *way_out(said))
+    found = masks(tmp_path / "d")
+    assert sorted(found) == ["train/s1", "train/s2"]
+    for id, mask in found.items():
+        each = [np.array(Image.open(path)) for path in (source / id / "masks").iterdir()]
+        np.testing.assert_array_equal(mask, np.maximum.reduce(each) > 0)
+
+
+def test_masks_of_roboflow(tmp_path: Path) -> None:
+    source = trial("rf_masks")
+    said = run("convert", "auto", source, tmp_path / "d")
+    assert "classes are those of _classes.csv" in said
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    assert (dataset.splits, dataset.labels.names[:2]) == (("test", "train", "valid"), ("background", "cat"))
+    for id, mask in masks(tmp_path / "d").items():
+        np.testing.assert_array_equal(mask, np.array(Image.open(source / f"{id}_mask.png")))
+    shutil.copytree(source, tmp_path / "odd")
+    (tmp_path / "odd/valid/_classes.csv").write_text("Pixel Value, Class\n0, cat\n1, background\n")
+    said = run("convert", "auto", tmp_path / "odd", tmp_path / "e", code=1)
+    assert "differ: --classes FILE" in said
+
+
+FOREIGN = {
+    "labelme": "this is a labelme set (a.json)",
+    "yoloseg": "this is a YOLO segmentation set (labels/train/a.txt)",
+    "via": "this is a VIA project (via_region_data.json)",
+    "zip": "this is an archive (export.zip): unpack it",
+    "zip/export.zip": "this is an archive (export.zip): unpack it",
+    "dm/cvat_poly": "this is a CVAT XML (train.xml)",
+    "dm/cvat_mask": "this is a CVAT XML (train.xml)",
+    "dm/label_me_c": "this is a LabelMe (MIT) set (Annotations/train/f_1.xml)",
+    "dm/label_me_poly": "this is a LabelMe (MIT) set (Annotations/train/f_1.xml)",
+    "dm/yolo_ultralytics_poly": "this is a YOLO set (data.yaml)",
+    "pets_nolist": "(pets): give that folder",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_not_read_is_named(name: str, tmp_path: Path) -> None:
+    said = run("detect", trial(name), code=1)
+    assert FOREIGN[name] in said
+    assert max(map(len, said.replace(str(TRIALS), "").splitlines())) <= 100
+    assert FOREIGN[name] in run("convert", "auto", trial(name), tmp_path / "d", code=1)
+
+
+def test_pets_without_a_list(tmp_path: Path) -> None:
+    assert run("detect", trial("pets_nolist/p")).startswith("pets\n")
+    assert "converted" in run("convert", "auto", trial("pets_nolist/p"), tmp_path / "d")
+
+
+SHARDS = {
+    "wds_image_png_mask_png": "--image-member image.png",
+    "wds_input_target": "--image-member input.jpg --mask-member target.png",
+    "wds_npy": "--mask-member seg.npy",
+}
+
+
+@pytest.mark.parametrize("name", SHARDS)
+def test_members_are_told_by_their_names(name: str, tmp_path: Path) -> None:
+    source = trial(name)
+    said = run("convert", "auto", source, tmp_path / "d", "--classes", source / "c.txt")
+    assert f"members are found as by {SHARDS[name]}" in said
+    found = masks(tmp_path / "d")
+    assert list(found) == ["train/000"]
+    assert set(np.unique(found["train/000"])) <= {0, 1, 2}
+    given = ("--overwrite", *SHARDS[name].split())
+    run(
+        "convert",
+        "webdataset",
+        f"{source}/train-{{000000..000000}}.tar",
+        tmp_path / "e",
+        "--classes",
+        source / "c.txt",
+        *given,
+    )
+    np.testing.assert_array_equal(masks(tmp_path / "e")["train/000"], found["train/000"])
