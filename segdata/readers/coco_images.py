@@ -16,13 +16,12 @@ from urllib.parse import unquote, urlsplit
 from segdata.errors import DataError, Problem
 from segdata.files.places import absolute, files_below, lies_below, place
 from segdata.files.remote import Place
+from segdata.readers.coco_splits import LABEL_FOLDERS
 from segdata.readers.coco_tables import ImageRecord
 from segdata.words import some
 
 ImageMatch = Literal["path", "name"]
 """How file_name names an image: by its path under the folder of the images, or by the last parts of it."""
-
-LABEL_FOLDERS = ("annotations", "labels")
 
 T = TypeVar("T")
 

@@ -27,8 +27,15 @@ SURE = (
 )
 """Where label files are whose names say so, the likeliest first."""
 
-LIKELY = ("annotations/*.json", "*.json", "annotations/*/*.json", "*/annotations/*.json", "*/*.json")
-"""Where any JSON may be one."""
+LABEL_FOLDERS = ("annotations", "annotation", "labels")
+"""Folders that hold label files alone, beside those of images."""
+
+LIKELY = (
+    *("annotations/*.json", "*.json"),
+    *(f"{folder}/{names}" for folder in LABEL_FOLDERS for names in ("*.json", "*/*.json")),
+    *("*/annotations/*.json", "*/*.json"),
+)
+"""Where any JSON may be one. In a folder of any name only if that is a split's: others may be sets of their own."""
 
 MANY = 100
 """More files in one of these places are not COCO's, but a label file per image."""
@@ -81,6 +88,8 @@ def look(root: Place) -> tuple[list[Place], list[str]]:
     instead: list[Place] = []
     for pattern in LIKELY:
         found = shown(root, pattern)
+        if pattern.startswith("*/"):
+            found = [path for path in found if SPLIT.search(below(path, root).partition("/")[0])]
         instead = instead or found
         if not found or len(found) > MANY:
             continue

@@ -28,6 +28,8 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
 
     A split without objects is good beside others, and a set without any may be: the call says so (`allow_empty`).
     """
+    if not samples:
+        return
     nothing = {labels.ignore, *(label.id for label in labels.classes if is_background(label.name))}
     if any(n and value not in nothing for sample in samples for value, n in sample.counts.items()):
         return
@@ -36,7 +38,7 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
         reasons["has a box and no segmentation"] = receipt.boxes
     if receipt.crowds:
         reasons["is a crowd"] = receipt.crowds
-    why = some(f"{n:,} {reason}" for reason, n in reasons.most_common(3))
+    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
     told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
     message = f"nothing is painted: the {len(samples):,} masks hold no class but background and ignore (of {told})"
     raise DataError(Problem("convert.unpainted", f"{message}; give --allow-empty if that is right", str(source)))
