@@ -65,7 +65,7 @@ def locate(
     if not names:
         return Located((), ())
     looked = some(dict.fromkeys(f"{folder}/" for folder in folders))
-    way_out = by_last_parts(_first(records), folders) or ": give --image-dir DIR, or --images none"
+    way_out = by_last_parts(records, folders) or ": give --image-dir DIR, or --images none"
     raise DataError(Problem("coco.images", f"its images ({names[0]} ...) are not in {looked}{way_out}", file=str(path)))
 
 
@@ -143,26 +143,32 @@ def without_common(tails: Sequence[Sequence[str]]) -> list[str]:
 def _by_name(path: Place, records: Sequence[ImageRecord], folders: Sequence[Place]) -> Located:
     """Each record's image by the longest end of its file_name that a file has, in the nearest folder that has any."""
     for folder in sorted(folders, key=lambda folder: -len(_parts(folder))):
-        index = file_index(folder)
-        found = [find(record, folder, index) for record in records]
-        if any(isinstance(one, str) for one in found):
-            times = Counter(one for one in found if isinstance(one, str))
-            files: list[str | Problem | None] = []
-            for record, one in zip(records, found, strict=True):
-                if isinstance(one, str) and times[one] > 1:
-                    what = f"the last parts of file_name {image_path(record)!r} and of another are of one file, {one}"
-                    files.append(
-                        Problem("image.ambiguous", f"{what}: give the folder that holds both: --image-dir DIR")
-                    )
-                else:
-                    files.append(one if isinstance(one, Problem) else str(folder / one))
-            names = [one if isinstance(one, str) and times[one] == 1 else "/".join(tail(record))
-                     for record, one in zip(records, found, strict=True)]  # fmt: skip
+        found = resolve(records, folder)
+        if any(isinstance(one, str) or one.code == "image.ambiguous" for one in found):
+            files = [str(folder / one) if isinstance(one, str) else one for one in found]
+            names = [
+                one if isinstance(one, str) else f"image {record.id}"
+                for record, one in zip(records, found, strict=True)
+            ]
             return Located(names, files, folders)
     looked = some(f"{folder}/" for folder in folders)
     name = "/".join(tail(records[0])[-1:]) if records else ""
     message = f"its images ({name} ...) are not in {looked} nor below: give --image-dir DIR, or --images none"
     raise DataError(Problem("coco.images", message, file=str(path)))
+
+
+def resolve(records: Sequence[ImageRecord], folder: Place) -> list[str | Problem]:
+    """Each record's file below a folder, as a POSIX path, or why it has none: `image.missing`, `image.ambiguous`."""
+    index = file_index(folder)
+    found = [find(record, folder, index) for record in records]
+    times = Counter(one for one in found if isinstance(one, str))
+    for i, (record, one) in enumerate(zip(records, found, strict=True)):
+        if isinstance(one, str) and times[one] > 1:
+            what = f"the last parts of file_name {image_path(record)!r} and of another image are of one file, {one}"
+            found[i] = Problem(
+                "image.ambiguous", f"{what}: give the folder that holds the files of both: --image-dir DIR"
+            )
+    return found
 
 
 def file_index(folder: Place) -> Mapping[str, list[str]]:
@@ -203,9 +209,8 @@ def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
 
 def by_last_parts(records: Sequence[ImageRecord], folders: Sequence[Place]) -> str:
     """The option that finds images whose file_name is no path under the folder, where it finds one; else nothing."""
-    for folder in folders:
-        index = file_index(folder)
-        for record in records:
-            if isinstance(found := find(record, folder, index), str):
+    for folder in sorted(folders, key=lambda folder: -len(_parts(folder))):
+        for record, found in zip(records, resolve(records, folder), strict=True):
+            if isinstance(found, str) and found != image_path(record):
                 return f", but {tail(record)[-1]} is there as {folder / found}: give --image-match name"
     return ""

@@ -47,7 +47,7 @@ def list_images(
         sample = name if isinstance(name, str) else name.sample
         if isinstance(name, Problem):
             if name.code == "image.name" and way_out is None:
-                way_out = by_last_parts([image], located.folders) if located.folders else WITHOUT
+                way_out = by_last_parts(images, located.folders) if located.folders else WITHOUT
             name = replace(name, file=file, message=name.message + (way_out or ""))
         elif isinstance(there, Problem):
             name = replace(there, file=file, sample=sample)

@@ -35,13 +35,16 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
         return
     reasons = Counter(line.message.partition(":")[0] for line in receipt.skipped)
     if receipt.boxes:
-        reasons["has a box and no segmentation"] = receipt.boxes
+        reasons["have a box and no outline, as in sets for detection"] = receipt.boxes
     if receipt.crowds:
-        reasons["is a crowd"] = receipt.crowds
+        reasons["have iscrowd 1"] = receipt.crowds
     why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
     told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
-    message = f"nothing is painted: the {len(samples):,} masks hold no class but background and ignore (of {told})"
-    raise DataError(Problem("convert.unpainted", f"{message}; give --allow-empty if that is right", str(source)))
+    classes = some(label.name for label in labels.classes if label.id not in nothing) or "no class"
+    message = f"nothing is painted: no pixel of the {len(samples):,} masks is {classes}, all are background or ignore"
+    raise DataError(
+        Problem("convert.unpainted", f"{message} ({told}): give --allow-empty if that is right", str(source))
+    )
 
 
 def receipt_json(

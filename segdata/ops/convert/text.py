@@ -47,14 +47,14 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
 def _of_options(receipt: dict[str, Any]) -> Iterator[str]:
     """How many annotations are crowds, or boxes alone, what they became, and what else they may become."""
     for name, what, others in (
-        ("crowds", "have iscrowd 1", {"ignore": "--crowd class paints", "class": "--crowd ignore ignores"}),
+        ("crowds", "have iscrowd 1", {"ignore": "--crowd class paints them", "class": "--crowd ignore ignores them"}),
         (
             "boxes",
             "have a box and no segmentation",
-            {"ignore": "--boxes drop leaves out", "drop": "--boxes ignore ignores"},
+            {"ignore": "--boxes drop leaves them out", "drop": "--boxes ignore ignores them"},
         ),
     ):
         if (found := receipt.get(name)) is not None:
-            other = f" ({others[found['became']]} them)" if found["became"] in others else ""
+            other = f" ({others[found['became']]})" if found["became"] in others else ""
             lines = f"{found['annotations']:,} of {receipt['annotations']['in']:,} annotations {what}"
             yield f"{name}:".ljust(13) + f"{lines}: {BECAME[found['became']]}{other}"
