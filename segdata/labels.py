@@ -208,6 +208,11 @@ Unlisted = Literal["keep", "ignore", "background"]
 IGNORE, BACKGROUND = "ignore", "background"
 
 
+def is_background(name: str) -> bool:
+    """Whether a class is the background by its name, in one of its spellings."""
+    return name.strip(" _").casefold() == BACKGROUND
+
+
 def choose_classes(
     labels: Labels, renames: Mapping[str, str], only: Sequence[str], drop: Sequence[str], unlisted: Unlisted | None
 ) -> Remap:

@@ -2,70 +2,36 @@
 
 SRC is one JSON, or a root that holds `annotations/instances_*.json` (or panoptic_*.json, or any single JSON there), with
 images under `<split><year>/`, `images/<split><year>/`, `<split>/` or `images/`; or an export with `_annotations.coco.json`
-beside the images of each split.
+beside the images of each split. Other names hold the split as a word: `train.json`, `val/annotations.json`. LVIS, whose
+images are of several folders of COCO, has them by the last two parts of coco_url.
 
 Format: https://cocodataset.org/#format-data, https://www.lvisdataset.org/dataset.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.places import listed, matching, place, read_ends
-from segdata.files.remote import Place
-from segdata.readers.coco_items import gather_instances, gather_panoptic, image_path, list_images, make_items
-from segdata.readers.coco_masks import Crowd, Rules
-from segdata.readers.coco_tables import (
-    KEYS,
-    Background,
-    ImageRecord,
-    LabelTable,
-    class_table,
-    read_categories,
-    read_images,
-)
-from segdata.readers.detect import shown
+from segdata.files.places import listed
+from segdata.readers.coco_classes import class_table
+from segdata.readers.coco_images import ImageMatch, locate
+from segdata.readers.coco_items import gather_instances, gather_panoptic, list_images, make_items
+from segdata.readers.coco_masks import Boxes, Crowd, Rules
+from segdata.readers.coco_splits import find_label_files, fits
+from segdata.readers.coco_tables import Background, LabelTable, read_categories, read_images
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source
-from segdata.words import some
+from segdata.words import percent
 
-KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
+__all__ = ["fits", "read"]
 
-PLACES = ("annotations/*.json", "*/_annotations.coco.json", "*.json")
+FEW = 0.05
+"""More crowds than this share of the annotations are probably no crowds: COCO itself has 1.2 %."""
 
-GLANCE = 2**18
-"""So many bytes are read at either end of a JSON file to tell its format; smaller ones are read whole."""
-
-
-def fits(root: Place) -> str | None:
-    """Why SRC is not this format; None for a JSON with images, annotations and categories, itself or where COCO has it."""
-    if root.is_file():
-        return _unlike(root)
-    found = next((files for pattern in PLACES if (files := shown(root, pattern))), [])
-    if not found:
-        return "there is no annotations/*.json, */_annotations.coco.json or *.json"
-    reasons = [_unlike(path) for path in found[:20]]
-    return None if None in reasons else reasons[0]
-
-
-def _unlike(path: Place) -> str | None:
-    """Which keys a JSON lacks. Of one too large to be read whole, an end that shows one of them is enough."""
-    size, head, tail = read_ends(path, GLANCE)
-    if size > 2 * GLANCE:
-        found = re.search(rb'"(images|annotations|categories)"\s*:\s*\[', head + b"\n" + tail)
-        return None if found else f"neither end of {path.name} shows {', '.join(KEYS)}"
-    try:
-        parts = msgspec.json.decode((head + tail).removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return f"{path.name} is not JSON, or no JSON object"
-    missing = [key for key in KEYS if key not in parts]
-    return f"{path.name} has no {' and no '.join(missing)}" if missing else None
+ALL = 0.9
+"""So many crowds are objects."""
 
 
 def read(
@@ -75,8 +41,11 @@ def read(
     report: Report = strict,
     images: bool = True,
     image_dir: str | Path | None = None,
+    image_match: ImageMatch = "path",
+    annotations: Mapping[str, str] | None = None,
     background: Background | None = None,
     crowd: Crowd | None = None,
+    boxes: Boxes = "ignore",
     overlap: Overlap | None = None,
 ) -> Source:
     """Read COCO annotations. Categories follow in the order of their ids, by name, after background as class 0.
@@ -85,11 +54,17 @@ def read(
 
     Args:
         image_dir: the folder of the images; by default it is looked for where COCO has it.
+        image_match: how file_name names an image: `path`: it is its path under the folder of the images; `name`: the image is
+            the one file below the folder whose path has the longest end in common with file_name, which may then be a URL
+            or a path of another machine.
+        annotations: the label file of each split, a path as it is, or below SRC; by default names tell which are which.
         background: what unlabelled pixels are: `class` is class 0, background, with the categories from 1; `ignore` is
             ignored, with the categories from 0. The default depends on the source: `ignore` for LVIS, where what is not
             annotated is not background, and for panoptic files, which have no `class`; otherwise `class`.
         crowd: what crowd regions become: `ignore` ignored, `class` their class, `drop` nothing. The default depends on the
             source: `class` for panoptic files, otherwise `ignore`.
+        boxes: what objects become that have a box and no outline: `ignore` ignores the pixels of the box, which may be the
+            object or not, `drop` leaves the object out, so that it is background, and `stop` refuses it.
         overlap: which object is on top: the smallest, the first or the last in the file; `ignore`: pixels that several
             classes claim are ignored. The default is smallest; panoptic files have no overlap and take none.
     """
@@ -97,18 +72,20 @@ def read(
         ("crowd", crowd, Crowd),
         ("background", background, Background),
         ("overlap", overlap, Overlap),
+        ("boxes", boxes, Boxes),
+        ("image-match", image_match, ImageMatch),
     ):
         if value is not None:
             one_of(name, value, allowed)
-    label_files = find_label_files(listed(root), split)
+    receipt = Receipt()
+    label_files = find_label_files(listed(root), split, annotations, receipt)
     tables = [LabelTable.load(path) for path, _ in label_files]
     panoptic = {table.panoptic for table in tables}
     if len(panoptic) > 1:
         raise OptionError(f"{root}: holds instances and panoptic files: name one of them")
     is_panoptic = panoptic == {True}
-    receipt = Receipt()
     records = [read_images(table, report, receipt) for table in tables]
-    categories = [(str(table.path), read_categories(table, report, receipt)) for table in tables]
+    categories = [(table, read_categories(table, report, receipt)) for table in tables]
     lvis = any(record.not_exhaustive_category_ids is not None for part in records for record in part)
     background = background or ("ignore" if lvis or is_panoptic else "class")
     if is_panoptic and background == "class":
@@ -118,75 +95,41 @@ def read(
     overlap = overlap or "smallest"
     if lvis and background == "ignore":
         receipt.notes.append("LVIS: what is not annotated is not background but ignored (--background class overrides)")
-    labels, classes = class_table(categories, background)
-    class_ids = {int(c.source_id): c.class_id for c in classes if c.class_id is not None}
-    crowd = crowd or ("class" if is_panoptic else "ignore")
+    labels, classes = class_table(categories, background, receipt)
+    class_ids = {c.source_id: c.class_id for c in classes if c.class_id is not None}
+    resolved: Crowd = crowd or ("class" if is_panoptic else "ignore")
     items: list[Item] = []
     for table, part, (_, its_split) in zip(tables, records, label_files, strict=True):
         if table.unread:
             receipt.notes.append(f"{table.path.name}: not read: {', '.join(table.unread)}")
-        named = list_images(part, its_split, str(table.path), report, receipt)
-        rules = Rules(str(table.path), class_ids, crowd, overlap, 0 if background == "class" else None)
+        located = locate(table.path, its_split, part, image_dir, image_match, images=images)
+        named = list_images(part, located, its_split, str(table.path), report, receipt)
+        rules = Rules(str(table.path), class_ids, resolved, overlap, 0 if background == "class" else None, boxes)
         gather = gather_panoptic if is_panoptic else gather_instances
-        gathered = gather(table, named, rules, report, receipt)
-        folder = find_images(table.path, its_split, part, image_dir) if images else None
-        items += make_items(named, gathered, its_split, folder, receipt)
+        items += make_items(named, gather(table, named, rules, report, receipt), its_split, located, receipt)
+    if crowd is None and resolved == "ignore":
+        judge_crowds(receipt, receipt.annotations + sum(len(item.annotation.ids) for item in items), str(root))
     items.sort(key=lambda item: item.id)
     inputs = tuple(Input.of(path) for path, _ in label_files)
-    options: dict[str, object] = {"background": background, "crowd": crowd, "overlap": overlap}
+    options: dict[str, object] = {"background": background, "crowd": resolved, "overlap": overlap}
+    if boxes != "ignore":
+        options["boxes"] = boxes
     return Source(labels, items, inputs, classes, receipt, options)
 
 
-# Finding and loading label files
+def judge_crowds(receipt: Receipt, annotations: int, source: str) -> None:
+    """Refuse or warn where `iscrowd` 1 does not mean crowds, and nobody said what crowds become.
 
-
-def find_label_files(root: Place, split: str | None) -> list[tuple[Place, str | None]]:
-    """The JSON files that SRC means, each with its split. Raises `DataError` (`coco.missing`), `OptionError`."""
-    if root.is_file():
-        found = [(root, split_of(root))]
-    elif not root.is_dir():
-        raise DataError(Problem("coco.missing", "there is no such file or folder", file=str(root)))
-    else:
-        patterns = [f"{folder}{kind}_*.json" for kind in KINDS for folder in ("annotations/", "")]
-        patterns += ["*/_annotations.coco.json", "_annotations.coco.json", "annotations/*.json", "*.json"]
-        found = next(([(p, split_of(p)) for p in there] for g in patterns if (there := matching(root, g))), [])
-        if not found:
-            message = "holds no annotations/instances_*.json: give the root of the set, or the JSON file itself"
-            raise DataError(Problem("coco.missing", message, file=str(root)))
-    splits = Counter(its_split for _, its_split in found)
-    if split is not None:
-        found = [(path, its_split) for path, its_split in found if its_split == split]
-        if not found:
-            raise OptionError(f"no split {split!r} in {root}: there are {some(sorted(str(s) for s in splits))}")
-    elif len(splits) < len(found):
-        names = some(path.name for path, _ in found)
-        raise OptionError(f"{root}: several label files for one split ({names}): give the one that is meant as SRC")
-    return found
-
-
-def split_of(path: Place) -> str | None:
-    """The split a label file is for: instances_train2017.json -> train; train/_annotations.coco.json -> train."""
-    if path.name == "_annotations.coco.json":
-        return path.parent.name
-    match = re.fullmatch(rf"(?:{'|'.join(KINDS)})(?:_v\d[\d.]*)?_(.+?)(?:_?\d{{4}})?", path.stem)
-    return match[1] if match else None
-
-
-def find_images(path: Place, split: str | None, images: Sequence[ImageRecord], image_dir: str | Path | None) -> Place:
-    """The folder with a label file's images. Raises `DataError` (`coco.images`) that lists where it looked."""
-    subset = path.stem.rsplit("_", 1)[-1]
-    base = path.parent.parent if path.parent.name == "annotations" else path.parent
-    if image_dir is not None:
-        bases = [place(image_dir)]
-    else:
-        bases = [base, base / "images", path.parent]
-    folders = [b / sub for b in bases for sub in dict.fromkeys((subset, split or "", "")) if (b / sub).is_dir()]
-    some_names = [image_path(p) for p in (*images[:20], *images[-1:])]
-    for folder in folders:
-        if any((folder / name).exists() for name in some_names):
-            return folder
-    looked = some(dict.fromkeys(f"{folder}/" for folder in folders or bases))
-    if not some_names:
-        return base
-    message = f"its images ({some_names[0]} ...) are not in {looked}: give --image-dir DIR, or --images none"
-    raise DataError(Problem("coco.images", message, file=str(path)))
+    CVAT and Datumaro write every mask of a brush as run lengths with iscrowd 1. If nearly all annotations are such, ignoring
+    them leaves nothing of the set: that is never meant, so it is refused (`coco.crowds`). If they are merely many, as where
+    masks and polygons were drawn, the rest is right, and a warning does. Counted are all crowds, not run lengths alone:
+    some exporters set iscrowd for polygons, and in COCO itself every run length is of a crowd.
+    """
+    share = receipt.crowds / annotations if annotations else 0.0
+    told = f"{receipt.crowds:,} of {annotations:,} annotations ({percent(receipt.crowds, annotations)}) have iscrowd 1"
+    why = "CVAT and Datumaro write all masks so"
+    if share >= ALL:
+        way_out = "give --crowd class if they are objects, --crowd ignore if they are crowds"
+        raise DataError(Problem("coco.crowds", f"{told} and would be ignored; {why}: {way_out}", file=source))
+    if share > FEW:
+        receipt.warnings.append(f"{told} and are ignored; {why}: give --crowd class if they are objects")

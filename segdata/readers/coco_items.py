@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +9,13 @@ from dataclasses import dataclass, replace
 from segdata.dataset.ids import sample_ids
 from segdata.errors import Problem, Report
 from segdata.files.places import leads_out
-from segdata.files.remote import Place
-from segdata.readers.coco_masks import Instances, Panoptic, Record, Rules
+from segdata.readers.coco_images import Located, by_last_parts
+from segdata.readers.coco_masks import Id, Instances, Panoptic, Record, Rules, one_id
 from segdata.readers.coco_tables import Broken, ImageRecord, LabelTable, PanopticRecord
 from segdata.readers.source import Annotation, Item, Receipt, left_out
+
+WITHOUT = ", or give --image-match name, which takes the last parts of it"
+"""The way out of a name that leads out, if no image is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,9 @@ class Listed:
     images: Sequence[ImageRecord]
     names: Sequence[str | Problem]
 
-    def samples(self) -> dict[int, tuple[str, tuple[int, int]]]:
+    def samples(self) -> dict[Id, tuple[str, tuple[int, int]]]:
         """Image id -> sample id and (height, width); the first of an image id that occurs twice."""
-        out: dict[int, tuple[str, tuple[int, int]]] = {}
+        out: dict[Id, tuple[str, tuple[int, int]]] = {}
         for image, name in zip(self.images, self.names, strict=True):
             sample = name if isinstance(name, str) else name.sample or ""
             out.setdefault(image.id, (sample, (image.height, image.width)))
@@ -33,17 +35,22 @@ class Listed:
 
 
 def list_images(
-    images: Sequence[ImageRecord], split: str | None, file: str, report: Report, receipt: Receipt
+    images: Sequence[ImageRecord], located: Located, split: str | None, file: str, report: Report, receipt: Receipt
 ) -> Listed:
     """Give every image its sample id. A bad name, an image id that occurs twice and an empty size are problems."""
-    names, renamed = sample_ids(split, [image_path(image) for image in images])
+    names, renamed = sample_ids(split, located.names)
     receipt.renamed += renamed
     times = Counter(image.id for image in images)
     out: list[str | Problem] = []
-    for image, name in zip(images, names, strict=True):
+    way_out: str | None = None
+    for image, name, there in zip(images, names, located.files, strict=True):
         sample = name if isinstance(name, str) else name.sample
         if isinstance(name, Problem):
-            name = replace(name, file=file)
+            if name.code == "image.name" and way_out is None:
+                way_out = by_last_parts(images, located.folders) if located.folders else WITHOUT
+            name = replace(name, file=file, message=name.message + (way_out or ""))
+        elif isinstance(there, Problem):
+            name = replace(there, file=file, sample=sample)
         elif times[image.id] > 1:
             name = Problem("coco.twice", f"two images have the image id {image.id}", file, sample)
         elif image.height < 1 or image.width < 1:
@@ -59,19 +66,21 @@ def list_images(
 class Gathered:
     """Annotations by image id, and the problem of each image that must be left out."""
 
-    annotations: Mapping[int, Annotation]
-    bad: dict[int, Problem]
+    annotations: Mapping[Id, Annotation]
+    bad: dict[Id, Problem]
 
 
 def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
     """Annotations by image, and the images that a bad annotation spoils."""
     samples = listed.samples()
-    by_image: dict[int, list[Record]] = defaultdict(list)
-    image_of: dict[int, int] = {}
+    by_image: dict[Id, list[Record]] = defaultdict(list)
+    image_of: dict[Id, Id] = {}
     records, broken = table.records("annotations", Record)
+    number(records, table.path.name, receipt)
     bad = set_aside(broken, samples, report, receipt)
     for record in records:
         code, message = "", ""
+        receipt.crowds += bool(record.iscrowd)
         if record.image_id not in samples:
             problem = Problem("coco.image", f"image_id {record.image_id} is not listed", rules.file, None, record.id)
             report.add(problem)
@@ -95,15 +104,26 @@ def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Re
     return Gathered(annotations, bad)
 
 
+def number(records: Sequence[Record], file: str, receipt: Receipt) -> None:
+    """Give the annotations that have no id the numbers that follow the greatest one, in the order of the file."""
+    if without := [record for record in records if record.id == ""]:
+        first = 1 + max((record.id for record in records if isinstance(record.id, int)), default=0)
+        for number, record in enumerate(without, first):
+            record.id = number
+        last = first + len(without) - 1
+        receipt.notes.append(f"{file}: {len(without):,} annotations have no id: they are called {first} to {last} here")
+
+
 def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Report, receipt: Receipt) -> Gathered:
     """Panoptic annotations by image; an image without one is spoilt. The PNGs are beside the JSON, under its stem."""
     samples = listed.samples()
     folder = table.path.with_name(table.path.stem)
-    annotations: dict[int, Panoptic] = {}
+    annotations: dict[Id, Panoptic] = {}
     records, broken = table.records("annotations", PanopticRecord)
     bad = set_aside(broken, samples, report, receipt)
     for record in records:
         ids = [segment.id for segment in record.segments_info]
+        receipt.crowds += sum(bool(segment.iscrowd) for segment in record.segments_info)
         if record.image_id not in samples or record.image_id in annotations:
             what = "a second annotation of" if record.image_id in annotations else "not listed:"
             gone = [Problem("coco.image", f"{what} image_id {record.image_id}", rules.file, None, id) for id in ids]
@@ -137,44 +157,35 @@ def gather_panoptic(table: LabelTable, listed: Listed, rules: Rules, report: Rep
     return Gathered(annotations, bad)
 
 
-def make_items(
-    listed: Listed, gathered: Gathered, split: str | None, folder: Place | None, receipt: Receipt
-) -> list[Item]:
+def make_items(listed: Listed, gathered: Gathered, split: str | None, located: Located, receipt: Receipt) -> list[Item]:
     """One item an image, but for those that are left out."""
     items: list[Item] = []
-    seen: set[int] = set()
-    for record, name in zip(listed.images, listed.names, strict=True):
+    seen: set[Id] = set()
+    for record, name, file in zip(listed.images, listed.names, located.files, strict=True):
         annotation = gathered.annotations.get(record.id) if record.id not in seen else None
         seen.add(record.id)
         entry = name if isinstance(name, Problem) else gathered.bad.get(record.id, name)
         if isinstance(entry, Problem):
             receipt.add(left_out(entry.sample or "", annotation.ids if annotation else (), entry))
         else:
-            image = None if folder is None else str(folder / image_path(record))
+            image = file if isinstance(file, str) else None
             size = (record.height, record.width)
             items.append(Item(entry, image, size, gathered.annotations[record.id], split))
     return items
 
 
-def image_path(image: ImageRecord) -> str:
-    """A record's image as a POSIX path: file_name, or in LVIS v1 the last part of coco_url."""
-    if image.file_name is not None:
-        return image.file_name.replace("\\", "/").removeprefix("./")
-    return (image.coco_url or f"{image.id}").rsplit("/", 1)[-1]
-
-
 def set_aside(
-    broken: Sequence[Broken], samples: Mapping[int, tuple[str, tuple[int, int]]], report: Report, receipt: Receipt
-) -> dict[int, Problem]:
+    broken: Sequence[Broken], samples: Mapping[Id, tuple[str, tuple[int, int]]], report: Report, receipt: Receipt
+) -> dict[Id, Problem]:
     """Annotations of the wrong shape, each with its line, and the images, by image id, that they spoil."""
-    bad: dict[int, Problem] = {}
+    bad: dict[Id, Problem] = {}
     for problem, values in broken:
         id = values.get("id")
         problem = replace(problem, annotation=id if isinstance(id, int | str) else None)
-        image = re.fullmatch(r"(-?\d{1,19})(\.0)?", str(values.get("image_id")))
-        if image and int(image[1]) in samples:
-            problem = replace(problem, sample=samples[int(image[1])][0])
-            bad.setdefault(int(image[1]), problem)
+        image = one_id(str(values.get("image_id")).removesuffix(".0"))
+        if image in samples:
+            problem = replace(problem, sample=samples[image][0])
+            bad.setdefault(image, problem)
         else:
             problem = replace(problem, message=f"{problem.message}: which image it is on cannot be told")
         report.add(problem)

@@ -26,7 +26,15 @@ from segdata.readers.source import Drawn, Receipt
 Crowd = Literal["ignore", "class", "drop"]
 """What crowd regions become: ignore, their class, or nothing."""
 
+Boxes = Literal["ignore", "drop", "stop"]
+"""What objects become that have a box and no segmentation: their box ignored, nothing, or an error."""
+
+Id = int | str
+"""What a file tells images, annotations and categories by."""
+
 T = TypeVar("T")
+
+WHOLE = re.compile(r"0|-?[1-9]\d{0,18}")
 
 NOT_A_NUMBER = re.compile(rb'"(NaN|-?Infinity)"')
 
@@ -34,22 +42,36 @@ FAR = 2**17
 """Coordinates further out than this are not rasterised: pycocotools takes memory for every pixel of an outline."""
 
 
-class Record(msgspec.Struct, gc=False):
-    """A record of `annotations`. The segmentation stays undecoded: most of a file is coordinates."""
+def one_id(id: Id) -> Id:
+    """An id as all records of a file have it: 1 for "1", since some exporters write one id both ways."""
+    return int(id) if isinstance(id, str) and WHOLE.fullmatch(id) else id
 
-    id: int
-    image_id: int
-    category_id: int
+
+class Record(msgspec.Struct, gc=False):
+    """A record of `annotations`. The segmentation stays undecoded: most of a file is coordinates. An `id` of "" is none."""
+
+    image_id: Id
+    category_id: Id
+    id: Id = ""
     segmentation: msgspec.Raw = msgspec.Raw(b"null")
-    iscrowd: bool | int = 0
+    bbox: msgspec.Raw = msgspec.Raw(b"null")
+    iscrowd: bool | int | None = 0
+
+    def __post_init__(self) -> None:
+        """One form of each id."""
+        self.image_id, self.category_id, self.id = one_id(self.image_id), one_id(self.category_id), one_id(self.id)
 
 
 class Segment(msgspec.Struct, gc=False):
-    """A record of a panoptic annotation's `segments_info`."""
+    """A record of a panoptic annotation's `segments_info`. Its id is the value of its pixels."""
 
     id: int
-    category_id: int
-    iscrowd: bool | int = 0
+    category_id: Id
+    iscrowd: bool | int | None = 0
+
+    def __post_init__(self) -> None:
+        """One form of each id."""
+        self.category_id = one_id(self.category_id)
 
 
 class RunLengths(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,18 +83,21 @@ class RunLengths(msgspec.Struct, forbid_unknown_fields=True):
 
 SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths | None)
 
+BOX = msgspec.json.Decoder(list[float] | None)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What holds for every image of a file: its path, category id -> class id, and the policies."""
 
     file: str
-    class_ids: dict[int, int]
+    class_ids: dict[Id, int]
     crowd: Crowd
     overlap: Overlap = "smallest"
     background: int | None = None
+    boxes: Boxes = "ignore"
 
-    def value(self, category: int, crowd: bool, remap: Remap) -> int | None:
+    def value(self, category: Id, crowd: bool, remap: Remap) -> int | None:
         """The mask value of an annotation; None where it is not to be painted."""
         if crowd and self.crowd != "class":
             return None if self.crowd == "drop" else remap.labels.ignore
@@ -88,7 +113,7 @@ class Instances:
     records: tuple[Record, ...]
 
     @property
-    def ids(self) -> list[int]:
+    def ids(self) -> list[Id]:
         """Annotation ids."""
         return [record.id for record in self.records]
 
@@ -121,7 +146,8 @@ class Instances:
     def _shapes(self, remap: Remap, receipt: Receipt) -> list[Shape]:
         """The annotations that have pixels, in file order."""
         values: list[tuple[Record, int]] = []
-        run_lengths: dict[int, bytes] = {}
+        segmentation: list[list[float]] | bytes | None
+        run_lengths: dict[Id, bytes] = {}
         outlines = Outlines(self.rules.file, self.size, receipt)
         for record in self.records:
             value = self.rules.value(record.category_id, bool(record.iscrowd), remap)
@@ -129,10 +155,13 @@ class Instances:
                 line = Problem("crowd.dropped", "a crowd, dropped as told", self.rules.file, None, record.id)
                 receipt.skipped.append(line)
                 continue
-            try:
+            with located(annotation=record.id):
                 segmentation = read_segmentation(record.segmentation, self.size)
-            except DataError as error:
-                raise error.at(annotation=record.id) from error
+                if no_outline(segmentation) and (box := read_box(record.bbox)) is not None:
+                    receipt.boxes += 1
+                    segmentation, value = self._box(record, box, receipt), remap.labels.ignore
+            if segmentation is None:
+                continue
             values.append((record, value))
             if isinstance(segmentation, bytes):
                 run_lengths[record.id] = segmentation
@@ -140,6 +169,20 @@ class Instances:
                 outlines.add(record.id, segmentation)
         run_lengths.update(outlines.run_lengths())
         return [Shape(value, run_lengths[r.id], r.id) for r, value in values if r.id in run_lengths]
+
+    def _box(self, record: Record, box: list[float], receipt: Receipt) -> list[list[float]] | None:
+        """The outline to ignore of an object that has a box alone; None if it is dropped. Raises `DataError` (`box.only`)."""
+        if self.rules.boxes == "stop":
+            message = (
+                "an object with a box and no segmentation: --boxes ignore ignores the box, --boxes drop the object"
+            )
+            raise DataError(Problem("box.only", message))
+        if self.rules.boxes == "drop":
+            what = "has a box and no segmentation, dropped as told"
+            receipt.skipped.append(Problem("box.dropped", what, self.rules.file, None, record.id))
+            return None
+        x, y, width, height = box
+        return [[x, y, x, y + height, x + width, y + height, x + width, y]]  # as pycocotools outlines boxes
 
 
 @dataclass(slots=True)
@@ -150,9 +193,9 @@ class Outlines:
     size: tuple[int, int]
     receipt: Receipt
     parts: list[list[float]] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)
+    owners: list[Id] = field(default_factory=list)
 
-    def add(self, annotation: int, polygons: list[list[float]]) -> None:
+    def add(self, annotation: Id, polygons: list[list[float]]) -> None:
         """Take an annotation's polygons; those that have no area by their number of points get their line instead."""
         good = [part for part in polygons if len(part) >= 6]
         if not good:
@@ -168,7 +211,7 @@ class Outlines:
         self.parts += good
         self.owners += [annotation] * len(good)
 
-    def run_lengths(self) -> dict[int, bytes]:
+    def run_lengths(self) -> dict[Id, bytes]:
         """Compressed run lengths by annotation. Raises `DataError` (`polygon.nan`)."""
         if not self.parts:
             return {}
@@ -179,7 +222,7 @@ class Outlines:
         if not keep.all():
             points, ends = points[np.repeat(keep, corners)], np.cumsum(corners[keep])
             owners = [owner for owner, good in zip(owners, keep, strict=True) if good]
-        grouped: dict[int, list[bytes]] = defaultdict(list)
+        grouped: dict[Id, list[bytes]] = defaultdict(list)
         for owner, rle in zip(owners, rasterize(points, ends, *self.size), strict=True):
             grouped[owner].append(rle)
         return {owner: union(rles, *self.size) for owner, rles in grouped.items()}
@@ -191,7 +234,7 @@ class Outlines:
         if points.min() >= 0 and (points.max(axis=0) <= (width, height)).all():  # never true of NaN
             return keep
         low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-        lines: dict[int, str] = {}
+        lines: dict[Id, str] = {}
         for i, owner in enumerate(self.owners):
             box = np.concatenate([low[i], high[i]])
             if not np.isfinite(box).all():
@@ -211,7 +254,7 @@ class Outlines:
                 lists.append(self._line("polygon.far", "a polygon lies too far outside the image: left out", owner))
         return keep
 
-    def _line(self, code: str, message: str, annotation: int) -> Problem:
+    def _line(self, code: str, message: str, annotation: Id) -> Problem:
         return Problem(code, message, self.file, None, annotation)
 
 
@@ -240,13 +283,33 @@ def read_segmentation(raw: msgspec.Raw, size: tuple[int, int]) -> list[list[floa
     return compress(value.counts, *size)
 
 
+def no_outline(segmentation: list[list[float]] | bytes) -> bool:
+    """Whether a segmentation has neither run lengths nor a polygon of three points: it may be a box, as [[1, 1, 4, 4]]."""
+    return not isinstance(segmentation, bytes) and all(len(part) < 6 for part in segmentation)
+
+
+def read_box(raw: msgspec.Raw) -> list[float] | None:
+    """x, y, width and height of a box; None for what is none, or has no area."""
+    with suppress(msgspec.DecodeError):
+        box: list[float] | None = BOX.decode(raw)
+        if box is not None and len(box) == 4 and box[2] > 0 and box[3] > 0:
+            return box
+    return None
+
+
 def decode(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
-    """A piece of JSON as a decoder has it; 20.0, as some exporters write whole numbers, is 20. Raises the decoder's error."""
+    """A piece of JSON as a decoder has it; 20.0, as some exporters write whole numbers, is 20, and a key with null is none.
+
+    Raises the decoder's error.
+    """
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError:
         with suppress(ValueError, RecursionError):
-            return decoder.decode(json.dumps(json.loads(bytes(raw), parse_float=_whole)))
+            value = json.loads(bytes(raw), parse_float=_whole)
+            if isinstance(value, dict):
+                value = {key: one for key, one in value.items() if one is not None}
+            return decoder.decode(json.dumps(value))
         raise
 
 

@@ -1,12 +1,11 @@
-"""COCO's label files: their records, decoded, and the classes."""
+"""COCO's label files: their records, decoded."""
 
 from __future__ import annotations
 
 import codecs
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -15,9 +14,8 @@ import msgspec
 from segdata.errors import DataError, Problem, Report, located
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
-from segdata.labels import RGB, Labels
-from segdata.readers.coco_masks import Segment, decode
-from segdata.readers.source import Receipt, SourceClass
+from segdata.readers.coco_masks import Id, Segment, decode, one_id
+from segdata.readers.source import Receipt
 from segdata.words import some
 
 Background = Literal["class", "ignore"]
@@ -30,12 +28,16 @@ T = TypeVar("T")
 class ImageRecord(msgspec.Struct, gc=False):
     """A record of `images`. LVIS v1 has no file_name; only LVIS has not_exhaustive_category_ids."""
 
-    id: int
+    id: Id
     height: int
     width: int
     file_name: str | None = None
     coco_url: str | None = None
-    not_exhaustive_category_ids: list[int] | None = None
+    not_exhaustive_category_ids: list[Id] | None = None
+
+    def __post_init__(self) -> None:
+        """One form of each id."""
+        self.id = one_id(self.id)
 
 
 Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -44,17 +46,26 @@ Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
 class Category(msgspec.Struct, gc=False):
     """A record of `categories`."""
 
-    id: int
+    id: Id
     name: str
     color: tuple[Channel, Channel, Channel] | None = None
+    supercategory: str | None = None
+
+    def __post_init__(self) -> None:
+        """One form of each id."""
+        self.id = one_id(self.id)
 
 
 class PanopticRecord(msgspec.Struct):
     """A record of `annotations` in a panoptic file: one image's PNG and segments."""
 
-    image_id: int
+    image_id: Id
     file_name: str
     segments_info: list[Segment]
+
+    def __post_init__(self) -> None:
+        """One form of each id."""
+        self.image_id = one_id(self.image_id)
 
 
 class Broken(NamedTuple):
@@ -134,6 +145,11 @@ def read_categories(table: LabelTable, report: Report, receipt: Receipt) -> list
     for problem, values in broken:
         report.add(problem)
         receipt.notes.append(f"{table.path.name}: {problem.message}: category {values.get('id')} is no class")
+    for category in [category for category in categories if not category.name.strip()]:
+        problem = Problem("coco.categories", f"category {category.id} has an empty name: name it", str(table.path))
+        report.add(problem)
+        receipt.notes.append(f"{table.path.name}: {problem.message}: it is no class")
+        categories.remove(category)
     return categories
 
 
@@ -185,30 +201,3 @@ def _top_level(data: bytes) -> dict[str, msgspec.Raw]:
     except (ValueError, RecursionError):
         message = f"not valid JSON, perhaps cut off: {reason}"
         raise DataError(Problem("coco.json", message)) from reason
-
-
-# Classes
-
-
-def class_table(
-    files: Sequence[tuple[str, list[Category]]], background: Background
-) -> tuple[Labels, tuple[SourceClass, ...]]:
-    """The classes: background if it is one, then categories in order of id; categories of one name are one class."""
-    categories: dict[int, Category] = {}
-    for file, part in files:
-        repeated = [id for id, n in Counter(c.id for c in part).items() if n > 1]
-        if repeated:
-            raise DataError(Problem("coco.category", f"the category id {repeated[0]} occurs twice", file=file))
-        for category in part:
-            if categories.setdefault(category.id, category).name != category.name:
-                message = (
-                    f"category {category.id} is {category.name!r} here and {categories[category.id].name!r} elsewhere"
-                )
-                raise DataError(Problem("coco.category", message, file=file))
-    colors: dict[str, RGB | None] = {"background": (0, 0, 0)} if background == "class" else {}
-    for id in sorted(categories):
-        colors.setdefault(categories[id].name, categories[id].color)
-    labels = Labels.of(list(colors), list(colors.values()))
-    ids = {name: i for i, name in enumerate(labels.names)}
-    table = [SourceClass(id, categories[id].name, ids[categories[id].name]) for id in sorted(categories)]
-    return labels, tuple(table)

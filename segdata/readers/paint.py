@@ -31,7 +31,7 @@ class Shape:
 
     class_id: int
     rle: bytes
-    annotation: int
+    annotation: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,9 @@ def _from_the_top(shapes: Sequence[Shape], areas: NDArray[np.int64], overlap: Ov
         return np.arange(len(shapes))
     if overlap == "last":
         return np.arange(len(shapes))[::-1].copy()
-    rank = [(area, -shape.annotation) for area, shape in zip(areas.tolist(), shapes, strict=True)]  # ids of any size
-    return np.array(sorted(range(len(shapes)), key=rank.__getitem__), np.int64)
+    ids = [(isinstance(id := shape.annotation, str), id) for shape in shapes]  # numbers of any size, then texts
+    latest = sorted(range(len(shapes)), key=ids.__getitem__, reverse=True)
+    return np.array(sorted(latest, key=areas.tolist().__getitem__), np.int64)
 
 
 def _refuse_run_lengths(shape: Shape, height: int, width: int) -> NoReturn:

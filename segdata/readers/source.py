@@ -18,12 +18,16 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
 
+WORDS = ("contests", "notes", "warnings")
+"""Lists of a receipt that hold no `Problem`."""
+
 
 class Receipt(msgspec.Struct):
     """What went in, what came out, and everything that was dropped, repaired or contested. Receipts add.
 
     The arithmetic closes: `annotations == painted + len(skipped)` and `images == converted + len(skipped_images)`.
-    `hidden` are painted annotations of which no pixel is left in the mask.
+    `hidden` are painted annotations of which no pixel is left in the mask; `crowds` are annotations of groups of objects,
+    `boxes` those that have a box and no outline. `warnings` are notes of what is probably not meant.
     """
 
     images: int = 0
@@ -40,6 +44,9 @@ class Receipt(msgspec.Struct):
     notes: list[str] = []
     contested: int = 0
     contests: list[Contest] = []
+    crowds: int = 0
+    boxes: int = 0
+    warnings: list[str] = []
 
     def add(self, other: Receipt) -> None:
         """Add another receipt to this one; `Receipt.close` merges contests and puts the lists in order."""
@@ -53,7 +60,7 @@ class Receipt(msgspec.Struct):
     def at(self, sample: str) -> Receipt:
         """The same, with the sample named in every line that does not name one."""
         for name in self.__struct_fields__:
-            if name not in ("contests", "notes") and isinstance(lines := getattr(self, name), list) and lines:
+            if name not in WORDS and isinstance(lines := getattr(self, name), list) and lines:
                 setattr(self, name, [line if line.sample else replace(line, sample=sample) for line in lines])
         return self
 
@@ -65,7 +72,7 @@ class Receipt(msgspec.Struct):
             sums[key] = sums.get(key, 0) + c.pixels
         self.contests = [Contest(*key, n) for key, n in sorted(sums.items(), key=lambda kv: (-kv[1], kv[0]))]
         for name in self.__struct_fields__:
-            if isinstance(lines := getattr(self, name), list) and name not in ("contests", "notes"):
+            if isinstance(lines := getattr(self, name), list) and name not in WORDS:
                 lines.sort(key=lambda p: (p.sample or "", _natural(p.annotation), p.code, p.message))
 
 

@@ -37,6 +37,7 @@ ARGUMENTS = {"destination": "DST", "source": "SRC", "run_dir": "RUN"}
 
 METAVARS = {
     "allow_missing": "CLASS",
+    "annotations": "SPLIT=FILE",
     "background": "CLASS",
     "drop": "CLASS",
     "map": "OLD=NEW",

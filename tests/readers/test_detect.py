@@ -13,8 +13,7 @@ from PIL import Image
 import segdata
 import segdata.files.images
 from segdata.errors import DataError, OptionError
-from segdata.readers import READERS
-from segdata.readers import coco as coco_reader
+from segdata.readers import READERS, coco_splits
 from segdata.readers.detect import FORMATS, detect, format_of
 
 SAMPLES = {
@@ -128,7 +127,7 @@ def test_json_that_is_not_coco(text: str, reason: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_of_large_json_the_ends_are_read(first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coco_reader, "GLANCE", 1000)
+    monkeypatch.setattr(coco_splits, "GLANCE", 1000)
     filler = {"info": {"words": ["x" * 50] * 100}}
     coco: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     (tmp_path / "a.json").write_text(json.dumps({**coco, **filler} if first else {**filler, **coco}))

@@ -420,7 +420,7 @@ def test_a_threshold_reads_images_as_they_look(mode: str, tmp_path: Path) -> Non
 
 
 def test_a_threshold_that_nothing_reaches_is_noted(tmp_path: Path) -> None:
-    dataset = convert(plant(tmp_path / "source", {"one": TWO}), tmp_path / "d", threshold=128)
+    dataset = convert(plant(tmp_path / "source", {"one": TWO}), tmp_path / "d", threshold=128, allow_empty=True)
     assert "every pixel of the masks looked at is of class 0" in dataset.read_receipt()["notes"]
 
 

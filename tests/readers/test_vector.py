@@ -200,7 +200,7 @@ def test_coordinates_that_do_not_fit_the_image(tmp_path: Path, geometry: Any, cr
         mask_of(root, tmp_path / "d", crs=crs)
     assert caught.value.problem.code == "geojson.crs"
     assert not (tmp_path / "d").exists()
-    whole = segdata.convert("vector", root, tmp_path / "w", crs="pixel")
+    whole = segdata.convert("vector", root, tmp_path / "w", crs="pixel", allow_empty=True)
     with pytest.raises(DataError, match=r"--aoi-crs .*pixel") as caught:
         segdata.tile(whole, tmp_path / "t", aoi=root / "labels/a.geojson", aoi_crs=crs)
     assert caught.value.problem.code == "geojson.crs"

@@ -28,7 +28,7 @@ from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
-from segdata.ops.convert.receipt import receipt_json, refuse_nothing
+from segdata.ops.convert.receipt import receipt_json, refuse_nothing, refuse_unpainted
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of
 from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out, renamed
@@ -64,6 +64,7 @@ def convert(
     unlisted: Unlisted | None = None,
     exif: Exif = "upright",
     max_pixels: int | None = None,
+    allow_empty: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
     **options: Any,
@@ -91,6 +92,7 @@ def convert(
         exif: Which way up the labels are, if the image's size cannot tell.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
+        allow_empty: Accept masks of which none holds a class but background. By default that is an error.
         overwrite: Replace a dataset at `destination`.
     """
     run = run or Run()
@@ -118,6 +120,8 @@ def convert(
         work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
+        if not allow_empty:
+            refuse_unpainted(receipt, job.samples, remap.labels, source)
         digest = labels_digest((one.name, one.inputs) for one in job.done.values())
         return job.save(lambda whole: receipt_json(receipt, found, remap, whole, digest))
 
@@ -125,7 +129,8 @@ def convert(
 def read_files(source: str | Path, options: Mapping[str, Any], items: Sequence[Item]) -> Iterator[str | Path]:
     """All files and folders that a conversion reads."""
     yield source
-    yield from (value for value in options.values() if isinstance(value, str | Path) and place(value).is_file())
+    named = [one for value in options.values() for one in (value.values() if isinstance(value, Mapping) else [value])]
+    yield from (value for value in named if isinstance(value, str | Path) and place(value).is_file())
     for item in items:
         yield from (path for path in (item.image, *item.annotation.files) if path is not None)
 

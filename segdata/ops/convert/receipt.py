@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import pixels_of
+from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
-from segdata.labels import Remap
+from segdata.labels import Labels, Remap, is_background
 from segdata.readers.source import Receipt, Source
+from segdata.words import some
 
 
 def refuse_nothing(receipt: Receipt) -> None:
@@ -17,6 +21,30 @@ def refuse_nothing(receipt: Receipt) -> None:
         first = receipt.skipped_images[0]
         message = f"every image was left out, {receipt.images:,} in all; {first.sample}: {first.message}"
         raise DataError(Problem("convert.nothing", message, first.file))
+
+
+def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels, source: object) -> None:
+    """Raise `DataError` (`convert.unpainted`) if no mask of the whole conversion holds a class but background.
+
+    A split without objects is good beside others, and a set without any may be: the call says so (`allow_empty`).
+    """
+    if not samples:
+        return
+    nothing = {labels.ignore, *(label.id for label in labels.classes if is_background(label.name))}
+    if any(n and value not in nothing for sample in samples for value, n in sample.counts.items()):
+        return
+    reasons = Counter(line.message.partition(":")[0] for line in receipt.skipped)
+    if receipt.boxes:
+        reasons["have a box and no outline, as in sets for detection"] = receipt.boxes
+    if receipt.crowds:
+        reasons["have iscrowd 1"] = receipt.crowds
+    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
+    told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
+    classes = some(label.name for label in labels.classes if label.id not in nothing) or "no class"
+    message = f"nothing is painted: no pixel of the {len(samples):,} masks is {classes}, all are background or ignore"
+    raise DataError(
+        Problem("convert.unpainted", f"{message} ({told}): give --allow-empty if that is right", str(source))
+    )
 
 
 def receipt_json(
@@ -64,9 +92,22 @@ def receipt_json(
                 for c in receipt.contests
             ],
         },
+        **_of_options(receipt, source),
         "classes": classes,
         "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
         "notes": receipt.notes,
+        **({"warnings": receipt.warnings} if receipt.warnings else {}),
         **({} if label_files is None else {"label_files": label_files}),
         **{name: [problem.to_json() for problem in getattr(receipt, name)] for name in lists},
+    }
+
+
+def _of_options(receipt: Receipt, source: Source) -> dict[str, Any]:
+    """Annotations of crowds and of boxes alone, if there are any, and what an option made of them."""
+    counts = {"crowd": receipt.crowds, "boxes": receipt.boxes}
+    became = {option: str(source.options.get(option, "ignore")) for option in counts}
+    return {
+        name: {"annotations": counts[option], "became": became[option]}
+        for name, option in (("crowds", "crowd"), ("boxes", "boxes"))
+        if counts[option]
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from segdata.words import percent
+
+BECAME = {"ignore": "ignored", "class": "painted as their class", "drop": "left out"}
 
 
 def receipt_lines(receipt: dict[str, Any]) -> list[str]:
@@ -21,6 +24,7 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
         reason = f"{line['message'].partition(':')[0]} [{line['code']}]"
         reasons[reason] = reasons.get(reason, 0) + 1
     lines += [f"             {n:,} left out: {reason}" for reason, n in sorted(reasons.items(), key=lambda kv: -kv[1])]
+    lines += list(_of_options(receipt))
     total = sum(receipt["pixels"].values())
     if contested := receipt["contested"]["pixels"]:
         pair = receipt["contested"]["pairs"][0]
@@ -36,4 +40,21 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
         lines.append(
             f"ignored:     classes {', '.join(receipt['unmapped'][:8])}{' ...' if len(receipt['unmapped']) > 8 else ''}"
         )
-    return lines + [f"note:        {note}" for note in receipt["notes"]]
+    lines += [f"note:        {note}" for note in receipt["notes"]]
+    return lines + [f"warning:     {warning}" for warning in receipt.get("warnings", [])]
+
+
+def _of_options(receipt: dict[str, Any]) -> Iterator[str]:
+    """How many annotations are crowds, or boxes alone, what they became, and what else they may become."""
+    for name, what, others in (
+        ("crowds", "have iscrowd 1", {"ignore": "--crowd class paints them", "class": "--crowd ignore ignores them"}),
+        (
+            "boxes",
+            "have a box and no segmentation",
+            {"ignore": "--boxes drop leaves them out", "drop": "--boxes ignore ignores them"},
+        ),
+    ):
+        if (found := receipt.get(name)) is not None:
+            other = f" ({others[found['became']]})" if found["became"] in others else ""
+            lines = f"{found['annotations']:,} of {receipt['annotations']['in']:,} annotations {what}"
+            yield f"{name}:".ljust(13) + f"{lines}: {BECAME[found['became']]}{other}"
