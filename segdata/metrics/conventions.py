@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdata.metrics.bootstrap import Columns
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, ratio
+from segdata.metrics.intervals import Columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 
 from convention_files import CATEGORIES, CITYSCAPES, KINDS, case
 from segdata.labels import Labels
-from segdata.metrics.bootstrap import Columns
 from segdata.metrics.confusion import Confusion, pair_counts
 from segdata.metrics.conventions import CONVENTIONS, Counts, conventions
+from segdata.metrics.intervals import Columns
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "conventions.json").read_text())
 LABELS = Labels.of(CITYSCAPES)

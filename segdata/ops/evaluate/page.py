@@ -165,9 +165,9 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
     if bounds is None:
         first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=_share, most=1)
     else:
-        spans = [(bounds[0, i], *[iou[i]] * 3, bounds[1, i]) for i in shown]
-        known = [None if np.isnan(span).any() else tuple(map(float, span)) for span in spans]
-        first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=_share, most=1)
+        ends = [np.where(np.isnan(bounds[:, i]), iou[i], bounds[:, i]) for i in shown]  # no interval: the dot alone
+        spans = [(float(low), *[float(iou[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
+        first = Panel("IoU and its 95 % interval", {"": spans}, "ranges", show=_share, most=1)
     both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
     charts = [first, Panel("precision and recall", both, show=_share, most=1)]
     charts += [
