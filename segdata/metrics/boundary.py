@@ -5,6 +5,9 @@ truth and in the prediction: all its pixels within `width` of another value or o
 
     boundary IoU = |T and P| / |T or P|
 
+Beside pixels that truth ignores both bands are formed alike: there the prediction is taken as ignored too, so that one that is
+right in every labelled pixel has 1. The paper forms its band from the whole prediction; `Boundary.paper` has that.
+
 Boundary F (Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", 2013, section 4). The
 contour of a class is its pixels that touch another class; near means within a tolerance.
 
@@ -50,8 +53,9 @@ def measure(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boundary(Metric):
-    """`counts` (K, 7) int64. Of the bands: pixels in both, in truth's, in the prediction's. Of the contours: pixels of truth's,
-    those near the prediction's, pixels of the prediction's, those near truth's.
+    """`counts` (K, 9) int64. Of the bands: pixels in both, in truth's, in the prediction's. Of the contours: pixels of truth's,
+    those near the prediction's, pixels of the prediction's, those near truth's. Of the bands as the paper forms them: pixels in
+    both, in the prediction's.
 
     `contours`: whether contours were asked for; if not, their counts are 0.
     """
@@ -62,7 +66,7 @@ class Boundary(Metric):
     @classmethod
     def empty(cls, classes: int, contours: bool = False) -> Boundary:
         """Of no pixel."""
-        return cls(np.zeros((classes, 7), np.int64), contours)
+        return cls(np.zeros((classes, 9), np.int64), contours)
 
     @classmethod
     def of(
@@ -71,8 +75,8 @@ class Boundary(Metric):
         """Of (H, W) class ids and ignore. `width` of the bands is in pixels, None for 2 % of the diagonal.
 
         The band of a class is what `width` erosions by a 3 x 3 square take away from its mask; outside the image is no class.
-        Only then the pixels that are ignored in truth are removed. An ignored pixel is on no contour and makes none beside it:
-        nobody knows where the border is there.
+        Pixels that are ignored in truth are so in the prediction too, and are in no band. An ignored pixel is on no contour and
+        makes none beside it: nobody knows where the border is there.
 
         Raises `OptionError` for a width below 1, `ValueError` for masks of different sizes or of another dtype than the labels',
         and for values that are no class.
@@ -83,10 +87,15 @@ class Boundary(Metric):
             raise ValueError(f"truth and prediction must be of one size and {np.dtype(labels.dtype)}")
         out = cls.empty(len(labels.classes), contours)
         if truth.size:
-            truth, pred = np.ascontiguousarray(truth), np.ascontiguousarray(pred)
-            out.counts[:, :3] = _band_counts(truth, pred, labels, band_width(*truth.shape) if width is None else width)
+            width = min(band_width(*truth.shape) if width is None else width, max(truth.shape))
+            void = truth == labels.ignore
+            known = np.where(void, np.array(labels.ignore, labels.dtype), pred) if void.any() else pred
+            band = _band(truth, truth, labels, width)
+            out.counts[:, :3] = _band_counts(band, _band(known, truth, labels, width), labels)
+            paper = out.counts if known is pred else _band_counts(band, _band(pred, truth, labels, width), labels)
+            out.counts[:, 7:] = paper[:, [0, 2]]
             if contours:
-                out.counts[:, 3:] = _contour_counts(truth, pred, labels)
+                out.counts[:, 3:7] = _contour_counts(truth, known, labels)
         return out
 
     def __add__(self, other: Boundary) -> Boundary:
@@ -99,6 +108,11 @@ class Boundary(Metric):
         return Tally(self.counts[:, 0], self.counts[:, 1], self.counts[:, 2])
 
     @property
+    def paper(self) -> Tally:
+        """Pixels of the bands as the paper forms them, by class: that of the prediction also from what truth ignores."""
+        return Tally(self.counts[:, 7], self.counts[:, 1], self.counts[:, 8])
+
+    @property
     def iou(self) -> Floats:
         """(K,) float64 boundary IoU; NaN for a class in neither truth nor prediction."""
         return self.bands.iou
@@ -106,7 +120,7 @@ class Boundary(Metric):
     @property
     def f(self) -> Floats:
         """(K,) float64 boundary F; NaN for a class without a contour in truth and in the prediction."""
-        truth, found, pred, right = self.counts[:, 3:].T
+        truth, found, pred, right = self.counts[:, 3:7].T
         precision, recall = right / np.maximum(pred, 1), found / np.maximum(truth, 1)
         both = np.maximum(precision + recall, np.finfo(float).tiny)
         return np.where(truth + pred > 0, 2 * precision * recall / both, np.nan)
@@ -127,14 +141,18 @@ def tolerance(height: int, width: int) -> int:
     return max(1, round(TOLERANCE * math.hypot(height, width)))
 
 
-def _band_counts(truth: Mask, pred: Mask, labels: Labels, width: int) -> Ints:
-    """(K, 3) int64: pixels in both bands, in truth's, in the prediction's."""
+def _band(mask: Mask, truth: Mask, labels: Labels, width: int) -> Mask:
+    """(H, W): the bands of all classes of a mask, ignored elsewhere and where truth is."""
     from segdata.kernels.boundary import inner_band
 
-    bands = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    for mask, band in zip((truth, pred), bands, strict=True):
-        inner_band(mask, truth, min(width, max(truth.shape)), labels.ignore, band)
-    true, given, pixels = pair_counts(bands[0], bands[1], labels).T
+    band = np.empty(mask.shape, labels.dtype)
+    inner_band(np.ascontiguousarray(mask), np.ascontiguousarray(truth), width, labels.ignore, band)
+    return band
+
+
+def _band_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
+    """(K, 3) int64, of two masks of bands: pixels in both bands, in truth's, in the prediction's."""
+    true, given, pixels = pair_counts(truth, pred, labels).T
     out = np.zeros((len(labels.classes), 3), np.int64)
     both, in_truth, in_pred = true == given, true != labels.ignore, given != labels.ignore
     for column, held, value in ((0, both & in_truth, true), (1, in_truth, true), (2, in_pred, given)):
@@ -147,8 +165,7 @@ def _contour_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
     from segdata.kernels.boundary import contours, count_near
 
     lines = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    known = np.where(truth == labels.ignore, np.array(labels.ignore, labels.dtype), pred)
-    for mask, line in zip((truth, known), lines, strict=True):
+    for mask, line in zip((truth, pred), lines, strict=True):
         contours(np.ascontiguousarray(mask), labels.ignore, line)
     around = disc(tolerance(*truth.shape))
     out = np.zeros((2, len(labels.classes), 2), np.int64)

@@ -11,6 +11,7 @@ from segdata.errors import DatasetError
 from segdata.labels import Labels
 from segdata.metrics import METRICS
 from segdata.metrics.base import Metric
+from segdata.metrics.boundary import Boundary
 from segdata.metrics.confusion import Confusion, Floats, Ints, ratio
 from segdata.metrics.conventions import Counts, conventions
 from segdata.metrics.intervals import FEWEST, Columns, spread
@@ -74,6 +75,8 @@ def sum_up(gathered: Gathered, labels: Labels, resampling: Resampling) -> Evalua
     columns = Columns.of(rows, classes)
     confusion = Confusion.from_pairs(np.concatenate([np.empty((0, 3), np.int64), *rows]), classes)
     ignored = any((pairs[:, 0] >= classes).any() for pairs in rows)
+    boundary = gathered.metrics.get("boundary")
+    bands = boundary.paper if isinstance(boundary, Boundary) else None
     intervals, units = intervals_of(columns, pairs, resampling)
     return Evaluation(
         labels=labels,
@@ -84,7 +87,7 @@ def sum_up(gathered: Gathered, labels: Labels, resampling: Resampling) -> Evalua
         units=units,
         resampled=resampling.of,
         categories=categories,
-        conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes))),
+        conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes), bands)),
         uncovered=sum(one.uncovered for one in found),
         left_out=gathered.left_out,
     )
