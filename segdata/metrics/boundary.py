@@ -37,7 +37,12 @@ BAND, TOLERANCE = 0.02, 0.0075
 
 
 def measure(
-    case: Case, *, boundary: bool = True, boundary_width: int | None = None, boundary_f: bool = False
+    case: Case,
+    *,
+    boundary: bool = True,
+    boundary_width: int | None = None,
+    boundary_f: bool = False,
+    boundary_paper: bool = False,
 ) -> Boundary | None:
     """The boundaries of one image; None with `boundary=False`. Raises `OptionError` for a width below 1.
 
@@ -45,10 +50,12 @@ def measure(
         boundary: Measure boundary IoU.
         boundary_width: The width of the bands of boundary IoU in pixels, by default 2 % of the diagonal.
         boundary_f: Measure boundary F too, which takes longer than all else.
+        boundary_paper: Measure boundary IoU as its paper forms the bands too, for the conventions.
     """
     if not boundary:
         return None
-    return Boundary.of(case.truth, case.pred, case.labels, width=boundary_width, contours=boundary_f)
+    asked = {"contours": boundary_f, "papers": boundary_paper}
+    return Boundary.of(case.truth, case.pred, case.labels, width=boundary_width, **asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,20 +64,28 @@ class Boundary(Metric):
     those near the prediction's, pixels of the prediction's, those near truth's. Of the bands as the paper forms them: pixels in
     both, in the prediction's.
 
-    `contours`: whether contours were asked for; if not, their counts are 0.
+    `contours`, `papers`: whether contours, and the bands of the paper, were asked for; if not, their counts are 0.
     """
 
     counts: Ints
     contours: bool = False
+    papers: bool = False
 
     @classmethod
-    def empty(cls, classes: int, contours: bool = False) -> Boundary:
+    def empty(cls, classes: int, contours: bool = False, papers: bool = False) -> Boundary:
         """Of no pixel."""
-        return cls(np.zeros((classes, 9), np.int64), contours)
+        return cls(np.zeros((classes, 9), np.int64), contours, papers)
 
     @classmethod
     def of(
-        cls, truth: Mask, pred: Mask, labels: Labels, *, width: int | None = None, contours: bool = False
+        cls,
+        truth: Mask,
+        pred: Mask,
+        labels: Labels,
+        *,
+        width: int | None = None,
+        contours: bool = False,
+        papers: bool = False,
     ) -> Boundary:
         """Of (H, W) class ids and ignore. `width` of the bands is in pixels, None for 2 % of the diagonal.
 
@@ -85,22 +100,23 @@ class Boundary(Metric):
             raise OptionError(f"--boundary-width {width}: must be 1 or more")
         if truth.dtype != labels.dtype or pred.dtype != labels.dtype or truth.shape != pred.shape:
             raise ValueError(f"truth and prediction must be of one size and {np.dtype(labels.dtype)}")
-        out = cls.empty(len(labels.classes), contours)
+        out = cls.empty(len(labels.classes), contours, papers)
         if truth.size:
+            truth, pred = np.ascontiguousarray(truth), np.ascontiguousarray(pred)
             width = min(band_width(*truth.shape) if width is None else width, max(truth.shape))
-            void = truth == labels.ignore
-            known = np.where(void, np.array(labels.ignore, labels.dtype), pred) if void.any() else pred
             band = _band(truth, truth, labels, width)
-            out.counts[:, :3] = _band_counts(band, _band(known, truth, labels, width), labels)
-            paper = out.counts if known is pred else _band_counts(band, _band(pred, truth, labels, width), labels)
-            out.counts[:, 7:] = paper[:, [0, 2]]
+            out.counts[:, :3] = _band_counts(band, _band(pred, truth, labels, width), labels)
             if contours:
-                out.counts[:, 3:7] = _contour_counts(truth, known, labels)
+                out.counts[:, 3:7] = _contour_counts(truth, pred, labels)
+            if papers:
+                whole = _known(_band(pred, pred, labels, width), truth, labels)
+                out.counts[:, 7:] = _band_counts(band, whole, labels)[:, [0, 2]]
         return out
 
     def __add__(self, other: Boundary) -> Boundary:
         """The counts of both."""
-        return Boundary(self.counts + other.counts, self.contours or other.contours)
+        contours, papers = self.contours or other.contours, self.papers or other.papers
+        return Boundary(self.counts + other.counts, contours, papers)
 
     @property
     def bands(self) -> Tally:
@@ -108,9 +124,12 @@ class Boundary(Metric):
         return Tally(self.counts[:, 0], self.counts[:, 1], self.counts[:, 2])
 
     @property
-    def paper(self) -> Tally:
-        """Pixels of the bands as the paper forms them, by class: that of the prediction also from what truth ignores."""
-        return Tally(self.counts[:, 7], self.counts[:, 1], self.counts[:, 8])
+    def paper(self) -> Tally | None:
+        """Pixels of the bands by class as the paper forms them: that of the prediction also from what truth ignores.
+
+        None if they were not asked for.
+        """
+        return Tally(self.counts[:, 7], self.counts[:, 1], self.counts[:, 8]) if self.papers else None
 
     @property
     def iou(self) -> Floats:
@@ -142,12 +161,17 @@ def tolerance(height: int, width: int) -> int:
 
 
 def _band(mask: Mask, truth: Mask, labels: Labels, width: int) -> Mask:
-    """(H, W): the bands of all classes of a mask, ignored elsewhere and where truth is."""
+    """(H, W): the bands of all classes of a mask, which is ignored where truth is."""
     from segdata.kernels.boundary import inner_band
 
     band = np.empty(mask.shape, labels.dtype)
-    inner_band(np.ascontiguousarray(mask), np.ascontiguousarray(truth), width, labels.ignore, band)
+    inner_band(mask, truth, width, labels.ignore, band)
     return band
+
+
+def _known(mask: Mask, truth: Mask, labels: Labels) -> Mask:
+    """(H, W): a mask, ignored where truth is."""
+    return np.where(truth == labels.ignore, np.array(labels.ignore, labels.dtype), mask)
 
 
 def _band_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
@@ -165,7 +189,7 @@ def _contour_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
     from segdata.kernels.boundary import contours, count_near
 
     lines = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    for mask, line in zip((truth, pred), lines, strict=True):
+    for mask, line in zip((truth, _known(pred, truth, labels)), lines, strict=True):
         contours(np.ascontiguousarray(mask), labels.ignore, line)
     around = disc(tolerance(*truth.shape))
     out = np.zeros((2, len(labels.classes), 2), np.int64)

@@ -82,7 +82,8 @@ def masks(draw: st.DrawFn) -> tuple[Array, Array, int]:
 @given(masks(), st.integers(1, 6))
 def test_bands_are_what_erosion_leaves(case: tuple[Array, Array, int], width: int) -> None:
     truth, pred, classes = case
-    found = Boundary.of(truth, pred, labels(classes), width=width)
+    found = Boundary.of(truth, pred, labels(classes), width=width, papers=True)
+    assert found.paper is not None
     expected = bands_by_erosion(truth, pred, classes, labels(classes).ignore, width)
     np.testing.assert_array_equal(found.counts[:, :3], expected)
     expected = bands_by_erosion(truth, pred, classes, labels(classes).ignore, width, paper=True)
@@ -136,7 +137,8 @@ def test_void_beside_a_class_makes_a_boundary() -> None:
     """In truth and in the prediction; in the paper's bands in truth alone. Its own pixels are away."""
     truth = np.zeros((9, 9), np.uint8)
     truth[:, 4] = 255
-    found = Boundary.of(truth, np.zeros((9, 9), np.uint8), labels(1), width=1)
+    found = Boundary.of(truth, np.zeros((9, 9), np.uint8), labels(1), width=1, papers=True)
+    assert found.paper is not None
     assert found.bands.truth.tolist() == [2 * (9 * 4 - 7 * 2)]
     assert found.iou.tolist() == [1]
     assert found.paper.truth.tolist() == found.bands.truth.tolist() == found.bands.pred.tolist()

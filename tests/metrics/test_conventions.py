@@ -76,7 +76,7 @@ def test_boundary_iou_as_its_paper_has_it() -> None:
     void = truth.copy()
     void[8:12] = 255
     for mask, least, most in ((truth, 1, 1), (void, 0.3, 0.95)):
-        bands = Boundary.of(mask, truth, LABELS).paper
+        bands = Boundary.of(mask, truth, LABELS, papers=True).paper
         found = conventions(Counts(Confusion.of(mask, truth, LABELS), Columns.of([], 19), True, bands=bands))
         assert least <= (found["Cheng et al. 2021"]["boundary IoU"] or 0) <= most
 

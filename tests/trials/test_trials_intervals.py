@@ -103,3 +103,22 @@ def test_two_equal_models_are_rarely_told_apart(tmp_path: Path) -> None:
         low, high = said(a, t, "--compare", b, "--no-boundary")["comparison"]["scores"]["mean_iou"]["interval"]
         apart += not low <= 0 <= high
     assert apart <= 4
+
+
+@pytest.mark.parametrize("width", [None, 1, 9])
+@pytest.mark.parametrize("far", [0, 2])
+def test_right_in_every_labelled_pixel_is_a_boundary_iou_of_100(tmp_path: Path, width: int | None, far: int) -> None:
+    """Void along borders, as pets and VOC have it; the paper's way, which gives less, is a convention."""
+    whole = np.kron(np.random.default_rng(0).integers(0, 3, (5, 6)), np.ones((16, 16), int))
+    edge = (np.diff(whole, axis=0, prepend=0) != 0) | (np.diff(whole, axis=1, prepend=0) != 0)
+    edge[:, -6:] |= far > 0
+    truth = make(tmp_path / "t", {f"{i}x": np.where(edge, 255, whole) for i in range(3)})
+    pred = make(tmp_path / "p", {f"{i}x": np.where(edge, far, whole) for i in range(3)})
+    options = () if width is None else ("--boundary-width", width)
+    found = said(pred.root, truth.root, "--boundary-f", "--conventions", *options)
+    assert found["mean_boundary_iou"] == found["mean_boundary_f"] == 1
+    assert all(row["boundary_iou"] == 1 for row in found["classes"])
+    assert 0.2 < found["conventions"]["Cheng et al. 2021"]["boundary IoU"] < 1
+    text = run("evaluate", pred.root, truth.root, "--conventions").stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("Cheng et al. 2021")]
+    assert "100.00" not in line
