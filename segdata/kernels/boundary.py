@@ -20,11 +20,11 @@ def inner_band(
 ) -> None:
     """Copy to `out` (H, W) every pixel of `mask` that lies within `width` pixels of another value or of the edge.
 
-    All other pixels get `ignore`, and so do those that are `ignore` in `truth`. A pixel is outside the band if the square of 2
-    `width` + 1 pixels around it has one value and lies inside the image: these are the pixels that `width` erosions of each
-    class by a 3 x 3 square leave. Row by row, the running number of changes of value tells if the value stays the same from
-    `width` pixels before a pixel to `width` pixels after it; each column counts for how many rows this has been so with one
-    value. No branch depends on the values, since no processor can predict them.
+    All other pixels get `ignore`. What is `ignore` in `truth` is taken as `ignore` in `mask`, too. A pixel is outside the band if
+    the square of 2 `width` + 1 pixels around it has one value and lies inside the image: these are the pixels that `width`
+    erosions of each class by a 3 x 3 square leave. Row by row, the running number of changes of value tells if the value stays
+    the same from `width` pixels before a pixel to `width` pixels after it; each column counts for how many rows this has been so
+    with one value. No branch depends on the values, since no processor can predict them.
     """
     height, columns = mask.shape
     changes = np.zeros(columns, np.int32)
@@ -33,8 +33,11 @@ def inner_band(
     room = max(columns - 2 * width, 0)  # pixels with at least `width` pixels on either side
     before, behind, inside = changes[:room], changes[columns - room :], rows[width : width + room]
     rest = mask.dtype.type(ignore)
+    lines = np.empty((2, columns), mask.dtype)  # the row and the one above it, as they are taken
     for y in range(height):
-        row, above = mask[y], mask[max(y - 1, 0)]
+        row, above = lines[y % 2], lines[max(y - 1, 0) % 2]
+        for x in range(columns):
+            row[x] = rest if truth[y, x] == rest else mask[y, x]
         count = np.int32(0)
         for x in range(columns - 1):
             count += np.int32(row[x + 1] != row[x])

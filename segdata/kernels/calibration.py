@@ -18,10 +18,15 @@ def add_confidence(
     pixels: NDArray[np.int64],
     hits: NDArray[np.int64],
     confidence: NDArray[np.float64],
+    kept: NDArray[np.int64],
+    right: NDArray[np.int64],
 ) -> None:
-    """Add each labelled pixel of (K, H, W) and (H, W) to the bin, of (B,), of its largest probability. NaN counts as 0."""
+    """Add each labelled pixel of (K, H, W) and (H, W) to the bin, of (K, B), of its likeliest class and its probability.
+
+    And to the step of `kept` (T,), and of `right` if it is: step i holds i / T and more, below (i + 1) / T. NaN counts as 0.
+    """
     classes, height, width = probs.shape
-    bins = pixels.shape[0]
+    bins, steps = pixels.shape[1], kept.shape[0]
     largest = np.empty(width, np.float32)
     likeliest = np.empty(width, np.int64)
     for y in range(height):
@@ -36,6 +41,10 @@ def add_confidence(
         for x in range(width):
             if truth[y, x] != ignore:
                 at = min(max(int(np.ceil(largest[x] * bins)) - 1, 0), bins - 1)
-                pixels[at] += 1
-                hits[at] += likeliest[x] == truth[y, x]
-                confidence[at] += largest[x]
+                k, hit = likeliest[x], likeliest[x] == truth[y, x]
+                pixels[k, at] += 1
+                hits[k, at] += hit
+                confidence[k, at] += largest[x]
+                step = min(int(largest[x] * steps), steps - 1)
+                kept[step] += 1
+                right[step] += hit

@@ -49,14 +49,17 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points (x, y, weight) from 0 to 1 on both axes, over the diagonal; `across` and `up` name the axes.
+    """Points (x, y, weight) from 0 to 1 on both axes; `across` and `up` name the axes.
 
-    The weight of a point is its pixels, and the area of its dot.
+    The weight of a point is its pixels, and the area of its dot. `diagonal`: whether that line is drawn; `top`: where the axis
+    upwards ends.
     """
 
     points: Sequence[tuple[float, float, int]]
     across: str
     up: str
+    diagonal: bool = True
+    top: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ truth and in the prediction: all its pixels within `width` of another value or o
 
     boundary IoU = |T and P| / |T or P|
 
+Beside pixels that truth ignores both bands are formed alike: there the prediction is taken as ignored too, so that one that is
+right in every labelled pixel has 1. The paper forms its band from the whole prediction; `Boundary.paper` has that.
+
 Boundary F (Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", 2013, section 4). The
 contour of a class is its pixels that touch another class; near means within a tolerance.
 
@@ -34,7 +37,12 @@ BAND, TOLERANCE = 0.02, 0.0075
 
 
 def measure(
-    case: Case, *, boundary: bool = True, boundary_width: int | None = None, boundary_f: bool = False
+    case: Case,
+    *,
+    boundary: bool = True,
+    boundary_width: int | None = None,
+    boundary_f: bool = False,
+    boundary_paper: bool = False,
 ) -> Boundary | None:
     """The boundaries of one image; None with `boundary=False`. Raises `OptionError` for a width below 1.
 
@@ -42,37 +50,48 @@ def measure(
         boundary: Measure boundary IoU.
         boundary_width: The width of the bands of boundary IoU in pixels, by default 2 % of the diagonal.
         boundary_f: Measure boundary F too, which takes longer than all else.
+        boundary_paper: Measure boundary IoU as its paper forms the bands too, for the conventions.
     """
     if not boundary:
         return None
-    return Boundary.of(case.truth, case.pred, case.labels, width=boundary_width, contours=boundary_f)
+    asked = {"contours": boundary_f, "papers": boundary_paper}
+    return Boundary.of(case.truth, case.pred, case.labels, width=boundary_width, **asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boundary(Metric):
-    """`counts` (K, 7) int64. Of the bands: pixels in both, in truth's, in the prediction's. Of the contours: pixels of truth's,
-    those near the prediction's, pixels of the prediction's, those near truth's.
+    """`counts` (K, 9) int64. Of the bands: pixels in both, in truth's, in the prediction's. Of the contours: pixels of truth's,
+    those near the prediction's, pixels of the prediction's, those near truth's. Of the bands as the paper forms them: pixels in
+    both, in the prediction's.
 
-    `contours`: whether contours were asked for; if not, their counts are 0.
+    `contours`, `papers`: whether contours, and the bands of the paper, were asked for; if not, their counts are 0.
     """
 
     counts: Ints
     contours: bool = False
+    papers: bool = False
 
     @classmethod
-    def empty(cls, classes: int, contours: bool = False) -> Boundary:
+    def empty(cls, classes: int, contours: bool = False, papers: bool = False) -> Boundary:
         """Of no pixel."""
-        return cls(np.zeros((classes, 7), np.int64), contours)
+        return cls(np.zeros((classes, 9), np.int64), contours, papers)
 
     @classmethod
     def of(
-        cls, truth: Mask, pred: Mask, labels: Labels, *, width: int | None = None, contours: bool = False
+        cls,
+        truth: Mask,
+        pred: Mask,
+        labels: Labels,
+        *,
+        width: int | None = None,
+        contours: bool = False,
+        papers: bool = False,
     ) -> Boundary:
         """Of (H, W) class ids and ignore. `width` of the bands is in pixels, None for 2 % of the diagonal.
 
         The band of a class is what `width` erosions by a 3 x 3 square take away from its mask; outside the image is no class.
-        Only then the pixels that are ignored in truth are removed. An ignored pixel is on no contour and makes none beside it:
-        nobody knows where the border is there.
+        Pixels that are ignored in truth are so in the prediction too, and are in no band. An ignored pixel is on no contour and
+        makes none beside it: nobody knows where the border is there.
 
         Raises `OptionError` for a width below 1, `ValueError` for masks of different sizes or of another dtype than the labels',
         and for values that are no class.
@@ -81,22 +100,36 @@ class Boundary(Metric):
             raise OptionError(f"--boundary-width {width}: must be 1 or more")
         if truth.dtype != labels.dtype or pred.dtype != labels.dtype or truth.shape != pred.shape:
             raise ValueError(f"truth and prediction must be of one size and {np.dtype(labels.dtype)}")
-        out = cls.empty(len(labels.classes), contours)
+        out = cls.empty(len(labels.classes), contours, papers)
         if truth.size:
             truth, pred = np.ascontiguousarray(truth), np.ascontiguousarray(pred)
-            out.counts[:, :3] = _band_counts(truth, pred, labels, band_width(*truth.shape) if width is None else width)
+            width = min(band_width(*truth.shape) if width is None else width, max(truth.shape))
+            band = _band(truth, truth, labels, width)
+            out.counts[:, :3] = _band_counts(band, _band(pred, truth, labels, width), labels)
             if contours:
-                out.counts[:, 3:] = _contour_counts(truth, pred, labels)
+                out.counts[:, 3:7] = _contour_counts(truth, pred, labels)
+            if papers:
+                whole = _known(_band(pred, pred, labels, width), truth, labels)
+                out.counts[:, 7:] = _band_counts(band, whole, labels)[:, [0, 2]]
         return out
 
     def __add__(self, other: Boundary) -> Boundary:
         """The counts of both."""
-        return Boundary(self.counts + other.counts, self.contours or other.contours)
+        contours, papers = self.contours or other.contours, self.papers or other.papers
+        return Boundary(self.counts + other.counts, contours, papers)
 
     @property
     def bands(self) -> Tally:
         """Pixels of the bands, by class."""
         return Tally(self.counts[:, 0], self.counts[:, 1], self.counts[:, 2])
+
+    @property
+    def paper(self) -> Tally | None:
+        """Pixels of the bands by class as the paper forms them: that of the prediction also from what truth ignores.
+
+        None if they were not asked for.
+        """
+        return Tally(self.counts[:, 7], self.counts[:, 1], self.counts[:, 8]) if self.papers else None
 
     @property
     def iou(self) -> Floats:
@@ -106,7 +139,7 @@ class Boundary(Metric):
     @property
     def f(self) -> Floats:
         """(K,) float64 boundary F; NaN for a class without a contour in truth and in the prediction."""
-        truth, found, pred, right = self.counts[:, 3:].T
+        truth, found, pred, right = self.counts[:, 3:7].T
         precision, recall = right / np.maximum(pred, 1), found / np.maximum(truth, 1)
         both = np.maximum(precision + recall, np.finfo(float).tiny)
         return np.where(truth + pred > 0, 2 * precision * recall / both, np.nan)
@@ -127,14 +160,23 @@ def tolerance(height: int, width: int) -> int:
     return max(1, round(TOLERANCE * math.hypot(height, width)))
 
 
-def _band_counts(truth: Mask, pred: Mask, labels: Labels, width: int) -> Ints:
-    """(K, 3) int64: pixels in both bands, in truth's, in the prediction's."""
+def _band(mask: Mask, truth: Mask, labels: Labels, width: int) -> Mask:
+    """(H, W): the bands of all classes of a mask, which is ignored where truth is."""
     from segdata.kernels.boundary import inner_band
 
-    bands = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    for mask, band in zip((truth, pred), bands, strict=True):
-        inner_band(mask, truth, min(width, max(truth.shape)), labels.ignore, band)
-    true, given, pixels = pair_counts(bands[0], bands[1], labels).T
+    band = np.empty(mask.shape, labels.dtype)
+    inner_band(mask, truth, width, labels.ignore, band)
+    return band
+
+
+def _known(mask: Mask, truth: Mask, labels: Labels) -> Mask:
+    """(H, W): a mask, ignored where truth is."""
+    return np.where(truth == labels.ignore, np.array(labels.ignore, labels.dtype), mask)
+
+
+def _band_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
+    """(K, 3) int64, of two masks of bands: pixels in both bands, in truth's, in the prediction's."""
+    true, given, pixels = pair_counts(truth, pred, labels).T
     out = np.zeros((len(labels.classes), 3), np.int64)
     both, in_truth, in_pred = true == given, true != labels.ignore, given != labels.ignore
     for column, held, value in ((0, both & in_truth, true), (1, in_truth, true), (2, in_pred, given)):
@@ -147,8 +189,7 @@ def _contour_counts(truth: Mask, pred: Mask, labels: Labels) -> Ints:
     from segdata.kernels.boundary import contours, count_near
 
     lines = [np.empty(truth.shape, labels.dtype) for _ in range(2)]
-    known = np.where(truth == labels.ignore, np.array(labels.ignore, labels.dtype), pred)
-    for mask, line in zip((truth, known), lines, strict=True):
+    for mask, line in zip((truth, _known(pred, truth, labels)), lines, strict=True):
         contours(np.ascontiguousarray(mask), labels.ignore, line)
     around = disc(tolerance(*truth.shape))
     out = np.zeros((2, len(labels.classes), 2), np.int64)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdata.metrics.bootstrap import Columns
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, ratio
+from segdata.metrics.intervals import Columns
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What scores are made of: the matrix of the set, the tallies of its `images`, whether truth has any `ignored` pixel.
 
+    `bands`: of the boundaries as their paper forms them (`Boundary.paper`), None if they were not measured.
     `categories`: (K,) the category of each class, None for one that is ignored in evaluation; or None.
     """
 
@@ -26,6 +27,7 @@ class Counts:
     images: Columns
     ignored: bool
     categories: Sequence[int | None] | None = None
+    bands: Tally | None = None
 
     @property
     def whole(self) -> Tally:
@@ -149,6 +151,14 @@ def cityscapes_categories(counts: Counts) -> Score:
     return None if counts.categories is None else float(counts.confusion.merge(counts.categories).mean_iou)
 
 
+def paper_boundary(counts: Counts) -> Score:
+    """Mean boundary IoU, with the prediction's bands formed without regard to what truth ignores.
+
+    Cheng et al., "Boundary IoU", 2021, equation 2.
+    """
+    return None if counts.bands is None else float(counts.bands.mean_iou)
+
+
 CONVENTIONS: dict[str, dict[str, Callable[[Counts], Score]]] = {
     "torchmetrics": {
         "JaccardIndex macro": torchmetrics_macro,
@@ -175,6 +185,7 @@ CONVENTIONS: dict[str, dict[str, Callable[[Counts], Score]]] = {
         "averageScoreClasses": cityscapes_classes,
         "averageScoreCategories": cityscapes_categories,
     },
+    "Cheng et al. 2021": {"boundary IoU": paper_boundary},
 }
 """Library -> what it calls the score -> how the score follows from the counts."""
 

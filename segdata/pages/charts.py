@@ -80,24 +80,32 @@ def heat_map(
     return _svg(LABELS + side * len(columns) + 60, top + side * len(rows) + 4, marks)
 
 
-def curve(points: Sequence[tuple[float, float, int]], across: str, up: str, *, side: int = 360) -> Markup:
-    """Points (x, y, pixels) over the diagonal, both axes 0 to 1 and called `across` and `up`; the area of a dot is its pixels."""
+def curve(
+    points: Sequence[tuple[float, float, int]],
+    across: str,
+    up: str,
+    *,
+    diagonal: bool = True,
+    top_value: float = 1.0,
+    side: int = 360,
+) -> Markup:
+    """Points (x, y, pixels) on axes called `across`, 0 to 1, and `up`, 0 to `top_value`; the area of a dot is its pixels."""
     left, bottom, top = 52, 40, 14
     width, height = side + left + 24, side + bottom + top
     most = max((n for _, _, n in points), default=1)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return left + x * side, top + (1 - y) * side
+        return left + x * side, top + (1 - y / top_value) * side
 
     marks = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        (x, y), (x2, y2) = place(tick, 0), place(0, tick)
+        (x, y), (x2, y2) = place(tick, 0), place(0, tick * top_value)
         marks += [_line(x, top, x, y, "grid"), _line(left, y2, left + side, y2, "grid")]
         marks += [
             _text(x, y + 16, f"{100 * tick:.0f} %", "middle faint"),
-            _text(x2 - 6, y2 + 4, f"{100 * tick:.0f} %", "end faint"),
+            _text(x2 - 6, y2 + 4, f"{100 * tick * top_value:.3g} %", "end faint"),
         ]
-    marks.append(_line(*place(0, 0), *place(1, 1), "s1 thin"))
+    marks += [_line(*place(0, 0), *place(1, 1), "s1 thin")] if diagonal else []
     marks += [_line(*place(*a[:2]), *place(*b[:2]), "s0 thin") for a, b in pairwise(points)]
     for x, y, n in points:
         tip = f"{n:,} pixels: {across} {100 * x:.1f} %, {up} {100 * y:.1f} %"

@@ -42,6 +42,7 @@ METAVARS = {
     "drop": "CLASS",
     "map": "OLD=NEW",
     "only": "CLASS",
+    "resample": "UNIT",
     "samples": "ID",
     "split": "NAME",
 }

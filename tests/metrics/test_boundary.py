@@ -32,9 +32,10 @@ def eroded(mask: Array, width: int) -> Array:
     return out[1:-1, 1:-1].astype(bool)
 
 
-def bands_by_erosion(truth: Array, pred: Array, classes: int, ignore: int, width: int) -> Array:
-    """(K, 3): in both bands, in truth's, in the prediction's; from the full masks, then void removed."""
+def bands_by_erosion(truth: Array, pred: Array, classes: int, ignore: int, width: int, *, paper: bool = False) -> Array:
+    """(K, 3): in both bands, in truth's, in the prediction's; void of truth removed before, or only after, as in the paper."""
     known = truth != ignore
+    pred = pred if paper else np.where(known, pred, ignore)
     out = []
     for c in range(classes):
         t, p = truth == c, pred == c
@@ -81,9 +82,26 @@ def masks(draw: st.DrawFn) -> tuple[Array, Array, int]:
 @given(masks(), st.integers(1, 6))
 def test_bands_are_what_erosion_leaves(case: tuple[Array, Array, int], width: int) -> None:
     truth, pred, classes = case
-    found = Boundary.of(truth, pred, labels(classes), width=width)
+    found = Boundary.of(truth, pred, labels(classes), width=width, papers=True)
+    assert found.paper is not None
     expected = bands_by_erosion(truth, pred, classes, labels(classes).ignore, width)
     np.testing.assert_array_equal(found.counts[:, :3], expected)
+    expected = bands_by_erosion(truth, pred, classes, labels(classes).ignore, width, paper=True)
+    np.testing.assert_array_equal(found.paper.stacked.T, expected[:, [0, 1, 2]])
+
+
+@settings(max_examples=40)
+@given(masks(), st.integers(1, 6))
+def test_what_is_right_in_every_labelled_pixel_has_1(case: tuple[Array, Array, int], width: int) -> None:
+    """Whatever is predicted where truth is ignored, which is in no count either: boundary IoU and boundary F."""
+    truth, other, classes = case
+    ignore = labels(classes).ignore
+    pred = np.where(truth == ignore, other, truth)
+    found = Boundary.of(truth, pred, labels(classes), width=width, contours=True)
+    assert set(found.iou[~np.isnan(found.iou)]) <= {1.0}
+    assert set(found.f[~np.isnan(found.f)]) <= {1.0}
+    same = Boundary.of(truth, truth, labels(classes), width=width, contours=True)
+    np.testing.assert_array_equal(found.counts[:, :7], same.counts[:, :7])
 
 
 @settings(max_examples=40)
@@ -91,7 +109,7 @@ def test_bands_are_what_erosion_leaves(case: tuple[Array, Array, int], width: in
 def test_contours_and_what_is_near(case: tuple[Array, Array, int]) -> None:
     truth, pred, classes = case
     ignore = labels(classes).ignore
-    found = Boundary.of(truth, pred, labels(classes), contours=True).counts[:, 3:]
+    found = Boundary.of(truth, pred, labels(classes), contours=True).counts[:, 3:7]
     radius = tolerance(*truth.shape)
     pred = np.where(truth == ignore, ignore, pred)
     sides = [contours_by_hand(mask, ignore) for mask in (truth, pred)]
@@ -115,13 +133,16 @@ def test_the_edge_of_the_image_counts_as_boundary() -> None:
     assert found.iou.tolist() == [1]
 
 
-def test_void_is_removed_after_the_bands_are_formed() -> None:
-    """Void beside a class makes a boundary, in truth; its own pixels are away, in both."""
+def test_void_beside_a_class_makes_a_boundary() -> None:
+    """In truth and in the prediction; in the paper's bands in truth alone. Its own pixels are away."""
     truth = np.zeros((9, 9), np.uint8)
     truth[:, 4] = 255
-    found = Boundary.of(truth, np.zeros((9, 9), np.uint8), labels(1), width=1)
+    found = Boundary.of(truth, np.zeros((9, 9), np.uint8), labels(1), width=1, papers=True)
+    assert found.paper is not None
     assert found.bands.truth.tolist() == [2 * (9 * 4 - 7 * 2)]
-    assert found.bands.pred.tolist() == [32 - 2], "the frame, less the two void pixels in it"
+    assert found.iou.tolist() == [1]
+    assert found.paper.truth.tolist() == found.bands.truth.tolist() == found.bands.pred.tolist()
+    assert found.paper.pred.tolist() == [32 - 2], "the frame, less the two void pixels in it"
 
 
 def test_widths_follow_the_diagonal() -> None:

@@ -43,7 +43,7 @@ def evaluate(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot go together")
     with running(jobs, on_error, "evaluating") as run:
-        found = evaluate(pred, truth, run=run, **given)
+        found = evaluate(pred, truth, run=run, **{"boundary_paper": conventions, **given})
     if html is not None:
         from segdata.ops.evaluate.page import evaluate_page
 

@@ -25,13 +25,14 @@ from segdata.metrics.base import Case, Metric
 from segdata.metrics.confusion import pair_counts
 from segdata.ops.evaluate.result import Evaluation
 from segdata.ops.evaluate.sums import (
-    Drawing,
     Found,
     Gathered,
+    Resampling,
     add_up,
     compare,
     sum_up,
 )
+from segdata.ops.evaluate.units import frames, in_blocks, resampled
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -48,8 +49,6 @@ from segdata.words import some
 
 Missing = Literal["list", "stop", "miss"]
 """What becomes of truth without a prediction: it is listed and left out, is an error, or has all its pixels missed."""
-
-Resample = Literal["image", "group"]
 
 ROWS = 256
 """How many rows of scores are read at a time."""
@@ -74,7 +73,7 @@ def evaluate(
     split: str | None = None,
     missing: Missing = "list",
     background: str | None = None,
-    resample: Resample | None = None,
+    resample: str | None = None,
     draws: int = 1000,
     seed: int = 0,
     other: Dataset | str | Path | None = None,
@@ -98,32 +97,36 @@ def evaluate(
         missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
             pixels as missed (miss).
         background: Give means without this class too, by default the one called background.
-        resample: What the intervals draw from: images or groups. By default groups if `truth` has any.
-        draws: How often the intervals draw; 0 gives none.
-        seed: The seed of these draws.
+        resample: What intervals take as one independent unit: image, group, or block:N for N images in a row of their ids,
+            such as block:10 for frames of a video. By default group if `truth` has any.
+        draws: 0 gives no intervals. They are calculated, not drawn: every other number gives the same ones.
+        seed: Changes nothing, as nothing is drawn; it is here for older calls.
         other: A second prediction to compare with: the differences are `pred` minus this one.
     """
     sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
     truth = Dataset.of(truth)
-    _check(truth, sides, missing, resample, draws, seed)
+    _check(truth, sides, missing, draws, seed)
     task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options))
     zero = _measured(Case.empty(truth.labels), task.measures)
     chosen = truth if split is None else truth.split(split)
-    grouped = any(sample.group is not None for sample in chosen) if resample is None else resample == "group"
-    drawing = Drawing("groups" if grouped else "images", draws, seed)
+    resampling = Resampling(resampled(truth, chosen.samples, resample), wanted=draws > 0)
     leaves_out = _background(truth.labels, background)
 
-    pairs = pair_up(chosen.samples, [side.samples for side in sides], group=grouped)
+    pairs = pair_up(chosen.samples, [side.samples for side in sides], group=resampling.of == "groups")
+    pairs = in_blocks(pairs, resample)
     lacking = [s.id for pair in pairs if not pair.preds[0] for s in pair.truth]
     _refuse_missing(chosen, sides[0], lacking, missing)
     gathered = _gather(pairs, task, zero, run or Run())
     tiles = _lost_tiles(gathered, missing)
     return replace(
-        sum_up(gathered, truth.labels, drawing),
+        sum_up(gathered, truth.labels, resampling),
+        frames=frames(pairs) if resampling.of == "images" else None,
         background=leaves_out,
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),
-        comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), drawing) if sides[1:] else None,
+        comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), resampling)
+        if sides[1:]
+        else None,
     )
 
 
@@ -132,10 +135,8 @@ def _bare(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=())
 
 
-def _check(truth: Dataset, sides: Sequence[Dataset], missing: str, resample: str | None, draws: int, seed: int) -> None:
+def _check(truth: Dataset, sides: Sequence[Dataset], missing: str, draws: int, seed: int) -> None:
     one_of("missing", missing, Missing)
-    if resample is not None:
-        one_of("resample", resample, Resample)
     if draws < 0 or seed < 0:
         raise OptionError("--draws and --seed must be 0 or more")
     for side in sides:

@@ -18,7 +18,7 @@ from segdata.files.colors import colorize, overlay
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
-from segdata.metrics.base import Section
+from segdata.metrics.base import Curve, Section
 from segdata.metrics.confusion import mean
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
@@ -165,9 +165,9 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
     if bounds is None:
         first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=_share, most=1)
     else:
-        spans = [(bounds[0, i], *[iou[i]] * 3, bounds[1, i]) for i in shown]
-        known = [None if np.isnan(span).any() else tuple(map(float, span)) for span in spans]
-        first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=_share, most=1)
+        ends = [np.where(np.isnan(bounds[:, i]), iou[i], bounds[:, i]) for i in shown]  # no interval: the dot alone
+        spans = [(float(low), *[float(iou[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
+        first = Panel("IoU and its 95 % interval", {"": spans}, "ranges", show=_share, most=1)
     both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
     charts = [first, Panel("precision and recall", both, show=_share, most=1)]
     charts += [
@@ -208,7 +208,11 @@ def _matrix(found: Evaluation) -> Markup | None:
 def _sections(found: Evaluation) -> list[tuple[Section, Markup | None]]:
     """What metrics explain at length, each with its curve drawn."""
     sections = [section for metric in found.metrics.values() for section in metric.sections()]
-    return [(s, None if s.curve is None else curve(s.curve.points, s.curve.across, s.curve.up)) for s in sections]
+    return [(s, None if s.curve is None else _curve(s.curve)) for s in sections]
+
+
+def _curve(c: Curve) -> Markup:
+    return curve(c.points, c.across, c.up, diagonal=c.diagonal, top_value=c.top)
 
 
 def _rows(found: Evaluation, ids: Sequence[int]) -> list[Row]:

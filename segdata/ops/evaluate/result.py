@@ -13,10 +13,15 @@ from segdata.metrics import METRICS
 from segdata.metrics.base import ClassScore, Metric
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
+from segdata.metrics.intervals import FEWEST
+from segdata.words import some
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
 
 OF_CLASSES = ("iou", "dice", "precision", "recall")
+
+FEW = 10
+"""With fewer units an interval contains the truth less often than it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class ImageScore:
 class Comparison:
     """PRED minus OTHER over the `images` that both predict. `difference`: of each score, its value and (2,) interval.
 
-    `better`: the part of the draws in which PRED has the higher mean IoU. `iou` (K,) and `iou_interval` (2, K) by class.
+    `better`: how sure it is that PRED has the higher mean IoU, 0 to 1; NaN if unknown. `iou` (K,) and `iou_interval` (2, K) are
+    by class.
     """
 
     name: str
@@ -51,8 +57,9 @@ class Evaluation:
     """What `evaluate` finds. `images` are worst first.
 
     `metrics`: what was measured besides the matrix, by name in `METRICS`. Each is an attribute too, such as `boundary`: None if
-    it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou`; {} if there are fewer than two units
-    to draw from. `units` were drawn, which are `resampled`: images or groups. `background` is the class that the means
+    it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou`; {} if there are too few units. Of
+    these there are `units`, which are `resampled`: images, groups or blocks. `frames`: the first and the last id of a sequence
+    that the images seem to be from, though each is a unit. `background` is the class that the means
     `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
     `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped.
     """
@@ -64,7 +71,6 @@ class Evaluation:
     intervals: Mapping[str, Floats]
     units: int
     resampled: str
-    draws: int
     categories: Mapping[str, Sequence[int]]
     conventions: Mapping[str, Mapping[str, Score]]
     background: int | None = None
@@ -73,6 +79,7 @@ class Evaluation:
     uncovered: int = 0
     left_out: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    frames: tuple[str, str] | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -89,6 +96,29 @@ class Evaluation:
     def absent(self) -> list[str]:
         """The classes in neither truth nor prediction: without scores, and left out of means."""
         return [self.labels.names[i] for i in self.confusion.absent]
+
+    @property
+    def cautions(self) -> list[str]:
+        """What to know before believing the intervals, a sentence each; [] if there are no intervals."""
+        if not self.intervals:
+            return []
+        iou, bounds, of = self.confusion.iou, self.intervals["iou"], self.resampled
+        few = [name for i, name in enumerate(self.labels.names) if np.isnan(bounds[0, i]) and not np.isnan(iou[i])]
+        notes = []
+        if few:
+            without = "so without an interval, and unknown in the intervals of means"
+            notes.append(f"in fewer than {FEWEST} {of}, {without}: {some(few, 12)}")
+        if self.units < FEW:
+            notes.append(
+                f"{self.units} {of} are few: intervals may be too short, though they are wide; {FEW} or more are better"
+            )
+        if self.frames is not None:
+            first, last = self.frames
+            notes.append(
+                f"ids run on from {first} to {last}: if these are frames of one video, images are not independent and the "
+                "intervals are too short: --resample block:10"
+            )
+        return notes
 
     @property
     def without_background(self) -> Tally | None:
@@ -185,7 +215,7 @@ class Evaluation:
 
     def _intervals_json(self) -> dict[str, Any]:
         bounds = {name: [plain(v) for v in values] for name, values in self.intervals.items() if name != "iou"}
-        return {"level": 0.95, "units": self.units, "of": self.resampled, "draws": self.draws, **bounds}
+        return {"level": 0.95, "units": self.units, "of": self.resampled, "notes": self.cautions, **bounds}
 
     def _comparison_json(self, c: Comparison) -> dict[str, Any]:
         return {

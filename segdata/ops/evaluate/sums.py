@@ -11,9 +11,10 @@ from segdata.errors import DatasetError
 from segdata.labels import Labels
 from segdata.metrics import METRICS
 from segdata.metrics.base import Metric
-from segdata.metrics.bootstrap import Columns, bootstrap, interval
-from segdata.metrics.confusion import Confusion, Floats, Ints, Tally, ratio
+from segdata.metrics.boundary import Boundary
+from segdata.metrics.confusion import Confusion, Floats, Ints, ratio
 from segdata.metrics.conventions import Counts, conventions
+from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
@@ -53,12 +54,11 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """What intervals are drawn from: images, or groups of them; how often; and the seed."""
+class Resampling:
+    """What intervals leave out one at a time: images, groups or blocks of them; and whether intervals are wanted at all."""
 
     of: str
-    draws: int
-    seed: int
+    wanted: bool
 
 
 def add_up(one: Mapping[str, Metric], other: Mapping[str, Metric]) -> dict[str, Metric]:
@@ -67,7 +67,7 @@ def add_up(one: Mapping[str, Metric], other: Mapping[str, Metric]) -> dict[str, 
     return {name: both[name] for name in METRICS if name in both}
 
 
-def sum_up(gathered: Gathered, labels: Labels, drawing: Drawing) -> Evaluation:
+def sum_up(gathered: Gathered, labels: Labels, resampling: Resampling) -> Evaluation:
     """The scores of all images that have the first prediction."""
     pairs, found = [pair for pair, _ in gathered.first], [one for _, one in gathered.first]
     classes, categories = len(labels.classes), cityscapes_categories(labels)
@@ -75,7 +75,9 @@ def sum_up(gathered: Gathered, labels: Labels, drawing: Drawing) -> Evaluation:
     columns = Columns.of(rows, classes)
     confusion = Confusion.from_pairs(np.concatenate([np.empty((0, 3), np.int64), *rows]), classes)
     ignored = any((pairs[:, 0] >= classes).any() for pairs in rows)
-    intervals, units = intervals_of(columns, pairs, drawing)
+    boundary = gathered.metrics.get("boundary")
+    bands = boundary.paper if isinstance(boundary, Boundary) else None
+    intervals, units = intervals_of(columns, pairs, resampling)
     return Evaluation(
         labels=labels,
         confusion=confusion,
@@ -83,10 +85,9 @@ def sum_up(gathered: Gathered, labels: Labels, drawing: Drawing) -> Evaluation:
         images=image_scores([pair.id for pair in pairs], rows, columns),
         intervals=intervals,
         units=units,
-        resampled=drawing.of,
-        draws=drawing.draws,
+        resampled=resampling.of,
         categories=categories,
-        conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes))),
+        conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes), bands)),
         uncovered=sum(one.uncovered for one in found),
         left_out=gathered.left_out,
     )
@@ -126,21 +127,22 @@ def image_scores(ids: Sequence[str], rows: Sequence[Ints], columns: Columns) -> 
 
 
 def units_of(pairs: Sequence[Pair]) -> tuple[Ints, int]:
-    """(N,) the unit of the bootstrap that each image belongs to, and how many units there are."""
+    """(N,) the unit that each image belongs to, and how many units there are."""
     names = {unit: i for i, unit in enumerate(sorted({pair.unit for pair in pairs}))}
     return np.array([names[pair.unit] for pair in pairs], np.int64), len(names)
 
 
-def intervals_of(columns: Columns, pairs: Sequence[Pair], drawing: Drawing) -> tuple[dict[str, Floats], int]:
-    """The interval of each of `SCORES`, {} if there is nothing to draw, and how many units there are to draw from."""
+def intervals_of(columns: Columns, pairs: Sequence[Pair], resampling: Resampling) -> tuple[dict[str, Floats], int]:
+    """The interval of each of `SCORES`, {} if there are too few units, and how many units there are."""
     units, count = units_of(pairs)
-    if not drawing.draws or count < 2:
+    if not resampling.wanted or count < FEWEST:
         return {}, count
-    (drawn,) = bootstrap(columns.summed(units, count), draws=drawing.draws, seed=drawing.seed)
-    return {name: interval(getattr(drawn, name)) for name in SCORES}, count
+    summed = columns.summed(units, count)
+    bounds = {name: spread(summed, name).interval() for name in SCORES}
+    return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}, count
 
 
-def compare(name: str, gathered: Gathered, classes: int, drawing: Drawing) -> Comparison:
+def compare(name: str, gathered: Gathered, classes: int, resampling: Resampling) -> Comparison:
     """The two predictions, over the images that both have. `name` is the second's.
 
     Raises `DatasetError` if there is no such image, and if their tiles cover other pixels.
@@ -151,24 +153,24 @@ def compare(name: str, gathered: Gathered, classes: int, drawing: Drawing) -> Co
     units, count = units_of([pair for pair, _, _ in both])
     rows = [one.pairs for _, one, _ in both], [two.pairs for _, _, two in both]
     sides = [Columns.of(pairs, classes).summed(units, count) for pairs in rows]
-    first, second = (side.total for side in sides)
-    if not np.array_equal(first.truth, second.truth):
+    if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
-    drawn = bootstrap(*sides, draws=drawing.draws if count > 1 else 0, seed=drawing.seed)
-    return _comparison(name, len(both), first, second, drawn)
+    return _comparison(name, len(both), sides, resampling.wanted)
 
 
-def _comparison(name: str, images: int, first: Tally, second: Tally, drawn: Sequence[Tally]) -> Comparison:
-    """First minus second, with the intervals that the draws of both give."""
-    scores = {score: (float(getattr(first, score)), float(getattr(second, score))) for score in MEANS}
-    bounds = {score: interval(getattr(drawn[0], score) - getattr(drawn[1], score)) for score in SCORES}
-    better = drawn[0].mean_iou > drawn[1].mean_iou
+def _comparison(name: str, images: int, sides: Sequence[Columns], wanted: bool) -> Comparison:
+    """First minus second, with the intervals of the differences, if they are wanted."""
+    spreads = {score: [spread(side, score, paired=True) for side in sides] for score in SCORES}
+    differences = {score: first - second for score, (first, second) in spreads.items()}
+    bounds = {
+        score: one.interval() if wanted else np.full((2, len(one.value)), np.nan) for score, one in differences.items()
+    }
     return Comparison(
         name=name,
         images=images,
-        scores=scores,
-        difference={score: (one - two, bounds[score]) for score, (one, two) in scores.items()},
-        iou=first.iou - second.iou,
+        scores={score: (float(spreads[score][0].value[0]), float(spreads[score][1].value[0])) for score in MEANS},
+        difference={score: (float(differences[score].value[0]), bounds[score][:, 0]) for score in MEANS},
+        iou=differences["iou"].value,
         iou_interval=bounds["iou"],
-        better=float(better.mean()) if len(better) else float("nan"),
+        better=float(differences["mean_iou"].sureness()[0]) if wanted else float("nan"),
     )

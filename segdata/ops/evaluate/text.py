@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segdata.metrics.confusion import mean
+from segdata.metrics.intervals import FEWEST
 from segdata.terminal.text import table
 from segdata.words import percent, share, some
 
@@ -105,7 +106,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
     over = f"paired over the {c.images:,} images of both"
     if np.isnan(c.better):
         return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
-    return [*table(rows, " rrrr"), f"{over}; the mean IoU of PRED is the higher in {percent(c.better, 1)} of the draws"]
+    return [*table(rows, " rrrr"), f"{over}; it is {percent(c.better, 1)} sure that the mean IoU of PRED is the higher"]
 
 
 def _convention_lines(found: Evaluation) -> list[str]:
@@ -130,9 +131,10 @@ def _notes(found: Evaluation) -> list[str]:
     if found.left_out:
         notes.append(f"{len(found.left_out):,} images could not be evaluated: {some(found.left_out)}")
     if found.intervals:
-        notes.append(f"intervals: percentile bootstrap, {found.draws:,} draws of {found.units:,} {found.resampled}")
-    elif found.draws:
-        notes.append("no intervals: there is nothing to draw from")
+        notes.append(f"intervals: jackknife over {found.units:,} {found.resampled}, Student's t")
+    elif found.units < FEWEST:
+        notes.append(f"no intervals: they need {FEWEST} {found.resampled}, and there are {found.units}")
+    notes += found.cautions
     return ["", *(f"note: {note}" for note in notes)] if notes else []
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from segdata.labels import Labels
-from segdata.metrics.bootstrap import Columns, bootstrap, interval
-from segdata.metrics.confusion import Floats, Ints, Tally
+from segdata.metrics.confusion import Floats, Ints, plain
+from segdata.metrics.intervals import Columns, spread
 from segdata.refinement.settings import Refinement
 
 
@@ -29,7 +29,7 @@ class Trial:
 class Change:
     """A score before and after: of the mean, then of each class: (1 + K,) float64; NaN for a class in neither.
 
-    `low` and `high`: the 95 % interval of the difference, by a bootstrap over images, or groups.
+    `low` and `high`: the 95 % interval of the difference, over images, or groups; NaN with too few.
     """
 
     before: Floats
@@ -43,7 +43,7 @@ class Change:
         for i, name in enumerate(("mean", *labels.names)):
             before, after, low, high = (float(of[i]) for of in (self.before, self.after, self.low, self.high))
             known = not (math.isnan(before) or math.isnan(after))
-            out[name] = {"before": before, "after": after, "interval": [low, high]} if known else None
+            out[name] = {"before": before, "after": after, "interval": [plain(low), plain(high)]} if known else None
         return out
 
 
@@ -92,19 +92,15 @@ class Tuned:
         }
 
 
-def difference(before: Ints, after: Ints, images: int, draws: int, seed: int) -> Difference:
+def difference(before: Ints, after: Ints, images: int) -> Difference:
     """Of (U, 2, 3, K) counts of the same U units of so many images in all, as pixels and as boundary bands."""
-    iou, boundary = (_change(before[:, i], after[:, i], draws, seed) for i in range(2))
+    iou, boundary = (_change(before[:, i], after[:, i]) for i in range(2))
     return Difference(images, iou, boundary)
 
 
-def _change(before: Ints, after: Ints, draws: int, seed: int) -> Change:
+def _change(before: Ints, after: Ints) -> Change:
     sides = [Columns.from_counts(counts) for counts in (before, after)]
-    drawn = [_scores(tally) for tally in bootstrap(*sides, draws=draws, seed=seed)]
-    low, high = interval(drawn[1] - drawn[0])
-    return Change(_scores(sides[0].total), _scores(sides[1].total), low, high)
-
-
-def _scores(tally: Tally) -> Floats:
-    """(..., K) -> (..., 1 + K): mean IoU, and that of each class."""
-    return np.concatenate([np.asarray(tally.mean_iou)[..., None], tally.iou], axis=-1)
+    spreads = [[spread(side, score, paired=True) for score in ("mean_iou", "iou")] for side in sides]
+    low, high = np.concatenate([(b - a).interval() for a, b in zip(*spreads, strict=True)], axis=1)
+    first, last = (np.concatenate([one.value for one in side]) for side in spreads)
+    return Change(first, last, low, high)

@@ -21,7 +21,7 @@ def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
     lines = [f"kept:       {t.name} ({100 * t.gain:+.2f} points of mean IoU)" for t in kept]
     lines += [f"left:       {t.name} ({100 * t.gain:+.2f})" for t in rest]
     if rest:
-        lines.append("            (left: worse than its like, or not a gain in 95 % of draws of the images)")
+        lines.append("            (left: worse than its like, or not sure to 95 % to gain)")
     if tuned.loses_unseen:
         lines.insert(
             0,
@@ -50,7 +50,8 @@ def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
 
 def _cells(change: Change, i: int) -> str:
     before, after, low, high = (100 * float(of[i]) for of in (change.before, change.after, change.low, change.high))
-    return f"{before:6.2f} -> {after:6.2f}  {after - before:+6.2f} ({low:+.2f} to {high:+.2f})"
+    between = "too few images" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
+    return f"{before:6.2f} -> {after:6.2f}  {after - before:+6.2f} ({between})"
 
 
 def refuse_other_file(path: str) -> None:

@@ -1,7 +1,7 @@
 """Which refinement is worth it: a CRF and steps of morphology tried on predictions with truth, each kept only where it helps.
 
 Images are divided in two: the search sees one part, and the difference is told of both. What is kept gained on the sum over
-the search's images, and in 95 % of the draws of a bootstrap over them (or their groups); and all of it is dropped where it
+the search's images, for sure to 95 % (`segdata.metrics.intervals`) over them or their groups; and all of it is dropped where it
 loses on the images held out. So it is never worse on either.
 """
 
@@ -22,9 +22,9 @@ from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.png import decode_mask, encode_mask
 from segdata.labels import Labels, Mask, must_agree, tally
-from segdata.metrics.bootstrap import Columns, bootstrap
 from segdata.metrics.boundary import Boundary
 from segdata.metrics.confusion import Confusion, Ints, Tally
+from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.refine.result import Difference, Trial, Tuned, difference
 from segdata.refinement.apply import must_refine, refine_item
 from segdata.refinement.morphology import Step, tidy
@@ -46,8 +46,8 @@ MOST_STEPS = 8
 MOST_CLASSES = 16
 """Classes that steps are tried for one by one: those of most pixels in truth."""
 
-SURE = 0.05
-"""The part of draws in which what is kept may lose."""
+SURE = 0.95
+"""How sure it must be that what is kept gains, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def tune(
         held_out: The part of the images, or of the groups that stay together, that the search does not see; or another
             split.
         scores: Start the CRF from the scores of the predictions, if there are any; otherwise from their labels.
-        draws: How often the intervals draw.
-        seed: The seed of the draws.
+        draws: Changes nothing, as intervals are calculated; it is here for older calls.
+        seed: The seed of what is held out.
     """
     pred, truth = Dataset.of(pred), Dataset.of(truth)
     run = run or Run()
@@ -103,7 +103,7 @@ def tune(
     searched, kept_back = _divide(pred, truth, split, held_out, seed)
     _refuse_few(len(searched))
     task = Task(replace(pred, samples=()), replace(truth, samples=()), scores)
-    search = _Search(task, draws, seed, run)
+    search = _Search(task, run)
     crf, trials = _choose_crf(search, searched)
     parts = [search.held(pairs, Refinement(crf)) for pairs in (searched, kept_back)]
     _refuse_few(len(parts[0]))
@@ -118,8 +118,8 @@ def tune(
 
 
 def _refuse_few(images: int) -> None:
-    if images < 2:
-        raise OptionError(f"{images} images to tune on: there must be 2 at least, better 50 and more")
+    if images < FEWEST:
+        raise OptionError(f"{images} images to tune on: there must be {FEWEST} at least, better 50 and more")
 
 
 def _worth(search: _Search, pairs: Sequence[Pair], held: Sequence[Held], steps: Sequence[Step]) -> Difference:
@@ -127,7 +127,7 @@ def _worth(search: _Search, pairs: Sequence[Pair], held: Sequence[Held], steps: 
     left = {sample.id for _, sample in held}
     before = search.held([pair for pair in pairs if pair[1].id in left], Refinement(None))
     counts = search.measured(before, ()), search.measured(held, steps)
-    return difference(*counts, len(held), search.draws, search.seed)
+    return difference(*counts, len(held))
 
 
 def _divide(
@@ -162,8 +162,6 @@ class _Search:
     """What every pass over images needs."""
 
     task: Task
-    draws: int
-    seed: int
     run: Run
 
     @property
@@ -198,11 +196,9 @@ class _Search:
         return self.tallies(self.run.map(partial(_measure_item, task=self.task, steps=tuple(steps)), held))
 
     def helps(self, before: Ints, after: Ints) -> bool:
-        """Whether (U, 3, K) `after` has a higher mean IoU, in all and in 95 % of the draws."""
-        sides = [Columns.from_counts(counts) for counts in (before, after)]
-        first, last = bootstrap(*sides, draws=self.draws, seed=self.seed)
-        gains = last.mean_iou - first.mean_iou
-        return bool(mean_iou(after) > mean_iou(before) and np.nanquantile(gains, SURE) > 0)
+        """Whether it is sure that (U, 3, K) `after` has a higher mean IoU."""
+        first, last = (spread(Columns.from_counts(counts), "mean_iou", paired=True) for counts in (before, after))
+        return bool((last - first).sureness()[0] >= SURE)
 
 
 def mean_iou(tallies: Ints) -> float:

@@ -20,7 +20,8 @@ from browser import browse
 from carry_files import make
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
-from segdata.metrics.calibration import Calibration
+from segdata.metrics.calibration import Bins, Calibration
+from segdata.metrics.rejection import STEPS, Rejection
 from segdata.ops.evaluate.operation import evaluate
 from segdata.ops.evaluate.page import errors, evaluate_page, worst_images
 from segdata.pages.charts import Row, curve, heat_map
@@ -50,8 +51,10 @@ def page(sides: tuple[Dataset, Dataset], tmp_path: Path) -> Path:
     """With all that it can show: a comparison, and a reliability curve."""
     pred, truth = sides
     found = evaluate(pred, truth, other=truth)
-    n = np.arange(15) * 100
-    found = replace(found, metrics={**found.metrics, "calibration": Calibration(n, n // 2, n * 0.9)})
+    n = np.tile(np.arange(15) * 100, (len(HOSTILE), 1))
+    steps = np.arange(STEPS) * 210
+    calibration = Calibration(truth.labels.names, Bins(n, n // 2, n * 0.9), Rejection(steps, steps // 2))
+    found = replace(found, metrics={**found.metrics, "calibration": calibration})
     return evaluate_page(found, pred, truth, tmp_path / "new" / "page.html")
 
 
@@ -88,7 +91,7 @@ def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
     assert not re.findall(r"url\(|@import|https?:", text)
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(charts) == 4, "classes, comparison, matrix, reliability"
+    assert len(charts) == 5, "classes, comparison, matrix, reliability, rejection"
     for chart in charts:
         ElementTree.fromstring(chart)
 

@@ -1,0 +1,197 @@
+"""Intervals: how far a score may be from what other images of the same kind would give.
+
+The jackknife (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11) with Student's t. Units are images, or
+groups of images. Each unit is left out once, and d is by how much the score falls for it:
+
+    error    = square root of the sum of d^2 over units
+    interval = score -+ t * error
+
+t is the quantile of Student's distribution for n - 1 degrees of freedom. n is the number of units; for the score of a class, of
+those that have the class in truth. A score from 0 to 1 gets its interval on the scale of log(score / (1 - score)), and brought
+back: so it stays between 0 and 1. A difference of two scores gets it as it is.
+
+An interval always contains its score, and the classes are the same in all of this. A class that is gone without a unit counts
+as 0 there. With fewer than `FEWEST` units there is no interval: nothing tells how far such a score may be off. A mean over
+classes takes it as any number from 0 to 1, whose variance is 1/12. How often these intervals contain the truth, beside those of
+the bootstrap, is measured by `tools/bench/bench_intervals.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.metrics.confusion import Floats, Ints, Tally, mean, ratio
+from segdata.metrics.student import t_below, t_quantile
+
+LEVEL = 0.95
+
+FEWEST = 3
+"""With fewer units there is no interval."""
+
+MEAN_OF = {"mean_iou": "iou", "mean_dice": "dice", "mean_accuracy": "recall"}
+"""The scores of a `Tally` that are means over classes, and of what."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The tallies of U units (images, or groups of images) with K classes, sparse.
+
+    M entries of unit, class and `tally`, all (M,) int64: the classes that a unit has in truth or prediction, in ascending order.
+    """
+
+    unit: Ints
+    class_id: Ints
+    tally: Tally
+    units: int
+    classes: int
+
+    @classmethod
+    def of(cls, pairs: Sequence[Ints], classes: int) -> Columns:
+        """From the pairs of each unit, as `pair_counts` gives them."""
+        rows = np.concatenate([np.empty((0, 3), np.int64), *pairs])
+        unit = np.repeat(np.arange(len(pairs)), [len(p) for p in pairs])
+        known = rows[:, 0] < classes
+        truth, pred, n = rows[known].T
+        given, place = pred < classes, unit[known] * classes
+        keys = np.unique(np.concatenate([place + truth, (place + pred)[given]]))
+        table = np.zeros((3, len(keys)), np.int64)
+        for counts, value, held in zip(table, (truth, truth, pred), (truth == pred, n > 0, given), strict=True):
+            np.add.at(counts, np.searchsorted(keys, (place + value)[held]), n[held])
+        return cls(keys // classes, keys % classes, Tally(*table), len(pairs), classes)
+
+    @classmethod
+    def from_counts(cls, counts: Ints) -> Columns:
+        """From the counts of each unit, (U, 3, K) as `Tally.stacked` gives them."""
+        unit, class_id = np.nonzero(counts.any(axis=1))
+        return cls(unit, class_id, Tally.of(counts[unit, :, class_id].T), len(counts), counts.shape[2])
+
+    def summed(self, unit: Ints, units: int) -> Columns:
+        """Fewer, larger units; `unit` (U,) says which of the new ones each goes to."""
+        keys, places = np.unique(unit[self.unit] * self.classes + self.class_id, return_inverse=True)
+        table = np.zeros((3, len(keys)), np.int64)
+        for counts, field in zip(table, fields(Tally), strict=True):
+            np.add.at(counts, places, getattr(self.tally, field.name))
+        return Columns(keys // self.classes, keys % self.classes, Tally(*table), units, self.classes)
+
+    def by_unit(self, values: NDArray[Any]) -> Floats:
+        """(M,) -> (U,) float64: sums over the entries of each unit."""
+        return np.asarray(np.bincount(self.unit, values, self.units), np.float64)
+
+    @property
+    def total(self) -> Tally:
+        """(K,): all units together."""
+        sums = np.zeros((3, self.classes), np.int64)
+        for counts, field in zip(sums, fields(Tally), strict=True):
+            np.add.at(counts, self.class_id, getattr(self.tally, field.name))
+        return Tally(*sums)
+
+    @property
+    def without(self) -> Tally:
+        """(M,) int64: of the class of each entry, what is left without the entry's unit."""
+        return Tally.of(self.total.stacked[:, self.class_id] - self.tally.stacked)
+
+    @property
+    def labelled(self) -> Ints:
+        """(1,) int64: how many units have a labelled pixel."""
+        return np.array([len(np.unique(self.unit))])
+
+    @property
+    def mean_iou(self) -> Floats:
+        """(U,) float64: each unit's mean IoU over its classes, NaN if it has none."""
+        return ratio(self.by_unit(self.tally.iou), self.by_unit(np.ones(len(self.unit))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """C scores of one set, and what each unit does to them.
+
+    `value` (C,) float64, NaN for a score that there is not; `units` (C,) int64, how many units speak of each. Sparse, both (M,):
+    `place` is unit * C + score, `change` the value less the value without this unit. Of what is not there the change is 0.
+    `unknown`: the variance of what no unit tells of, 0 or more. `share`: the values are from 0 to 1, and no differences.
+    """
+
+    value: Floats
+    units: Ints
+    place: Ints
+    change: Floats
+    unknown: float = 0.0
+    share: bool = True
+
+    def __sub__(self, other: Spread) -> Spread:
+        """The differences of two measurements of the same units."""
+        place, places = np.unique(np.concatenate([self.place, other.place]), return_inverse=True)
+        change = np.bincount(places, np.concatenate([self.change, -other.change]), len(place)).astype(np.float64)
+        units, unknown = np.minimum(self.units, other.units), self.unknown + other.unknown
+        return Spread(self.value - other.value, units, place, change, unknown, share=False)
+
+    @property
+    def error(self) -> Floats:
+        """(C,) float64: the standard errors; NaN for a score that there is not, and with fewer than `FEWEST` units."""
+        count = len(self.value)
+        squares = np.bincount(self.place % max(count, 1), self.change**2, count)
+        return np.where((self.units < FEWEST) | np.isnan(self.value), np.nan, np.sqrt(squares + self.unknown))
+
+    def interval(self, level: float = LEVEL) -> Floats:
+        """(2, C) float64: the bounds; NaN where there is no `error`."""
+        reach = self.error * [t_quantile((1 + level) / 2, max(int(n) - 1, 1)) for n in self.units]
+        if not self.share:
+            return np.stack([self.value - reach, self.value + reach])
+        slope = self.value * (1 - self.value)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.log(self.value / (1 - self.value)) + np.stack([-reach, reach]) / slope
+        low, high = np.where((slope > 0) | np.isnan(reach), (1 + np.tanh(ends / 2)) / 2, self.value)
+        return np.stack([np.minimum(low, self.value), np.maximum(high, self.value)])  # against rounding
+
+    def sureness(self) -> Floats:
+        """(C,) float64, 0 to 1: how sure it is that each value is above 0; NaN where there is no `error`."""
+        out = np.full(len(self.value), np.nan)
+        for i in np.flatnonzero(~np.isnan(self.error)):
+            value, error = float(self.value[i]), float(self.error[i])
+            out[i] = t_below(value / error, int(self.units[i]) - 1) if error else (1 + np.sign(value)) / 2
+        return out
+
+
+def spread(columns: Columns, score: str, *, paired: bool = False) -> Spread:
+    """Of a score of a `Tally`: C = K for one of classes, such as `iou`, otherwise 1.
+
+    `paired`: it will be one side of a difference. There, what few units say of a class is what both predictions made of them, and
+    no class is taken as unknown.
+    """
+    if score in MEAN_OF:
+        return _mean(_classes(columns, MEAN_OF[score]), columns, paired)
+    if score in ("pixel_accuracy", "frequency_weighted_iou"):
+        return _pixels(columns, weighted=score == "frequency_weighted_iou")
+    return _classes(columns, score)
+
+
+def _classes(columns: Columns, score: str) -> Spread:
+    """Each class."""
+    value, rest = getattr(columns.total, score), getattr(columns.without, score)
+    units = np.bincount(columns.class_id, columns.tally.truth > 0, columns.classes).astype(np.int64)
+    change = np.nan_to_num(value[columns.class_id] - np.nan_to_num(rest))
+    return Spread(value, units, columns.unit * columns.classes + columns.class_id, change)
+
+
+def _mean(classes: Spread, columns: Columns, paired: bool) -> Spread:
+    """The mean of those classes that have a score."""
+    known = ~np.isnan(classes.value)
+    few = known & (classes.units < FEWEST) & (not paired)
+    told = np.where(few[columns.class_id], 0, classes.change)
+    count = max(int(known.sum()), 1)
+    change, unknown = columns.by_unit(told) / count, float(few.sum()) / 12 / count**2
+    return Spread(mean(classes.value)[None], columns.labelled, np.arange(columns.units), change, unknown)
+
+
+def _pixels(columns: Columns, weighted: bool) -> Spread:
+    """The pixels that are hit / those of truth; or each class's IoU, weighted by its pixels in truth."""
+    total, rest = columns.total, columns.without
+    gained, left = (np.nan_to_num(t.truth * t.iou) if weighted else t.hits for t in (total, rest))
+    lost, pixels = columns.by_unit(gained[columns.class_id] - left), columns.by_unit(columns.tally.truth)
+    value = ratio(gained.sum(), total.truth.sum())
+    change = np.nan_to_num(value - ratio(gained.sum() - lost, total.truth.sum() - pixels))
+    return Spread(value[None], columns.labelled, np.arange(columns.units), change)
