@@ -15,6 +15,7 @@ import numpy as np
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.groups import stem
 from segdata.dataset.job import folder_name, made_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
@@ -22,7 +23,7 @@ from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
 from segdata.ops.split.balance import Groups, balance
-from segdata.ops.split.groups import group_samples
+from segdata.ops.split.groups import group_samples, rule_of
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
 
@@ -36,6 +37,7 @@ def split(
     ratios: Mapping[str, float] | None = None,
     folds: int | None = None,
     group_by: str | Sequence[str] = (),
+    keep_groups: bool = False,
     seed: int = 0,
     keep: Dataset | str | Path | None = None,
     allow_missing: Sequence[str] = (),
@@ -58,8 +60,9 @@ def split(
         ratios: The splits and the part of each, which sum to 1. By default train=0.8,val=0.1,test=0.1.
         folds: So many equal splits instead: fold0, fold1 and so on.
         group_by: What must stay together: group, the manifest's field (the default if samples have it); parent, the image
-            alone; regex:PATTERN, what the first parentheses match in the id; and besides, duplicates, images that are the
-            same or nearly so (reads the images).
+            alone; regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
+            image,group; and besides, duplicates, images that are the same or nearly so (reads the images).
+        keep_groups: Write what was kept together into the new dataset as its groups: check, stats and evaluate use them.
         seed: Another seed gives another split.
         keep: A dataset that was split before. Its samples, and the groups they are in, stay in their splits.
         allow_missing: A class that may be absent from a split; all for any.
@@ -81,7 +84,11 @@ def split(
     assigned = balance(table, groups.of, np.array(list(aimed.values())), kept=kept, optional=allowed, seed=seed)
     report = report_of(dataset, table, groups, assigned, aimed, len(old), gone)
     _refuse_missing(report, allowed)
-    options = {"ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing)}
+    rule = rule_of(by)
+    options = {
+        "ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing),
+        **({"keep_groups": True} if keep_groups else {}), **(rule.facts if rule else {}),
+    }  # fmt: skip
     inputs = [dataset] if keep is None else [dataset, keep]
     made_by = made_of("split", options, inputs, seed)
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
@@ -91,8 +98,9 @@ def split(
         return {"images": out["images"], "split": msgspec.to_builtins(report), "skipped": out["skipped"]}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
-    beside = [] if keep is None else [keep.root]
-    moves = _moves(dataset, names)
+    beside = [*([] if keep is None else [keep.root]), None if rule is None else rule.table]
+    called = [groups.names[g] for g in groups.of.tolist()] if keep_groups else [s.group for s in dataset]
+    moves = _moves(dataset, names, called)
     return carry(target, [Origin(dataset)], moves, receipt, beside=beside, overwrite=overwrite, run=run)
 
 
@@ -135,14 +143,9 @@ def _table(dataset: Dataset) -> ImageCounts:
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
-def _stem(sample: Sample) -> str:
-    """The id without the split in front."""
-    return sample.id.removeprefix(f"{sample.split}/") if sample.split else sample.id
-
-
 def _stems(samples: Sequence[Sample]) -> dict[str, str]:
     """By id, its stem; all of it where that alone tells two samples apart."""
-    stems = {s.id: _stem(s) for s in samples}
+    stems = {s.id: stem(s) for s in samples}
     shared = {stem for stem, n in Counter(stems.values()).items() if n > 1}
     return {id: id if stem in shared else stem for id, stem in stems.items()}
 
@@ -155,15 +158,15 @@ def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) ->
         raise OptionError(f"{keep.root}: has a split {foreign[0]!r}, which is not asked for: there are {some(names)}")
     here: dict[str, list[Sample]] = defaultdict(list)
     for sample in dataset:
-        for name in {sample.id, _stem(sample)}:
+        for name in {sample.id, stem(sample)}:
             here[name].append(sample)
-    then = Counter(_stem(was) for was in keep)
+    then = Counter(stem(was) for was in keep)
     old, gone = {}, []
     for was in keep:
         if was.split is not None:
-            found = here.get(_stem(was), [])
-            if len(found) > 1 or then[_stem(was)] > 1:
-                found = _same(was, found, keep, dataset, renamed=then[_stem(was)] == 1)
+            found = here.get(stem(was), [])
+            if len(found) > 1 or then[stem(was)] > 1:
+                found = _same(was, found, keep, dataset, renamed=then[stem(was)] == 1)
             if found:
                 old[found[0].id] = was.split
             else:
@@ -247,8 +250,8 @@ def _way_out(classes: Sequence[str]) -> str:
     return f"allow that with {f'{each} or ' if len(classes) <= 3 else ''}--allow-missing all"
 
 
-def _moves(dataset: Dataset, splits: Sequence[str]) -> list[Move]:
-    """Every sample under the id and in the split that it shall have."""
+def _moves(dataset: Dataset, splits: Sequence[str], groups: Sequence[str | None]) -> list[Move]:
+    """Every sample under the id, in the split and in the group that it shall have."""
     stems = _stems(dataset.samples)
     ids = {
         sample.id: f"{name}/{stems[sample.id]}"
@@ -260,6 +263,10 @@ def _moves(dataset: Dataset, splits: Sequence[str]) -> list[Move]:
         old = " and ".join(id for id, new in ids.items() if new == twice[0])
         raise DatasetError(f"{folder_name(dataset)}: {old} would both be {twice[0]}: convert them under other names")
     return [
-        Move(0, s, msgspec.structs.replace(s, id=ids[s.id], split=name, parent=ids.get(s.parent or "", s.parent)))
-        for s, name in zip(dataset, splits, strict=True)
+        Move(
+            0,
+            s,
+            msgspec.structs.replace(s, id=ids[s.id], split=name, group=group, parent=ids.get(s.parent or "", s.parent)),
+        )
+        for s, name, group in zip(dataset, splits, groups, strict=True)
     ]

@@ -19,14 +19,26 @@ QUANTILES = (0.05, 0.25, 0.75, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped:
+    """How many groups of samples there are, and how many hold each class, (K,) int64; a sample without one is its own."""
+
+    number: int
+    classes: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A split, or all that was asked for. `areas`: K times (objects of the class,) int64 pixels, ascending, where they were."""
+    """A split, or all that was asked for. `areas`: K times (objects of the class,) int64 pixels, ascending, where they were.
+
+    `groups` is None where no sample has a group.
+    """
 
     counts: ClassCounts
     areas: tuple[Ints, ...] | None = None
+    groups: Grouped | None = None
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """`images`, `total`, `ignored` and `classes`; shares are of the labelled pixels, and of the images."""
+        """`images`, `groups` if there are any, `total`, `ignored` and `classes`; shares are of labelled pixels, and of images."""
         c = self.counts
         classes = []
         for label in labels.classes:
@@ -38,10 +50,13 @@ class Part:
                 "images": int(c.images[label.id]),
                 "image_share": float(c.image_share[label.id]),
             }
+            if self.groups is not None:
+                row["groups"] = int(self.groups.classes[label.id])
             if self.areas is not None:
                 row["objects"] = _areas_json(self.areas[label.id])
             classes.append(row)
-        return {"images": c.samples, "total": c.total, "ignored": c.ignored, "classes": classes}
+        groups = {} if self.groups is None else {"groups": self.groups.number}
+        return {"images": c.samples, **groups, "total": c.total, "ignored": c.ignored, "classes": classes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +204,7 @@ class Stats:
     def rows(self) -> list[list[object]]:
         """A table, heading first: a line per class and split (empty: all), with ignored pixels and weights."""
         heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
+        heading += [] if self.whole.groups is None else ["groups"]
         objects = ["objects", "median_area", *(f"area_{q}" for q in QUANTILES)] if self.whole.areas is not None else []
         rows: list[list[object]] = [[*heading, "split_void", *objects, *self.weights]]
         for split, part in {"": self.whole, **self.splits}.items():
