@@ -1,198 +1,155 @@
-"""What a group is called in one language, for every command: a pattern over ids, or a table of them.
-
-    regex:^(.*)_[0-9]+$   the first parentheses that match in the id
-    csv:groups.csv        a table with the columns id,group or image,group
-
-A text that ends with .csv is such a table without the prefix too, and one with parentheses such a pattern.
-"""
+"""Which samples must not be parted: those of one image, one group, one name pattern, or that look alike."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from posixpath import normpath
-from typing import Protocol
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from segdata.errors import OptionError
-from segdata.files.places import file_digest, read_text
+import numpy as np
+
+from segdata.dataset.counts import ImageCounts
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.group_rules import KINDS, Rule, group_names, is_rule, read_rule
+from segdata.dataset.sample import Sample
+from segdata.dataset.sequences import sequences
+from segdata.dataset.union_find import Forest
+from segdata.dataset.weights import Ints
+from segdata.errors import DataError, OptionError, Problem, located
+from segdata.executors.run import Run
 from segdata.words import some
 
-REGEX, CSV = "regex:", "csv:"
+if TYPE_CHECKING:
+    from segdata.dataset.duplicates import Look
 
-KINDS = (f"{REGEX}PATTERN", f"{CSV}FILE")
-"""What a rule can be."""
+DUPLICATES, SEQUENCE = "duplicates", "sequence"
 
-
-class Member(Protocol):
-    """What has a group: a sample, or an item that becomes one."""
-
-    @property
-    def id(self) -> str:
-        """The id; rules look at it with its split in front and without."""
-
-    @property
-    def split(self) -> str | None:
-        """The split."""
-
-    @property
-    def image(self) -> str | None:
-        """The image's path."""
+KNOWN = ("group", "parent", DUPLICATES, SEQUENCE)
+"""What can relate samples, apart from a rule (see `group_rules`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A `pattern` over ids, or the path of a `table`; `option` is what gave it, for messages."""
+class Groups:
+    """`of` (N,) int64: each sample's group, 0 to G - 1, numbered by their least ids; `names`: what the G groups are called."""
 
-    option: str
-    pattern: re.Pattern[str] | None = None
-    table: str | None = None
+    of: Ints
+    names: tuple[str, ...]
 
-    @property
-    def facts(self) -> dict[str, str]:
-        """What the rule's text does not say of it: the SHA-256 of its table."""
-        return {} if self.table is None else {"group_table": file_digest(self.table)}
-
-
-def is_rule(text: str) -> bool:
-    """Whether a text is meant as a rule."""
-    return text.startswith((REGEX, CSV)) or text.lower().endswith(".csv") or "(" in text
+    def holders(self, table: ImageCounts) -> dict[int, set[int]]:
+        """By class that has pixels, the groups that hold it; `table` is of the N samples."""
+        held: dict[int, set[int]] = defaultdict(set)
+        for class_id, group in zip(table.class_id.tolist(), self.of[table.image].tolist(), strict=True):
+            held[class_id].add(group)
+        return dict(sorted(held.items()))
 
 
-def read_rule(text: str, option: str) -> Rule:
-    """The rule that a text is. Raises `OptionError` for what is none, and for a pattern without parentheses."""
-    if not is_rule(text):
-        raise OptionError(f"{option} {text}: must be {' or '.join(KINDS)}, such as 'regex:^(.*)_[0-9]+$'")
-    if text.startswith(CSV) or (text.lower().endswith(".csv") and not text.startswith(REGEX)):
-        return Rule(option, table=text.removeprefix(CSV))
-    try:
-        pattern = re.compile(text.removeprefix(REGEX))
-    except re.error as error:
-        raise OptionError(f"{option} {text}: not a regular expression: {error}") from error
-    if pattern.groups == 0:
-        raise OptionError(f"{option} {text}: needs the group's name in parentheses: 'regex:^(.*)_[0-9]+$'")
-    return Rule(option, pattern)
+def group_samples(
+    dataset: Dataset, by: Sequence[str], run: Run, alike: Sequence[tuple[int, int]] | None = None
+) -> Groups:
+    """Group samples: those of one image always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
 
-
-def group_names(rule: Rule, members: Sequence[Member]) -> list[str | None]:
-    """The group of each member by a rule; None where the table says that it has none.
-
-    Raises `OptionError` for members that the rule does not know, and for a table that cannot be read.
+    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates, by position, if they
+    are known; otherwise the images are read to find them.
     """
-    return _matched(rule, rule.pattern, members) if rule.pattern is not None else _listed(rule, members)
+    rule = rule_of(by)
+    whole = "group" in by or not (rule or "parent" in by)
+    if "group" in by and len(dataset) and all(sample.group is None for sample in dataset):
+        raise OptionError("--group-by group: no sample has a group: --group-by 'regex:...' makes them of ids")
+    ruled = group_names(rule, dataset.samples) if rule is not None else [None] * len(dataset)
+    frames = _frames(dataset) if SEQUENCE in by else {}
+    keys: list[list[Hashable]] = []
+    names = []
+    for sample, named in zip(dataset, ruled, strict=True):
+        parent = sample.parent or sample.id
+        image = None if sample.image is None else posixpath.normpath(sample.image)
+        field, sequence = sample.group if whole else None, frames.get(parent)
+        related = {"parent": parent, "image": image, "group": field, "rule": named, "sequence": sequence}
+        keys.append([(kind, value) for kind, value in related.items() if value is not None])
+        names.append(named or field or sequence or parent)
+    if DUPLICATES in by:
+        for number, (a, b) in enumerate(_alike(dataset, run) if alike is None else alike):
+            keys[a].append(("alike", number))
+            keys[b].append(("alike", number))
+    return _numbered(_joined(keys), [sample.id for sample in dataset], names)
 
 
-def stem(member: Member) -> str:
-    """The id without the split in front."""
-    return member.id.removeprefix(f"{member.split}/") if member.split else member.id
+def _frames(dataset: Dataset) -> dict[str, str]:
+    """The sequence, by name, that an image looks like a frame of, by the image's id. Raises `OptionError` where none does."""
+    found = sequences({sample.parent or sample.id for sample in dataset}, dataset.splits)
+    if not found and len(dataset):
+        raise OptionError(f"--group-by {SEQUENCE}: no ids look like frames: --group-by 'regex:...' makes groups of ids")
+    return {id: frames.name for frames in found for id in frames.ids}
 
 
-# A pattern
+def rule_of(by: Sequence[str]) -> Rule | None:
+    """The rule among the kinds of relation. Raises `OptionError` for unknown kinds, for two rules and for unfit ones."""
+    rules = [kind for kind in by if kind not in KNOWN]
+    for kind in rules:
+        if not is_rule(kind):
+            raise OptionError(f"--group-by {kind}: there are {', '.join((*KNOWN, *KINDS))}")
+    if len(rules) > 1:
+        raise OptionError(f"--group-by {' and '.join(rules)}: give one pattern or table")
+    return read_rule(rules[0], "--group-by") if rules else None
 
 
-def _matched(rule: Rule, pattern: re.Pattern[str], members: Sequence[Member]) -> list[str | None]:
-    """What the first parentheses with something in them match, without the split in front: a group may lie across splits."""
-    names: list[str | None] = []
-    unmatched = []
-    for member in members:
-        found = pattern.search(member.id)
-        name = next(filter(None, found.groups()), None) if found is not None else None
-        if name is None:
-            unmatched.append(member.id)
-        names.append(name.removeprefix(f"{member.split}/") if name is not None else None)
-    if unmatched:
-        listed = f"{len(unmatched):,} of {len(members):,} ids: {some(unmatched, 5)}"
-        which = repr(unmatched[0]) if len(unmatched) == 1 else listed
-        given = f"{rule.option} {REGEX}{pattern.pattern}"
-        way = f"'{REGEX}.*?(?:{pattern.pattern})|(.*)' makes each of them a group of its own, and a table ({KINDS[1]}) lists any"
-        raise OptionError(f"{given}: does not match {which}: every id must have a group: {way}")
-    return names
+def _joined(keys: Sequence[Sequence[Hashable]]) -> list[int]:
+    """For each sample the first of those it hangs together with through common keys."""
+    forest = Forest()
+    first: dict[Hashable, int] = {}
+    for i, own in enumerate(keys):
+        for key in own:
+            forest.join(i, first.setdefault(key, i))
+    return [forest.root(i) for i in range(len(keys))]
 
 
-# A table
-
-
-def _listed(rule: Rule, members: Sequence[Member]) -> list[str | None]:
-    """The groups that a table lists."""
-    column, rows = _read_table(rule)
-    row_of = _row_of if column == "id" else _row_of_image
-    keys = [row_of(member, rows) for member in members]
-    _refuse_unlisted(rule, column, members, keys, rows)
-    if column == "image":
-        _refuse_unclear(rule, members, keys)
-    return [rows[key] or None for key in keys if key is not None]
-
-
-def _refuse_unlisted(
-    rule: Rule, column: str, members: Sequence[Member], keys: Sequence[str | None], rows: Iterable[str]
-) -> None:
-    lacking = [member for member, key in zip(members, keys, strict=True) if key is None]
-    if not lacking:
-        return
-    named = [member.id if column == "id" or member.image is None else member.image for member in lacking]
-    spare = [key for key in rows if key not in keys]
-    theirs = f" (rows that fit nothing: {some(spare, 3)})" if spare else ""
-    raise OptionError(
-        f"{_where(rule)}: no row for {len(lacking):,} of {len(members):,} samples: {some(named, 5)}{theirs}: add rows with "
-        f"their {column}; an empty group leaves an image by itself"
+def _numbered(roots: Sequence[int], ids: Sequence[str], names: Sequence[str]) -> Groups:
+    members: dict[int, list[int]] = defaultdict(list)
+    for i, root in enumerate(roots):
+        members[root].append(i)
+    ordered = sorted(members.values(), key=lambda group: min(ids[i] for i in group))
+    of = np.empty(len(roots), np.int64)
+    for number, group in enumerate(ordered):
+        of[group] = number
+    called = [min(names[i] for i in group) for group in ordered]
+    times = Counter(called)  # an image may be called like another one's group
+    return Groups(
+        of,
+        tuple(
+            name if times[name] == 1 else f"{name} ({min(ids[i] for i in group)})"
+            for name, group in zip(called, ordered, strict=True)
+        ),
     )
 
 
-def _row_of(member: Member, rows: Mapping[str, str]) -> str | None:
-    return next((key for key in (member.id, stem(member)) if key in rows), None)
+def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
+    """Pairs of samples, by position, whose images are the same or nearly: every image is read once."""
+    from segdata.dataset.duplicates import copies, near_links
+
+    if missing := [sample.id for sample in dataset if sample.image is None]:
+        raise OptionError(f"--group-by {DUPLICATES}: there are no images to compare: {some(missing, 3)}")
+    files: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
+    for i, sample in enumerate(dataset):
+        files[sample.image, sample.exif].append(i)
+    bare = replace(dataset, samples=())
+    jobs = [tuple(dataset.samples[i] for i in places) for places in files.values()]
+    looks: dict[int, Look] = {}
+    for places, (_, result) in zip(files.values(), run.map(partial(look_item, dataset=bare), jobs), strict=True):
+        if isinstance(result, Problem):
+            raise DataError(result)
+        looks.update(zip(places, result, strict=True))
+    place = list(looks)
+    pairs = [(place[link.first], place[link.second]) for link in copies(look.key for look in looks.values())]
+    place = [i for i, look in looks.items() if not look.plain]
+    links = near_links(np.array([looks[i].prints for i in place]))
+    return pairs + [(place[link.first], place[link.second]) for link in links]
 
 
-def _row_of_image(member: Member, rows: Mapping[str, str]) -> str | None:
-    """The row with the longest end of the image's path."""
-    parts = normpath(member.image).split("/") if member.image is not None else []
-    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in rows), None)
+def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list[Look]:
+    """The looks of samples that share an image file (see `segdata.dataset.duplicates`). Raises `DataError`."""
+    from segdata.dataset.duplicates import read_looks
 
-
-def _refuse_unclear(rule: Rule, members: Sequence[Member], keys: Iterable[str | None]) -> None:
-    """Raise `OptionError` where one row fits two image files."""
-    images: dict[str, str] = {}
-    for member, key in zip(members, keys, strict=True):
-        first = images.setdefault(str(key), str(member.image))
-        if normpath(first) != normpath(str(member.image)):
-            both = f"{first} and {member.image}"
-            raise OptionError(f"{_where(rule)}: {key!r} may be {both}: write more of the path, or name samples by id")
-
-
-def _read_table(rule: Rule) -> tuple[str, dict[str, str]]:
-    """The column that names samples (`id` or `image`), and the group by what stands in it. Raises `OptionError`."""
-    heading, *body = _cells(rule) or [[]]
-    names = [cell.lower() for cell in heading]
-    column = next((name for name in ("id", "image") if name in names), None)
-    if column is None or "group" not in names:
-        raise OptionError(f"{_where(rule)}: its first line must be id,group or image,group, not {','.join(heading)!r}")
-    rows: dict[str, str] = {}
-    for number, row in enumerate(body, 1):
-        if len(row) != len(names):
-            raise OptionError(f"{_where(rule)}: row {number} below the heading has {len(row)} cells, not {len(names)}")
-        key, name = row[names.index(column)], row[names.index("group")]
-        key = normpath(key.replace("\\", "/")) if column == "image" else key
-        if rows.setdefault(key, name) != name:
-            raise OptionError(f"{_where(rule)}: {key!r} is in two groups, {rows[key]!r} and {name!r}: leave one row")
-    return column, rows
-
-
-def _cells(rule: Rule) -> list[list[str]]:
-    """The cells of all lines that are not empty; between them are commas, semicolons or tabs."""
-    lines = _lines(rule)
-    separator = max(",;\t", key=next(filter(str.strip, lines), "").count)
-    table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-    return [row for row in table if any(row)]
-
-
-def _lines(rule: Rule) -> list[str]:
-    try:
-        return read_text(str(rule.table), "utf-8-sig").splitlines()
-    except OSError as error:
-        raise OptionError(f"{_where(rule)}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{_where(rule)}: is not text in UTF-8: save it as CSV in UTF-8") from error
-
-
-def _where(rule: Rule) -> str:
-    return f"{rule.option} {rule.table}"
+    with located(sample=samples[0].id):
+        return read_looks(dataset.image_path(samples[0]), samples)

@@ -15,7 +15,7 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
-from segdata.dataset.groups import Rule, group_names, read_rule
+from segdata.dataset.group_rules import Rule, group_names, read_rule
 from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, resumable

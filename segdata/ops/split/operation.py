@@ -15,15 +15,15 @@ import numpy as np
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.groups import stem
+from segdata.dataset.group_rules import stem
+from segdata.dataset.groups import Groups, group_samples, rule_of
 from segdata.dataset.job import folder_name, made_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.ops.split.balance import Groups, balance
-from segdata.ops.split.groups import group_samples, rule_of
+from segdata.ops.split.balance import balance
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
 
@@ -61,7 +61,8 @@ def split(
         folds: So many equal splits instead: fold0, fold1 and so on.
         group_by: What must stay together: group, the manifest's field (the default if samples have it); parent, the image
             alone; regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
-            image,group; and besides, duplicates, images that are the same or nearly so (reads the images).
+            image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
+            same or nearly so (reads the images).
         keep_groups: Write what was kept together into the new dataset as its groups: check, stats and evaluate use them.
         seed: Another seed gives another split.
         keep: A dataset that was split before. Its samples, and the groups they are in, stay in their splits.
@@ -214,11 +215,8 @@ def _refuse_impossible(
     """Raise `OptionError` for fewer groups than splits, and for classes in too few groups."""
     if len(groups.names) < len(aimed):
         raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits")
-    holders: dict[int, set[int]] = defaultdict(set)
-    for class_id, group in zip(table.class_id.tolist(), groups.of[table.image].tolist(), strict=True):
-        holders[class_id].add(group)
     reasons, classes = [], []
-    for class_id, inside in sorted(holders.items()):
+    for class_id, inside in groups.holders(table).items():
         held = {int(kept[g]) for g in inside} - {-1}
         free = sum(kept[g] < 0 for g in inside)
         if class_id not in allowed and len(held) + free < len(aimed):

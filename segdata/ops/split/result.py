@@ -9,9 +9,10 @@ import numpy as np
 
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.groups import Groups
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError
-from segdata.ops.split.balance import Groups, reached
+from segdata.ops.split.balance import reached
 
 
 class Reach(msgspec.Struct, frozen=True):

@@ -403,7 +403,10 @@ def test_classes_that_stand_in_each_others_way(tmp_path: Path) -> None:
         ({"folds": 1}, "--folds 1: must be 2 or more"),
         ({"folds": 50}, "12 groups .* cannot fill 50 splits"),
         ({"allow_missing": ["sing"]}, "--allow-missing sing: no such class: did you mean sign"),
-        ({"group_by": "city"}, "--group-by city: there are group, parent, duplicates, regex:PATTERN, csv:FILE"),
+        (
+            {"group_by": "city"},
+            "--group-by city: there are group, parent, duplicates, sequence, regex:PATTERN, csv:FILE",
+        ),
         ({"group_by": "group"}, "no sample has a group"),
         ({"group_by": "regex:^(x)"}, "does not match 12 of 12 ids: 000, 001, .* makes each of them a group"),
         ({"group_by": "regex:^x"}, "in parentheses"),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from segdata.dataset.groups import group_names, is_rule, read_rule
+from segdata.dataset.group_rules import group_names, is_rule, read_rule
 from segdata.errors import OptionError
 
 
