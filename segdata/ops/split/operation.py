@@ -6,6 +6,7 @@ import math
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
 from segdata.ops.split.balance import balance
+from segdata.ops.split.blocks import Blocks, divide
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
 
@@ -38,6 +40,8 @@ def split(
     folds: int | None = None,
     group_by: str | Sequence[str] = (),
     keep_groups: bool = False,
+    by: str | None = None,
+    gap: int = 0,
     seed: int = 0,
     keep: Dataset | str | Path | None = None,
     allow_missing: Sequence[str] = (),
@@ -64,6 +68,9 @@ def split(
             image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
             same or nearly so (reads the images).
         keep_groups: Write what was kept together into the new dataset as its groups: check, stats and evaluate use them.
+        by: Divide what grouping keeps whole, and leave out what would be in two splits: block:2x3, the tiles of each scene
+            by where they lie, in 2 rows of 3 blocks; block:5, frames by their numbers, in 5 blocks. Blocks become groups.
+        gap: How many pixels, or numbers of frames, lie between samples of two splits at least, with `by`.
         seed: Another seed gives another split.
         keep: A dataset that was split before. Its samples, and the groups they are in, stay in their splits.
         allow_missing: A class that may be absent from a split; all for any.
@@ -73,36 +80,66 @@ def split(
     dataset = Dataset.of(dataset)
     keep = None if keep is None else Dataset.of(keep)
     aimed = _aimed(ratios, folds)
-    by = [group_by] if isinstance(group_by, str) else list(group_by)
+    kinds = [group_by] if isinstance(group_by, str) else list(group_by)
     allowed = _allowed(dataset, allow_missing)
     if not len(dataset):
         raise OptionError(f"{dataset.root}: there are no samples to split")
     table = _table(dataset)
-    groups = group_samples(dataset, by, run)
+    blocks = _blocks(dataset, by, gap, kinds)
+    groups = group_samples(dataset, kinds, run) if blocks is None else blocks.groups
     old, gone = _old_splits(dataset, keep, list(aimed))
     kept = _kept_groups(dataset, groups, old, list(aimed))
     _refuse_impossible(dataset, table, groups, kept, aimed, allowed)
     assigned = balance(table, groups.of, np.array(list(aimed.values())), kept=kept, optional=allowed, seed=seed)
-    report = report_of(dataset, table, groups, assigned, aimed, len(old), gone)
+    samples, across = dataset.samples, list[Problem]()
+    if blocks is not None:
+        samples, groups, across = _inside(dataset, blocks, assigned)
+        table = _table(replace(dataset, samples=samples))
+    report = report_of(dataset, table, groups, assigned, aimed, len(old), gone, len(across))
     _refuse_missing(report, allowed)
-    rule = rule_of(by)
+    rule = rule_of(kinds)
     options = {
-        "ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing),
-        **({"keep_groups": True} if keep_groups else {}), **(rule.facts if rule else {}),
+        "ratios": aimed, "group_by": kinds, "keep": keep is not None, "allow_missing": sorted(allow_missing),
+        **({"keep_groups": True} if keep_groups else {}), **({} if by is None else {"by": by, "gap": gap}),
+        **(rule.facts if rule else {}),
     }  # fmt: skip
     inputs = [dataset] if keep is None else [dataset, keep]
     made_by = made_of("split", options, inputs, seed)
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
-        out = receipt_of("split", len(dataset), left_out)
+        out = receipt_of("split", len(dataset), [*across, *left_out])
         return {"images": out["images"], "split": msgspec.to_builtins(report), "skipped": out["skipped"]}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
     beside = [*([] if keep is None else [keep.root]), None if rule is None else rule.table]
-    called = [groups.names[g] for g in groups.of.tolist()] if keep_groups else [s.group for s in dataset]
-    moves = _moves(dataset, names, called)
+    moves = _moves(dataset, samples, names, groups if keep_groups or blocks else None)
     return carry(target, [Origin(dataset)], moves, receipt, beside=beside, overwrite=overwrite, run=run)
+
+
+def _blocks(dataset: Dataset, by: str | None, gap: int, kinds: Sequence[str]) -> Blocks | None:
+    """The blocks that are asked for."""
+    if by is None:
+        if gap:
+            raise OptionError("--gap: lies between blocks: give --by too, such as --by block:2x3")
+        return None
+    if kinds:
+        raise OptionError("--by and --group-by: give one of them: blocks part what groups keep together")
+    return divide(dataset, by, gap)
+
+
+def _inside(dataset: Dataset, blocks: Blocks, assigned: Ints) -> tuple[list[Sample], Groups, list[Problem]]:
+    """The samples that lie in blocks of one split, with their groups, and a problem for each of the others."""
+    stay = np.array(blocks.stay(assigned), np.bool_)
+    why = "reaches from its block into one of another split, or too near to it"
+    across = [Problem("split.across", why, sample=s.id) for s, is_in in zip(dataset, stay, strict=True) if not is_in]
+    samples = [sample for sample, is_in in zip(dataset, stay, strict=True) if is_in]
+    if lost := set(assigned.tolist()) - set(assigned[blocks.groups.of[stay]].tolist()):
+        raise OptionError(
+            f"{len(lost)} splits would have no sample, since {len(across):,} of {len(dataset):,} reach from one block into "
+            "another split's: give fewer blocks (--by), a smaller --gap, or tiles that are smaller or overlap less"
+        )
+    return samples, Groups(blocks.groups.of[stay], blocks.groups.names), across
 
 
 def _aimed(ratios: Mapping[str, float] | None, folds: int | None) -> dict[str, float]:
@@ -248,23 +285,24 @@ def _way_out(classes: Sequence[str]) -> str:
     return f"allow that with {f'{each} or ' if len(classes) <= 3 else ''}--allow-missing all"
 
 
-def _moves(dataset: Dataset, splits: Sequence[str], groups: Sequence[str | None]) -> list[Move]:
-    """Every sample under the id, in the split and in the group that it shall have."""
-    stems = _stems(dataset.samples)
+def _moves(dataset: Dataset, samples: Sequence[Sample], splits: Sequence[str], groups: Groups | None) -> list[Move]:
+    """Samples under the id and in the split that they shall have, and in their group of `groups`, if these are to be kept."""
+    stems = _stems(samples)
     ids = {
         sample.id: f"{name}/{stems[sample.id]}"
         if sample.split and sample.id.startswith(f"{sample.split}/")
         else sample.id
-        for sample, name in zip(dataset, splits, strict=True)
+        for sample, name in zip(samples, splits, strict=True)
     }
     if twice := [id for id, n in Counter(ids.values()).items() if n > 1]:
         old = " and ".join(id for id, new in ids.items() if new == twice[0])
         raise DatasetError(f"{folder_name(dataset)}: {old} would both be {twice[0]}: convert them under other names")
+    called = [s.group for s in samples] if groups is None else [groups.names[g] for g in groups.of.tolist()]
     return [
         Move(
             0,
             s,
             msgspec.structs.replace(s, id=ids[s.id], split=name, group=group, parent=ids.get(s.parent or "", s.parent)),
         )
-        for s, name, group in zip(dataset, splits, groups, strict=True)
+        for s, name, group in zip(samples, splits, called, strict=True)
     ]
