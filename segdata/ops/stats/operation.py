@@ -119,6 +119,7 @@ def stats(
         channels=channels,
         recounted=len(dataset) if recount else None,
         differences=() if counts is None else _differences(dataset, counts),
+        split=split,
     )
 
 

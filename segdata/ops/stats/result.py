@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from segdata.dataset.counts import ClassCounts
 from segdata.dataset.sampling import Sampling
 from segdata.dataset.weights import SCHEMES, Floats, Ints
+from segdata.dataset.weights_file import SCHEMA, WeightsFile
 from segdata.errors import OptionError, Problem
 from segdata.files.rasters import Values
 from segdata.labels import Labels, value_counts
@@ -152,7 +154,8 @@ class Stats:
     `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
     (P, 3) class, class, images that hold both. `sizes`: (S, 3) height, width, images of that size, most first.
     `described`: whether images were to be read for their `channels`, which are None without one.
-    `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says.
+    `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says. `split`: what was
+    asked for.
     """
 
     labels: Labels
@@ -167,6 +170,7 @@ class Stats:
     channels: Channels | None = None
     recounted: int | None = None
     differences: tuple[Problem, ...] = ()
+    split: str | None = None
 
     @property
     def present(self) -> list[int]:
@@ -216,13 +220,20 @@ class Stats:
         return rows
 
     def weights_json(self, scheme: str) -> dict[str, Any]:
-        """weights.json, for training: the label contract, the scheme, a weight for each class by name. Raises `OptionError`."""
+        """weights.json, for training: a weight for each class by name, and what it was made from (see `WeightsFile`).
+
+        Raises `OptionError`.
+        """
         if scheme not in self.weights:
             raise OptionError(f"no weights {scheme!r}: there are {', '.join(self.weights)}")
         if len(self.absent) == len(self.labels.classes):
             raise OptionError("there are no weights to write: no class has a pixel")
         named = dict(zip(self.labels.names, self.weights[scheme].tolist(), strict=True))
-        return {"labels": self.labels.digest, "scheme": scheme, "weights": named}
+        file = WeightsFile(
+            schema=SCHEMA, labels=self.labels.digest, scheme=scheme, split=self.split, counts=self.whole.counts.digest,
+            weighting=self.weighting, weights=named,
+        )  # fmt: skip
+        return msgspec.structs.asdict(file)
 
 
 def _areas_json(areas: Ints) -> dict[str, Any]:
