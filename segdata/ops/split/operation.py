@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from segdata.dataset.blocks import Blocks, divide
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
@@ -25,7 +26,6 @@ from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
 from segdata.ops.split.balance import balance
-from segdata.ops.split.blocks import Blocks, divide
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import segdata
 from carry_files import make
+from segdata.dataset.blocks import divide
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Tiling
 from segdata.errors import OptionError
-from segdata.ops.split.blocks import divide
 from segdata.ops.split.operation import split
 from segdata.ops.split.result import read_report
 from segdata.windows import Window

@@ -44,6 +44,12 @@ class Blocks:
     groups: Groups
     touched: tuple[tuple[int, ...], ...]
 
+    @property
+    def firm(self) -> bool:
+        """Whether each block has a sample that touches no other: then no split can lose all of its samples."""
+        inside = {own for own, touched in zip(self.groups.of.tolist(), self.touched, strict=True) if touched == (own,)}
+        return len(inside) == len(self.groups.names)
+
     def stay(self, assigned: Ints) -> list[bool]:
         """Whether each sample touches only blocks of its split; `assigned` (G,) are the splits of the blocks."""
         return [
