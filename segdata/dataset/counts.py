@@ -6,6 +6,7 @@ Ignored pixels never take part: shares, frequencies and weights are of the label
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, islice
@@ -139,6 +140,12 @@ class ClassCounts:
     def image_share(self) -> Floats:
         """(K,) float64 in 0..1: the part of the images that hold the class, 0 if there are none."""
         return self.images / max(self.samples, 1)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what weights are made from."""
+        columns = [column.tolist() for column in (self.pixels, self.images, self.where)]
+        return hashlib.sha256(repr((columns, self.ignored, self.samples)).encode()).hexdigest()
 
     @property
     def absent(self) -> list[int]:

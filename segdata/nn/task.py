@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
+from segdata.caches import note
 from segdata.dataset.counts import ClassCounts, ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.dataset.sampling import class_aware
 from segdata.dataset.weights import Floats, Ints
+from segdata.dataset.weights_file import read_weights_file
 from segdata.errors import DataError, DatasetError, OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.places import read_bytes
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
 from segdata.nn.data import Order
@@ -214,20 +213,14 @@ def chance_of(dataset: Dataset, items: Ints, sampler: str) -> Floats | None:
 
 
 def class_weights(train: Dataset, options: Training) -> tuple[float, ...] | None:
-    """A weight for each class, from a file or by a scheme. Raises `OptionError`; `DatasetError` for weights of other classes."""
-    labels = train.labels
+    """A weight for each class, from a file, of which it tells what it holds, or by a scheme.
+
+    Raises `OptionError`; `DatasetError` for weights of other classes or of another split.
+    """
     if options.class_weights is not None:
         return tuple(counted(train).weights(options.class_weights).tolist())
     if options.weights_file is None:
         return None
-    path = options.weights_file
-    try:
-        found = json.loads(read_bytes(path))
-        digest, named = found["labels"], msgspec.convert(found["weights"], dict[str, float])
-    except OSError as error:
-        raise OptionError(f"--weights-file {path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise OptionError(f"--weights-file {path}: not what `segdata stats --out` writes: {error}") from error
-    if digest != labels.digest or list(named) != list(labels.names):
-        raise DatasetError(f"{path}: has weights of other classes: write them for this dataset (segdata stats --out)")
-    return tuple(named.values())
+    file = read_weights_file(options.weights_file, train.labels)
+    note(f"class weights: {file.fit(train, options.train_split, options.weights_file)}")
+    return tuple(file.weights.values())

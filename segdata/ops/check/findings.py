@@ -109,19 +109,6 @@ class Repairs:
         what = what or f"{self.made_by.get('operation', 'convert')} ..."
         return f"segdata {what} {self.here} --overwrite{same}"
 
-    def split(self, group_by: str) -> str:
-        """Split it so that what belongs together stays together."""
-        return f"segdata split {self.here} DST --group-by {group_by}"
-
-    def balance(self, sizes: Mapping[str, int]) -> str:
-        """Split it anew, every class in each split, into splits of about the sizes they have."""
-        parts = {name: max(1, round(1000 * n / sum(sizes.values()))) for name, n in sizes.items()}
-        if len(parts) < 2:
-            return f"segdata split {self.here} DST"
-        parts[max(parts, key=lambda name: parts[name])] += 1000 - sum(parts.values())
-        ratios = ",".join(f"{name}={part / 1000:g}" for name, part in parts.items())
-        return f"segdata split {self.here} DST --ratios {shlex.quote(ratios)}"
-
 
 Looked = Sequence[tuple[Sample, Seen]]
 """Samples in order of id, each with what reading it gave."""

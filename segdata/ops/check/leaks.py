@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from segdata.dataset.duplicates import Link, clusters, copies, near_links
 from segdata.dataset.sample import Sample
-from segdata.ops.check.findings import Finding, Looked, Repairs, among
+from segdata.ops.check.findings import Finding, Looked, among
+from segdata.ops.check.frames import frame_findings
+from segdata.ops.check.proposals import Proposals
 
 
-def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], repairs: Repairs) -> list[Finding]:
-    """Groups, parents, images and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
+def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], proposals: Proposals) -> list[Finding]:
+    """Groups, parents, images, frames and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
     samples = [sample for sample, _ in looked]
+    findings = _shared(_by(samples, lambda s: s.group), "leak.group", "the group {} is", proposals)
     parents = {sample.parent for sample in samples}
-    by_parent = repairs.split("parent")
-    findings = _shared(samples, lambda s: s.group, "leak.group", "the group {} is", repairs.split("group"))
-    findings += _shared(
-        samples, lambda s: s.parent or (s.id if s.id in parents else None), "leak.parent", "tiles of {} are", by_parent
-    )
-    findings += _shared(samples, _file, "leak.image", "the image {} is", by_parent)
+    tiles = _by(samples, lambda s: s.parent or (s.id if s.id in parents else None))
+    blocks = {parent: tiles.pop(parent) for parent, group in list(tiles.items()) if _are_blocks(group)}
+    findings += _shared(tiles, "leak.parent", "tiles of {} are", proposals)
+    findings += [_blocks(parent, group) for parent, group in blocks.items()]
+    findings += _shared(_by(samples, _file), "leak.image", "the image {} is", proposals)
+    findings += frame_findings(looked, proposals)
     for links, code, what in (
         (exact, "exact", "the same image (byte for byte)"),
         (alike, "near", "nearly the same image (or its mirror image)"),
     ):
-        findings += [_duplicate(cluster, looked, code, what, repairs) for cluster in clusters(links)]
-    return findings + _split_notes(samples, repairs)
+        findings += [_duplicate(cluster, looked, code, what, proposals) for cluster in clusters(links)]
+    return findings + _split_notes(samples, proposals)
 
 
 def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
@@ -70,27 +73,57 @@ def _file(sample: Sample) -> str | None:
     return None if sample.image is None or sample.parent is not None else posixpath.normpath(sample.image)
 
 
-def _shared(
-    samples: Sequence[Sample], key: Callable[[Sample], Hashable], code: str, what: str, repair: str
-) -> list[Finding]:
-    """A finding for each key that samples of several splits have."""
-    groups: dict[Hashable, list[Sample]] = defaultdict(list)
+def _by(samples: Iterable[Sample], key: Callable[[Sample], str | None]) -> dict[str, list[Sample]]:
+    """The samples that have a split, by a key that is not None."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.split is not None and (value := key(sample)) is not None:
             groups[value].append(sample)
+    return groups
+
+
+def _shared(groups: Mapping[str, list[Sample]], code: str, what: str, proposals: Proposals) -> list[Finding]:
+    """A finding for each group whose samples are in several splits."""
     findings = []
     for value, group in groups.items():
-        splits = Counter(str(sample.split) for sample in group)
-        if len(splits) > 1:
-            where = ", ".join(f"{name} ({n:,})" for name, n in sorted(splits.items()))
+        if len({sample.split for sample in group}) > 1:
+            message = f"{what.format(repr(value))} in several splits: {_where(group)}"
             ids = tuple(sorted(sample.id for sample in group))
-            findings.append(
-                Finding("error", code, f"{what.format(repr(value))} in several splits: {where}", repair, ids)
-            )
+            findings.append(Finding("error", code, message, proposals.related, ids))
     return findings
 
 
-def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, repairs: Repairs) -> Finding:
+def _where(samples: Iterable[Sample]) -> str:
+    splits = Counter(str(sample.split) for sample in samples)
+    return ", ".join(f"{name} ({n:,})" for name, n in sorted(splits.items()))
+
+
+def _blocks(parent: str, tiles: Sequence[Sample]) -> Finding:
+    message = f"tiles of {parent!r} are in several splits, in blocks that share no pixel: {_where(tiles)}"
+    how = "nothing, where neighbours may be in two splits; else split again with a --gap"
+    return Finding("note", "split.blocks", message, how, tuple(sorted(tile.id for tile in tiles)))
+
+
+def _are_blocks(tiles: Sequence[Sample]) -> bool:
+    """Whether tiles of an image in several splits are there in groups, one split each, and share no pixel across splits."""
+    splits = {(tile.group, tile.split) for tile in tiles}
+    if len({split for _, split in splits}) < 2 or len({group for group, _ in splits}) < len(splits):
+        return False
+    return all(tile.group is not None and tile.window is not None for tile in tiles) and not _overlap(tiles)
+
+
+def _overlap(tiles: Sequence[Sample]) -> bool:
+    """Whether windows of two splits share a pixel."""
+    windows = np.array([tile.window for tile in tiles], np.int64)
+    splits = np.unique([str(tile.split) for tile in tiles], return_inverse=True)[1]
+    start, end = windows[:, :2], windows[:, :2] + windows[:, 2:]
+    return any(
+        bool(np.any((start < end[i]).all(axis=1) & (start[i] < end).all(axis=1) & (splits != splits[i])))
+        for i in range(len(tiles))
+    )
+
+
+def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, proposals: Proposals) -> Finding:
     """The finding about images that are alike: an error where they are in several splits, linked directly or through others."""
     places = sorted({i for link in cluster for i in (link.first, link.second)})
     ids = tuple(looked[i][0].id for i in places)
@@ -109,23 +142,22 @@ def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, repair
     a, b = (looked[i][0] for i in sides)
     bits = "" if code == "exact" or across is None else f" ({across.distance} of 256 bits differ)"
     message = f"{what} in two splits: {a.id} in {a.split}, {b.id} in {b.split}{bits}{differ}"
-    return Finding("error", f"leak.{code}", message, f"{repairs.split('duplicates')}, or keep one of them", ids)
+    return Finding("error", f"leak.{code}", message, proposals.alike, ids)
 
 
-def _split_notes(samples: Sequence[Sample], repairs: Repairs) -> list[Finding]:
+def _split_notes(samples: Sequence[Sample], proposals: Proposals) -> list[Finding]:
     """What the names of the splits alone give away."""
     splits = {sample.split for sample in samples}
     none = tuple(sample.id for sample in samples if sample.split is None)
-    repair = f"segdata split {repairs.here} DST --ratios train=0.8,val=0.1,test=0.1"
     notes = []
     unseen = tuple(sample.id for sample in samples if sample.image is None)
     if unseen:
         message = f"no image, so duplicates were not looked for{among(unseen)}"
         notes.append(Finding("note", "duplicate.unseen", message, "convert with images (--images reference)", unseen))
     if samples and len(none) == len(samples):
-        notes.append(Finding("note", "split.none", "no sample is in a split", repair))
+        notes.append(Finding("note", "split.none", "no sample is in a split", proposals.anew))
     elif none:
-        notes.append(Finding("warning", "split.partial", f"no split{among(none)}", repair, none))
+        notes.append(Finding("warning", "split.partial", f"no split{among(none)}", proposals.anew, none))
     elif len(splits) == 1:
-        notes.append(Finding("note", "split.single", f"all samples are in one split, {splits.pop()!r}", repair))
+        notes.append(Finding("note", "split.single", f"all samples are in one split, {splits.pop()!r}", proposals.anew))
     return notes

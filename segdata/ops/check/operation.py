@@ -26,6 +26,7 @@ from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
+from segdata.ops.check.proposals import Proposals
 from segdata.ops.check.wholes import whole_findings
 
 
@@ -85,16 +86,17 @@ def check(
         seen.update(zip((sample.id for sample in samples), result, strict=True))
     looked = [(sample, seen[sample.id]) for sample in sorted(dataset, key=lambda s: s.id)]
     exact, alike = duplicates(looked, near)
-    findings = leak_findings(looked, exact, alike, repairs)
+    proposals = Proposals(dataset, looked, [*exact, *alike])
+    findings = leak_findings(looked, exact, alike, proposals)
     records = manifest_findings(dataset, repairs)
     if splits_only:  # what keeps images from being compared matters, duplicates inside a split do not
-        findings = [finding for finding in findings if finding.level != "warning"]
+        findings = [one for one in findings if one.level != "warning" or one.code.startswith("leak.")]
         findings += [finding for _, one in looked if one.look is None for finding in one.findings]
         findings += [finding for finding in records if finding.code in ("path.outside", "manifest.images")]
     else:
         findings += [finding for _, one in looked for finding in one.findings]
         findings += records
-        findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, repairs)
+        findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, proposals)
     splits = Counter(sample.split for sample in dataset)
     return Checked(tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)))
 

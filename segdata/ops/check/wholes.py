@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 from segdata.dataset.duplicates import Link, clusters, copies
 from segdata.dataset.sample import Sample
 from segdata.labels import Labels
-from segdata.ops.check.findings import Finding, Level, Looked, Repairs, Seen, among
+from segdata.ops.check.findings import Finding, Level, Looked, Seen, among
+from segdata.ops.check.proposals import Proposals
 from segdata.words import some
 
 BY_HAND = "look at them (segdata preview), and label again or leave out what is wrong"
@@ -23,10 +24,10 @@ READ_AS = {
 
 
 def whole_findings(
-    labels: Labels, looked: Looked, alike: Sequence[Link], void_share: float, speck: int, repairs: Repairs
+    labels: Labels, looked: Looked, alike: Sequence[Link], void_share: float, speck: int, proposals: Proposals
 ) -> list[Finding]:
     """The findings about a dataset's classes, masks and images as wholes; `alike` links samples of like images."""
-    findings = _absent(labels, looked, repairs) if looked else []
+    findings = _absent(labels, looked, proposals) if looked else []
     findings += _mask_findings(labels, looked, void_share, speck)
     return findings + _same_masks(looked, alike) + _odd_images(looked)
 
@@ -36,7 +37,7 @@ def _counts(sample: Sample, seen: Seen) -> dict[int, int]:
     return sample.counts if seen.counts is None else seen.counts
 
 
-def _absent(labels: Labels, looked: Looked, repairs: Repairs) -> list[Finding]:
+def _absent(labels: Labels, looked: Looked, proposals: Proposals) -> list[Finding]:
     """Classes without a pixel, in all and in a split."""
     held: dict[str | None, set[int]] = defaultdict(set)
     for sample, seen in looked:
@@ -49,12 +50,11 @@ def _absent(labels: Labels, looked: Looked, repairs: Repairs) -> list[Finding]:
         findings.append(
             Finding("warning", "class.absent", message, "convert with --drop, or add images that have them")
         )
-    sizes = Counter(sample.split for sample, _ in looked if sample.split is not None)
-    for split in sorted(sizes):
+    for split in sorted({sample.split for sample, _ in looked if sample.split is not None}):
         missing = [label.name for label in labels.classes if label.id in everywhere - held[split]]
         if missing:
             message = f"without a pixel, though other splits have some: {some(missing)}"
-            findings.append(Finding("warning", "class.split", message, repairs.balance(sizes), split=split))
+            findings.append(Finding("warning", "class.split", message, proposals.reach(missing), split=split))
     return findings
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
+from segdata.dataset.group_rules import Rule, group_names, read_rule
 from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, resumable
@@ -57,6 +58,7 @@ def convert(
     destination: str | Path,
     *,
     split: str | None = None,
+    group: str | None = None,
     images: Images = "reference",
     map: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
@@ -83,6 +85,8 @@ def convert(
         source: The folder or file with the labels.
         destination: The folder of the new dataset.
         split: Convert this split only.
+        group: Which images belong together, as those of one video, person or place: regex:PATTERN, what the first
+            parentheses match in the id, or csv:FILE, a table with the columns id,group or image,group.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
         map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
@@ -102,18 +106,21 @@ def convert(
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    rule = None if group is None else read_rule(group, "--group")
     found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
+    found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
         refuse_nothing(found.receipt)
-    options_used = {"format": format, "split": split, **found.options, **chosen}
+    ruled = {} if rule is None else {"group": group, **rule.facts}
+    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled}
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
     dataset = Dataset(root, remap.labels, (), made_by, images)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
-    inputs = list(read_files(source, options, found.items))
+    inputs = list(read_files(source, {**options, "group": None if rule is None else rule.table}, found.items))
     if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
         return there
     with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
@@ -124,6 +131,17 @@ def convert(
             refuse_unpainted(receipt, job.samples, remap.labels, source)
         digest = labels_digest((one.name, one.inputs) for one in job.done.values())
         return job.save(lambda whole: receipt_json(receipt, found, remap, whole, digest))
+
+
+def grouped(found: Source, rule: Rule) -> Source:
+    """The same source, with groups by a rule, and a note of what they came to. Raises `OptionError`."""
+    names = group_names(rule, found.items)
+    sizes = Counter(name for name in names if name is not None)
+    if sizes:
+        name, most = max(sizes.items(), key=lambda size: size[1])
+        found.receipt.notes.append(f"{len(sizes):,} groups of images, the largest {name!r} of {most:,}")
+    items = [item._replace(group=name) for item, name in zip(found.items, names, strict=True)]
+    return replace(found, items=items)
 
 
 def read_files(source: str | Path, options: Mapping[str, Any], items: Sequence[Item]) -> Iterator[str | Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,14 +17,6 @@ SIZE, SHARE = 20.0, 100.0
 
 STEPS, LEAST, PATIENCE = 4000, 40, 60
 """Moves and swaps tried per group (up to a million in all, then LEAST), twice; those in vain before a disturbance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """`of` (N,) int64: each sample's group, 0 to G - 1, numbered by their least ids; `names`: what the G groups are called."""
-
-    of: Ints
-    names: tuple[str, ...]
 
 
 def balance(

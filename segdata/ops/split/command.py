@@ -24,6 +24,7 @@ def split(dataset: str, destination: str, jobs: int | str, on_error: Any, **give
     segdata split mydata splits                      # train=0.8,val=0.1,test=0.1
     segdata split mydata folds --folds 5             # fold i is to validate on
     segdata split mydata splits --group-by 'regex:^(.*)_[0-9]+$'
+    segdata split tiles splits --by block:4x4        # one scene, in blocks
     segdata split more splits2 --keep splits         # old images stay in theirs
     """
     from segdata.ops.split.operation import split
@@ -62,6 +63,10 @@ def _remarks(report: SplitReport) -> list[str]:
 
     counts = ", ".join(f"{name} {n:,}" for name, n in report.samples.items())
     lines = [f"samples:     {counts}"]
+    if report.across:
+        lines.append(
+            f"left out:    {report.across:,} samples, which reach from one block into another split's (receipt.json lists them)"
+        )
     if report.kept:
         lines.append(f"kept:        {report.kept:,} samples are where they were")
     if report.gone:

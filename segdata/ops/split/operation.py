@@ -6,23 +6,26 @@ import math
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from segdata.dataset.blocks import Blocks, divide
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.group_rules import stem
+from segdata.dataset.groups import Groups, group_samples, rule_of
 from segdata.dataset.job import folder_name, made_of, receipt_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.ops.split.balance import Groups, balance
-from segdata.ops.split.groups import group_samples
+from segdata.ops.split.balance import balance
 from segdata.ops.split.result import SplitReport, report_of
 from segdata.words import some, suggest
 
@@ -36,6 +39,9 @@ def split(
     ratios: Mapping[str, float] | None = None,
     folds: int | None = None,
     group_by: str | Sequence[str] = (),
+    keep_groups: bool = False,
+    by: str | None = None,
+    gap: int = 0,
     seed: int = 0,
     keep: Dataset | str | Path | None = None,
     allow_missing: Sequence[str] = (),
@@ -58,8 +64,13 @@ def split(
         ratios: The splits and the part of each, which sum to 1. By default train=0.8,val=0.1,test=0.1.
         folds: So many equal splits instead: fold0, fold1 and so on.
         group_by: What must stay together: group, the manifest's field (the default if samples have it); parent, the image
-            alone; regex:PATTERN, what the first parentheses match in the id; and besides, duplicates, images that are the
+            alone; regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
+            image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
             same or nearly so (reads the images).
+        keep_groups: Write what was kept together into the new dataset as its groups: check, stats and evaluate use them.
+        by: Divide what grouping keeps whole, and leave out what would be in two splits: block:2x3, the tiles of each scene
+            by where they lie, in 2 rows of 3 blocks; block:5, frames by their numbers, in 5 blocks. Blocks become groups.
+        gap: How many pixels, or numbers of frames, lie between samples of two splits at least, with `by`.
         seed: Another seed gives another split.
         keep: A dataset that was split before. Its samples, and the groups they are in, stay in their splits.
         allow_missing: A class that may be absent from a split; all for any.
@@ -69,31 +80,66 @@ def split(
     dataset = Dataset.of(dataset)
     keep = None if keep is None else Dataset.of(keep)
     aimed = _aimed(ratios, folds)
-    by = [group_by] if isinstance(group_by, str) else list(group_by)
+    kinds = [group_by] if isinstance(group_by, str) else list(group_by)
     allowed = _allowed(dataset, allow_missing)
     if not len(dataset):
         raise OptionError(f"{dataset.root}: there are no samples to split")
     table = _table(dataset)
-    groups = group_samples(dataset, by, run)
+    blocks = _blocks(dataset, by, gap, kinds)
+    groups = group_samples(dataset, kinds, run) if blocks is None else blocks.groups
     old, gone = _old_splits(dataset, keep, list(aimed))
     kept = _kept_groups(dataset, groups, old, list(aimed))
     _refuse_impossible(dataset, table, groups, kept, aimed, allowed)
     assigned = balance(table, groups.of, np.array(list(aimed.values())), kept=kept, optional=allowed, seed=seed)
-    report = report_of(dataset, table, groups, assigned, aimed, len(old), gone)
+    samples, across = dataset.samples, list[Problem]()
+    if blocks is not None:
+        samples, groups, across = _inside(dataset, blocks, assigned)
+        table = _table(replace(dataset, samples=samples))
+    report = report_of(dataset, table, groups, assigned, aimed, len(old), gone, len(across))
     _refuse_missing(report, allowed)
-    options = {"ratios": aimed, "group_by": by, "keep": keep is not None, "allow_missing": sorted(allow_missing)}
+    rule = rule_of(kinds)
+    options = {
+        "ratios": aimed, "group_by": kinds, "keep": keep is not None, "allow_missing": sorted(allow_missing),
+        **({"keep_groups": True} if keep_groups else {}), **({} if by is None else {"by": by, "gap": gap}),
+        **(rule.facts if rule else {}),
+    }  # fmt: skip
     inputs = [dataset] if keep is None else [dataset, keep]
     made_by = made_of("split", options, inputs, seed)
     target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
-        out = receipt_of("split", len(dataset), left_out)
+        out = receipt_of("split", len(dataset), [*across, *left_out])
         return {"images": out["images"], "split": msgspec.to_builtins(report), "skipped": out["skipped"]}
 
     names = np.array(list(aimed))[assigned[groups.of]].tolist()
-    beside = [] if keep is None else [keep.root]
-    moves = _moves(dataset, names)
+    beside = [*([] if keep is None else [keep.root]), None if rule is None else rule.table]
+    moves = _moves(dataset, samples, names, groups if keep_groups or blocks else None)
     return carry(target, [Origin(dataset)], moves, receipt, beside=beside, overwrite=overwrite, run=run)
+
+
+def _blocks(dataset: Dataset, by: str | None, gap: int, kinds: Sequence[str]) -> Blocks | None:
+    """The blocks that are asked for."""
+    if by is None:
+        if gap:
+            raise OptionError("--gap: lies between blocks: give --by too, such as --by block:2x3")
+        return None
+    if kinds:
+        raise OptionError("--by and --group-by: give one of them: blocks part what groups keep together")
+    return divide(dataset, by, gap)
+
+
+def _inside(dataset: Dataset, blocks: Blocks, assigned: Ints) -> tuple[list[Sample], Groups, list[Problem]]:
+    """The samples that lie in blocks of one split, with their groups, and a problem for each of the others."""
+    stay = np.array(blocks.stay(assigned), np.bool_)
+    why = "reaches from its block into one of another split, or too near to it"
+    across = [Problem("split.across", why, sample=s.id) for s, is_in in zip(dataset, stay, strict=True) if not is_in]
+    samples = [sample for sample, is_in in zip(dataset, stay, strict=True) if is_in]
+    if lost := set(assigned.tolist()) - set(assigned[blocks.groups.of[stay]].tolist()):
+        raise OptionError(
+            f"{len(lost)} splits would have no sample, since {len(across):,} of {len(dataset):,} reach from one block into "
+            "another split's: give fewer blocks (--by), a smaller --gap, or tiles that are smaller or overlap less"
+        )
+    return samples, Groups(blocks.groups.of[stay], blocks.groups.names), across
 
 
 def _aimed(ratios: Mapping[str, float] | None, folds: int | None) -> dict[str, float]:
@@ -135,14 +181,9 @@ def _table(dataset: Dataset) -> ImageCounts:
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
-def _stem(sample: Sample) -> str:
-    """The id without the split in front."""
-    return sample.id.removeprefix(f"{sample.split}/") if sample.split else sample.id
-
-
 def _stems(samples: Sequence[Sample]) -> dict[str, str]:
     """By id, its stem; all of it where that alone tells two samples apart."""
-    stems = {s.id: _stem(s) for s in samples}
+    stems = {s.id: stem(s) for s in samples}
     shared = {stem for stem, n in Counter(stems.values()).items() if n > 1}
     return {id: id if stem in shared else stem for id, stem in stems.items()}
 
@@ -155,15 +196,15 @@ def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) ->
         raise OptionError(f"{keep.root}: has a split {foreign[0]!r}, which is not asked for: there are {some(names)}")
     here: dict[str, list[Sample]] = defaultdict(list)
     for sample in dataset:
-        for name in {sample.id, _stem(sample)}:
+        for name in {sample.id, stem(sample)}:
             here[name].append(sample)
-    then = Counter(_stem(was) for was in keep)
+    then = Counter(stem(was) for was in keep)
     old, gone = {}, []
     for was in keep:
         if was.split is not None:
-            found = here.get(_stem(was), [])
-            if len(found) > 1 or then[_stem(was)] > 1:
-                found = _same(was, found, keep, dataset, renamed=then[_stem(was)] == 1)
+            found = here.get(stem(was), [])
+            if len(found) > 1 or then[stem(was)] > 1:
+                found = _same(was, found, keep, dataset, renamed=then[stem(was)] == 1)
             if found:
                 old[found[0].id] = was.split
             else:
@@ -211,11 +252,8 @@ def _refuse_impossible(
     """Raise `OptionError` for fewer groups than splits, and for classes in too few groups."""
     if len(groups.names) < len(aimed):
         raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits")
-    holders: dict[int, set[int]] = defaultdict(set)
-    for class_id, group in zip(table.class_id.tolist(), groups.of[table.image].tolist(), strict=True):
-        holders[class_id].add(group)
     reasons, classes = [], []
-    for class_id, inside in sorted(holders.items()):
+    for class_id, inside in groups.holders(table).items():
         held = {int(kept[g]) for g in inside} - {-1}
         free = sum(kept[g] < 0 for g in inside)
         if class_id not in allowed and len(held) + free < len(aimed):
@@ -247,19 +285,24 @@ def _way_out(classes: Sequence[str]) -> str:
     return f"allow that with {f'{each} or ' if len(classes) <= 3 else ''}--allow-missing all"
 
 
-def _moves(dataset: Dataset, splits: Sequence[str]) -> list[Move]:
-    """Every sample under the id and in the split that it shall have."""
-    stems = _stems(dataset.samples)
+def _moves(dataset: Dataset, samples: Sequence[Sample], splits: Sequence[str], groups: Groups | None) -> list[Move]:
+    """Samples under the id and in the split that they shall have, and in their group of `groups`, if these are to be kept."""
+    stems = _stems(samples)
     ids = {
         sample.id: f"{name}/{stems[sample.id]}"
         if sample.split and sample.id.startswith(f"{sample.split}/")
         else sample.id
-        for sample, name in zip(dataset, splits, strict=True)
+        for sample, name in zip(samples, splits, strict=True)
     }
     if twice := [id for id, n in Counter(ids.values()).items() if n > 1]:
         old = " and ".join(id for id, new in ids.items() if new == twice[0])
         raise DatasetError(f"{folder_name(dataset)}: {old} would both be {twice[0]}: convert them under other names")
+    called = [s.group for s in samples] if groups is None else [groups.names[g] for g in groups.of.tolist()]
     return [
-        Move(0, s, msgspec.structs.replace(s, id=ids[s.id], split=name, parent=ids.get(s.parent or "", s.parent)))
-        for s, name in zip(dataset, splits, strict=True)
+        Move(
+            0,
+            s,
+            msgspec.structs.replace(s, id=ids[s.id], split=name, group=group, parent=ids.get(s.parent or "", s.parent)),
+        )
+        for s, name, group in zip(samples, splits, called, strict=True)
     ]

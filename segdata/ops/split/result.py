@@ -9,9 +9,10 @@ import numpy as np
 
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.groups import Groups
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError
-from segdata.ops.split.balance import Groups, reached
+from segdata.ops.split.balance import reached
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -25,13 +26,14 @@ class Reach(msgspec.Struct, frozen=True):
     deviation: float
 
 
-class SplitReport(msgspec.Struct, frozen=True):
+class SplitReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was aimed at and what was reached. Receipt.json has it under `split`.
 
     `aimed`: the part that each split should have, of the samples and of every class's pixels. `samples` and `groups`: how
     many each split has got. `classes`: what each class that has pixels has got; `missing`: those that do not reach every
     split, with the splits; `absent`: classes without a pixel. `kept`: samples that stayed where they were, and `gone`: the
-    ids of those that the dataset no longer has.
+    ids of those that the dataset no longer has. `across`: how many samples were left out, as they reach into a block of
+    another split.
     """
 
     aimed: dict[str, float]
@@ -42,6 +44,7 @@ class SplitReport(msgspec.Struct, frozen=True):
     absent: list[str]
     kept: int
     gone: list[str]
+    across: int = 0
 
 
 def read_report(dataset: Dataset) -> SplitReport:
@@ -60,6 +63,7 @@ def report_of(
     aimed: Mapping[str, float],
     kept: int,
     gone: list[str],
+    across: int = 0,
 ) -> SplitReport:
     """What the `assigned` splits (G,) of groups come to."""
     names, ratios = list(aimed), np.array(list(aimed.values()))
@@ -74,7 +78,7 @@ def report_of(
     return SplitReport(
         aimed=dict(aimed),
         samples=_tally(names, assigned[groups.of]),
-        groups=_tally(names, assigned),
+        groups=_tally(names, assigned[np.unique(groups.of)]),
         classes=[
             Reach(
                 label.id,
@@ -94,6 +98,7 @@ def report_of(
         absent=[label.name for label in dataset.labels.classes if not whole[label.id]],
         kept=kept,
         gone=gone,
+        across=across,
     )
 
 

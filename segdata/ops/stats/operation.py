@@ -22,6 +22,7 @@ from segdata.errors import DatasetError, Problem, one_of
 from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
+from segdata.ops.stats.groups import Grouping
 from segdata.ops.stats.result import Channels, Part, Stats
 from segdata.words import some
 
@@ -95,11 +96,15 @@ def stats(
     held = partial(_tables, dataset, counts)
     if not isinstance(dataset.samples, Parts):  # memory holds the samples anyway
         held = partial(iter, list(held()))
-    sums, sizes, pairs = _sums(dataset, held())
+    grouping = Grouping(len(dataset.labels.classes))
+    sums, sizes, pairs = _sums(held(), grouping)
     areas = _areas_by_split(dataset, measured) if objects else {}
-    splits = {name: Part(summed, areas.get(name)) for name, summed in sorted(sums.items())}
+    groups = grouping.found
+    splits = {name: Part(summed, areas.get(name), groups.get(name)) for name, summed in sorted(sums.items())}
     whole = Part(
-        sum(sums.values(), ClassCounts.of([], dataset.labels)), _areas(dataset.labels, measured) if objects else None
+        sum(sums.values(), ClassCounts.of([], dataset.labels)),
+        _areas(dataset.labels, measured) if objects else None,
+        groups.get(None),
     )
     return Stats(
         labels=dataset.labels,
@@ -114,6 +119,7 @@ def stats(
         channels=channels,
         recounted=len(dataset) if recount else None,
         differences=() if counts is None else _differences(dataset, counts),
+        split=split,
     )
 
 
@@ -202,9 +208,12 @@ def _impossible(dataset: Dataset, samples: Sequence[Sample]) -> str:
 
 
 def _sums(
-    dataset: Dataset, tables: Iterable[tuple[list[Sample], ImageCounts]]
+    tables: Iterable[tuple[list[Sample], ImageCounts]], grouping: Grouping
 ) -> tuple[dict[str, ClassCounts], Ints, Ints]:
-    """What the classes have in each split; the sizes of images, (S, 3) as `Stats` has them; and `together`."""
+    """What the classes have in each split; the sizes of images, (S, 3) as `Stats` has them; and `together`.
+
+    What the groups have is added to `grouping`.
+    """
     sums: dict[str, ClassCounts] = {}
     sizes: Counter[tuple[int, int]] = Counter()
 
@@ -215,6 +224,7 @@ def _sums(
                 part = ClassCounts.of_table(table.where(names == name))
                 sums[name] = sums[name] + part if name in sums else part
             sizes.update(sample.size for sample in samples)
+            grouping.add(samples, table)
             yield table
 
     pairs = together(noted())

@@ -130,6 +130,8 @@ def _cards(stats: Stats) -> list[tuple[str, str]]:
         (f"{counts.labelled:,}", "labelled pixels"),
         (_percent(counts.ignored / max(counts.total, 1)), "ignored"),
     ]
+    if stats.whole.groups is not None:
+        cards.insert(1, (f"{stats.whole.groups.number:,}", "groups"))
     if len(held) > 1:
         cards.append((f"{held.max() / held.min():,.0f} : 1", "largest to rarest class"))
     return cards

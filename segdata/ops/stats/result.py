@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from segdata.dataset.counts import ClassCounts
 from segdata.dataset.sampling import Sampling
 from segdata.dataset.weights import SCHEMES, Floats, Ints
+from segdata.dataset.weights_file import SCHEMA, WeightsFile
 from segdata.errors import OptionError, Problem
 from segdata.files.rasters import Values
 from segdata.labels import Labels, value_counts
@@ -19,14 +21,26 @@ QUANTILES = (0.05, 0.25, 0.75, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped:
+    """How many groups of samples there are, and how many hold each class, (K,) int64; a sample without one is its own."""
+
+    number: int
+    classes: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A split, or all that was asked for. `areas`: K times (objects of the class,) int64 pixels, ascending, where they were."""
+    """A split, or all that was asked for. `areas`: K times (objects of the class,) int64 pixels, ascending, where they were.
+
+    `groups` is None where no sample has a group.
+    """
 
     counts: ClassCounts
     areas: tuple[Ints, ...] | None = None
+    groups: Grouped | None = None
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """`images`, `total`, `ignored` and `classes`; shares are of the labelled pixels, and of the images."""
+        """`images`, `groups` if there are any, `total`, `ignored` and `classes`; shares are of labelled pixels, and of images."""
         c = self.counts
         classes = []
         for label in labels.classes:
@@ -38,10 +52,13 @@ class Part:
                 "images": int(c.images[label.id]),
                 "image_share": float(c.image_share[label.id]),
             }
+            if self.groups is not None:
+                row["groups"] = int(self.groups.classes[label.id])
             if self.areas is not None:
                 row["objects"] = _areas_json(self.areas[label.id])
             classes.append(row)
-        return {"images": c.samples, "total": c.total, "ignored": c.ignored, "classes": classes}
+        groups = {} if self.groups is None else {"groups": self.groups.number}
+        return {"images": c.samples, **groups, "total": c.total, "ignored": c.ignored, "classes": classes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +154,8 @@ class Stats:
     `weights`: (K,) float64 by scheme, and `weighting` the options they were made with. `sampling`: by sampler. `together`:
     (P, 3) class, class, images that hold both. `sizes`: (S, 3) height, width, images of that size, most first.
     `described`: whether images were to be read for their `channels`, which are None without one.
-    `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says.
+    `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says. `split`: what was
+    asked for.
     """
 
     labels: Labels
@@ -152,6 +170,7 @@ class Stats:
     channels: Channels | None = None
     recounted: int | None = None
     differences: tuple[Problem, ...] = ()
+    split: str | None = None
 
     @property
     def present(self) -> list[int]:
@@ -189,6 +208,7 @@ class Stats:
     def rows(self) -> list[list[object]]:
         """A table, heading first: a line per class and split (empty: all), with ignored pixels and weights."""
         heading = ["split", "id", "name", "pixels", "share", "images", "image_share"]
+        heading += [] if self.whole.groups is None else ["groups"]
         objects = ["objects", "median_area", *(f"area_{q}" for q in QUANTILES)] if self.whole.areas is not None else []
         rows: list[list[object]] = [[*heading, "split_void", *objects, *self.weights]]
         for split, part in {"": self.whole, **self.splits}.items():
@@ -200,13 +220,20 @@ class Stats:
         return rows
 
     def weights_json(self, scheme: str) -> dict[str, Any]:
-        """weights.json, for training: the label contract, the scheme, a weight for each class by name. Raises `OptionError`."""
+        """weights.json, for training: a weight for each class by name, and what it was made from (see `WeightsFile`).
+
+        Raises `OptionError`.
+        """
         if scheme not in self.weights:
             raise OptionError(f"no weights {scheme!r}: there are {', '.join(self.weights)}")
         if len(self.absent) == len(self.labels.classes):
             raise OptionError("there are no weights to write: no class has a pixel")
         named = dict(zip(self.labels.names, self.weights[scheme].tolist(), strict=True))
-        return {"labels": self.labels.digest, "scheme": scheme, "weights": named}
+        file = WeightsFile(
+            schema=SCHEMA, labels=self.labels.digest, scheme=scheme, split=self.split, counts=self.whole.counts.digest,
+            weighting=self.weighting, weights=named,
+        )  # fmt: skip
+        return msgspec.structs.asdict(file)
 
 
 def _areas_json(areas: Ints) -> dict[str, Any]:

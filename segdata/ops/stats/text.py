@@ -24,8 +24,9 @@ def stats_lines(stats: Stats, sampler: bool = False) -> list[str]:
     """What a person reads first: classes, splits where there are some, weights, and samplers where asked for."""
     counts = stats.whole.counts
     splits = ", ".join(f"{name} {part.counts.samples:,}" for name, part in stats.splits.items())
+    groups = "" if stats.whole.groups is None else f" in {stats.whole.groups.number:,} groups"
     lines = [
-        f"{counts.samples:,} images{f' ({splits})' if splits else ''}, {len(stats.labels.classes)} classes, "
+        f"{counts.samples:,} images{groups}{f' ({splits})' if splits else ''}, {len(stats.labels.classes)} classes, "
         f"{counts.total:,} pixels, {percent(counts.ignored, counts.total)} ignored"
     ]
     lines += _size_lines(stats)
@@ -87,7 +88,7 @@ def _size_lines(stats: Stats) -> list[str]:
 
 
 def _class_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
-    counts = stats.whole.counts
+    counts, groups = stats.whole.counts, stats.whole.groups
     rows: list[list[object]] = [["id", "class", "pixels", "share", "images", "of all"]]
     for i in shown:
         images = counts.images[i]
@@ -95,7 +96,11 @@ def _class_lines(stats: Stats, shown: Sequence[int]) -> list[str]:
         of_pixels, of_images = percent(pixels, counts.labelled), percent(images, counts.samples)
         rows.append([i, stats.labels.names[i], f"{pixels:,}", of_pixels, f"{images:,}", of_images])
     ignored = f"{percent(counts.ignored, counts.total)} of all"
-    lines = table([*rows, [stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", ignored, "", ""]], "r rrrr")
+    rows.append([stats.labels.ignore, "(ignore)", f"{counts.ignored:,}", ignored, "", ""])
+    if groups is not None:
+        cells = ["groups", *(f"{groups.classes[i]:,}" for i in shown), ""]
+        rows = [[*row, cell] for row, cell in zip(rows, cells, strict=True)]
+    lines = table(rows, "r rrrr" + "r" * (groups is not None))
     if len(shown) < len(stats.present):
         lines.append(f"... the {LIMIT // 2} largest and smallest of {len(stats.present):,} classes (--json lists all)")
     return lines

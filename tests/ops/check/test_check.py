@@ -32,9 +32,10 @@ from segdata.files.file import File
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels
 from segdata.ops.check.command import check as check_command
-from segdata.ops.check.findings import LEVELS, Repairs, Seen
+from segdata.ops.check.findings import LEVELS, Seen
 from segdata.ops.check.leaks import duplicates, leak_findings
 from segdata.ops.check.operation import check, files_of
+from segdata.ops.check.proposals import Proposals
 from segdata.ops.split.operation import split
 
 if "check" not in COMMANDS:
@@ -211,7 +212,7 @@ FAULTS: list[Fault] = [
     ("the manifest is not sorted", lambda p: p.lines.reverse(), "manifest.order"),
     ("a mask's path leads out", lambda p: p.set(A, mask="../d/masks/train/000000000107.png"), "path.outside files.unlisted"),
     ("an image's path leads out", lambda p: p.set(A, image="/etc/passwd"), "path.outside files.unlisted"),
-    ("an image where there are to be none", lambda p: p.card.update(images="none"), "manifest.images"),
+    ("an image where there are to be none", lambda p: p.card.update(images="none"), "manifest.images leak.frames"),
     ("an image that is to be a link", expect_links, "manifest.images files.unlisted"),
     ("a sample has no image", lambda p: (p.image_file(A).unlink(), p.set(A, image=None)), "image.none duplicate.unseen"),
     ("a crop lies outside", lambda p: p.set(A, crop=[300, 0, 192, 256]), "mask.size image.size"),
@@ -327,7 +328,7 @@ def test_nothing_is_found_in_clean_samples(clean: Path) -> None:
 @pytest.mark.parametrize("images", ["reference", "link", "none"])
 def test_images_anywhere_are_clean(samples: Path, tmp_path: Path, images: Any) -> None:
     segdata.convert("coco", samples / "coco", tmp_path / "d", images=images)
-    expected = {"mask.specks", "duplicate.unseen"} if images == "none" else {"mask.specks"}
+    expected = {"mask.specks", "duplicate.unseen", "leak.frames"} if images == "none" else {"mask.specks"}
     assert {code for code, _ in found(tmp_path / "d")} == expected
 
 
@@ -511,7 +512,7 @@ def test_a_image_without_a_split_joins_those_on_both_sides(plant: Plant) -> None
             looked.append((sample, Seen(look=replace(look, sha256=sample.id, prints=prints))))
     exact, alike = duplicates(looked, near=24)
     assert [link.distance for link in alike] == [20, 20]
-    findings = leak_findings(looked, exact, alike, Repairs(dataset.root, {}))
+    findings = leak_findings(looked, exact, alike, Proposals(dataset, looked, [*exact, *alike]))
     assert [(f.code, f.samples) for f in findings if f.level == "error"] == [
         ("leak.near", (A, "val/between", "val/copy"))
     ]

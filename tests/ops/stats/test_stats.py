@@ -555,8 +555,12 @@ def test_weights_for_training(hand: Dataset, tmp_path: Path) -> None:
     result = run(hand.root, "--out", out, "--scheme", "inverse", "--normalise", "mean", "--clamp", 0.5, 1.5, "--json")
     mean = (22 / 45 + 44 / 15 + 44 / 27) / 3  # inverse: 22/45, 44/15, 44/27
     assert json.loads(out.read_text()) == {
+        "schema": 1,
         "labels": hand.labels.digest,
         "scheme": "inverse",
+        "split": None,
+        "counts": stats(hand).whole.counts.digest,
+        "weighting": json.loads(result.stdout)["weighting"],
         "weights": {
             "road": 0.5,
             "car": 1.5,

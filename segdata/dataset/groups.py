@@ -3,79 +3,96 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.group_rules import KINDS, Rule, group_names, is_rule, read_rule
 from segdata.dataset.sample import Sample
+from segdata.dataset.sequences import sequences
 from segdata.dataset.union_find import Forest
+from segdata.dataset.weights import Ints
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.executors.run import Run
-from segdata.ops.split.balance import Groups
 from segdata.words import some
 
 if TYPE_CHECKING:
     from segdata.dataset.duplicates import Look
 
-DUPLICATES, REGEX = "duplicates", "regex:"
+DUPLICATES, SEQUENCE = "duplicates", "sequence"
 
-KINDS = ("group", "parent", DUPLICATES, REGEX + "PATTERN")
+KNOWN = ("group", "parent", DUPLICATES, SEQUENCE)
+"""What can relate samples, apart from a rule (see `group_rules`)."""
 
 
-def group_samples(dataset: Dataset, by: Sequence[str], run: Run) -> Groups:
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`of` (N,) int64: each sample's group, 0 to G - 1, numbered by their least ids; `names`: what the G groups are called."""
+
+    of: Ints
+    names: tuple[str, ...]
+
+    def holders(self, table: ImageCounts) -> dict[int, set[int]]:
+        """By class that has pixels, the groups that hold it; `table` is of the N samples."""
+        held: dict[int, set[int]] = defaultdict(set)
+        for class_id, group in zip(table.class_id.tolist(), self.of[table.image].tolist(), strict=True):
+            held[class_id].add(group)
+        return dict(sorted(held.items()))
+
+
+def group_samples(
+    dataset: Dataset, by: Sequence[str], run: Run, alike: Sequence[tuple[int, int]] | None = None
+) -> Groups:
     """Group samples: those of one image always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
 
-    Related to related is related: groups that share a sample are one.
+    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates, by position, if they
+    are known; otherwise the images are read to find them.
     """
-    pattern = _pattern(by)
-    whole = "group" in by or not any(kind == "parent" or kind.startswith(REGEX) for kind in by)
+    rule = rule_of(by)
+    whole = "group" in by or not (rule or "parent" in by)
     if "group" in by and len(dataset) and all(sample.group is None for sample in dataset):
         raise OptionError("--group-by group: no sample has a group: --group-by 'regex:...' makes them of ids")
+    ruled = group_names(rule, dataset.samples) if rule is not None else [None] * len(dataset)
+    frames = _frames(dataset) if SEQUENCE in by else {}
     keys: list[list[Hashable]] = []
     names = []
-    for sample in dataset:
+    for sample, named in zip(dataset, ruled, strict=True):
         parent = sample.parent or sample.id
         image = None if sample.image is None else posixpath.normpath(sample.image)
-        field = sample.group if whole else None
-        matched = None if pattern is None else _matched(pattern, sample.id)
-        related = {"parent": parent, "image": image, "group": field, "regex": matched}
+        field, sequence = sample.group if whole else None, frames.get(parent)
+        related = {"parent": parent, "image": image, "group": field, "rule": named, "sequence": sequence}
         keys.append([(kind, value) for kind, value in related.items() if value is not None])
-        names.append(matched or field or parent)
+        names.append(named or field or sequence or parent)
     if DUPLICATES in by:
-        for number, (a, b) in enumerate(_alike(dataset, run)):
+        for number, (a, b) in enumerate(_alike(dataset, run) if alike is None else alike):
             keys[a].append(("alike", number))
             keys[b].append(("alike", number))
     return _numbered(_joined(keys), [sample.id for sample in dataset], names)
 
 
-def _pattern(by: Sequence[str]) -> re.Pattern[str] | None:
-    """The regular expression among the kinds of relation. Raises `OptionError` for unknown kinds and unfit patterns."""
-    for kind in by:
-        if kind not in KINDS[:-1] and not kind.startswith(REGEX):
-            raise OptionError(f"--group-by {kind}: there are {', '.join(KINDS)}")
-    patterns = [kind.removeprefix(REGEX) for kind in by if kind.startswith(REGEX)]
-    if not patterns:
-        return None
-    try:
-        pattern = re.compile(patterns[0])
-    except re.error as error:
-        raise OptionError(f"--group-by {REGEX}{patterns[0]}: not a regular expression: {error}") from error
-    if len(patterns) > 1 or pattern.groups == 0:
-        raise OptionError("--group-by regex: give one, with the group's name in parentheses: 'regex:^(.*)_[0-9]+$'")
-    return pattern
+def _frames(dataset: Dataset) -> dict[str, str]:
+    """The sequence, by name, that an image looks like a frame of, by the image's id. Raises `OptionError` where none does."""
+    found = sequences({sample.parent or sample.id for sample in dataset}, dataset.splits)
+    if not found and len(dataset):
+        raise OptionError(f"--group-by {SEQUENCE}: no ids look like frames: --group-by 'regex:...' makes groups of ids")
+    return {id: frames.name for frames in found for id in frames.ids}
 
 
-def _matched(pattern: re.Pattern[str], id: str) -> str:
-    found = pattern.search(id)
-    if found is None or found[1] is None:
-        raise OptionError(f"--group-by {REGEX}{pattern.pattern}: does not match {id!r}: every id must have a group")
-    return found[1]
+def rule_of(by: Sequence[str]) -> Rule | None:
+    """The rule among the kinds of relation. Raises `OptionError` for unknown kinds, for two rules and for unfit ones."""
+    rules = [kind for kind in by if kind not in KNOWN]
+    for kind in rules:
+        if not is_rule(kind):
+            raise OptionError(f"--group-by {kind}: there are {', '.join((*KNOWN, *KINDS))}")
+    if len(rules) > 1:
+        raise OptionError(f"--group-by {' and '.join(rules)}: give one pattern or table")
+    return read_rule(rules[0], "--group-by") if rules else None
 
 
 def _joined(keys: Sequence[Sequence[Hashable]]) -> list[int]:
@@ -96,7 +113,15 @@ def _numbered(roots: Sequence[int], ids: Sequence[str], names: Sequence[str]) ->
     of = np.empty(len(roots), np.int64)
     for number, group in enumerate(ordered):
         of[group] = number
-    return Groups(of, tuple(min(names[i] for i in group) for group in ordered))
+    called = [min(names[i] for i in group) for group in ordered]
+    times = Counter(called)  # an image may be called like another one's group
+    return Groups(
+        of,
+        tuple(
+            name if times[name] == 1 else f"{name} ({min(ids[i] for i in group)})"
+            for name, group in zip(called, ordered, strict=True)
+        ),
+    )
 
 
 def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:

@@ -1,0 +1,123 @@
+"""What trials found about splits, folds, groups and leaks: from the command line, on inputs made here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from carry_files import make, random_masks
+from segdata.cli import main
+from segdata.dataset.dataset import Dataset
+
+
+def run(*arguments: Any, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """Images and masks of six videos, four frames each, in two folders."""
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / f"src/{name}").mkdir(parents=True)
+    for video in range(6):
+        for frame in range(0, 80, 20):
+            stem = f"vid{video}_{frame:03d}"
+            Image.fromarray(rng.integers(0, 256, (16, 24, 3), np.uint8)).save(tmp_path / f"src/images/{stem}.png")
+            Image.fromarray(rng.integers(0, 3, (16, 24), np.uint8)).save(tmp_path / f"src/masks/{stem}.png")
+    (tmp_path / "src/classes.csv").write_text("id,name\n0,sky\n1,road\n2,car\n")
+    return tmp_path / "src"
+
+
+def masks(source: Path) -> list[Any]:
+    folders = ["--image-dir", "images", "--mask-dir", "masks", "--classes", source / "classes.csv"]
+    return ["convert", "masks", source, source.parent / "d", *folders]
+
+
+# Groups
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_groups_from_convert_to_evaluate(videos: Path, table: bool) -> None:
+    rule = "regex:^(vid[0-9])_"
+    if table:
+        lines = [f"{path.name};{path.name[:4]}" for path in (videos / "images").iterdir()]
+        (videos / "who.csv").write_text("\n".join(["image;group", *lines]))
+        rule = str(videos / "who.csv")
+    out = run(*masks(videos), "--group", rule).stdout
+    assert "6 groups of images, the largest 'vid0' of 4" in out
+    root = videos.parent
+    assert {sample.group for sample in Dataset.open(root / "d")} == {f"vid{i}" for i in range(6)}
+    assert "24 images in 6 groups, 3 classes" in run("stats", root / "d").stdout
+    run("split", root / "d", root / "s", "--ratios", "train=0.5,val=0.5")
+    where = {(sample.group, sample.split) for sample in Dataset.open(root / "s")}
+    assert len(where) == 6, "a group is in two splits"
+    found = json.loads(run("stats", root / "s", "--json").stdout)
+    assert found["groups"] == 6
+    assert [part["groups"] for part in found["splits"].values()] == [3, 3]
+    assert [one["groups"] for one in found["classes"]] == [6, 6, 6]
+    told = json.loads(run("evaluate", root / "s", root / "d", "--json", "--draws", 10).stdout)
+    assert (told["intervals"]["of"], told["intervals"]["units"]) == ("groups", 6)
+
+
+def test_a_conversion_with_other_groups_is_another_one(videos: Path) -> None:
+    (videos / "who.csv").write_text(
+        "id,group\n" + "".join(f"vid{v}_{f:03d},{v % 2}\n" for v in range(6) for f in range(0, 80, 20))
+    )
+    run(*masks(videos), "--group", videos / "who.csv")
+    assert "is finished already" in run(*masks(videos), "--group", videos / "who.csv").stderr
+    run(*masks(videos), "--group", "regex:^(vid[0-9])_", code=1)
+    (videos / "who.csv").write_text((videos / "who.csv").read_text().replace(",1\n", ",2\n"))
+    assert "exists already" in run(*masks(videos), "--group", videos / "who.csv", code=1).stderr
+    run(*masks(videos), "--group", videos / "who.csv", "--overwrite")
+    assert {sample.group for sample in Dataset.open(videos.parent / "d")} == {"0", "2"}
+
+
+def test_check_finds_groups_across_splits(tmp_path: Path) -> None:
+    for split, frames in (("train", (1, 2)), ("val", (3, 4))):
+        for name in ("images", "masks"):
+            folder = tmp_path / f"src/{split}/{name}"
+            folder.mkdir(parents=True)
+            for frame in frames:
+                noise = np.random.default_rng(frame).integers(0, 2, (8, 8), np.uint8)
+                Image.fromarray(noise * (255 if name == "images" else 1)).save(folder / f"v_{frame}.png")
+    (tmp_path / "c.csv").write_text("id,name\n0,sky\n1,road\n")
+    run(
+        "convert", "masks", tmp_path / "src", tmp_path / "d", "--image-dir", "{split}/images",
+        "--mask-dir", "{split}/masks", "--classes", tmp_path / "c.csv", "--group", "regex:^(.*)_[0-9]+$",
+    )  # fmt: skip
+    assert (
+        "the group 'v' is in several splits: train (2), val (2) [leak.group]"
+        in run("check", tmp_path / "d", code=1).stdout
+    )
+
+
+@pytest.mark.parametrize("by", ["regex:(.)$", "parent", "group"])
+def test_keep_groups(tmp_path: Path, by: str) -> None:
+    masks = random_masks(24)
+    fields = {id: {"group": f"g{i % 6}"} for i, id in enumerate(masks)} if by == "group" else {}
+    make(tmp_path / "d", masks, fields=fields)
+    options = ["--ratios", "a=0.5,b=0.5", "--group-by", by, "--allow-missing", "all"]
+    run("split", tmp_path / "d", tmp_path / "s", *options, "--keep-groups")
+    run("split", tmp_path / "d", tmp_path / "t", *options)
+    before = {sample.id: sample.group for sample in Dataset.open(tmp_path / "d")}
+    assert {sample.id: sample.group for sample in Dataset.open(tmp_path / "t")} == before
+    for sample in Dataset.open(tmp_path / "s"):
+        assert sample.group == {"regex:(.)$": sample.id[-1], "parent": sample.id, "group": before[sample.id]}[by]
+
+
+def test_groups_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """An image without a group may be called like another one's group."""
+    make(tmp_path / "d", random_masks(12), fields={"001": {"group": "000"}, "002": {"group": "000"}})
+    run("split", tmp_path / "d", tmp_path / "s", "--ratios", "a=0.5,b=0.5", "--keep-groups", "--allow-missing", "all")
+    groups = {sample.id: sample.group for sample in Dataset.open(tmp_path / "s")}
+    assert groups["001"] == groups["002"] != groups["000"]
+    assert len(set(groups.values())) == 11
