@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem, one_of
+from segdata.errors import DatasetError, OptionError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
@@ -175,18 +175,21 @@ def _lost_tiles(gathered: Gathered, missing: Missing) -> list[str]:
 
 
 def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run) -> Gathered:
-    """Evaluate all images; metrics are added as they come, onto `zero`."""
+    """Evaluate all images; metrics are added as they come, onto `zero`. Raises `DataError` if all were left out."""
     images: list[tuple[Pair, tuple[Found | None, ...]]] = []
-    bad, total = [], zero
+    bad: list[Problem] = []
+    total = zero
     for pair, result in run.map(partial(evaluate_item, task=task), pairs):
         if isinstance(result, Problem):
             run.report.add(result)
-            bad.append(pair.id)
+            bad.append(replace(result, sample=pair.id))
             continue
         if result[0] is not None:
             total = add_up(total, result[0].metrics)
         images.append((pair, tuple(None if one is None else replace(one, metrics={}) for one in result)))
-    return Gathered(images, total, tuple(bad))
+    if not any(found[0] for _, found in images):
+        refuse_nothing(bad)
+    return Gathered(images, total, tuple(str(problem.sample) for problem in bad))
 
 
 def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:

@@ -17,7 +17,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem
+from segdata.errors import DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
 from segdata.files.images import write_image
@@ -128,14 +128,17 @@ def suspects(
         raise DatasetError(f"{pred.root}: has no scores of a sample of {truth.root}: its ids are {theirs}")
     run = run or Run()
     task = Task(replace(pred, samples=()), replace(truth, samples=()), temperature, threshold, min_area)
-    images, regions = [], []
+    images, regions, bad = [], [], []
     for (_, sample), found in run.map(partial(examine_item, task=task), pairs):
         if isinstance(found, Problem):
             run.report.add(found)
+            bad.append(found)
             continue
         quality, worst = found
         images.append(ImageDoubt(sample.id, quality.score, quality.pixels, quality.disputed))
         regions += [RegionDoubt(sample.id, region) for region in worst]
+    if not images:
+        refuse_nothing(bad)
     images.sort(key=lambda p: (p.score, p.sample))
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
     known = {sample.id for _, sample in pairs}

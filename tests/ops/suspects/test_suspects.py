@@ -299,7 +299,8 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"the scores are of 3 classes, 70 x 6\d"):
         suspects(replace(pred, samples=swapped), truth)
     report = Report("skip")
-    assert suspects(replace(pred, samples=swapped), truth, run=Run(report=report)).images == ()
+    with pytest.raises(DataError, match="every image was left out, 2 in all"):
+        suspects(replace(pred, samples=swapped), truth, run=Run(report=report))
     assert [p.code for p in report.problems] == ["scores.size"] * 2
 
 
