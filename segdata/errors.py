@@ -123,7 +123,9 @@ def refuse_nothing(left_out: Sequence[Problem], code: str = "images.nothing") ->
     """Raise `DataError` for a job of which nothing is left: all its images were left out, the first of them named."""
     if left_out:
         first = left_out[0]
-        message = f"every image was left out, {len(left_out):,} in all, so there is no result; the first: {first.message}"
+        message = (
+            f"every image was left out, {len(left_out):,} in all, so there is no result; the first: {first.message}"
+        )
         raise DataError(Problem(code, message, first.file, first.sample))
 
 

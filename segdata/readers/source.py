@@ -14,6 +14,7 @@ from segdata.errors import DataError, Problem, Report
 from segdata.files import places
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
+from segdata.files.rasters import Values
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
@@ -119,6 +120,13 @@ class LargeAnnotation(Annotation, Protocol):
 
     def bands(self, remap: Remap) -> AbstractContextManager[Banded | None]:
         """What `draw` gives, some rows at a time; None where it can or must be drawn at once. Raises `DataError`."""
+
+
+class ScoredAnnotation(Annotation, Protocol):
+    """One that has the scores of a model."""
+
+    def scores(self) -> Iterator[tuple[int, int, Values]]:
+        """(y, x, (K, h, w) float32 probabilities), on whole tiles as `write_scores` takes them. Raises `DataError`."""
 
 
 class Item(NamedTuple):

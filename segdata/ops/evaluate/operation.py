@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
@@ -32,6 +33,7 @@ from segdata.ops.evaluate.sums import (
     compare,
     sum_up,
 )
+from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -78,6 +80,7 @@ def evaluate(
     draws: int = 1000,
     seed: int = 0,
     other: Dataset | str | Path | None = None,
+    match: str | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Evaluation:
@@ -92,7 +95,7 @@ def evaluate(
     first bad file or wrong size (`run.report` may skip instead). Every executor gives the same numbers.
 
     Args:
-        pred: The dataset of predicted masks, or its folder.
+        pred: The dataset of predicted masks, its folder, or a folder of mask files named after the samples of `truth`.
         truth: The dataset of true masks, or its folder.
         split: Evaluate this split of `truth` only.
         missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
@@ -102,13 +105,18 @@ def evaluate(
         draws: How often the intervals draw; 0 gives none.
         seed: The seed of these draws.
         other: A second prediction to compare with: the differences are `pred` minus this one.
+        match: How predictions are named after the samples of `truth`, such as `{stem}_pred`. By default they have the same names;
+            folders above count where names alone do not tell.
     """
-    sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
     truth = Dataset.of(truth)
-    _check(truth, sides, missing, resample, draws, seed)
+    chosen = truth if split is None else truth.split(split)
+    given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]
+    _check(truth, given, missing, resample, draws, seed)
+    refuse_swapped(given[0], truth)
+    found = [renamed_like(side, truth) for side in given]
+    sides = [side for side, _ in found]
     task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options))
     zero = _measured(Case.empty(truth.labels), task.measures)
-    chosen = truth if split is None else truth.split(split)
     grouped = any(sample.group is not None for sample in chosen) if resample is None else resample == "group"
     drawing = Drawing("groups" if grouped else "images", draws, seed)
     leaves_out = _background(truth.labels, background)
@@ -123,6 +131,7 @@ def evaluate(
         background=leaves_out,
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),
+        renamed=found[0][1],
         comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), drawing) if sides[1:] else None,
     )
 
@@ -221,7 +230,7 @@ def _found(
     """What the `samples` of one prediction give; all of (H, W) `truth` is missed if there are none."""
     labels = task.truth.labels
     if samples:
-        pred = read_stitched(dataset, samples, truth.shape)
+        pred = read_predicted(dataset, samples, truth.shape)
     else:
         pred = Stitched(np.full_like(truth, labels.ignore))
     must_match(pred.mask.shape, truth.shape, pair.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,8 @@ class Evaluation:
     it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou`; {} if there are fewer than two units
     to draw from. `units` were drawn, which are `resampled`: images or groups. `background` is the class that the means
     `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
-    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped.
+    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
+    what predictions are called that have another id, and the id of truth with the same image.
     """
 
     labels: Labels
@@ -73,6 +74,7 @@ class Evaluation:
     uncovered: int = 0
     left_out: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -139,6 +141,7 @@ class Evaluation:
             for p in self.images
         ]
         out["missing"], out["extra"] = list(self.missing), list(self.extra)
+        out["renamed"] = dict(self.renamed)
         out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
         out["conventions"] = {library: dict(scores) for library, scores in self.conventions.items()}
         if self.comparison is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segdata.dataset.match import suggested_match
 from segdata.metrics.confusion import mean
 from segdata.terminal.text import table
 from segdata.words import percent, share, some
@@ -123,10 +124,15 @@ def _notes(found: Evaluation) -> list[str]:
         notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
     if found.missing:
         notes.append(f"{len(found.missing):,} samples of truth have no prediction: {some(found.missing)}")
+    if found.renamed:
+        pairs = some((f"{old} for {new}" for old, new in found.renamed.items()), 3)
+        notes.append(f"{len(found.renamed):,} predictions have another id but the same image: {pairs}")
     if found.uncovered:
         notes.append(f"{found.uncovered:,} pixels of truth are in no tile of the prediction, and left out")
     if found.extra:
-        notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}")
+        form = suggested_match(found.extra, found.missing)
+        way_out = f" (--match '{form}' may fit)" if form else ""
+        notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}{way_out}")
     if found.left_out:
         notes.append(f"{len(found.left_out):,} images could not be evaluated: {some(found.left_out)}")
     if found.intervals:

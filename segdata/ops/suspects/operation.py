@@ -16,6 +16,7 @@ from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
@@ -116,6 +117,7 @@ def suspects(
         raise OptionError("--threshold must be above 0, up to 1; --temperature 0.01 or more; --min-area 1 or more")
     pred, truth = map(Dataset.of, (pred, truth))
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
+    pred, _ = renamed_like(pred, truth)
     chosen = truth if split is None else truth.split(split)
     scored = [sample for sample in pred if sample.scores is not None]
     if not scored:

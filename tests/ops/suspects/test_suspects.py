@@ -289,7 +289,7 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     with pytest.raises(DatasetError, match="label contracts differ"):
         suspects(pred, replace(truth, labels=Labels.of(["ground", "water", "trees"])))
     with pytest.raises(DatasetError, match="has no scores of a sample"):
-        suspects(pred, replace(truth, samples=[msgspec.structs.replace(truth.samples[0], id="other")]))
+        suspects(pred, replace(truth, samples=[msgspec.structs.replace(truth.samples[0], id="other", image=None)]))
     for options in ({"threshold": 0}, {"temperature": 0}, {"min_area": 0}):
         with pytest.raises(OptionError, match="--threshold must be"):
             suspects(pred, truth, **options)  # type: ignore[arg-type]
