@@ -10,6 +10,7 @@ import click
 from segdata.terminal.commands import operation, taken
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.words import percent
 
 if TYPE_CHECKING:
     from segdata.ops.suspects.operation import Suspects
@@ -66,7 +67,7 @@ def lines(found: Suspects, worst: int) -> list[str]:
     names = found.labels.name
     out = [f"images by the quality of their labels, the worst {min(worst, len(found.images))} of {len(found.images)}:"]
     out += [
-        f"  {p.score:5.3f}  {p.sample}  ({p.disputed / max(p.pixels, 1):.2%} of its labelled pixels are disputed)"
+        f"  {p.score:5.3f}  {p.sample}  ({percent(p.disputed, p.pixels)} of its labelled pixels are disputed)"
         for p in found.images[:worst]
     ]
     out.append(
