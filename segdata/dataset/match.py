@@ -46,7 +46,7 @@ def match_ids(keys: Iterable[str], ids: Collection[str], preferred: Collection[s
             fitting = [id for id in fitting if id in preferred] or fitting
         if len(fitting) > 1:
             way_out = "put it in a folder of that name, or give --split"
-            raise DatasetError(f"the prediction {key} may be of {some(fitting, 3)}: {way_out}")
+            raise DatasetError(f"the name {key} may be of {some(fitting, 3)}: {way_out}")
         if fitting:
             found[fitting[0]].append(key)
     return {_one(id, held): id for id, held in found.items()}
@@ -62,7 +62,7 @@ def _one(id: str, keys: list[str]) -> str:
     """The key that is the id, or the only one. Raises `DatasetError`."""
     same = [key for key in keys if normalize("NFC", key) == normalize("NFC", id)] or keys
     if len(same) > 1:
-        raise DatasetError(f"several predictions may be of {id}: {some(same, 3)}: keep one, or choose by --match")
+        raise DatasetError(f"several names may be of {id}: {some(same, 3)}: keep one, or choose by --match")
     return same[0]
 
 

@@ -63,8 +63,12 @@ def heat_map(
     values: Sequence[Sequence[float]],
     tips: Sequence[Sequence[str]],
     columns: Sequence[Row] | None = None,
+    links: Mapping[tuple[int, int], str] | None = None,
 ) -> Markup:
-    """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`."""
+    """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`.
+
+    `links`: where a click on a square (row, column) leads to.
+    """
     columns = rows if columns is None else columns
     few = len(columns) <= 20
     side, top = 34 if few else 22, 120
@@ -78,6 +82,8 @@ def heat_map(
             mark = square.format(x, y, side - 1, side - 1, 0.05 + 0.65 * value)
             if few:
                 mark += _text(x + side / 2, y + side / 2 + 4, whole(value), "middle")
+            if link := (links or {}).get((i, j)):
+                mark = Markup('<a href="{}">{}</a>').format(link, mark)
             marks.append(Markup("<g>{}<title>{}</title></g>").format(mark, tips[i][j]))
     return _svg(LABELS + side * len(columns) + 60, top + side * len(rows) + 4, marks)
 

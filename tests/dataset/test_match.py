@@ -34,11 +34,11 @@ def test_names(keys: list[str], ids: list[str], found: dict[str, str]) -> None:
 
 def test_names_that_may_be_several() -> None:
     with pytest.raises(
-        DatasetError, match="1 may be of val/1, train/1: put it in a folder of that name, or give --split"
+        DatasetError, match="the name 1 may be of val/1, train/1: put it in a folder of that name, or give --split"
     ):
         match_ids(["1"], ["val/1", "train/1"])
     assert match_ids(["1"], ["val/1", "train/1"], {"train/1"}) == {"1": "train/1"}
-    with pytest.raises(DatasetError, match="several predictions may be of a/b/1: 1, b/1"):
+    with pytest.raises(DatasetError, match="several names may be of a/b/1: 1, b/1"):
         match_ids(["1", "b/1"], ["a/b/1"])
 
 

@@ -139,6 +139,6 @@ def test_names_that_fit_nothing_are_told_with_the_pattern(truth: Dataset, tmp_pa
     assert [s.id for s in made] == ["val/0"]
     assert made.read_receipt()["notes"] == ["1 samples have no file: val/1"]
     save(tmp_path, probabilities(), "0_softmax.npy")
-    with pytest.raises(DatasetError, match=r"several predictions may be of val/0|val/0"):
+    with pytest.raises(DatasetError, match=r"several names may be of val/0|val/0"):
         segdata.convert("predictions", root, tmp_path / "o2", like=make(tmp_path / "u", {"x/val/0": np.zeros(SIZE, int)}).root,
                         match="{stem}_softmax")  # fmt: skip

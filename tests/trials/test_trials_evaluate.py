@@ -143,10 +143,7 @@ def test_two_samples_of_one_name_are_not_guessed(truth: Dataset) -> None:
     write("pred", {id: m for id, m in guesses(truth).items() if id.startswith("val")}, "{stem}.png")
     result = run("evaluate", "pred", "truth")
     assert result.exit_code == 1
-    assert (
-        "the prediction 00 may be of train/00, val/00: put it in a folder of that name, or give --split"
-        in result.stderr
-    )
+    assert "the name 00 may be of train/00, val/00: put it in a folder of that name, or give --split" in result.stderr
     assert run("evaluate", "pred", "truth", "--split", "val").exit_code == 0
 
 

@@ -24,6 +24,7 @@ from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
 from segdata.metrics.base import Case, Metric
 from segdata.metrics.confusion import pair_counts
+from segdata.ops.evaluate.images import check_slice
 from segdata.ops.evaluate.result import Evaluation
 from segdata.ops.evaluate.sums import (
     Drawing,
@@ -81,6 +82,7 @@ def evaluate(
     seed: int = 0,
     other: Dataset | str | Path | None = None,
     match: str | None = None,
+    slice: str | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Evaluation:
@@ -107,11 +109,14 @@ def evaluate(
         other: A second prediction to compare with: the differences are `pred` minus this one.
         match: How predictions are named after the samples of `truth`, such as `{stem}_pred`. By default they have the same names;
             folders above count where names alone do not tell.
+        slice: Give the scores of parts of the images, too: by split, by group, or by a column of a CSV file that has ids in its
+            first one (`weather.csv:weather`).
     """
     truth = Dataset.of(truth)
     chosen = truth if split is None else truth.split(split)
     given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]
     _check(truth, given, missing, resample, draws, seed)
+    check_slice(slice)
     refuse_swapped(given[0], truth)
     found = [renamed_like(side, truth) for side in given]
     sides = [side for side, _ in found]
@@ -126,8 +131,10 @@ def evaluate(
     _refuse_missing(chosen, sides[0], lacking, missing)
     gathered = _gather(pairs, task, zero, run or Run())
     tiles = _lost_tiles(gathered, missing)
+    whole = sum_up(gathered, truth.labels, drawing)
     return replace(
-        sum_up(gathered, truth.labels, drawing),
+        whole,
+        slices=whole.by_image.slices(slice) if slice is not None and whole.by_image is not None else None,
         background=leaves_out,
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),

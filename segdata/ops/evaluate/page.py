@@ -19,6 +19,7 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.base import Section
 from segdata.metrics.confusion import mean
+from segdata.ops.evaluate.images import Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
@@ -62,6 +63,8 @@ def evaluate_page(
         shown=len(shown),
         classes=_class_chart(found, shown),
         matrix=_matrix(found),
+        confusions=_cells(found),
+        slices=_slice_rows(found),
         sections=_sections(found),
         comparison=_comparison_chart(found, shown),
         worst=worst_images(found, pred, truth, worst),
@@ -201,8 +204,25 @@ def _matrix(found: Evaluation) -> Markup | None:
         for i in order
     ]
     rows = _rows(found, order)
+    places = {(order[i], columns[j]): (i, j) for i in range(len(order)) for j in range(len(columns))}
+    links = {places[c.true, c.given]: f"#cell-{c.true}-{c.given}" for c in _cells(found) if (c.true, c.given) in places}
     ignored = [Row("ignored", (255, 255, 255))] if found.confusion.rejected else []
-    return heat_map(rows, values, tips, [*rows, *ignored])
+    return heat_map(rows, values, tips, [*rows, *ignored], links)
+
+
+def _cells(found: Evaluation) -> list[Cell]:
+    return [] if found.by_image is None else found.by_image.cells(found.labels, SQUARES * SQUARES)
+
+
+def _slice_rows(found: Evaluation) -> list[list[object]]:
+    """A table, heading first, of the slices; [] without any."""
+    if found.slices is None:
+        return []
+    rows: list[list[object]] = [[found.slices.by.rpartition(":")[2], "images", "pixels", "mean IoU", "pixel accuracy"]]
+    for part in found.slices.parts:
+        scores = float(part.tally.mean_iou), float(part.tally.pixel_accuracy)
+        rows.append([part.name, part.images, part.confusion.total, *scores])
+    return rows
 
 
 def _sections(found: Evaluation) -> list[tuple[Section, Markup | None]]:

@@ -13,6 +13,7 @@ from segdata.metrics import METRICS
 from segdata.metrics.base import ClassScore, Metric
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
+from segdata.ops.evaluate.images import ByImage, Slices
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
 
@@ -30,11 +31,26 @@ class ImageScore:
     pixel_accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An image in which PRED has a lower mean IoU than OTHER, and both."""
+
+    id: str
+    pred: float
+    other: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"id": self.id, "pred": self.pred, "other": self.other, "difference": self.pred - self.other}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
     """PRED minus OTHER over the `images` that both predict. `difference`: of each score, its value and (2,) interval.
 
-    `better`: the part of the draws in which PRED has the higher mean IoU. `iou` (K,) and `iou_interval` (2, K) by class.
+    `losses`: the images where PRED is worse, the
+    worst first. `better`: the part of the draws in which PRED has the higher mean IoU. `iou` (K,) and
+    `iou_interval` (2, K) by class.
     """
 
     name: str
@@ -44,6 +60,7 @@ class Comparison:
     iou: Floats
     iou_interval: Floats
     better: float
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +92,8 @@ class Evaluation:
     left_out: tuple[str, ...] = ()
     comparison: Comparison | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    by_image: ByImage | None = None
+    slices: Slices | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -144,6 +163,10 @@ class Evaluation:
         out["renamed"] = dict(self.renamed)
         out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
         out["conventions"] = {library: dict(scores) for library, scores in self.conventions.items()}
+        if self.by_image is not None:
+            out["cells"] = [cell.to_json() for cell in self.by_image.cells(self.labels)]
+        if self.slices is not None:
+            out["slices"] = self.slices.to_json(self.labels, MEANS)
         if self.comparison is not None:
             out["comparison"] = self._comparison_json(self.comparison)
         out["labels"] = self.labels.digest
@@ -204,6 +227,7 @@ class Evaluation:
                 for name, (value, bounds) in c.difference.items()
             },
             "better": plain(c.better),
+            "losses": [loss.to_json() for loss in c.losses],
             "classes": [
                 {"id": i, "name": name, "iou": plain(c.iou[i]), "interval": [plain(v) for v in c.iou_interval[:, i]]}
                 for i, name in enumerate(self.labels.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from segdata.metrics.base import Metric
 from segdata.metrics.bootstrap import Columns, bootstrap, interval
 from segdata.metrics.confusion import Confusion, Floats, Ints, Tally, ratio
 from segdata.metrics.conventions import Counts, conventions
-from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore
+from segdata.ops.evaluate.images import ByImage
+from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore, Loss
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
 
@@ -89,6 +90,7 @@ def sum_up(gathered: Gathered, labels: Labels, drawing: Drawing) -> Evaluation:
         conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes))),
         uncovered=sum(one.uncovered for one in found),
         left_out=gathered.left_out,
+        by_image=ByImage.of(pairs, rows, classes),
     )
 
 
@@ -150,12 +152,23 @@ def compare(name: str, gathered: Gathered, classes: int, drawing: Drawing) -> Co
         raise DatasetError(f"{name}: predicts no sample that the first prediction has: nothing to compare")
     units, count = units_of([pair for pair, _, _ in both])
     rows = [one.pairs for _, one, _ in both], [two.pairs for _, _, two in both]
-    sides = [Columns.of(pairs, classes).summed(units, count) for pairs in rows]
+    images = [Columns.of(pairs, classes) for pairs in rows]
+    sides = [side.summed(units, count) for side in images]
     first, second = (side.total for side in sides)
     if not np.array_equal(first.truth, second.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
     drawn = bootstrap(*sides, draws=drawing.draws if count > 1 else 0, seed=drawing.seed)
-    return _comparison(name, len(both), first, second, drawn)
+    return replace(
+        _comparison(name, len(both), first, second, drawn), losses=losses([pair.id for pair, _, _ in both], *images)
+    )
+
+
+def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...]:
+    """The images in which the first has the lower mean IoU, the largest difference first."""
+    pairs = zip(ids, pred.mean_iou.tolist(), other.mean_iou.tolist(), strict=True)
+    return tuple(
+        sorted((Loss(id, a, b) for id, a, b in pairs if a < b), key=lambda loss: (loss.pred - loss.other, loss.id))
+    )
 
 
 def _comparison(name: str, images: int, first: Tally, second: Tally, drawn: Sequence[Tally]) -> Comparison:

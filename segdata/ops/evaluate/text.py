@@ -8,6 +8,7 @@ import numpy as np
 
 from segdata.dataset.match import suggested_match
 from segdata.metrics.confusion import mean
+from segdata.ops.evaluate.images_text import cell_lines, loss_lines, slice_lines
 from segdata.terminal.text import table
 from segdata.words import percent, share, some
 
@@ -39,11 +40,15 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     ]
     lines += [line for metric in found.metrics.values() for line in metric.lines()]
     if found.comparison is not None:
-        lines += ["", *_comparison_lines(found.comparison)]
+        lines += ["", *_comparison_lines(found.comparison), *loss_lines(found.comparison)]
+    if found.slices is not None:
+        lines += ["", *slice_lines(found.slices)]
     if conventions:
         lines += ["", *_convention_lines(found)]
     if len(worst := [p for p in found.images if p.labelled]) > 1:
         lines += ["", f"worst images: {', '.join(f'{p.id} {share(p.mean_iou)}' for p in worst[:3])}"]
+    if found.by_image is not None:
+        lines += cell_lines(found.by_image.cells(found.labels, 3))
     return lines + _notes(found)
 
 

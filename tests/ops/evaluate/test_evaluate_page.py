@@ -85,7 +85,7 @@ def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "{{ 7 * 7 }}" in text
     assert "Evaluation of &lt;u&gt;pred" in text
-    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert not re.findall(r"url\(|@import|https?:", text)
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(charts) == 4, "classes, comparison, matrix, reliability"
