@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from segdata.terminal.commands import operation, taken
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.terminal.text import json_lines
 from segdata.words import percent
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def suspects(
         relabel_folder(relabel)
     with running(jobs, on_error, "examining") as run:
         found = suspects(pred, truth, run=run, **taken(EXAMINE, given))
-    echo(json.dumps(found.to_json(), indent=2).splitlines() if as_json else lines(found, worst))
+    echo(json_lines(found.to_json()) if as_json else lines(found, worst))
     regions = found.regions[:worst]
     if sheet is not None:
         from segdata.ops.suspects.sheet import suspects_sheet
