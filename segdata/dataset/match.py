@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from posixpath import basename
+from posixpath import basename, dirname
 from unicodedata import normalize
 
 import msgspec
@@ -69,14 +69,20 @@ def _one(id: str, keys: list[str]) -> str:
 def suggested_match(keys: Iterable[str], ids: Collection[str]) -> str | None:
     """The pattern under which most keys have the name of an id, such as `{stem}_pred`; None if there is none."""
     stems = sorted({form for id in ids for form in (basename(id), id.replace("/", "_"))}, key=len, reverse=True)
-    forms: Counter[str] = Counter()
-    names = [basename(key) for key in keys][:20]
-    for name in names:
-        stem = next((stem for stem in stems if stem in name), None)
-        if stem is not None and stem != name:
-            forms[name.replace(stem, "{stem}", 1)] += 1
+    looked = list(keys)[:20]
+    forms = Counter(form for key in looked for form in _forms(key, stems))
     form, count = forms.most_common(1)[0] if forms else ("", 0)
-    return form if count > len(names) / 2 else None
+    return form if count > len(looked) / 2 else None
+
+
+def _forms(key: str, stems: Sequence[str]) -> Iterator[str]:
+    """The patterns under which a key has one of the stems, the longest first: in its name, or as the folder above."""
+    name, above = basename(key), basename(dirname(key))
+    inside = next((stem for stem in stems if stem in name), name)
+    if inside != name:
+        yield name.replace(inside, "{stem}", 1)
+    if above in stems:
+        yield f"{{stem}}/{name}"
 
 
 # By the image

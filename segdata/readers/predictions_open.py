@@ -19,12 +19,20 @@ from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.patterns import Pattern
 from segdata.files.places import listed
 from segdata.files.remote import Place
+from segdata.metrics.confusion import Confusion
 from segdata.readers.predictions import files_of, notes
 from segdata.tiling.tiles import Stitched, read_stitched
 from segdata.words import some
 
-CODING = ("mask.values", "mask.depth", "mask.colours")
-"""Faults of masks that are coded otherwise than segdata's."""
+READ = "segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json"
+"""What reads masks of any coding."""
+
+CODING = {
+    "mask.values": "--values VALUE=NAME (one for each)",
+    "mask.depth": "(with --values VALUE=NAME if values are others)",
+    "mask.colours": "--colors (with --values R,G,B=NAME if colours are others)",
+}
+"""Faults of masks that are coded otherwise than segdata's, and what `READ` needs besides."""
 
 FILES = "files"
 """The `made_by` operation of predictions that are files of another program."""
@@ -63,10 +71,19 @@ def read_predicted(dataset: Dataset, samples: Sequence[Sample], size: tuple[int,
         if dataset.made_by.get("operation") != FILES or problem.code not in CODING:
             raise
         what = problem.message.partition(": was it replaced")[0]
-        way_out = "VALUE=NAME: segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json --values"
         raise DataError(
-            replace(problem, message=f"{what}: say what each is, {way_out} ..., then evaluate DST")
+            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then evaluate DST")
         ) from error
+
+
+def refuse_two_valued(pred: Dataset, found: Confusion) -> None:
+    """Raise `DatasetError` for files of another program that hold class 0 and ignore alone: 255 is rather a class there."""
+    tally, names, ignore = found.tally, pred.labels.names, pred.labels.ignore
+    if pred.made_by.get("operation") == FILES and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
+        raise DatasetError(
+            f"{pred.root}: its masks hold {names[0]} (0) and ignore ({ignore}) alone; if {ignore} is a class: "
+            f"{READ} --values {ignore}={names[1]}, then evaluate DST; otherwise {READ.rstrip()}"
+        )
 
 
 def refuse_swapped(pred: Dataset, truth: Dataset) -> None:

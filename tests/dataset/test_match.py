@@ -47,6 +47,7 @@ def test_names_that_may_be_several() -> None:
     [
         (["a_pred", "b_pred"], ["val/a", "val/b"], "{stem}_pred"),
         (["pred-a", "pred-ab"], ["a", "ab"], "pred-{stem}"),
+        (["a/mask", "b/mask"], ["x/a", "x/b"], "{stem}/mask"),
         (["x"], ["a"], None),
         ([], ["a"], None),
     ],

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from carry_files import make
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.operation import evaluate
+from segdata.readers.predictions_open import READ
 
 
 def run(*arguments: object) -> Result:
@@ -147,18 +149,53 @@ def test_two_samples_of_one_name_are_not_guessed(truth: Dataset) -> None:
     assert run("evaluate", "pred", "truth", "--split", "val").exit_code == 0
 
 
-def test_masks_of_another_coding_are_refused_and_the_way_out_runs(truth: Dataset) -> None:
+def colored(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.array([[9, 0, 0], [0, 9, 0], [0, 0, 9]], np.uint8)[mask]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "more"),
+    [
+        (lambda m: 10 * m + 20, "holds values that are no class: 20 ", ["20=road", "30=car", "40=sign"]),
+        (lambda m: m.astype(np.uint16), "has 16 bits per pixel", []),
+        (colored, "RGB colours", ["9,0,0=road", "0,9,0=car", "0,0,9=sign"]),
+    ],
+)
+def test_masks_of_another_coding_are_refused_and_the_way_out_runs(
+    truth: Dataset, code: Any, said: str, more: list[str]
+) -> None:
     guessed = guesses(truth)
-    write("pred", {id: 10 * mask + 20 for id, mask in guessed.items()}, "{id}.png")
+    write("pred", {id: code(mask) for id, mask in guessed.items()}, "{id}.png")
     result = run("evaluate", "pred", "truth")
     assert result.exit_code == 1
-    assert "pred/train/00.png: train/00: the mask holds values that are no class: 20 " in result.stderr
-    words = "masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json --values"
-    assert words in result.stderr
-    given = words.replace("PRED", "pred").replace("TRUTH", "truth").split()[:-1]
-    values = [part for one in ("20=road", "30=car", "40=sign") for part in ("--values", one)]
-    assert run("convert", *given, *values).exit_code == 0
+    assert "pred/train/00.png: train/00: " in result.stderr
+    assert said in result.stderr
+    assert READ in result.stderr
+    given = READ.replace("PRED", "pred").replace("TRUTH", "truth").split()[1:]
+    given += ["--colors"] if "--colors" in result.stderr else []
+    result = run(*given, *(part for one in more for part in ("--values", one)))
+    assert result.exit_code == 0, result.output
     right = evaluate(make(Path("right"), guessed), truth)
+    found = json.loads(run("evaluate", "DST", "truth", "--json").stdout)
+    assert found["confusion"] == right.confusion.counts[:, :-1].tolist()
+
+
+def test_masks_of_0_and_255_are_two_classes_rather_than_one_and_ignore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    masks = {f"val/{i}": rng.integers(0, 2, (6, 8)) for i in range(3)}
+    truth = make(tmp_path / "truth", masks, names=["ground", "house"])
+    guessed = {id: np.where(rng.random(m.shape) < 0.2, 1 - m, m).astype(np.uint8) for id, m in masks.items()}
+    write("pred", {id: 255 * mask for id, mask in guessed.items()}, "{id}.png")
+    result = run("evaluate", "pred", "truth")
+    assert result.exit_code == 1
+    assert "its masks hold ground (0) and ignore (255) alone" in result.stderr
+    assert f"{READ} --values 255=house" in result.stderr
+    given = READ.replace("PRED", "pred").replace("TRUTH", "truth").split()[1:]
+    assert run(*given, "--values", "255=house").exit_code == 0
+    right = evaluate(make(Path("right"), guessed, names=["ground", "house"]), truth)
     said = json.loads(run("evaluate", "DST", "truth", "--json").stdout)
     assert said["confusion"] == right.confusion.counts[:, :-1].tolist()
 

@@ -34,7 +34,7 @@ from segdata.ops.evaluate.sums import (
     compare,
     sum_up,
 )
-from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped
+from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped, refuse_two_valued
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -132,6 +132,7 @@ def evaluate(
     gathered = _gather(pairs, task, zero, run or Run())
     tiles = _lost_tiles(gathered, missing)
     whole = sum_up(gathered, truth.labels, drawing)
+    refuse_two_valued(sides[0], whole.confusion)
     return replace(
         whole,
         slices=whole.by_image.slices(slice) if slice is not None and whole.by_image is not None else None,
