@@ -78,11 +78,11 @@ def suggested_match(keys: Iterable[str], ids: Collection[str]) -> str | None:
 def _forms(key: str, stems: Sequence[str]) -> Iterator[str]:
     """The patterns under which a key has one of the stems, the longest first: in its name, or as the folder above."""
     name, above = basename(key), basename(dirname(key))
+    if above in stems:
+        yield f"{{stem}}/{name}"
     inside = next((stem for stem in stems if stem in name), name)
     if inside != name:
         yield name.replace(inside, "{stem}", 1)
-    if above in stems:
-        yield f"{{stem}}/{name}"
 
 
 # By the image

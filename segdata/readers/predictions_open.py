@@ -21,7 +21,7 @@ from segdata.files.places import listed
 from segdata.files.remote import Place
 from segdata.metrics.confusion import Confusion
 from segdata.readers.predictions import files_of, notes
-from segdata.tiling.tiles import Stitched, read_stitched
+from segdata.tiling.tiles import Stitched, image_of, read_stitched
 from segdata.words import some
 
 READ = "segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json"
@@ -41,8 +41,8 @@ FILES = "files"
 def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Dataset, match: str | None) -> Dataset:
     """Predictions as a dataset: that one, or the masks in a folder of files, each under the id of truth that its name tells.
 
-    With `match` the ids of a dataset are matched, too. `chosen` is the part of `truth` that is wanted. Files that match no
-    sample keep their names. Raises `DataError`, `DatasetError`, `OptionError`.
+    With `match` the ids of a dataset's images are matched, too. `chosen` is the part of `truth` that is wanted. Files that
+    match no sample keep their names. Raises `DataError`, `DatasetError`, `OptionError`.
     """
     if isinstance(pred, Dataset) or _is_dataset(listed(pred)):
         dataset = Dataset.of(pred)
@@ -108,10 +108,18 @@ def _is_dataset(root: Place) -> bool:
 def _matched(dataset: Dataset, truth: Dataset, chosen: Dataset, match: str) -> Dataset:
     """A dataset under the ids of truth that its own ids tell by a pattern."""
     pattern = Pattern.of(match, "match", IMAGE_ENDINGS)
-    keys = {s.id: pattern.key(f"{s.id}.png") or s.id for s in dataset}
-    found = match_ids(keys.values(), [s.id for s in truth], {s.id for s in chosen})
-    samples = [msgspec.structs.replace(s, id=found.get(keys[s.id], s.id)) for s in dataset]
+    images = {image_of(s) for s in dataset}
+    keys = {id: pattern.key(f"{id}.png") or id for id in sorted(images)}
+    known = [*dict.fromkeys(map(image_of, truth))]
+    found = match_ids(keys.values(), known, {*map(image_of, chosen)})
+    samples = [_named(s, found.get(keys[image_of(s)], image_of(s))) for s in dataset]
     return replace(dataset, samples=sorted(samples, key=lambda s: s.id))
+
+
+def _named(sample: Sample, image: str) -> Sample:
+    """A sample that is that image, or a tile of it."""
+    whole = image_of(sample) == sample.id
+    return msgspec.structs.replace(sample, id=image) if whole else msgspec.structs.replace(sample, parent=image)
 
 
 def _refuse_other(base: Place, match: str | None) -> NoReturn:

@@ -244,3 +244,13 @@ def test_predictions_of_a_dataset_are_evaluated_against_its_splits(truth: Datase
     assert said["confusion"] == evaluate(pred, truth).confusion.counts[:, :-1].tolist()
     assert (said["missing"], said["extra"]) == ([], [])
     assert run("refine", "pred", "refined", "--tune", "folds").exit_code == 0
+
+
+def test_tiles_of_a_dataset_are_evaluated_against_its_splits_by_name(truth: Dataset) -> None:
+    """A tile's image is its own, so only names tell; the refusal names the option that compares them."""
+    assert run("tile", "truth", "tiles", "--size", "4").exit_code == 0
+    assert run("split", "truth", "folds", "--folds", "2", "--allow-missing", "sign").exit_code == 0
+    refused = run("evaluate", "tiles", "folds")
+    assert (refused.exit_code, "--match '{stem}' compares the last parts of their ids" in refused.stderr) == (1, True)
+    said = json.loads(run("evaluate", "tiles", "folds", "--match", "{stem}", "--json").stdout)
+    assert (said["mean_iou"], said["missing"], said["extra"], len(said["images"])) == (1.0, [], [], 6)

@@ -173,7 +173,8 @@ def _refuse_missing(truth: Dataset, pred: Dataset, lacking: Sequence[str], missi
     if len(lacking) == len(truth.samples) and missing != "miss":
         theirs, ours = some([s.id for s in pred], 3) or "none", some([s.id for s in truth], 3)
         raise DatasetError(
-            f"{pred.root}: predicts no sample of {truth.root}: its ids are {theirs}, those of truth {ours}"
+            f"{pred.root}: predicts no sample of {truth.root}: its ids are {theirs}, those of truth {ours}: are these the same "
+            "images? --match '{stem}' compares the last parts of their ids"
         )
     if lacking and missing == "stop":
         raise DatasetError(
