@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
@@ -117,6 +117,16 @@ class Report:
 
 
 strict = Report("stop")
+
+
+def refuse_nothing(left_out: Sequence[Problem], code: str = "images.nothing") -> None:
+    """Raise `DataError` for a job of which nothing is left: all its images were left out, the first of them named."""
+    if left_out:
+        first = left_out[0]
+        message = (
+            f"every image was left out, {len(left_out):,} in all, so there is no result; the first: {first.message}"
+        )
+        raise DataError(Problem(code, message, first.file, first.sample))
 
 
 @contextmanager

@@ -1,4 +1,14 @@
-"""Lists, shares and numbers as words for messages."""
+"""Lists, shares and numbers as words for people. On terminals and pages there is one form for each kind of number:
+
+    a score               `share`    62.08            per cent, two decimals, no sign
+    bounds of a score     `span`     61.81 to 93.49
+    a difference          `points`   +2.10            of two scores
+    a part of pixels ...  `percent`  6.2 %
+    a count               `{:,}`     48,000
+    what is not known                -
+
+Programs get numbers as they are: JSON and CSV have scores and parts from 0 to 1, unrounded, and counts without commas.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +48,23 @@ def share(value: SupportsFloat) -> str:
     """A score from 0 to 1 in per cent with two decimals, `-` for NaN."""
     number = float(value)
     return "-" if math.isnan(number) else f"{100 * number:.2f}"
+
+
+def whole(value: SupportsFloat) -> str:
+    """A score or a part at an axis or in a small square, in whole per cent."""
+    return f"{100 * float(value):.0f}"
+
+
+def span(low: SupportsFloat, high: SupportsFloat) -> str:
+    """The bounds of a score, `-` if one is not known."""
+    ends = share(low), share(high)
+    return "-" if "-" in ends else " to ".join(ends)
+
+
+def points(value: SupportsFloat) -> str:
+    """The difference of two scores with its sign, `-` for NaN."""
+    number = float(value)
+    return "-" if math.isnan(number) else f"{100 * number:+.2f}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ independent source of truth for the tests, which may use `scene`, `draw_polygon`
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import tarfile
@@ -519,6 +520,32 @@ def make_masks(out: Path) -> None:
         write_image(out / f"images/{split}/{number:03d}.jpg", c.image())
         write_image(out / f"masks/{split}/{number:03d}.png", voc_masks(c)[0])
     write_class_table(out)
+
+
+def make_predictions(out: Path) -> None:
+    """truth/, a segdata dataset of images and masks, and beside it one file of probabilities an image, of another program."""
+    names = ["background", *VOC_CLASSES]
+    ids = {0: 0, 255: 255} | {value: i for i, value in enumerate(VOC_CLASSES.values(), 1)}
+    lines = []
+    for number in range(4):
+        id, c = f"{'val' if number > 2 else 'train'}/{number:03d}", voc_image(number + 8)
+        mask = np.vectorize(lambda value: ids.get(value, 255), otypes=[np.uint8])(voc_masks(c)[0])
+        write_image(out / f"truth/images/{id}.jpg", c.image())
+        write_image(out / f"truth/masks/{id}.png", mask)
+        values, counts = np.unique(mask, return_counts=True)
+        digest = hashlib.sha256((out / f"truth/masks/{id}.png").read_bytes()).hexdigest()
+        lines.append({"id": id, "split": id.split("/")[0], "image": f"images/{id}.jpg", "mask": f"masks/{id}.png",
+                      "height": mask.shape[0], "width": mask.shape[1], "sha256": digest,
+                      "counts": {str(v): int(n) for v, n in zip(values, counts, strict=True)}})  # fmt: skip
+        chance = np.random.default_rng(900 + number).random((len(names), *mask.shape))
+        np.add.at(chance, (np.where(mask == 255, 0, mask), *np.indices(mask.shape)), 3.0)
+        (out / id).parent.mkdir(parents=True, exist_ok=True)
+        np.save(out / f"{id}.npy", (chance / chance.sum(axis=0)).astype(np.float16))
+    classes = [{"id": i, "name": name, "color": [20 * i, 90, 200]} for i, name in enumerate(names)]
+    write_json(
+        out / "truth/dataset.json", {"format": 1, "classes": classes, "ignore": 255, "images": "copy", "made_by": {}}
+    )
+    write_text(out / "truth/manifest.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 def write_class_table(out: Path) -> None:

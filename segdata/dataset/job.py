@@ -17,7 +17,7 @@ from segdata.dataset.destination import refuse_held
 from segdata.dataset.inputs import Stamp, unchanged
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import Problem
+from segdata.errors import Problem, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, listed
 from segdata.files.remote import Place, Remote
@@ -112,7 +112,9 @@ class Job(Generic[Entry]):
         images: Images | None = None,
     ) -> Dataset:
         """Write the manifest, of `samples` if they are not those that are done, and the receipt; the dataset is whole then, and
-        takes the place of what it replaces."""
+        takes the place of what it replaces. Raises `DataError` if everything was left out."""
+        if not self.done:
+            refuse_nothing(self.left_out)
         lines = sorted(self.samples if samples is None else samples, key=lambda sample: sample.id)
         whole = replace(self.dataset, samples=lines, images=images or self.dataset.images)
         self.journal.flush()

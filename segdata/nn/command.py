@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -12,6 +11,7 @@ from segdata.nn.options import need_extra
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
 from segdata.terminal.options import jobs_option, running
+from segdata.terminal.text import json_lines
 
 TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
 
@@ -87,7 +87,7 @@ def compare(runs: tuple[str, ...], classes: bool, as_json: bool, **given: Any) -
     need_extra()
     trials = compare(runs, **given)
     if as_json:
-        echo(json.dumps([trial.to_json() for trial in trials], indent=1).splitlines())
+        echo(json_lines([trial.to_json() for trial in trials]))
     else:
         echo(run_lines(trials) + setting_lines(settings(trials)) + (class_lines(trials) if classes else []))
     if "out" in given:

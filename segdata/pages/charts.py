@@ -14,6 +14,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from segdata.labels import RGB
+from segdata.words import share, whole
 
 Kind = Literal["bars", "dots", "ranges"]
 """bars: one value per row; dots: one value per row and series; ranges: low, quarter, middle, three quarters, high per row."""
@@ -36,7 +37,7 @@ class Row:
 class Panel:
     """One axis beside the names of the rows. `series`: by name, one value per row; None draws nothing.
 
-    For `ranges` a value is a tuple of five. `show` makes the text of a value, at the axis and at bars.
+    For `ranges` a value is a tuple of five. `show` makes the text of a value, and at the axis if there is no `tick`.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Panel:
     log: bool = False
     show: Callable[[float], str] = "{:.3g}".format
     most: float | None = None
+    tick: Callable[[float], str] | None = None
 
 
 def panels(rows: Sequence[Row], charts: Sequence[Panel], *, width: int = 1080) -> Markup:
@@ -61,8 +63,12 @@ def heat_map(
     values: Sequence[Sequence[float]],
     tips: Sequence[Sequence[str]],
     columns: Sequence[Row] | None = None,
+    links: Mapping[tuple[int, int], str] | None = None,
 ) -> Markup:
-    """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`."""
+    """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`.
+
+    `links`: where a click on a square (row, column) leads to.
+    """
     columns = rows if columns is None else columns
     few = len(columns) <= 20
     side, top = 34 if few else 22, 120
@@ -75,7 +81,9 @@ def heat_map(
             square = Markup('<rect class="s0" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.3f}"/>')
             mark = square.format(x, y, side - 1, side - 1, 0.05 + 0.65 * value)
             if few:
-                mark += _text(x + side / 2, y + side / 2 + 4, f"{100 * value:.0f}", "middle")
+                mark += _text(x + side / 2, y + side / 2 + 4, whole(value), "middle")
+            if link := (links or {}).get((i, j)):
+                mark = Markup('<a href="{}">{}</a>').format(link, mark)
             marks.append(Markup("<g>{}<title>{}</title></g>").format(mark, tips[i][j]))
     return _svg(LABELS + side * len(columns) + 60, top + side * len(rows) + 4, marks)
 
@@ -102,13 +110,15 @@ def curve(
         (x, y), (x2, y2) = place(tick, 0), place(0, tick * top_value)
         marks += [_line(x, top, x, y, "grid"), _line(left, y2, left + side, y2, "grid")]
         marks += [
-            _text(x, y + 16, f"{100 * tick:.0f} %", "middle faint"),
-            _text(x2 - 6, y2 + 4, f"{100 * tick * top_value:.3g} %", "end faint"),
+            _text(x, y + 16, whole(tick), "middle faint"),
+            _text(
+                x2 - 6, y2 + 4, whole(tick * top_value) if top_value >= 0.1 else share(tick * top_value), "end faint"
+            ),
         ]
     marks += [_line(*place(0, 0), *place(1, 1), "s1 thin")] if diagonal else []
     marks += [_line(*place(*a[:2]), *place(*b[:2]), "s0 thin") for a, b in pairwise(points)]
     for x, y, n in points:
-        tip = f"{n:,} pixels: {across} {100 * x:.1f} %, {up} {100 * y:.1f} %"
+        tip = f"{n:,} pixels: {across} {share(x)}, {up} {share(y)}"
         marks.append(_dot(*place(x, y), max(3.0, 14 * math.sqrt(n / most)), "s0 bubble", tip))
     marks.append(_text(left + side / 2, height - 6, across, "middle faint"))
     turned = Markup('<text class="middle faint" transform="translate(13 {}) rotate(-90)">{}</text>')
@@ -169,7 +179,7 @@ def _panel(chart: Panel, left: float, width: float, rows: int) -> Markup:
     marks = [_text(left, 14, chart.title, "title")]
     for tick in ticks:
         marks.append(_line(place(tick), TOP, place(tick), bottom, "grid"))
-        marks.append(_text(place(tick), bottom + 15, chart.show(tick), "middle faint"))
+        marks.append(_text(place(tick), bottom + 15, (chart.tick or chart.show)(tick), "middle faint"))
     ways: dict[str, Callable[..., Markup]] = {"bars": _bar, "dots": _point, "ranges": _range}
     draw = ways[chart.kind]
     for s, (name, values) in enumerate(chart.series.items()):

@@ -24,6 +24,7 @@ READERS = {
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
+    "predictions": "segdata.readers.predictions",
 }
 
 COMMON = ("root", "split", "report", "images")

@@ -14,6 +14,7 @@ from segdata.errors import DataError, Problem, Report
 from segdata.files import places
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
+from segdata.files.rasters import Values
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
@@ -128,6 +129,13 @@ class LargeAnnotation(Annotation, Protocol):
         """What `draw` gives, some rows at a time; None where it can or must be drawn at once. Raises `DataError`."""
 
 
+class ScoredAnnotation(Annotation, Protocol):
+    """One that has the scores of a model."""
+
+    def scores(self) -> Iterator[tuple[int, int, Values]]:
+        """(y, x, (K, h, w) float32 probabilities), on whole tiles as `write_scores` takes them. Raises `DataError`."""
+
+
 class Item(NamedTuple):
     """One foreign sample: `image` is the image's path or None; `size` (height, width) where the labels state it."""
 
@@ -173,6 +181,8 @@ class Source:
     receipt: Receipt
     options: dict[str, object]
     """The reader's options that change pixels, defaults resolved."""
+    predicted: bool = False
+    """Whether a model made the labels: nothing but background is then a prediction like any other."""
 
 
 def renamed(found: Source) -> Source:

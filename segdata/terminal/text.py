@@ -33,10 +33,23 @@ def dataset_line(made: Dataset, destination: str, what: str = "masks") -> str:
     return f"dataset:     {destination}: {len(made):,} {what}, {classes} classes (segdata info {destination})"
 
 
+SCHEMA = 1
+"""The version of what commands print as JSON, `schema` in each object: see docs/json.md. A new key does not raise it; one that
+goes away, or means something else, does."""
+
+
 def json_text(values: Mapping[str, Any]) -> str:
-    """One JSON object, a line per key: lists stay short enough to read."""
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items()]
+    """One JSON object with its `schema`, a line per key: lists stay short enough to read."""
+    known = {"schema": SCHEMA, **values}
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in known.items()]
     return "{" + ",\n ".join(lines) + "}"
+
+
+def json_lines(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[str]:
+    """One JSON object, or a list of objects, each with its `schema`; a line per value."""
+    if isinstance(values, Mapping):
+        return json.dumps({"schema": SCHEMA, **values}, indent=2).splitlines()
+    return json.dumps([{"schema": SCHEMA, **one} for one in values], indent=1).splitlines()
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

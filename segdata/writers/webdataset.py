@@ -24,7 +24,7 @@ from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DataError, OptionError, Problem, Report
+from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
 from segdata.files.remote import Place
@@ -121,6 +121,8 @@ def write(
         written = [one for one in done if one.samples]
         write_whole(job.root / SHARDS / INDEX, _index(written))
         gone = [problem for one in done for problem in one.left_out]
+        if not written:
+            refuse_nothing(gone)
         sizes = {"number": len(written), "bytes": sum(one.size for one in written)}
         images: Images = "copy" if any(line.image for line in job.samples) else "none"
         return job.save(lambda _: receipt_of("exported", len(dataset), gone, shards=sizes), images=images)

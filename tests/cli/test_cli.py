@@ -322,7 +322,7 @@ def test_convert_auto_and_detect(samples: Path, tmp_path: Path) -> None:
     found = json.loads(run("detect", samples / "cityscapes", "--json").stdout)
     assert (found["format"], sorted(found["reasons"])) == (
         "cityscapes",
-        ["coco", "masks", "pets", "vector", "voc", "webdataset"],
+        ["coco", "masks", "pets", "predictions", "vector", "voc", "webdataset"],
     )
     assert run("detect", tmp_path, code=1).stdout.startswith("none for certain")
     assert "coco: " in run("convert", "auto", tmp_path, tmp_path / "e", code=1).stderr

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Where the sample of a format is, and the class file without which nobody would know what its masks mean.
+    """Where the sample of a format is, and what it cannot be read without: the class file, or the dataset that was predicted.
 
     A sample that must be made is written into `folder`.
     """
@@ -19,6 +19,8 @@ def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         root = folder / name
         if not root.exists():
             _make(name, root)
+    if (root / "truth").is_dir():
+        return root, {"like": root / "truth"}
     classes = root / "classes.csv"
     return root, {"classes": str(classes)} if classes.is_file() else {}
 

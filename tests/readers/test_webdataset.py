@@ -437,9 +437,7 @@ def test_shards_of_others_need_their_classes(samples: Path, tmp_path: Path) -> N
     names = [f"c{i}" for i in range(21)]
     dataset = segdata.convert("webdataset", samples / "webdataset", tmp_path / "d", classes=names)
     assert dataset.splits == ("train", "val")
-    with pytest.raises(
-        DataError, match=r"has no mask, but jpg, json, seg\.png: --mask-member seg\.png"
-    ):
+    with pytest.raises(DataError, match=r"has no mask, but jpg, json, seg\.png: --mask-member seg\.png"):
         segdata.convert("webdataset", samples / "webdataset", tmp_path / "e", classes=names, mask_member="mask.png")
     with pytest.raises(OptionError, match=r"no split 'test': there are train, val"):
         segdata.convert("webdataset", samples / "webdataset", tmp_path / "e", classes=names, split="test")

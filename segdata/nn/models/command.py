@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
-from segdata.terminal.text import table
+from segdata.terminal.text import json_lines, table
 
 
 @operation("segdata.nn.models.measure:costs")
@@ -33,7 +32,7 @@ def models(as_json: bool, **given: Any) -> None:
         given["encoders"] = tuple(ENCODERS)
     rows = costs(**given)
     lines = [*cost_lines(rows), f"Encoders: {', '.join(ENCODERS)}."]
-    echo(json.dumps(rows, indent=1).splitlines() if as_json else lines)
+    echo(json_lines(rows) if as_json else lines)
 
 
 def cost_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

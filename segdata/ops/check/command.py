@@ -9,6 +9,7 @@ import click
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
 from segdata.terminal.options import jobs_option, running
+from segdata.terminal.text import json_lines
 
 
 @operation("segdata.ops.check.operation:check")
@@ -30,7 +31,6 @@ def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **give
     Each finding names the command that repairs it. The exit code is 1 if there are errors; warnings and notes do not
     count.
     """
-    import json
 
     from segdata.dataset.dataset import Dataset
     from segdata.ops.check.operation import check
@@ -43,7 +43,7 @@ def check(dataset: str, jobs: int | str, as_json: bool, html: str | None, **give
         from segdata.ops.check.page import check_page
 
         check_page(found, opened, html)
-    echo(json.dumps(found.to_json(), indent=2).splitlines() if as_json else check_lines(found))
+    echo(json_lines(found.to_json()) if as_json else check_lines(found))
     if html is not None:
         echo(f"wrote {html}", err=as_json)
     if not found.ok:

@@ -28,11 +28,22 @@ from segdata.files.opening import read_facts
 from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
+from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing, refuse_unpainted
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of
-from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out, renamed
+from segdata.readers.source import (
+    Banded,
+    Drawn,
+    Item,
+    LargeAnnotation,
+    Receipt,
+    ScoredAnnotation,
+    Source,
+    left_out,
+    renamed,
+)
 
 
 class Converted(Made, frozen=True):
@@ -127,7 +138,7 @@ def convert(
         work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
-        if not allow_empty:
+        if not (allow_empty or found.predicted):
             refuse_unpainted(receipt, job.samples, remap.labels, source)
         digest = labels_digest((one.name, one.inputs) for one in job.done.values())
         return job.save(lambda whole: receipt_json(receipt, found, remap, whole, digest))
@@ -220,6 +231,11 @@ def convert_item(item: Item, target: Target) -> Converted:
                 receipt.exif.append(Problem("image.exif", note, sample=item.id))
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
+        scores = None
+        if hasattr(item.annotation, "scores"):
+            scores = f"scores/{item.id}.tif"
+            parts = cast(ScoredAnnotation, item.annotation).scores()
+            write_scores(target.root / scores, drawn.size, len(target.remap.labels.classes), parts)
     receipt.images = receipt.converted = 1
     sample = Sample(
         id=item.id,
@@ -232,6 +248,7 @@ def convert_item(item: Item, target: Target) -> Converted:
         sha256=sha256,
         group=item.group,
         exif=exif,
+        scores=scores,
     )
     return Converted(item.id, [sample], receipt)
 

@@ -6,6 +6,7 @@ import click
 
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
+from segdata.terminal.text import json_lines
 
 
 @operation("segdata.readers.detect:detect")
@@ -13,13 +14,11 @@ from segdata.terminal.echo import echo
 @click.pass_context
 def detect(context: click.Context, source: str, as_json: bool) -> None:
     """Say which format SRC is in, and of every other why it is not. The exit code is 1 if none or several fit."""
-    import json
-
     from segdata.readers.detect import detect
 
     found = detect(source)
     if as_json:
-        echo(json.dumps(found.to_json(), indent=2).splitlines())
+        echo(json_lines(found.to_json()))
     else:
         echo(f"{found.format or 'none for certain'}")
         if found.hint is not None:

@@ -22,21 +22,25 @@ MEASURES = {f"{module}:measure": "Metrics" for module in METRICS.values()}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per class, and one of means.")
+@click.option("--csv-images", type=click.Path(), metavar="FILE", help="Write CSV to FILE: a line per image and class.")
 @click.option("--html", type=click.Path(), metavar="FILE", help="Write an HTML page with charts and images.")
 @run_options
 def evaluate(
-    pred: str, truth: str, jobs: int | str, on_error: Any, conventions: bool, as_json: bool, as_csv: bool, html: str | None,
-    **given: Any,
+    pred: str, truth: str, jobs: int | str, on_error: Any, conventions: bool, as_json: bool, as_csv: bool, csv_images: str | None,
+    html: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Measure how well masks PRED agree with true masks TRUTH.
 
-    Both are datasets. PRED holds predicted masks. Samples of the same id are compared.
+    PRED holds predicted masks: a dataset, or a folder of mask files of any program. Samples of the same id are compared.
 
     \b
     segdata evaluate predictions mydata --split val
     segdata evaluate predictions mydata --html evaluation.html
     segdata evaluate predictions mydata --compare older --conventions
+    segdata evaluate masks/ mydata --match "{stem}_pred"
+    segdata evaluate predictions mydata --slice weather.csv:weather
     """
+    from segdata.files.places import place, write_whole
     from segdata.ops.evaluate.operation import evaluate
     from segdata.ops.evaluate.text import evaluation_lines
 
@@ -48,8 +52,11 @@ def evaluate(
         from segdata.ops.evaluate.page import evaluate_page
 
         evaluate_page(found, pred, truth, html)
+    if csv_images is not None and found.by_image is not None:
+        text = csv_text(found.by_image.table(found.labels))
+        write_whole(place(csv_images), f"{text}\n".encode())
     lines = evaluation_lines(found, conventions)
     table = json_text(found.to_json()) if as_json else csv_text(found.rows()) if as_csv else None
     echo(lines if table is None else table.splitlines())
-    if html is not None:
-        echo(f"wrote {html}", err=as_json or as_csv)
+    for file in filter(None, (csv_images, html)):
+        echo(f"wrote {file}", err=as_json or as_csv)

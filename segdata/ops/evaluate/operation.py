@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem, one_of
+from segdata.errors import DatasetError, OptionError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
 from segdata.metrics.base import Case, Metric
 from segdata.metrics.confusion import pair_counts
+from segdata.ops.evaluate.images import check_slice
 from segdata.ops.evaluate.result import Evaluation
 from segdata.ops.evaluate.sums import (
     Found,
@@ -33,6 +35,7 @@ from segdata.ops.evaluate.sums import (
     sum_up,
 )
 from segdata.ops.evaluate.units import frames, in_blocks, resampled
+from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped, refuse_two_valued
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -77,6 +80,8 @@ def evaluate(
     draws: int = 1000,
     seed: int = 0,
     other: Dataset | str | Path | None = None,
+    match: str | None = None,
+    slice: str | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Evaluation:
@@ -91,7 +96,7 @@ def evaluate(
     first bad file or wrong size (`run.report` may skip instead). Every executor gives the same numbers.
 
     Args:
-        pred: The dataset of predicted masks, or its folder.
+        pred: The dataset of predicted masks, its folder, or a folder of mask files named after the samples of `truth`.
         truth: The dataset of true masks, or its folder.
         split: Evaluate this split of `truth` only.
         missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
@@ -102,13 +107,21 @@ def evaluate(
         draws: 0 gives no intervals. They are calculated, not drawn: every other number gives the same ones.
         seed: Changes nothing, as nothing is drawn; it is here for older calls.
         other: A second prediction to compare with: the differences are `pred` minus this one.
+        match: How predictions are named after the samples of `truth`, such as `{stem}_pred`. By default they have the same names;
+            folders above count where names alone do not tell.
+        slice: Give the scores of parts of the images, too: by split, by group, or by a column of a CSV file that has ids in its
+            first one (`weather.csv:weather`).
     """
-    sides = [Dataset.of(pred), *([] if other is None else [Dataset.of(other)])]
     truth = Dataset.of(truth)
-    _check(truth, sides, missing, draws, seed)
+    chosen = truth if split is None else truth.split(split)
+    given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]
+    _check(truth, given, missing, draws, seed)
+    check_slice(slice)
+    refuse_swapped(given[0], truth)
+    found = [renamed_like(side, truth) for side in given]
+    sides = [side for side, _ in found]
     task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options))
     zero = _measured(Case.empty(truth.labels), task.measures)
-    chosen = truth if split is None else truth.split(split)
     resampling = Resampling(resampled(truth, chosen.samples, resample), wanted=draws > 0)
     leaves_out = _background(truth.labels, background)
 
@@ -118,12 +131,16 @@ def evaluate(
     _refuse_missing(chosen, sides[0], lacking, missing)
     gathered = _gather(pairs, task, zero, run or Run())
     tiles = _lost_tiles(gathered, missing)
+    whole = sum_up(gathered, truth.labels, resampling)
+    refuse_two_valued(sides[0], whole.confusion)
     return replace(
-        sum_up(gathered, truth.labels, resampling),
+        whole,
         frames=frames(pairs) if resampling.of == "images" else None,
+        slices=whole.by_image.slices(slice) if slice is not None and whole.by_image is not None else None,
         background=leaves_out,
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),
+        renamed=found[0][1],
         comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), resampling)
         if sides[1:]
         else None,
@@ -157,7 +174,8 @@ def _refuse_missing(truth: Dataset, pred: Dataset, lacking: Sequence[str], missi
     if len(lacking) == len(truth.samples) and missing != "miss":
         theirs, ours = some([s.id for s in pred], 3) or "none", some([s.id for s in truth], 3)
         raise DatasetError(
-            f"{pred.root}: predicts no sample of {truth.root}: its ids are {theirs}, those of truth {ours}"
+            f"{pred.root}: predicts no sample of {truth.root}: its ids are {theirs}, those of truth {ours}: are these the same "
+            "images? --match '{stem}' compares the last parts of their ids"
         )
     if lacking and missing == "stop":
         raise DatasetError(
@@ -176,18 +194,21 @@ def _lost_tiles(gathered: Gathered, missing: Missing) -> list[str]:
 
 
 def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run) -> Gathered:
-    """Evaluate all images; metrics are added as they come, onto `zero`."""
+    """Evaluate all images; metrics are added as they come, onto `zero`. Raises `DataError` if all were left out."""
     images: list[tuple[Pair, tuple[Found | None, ...]]] = []
-    bad, total = [], zero
+    bad: list[Problem] = []
+    total = zero
     for pair, result in run.map(partial(evaluate_item, task=task), pairs):
         if isinstance(result, Problem):
             run.report.add(result)
-            bad.append(pair.id)
+            bad.append(replace(result, sample=pair.id))
             continue
         if result[0] is not None:
             total = add_up(total, result[0].metrics)
         images.append((pair, tuple(None if one is None else replace(one, metrics={}) for one in result)))
-    return Gathered(images, total, tuple(bad))
+    if not any(found[0] for _, found in images):
+        refuse_nothing(bad)
+    return Gathered(images, total, tuple(str(problem.sample) for problem in bad))
 
 
 def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
@@ -219,7 +240,7 @@ def _found(
     """What the `samples` of one prediction give; all of (H, W) `truth` is missed if there are none."""
     labels = task.truth.labels
     if samples:
-        pred = read_stitched(dataset, samples, truth.shape)
+        pred = read_predicted(dataset, samples, truth.shape)
     else:
         pred = Stitched(np.full_like(truth, labels.ignore))
     must_match(pred.mask.shape, truth.shape, pair.id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -20,12 +19,14 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.base import Curve, Section
 from segdata.metrics.confusion import mean
+from segdata.ops.evaluate.images import Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 from segdata.resize import resize_image
 from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
+from segdata.words import points, share, span, whole
 
 ROWS, SQUARES, WIDTH = 60, 30, 420
 """How many classes the charts show, how many the matrix, and how wide an image is."""
@@ -62,11 +63,14 @@ def evaluate_page(
         shown=len(shown),
         classes=_class_chart(found, shown),
         matrix=_matrix(found),
+        confusions=_cells(found),
+        slices=_slice_rows(found),
         sections=_sections(found),
         comparison=_comparison_chart(found, shown),
         worst=worst_images(found, pred, truth, worst),
         table=found.rows(),
-        share=_share,
+        share=share,
+        points=points,
     )
 
 
@@ -142,18 +146,16 @@ def _shown(found: Evaluation) -> list[int]:
 def _cards(found: Evaluation) -> list[tuple[str, str]]:
     tally = found.confusion.tally
     low_high = found.intervals.get("mean_iou")
-    spread = (
-        "" if low_high is None or np.isnan(low_high).any() else f" ({_share(low_high[0])} to {_share(low_high[1])})"
-    )
+    spread = "" if low_high is None or np.isnan(low_high).any() else f" ({span(*low_high)})"
     cards = [
-        (_share(tally.mean_iou), f"mean IoU{spread}"),
-        (_share(tally.pixel_accuracy), "pixel accuracy"),
-        (_share(tally.mean_accuracy), "mean accuracy"),
-        (_share(tally.mean_dice), "mean Dice"),
+        (share(tally.mean_iou), f"mean IoU{spread}"),
+        (share(tally.pixel_accuracy), "pixel accuracy"),
+        (share(tally.mean_accuracy), "mean accuracy"),
+        (share(tally.mean_dice), "mean Dice"),
     ]
-    cards += [(_share(mean(score.values)), f"mean {score.title}") for score in found.class_scores]
+    cards += [(share(mean(score.values)), f"mean {score.title}") for score in found.class_scores]
     for metric in found.metrics.values():
-        cards += [(value if isinstance(value, str) else _share(value), title) for title, value in metric.cards()]
+        cards += [(value if isinstance(value, str) else share(value), title) for title, value in metric.cards()]
     return [*cards, (f"{len(found.images):,}", "images")]
 
 
@@ -163,15 +165,17 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
     tally, bounds = found.confusion.tally, found.intervals.get("iou")
     iou = tally.iou
     if bounds is None:
-        first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=_share, most=1)
+        first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=share, tick=whole, most=1)
     else:
         ends = [np.where(np.isnan(bounds[:, i]), iou[i], bounds[:, i]) for i in shown]  # no interval: the dot alone
         spans = [(float(low), *[float(iou[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
-        first = Panel("IoU and its 95 % interval", {"": spans}, "ranges", show=_share, most=1)
+        known = [None if np.isnan(span).any() else span for span in spans]
+        first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=share, tick=whole, most=1)
     both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
-    charts = [first, Panel("precision and recall", both, show=_share, most=1)]
+    charts = [first, Panel("precision and recall", both, show=share, tick=whole, most=1)]
     charts += [
-        Panel(score.title, {"": _at(score.values, shown)}, "bars", show=_share, most=1) for score in found.class_scores
+        Panel(score.title, {"": _at(score.values, shown)}, "bars", show=share, tick=whole, most=1)
+        for score in found.class_scores
     ]
     return panels(_rows(found, shown), charts)
 
@@ -183,7 +187,7 @@ def _comparison_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
         return None
     iou = found.confusion.iou
     series = {"this": _at(iou, shown), c.name: _at(iou - c.iou, shown)}
-    return panels(_rows(found, shown), [Panel("IoU", series, show=_share, most=1)])
+    return panels(_rows(found, shown), [Panel("IoU", series, show=share, tick=whole, most=1)])
 
 
 def _matrix(found: Evaluation) -> Markup | None:
@@ -201,8 +205,25 @@ def _matrix(found: Evaluation) -> Markup | None:
         for i in order
     ]
     rows = _rows(found, order)
+    places = {(order[i], columns[j]): (i, j) for i in range(len(order)) for j in range(len(columns))}
+    links = {places[c.true, c.given]: f"#cell-{c.true}-{c.given}" for c in _cells(found) if (c.true, c.given) in places}
     ignored = [Row("ignored", (255, 255, 255))] if found.confusion.rejected else []
-    return heat_map(rows, values, tips, [*rows, *ignored])
+    return heat_map(rows, values, tips, [*rows, *ignored], links)
+
+
+def _cells(found: Evaluation) -> list[Cell]:
+    return [] if found.by_image is None else found.by_image.cells(found.labels, SQUARES * SQUARES)
+
+
+def _slice_rows(found: Evaluation) -> list[list[object]]:
+    """A table, heading first, of the slices; [] without any."""
+    if found.slices is None:
+        return []
+    rows: list[list[object]] = [[found.slices.by.rpartition(":")[2], "images", "pixels", "mean IoU", "pixel accuracy"]]
+    for part in found.slices.parts:
+        scores = float(part.tally.mean_iou), float(part.tally.pixel_accuracy)
+        rows.append([part.name, part.images, part.confusion.total, *scores])
+    return rows
 
 
 def _sections(found: Evaluation) -> list[tuple[Section, Markup | None]]:
@@ -222,8 +243,3 @@ def _rows(found: Evaluation, ids: Sequence[int]) -> list[Row]:
 def _at(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], ids: Sequence[int]) -> list[float | None]:
     picked = [float(values[i]) for i in ids]
     return [None if np.isnan(v) else v for v in picked]
-
-
-def _share(value: Any) -> str:
-    """A score as text, in per cent."""
-    return "none" if np.isnan(value) else f"{100 * float(value):.3g} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from segdata.metrics.base import ClassScore, Metric
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
 from segdata.metrics.intervals import FEWEST
+from segdata.ops.evaluate.images import ByImage, Slices
 from segdata.words import some
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
@@ -35,12 +36,25 @@ class ImageScore:
     pixel_accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An image in which PRED has a lower mean IoU than OTHER, and both."""
+
+    id: str
+    pred: float
+    other: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"id": self.id, "pred": self.pred, "other": self.other, "difference": self.pred - self.other}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
     """PRED minus OTHER over the `images` that both predict. `difference`: of each score, its value and (2,) interval.
 
     `better`: how sure it is that PRED has the higher mean IoU, 0 to 1; NaN if unknown. `iou` (K,) and `iou_interval` (2, K) are
-    by class.
+    by class. `losses`: the images where PRED is worse, the worst first.
     """
 
     name: str
@@ -50,6 +64,7 @@ class Comparison:
     iou: Floats
     iou_interval: Floats
     better: float
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +76,8 @@ class Evaluation:
     these there are `units`, which are `resampled`: images, groups or blocks. `frames`: the first and the last id of a sequence
     that the images seem to be from, though each is a unit. `background` is the class that the means
     `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
-    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped.
+    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
+    what predictions are called that have another id, and the id of truth with the same image.
     """
 
     labels: Labels
@@ -80,6 +96,9 @@ class Evaluation:
     left_out: tuple[str, ...] = ()
     comparison: Comparison | None = None
     frames: tuple[str, str] | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    by_image: ByImage | None = None
+    slices: Slices | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -169,8 +188,13 @@ class Evaluation:
             for p in self.images
         ]
         out["missing"], out["extra"] = list(self.missing), list(self.extra)
+        out["renamed"] = dict(self.renamed)
         out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
         out["conventions"] = {library: dict(scores) for library, scores in self.conventions.items()}
+        if self.by_image is not None:
+            out["cells"] = [cell.to_json() for cell in self.by_image.cells(self.labels)]
+        if self.slices is not None:
+            out["slices"] = self.slices.to_json(self.labels, MEANS)
         if self.comparison is not None:
             out["comparison"] = self._comparison_json(self.comparison)
         out["labels"] = self.labels.digest
@@ -231,6 +255,7 @@ class Evaluation:
                 for name, (value, bounds) in c.difference.items()
             },
             "better": plain(c.better),
+            "losses": [loss.to_json() for loss in c.losses],
             "classes": [
                 {"id": i, "name": name, "iou": plain(c.iou[i]), "interval": [plain(v) for v in c.iou_interval[:, i]]}
                 for i, name in enumerate(self.labels.names)

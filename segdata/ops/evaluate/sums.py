@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from segdata.metrics.boundary import Boundary
 from segdata.metrics.confusion import Confusion, Floats, Ints, ratio
 from segdata.metrics.conventions import Counts, conventions
 from segdata.metrics.intervals import FEWEST, Columns, spread
-from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore
+from segdata.ops.evaluate.images import ByImage
+from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore, Loss
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
 
@@ -90,6 +91,7 @@ def sum_up(gathered: Gathered, labels: Labels, resampling: Resampling) -> Evalua
         conventions=conventions(Counts(confusion, columns, ignored, groups_of(categories, classes), bands)),
         uncovered=sum(one.uncovered for one in found),
         left_out=gathered.left_out,
+        by_image=ByImage.of(pairs, rows, classes),
     )
 
 
@@ -152,10 +154,20 @@ def compare(name: str, gathered: Gathered, classes: int, resampling: Resampling)
         raise DatasetError(f"{name}: predicts no sample that the first prediction has: nothing to compare")
     units, count = units_of([pair for pair, _, _ in both])
     rows = [one.pairs for _, one, _ in both], [two.pairs for _, _, two in both]
-    sides = [Columns.of(pairs, classes).summed(units, count) for pairs in rows]
+    images = [Columns.of(pairs, classes) for pairs in rows]
+    sides = [side.summed(units, count) for side in images]
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
-    return _comparison(name, len(both), sides, resampling.wanted)
+    lost = losses([pair.id for pair, _, _ in both], *images)
+    return replace(_comparison(name, len(both), sides, resampling.wanted), losses=lost)
+
+
+def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...]:
+    """The images in which the first has the lower mean IoU, the largest difference first."""
+    pairs = zip(ids, pred.mean_iou.tolist(), other.mean_iou.tolist(), strict=True)
+    return tuple(
+        sorted((Loss(id, a, b) for id, a, b in pairs if a < b), key=lambda loss: (loss.pred - loss.other, loss.id))
+    )
 
 
 def _comparison(name: str, images: int, sides: Sequence[Columns], wanted: bool) -> Comparison:

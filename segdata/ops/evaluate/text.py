@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segdata.dataset.match import suggested_match
 from segdata.metrics.confusion import mean
 from segdata.metrics.intervals import FEWEST
+from segdata.ops.evaluate.images_text import cell_lines, loss_lines, slice_lines
 from segdata.terminal.text import table
 from segdata.words import percent, share, some
 
@@ -39,11 +41,15 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     ]
     lines += [line for metric in found.metrics.values() for line in metric.lines()]
     if found.comparison is not None:
-        lines += ["", *_comparison_lines(found.comparison)]
+        lines += ["", *_comparison_lines(found.comparison), *loss_lines(found.comparison)]
+    if found.slices is not None:
+        lines += ["", *slice_lines(found.slices)]
     if conventions:
         lines += ["", *_convention_lines(found)]
     if len(worst := [p for p in found.images if p.labelled]) > 1:
         lines += ["", f"worst images: {', '.join(f'{p.id} {share(p.mean_iou)}' for p in worst[:3])}"]
+    if found.by_image is not None:
+        lines += cell_lines(found.by_image.cells(found.labels, 3))
     return lines + _notes(found)
 
 
@@ -124,10 +130,15 @@ def _notes(found: Evaluation) -> list[str]:
         notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
     if found.missing:
         notes.append(f"{len(found.missing):,} samples of truth have no prediction: {some(found.missing)}")
+    if found.renamed:
+        pairs = some((f"{old} for {new}" for old, new in found.renamed.items()), 3)
+        notes.append(f"{len(found.renamed):,} predictions have another id but the same image: {pairs}")
     if found.uncovered:
         notes.append(f"{found.uncovered:,} pixels of truth are in no tile of the prediction, and left out")
     if found.extra:
-        notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}")
+        form = suggested_match(found.extra, found.missing)
+        way_out = f" (--match '{form}' may fit)" if form else ""
+        notes.append(f"{len(found.extra):,} predictions have no truth: {some(found.extra)}{way_out}")
     if found.left_out:
         notes.append(f"{len(found.left_out):,} images could not be evaluated: {some(found.left_out)}")
     if found.intervals:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.files.places import place, read_bytes, write_new, write_whole
+from segdata.words import points, share
 
 if TYPE_CHECKING:
     from segdata.ops.refine.result import Change, Difference, Tuned
@@ -18,8 +19,8 @@ def tuned_lines(tuned: Tuned, most: int = 6) -> list[str]:
     """The steps that are kept, the best of those that are not, and a table of the difference on both parts."""
     kept = [t for t in tuned.trials if t.kept]
     rest = sorted((t for t in tuned.trials if not t.kept), key=lambda t: -t.gain)[:most]
-    lines = [f"kept:       {t.name} ({100 * t.gain:+.2f} points of mean IoU)" for t in kept]
-    lines += [f"left:       {t.name} ({100 * t.gain:+.2f})" for t in rest]
+    lines = [f"kept:       {t.name} ({points(t.gain)} points of mean IoU)" for t in kept]
+    lines += [f"left:       {t.name} ({points(t.gain)})" for t in rest]
     if rest:
         lines.append("            (left: worse than its like, or not sure to 95 % to gain)")
     if tuned.loses_unseen:
@@ -49,9 +50,9 @@ def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
 
 
 def _cells(change: Change, i: int) -> str:
-    before, after, low, high = (100 * float(of[i]) for of in (change.before, change.after, change.low, change.high))
-    between = "too few images" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
-    return f"{before:6.2f} -> {after:6.2f}  {after - before:+6.2f} ({between})"
+    before, after, low, high = (float(of[i]) for of in (change.before, change.after, change.low, change.high))
+    between = "too few images" if math.isnan(low) else f"{points(low)} to {points(high)}"
+    return f"{share(before):>6} -> {share(after):>6}  {points(after - before):>6} ({between})"
 
 
 def refuse_other_file(path: str) -> None:

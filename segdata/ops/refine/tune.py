@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
@@ -100,6 +101,7 @@ def tune(
     if draws < 1 or seed < 0:
         raise OptionError("--draws must be 1 or more, --seed 0 or more")
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
+    pred, _ = renamed_like(pred, truth)
     searched, kept_back = _divide(pred, truth, split, held_out, seed)
     _refuse_few(len(searched))
     task = Task(replace(pred, samples=()), replace(truth, samples=()), scores)

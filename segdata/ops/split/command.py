@@ -86,4 +86,6 @@ def _remarks(report: SplitReport) -> list[str]:
 
 
 def _share(part: float) -> str:
-    return f"{100 * part:.1f} %"
+    from segdata.words import percent
+
+    return percent(part, 1)

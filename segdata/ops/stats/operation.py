@@ -18,7 +18,7 @@ from segdata.dataset.manifest import Parts
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.sampling import sampling, together
 from segdata.dataset.weights import SCHEMES, Ints, default_beta
-from segdata.errors import DatasetError, Problem, one_of
+from segdata.errors import DatasetError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
@@ -145,6 +145,7 @@ def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dat
     """Measure all samples; returns those that could be, what they hold, and the channels of all."""
     samples: list[Sample] = []
     measured: list[Measured] = []
+    bad: list[Problem] = []
     channels: Channels | None = None
     for sample, result in run.map(measure, dataset.samples):
         here = None if isinstance(result, Problem) else result.channels
@@ -152,11 +153,14 @@ def _gather(dataset: Dataset, run: Run, measure: partial[Measured]) -> tuple[Dat
             result = _unlike(dataset, sample, here, f"{samples[0].id} has {channels.kind}")
         if isinstance(result, Problem):
             run.report.add(result)
+            bad.append(result)
             continue
         samples.append(sample)
         measured.append(replace(result, channels=None))
         if here is not None:
             channels = here if channels is None else channels + here
+    if not samples:
+        refuse_nothing(bad)
     return replace(dataset, samples=samples), measured, channels
 
 

@@ -24,6 +24,7 @@ from segdata.ops.stats.result import Part, Stats
 from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
+from segdata.words import percent, whole
 
 ROWS, SQUARES, SIZES = 60, 30, 500
 """How many classes the charts show, how many the co-occurrence, and how many image sizes: all, or the outermost."""
@@ -82,7 +83,7 @@ def rare_examples(stats: Stats, dataset: Dataset, count: int) -> list[Example]:
         if held:
             best = max(held, key=lambda s: (s.id not in taken, s.counts[class_id] / (s.height * s.width), s.id))
             taken.add(best.id)
-            examples.append(_example(dataset, best, class_id, _percent(stats.whole.counts.share[class_id])))
+            examples.append(_example(dataset, best, class_id, _part(stats.whole.counts.share[class_id])))
     return examples
 
 
@@ -116,9 +117,11 @@ def _shown(stats: Stats) -> list[int]:
 
 
 def _rows(stats: Stats) -> list[list[object]]:
-    """`Stats.rows` without the classes that have no pixel."""
+    """`Stats.rows` without the classes that have no pixel, parts as text."""
     heading, *rows = stats.rows()
-    return [heading, *(row for row in rows if row[1] in stats.present)]
+    parts = [heading.index(name) for name in ("share", "image_share")]
+    present = [row for row in rows if row[1] in stats.present]
+    return [heading, *([_part(v) if i in parts else v for i, v in enumerate(row)] for row in present)]
 
 
 def _cards(stats: Stats) -> list[tuple[str, str]]:
@@ -128,7 +131,7 @@ def _cards(stats: Stats) -> list[tuple[str, str]]:
         (f"{counts.samples:,}", "images"),
         (f"{len(counts.pixels) - len(counts.absent)} of {len(counts.pixels)}", "classes have pixels"),
         (f"{counts.labelled:,}", "labelled pixels"),
-        (_percent(counts.ignored / max(counts.total, 1)), "ignored"),
+        (_part(counts.ignored / max(counts.total, 1)), "ignored"),
     ]
     if stats.whole.groups is not None:
         cards.insert(1, (f"{stats.whole.groups.number:,}", "groups"))
@@ -144,8 +147,8 @@ def _class_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Mar
     return panels(
         rows,
         [
-            Panel("share of the labelled pixels (log)", shares, log=True, show=_percent),
-            Panel("share of images that hold the class", images, show=_percent, most=1),
+            Panel("share of the labelled pixels (log)", shares, log=True, show=_part),
+            Panel("share of images that hold the class", images, show=_part, tick=whole, most=1),
         ],
     )
 
@@ -163,8 +166,8 @@ def _sampler_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> M
     return panels(
         rows,
         [
-            Panel("draws whose image holds the class", seen, show=_percent, most=1),
-            Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_percent),
+            Panel("draws whose image holds the class", seen, show=_part, tick=whole, most=1),
+            Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_part),
         ],
     )
 
@@ -214,6 +217,5 @@ def _at(values: Any, shown: Sequence[int], *, positive: bool = False) -> list[fl
     return [None if positive and v <= 0 else v for v in picked]
 
 
-def _percent(share: float) -> str:
-    """A share as text with three digits that mean something."""
-    return f"{100 * share:.3g} %"
+def _part(value: Any) -> str:
+    return percent(value, 1)

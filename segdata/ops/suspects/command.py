@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,8 @@ import click
 from segdata.terminal.commands import operation, taken
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.terminal.text import json_lines
+from segdata.words import percent
 
 if TYPE_CHECKING:
     from segdata.ops.suspects.operation import Suspects
@@ -47,7 +48,7 @@ def suspects(
         relabel_folder(relabel)
     with running(jobs, on_error, "examining") as run:
         found = suspects(pred, truth, run=run, **taken(EXAMINE, given))
-    echo(json.dumps(found.to_json(), indent=2).splitlines() if as_json else lines(found, worst))
+    echo(json_lines(found.to_json()) if as_json else lines(found, worst))
     regions = found.regions[:worst]
     if sheet is not None:
         from segdata.ops.suspects.sheet import suspects_sheet
@@ -66,7 +67,7 @@ def lines(found: Suspects, worst: int) -> list[str]:
     names = found.labels.name
     out = [f"images by the quality of their labels, the worst {min(worst, len(found.images))} of {len(found.images)}:"]
     out += [
-        f"  {p.score:5.3f}  {p.sample}  ({p.disputed / max(p.pixels, 1):.2%} of its labelled pixels are disputed)"
+        f"  {p.score:5.3f}  {p.sample}  ({percent(p.disputed, p.pixels)} of its labelled pixels are disputed)"
         for p in found.images[:worst]
     ]
     out.append(

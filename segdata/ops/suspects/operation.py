@@ -16,8 +16,9 @@ from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import made_of, receipt_of
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem
+from segdata.errors import DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
 from segdata.files.images import write_image
@@ -116,6 +117,7 @@ def suspects(
         raise OptionError("--threshold must be above 0, up to 1; --temperature 0.01 or more; --min-area 1 or more")
     pred, truth = map(Dataset.of, (pred, truth))
     must_agree(pred.labels, truth.labels, "the predictions", "truth", "predict with a model trained on these classes")
+    pred, _ = renamed_like(pred, truth)
     chosen = truth if split is None else truth.split(split)
     scored = [sample for sample in pred if sample.scores is not None]
     if not scored:
@@ -128,14 +130,17 @@ def suspects(
         raise DatasetError(f"{pred.root}: has no scores of a sample of {truth.root}: its ids are {theirs}")
     run = run or Run()
     task = Task(replace(pred, samples=()), replace(truth, samples=()), temperature, threshold, min_area)
-    images, regions = [], []
+    images, regions, bad = [], [], []
     for (_, sample), found in run.map(partial(examine_item, task=task), pairs):
         if isinstance(found, Problem):
             run.report.add(found)
+            bad.append(found)
             continue
         quality, worst = found
         images.append(ImageDoubt(sample.id, quality.score, quality.pixels, quality.disputed))
         regions += [RegionDoubt(sample.id, region) for region in worst]
+    if not images:
+        refuse_nothing(bad)
     images.sort(key=lambda p: (p.score, p.sample))
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
     known = {sample.id for _, sample in pairs}

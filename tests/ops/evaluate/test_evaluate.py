@@ -253,9 +253,10 @@ def test_wrong_sizes_and_values_are_named(truth: Dataset, tmp_path: Path) -> Non
     run = Run(report=Report("skip"))
     found = evaluate(small, truth, run=run)
     assert (found.left_out, len(found.images), len(run.report.problems)) == (("val/2",), 4, 1)
-    nothing = evaluate(small.select(lambda s: s.id == "val/2"), truth, run=Run(report=Report("skip")))
-    assert (nothing.left_out, nothing.images, nothing.confusion.total) == (("val/2",), (), 0)
-    assert nothing.to_json()["mean_boundary_iou"] is None
+    for missing in ("list", "miss"):
+        alone = truth.select(lambda s: s.id == "val/2")
+        with pytest.raises(DataError, match=r"val/2: every image was left out, 1 in all.*the prediction is 30 x 10"):
+            evaluate(small, alone, missing=missing, run=Run(report=Report("skip")))  # type: ignore[arg-type]
     foreign = make(tmp_path / "v", masks)
     Image.fromarray((masks["val/1"] + 5).astype(np.uint8)).save(foreign.root / "masks/val/1.png")
     with pytest.raises(DataError, match=r"v/masks/val/1.png: val/1: the mask holds values that are no class: 5 "):

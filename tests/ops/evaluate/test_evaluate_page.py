@@ -76,7 +76,7 @@ def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -
     assert result.stdout.endswith(f"wrote {out}\n")
     text = html.unescape(out.read_text())
     found = evaluate(pred, truth)
-    assert f"{100 * found.confusion.mean_iou:.3g} %</b> <span>mean IoU" in text
+    assert f"{100 * found.confusion.mean_iou:.2f}</b> <span>mean IoU" in text
     assert f"{found.confusion.rejected:,} labelled pixels are predicted as ignored" in text
     assert [f"<h3>{p.id}<" in text for p in found.images] == [True] * 4
     assert len(embedded(out.read_text())) == 4 * 4
@@ -88,7 +88,7 @@ def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "{{ 7 * 7 }}" in text
     assert "Evaluation of &lt;u&gt;pred" in text
-    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert not re.findall(r"url\(|@import|https?:", text)
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(charts) == 5, "classes, comparison, matrix, reliability, rejection"
@@ -193,3 +193,21 @@ def test_a_browser_shows_it_whole(page: Path, tmp_path: Path, chromium: str, wid
     dom = browse(chromium, probed, tmp_path / "profile", "--dump-dom", f"--window-size={width},2000")
     said = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1]))  # type: ignore[index]
     assert said == {"wide": 0, "images": 16, "decoded": True, "outside": []}
+
+
+def test_a_score_is_told_in_one_form(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    """On the terminal, on the cards, in the tables and beside images: per cent, two decimals, no sign."""
+    pred, truth = sides
+    out = tmp_path / "page.html"
+    terminal = CliRunner().invoke(main, ["evaluate", str(pred.root), str(truth.root), "--html", str(out)]).stdout
+    text = out.read_text()
+    found = evaluate(pred, truth)
+    said = f"{100 * found.confusion.mean_iou:.2f}"
+    assert f"mean IoU {said}" in re.sub(" +", " ", terminal)
+    assert f"<b>{said}</b>" in text
+    assert f"<td>{said}</td>" in text
+    assert f"mean IoU {100 * found.images[0].mean_iou:.2f}, pixel" in text
+    signed = {
+        sign for sign in re.findall(r"[\d.]+ ?%", html.unescape(text)) if not sign.startswith(("95", "100%", "0%"))
+    }
+    assert not {s for s in signed if " " in s}, "only the level of intervals has a sign"

@@ -84,11 +84,11 @@ def test_the_page_says_what_was_counted(hand: Dataset, tmp_path: Path) -> None:
     ):  # fmt: skip
         assert said in text, said
     cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", out.read_text())]
-    assert cells[20:26] == ["", "1", "car", "25", "0.1136", "2"], "the second row of the table of all numbers"
+    assert cells[20:26] == ["", "1", "car", "25", "11.4 %", "2"], "the second row of the table of all numbers"
     charts = drawings(out)
     assert len(charts) == 5, "classes, weights, samplers, objects, classes that occur together"
     tips = {t.text for chart in charts for t in chart.iter() if t.tag == "title"}
-    assert {"train: 88.2 %", "val: 10 %", "1 of 2 images with road hold car"} <= tips
+    assert {"train: 88.2 %", "val: 10.0 %", "1 of 2 images with road hold car"} <= tips
 
 
 def test_names_are_text_and_nothing_else(hostile: Path) -> None:

@@ -289,7 +289,7 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     with pytest.raises(DatasetError, match="label contracts differ"):
         suspects(pred, replace(truth, labels=Labels.of(["ground", "water", "trees"])))
     with pytest.raises(DatasetError, match="has no scores of a sample"):
-        suspects(pred, replace(truth, samples=[msgspec.structs.replace(truth.samples[0], id="other")]))
+        suspects(pred, replace(truth, samples=[msgspec.structs.replace(truth.samples[0], id="other", image=None)]))
     for options in ({"threshold": 0}, {"temperature": 0}, {"min_area": 0}):
         with pytest.raises(OptionError, match="--threshold must be"):
             suspects(pred, truth, **options)  # type: ignore[arg-type]
@@ -299,7 +299,8 @@ def test_refusals(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"the scores are of 3 classes, 70 x 6\d"):
         suspects(replace(pred, samples=swapped), truth)
     report = Report("skip")
-    assert suspects(replace(pred, samples=swapped), truth, run=Run(report=report)).images == ()
+    with pytest.raises(DataError, match="every image was left out, 2 in all"):
+        suspects(replace(pred, samples=swapped), truth, run=Run(report=report))
     assert [p.code for p in report.problems] == ["scores.size"] * 2
 
 

@@ -1,0 +1,150 @@
+"""docs/json.md lists exactly the keys that each command prints with --json."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from carry_files import make
+from convention_files import CITYSCAPES
+from reader_samples import reader_sample
+from segdata.cli import COMMANDS, main
+from segdata.dataset.dataset import Dataset
+from segdata.terminal.text import SCHEMA
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Key = tuple[str, ...]
+
+
+def documented(command: str) -> set[Key]:
+    """The keys in the table of a command; the last part may be `*`, which is anything."""
+    text = (ROOT / "docs/json.md").read_text()
+    section = re.search(rf"^## {command}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert section, f"docs/json.md has no section {command}"
+    rows = re.findall(r"^\| (`.*?) \|", section[1], re.MULTILINE)
+    return {tuple(key.split(".")) for row in rows for key in re.findall(r"`(.*?)`", row)}
+
+
+def printed(value: Any, path: Key = ()) -> Iterator[tuple[Key, bool]]:
+    """The keys that lead to each value, and whether there is nothing in it; lists are no keys."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from printed(inner, (*path, key))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from printed(inner, path)
+    else:
+        yield path, value in ([], {}, None)
+
+
+def is_it(key: Key, told: Key) -> bool:
+    if told[-1] == "*":
+        return len(key) >= len(told) and is_it(key[: len(told) - 1], told[:-1]) if len(told) > 1 else True
+    return len(key) == len(told) and all(a == b or b[0] == "{" for a, b in zip(key, told, strict=True))
+
+
+def compare(command: str, *outputs: Any) -> None:
+    told = documented(command)
+    for output in outputs:
+        assert all(one["schema"] == SCHEMA for one in (output if isinstance(output, list) else [output]))
+    keys = {key for output in outputs for key in printed(output)}
+    unknown = [".".join(k) for k, empty in keys if not any(is_it(k, t) or (empty and k == t[: len(k)]) for t in told)]
+    assert not unknown, f"not in docs/json.md, section {command}: {sorted(unknown)}"
+    gone = [".".join(t) for t in told if not any(is_it(k, t) for k, _ in keys)]
+    assert not gone, f"in docs/json.md, section {command}, but not printed: {sorted(gone)}"
+
+
+def run(*arguments: object, code: int = 0) -> Any:
+    result = CliRunner().invoke(main, [*(str(one) for one in arguments), "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> tuple[Dataset, Dataset]:
+    """A prediction and truth with images, groups, and a class called background."""
+    rng = np.random.default_rng(0)
+    masks = {f"{s}/{i}": rng.choice([0, 1, 255], (9, 12)) for s in ("train", "val") for i in range(3)}
+    names = ["background", "car", "sign"]
+    truth = make(tmp_path / "t", masks, names=names, images="reference")
+    return make(tmp_path / "p", {id: np.where(m == 255, 0, m)[::-1] for id, m in masks.items()}, names=names), truth
+
+
+def test_every_command_with_json_is_documented() -> None:
+    runner = CliRunner()
+    having = {
+        name
+        for name in COMMANDS
+        if re.search(r"^ +--json ", runner.invoke(main, [name, "--help"]).output, re.MULTILINE)
+    }
+    text = (ROOT / "docs/json.md").read_text()
+    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == having
+
+
+def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    pred, truth = sides
+    scored = tmp_path / "scores"
+    for sample in truth:
+        (scored / sample.id).parent.mkdir(parents=True, exist_ok=True)
+        np.save(scored / f"{sample.id}.npy", np.full((3, *sample.size), 1 / 3, np.float32))
+    given = ["convert", "predictions", scored, tmp_path / "s", "--like", truth.root, "--images", "none"]
+    assert CliRunner().invoke(main, [str(one) for one in given]).exit_code == 0
+    city = make(tmp_path / "c", {"a": np.arange(19).reshape(1, 19)}, names=CITYSCAPES)
+    renamed = make(
+        tmp_path / "r", {"x/0": truth.read_mask(truth.samples[0])}, names=list(truth.labels.names), images="copy"
+    )
+    Path(renamed.image_path(renamed.samples[0])).write_bytes(Path(truth.image_path(truth.samples[0])).read_bytes())
+    compare(
+        "evaluate",
+        run("evaluate", pred.root, truth.root, "--boundary-f", "--slice", "split", "--compare", tmp_path / "s"),
+        run("evaluate", tmp_path / "s", truth.root, "--compare", truth.root),
+        run("evaluate", city.root, city.root),
+        run("evaluate", renamed.root, truth.root, "--draws", 0),
+    )
+
+
+def test_stats(sides: tuple[Dataset, Dataset]) -> None:
+    _, truth = sides
+    whole = run("stats", truth.root, "--objects", "--images", "--recount")
+    mask = truth.inside(truth.samples[0].mask)
+    mask.write_bytes(truth.inside(truth.samples[1].mask).read_bytes())
+    compare("stats", whole, run("stats", truth.root, "--recount", code=1))
+
+
+def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
+    pred, truth = sides
+    compare("check", run("check", truth.root), run("check", pred.root))
+    compare("info", run("info", pred.root), run("info", truth.root))
+
+
+def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    _, truth = sides
+    compare("detect", run("detect", reader_sample("coco", tmp_path)[0]), run("detect", tmp_path, code=1))
+    for sample in [s for s in truth if s.split == "val"]:
+        sure = np.where(np.arange(3)[:, None, None] == (truth.read_mask(sample) == 0), 0.98, 0.01).astype(np.float32)
+        (tmp_path / "scores" / sample.id).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "scores" / f"{sample.id}.npy", sure)
+    given = ["convert", "predictions", tmp_path / "scores", tmp_path / "s", "--like", truth.root, "--images", "none"]
+    assert CliRunner().invoke(main, [str(one) for one in given]).exit_code == 0
+    compare("suspects", run("suspects", tmp_path / "s", truth.root, "--min-area", 1))
+
+
+@pytest.mark.torch
+def test_models_and_compare(tmp_path: Path) -> None:
+    compare("models", run("models", "unet", "--size", "32"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "metrics.csv").write_text("epoch,train_loss,val_loss,pixel_accuracy,mean_iou,seconds\n1,1,2,0.5,0.4,10\n")
+    about = {"segdata": "1", "model": "unet", "parameters": 1234, "labels": "a", "dataset": "b", "device": "cpu", "processes": 1,
+             "epochs": 1, "best_by": "mean_iou", "best": {"epoch": 1, "mean_iou": 0.4}}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(about))
+    (folder / "config.yaml").write_text("lr: 0.1\nseed: 0\n")
+    compare("compare", run("compare", folder))
