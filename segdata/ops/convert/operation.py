@@ -30,7 +30,7 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing
 from segdata.readers import reader, reader_options
-from segdata.readers.detect import format_of
+from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import Banded, Drawn, Item, LargeAnnotation, Receipt, Source, left_out, renamed
 
 
@@ -100,7 +100,8 @@ def convert(
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
-    found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
+    with pointing(format, source):
+        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
