@@ -61,10 +61,10 @@ def glance(folder: Place, deepest: int = 4, each: int = 60) -> list[str]:
 
 
 def kinds_in(files: Iterable[str]) -> str:
-    """What files are by their endings, for a message: `12 .txt and 1 .json files`, or `nothing`."""
+    """What files are by their endings, for a message: `files .txt (12), .json (1)`, or `nothing`."""
     there = Counter(ending(path) or posixpath.basename(path) for path in files)
-    listed = some((f"{count} {kind}" for kind, count in there.most_common()), 4)
-    return f"{listed} files" if there else "nothing"
+    listed = some((f"{kind} ({count})" for kind, count in there.most_common()), 4)
+    return f"files {listed}" if there else "nothing"
 
 
 def _some_of(folder: Path, each: int) -> tuple[list[str], list[str]]:

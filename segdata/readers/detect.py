@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -90,6 +91,22 @@ def format_of(source: str | Path) -> str:
     raise OptionError(f"{source}: no format fits: {found.reasons[ANY]} (segdata detect says more)")
 
 
+@contextmanager
+def pointing(format: str, source: str | Path) -> Iterator[None]:
+    """Add to a `DataError` that a source is not of a format where below or above it such a set lies."""
+    try:
+        yield
+    except DataError as error:
+        if not error.problem.code.endswith((".missing", ".none")) or error.problem.sample is not None:
+            raise
+        root, fits = listed(source), import_module(READERS[format]).fits
+        there = None if fits(root) is None else next((folder for folder in _around(root) if fits(folder) is None), None)
+        if there is None:
+            raise
+        message = f"no {format} here: the set lies in {there}: give that folder"
+        raise DataError(Problem(error.problem.code, message, str(root))) from error
+
+
 def _reasons(root: Place) -> dict[str, str | None]:
     """Why a source is not each of the formats."""
     return {name: import_module(READERS[name]).fits(root) for name in FORMATS}
@@ -97,7 +114,7 @@ def _reasons(root: Place) -> dict[str, str | None]:
 
 def _hint(root: Place) -> str | None:
     """What a source is that no format fits: a foreign format, or a folder above or below a set."""
-    around = next(_near(root), None)
+    around = next((found for folder in _around(root) for found in _fitting(folder)), None)
     if around is not None:
         where, format = around
         return f"the set lies in {where} ({format}): give that folder"
@@ -105,20 +122,23 @@ def _hint(root: Place) -> str | None:
     return None if other is None else str(other)
 
 
-def _near(root: Place) -> Iterator[tuple[Place, str]]:
-    """The folders below a source that a format fits, or above one that has the name of a part of a set; and its name."""
+def _around(root: Place) -> Iterator[Place]:
+    """The folders below a source, and those above one that has the name of a part of a set."""
     if not root.is_dir():
         return
-    for name in folders_in(root, LEVELS, NEAR):
-        yield from _fitting(root / name)
+    yield from (root / name for name in folders_in(root, LEVELS, NEAR))
     if isinstance(root, Path):
         here = root.absolute()
         while here.name.lower().rstrip("0123456789") in PARTS and here.parent != here:
             here = here.parent
-            yield from _fitting(here)
+            yield here
 
 
 def _fitting(folder: Place) -> Iterator[tuple[Place, str]]:
+    """The folder, and the format that fits it."""
+    if (folder / CARD).is_file() and (folder / MANIFEST).is_file():
+        yield folder, "a segdata dataset"
+        return
     fitting = [name for name, reason in _reasons(folder).items() if reason is None]
     if fitting:
         yield folder, fitting[0]

@@ -325,7 +325,10 @@ def test_convert_auto_and_detect(samples: Path, tmp_path: Path) -> None:
         ["coco", "masks", "pets", "predictions", "vector", "voc", "webdataset"],
     )
     assert run("detect", tmp_path, code=1).stdout.startswith("none for certain")
-    assert "coco: " in run("convert", "auto", tmp_path, tmp_path / "e", code=1).stderr
+    said = run("convert", "auto", tmp_path, tmp_path / "e", code=1).stderr
+    assert f"the set lies in {tmp_path / 'd'} (a segdata dataset)" in said
+    said = run("convert", "pets", samples, tmp_path / "e", code=1).stderr
+    assert f"no pets here: the set lies in {samples / 'pets'}" in said
 
 
 @pytest.mark.parametrize("format", ["pets", "auto"])

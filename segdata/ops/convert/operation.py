@@ -32,7 +32,7 @@ from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_nothing, refuse_unpainted
 from segdata.readers import reader, reader_options
-from segdata.readers.detect import format_of
+from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
     Banded,
     Drawn,
@@ -118,7 +118,8 @@ def convert(
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
     rule = None if group is None else read_rule(group, "--group")
-    found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
+    with pointing(format, source):
+        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
     found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
