@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,16 +72,19 @@ def build(
     if ":" in name:
         from segdata.nn.models.foreign import foreign
 
-        return foreign(
+        model: Segmenter = foreign(
             name, encoder=encoder, bands=bands, classes=classes, head=head, weights=encoder_weights, **options
         )
-    factory = _entry(MODELS, name, "model")
-    _check(name, options, model_options(name))
-    model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
+    else:
+        factory = _entry(MODELS, name, "model")
+        _check(name, options, model_options(name))
+        model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
     if encoder_weights is not None:
-        from segdata.nn.models.weights import load_encoder
+        from segdata.nn.models.weights import is_file_name, load_encoder
 
-        load_encoder(model.encoder, encoder_weights)
+        if ":" not in name or is_file_name(encoder_weights):
+            known = {one: partial(build_encoder, one) for one in ENCODERS}
+            load_encoder(getattr(model, "encoder", None), encoder_weights, known)
     return model
 
 

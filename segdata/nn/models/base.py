@@ -199,7 +199,7 @@ def cut(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def taken(x: Tensor, height: int, width: int) -> Tensor:
-    """The top left `(..., height, width)` of a tensor, beyond its edges the last row and column, without a question about sizes."""
+    """The top left `(..., height, width)` of a tensor, with the last row and column beyond its edges; no size is asked for."""
     for axis, size in ((-2, height), (-1, width)):
         x = x.index_select(axis, torch.arange(size, device=x.device).clamp(max=x.shape[axis] - 1))
     return x
