@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segdata.errors import OptionError
+from segdata.words import suggest
 
 _TINY = 1e-12
 
@@ -272,7 +273,7 @@ def _term(text: str) -> Term:
         raise OptionError(f"loss {text!r}: write NAME, 0.5*NAME or NAME(option=number), summed with +")
     name, factor = found["name"], _number(text, found["factor"] or "1")
     if name not in LOSSES:
-        raise OptionError(f"no loss {name!r}: there are {', '.join(LOSSES)}")
+        raise OptionError(f"no loss {name!r}: {suggest(name, LOSSES)}")
     if not 0 < factor < math.inf:
         raise OptionError(f"loss {text!r}: the factor must be above 0, not {factor:g}")
     known = list(inspect.signature(LOSSES[name]).parameters)[1:]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -119,7 +119,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             options = msgspec.convert(dict(given), cls)
         except msgspec.ValidationError as error:
             message, _, place = str(error).partition(" - at `$.")
-            raise OptionError(f"--{place.rstrip('`').replace('_', '-')}: {message[0].lower()}{message[1:]}") from error
+            way = near(cls, place.rstrip("`"), given)
+            raise OptionError(
+                f"--{place.rstrip('`').replace('_', '-')}: {message[0].lower()}{message[1:]}{way}"
+            ) from error
         options._refuse_contradictions()
         same = options.val_share is None and options.train_split == options.val_split
         if same and not {"train_split", "val_split"} <= given.keys():
@@ -156,6 +159,14 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def to_json(self) -> dict[str, Any]:
         """All options as plain values."""
         return dict(msgspec.to_builtins(self))
+
+
+def near(options: type[Training], name: str, given: Mapping[str, Any]) -> str:
+    """The way out of a word that an option does not take: near ones, or all; empty for an option that takes no words."""
+    from segdata.words import suggest
+
+    kind = get_type_hints(options).get(name)
+    return f": {suggest(str(given[name]).lower(), get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
 FREE = frozenset({"device", "threads", "workers", "cache", "images", "save_minutes", "tensorboard"})

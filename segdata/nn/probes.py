@@ -19,6 +19,7 @@ from segdata.nn.curves import draw_rates, write_rows
 from segdata.nn.distributed import World, world
 from segdata.nn.folder import RUN
 from segdata.nn.memory import memory_told, shortage_told
+from segdata.nn.names import refuse_unknown
 from segdata.nn.options import Training
 from segdata.nn.state import State, start
 from segdata.nn.step import Step, computing, part_size, step_batches
@@ -145,6 +146,7 @@ def probing(
 ) -> Found:
     """Prepare a training up to its first step, then run `probe`."""
     chosen = Training.choose(config, options)
+    refuse_unknown(chosen)
     with world(chosen.device) as here, computing(chosen), shortage_told():
         with here.alike():
             part_size(chosen, here)

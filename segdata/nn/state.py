@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from segdata.errors import DatasetError, reason
-from segdata.labels import must_agree
 from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
+from segdata.nn.initial import start_from
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
 from segdata.nn.optimizers import Average, optimizer_of
 from segdata.nn.options import Training
@@ -85,11 +85,7 @@ def start(task: Task, here: World) -> State:
     if options.freeze_encoder:
         refuse_without_encoder(model)
     if options.init is not None:
-        found = checkpoint.read(options.init)
-        must_agree(
-            checkpoint.labels_of(found, options.init), task.labels, str(options.init), "the dataset", checkpoint.AGAIN
-        )
-        checkpoint.load_state(model, found["state"], options.init)
+        start_from(model, options.init, options, task.labels, task.bands)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
     scaler = torch.amp.GradScaler(here.device.type, enabled=options.precision == "fp16")
     average = None if options.ema is None else Average(model, options.ema)

@@ -23,6 +23,7 @@ from segdata.files.rasters import bands_of
 from segdata.labels import Labels
 from segdata.nn.data import Order
 from segdata.nn.options import Training
+from segdata.nn.split_names import refuse_splits
 from segdata.ops.split.balance import balance
 from segdata.recipes.pixels import Moments
 from segdata.recipes.recipe import Recipe
@@ -82,11 +83,9 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
 
 def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset]:
     """Choose the samples to train on and those to validate on. Raises `DatasetError`, `OptionError`."""
+    refuse_splits(dataset, options.train_split, options.val_split if options.val_share is None else None)
     train = dataset.split(options.train_split) if dataset.splits else dataset
     if options.val_share is None:
-        if options.val_split not in dataset.splits:
-            ways = "hold out a part of the training split with --val-share 0.2, or make one with segdata split"
-            raise DatasetError(f"{dataset.root}: no split {options.val_split!r} to validate on: {ways}")
         return train, dataset.split(options.val_split)
     return hold_out(train, options.val_share, options.seed)
 

@@ -19,6 +19,7 @@ from segdata.metrics.confusion import Tally
 from segdata.nn.distributed import world
 from segdata.nn.folder import Folder
 from segdata.nn.memory import memory_told, shortage_told
+from segdata.nn.names import refuse_unknown
 from segdata.nn.options import Training
 from segdata.nn.state import Row, best_row, gave_up, start
 from segdata.nn.step import Step, computing, part_size, step_batches
@@ -90,11 +91,12 @@ def train(
         overwrite: Train anew what `run_dir` holds.
     """
     chosen = Training.choose(config, options)
+    refuse_unknown(chosen)
     with world(chosen.device) as here, computing(chosen), shortage_told():
         with here.alike():
             part_size(chosen, here)
             task = prepare(dataset, chosen, run or Run())
-        inputs = Inputs([task.train, task.val], [config, chosen.init])
+        inputs = Inputs([task.train, task.val], [config, chosen.init, chosen.encoder_weights])
         with Folder.claim(place(run_dir), task, here, inputs, overwrite=overwrite) as folder:
             with here.alike():
                 state = start(task, here)

@@ -272,7 +272,7 @@ def test_every_option_of_a_loss_has_a_range_that_holds_its_default() -> None:
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        ("cee", {}, "no loss 'cee': there are ce, bce"),
+        ("cee", {}, "no loss 'cee': did you mean ce"),
         ("ce+", {}, "loss '': write NAME"),
         ("focal(alpha=1)", {}, "loss focal has no option 'alpha': it takes gamma"),
         ("lovasz(a=1)", {}, "it takes none"),

@@ -93,4 +93,4 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["parameters"] == sum(p.numel() for p in build("unet", encoder="mobilenet_v2", classes=3).parameters())
     refused = CliRunner().invoke(main, ["models", "unett"])
     assert refused.exit_code == 1
-    assert "no model 'unett': there are unet" in refused.output
+    assert "no model 'unett': did you mean unet" in refused.output

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from segdata.errors import OptionError
+from segdata.words import suggest
 
 if TYPE_CHECKING:
     from segdata.nn.models.base import Encoder, Segmenter
@@ -62,7 +64,7 @@ def build(
     """Make a model with random weights; its encoder gets `encoder_weights`.
 
     `encoder_weights` is `imagenet` (the published file, downloaded once) or a file. `head="sigmoid"` has one output for two
-    classes; see `segdata.nn.models.base`. `options` are those of the model. Raises `OptionError`, which lists the valid names.
+    classes; see `segdata.nn.models.base`. `options` are those of the model. Raises `OptionError`, which names near ones.
     """
     if bands < 1 or classes < 1:
         raise OptionError(f"a model needs at least one band and one class, not {bands} and {classes}")
@@ -71,21 +73,24 @@ def build(
     if ":" in name:
         from segdata.nn.models.foreign import foreign
 
-        return foreign(
+        model: Segmenter = foreign(
             name, encoder=encoder, bands=bands, classes=classes, head=head, weights=encoder_weights, **options
         )
-    factory = _entry(MODELS, name, "model")
-    _check(name, options, model_options(name))
-    model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
+    else:
+        factory = _entry(MODELS, name, "model")
+        _check(name, options, model_options(name))
+        model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
     if encoder_weights is not None:
-        from segdata.nn.models.weights import load_encoder
+        from segdata.nn.models.weights import is_file_name, load_encoder
 
-        load_encoder(model.encoder, encoder_weights)
+        if ":" not in name or is_file_name(encoder_weights):
+            known = {one: partial(build_encoder, one) for one in ENCODERS}
+            load_encoder(getattr(model, "encoder", None), encoder_weights, known)
     return model
 
 
 def build_encoder(name: str, *, bands: int = 3, **options: Any) -> Encoder:
-    """Make an encoder with random weights. Raises `OptionError`, which lists the encoders."""
+    """Make an encoder with random weights. Raises `OptionError` like `build`."""
     encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
     encoder.name = name
     return encoder
@@ -100,7 +105,7 @@ def model_options(name: str) -> dict[str, Any]:
 def _entry(table: dict[str, str], name: str, kind: str) -> Callable[..., Any]:
     """The factory that a line of a table names."""
     if name not in table:
-        raise OptionError(f"no {kind} {name!r}: there are {', '.join(table)}")
+        raise OptionError(f"no {kind} {name!r}: {suggest(name.lower(), table)}")
     module, _, attribute = table[name].partition(":")
     return cast("Callable[..., Any]", getattr(import_module(module), attribute))
 

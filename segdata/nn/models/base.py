@@ -126,7 +126,7 @@ class Segmenter(nn.Module):
         return {**self.__dict__, "auxiliary": ()}
 
     def _finish(self, logits: Tensor, height: int, width: int) -> Tensor:
-        logits = logits[..., :height, :width]
+        logits = cut(logits, height, width)
         if self.outputs == self.classes:
             return logits
         return torch.cat((torch.zeros_like(logits), logits), dim=1)
@@ -179,15 +179,35 @@ def probabilities(logits: Tensor, head: str = "softmax") -> Tensor:
     return yes / yes.sum(1, keepdim=True)
 
 
+def exporting() -> bool:
+    """Whether `torch.export` follows the model, where sizes are free: a question about a size would fix it."""
+    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())  # torch 2.4 has only the second
+
+
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until height and width are multiples of `multiple`."""
+    if exporting():
+        height, width = ((n + multiple - 1) // multiple * multiple for n in image.shape[-2:])
+        return taken(image, height, width)
     bottom, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
     return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
 
 
+def cut(x: Tensor, height: int, width: int) -> Tensor:
+    """The top left `(..., height, width)` of a tensor."""
+    return taken(x, height, width) if exporting() else x[..., :height, :width]
+
+
+def taken(x: Tensor, height: int, width: int) -> Tensor:
+    """The top left `(..., height, width)` of a tensor, with the last row and column beyond its edges; no size is asked for."""
+    for axis, size in ((-2, height), (-1, width)):
+        x = x.index_select(axis, torch.arange(size, device=x.device).clamp(max=x.shape[axis] - 1))
+    return x
+
+
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """Resize bilinearly to the height and width of `like` (pixel areas are aligned, not corners)."""
-    if x.shape[-2:] == like.shape[-2:]:
+    if not exporting() and x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 

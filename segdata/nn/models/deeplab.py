@@ -86,7 +86,8 @@ class DeepLabV2(Segmenter):
         """The image at a scale; its sides are rounded up to multiples of `multiple`."""
         if scale == 1:
             return image
-        size = [-(-int(length * scale) // self.multiple) * self.multiple for length in image.shape[-2:]]
+        part, whole = scale.as_integer_ratio()  # whole numbers alone, so that `torch.export` can follow
+        size = [-(-(length * part // whole) // self.multiple) * self.multiple for length in image.shape[-2:]]
         return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
 
 

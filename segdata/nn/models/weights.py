@@ -1,4 +1,4 @@
-"""Published encoder weights: their addresses, fetching them with a checksum, and loading any such file.
+"""Weights of encoders: the published files with their addresses and checksums, and loading any file into an encoder.
 
 The name of a published file ends with the first digits of its SHA-256, the convention of `torch.hub`.
 """
@@ -6,21 +6,21 @@ The name of a published file ends with the first digits of its SHA-256, the conv
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, OptionError, Problem
-from segdata.files.limits import open_regular, refuse_bytes
+from segdata.files.limits import open_regular
 from segdata.nn.models.base import Encoder
-from segdata.nn.saved import load_saved
+from segdata.nn.models.naming import Known, Match, matches, not_fitting
+from segdata.nn.models.state_file import read_state
+from segdata.nn.told import once
+from segdata.words import some
 
 IMAGENET = "https://download.pytorch.org/models/"
 
@@ -38,24 +38,44 @@ PUBLISHED = {
 """torchvision's IMAGENET1K_V1 weights of each encoder."""
 
 CLASSIFIERS = ("classifier.", "fc.")
+"""Names of the heads of published files, which nobody misses."""
 
-OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:\w+))$")
-"""Old names such as `denselayer1.norm.1.weight`; torchvision now writes `denselayer1.norm1.weight`."""
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar", ".pkl")
+"""What files of weights are called; other words are names of published weights."""
 
 
-def load_encoder(encoder: nn.Module, source: str) -> None:
-    """Load `imagenet` (the encoder's published file, downloaded once) or a local file into a listed encoder.
+def load_encoder(encoder: object, source: str, known: Known) -> None:
+    """Load `imagenet` (the encoder's published file, downloaded once) or a local file into an encoder.
 
-    Raises `OptionError` if it cannot be fetched or found, `DataError` if the file is damaged or belongs to another network.
+    The file may have other names (`segdata.nn.models.naming`), heads, and another number of bands, and may be a checkpoint of
+    segdata. `known`: the listed encoders, one of which it may be. Raises `OptionError` if it cannot be fetched or found,
+    `DataError` if it is damaged or of another network.
     """
-    if not isinstance(encoder, Encoder) or encoder.name is None:
-        raise OptionError("encoder weights need an encoder: name one with --encoder")
-    path = published_file(encoder.name) if source == "imagenet" else Path(source)
+    if not isinstance(encoder, nn.Module):
+        raise OptionError("this model has no `encoder` or `backbone` for weights: leave --encoder-weights out")
+    name = encoder.name if isinstance(encoder, Encoder) else None
+    if source == "imagenet":
+        if name is None:
+            raise OptionError("encoder weights need an encoder: name one with --encoder")
+        path = published_file(name)
+    else:
+        path = Path(source)
+        refuse_no_file(path)
+    load_state(encoder, read_state(path), str(path), known)
+
+
+def is_file_name(source: str) -> bool:
+    """Whether it is meant as a file, not as the name of published weights."""
+    path = Path(source)
+    return path.is_file() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise `OptionError` unless the file is there."""
     if not path.is_file():
         raise OptionError(
-            f"encoder weights {source!r}: no such file; name one, or `imagenet` for the published weights"
+            f"encoder weights {str(path)!r}: no such file; name one, or `imagenet` for the published weights"
         )
-    load_state(encoder, read_state(path), str(path))
 
 
 def published_file(name: str) -> Path:
@@ -83,35 +103,41 @@ def published_file(name: str) -> Path:
     return path
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file of `torch.save`, by name; no code in it is run. Raises `DataError`."""
-    try:
-        with open_regular(path) as file:
-            refuse_bytes(os.fstat(file.fileno()).st_size, path)
-            state = load_saved(file)
-    except ValueError as error:
-        raise DataError(Problem("weights.file", f"not a file of weights: {error}", str(path))) from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(Problem("weights.file", "not a mapping of names to tensors (a state_dict)", str(path)))
-    return cast("dict[str, Tensor]", dict(state))
-
-
-def load_state(encoder: Encoder, state: Mapping[str, Tensor], file: str) -> None:
-    """Load a published state without its classifier; old names are translated, and the first convolution fits the bands."""
-    found = {OLD_DENSENET.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
+def load_state(encoder: nn.Module, state: Mapping[str, Tensor], file: str, known: Known) -> None:
+    """Load a state by name; heads are left out, and the first convolution fits the bands. Raises `DataError`."""
     own = encoder.state_dict()
-    if encoder.first in found:
-        found[encoder.first] = fit_bands(found[encoder.first], own[encoder.first].shape[1])
-    missing = [key for key in own if key not in found and not key.endswith("num_batches_tracked")]
-    extra = [key for key in found if key not in own]
-    wrong = [key for key in found if key in own and found[key].shape != own[key].shape]
-    for keys, what in ((missing, "lacks"), (extra, "has, unlike the encoder,"), (wrong, "has in another shape")):
-        if keys:
-            text = f"weights of another network: it {what} {keys[0]}" + (f" and {len(keys) - 1} more" * (len(keys) > 1))
-            raise DataError(Problem("weights.keys", text, file))
-    encoder.load_state_dict(found)  # a plain dict: missing counts of batches, in old files, become 0
+    first = first_convolution(encoder)
+    found = sorted(matches(own, state, first), key=lambda one: one.faults)
+    fitting = [one for one in found if one.fits]
+    if not fitting:
+        raise DataError(Problem("weights.keys", not_fitting(state, next(iter(found), None), first, known), file))
+    if len(fitting) > 1:
+        where = some((f"{one.prefix}*" for one in fitting), 4)
+        text = f"it has weights of this encoder several times ({where}): save those to use alone"
+        raise DataError(Problem("weights.keys", text, file))
+    chosen = fitting[0]
+    tell(chosen, file)
+    chosen.tensors[first] = fit_bands(chosen.tensors[first], own[first].shape[1])
+    encoder.load_state_dict(chosen.tensors)  # a plain dict: missing counts of batches, in old files, become 0
+
+
+def first_convolution(encoder: nn.Module) -> str:
+    """The name of the weight that meets the image. Raises `OptionError` if there is none."""
+    if isinstance(encoder, Encoder) and encoder.name is not None:
+        return encoder.first
+    found = [name for name, value in encoder.state_dict().items() if value.ndim == 4]
+    if not found:
+        raise OptionError("encoder weights: this model's encoder has no convolution: leave --encoder-weights out")
+    return found[0]
+
+
+def tell(chosen: Match, file: str) -> None:
+    """Say what was found under other names, and what was left out, unless it is the head of a published file."""
+    left = [key for key in chosen.others if not key.startswith(CLASSIFIERS)]
+    if chosen.prefix or left:
+        under = f" under {chosen.prefix}*" if chosen.prefix else ""
+        out = f"; left out: {some(chosen.others, 3)}" if chosen.others else ""
+        once(f"encoder weights: {len(chosen.tensors)} tensors of {file}{under}{out}")
 
 
 def fit_bands(weight: Tensor, bands: int) -> Tensor:

@@ -75,7 +75,7 @@ def predict(
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
     images: Images = "reference",
-    device: str = "cpu",
+    device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
@@ -107,7 +107,7 @@ def predict(
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
-        device: Where the model runs: cpu, cuda, cuda:1, mps, auto.
+        device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
     """
