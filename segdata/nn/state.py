@@ -15,13 +15,11 @@ from segdata.nn.distributed import World
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
 from segdata.nn.optimizers import Average, optimizer_of
 from segdata.nn.options import Training
+from segdata.nn.precision import precision_of
 from segdata.nn.task import Task
 
 Row = dict[str, float]
 """A line of metrics.csv: the measurements after an epoch, by name."""
-
-
-DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(slots=True)
@@ -64,7 +62,8 @@ class State:
             if plain["model"] is not None:
                 checkpoint.load_state(self.model, plain["model"], path)
             self.optimizer.load_state_dict(dict(plain["optimizer"]))
-            self.scaler.load_state_dict(dict(plain["scaler"]))
+            if plain["scaler"]:  # empty from a device that computed in float32
+                self.scaler.load_state_dict(dict(plain["scaler"]))
             self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
             self.rows = [dict(row) for row in plain["rows"]]
         except checkpoint.FAULTS as error:
@@ -91,7 +90,7 @@ def start(task: Task, here: World) -> State:
         )
         checkpoint.load_state(model, found["state"], options.init)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
-    scaler = torch.amp.GradScaler(here.device.type, enabled=options.precision == "fp16")
+    scaler = torch.amp.GradScaler(here.device.type, enabled=precision_of(options, here.device) == torch.float16)
     average = None if options.ema is None else Average(model, options.ema)
     return State(model, optimizer_of(model, options), scaler, average)
 

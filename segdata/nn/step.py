@@ -19,8 +19,9 @@ from segdata.nn.distributed import World
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
 from segdata.nn.optimizers import rate, set_rate
 from segdata.nn.options import Training
+from segdata.nn.precision import autocast
 from segdata.nn.predictor import Standardise
-from segdata.nn.state import DTYPES, State, layout
+from segdata.nn.state import State, layout
 from segdata.nn.task import Task
 
 
@@ -66,11 +67,11 @@ class Step:
 
     def forward(self, net: nn.Module, part: data.Batch) -> Tensor:
         """The loss of a part."""
-        device, precision = self.here.device, DTYPES[self.task.options.precision]
+        device = self.here.device
         images = self.standardise(part.images.to(device, non_blocking=True))
         images = images.contiguous(memory_format=layout(self.task.options))
         target = part.target.to(device, non_blocking=True).long()
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with autocast(self.task.options, device):
             loss = self.loss(net(images), target)
             for extra in getattr(self.state.model, "auxiliary", ()):
                 loss = loss + AUXILIARY_WEIGHT * self.loss(extra, target)

@@ -16,7 +16,8 @@ from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
 from segdata.nn.predictor import Standardise
-from segdata.nn.state import DTYPES, Row, layout
+from segdata.nn.precision import autocast
+from segdata.nn.state import Row, layout
 from segdata.nn.task import Task
 from segdata.nn.validation_data import Part, Validation, parts_of
 from segdata.recipes.settings import Settings
@@ -71,9 +72,9 @@ class Validator:
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """(N, h, w, C) pixels -> (N, K, h, w) float32."""
-        device, precision = self.here.device, DTYPES[self.task.options.precision]
+        device = self.here.device
         pixels = self.standardise(images.to(device, non_blocking=True))
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with autocast(self.task.options, device):
             logits: Tensor = model(pixels.contiguous(memory_format=layout(self.task.options)))
         return logits.float()
 
