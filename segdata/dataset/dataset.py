@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from segdata.dataset.choosing import chosen_splits
 from segdata.dataset.destination import finish_swap
 from segdata.dataset.faults import refuse_scores, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
@@ -122,13 +123,17 @@ class Dataset:
         return tuple(sorted({s.split for s in self.samples if s.split is not None}))
 
     def split(self, name: str) -> Dataset:
-        """The samples of one split. Raises `DatasetError` that lists the splits there are."""
-        if name not in self.splits:
-            known = f"there are {', '.join(self.splits)}" if self.splits else "it has no splits"
-            raise DatasetError(f"{self.root}: no split {name!r}: {known}")
+        """The samples of one split, of several (`fold1,fold2`), or of all but some (`!fold0`): see `chosen_splits`.
+
+        Samples without a split are in none. Raises `DatasetError` that lists the splits there are.
+        """
+        try:
+            names = chosen_splits(name, self.splits)
+        except OptionError as error:
+            raise DatasetError(f"{self.root}: {error}") from error
         if isinstance(self.samples, Parts):
-            return replace(self, samples=self.samples.of_split(name))
-        return self.select(lambda sample: sample.split == name)
+            return replace(self, samples=self.samples.of_splits(names))
+        return self.select(lambda sample: sample.split in names)
 
     def select(self, keep: Callable[[Sample], bool]) -> Dataset:
         """The samples for which `keep(sample)` is true."""

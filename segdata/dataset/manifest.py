@@ -13,7 +13,7 @@ import gc
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise
 from typing import Annotated, Any, Generic, Protocol, TypeVar, overload
 
@@ -137,16 +137,17 @@ class Parts(Sequence[Record], Generic[Record]):
         kept = np.flatnonzero(np.fromiter((keep(record) for record in self), np.bool_, len(self)))
         return self._of(kept if self.chosen is None else self.chosen[kept])
 
-    def of_split(self, name: str) -> Parts[Record]:
-        """The records of a split. Reads only parts that contain this split and others."""
+    def of_splits(self, names: Collection[str]) -> Parts[Record]:
+        """The records of these splits. Reads only parts that contain records of others too."""
         if self.chosen is not None:
-            return self.select(lambda record: record.split == name)
+            return self.select(lambda record: record.split in names)
         kept = [np.empty(0, np.int64)]
         for number, (part, end) in enumerate(zip(self.parts, self._ends, strict=True)):
             places = np.arange(end - part.samples, end)
-            if 0 < part.splits.get(name, 0) < part.samples:
-                places = places[[record.split == name for record in self._load(number)]]
-            kept.append(places if name in part.splits else places[:0])
+            held = sum(part.splits.get(name, 0) for name in names)
+            if 0 < held < part.samples:
+                places = places[[record.split in names for record in self._load(number)]]
+            kept.append(places if held else places[:0])
         return self._of(np.concatenate(kept))
 
     def find(self, id: str) -> Record | None:

@@ -278,6 +278,8 @@ def test_splits_and_selection(dataset: Dataset) -> None:
     assert len(dataset) == 4
     assert dataset.splits == ("train", "val")
     assert [s.id for s in dataset.split("train")] == ["train/a", "train/b"]
+    assert [s.id for s in dataset.split("!train")] == ["val/a"], "a sample without a split is in none"
+    assert [s.id for s in dataset.split("train,val")] == ["train/a", "train/b", "val/a"]
     assert [s.id for s in dataset.select(lambda s: s.split is None)] == ["c"]
     assert len(dataset) == 4, "selecting changed the dataset itself"
     assert dataset.split("val").labels == dataset.labels

@@ -76,7 +76,9 @@ def test_parts_are_the_whole(tmp_path_factory: Any, manifest: tuple[list[Sample]
     joined = b"".join(path.read_bytes() for path in sorted((parts.root / "manifest").glob("*")))
     assert joined == (whole.root / "manifest.jsonl").read_bytes()
     keep = {sample.id for sample in data.draw(st.lists(st.sampled_from(expected)) if expected else st.just([]))}
-    views = [(whole, parts), *((whole.split(name), parts.split(name)) for name in whole.splits)]
+    names = [*whole.splits, *(f"!{name}" for name in whole.splits if len(whole.splits) > 1)]
+    names += [",".join(whole.splits)] if whole.splits else []
+    views = [(whole, parts), *((whole.split(name), parts.split(name)) for name in names)]
     views += [(a.select(lambda s: s.id in keep), b.select(lambda s: s.id in keep)) for a, b in views]
     for one, other in views:
         again = pickle.loads(pickle.dumps(other))
