@@ -6,6 +6,9 @@ ignored, the loss and its gradient are 0.
 
 Losses of pixels (ce, bce, focal, ohem) are means over the labelled pixels, weighted by class as in torch: sum(w l) / sum(w).
 Losses of regions (dice, iou, tversky, lovasz) are means over the classes that occur in the batch, weighted in the same way.
+
+A batch that is computed in parts (`--accumulate`, several processes) has the mean of its parts' losses, each by its `mass`.
+Of ce, bce and focal this is the loss of the whole batch. Of ohem and of the losses of regions it is not: each part is a batch.
 """
 
 from __future__ import annotations
@@ -225,6 +228,13 @@ class Loss:
         batch = self._labelled(logits, target) if names - {"ce"} else None
         parts = [t.factor * LOSSES[t.name](whole if t.name == "ce" else batch, **dict(t.options)) for t in self.terms]
         return torch.stack(parts).sum()
+
+    def mass(self, target: Tensor) -> Tensor:
+        """How much a target `(N, H, W)` counts beside others: its labelled pixels, each with its class's weight; float32."""
+        labelled = target != self.ignore
+        if self.weights is None:
+            return labelled.sum().float()
+        return self.weights.to(target.device)[target[labelled].long()].sum()
 
     def _labelled(self, logits: Tensor, target: Tensor) -> Batch:
         """The pixels that are not ignored."""

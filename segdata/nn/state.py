@@ -13,6 +13,7 @@ from segdata.labels import must_agree
 from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
+from segdata.nn.norms import restore
 from segdata.nn.optimizers import Average, optimizer_of
 from segdata.nn.options import Training
 from segdata.nn.precision import precision_of
@@ -27,6 +28,7 @@ class State:
     """Everything that a resumed run needs.
 
     `loss` is the sum of this process's losses in this epoch so far; `seconds` is the time of training, before a stop too.
+    `running` are the statistics of training, while the weights to keep have others: see `segdata.nn.norms`.
     """
 
     model: Segmenter
@@ -37,6 +39,7 @@ class State:
     loss: float = 0.0
     seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
+    running: dict[str, list[torch.Tensor]] | None = None
 
     @property
     def weights(self) -> Segmenter:
@@ -53,6 +56,7 @@ class State:
             "loss": self.loss,
             "seconds": self.seconds,
             "rows": self.rows,
+            "running": self.running,
         }
 
     def load(self, weights: Mapping[str, Any], plain: Mapping[str, Any], path: str) -> None:
@@ -66,6 +70,8 @@ class State:
                 self.scaler.load_state_dict(dict(plain["scaler"]))
             self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
             self.rows = [dict(row) for row in plain["rows"]]
+            if plain.get("running") is not None:
+                restore(self.weights, plain["running"])
         except checkpoint.FAULTS as error:
             what = reason(error).partition("\n")[0]
             raise DatasetError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
@@ -41,16 +41,16 @@ class Step:
         self.pending: tuple[Tensor, list[str], int] | None = None
 
     def __call__(self, parts: list[data.Batch], epoch: int) -> None:
-        """Learn from a batch, given in parts of equal size. Epochs are counted from 0."""
+        """Learn from a batch, given in parts. Epochs are counted from 0."""
         state, options = self.state, self.task.options
         self.rate = self.rate_of(state.step)
         set_rate(state.optimizer, self.rate)
         net = self.wrapped(epoch)
         torch.manual_seed(mixed(options.seed, state.step, self.here.rank))
         total = torch.zeros((), device=self.here.device)
-        for number, part in enumerate(parts, 1):
+        for number, (part, share) in enumerate(zip(parts, self.shares(parts), strict=True), 1):
             with self.unsynchronised(net) if number < len(parts) else nullcontext():
-                loss = self.forward(net, part) / len(parts)
+                loss = self.forward(net, part) * share
                 torch.autograd.backward(state.scaler.scale(loss))
                 total += loss.detach()
         if options.clip is not None:
@@ -67,15 +67,26 @@ class Step:
 
     def forward(self, net: nn.Module, part: data.Batch) -> Tensor:
         """The loss of a part."""
-        device = self.here.device
-        images = self.standardise(part.images.to(device, non_blocking=True))
-        images = images.contiguous(memory_format=layout(self.task.options))
-        target = part.target.to(device, non_blocking=True).long()
-        with autocast(self.task.options, device):
+        images = self.images(part)
+        target = part.target.to(self.here.device, non_blocking=True).long()
+        with autocast(self.task.options, self.here.device):
             loss = self.loss(net(images), target)
             for extra in getattr(self.state.model, "auxiliary", ()):
                 loss = loss + AUXILIARY_WEIGHT * self.loss(extra, target)
         return loss
+
+    def images(self, part: data.Batch) -> Tensor:
+        """The images of a part as the model sees them: (N, C, h, w) float32."""
+        images: Tensor = self.standardise(part.images.to(self.here.device, non_blocking=True))
+        return images.contiguous(memory_format=layout(self.task.options))
+
+    def shares(self, parts: list[data.Batch]) -> list[Tensor | float]:
+        """What to multiply each part's loss with, so that the mean over processes of their sums is the whole batch's loss."""
+        if len(parts) == self.here.size == 1:
+            return [1.0]
+        masses = torch.stack([self.loss.mass(part.target) for part in parts]).to(self.here.device)
+        whole = self.here.sum(masses.sum()).clamp_min(torch.finfo(torch.float32).tiny)
+        return list(masses / whole * self.here.size)
 
     def last_loss(self) -> float:
         """The loss of the last step, which may be NaN or infinite."""
@@ -124,13 +135,13 @@ def part_size(options: Training, here: World) -> int:
     return each
 
 
-def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[list[data.Batch]]:
-    """For each step from `first` on, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
+def step_batches(task: Task, here: World, steps: Iterable[int]) -> Iterator[list[data.Batch]]:
+    """For each of the steps, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
     options, each = task.options, part_size(task.options, here)
     places = [p * here.size + here.rank for p in range(options.accumulate)]
 
     def keys() -> Iterator[list[data.Key]]:
-        for step in range(first, last):
+        for step in steps:
             batch = task.order.keys(step)
             yield from (batch[place * each : (place + 1) * each] for place in places)
 

@@ -46,11 +46,22 @@ class Task:
     weights: tuple[float, ...] | None
     bands: int
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
         """Updates of the weights per epoch."""
         return self.options.steps or max(1, round(len(self.items) / self.options.batch))
+
+    @property
+    def last(self) -> int:
+        """Updates of the weights in all."""
+        return self.options.epochs * self.steps
+
+    def validates(self, step: int) -> bool:
+        """Whether the weights are measured after `step` updates."""
+        epoch, rest = divmod(step, self.steps)
+        return not rest and (epoch % self.options.val_every == 0 or step == self.last)
 
 
 def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
@@ -64,7 +75,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     if bare := [s for s in (*train, *val) if s.image is None]:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
     check_labels(train, val, run)
-    refuse_missing(train, val, options.allow_missing)
+    refuse_missing(train, options.allow_missing)
     recipe, bands = choose_recipe(train, options, run)
     items = turn_items(train, recipe, options.crops)
     return Task(
@@ -78,6 +89,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         weights=class_weights(train, options),
         bands=bands,
         digest=dataset.digest,
+        notes=missing_told(val, options.allow_missing),
     )
 
 
@@ -107,25 +119,34 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
     return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
 
 
-def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None:
-    """Refuse classes without pixels in either part, unless they are allowed (by name, or 'all').
+def refuse_missing(train: Dataset, allowed: Sequence[str]) -> None:
+    """Refuse classes without a pixel to train on, unless they are allowed (by name, or 'all').
 
     Raises `DatasetError`, and `OptionError` for unknown names.
     """
     for name in allowed:
         if name != "all" and name not in train.labels.names:
             raise OptionError(f"--allow-missing {name}: no such class: {suggest(name, train.labels.names)}")
-    if "all" in allowed:
-        return
-    reasons = []
-    for what, part in (("to train on", train), ("to validate on", val)):
-        counts = counted(part)
-        absent = [part.labels.names[i] for i in counts.absent]
-        if missing := [name for name in absent if name not in allowed]:
-            reasons.append(f"no pixel {what} of {some(map(repr, missing), 5)}")
-    if reasons:
+    if missing := missing_of(train, allowed):
         ways = "split it again (segdata split), drop the classes (segdata remap), or allow it with --allow-missing CLASS or all"
-        raise DatasetError(f"{train.root}: {'; '.join(reasons)}: {ways}")
+        raise DatasetError(f"{train.root}: no pixel to train on of {some(map(repr, missing), 5)}: {ways}")
+
+
+def missing_told(val: Dataset, allowed: Sequence[str]) -> tuple[str, ...]:
+    """What it means that classes have no pixel to validate on, for those that are not allowed; empty if there are none."""
+    missing = missing_of(val, allowed)
+    if not missing:
+        return ()
+    means = (
+        "such a class cannot be measured: its IoU is 0 if it is predicted anywhere, otherwise mean IoU leaves it out"
+    )
+    return (f"no pixel to validate on of {some(map(repr, missing), 5)}: {means} (--allow-missing CLASS: no note)",)
+
+
+def missing_of(part: Dataset, allowed: Sequence[str]) -> list[str]:
+    """The classes without a pixel, apart from those that are allowed (by name, or 'all')."""
+    names = [part.labels.names[i] for i in counted(part).absent]
+    return [] if "all" in allowed else [name for name in names if name not in allowed]
 
 
 def check_labels(train: Dataset, val: Dataset, run: Run) -> None:

@@ -74,7 +74,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path: Path) -> None:
     options = {**QUICK, "epochs": 12, "images": 2, "tensorboard": True}
     result = segdata.train(dataset, tmp_path / "run", **options)
-    assert result.best["mean_iou"] > 0.8 > 0.6 > result.rows[0]["mean_iou"]
+    assert result.best["mean_iou"] > 0.8 > result.rows[0]["mean_iou"]
     assert result.parameters == 8 * 3 * 9 + 16 + 8 * 3 + 3
     masks = [dataset.read_mask(sample) for sample in dataset.split("val")]
     always = [sum((segdata.Confusion.of(m, np.full_like(m, c), dataset.labels) for m in masks), segdata.Confusion.empty(3))

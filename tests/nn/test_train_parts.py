@@ -347,7 +347,7 @@ def test_a_batch_that_cannot_be_divided_among_processes() -> None:
         options = Training(batch=6, accumulate=2)
 
     with pytest.raises(OptionError, match="--batch 6 cannot be divided into 2 parts of 2 processes"):
-        next(step_batches(Task(), World(torch.device("cpu"), 0, 2), 0, 1))  # type: ignore[arg-type]
+        next(step_batches(Task(), World(torch.device("cpu"), 0, 2), [0]))  # type: ignore[arg-type]
 
 
 # Files and commands
