@@ -80,9 +80,11 @@ def cross_entropy(whole: Whole, *, smoothing: float = 0.0) -> Tensor:
     """
     valid = whole.target != whole.ignore
     logits = whole.logits.float().masked_fill(~valid[:, None], 0)  # NaN and infinity there would spread
+    each = torch.are_deterministic_algorithms_enabled()  # a GPU has no form of the sum that is
     total = F.cross_entropy(
-        logits, whole.target, whole.weights, ignore_index=whole.ignore, reduction="sum", label_smoothing=smoothing
-    )
+        logits, whole.target, whole.weights, ignore_index=whole.ignore, reduction="none" if each else "sum",
+        label_smoothing=smoothing,
+    ).sum()  # fmt: skip
     share = valid if whole.weights is None else whole.weights[whole.target.where(valid, 0)] * valid
     return total / share.sum().clamp_min(_TINY)
 

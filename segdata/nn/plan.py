@@ -26,6 +26,8 @@ class Plan:
     parameters: int
     train: int
     val: int
+    trained_on: str
+    validated_on: str
     epochs: int
     steps: int
     batch: int
@@ -49,6 +51,8 @@ def plan_of(task: Task, state: State, here: World) -> Plan:
         parameters=sum(p.numel() for p in state.model.parameters()),
         train=len(task.train),
         val=len(task.val),
+        trained_on=options.train_split,
+        validated_on=options.val_split if options.val_share is None else "held out",
         epochs=options.epochs,
         steps=task.steps,
         batch=options.batch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -11,6 +12,7 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
 
 from segdata.errors import OptionError, SegdataError
 from segdata.nn import data, losses
@@ -156,14 +158,34 @@ def step_batches(task: Task, here: World, steps: Iterable[int]) -> Iterator[list
 @contextmanager
 def computing(options: Training) -> Iterator[None]:
     """Set torch's random numbers, threads and kernels by the options; restore them afterwards."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
+    threads, exact = torch.get_num_threads(), options.deterministic
+    with torch.random.fork_rng(), cudnn.flags(cudnn.enabled, not exact, deterministic=exact), repeatable(exact):
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         try:
             yield
         finally:
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Let torch use only operations that give the same bits each time. Raises `OptionError` for one that has no such form."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU is first used
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        ways = "choose another model or loss, or leave --deterministic out"
+        raise OptionError(f"--deterministic: {str(error).partition('.')[0].partition(',')[0]}: {ways}") from error
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def mixed(*numbers: int) -> int:

@@ -76,7 +76,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
     check_labels(train, val, run)
     refuse_missing(train, options.allow_missing)
-    recipe, bands = choose_recipe(train, options, run)
+    recipe, bands, told = choose_recipe(train, options, run)
     items = turn_items(train, recipe, options.crops)
     return Task(
         options=options,
@@ -89,7 +89,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         weights=class_weights(train, options),
         bands=bands,
         digest=dataset.digest,
-        notes=missing_told(val, options.allow_missing),
+        notes=(*([told] if told else []), *missing_told(val, options.allow_missing)),
     )
 
 
@@ -97,11 +97,24 @@ def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset
     """Choose the samples to train on and those to validate on. Raises `DatasetError`, `OptionError`."""
     train = dataset.split(options.train_split) if dataset.splits else dataset
     if options.val_share is None:
-        if options.val_split not in dataset.splits:
+        try:
+            val = dataset.split(options.val_split)
+        except DatasetError as error:
             ways = "hold out a part of the training split with --val-share 0.2, or make one with segdata split"
-            raise DatasetError(f"{dataset.root}: no split {options.val_split!r} to validate on: {ways}")
-        return train, dataset.split(options.val_split)
+            raise DatasetError(f"{dataset.root}: no split {options.val_split!r} to validate on: {ways}") from error
+        refuse_overlap(train, val, options)
+        return train, val
     return hold_out(train, options.val_share, options.seed)
+
+
+def refuse_overlap(train: Dataset, val: Dataset, options: Training) -> None:
+    """Refuse splits that are both trained and validated on, unless both options name the same. Raises `DatasetError`."""
+    both = [name for name in train.splits if name in val.splits]
+    if both and options.train_split != options.val_split:
+        without = ",".join([options.train_split, *(f"!{name}" for name in both)])
+        ways = f"leave it out (--train-split '{without}') or validate on another"
+        raise DatasetError(f"{train.root}: --train-split {options.train_split} holds {some(both)}, which --val-split "
+                           f"{options.val_split} holds too: {ways}")  # fmt: skip
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -169,10 +182,13 @@ def counted(dataset: Dataset) -> ClassCounts:
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
-def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int]:
-    """The recipe, completed by the options and the dataset, and the number of bands of the images."""
+def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int, str | None]:
+    """The recipe, completed by the options and the dataset, the number of bands of the images, and what the bands changed."""
     given = options.recipe
-    recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
+    with train.open_image(train.samples[0]) as raster:
+        first = raster.read(Window(0, 0, 1, 1))
+    bands = first.shape[2]
+    recipe, told = (Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)).for_bands(bands)
     if options.resize is not None:
         recipe = replace(recipe, resize=Resize("exact", options.resize))
     if options.short_side is not None:
@@ -183,12 +199,10 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
         raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with a crop")
     if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
         recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
-    with train.open_image(train.samples[0]) as raster:
-        first = raster.read(Window(0, 0, 1, 1))
     if recipe.normalise_by == "dataset":
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
     recipe.normalise(first)  # raises if mean and std have other bands
-    return recipe, first.shape[2]
+    return recipe, bands, told
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:

@@ -393,7 +393,9 @@ def test_train_and_compare_from_the_command_line(dataset: segdata.Dataset, tmp_p
     )
     first = run("train", dataset.root, tmp_path / "one", *flags, "--model-option", "width=4", "--resize", 16)
     assert "trained:     2 epochs, 4 steps" in first.stdout
-    assert [line.split("  ")[0] for line in first.stderr.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in first.stderr.splitlines()] == [
+        "device:", "model:", "samples:", "updates:", "batch norm:", "epoch 1/2", "epoch 2/2"
+    ]  # fmt: skip
     run(
         "train",
         dataset.root,
