@@ -34,7 +34,7 @@ def train(
     segdata train mydata run1
     segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice
     segdata train mydata run2 --config run1/config.yaml --lr 3e-4
-    segdata train mydata cv --folds                  # after segdata split SRC mydata --folds 5
+    segdata train mydata cv --folds       # after segdata split --folds 5
     torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()

@@ -13,7 +13,7 @@ from segdata.executors.run import Run
 from segdata.files.places import names_in, place
 from segdata.nn.distributed import world
 from segdata.nn.options import Training
-from segdata.nn.train import Trained, train
+from segdata.nn.train import Trained, Watch, silent, train
 
 OWN = ("train_split", "val_split", "val_share")
 """Options that each fold has its own values of."""
@@ -35,6 +35,7 @@ def train_folds(
     config: str | Path | None = None,
     overwrite: bool = False,
     run: Run | None = None,
+    watch: Watch = silent,
     begin: Callable[[str], Mapping[str, Any]] = begin_silently,
     end: Callable[[str, Trained], None] = end_silently,
     **options: Any,
@@ -56,7 +57,7 @@ def train_folds(
     with world(Training.choose(config, options).device):
         for fold in folds:
             own = {"train_split": others(folds, fold), "val_split": fold, "val_share": None}
-            more = {**options, **own, **begin(fold)}
+            more = {"watch": watch, **options, **own, **begin(fold)}
             out[fold] = train(dataset, str(root / fold), config=config, overwrite=overwrite, run=run, **more)
             end(fold, out[fold])
     return out

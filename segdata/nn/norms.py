@@ -7,21 +7,14 @@ would predict, with those of other weights. Wu & Johnson 2021, Rethinking "Batch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from segdata.nn.data import Batch
 from segdata.nn.distributed import World
-from segdata.nn.precision import autocast
 from segdata.nn.task import Task
-
-if TYPE_CHECKING:
-    from segdata.nn.step import Step
 
 FEW = 100
 """Updates are few up to this many times those that a moving average remembers, which is 1 / momentum: 1000 by default."""
@@ -46,24 +39,6 @@ def steps_again(task: Task, step: int, few: float) -> range:
     number = min(task.steps, math.ceil(IMAGES / task.options.batch))
     wanted = step < few and task.validates(step + 1)
     return range(step + 1 - number, step + 1) if wanted else range(0)
-
-
-@contextmanager
-def measured_anew(learn: Step, batches: Iterable[list[Batch]]) -> Iterator[None]:
-    """Give the weights to keep the statistics of these batches; afterwards training goes on with its own."""
-    state = learn.state
-    learning = [name for name, norm in norms_of(state.model).items() if norm.training]  # not those of a frozen encoder
-    norms = norms_of(state.weights)
-    state.running = {name: statistics(norm) for name, norm in norms.items()}
-    images = (learn.images(part) for parts in batches for part in parts)
-    state.weights.eval()
-    with autocast(learn.task.options, learn.here.device):
-        measure(state.weights, [norms[name] for name in learning], images, learn.here)
-    try:
-        yield
-    finally:
-        restore(state.weights, state.running)
-        state.running = None
 
 
 def statistics(norm: _BatchNorm) -> list[Tensor]:

@@ -19,6 +19,7 @@ from segdata.nn import data, losses
 from segdata.nn.cache import cache_of
 from segdata.nn.distributed import World
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
+from segdata.nn.norms import measure, norms_of, restore, statistics
 from segdata.nn.optimizers import rate, set_rate
 from segdata.nn.options import Training
 from segdata.nn.precision import autocast
@@ -122,6 +123,25 @@ class Step:
             self.net = self.here.parallel(model)
         self.net.train()
         return self.net
+
+    @contextmanager
+    def measured_anew(self, batches: Iterable[list[data.Batch]]) -> Iterator[None]:
+        """Give the weights to keep the statistics of these batches; afterwards training goes on with its own."""
+        state, options = self.state, self.task.options
+        learning = [
+            name for name, norm in norms_of(state.model).items() if norm.training
+        ]  # not those of a frozen encoder
+        norms = norms_of(state.weights)
+        state.running = {name: statistics(norm) for name, norm in norms.items()}
+        images = (self.images(part) for parts in batches for part in parts)
+        state.weights.eval()
+        with autocast(options, self.here.device):
+            measure(state.weights, [norms[name] for name in learning], images, self.here)
+        try:
+            yield
+        finally:
+            restore(state.weights, state.running)
+            state.running = None
 
     def unsynchronised(self, net: nn.Module) -> AbstractContextManager[None]:
         """Do not exchange gradients, as for all parts of a batch but the last."""

@@ -22,7 +22,7 @@ from segdata.metrics.confusion import Tally
 from segdata.nn.distributed import world
 from segdata.nn.folder import Folder
 from segdata.nn.memory import memory_told, peak_memory, shortage_told
-from segdata.nn.norms import few_updates, measured_anew, steps_again
+from segdata.nn.norms import few_updates, steps_again
 from segdata.nn.options import Training
 from segdata.nn.plan import Plan, plan_of
 from segdata.nn.state import Row, best_row, gave_up, start
@@ -160,7 +160,7 @@ def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None
         learn.settle()
         here.share(state.weights)
         again = islice(batches, len(steps_again(task, step, few)))
-        with measured_anew(learn, again) if steps_again(task, step, few) else nullcontext():
+        with learn.measured_anew(again) if steps_again(task, step, few) else nullcontext():
             end_epoch(learn, validator, folder, begun)
         if gave_up(state.rows, options):
             break

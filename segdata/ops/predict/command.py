@@ -20,7 +20,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     segdata predict run1/best.pt mydata predictions --split val
     segdata predict run1/best.pt images/ predictions --flip x --scores
     segdata predict run1/best.pt scene.tif predictions --size 1024
-    segdata predict cv mydata predictions --split folds    # after segdata train mydata cv --folds
+    segdata predict cv mydata predictions --split folds  # of train --folds
     """
     from segdata.ops.predict.operation import predict
     from segdata.words import percent
