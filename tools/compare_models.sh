@@ -12,7 +12,7 @@ train() { # dataset, name, options
         for pair in $models; do
             segdata train "$1" "$out/$2-${pair/:/-}-$seed" --model "${pair%:*}" --encoder "${pair#*:}" --seed "$seed" \
                 --epochs "$((${STEPS:-64} / 8))" --steps 8 --val-every "$((${STEPS:-64} / 8))" --batch 8 --schedule onecycle \
-                --precision bf16 --channels-last --threads 1 --images 0 --no-tensorboard "${@:3}" >/dev/null
+                --channels-last --threads 1 --images 0 --no-tensorboard "${@:3}" >/dev/null
         done
     done
     segdata compare "$out/$2"-* --out "$out/$2.png"

@@ -21,9 +21,10 @@ TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
 @click.option(
     "--overfit-one-batch", is_flag=True, help="Only see whether the model overfits one batch; exit code 1 if not."
 )
+@click.option("--folds", is_flag=True, help="Train once per fold, on the other folds: RUN/fold0, RUN/fold1 ...")
 @jobs_option
 def train(
-    dataset: str, run_dir: str, lr_find: bool, overfit_one_batch: bool, jobs: int | str, **given: Any
+    dataset: str, run_dir: str, lr_find: bool, overfit_one_batch: bool, folds: bool, jobs: int | str, **given: Any
 ) -> None:  # fmt: skip
     """Train a model on DATASET. The folder RUN gets its checkpoints, curves and logs.
 
@@ -33,24 +34,43 @@ def train(
     segdata train mydata run1
     segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice
     segdata train mydata run2 --config run1/config.yaml --lr 3e-4
+    segdata train mydata cv --folds       # after segdata split --folds 5
     torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()
     from segdata.nn.text import Show, closing_lines
     from segdata.nn.train import train
 
+    if [lr_find, overfit_one_batch, folds].count(True) > 1:
+        raise click.UsageError("give one of --lr-find, --overfit-one-batch and --folds")
+    if folds:
+        with running(jobs, "stop", "checking labels") as run:
+            cross_validate(dataset, run_dir, run=run, **given)
+        return
     if lr_find or overfit_one_batch:
         with running(jobs, "stop", "checking labels") as run:
             given.pop("overwrite", None)
             probe(dataset, run_dir, lr_find, run=run, **given)
         return
     show = Show() if os.environ.get("RANK", "0") == "0" else None
-    watched: dict[str, Any] = {} if show is None else {"watch": show}
+    watched: dict[str, Any] = {} if show is None else {"announce": show.begin, "watch": show}
     with running(jobs, "stop", "checking labels") as run:
         result = train(dataset, run_dir, run=run, **watched, **given)
     if show is not None:
         show.close(result.rows)
         echo(closing_lines(run_dir, result))
+
+
+def cross_validate(dataset: str, run_dir: str, **options: Any) -> None:
+    """What --folds does."""
+    from segdata.nn.folds import train_folds
+    from segdata.nn.text import ShowFolds, folds_lines
+
+    show = ShowFolds() if os.environ.get("RANK", "0") == "0" else None
+    watched: dict[str, Any] = {} if show is None else {"begin": show.begin, "end": show.end}
+    found = train_folds(dataset, run_dir, **watched, **options)
+    if show is not None:
+        echo(folds_lines(dataset, run_dir, found))
 
 
 def probe(dataset: str, run_dir: str, lr_find: bool, **options: Any) -> None:

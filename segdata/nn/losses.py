@@ -6,6 +6,9 @@ ignored, the loss and its gradient are 0.
 
 Losses of pixels (ce, bce, focal, ohem) are means over the labelled pixels, weighted by class as in torch: sum(w l) / sum(w).
 Losses of regions (dice, iou, tversky, lovasz) are means over the classes that occur in the batch, weighted in the same way.
+
+A batch that is computed in parts (`--accumulate`, several processes) has the mean of its parts' losses, each by its `mass`.
+Of ce, bce and focal this is the loss of the whole batch. Of ohem and of the losses of regions it is not: each part is a batch.
 """
 
 from __future__ import annotations
@@ -78,9 +81,11 @@ def cross_entropy(whole: Whole, *, smoothing: float = 0.0) -> Tensor:
     """
     valid = whole.target != whole.ignore
     logits = whole.logits.float().masked_fill(~valid[:, None], 0)  # NaN and infinity there would spread
+    each = torch.are_deterministic_algorithms_enabled()  # a GPU has no form of the sum that is
     total = F.cross_entropy(
-        logits, whole.target, whole.weights, ignore_index=whole.ignore, reduction="sum", label_smoothing=smoothing
-    )
+        logits, whole.target, whole.weights, ignore_index=whole.ignore, reduction="none" if each else "sum",
+        label_smoothing=smoothing,
+    ).sum()  # fmt: skip
     share = valid if whole.weights is None else whole.weights[whole.target.where(valid, 0)] * valid
     return total / share.sum().clamp_min(_TINY)
 
@@ -226,6 +231,13 @@ class Loss:
         batch = self._labelled(logits, target) if names - {"ce"} else None
         parts = [t.factor * LOSSES[t.name](whole if t.name == "ce" else batch, **dict(t.options)) for t in self.terms]
         return torch.stack(parts).sum()
+
+    def mass(self, target: Tensor) -> Tensor:
+        """How much a target `(N, H, W)` counts beside others: its labelled pixels, each with its class's weight; float32."""
+        labelled = target != self.ignore
+        if self.weights is None:
+            return labelled.sum().float()
+        return self.weights.to(target.device)[target[labelled].long()].sum()
 
     def _labelled(self, logits: Tensor, target: Tensor) -> Batch:
         """The pixels that are not ignored."""

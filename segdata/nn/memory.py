@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,6 +31,17 @@ def memory_told(learn: Step, parts: list[Batch], here: World) -> Iterator[None]:
         return
     # Only here are the failed step's tensors gone
     raise SegdataError(f"out of memory ({message}): {what_fits(learn, parts[0], here)}")
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory that this process has had at once, in bytes: on a GPU its tensors, on a CPU all of it. 0 if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:  # not on Windows
+        return 0
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from segdata.errors import OptionError
 from segdata.nn.models.base import Segmenter
 from segdata.nn.options import Training
 
@@ -18,10 +19,14 @@ def optimizer_of(model: nn.Module, options: Training) -> torch.optim.Optimizer:
 
     It also contains frozen parameters: without a gradient they do not change, and after unfreezing they learn.
     """
-    parameters = list(model.parameters())
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p in part if (p.ndim > 1) == many],
+            "weight_decay": options.weight_decay * many,
+            "factor": factor,
+        }
+        for part, factor in parts_of(model, options.encoder_rate)
+        for many in (True, False)
     ]
     groups = [group for group in groups if group["params"]]
     # fused: several times as fast as torch's default on a CPU
@@ -31,10 +36,30 @@ def optimizer_of(model: nn.Module, options: Training) -> torch.optim.Optimizer:
     return kind(groups, lr=options.lr, fused=True)
 
 
+def parts_of(model: nn.Module, encoder_rate: float) -> list[tuple[list[nn.Parameter], float]]:
+    """The parameters of a model, in one part or in two: those of the encoder, whose rate has a factor, and the others."""
+    parameters = list(model.parameters())
+    if encoder_rate == 1:
+        return [(parameters, 1.0)]
+    inside = {id(p) for p in encoder_of(model, "--encoder-rate").parameters()}
+    return [
+        ([p for p in parameters if id(p) in inside], encoder_rate),
+        ([p for p in parameters if id(p) not in inside], 1.0),
+    ]
+
+
+def encoder_of(model: nn.Module, option: str) -> nn.Module:
+    """The encoder of a model. Raises `OptionError`, which names the option that is about it, if there is none."""
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise OptionError(f"{option}: this model has no `encoder` (a model from elsewhere: no `encoder` or `backbone`)")
+    return encoder
+
+
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step."""
+    """Set the learning rate of the next step; the encoder's may be a part of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)  # older checkpoints have no factors
 
 
 class Average:
@@ -72,7 +97,8 @@ POWER = 0.9
 
 RISE, START, END = 0.3, 1 / 25, 1e-4 / 25
 """One-cycle: the part of the steps in which the rate rises, and its first and last values as fractions of the highest rate; the
-defaults of torch's OneCycleLR. Smith & Topin 2018, Super-Convergence."""
+defaults of torch's OneCycleLR with `cycle_momentum=False`. Smith & Topin 2018, Super-Convergence, also let the momentum fall
+while the rate rises; here it stays."""
 
 
 def rate(options: Training, steps: int, step: int) -> float:

@@ -46,8 +46,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recipe: Annotated[str | dict[str, Any], _about("Preprocessing and augmentation: a preset or a YAML file.")] = (
         "light"
     )
-    train_split: Annotated[str, _about("The split to train on.")] = "train"
-    val_split: Annotated[str, _about("The split to validate on.")] = "val"
+    train_split: Annotated[str, _about("The split to train on, several (fold1,fold2), or all but some (!fold0).")] = (
+        "train"
+    )
+    val_split: Annotated[str, _about("The split to validate on, or several.")] = "val"
     val_share: Annotated[Share | None, _about("Hold out this part of the training split to validate on instead.")] = (
         None
     )
@@ -73,12 +75,23 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     epochs: Annotated[Positive, _about("Passes over the training split.")] = 50
     steps: Annotated[Positive | None, _about("Updates per epoch; by default enough to use all samples.")] = None
     batch: Annotated[Positive, _about("Samples per update, over all processes.")] = 8
-    accumulate: Annotated[Positive, _about("Compute a batch in this many parts, to save memory.")] = 1
+    accumulate: Annotated[
+        Positive,
+        _about("Compute a batch in this many parts, to save memory; losses of regions see one alone."),
+    ] = 1
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], _about("The method that updates the weights.")] = "adamw"
     lr: Annotated[float, Meta(gt=0), _about("The highest learning rate; --lr-find suggests one.")] = 1e-3
     momentum: Annotated[float, Meta(ge=0, lt=1), _about("Momentum of sgd.")] = 0.9
     weight_decay: Annotated[float, Meta(ge=0), _about("Weight decay, not for biases and normalisation.")] = 1e-4
-    schedule: Annotated[Literal["poly", "cosine", "onecycle", "constant"], _about("How the rate falls.")] = "poly"
+    encoder_rate: Annotated[
+        float,
+        Meta(gt=0, le=1),
+        _about("The learning rate of the encoder, such as a pretrained one, as a part of --lr."),
+    ] = 1.0
+    schedule: Annotated[
+        Literal["poly", "cosine", "onecycle", "constant"],
+        _about("How the rate falls; onecycle rises first, and leaves the momentum alone."),
+    ] = "poly"
     warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the rate rises from 0.")] = 0.0
     clip: Annotated[
         Annotated[float, Meta(gt=0)] | None, _about("The largest norm of the gradient; larger ones are scaled down.")
@@ -96,6 +109,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     channels_last: Annotated[bool, _about("Store images in memory as (N, H, W, C).")] = False
     compile: Annotated[bool, _about("Use torch.compile: minutes at the start, faster afterwards.")] = False
     seed: Annotated[Count, _about("Seed of all random numbers.")] = 0
+    deterministic: Annotated[
+        bool, _about("Also on a GPU the same weights bit for bit, if more slowly; a CPU always gives them.")
+    ] = False
     device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU if there is one.")] = "auto"
     threads: Annotated[Positive | None, _about("CPU threads per process.")] = None
     workers: Annotated[Count | None, _about("Loading processes; by default 0 on a CPU, up to 8 for a GPU.")] = None

@@ -80,7 +80,7 @@ def find_rate(
         learn = Step(task, state, here, lambda step: rates[step])
         losses: list[float] = []
         average = 0.0
-        for step, parts in enumerate(step_batches(task, here, 0, number)):
+        for step, parts in enumerate(step_batches(task, here, range(number))):
             with memory_told(learn, parts, here):
                 learn(parts, 0)
             loss = here.mean(learn.last_loss())
@@ -119,7 +119,7 @@ def overfit_one_batch(
     def probe(task: Task, state: State, here: World) -> Overfit:
         """Train on the first batch again and again."""
         learn = Step(task, state, here, lambda step: task.options.lr)
-        parts = next(step_batches(task, here, 0, 1))
+        parts = next(step_batches(task, here, [0]))
         first = accuracy = loss = 0.0
         for step in range(1, number + 1):
             with memory_told(learn, parts, here):

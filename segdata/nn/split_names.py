@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from segdata.dataset.choosing import ALL_BUT, AND
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.words import some
@@ -23,7 +24,7 @@ VAL = ("val", "valid", "validation", "validate", "valset", "dev", "eval", "evalu
 def refuse_splits(dataset: Dataset, train: str, val: str | None) -> None:
     """Raise `DatasetError` for a split that there is not, with options that run. `val`: None if a part of `train` is held out."""
     splits = dataset.splits
-    no_train, no_val = bool(splits) and train not in splits, val is not None and val not in splits
+    no_train, no_val = bool(splits) and _is_lacking(train, splits), val is not None and _is_lacking(val, splits)
     if not (no_train or no_val):
         return
     lacking = [f"no split {train!r} to train on"] * no_train + [f"no split {val!r} to validate on"] * no_val
@@ -37,6 +38,11 @@ def refuse_splits(dataset: Dataset, train: str, val: str | None) -> None:
         ways = f"hold out a part of the training split ({ways}), or make a split with segdata split"
     there = f"there are {some(splits)}" if splits else "it has no splits"
     raise DatasetError(f"{dataset.root}: {', '.join(lacking)}: {there}: {ways}")
+
+
+def _is_lacking(split: str, splits: Sequence[str]) -> bool:
+    """Whether no split has this name. `Dataset.split` tells of an expression of several what is wrong with it."""
+    return split not in splits and not split.startswith(ALL_BUT) and AND not in split
 
 
 def likely(wanted: str, splits: Sequence[str]) -> str | None:

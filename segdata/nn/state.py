@@ -13,15 +13,14 @@ from segdata.nn import checkpoint, models
 from segdata.nn.distributed import World
 from segdata.nn.initial import start_from
 from segdata.nn.models.base import Segmenter, refuse_without_encoder
+from segdata.nn.norms import restore
 from segdata.nn.optimizers import Average, optimizer_of
 from segdata.nn.options import Training
+from segdata.nn.precision import precision_of
 from segdata.nn.task import Task
 
 Row = dict[str, float]
 """A line of metrics.csv: the measurements after an epoch, by name."""
-
-
-DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(slots=True)
@@ -29,6 +28,7 @@ class State:
     """Everything that a resumed run needs.
 
     `loss` is the sum of this process's losses in this epoch so far; `seconds` is the time of training, before a stop too.
+    `running` are the statistics of training, while the weights to keep have others: see `segdata.nn.norms`.
     """
 
     model: Segmenter
@@ -39,6 +39,7 @@ class State:
     loss: float = 0.0
     seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
+    running: dict[str, list[torch.Tensor]] | None = None
 
     @property
     def weights(self) -> Segmenter:
@@ -55,6 +56,7 @@ class State:
             "loss": self.loss,
             "seconds": self.seconds,
             "rows": self.rows,
+            "running": self.running,
         }
 
     def load(self, weights: Mapping[str, Any], plain: Mapping[str, Any], path: str) -> None:
@@ -64,9 +66,12 @@ class State:
             if plain["model"] is not None:
                 checkpoint.load_state(self.model, plain["model"], path)
             self.optimizer.load_state_dict(dict(plain["optimizer"]))
-            self.scaler.load_state_dict(dict(plain["scaler"]))
+            if plain["scaler"]:  # empty from a device that computed in float32
+                self.scaler.load_state_dict(dict(plain["scaler"]))
             self.step, self.loss, self.seconds = int(plain["step"]), float(plain["loss"]), float(plain["seconds"])
             self.rows = [dict(row) for row in plain["rows"]]
+            if plain.get("running") is not None:
+                restore(self.weights, plain["running"])
         except checkpoint.FAULTS as error:
             what = reason(error).partition("\n")[0]
             raise DatasetError(
@@ -87,7 +92,7 @@ def start(task: Task, here: World) -> State:
     if options.init is not None:
         start_from(model, options.init, options, task.labels, task.bands)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
-    scaler = torch.amp.GradScaler(here.device.type, enabled=options.precision == "fp16")
+    scaler = torch.amp.GradScaler(here.device.type, enabled=precision_of(options, here.device) == torch.float16)
     average = None if options.ema is None else Average(model, options.ema)
     return State(model, optimizer_of(model, options), scaler, average)
 

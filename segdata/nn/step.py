@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
@@ -11,16 +12,19 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
 
 from segdata.errors import OptionError, SegdataError
 from segdata.nn import data, losses
 from segdata.nn.cache import cache_of
 from segdata.nn.distributed import World
 from segdata.nn.models.base import AUXILIARY_WEIGHT, freeze_encoder, unfreeze
+from segdata.nn.norms import measure, norms_of, restore, statistics
 from segdata.nn.optimizers import rate, set_rate
 from segdata.nn.options import Training
+from segdata.nn.precision import autocast
 from segdata.nn.predictor import Standardise
-from segdata.nn.state import DTYPES, State, layout
+from segdata.nn.state import State, layout
 from segdata.nn.task import Task
 
 
@@ -40,16 +44,16 @@ class Step:
         self.pending: tuple[Tensor, list[str], int] | None = None
 
     def __call__(self, parts: list[data.Batch], epoch: int) -> None:
-        """Learn from a batch, given in parts of equal size. Epochs are counted from 0."""
+        """Learn from a batch, given in parts. Epochs are counted from 0."""
         state, options = self.state, self.task.options
         self.rate = self.rate_of(state.step)
         set_rate(state.optimizer, self.rate)
         net = self.wrapped(epoch)
         torch.manual_seed(mixed(options.seed, state.step, self.here.rank))
         total = torch.zeros((), device=self.here.device)
-        for number, part in enumerate(parts, 1):
+        for number, (part, share) in enumerate(zip(parts, self.shares(parts), strict=True), 1):
             with self.unsynchronised(net) if number < len(parts) else nullcontext():
-                loss = self.forward(net, part) / len(parts)
+                loss = self.forward(net, part) * share
                 torch.autograd.backward(state.scaler.scale(loss))
                 total += loss.detach()
         if options.clip is not None:
@@ -66,15 +70,26 @@ class Step:
 
     def forward(self, net: nn.Module, part: data.Batch) -> Tensor:
         """The loss of a part."""
-        device, precision = self.here.device, DTYPES[self.task.options.precision]
-        images = self.standardise(part.images.to(device, non_blocking=True))
-        images = images.contiguous(memory_format=layout(self.task.options))
-        target = part.target.to(device, non_blocking=True).long()
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        images = self.images(part)
+        target = part.target.to(self.here.device, non_blocking=True).long()
+        with autocast(self.task.options, self.here.device):
             loss = self.loss(net(images), target)
             for extra in getattr(self.state.model, "auxiliary", ()):
                 loss = loss + AUXILIARY_WEIGHT * self.loss(extra, target)
         return loss
+
+    def images(self, part: data.Batch) -> Tensor:
+        """The images of a part as the model sees them: (N, C, h, w) float32."""
+        images: Tensor = self.standardise(part.images.to(self.here.device, non_blocking=True))
+        return images.contiguous(memory_format=layout(self.task.options))
+
+    def shares(self, parts: list[data.Batch]) -> list[Tensor | float]:
+        """What to multiply each part's loss with, so that the mean over processes of their sums is the whole batch's loss."""
+        if len(parts) == self.here.size == 1:
+            return [1.0]
+        masses = torch.stack([self.loss.mass(part.target) for part in parts]).to(self.here.device)
+        whole = self.here.sum(masses.sum()).clamp_min(torch.finfo(torch.float32).tiny)
+        return list(masses / whole * self.here.size)
 
     def last_loss(self) -> float:
         """The loss of the last step, which may be NaN or infinite."""
@@ -109,6 +124,25 @@ class Step:
         self.net.train()
         return self.net
 
+    @contextmanager
+    def measured_anew(self, batches: Iterable[list[data.Batch]]) -> Iterator[None]:
+        """Give the weights to keep the statistics of these batches; afterwards training goes on with its own."""
+        state, options = self.state, self.task.options
+        learning = [
+            name for name, norm in norms_of(state.model).items() if norm.training
+        ]  # not those of a frozen encoder
+        norms = norms_of(state.weights)
+        state.running = {name: statistics(norm) for name, norm in norms.items()}
+        images = (self.images(part) for parts in batches for part in parts)
+        state.weights.eval()
+        with autocast(options, self.here.device):
+            measure(state.weights, [norms[name] for name in learning], images, self.here)
+        try:
+            yield
+        finally:
+            restore(state.weights, state.running)
+            state.running = None
+
     def unsynchronised(self, net: nn.Module) -> AbstractContextManager[None]:
         """Do not exchange gradients, as for all parts of a batch but the last."""
         return net.no_sync() if isinstance(net, nn.parallel.DistributedDataParallel) else nullcontext()
@@ -123,13 +157,13 @@ def part_size(options: Training, here: World) -> int:
     return each
 
 
-def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[list[data.Batch]]:
-    """For each step from `first` on, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
+def step_batches(task: Task, here: World, steps: Iterable[int]) -> Iterator[list[data.Batch]]:
+    """For each of the steps, this process's part of its batch, in `accumulate` parts. Raises `OptionError`."""
     options, each = task.options, part_size(task.options, here)
     places = [p * here.size + here.rank for p in range(options.accumulate)]
 
     def keys() -> Iterator[list[data.Key]]:
-        for step in range(first, last):
+        for step in steps:
             batch = task.order.keys(step)
             yield from (batch[place * each : (place + 1) * each] for place in places)
 
@@ -144,14 +178,34 @@ def step_batches(task: Task, here: World, first: int, last: int) -> Iterator[lis
 @contextmanager
 def computing(options: Training) -> Iterator[None]:
     """Set torch's random numbers, threads and kernels by the options; restore them afterwards."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
+    threads, exact = torch.get_num_threads(), options.deterministic
+    with torch.random.fork_rng(), cudnn.flags(cudnn.enabled, not exact, deterministic=exact), repeatable(exact):
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         try:
             yield
         finally:
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Let torch use only operations that give the same bits each time. Raises `OptionError` for one that has no such form."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU is first used
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        ways = "choose another model or loss, or leave --deterministic out"
+        raise OptionError(f"--deterministic: {str(error).partition('.')[0].partition(',')[0]}: {ways}") from error
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def mixed(*numbers: int) -> int:

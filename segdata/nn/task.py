@@ -46,11 +46,22 @@ class Task:
     weights: tuple[float, ...] | None
     bands: int
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
         """Updates of the weights per epoch."""
         return self.options.steps or max(1, round(len(self.items) / self.options.batch))
+
+    @property
+    def last(self) -> int:
+        """Updates of the weights in all."""
+        return self.options.epochs * self.steps
+
+    def validates(self, step: int) -> bool:
+        """Whether the weights are measured after `step` updates."""
+        epoch, rest = divmod(step, self.steps)
+        return not rest and (epoch % self.options.val_every == 0 or step == self.last)
 
 
 def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
@@ -64,8 +75,8 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     if bare := [s for s in (*train, *val) if s.image is None]:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
     check_labels(train, val, run)
-    refuse_missing(train, val, options.allow_missing)
-    recipe, bands = choose_recipe(train, options, run)
+    refuse_missing(train, options.allow_missing)
+    recipe, bands, told = choose_recipe(train, options, run)
     items = turn_items(train, recipe, options.crops)
     return Task(
         options=options,
@@ -78,6 +89,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         weights=class_weights(train, options),
         bands=bands,
         digest=dataset.digest,
+        notes=(*([told] if told else []), *missing_told(val, options.allow_missing)),
     )
 
 
@@ -86,8 +98,20 @@ def choose_splits(dataset: Dataset, options: Training) -> tuple[Dataset, Dataset
     refuse_splits(dataset, options.train_split, options.val_split if options.val_share is None else None)
     train = dataset.split(options.train_split) if dataset.splits else dataset
     if options.val_share is None:
-        return train, dataset.split(options.val_split)
+        val = dataset.split(options.val_split)
+        refuse_overlap(train, val, options)
+        return train, val
     return hold_out(train, options.val_share, options.seed)
+
+
+def refuse_overlap(train: Dataset, val: Dataset, options: Training) -> None:
+    """Refuse splits that are both trained and validated on, unless both options name the same. Raises `DatasetError`."""
+    both = [name for name in train.splits if name in val.splits]
+    if both and options.train_split != options.val_split:
+        without = ",".join([options.train_split, *(f"!{name}" for name in both)])
+        ways = f"leave it out (--train-split '{without}') or validate on another"
+        raise DatasetError(f"{train.root}: --train-split {options.train_split} holds {some(both)}, which --val-split "
+                           f"{options.val_split} holds too: {ways}")  # fmt: skip
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -105,25 +129,34 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
     return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
 
 
-def refuse_missing(train: Dataset, val: Dataset, allowed: Sequence[str]) -> None:
-    """Refuse classes without pixels in either part, unless they are allowed (by name, or 'all').
+def refuse_missing(train: Dataset, allowed: Sequence[str]) -> None:
+    """Refuse classes without a pixel to train on, unless they are allowed (by name, or 'all').
 
     Raises `DatasetError`, and `OptionError` for unknown names.
     """
     for name in allowed:
         if name != "all" and name not in train.labels.names:
             raise OptionError(f"--allow-missing {name}: no such class: {suggest(name, train.labels.names)}")
-    if "all" in allowed:
-        return
-    reasons = []
-    for what, part in (("to train on", train), ("to validate on", val)):
-        counts = counted(part)
-        absent = [part.labels.names[i] for i in counts.absent]
-        if missing := [name for name in absent if name not in allowed]:
-            reasons.append(f"no pixel {what} of {some(map(repr, missing), 5)}")
-    if reasons:
+    if missing := missing_of(train, allowed):
         ways = "split it again (segdata split), drop the classes (segdata remap), or allow it with --allow-missing CLASS or all"
-        raise DatasetError(f"{train.root}: {'; '.join(reasons)}: {ways}")
+        raise DatasetError(f"{train.root}: no pixel to train on of {some(map(repr, missing), 5)}: {ways}")
+
+
+def missing_told(val: Dataset, allowed: Sequence[str]) -> tuple[str, ...]:
+    """What it means that classes have no pixel to validate on, for those that are not allowed; empty if there are none."""
+    missing = missing_of(val, allowed)
+    if not missing:
+        return ()
+    means = (
+        "such a class cannot be measured: its IoU is 0 if it is predicted anywhere, otherwise mean IoU leaves it out"
+    )
+    return (f"no pixel to validate on of {some(map(repr, missing), 5)}: {means} (--allow-missing CLASS: no note)",)
+
+
+def missing_of(part: Dataset, allowed: Sequence[str]) -> list[str]:
+    """The classes without a pixel, apart from those that are allowed (by name, or 'all')."""
+    names = [part.labels.names[i] for i in counted(part).absent]
+    return [] if "all" in allowed else [name for name in names if name not in allowed]
 
 
 def check_labels(train: Dataset, val: Dataset, run: Run) -> None:
@@ -146,10 +179,13 @@ def counted(dataset: Dataset) -> ClassCounts:
         raise DatasetError(f"{dataset.root}: {message}") from error
 
 
-def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int]:
-    """The recipe, completed by the options and the dataset, and the number of bands of the images."""
+def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int, str | None]:
+    """The recipe, completed by the options and the dataset, the number of bands of the images, and what the bands changed."""
     given = options.recipe
-    recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
+    with train.open_image(train.samples[0]) as raster:
+        first = raster.read(Window(0, 0, 1, 1))
+    bands = first.shape[2]
+    recipe, told = (Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)).for_bands(bands)
     if options.resize is not None:
         recipe = replace(recipe, resize=Resize("exact", options.resize))
     if options.short_side is not None:
@@ -160,12 +196,10 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
         raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with a crop")
     if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
         recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
-    with train.open_image(train.samples[0]) as raster:
-        first = raster.read(Window(0, 0, 1, 1))
     if recipe.normalise_by == "dataset":
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
     recipe.normalise(first)  # raises if mean and std have other bands
-    return recipe, first.shape[2]
+    return recipe, bands, told
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:

@@ -6,23 +6,39 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segdata.terminal.text import table
+from segdata.words import shown
 
 if TYPE_CHECKING:
     from segdata.nn.compare import Setting, Trial
+    from segdata.nn.plan import Plan
     from segdata.nn.probes import Overfit
     from segdata.nn.train import Progress, Trained
 
 
+FEW_STEPS, FEW_SECONDS = 3, 10.0
+"""After so many steps and seconds at least, an estimate is told: a training that is over before needs none."""
+
+
 class Show:
-    """Progress: one line per epoch and, if a person is watching, a line that is overwritten after each step."""
+    """What will be done, and the progress: a line per epoch, an estimate after a few steps, and where the training is.
+
+    If a person is watching, that is a line that is overwritten after each step; otherwise, such as in a file, a line a minute.
+    """
 
     def __init__(self) -> None:
         self.told: float | None = None
-        self.shown = 0.0
+        self.begun: float | None = time.monotonic()
+        self.shown = self.begun
+        self.steps = 0
         self.live = sys.stderr.isatty()
+
+    def begin(self, plan: Plan) -> None:
+        """Show what will be done."""
+        self.write("".join(f"{shown(line)}\n" for line in plan_lines(plan)))
+        self.begun = self.shown = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         """Show the progress after a step."""
@@ -30,13 +46,15 @@ class Show:
         if self.told is not None and last > self.told:
             self.line(progress.row, progress.epochs)
         self.told = last
+        self.steps += 1
         now = time.monotonic()
-        if self.live and now - self.shown > 0.2:
+        if self.steps >= FEW_STEPS and self.begun is not None and now - self.begun >= FEW_SECONDS:
+            self.stay(estimate(progress, (now - self.begun) / self.steps))
+            self.begun = None
+        elif now - self.shown > (0.2 if self.live else 60):
             self.shown = now
-            where = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
-            iou = f"  mIoU {100 * progress.row['mean_iou']:.1f}" if "mean_iou" in progress.row else ""
-            text = f"{where}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
-            self.write(f"\r{text:<79}")
+            text = where(progress)
+            self.write(f"\r{text:<79}" if self.live else f"{text}\n")
 
     def line(self, row: Mapping[str, float], epochs: int) -> None:
         """Write the results of an epoch, in a line that stays."""
@@ -44,7 +62,10 @@ class Show:
         if "mean_iou" in row:
             accuracy, iou = 100 * row["pixel_accuracy"], 100 * row["mean_iou"]
             text += f"  val {row['val_loss']:.4f}  accuracy {accuracy:.1f} %  mIoU {iou:.1f}"
-        text += f"  {clock(row['seconds'])}"
+        self.stay(f"{text}  {clock(row['seconds'])}")
+
+    def stay(self, text: str) -> None:
+        """Write a line that stays."""
         self.write(f"\r{text:<79}\n" if self.live else f"{text}\n")
 
     def write(self, text: str) -> None:
@@ -56,6 +77,66 @@ class Show:
         """Show the last epoch, if it was not shown before."""
         if self.told is not None:
             self.line(rows[-1], int(rows[-1]["epoch"]))
+
+
+class ShowFolds:
+    """The progress of a cross-validation: that of each fold, under its name."""
+
+    def __init__(self) -> None:
+        self.show = Show()
+
+    def begin(self, fold: str) -> dict[str, Any]:
+        """Show which fold is trained from now on, and give what shows its training."""
+        self.show = Show()
+        self.show.stay(f"{fold}:")
+        return {"announce": self.show.begin, "watch": self.show}
+
+    def end(self, fold: str, trained: Trained) -> None:
+        """Show the last epoch of a fold."""
+        self.show.close(trained.rows)
+
+
+def folds_lines(dataset: str, run_dir: str, found: Mapping[str, Trained]) -> list[str]:
+    """The results of a cross-validation, as lines."""
+    best = {fold: 100 * trained.best["mean_iou"] for fold, trained in found.items() if trained.best}
+    lines = [f"{fold + ':':<13}mIoU {iou:.1f}, epoch {found[fold].best['epoch']:.0f}" for fold, iou in best.items()]
+    if best:
+        spread = f"{min(best.values()):.1f} to {max(best.values()):.1f}"
+        lines.append(f"mean:        mIoU {fmean(best.values()):.1f} ({spread}), each fold at its best epoch")
+    return [
+        *lines,
+        f"all at once: segdata predict {run_dir} {dataset} OUT --split folds, then segdata evaluate OUT {dataset}",
+    ]
+
+
+def where(progress: Progress) -> str:
+    """Where a training is, in one line."""
+    at = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
+    iou = f"  mIoU {100 * progress.row['mean_iou']:.1f}" if "mean_iou" in progress.row else ""
+    return f"{at}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
+
+
+def estimate(progress: Progress, seconds: float) -> str:
+    """How long a training will take, `seconds` a step, and what memory it needs, in one line."""
+    memory = f", {progress.memory / 2**30:.1f} GiB of memory so far" if progress.memory else ""
+    return f"about {clock(progress.left)} left: {seconds:.3g} s a step{memory}"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What a training is going to do, as lines."""
+    updates = plan.epochs * plan.steps
+    goes_on = f", going on after {plan.begun:,}" if plan.begun else ""
+    lines = [
+        f"device:      {plan.device}, {plan.precision}",
+        f"model:       {plan.model}, {plan.parameters:,} parameters",
+        f"samples:     {plan.train:,} to train on ({plan.trained_on}), {plan.val:,} to validate on ({plan.validated_on})",
+        f"updates:     {updates:,} = {plan.epochs} epochs of {plan.steps:,}, {plan.batch} samples each{goes_on}",
+    ]
+    if plan.again:
+        lines.append(
+            f"batch norm:  measured anew on {plan.again:,} training samples before validation, while updates are few"
+        )
+    return lines + [f"note: {text}" for text in plan.notes]
 
 
 def closing_lines(run_dir: str, trained: Trained) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segdata.caches import note
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.inputs import Inputs
 from segdata.executors.run import Run
@@ -18,9 +21,11 @@ from segdata.files.remote import Place
 from segdata.metrics.confusion import Tally
 from segdata.nn.distributed import world
 from segdata.nn.folder import Folder
-from segdata.nn.memory import memory_told, shortage_told
+from segdata.nn.memory import memory_told, peak_memory, shortage_told
 from segdata.nn.names import refuse_unknown
+from segdata.nn.norms import few_updates, steps_again
 from segdata.nn.options import Training
+from segdata.nn.plan import Plan, plan_of
 from segdata.nn.state import Row, best_row, gave_up, start
 from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import prepare
@@ -29,7 +34,8 @@ from segdata.nn.validate import Validator
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a training after `step` of `steps` of an epoch, for a person who waits. `left`: seconds left.
+    """The progress of a training after `step` of `steps` of an epoch, for a person who waits. `left`: seconds left;
+    `memory`: the most bytes so far, of a GPU if it trains there.
 
     `row` has the results of the last finished epoch, as in metrics.csv; it is empty in the first epoch.
     """
@@ -41,6 +47,7 @@ class Progress:
     loss: float
     left: float
     row: Row
+    memory: int
 
 
 Watch = Callable[[Progress], None]
@@ -48,6 +55,12 @@ Watch = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """A `Watch` that shows nothing."""
+
+
+def note_only(plan: Plan) -> None:
+    """Tell of a plan only what a person should know."""
+    for text in plan.notes:
+        note(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ def train(
     *,
     config: str | Path | None = None,
     overwrite: bool = False,
+    announce: Callable[[Plan], None] = note_only,
     watch: Watch = silent,
     run: Run | None = None,
     **options: Any,
@@ -78,8 +92,8 @@ def train(
 
     `options` are those of `segdata.nn.options.Training`, which says what each means. A run that was stopped goes on where it
     was when the same call is repeated, and comes to the same weights, bit for bit on a CPU; one that is finished is returned
-    as it is. Under torchrun every process calls this, and each batch is divided among them. `watch` is told of every step;
-    `run` is for what is read before the first.
+    as it is. Under torchrun every process calls this, and each batch is divided among them. `announce` is told what will be done,
+    by default it notes on stderr what is unusual; `watch` is told of every step; `run` is for what is read before the first.
 
     Raises `OptionError`; `DatasetError` for a dataset that cannot be trained on and for a folder with other things in it;
     `DataError` for bad files; `SegdataError` if the loss is NaN or infinite, or the memory too small.
@@ -102,6 +116,8 @@ def train(
                 state = start(task, here)
                 learn, validator = Step(task, state, here), Validator(task, here)
             folder.begin(state)
+            if here.first and state.step < task.last:
+                announce(plan_of(task, state, here))
             fit(learn, validator, folder, watch)
         best = best_row(state.rows, chosen)
         parameters = sum(p.numel() for p in state.model.parameters())
@@ -123,35 +139,46 @@ def constant_iou(truth: Dataset) -> float:
 def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None:
     """Train until the end. Steps are counted over all epochs; randomness in a step depends only on the seed and its number."""
     task, state, here = learn.task, learn.state, learn.here
-    options, steps = task.options, task.steps
-    last = options.epochs * steps
+    options, steps, last, few = task.options, task.steps, task.last, few_updates(state.model)
     if state.step == last or gave_up(state.rows, options):
         return
     first, before = state.step, state.seconds
     begun = time.monotonic() - before
-    for parts in step_batches(task, here, state.step, last):
-        epoch, at = divmod(state.step, steps)
+    numbers = (number for step in range(first, last) for number in (step, *steps_again(task, step, few)))
+    batches = step_batches(task, here, numbers)
+    for parts in batches:
+        step = state.step
+        epoch, at = divmod(step, steps)
         with memory_told(learn, parts, here):
             learn(parts, epoch)
         passed = time.monotonic() - begun
         left = (passed - before) / (state.step - first) * (last - state.step)
         loss = state.loss / max(at, 1)  # without this step's loss, not known yet
-        watch(Progress(epoch + 1, options.epochs, at + 1, steps, loss, left, (state.rows or [{}])[-1]))
+        row = (state.rows or [{}])[-1]
+        watch(Progress(epoch + 1, options.epochs, at + 1, steps, loss, left, row, peak_memory(here.device)))
         if at + 1 < steps:
             folder.save_sometimes(state, learn, passed)
             continue
         learn.settle()
-        row: Row = {
-            "epoch": epoch + 1,
-            "step": state.step,
-            "rate": learn.rate,
-            "train_loss": here.mean(state.loss / steps),
-        }
         here.share(state.weights)
-        if (epoch + 1) % options.val_every == 0 or state.step == last:
-            row |= validator.measure(state.weights)
-        state.loss, passed = 0.0, time.monotonic() - begun
-        state.rows.append(row | {"seconds": passed})
-        folder.finish_epoch(state, validator, passed)
+        again = islice(batches, len(steps_again(task, step, few)))
+        with learn.measured_anew(again) if steps_again(task, step, few) else nullcontext():
+            end_epoch(learn, validator, folder, begun)
         if gave_up(state.rows, options):
             break
+
+
+def end_epoch(learn: Step, validator: Validator, folder: Folder, begun: float) -> None:
+    """Validate if it is time to, and write what an epoch has come to. Training `begun` then, by the monotonic clock."""
+    task, state, here = learn.task, learn.state, learn.here
+    row: Row = {
+        "epoch": state.step // task.steps,
+        "step": state.step,
+        "rate": learn.rate,
+        "train_loss": here.mean(state.loss / task.steps),
+    }
+    if task.validates(state.step):
+        row |= validator.measure(state.weights)
+    state.loss, passed = 0.0, time.monotonic() - begun
+    state.rows.append(row | {"seconds": passed})
+    folder.finish_epoch(state, validator, passed)

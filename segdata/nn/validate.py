@@ -15,8 +15,9 @@ from segdata.labels import Mask
 from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
+from segdata.nn.precision import autocast
 from segdata.nn.predictor import Standardise
-from segdata.nn.state import DTYPES, Row, layout
+from segdata.nn.state import Row, layout
 from segdata.nn.task import Task
 from segdata.nn.validation_data import Part, Validation, parts_of
 from segdata.recipes.settings import Settings
@@ -51,7 +52,7 @@ class Validator:
         return {"val_loss": loss, **scores(confusion, self.task.labels.names)}
 
     def confusion(self, model: nn.Module) -> tuple[Confusion, float]:
-        """Of all samples, from all processes, at the source's size; and the mean loss of a pixel of those the model sees."""
+        """Of all samples, from all processes, at the source's size; and the mean loss of a pixel, by the weight of its class."""
         device, labels = self.here.device, self.task.labels
         total, sums = Confusion.empty(self.classes), torch.zeros(2, dtype=torch.float64, device=device)
         small = torch.uint8 if labels.dtype == np.uint8 else torch.int32
@@ -60,20 +61,20 @@ class Validator:
             for batch in data.checked(self.batches):
                 target = batch.target.to(device, non_blocking=True).long()
                 logits = self.logits(model, batch.images)
-                number = (target < self.classes).sum()
-                sums += torch.stack((self.loss(logits, target) * number, number)).double()
+                mass = self.loss.mass(target)
+                sums += torch.stack((self.loss(logits, target) * mass, mass)).double()
                 truth = batch.target if batch.truth is None else batch.truth
                 pred = at_size(logits, truth.shape[1:]).max(1).indices  # several times as fast as argmax
                 total += Confusion.of(truth.numpy(), pred.to(small).cpu().numpy(), labels)
         counts = torch.from_numpy(total.counts).to(device)
-        loss, labelled = self.here.sum(sums).tolist()
-        return Confusion(self.here.sum(counts).cpu().numpy()), loss / max(labelled, 1)
+        loss, mass = self.here.sum(sums).tolist()
+        return Confusion(self.here.sum(counts).cpu().numpy()), loss / mass if mass else 0.0
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """(N, h, w, C) pixels -> (N, K, h, w) float32."""
-        device, precision = self.here.device, DTYPES[self.task.options.precision]
+        device = self.here.device
         pixels = self.standardise(images.to(device, non_blocking=True))
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with autocast(self.task.options, device):
             logits: Tensor = model(pixels.contiguous(memory_format=layout(self.task.options)))
         return logits.float()
 

@@ -7,7 +7,7 @@ checkpoint; `crop`, `copy_paste` and `transforms` are for training alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,8 +21,8 @@ from segdata.recipes.fields import Fields
 from segdata.recipes.pipeline import Augmentation
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.settings import CopyPaste, Crop, Normalise, Resize, Settings, Side, Statistics
-from segdata.recipes.transforms import parse_step
-from segdata.words import suggest
+from segdata.recipes.transforms import fitting, parse_step
+from segdata.words import some, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,25 @@ class Recipe(Settings):
         if self.transforms:
             out["transforms"] = [_lists(entry) for entry in self.transforms]
         return out
+
+    def for_bands(self, bands: int) -> tuple[Recipe, str | None]:
+        """A preset for images of so many bands, and what it leaves out, in a sentence; what a person wrote stays as it is.
+
+        Steps that need other bands are left out, and mean and standard deviation are the dataset's instead of ImageNet's.
+        """
+        if self.origin not in PRESETS:
+            return self, None
+        steps = [parse_step(entry, f"{self.origin}: transforms[{i}]") for i, entry in enumerate(self.transforms)]
+        kept, left_out = fitting(steps, bands)
+        told = [f"leaves out {some(left_out)}"] if left_out else []
+        by = self.normalise_by
+        if by == "imagenet" and bands != 3:
+            by = "dataset"
+            told.append("normalises by the dataset's mean and standard deviation")
+        if not told:
+            return self, None
+        fitted = replace(self, transforms=tuple({step.name: dict(step.args)} for step in kept), normalise_by=by)
+        return fitted, f"images of {bands} bands: the preset {self.origin} {' and '.join(told)}"
 
     def augment(
         self, ignore: int, *, classes: Sequence[str] = (), weights: Sequence[float] | NDArray[np.float64] | None = None

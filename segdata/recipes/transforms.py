@@ -120,6 +120,23 @@ def members(step: Step) -> list[Step]:
     return [parse_step(entry, f"{step.place}.transforms[{i}]") for i, entry in enumerate(inner)]
 
 
+def fitting(steps: Sequence[Step], bands: int) -> tuple[list[Step], list[str]]:
+    """The steps that take images of so many bands, and the names of those that do not; groups become smaller, and none empty."""
+    kept, left_out = list[Step](), list[str]()
+    for step in steps:
+        if step.name in GROUPS and step.name != "SelectiveChannelTransform":
+            inner, without = fitting(members(step), bands)
+            left_out += without
+            entries = [{one.name: dict(one.args)} for one in inner]
+            step = Step(step.name, {**step.args, "transforms": entries}, step.place)
+            fits = bool(inner)
+        elif not (fits := bands in BANDS.get(step.name, (bands,))):
+            left_out.append(step.name)
+        if fits:
+            kept.append(step)
+    return kept, left_out
+
+
 @cache
 def names() -> tuple[str, ...]:
     """All transforms that a recipe may name."""

@@ -48,7 +48,7 @@ METAVARS = {
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""
 
-PYTHON_ONLY = ("run", "report", "watch")
+PYTHON_ONLY = ("announce", "run", "report", "watch")
 """Parameters that no command line can give."""
 
 

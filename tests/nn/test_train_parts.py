@@ -21,7 +21,7 @@ from hypothesis import strategies as st  # noqa: E402
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError, MissingDependency, SegdataError  # noqa: E402
-from segdata.nn import data  # noqa: E402
+from segdata.nn import data, text  # noqa: E402
 from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.compare import compare  # noqa: E402
 from segdata.nn.curves import _spread, read_rows, write_rows  # noqa: E402
@@ -37,6 +37,7 @@ from segdata.nn.predictor import Standardise  # noqa: E402
 from segdata.nn.probes import find_rate, overfit_one_batch, steepest  # noqa: E402
 from segdata.nn.state import best_row, gave_up  # noqa: E402
 from segdata.nn.task import chance_of, turn_items  # noqa: E402
+from segdata.nn.train import Progress  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
 from train_files import NAMES, QUICK, scenes, small  # noqa: E402
 
@@ -328,6 +329,38 @@ def greedy(bands: int, classes: int, when: str) -> torch.nn.Module:
     return Greedy(when)
 
 
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_progress_is_a_line_a_minute_where_nobody_watches(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], live: bool
+) -> None:
+    """One estimate after ten seconds; then, in a file, a line a minute, without carriage returns."""
+    clock = Clock()
+    monkeypatch.setattr(text, "time", clock)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: live)
+    show = text.Show()
+    for step in range(1, 201):
+        clock.now = 2.0 * step
+        show(Progress(1, 9, step, 1000, 0.5, 2.0 * (1000 - step), {}, 3 * 2**30))
+    told = capsys.readouterr().err
+    (estimate,) = [line for line in told.replace("\r", "\n").splitlines() if "a step" in line]
+    assert estimate.strip() == "about 33 min 10 s left: 2 s a step, 3.0 GiB of memory so far"
+    assert ("\r" in told) == live
+    if not live:
+        lines = told.splitlines()
+        assert len(lines) == 1 + 400 // 62
+        assert lines[1] == "epoch 1/9  step 31/1000  loss 0.5000  32 min 18 s left"
+
+
 @pytest.mark.parametrize(
     ("when", "message"), [("training", "the model alone hardly fits"), ("validation", "a smaller --val-batch")]
 )
@@ -347,7 +380,7 @@ def test_a_batch_that_cannot_be_divided_among_processes() -> None:
         options = Training(batch=6, accumulate=2)
 
     with pytest.raises(OptionError, match="--batch 6 cannot be divided into 2 parts of 2 processes"):
-        next(step_batches(Task(), World(torch.device("cpu"), 0, 2), 0, 1))  # type: ignore[arg-type]
+        next(step_batches(Task(), World(torch.device("cpu"), 0, 2), [0]))  # type: ignore[arg-type]
 
 
 # Files and commands
@@ -393,7 +426,9 @@ def test_train_and_compare_from_the_command_line(dataset: segdata.Dataset, tmp_p
     )
     first = run("train", dataset.root, tmp_path / "one", *flags, "--model-option", "width=4", "--resize", 16)
     assert "trained:     2 epochs, 4 steps" in first.stdout
-    assert [line.split("  ")[0] for line in first.stderr.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in first.stderr.splitlines()] == [
+        "device:", "model:", "samples:", "updates:", "batch norm:", "epoch 1/2", "epoch 2/2"
+    ]  # fmt: skip
     run(
         "train",
         dataset.root,

@@ -157,7 +157,7 @@ def trained(
     task = prepare(dataset, chosen, Run())
     here = World(torch.device("cpu"))
     steps = turns * len(task.items)
-    for step, (batch,) in enumerate(step_batches(task, here, 0, steps)):
+    for step, (batch,) in enumerate(step_batches(task, here, range(steps))):
         (key,) = task.order.keys(step)
         yield key, batch.ids[0], batch.images[0].numpy(), batch.target[0].numpy()
 

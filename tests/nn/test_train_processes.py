@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
 import segdata  # noqa: E402
-from train_files import QUICK, scenes  # noqa: E402
+from train_files import QUICK, scenes, written  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -107,6 +107,63 @@ def test_torchrun_trains_as_one_process_would(tmp_path: Path) -> None:
     weights = [torch.load(tmp_path / name / "last.pt", weights_only=True)["state"] for name in ("one", "two")]
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=2e-2, atol=2e-3)
+
+
+GRADIENT = """
+import sys, torch
+from pathlib import Path
+from segdata import Run
+from segdata.nn.distributed import world
+from segdata.nn.options import Training
+from segdata.nn.state import start
+from segdata.nn.step import Step, step_batches
+from segdata.nn.task import prepare
+from train_files import QUICK
+if __name__ == "__main__":
+    dataset, out = map(Path, sys.argv[1:])
+    torch.set_num_threads(1)
+    options = {"model": "train_files:plain", "loss": "ce+focal", "class_weights": "inverse", "optimizer": "sgd"}
+    with world("cpu") as here:
+        task = prepare(dataset, Training.of({**QUICK, **options, "batch": 8, "recipe": "none"}), Run())
+        learn, held = Step(task, start(task, here), here, lambda step: 0.0), []
+        learn.state.optimizer.register_step_pre_hook(
+            lambda *_: held.append(torch.cat([p.grad.flatten() for p in learn.state.model.parameters()]))
+        )
+        learn(next(step_batches(task, here, [0])), 0)
+        torch.save([held[0], here.mean(learn.last_loss())], out / f"{here.size}-{here.rank}.pt")
+"""
+
+
+def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
+    """Also if the images of one process are nearly void."""
+    dataset = scenes(tmp_path / "d")
+    samples = list(dataset)
+    for number, sample in enumerate(samples[:8]):
+        if number % 3:
+            mask = dataset.read_mask(sample).copy()
+            mask[1:, 1:] = 255
+            samples[number] = written(dataset.root, sample.id, "train", dataset.read_image(sample), mask)
+    segdata.Dataset(dataset.root, dataset.labels, samples, {}, "copy").save()
+    (tmp_path / "gradient.py").write_text(GRADIENT)
+    arguments = [str(tmp_path / name) for name in ("gradient.py", "d", ".")]
+    done([sys.executable, *arguments])
+    done([*TORCHRUN, *arguments])
+    (whole, loss), *both = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+    for gradient, value in both:
+        torch.testing.assert_close(gradient, whole, rtol=1e-4, atol=1e-6)
+        assert value == pytest.approx(loss, rel=1e-5)
+
+
+def test_two_processes_measure_batch_norm_alike(tmp_path: Path) -> None:
+    """The statistics kept are those of all images of a batch, whichever process saw them."""
+    scenes(tmp_path / "d")
+    options = {**QUICK, "epochs": 2, "lr": 1e-9, "recipe": "none"}
+    segdata.train(tmp_path / "d", tmp_path / "one", **options, accumulate=2)
+    done([*TORCHRUN, *command(tmp_path / "d", tmp_path / "two", options)])
+    one, two = (torch.load(tmp_path / name / "last.pt", weights_only=True)["state"] for name in ("one", "two"))
+    for name, value in one.items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc")

@@ -423,3 +423,28 @@ def test_preprocessing_needs_no_albumentations() -> None:
     pytest.importorskip("albumentations")
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("bands", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_presets_fit_any_bands(name: str, bands: int, dtype: Any) -> None:
+    """What needs colour is left out, which is said; every version of an image can be made."""
+    recipe, told = Recipe.read(name).for_bands(bands)
+    image, ids = make_image(bands, dtype), mask([1, 2, 255])
+    for turn in range(4):
+        out, _ = recipe.augment(255)(image, ids, (0, turn, 0, 0))
+        assert (out.shape[2], out.dtype) == (bands, dtype)
+    ready = recipe.with_statistics([0.5] * bands, [0.2] * bands)
+    assert ready.normalise(image).shape[0] == bands
+    changed = recipe != Recipe.read(name)
+    assert changed == (told is not None)
+    assert not changed or bands != 3
+    if told is not None:
+        assert told.startswith(f"images of {bands} bands: the preset {name} ")
+        assert ("ColorJitter" in told) == (bands in (2, 4, 8) and name in ("standard", "strong", "street"))
+
+
+def test_what_a_person_wrote_is_not_changed() -> None:
+    recipe = Recipe.from_dict(PRESETS["standard"], "mine.yaml")
+    assert recipe.for_bands(4) == (recipe, None)

@@ -69,7 +69,7 @@ def loop(sizes: Sizes) -> list[str]:
     with workspace(need=0.1) as work:
         task = prepare(camvid(work / "d"), Training.of({**options, "epochs": 1, "steps": 10**6}), Run())
         here = World(device)
-        batches = [parts[0] for parts in islice(step_batches(task, here, 0, 8), 8)]
+        batches = [parts[0] for parts in islice(step_batches(task, here, range(8)), 8)]
         ways = {
             "a bare loop": partial(bare, task, here, batches, steps),
             "segdata's `fit`": partial(ours, task, here, batches, steps, work),

@@ -15,6 +15,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError
 from segdata.files.rasters import WholeMask, WholeRaster
+from segdata.ops.augment.operation import recipe_for
 from segdata.recipes.pipeline import Opened, Pair, Pipeline
 from segdata.recipes.recipe import Recipe
 from segdata.recipes.transforms import Transforms, parse_step
@@ -48,7 +49,7 @@ def bench(
 
     dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+    recipe = recipe_for(dataset, recipe)
     if not len(dataset):
         raise DatasetError(f"{dataset.root}: it has no samples")
     samples = [dataset.samples[i] for i in np.linspace(0, len(dataset) - 1, min(8, len(dataset))).astype(int)]

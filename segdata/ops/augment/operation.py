@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from segdata.caches import note
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs, Stamp, files_of, stamps
@@ -55,12 +56,12 @@ def augment(
         overwrite: Replace a dataset that is there.
     """
     dataset = Dataset.of(dataset)
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if versions < 1 or seed < 0:
         raise OptionError(f"versions {versions}, seed {seed}: at least 1 version, and a seed of 0 or more")
     chosen = dataset if split is None else dataset.split(split)
     if bare := next((s.id for s in chosen if s.image is None), None):
         raise OptionError(f"{dataset.root}: {bare} has no image to augment: convert with images")
+    recipe = recipe_for(chosen, recipe)
     options = {"recipe": recipe.to_dict(), "versions": versions, "split": split}
     target = Dataset(place(destination), dataset.labels, (), made_of("augment", options, [dataset], seed), "copy")
     inputs = Inputs([dataset])
@@ -74,6 +75,19 @@ def augment(
         return job.save(
             lambda whole: receipt_of("augmented", len(chosen), job.left_out, versions=versions, pixels=pixels_of(whole))
         )
+
+
+def recipe_for(dataset: Dataset, recipe: Recipe | str | Path) -> Recipe:
+    """The recipe, read if need be; a preset as it is for the bands of the dataset's first image, which is noted."""
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+    pictured = next((sample for sample in dataset if sample.image is not None), None)
+    if pictured is None:
+        return recipe
+    with dataset.open_image(pictured) as raster:
+        recipe, told = recipe.for_bands(raster.bands)
+    if told is not None:
+        note(told)
+    return recipe
 
 
 def _reads(item: tuple[int, Sample], dataset: Dataset) -> list[Stamp]:

@@ -12,6 +12,7 @@ from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import to_rgb
 from segdata.files.remote import Place
 from segdata.labels import value_counts
+from segdata.ops.augment.operation import recipe_for
 from segdata.pages.sheet import Sort, choose, panels, write_sheet
 from segdata.recipes.pipeline import Pipeline
 from segdata.recipes.pixels import span_of
@@ -51,7 +52,7 @@ def augment_sheet(
     """
     dataset = Dataset.of(dataset)
     dataset = dataset if split is None else dataset.split(split)
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+    recipe = recipe_for(dataset, recipe)
     if min(count, versions, size) < 1:
         raise OptionError("--count, --versions and --size must be 1 or more")
     chosen = [dataset.sample(id) for id in samples] or choose(dataset, count, (), sort)

@@ -26,6 +26,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     segdata predict run1/best.pt images/ predictions --flip x --scores
     segdata predict run1/best.pt scene.tif predictions --size 1024
     segdata predict run1/best.pt photo.jpg out.png
+    segdata predict cv mydata predictions --split folds  # of train --folds
     """
     from segdata.ops.predict.image import is_image_name, predict_image
     from segdata.ops.predict.operation import predict

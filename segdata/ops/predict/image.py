@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from posixpath import splitext
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from PIL import Image
 
 from segdata.errors import DatasetError, OptionError
 from segdata.executors.run import Run
-from segdata.files.images import encode_mask
+from segdata.files.endings import is_image
 from segdata.files.places import listed, place, real, write_whole
+from segdata.files.png import encode_mask
 from segdata.labels import Labels, Mask
 from segdata.ops.predict.operation import predict
-from segdata.readers.masks_pairs import EXTENSIONS
 
 OTHERS = ("split", "scores", "entropy", "images", "match_names")
 """Options of `predict` that are for datasets: what they would write has no place in one file."""
@@ -38,7 +37,7 @@ class Painted:
 
 def is_image_name(destination: str | Path) -> bool:
     """Whether a destination is meant as an image, not as the folder of a dataset."""
-    return splitext(str(destination))[1].lower() in EXTENSIONS and not place(destination).is_dir()
+    return is_image(str(destination)) and not place(destination).is_dir()
 
 
 def predict_image(

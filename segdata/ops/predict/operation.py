@@ -27,6 +27,7 @@ from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
+from segdata.ops.predict.folds import FOLDS, digest_of, held_out
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
@@ -90,10 +91,10 @@ def predict(
     (`run.report` may skip instead).
 
     Args:
-        model: A `Predictor`, or the file of a checkpoint.
+        model: A `Predictor`, or the file of a checkpoint; with split `folds` the folder of a cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
-        split: Predict this split only.
+        split: Predict this split only; folds: each fold, by the model that was not trained on it.
         size: Height and width of the windows, in pixels of the model; one number is both.
         overlap: The least part of a window that neighbours share.
         blend: How overlapping windows are weighed. crop takes the one whose edge is farthest.
@@ -111,14 +112,18 @@ def predict(
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
     """
-    predictor = load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
+    models: dict[str, Stored] = {}
+    if split == FOLDS and isinstance(model, str | Path):
+        dataset = Dataset.of(dataset)
+        models = held_out(place(model), dataset, device, trust_code)
+    predictor = _loaded(model, models, device, trust_code)
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
-    source = source if split is None else source.split(split)
+    source = source if split is None else source.split(",".join(models) or split)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
         lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
@@ -137,10 +142,10 @@ def predict(
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
     made_by = made_of("predict", options, [source])
-    named = _named(model, predictor)
+    named = _named(model, predictor, models)
     run = run or Run()
     sent: Predictor | Stored = predictor
-    if isinstance(model, str | Path) and run.executor is not None:
+    if isinstance(model, str | Path) and not models and run.executor is not None:
         sent = Stored(str(model), device, trust_code, named["sha256"])
     made_by["inputs"].insert(0, {key: value for key, value in named.items() if key != "job"})
     root = place(destination)
@@ -148,9 +153,13 @@ def predict(
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
     plan = Plan(source, target, output, scores, refinement)
-    work = partial(predict_groups, model=sent, sliding=sliding)
+    parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
+    stages = [
+        (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
+        for part, by in parts or [(source, sent)]
+    ]
     more = [one for one in (model, refinement_file) if isinstance(one, str | Path)]
-    return _predicted(plan, grouped(source, sliding), work, named, Inputs([source], more), overwrite, run)
+    return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
@@ -169,8 +178,7 @@ def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
 
 def _predicted(
     plan: Plan,
-    groups: Sequence[Group],
-    work: partial[Generator[list[Made | Problem], None, None]],
+    stages: Sequence[tuple[Sequence[Group], partial[Generator[list[Made | Problem], None, None]]]],
     named: dict[str, Any],
     inputs: Inputs,
     overwrite: bool,
@@ -185,8 +193,9 @@ def _predicted(
     with resumable(target, Made, given, inputs, overwrite=overwrite, run=run) as job:
         into = replace(plan, target=job.dataset, output=replace(plan.output, root=job.root))
         bare = replace(into, source=replace(source, samples=()))
-        todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
-        job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=job.root)), lambda sample: sample.id)
+        for groups, work in stages:
+            todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
+            job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=job.root)), lambda sample: sample.id)
         return job.save(lambda whole: _receipt(plan, whole, job.left_out))
 
 
@@ -305,8 +314,17 @@ def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> 
     return classes
 
 
-def _named(model: Predictor | str | Path, predictor: Predictor) -> dict[str, Any]:
+def _loaded(model: Predictor | str | Path, models: dict[str, Stored], device: str, trust_code: bool) -> Predictor:
+    """The model, or the first of a cross-validation, whose others have the same labels. Raises as `load_predictor`."""
+    if models:
+        return next(iter(models.values())).load()
+    return load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
+
+
+def _named(model: Predictor | str | Path, predictor: Predictor, models: dict[str, Stored]) -> dict[str, Any]:
     """What a job calls its model; one that is no file is like no other, so that nobody's job is taken up with another model."""
+    if models and isinstance(model, str | Path):
+        return {"name": os.path.basename(model), "sha256": digest_of(models)}
     if isinstance(model, str | Path):
         return {"name": os.path.basename(model), "sha256": file_digest(model)}
     return {"name": type(predictor).__name__, "sha256": None, "job": uuid.uuid4().hex}
