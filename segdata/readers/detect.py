@@ -114,10 +114,15 @@ def _reasons(root: Place) -> dict[str, str | None]:
 
 def _hint(root: Place) -> str | None:
     """What a source is that no format fits: a foreign format, or a folder above or below a set."""
-    around = next((found for folder in _around(root) for found in _fitting(folder)), None)
-    if around is not None:
-        where, format = around
-        return f"the set lies in {where} ({format}): give that folder"
+    found: dict[Place, str] = {}
+    for folder in _around(root):
+        if not any(str(folder).startswith(f"{other}/") for other in found):
+            found.update(_fitting(folder))
+    if len(found) > 1:
+        listed = some((f"{folder} ({format})" for folder, format in found.items()), 3)
+        return f"several sets lie here: give one of {listed}"
+    for folder, format in found.items():
+        return f"the set lies in {folder} ({format}): give that folder"
     other = foreign(root)
     return None if other is None else str(other)
 

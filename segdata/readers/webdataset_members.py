@@ -58,8 +58,8 @@ def lacking(roles: Roles, members: Sequence[str], *, image: bool) -> str:
     kind, endings = ("image", IMAGE_ENDINGS) if image else ("mask", MASK_ENDINGS)
     taken = roles.masks if image else roles.images
     others = [name for name in members if name not in taken and ending(f".{name}") in endings]
-    way_out = f"--{kind}-member {others[0]}" if others else f"--{kind}-member names it"
-    way_out = way_out if others or not image else f"{way_out}, or --images none"
+    way_out = f"--{kind}-member {others[0]}" if len(others) == 1 else f"--{kind}-member NAME says which is it"
+    way_out = way_out if others or not image else "--images none"
     return f"has no {kind}, but {some(members)}: {way_out}"
 
 

@@ -89,6 +89,14 @@ def test_a_set_above_or_below_is_told(moved: str, given: str, lies: str, samples
     assert detect(tmp_path / lies).format == "pets"
 
 
+def test_several_sets_below_are_listed(samples: Path, tmp_path: Path) -> None:
+    for name in ("pets", "coco"):
+        shutil.copytree(samples / name, tmp_path / name)
+    assert detect(tmp_path).hint == (
+        f"several sets lie here: give one of {tmp_path / 'coco'} (coco), {tmp_path / 'pets'} (pets)"
+    )
+
+
 def test_a_tar_of_folders_is_no_shard(samples: Path, tmp_path: Path) -> None:
     packed = shutil.make_archive(str(tmp_path / "camvid"), "tar", samples / "masks")
     found = detect(packed)

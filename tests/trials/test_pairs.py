@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import shlex
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, features
 
 import segdata
 from segdata.cli import main
@@ -174,3 +177,89 @@ def test_members_are_told_by_their_names(name: str, tmp_path: Path) -> None:
         *given,
     )
     np.testing.assert_array_equal(masks(tmp_path / "e")["train/000"], found["train/000"])
+
+
+def shard(path: Path, samples: dict[str, dict[str, bytes]]) -> Path:
+    """A tar of members `<key>.<extension>`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for key, members in samples.items():
+            for extension, data in members.items():
+                info = tarfile.TarInfo(f"{key}.{extension}")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def png(value: int) -> bytes:
+    """A small grey PNG."""
+    file = io.BytesIO()
+    Image.new("L", (4, 3), value).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_way_out_of_shards_runs(tmp_path: Path) -> None:
+    """Each refusal names one option; with it the shards are read."""
+    members = {"rgb.png": png(9), "depth.png": png(7), "labels.png": png(1), "json": b"{}"}
+    shard(tmp_path / "s/val-000.tar", {"0": members})
+    shard(tmp_path / "s/val-001.tar", {"1": members})
+    command = ["convert", "webdataset", f"{tmp_path}/s/val-{{000..001}}.tar", tmp_path / "d"]
+    said = run(*command, code=1)
+    assert "--classes FILE" in said
+    (tmp_path / "c.txt").write_text("a\nb\n")
+    command += ["--classes", tmp_path / "c.txt"]
+    assert "--image-member rgb.png --mask-member labels.png" in run(*command)
+    assert {id: int(mask.max()) for id, mask in masks(tmp_path / "d").items()} == {"val/0": 1, "val/1": 1}
+    shard(tmp_path / "t/a.tar", {"0": {"x.png": png(9), "y.png": png(1)}})
+    command = ["convert", "webdataset", tmp_path / "t", tmp_path / "e", "--classes", tmp_path / "c.txt"]
+    said = run(*command, code=1)
+    assert "has no mask, but x.png, y.png: --mask-member NAME says which is it" in said
+    said = run(*command, "--mask-member", "y.png", code=1)
+    assert "has no image, but x.png, y.png: --image-member x.png" in said
+    run(*command, "--mask-member", "y.png", "--image-member", "x.png")
+    assert masks(tmp_path / "e")["a/0"].max() == 1
+
+
+def test_missing_and_packed_shards(tmp_path: Path) -> None:
+    plain = shard(tmp_path / "a-000.tar", {"0": {"jpg": png(9), "mask.png": png(1)}})
+    packed = tmp_path / "z/a-000.tar.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for source in (packed, packed.parent):
+        said = run("convert", "webdataset", source, tmp_path / "d", code=1)
+        assert "is compressed, and members are found by their place: gunzip a-000.tar.gz [shard.packed]" in said
+    said = run("convert", "webdataset", f"{tmp_path}/a-{{000..002}}.tar", tmp_path / "d", code=1)
+    assert "of 3 shards 2 are not there: a-001.tar, a-002.tar" in said
+    said = run("convert", "webdataset", f"{tmp_path}/a-{{9..2}}.tar", tmp_path / "d", code=1)
+    assert "is no range" in said
+
+
+KINDS = {
+    "a.jfif": "JPEG", "b.JPE": "JPEG", "c.WebP": "WEBP", "d.BMP": "BMP", "e.gif": "GIF", "f.png": "JPEG", "g.jpg": "PNG",
+    "h.avif": "AVIF", "i.TIFF": "TIFF", "j.jp2": "JPEG2000",
+}  # fmt: skip
+
+
+def test_images_of_the_ordinary_kinds(tmp_path: Path) -> None:
+    kinds = {name: kind for name, kind in KINDS.items() if kind != "AVIF" or features.check("avif")}
+    for name, kind in kinds.items():
+        for folder, value in (("images", 90), ("masks", 1)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            file = tmp_path / folder / (name if folder == "images" else f"{name[0]}.png")
+            Image.new("L", (16, 16), value).convert("RGB" if folder == "images" else "L").save(
+                file, kind if folder == "images" else "PNG"
+            )
+    (tmp_path / "c.txt").write_text("a\nb\n")
+    run("convert", "auto", tmp_path, tmp_path / "d", "--classes", tmp_path / "c.txt")
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    assert sorted(sample.id for sample in dataset) == sorted(name[0] for name in kinds)
+    for sample in dataset:
+        assert abs(int(dataset.read_image(sample).mean()) - 90) <= 3
+
+
+@pytest.mark.parametrize("form", ["masks", "vector"])
+def test_a_folder_without_images_says_what_it_holds(form: str, tmp_path: Path) -> None:
+    for name in ("x.txt", "y.txt", "z.geojson"):
+        (tmp_path / name).write_text("{}")
+    said = run("convert", form, tmp_path, tmp_path / "d", code=1)
+    assert "holds no image, but files .txt (2), .geojson (1)" in said
