@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segdata.errors import DataError
+from segdata.errors import DataError, Problem
 from segdata.files import gdal
 from segdata.files.file import JPEG, JPEG2000, TIFF, File, open_file
 from segdata.files.pillow import UNREADABLE, header_of, opened
@@ -55,9 +55,9 @@ def lossy_name(file: File) -> str | None:
 
 def refuse_lossy(path: str | Place) -> None:
     """Raise `DataError` (`mask.jpeg`) for a file whose compression changes values."""
-    with open_file(path, "mask") as file:
+    with open_file(path) as file:
         if (lossy := lossy_name(file)) is not None:
-            raise file.problem("jpeg", CHANGED.format(lossy))
+            raise DataError(Problem("mask.jpeg", CHANGED.format(lossy), str(file)))
 
 
 def _chunks(data: bytes) -> set[bytes]:

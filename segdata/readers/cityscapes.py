@@ -139,6 +139,8 @@ def find_folder(root: Place, annotations: Annotations) -> Place:
         way_out = f" but {FOLDERS[other]}: give --annotations {other}"
     elif root.name == name:
         way_out = ": give the folder above it"
+    elif whole := [path.name for path in inner_folders(root) if holds_all(path)]:
+        way_out = f": give a folder in it that does, {some(whole)}"
     else:
         way_out = f", nor does a folder in it: give the folder that holds {name}/ and {IMAGES}/"
     raise DataError(Problem("cityscapes.missing", f"holds no {name}{way_out}", file=str(root)))
@@ -154,11 +156,21 @@ def find_images(root: Place, folder: Place) -> Place:
 
 
 def locate(root: Place, name: str) -> list[Place]:
-    """The folder of a name in SRC, or else those in the folders of SRC, as archives unpack them."""
+    """The folder of a name in SRC, or else those in the folders of SRC, as archives unpack them: none holds all of a set."""
     if (root / name).is_dir():
         return [root / name]
+    return [path / name for path in inner_folders(root) if (path / name).is_dir() and not holds_all(path)]
+
+
+def inner_folders(root: Place) -> list[Place]:
+    """The folders in SRC, sorted."""
     inner: list[Place] = [*root.iterdir()] if root.is_dir() else []
-    return sorted((path / name for path in inner if path.name[:1] != "." and (path / name).is_dir()), key=str)
+    return sorted((path for path in inner if path.name[:1] != "." and path.is_dir()), key=str)
+
+
+def holds_all(folder: Place) -> bool:
+    """Whether images and labels are in it."""
+    return (folder / IMAGES).is_dir() and any((folder / name).is_dir() for name in FOLDERS.values())
 
 
 def one_folder(root: Place, found: Sequence[Place]) -> Place:
