@@ -70,6 +70,7 @@ def read(
     mask_dir: str | Path | None = None,
     image_pattern: str = STEM,
     mask_pattern: str = STEM,
+    match: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     values: Mapping[int | str, str] | Sequence[str] = (),
     colors: bool = False,
@@ -95,6 +96,7 @@ def read(
             `*` is any other text.
         mask_pattern: how mask names are made, such as `{stem}_mask.png`, `{stem}/masks/*` or `{name}.png`, where `{name}` is
             the image's name with its ending.
+        match: how masks are named after their images, such as `{stem}_mask`: a `mask_pattern` by the name that `evaluate` has.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
             the _classes.csv beside the masks, or `values` alone, names the classes.
         values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
@@ -109,6 +111,9 @@ def read(
             image without a mask is refused.
     """
     check_options(colors, threshold, offset, values)
+    if match is not None and mask_pattern != STEM:
+        raise OptionError("--match and --mask-pattern both say how masks are named: give one of them")
+    mask_pattern = mask_pattern if match is None else match
     if overlap is not None:
         one_of("overlap", overlap, Overlap)
     base, receipt = listed(root), Receipt()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from segdata.errors import DataError, Report
+from segdata.errors import DataError, OptionError, Report
 from segdata.labels import Labels, choose_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.label_merged import MergedFiles
@@ -181,3 +181,14 @@ def test_where_0_is_ignored_class_0_is_kept(tmp_path: Path) -> None:
     remap = choose_classes(source.labels, {}, (), (), None)
     drawn = source.items[0].annotation.draw(remap).mask
     assert [int(row[0]) for row in drawn] == [0, 1, 255]
+
+
+def test_match_is_the_mask_pattern_by_the_name_that_evaluate_has(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a_truth.png", "masks/b_truth.png", "masks/b_old.png")
+    by_match, by_pattern = (
+        read(tmp_path, values=("1=cat",), **{option: "{stem}_truth"}) for option in ("match", "mask_pattern")
+    )
+    assert by_match.items == by_pattern.items
+    assert [item.annotation.files[0].rsplit("/")[-1] for item in by_match.items] == ["a_truth.png", "b_truth.png"]
+    with pytest.raises(OptionError, match="--match and --mask-pattern"):
+        read(tmp_path, values=("1=cat",), match="{stem}_truth", mask_pattern="{stem}_old")
