@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from posixpath import splitext
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
-from segdata.files.images import encode_mask
 from segdata.files.places import listed, place, real, write_whole
+from segdata.files.png import encode_mask
 from segdata.labels import Labels, Mask
 from segdata.ops.predict.operation import predict
 from segdata.readers.masks_pairs import EXTENSIONS
@@ -63,7 +63,10 @@ def predict_image(
     if path.exists() and not overwrite:
         raise DatasetError(f"{path}: exists: choose another name, or --overwrite")
     with tempfile.TemporaryDirectory(prefix="segdata-") as folder:
-        made = predict(model, image, os.path.join(folder, "dataset"), images="none", run=run, **options)
+        try:
+            made = predict(model, image, os.path.join(folder, "dataset"), images="none", run=run, **options)
+        except DataError as error:  # one image cannot be left out
+            raise DataError(replace(error.problem, sample=None)) from error
         sample = made.samples[0]
         mask = made.read_mask(sample)
     path.parent.mkdir(parents=True, exist_ok=True)
