@@ -34,14 +34,14 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     model: Annotated[str, _about("A name of `segdata models`, or package.module:factory.")] = "unet"
     encoder: Annotated[str | None, _about("The encoder of a model that has one.")] = None
-    encoder_weights: Annotated[str | None, _about("'imagenet', or a file of torchvision's names.")] = None
+    encoder_weights: Annotated[str | None, _about("'imagenet', a file of weights, or a checkpoint.")] = None
     freeze_encoder: Annotated[bool, _about("Leave the encoder's weights as they are.")] = False
     unfreeze_at: Annotated[Positive | None, _about("Train the encoder too from this epoch on.")] = None
     head: Annotated[
         Literal["softmax", "sigmoid"], _about("softmax: an output per class; sigmoid: one for two classes.")
     ] = "softmax"
     model_options: Annotated[dict[str, Any], _about("An option of the model itself, such as width=32.")] = {}
-    init: Annotated[str | None, _about("Start from the weights of this checkpoint.")] = None
+    init: Annotated[str | None, _about("Start from this checkpoint; classes are matched by name.")] = None
 
     recipe: Annotated[str | dict[str, Any], _about("Preprocessing and augmentation: a preset or a YAML file.")] = (
         "light"

@@ -146,9 +146,9 @@ def probing(
 ) -> Found:
     """Prepare a training up to its first step, then run `probe`."""
     chosen = Training.choose(config, options)
-    refuse_unknown(chosen)
     with world(chosen.device) as here, computing(chosen), shortage_told():
         with here.alike():
+            refuse_unknown(chosen)
             part_size(chosen, here)
             task = prepare(dataset, chosen, run or Run())
             state = start(task, here)

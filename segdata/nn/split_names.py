@@ -33,8 +33,8 @@ def refuse_splits(dataset: Dataset, train: str, val: str | None) -> None:
     if no_val:
         other = likely(val or "", [name for name in splits if name != found])
         options.append("--val-share 0.2" if other is None else f"--val-split {other}")
-    ways = f"give {' '.join(options)}" if found else "name it with --train-split"
-    if "--val-share 0.2" in options:
+    ways = f"give {' '.join(options)}" if found else "name them with --train-split and --val-split"
+    if found and "--val-share 0.2" in options:
         ways = f"hold out a part of the training split ({ways}), or make a split with segdata split"
     there = f"there are {some(splits)}" if splits else "it has no splits"
     raise DatasetError(f"{dataset.root}: {', '.join(lacking)}: {there}: {ways}")

@@ -105,9 +105,9 @@ def train(
         overwrite: Train anew what `run_dir` holds.
     """
     chosen = Training.choose(config, options)
-    refuse_unknown(chosen)
     with world(chosen.device) as here, computing(chosen), shortage_told():
         with here.alike():
+            refuse_unknown(chosen)
             part_size(chosen, here)
             task = prepare(dataset, chosen, run or Run())
         inputs = Inputs([task.train, task.val], [config, chosen.init, chosen.encoder_weights])

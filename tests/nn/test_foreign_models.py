@@ -141,6 +141,69 @@ def test_a_model_of_segmentation_models_pytorch(monkeypatch: pytest.MonkeyPatch)
             build(name, classes=3)
 
 
+def test_weights_of_a_file_go_into_ones_own_model(
+    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = build(f"{nets}:build", bands=3, classes=5)
+    torch.save({"model": {f"module.{key}": value for key, value in first.net.state_dict().items()}}, "w.pth")
+    second = build(f"{nets}:build", bands=3, classes=2, encoder_weights="w.pth")
+    assert torch.equal(second.net.backbone.weight, first.net.backbone.weight)
+    assert torch.equal(second.net.backbone.bias, first.net.backbone.bias)
+    told = capsys.readouterr().err
+    assert "2 tensors of w.pth under module.backbone.*; left out: module.head.weight, module.head.bias" in told
+    grey = build(f"{nets}:build", bands=1, classes=2, encoder_weights="w.pth")
+    torch.testing.assert_close(grey.net.backbone.weight, first.net.backbone.weight.sum(1, keepdim=True))
+    for name, file, message in (
+        ("flat", "w.pth", "no `encoder` or `backbone` for weights"),
+        ("build", "none.pth", "'none.pth': no such file"),
+        ("build", "imagenet", "loads its own weights: name a file, or leave --encoder-weights out"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build(f"{nets}:{name}", classes=2, encoder_weights=file)
+
+
+def test_weights_and_options_of_segmentation_models_pytorch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its architectures take any option without a word, so those that they have not are refused here."""
+
+    class Loose(FakeUnet):
+        def __init__(
+            self, encoder_name: str = "resnet34", decoder_channels: Any = (), activation: Any = None, **more: Any
+        ) -> None:
+            super().__init__(encoder_name, more["encoder_weights"], more["in_channels"], more["classes"])
+
+    fake = ModuleType("segmentation_models_pytorch")
+    fake.Unet, fake.encoders = Loose, ModuleType("encoders")  # type: ignore[attr-defined]
+    fake.encoders.get_encoder_names = lambda: ["resnet18", "resnet34"]
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", fake)
+    first = build("smp:Unet/resnet18", classes=3)
+    torch.save(first.net.state_dict(), tmp_path / "w.pth")
+    second = build("smp:Unet/resnet18", classes=2, encoder_weights=str(tmp_path / "w.pth"))
+    assert second.net.given == ("resnet18", None)
+    assert torch.equal(second.net.encoder.weight, first.net.encoder.weight)
+    for name, options, message in (
+        ("smp:Unet/resnet18", {"decoder_chanels": 3}, "no option 'decoder_chanels': did you mean decoder_channels"),
+        ("smp:Unet/resnet18", {"activation": "sigmoid"}, "activation is not for this: a model must give logits"),
+        ("smp:Unet/resnet18", {"encoder_name": "resnet34"}, "write smp:Unet/ENCODER"),
+        ("smp:Unet/resnet81", {}, "no encoder 'resnet81': did you mean resnet18"),
+        ("smp:unet/resnet18", {}, "no architecture 'unet': did you mean Unet"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build(name, classes=3, **options)
+
+
+def test_a_package_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a torchvision that was made for another torch."""
+    (tmp_path / "segmentation_models_pytorch.py").write_text(
+        "raise RuntimeError('operator torchvision::nms\\ndoes not exist')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "segmentation_models_pytorch", raising=False)
+    with pytest.raises(
+        MissingDependency, match=r"is installed, but importing it fails \(operator .* not exist\): .* torch 2"
+    ):
+        build("smp:Unet/resnet18", classes=3)
+
+
 def test_without_segmentation_models_pytorch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
     with pytest.raises(MissingDependency, match=r"pip install segdata\[smp\]"):

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from segdata.errors import DataError, Problem
 from segdata.files.limits import open_regular, refuse_bytes
-from segdata.nn.models.safetensors import is_safetensors, load_safetensors
 from segdata.nn.saved import load_saved
-from segdata.words import some
+from segdata.words import shown, some
 
 WITHIN = ("state_dict", "model_state_dict", "model", "state", "net", "network", "weights")
 """The names under which programs save a state beside other things; the first that is there is taken."""
@@ -29,7 +28,7 @@ def read_state(path: Path) -> State:
             refuse_bytes(size, path)
             tensors_alone = path.suffix == ".safetensors" or is_safetensors(file.read(9), size)
             file.seek(0)
-            saved: Any = load_safetensors(file.read()) if tensors_alone else load_saved(file)
+            saved: Any = load_tensors(file.read()) if tensors_alone else load_saved(file)
     except ValueError as error:
         raise DataError(Problem("weights.file", f"not a file of weights: {error}", str(path))) from error
     except OSError as error:
@@ -39,6 +38,22 @@ def read_state(path: Path) -> State:
     if name is None and len(found) != 1:
         raise DataError(Problem("weights.file", no_state(saved, list(found)), str(path)))
     return found[next(iter(found)) if name is None else name]
+
+
+def is_safetensors(head: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes begins as such a file does: with a length, and with the `{` of a header of that length."""
+    return 2 <= int.from_bytes(head[:8], "little") <= size - 8 and head[8:9] == b"{"
+
+
+def load_tensors(data: bytes) -> State:
+    """The tensors of a safetensors file by name. Raises `ValueError`, whose text says what is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(data)
+    except (SafetensorError, KeyError) as error:  # the latter: a type that torch does not have
+        raise ValueError(f"it is damaged, or cut off: {shown(str(error))}") from error
 
 
 def states(saved: object) -> dict[str, State]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.endings import is_image
 from segdata.files.places import listed, place, real, write_whole
@@ -62,7 +62,10 @@ def predict_image(
     if path.exists() and not overwrite:
         raise DatasetError(f"{path}: exists: choose another name, or --overwrite")
     with tempfile.TemporaryDirectory(prefix="segdata-") as folder:
-        made = predict(model, image, os.path.join(folder, "dataset"), images="none", run=run, **options)
+        try:
+            made = predict(model, image, os.path.join(folder, "dataset"), images="none", run=run, **options)
+        except DataError as error:  # one image cannot be left out
+            raise DataError(replace(error.problem, sample=None)) from error
         sample = made.samples[0]
         mask = made.read_mask(sample)
     path.parent.mkdir(parents=True, exist_ok=True)
