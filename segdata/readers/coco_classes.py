@@ -10,7 +10,7 @@ import msgspec
 
 from segdata.errors import DataError, Problem
 from segdata.labels import BACKGROUND, RGB, Labels, is_background
-from segdata.readers.coco_masks import Id, one_id
+from segdata.readers.coco_records import Id, one_id
 from segdata.readers.coco_tables import Background, Category, LabelTable
 from segdata.readers.source import Receipt, SourceClass
 from segdata.words import some

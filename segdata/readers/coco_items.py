@@ -10,7 +10,8 @@ from segdata.dataset.ids import sample_ids
 from segdata.errors import Problem, Report
 from segdata.files.places import leads_out
 from segdata.readers.coco_images import Located, by_last_parts
-from segdata.readers.coco_masks import Id, Instances, Panoptic, Record, Rules, one_id
+from segdata.readers.coco_masks import Instances, Panoptic, Rules
+from segdata.readers.coco_records import Id, Record, one_id
 from segdata.readers.coco_tables import Broken, ImageRecord, LabelTable, PanopticRecord
 from segdata.readers.source import Annotation, Item, Receipt, left_out
 

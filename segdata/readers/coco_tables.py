@@ -14,7 +14,7 @@ import msgspec
 from segdata.errors import DataError, Problem, Report, located
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
-from segdata.readers.coco_masks import Id, Segment, decode, one_id
+from segdata.readers.coco_records import Id, Segment, decode, one_id
 from segdata.readers.source import Receipt
 from segdata.words import some
 

@@ -292,6 +292,11 @@ def test_splits_come_from_the_file_names() -> None:
         "lvis_v1_val.json": "val",
         "panoptic_val2017.json": "val",
         "annotations.json": None,
+        "train_val.json": None,
+        "trainer.json": None,
+        "cityscapes_panoptic_train_trainId.json": "train",
+        "test-dev2017.json": "test-dev",
+        "val/annotations.json": "val",
         "train/_annotations.coco.json": "train",
     }
     assert {name: split_of(Path("x") / name, Path("x")) for name in names} == names

@@ -424,3 +424,22 @@ def test_the_receipt_adds_up_over_the_samples(samples: Path, tmp_path: Path) -> 
     }
     pairs = receipt["contested"]["pairs"]
     assert 0 < max(pair["pixels"] for pair in pairs) <= receipt["contested"]["pixels"]
+
+
+@pytest.mark.parametrize("names", [("background", "crack"), ("Background", "crack"), ("__background__", "crack")])
+@pytest.mark.parametrize("value", [0, 1])
+def test_masks_without_an_object_are_an_error_unless_told(tmp_path: Path, names: tuple[str, str], value: int) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / "s" / folder).mkdir(parents=True)
+        for name in ("a", "b"):
+            Image.new("L", (40, 30), value).save(tmp_path / f"s/{folder}/{name}.png")
+    options: dict[str, Any] = {"classes": names, "mask_dir": "masks", "images": "none"}
+    if value == 1:
+        options["map"] = {"crack": "ignore"}
+    with pytest.raises(DataError, match=r"no pixel of the 2 masks is .* --allow-empty") as caught:
+        segdata.convert("masks", tmp_path / "s", tmp_path / "d", **options)
+    assert caught.value.problem.code == "convert.unpainted"
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert len(segdata.convert("masks", tmp_path / "s", tmp_path / "d", allow_empty=True, **options)) == 2
+    Image.new("L", (40, 30), 1).save(tmp_path / "s/masks/b.png")
+    assert len(segdata.convert("masks", tmp_path / "s", tmp_path / "e", **{**options, "map": None})) == 2
