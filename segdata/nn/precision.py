@@ -14,12 +14,12 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float1
 def refused(options: Training, device: torch.device) -> str | None:
     """Why a training computes in float32 though its options want less: a CPU without the instructions; None if it does not.
 
-    Such a CPU takes about 20 times as long as in float32 (tools/bench/RESULTS.md).
+    Such a CPU takes 10 to 20 times as long as in float32 (tools/bench/RESULTS.md).
     """
     name = options.precision
     if name == "float32" or device.type != "cpu" or has_instructions(name):
         return None
-    return f"this CPU has no instructions for {name}, and would be about 20 times slower with it"
+    return f"this CPU has no instructions for {name}, and would be 10 to 20 times slower with it"
 
 
 def has_instructions(precision: str) -> bool:
