@@ -93,7 +93,7 @@ def predict(
         model: A `Predictor`, or the file of a checkpoint.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
-        split: Predict this split only.
+        split: Predict this split only; several: a,b; all but one: !a.
         size: Height and width of the windows, in pixels of the model; one number is both.
         overlap: The least part of a window that neighbours share.
         blend: How overlapping windows are weighed. crop takes the one whose edge is farthest.
