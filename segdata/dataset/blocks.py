@@ -8,6 +8,7 @@ blocks that it has pixels in. It stays where they are all of one split: blocks d
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from segdata.dataset.weights import Ints
 from segdata.errors import OptionError
 from segdata.words import some
 
-FORM = re.compile(r"block:([1-9][0-9]{0,4})(?:[xX]([1-9][0-9]{0,4}))?")
+FORM = re.compile(r"block:([1-9][0-9]?)(?:[xX]([1-9][0-9]?))?")
 
 Block = tuple[str, int, int]
 """A scene or sequence, and the row and column of a block in it."""
@@ -66,7 +67,7 @@ def divide(dataset: Dataset, by: str, gap: int) -> Blocks:
     found = FORM.fullmatch(by)
     if found is None:
         raise OptionError(
-            f"--by {by}: must be block:ROWSxCOLUMNS, as block:2x3, for tiles of a scene, or block:N for frames"
+            f"--by {by}: must be block:ROWSxCOLUMNS, as block:2x3, for tiles of a scene, or block:N for frames (1 to 99 each)"
         )
     if gap < 0:
         raise OptionError(f"--gap {gap}: must be 0 or more")
@@ -109,23 +110,15 @@ def _tiles(dataset: Dataset) -> Sequence[Sample]:
 def _tile(sample: Sample, rows: int, columns: int, margin: int) -> Reach:
     """The blocks of a tile; what of its window is outside of the scene counts for the outer blocks."""
     (y, x, h, w), (height, width) = sample.window or (0, 0, 1, 1), sample.tiling.parent if sample.tiling else (1, 1)
-    down, across = _edges(height, rows), _edges(width, columns)
-    middle = _place(down, y + h // 2), _place(across, x + w // 2)
-    return Reach((str(sample.parent), *middle), _touched(down, y, y + h, margin), _touched(across, x, x + w, margin))
+    middle = _block(y + h // 2, height, rows), _block(x + w // 2, width, columns)
+    down = _block(y - margin, height, rows), _block(y + h - 1 + margin, height, rows)
+    across = _block(x - margin, width, columns), _block(x + w - 1 + margin, width, columns)
+    return Reach((str(sample.parent), *middle), down, across)
 
 
-def _edges(size: int, parts: int) -> Ints:
-    """Where the second and every further part of `size` pixels begins."""
-    return np.arange(1, parts, dtype=np.int64) * size // parts
-
-
-def _touched(edges: Ints, start: int, end: int, margin: int) -> tuple[int, int]:
-    """The first and last part that the pixels from `start` to before `end`, and `margin` more on both sides, are in."""
-    return _place(edges, start - margin), _place(edges, end - 1 + margin)
-
-
-def _place(edges: Ints, pixel: int) -> int:
-    return int(np.searchsorted(edges, pixel, "right"))
+def _block(pixel: int, size: int, parts: int) -> int:
+    """Which of `parts` of `size` pixels a pixel is in, where part k begins at k * size // parts."""
+    return min(max(((pixel + 1) * parts - 1) // size, 0), parts - 1)
 
 
 # Frames of a sequence
@@ -140,11 +133,12 @@ def _frames(dataset: Dataset, parts: int, margin: int) -> list[Reach]:
         raise OptionError(f"--by block:{parts}: no ids look like frames of a sequence ({some(sorted(ids), 3)}): {way}")
     reaches: dict[Hashable, Reach] = {}
     for frames in found:
-        numbers = np.array(frames.numbers, np.int64)
-        edges = np.unique(numbers[np.arange(1, parts) * len(numbers) // parts])
+        starts = sorted({frames.numbers[part * len(frames.numbers) // parts] for part in range(parts)})
         for id, number in zip(frames.ids, frames.numbers, strict=True):
-            place = _place(edges, number)
-            reaches[id] = Reach((frames.name, place, 0), _touched(edges, number, number + 1, margin), (0, 0))
+            first, place, last = (
+                max(bisect_right(starts, n) - 1, 0) for n in (number - margin, number, number + margin)
+            )
+            reaches[id] = Reach((frames.name, place, 0), (first, last), (0, 0))
     rest: dict[str, list[str]] = defaultdict(list)
     for id in ids - reaches.keys():
         rest[NUMBER.sub("#", id)].append(id)

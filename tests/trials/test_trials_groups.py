@@ -121,3 +121,79 @@ def test_groups_of_one_name_stay_apart(tmp_path: Path) -> None:
     groups = {sample.id: sample.group for sample in Dataset.open(tmp_path / "s")}
     assert groups["001"] == groups["002"] != groups["000"]
     assert len(set(groups.values())) == 11
+
+
+# Folds
+
+
+def noisy(dataset: Dataset, split: str, root: Path) -> Path:
+    """Predictions of one fold, as a dataset: truth with every fifth pixel wrong."""
+    fold = dataset.split(split)
+    wrong = np.arange(16 * 24).reshape(16, 24) % 5 == 0
+    masks = {sample.id: (dataset.read_mask(sample) + wrong) % 3 for sample in fold}
+    fields = {sample.id: {"split": sample.split, "group": sample.group} for sample in fold}
+    make(root, masks, names=dataset.labels.names, fields=fields)
+    return root
+
+
+def test_folds_from_split_to_one_evaluation(videos: Path) -> None:
+    """Each fold is predicted by a model that did not see it; the predictions are joined and evaluated over all samples."""
+    root = videos.parent
+    run(*masks(videos), "--group", "regex:^(vid[0-9])_")
+    run("split", root / "d", root / "folds", "--folds", 3)
+    folds = Dataset.open(root / "folds")
+    for fold in folds.splits:
+        counted = json.loads(run("stats", folds.root, "--split", f"!{fold}", "--json").stdout)
+        assert counted["images"] == len(folds) - len(folds.split(fold))
+        assert counted["splits"].keys() == {*folds.splits} - {fold}
+        noisy(folds, fold, root / f"pred-{fold}")
+    run("join", *(root / f"pred-{fold}" for fold in folds.splits), root / "pred")
+    told = json.loads(
+        run("evaluate", root / "pred", root / "folds", "--json", "--missing", "stop", "--draws", 10).stdout
+    )
+    assert len(told["images"]) == 24
+    assert told["accuracy"] == pytest.approx(1 - np.mean(np.arange(16 * 24) % 5 == 0))
+    two = json.loads(
+        run("evaluate", root / "pred", root / "folds", "--split", "fold0,fold2", "--json", "--draws", 0).stdout
+    )
+    assert len(two["images"]) == len(folds.split("fold0")) + len(folds.split("fold2"))
+
+
+def test_a_split_that_is_none_lists_those_that_are(videos: Path) -> None:
+    run(*masks(videos))
+    run("split", videos.parent / "d", videos.parent / "folds", "--folds", 3)
+    for text in ("fold7", "!fold7", "fold0,fold7"):
+        assert (
+            "no split 'fold7': there are fold0, fold1, fold2"
+            in run("stats", videos.parent / "folds", "--split", text, code=1).stderr
+        )
+
+
+def test_join_tells_groups_that_become_one(tmp_path: Path) -> None:
+    for name in "ab":
+        make(tmp_path / name, {f"{name}{i}": np.zeros((2, 2)) for i in range(2)}, fields={f"{name}0": {"group": "7"}})
+    out = run("join", tmp_path / "a", tmp_path / "b", tmp_path / "j").stdout
+    assert "note:        1 groups are in several of the datasets, and stay one each: 7" in out
+
+
+# Blocks and frames
+
+
+def test_one_scene_is_tiled_and_divided(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    make(tmp_path / "d", {"scene": rng.integers(0, 3, (96, 128))}, images="copy")
+    run("tile", tmp_path / "d", tmp_path / "t", "--size", 16, "--overlap", 0.5)
+    assert (
+        "1 groups (scene) cannot fill 2 splits"
+        in run("split", tmp_path / "t", tmp_path / "s", "--ratios", "train=0.7,val=0.3", code=1).stderr
+    )
+    out = run("split", tmp_path / "t", tmp_path / "s", "--ratios", "train=0.7,val=0.3", "--by", "block:2x3").stdout
+    assert "samples, which reach from one block into another split's (receipt.json lists them)" in out
+    seen = np.zeros((2, 96, 128), np.bool_)
+    for sample in Dataset.open(tmp_path / "s"):
+        assert sample.window is not None
+        seen[sample.split == "val"][sample.window.slices] = True
+    assert not seen.all(axis=0).any()
+    told = run("check", tmp_path / "s", "--splits").stdout
+    assert "in blocks that share no pixel" in told
+    assert "not looked for: crops of one scene in files of their own" in told

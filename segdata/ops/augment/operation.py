@@ -51,7 +51,7 @@ def augment(
         destination: The folder of the new dataset.
         recipe: A recipe, the name of a preset, or a YAML file.
         versions: How many versions of each sample are written.
-        split: Augment this split only.
+        split: Augment this split only; several: a,b; all but one: !a.
         seed: Another seed gives other versions.
         overwrite: Replace a dataset that is there.
     """

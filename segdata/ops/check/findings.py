@@ -46,11 +46,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The findings about a dataset, sorted; `samples` is how many it has, `splits` how many each split has."""
+    """The findings about a dataset, sorted; `samples` is how many it has, `splits` how many each split has.
+
+    `unseen`: what leaks between splits and was not looked for, if splits alone were asked for.
+    """
 
     findings: tuple[Finding, ...]
     samples: int
     splits: Mapping[str | None, int]
+    unseen: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -68,6 +72,7 @@ class Checked:
             "samples": self.samples,
             **{f"{level}s": self.count(level) for level in LEVELS},
             "findings": [{**asdict(finding), "samples": list(finding.samples)} for finding in self.findings],
+            **({"unseen": list(self.unseen)} if self.unseen else {}),
         }
 
 

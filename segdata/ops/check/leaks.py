@@ -15,6 +15,14 @@ from segdata.ops.check.findings import Finding, Looked, among
 from segdata.ops.check.frames import frame_findings
 from segdata.ops.check.proposals import Proposals
 
+UNSEEN = (
+    "crops of one scene in files of their own",
+    "images that were rotated or flipped upside down",
+    "one person, place or day in several images without a group",
+    "frames that are further apart than 5, or whose ids do not run on",
+)
+"""What leaks between splits and is not looked for."""
+
 
 def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], proposals: Proposals) -> list[Finding]:
     """Groups, parents, images, frames and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""

@@ -24,7 +24,7 @@ from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
-from segdata.ops.check.leaks import duplicates, leak_findings
+from segdata.ops.check.leaks import UNSEEN, duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
 from segdata.ops.check.proposals import Proposals
 from segdata.ops.check.wholes import whole_findings
@@ -98,7 +98,10 @@ def check(
         findings += records
         findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, proposals)
     splits = Counter(sample.split for sample in dataset)
-    return Checked(tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)))
+    unseen = UNSEEN if splits_only else ()
+    return Checked(
+        tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)), unseen
+    )
 
 
 def files_of(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:

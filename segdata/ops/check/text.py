@@ -20,6 +20,10 @@ def check_lines(checked: Checked) -> list[str]:
         if len(same) > LIMIT:
             lines.append(f"  ... and {len(same) - LIMIT:,} more {same[0].code} (--json lists all)")
         lines += [f"  repair: {repair}" for repair in dict.fromkeys(finding.repair for finding in same[:LIMIT])]
+    if checked.unseen:
+        lines.append(
+            f"not looked for: {'; '.join(checked.unseen)} (segdata split --group-by keeps such images together)"
+        )
     splits = ", ".join(f"{split_name(name)} {n:,}" for name, n in checked.splits.items())
     return [*lines, f"{checked.samples:,} samples{f' ({splits})' if splits else ''}: {tally(checked)}"]
 

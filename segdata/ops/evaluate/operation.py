@@ -98,7 +98,7 @@ def evaluate(
     Args:
         pred: The dataset of predicted masks, its folder, or a folder of mask files named after the samples of `truth`.
         truth: The dataset of true masks, or its folder.
-        split: Evaluate this split of `truth` only.
+        split: Evaluate this split of `truth` only; several: a,b; all but one: !a.
         missing: What becomes of true masks that have no prediction: list them and leave them out, stop, or count all their
             pixels as missed (miss).
         background: Give means without this class too, by default the one called background.

@@ -29,7 +29,7 @@ def export(
         format: The format to write.
         dataset: The dataset, or its folder.
         destination: The folder to write to.
-        split: Export this split only.
+        split: Export this split only; several: a,b; all but one: !a.
         overwrite: Replace a dataset at `destination`.
     """
     known = writer_options(format)

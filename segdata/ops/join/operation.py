@@ -139,13 +139,13 @@ def _receipt(
         datasets=[{"name": n, "samples": len(d)} for n, d in zip(names, datasets, strict=True)],
         classes=[{"class_id": c.id, "class": c.name, "of": having[c.name]} for c in whole.labels.classes],
         pixels=pixels_of(whole),
-        notes=_notes(having, names) + _same_images(moves, whole),
+        notes=_notes(having, names, datasets) + _same_images(moves, whole),
         renamed=[{"sample": m.new.id, "was": m.old.id, "of": names[m.origin]} for m in moves if m.new.id != m.old.id],
     )
 
 
-def _notes(having: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
-    """What a person should look at: names that differ little, and classes that some datasets do not know."""
+def _notes(having: Mapping[str, Sequence[str]], names: Sequence[str], datasets: Sequence[Dataset]) -> list[str]:
+    """What a person should look at: names that differ little, groups of one name, and classes that some datasets do not know."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in having:
         alike["".join(c for c in name.casefold() if c.isalnum())].append(name)
@@ -154,6 +154,10 @@ def _notes(having: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[st
         for same in alike.values()
         if len(same) > 1
     ]
+    if shared := _shared({s.group for s in d if s.group is not None} for d in datasets):
+        notes.append(
+            f"{len(shared):,} groups are in several of the datasets, and stay one each: {some(sorted(shared), 3)}"
+        )
     if partial := [name for name, of in having.items() if len(of) < len(names)]:
         notes.append(
             f"not every dataset has the classes {some(partial)}: where they are not labelled, such pixels are of another class"

@@ -94,7 +94,7 @@ def predict(
         model: A `Predictor`, or the file of a checkpoint; with split `folds` the folder of a cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
-        split: Predict this split only; folds: each fold, by the model that was not trained on it.
+        split: Predict this split only; several: a,b; all but one: !a; folds: each fold, by the model that was not trained on it.
         size: Height and width of the windows, in pixels of the model; one number is both.
         overlap: The least part of a window that neighbours share.
         blend: How overlapping windows are weighed. crop takes the one whose edge is farthest.

@@ -89,7 +89,7 @@ def tune(
     Args:
         pred: The dataset of predicted masks, or its folder.
         truth: The dataset of true masks, or its folder.
-        split: The split of `truth` that the search may see.
+        split: The split of `truth` that the search may see; several: a,b; all but one: !a.
         held_out: The part of the images, or of the groups that stay together, that the search does not see; or another
             split.
         scores: Start the CRF from the scores of the predictions, if there are any; otherwise from their labels.
@@ -145,9 +145,10 @@ def _divide(
 
     pairs = pairs_of(split)
     if isinstance(held_out, str):
-        if held_out == split or split is None:
+        held = pairs_of(held_out)
+        if split is None or {t.id for _, t in pairs} & {t.id for _, t in held}:
             raise OptionError("--held-out names a split: give another one to tune on with --split")
-        return pairs, pairs_of(held_out)
+        return pairs, held
     if not 0 <= held_out < 1:
         raise OptionError(f"--held-out {held_out}: must be a split, or a part from 0 to below 1")
 

@@ -251,7 +251,10 @@ def _refuse_impossible(
 ) -> None:
     """Raise `OptionError` for fewer groups than splits, and for classes in too few groups."""
     if len(groups.names) < len(aimed):
-        raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits")
+        ways = (
+            "ask for fewer (--ratios), group otherwise (--group-by), or divide a scene or a sequence (--by block:2x3)"
+        )
+        raise OptionError(f"{len(groups.names)} groups ({some(groups.names)}) cannot fill {len(aimed)} splits: {ways}")
     reasons, classes = [], []
     for class_id, inside in groups.holders(table).items():
         held = {int(kept[g]) for g in inside} - {-1}

@@ -71,7 +71,7 @@ def stats(
 
     Args:
         dataset: The dataset, or its folder.
-        split: Count this split only. Weights for training are those of the training split.
+        split: Count this split only; several: a,b; all but one: !a. Weights for training are those of the training split.
         recount: Count the masks' pixels, and compare them with the manifest.
         objects: Find the connected components of each class and their areas. Reads the masks.
         images: Compute the mean and standard deviation of each band: integers as 0 to 1 of their type, floats as they are.

@@ -108,7 +108,7 @@ def suspects(
     Args:
         pred: The dataset of predictions with scores, or its folder.
         truth: The dataset of labels, or its folder.
-        split: Examine this split of `truth` only.
+        split: Examine this split of `truth` only; several: a,b; all but one: !a.
         threshold: A pixel is disputed if its label has a probability below this.
         temperature: How much the worst pixels of an image count: the lower, the more.
         min_area: Regions of fewer pixels are not listed.
