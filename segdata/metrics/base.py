@@ -51,8 +51,8 @@ class ClassScore:
 class Curve:
     """Points (x, y, weight) from 0 to 1 on both axes; `across` and `up` name the axes.
 
-    The weight of a point is its pixels, and the area of its dot. `diagonal`: whether that line is drawn; `top`: where the axis
-    upwards ends.
+    The weight of a point is its pixels, and the area of its dot. `diagonal`: whether that line is drawn; `top`: what the axis
+    upwards must hold.
     """
 
     points: Sequence[tuple[float, float, int]]

@@ -32,7 +32,7 @@ FEW = 64
 class Tally:
     """What every score is made of, each (..., K) int64: pixels of a class that are hit, in truth, and in the prediction.
 
-    Leading axes are images, or draws of a bootstrap; scores of classes are (..., K) float64, scores over classes (...).
+    Leading axes are images, or other parts of a set; scores of classes are (..., K) float64, scores over classes (...).
     """
 
     hits: Ints

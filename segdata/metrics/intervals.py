@@ -7,8 +7,9 @@ groups of images. Each unit is left out once, and d is by how much the score fal
     interval = score -+ t * error
 
 t is the quantile of Student's distribution for n - 1 degrees of freedom. n is the number of units; for the score of a class, of
-those that have the class in truth. A score from 0 to 1 gets its interval on the scale of log(score / (1 - score)), and brought
-back: so it stays between 0 and 1. A difference of two scores gets it as it is.
+those that have the class in truth; for a mean over classes, as many as those of the classes that make it unsure, by the rule of
+Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", 1946. A score from 0 to 1 gets its interval on
+the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A difference of two scores gets it as it is.
 
 An interval always contains its score, and the classes are the same in all of this. A class that is gone without a unit counts
 as 0 there. With fewer than `FEWEST` units there is no interval: nothing tells how far such a score may be off. A mean over
@@ -32,6 +33,9 @@ LEVEL = 0.95
 
 FEWEST = 3
 """With fewer units there is no interval."""
+
+LEAST = 5
+"""A mean over classes is taken to rest on so many units at least, if there are as many: measured, like all of this."""
 
 MEAN_OF = {"mean_iou": "iou", "mean_dice": "dice", "mean_accuracy": "recall"}
 """The scores of a `Tally` that are means over classes, and of what."""
@@ -183,8 +187,18 @@ def _mean(classes: Spread, columns: Columns, paired: bool) -> Spread:
     few = known & (classes.units < FEWEST) & (not paired)
     told = np.where(few[columns.class_id], 0, classes.change)
     count = max(int(known.sum()), 1)
-    change, unknown = columns.by_unit(told) / count, float(few.sum()) / 12 / count**2
-    return Spread(mean(classes.value)[None], columns.labelled, np.arange(columns.units), change, unknown)
+    unknown = float(few.sum()) / 12
+    variance = np.bincount(columns.class_id, told**2, columns.classes).astype(np.float64)
+    units = _resting_on(variance, classes.units, unknown, columns.labelled)
+    change = columns.by_unit(told) / count
+    return Spread(mean(classes.value)[None], units, np.arange(columns.units), change, unknown / count**2)
+
+
+def _resting_on(variance: Floats, units: Ints, unknown: float, labelled: Ints) -> Ints:
+    """(1,) the units that a mean rests on, of (K,) those of classes: few, if most of the variance is of a class in few."""
+    apart = float((variance**2 / np.maximum(units, 1)).sum())
+    freedom = (float(variance.sum()) + unknown) ** 2 / apart if apart else np.inf
+    return np.asarray(np.clip(np.floor(freedom) + 1, LEAST, labelled), np.int64)
 
 
 def _pixels(columns: Columns, weighted: bool) -> Spread:

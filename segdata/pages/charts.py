@@ -94,26 +94,27 @@ def curve(
     up: str,
     *,
     diagonal: bool = True,
-    top_value: float = 1.0,
+    highest: float = 1.0,
     side: int = 360,
 ) -> Markup:
-    """Points (x, y, pixels) on axes called `across`, 0 to 1, and `up`, 0 to `top_value`; the area of a dot is its pixels."""
-    left, bottom, top = 52, 40, 14
+    """Points (x, y, pixels) on axes called `across`, 0 to 1, and `up`, 0 to a round value from `highest` on.
+
+    The area of a dot is its pixels.
+    """
+    left, bottom, top, most_up = 52, 40, 14, _round_up(highest)
     width, height = side + left + 24, side + bottom + top
     most = max((n for _, _, n in points), default=1)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return left + x * side, top + (1 - y / top_value) * side
+        return left + x * side, top + (1 - y / most_up) * side
 
     marks = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        (x, y), (x2, y2) = place(tick, 0), place(0, tick * top_value)
+        (x, y), (x2, y2) = place(tick, 0), place(0, tick * most_up)
         marks += [_line(x, top, x, y, "grid"), _line(left, y2, left + side, y2, "grid")]
         marks += [
             _text(x, y + 16, whole(tick), "middle faint"),
-            _text(
-                x2 - 6, y2 + 4, whole(tick * top_value) if top_value >= 0.1 else share(tick * top_value), "end faint"
-            ),
+            _text(x2 - 6, y2 + 4, whole(tick * most_up) if most_up >= 0.1 else share(tick * most_up), "end faint"),
         ]
     marks += [_line(*place(0, 0), *place(1, 1), "s1 thin")] if diagonal else []
     marks += [_line(*place(*a[:2]), *place(*b[:2]), "s0 thin") for a, b in pairwise(points)]

@@ -172,3 +172,14 @@ def test_quantiles_are_those_of_the_tables(freedom: int, expected: float) -> Non
     assert t_quantile(0.025, freedom) == pytest.approx(-expected, abs=1e-6)
     assert t_below(expected, freedom) == pytest.approx(0.975, abs=1e-7)
     assert t_below(0, freedom) == 0.5
+
+
+def test_a_mean_rests_on_the_units_of_the_classes_that_make_it_unsure() -> None:
+    """Forty images of a class that is told alike in each: few matter if most of the error is of a class in eight of them."""
+    truth = [[100, 50 if i < 8 else 0] for i in range(40)]
+    sure = columns_of(truth, [[90 - 20 * (i % 2), 40 - i % 2 if i < 8 else 0] for i in range(40)])
+    unsure = columns_of(truth, [[90 - i % 2, 50 * (i % 2) if i < 8 else 0] for i in range(40)])
+    even = columns_of([[100, 50]] * 40, [[90 - i % 5, 40 - i % 3] for i in range(40)])
+    found = [int(spread(columns, "mean_iou").units[0]) for columns in (sure, unsure, even)]
+    assert 5 <= found[1] <= 9 < found[0]
+    assert found[2] == 40

@@ -68,9 +68,11 @@ def test_frames_of_a_video_are_told(tmp_path: Path, name: str) -> None:
     masks = {name.format(7 + 30 * i): np.full((4, 5), i % 2) for i in range(12)}
     truth = make(tmp_path / "t", masks)
     text = run("evaluate", truth.root, truth.root).stdout
-    (note,) = [line for line in text.splitlines() if "--resample block:10" in line]
+    (note,) = [line for line in text.splitlines() if "one video" in line]
+    assert "--resample block:4" in note, "so that there are three blocks"
     assert name.format(7) in note
     assert name.format(337) in note
+    assert "over 3 blocks of 4 images" in run("evaluate", truth.root, truth.root, "--resample", "block:4").stdout
     blocks = run("evaluate", truth.root, truth.root, "--resample", "block:10").stdout
     assert "they need 3 blocks of 10 images, and there are 2" in blocks
     assert "one video" not in blocks

@@ -30,7 +30,7 @@ TITLE = "Evaluation of 2048 x 1024 masks"
 PEERS = ("torchmetrics", "mmsegmentation", "cityscapesscripts")
 NAMES = {
     "segdata_matrix": "`segdata.evaluate(boundary=False, draws=0)`",
-    "segdata": "`segdata.evaluate`: boundary IoU and 1,000 draws too",
+    "segdata": "`segdata.evaluate`: boundary IoU and intervals too",
     "numpy": "Pillow, `np.bincount`",
     "torchmetrics": "Pillow, torchmetrics",
     "mmsegmentation": "Pillow, MMSegmentation `intersect_and_union`",

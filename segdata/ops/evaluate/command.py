@@ -47,7 +47,8 @@ def evaluate(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot go together")
     with running(jobs, on_error, "evaluating") as run:
-        found = evaluate(pred, truth, run=run, **{"boundary_paper": conventions, **given})
+        shown = conventions or as_json or html is not None
+        found = evaluate(pred, truth, run=run, **{"boundary_paper": shown, **given})
     if html is not None:
         from segdata.ops.evaluate.page import evaluate_page
 

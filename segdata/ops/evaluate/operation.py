@@ -125,8 +125,8 @@ def evaluate(
     resampling = Resampling(resampled(truth, chosen.samples, resample), wanted=draws > 0)
     leaves_out = _background(truth.labels, background)
 
-    pairs = pair_up(chosen.samples, [side.samples for side in sides], group=resampling.of == "groups")
-    pairs = in_blocks(pairs, resample)
+    grouped = resampling.of == "groups"
+    pairs = in_blocks(pair_up(chosen.samples, [side.samples for side in sides], group=grouped), resample)
     lacking = [s.id for pair in pairs if not pair.preds[0] for s in pair.truth]
     _refuse_missing(chosen, sides[0], lacking, missing)
     gathered = _gather(pairs, task, zero, run or Run())

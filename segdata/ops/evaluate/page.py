@@ -233,7 +233,7 @@ def _sections(found: Evaluation) -> list[tuple[Section, Markup | None]]:
 
 
 def _curve(c: Curve) -> Markup:
-    return curve(c.points, c.across, c.up, diagonal=c.diagonal, top_value=c.top)
+    return curve(c.points, c.across, c.up, diagonal=c.diagonal, highest=c.top)
 
 
 def _rows(found: Evaluation, ids: Sequence[int]) -> list[Row]:

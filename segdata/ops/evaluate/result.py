@@ -133,9 +133,10 @@ class Evaluation:
             )
         if self.frames is not None:
             first, last = self.frames
+            block = max(2, min(FEW, self.units // FEWEST))
             notes.append(
                 f"ids run on from {first} to {last}: if these are frames of one video, images are not independent and the "
-                "intervals are too short: --resample block:10"
+                f"intervals are too short: --resample block:{block}"
             )
         return notes
 

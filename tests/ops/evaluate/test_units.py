@@ -55,7 +55,7 @@ def test_what_looks_like_frames_is_told_once_images_are_units(tmp_path: Path) ->
     truth = dataset(tmp_path / "t", [f"val/drive_{i:04d}" for i in range(0, 400, 20)])
     found = evaluate(truth, truth)
     assert found.frames == ("val/drive_0000", "val/drive_0380")
-    (note,) = [note for note in found.cautions if "--resample block:10" in note]
+    (note,) = [note for note in found.cautions if "--resample block:6" in note]
     assert "ids run on from val/drive_0000 to val/drive_0380" in note
     blocks = evaluate(truth, truth, resample="block:5")
     assert (blocks.units, blocks.resampled, blocks.frames) == (4, "blocks of 5 images", None)
