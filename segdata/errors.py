@@ -109,6 +109,9 @@ class Report:
     on_error: OnError = "stop"
     problems: list[Problem] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"Report({self.on_error!r}, {len(self.problems):,} problems)"
+
     def add(self, problem: Problem) -> None:
         """Raise (`stop`) or keep (`skip`) one problem."""
         if self.on_error == "stop":

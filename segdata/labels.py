@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DatasetError, OptionError, one_of
-from segdata.words import some, suggest
+from segdata.words import briefly, some, suggest
 
 Mask = NDArray[np.unsignedinteger[Any]]
 """(H, W) uint8 or uint16: class ids and ignore."""
@@ -41,6 +41,8 @@ class Label:
 @dataclass(frozen=True, slots=True)
 class Labels:
     """The classes of a dataset, in order of id, and its ignore value. Make one with `Labels.of`."""
+
+    __repr__ = briefly
 
     classes: tuple[Label, ...]
     ignore: int

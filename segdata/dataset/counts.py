@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from segdata.dataset.weights import SCHEMES, Floats, Held, Ints, effective_number
 from segdata.errors import OptionError, one_of
 from segdata.labels import Labels, Mask, tally
+from segdata.words import briefly
 
 Normalise = Literal["mean", "sum", "none"]
 
@@ -42,6 +43,8 @@ class ImageCounts:
     Each of M entries is a class that an image holds: `image` (M,) ascending, `class_id` (M,) and `pixels` (M,), above 0.
     `labelled` and `ignored` (N,) are the pixels of each image. All are int64. `classes` is K.
     """
+
+    __repr__ = briefly
 
     image: Ints
     class_id: Ints
@@ -90,6 +93,8 @@ class ClassCounts:
     `pixels`, `images` and `where`, all (K,) int64: pixels of the class, images that hold it, and the labelled pixels of
     those images. `ignored`: ignored pixels, `total`: all pixels, `samples`: all images, also those with ignored pixels only.
     """
+
+    __repr__ = briefly
 
     pixels: Ints
     images: Ints

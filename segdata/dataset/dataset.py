@@ -34,7 +34,7 @@ from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
 from segdata.labels import Labels, Mask, tally
-from segdata.words import suggest
+from segdata.words import some, suggest
 
 FORMAT = 2
 """1: the manifest is whole. 2: it is in parts."""
@@ -52,6 +52,9 @@ class Dataset:
     samples: Sequence[Sample]
     made_by: dict[str, Any] = field(default_factory=dict)
     images: Images = "none"
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.root)!r}, {len(self):,} samples, classes {some(self.labels.names, 5)})"
 
     @classmethod
     def of(cls, dataset: Dataset | str | Place) -> Dataset:

@@ -98,6 +98,9 @@ class Parts(Sequence[Record], Generic[Record]):
         self._decoder = msgspec.json.Decoder(record)
         self._lines: dict[int, NDArray[np.uint32]] = {}
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} samples in {len(self.parts):,} parts>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Parts, (self.root, self.parts, self._record, self._labels, self.chosen)
 

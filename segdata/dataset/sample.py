@@ -11,6 +11,7 @@ from segdata.files.images import Exif
 from segdata.files.views import View
 from segdata.resize import Pad
 from segdata.windows import Side, Window
+from segdata.words import briefly
 
 Images = Literal["reference", "link", "copy", "none"]
 
@@ -44,6 +45,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     A line with numbers out of range is refused when it is read. In memory only, 0 x 0 means that the size is not known yet.
     """
+
+    __repr__ = briefly
 
     id: Name
     split: str | None = None

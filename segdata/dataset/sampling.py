@@ -9,6 +9,7 @@ import numpy as np
 
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.weights import Floats, Ints
+from segdata.words import briefly
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Sampling:
     `seen` (K,) float64: the part of the draws whose image holds the class. `share` (K,) float64: its part of the labelled
     pixels drawn. `most`: how often the most frequent image is drawn, in as many draws as there are images.
     """
+
+    __repr__ = briefly
 
     seen: Floats
     share: Floats
@@ -56,6 +59,8 @@ class Drawn:
     `seen` (K,) float64: the chances of images that hold the class. `pixels` (K,) float64: chances times pixels of the class.
     `whole`: all chances. `most`: the largest chance. `images`: how many there are.
     """
+
+    __repr__ = briefly
 
     seen: Floats
     pixels: Floats

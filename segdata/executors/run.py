@@ -16,6 +16,7 @@ from segdata.executors.dask import Cluster, connected, is_cluster
 from segdata.executors.pool import Pool, process_pool
 from segdata.executors.worker import THREAD_LIMITS, Work, each, keep_memory
 from segdata.files.remote import Place
+from segdata.words import briefly
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class Run:
     `report`: stop at the first problem, or skip it. `track(iterator, total)` wraps the results to show progress. `chunk`:
     items per task; if None, the run measures how many items take about 0.3 seconds. None of these changes a result.
     """
+
+    __repr__ = briefly
 
     executor: Executor | None = None
     report: Report = field(default_factory=Report)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.labels import Labels, Mask
+from segdata.words import briefly
 
 Scores = Iterable[tuple[NDArray[np.float32], Mask]]
 
@@ -22,6 +23,8 @@ class Case:
     `scores()` goes through the probabilities of the model in parts: (K, h, w) float32, and the (h, w) truth of the same pixels.
     Over all parts, each pixel has its truth once; in other parts that hold it too, it is ignored. None: there are no scores.
     """
+
+    __repr__ = briefly
 
     truth: Mask
     pred: Mask
@@ -42,6 +45,8 @@ class ClassScore:
     It is called `key` in JSON and CSV, where its mean is `mean_KEY`, and `title` in text and on the page.
     """
 
+    __repr__ = briefly
+
     key: str
     title: str
     values: NDArray[np.float64]
@@ -55,6 +60,8 @@ class Curve:
     upwards must hold.
     """
 
+    __repr__ = briefly
+
     points: Sequence[tuple[float, float, int]]
     across: str
     up: str
@@ -65,6 +72,8 @@ class Curve:
 @dataclass(frozen=True, slots=True)
 class Section:
     """A part of the page: a heading, a sentence or two on how to read it, and a `table` (its heading first) or a `curve`."""
+
+    __repr__ = briefly
 
     title: str
     text: str

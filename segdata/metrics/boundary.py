@@ -31,6 +31,7 @@ from segdata.errors import OptionError
 from segdata.labels import Labels, Mask
 from segdata.metrics.base import Case, ClassScore, Metric
 from segdata.metrics.confusion import Floats, Ints, Tally, pair_counts
+from segdata.words import briefly
 
 BAND, TOLERANCE = 0.02, 0.0075
 """Parts of the image's diagonal: the width of the band of boundary IoU, and how far apart contours may lie in boundary F."""
@@ -66,6 +67,8 @@ class Boundary(Metric):
 
     `contours`, `papers`: whether contours, and the bands of the paper, were asked for; if not, their counts are 0.
     """
+
+    __repr__ = briefly
 
     counts: Ints
     contours: bool = False

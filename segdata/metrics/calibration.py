@@ -23,7 +23,7 @@ from segdata.labels import Labels, Mask
 from segdata.metrics.base import Case, ClassScore, Curve, Metric, Section
 from segdata.metrics.confusion import Floats, Ints, plain, ratio
 from segdata.metrics.rejection import Rejection
-from segdata.words import percent, share, sized
+from segdata.words import briefly, percent, share, sized
 
 BINS = 15
 """As many as Guo et al. use (section 5)."""
@@ -100,6 +100,8 @@ class Bins:
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration(Metric):
     """Pixels by their likeliest class, of K `names`, and its probability: (K, B) `classes`, and the steps of `rejection`."""
+
+    __repr__ = briefly
 
     names: tuple[str, ...]
     classes: Bins

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.labels import Labels, Mask, value_counts
-from segdata.words import sized, some
+from segdata.words import briefly, sized, some
 
 Ints = NDArray[np.int64]
 
@@ -34,6 +34,8 @@ class Tally:
 
     Leading axes are images, or other parts of a set; scores of classes are (..., K) float64, scores over classes (...).
     """
+
+    __repr__ = briefly
 
     hits: Ints
     truth: Ints
@@ -107,6 +109,8 @@ class Confusion:
     In the last column are pixels that are predicted as ignore, each a miss of its true class. Pixels that are ignored in truth
     are not in the matrix.
     """
+
+    __repr__ = briefly
 
     counts: Ints
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from segdata.metrics.confusion import Floats, Ints, Tally, mean, ratio
 from segdata.metrics.student import t_below, t_quantile
+from segdata.words import briefly
 
 LEVEL = 0.95
 
@@ -47,6 +48,8 @@ class Columns:
 
     M entries of unit, class and `tally`, all (M,) int64: the classes that a unit has in truth or prediction, in ascending order.
     """
+
+    __repr__ = briefly
 
     unit: Ints
     class_id: Ints

@@ -20,6 +20,7 @@ from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
 from segdata.recipes.settings import IMAGENET, Normalise
 from segdata.resize import Pixels
+from segdata.words import briefly
 
 
 class Standardise(nn.Module):
@@ -61,6 +62,8 @@ SPANS = {torch.uint8: (0.0, 255.0), torch.int32: (0.0, 65535.0), torch.float32: 
 @dataclass(frozen=True, slots=True)
 class TorchPredictor:
     """A model with its label contract and its recipe. `load` makes it."""
+
+    __repr__ = briefly
 
     model: nn.Module
     standardise: Standardise

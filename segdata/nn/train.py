@@ -30,6 +30,7 @@ from segdata.nn.state import Row, best_row, gave_up, start
 from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import prepare
 from segdata.nn.validate import Validator
+from segdata.words import briefly
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Trained:
 
     `constant`: the mean IoU that a model should exceed, see `constant_iou`.
     """
+
+    __repr__ = briefly
 
     root: Place
     rows: tuple[Row, ...]

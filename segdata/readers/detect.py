@@ -17,7 +17,7 @@ from segdata.files.remote import Place
 from segdata.readers import READERS
 from segdata.readers.foreign import foreign
 from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS
-from segdata.words import some
+from segdata.words import briefly, some
 
 ALREADY = "it is a segdata dataset already, which needs no converting"
 
@@ -42,6 +42,8 @@ class Detection:
 
     `hint`: if none fits, what the source is instead, or where below or above it the set lies.
     """
+
+    __repr__ = briefly
 
     format: str | None
     reasons: dict[str, str]

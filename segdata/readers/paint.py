@@ -19,6 +19,7 @@ from segdata.errors import DataError, OptionError, Problem
 from segdata.kernels.outline import outline_text
 from segdata.kernels.paint import codes_to_values, decode_runs, find_shown, paint_runs
 from segdata.labels import Labels, Mask
+from segdata.words import briefly
 
 Overlap = Literal["smallest", "first", "last", "ignore"]
 """Which shape is on top where shapes of different classes overlap: the one of the fewest pixels (on a tie the higher
@@ -28,6 +29,8 @@ annotation id), the first or the last in the file, or none: such pixels become i
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One object: a mask value (class id or ignore), its COCO compressed run lengths, and the annotation it comes from."""
+
+    __repr__ = briefly
 
     class_id: int
     rle: bytes
@@ -50,6 +53,8 @@ class Painted:
 
     `counts`: how often each mask value occurs, ascending; None where that was not known without counting.
     """
+
+    __repr__ = briefly
 
     mask: Mask
     areas: NDArray[np.int64]

@@ -18,6 +18,7 @@ from segdata.files.rasters import Values
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
+from segdata.words import briefly
 
 WORDS = ("contests", "notes", "warnings")
 """Lists of a receipt that hold no `Problem`."""
@@ -30,6 +31,8 @@ class Receipt(msgspec.Struct):
     `hidden` are painted annotations of which no pixel is left in the mask; `crowds` are annotations of groups of objects,
     `boxes` those that have a box and no outline. `warnings` are notes of what is probably not meant.
     """
+
+    __repr__ = briefly
 
     images: int = 0
     converted: int = 0
@@ -87,6 +90,8 @@ class Drawn:
 
     `counts`: how often each value occurs in the mask, ascending, where drawing told.
     """
+
+    __repr__ = briefly
 
     mask: Mask
     receipt: Receipt
@@ -173,6 +178,8 @@ class SourceClass:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A reader's result. `receipt` holds what was decided or left out while reading, before any item is drawn."""
+
+    __repr__ = briefly
 
     labels: Labels
     items: Sequence[Item]

@@ -22,12 +22,14 @@ from segdata.recipes.pipeline import Augmentation
 from segdata.recipes.presets import PRESETS
 from segdata.recipes.settings import CopyPaste, Crop, Normalise, Resize, Settings, Side, Statistics
 from segdata.recipes.transforms import fitting, parse_step
-from segdata.words import some, suggest
+from segdata.words import briefly, some, suggest
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe(Settings):
     """Preprocessing and augmentation, as plain data. Read one with `Recipe.read`; its fields are those of `Settings`."""
+
+    __repr__ = briefly
 
     @classmethod
     def read(cls, source: str | Path) -> Recipe:

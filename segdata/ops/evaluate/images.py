@@ -19,7 +19,7 @@ from segdata.labels import IGNORE, Labels
 from segdata.metrics.confusion import Confusion, Ints, Tally, plain
 from segdata.metrics.intervals import Columns
 from segdata.tiling.tiles import Pair
-from segdata.words import some
+from segdata.words import briefly, some
 
 NONE = "(none)"
 """The slice of images that have no group, or no value in the CSV."""
@@ -34,6 +34,8 @@ class ByImage:
 
     A predicted class of K is ignore. Pixels that truth ignores are in no row.
     """
+
+    __repr__ = briefly
 
     ids: tuple[str, ...]
     splits: tuple[str, ...]
@@ -112,6 +114,8 @@ SCORES = ("iou", "dice", "precision", "recall")
 class Cell:
     """Pixels of one class that are predicted as another, K for ignore; and the `images` with most of them, (id, pixels)."""
 
+    __repr__ = briefly
+
     true: int
     given: int
     truth: str
@@ -142,6 +146,8 @@ class Slice:
 @dataclass(frozen=True, slots=True, eq=False)
 class Slices:
     """All images divided `by` something; the confusions of the parts add up to that of all."""
+
+    __repr__ = briefly
 
     by: str
     parts: tuple[Slice, ...]

@@ -15,7 +15,7 @@ from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
 from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images import ByImage, Slices
-from segdata.words import some
+from segdata.words import briefly, some
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
 
@@ -57,6 +57,8 @@ class Comparison:
     by class. `losses`: the images where PRED is worse, the worst first.
     """
 
+    __repr__ = briefly
+
     name: str
     images: int
     scores: Mapping[str, tuple[float, float]]
@@ -79,6 +81,8 @@ class Evaluation:
     `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
     what predictions are called that have another id, and the id of truth with the same image.
     """
+
+    __repr__ = briefly
 
     labels: Labels
     confusion: Confusion

@@ -13,6 +13,7 @@ from segdata.labels import Labels
 from segdata.metrics.confusion import Floats, Ints, plain
 from segdata.metrics.intervals import Columns, spread
 from segdata.refinement.settings import Refinement
+from segdata.words import briefly
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Change:
 
     `low` and `high`: the 95 % interval of the difference, over images, or groups; NaN with too few.
     """
+
+    __repr__ = briefly
 
     before: Floats
     after: Floats
@@ -51,6 +54,8 @@ class Change:
 class Difference:
     """How scores changed on some images: IoU and boundary IoU."""
 
+    __repr__ = briefly
+
     images: int
     iou: Change
     boundary: Change
@@ -70,6 +75,8 @@ class Tuned:
 
     Where it loses on the latter, `refinement` does nothing.
     """
+
+    __repr__ = briefly
 
     refinement: Refinement
     labels: Labels

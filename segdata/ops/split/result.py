@@ -13,6 +13,7 @@ from segdata.dataset.groups import Groups
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError
 from segdata.ops.split.balance import reached
+from segdata.words import briefly
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -35,6 +36,8 @@ class SplitReport(msgspec.Struct, frozen=True, omit_defaults=True):
     ids of those that the dataset no longer has. `across`: how many samples were left out, as they reach into a block of
     another split.
     """
+
+    __repr__ = briefly
 
     aimed: dict[str, float]
     samples: dict[str, int]

@@ -16,6 +16,7 @@ from segdata.errors import OptionError, Problem
 from segdata.files.rasters import Values
 from segdata.labels import Labels, value_counts
 from segdata.recipes.pixels import Moments
+from segdata.words import briefly
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 
@@ -34,6 +35,8 @@ class Part:
 
     `groups` is None where no sample has a group.
     """
+
+    __repr__ = briefly
 
     counts: ClassCounts
     areas: tuple[Ints, ...] | None = None
@@ -68,6 +71,8 @@ class Channels:
     `held`: of uint8 how often each value occurs, (C, 256) int64, of other types the moments of the finite values. Integers are
     shares of the largest one, as recipes have them, floats are as they are.
     """
+
+    __repr__ = briefly
 
     dtype: str
     held: Ints | Moments
@@ -157,6 +162,8 @@ class Stats:
     `recounted`: how many masks were read, and `differences` those that do not hold what the manifest says. `split`: what was
     asked for.
     """
+
+    __repr__ = briefly
 
     labels: Labels
     whole: Part

@@ -29,7 +29,7 @@ from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Regio
 from segdata.refinement.lattice import Floats
 from segdata.tiling.tiles import must_match, same_ids
 from segdata.windows import Window
-from segdata.words import some
+from segdata.words import briefly, some
 
 LeaveOut = Literal["regions", "images"]
 
@@ -55,6 +55,8 @@ class RegionDoubt:
 @dataclass(frozen=True, slots=True)
 class Suspects:
     """Images, the worst (lowest score) first, and regions, the worst (highest score) first; `truth` is what they are of."""
+
+    __repr__ = briefly
 
     truth: Dataset
     images: tuple[ImageDoubt, ...]
