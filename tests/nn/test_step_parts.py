@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
 import segdata  # noqa: E402
+from segdata import caches  # noqa: E402
 from segdata.errors import OptionError  # noqa: E402
 from segdata.executors.run import Run  # noqa: E402
 from segdata.nn import losses, precision  # noqa: E402
@@ -148,6 +149,7 @@ def test_a_cpu_without_the_instructions_computes_in_float32(
     dataset: segdata.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(precision, "has_instructions", lambda name: False)
+    monkeypatch.setattr(caches, "_told", set())
     for name in ("bf16", "fp16"):
         plain = segdata.train(dataset, tmp_path / "plain", **QUICK, overwrite=True)
         mixed = segdata.train(dataset, tmp_path / name, **QUICK, precision=name)
