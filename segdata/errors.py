@@ -126,10 +126,10 @@ def refuse_nothing(left_out: Sequence[Problem], code: str = "images.nothing") ->
     """Raise `DataError` for a job of which nothing is left: all its images were left out, the first of them named."""
     if left_out:
         first = left_out[0]
-        message = (
-            f"every image was left out, {len(left_out):,} in all, so there is no result; the first: {first.message}"
+        name = "" if first.sample is None else f"{first.sample}: "
+        raise DataError(
+            Problem(code, f"every image was left out, {len(left_out):,} in all; {name}{first.message}", first.file)
         )
-        raise DataError(Problem(code, message, first.file, first.sample))
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def statistics(shared_data: Path) -> Path:
 def test_every_image_left_out_is_one_error(statistics: Path, more: tuple[str, ...]) -> None:
     result = run("evaluate", statistics / "e_half", statistics / "et", "--on-error", "skip", *more)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "error: p0: every image was left out, 6 in all" in result.stderr
+    assert "every image was left out, 6 in all; p0: the prediction is" in result.stderr
     assert "the prediction is 30 x 20, truth 60 x 40" in result.stderr
 
 

@@ -20,7 +20,7 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DataError, OptionError, Problem, located, one_of
+from segdata.errors import DataError, OptionError, Problem, located, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.limits import MAX_PIXELS
@@ -30,7 +30,7 @@ from segdata.files.png import MaskWriter
 from segdata.files.remote import Place
 from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
-from segdata.ops.convert.receipt import receipt_json, refuse_nothing, refuse_unpainted
+from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
@@ -124,7 +124,7 @@ def convert(
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
-        refuse_nothing(found.receipt)
+        refuse_nothing(found.receipt.skipped_images, "convert.nothing")
     ruled = {} if rule is None else {"group": group, **rule.facts}
     options_used = {"format": format, "split": split, **found.options, **chosen, **ruled}
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
@@ -200,7 +200,7 @@ def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:
         receipt.add(entry.receipt)
     receipt.close()
     if not job.done:
-        refuse_nothing(receipt)
+        refuse_nothing(receipt.skipped_images, "convert.nothing")
     return receipt
 
 

@@ -15,14 +15,6 @@ from segdata.readers.source import Receipt, Source
 from segdata.words import some
 
 
-def refuse_nothing(receipt: Receipt) -> None:
-    """Raise `DataError` where there were images and every one was left out."""
-    if receipt.skipped_images:
-        first = receipt.skipped_images[0]
-        message = f"every image was left out, {receipt.images:,} in all; {first.sample}: {first.message}"
-        raise DataError(Problem("convert.nothing", message, first.file))
-
-
 def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels, source: object) -> None:
     """Raise `DataError` (`convert.unpainted`) if no mask of the whole conversion holds a class but background.
 
