@@ -9,18 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import segdata
-from segdata.cli import main
+from trial_files import run, trial
 
-TRIALS = Path(__file__).resolve().parents[3] / "shared/trials/conversion"
-
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(not TRIALS.is_dir(), reason="the trial inputs in ../shared/trials are not here"),
-]
+pytestmark = pytest.mark.data
 
 CAT = np.zeros((8, 10), np.uint8)
 CAT[1:5, 1:5] = 1
@@ -28,8 +22,7 @@ CAT[1:5, 1:5] = 1
 
 def convert(source: Path, out: Path, *options: str) -> tuple[int, str]:
     """The exit code of `convert coco`, and what a person reads."""
-    result = CliRunner().invoke(main, ["convert", "coco", str(source), str(out), *options])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = run("convert", "coco", source, out, *options)
     return result.exit_code, result.output
 
 
@@ -58,7 +51,7 @@ def masks(out: Path) -> dict[str, Any]:
     ],
 )
 def test_one_cat(name: str, options: str, id: str, classes: str, tmp_path: Path) -> None:
-    code, text = convert(TRIALS / name, tmp_path / "d", *options.split())
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "d", *options.split())
     assert (code, list(masks(tmp_path / "d"))) == (0, [id]), text
     np.testing.assert_array_equal(masks(tmp_path / "d")[id], CAT)
     dataset = segdata.Dataset.open(tmp_path / "d")
@@ -68,10 +61,10 @@ def test_one_cat(name: str, options: str, id: str, classes: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["fn_posix_abs", "fn_url", "fn_parent", "ls_proj"])
 def test_file_names_of_other_places_name_the_option(name: str, tmp_path: Path) -> None:
-    code, text = convert(TRIALS / name, tmp_path / "d")
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "d")
     assert (code, "give --image-match name" in text) == (1, True), text
     assert not (tmp_path / "d").exists()
-    code, text = convert(TRIALS / name, tmp_path / "n", "--images", "none", "--image-match", "name")
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "n", "--images", "none", "--image-match", "name")
     assert (code, [np.array_equal(mask, CAT) for mask in masks(tmp_path / "n").values()]) == (0, [True]), text
 
 
@@ -86,39 +79,39 @@ def test_file_names_of_other_places_name_the_option(name: str, tmp_path: Path) -
     ],
 )
 def test_what_became_of_categories_and_ids_is_told(name: str, words: str, tmp_path: Path) -> None:
-    code, text = convert(TRIALS / name, tmp_path / "d")
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "d")
     assert (code, words in text) == (0, True), text
 
 
 def test_cases_are_merged_as_the_note_says(tmp_path: Path) -> None:
-    assert convert(TRIALS / "cat_space", tmp_path / "d", "--map", "Cat=cat")[0] == 0
+    assert convert(trial("conversion/cat_space"), tmp_path / "d", "--map", "Cat=cat")[0] == 0
     assert segdata.Dataset.open(tmp_path / "d").labels.names == ("background", "cat")
 
 
 def test_masks_that_are_all_crowds_are_refused(tmp_path: Path) -> None:
-    code, text = convert(TRIALS / "cvat_masks", tmp_path / "d")
+    code, text = convert(trial("conversion/cvat_masks"), tmp_path / "d")
     assert (code, (tmp_path / "d").exists()) == (1, False)
     assert "1 of 1 annotations" in text
     assert "--crowd class" in text
-    assert convert(TRIALS / "cvat_masks", tmp_path / "c", "--crowd", "class")[0] == 0
+    assert convert(trial("conversion/cvat_masks"), tmp_path / "c", "--crowd", "class")[0] == 0
     expected = np.zeros((8, 10), np.uint8)
     expected[2:5, 3:7] = 1
     np.testing.assert_array_equal(masks(tmp_path / "c")["default/a"], expected)
-    code, text = convert(TRIALS / "cvat_masks", tmp_path / "i", "--crowd", "ignore")
+    code, text = convert(trial("conversion/cvat_masks"), tmp_path / "i", "--crowd", "ignore")
     assert (code, "nothing is painted" in text) == (1, True)
-    code, text = convert(TRIALS / "cvat_masks", tmp_path / "i", "--crowd", "ignore", "--allow-empty")
+    code, text = convert(trial("conversion/cvat_masks"), tmp_path / "i", "--crowd", "ignore", "--allow-empty")
     assert (code, "crowds:      1 of 1 annotations" in text) == (0, True)
 
 
 def test_masks_among_polygons_are_warned_of(tmp_path: Path) -> None:
-    code, text = convert(TRIALS / "cvat_mixed", tmp_path / "d")
+    code, text = convert(trial("conversion/cvat_mixed"), tmp_path / "d")
     assert code == 0
     assert "crowds:      1 of 2 annotations" in text
     assert "warning: " in text
     assert "--crowd class" in text
     receipt = segdata.Dataset.open(tmp_path / "d").read_receipt()
     assert receipt["crowds"] == {"annotations": 1, "became": "ignore"}
-    code, text = convert(TRIALS / "cvat_mixed", tmp_path / "c", "--crowd", "class")
+    code, text = convert(trial("conversion/cvat_mixed"), tmp_path / "c", "--crowd", "class")
     assert (code, "warning: " in text) == (0, False)
     assert 2 not in masks(tmp_path / "c")["default/a"]
     assert 255 not in masks(tmp_path / "c")["default/a"]
@@ -128,10 +121,10 @@ def test_masks_among_polygons_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("boxes", ["ignore", "drop"])
 def test_nothing_painted_is_an_error(name: str, boxes: str, tmp_path: Path) -> None:
     options = ["--boxes", boxes, "--images", "none"]
-    code, text = convert(TRIALS / name, tmp_path / "d", *options)
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "d", *options)
     assert (code, "nothing is painted" in text, "box" in text) == (1, True, True), text
     assert list(tmp_path.iterdir()) == []
-    assert convert(TRIALS / name, tmp_path / "d", *options, "--allow-empty")[0] == 0
+    assert convert(trial(f"conversion/{name}"), tmp_path / "d", *options, "--allow-empty")[0] == 0
     (mask,) = masks(tmp_path / "d").values()
     np.testing.assert_array_equal(mask, CAT * (255 if boxes == "ignore" else 0))
 
@@ -139,14 +132,14 @@ def test_nothing_painted_is_an_error(name: str, boxes: str, tmp_path: Path) -> N
 def test_a_box_among_outlines_is_ignored_or_as_told(tmp_path: Path) -> None:
     expected = CAT * 255
     expected[5:7, 5:8] = 2
-    code, text = convert(TRIALS / "bbox_mixed", tmp_path / "d")
+    code, text = convert(trial("conversion/bbox_mixed"), tmp_path / "d")
     assert (code, "boxes:       1 of 2 annotations" in text) == (0, True), text
     np.testing.assert_array_equal(masks(tmp_path / "d")["train/a"], expected)
     assert segdata.Dataset.open(tmp_path / "d").read_receipt()["boxes"] == {"annotations": 1, "became": "ignore"}
-    code, text = convert(TRIALS / "bbox_mixed", tmp_path / "b", "--boxes", "drop")
+    code, text = convert(trial("conversion/bbox_mixed"), tmp_path / "b", "--boxes", "drop")
     assert (code, "1 left out: has a box and no segmentation" in text) == (0, True), text
     np.testing.assert_array_equal(masks(tmp_path / "b")["train/a"], np.where(expected == 255, 0, expected))
-    code, text = convert(TRIALS / "bbox_mixed", tmp_path / "s", "--boxes", "stop")
+    code, text = convert(trial("conversion/bbox_mixed"), tmp_path / "s", "--boxes", "stop")
     assert (code, "annotation 1" in text, "--boxes ignore" in text) == (1, True, True), text
 
 
@@ -156,17 +149,17 @@ def test_a_box_among_outlines_is_ignored_or_as_told(tmp_path: Path) -> None:
 )
 def test_splits_of_other_names(name: str, ids: list[str], tmp_path: Path) -> None:
     for format in ("coco", "auto"):
-        result = CliRunner().invoke(main, ["convert", format, str(TRIALS / name), str(tmp_path / format)])
+        result = run("convert", format, trial(f"conversion/{name}"), tmp_path / format)
         assert result.exit_code == 0, result.output
         found = masks(tmp_path / format)
         assert list(found) == ids
         assert all(np.array_equal(mask, CAT) for mask in found.values())
-    assert convert(TRIALS / name, tmp_path / "v", "--split", ids[1].split("/")[0])[0] == 0
+    assert convert(trial(f"conversion/{name}"), tmp_path / "v", "--split", ids[1].split("/")[0])[0] == 0
     assert list(masks(tmp_path / "v")) == ids[1:]
 
 
 def test_splits_can_be_named(tmp_path: Path) -> None:
-    shutil.copytree(TRIALS / "train_val_json", tmp_path / "s")
+    shutil.copytree(trial("conversion/train_val_json"), tmp_path / "s")
     for old, new in (("train", "one"), ("val", "two")):
         (tmp_path / f"s/annotations/{old}.json").rename(tmp_path / f"s/annotations/{new}.json")
     code, text = convert(tmp_path / "s", tmp_path / "d")
@@ -180,7 +173,7 @@ def test_splits_can_be_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lvis_two_folders", "lvis_train"])
 def test_lvis_in_its_official_layout(name: str, tmp_path: Path) -> None:
-    code, text = convert(TRIALS / name, tmp_path / "d")
+    code, text = convert(trial(f"conversion/{name}"), tmp_path / "d")
     assert code == 0, text
     dataset = segdata.Dataset.open(tmp_path / "d")
     first = next(sample for sample in dataset if sample.id.endswith("1"))

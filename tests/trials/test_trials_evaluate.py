@@ -10,28 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
 
 from carry_files import make
-from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.operation import evaluate
 from segdata.readers.predictions_open import READ
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+from trial_files import run, trial
 
 
 @pytest.fixture(scope="session")
-def statistics(shared_data: Path) -> Path:
-    """The small datasets of the trial; the test is skipped where they are absent."""
-    folder = shared_data.parent / "trials" / "statistics"
-    if not folder.is_dir():
-        pytest.skip("../shared/trials is not here")
-    return folder
+def statistics() -> Path:
+    """The small datasets of the trial."""
+    return trial("statistics")
 
 
 @pytest.mark.data

@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
+import trial_files
 from carry_files import make, random_masks
-from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 
 
-def run(*arguments: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exit_code == code, result.output
-    return result
+def run(*arguments: object, code: int = 0) -> Result:
+    return trial_files.run(*arguments, code=code)
 
 
 @pytest.fixture
@@ -152,7 +150,7 @@ def test_folds_from_split_to_one_evaluation(videos: Path) -> None:
         run("evaluate", root / "pred", root / "folds", "--json", "--missing", "stop", "--draws", 10).stdout
     )
     assert len(told["images"]) == 24
-    assert told["accuracy"] == pytest.approx(1 - np.mean(np.arange(16 * 24) % 5 == 0))
+    assert told["pixel_accuracy"] == pytest.approx(1 - np.mean(np.arange(16 * 24) % 5 == 0))
     two = json.loads(
         run("evaluate", root / "pred", root / "folds", "--split", "fold0,fold2", "--json", "--draws", 0).stdout
     )

@@ -8,14 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from carry_files import make
-from segdata.cli import main
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+from trial_files import run, trial
 
 
 def said(*arguments: object) -> dict[str, Any]:
@@ -25,12 +20,9 @@ def said(*arguments: object) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def statistics(shared_data: Path) -> Path:
-    """The small datasets of the trial; the test is skipped where they are absent."""
-    folder = shared_data.parent / "trials" / "statistics"
-    if not folder.is_dir():
-        pytest.skip("../shared/trials is not here")
-    return folder
+def statistics() -> Path:
+    """The small datasets of the trial."""
+    return trial("statistics")
 
 
 @pytest.mark.data
@@ -92,16 +84,16 @@ def test_two_equal_models_are_rarely_told_apart(tmp_path: Path) -> None:
     """Of 40 pairs of models that are equally good, on 5 images each: about 2 would be chance, 7 was the rate of before."""
     rng = np.random.default_rng(3)
     apart = 0
-    for trial in range(40):
+    for seed in range(40):
         truth = {f"{i}x": np.kron(rng.integers(0, 2, (3, 4)), np.ones((8, 8), int)) for i in range(5)}
         hard = rng.beta(1, 4, 5)
         sides = []
         for side in "ab":
             wrong = [rng.random((24, 32)) < np.clip(h + rng.normal(0, 0.04), 0, 1) for h in hard]
             sides.append({id: np.where(w, 1 - m, m) for w, (id, m) in zip(wrong, truth.items(), strict=True)})
-            make(tmp_path / f"{side}{trial}", sides[-1], names=["one", "two"])
-        make(tmp_path / f"t{trial}", truth, names=["one", "two"])
-        a, b, t = (tmp_path / f"{name}{trial}" for name in "abt")
+            make(tmp_path / f"{side}{seed}", sides[-1], names=["one", "two"])
+        make(tmp_path / f"t{seed}", truth, names=["one", "two"])
+        a, b, t = (tmp_path / f"{name}{seed}" for name in "abt")
         low, high = said(a, t, "--compare", b, "--no-boundary")["comparison"]["scores"]["mean_iou"]["interval"]
         apart += not low <= 0 <= high
     assert apart <= 4

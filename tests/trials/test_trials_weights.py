@@ -10,28 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from segdata.cli import main  # noqa: E402
 from segdata.dataset.dataset import Dataset  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
+from trial_files import run  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
 FLAGS = "--model train_files:small --epochs 1 --batch 4 --threads 1 --images 0 --no-tensorboard --device cpu"
 
 
-def told(*words: object) -> Any:
-    """Run a command: its exit code, stdout and stderr."""
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
 def refused(*words: object) -> str:
     """The one line of a refusal."""
-    result = told(*words)
+    result = run(*words)
     assert result.exit_code == 1, result.output
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -39,7 +33,7 @@ def refused(*words: object) -> str:
 
 
 def trained(root: Path, *words: object) -> Any:
-    result = told("train", *words, *shlex.split(FLAGS))
+    result = run("train", *words, *shlex.split(FLAGS))
     assert result.exit_code == 0, result.output
     return result
 
@@ -149,9 +143,9 @@ def model(tmp_path: Path) -> Path:
 def test_one_image_into_a_png(model: Path, tmp_path: Path) -> None:
     """Its values are those of the dataset that the same command makes with a folder, and its palette shows the classes."""
     words = ("predict", model, tmp_path / "photo.jpg")
-    result = told(*words, tmp_path / "out.png", "--trust-code")
+    result = run(*words, tmp_path / "out.png", "--trust-code")
     assert result.exit_code == 0, result.output
-    assert told(*words, tmp_path / "folder", "--trust-code").exit_code == 0
+    assert run(*words, tmp_path / "folder", "--trust-code").exit_code == 0
     with Image.open(tmp_path / "out.png") as opened, Image.open(tmp_path / "folder/masks/photo.png") as mask:
         assert opened.mode == "P"
         assert np.array_equal(np.asarray(opened), np.asarray(mask))
@@ -164,7 +158,7 @@ def test_one_image_into_a_png(model: Path, tmp_path: Path) -> None:
     assert "out.png: exists: choose another name, or --overwrite" in refused(
         *words, tmp_path / "out.png", "--trust-code"
     )
-    assert told(*words, tmp_path / "out.png", "--trust-code", "--overwrite").exit_code == 0
+    assert run(*words, tmp_path / "out.png", "--trust-code", "--overwrite").exit_code == 0
     assert (tmp_path / "out.png").read_bytes() == before
 
 
@@ -199,7 +193,7 @@ def test_predict_takes_a_gpu_as_train_does(model: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(predictor, "choose_device", chosen)
     for number, words in enumerate(((), ("--device", "cpu"), ("--device", "cuda:1"))):
         assert (
-            told("predict", model, tmp_path / "photo.jpg", tmp_path / f"{number}.png", "--trust-code", *words).exit_code
+            run("predict", model, tmp_path / "photo.jpg", tmp_path / f"{number}.png", "--trust-code", *words).exit_code
             == 0
         )
     assert asked == ["auto", "cpu", "cuda:1"]

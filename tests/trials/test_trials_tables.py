@@ -10,29 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import segdata
-from segdata.cli import main
+import trial_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
-TRIALS = Path(__file__).resolve().parents[3] / "shared/trials/conversion"
+
+def convert(*arguments: object, code: int = 0) -> str:
+    """`segdata convert` with these arguments; what it says."""
+    return trial_files.run("convert", *arguments, code=code).output
 
 
 def trial(name: str) -> Path:
-    """A trial's input; the test is skipped if it is absent."""
-    if not (TRIALS / name).exists():
-        pytest.skip("the trials in ../shared/trials are not here")
-    return TRIALS / name
-
-
-def convert(*arguments: Any, code: int = 0) -> str:
-    """`segdata convert` with these arguments; what it says."""
-    result = CliRunner().invoke(main, ["convert", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
+    """An input of the table of conversions."""
+    return trial_files.trial(f"conversion/{name}")
 
 
 def masks(root: Path) -> dict[str, Any]:

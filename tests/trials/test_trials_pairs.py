@@ -13,27 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image, features
 
 import segdata
-from segdata.cli import main
+import trial_files
 
-TRIALS = Path(__file__).resolve().parents[3] / "shared/trials/conversion"
+
+def run(*arguments: object, code: int = 0) -> str:
+    """`segdata` with these arguments; what it says."""
+    return trial_files.run(*arguments, code=code).output
 
 
 def trial(name: str) -> Path:
-    """A trial's input; the test is skipped if it is absent."""
-    if not (TRIALS / name).exists():
-        pytest.skip("the trials in ../shared/trials are not here")
-    return TRIALS / name
-
-
-def run(*arguments: Any, code: int = 0) -> str:
-    """`segdata` with these arguments; what it says."""
-    result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
+    """An input of the table of conversions."""
+    return trial_files.trial(f"conversion/{name}")
 
 
 def masks(root: Path) -> dict[str, Any]:
@@ -142,7 +135,7 @@ FOREIGN = {
 def test_what_is_not_read_is_named(name: str, tmp_path: Path) -> None:
     said = run("detect", trial(name), code=1)
     assert FOREIGN[name] in said
-    assert max(map(len, said.replace(str(TRIALS), "").splitlines())) <= 100
+    assert max(map(len, said.replace(str(trial_files.TRIALS), "").splitlines())) <= 100
     assert FOREIGN[name] in run("convert", "auto", trial(name), tmp_path / "d", code=1)
 
 
