@@ -161,7 +161,10 @@ def test_there_are_few_rooms() -> None:
 def test_tests_mirror_the_tree() -> None:
     """The tests of a folder lie in the folder of its name; beside them only contracts, trials, and what tests share."""
     tests = ROOT / "tests"
-    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path("contracts"), Path("trials")}
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {
+        Path("contracts"),
+        Path("trials"),
+    }
     assert not [str(folder) for folder in folders if not (PACKAGE / folder).is_dir()]
     assert not [str(path) for path in (tests / "helpers").rglob("test_*.py")]
 

@@ -152,7 +152,7 @@ def test_folds_from_split_to_one_evaluation(videos: Path) -> None:
         run("evaluate", root / "pred", root / "folds", "--json", "--missing", "stop", "--draws", 10).stdout
     )
     assert len(told["images"]) == 24
-    assert told["accuracy"] == pytest.approx(1 - np.mean(np.arange(16 * 24) % 5 == 0))
+    assert told["pixel_accuracy"] == pytest.approx(1 - np.mean(np.arange(16 * 24) % 5 == 0))
     two = json.loads(
         run("evaluate", root / "pred", root / "folds", "--split", "fold0,fold2", "--json", "--draws", 0).stdout
     )
@@ -196,4 +196,4 @@ def test_one_scene_is_tiled_and_divided(tmp_path: Path) -> None:
     assert not seen.all(axis=0).any()
     told = run("check", tmp_path / "s", "--splits").stdout
     assert "in blocks that share no pixel" in told
-    assert "not looked for: crops of one scene in files of their own" in told
+    assert "not looked for: crops of one scene that were scaled or turned" in told
