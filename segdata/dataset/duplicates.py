@@ -12,7 +12,7 @@ Exact copies are always found.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,7 +47,8 @@ class Look:
     """The facts about a sample's image that are needed to compare it with others. Small, and pickles.
 
     `facts`, `bands` and `sha256` describe the file. `spread` is the standard deviation of brightness (0..255) in the sample's
-    part of it, and `prints` (2, 4) uint64 are the hashes of that part and of its mirror image.
+    part of it, and `prints` (2, 4) uint64 are the hashes of that part and of its mirror image. `thumb` (SIDE, SIDE) uint8 is
+    the image in small, where it was asked for.
     """
 
     facts: ImageFacts
@@ -56,6 +57,7 @@ class Look:
     crop: Window | None
     spread: float
     prints: Prints
+    thumb: NDArray[np.uint8] | None = None
 
     @property
     def plain(self) -> bool:
@@ -76,8 +78,8 @@ class Link(NamedTuple):
     second: int
 
 
-def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
-    """The looks of samples that share an image file and `exif`; decodes the file once.
+def read_looks(path: str | Place, samples: Sequence[Sample], thumbs: Container[str] = ()) -> list[Look]:
+    """The looks of samples that share an image file and `exif`, with thumbs of these ids; decodes the file once.
 
     Raises `DataError` (`image.*`).
     """
@@ -88,9 +90,18 @@ def read_looks(path: str | Place, samples: Sequence[Sample]) -> list[Look]:
     full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
     looks = []
     for sample in samples:
-        spread, prints = fingerprint(grey, _box(sample.crop, full, grey.shape))
-        looks.append(Look(facts, bands, digest, sample.crop, spread, prints))
+        box = _box(sample.crop, full, grey.shape)
+        spread, prints = fingerprint(grey, box)
+        thumb = small(grey) if sample.id in thumbs else None
+        looks.append(Look(facts, bands, digest, sample.crop, spread, prints, thumb))
     return looks
+
+
+def small(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(SIDE, SIDE) uint8: (H, W) brightness in small, whatever its shape."""
+    import cv2
+
+    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def fingerprint(grey: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> tuple[float, Prints]:

@@ -194,4 +194,50 @@ def test_one_scene_is_tiled_and_divided(tmp_path: Path) -> None:
     assert not seen.all(axis=0).any()
     told = run("check", tmp_path / "s", "--splits").stdout
     assert "in blocks that share no pixel" in told
-    assert "not looked for: crops of one scene in files of their own" in told
+    assert "not looked for: crops of one scene that were scaled or turned" in told
+
+
+# Odd datasets
+
+TWELVE = [f"f{i * 10**25}" for i in range(12)]
+
+ODD: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    "empty": ({}, {}),
+    "one image": ({"a": np.zeros((3, 3))}, {}),
+    "all ignored": ({f"{split}/{i}": np.full((3, 3), 255) for i in range(3) for split in ("train", "val")}, {}),
+    "one pixel": ({f"{split}/{i}": np.zeros((1, 1)) for i in range(3) for split in ("train", "val")}, {}),
+    "odd splits": (
+        {str(i): np.zeros((4, 4)) for i in range(6)},
+        {str(i): {"split": ("a,b", "", "!x", "=", " ", "../x")[i]} for i in range(6)},
+    ),
+    "huge numbers": (
+        {id: np.zeros((4, 4)) for id in TWELVE},
+        {id: {"split": ("a", "b")[i % 2]} for i, id in enumerate(TWELVE)},
+    ),
+    "counts that cannot be": (
+        {str(i): np.zeros((4, 4)) for i in range(6)},
+        {str(i): {"counts": {0: 2**62}} for i in range(6)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "stats", "stats --recount", "stats --objects --json", "stats --split !train", "check", "check --splits --json",
+        "split DST", "split DST --folds 2 --allow-missing all", "split DST --group-by group", "split DST --group-by sequence",
+        "split DST --by block:2x2", "split DST --by block:3 --gap 2 --allow-missing all", "split DST --group-by regex:(x?)",
+        "join OTHER DST",
+    ],
+)  # fmt: skip
+def test_odd_datasets_end_in_one_line(tmp_path: Path, name: str, command: str) -> None:
+    masks, fields = ODD[name]
+    make(tmp_path / "d", masks, fields=fields)
+    make(tmp_path / "o", {"q": np.zeros((2, 2))})
+    verb, *words = command.replace("DST", str(tmp_path / "s")).replace("OTHER", str(tmp_path / "o")).split()
+    result = CliRunner().invoke(main, [verb, str(tmp_path / "d"), *words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    if result.exit_code:
+        assert result.exit_code == 1
+        assert verb == "check" or len(result.stderr.strip().splitlines()) == 1

@@ -16,7 +16,7 @@ from segdata.ops.check.frames import frame_findings
 from segdata.ops.check.proposals import Proposals
 
 UNSEEN = (
-    "crops of one scene in files of their own",
+    "crops of one scene that were scaled or turned, or share less than a fifth (of pairs, some are compared)",
     "images that were rotated or flipped upside down",
     "one person, place or day in several images without a group",
     "frames that are further apart than 5, or whose ids do not run on",

@@ -26,6 +26,7 @@ from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import UNSEEN, duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
+from segdata.ops.check.overlaps import overlap_findings, pairs_to_compare
 from segdata.ops.check.proposals import Proposals
 from segdata.ops.check.wholes import whole_findings
 
@@ -41,7 +42,10 @@ class MaskFile:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that samples are checked against, apart from their manifest lines. Regions of fewer than `speck` pixels are specks."""
+    """All that samples are checked against, apart from their manifest lines. Regions of fewer than `speck` pixels are specks.
+
+    `thumbs` are the ids of images that are kept in small.
+    """
 
     root: Place
     labels: Labels
@@ -49,6 +53,7 @@ class Rules:
     repairs: Repairs
     masks: bool
     speck: int
+    thumbs: frozenset[str]
 
 
 def check(
@@ -78,16 +83,20 @@ def check(
     dataset = Dataset.of(dataset)
     run = run or Run()
     repairs = Repairs(dataset.root, dataset.made_by)
-    rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck)
+    ordered = sorted(dataset, key=lambda s: s.id)
+    pairs = pairs_to_compare(ordered)
+    thumbs = frozenset(ordered[i].id for pair in pairs for i in pair)
+    rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs)
     seen: dict[str, Seen] = {}
     for samples, result in run.map(partial(check_item, rules=rules), files_of(dataset.samples)):
         if isinstance(result, Problem):
             raise DataError(result)
         seen.update(zip((sample.id for sample in samples), result, strict=True))
-    looked = [(sample, seen[sample.id]) for sample in sorted(dataset, key=lambda s: s.id)]
+    looked = [(sample, seen[sample.id]) for sample in ordered]
     exact, alike = duplicates(looked, near)
     proposals = Proposals(dataset, looked, [*exact, *alike])
     findings = leak_findings(looked, exact, alike, proposals)
+    findings += overlap_findings(looked, pairs, [*exact, *alike])
     records = manifest_findings(dataset, repairs)
     if splits_only:  # what keeps images from being compared matters, duplicates inside a split do not
         findings = [one for one in findings if one.level != "warning" or one.code.startswith("leak.")]
@@ -134,7 +143,7 @@ def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look |
     try:
         if rules.images == "copy":
             refuse_link(rules.root, image, "image")
-        looks = read_looks(image if is_remote(image) else rules.root / image, samples)
+        looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs)
     except DataError as error:
         return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
     return [(look, _image_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]
