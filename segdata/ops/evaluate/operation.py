@@ -99,7 +99,7 @@ def evaluate(
         background: Give means without this class too, by default the one called background.
         resample: What intervals take as one independent unit: image, group, or block:N for N images in a row of their ids,
             such as block:10 for frames of a video. By default group if `truth` has any.
-        draws: 0 gives no intervals. They are calculated, not drawn: every other number gives the same ones.
+        draws: With 0 there are no intervals. They are calculated, not drawn: every other number gives the same ones.
         seed: Changes nothing, as nothing is drawn; it is here for older calls.
         other: A second prediction to compare with: the differences are `pred` minus this one.
     """
@@ -124,9 +124,7 @@ def evaluate(
         background=leaves_out,
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),
-        comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), resampling)
-        if sides[1:]
-        else None,
+        comparison=compare(folder_name(sides[1]), gathered, truth.labels, resampling) if sides[1:] else None,
     )
 
 
