@@ -104,7 +104,7 @@ def evaluate(
         background: Give means without this class too, by default the one called background.
         resample: What intervals take as one independent unit: image, group, or block:N for N images in a row of their ids,
             such as block:10 for frames of a video. By default group if `truth` has any.
-        draws: 0 gives no intervals. They are calculated, not drawn: every other number gives the same ones.
+        draws: With 0 there are no intervals. They are calculated, not drawn: every other number gives the same ones.
         seed: Changes nothing, as nothing is drawn; it is here for older calls.
         other: A second prediction to compare with: the differences are `pred` minus this one.
         match: How predictions are named after the samples of `truth`, such as `{stem}_pred`. By default they have the same names;
@@ -141,9 +141,7 @@ def evaluate(
         missing=tuple(sorted((*lacking, *tiles))),
         extra=extras(truth.samples, sides[0].samples),
         renamed=found[0][1],
-        comparison=compare(folder_name(sides[1]), gathered, len(truth.labels.classes), resampling)
-        if sides[1:]
-        else None,
+        comparison=compare(folder_name(sides[1]), gathered, truth.labels, resampling) if sides[1:] else None,
     )
 
 

@@ -144,7 +144,7 @@ def intervals_of(columns: Columns, pairs: Sequence[Pair], resampling: Resampling
     return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}, count
 
 
-def compare(name: str, gathered: Gathered, classes: int, resampling: Resampling) -> Comparison:
+def compare(name: str, gathered: Gathered, labels: Labels, resampling: Resampling) -> Comparison:
     """The two predictions, over the images that both have. `name` is the second's.
 
     Raises `DatasetError` if there is no such image, and if their tiles cover other pixels.
@@ -154,7 +154,7 @@ def compare(name: str, gathered: Gathered, classes: int, resampling: Resampling)
         raise DatasetError(f"{name}: predicts no sample that the first prediction has: nothing to compare")
     units, count = units_of([pair for pair, _, _ in both])
     rows = [one.pairs for _, one, _ in both], [two.pairs for _, _, two in both]
-    images = [Columns.of(pairs, classes) for pairs in rows]
+    images = [Columns.of(pairs, len(labels.classes)) for pairs in rows]
     sides = [side.summed(units, count) for side in images]
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
