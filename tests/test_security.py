@@ -244,6 +244,29 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     assert trap.exists(), "the trap works"
 
 
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_arrays_run_no_code(tmp_path: Path, ending: str) -> None:
+    """As masks, and as scores."""
+    trap, source = tmp_path / "run", tmp_path / "src"
+    evil = np.array([Evil(trap)], dtype=object)
+    for folder in ("images", "masks", "scores"):
+        (source / folder).mkdir(parents=True)
+    Image.new("RGB", (4, 3)).save(source / "images/a.png")
+    for folder in ("masks", "scores"):
+        save = np.save if ending == "npy" else np.savez
+        save(source / folder / f"a.{ending}", evil, allow_pickle=True)
+    truth = make(tmp_path / "truth", {"a": np.zeros((3, 4))}, names=("one", "two"))
+    for command in (["masks", source, tmp_path / "d", "--values", "0=one"],
+                    ["predictions", source / "scores", tmp_path / "e", "--like", truth.root]):  # fmt: skip
+        result = CliRunner().invoke(main, ["convert", *map(str, command)])
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit), result.exception
+    assert not trap.exists()
+    loaded = np.load(source / f"masks/a.{ending}", allow_pickle=True)
+    assert ending == "npy" or len(loaded["arr_0"]) == 1
+    assert trap.exists(), "the trap works"
+
+
 @pytest.mark.parametrize("kind", ["apply:os.mkdir", "new:os.mkdir", "name:os.mkdir"])
 def test_yaml_makes_no_objects(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("yaml")
