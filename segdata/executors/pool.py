@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from segdata.errors import Problem, SegdataError
-from segdata.executors.processes import start_method, starting
+from segdata.executors.processes import refuse_unguarded, start_method, starting
 from segdata.executors.worker import Work, run_chunk, settle
 
 LOOK = 3.0
@@ -25,6 +25,7 @@ DEATHS = 16
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:
     """A pool of `jobs` worker processes, which are never forks of this one. Raises `SegdataError` if it cannot be made."""
+    refuse_unguarded()
     with starting("-j 1"):
         return ProcessPoolExecutor(jobs, multiprocessing.get_context(start_method()), _start_worker)
 

@@ -27,10 +27,8 @@ def start_method() -> str:
 def starting(option: str) -> Iterator[None]:
     """Turn what keeps processes from starting into one `SegdataError`; `option` is what to use instead.
 
-    They need semaphores, which are files in /dev/shm on Linux, a folder for temporary files, a few open files each, and a
-    script that they can import.
+    They need semaphores, which are files in /dev/shm on Linux, a folder for temporary files, and a few open files each.
     """
-    refuse_unguarded()
     try:
         yield
     except (OSError, ImportError, NotImplementedError) as error:

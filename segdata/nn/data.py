@@ -7,7 +7,6 @@ processes, and after a resume.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, Problem
-from segdata.executors.processes import start_method, starting
+from segdata.executors.processes import refuse_unguarded, start_method, starting
 from segdata.labels import Mask
 from segdata.recipes.pipeline import Pipeline, Source
 from segdata.recipes.settings import Settings
@@ -142,6 +141,8 @@ def loader(
     samples: TorchDataset[Any], keys: Iterable[Sequence[Any]], ignore: int, *, workers: int, device: torch.device
 ) -> DataLoader[Any]:
     """Gives a batch for each list of keys, made ahead by that many processes; read it by `checked`."""
+    if workers:
+        refuse_unguarded()
     return DataLoader(
         samples,
         batch_sampler=keys,  # type: ignore[arg-type]
@@ -157,7 +158,7 @@ def loader(
 
 def checked(batches: DataLoader[Any]) -> Iterator[Batch]:
     """The batches of a loader. Raises the `DataError` of a file that could not be read, `SegdataError` if no process starts."""
-    with starting("--workers 0") if batches.num_workers else nullcontext():
+    with starting("--workers 0"):
         stream = iter(batches)
     for batch in stream:
         if isinstance(batch, Problem):

@@ -96,7 +96,7 @@ def read(
             `*` is any other text.
         mask_pattern: how mask names are made, such as `{stem}_mask.png`, `{stem}/masks/*` or `{name}.png`, where `{name}` is
             the image's name with its ending.
-        match: how masks are named after their images, such as `{stem}_mask`: a `mask_pattern` by the name that `evaluate` has.
+        match: how masks are named after their images, such as `{stem}_mask`, as in `evaluate`. By default `mask_pattern` says it.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
             the _classes.csv beside the masks, or `values` alone, names the classes.
         values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.

@@ -92,7 +92,8 @@ def read(
     Raises `DataError` (`predictions.*`), `DatasetError` for names that may be several samples, `OptionError`.
 
     Args:
-        like: the dataset that was predicted, or its folder: classes, ids and splits are taken from it. It must be given.
+        like: the dataset that was predicted, or its folder: classes, ids and splits are taken from it. There is
+            no default.
         match: how files are named after ids, such as `{stem}_probs`; folders above count where names alone do not tell.
         kind: what the values are: probabilities, logits (or logarithms of probabilities), or as each file tells (auto).
         axes: whether classes come first (khw) or last (hwk), where the shape cannot tell.

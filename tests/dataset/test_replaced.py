@@ -56,7 +56,7 @@ MASK: dict[str, Operation] = {
     "stats of objects": lambda at, d: segdata.stats(d, objects=True),
     "train": lambda at, d: segdata.train(d, at.out, train_split="val", val_share=0.5, epochs=1),
     "evaluate": lambda at, d: segdata.evaluate(at.pred, d),
-    "evaluate, replaced": lambda at, d: segdata.evaluate(d, at.pred),
+    "evaluate, replaced": lambda at, d: segdata.evaluate(d, at.source),
     "suspects": lambda at, d: segdata.suspects(at.pred, d),
     "tune": lambda at, d: segdata.tune(at.pred, d, held_out=0),
 }

@@ -101,7 +101,7 @@ ASKED = {
     "open_image": "from segdata.files.opening import open_image\nwith open_image({path!r}) as image: image.read()",
     "upright": "from segdata.files.opening import open_image\nwith open_image({path!r}, exif='upright') as i: i.read()",
     "read_looks": "from types import SimpleNamespace as S; from segdata.dataset.duplicates import read_looks\n"
-    "read_looks({path!r}, [S(size=(48, 64), exif=None, crop=None)])",
+    "read_looks({path!r}, [S(id='a', size=(48, 64), exif=None, crop=None)])",
 }
 
 
