@@ -96,7 +96,7 @@ def read(
             `*` is any other text.
         mask_pattern: how mask names are made, such as `{stem}_mask.png`, `{stem}/masks/*` or `{name}.png`, where `{name}` is
             the image's name with its ending.
-        match: how masks are named after their images, such as `{stem}_mask`: a `mask_pattern` by the name that `evaluate` has.
+        match: the same as `mask_pattern`, under the name that `evaluate` has for it.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
             the _classes.csv beside the masks, or `values` alone, names the classes.
         values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
@@ -104,8 +104,8 @@ def read(
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
         offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
             of the mask.
-        overlap: merge the masks of an image that has several. Value 0 (black) is nothing in each; where they differ in
-            class, what is on top is the shape of fewest pixels (smallest), the first or last by file name, or nobody
+        overlap: merge the masks of an image that has several. Value 0 (black) means no object. Where two masks have different
+            classes, the shape of fewest pixels wins (smallest), or the first or last by file name; or the pixel is ignored
             (ignore). By default several masks are refused.
         without_mask: the class that all pixels of an image without a mask are, such as background, or ignore. By default an
             image without a mask is refused.
