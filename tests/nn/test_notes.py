@@ -14,5 +14,5 @@ def test_the_first_process_speaks(
     monkeypatch.delenv("RANK", raising=False)
     if rank is not None:
         monkeypatch.setenv("RANK", rank)
-    note_once("something")
+    note_once(f"something by {rank}")
     assert ("something" in capsys.readouterr().err) == said
