@@ -2,7 +2,7 @@
 
     a score               `share`    62.08            per cent, two decimals, no sign
     bounds of a score     `span`     61.81 to 93.49
-    a difference          `points`   +2.10            of two scores
+    a difference          `points`   +2.10            of two scores; its bounds are a `span`, signed
     a part of pixels ...  `percent`  6.2 %
     a count               `{:,}`     48,000
     what is not known                -
@@ -55,9 +55,10 @@ def whole(value: SupportsFloat) -> str:
     return f"{100 * float(value):.0f}"
 
 
-def span(low: SupportsFloat, high: SupportsFloat) -> str:
-    """The bounds of a score, `-` if one is not known."""
-    ends = share(low), share(high)
+def span(low: SupportsFloat, high: SupportsFloat, *, signed: bool = False) -> str:
+    """The bounds of a score, or (`signed`) of a difference of two; `-` if one is not known."""
+    told = points if signed else share
+    ends = told(low), told(high)
     return "-" if "-" in ends else " to ".join(ends)
 
 

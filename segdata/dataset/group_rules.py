@@ -8,7 +8,6 @@ A text that ends with .csv is such a table without the prefix too, and one with 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from posixpath import normpath
 from typing import Protocol
 
 from segdata.errors import OptionError
-from segdata.files.places import file_digest, read_text
+from segdata.files.csv_text import read_table
+from segdata.files.places import file_digest
 from segdata.words import some
 
 REGEX, CSV = "regex:", "csv:"
@@ -161,37 +161,18 @@ def _refuse_unclear(rule: Rule, members: Sequence[Member], keys: Iterable[str | 
 
 def _read_table(rule: Rule) -> tuple[str, dict[str, str]]:
     """The column that names samples (`id` or `image`), and the group by what stands in it. Raises `OptionError`."""
-    heading, *body = _cells(rule) or [[]]
+    heading, lines = read_table(str(rule.table), rule.option)
     names = [cell.lower() for cell in heading]
     column = next((name for name in ("id", "image") if name in names), None)
     if column is None or "group" not in names:
         raise OptionError(f"{_where(rule)}: its first line must be id,group or image,group, not {','.join(heading)!r}")
     rows: dict[str, str] = {}
-    for number, row in enumerate(body, 1):
-        if len(row) != len(names):
-            raise OptionError(f"{_where(rule)}: row {number} below the heading has {len(row)} cells, not {len(names)}")
+    for _, row in lines:
         key, name = row[names.index(column)], row[names.index("group")]
         key = normpath(key.replace("\\", "/")) if column == "image" else key
         if rows.setdefault(key, name) != name:
             raise OptionError(f"{_where(rule)}: {key!r} is in two groups, {rows[key]!r} and {name!r}: leave one row")
     return column, rows
-
-
-def _cells(rule: Rule) -> list[list[str]]:
-    """The cells of all lines that are not empty; between them are commas, semicolons or tabs."""
-    lines = _lines(rule)
-    separator = max(",;\t", key=next(filter(str.strip, lines), "").count)
-    table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-    return [row for row in table if any(row)]
-
-
-def _lines(rule: Rule) -> list[str]:
-    try:
-        return read_text(str(rule.table), "utf-8-sig").splitlines()
-    except OSError as error:
-        raise OptionError(f"{_where(rule)}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{_where(rule)}: is not text in UTF-8: save it as CSV in UTF-8") from error
 
 
 def _where(rule: Rule) -> str:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import splitext
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,13 @@ def shape_of(path: str) -> tuple[int, ...] | None:
         return None
 
 
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored column by column, and type of an open .npy file. Raises `ValueError`, `EOFError`."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
 def _member(path: str, name: str | None) -> NDArray[Any]:
     data = io.BytesIO(read_bytes(path))
     with zipfile.ZipFile(data) as archive:
@@ -117,9 +124,7 @@ def _member(path: str, name: str | None) -> NDArray[Any]:
             raise _problem("array", f"has no array {name}: it has {', '.join(members) or 'none'}", path)
         member = members[name or next(iter(members))]
         with archive.open(member) as file:
-            version = np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(file)
+            shape, _, dtype = read_npy_header(file)
         refuse_large(int(np.prod(shape)), 1, dtype.itemsize, path, "scores")
         with archive.open(member) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))

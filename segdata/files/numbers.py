@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files import gdal
+from segdata.files.arrays import read_npy_header
 from segdata.files.file import TIFF, File, open_file
 from segdata.files.limits import MAX_PIXELS
+from segdata.files.lossy import JPEG_IN_TIFF, KEPT
 from segdata.files.pillow import ORIENTATION, UNREADABLE, header_of
 from segdata.files.remote import Place
 from segdata.windows import Window
@@ -26,7 +28,7 @@ NPY = b"\x93NUMPY"
 STRIP = 2**22
 """Pixels that are read together, about."""
 
-PILLOWS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000)
+PILLOWS = (*KEPT, *JPEG_IN_TIFF)
 """TIFF's numbers of compressions that Pillow reads as they are meant."""
 
 
@@ -89,9 +91,7 @@ def _npy_header(file: File) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     handle = file.handle
     handle.seek(0)
     try:
-        version = np.lib.format.read_magic(handle)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, turned, dtype = read(handle)
+        shape, turned, dtype = read_npy_header(handle)
     except (ValueError, EOFError) as error:
         raise file.problem(
             "unreadable", f"its NumPy header is damaged: {' '.join(str(error).split())[:120]}"

@@ -51,6 +51,12 @@ class Pattern:
         found = self._form.fullmatch("/".join(parts[-depth:]))
         return None if found is None else "/".join((*parts[:-depth], found["key"]))
 
+    def key_beside(self, path: str, other: Pattern) -> str | None:
+        """The key of a file that lies in one folder with files of another pattern: a path of both is of the longer one."""
+        key = self.key(path)
+        taken = key is not None and len(other.text) > len(self.text) and other.key(path) is not None
+        return None if taken else key
+
     def fill(self, key: str) -> str:
         """The path, without ending, that ids are made from: the file's, or the key where the pattern has folders."""
         if "/" in self.text:

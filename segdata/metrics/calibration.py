@@ -23,7 +23,7 @@ from segdata.labels import Labels, Mask
 from segdata.metrics.base import Case, ClassScore, Curve, Metric, Section
 from segdata.metrics.confusion import Floats, Ints, plain, ratio
 from segdata.metrics.rejection import Rejection
-from segdata.words import briefly, percent, share, sized
+from segdata.words import briefly, percent, share, sized, whole
 
 BINS = 15
 """As many as Guo et al. use (section 5)."""
@@ -207,7 +207,7 @@ class Calibration(Metric):
     def _table(self) -> list[list[str | int | float]]:
         """A line per class that is the likeliest of any pixel, those of most pixels first."""
         bounds = np.linspace(0, len(self.pixels), PARTS + 1).round().astype(int)
-        parts = [f"{100 * a:.0f} to {100 * b:.0f} %" for a, b in pairwise(bounds / len(self.pixels))]
+        parts = [f"{whole(a)} to {whole(b)} %" for a, b in pairwise(bounds / len(self.pixels))]
         rows: list[list[str | int | float]] = [["name", "pixels", "ECE", "confidence", "right", *parts]]
         pixels, hits, confidence = (self.classes.pixels, self.classes.hits, self.classes.confidence)
         for i in [i for i in np.argsort(-pixels.sum(axis=1), kind="stable").tolist() if pixels[i].any()][:MOST]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -38,6 +37,7 @@ def train(
     torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()
+    from segdata.nn.notes import is_first
     from segdata.nn.text import Show, closing_lines
     from segdata.nn.train import train
 
@@ -52,7 +52,7 @@ def train(
             given.pop("overwrite", None)
             probe(dataset, run_dir, lr_find, run=run, **given)
         return
-    show = Show() if os.environ.get("RANK", "0") == "0" else None
+    show = Show() if is_first() else None
     watched: dict[str, Any] = {} if show is None else {"announce": show.begin, "watch": show}
     with running(jobs, "stop", "checking labels") as run:
         result = train(dataset, run_dir, run=run, **watched, **given)
@@ -64,9 +64,10 @@ def train(
 def cross_validate(dataset: str, run_dir: str, **options: Any) -> None:
     """What --folds does."""
     from segdata.nn.folds import train_folds
+    from segdata.nn.notes import is_first
     from segdata.nn.text import ShowFolds, folds_lines
 
-    show = ShowFolds() if os.environ.get("RANK", "0") == "0" else None
+    show = ShowFolds() if is_first() else None
     watched: dict[str, Any] = {} if show is None else {"begin": show.begin, "end": show.end}
     found = train_folds(dataset, run_dir, **watched, **options)
     if show is not None:

@@ -25,7 +25,7 @@ def begin_silently(fold: str) -> Mapping[str, Any]:
 
 
 def end_silently(fold: str, trained: Trained) -> None:
-    """Tell nobody what a fold has come to."""
+    """Tell nobody the result of a fold."""
 
 
 def train_folds(
@@ -42,10 +42,9 @@ def train_folds(
 ) -> dict[str, Trained]:
     """Train once per fold of a dataset, each on all other folds, in `run_dir`/fold0 and so on. Other splits are left alone.
 
-    `options` are those of `segdata.train`. `begin` is told of a fold before it is trained, and may give more of them;
-    `end` is told what it has come to. What was
-    stopped goes on when the same call is repeated; folds that are finished are returned as they are. Raises as `segdata.train`,
-    and `OptionError` for options that say what to train on.
+    `options` are those of `segdata.train`. `begin` is called with a fold before it is trained, and may give more of them; `end`
+    with a fold and its result. What was stopped goes on when the same call is repeated; folds that are finished are returned
+    as they are. Raises as `segdata.train`, and `OptionError` for options that say what to train on.
     """
     dataset, root = Dataset.of(dataset), place(run_dir)
     if given := [name for name in OWN if options.get(name) is not None]:

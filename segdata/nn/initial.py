@@ -20,8 +20,8 @@ from segdata.nn import checkpoint, models
 from segdata.nn.models.base import Segmenter
 from segdata.nn.models.naming import UNLEARNT, alike
 from segdata.nn.models.weights import fit_bands
+from segdata.nn.notes import note_once
 from segdata.nn.options import Training
-from segdata.nn.told import once
 from segdata.words import some
 
 AUXILIARY = "auxiliary_head."
@@ -71,7 +71,7 @@ def start_from(model: Segmenter, path: str, options: Training, labels: Labels, b
         raise DatasetError(f"{path}: its weights do not fit this model: {unlike(about, options, strange[0])}")
     new = "; the auxiliary head is new" * any(name.startswith(AUXILIARY) for name in missing)
     if not same or new:
-        once(f"--init {path}: {told(rows, base, labels, about, options)}{fitted(about.bands, bands)}{new}")
+        note_once(f"--init {path}: {told(rows, base, labels, about, options)}{fitted(about.bands, bands)}{new}")
 
 
 def may_lack(name: str) -> bool:

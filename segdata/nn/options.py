@@ -77,7 +77,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch: Annotated[Positive, _about("Samples per update, over all processes.")] = 8
     accumulate: Annotated[
         Positive,
-        _about("Compute a batch in this many parts, to save memory; losses of regions see one alone."),
+        _about("Compute a batch in this many parts, to save memory; losses of regions see each part alone."),
     ] = 1
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], _about("The method that updates the weights.")] = "adamw"
     lr: Annotated[float, Meta(gt=0), _about("The highest learning rate; --lr-find suggests one.")] = 1e-3
@@ -86,11 +86,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     encoder_rate: Annotated[
         float,
         Meta(gt=0, le=1),
-        _about("The learning rate of the encoder, such as a pretrained one, as a part of --lr."),
+        _about("The factor of --lr for the encoder, below 1 for a pretrained one."),
     ] = 1.0
     schedule: Annotated[
         Literal["poly", "cosine", "onecycle", "constant"],
-        _about("How the rate falls; onecycle rises first, and leaves the momentum alone."),
+        _about("How the learning rate falls; onecycle rises first, and leaves the momentum alone."),
     ] = "poly"
     warmup: Annotated[float, Meta(ge=0), _about("Epochs in which the rate rises from 0.")] = 0.0
     clip: Annotated[
@@ -110,7 +110,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     compile: Annotated[bool, _about("Use torch.compile: minutes at the start, faster afterwards.")] = False
     seed: Annotated[Count, _about("Seed of all random numbers.")] = 0
     deterministic: Annotated[
-        bool, _about("Also on a GPU the same weights bit for bit, if more slowly; a CPU always gives them.")
+        bool, _about("Give the same weights bit for bit on a GPU too, more slowly; a CPU always does.")
     ] = False
     device: Annotated[str, _about("cpu, cuda, cuda:1 ...; auto: a GPU if there is one.")] = "auto"
     threads: Annotated[Positive | None, _about("CPU threads per process.")] = None

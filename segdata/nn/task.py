@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from segdata.caches import note
 from segdata.dataset.counts import ClassCounts, ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
@@ -22,6 +21,7 @@ from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
 from segdata.labels import Labels
 from segdata.nn.data import Order
+from segdata.nn.notes import note_once
 from segdata.nn.options import Training
 from segdata.nn.split_names import refuse_splits
 from segdata.ops.split.balance import balance
@@ -255,5 +255,5 @@ def class_weights(train: Dataset, options: Training) -> tuple[float, ...] | None
     if options.weights_file is None:
         return None
     file = read_weights_file(options.weights_file, train.labels)
-    note(f"class weights: {file.fit(train, options.train_split, options.weights_file)}")
+    note_once(f"class weights: {file.fit(train, options.train_split, options.weights_file)}")
     return tuple(file.weights.values())

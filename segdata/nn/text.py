@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from segdata.terminal.text import table
-from segdata.words import shown
+from segdata.words import percent, share, shown, span
 
 if TYPE_CHECKING:
     from segdata.nn.compare import Setting, Trial
@@ -60,8 +61,8 @@ class Show:
         """Write the results of an epoch, in a line that stays."""
         text = f"epoch {int(row['epoch'])}/{epochs}  loss {row['train_loss']:.4f}"
         if "mean_iou" in row:
-            accuracy, iou = 100 * row["pixel_accuracy"], 100 * row["mean_iou"]
-            text += f"  val {row['val_loss']:.4f}  accuracy {accuracy:.1f} %  mIoU {iou:.1f}"
+            scores = f"accuracy {share(row['pixel_accuracy'])}  mIoU {share(row['mean_iou'])}"
+            text += f"  val {row['val_loss']:.4f}  {scores}"
         self.stay(f"{text}  {clock(row['seconds'])}")
 
     def stay(self, text: str) -> None:
@@ -98,11 +99,11 @@ class ShowFolds:
 
 def folds_lines(dataset: str, run_dir: str, found: Mapping[str, Trained]) -> list[str]:
     """The results of a cross-validation, as lines."""
-    best = {fold: 100 * trained.best["mean_iou"] for fold, trained in found.items() if trained.best}
-    lines = [f"{fold + ':':<13}mIoU {iou:.1f}, epoch {found[fold].best['epoch']:.0f}" for fold, iou in best.items()]
+    best = {fold: trained.best["mean_iou"] for fold, trained in found.items() if trained.best}
+    lines = [f"{fold + ':':<13}mIoU {share(iou)}, epoch {found[fold].best['epoch']:.0f}" for fold, iou in best.items()]
     if best:
-        spread = f"{min(best.values()):.1f} to {max(best.values()):.1f}"
-        lines.append(f"mean:        mIoU {fmean(best.values()):.1f} ({spread}), each fold at its best epoch")
+        ends = span(min(best.values()), max(best.values()))
+        lines.append(f"mean:        mIoU {share(fmean(best.values()))} ({ends}), each fold at its best epoch")
     return [
         *lines,
         f"all at once: segdata predict {run_dir} {dataset} OUT --split folds, then segdata evaluate OUT {dataset}",
@@ -112,7 +113,7 @@ def folds_lines(dataset: str, run_dir: str, found: Mapping[str, Trained]) -> lis
 def where(progress: Progress) -> str:
     """Where a training is, in one line."""
     at = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
-    iou = f"  mIoU {100 * progress.row['mean_iou']:.1f}" if "mean_iou" in progress.row else ""
+    iou = f"  mIoU {share(progress.row['mean_iou'])}" if "mean_iou" in progress.row else ""
     return f"{at}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
 
 
@@ -145,11 +146,9 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
     lines = [f"trained:     {int(last['epoch'])} epochs, {int(last['step']):,} steps, {clock(last['seconds'])}"]
     lines.append(f"model:       {parameters:,} parameters")
     if best:
-        what = f"mIoU {100 * best['mean_iou']:.1f}, pixel accuracy {100 * best['pixel_accuracy']:.1f} %"
-        lines.append(
-            f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {100 * best['class_accuracy']:.1f} %"
-        )
-        lines.append(f"             (most frequent class everywhere: mIoU {100 * trained.constant:.1f})")
+        what = f"mIoU {share(best['mean_iou'])}, pixel accuracy {share(best['pixel_accuracy'])}"
+        lines.append(f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {share(best['class_accuracy'])}")
+        lines.append(f"             (most frequent class everywhere: mIoU {share(trained.constant)})")
     return [
         *lines,
         f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
@@ -169,7 +168,7 @@ def clock(seconds: float) -> str:
 def overfit_lines(result: Overfit) -> list[str]:
     """Whether the model could overfit one batch, and what to check if not."""
     text = f"loss {result.first:.4f} at first, {result.last:.4f} after {result.steps} steps, "
-    lines = [f"{text}{100 * result.accuracy:.1f} % of the batch's labelled pixels right"]
+    lines = [f"{text}{percent(result.accuracy, 1)} of the batch's labelled pixels right"]
     if result.passed:
         return [*lines, "passed: the model, the loss and the labels fit together"]
     ways = "look at the images under their masks (segdata preview), try --lr-find, another --loss, --recipe none"
@@ -185,10 +184,9 @@ def run_lines(trials: Sequence[Trial]) -> list[str]:
         best = trial.best
         of = f"{int(best['epoch'])}/{trial.about.epochs}"
         losses = [f"{best[name]:.4f}" if name in best else "-" for name in ("train_loss", "val_loss")]
-        shares = [f"{100 * best[k]:.1f} %" if k in best else "-" for k in ("pixel_accuracy", "class_accuracy")]
-        iou = f"{100 * best['mean_iou']:.1f}" if "mean_iou" in best else "-"
+        shares = [share(best.get(k, math.nan)) for k in ("pixel_accuracy", "class_accuracy", "mean_iou")]
         about = trial.about
-        rows.append([trial.name, about.model, f"{about.parameters:,}", of, *losses, *shares, iou, clock(trial.seconds)])
+        rows.append([trial.name, about.model, f"{about.parameters:,}", of, *losses, *shares, clock(trial.seconds)])
     lines = table(rows, "  " + "r" * 8)
     if len({trial.about.labels for trial in trials}) > 1:
         lines.append("note: the runs have different classes: their means cannot be compared")
@@ -207,8 +205,8 @@ def setting_lines(settings: Sequence[Setting]) -> list[str]:
     for setting in sorted(settings, key=lambda s: -fmean(s.of("mean_iou") or [0])):
         losses = [f"{fmean(setting.of(name)):.4f}" if setting.of(name) else "-" for name in ("train_loss", "val_loss")]
         accuracy, ious = setting.of("pixel_accuracy"), setting.of("mean_iou")
-        shares = [f"{100 * fmean(accuracy):.1f} %" if accuracy else "-"]
-        shares += [f"{100 * of(ious):.1f}" if ious else "-" for of in (fmean, min, max)]
+        shares = [share(fmean(accuracy)) if accuracy else "-"]
+        shares += [share(of(ious)) if ious else "-" for of in (fmean, min, max)]
         time = clock(fmean(trial.seconds for trial in setting.trials))
         parameters = f"{setting.trials[0].about.parameters:,}"
         rows.append([setting.name, len(setting.trials), parameters, *losses, *shares, time])
@@ -220,6 +218,6 @@ def class_lines(trials: Sequence[Trial]) -> list[str]:
     names = dict.fromkeys(name for t in trials for name in t.about.best if name.startswith("iou/"))
     rows: list[list[object]] = [["class", *(trial.name for trial in trials)]]
     for name in names:
-        cells = (f"{100 * t.about.best[name]:.1f}" if name in t.about.best else "-" for t in trials)
+        cells = (share(t.about.best.get(name, math.nan)) for t in trials)
         rows.append([name.removeprefix("iou/"), *cells])
     return ["", "IoU", *table(rows, " " + "r" * len(trials))]

@@ -1,7 +1,7 @@
 """A look at some frames of Cityscapes' layout before a long conversion: whether the labels are those of the table.
 
 Many sets have the layout and labels of their own (IDD, what Datumaro and CVAT export). Their ids are ids of Cityscapes' table
-too, of other classes. What tells: colour images beside them, names in polygons, and ids that are void and nothing else.
+too, of other classes. What tells: colour images beside them, names in polygons, and images without a pixel that has a class.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules) -> None:
         raise DataError(strange[0])
     shown = set().union(*(frame.labels for frame in found))
     if shown and shown <= VOID and not rules.own:
-        what = f"every pixel of {len(found)} frames looked at is void (label ids {some(sorted(shown))})"
-        message = f"{what}, as if the labels were other ones than Cityscapes': {WAY_OUT}"
+        what = f"no pixel of the {len(found)} frames looked at has a class (label ids {some(sorted(shown))})"
+        message = f"{what}: are these labels not Cityscapes' own? {WAY_OUT}"
         raise DataError(Problem("cityscapes.own", message, found[0].file))
 
 
@@ -69,7 +69,7 @@ def _look(files: Mapping[str, str], rules: Rules) -> Seen | None:
 
 
 def _strange_colors(files: Mapping[str, str], values: Mask, rules: Rules) -> Problem | None:
-    """A label id whose pixels in color.png, most of them, have not its colour."""
+    """A label id most of whose pixels have another colour than its own in color.png."""
     colors = read_image(files[COLOR]) if COLOR in files and rules.colors else None
     if colors is None or colors.shape[:2] != values.shape:
         return None
@@ -89,7 +89,7 @@ def _strange_names(files: Mapping[str, str], rules: Rules) -> Problem | None:
     names = {thing.label for thing in things if not thing.deleted}
     strange = sorted(name for name in names if {name, name.removesuffix(GROUP)}.isdisjoint(rules.names))
     way_out = "add them to it" if rules.own else WAY_OUT
-    what = f"labels that {_table(rules)} has not, {some(map(repr, strange))}: {way_out}"
+    what = f"holds labels that {_table(rules)} does not have, {some(map(repr, strange))}: {way_out}"
     return Problem("cityscapes.own", what, files[POLYGONS]) if strange else None
 
 

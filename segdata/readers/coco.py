@@ -54,17 +54,17 @@ def read(
 
     Args:
         image_dir: the folder of the images; by default it is looked for where COCO has it.
-        image_match: how file_name names an image: `path`: it is its path under the folder of the images; `name`: the image is
-            the one file below the folder whose path has the longest end in common with file_name, which may then be a URL
-            or a path of another machine.
+        image_match: how file_name names an image: `path` takes it as the path below the folder of the images; `name` takes the
+            one file below that folder whose path has the longest end in common with file_name, which may then be a URL or a
+            path of another machine.
         annotations: the label file of a split, a path as it is given or below SRC; by default names tell which files there are.
         background: what unlabelled pixels are: `class` is class 0, background, with the categories from 1; `ignore` is
             ignored, with the categories from 0. The default depends on the source: `ignore` for LVIS, where what is not
             annotated is not background, and for panoptic files, which have no `class`; otherwise `class`.
         crowd: what crowd regions become: `ignore` ignored, `class` their class, `drop` nothing. The default depends on the
             source: `class` for panoptic files, otherwise `ignore`.
-        boxes: what objects become that have a box and no outline: `ignore` ignores the pixels of the box, which may be the
-            object or not, `drop` leaves the object out, so that it is background, and `stop` refuses it.
+        boxes: what becomes of objects that have a box and no outline: `ignore` ignores all pixels of the box, `drop` leaves
+            the object out, so that it is background, and `stop` refuses it.
         overlap: which object is on top: the smallest, the first or the last in the file; `ignore`: pixels that several
             classes claim are ignored. The default is smallest; panoptic files have no overlap and take none.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -13,7 +12,8 @@ from segdata.files.places import below, place, read_ends
 from segdata.files.remote import Place
 from segdata.readers.coco_tables import KEYS
 from segdata.readers.detect import shown
-from segdata.readers.source import Receipt
+from segdata.readers.source import Receipt, refuse_split
+from segdata.readers.words_in_names import SPLIT_WORDS
 from segdata.words import some
 
 KINDS = ("instances", "lvis", "stuff", "person_keypoints", "panoptic")
@@ -41,7 +41,7 @@ MANY = 100
 """More files in one of these places are not COCO's, but a label file per image."""
 
 SPLIT = re.compile(
-    r"(?:^|[^a-z])(train|training|trainval|val|valid|validation|minival|test-?dev|test|testing|dev)\d*(?![a-z])",
+    rf"(?:^|[^a-z])(minival|test-?dev|{'|'.join(SPLIT_WORDS)})\d*(?![a-z])",
     re.IGNORECASE,
 )
 
@@ -119,11 +119,11 @@ def find_label_files(
         if not found:
             message = "holds no annotations/instances_*.json: give the root of the set, or the JSON file itself"
             raise DataError(Problem("coco.missing", message, file=str(root)))
-    splits = Counter(its_split for _, its_split in found)
     if split is not None:
+        there = [its_split for _, its_split in found]
         found = [(path, its_split) for path, its_split in found if its_split == split]
         if not found:
-            raise OptionError(f"no split {split!r} in {root}: there are {some(sorted(str(s) for s in splits))}")
+            refuse_split(split, root, there)
     way_out = "give the one that is meant as SRC, or name the split of each: --annotations SPLIT=FILE"
     if len({its_split for _, its_split in found}) < len(found):
         names = some(below(path, root) for path, _ in found)

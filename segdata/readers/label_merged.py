@@ -53,7 +53,7 @@ class MergedFiles:
             for value, pixels in tally(mask).items():
                 rank = {"smallest": pixels, "last": -at}.get(self.overlap, at)
                 if value == ignore:
-                    merged.void |= mask == ignore
+                    merged.ignored |= mask == ignore
                 elif value != empty:
                     merged.add(np.flatnonzero(mask == value), value, rank, at)
         if merged is None:
@@ -69,7 +69,7 @@ class Merger:
     rank: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
     owner: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
     loser: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
-    void: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    ignored: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
     @classmethod
     def of(cls, shape: tuple[int, ...], empty: int, dtype: np.dtype[np.generic]) -> Merger:
@@ -108,7 +108,7 @@ class Merger:
             for at, name in enumerate(names)
             if at not in shown
         ]
-        self.top[self.void & ~claimed] = ignore
+        self.top[self.ignored & ~claimed] = ignore
         if nobody:
             self.top[contested] = ignore
         receipt = Receipt(annotations=len(names), painted=len(names), hidden=hidden)

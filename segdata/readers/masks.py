@@ -104,8 +104,8 @@ def read(
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
         offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
             of the mask.
-        overlap: merge the masks of an image that has several. Value 0 (black) is nothing in each; where they differ in
-            class, what is on top is the shape of fewest pixels (smallest), the first or last by file name, or nobody
+        overlap: merge the masks of an image that has several. Value 0 (black) means no object. Where two masks have different
+            classes, the shape of fewest pixels wins (smallest), or the first or last by file name; or the pixel is ignored
             (ignore). By default several masks are refused.
         without_mask: the class that all pixels of an image without a mask are, such as background, or ignore. By default an
             image without a mask is refused.

@@ -15,12 +15,11 @@ from segdata.files.places import matching, place
 from segdata.files.remote import Place
 from segdata.readers.masks_forms import find_form
 from segdata.readers.masks_keys import Folders, Layout, keys_in
-from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS, words_of
+from segdata.readers.source import refuse_split
+from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS, SPLIT_WORDS, words_of
 from segdata.words import some
 
 SPLIT = "{split}"
-
-SPLIT_NAMES = {"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "dev"}
 
 SIDES = (
     ("images", "masks"), ("images", "labels"), ("images", "annotations"), ("images", "annotations/trimaps"),
@@ -53,7 +52,7 @@ def choose_layout(
     if not root.exists():
         raise DataError(Problem("masks.missing", "there is no such folder", file=str(root)))
     if not root.is_dir():
-        raise DataError(Problem("masks.missing", "it is no folder", file=str(root)))
+        raise DataError(Problem("masks.missing", "is no folder", file=str(root)))
     if mask_dir is not None and (image_dir is not None or not images):
         layout = Layout(image_dir, mask_dir, *patterns)
         return _with_form(root, layout) or _told_apart(layout)
@@ -98,7 +97,7 @@ def like_folders(root: Place) -> list[tuple[str, str]]:
         words = words_of(name)
         side = 1 if words & MASK_WORDS else 0 if words & IMAGE_WORDS else None
         if side is not None:
-            spelt = re.sub(r"[A-Za-z]+", lambda word: SPLIT if word[0].lower() in SPLIT_NAMES else word[0], name)
+            spelt = re.sub(r"[A-Za-z]+", lambda word: SPLIT if word[0].lower() in SPLIT_WORDS else word[0], name)
             spelt = spelt if spelt.count(SPLIT) == 1 else name
             rest = re.sub(
                 r"[A-Za-z]+", lambda word: "" if words_of(word[0]) & (MASK_WORDS | IMAGE_WORDS) else word[0], spelt
@@ -123,7 +122,7 @@ def find_folders(root: Place, layout: Layout, split: str | None, *, images: bool
     image_folders = expand(root, layout.image_dir) if images and layout.image_dir is not None else {}
     if split is not None:
         if split not in masks:
-            raise OptionError(f"no split {split!r} in {root}: there are {some(sorted(str(s) for s in masks))}")
+            refuse_split(split, root, masks)
         masks = {split: masks[split]}
     for its_split in masks:
         if images and its_split not in image_folders:
@@ -164,7 +163,7 @@ def given_splits(root: Place, layout: Layout) -> list[Folders]:
 
 
 def _is_split(name: str | None) -> bool:
-    return name is None or name.lower() in SPLIT_NAMES
+    return name is None or name.lower() in SPLIT_WORDS
 
 
 def _fits(root: Place, layout: Layout) -> bool:

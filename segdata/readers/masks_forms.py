@@ -98,10 +98,8 @@ def _grouped(form: Form, sides: tuple[list[str], list[str]], one: bool) -> dict[
     found: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for side, paths in enumerate(sides):
         mine, theirs = patterns[side], patterns[1 - side]
-        weaker = one and len(theirs.text) > len(mine.text)
         for path in paths:
-            key = mine.key(path)
-            if key is not None and not (weaker and theirs.key(path) is not None):
+            if (key := mine.key_beside(path, theirs) if one else mine.key(path)) is not None:
                 found[key.casefold()][side].append(path)
     return {key: files for key, files in found.items() if all(files)}
 

@@ -83,11 +83,9 @@ def keys_in(folders: Folders, layout: Layout) -> Keys:
 def grouped(files: Iterable[str], layout: Layout, *, images: bool) -> dict[str, list[str]]:
     """Key -> those of the files that are images, or masks."""
     mine, theirs = (layout.images, layout.masks) if images else (layout.masks, layout.images)
-    weaker = layout.one and len(theirs.text) > len(mine.text)
     found: dict[str, list[str]] = defaultdict(list)
     for path in files:
-        key = mine.key(path)
-        if key is not None and not (weaker and theirs.key(path) is not None):
+        if (key := mine.key_beside(path, theirs) if layout.one else mine.key(path)) is not None:
             found[key].append(path)
     return found
 

@@ -19,8 +19,9 @@ from segdata.dataset.match import match_ids, suggested_match
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.arrays import ENDINGS, Axes, Kind, Wanted, read_probabilities, shape_of
+from segdata.files.listing import files_in
 from segdata.files.patterns import STEM, Pattern
-from segdata.files.places import files_below, listed
+from segdata.files.places import listed
 from segdata.files.remote import Place
 from segdata.labels import Remap, tally
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass
@@ -67,7 +68,7 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for a folder of arrays of three axes. (--like must be given all the same.)"""
     if not root.is_dir():
         return "it is no folder"
-    first = next((name for name in sorted(files_below(root)) if name.endswith(".npy") and "/." not in f"/{name}"), None)
+    first = next((name for name in files_in(root) if name.endswith(".npy")), None)
     if first is None:
         return "there is no *.npy of scores in it"
     return (
@@ -149,8 +150,8 @@ def _item(sample: Sample, truth: Dataset, scores: ScoreFile, images: bool) -> It
 def files_of(base: Place, pattern: Pattern) -> dict[str, str]:
     """Key -> path below `base`, of the files of this form. Raises `DataError` (`predictions.twice`) for a key of two files."""
     found: dict[str, str] = {}
-    for path in sorted(files_below(base)):
-        if any(part.startswith(".") for part in path.split("/")) or (key := pattern.key(path)) is None:
+    for path in files_in(base):
+        if (key := pattern.key(path)) is None:
             continue
         if key in found:
             message = f"{found[key]} and {path} have one name: remove one, or give --match with the ending"

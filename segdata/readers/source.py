@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 import msgspec
 
 from segdata.dataset.ids import portable_ids
-from segdata.errors import DataError, Problem, Report
+from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files import places
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
@@ -18,7 +18,7 @@ from segdata.files.rasters import Values
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, Remap
 from segdata.readers.paint import Contest
-from segdata.words import briefly
+from segdata.words import briefly, some
 
 WORDS = ("contests", "notes", "warnings")
 """Lists of a receipt that hold no `Problem`."""
@@ -205,6 +205,11 @@ def renamed(found: Source) -> Source:
 
 def _utf8(name: str | None) -> str | None:
     return None if name is None else name.encode(errors="backslashreplace").decode()
+
+
+def refuse_split(split: str, root: object, there: Iterable[str | None]) -> NoReturn:
+    """Raise `OptionError` for a split that SRC does not have, with those that it has."""
+    raise OptionError(f"{root}: no split {split!r}: there are {some(sorted({str(name) for name in there}))}")
 
 
 def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:

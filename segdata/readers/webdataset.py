@@ -20,7 +20,7 @@ from segdata.files.remote import Place, is_remote
 from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.label_files import LabelFile, Meaning
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, refuse_split
 from segdata.readers.webdataset_members import IMAGES, find_roles, find_shards, lacking
 from segdata.readers.webdataset_tar import Member, refuse, scan
 from segdata.words import some
@@ -272,7 +272,7 @@ def chosen(records: Sequence[Record], split: str | None, root: str | Path) -> li
             refuse(record.shard, record.key, "twice", f"is the second sample with the id {record.id!r}")
     kept = [by_id[id] for id in sorted(by_id) if split is None or by_id[id].split == split]
     if split is not None and not kept:
-        raise OptionError(f"{root}: no split {split!r}: there are {some(sorted({str(r.split) for r in records}))}")
+        refuse_split(split, root, (record.split for record in records))
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Words in the names of files, folders and members that tell images from masks."""
+"""Words in the names of files, folders and members: what tells images from masks, and splits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ MASK_WORDS = frozenset({
     "trimaps", "labelids", "manual", "ground", "matte", "mattes", "semantic",
 })  # fmt: skip
 """Words in names of files and folders that say which side a file is of."""
+
+SPLIT_WORDS = ("train", "training", "trainval", "val", "valid", "validation", "test", "testing", "dev")
+"""What a folder of a split, or a part of its name, is called."""
 
 
 def words_of(name: str) -> set[str]:

@@ -91,7 +91,7 @@ def test_a_table_of_images(tmp_path: Path) -> None:
         ("name,group\na,x\n", "its first line must be id,group or image,group, not 'name,group'"),
         ("a,x\nb,y\n", "its first line must be"),
         ("", "its first line must be"),
-        ("id,group\na\nb,x\n", "row 1 below the heading has 1 cells, not 2"),
+        ("id,group\na\nb,x\n", "line 2 has 1 cells, the heading 2"),
     ],
 )
 def test_tables_that_do_not_do(tmp_path: Path, text: str, words: str) -> None:

@@ -71,3 +71,10 @@ def test_other_endings() -> None:
 )  # fmt: skip
 def test_the_path_of_an_id(text: str, key: str, path: str) -> None:
     assert Pattern.of(text, "match").fill(key) == path
+
+
+def test_a_file_of_two_forms_is_of_the_longer_one() -> None:
+    plain, longer = Pattern(), Pattern("{stem}_mask")
+    assert plain.key("a_mask.png") == "a_mask"
+    assert plain.key_beside("a_mask.png", longer) is None
+    assert longer.key_beside("a_mask.png", plain) == plain.key_beside("a.png", longer) == "a"

@@ -26,6 +26,7 @@ from segdata.nn.curves import read_rows  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
 from segdata.nn.text import closing_lines  # noqa: E402
+from segdata.words import share  # noqa: E402
 from train_files import QUICK, scenes, written  # noqa: E402
 
 
@@ -82,9 +83,7 @@ def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path:
     always = [sum((segdata.Confusion.of(m, np.full_like(m, c), dataset.labels) for m in masks), segdata.Confusion.empty(3))
               for c in range(3)]  # fmt: skip
     assert result.constant == max(always, key=lambda confusion: confusion.pixel_accuracy).mean_iou
-    assert f"(most frequent class everywhere: mIoU {100 * result.constant:.1f})" in "\n".join(
-        closing_lines("run", result)
-    )
+    assert f"(most frequent class everywhere: mIoU {share(result.constant)})" in "\n".join(closing_lines("run", result))
     held = {path.name for path in (tmp_path / "run").iterdir()}
     assert held == {
         "config.yaml", "recipe.yaml", "run.json", "last.pt", "best.pt", "metrics.csv", "curves.png", "events", "samples"

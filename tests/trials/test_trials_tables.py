@@ -72,7 +72,7 @@ def test_own_labels_without_a_table_are_refused_and_the_way_out_runs(without: st
     for path in source.rglob(f"*{without}"):
         path.unlink()
     told = convert("auto", source, tmp_path / "d", "--labels", labels, code=1)
-    what = "(51, 221, 255)" if without == "label_colors.txt" else "every pixel of 3 frames looked at is void"
+    what = "(51, 221, 255)" if without == "label_colors.txt" else "no pixel of the 3 frames looked at has a class"
     assert what in told
     assert "--classes FILE (rows id,name;" in told
     (tmp_path / "own.csv").write_text("id,name\n0,background\n1,road\n2,crack\n")

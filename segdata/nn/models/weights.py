@@ -19,7 +19,7 @@ from segdata.files.limits import open_regular
 from segdata.nn.models.base import Encoder
 from segdata.nn.models.naming import Known, Match, matches, not_fitting
 from segdata.nn.models.state_file import read_state
-from segdata.nn.told import once
+from segdata.nn.notes import note_once
 from segdata.words import some
 
 IMAGENET = "https://download.pytorch.org/models/"
@@ -137,7 +137,7 @@ def tell(chosen: Match, file: str) -> None:
     if chosen.prefix or left:
         under = f" under {chosen.prefix}*" if chosen.prefix else ""
         out = f"; left out: {some(chosen.others, 3)}" if chosen.others else ""
-        once(f"encoder weights: {len(chosen.tensors)} tensors of {file}{under}{out}")
+        note_once(f"encoder weights: {len(chosen.tensors)} tensors of {file}{under}{out}")
 
 
 def fit_bands(weight: Tensor, bands: int) -> Tensor:

@@ -35,7 +35,7 @@ def convert(format: str, source: str, destination: str, jobs: int | str, on_erro
     segdata convert cityscapes streets/ out/ --labels category --from polygons
     segdata convert pets oxford-pets/ out/ --labels breed --border foreground
     segdata convert vector images/ out/ --vectors houses.geojson
-    segdata convert predictions softmax/ out/ --like mydata  # .npy, .npz
+    segdata convert predictions softmax/ out/ --like mydata   # .npy, .npz
     segdata convert masks camvid/ out/ --mask-dir {split}annot --image-dir {split}
 
     Each format has options of its own: segdata convert FORMAT --help lists them. FORMAT auto looks which format SRC is

@@ -96,8 +96,8 @@ def convert(
         source: The folder or file with the labels.
         destination: The folder of the new dataset.
         split: Convert this split only.
-        group: Which images belong together, as those of one video, person or place: regex:PATTERN, what the first
-            parentheses match in the id, or csv:FILE, a table with the columns id,group or image,group.
+        group: Which images belong together, such as those of one video, person or place: regex:PATTERN takes what the first
+            parentheses match in the id, csv:FILE a table with the columns id,group or image,group.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
         map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
@@ -107,7 +107,7 @@ def convert(
         exif: Which way up the labels are, if the image's size cannot tell.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
-        allow_empty: Accept masks of which none holds a class but background. By default that is an error.
+        allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
         overwrite: Replace a dataset at `destination`.
     """
     run = run or Run()

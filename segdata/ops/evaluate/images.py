@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +12,7 @@ import numpy as np
 from segdata.dataset.match import match_ids
 from segdata.dataset.sample import split_name
 from segdata.errors import DatasetError, OptionError
-from segdata.files.places import place, read_text
+from segdata.files.csv_text import read_table
 from segdata.labels import IGNORE, Labels
 from segdata.metrics.confusion import Confusion, Ints, Tally, plain
 from segdata.metrics.intervals import Columns
@@ -177,36 +175,33 @@ def check_slice(by: str | None) -> None:
 
 
 def _column(by: str, ids: Sequence[str]) -> list[str]:
-    """The value of each id in `FILE:COLUMN`. Raises `OptionError`, `DatasetError`."""
+    """The value of each id in `FILE:COLUMN`. Raises `OptionError`; `DatasetError` if it has none of these ids."""
     values = _values(by)
     found: Mapping[str, str] = match_ids(values, ids)
     if not found:
-        raise DatasetError(f"{by}: has no image of these: its ids are {some(values, 3)}, those of truth {some(ids, 3)}")
+        raise DatasetError(
+            f"--slice {by}: has no image of these: its ids are {some(values, 3)}, those of truth {some(ids, 3)}"
+        )
     known = {id: values[key] for key, id in found.items()}
     return [known.get(id) or NONE for id in ids]
 
 
 def _values(by: str) -> dict[str, str]:
-    """The values of `FILE:COLUMN`, by the text in the file's first column. Raises `OptionError`, `DatasetError`."""
+    """The values of `FILE:COLUMN`, by the text in the file's first column. Raises `OptionError`."""
     file, _, column = by.rpartition(":")
     if not file or not column:
         raise OptionError(
             f"--slice {by}: must be split, group, or a CSV file and its column, such as weather.csv:weather"
         )
-    try:
-        rows = list(csv.reader(io.StringIO(read_text(place(file), "utf-8-sig")), skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{file}: cannot be read as CSV: {getattr(error, 'strerror', None) or error}") from error
-    heading = [cell.strip() for cell in rows[0]] if rows else []
+    heading, lines = read_table(file, "--slice")
     if column not in heading[1:]:
-        raise DatasetError(f"{file}: has no column {column!r} after the ids: it has {some(heading[1:]) or 'none'}")
-    at = heading.index(column, 1)
+        there = some(heading[1:]) or "none"
+        raise OptionError(f"--slice {file}: has no column {column!r} after the ids: it has {there}")
     values: dict[str, str] = {}
-    for number, row in enumerate(rows[1:], 2):
-        if not any(row):
-            continue
-        if len(row) <= at or row[0].strip() in values:
-            why = "is too short" if len(row) <= at else f"has {row[0].strip()!r} a second time"
-            raise DatasetError(f"{file}: line {number} {why}: one line for each image")
-        values[row[0].strip()] = row[at].strip()
+    for number, row in lines:
+        if row[0] in values:
+            raise OptionError(
+                f"--slice {file}: line {number} has {row[0]!r} a second time: keep one line for each image"
+            )
+        values[row[0]] = row[heading.index(column, 1)]
     return values

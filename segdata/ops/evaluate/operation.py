@@ -104,13 +104,13 @@ def evaluate(
         background: Give means without this class too, by default the one called background.
         resample: What intervals take as one independent unit: image, group, or block:N for N images in a row of their ids,
             such as block:10 for frames of a video. By default group if `truth` has any.
-        draws: With 0 there are no intervals. They are calculated, not drawn: every other number gives the same ones.
+        draws: Give no intervals if 0. Every other number gives the same ones: they are calculated, not drawn.
         seed: Changes nothing, as nothing is drawn; it is here for older calls.
         other: A second prediction to compare with: the differences are `pred` minus this one.
         match: How predictions are named after the samples of `truth`, such as `{stem}_pred`. By default they have the same names;
             folders above count where names alone do not tell.
-        slice: Give the scores of parts of the images, too: by split, by group, or by a column of a CSV file that has ids in its
-            first one (`weather.csv:weather`).
+        slice: Give the scores of parts of the images too: by split, by group, or by a column of a CSV file with ids in its
+            first column (`weather.csv:weather`).
     """
     truth = Dataset.of(truth)
     chosen = truth if split is None else truth.split(split)

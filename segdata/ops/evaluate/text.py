@@ -11,7 +11,7 @@ from segdata.metrics.confusion import mean
 from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images_text import cell_lines, loss_lines, slice_lines
 from segdata.terminal.text import table
-from segdata.words import percent, share, some
+from segdata.words import percent, points, share, some, span
 
 if TYPE_CHECKING:
     from segdata.metrics.confusion import Floats
@@ -73,10 +73,10 @@ def _class_lines(found: Evaluation) -> list[str]:
     rows: list[list[object]] = [["id", "class", names[0], *interval, *names[1:], "pixels"]]
     for i in ids:
         cells = [share(values[i]) for values in columns.values()]
-        middle = [] if bounds is None else [_between(bounds[:, i])]
+        middle = [] if bounds is None else [span(*bounds[:, i])]
         rows.append([i, found.labels.names[i], cells[0], *middle, *cells[1:], f"{tally.truth[i]:,}"])
     means = [share(mean(values)) for values in columns.values()]
-    middle = [_between(found.intervals["mean_iou"])] if interval else []
+    middle = [span(*found.intervals["mean_iou"])] if interval else []
     rows.append(["", "(mean)", means[0], *middle, *means[1:], f"{found.confusion.total:,}"])
     lines = table(rows, "r " + "r" * (len(rows[0]) - 2))
     if len(ids) < len(found.labels.classes):
@@ -93,7 +93,7 @@ def _mean_lines(found: Evaluation) -> list[str]:
         rows[0].append(f"without {found.labels.names[found.background]}")
     for key, name in NAMES.items():
         row: list[object] = [name, share(getattr(tally, key))]
-        row += [_between(found.intervals[key])] if found.intervals else []
+        row += [span(*found.intervals[key])] if found.intervals else []
         row += [share(getattr(rest, key))] if rest is not None else []
         rows.append(row)
     if found.categories:
@@ -107,8 +107,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
     rows: list[list[object]] = [[f"PRED minus {c.name}", "PRED", c.name, "difference", "95 % interval"]]
     for key, name in NAMES.items():
         value, bounds = c.difference[key]
-        ends = "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:+.2f} to {100 * bounds[1]:+.2f}"
-        rows.append([name, *(share(v) for v in c.scores[key]), f"{100 * value:+.2f}", ends])
+        rows.append([name, *(share(v) for v in c.scores[key]), points(value), span(*bounds, signed=True)])
     over = f"paired over the {c.images:,} images of both"
     if np.isnan(c.better):
         return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
@@ -147,7 +146,3 @@ def _notes(found: Evaluation) -> list[str]:
         notes.append(f"no intervals: they need {FEWEST} {found.resampled}, and there are {found.units}")
     notes += found.cautions
     return ["", *(f"note: {note}" for note in notes)] if notes else []
-
-
-def _between(bounds: Floats) -> str:
-    return "-" if np.isnan(bounds).any() else f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.files.places import place, read_bytes, write_new, write_whole
-from segdata.words import points, share
+from segdata.words import points, share, span
 
 if TYPE_CHECKING:
     from segdata.ops.refine.result import Change, Difference, Tuned
@@ -51,7 +51,7 @@ def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
 
 def _cells(change: Change, i: int) -> str:
     before, after, low, high = (float(of[i]) for of in (change.before, change.after, change.low, change.high))
-    between = "too few images" if math.isnan(low) else f"{points(low)} to {points(high)}"
+    between = "too few images" if math.isnan(low) else span(low, high, signed=True)
     return f"{share(before):>6} -> {share(after):>6}  {points(after - before):>6} ({between})"
 
 

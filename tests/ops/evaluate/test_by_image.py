@@ -108,13 +108,15 @@ def test_what_is_no_slice(sides: tuple[Dataset, Dataset], tmp_path: Path) -> Non
     (tmp_path / "b.csv").write_text("id,weather\nval/1,sun\nval/1,rain\n")
     with pytest.raises(OptionError, match="must be split, group, or a CSV file and its column"):
         evaluate(*sides, slice="weather")
+    (tmp_path / "d.csv").write_text("id;weather\nval/1;sun;rain\n")
     for by, message in (
         ("a.csv:weather", "has no image of these: its ids are nowhere/1, those of truth train/0"),
         ("a.csv:wether", "has no column 'wether' after the ids: it has weather"),
         ("b.csv:weather", "line 3 has 'val/1' a second time"),
-        ("c.csv:weather", "cannot be read as CSV: No such file"),
+        ("c.csv:weather", "cannot be read: No such file"),
+        ("d.csv:weather", "line 2 has 3 cells, the heading 2"),
     ):
-        with pytest.raises(DatasetError, match=message):
+        with pytest.raises((DatasetError, OptionError), match=message):
             evaluate(*sides, slice=str(tmp_path / by))
 
 
