@@ -79,6 +79,14 @@ def test_all_folds_are_trained_predicted_and_evaluated(tmp_path: Path) -> None:
     assert json.loads(text)
 
 
+def test_one_training_on_folds_is_told_how(tmp_path: Path) -> None:
+    folds(tmp_path / "d")
+    said = run("train", tmp_path / "d", tmp_path / "run", *FLAGS, code=1).output
+    way = said.partition("give ")[2].partition(", or --folds")[0]
+    assert shlex.split(way) == ["--train-split", "!fold0", "--val-split", "fold0"]
+    run("train", tmp_path / "d", tmp_path / "run", *FLAGS, *shlex.split(way))
+
+
 def test_a_cross_validation_goes_on_where_it_was(tmp_path: Path) -> None:
     from test_train import Stopped, same, stop_after, tensors
 
