@@ -54,10 +54,20 @@ class WeightsFile(msgspec.Struct, frozen=True, kw_only=True):
         if self.counts is None or self.counts == ClassCounts.of((s.counts for s in dataset), dataset.labels).digest:
             return self.told
         if self.split is not None and self.split != split:
-            words = ["segdata", "stats", str(dataset.root), "--split", split, "--out", path]
+            words = ["segdata", "stats", str(dataset.root), "--split", split, *self._options, "--out", path]
             way = f"write them for this one: {shlex.join(words)}"
             raise DatasetError(f"{path}: has weights of split {self.split!r}, and the training is on {split!r}: {way}")
         return f"{self.told}; counted on other samples than those that are trained on"
+
+    @property
+    def _options(self) -> list[str]:
+        """The options of `segdata stats` that make such weights, but for `--split`."""
+        words = ["--scheme", self.scheme]
+        if self.scheme == "effective_number":
+            words += [f"--{key}={self.weighting[key]}" for key in ("count", "beta") if key in self.weighting]
+        normalise, clamp = self.weighting.get("normalise", "none"), self.weighting.get("clamp")
+        words += [] if normalise == "none" else ["--normalise", normalise]
+        return words + (["--clamp", *(f"{end:g}" for end in clamp)] if clamp else [])
 
 
 def read_weights_file(path: str | Place, labels: Labels) -> WeightsFile:

@@ -213,8 +213,6 @@ class Calibration(Metric):
         for i in [i for i in np.argsort(-pixels.sum(axis=1), kind="stable").tolist() if pixels[i].any()][:MOST]:
             n = int(pixels[i].sum())
             right = [percent(hits[i, a:b].sum(), pixels[i, a:b].sum()) for a, b in pairwise(bounds)]
-            shares = [
-                percent(value, n) for value in (float(self.classes.ece[i]) * n, confidence[i].sum(), hits[i].sum())
-            ]
-            rows.append([self.names[i], n, *shares, *right])
+            shares = [percent(value, n) for value in (confidence[i].sum(), hits[i].sum())]
+            rows.append([self.names[i], n, float(self.classes.ece[i]), *shares, *right])
         return rows

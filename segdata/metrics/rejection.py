@@ -18,7 +18,7 @@ import numpy as np
 
 from segdata.metrics.base import Curve, Section
 from segdata.metrics.confusion import Floats, Ints, plain, ratio
-from segdata.words import percent
+from segdata.words import percent, share
 
 STEPS = 200
 """Thresholds: 0, 0.005, 0.01 and so on to 0.995."""
@@ -84,10 +84,10 @@ class Rejection:
         """What the terminal says: the area, and what a common threshold would give."""
         at = STEPS * 8 // 10
         if not self.kept[at]:
-            return f"rejection: AURC {percent(self.aurc, 1)}"
+            return f"rejection: AURC {share(self.aurc)}"
         kept, wrong = percent(self.coverage[at], 1), percent(self.risk[at], 1)
         return (
-            f"rejection: AURC {percent(self.aurc, 1)}; --reject-below 0.8 would keep {kept} of the pixels, {wrong} of them wrong "
+            f"rejection: AURC {share(self.aurc)}; --reject-below 0.8 would keep {kept} of the pixels, {wrong} of them wrong "
             f"(of all: {percent(self.risk[0], 1)})"
         )
 

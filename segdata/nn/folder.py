@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ from segdata.nn.options import FREE, Training, config_text, read_config
 from segdata.nn.state import State, best_row
 from segdata.nn.task import Task
 from segdata.resize import Pixels, resize_image, resize_mask
+from segdata.terminal.names import SINGULAR
 from segdata.version import __version__
 
 if TYPE_CHECKING:
@@ -331,8 +332,25 @@ def refuse_other_options(root: Place, options: Training) -> None:
     now = options.to_json()
     changed = [name for name in now if name not in FREE and now[name] != before[name]]
     if changed:
-        listed = ", ".join(f"--{name.replace('_', '-')} {before[name]} there, {now[name]} now" for name in changed[:3])
-        raise DatasetError(f"{root}: holds a run with other options ({listed}): choose another folder, or --overwrite")
+        listed = ", ".join(
+            f"--{_option(name)} {_told(before[name])} there, {_told(now[name])} now" for name in changed[:3]
+        )
+        way = f"choose another folder, go on with those there (--config {root / CONFIG} alone), or --overwrite"
+        raise DatasetError(f"{root}: holds a run with other options ({listed}): {way}")
+
+
+def _option(name: str) -> str:
+    """What the command calls an option."""
+    return SINGULAR.get(name, name.replace("_", "-"))
+
+
+def _told(value: object) -> str:
+    """The value of an option as a command takes it, or `none`."""
+    if isinstance(value, Mapping):
+        value = [f"{key}={one}" for key, one in value.items()]
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return "none" if value in ("", None) else str(value)
 
 
 WIDTH = 320

@@ -57,7 +57,7 @@ def plan_of(task: Task, state: State, here: World) -> Plan:
         steps=task.steps,
         batch=options.batch,
         begun=state.step,
-        again=len(steps_again(task, first - 1, few_updates(state.model))) * options.batch,
+        again=min(len(steps_again(task, first - 1, few_updates(state.model))) * options.batch, len(task.train)),
         notes=(*notes, *task.notes),
     )
 

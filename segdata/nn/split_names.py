@@ -34,6 +34,8 @@ def refuse_splits(dataset: Dataset, train: str, val: str | None) -> None:
         other = likely(val or "", [name for name in splits if name != found])
         options.append("--val-share 0.2" if other is None else f"--val-split {other}")
     ways = f"give {' '.join(options)}" if found else "name them with --train-split and --val-split"
+    if no_train and {"fold0", "fold1"} <= set(splits):
+        found, ways = None, "give --train-split '!fold0' --val-split fold0, or --folds to train once per fold"
     if found and "--val-share 0.2" in options:
         ways = f"hold out a part of the training split ({ways}), or make a split with segdata split"
     there = f"there are {some(splits)}" if splits else "it has no splits"

@@ -22,6 +22,9 @@ Kind = Literal["bars", "dots", "ranges"]
 COLORS = 6
 """How many colours the style sheet has, from `s0` on; further series start again at the first."""
 
+LEGIBLE = 0.7
+"""Charts shrink to this part of their size at most: their text is then 8 to 9 pixels high."""
+
 ROW, LABELS, GAP, TOP, BOTTOM = 21, 190, 62, 24, 26
 
 
@@ -252,8 +255,9 @@ def _cut(name: str, most: int = 22) -> str:
 
 
 def _svg(width: float, height: float, marks: Iterable[Markup]) -> Markup:
-    head = Markup('<svg viewBox="0 0 {:.0f} {:.0f}" style="max-width: {:.0f}px" role="img">')
-    return head.format(width, height, width) + Markup("\n").join(marks) + Markup("</svg>")
+    """In its own size, or smaller where the page is, but never too small to read: then it scrolls (`.wide`)."""
+    head = Markup('<svg viewBox="0 0 {:.0f} {:.0f}" style="max-width: {:.0f}px; min-width: {:.0f}px" role="img">')
+    return head.format(width, height, width, LEGIBLE * width) + Markup("\n").join(marks) + Markup("</svg>")
 
 
 def _text(x: float, y: float, text: str, style: str = "") -> Markup:

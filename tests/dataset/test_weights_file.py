@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.weights_file import read_weights_file
 from segdata.errors import DatasetError, OptionError
 from segdata.ops.stats.operation import stats
+from trial_files import run
 
 
 @pytest.fixture
@@ -44,13 +46,37 @@ def test_what_is_told(dataset: Dataset) -> None:
     part = dataset.split("!fold0").select(lambda sample: sample.split == "fold1")
     assert file.fit(part, "!fold0", "w.json").endswith("counted on other samples than those that are trained on")
     with pytest.raises(
-        DatasetError, match=r"of split '!fold0', and the training is on '!fold1': .* --split '!fold1' --out w.json"
+        DatasetError, match=r"of split '!fold0', and the training is on '!fold1': .* --split '!fold1' --scheme enet"
     ):
         file.fit(dataset.split("!fold1"), "!fold1", "w.json")
     whole = read_weights_file(written(dataset, None), dataset.labels)
     assert whole.fit(dataset.split("fold1"), "fold1", "w.json").startswith(
         "enet, of all splits; counted on other samples"
     )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("enet", ["--normalise", "sum", "--clamp", "0.1", "0.5"]),
+        ("effective_number", ["--count", "pixels", "--beta", "0.999"]),
+        ("median_frequency", []),
+    ],
+)
+def test_the_way_out_writes_the_same_kind_of_weights(
+    dataset: Dataset, tmp_path: Path, scheme: str, options: list[str]
+) -> None:
+    """A command that left an option out would run, and train with other weights in silence."""
+    root, path = str(dataset.root), str(tmp_path / "w.json")
+    run("stats", root, "--split", "!fold0", "--scheme", scheme, *options, "--out", path, code=0)
+    first = read_weights_file(path, dataset.labels)
+    with pytest.raises(DatasetError) as caught:
+        first.fit(dataset.split("!fold1"), "!fold1", path)
+    _, *words = shlex.split(str(caught.value).partition("write them for this one: ")[2])
+    run(*words, code=0)
+    second = read_weights_file(path, dataset.labels)
+    assert (second.scheme, second.split, second.weighting) == (scheme, "!fold1", first.weighting)
+    assert second.fit(dataset.split("!fold1"), "!fold1", path) == second.told
 
 
 def test_files_of_older_versions(dataset: Dataset, tmp_path: Path) -> None:

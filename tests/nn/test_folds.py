@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_all_folds_are_trained_predicted_and_evaluated(tmp_path: Path) -> None:
     assert json.loads(text)
 
 
+def test_one_training_on_folds_is_told_how(tmp_path: Path) -> None:
+    folds(tmp_path / "d")
+    said = run("train", tmp_path / "d", tmp_path / "run", *FLAGS, code=1).output
+    way = said.partition("give ")[2].partition(", or --folds")[0]
+    assert shlex.split(way) == ["--train-split", "!fold0", "--val-split", "fold0"]
+    run("train", tmp_path / "d", tmp_path / "run", *FLAGS, *shlex.split(way))
+
+
 def test_a_cross_validation_goes_on_where_it_was(tmp_path: Path) -> None:
     from test_train import Stopped, same, stop_after, tensors
 
@@ -86,8 +95,10 @@ def test_a_cross_validation_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         train_folds(dataset, tmp_path / "cut", **QUICK, watch=stop_after(6))
     assert {path.name for path in (tmp_path / "cut").iterdir()} == {"fold0", "fold1"}
-    with pytest.raises(DatasetError, match=r"fold1/best.pt: there is no such file.*segdata train .* --folds goes on"):
+    with pytest.raises(DatasetError, match=r"fold1/best.pt: there is no such file.*segdata train .* goes on") as caught:
         segdata.predict(str(tmp_path / "cut"), dataset, tmp_path / "p", split="folds", trust_code=True)
+    command = str(caught.value).partition(": segdata ")[2].removesuffix(" goes on")
+    run(*shlex.split(command))  # with the options of the folds before, or it would be refused
     cut = train_folds(dataset, tmp_path / "cut", **QUICK)
     for fold in whole:
         assert cut[fold].rows[-1]["train_loss"] == whole[fold].rows[-1]["train_loss"]

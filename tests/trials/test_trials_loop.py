@@ -65,7 +65,12 @@ def test_training_says_first_what_will_happen(tmp_path: Path) -> None:
     assert told[1].startswith("model:       unet, ")
     assert told[2] == "samples:     8 to train on (train), 4 to validate on (val)"
     assert told[3] == "updates:     2 = 1 epochs of 2, 4 samples each"
+    assert told[4] == "batch norm:  measured anew on 8 training samples before validation, while updates are few"
     assert not any("\r" in line for line in told)
+    odd = segdata(
+        "train", tmp_path / "d", tmp_path / "odd", *SMALL[2:], "--epochs", 1, "--batch", 5
+    ).stderr.splitlines()
+    assert odd[4].startswith("batch norm:  measured anew on 8 training"), "the last batch of an epoch is filled up"
 
 
 @pytest.mark.parametrize("bands", [4, 8])

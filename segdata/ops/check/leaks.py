@@ -19,7 +19,7 @@ UNSEEN = (
     "crops of one scene that were scaled or turned, or share less than a fifth (of pairs, some are compared)",
     "images that were rotated or flipped upside down",
     "one person, place or day in several images without a group",
-    "frames that are further apart than 5, or whose ids do not run on",
+    "frames that are further apart than 5, are in two stated groups (blocks too), or have ids that do not run on",
 )
 """What leaks between splits and is not looked for."""
 

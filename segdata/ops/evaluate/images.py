@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from segdata.dataset.dataset import Dataset
 from segdata.dataset.match import match_ids
 from segdata.dataset.sample import split_name
 from segdata.errors import DatasetError, OptionError
@@ -168,8 +169,12 @@ class Slices:
         return {"by": self.by, "parts": parts}
 
 
-def check_slice(by: str | None) -> None:
-    """Raise what `ByImage.slices` would, as far as it can be known before the work."""
+def check_slice(by: str | None, truth: Dataset) -> None:
+    """Raise what `ByImage.slices` would, as far as it can be known before the work, and for groups that there are not."""
+    if by == "group" and not any(sample.group for sample in truth):
+        raise OptionError(
+            f"--slice group: no sample of {truth.root} has a group: segdata split --group-by ... --keep-groups writes them"
+        )
     if by is not None and by not in ("split", "group"):
         _values(by)
 

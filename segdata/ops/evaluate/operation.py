@@ -116,7 +116,7 @@ def evaluate(
     chosen = truth if split is None else truth.split(split)
     given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]
     _check(truth, given, missing, draws, seed)
-    check_slice(slice)
+    check_slice(slice, chosen)
     refuse_swapped(given[0], truth)
     found = [renamed_like(side, truth) for side in given]
     sides = [side for side, _ in found]

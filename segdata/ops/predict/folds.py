@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 
 import msgspec
 
@@ -31,14 +32,22 @@ def held_out(root: Place, dataset: Dataset, device: str, trust_code: bool) -> di
     for fold in folds_of(dataset):
         path = root / fold / "best.pt"
         if not path.is_file():
-            again = f"segdata train {dataset.root} {root} --folds goes on"
-            raise DatasetError(f"{path}: there is no such file, so nothing can predict {fold}: {again}")
+            words = ["segdata", "train", str(dataset.root), str(root), "--folds", *_options_of(root, dataset)]
+            raise DatasetError(
+                f"{path}: there is no such file, so nothing can predict {fold}: {shlex.join(words)} goes on"
+            )
         refuse_seen(root / fold, fold, dataset)
         models[fold] = Stored(str(path), device, trust_code, file_digest(path))
     first, *rest = models.values()
     for other in rest:
         must_agree(other.load().labels, first.load().labels, other.path, first.path, "train all folds alike")
     return models
+
+
+def _options_of(root: Place, dataset: Dataset) -> list[str]:
+    """What a training of all folds must be given to go on: the options of one that was begun, if any was."""
+    configs = [root / fold / "config.yaml" for fold in folds_of(dataset)]
+    return next((["--config", str(path)] for path in configs if path.is_file()), [])
 
 
 def refuse_seen(run: Place, fold: str, dataset: Dataset) -> None:

@@ -79,9 +79,9 @@ def _remarks(report: SplitReport) -> list[str]:
             f"aimed at {_share(report.aimed[name])} (it is in {worst.groups:,} groups)"
         )
     if report.missing:
-        lines.append(f"missing:     {len(report.missing)} classes do not reach every split: {some(report.missing)}")
+        lines.append(f"missing:     not every split has {some(report.missing)}")
     if report.absent:
-        lines.append(f"absent:      {len(report.absent)} classes have no pixel: {some(report.absent)}")
+        lines.append(f"absent:      no pixel of {some(report.absent)}")
     return lines
 
 

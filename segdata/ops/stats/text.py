@@ -157,7 +157,7 @@ def _notes(stats: Stats) -> list[str]:
     for name, part in stats.splits.items():
         if missing := [stats.labels.names[i] for i in part.counts.absent if stats.whole.counts.pixels[i]]:
             notes.append(f"{name} has no pixel of {_named(missing)}")
-    if len(stats.splits) > 1:
+    if len(stats.splits) > 1 and stats.split is None:
         notes.append("weights are of all splits; for training, --split takes the training split alone")
     return ["", *(f"note: {note}" for note in notes)] if notes else []
 

@@ -161,6 +161,12 @@ def test_every_order_of_adding_gives_the_same(sides: tuple[Dataset, Dataset]) ->
     assert found[0] == found[1]
 
 
+def test_slices_by_groups_that_there_are_not(tmp_path: Path) -> None:
+    masks = {"a": np.zeros((4, 5), int)}
+    with pytest.raises(OptionError, match=r"--slice group: no sample of .* has a group: segdata split --group-by"):
+        evaluate(make(tmp_path / "p", masks), make(tmp_path / "t", masks), slice="group")
+
+
 def test_nothing_labelled_has_no_cells(tmp_path: Path) -> None:
     void = {"a": np.full((4, 5), 255)}
     found = evaluate(make(tmp_path / "p", {"a": np.zeros((4, 5), int)}), make(tmp_path / "t", void), slice="split")

@@ -195,6 +195,38 @@ def test_a_browser_shows_it_whole(page: Path, tmp_path: Path, chromium: str, wid
     assert said == {"wide": 0, "images": 16, "decoded": True, "outside": []}
 
 
+SMALLEST = """<script>
+const shown = [...document.querySelectorAll("svg text")].filter((text) => text.getClientRects().length);
+const scale = (text) => Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b);
+const high = shown.map((text) => scale(text) * parseFloat(getComputedStyle(text).fontSize));
+const root = document.documentElement;
+document.title = [Math.min(...high), root.scrollWidth - root.clientWidth].join();
+</script>"""
+"""Puts the height of the smallest text in a chart into the title, and by how much the page is wider than the window."""
+
+
+@pytest.mark.page
+def test_a_phone_shows_text_that_can_be_read(page: Path, tmp_path: Path, chromium: str) -> None:
+    """Charts scroll inside the page, instead of shrinking to letters of 4 pixels."""
+    probed = tmp_path / "probed.html"
+    probed.write_text(page.read_text().replace("</body>", SMALLEST + "</body>"))
+    dom = browse(chromium, probed, tmp_path / "profile", "--dump-dom", "--window-size=500,2000")
+    height, over = (float(n) for n in re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1].split(","))  # type: ignore[index]
+    assert height >= 8
+    assert over <= 0
+
+
+def test_an_area_is_a_score_too(sides: tuple[Dataset, Dataset], page: Path) -> None:
+    """The ECE of a class is told by the table of classes and by that of reliability, the AURC by the terminal and a card."""
+    rejection = Rejection(np.arange(STEPS) * 210, np.arange(STEPS) * 105)
+    n = np.tile(np.arange(15) * 100, (3, 1))
+    found = Calibration(sides[1].labels.names, Bins(n, n // 2, n * 0.9), rejection)
+    table = next(section for section in found.sections() if section.title == "Reliability of classes").table
+    assert table[1][table[0].index("ECE")] == pytest.approx(found.classes.ece[0])
+    assert f"AURC {100 * rejection.aurc:.2f};" in rejection.line()
+    assert f"<b>{100 * rejection.aurc:.2f}</b>" in page.read_text()
+
+
 def test_a_score_is_told_in_one_form(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     """On the terminal, on the cards, in the tables and beside images: per cent, two decimals, no sign."""
     pred, truth = sides

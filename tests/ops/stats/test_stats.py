@@ -491,6 +491,11 @@ def test_the_table(hand: Dataset) -> None:
     assert seen.startswith("1 car 66.7 % 11.4 % 83.3 % ")
 
 
+def test_weights_are_said_to_be_of_all_splits_only_if_they_are(hand: Dataset) -> None:
+    assert "note: weights are of all splits" in run(hand.root).stdout
+    assert "of all splits" not in run(hand.root, "--split", "train,val").stdout
+
+
 def test_classes_without_pixels_are_one_line(tmp_path: Path) -> None:
     names = [f"class{i:02}" for i in range(38)]
     dataset = make_dataset(tmp_path / "d", {"a": blocks(1, 4, (0, 3), (37, 1))}, names)
