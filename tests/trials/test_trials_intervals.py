@@ -116,3 +116,14 @@ def test_right_in_every_labelled_pixel_is_a_boundary_iou_of_100(tmp_path: Path, 
     text = run("evaluate", pred.root, truth.root, "--conventions").stdout
     (line,) = [line for line in text.splitlines() if line.startswith("Cheng et al. 2021")]
     assert "100.00" not in line
+
+
+def test_an_interval_without_width_is_told(tmp_path: Path) -> None:
+    """A class that is missed in all images: 0 is what they show, and not what others must show."""
+    truth = {f"t{i}x": np.repeat([[0, 1], [1, 2]], 8, axis=0).repeat(8, axis=1) for i in range(12)}
+    missed = {name: np.where(mask == 2, 0, mask) for name, mask in truth.items()}
+    make(tmp_path / "t", truth, names=["one", "two", "three"])
+    make(tmp_path / "p", missed, names=["one", "two", "three"])
+    found = said(tmp_path / "p", tmp_path / "t")
+    assert [row["iou_interval"] for row in found["classes"]][1:] == [[1, 1], [0, 0]]
+    assert any("the interval has no width" in note and "two, three" in note for note in found["intervals"]["notes"])

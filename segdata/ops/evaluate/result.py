@@ -131,6 +131,11 @@ class Evaluation:
         if few:
             without = "so without an interval, and unknown in the intervals of means"
             notes.append(f"in fewer than {FEWEST} {of}, {without}: {some(few, 12)}")
+        same = [name for i, name in enumerate(self.labels.names) if bounds[0, i] == bounds[1, i]]
+        if same:
+            notes.append(
+                f"the same IoU in all {of}, so that the interval has no width, and hides what others may show: {some(same)}"
+            )
         if self.units < FEW:
             notes.append(
                 f"{self.units} {of} are few: intervals may be too short, though they are wide; {FEW} or more are better"
