@@ -173,7 +173,7 @@ def parse_rows(form: Form, lines: Sequence[Line], header: int) -> list[Entry]:
         row = dict(zip(form.columns, cells, strict=True))
         value = whole(row["id"], line.at) if "id" in row else len(entries)
         entries.append(Entry.of(value, row["name"], color_of(row, line.at), line.at))
-    if form.separator is None and all(ends_with_number(entry.name) for entry in entries):
+    if form.separator is None and form.columns[0] == "name" and all(ends_with_number(entry.name) for entry in entries):
         what = f"{rows[0].text[:40]!r} has more numbers than those of a colour, as all lines have"
         refuse("csv", f"{what}: {WAY_OUT}", rows[0].at)
     return entries

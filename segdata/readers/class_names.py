@@ -62,7 +62,7 @@ def _refuse_numbered(names: Sequence[Line]) -> None:
     apart = [line for line in names if re.match(r"\d+\s*[,;:\t=.)|，；：、．）]\s*\S", line.text)]
     begin = [line for line in names if re.match(r"\d+\s+\S", line.text)]
     numbered = apart or (begin if len(begin) >= max(len(names) - 1, min(len(names), 2)) else [])
-    numbered = numbered or (names if all(re.match(r"\d+[_-]\S", line.text) for line in names) else [])
+    numbered = numbered or (list(names) if all(re.match(r"\d+[_-]\S", line.text) for line in names) else [])
     if numbered:
         way_out = f"separate columns by commas, under a header row such as {FORMS}; names as they stand, as a JSON list"
         refuse("csv", f"{numbered[0].text[:40]!r} begins with a number: {way_out}", numbered[0].at)
