@@ -887,3 +887,26 @@ def test_one_more_mask_in_one_folder_is_no_image(tmp_path: Path) -> None:
     assert {sample.id: int(dataset.read_mask(sample).max()) for sample in dataset} == {
         f"x ({i})": int(i == 2) for i in range(12)
     }
+
+
+def test_what_no_mask_can_tell_is_a_note(tmp_path: Path) -> None:
+    binary = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+    flipped = Image.fromarray(binary).convert("P")
+    for first, expected in ((255, True), (0, False)):
+        flipped.putpalette([first] * 3 + [255 - first] * 3 + [7] * 758)
+        flipped.putdata(binary.ravel().tolist())
+        source = plant(tmp_path / f"s{first}", {"a": flipped})
+        notes = read(source, classes=["a", "b"]).receipt.notes
+        assert any("value 0 white and value 1 black" in note for note in notes) is expected
+    source = plant(tmp_path / "jp2", {"a": binary.repeat(8, 0).repeat(8, 1)}, ".jp2")
+    assert any("JPEG 2000" in note for note in read(source, classes=["a", "b"]).receipt.notes)
+
+
+def test_other_folders_of_masks_are_told(tmp_path: Path) -> None:
+    source = plant(tmp_path / "s", {"a_training": TRUTH, "b_training": TRUTH})
+    assert not any("may hold masks" in note for note in read(source, classes=NAMES).receipt.notes)
+    (source / "1st_manual").mkdir()
+    Image.fromarray(TRUTH).save(source / "1st_manual" / "a_manual1.png")
+    assert any("not read: 1st_manual" in note for note in read(source, classes=NAMES).receipt.notes)
+    given = read(source, classes=NAMES, image_dir="images", mask_dir="masks")
+    assert not any("may hold masks" in note for note in given.receipt.notes)
