@@ -17,7 +17,7 @@ from segdata.files.images import read_image, read_mask
 from segdata.labels import Mask, tally
 from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
 from segdata.readers.cityscapes_polygons import GROUP, read_frame
-from segdata.readers.cityscapes_rules import COLOR, INSTANCE_IDS, POLYGONS, TRAIN_IDS, WAY_OUT, Rules
+from segdata.readers.cityscapes_rules import COLOR, INSTANCE_IDS, LABEL_IDS, POLYGONS, TRAIN_IDS, WAY_OUT, Rules
 from segdata.readers.diagnose import pack, unpack_color
 from segdata.words import some
 
@@ -63,7 +63,9 @@ def _look(files: Mapping[str, str], rules: Rules) -> Seen | None:
         shown = set(np.unique(values).tolist())
         if kind == TRAIN_IDS:
             return Seen(files[kind], {7 if shown - {VOID_TRAIN_ID} else 0}, None)
-        return Seen(files[kind], shown, _strange_names(files, rules) or _strange_colors(files, values, rules))
+        named = kind in (LABEL_IDS, INSTANCE_IDS)  # coarser kinds, as IDD's, have classes of several labels
+        strange = _strange_names(files, rules) if named else None
+        return Seen(files[kind], shown, strange or _strange_colors(files, values, rules))
     except DataError:
         return None
 

@@ -28,7 +28,7 @@ from segdata.labels import IGNORE, RGB
 from segdata.readers.class_cells import find_columns, parse_color, plain
 from segdata.readers.class_entries import Entry, check_entries, in_order, refuse, whole
 from segdata.readers.class_json_yaml import parse_json, parse_yaml
-from segdata.readers.class_names import FORMS, Line, ordered, parse_names
+from segdata.readers.class_names import FORMS, WAY_OUT, Line, ends_with_number, ordered, parse_names
 from segdata.readers.source import Input, Receipt, read_text
 from segdata.words import some
 
@@ -173,6 +173,9 @@ def parse_rows(form: Form, lines: Sequence[Line], header: int) -> list[Entry]:
         row = dict(zip(form.columns, cells, strict=True))
         value = whole(row["id"], line.at) if "id" in row else len(entries)
         entries.append(Entry.of(value, row["name"], color_of(row, line.at), line.at))
+    if form.separator is None and form.columns[0] == "name" and all(ends_with_number(entry.name) for entry in entries):
+        what = f"{rows[0].text[:40]!r} has more numbers than those of a colour, as all lines have"
+        refuse("csv", f"{what}: {WAY_OUT}", rows[0].at)
     return entries
 
 

@@ -10,13 +10,14 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from segdata.readers.class_cells import COLUMN_NAMES, find_columns, plain
 from segdata.readers.class_entries import Entry, in_order, refuse
 
 FORMS = "id,name or name,r,g,b or id,name,r,g,b"
 """What a header row may be; more names of columns are in `class_cells`."""
 
-HEADINGS = {"name", "names", "class", "classes", "class_name", "label", "labels"}
-"""What heads a column of names, and hardly is a class."""
+HEADINGS = {"classes", "names", "labels", "categories", "category", "classnames", "labelnames", *COLUMN_NAMES["name"]}
+"""What heads a column of names, and hardly is a class, as `class_cells.plain` has it."""
 
 WAY_OUT = f"if it is a table, give it the header row {FORMS}; if these are names, write them as a JSON list"
 
@@ -42,7 +43,7 @@ def parse_names(lines: Sequence[Line]) -> list[Entry]:
     """One name per line. Raises `DataError` (`classes.*`) for lines that are more, or other, than names."""
     names = ordered(lines, 0)
     first = names[0]
-    if first.text.lower() in HEADINGS:
+    if plain(first.text) in HEADINGS:
         way_out = "take it out if it is a heading; if it is a class, write the names as a JSON list"
         refuse("names", f"{first.text!r} may be a heading or a class: {way_out}", first.at)
     if like_yaml := [line for line in names if re.match(r"[-*]|---", line.text) or re.search(r":$|^\w+:\s", line.text)]:
@@ -51,21 +52,37 @@ def parse_names(lines: Sequence[Line]) -> list[Entry]:
     _refuse_numbered(names)
     _refuse_columns(names)
     for line in names:
-        if sign := re.search(r"""[:={}\[\]<>|"\t]|^'|\s#|#[0-9a-fA-F]{6}\b|[,;]$""", line.text):
+        if sign := re.search(r"""[:={}\[\]<>|"\t]|^['/;%•·–—]|^\(\d|\s#|#[0-9a-fA-F]{6}\b|[,;]$""", line.text):
             refuse("names", f"{line.text[:40]!r} is hardly a name, as {sign[0].strip()!r} is in it: {WAY_OUT}", line.at)
     return in_order((line.text, line.at) for line in names)
 
 
 def _refuse_numbered(names: Sequence[Line]) -> None:
     """Refuse lines that begin with a number and more, or all of which but a heading begin with one, or end with one."""
-    apart = [line for line in names if re.match(r"\d+\s*[,;:\t=.)|]\s*\S", line.text, re.ASCII)]
-    begin = [line for line in names if re.match(r"\d+\s+\S", line.text, re.ASCII)]
+    apart = [line for line in names if re.match(r"\d+\s*[,;:\t=.)|，；：、．）]\s*\S", line.text)]
+    begin = [line for line in names if re.match(r"\d+\s+\S", line.text)]
     numbered = apart or (begin if len(begin) >= max(len(names) - 1, min(len(names), 2)) else [])
+    numbered = numbered or (list(names) if all(re.match(r"\d+[_-]\S", line.text) for line in names) else [])
     if numbered:
         way_out = f"separate columns by commas, under a header row such as {FORMS}; names as they stand, as a JSON list"
         refuse("csv", f"{numbered[0].text[:40]!r} begins with a number: {way_out}", numbered[0].at)
-    if all(re.search(r"\S[\s,;]+\d+$", line.text, re.ASCII) for line in names):
-        refuse("csv", f"{names[0].text[:40]!r} ends with a number, as all lines do: {WAY_OUT}", names[0].at)
+    rows = names[1:] if len(names) > 1 and _is_header(names[0].text) else names
+    if all(ends_with_number(line.text) for line in rows):
+        refuse("csv", f"{rows[0].text[:40]!r} ends with a number, as all lines do: {WAY_OUT}", rows[0].at)
+    alone = [line for line in names if line.text.isdigit()]
+    if alone and len(alone) < len(names):
+        refuse("names", f"{alone[0].text[:40]!r} is a number, and other lines are not: {WAY_OUT}", alone[0].at)
+
+
+def ends_with_number(text: str) -> bool:
+    """Whether a name has a number after a space, which may be an id or a colour."""
+    return re.search(r"\S[\s,;]+\d*\.?\d+$", text) is not None
+
+
+def _is_header(text: str) -> bool:
+    """Whether a line of several words may be a header row: one of them is what columns are called."""
+    words = text.split()
+    return len(words) > 1 and any(find_columns(words))
 
 
 def _refuse_columns(names: Sequence[Line]) -> None:

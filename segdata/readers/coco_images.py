@@ -127,6 +127,9 @@ def tail(image: ImageRecord) -> list[str]:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         there = urlsplit(name)
         name = unquote(there.path if there.path.rpartition("/")[2] else there.query)
+    if local := re.search(r"/local-files/?\?d=(.*)", name):  # Label Studio's storage on a disk
+        name = unquote(local[1])
+    name = name.replace("\\", "/")
     name = name.replace("_gtFine_leftImg8bit.", "_leftImg8bit.")  # cityscapesScripts names no file that there is
     return [
         normalize("NFC", part) for part in name.split("/") if part.strip(".") and not re.fullmatch("[A-Za-z]:", part)

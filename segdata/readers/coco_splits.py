@@ -88,8 +88,15 @@ def look(root: Place) -> tuple[list[Place], list[str]]:
     instead: list[Place] = []
     for pattern in LIKELY:
         found = shown(root, pattern)
+        others: list[str] = []
         if pattern.startswith("*/"):
+            everywhere = found
             found = [path for path in found if SPLIT.search(below(path, root).partition("/")[0])]
+            others = [
+                f"{below(path, root)}: not read, as its folder is not called as a split: --annotations SPLIT=FILE names it"
+                for path in everywhere
+                if found and len(everywhere) <= MANY and path not in found and unlike(path) is None
+            ]
         instead = instead or found
         if not found or len(found) > MANY:
             continue
@@ -97,7 +104,7 @@ def look(root: Place) -> tuple[list[Place], list[str]]:
         good = [path for path, reason in reasons.items() if reason is None]
         if good:
             cut = [path for path, reason in reasons.items() if (reason or "").endswith(BROKEN)]
-            others = [f"{reason}: not read" for path, reason in reasons.items() if reason and path not in cut]
+            others += [f"{reason}: not read" for path, reason in reasons.items() if reason and path not in cut]
             return sorted([*good, *cut]), others
     return instead, []
 

@@ -21,7 +21,7 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_merged import BlankMask, MergedFiles
-from segdata.readers.masks_folders import choose_layout, find_folders
+from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
 from segdata.readers.masks_keys import Layout, keys_in
 from segdata.readers.masks_look import look
 from segdata.readers.masks_pairs import Lacking, Pair, pair, refuse_all
@@ -130,6 +130,8 @@ def read(
 
     if layout.sought:
         receipt.notes.append(f"images are in {layout.image_dir}/, masks in {layout.mask_dir}/, as their names tell")
+        if others := other_masks(base, folders):
+            receipt.notes.append(f"folders that may hold masks, too, and are not read: {some(others, 3)}")
     if layout.form:
         receipt.notes.append(f"masks are found as by {layout.form}")
     rules = make_rules(table, overlap, without_mask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from posixpath import basename, dirname
 
 from segdata.errors import DataError, OptionError, Problem
@@ -105,6 +105,15 @@ def like_folders(root: Place) -> list[tuple[str, str]]:
             sides[side][re.sub(r"[^A-Za-z0-9{}/]+", "", rest).lower()].add(spelt)
     pairs = [(a, b) for rest in sides[0].keys() & sides[1].keys() for a in sides[0][rest] for b in sides[1][rest]]
     return sorted((a, b) for a, b in pairs if SPLIT in (last := basename(a)) or last != basename(b))
+
+
+def other_masks(root: Place, folders: Sequence[Folders]) -> list[str]:
+    """Folders beside those of images that hold images, and are called as masks are, but were not taken for them."""
+    taken = {str(place) for one in folders for place in (one.images, one.masks) if place is not None}
+    beside = {str(one.images.parent) for one in folders if one.images is not None}
+    named = [name for name in folders_in(root, DEEPEST) if words_of(basename(name)) & MASK_WORDS]
+    others = [n for n in named if str((root / n).parent) in beside and str(root / n) not in taken]
+    return sorted(name for name in others if any(map(is_image, files_in(root / name))))
 
 
 def find_folders(root: Place, layout: Layout, split: str | None, *, images: bool) -> list[Folders]:

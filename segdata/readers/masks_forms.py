@@ -162,9 +162,9 @@ def _forms(image: str, mask: str) -> Iterator[Form]:
     if (at := b.find(image)) >= 0:
         text = b[:at] + NAME + b[at + len(image) :]
         yield Form(NAME, text + splitext(mask)[1] if text.endswith(NAME) else text)
-    elif low != within and (at := within.find(low)) >= 0 and _apart(b[:at], a, b[at + len(a) :]):
+    elif low != within and (at := within.find(low)) >= 0 and apart(b[:at], a, b[at + len(a) :]):
         yield Form(STEM, _written(b[:at] + STEM + b[at + len(a) :], mask))
-    elif low != within and (at := low.find(within)) >= 0 and _apart(a[:at], b, a[at + len(b) :]):
+    elif low != within and (at := low.find(within)) >= 0 and apart(a[:at], b, a[at + len(b) :]):
         yield Form(_written(a[:at] + STEM + a[at + len(b) :], image), STEM)
     else:
         yield from _forms_of_parts(a, b)
@@ -173,11 +173,11 @@ def _forms(image: str, mask: str) -> Iterator[Form]:
 def _forms_of_parts(a: str, b: str) -> Iterator[Form]:
     """Two names with the same beginning or end: `{stem}_sat` and `{stem}_mask`, `image_{stem}` and `mask_{stem}`."""
     start = _alike(a, b)
-    while start and not (_apart("", a[:start], a[start:]) and _apart("", b[:start], b[start:])):
+    while start and not (apart("", a[:start], a[start:]) and apart("", b[:start], b[start:])):
         start -= 1
     start = len(a[:start].rstrip("_-. "))
     end = _alike(a[::-1], b[::-1])
-    while end and not (_apart(a[:-end], a[-end:], "") and _apart(b[:-end], b[-end:], "")):
+    while end and not (apart(a[:-end], a[-end:], "") and apart(b[:-end], b[-end:], "")):
         end -= 1
     end = len(a[len(a) - end :].lstrip("_-. "))
     if start and _same_numbers(a[start:], b[start:]):
@@ -200,7 +200,7 @@ def _same_numbers(a: str, b: str) -> bool:
     return bool(said) or re.findall(r"\d+", a) == re.findall(r"\d+", b)
 
 
-def _apart(before: str, stem: str, after: str) -> bool:
+def apart(before: str, stem: str, after: str) -> bool:
     """Whether what surrounds a stem stands apart from it, and says something: letters."""
     if not stem or not (re.search("[A-Za-z]", before + after) or re.fullmatch(r"[^A-Za-z0-9]+\d+", after)):
         return False

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from segdata.errors import DataError, Problem, located
 from segdata.labels import Labels, Mask, tally
-from segdata.readers.diagnose import diagnose_values
+from segdata.readers.diagnose import diagnose_values, pack_color
 from segdata.readers.label_bands import read_bands, tally_bands
 from segdata.readers.label_files import Hints, LabelFile, Meaning, read_values
 from segdata.readers.label_palettes import NO_PALETTES, Palettes, check_palette, find_palette, used_colors
+
+BLACK, WHITE = pack_color((0, 0, 0)), pack_color((255, 255, 255))
 
 
 class Look(NamedTuple):
@@ -48,6 +50,7 @@ def look(masks: Sequence[tuple[str, str]], meaning: Meaning, hints: Hints, label
     if shown == {0} and len(labels.classes) > 1:
         notes["every pixel of the masks looked at is of class 0"] = None
     palettes = _common_palettes(seen)
+    notes |= dict.fromkeys(doubts([path for _, path in masks], seen))
     if seen and not problems:
         problems += filter(None, (_diagnose_together(seen, meaning, hints), _compare_palettes(seen, palettes)))
     return Look(list(notes), problems[0] if problems else None, palettes)
@@ -76,6 +79,19 @@ class Seen(NamedTuple):
     sample: str
     path: str
     found: dict[int, int]
+
+
+def doubts(paths: Sequence[str], seen: Sequence[Seen]) -> Iterator[str]:
+    """A line on each thing that may be other than meant, and that no mask can tell."""
+    if any(path.lower().endswith(".jp2") for path in paths):
+        yield "masks are JPEG 2000, which keeps values only if it was saved without a limit of size or quality"
+    for one in seen:
+        if (palette := find_palette(one.path)) is not None:
+            looks = used_colors(palette, one.found)
+            if looks.keys() == {BLACK, WHITE} and looks[WHITE] < looks[BLACK]:
+                as_they_look = "if they are meant as they look, give --threshold 128"
+                yield f"palettes show value {looks[WHITE]} white and value {looks[BLACK]} black, and values count: {as_they_look}"
+                return
 
 
 def _diagnose_together(seen: Sequence[Seen], meaning: Meaning, hints: Hints) -> Problem | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from posixpath import basename, splitext
+from posixpath import basename, dirname, join, splitext
 from typing import NamedTuple, NoReturn
 
 from segdata.dataset.ids import sample_ids
@@ -13,9 +14,10 @@ from segdata.files.endings import MASK_ENDINGS, ending
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.remote import Place
-from segdata.readers.masks_forms import find_form
-from segdata.readers.masks_keys import Folders, Keys, Layout, keys_in
+from segdata.readers.masks_forms import apart, find_form
+from segdata.readers.masks_keys import Files, Folders, Keys, Layout, folded, keys_in
 from segdata.readers.source import Receipt, leave_out
+from segdata.readers.words_in_names import MASK_WORDS, words_of
 from segdata.words import some
 
 
@@ -58,13 +60,19 @@ def pair(folders: Folders, layout: Layout, lacking: Lacking, report: Report, rec
         )
     keys = sorted(found.masks.keys() | found.images.keys())
     bare = [key for key in keys if key not in found.masks]
+    strays = find_strays(bare, folders, found) if bare and folders.images else {}
     if bare and lacking.blank:
         receipt.notes.append(f"no mask, so all {lacking.empty}, {len(bare)} in all: {some(bare)}")
     ids, _ = sample_ids(folders.split, [_id_path(layout, key, found) for key in keys])
     pairs: list[Pair] = []
     for key, id in zip(keys, ids, strict=True):
         images, masks = found.images.get(key, ()), found.masks.get(key, ())
-        problem = id if isinstance(id, Problem) else _misfit(id, images, masks, folders, lacking, len(bare))
+        if isinstance(id, Problem):
+            problem: Problem | None = id
+        elif key in strays:
+            problem = _astray(id, images[0], strays[key], folders, layout)
+        else:
+            problem = _twice(id, found, key, layout, lacking) or _alone(id, images, masks, folders, lacking, len(bare))
         if problem is not None:
             leave_out(problem, [basename(path) for path in masks], report, receipt, sample=problem.sample or key)
         elif isinstance(id, str):
@@ -79,18 +87,26 @@ def _id_path(layout: Layout, key: str, found: Keys) -> str:
     return image if image and "/" not in layout.images.text else layout.images.fill(key) + ".png"
 
 
-def _misfit(
-    id: str, images: Sequence[str], masks: Sequence[str], folders: Folders, lacking: Lacking, bare: int
-) -> Problem | None:
-    """What is wrong with the files of one key."""
+def _twice(id: str, found: Keys, key: str, layout: Layout, lacking: Lacking) -> Problem | None:
+    """That there are several images of one key, or masks if there may be one alone."""
+    images, masks = found.images.get(key, ()), found.masks.get(key, ())
     if len(images) > 1:
         message = f"{len(images)} images have this name, {some(images)}"
-        return Problem("masks.twice", f"{message}: remove one, or {_by_ending('image', images)}", None, id)
+        way_out = _by_ending("image", layout.images, images, found.images)
+        return Problem("masks.twice", f"{message}: remove one, or {way_out}", None, id)
     if len(masks) > 1 and not lacking.several:
         message = f"{len(masks)} masks are of this image, {some(map(basename, masks), 3)}"
         alike = len({splitext(path)[0] for path in masks}) == 1
-        way_out = f"remove one, or {_by_ending('mask', masks)}" if alike else "--overlap smallest merges them"
+        by_ending = _by_ending("mask", layout.masks, masks, found.masks) if alike else ""
+        way_out = f"remove one, or {by_ending}" if alike else "--overlap smallest merges them"
         return Problem("masks.twice", f"{message}: {way_out}", None, id)
+    return None
+
+
+def _alone(
+    id: str, images: Sequence[str], masks: Sequence[str], folders: Folders, lacking: Lacking, bare: int
+) -> Problem | None:
+    """That an image has no mask, or a mask no image."""
     if not masks and not (lacking.blank and images):
         others = f" ({bare} images have none)" if bare > 1 else ""
         odd = _odd_folder(folders.masks, basename(images[0]))
@@ -102,6 +118,47 @@ def _misfit(
     return None
 
 
+def find_strays(bare: Sequence[str], folders: Folders, found: Keys) -> dict[str, str]:
+    """Images without a mask -> what may be their mask by its name, but is not of the form of the others: `7_MASK.png` for 7.
+
+    In one folder such a file may be taken for an image: then it stands for itself.
+    """
+    strays: dict[str, str] = {}
+    taken = {path for key, paths in found.masks.items() if key in found.images for path in paths}
+    if folders.images == folders.masks:
+        taken |= {path for paths in found.images.values() for path in paths}
+        for key in bare:
+            if any(key[:i] in found.images and words_of(key[i:]) & MASK_WORDS for i in range(len(key))):
+                strays[key] = found.images[key][0]
+    keys = {folded(key): key for key in bare}
+    for path in sorted(set(files_in(folders.masks, folders.images)) - taken):
+        inside = _within(path) if ending(path) in MASK_ENDINGS else ()
+        for part in [part for part in inside if part in keys][:1]:
+            strays.setdefault(keys[part], path)
+    return strays
+
+
+def _within(path: str) -> Iterator[str]:
+    """The folded keys of images whose names a file's name begins or ends with, the longest first."""
+    folder, stem = dirname(path), splitext(basename(path))[0]
+    for length in range(len(stem), 0, -1):
+        for at in dict.fromkeys((0, len(stem) - length)):
+            part = stem[at : at + length]
+            if length == len(stem) or apart(stem[:at], part, stem[at + length :]):
+                yield folded(join(folder, part))
+
+
+def _astray(id: str, image: str, stray: str, folders: Folders, layout: Layout) -> Problem:
+    """That an image without a mask, or what was taken for an image, has a file that may be one."""
+    if image == stray:
+        wider = f"--mask-pattern '{splitext(layout.masks.text)[0]}*' --overlap smallest takes it as one more mask"
+        message = f"its name is that of a mask, but not of the form {layout.masks.text}: {wider}, or take it away"
+    else:
+        message = f"the image has no mask of the form {layout.masks.text} in {folders.masks.name}/, but {basename(stray)} may be"
+        message = f"{message} its mask: name it as the others are, or take it away"
+    return Problem("masks.unpaired", message, image, id)
+
+
 def _odd_folder(folder: Place, name: str = "") -> str:
     """The folder that lies there under the name of a mask (of this image), for a message."""
     stem = splitext(name)[0]
@@ -111,9 +168,10 @@ def _odd_folder(folder: Place, name: str = "") -> str:
     return ""
 
 
-def _by_ending(kind: str, files: Sequence[str]) -> str:
-    """The option that chooses among files that differ in their ending."""
-    return f"--{kind}-pattern '{STEM}{splitext(files[0])[1]}'"
+def _by_ending(kind: str, form: Pattern, files: Sequence[str], all: Files) -> str:
+    """The option that chooses among files that differ in their ending: the one that most files have."""
+    times = Counter(splitext(path)[1] for paths in all.values() for path in paths)
+    return f"--{kind}-pattern '{splitext(form.text)[0]}{max((splitext(path)[1] for path in files), key=lambda end: times[end])}'"
 
 
 def refuse_all(folders: Folders, layout: Layout, found: Keys) -> NoReturn:

@@ -150,6 +150,8 @@ def read(
     shards = find_shards(str(root))
     base = shards[0].parent.parent if shards[0].parent.name == "shards" else shards[0].parent
     every = [record for shard in shards for record in read_records(shard)]
+    if not every:
+        raise DataError(Problem("shard.none", f"no sample is in {some(shard.name for shard in shards)}", str(root)))
     receipt, items = Receipt(), []
     labels, values, inputs = find_labels(base, every, classes, receipt)
     records = chosen(every, split, root)

@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from segdata.errors import DataError, Problem
 from segdata.files.limits import open_regular
 from segdata.files.members import member_path
-from segdata.files.places import lies_below
+from segdata.files.places import lies_below, read_start
 
 LARGEST = 2**32
 """No image or mask of a shard is larger than 4 GiB, as it is read whole."""
@@ -38,6 +38,10 @@ class Member(NamedTuple):
     extension: str
     name: str
     path: str
+
+
+PACKED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""How files begin that gzip, bzip2, xz and zstd have packed, whatever they are called."""
 
 
 def scan(shard: Path) -> Iterator[Member]:
@@ -64,7 +68,7 @@ def scan(shard: Path) -> Iterator[Member]:
                 )
             whole(shard, tar.offset)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        packed = shard.suffix != ".tar"
+        packed = shard.suffix != ".tar" or read_start(shard, 6).startswith(PACKED_STARTS)
         way_out = "members are found by their place: unpack it to a plain .tar" if packed else "fetch it anew"
         refuse(shard, None, "damaged", f"is no tar archive, cut off or damaged ({error}): {way_out}")
     except OSError as error:

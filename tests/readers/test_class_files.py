@@ -18,7 +18,7 @@ from PIL import Image
 
 import segdata
 from segdata.errors import DataError, MissingDependency
-from segdata.readers import reader, voc
+from segdata.readers import class_cells, class_names, reader, voc
 from segdata.readers.class_files import VOC_VOID, read_classes
 from segdata.readers.source import Receipt, Source
 
@@ -550,16 +550,44 @@ def test_round_trips(tmp_path_factory: pytest.TempPathFactory, form: str, classe
     assert table(tmp_path_factory.getbasetemp(), name, write(classes)) == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name id\nbackground 0\ncrack 2\nroad 1\n", "Class Value\nbackground 0\nroad 1\n",
+        "crack 2 250 50 83\nroad 1 51 221 255\n", "crack\t2 250 50 83\nroad\t1 51 221 255\n",
+        "background 0.0 0.0 0.0\nroad 0.2 0.8 1.0\n",
+        "2_crack\n1_road\n", "2-crack\n1-road\n", "(2) crack\n(1) road\n", "２，crack\n１，road\n", "２ crack\n１ road\n",
+        "CLASS_NAMES\nroad\ncrack\n", "Class name\nroad\ncrack\n", "category\nroad\ncrack\n", "2\nroad\ncrack\n",
+        "// names\nroad\ncrack\n", "; names\nroad\ncrack\n", "% names\nroad\ncrack\n", "• road\n• crack\n",
+    ],
+)  # fmt: skip
+def test_tables_that_would_shift_names_are_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"names as they stand|if these are names|write the names as a JSON list"):
+        table(tmp_path, "c.txt", text)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["background", "road 1"], ["road", "lane 1", "lane 2"], ["0", "1", "2"], ["car", "3-wheeler", "2_wheeler"]],
+)
+def test_names_with_numbers_are_names(names: list[str], tmp_path: Path) -> None:
+    assert [name for _, name, _ in table(tmp_path, "c.txt", "\n".join(names))] == names
+
+
 @given(st.lists(st.tuples(NAMES, RGBS), min_size=1, max_size=30, unique_by=lambda e: e[0]))
 def test_labelmaps_and_names_round_trip(
     tmp_path_factory: pytest.TempPathFactory, classes: list[tuple[str, RGB]]
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    assume(not any(set(name) & set(":,;\t#[]{}<>|=\"'") or name[0] in "-*0123456789" for name, _ in classes))
+    assume(
+        not any(
+            set(name) & set(":,;\t#[]{}<>|=\"'") or name[0] in "-*/%(•·–—" or name[0].isdigit() for name, _ in classes
+        )
+    )
     labelmap = "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in classes)
     assert table(folder, "labelmap.txt", labelmap) == [(i, n, c) for i, (n, c) in enumerate(classes)]
     names = [name for name, _ in classes]
-    assume(names[0].lower() not in ("name", "names", "class", "classes", "class_name", "label", "labels"))
+    assume(class_cells.plain(names[0]) not in class_names.HEADINGS)
     assume(not any(name[-1].isdigit() for name in names))
     found = table(folder, "c.txt", "\n".join(["__ignore__", *names, ""]))
     assert found == [(i, name, None) for i, name in enumerate(names)]

@@ -74,6 +74,28 @@ def test_json_that_is_no_label_file_is_left_and_one_that_is_cut_off_is_not(tmp_p
         read(root)
 
 
+def test_a_label_file_in_a_folder_that_is_no_split_is_told_and_can_be_named(tmp_path: Path) -> None:
+    files = ["minitrain/labels.json", "val/labels.json"]
+    root = lay(tmp_path / "s", files, ["minitrain/001.png", "val/001.png"])
+    source = read(root)
+    assert {item.split for item in source.items} == {"val"}
+    assert any(note.startswith("minitrain/labels.json: not read, as its folder") for note in source.receipt.notes)
+    both = read(root, annotations={"minitrain": files[0], "val": files[1]})
+    assert {item.split for item in both.items} == {"minitrain", "val"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/data/local-files/?d=x%2F001.png", "/data/local-files/?d=x%5C001.png", "/data/local-files?d=x/001.png",
+        "http://localhost:8080/data/local-files/?d=x%2F001.png", "file:///C:/y/x%5C001.png",
+    ],
+)  # fmt: skip
+def test_encoded_names(name: str, tmp_path: Path) -> None:
+    root = lay(tmp_path / "s", ["labels.json"], ["x/001.png"], named(name))
+    assert [item.image for item in read(root, image_match="name").items] == [str(root / "x/001.png")]
+
+
 def test_splits_that_are_not_plain_are_named(tmp_path: Path) -> None:
     root = lay(tmp_path / "s", ["all.json", "train.json"], ["images/001.png"])
     with pytest.raises(OptionError, match=r"which split all\.json is for .* --annotations SPLIT=FILE"):

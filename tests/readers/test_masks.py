@@ -849,3 +849,64 @@ def test_keys_are_read_or_refused(text: str) -> None:
         return
     assert parse_key(show_key(key)) == key
     assert parse_values([f"{text}=x"]) == {key: "x"} or "=" in text
+
+
+@pytest.mark.parametrize("option", [None, "background"])
+@pytest.mark.parametrize("name", ["c_mask.png", "c_MASK.png", "mask_c.png", "c-gt.tif"])
+def test_an_image_whose_mask_is_named_otherwise_is_not_all_background(
+    name: str, option: str | None, tmp_path: Path
+) -> None:
+    source = plant(tmp_path / "s", {"a": TRUTH, "b": TRUTH, "c": TRUTH})
+    mask = source / "masks" / "c.png"
+    mask.rename(mask.with_name(name))
+    with pytest.raises(DataError, match=f"but {name} may be its mask: name it as the others are"):
+        convert(source, tmp_path / "d", classes=["background", *NAMES], without_mask=option)
+
+
+def test_of_two_endings_the_usual_one_is_proposed(tmp_path: Path) -> None:
+    source = plant(tmp_path / "s", {"a": TRUTH, "b": TRUTH, "c": TRUTH})
+    Image.open(source / "masks" / "a.png").save(source / "masks" / "a.bmp")
+    with pytest.raises(DataError, match=r"--mask-pattern '\{stem\}.png'"):
+        convert(source, tmp_path / "d", classes=NAMES)
+    dataset = convert(source, tmp_path / "d", classes=NAMES, mask_pattern="{stem}.png")
+    assert [sample.id for sample in dataset] == ["a", "b", "c"]
+
+
+def test_one_more_mask_in_one_folder_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for i in range(12):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"s/x ({i}).png")
+        Image.new("L", (4, 4)).save(tmp_path / f"s/x ({i})_mask.png")
+    Image.new("L", (4, 4), 1).save(tmp_path / "s/x (2)_mask_1.png")
+    for option in (None, "a"):
+        with pytest.raises(DataError, match=r"--mask-pattern '\{stem\}_mask\*' --overlap smallest"):
+            convert(tmp_path / "s", tmp_path / "d", classes=["a", "b"], without_mask=option)
+    dataset = convert(
+        tmp_path / "s", tmp_path / "d", classes=["a", "b"], mask_pattern="{stem}_mask*", overlap="smallest"
+    )
+    assert {sample.id: int(dataset.read_mask(sample).max()) for sample in dataset} == {
+        f"x ({i})": int(i == 2) for i in range(12)
+    }
+
+
+def test_what_no_mask_can_tell_is_a_note(tmp_path: Path) -> None:
+    binary = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+    flipped = Image.fromarray(binary).convert("P")
+    for first, expected in ((255, True), (0, False)):
+        flipped.putpalette([first] * 3 + [255 - first] * 3 + [7] * 758)
+        flipped.putdata(binary.ravel().tolist())
+        source = plant(tmp_path / f"s{first}", {"a": flipped})
+        notes = read(source, classes=["a", "b"]).receipt.notes
+        assert any("value 0 white and value 1 black" in note for note in notes) is expected
+    source = plant(tmp_path / "jp2", {"a": binary.repeat(8, 0).repeat(8, 1)}, ".jp2")
+    assert any("JPEG 2000" in note for note in read(source, classes=["a", "b"]).receipt.notes)
+
+
+def test_other_folders_of_masks_are_told(tmp_path: Path) -> None:
+    source = plant(tmp_path / "s", {"a_training": TRUTH, "b_training": TRUTH})
+    assert not any("may hold masks" in note for note in read(source, classes=NAMES).receipt.notes)
+    (source / "1st_manual").mkdir()
+    Image.fromarray(TRUTH).save(source / "1st_manual" / "a_manual1.png")
+    assert any("not read: 1st_manual" in note for note in read(source, classes=NAMES).receipt.notes)
+    given = read(source, classes=NAMES, image_dir="images", mask_dir="masks")
+    assert not any("may hold masks" in note for note in given.receipt.notes)

@@ -479,3 +479,18 @@ def test_shards_and_parts_in_object_storage(
         same(source, segdata.remap(opened, tmp_path / "b", map={"boat": "boat"}))
         with pytest.raises(OptionError, match="copy them here first"):
             segdata.convert("webdataset", f"{BASE}/w", tmp_path / "c")
+
+
+def test_a_packed_shard_that_is_called_tar_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("a.jpg"), io.BytesIO())
+    (tmp_path / "a.tar").write_bytes(buffer.getvalue())
+    with pytest.raises(DataError, match=r"unpack it to a plain \.tar"):
+        segdata.convert("webdataset", tmp_path, tmp_path / "d", classes=["a"])
+
+
+def test_shards_without_a_sample_are_refused(tmp_path: Path) -> None:
+    tarfile.open(tmp_path / "a.tar", "w").close()
+    with pytest.raises(DataError, match=r"no sample is in a\.tar"):
+        segdata.convert("webdataset", tmp_path, tmp_path / "d", classes=["a"])

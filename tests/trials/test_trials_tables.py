@@ -105,6 +105,14 @@ def test_level_ids_and_polygons_with_own_labels(tmp_path: Path) -> None:
     for id, mask in expected.items():
         np.testing.assert_array_equal(masks(tmp_path / "d")[id], mask)
 
+    for path in source.rglob("*labellevel3Ids.png"):  # a coarse kind has classes of several labels of polygons
+        finer = (
+            '{"imgHeight": 8, "imgWidth": 10, "objects": [{"label": "fallback", "polygon": [[0, 0], [5, 0], [5, 8]]}]}'
+        )
+        path.with_name(path.name.replace("labellevel3Ids.png", "polygons.json")).write_text(finer)
+    convert("cityscapes", source, tmp_path / "finer", *own)
+    assert all((mask == expected[id]).all() for id, mask in masks(tmp_path / "finer").items())
+
     for path in source.rglob("*labellevel3Ids.png"):
         objects = '[{"label": "road", "polygon": [[0, 0], [5, 0], [5, 8], [0, 8]]}]'
         frame = f'{{"imgHeight": 8, "imgWidth": 10, "objects": {objects}}}'
