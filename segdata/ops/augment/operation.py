@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -16,7 +19,7 @@ from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs, Stamp, files_of, stamps
 from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Sample
-from segdata.errors import OptionError
+from segdata.errors import DataError, OptionError
 from segdata.executors.run import Run
 from segdata.files.images import write_image, write_mask
 from segdata.files.places import absolute, place
@@ -78,16 +81,22 @@ def augment(
 
 
 def recipe_for(dataset: Dataset, recipe: Recipe | str | Path) -> Recipe:
-    """The recipe, read if need be; a preset as it is for the bands of the dataset's first image, which is noted."""
+    """The recipe, read if need be; a preset as it is for the bands of the dataset's images, which is noted."""
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
-    pictured = next((sample for sample in dataset if sample.image is not None), None)
-    if pictured is None:
+    bands = next(bands_seen(dataset), None)
+    if bands is None:
         return recipe
-    with dataset.open_image(pictured) as raster:
-        recipe, told = recipe.for_bands(raster.bands)
+    recipe, told = recipe.for_bands(bands)
     if told is not None:
         note(told)
     return recipe
+
+
+def bands_seen(dataset: Dataset, most: int = 16) -> Iterator[int]:
+    """The bands of the first images that can be opened; what is wrong with others is told when they are augmented."""
+    for sample in islice((sample for sample in dataset if sample.image is not None), most):
+        with suppress(DataError), dataset.open_image(sample) as raster:
+            yield raster.bands
 
 
 def _reads(item: tuple[int, Sample], dataset: Dataset) -> list[Stamp]:

@@ -631,7 +631,7 @@ def test_the_command_on_clean_samples(clean: Path) -> None:
     assert run(clean, "--speck", 0).stdout == "32 samples (train 24, val 8): no errors, no warnings, no notes\n"
     assert run(clean, "--splits", "-j", 2).stdout.endswith("no errors, no warnings, no notes\n")
     assert json.loads(run(clean, "--json", "--speck", 0).stdout) == {
-        "ok": True, "samples": 32, "errors": 0, "warnings": 0, "notes": 0, "findings": [],
+        "schema": 1, "ok": True, "samples": 32, "errors": 0, "warnings": 0, "notes": 0, "findings": [],
     }  # fmt: skip
 
 

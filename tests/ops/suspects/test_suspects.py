@@ -340,7 +340,10 @@ def test_command(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None
     assert "dataset: exists already" in once_more.stderr
     assert contents(again) == before, "somebody may have worked on regions.json"
     done = CliRunner().invoke(main, [str(a) for a in (*arguments[:3], "--json", "--min-area", "4")])
-    assert json.loads(done.stdout) == json.loads(json.dumps(suspects(pred, truth, min_area=4).to_json()))
+    assert json.loads(done.stdout) == {
+        "schema": 1,
+        **json.loads(json.dumps(suspects(pred, truth, min_area=4).to_json())),
+    }
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
