@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
+import numpy as np
 from click.testing import CliRunner
 
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NO_ALBUMENTATIONS_UPDATE="1")  # read as libraries load
@@ -78,6 +79,25 @@ def dataset(root: Path) -> None:
 def rasters(root: Path) -> None:
     """A dataset of GeoTIFFs."""
     segdata.convert("vector", SAMPLES / "vector", root / "d", images="copy")
+
+
+def scores(root: Path) -> None:
+    """A dataset, and arrays of another program: scores of each sample, and masks."""
+    whole = segdata.convert("voc", SAMPLES / "voc", root / "d", images="copy")
+    rng = np.random.default_rng(0)
+    for number, sample in enumerate(whole.samples[:4]):
+        size = (len(whole.labels.classes), *sample.size)
+        path = root / "scores" / sample.id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save = np.save if number % 2 else np.savez
+        save(path, rng.dirichlet(np.ones(size[0]), size[1:]).transpose(2, 0, 1).astype(np.float16))
+        np.save(root / f"{number}.npy", whole.read_mask(sample))
+    (root / "images").mkdir()
+    (root / "masks").mkdir()
+    for number in range(4):
+        shutil.move(root / f"{number}.npy", root / "masks")
+        shutil.copy(whole.image_path(whole.samples[number]), root / f"images/{number}.jpg")
+    (root / "groups.csv").write_text("id,group\n" + "".join(f"{one.id},{i % 3}\n" for i, one in enumerate(whole)))
 
 
 def settings(root: Path) -> None:
@@ -132,6 +152,17 @@ TARGETS = {
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),
     "classes": Target(sample("masks"), [["convert", "masks", "IN", "OUT", *MASKS]], ("classes.csv",)),
+    "scores": Target(
+        scores,
+        [
+            ["convert", "predictions", "IN/scores", "OUT", "--like", "IN/d", "--on-error", "skip"],
+            ["convert", "masks", "IN", "OUT", "--values", "0..20=a", "--values", "255=ignore", "--on-error", "skip"],
+            ["split", "IN/d", "OUT", "--ratios", "a=0.5,b=0.5", "--group-by", "csv:IN/groups.csv"],
+            ["evaluate", "IN/d", "IN/d", "--slice", "IN/groups.csv:group", "--draws", "0"],
+            ["evaluate", "IN/masks", "IN/d", "--on-error", "skip"],
+        ],
+        ("scores/**/*", "masks/*", "groups.csv"),
+    ),
     "settings": Target(
         settings,
         [
