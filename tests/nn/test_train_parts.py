@@ -446,7 +446,7 @@ def test_train_and_compare_from_the_command_line(dataset: segdata.Dataset, tmp_p
     best = {trial.name: trial.about.best for trial in compare([tmp_path / "one", tmp_path / "two"])}
     for name, row in best.items():
         (line,) = (line for line in table.splitlines() if line.startswith(name))
-        assert f"{100 * row['mean_iou']:.1f}" in line
+        assert f"{100 * row['mean_iou']:.2f}" in line
         assert "train_files:small" in line
     assert all(name in table for name in NAMES)
     assert segdata.read_image(tmp_path / "c.png").std() > 5
@@ -481,8 +481,8 @@ def test_runs_that_differ_in_the_seed_are_summed_up(tmp_path: Path) -> None:
     lines = run("compare", *runs, alone, "--out", tmp_path / "c.png").stdout.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("setting"))
     told = [line.split() for line in lines[start + 2 : start + 4]]
-    assert told[0] == ["fast", "1", "1,234", "0.5000", "1.0000", "65.0", "%", "65.0", "65.0", "65.0", "20", "s"]
-    assert told[1] == ["small", "3", "1,234", "0.5000", "1.0000", "60.0", "%", "60.0", "50.0", "70.0", "20", "s"]
+    assert told[0] == ["fast", "1", "1,234", "0.5000", "1.0000", "65.00", "65.00", "65.00", "65.00", "20", "s"]
+    assert told[1] == ["small", "3", "1,234", "0.5000", "1.0000", "60.00", "60.00", "50.00", "70.00", "20", "s"]
     assert "setting" not in run("compare", runs[0], alone).stdout
     assert segdata.read_image(tmp_path / "c.png").std() > 5
 
