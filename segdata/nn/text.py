@@ -114,7 +114,8 @@ def where(progress: Progress) -> str:
     """Where a training is, in one line."""
     at = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}"
     iou = f"  mIoU {share(progress.row['mean_iou'])}" if "mean_iou" in progress.row else ""
-    return f"{at}  loss {progress.loss:.4f}{iou}  {clock(progress.left)} left"
+    loss = "" if math.isnan(progress.loss) else f"  loss {progress.loss:.4f}"
+    return f"{at}{loss}{iou}  {clock(progress.left)} left"
 
 
 def estimate(progress: Progress, seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -36,7 +37,8 @@ from segdata.words import briefly
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a training after `step` of `steps` of an epoch, for a person who waits. `left`: seconds left;
-    `memory`: the most bytes so far, of a GPU if it trains there.
+    `memory`: the most bytes so far, of a GPU if it trains there. `loss`: the mean of the epoch's steps before this one; after
+    its first step, that of the epoch before, which is NaN in the first epoch.
 
     `row` has the results of the last finished epoch, as in metrics.csv; it is empty in the first epoch.
     """
@@ -156,8 +158,8 @@ def fit(learn: Step, validator: Validator, folder: Folder, watch: Watch) -> None
             learn(parts, epoch)
         passed = time.monotonic() - begun
         left = (passed - before) / (state.step - first) * (last - state.step)
-        loss = state.loss / max(at, 1)  # without this step's loss, not known yet
         row = (state.rows or [{}])[-1]
+        loss = state.loss / at if at else row.get("train_loss", math.nan)  # this step's is not known yet
         watch(Progress(epoch + 1, options.epochs, at + 1, steps, loss, left, row, peak_memory(here.device)))
         if at + 1 < steps:
             folder.save_sometimes(state, learn, passed)

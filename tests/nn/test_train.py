@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +215,8 @@ def test_progress_tells_step_loss_and_time_left(dataset: segdata.Dataset, tmp_pa
     assert seen[3].row == {}
     assert seen[4].row == result.rows[0]
     assert seen[3].loss == pytest.approx(result.rows[0]["train_loss"], rel=0.5)
+    assert math.isnan(seen[0].loss), "no step's loss is known yet"
+    assert seen[4].loss == result.rows[0]["train_loss"], "after the first step of an epoch, that of the last one"
 
 
 def test_early_stopping_and_the_best(dataset: segdata.Dataset, tmp_path: Path) -> None:
