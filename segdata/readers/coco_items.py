@@ -81,7 +81,8 @@ def gather_instances(table: LabelTable, listed: Listed, rules: Rules, report: Re
     bad = set_aside(broken, samples, report, receipt)
     for record in records:
         code, message = "", ""
-        receipt.crowds += bool(record.iscrowd)
+        if record.iscrowd:
+            receipt.crowds += 1
         if record.image_id not in samples:
             problem = Problem("coco.image", f"image_id {record.image_id} is not listed", rules.file, None, record.id)
             report.add(problem)

@@ -38,7 +38,9 @@ class Record(msgspec.Struct, gc=False):
     iscrowd: bool | int | None = 0
 
     def __post_init__(self) -> None:
-        """One form of each id."""
+        """One form of each id; quick if all are numbers, as in most files."""
+        if type(self.id) is type(self.image_id) is type(self.category_id) is int:
+            return
         self.image_id, self.category_id, self.id = one_id(self.image_id), one_id(self.category_id), one_id(self.id)
 
 
