@@ -99,11 +99,13 @@ class Instances:
                 line = Problem("crowd.dropped", "a crowd, dropped as told", self.rules.file, None, record.id)
                 receipt.skipped.append(line)
                 continue
-            with located(annotation=record.id):
+            try:
                 segmentation = read_segmentation(record.segmentation, self.size)
                 if no_outline(segmentation) and (box := read_box(record.bbox)) is not None:
                     receipt.boxes += 1
                     segmentation, value = self._box(record, box, receipt), remap.labels.ignore
+            except DataError as error:
+                raise error.at(annotation=record.id) from error
             if segmentation is None:
                 continue
             values.append((record, value))

@@ -95,7 +95,9 @@ def read_segmentation(raw: msgspec.Raw, size: tuple[int, int]) -> list[list[floa
 
 def no_outline(segmentation: list[list[float]] | bytes) -> bool:
     """Whether a segmentation has neither run lengths nor a polygon of three points: it may be a box, as [[1, 1, 4, 4]]."""
-    return not isinstance(segmentation, bytes) and all(len(part) < 6 for part in segmentation)
+    if isinstance(segmentation, bytes) or (segmentation and len(segmentation[0]) >= 6):  # nearly all
+        return False
+    return all(len(part) < 6 for part in segmentation)
 
 
 def read_box(raw: msgspec.Raw) -> list[float] | None:
