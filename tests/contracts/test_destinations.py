@@ -244,6 +244,7 @@ def test_images_that_were_put_there_whole_are_other_images(inputs: Inputs, tmp_p
     for name, value in (("one", 10), ("two", 20)):
         (tmp_path / name).mkdir()
         Image.new("RGB", (4, 3), (value, 0, 0)).save(tmp_path / name / "a.png")
+        os.utime(tmp_path / name / "a.png", (value, value))  # a quick machine would write both in one tick of the clock
     source = tmp_path / "source"
     (source / "masks").mkdir(parents=True)
     Image.new("L", (4, 3), 1).save(source / "masks" / "a.png")
