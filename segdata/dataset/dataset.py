@@ -30,6 +30,7 @@ from segdata.files.images import ImageArray
 from segdata.files.opening import open_image, open_mask
 from segdata.files.places import links_out, place, read_bytes, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
@@ -52,6 +53,7 @@ class Dataset:
     samples: Sequence[Sample]
     made_by: dict[str, Any] = field(default_factory=dict)
     images: Images = "none"
+    reading: Reading = AS_IT_IS
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.root)!r}, {len(self):,} samples, classes {some(self.labels.names, 5)})"
@@ -78,11 +80,12 @@ class Dataset:
                 raise DatasetError(f"{root}: of format {card['format']}, this segdata reads {FORMAT}: upgrade segdata")
             labels = Labels.from_json(card)
             made_by, images = dict(card["made_by"]), msgspec.convert(card["images"], Images)
+            reading = Reading.from_json(card.get("reading", {}))
         except FileNotFoundError as error:
             raise DatasetError(f"{root}: {CARD} is missing; convert again") from error
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             raise DatasetError(f"{root / CARD}: not a dataset card ({reason(error)}); convert again") from error
-        return cls(root, labels, read_manifest(root / MANIFEST, labels), made_by, images)
+        return cls(root, labels, read_manifest(root / MANIFEST, labels), made_by, images, reading)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -100,6 +103,7 @@ class Dataset:
             "format": FORMAT if size else 1,
             **self.labels.to_json(),
             "images": self.images,
+            **({"reading": reading} if (reading := self.reading.to_json()) else {}),
             "made_by": self.made_by,
         }
         if isinstance(self.root, Path) and self.root.is_dir():
@@ -211,7 +215,7 @@ class Dataset:
         or is not of the manifest's size (`image.*`), `DatasetError`.
         """
         path = self.image_path(sample)
-        with located(sample=sample.id), open_image(path, exif=sample.exif) as raster:
+        with located(sample=sample.id), open_image(path, exif=sample.exif, reading=self.reading) as raster:
             yield view_image(raster, sample, path)
 
     @contextmanager
@@ -284,7 +288,7 @@ class Openings:
         held = self._held.pop(files, None)
         if held is None:
             with ExitStack() as stack:
-                raster = stack.enter_context(open_image(files[0], exif=sample.exif))
+                raster = stack.enter_context(open_image(files[0], exif=sample.exif, reading=self.dataset.reading))
                 ids = stack.enter_context(open_mask(files[1]))
                 whole = isinstance(raster, WholeRaster) + isinstance(ids, WholeMask) / 3  # a third of the bytes
                 held = raster, ids, round(raster.height * raster.width * whole), stack.pop_all()

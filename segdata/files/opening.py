@@ -28,6 +28,7 @@ from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.pillow import header_orientation
 from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.windows import Window
 
@@ -36,8 +37,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @contextmanager
-def open_image(path: str | Place | File, *, exif: Exif | None = None) -> Iterator[Raster]:
-    """An image open for reading by windows; `exif` is the manifest's.
+def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Iterator[Raster]:
+    """An image open for reading by windows; `exif` is the manifest's, `reading` the dataset's.
 
     Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large` for what has to be decoded at once).
     """

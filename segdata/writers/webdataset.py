@@ -109,7 +109,7 @@ def write(
     }  # fmt: skip
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
     made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
-    made = Dataset(root, dataset.labels, (), made_by, dataset.images)
+    made = Dataset(root, dataset.labels, (), made_by, dataset.images, dataset.reading)
     given, inputs = {"source": absolute(dataset.root)}, Inputs([dataset])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:
         return there

@@ -13,9 +13,10 @@ from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name, made_of, pixels_of, receipt_of
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import OptionError, Problem
+from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import place, real
+from segdata.files.reading import Reading
 from segdata.labels import Labels, Remap
 from segdata.words import some
 
@@ -50,12 +51,21 @@ def join(
     origins = [Origin.remapped(d, _remap(d.labels, labels)) for d in opened]
     names = _names(opened)
     moves = _moves(opened, names)
-    target = Dataset(place(destination), labels, (), made_of("join", {}, opened), _images(opened))
+    target = Dataset(place(destination), labels, (), made_of("join", {}, opened), _images(opened), one_reading(opened))
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         return _receipt(opened, names, moves, whole, left_out)
 
     return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
+
+
+def one_reading(datasets: Sequence[Dataset]) -> Reading:
+    """How the images of all of them are read. Raises `DatasetError` if they are read differently."""
+    first = datasets[0]
+    if other := [d for d in datasets if d.reading != first.reading]:
+        ways = f"{first.reading.to_json() or 'as the files are'} and {other[0].reading.to_json() or 'as the files are'}"
+        raise DatasetError(f"{other[0].root}: its images are read otherwise than those of {first.root}: {ways}")
+    return first.reading
 
 
 def _same_place(dataset: Dataset, others: Sequence[Dataset]) -> bool:

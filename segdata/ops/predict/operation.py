@@ -149,7 +149,7 @@ def predict(
         sent = Stored(str(model), device, trust_code, named["sha256"])
     made_by["inputs"].insert(0, {key: value for key, value in named.items() if key != "job"})
     root = place(destination)
-    target = Dataset(root, source.labels, (), made_by, images)
+    target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
     plan = Plan(source, target, output, scores, refinement)

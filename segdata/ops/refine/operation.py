@@ -47,7 +47,7 @@ def refine(
     chosen = _chosen(refinement, pred.labels)
     must_refine(pred, chosen)
     options = {"refinement": chosen.to_json(pred.labels), "scores": scores}
-    target = Dataset(place(destination), pred.labels, (), made_of("refine", options, [pred]), pred.images)
+    target = Dataset(place(destination), pred.labels, (), made_of("refine", options, [pred]), pred.images, pred.reading)
     moves = [Move(0, sample, sample) for sample in pred]
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:

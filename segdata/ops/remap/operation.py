@@ -47,7 +47,9 @@ def remap(
         raise OptionError("nothing to change: give --map, --map-file, --only or --drop")
     table = choose_classes(dataset.labels, map or {}, only, drop, unlisted)
     options = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted}
-    target = Dataset(place(destination), table.labels, (), made_of("remap", options, [dataset]), dataset.images)
+    target = Dataset(
+        place(destination), table.labels, (), made_of("remap", options, [dataset]), dataset.images, dataset.reading
+    )
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         return _receipt(dataset, table, whole, left_out)

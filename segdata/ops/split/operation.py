@@ -105,7 +105,7 @@ def split(
     }  # fmt: skip
     inputs = [dataset] if keep is None else [dataset, keep]
     made_by = made_of("split", options, inputs, seed)
-    target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images)
+    target = Dataset(place(destination), dataset.labels, (), made_by, dataset.images, dataset.reading)
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         out = receipt_of("split", len(dataset), [*across, *left_out])

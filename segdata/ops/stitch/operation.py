@@ -107,7 +107,7 @@ def _stitch(
         replace(tiles, samples=()), None if whole is None else replace(whole, samples=()), root, images, blend,
         scored, scored and scores is not False, vectorize,
     )  # fmt: skip
-    made = Dataset(root, tiles.labels, (), made_by, images)
+    made = Dataset(root, tiles.labels, (), made_by, images, (whole or tiles).reading)
     inputs = Inputs([tiles] if whole is None else [tiles, whole])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:
         return there

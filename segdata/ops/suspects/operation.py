@@ -286,7 +286,9 @@ def without(
     which = [(one.sample, one.region.given, one.region.box, one.region.area) for one in regions]
     digest = hashlib.sha256(json.dumps(which).encode()).hexdigest()
     options = {"leave_out": leave_out, "regions": len(regions), "sha256": digest}
-    target = Dataset(place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images)
+    target = Dataset(
+        place(destination), truth.labels, (), made_of("suspects", options, [truth]), truth.images, truth.reading
+    )
     moves = [Move(int(s.id in doubted), s, s) for s in truth if leave_out == "regions" or s.id not in doubted]
     origins = [Origin(truth), Origin(truth, partial(void_regions, regions=dict(doubted)))]
 
