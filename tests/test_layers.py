@@ -46,6 +46,10 @@ FENCES = {
     "numba": ("kernels",),
     "llvmlite": ("kernels",),
     "rasterio": ("files",),
+    "shapely": ("files",),
+    "pyogrio": ("files",),
+    "pyarrow": ("files",),
+    "openslide": ("files",),
     "click": ("terminal", "cli", "command"),
 }
 """Where a package may be imported: in these rooms; `command`: in every file of that name."""
