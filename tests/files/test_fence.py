@@ -153,8 +153,8 @@ def test_a_run_that_stood_still_changes_nothing(
     assert TAKEN in line
     converted(samples, tmp_path / "d", drop=["dog"])
     found = bytes_of(f"{BASE}/d")
-    if stop == "the journal, late":
-        found.pop("journal/000002.jsonl", None)  # an object that nobody else has is not kept out
+    if "journal" in path:  # its lines may have been on their way, and an object that nobody else has is not kept out
+        found = {name: data for name, data in found.items() if not name.startswith("journal/0")}
     assert found == bytes_of(tmp_path / "d")
     assert check(f"{BASE}/d").count("error") == 0
 
