@@ -71,7 +71,7 @@ class ViewedImage:
     def __init__(self, raster: Raster, view: View) -> None:
         self._raster, self._view = raster, view
         self.height, self.width = view.size
-        self.bands, self.dtype = raster.bands, raster.dtype
+        self.bands, self.dtype, self.about = raster.bands, raster.dtype, raster.about
         self.blocked = raster.blocked
         self.geo: Geo = raster.geo.cut(view.crop, view.content)
         self._whole: Values | None = None
