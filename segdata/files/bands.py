@@ -48,17 +48,23 @@ def about_bands(source: Any) -> list[About]:
     """What an open rasterio dataset says of each of its bands."""
     names = [interpretation.name for interpretation in source.colorinterp]
     return [
-        About(*one) for one in zip((d or "" for d in source.descriptions), names, source.scales, source.offsets, strict=True)
+        About(*one)
+        for one in zip((d or "" for d in source.descriptions), names, source.scales, source.offsets, strict=True)
     ]
 
 
-def band_tags(bands: Sequence[About], *, colours: bool = False) -> list[Tag]:
-    """The same as an entry of a TIFF, as GDAL writes it; none if there is nothing to say. `colours`: say those too."""
+def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
+    """The same as an entry of a TIFF, as GDAL writes it; none if there is nothing to say.
+
+    `implied` are the colours of the bands without. Bands that are no colours, and one called alpha that is data, are left as
+    they are implied.
+    """
     items = []
-    for number, band in enumerate(bands):
+    for number, (band, colour) in enumerate(zip(bands, implied, strict=False)):
+        own = band.colour if band.colour not in ("", "gray", "palette", "undefined", "alpha", colour) else ""
         for key, value, usual in (
             ("description", band.name, ""), ("scale", f"{band.scale:.17g}", "1"), ("offset", f"{band.offset:.17g}", "0"),
-            ("colorinterp", band.colour if colours else "", ""),
+            ("colorinterp", own.capitalize(), ""),
         ):  # fmt: skip
             if value != usual:
                 name = f'name="{key.upper()}" sample="{number}" role="{key}"'
@@ -68,6 +74,10 @@ def band_tags(bands: Sequence[About], *, colours: bool = False) -> list[Tag]:
 
 
 # Which are chosen
+
+
+RGB = ("red",), ("green",), ("blue",)
+"""The names of the bands of images that become RGB."""
 
 
 def places_of(bands: Sequence[Band], names: Sequence[Sequence[str]], file: str) -> list[int]:
@@ -88,12 +98,14 @@ def _place_of(band: Band, names: Sequence[Sequence[str]], file: str) -> int:
             return found[0]
         if found:
             both = " and ".join(map(str, found))
-            raise DataError(Problem("image.bands", f"its bands {both} are both called {band}: give a number (--bands)", file))
+            raise DataError(
+                Problem("image.bands", f"its bands {both} are both called {band}: give a number (--bands)", file)
+            )
     raise _no_band(band, names, file)
 
 
 def _no_band(band: Band, names: Sequence[Sequence[str]], file: str) -> DataError:
-    called = some([own[0] for own in names if own], 20)
+    called = some([next(filter(None, own)) for own in names if any(own)], 20)
     has = f"it has {len(names)}" + (f", called {called}" if called else ", without names")
     return DataError(Problem("image.bands", f"has no band {band}: {has} (--bands)", file))
 
@@ -101,14 +113,14 @@ def _no_band(band: Band, names: Sequence[Sequence[str]], file: str) -> DataError
 # Which is transparency
 
 
-def alpha_band(source: Any, reading: Reading, chosen: Sequence[int], file: str) -> int | None:
-    """The number of an open rasterio dataset's band of transparency; None if it has none, or if it is `chosen` as data."""
+def alpha_band(source: Any, reading: Reading, file: str) -> int | None:
+    """The number of an open rasterio dataset's band of transparency; None if it has none."""
     if reading.alpha is False:
         return None
     called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
     if not called and reading.alpha and (source.count == 2 or source.count > 3):
         called = [source.count]
-    if not called or called[-1] in chosen:
+    if not called:
         return None
     if reading.alpha is None and source.driver not in SURE and not plainly_alpha(source, called[-1], file):
         return None
@@ -163,7 +175,7 @@ def _by_gdal(file: File) -> Looked:
     with opened(file) as source:
         if not any(colour.name == "alpha" for colour in source.colorinterp):
             return Looked("none", source.count)
-        found = alpha_band(source, AS_IT_IS, (), str(file))
+        found = alpha_band(source, AS_IT_IS, str(file))
         return Looked("data" if found is None else "sure" if source.driver in SURE else "alpha", source.count)
 
 
@@ -177,7 +189,10 @@ def _by_header(file: File) -> Looked | None:
         file.handle.seek(at)
         directory = file.handle.read(8 if big else 2)
         directory = file.handle.read(min(2**10, struct.unpack(f"{order}{count}", directory)[0]) * line)
-        tags = {struct.unpack_from(f"{order}H", directory, i)[0]: directory[i : i + line] for i in range(0, len(directory), line)}
+        tags = {
+            struct.unpack_from(f"{order}H", directory, i)[0]: directory[i : i + line]
+            for i in range(0, len(directory), line)
+        }
         bands = struct.unpack_from(f"{order}H", tags[SAMPLES], value)[0] if SAMPLES in tags else 1
     except (struct.error, OSError, ValueError):
         return None

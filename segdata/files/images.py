@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
-from segdata.files.bands import places_of
+from segdata.files.bands import RGB, places_of
 from segdata.files.file import File, open_file
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
@@ -104,7 +104,7 @@ def read_opaque(
     with open_file(path) as file, opened(file, max_pixels) as image:
         turned = _turned(image, exif)
         has_alpha = turned.mode in ("LA", "PA", "RGBA", "RGBa", "La")
-        names = [["red"], ["green"], ["blue"], *([["alpha"]] if has_alpha else [])]
+        names = [*RGB, ("alpha",)] if has_alpha else RGB
         chosen = [number - 1 for number in places_of(reading.bands, names, str(file))]
         opaque = None
         if (has_alpha and reading.alpha is not False and 3 not in chosen) or "transparency" in turned.info:

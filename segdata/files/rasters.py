@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
-from segdata.files.bands import About, about_bands, alpha_band, places_of
+from segdata.files.bands import RGB, About, about_bands, alpha_band, places_of
 from segdata.files.gdal import damaged, gdal_window
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
@@ -86,23 +86,38 @@ class FileRaster:
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
         about = about_bands(source)
-        chosen = _chosen(source, about, reading, kind, file)
-        self._alpha = alpha_band(source, reading, chosen, file)
+        self._alpha = alpha_band(source, reading, file)
         data = [number for number in source.indexes if number != self._alpha]
         colours = [about[number - 1].colour for number in data]
         self.ordinary = _is_ordinary(source, kind, colours)
         self._look = _look_of(source, kind, colours, self.ordinary)
-        expanded = self.ordinary and len(colours) == 1
-        self._picked = [number - 1 for number in chosen] if chosen and expanded else None
-        self._indexes = chosen if chosen and not expanded else data
-        self.bands = len(chosen) or (3 if expanded else len(data))
+        self._indexes = data
+        self._picked: list[int] | None = None
+        self.bands = 3 if self.ordinary else len(data)
+        if reading.bands:
+            self._choose(about, reading, data)
         self.dtype = np.dtype(np.uint8 if self.ordinary else kind)
-        self.about = () if expanded else tuple(about[number - 1] for number in self._indexes)
+        self.about = (
+            () if self._look.grey or self._look.palette is not None else tuple(about[i - 1] for i in self._indexes)
+        )
         geo = geo_of(source, file)
         self._nodata = geo.nodata
         self.geo = replace(geo, nodata=self._look.nodata(geo.nodata))
         self.blocked = source.block_shapes[0][1] < source.width
         self._masked = any(flag.name == "per_dataset" for flags in source.mask_flag_enums for flag in flags)
+
+    def _choose(self, about: Sequence[About], reading: Reading, data: list[int]) -> None:
+        """Read the bands alone that `reading` chooses. One that becomes RGB counts as three, before one of transparency."""
+        expanded = self._look.grey or self._look.palette is not None
+        numbers = [*data * 3, *([self._alpha] if self._alpha else [])] if expanded else list(self._source.indexes)
+        names = [(about[i - 1].name, about[i - 1].colour) for i in numbers]
+        chosen = places_of(reading.bands, [*RGB, *names[3:]] if expanded else names, self._file)
+        self._indexes = [numbers[place - 1] for place in chosen]
+        if self._alpha in self._indexes:  # it is data then
+            self._alpha, self._look = None, Look(shift=self._look.shift)
+        elif expanded:
+            self._indexes, self._picked = data, [place - 1 for place in chosen]
+        self.bands = len(chosen)
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`."""
@@ -151,16 +166,6 @@ def _is_ordinary(source: Any, kind: str, colours: Sequence[str]) -> bool:
     return colours in (["gray"], ["palette"], ["undefined"]) or colours == ["red", "green", "blue"]
 
 
-def _chosen(source: Any, about: Sequence[About], reading: Reading, kind: str, file: str) -> list[int]:
-    """The numbers of the bands that are chosen; [] for all. One band that becomes RGB has three."""
-    if not reading.bands:
-        return []
-    names = [[name for name in (one.name, one.colour) if name] for one in about]
-    if _is_ordinary(source, kind, [one.colour for one in about[:1]]) and len(about) == 1:
-        names = [["red", *names[0]], ["green"], ["blue"]]
-    return places_of(reading.bands, names, file)
-
-
 @dataclass(frozen=True, slots=True)
 class Look:
     """How stored values are shown: as they are, through a palette, cut to their upper bits, turned round, or stretched to 8 bits.
@@ -202,7 +207,9 @@ def _look_of(source: Any, kind: str, colours: Sequence[str], ordinary: bool) -> 
     grey = ordinary and len(colours) == 1
     shift = 8 if ordinary and kind == "uint16" else 0
     factor = 255 // (2**bits - 1) if grey and bits < 8 else 1
-    white = source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" and kind.startswith("uint") and len(colours) == 1
+    white = (
+        source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" and kind.startswith("uint") and len(colours) == 1
+    )
     return Look(None, shift, 2**bits - 1 if white else 0, factor, grey)
 
 

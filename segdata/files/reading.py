@@ -54,7 +54,7 @@ class Reading:
 
     def _among(self, band: Band) -> Band:
         """The band of the file that is this one of those read so far."""
-        if not self.bands or band in self.bands and isinstance(band, str):
+        if not self.bands or (band in self.bands and isinstance(band, str)):
             return band
         if isinstance(band, int) and band <= len(self.bands):
             return self.bands[band - 1]
@@ -79,4 +79,4 @@ def parse_bands(text: str) -> tuple[Band, ...]:
 
 def told(bands: str | None, alpha: Alpha) -> dict[str, str]:
     """What of these options was given, as a job notes it."""
-    return {name: value for name, value in (("bands", bands), ("alpha", alpha)) if value not in (None, "auto")}  # type: ignore[misc]
+    return {name: value for name, value in (("bands", bands), ("alpha", alpha)) if value not in (None, "auto")}

@@ -212,6 +212,7 @@ class Folder:
             bands=task.bands,
             recipe=task.recipe.to_dict(),
             dataset=task.digest,
+            reading=task.train.reading,
         )
         return {**made, "metrics": dict(row)}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from segdata.caches import note
 from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
@@ -20,9 +21,11 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, stamps
 from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
+from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
@@ -76,6 +79,8 @@ def predict(
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
     images: Images = "reference",
+    bands: str | None = None,
+    alpha: Alpha = "auto",
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -108,6 +113,10 @@ def predict(
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
+        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
+            have. Of a dataset that reads some bands already, numbers count those. Images that are in no dataset are read like
+            those that the model was trained on, unless this says otherwise.
+        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -120,10 +129,13 @@ def predict(
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
+    one_of("alpha", alpha, Alpha)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
     source = source if split is None else source.split(",".join(models) or split)
+    run = run or Run()
+    source = read_as(source, predictor, bands, alpha, run)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
         lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
@@ -138,12 +150,12 @@ def predict(
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
+        **told(bands, alpha),
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
     made_by = made_of("predict", options, [source])
     named = _named(model, predictor, models)
-    run = run or Run()
     sent: Predictor | Stored = predictor
     if isinstance(model, str | Path) and not models and run.executor is not None:
         sent = Stored(str(model), device, trust_code, named["sha256"])
@@ -160,6 +172,22 @@ def predict(
     ]
     more = [one for one in (model, refinement_file) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
+
+
+def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
+    """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
+
+    Raises `OptionError` for bands that the dataset does not read.
+    """
+    if source.made_by:
+        return replace(source, reading=source.reading.but(bands, alpha))
+    trained: Reading = getattr(predictor, "reading", AS_IT_IS)
+    known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
+    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
+    reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
+    for text in notes:
+        note(text)
+    return replace(source, reading=reading)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
