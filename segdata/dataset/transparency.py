@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 from segdata.errors import Problem
 from segdata.executors.run import Run
-from segdata.files.bands import Looked, look
+from segdata.files.bands import SURE_ENDINGS, Looked, look
+from segdata.files.endings import ending
 from segdata.files.reading import Reading
 from segdata.words import some
 
@@ -16,11 +17,13 @@ from segdata.words import some
 def settled(reading: Reading, images: Sequence[str], run: Run) -> tuple[Reading, list[str]]:
     """How images are read once their last bands have been looked at, and notes of what these were taken for.
 
-    If one of them holds data, all do. Nothing is looked at if `reading` says it already.
+    If one of them holds data, all do. Nothing is looked at if `reading` says it already, nor files of formats in which alpha can
+    be nothing else.
     """
     if reading.alpha is not None:
         return reading, []
-    found = {path: what for path, what in run.map(look, list(dict.fromkeys(images))) if not isinstance(what, Problem)}
+    doubtful = [path for path in dict.fromkeys(images) if ending(path) not in SURE_ENDINGS]
+    found = {path: what for path, what in run.map(look, doubtful) if not isinstance(what, Problem)}
     by = {kind: [path for path, one in found.items() if one.what == kind] for kind in ("data", "alpha", "sure")}
     if by["data"]:
         return replace(reading, alpha=False), [_data_note(by["data"], by["alpha"] + by["sure"])]

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
 from segdata.errors import DataError, Problem
-from segdata.files.file import PNG, TIFF, File, open_file
+from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.file import TIFF, File, open_file
 from segdata.files.gdal import damaged, gdal_window, opened
 from segdata.files.places import is_stored, only_gdal_opens
 from segdata.files.reading import AS_IT_IS, Band, Reading
@@ -21,8 +22,11 @@ from segdata.files.remote import Place
 from segdata.files.tiff import Tag
 from segdata.words import some
 
+SURE_ENDINGS = {*IMAGE_ENDINGS} - {".tif", ".tiff", ".jp2"}
+"""Endings of formats in which alpha can be nothing else."""
+
 SURE = ("PNG", "WEBP", "GIF", "BMP")
-"""Drivers of formats in which alpha can be nothing else."""
+"""Their drivers."""
 
 OPAQUE = (1, 255, 2**15 - 1, 2**16 - 1)
 """The values of wholly opaque pixels: in masks, in 8 bits and other types, in int16, in uint16."""
@@ -161,12 +165,9 @@ def look(path: str | Place) -> Looked:
         with open_file(path) as file:
             if is_stored(path) and file.access != "windows":
                 return NONE
-            if not only_gdal_opens(path) and not is_stored(path):
-                if file.head.startswith(PNG):
-                    return Looked("sure", 4) if file.head[25:26] in (b"\4", b"\6") else NONE
-                if file.head.startswith(TIFF) and (found := _by_header(file)) is not None:
-                    return found
-            return _by_gdal(file) if file.access == "windows" else NONE
+            here = not only_gdal_opens(path) and not is_stored(path)
+            found = _by_header(file) if here and file.head.startswith(TIFF) else None
+            return found or (_by_gdal(file) if file.access == "windows" else NONE)
     except DataError:
         return NONE  # told when the image is read
 

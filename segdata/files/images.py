@@ -35,17 +35,24 @@ LOSSLESS = (1, 5, 8, 32773, 32946)
 PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
 """Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
 
+ALPHA = ("LA", "PA", "RGBA", "RGBa", "La")
+"""Pillow's modes with a band of transparency."""
+
 STRIP = 2**22
 """Pixels that are taken from Pillow together, about."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is)."""
+    """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is).
+
+    `alpha`: whether it is of a format in which a band can be nothing but alpha, and has it.
+    """
 
     height: int
     width: int
     orientation: int
+    alpha: bool = False
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -103,7 +110,7 @@ def read_opaque(
     """
     with open_file(path) as file, opened(file, max_pixels) as image:
         turned = _turned(image, exif)
-        has_alpha = turned.mode in ("LA", "PA", "RGBA", "RGBa", "La")
+        has_alpha = turned.mode in ALPHA
         names = [*RGB, ("alpha",)] if has_alpha else RGB
         chosen = [number - 1 for number in places_of(reading.bands, names, str(file))]
         opaque = None
@@ -260,7 +267,7 @@ def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int
 
 
 def _facts(image: Image.Image) -> ImageFacts:
-    return ImageFacts(image.height, image.width, orientation_of(image.getexif()))
+    return ImageFacts(image.height, image.width, orientation_of(image.getexif()), image.mode in ALPHA)
 
 
 def _turned(image: Image.Image, exif: Exif | None) -> Image.Image:

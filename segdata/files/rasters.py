@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.bands import RGB, About, about_bands, alpha_band, places_of
-from segdata.files.gdal import damaged, gdal_window
+from segdata.files.gdal import black_of, damaged, gdal_window
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
 from segdata.files.reading import AS_IT_IS, Reading
@@ -104,7 +104,7 @@ class FileRaster:
         self._nodata = geo.nodata
         self.geo = replace(geo, nodata=self._look.nodata(geo.nodata))
         self.blocked = source.block_shapes[0][1] < source.width
-        self._masked = any(flag.name == "per_dataset" for flags in source.mask_flag_enums for flag in flags)
+        self._masked = [flag.name for flag in source.mask_flag_enums[0]] == ["per_dataset"]  # of alpha it says more
 
     def _choose(self, about: Sequence[About], reading: Reading, data: list[int]) -> None:
         """Read the bands alone that `reading` chooses. One that becomes RGB counts as three, before one of transparency."""
@@ -207,10 +207,7 @@ def _look_of(source: Any, kind: str, colours: Sequence[str], ordinary: bool) -> 
     grey = ordinary and len(colours) == 1
     shift = 8 if ordinary and kind == "uint16" else 0
     factor = 255 // (2**bits - 1) if grey and bits < 8 else 1
-    white = (
-        source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" and kind.startswith("uint") and len(colours) == 1
-    )
-    return Look(None, shift, 2**bits - 1 if white else 0, factor, grey)
+    return Look(None, shift, black_of(source) if len(colours) == 1 else 0, factor, grey)
 
 
 class MaskRaster:

@@ -49,8 +49,8 @@ class Reading:
         return replace(self, bands=chosen, alpha=told)
 
     def written(self) -> Reading:
-        """How files are to be read that hold what this reads: the bands of a choice are all that they have."""
-        return Reading(bands=tuple(range(1, len(self.bands) + 1)))
+        """How files are to be read that hold what this reads: as they say, but a single band stays one, and becomes no RGB."""
+        return Reading(bands=(1,)) if len(self.bands) == 1 else AS_IT_IS
 
     def _among(self, band: Band) -> Band:
         """The band of the file that is this one of those read so far."""

@@ -213,6 +213,9 @@ def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:
     for entry in job.done.values():
         receipt.add(entry.receipt)
     receipt.close()
+    if receipt.alphas:
+        what = "data" if job.dataset.reading.alpha is False else "transparency"
+        receipt.notes.append(f"the alpha of {receipt.alphas:,} images such as PNG is taken for {what} (--alpha)")
     if not job.done:
         refuse_nothing(receipt.skipped_images, "convert.nothing")
     return receipt
@@ -226,12 +229,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             refuse_larger(item.size, limit)
         facts = None
         if target.images != "none" and item.image is not None:
-            facts = read_facts(item.image, max_pixels=limit)
-            if target.max_pixels is not None:
-                refuse_larger((facts.height, facts.width), limit, item.image)
-            if target.reading.bands:
-                with open_image(item.image, reading=target.reading):  # it has them
-                    pass
+            facts = facts_of(item.image, target, limit)
         drawn: Drawn | Banded | None = None
         if hasattr(item.annotation, "bands"):  # isinstance of a protocol takes 30 microseconds
             drawn = stack.enter_context(cast(LargeAnnotation, item.annotation).bands(target.remap))
@@ -247,6 +245,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             if doubtful and item.exif is None:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
                 receipt.exif.append(Problem("image.exif", note, sample=item.id))
+            receipt.alphas = int(facts.alpha)
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
         scores = None
@@ -269,6 +268,17 @@ def convert_item(item: Item, target: Target) -> Converted:
         scores=scores,
     )
     return Converted(item.id, [sample], receipt)
+
+
+def facts_of(image: str, target: Target, limit: int) -> ImageFacts:
+    """What an image's file says of itself. Raises `DataError`, as where it is too large or has not the bands that are chosen."""
+    facts = read_facts(image, max_pixels=limit)
+    if target.max_pixels is not None:
+        refuse_larger((facts.height, facts.width), limit, image)
+    if target.reading.bands:
+        with open_image(image, reading=target.reading):
+            pass
+    return facts
 
 
 def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.rasters import Raster
 from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
@@ -249,7 +250,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(plan.source.open_image, sample),
+            partial(opened_for, plan.source, sample, getattr(predictor, "bands", None)),
             seen,
             number,
         )
@@ -262,6 +263,18 @@ def predict_groups(
         if last:
             yield found
             found = []
+
+
+@contextmanager
+def opened_for(source: Dataset, sample: Sample, bands: int | None) -> Iterator[Raster]:
+    """A sample's image, open. Raises `DataError` (`image.bands`) if it has not as many bands as the model takes."""
+    with source.open_image(sample) as raster:
+        if bands is not None and raster.bands != bands:
+            names = f" ({', '.join(one.name for one in raster.about)})" if any(one.name for one in raster.about) else ""
+            what = f"{raster.bands} bands are read{names}, and the model takes {bands}"
+            ways = "--bands chooses, --alpha says whether the last one is transparency"
+            raise DataError(Problem("image.bands", f"{what}: {ways}", source.image_path(sample), sample.id))
+        yield raster
 
 
 def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
