@@ -12,9 +12,9 @@ from segdata.terminal.options import run_options, running
 @operation("segdata.ops.stack.operation:stack")
 @run_options
 def stack(source: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put bands from files of their own together in one GeoTIFF per scene.
+    """Put bands of several files into one image.
 
-    S2A_B04.tif, S2A_B03.tif and S2A_B02.tif below SRC become S2A.tif in DST.
+    S2A_B04.tif, S2A_B03.tif and S2A_B02.tif below SRC become the GeoTIFF S2A.tif in DST.
 
     \b
     segdata stack scenes/ stacked/ --bands B04,B03,B02
