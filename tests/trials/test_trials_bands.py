@@ -231,3 +231,11 @@ def test_a_model_reads_the_bands_that_it_was_trained_on(tmp_path: Path) -> None:
     assert made[0].reading == made[1].reading
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(made[0].read_mask(one), made[1].read_mask(other))
+
+
+def test_check_finds_images_without_the_band(tmp_path: Path) -> None:
+    root = source(tmp_path / "s", {"a.tif": infrared(), "b.tif": infrared(1)})
+    convert(root, tmp_path / "d", "--bands", "4,1")
+    assert "no errors" in trial_files.run("check", tmp_path / "d", code=0).output
+    write(root / "images/b.tif", infrared(1)[:3])
+    assert "has no band 4" in trial_files.run("check", tmp_path / "d", code=1).output
