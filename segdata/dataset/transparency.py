@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from segdata.errors import Problem
-from segdata.executors.run import Run
+from segdata.executors.run import Run, untracked
 from segdata.files.bands import SURE_ENDINGS, Looked, look
 from segdata.files.endings import ending
 from segdata.files.reading import Reading
@@ -23,7 +23,8 @@ def settled(reading: Reading, images: Sequence[str], run: Run) -> tuple[Reading,
     if reading.alpha is not None:
         return reading, []
     doubtful = [path for path in dict.fromkeys(images) if ending(path) not in SURE_ENDINGS]
-    found = {path: what for path, what in run.map(look, doubtful) if not isinstance(what, Problem)}
+    looked = replace(run, track=untracked).map(look, doubtful)
+    found = {path: what for path, what in looked if not isinstance(what, Problem)}
     by = {kind: [path for path, one in found.items() if one.what == kind] for kind in ("data", "alpha", "sure")}
     if by["data"]:
         return replace(reading, alpha=False), [_data_note(by["data"], by["alpha"] + by["sure"])]

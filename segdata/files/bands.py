@@ -6,6 +6,7 @@ height are called so too. A band is plainly alpha if it holds one value apart fr
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ SURE = ("PNG", "WEBP", "GIF", "BMP")
 
 OPAQUE = (1, 255, 2**15 - 1, 2**16 - 1)
 """The values of wholly opaque pixels: in masks, in 8 bits and other types, in int16, in uint16."""
+
+MOST_SEEN = 2**12
+"""Of so many files at most it is remembered."""
 
 ROWS = 2**22
 """Pixels of a band that are looked at together, about."""
@@ -126,9 +130,27 @@ def alpha_band(source: Any, reading: Reading, file: str) -> int | None:
         called = [source.count]
     if not called:
         return None
-    if reading.alpha is None and source.driver not in SURE and not plainly_alpha(source, called[-1], file):
+    if reading.alpha is None and source.driver not in SURE and not _seen_alpha(source, called[-1], file):
         return None
     return called[-1]
+
+
+_SEEN: dict[tuple[str, int, int], bool] = {}
+"""What was found of files of this machine, by path, time and size: many tiles are cut from one."""
+
+
+def _seen_alpha(source: Any, band: int, file: str) -> bool:
+    """`plainly_alpha`, looked for once."""
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):  # no file of this machine
+        return plainly_alpha(source, band, file)
+    key = file, found.st_mtime_ns, found.st_size
+    if key not in _SEEN:
+        if len(_SEEN) >= MOST_SEEN:
+            _SEEN.clear()
+        _SEEN[key] = plainly_alpha(source, band, file)
+    return _SEEN[key]
 
 
 def plainly_alpha(source: Any, band: int, file: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
@@ -58,15 +58,16 @@ class Plain(msgspec.Struct, frozen=True):
     labels: dict[str, Any]
     recipe: dict[str, Any]
     reading: Reading = AS_IT_IS
+    names: tuple[str, ...] = ()
 
 
 def of(
     options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any],
-    dataset: str, reading: Reading = AS_IT_IS,
+    dataset: str, reading: Reading = AS_IT_IS, names: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The part of a checkpoint that prediction needs. `state`: the model's; `dataset`: the digest of the training dataset.
 
-    `reading`: how its images were read.
+    `reading`: how its images were read. `names`: what these call their bands.
     """
     return {
         "format": FORMAT,
@@ -85,6 +86,7 @@ def of(
         "options": options.to_json(),
         "dataset": dataset,
         **({"reading": how} if (how := reading.to_json()) else {}),
+        **({"names": list(names)} if names else {}),
     }
 
 

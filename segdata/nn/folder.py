@@ -213,6 +213,7 @@ class Folder:
             recipe=task.recipe.to_dict(),
             dataset=task.digest,
             reading=task.train.reading,
+            names=task.names,
         )
         return {**made, "metrics": dict(row)}
 

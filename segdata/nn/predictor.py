@@ -74,6 +74,7 @@ class TorchPredictor:
     head: str
     device: torch.device
     reading: Reading = AS_IT_IS
+    names: tuple[str, ...] = ()
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -101,7 +102,8 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     labels = checkpoint.labels_of(found, path)
     if len(labels.classes) != found["model"]["classes"]:
         raise DatasetError(f"{path}: its label contract is damaged: its model has {found['model']['classes']} classes")
+    plain = checkpoint.plain_of(found, path)
     return TorchPredictor(
         model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place,
-        replace(checkpoint.plain_of(found, path).reading, vrt=False),
+        replace(plain.reading, vrt=False), plain.names,
     )  # fmt: skip

@@ -239,3 +239,18 @@ def test_check_finds_images_without_the_band(tmp_path: Path) -> None:
     assert "no errors" in trial_files.run("check", tmp_path / "d", code=0).output
     write(root / "images/b.tif", infrared(1)[:3])
     assert "has no band 4" in trial_files.run("check", tmp_path / "d", code=1).output
+
+
+@pytest.mark.torch
+def test_bands_in_another_order_than_the_model_takes_are_refused(tmp_path: Path) -> None:
+    """Also if it was trained on tiles, which hold no other bands."""
+    root = source(tmp_path / "s", {"a.tif": infrared(0, "uint16"), "b.tif": infrared(1, "uint16")}, names=NAMES)
+    convert(root, tmp_path / "d", "--bands", "B08,B04,B03,B02")
+    trial_files.run("tile", tmp_path / "d", tmp_path / "t", "--size", SIZE, code=0)
+    train = ("train", tmp_path / "t", tmp_path / "run", "--epochs", 1, "--steps", 1, "--batch", 1, "--val-share", 0.5)
+    trial_files.run(*train, "--model", "segnet", "--recipe", "none", "--no-tensorboard", code=0)
+    best = tmp_path / "run/best.pt"
+    said = trial_files.run("predict", best, root / "images", tmp_path / "p", code=1).output
+    assert "in the order B02,B03,B04,B08, and the model takes B08,B04,B03,B02: --bands B08,B04,B03,B02" in said
+    trial_files.run("predict", best, root / "images", tmp_path / "p", "--bands", "B08,B04,B03,B02", code=0)
+    trial_files.run("predict", best, tmp_path / "d", tmp_path / "q", code=0)

@@ -250,7 +250,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(opened_for, plan.source, sample, getattr(predictor, "bands", None)),
+            partial(opened_for, plan.source, sample, predictor),
             seen,
             number,
         )
@@ -266,14 +266,21 @@ def predict_groups(
 
 
 @contextmanager
-def opened_for(source: Dataset, sample: Sample, bands: int | None) -> Iterator[Raster]:
-    """A sample's image, open. Raises `DataError` (`image.bands`) if it has not as many bands as the model takes."""
+def opened_for(source: Dataset, sample: Sample, predictor: Predictor) -> Iterator[Raster]:
+    """A sample's image, open. Raises `DataError` (`image.bands`) if its bands are not those that the model takes, in order."""
+    wanted, trained = getattr(predictor, "bands", None), tuple(getattr(predictor, "names", ()))
     with source.open_image(sample) as raster:
-        if bands is not None and raster.bands != bands:
-            names = f" ({', '.join(one.name for one in raster.about)})" if any(one.name for one in raster.about) else ""
-            what = f"{raster.bands} bands are read{names}, and the model takes {bands}"
-            ways = "--bands chooses, --alpha says whether the last one is transparency"
-            raise DataError(Problem("image.bands", f"{what}: {ways}", source.image_path(sample), sample.id))
+        names = tuple(band.name for band in raster.about)
+        what = None
+        if wanted is not None and raster.bands != wanted:
+            called = f" ({', '.join(names)})" if any(names) else ""
+            what = f"{raster.bands} bands are read{called}, and the model takes {wanted}: --bands chooses, "
+            what += "--alpha says whether the last one is transparency"
+        elif names != trained and sorted(names) == sorted(trained):
+            order = ",".join(trained)
+            what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
+        if what is not None:
+            raise DataError(Problem("image.bands", what, source.image_path(sample), sample.id))
         yield raster
 
 
