@@ -25,6 +25,7 @@ COMMANDS = {
     "split": "segdata.ops.split.command",
     "join": "segdata.ops.join.command",
     "remap": "segdata.ops.remap.command",
+    "stack": "segdata.ops.stack.command",
     "tile": "segdata.ops.tile.command",
     "stitch": "segdata.ops.stitch.command",
     "untile": "segdata.ops.stitch.command",

@@ -11,7 +11,7 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
 from segdata.files.rasters import Raster
 from segdata.files.scores import Scores
-from segdata.files.views import Masks, ViewedImage, ViewedMask
+from segdata.files.views import Masks, PaddedImage, View, ViewedImage, ViewedMask
 from segdata.labels import Labels, Mask, tally
 from segdata.windows import Window
 from segdata.words import some
@@ -83,7 +83,12 @@ def refuse_scores(found: Scores, labels: Labels, sample: Sample, file: str) -> N
 def view_image(raster: Raster, sample: Sample, file: str) -> Raster:
     """An open image file as the sample has it. Raises `DataError` (`image.size`)."""
     refuse_size("image", raster, sample, file)
-    return raster if sample.view is None else ViewedImage(raster, sample.view)
+    if sample.view is not None:
+        return ViewedImage(raster, sample.view)
+    if sample.tiling is None or sample.window is None:
+        return raster
+    content = View(sample.window, sample.size, sample.tiling.scale).content
+    return raster if content == sample.size else PaddedImage(raster, content)
 
 
 def view_mask(mask: Masks, sample: Sample, labels: Labels, file: str) -> Masks:

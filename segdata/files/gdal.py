@@ -127,6 +127,14 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 
 
+def black_of(source: Any) -> int:
+    """The value that is black in a file of one band of unsigned numbers whose 0 is white; 0 in other files."""
+    if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES" or not source.dtypes[0].startswith("uint"):
+        return 0
+    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(source.dtypes[0]).itemsize)
+    return int(2 ** int(bits) - 1)
+
+
 def gdal_window(y: int, x: int, height: int, width: int) -> Any:
     """A window as rasterio has it."""
     from rasterio.windows import Window as GdalWindow

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
+from segdata.files.bands import RGB, places_of
 from segdata.files.file import File, open_file
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
@@ -18,6 +19,7 @@ from segdata.files.numbers import open_numbers
 from segdata.files.pillow import ORIENTATION, UNREADABLE, header_of, opened, orientation_of
 from segdata.files.places import write_bytes
 from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Mask
 
@@ -33,17 +35,24 @@ LOSSLESS = (1, 5, 8, 32773, 32946)
 PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
 """Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
 
+ALPHA = ("LA", "PA", "RGBA", "RGBa", "La")
+"""Pillow's modes with a band of transparency."""
+
 STRIP = 2**22
 """Pixels that are taken from Pillow together, about."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is)."""
+    """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is).
+
+    `alpha`: whether it is of a format in which a band can be nothing but alpha, and has it.
+    """
 
     height: int
     width: int
     orientation: int
+    alpha: bool = False
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -93,15 +102,25 @@ def read_image(path: str | Place | File, *, exif: Exif | None = None, max_pixels
 
 
 def read_opaque(
-    path: str | Place | File, *, exif: Exif | None = None, max_pixels: int = MAX_PIXELS
+    path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS, max_pixels: int = MAX_PIXELS
 ) -> tuple[ImageArray, NDArray[np.bool_] | None]:
-    """`read_image`, and (H, W) which pixels are not wholly transparent; None if it has no alpha."""
+    """`read_image`'s pixels, or the bands of them that `reading` chooses, and (H, W) which are not wholly transparent.
+
+    None for the latter if it has no alpha, or if that is data, which then is the last band.
+    """
     with open_file(path) as file, opened(file, max_pixels) as image:
         turned = _turned(image, exif)
+        has_alpha = turned.mode in ALPHA
+        names = [*RGB, ("alpha",)] if has_alpha else RGB
+        chosen = [number - 1 for number in places_of(reading.bands, names, str(file))]
         opaque = None
-        if turned.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in turned.info:
+        if (has_alpha and reading.alpha is not False and 3 not in chosen) or "transparency" in turned.info:
             opaque = np.asarray(turned.convert("RGBA"))[:, :, 3] > 0
-        return _rgb(turned), opaque
+        elif has_alpha:
+            every = np.array(turned.convert("RGBA"))
+            return (every[:, :, chosen] if chosen else every), None
+        rgb = _rgb(turned)
+    return (rgb if chosen in ([], [0, 1, 2]) else np.ascontiguousarray(rgb[:, :, chosen])), opaque
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -248,7 +267,7 @@ def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int
 
 
 def _facts(image: Image.Image) -> ImageFacts:
-    return ImageFacts(image.height, image.width, orientation_of(image.getexif()))
+    return ImageFacts(image.height, image.width, orientation_of(image.getexif()), image.mode in ALPHA)
 
 
 def _turned(image: Image.Image, exif: Exif | None) -> Image.Image:

@@ -33,13 +33,21 @@ PILLOWS = (*KEPT, *JPEG_IN_TIFF)
 
 
 class Numbers:
-    """A mask of numbers of any type, open for reading by windows; `stored` gives (h, w) of a window as they are stored."""
+    """A mask of numbers of any type, open for reading by windows; `stored` gives (h, w) of a window as they are stored.
+
+    `black`: the number that is black where 0 is white; 0 where 0 is black. Numbers are given as they are stored all the same.
+    """
 
     def __init__(
-        self, file: File, size: tuple[int, int], dtype: np.dtype[Any], stored: Callable[[Window], NDArray[Any]]
+        self,
+        file: File,
+        size: tuple[int, int],
+        dtype: np.dtype[Any],
+        stored: Callable[[Window], NDArray[Any]],
+        black: int = 0,
     ) -> None:
         """Raises `DataError` (`mask.numbers`, `mask.too_large`) for what is no mask."""
-        self.file, self.dtype, self._stored = file, dtype, stored
+        self.file, self.dtype, self._stored, self.black = file, dtype, stored, black
         self.height, self.width = size
         if dtype.kind not in "biuf":
             raise file.problem("numbers", f"holds {dtype}, and mask values are whole numbers: export class ids")
@@ -110,7 +118,7 @@ def _tiff_numbers(file: File, source: Any) -> Numbers:
             return np.asarray(source.read(1, window=gdal.gdal_window(*window)))
 
     dtype = np.dtype("complex64" if "complex" in kind else kind)
-    return Numbers(file, (source.height, source.width), dtype, stored)
+    return Numbers(file, (source.height, source.width), dtype, stored, gdal.black_of(source))
 
 
 @contextmanager

@@ -36,6 +36,10 @@ LUMA = np.array([0.299, 0.587, 0.114])
 """The brightness of red, green and blue (ITU-R BT.601), as Pillow has it."""
 
 
+DATA = Reading(alpha=False)
+"""For what looks at colours alone: it need not be known whether a further band is one of transparency."""
+
+
 @contextmanager
 def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Iterator[Raster]:
     """An image open for reading by windows; `exif` is the manifest's, `reading` the dataset's.
@@ -45,10 +49,10 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
     with ExitStack() as stack:
         with open_file(path) as file:
             if file.access == "whole" or (file.access == "rows" and exif == "upright"):
-                raster: Raster = WholeRaster(*read_opaque(file, exif=exif))
+                raster: Raster = WholeRaster(*read_opaque(file, exif=exif, reading=reading))
             else:
                 source = stack.enter_context(gdal.opened(file))
-                raster = _by_windows(source, file, exif, _orientation(file))
+                raster = _by_windows(source, file, exif, _orientation(file), reading)
         yield raster
 
 
@@ -90,7 +94,8 @@ def read_brightness(
             # as many bands as there are, whatever is made of them
             with gdal.damaged(str(file)):
                 bands = 3 if source.colorinterp[0].name == "palette" else source.count
-            return facts, bands, _brightness(_by_windows(source, file, exif, facts.orientation), reduce)
+            raster = _by_windows(source, file, exif, facts.orientation, DATA)
+            return facts, bands, _brightness(raster, reduce)
 
 
 def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
@@ -105,17 +110,17 @@ def _orientation(file: File) -> int:
     return 1 if only_gdal_opens(file.path) else header_orientation(file)
 
 
-def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int) -> Raster:
+def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int, reading: Reading) -> Raster:
     """The raster of an open rasterio dataset; in memory if it has to be turned."""
     with gdal.damaged(str(file)):
-        raster = FileRaster(source, str(file))
+        raster = FileRaster(source, str(file), reading)
     if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else raster
+        return WholeRaster(*read_opaque(file, exif=exif, reading=reading)) if exif == "upright" else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
         # of colours that are not stored as RGB, GDAL reads turned rows in another order
-        return WholeRaster(*read_opaque(file, exif=exif), geo=geo)
+        return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=geo)
     if orientation == 1 or exif != "upright":
         return raster
     values = raster.read()

@@ -36,11 +36,11 @@ IDAT = 2**25
 IMAGE_LEVEL = 2
 """zlib-ng's level for images."""
 
-GREY, RGB, PALETTE = 0, 2, 3
+GREY, RGB, PALETTE, RGBA = 0, 2, 3, 6
 
 DEPTHS = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}
 
-COLOUR_TYPES = {RGB: "RGB colours", 4: "grey with alpha", 6: "RGB colours with alpha"}
+COLOUR_TYPES = {RGB: "RGB colours", 4: "grey with alpha", RGBA: "RGB colours with alpha"}
 
 FRAMES = "holds {} images, and which of them is the mask it does not say: export one of them"
 
@@ -70,12 +70,12 @@ def encode_mask(mask: Mask) -> bytes:
 
 
 def encode_rgb(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 -> the bytes of an RGB PNG, filtered alike; of photographs about as small as Pillow's."""
+    """(H, W, 3) uint8, or 4 with alpha -> the bytes of a PNG, filtered alike; of photographs about as small as Pillow's."""
     height, width, bands = image.shape
-    if bands != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(f"an image is (H, W, 3) uint8 with pixels, not {image.shape} {image.dtype}")
+    if bands not in (3, 4) or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(f"an image is (H, W, 3) or (H, W, 4) uint8 with pixels, not {image.shape} {image.dtype}")
     body = zlib_ng.compress(_filtered(np.ascontiguousarray(image).reshape(height, -1)), IMAGE_LEVEL)
-    return _head(height, width, 8, RGB) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    return _head(height, width, 8, RGB if bands == 3 else RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
 class MaskWriter:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
-from segdata.files.gdal import damaged, gdal_window
+from segdata.files.bands import RGB, About, about_bands, alpha_band, places_of
+from segdata.files.gdal import black_of, damaged, gdal_window
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.sidecars import geo_of
 from segdata.labels import Mask
 from segdata.resize import centres
@@ -29,6 +32,8 @@ class Raster(Protocol):
     bands: int
     dtype: np.dtype[Any]
     geo: Geo
+    about: tuple[About, ...]
+    """What the file says of each band; () if it says nothing."""
     blocked: bool
     """Whether windows of any place are quick: a tiled file, or one that is in memory."""
 
@@ -50,6 +55,7 @@ class WholeRaster:
         self.height, self.width, self.bands = values.shape
         self.dtype = values.dtype
         self.geo = geo or Geo()
+        self.about: tuple[About, ...] = ()
         self.blocked = True
 
     def read(self, window: Window | None = None) -> Values:
@@ -66,65 +72,81 @@ class WholeRaster:
 
 
 class FileRaster:
-    """An image that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays."""
+    """An image that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays.
 
-    def __init__(self, source: Any, file: str) -> None:
-        names = [interpretation.name for interpretation in source.colorinterp]
-        colours = [name for name in names if name != "alpha"]
-        self._source, self._file = source, file
-        self.height, self.width = source.height, source.width
+    Its bands are those that `reading` chooses, or all but one of transparency. Where 0 is white, values are turned round.
+    """
+
+    def __init__(self, source: Any, file: str, reading: Reading = AS_IT_IS) -> None:
         kind = source.dtypes[0]
         if "complex" in kind:
             raise DataError(
                 Problem("image.type", "its pixels are complex numbers: export their real part or magnitude", file)
             )
-        ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
-        self.ordinary = ordinary and (
-            colours in (["gray"], ["palette"]) or colours[:3] == ["red", "green", "blue"] == colours
-        )
-        self._palette = np.zeros((256, 3), np.uint8)
-        if self.ordinary and colours == ["palette"]:
-            for value, color in source.colormap(1).items():
-                self._palette[value] = color[:3]
-        bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
-        self._stretch = 255 // (2**bits - 1) if self.ordinary and colours == ["gray"] and bits < 8 else 1
-        self._indexes = [i for i, name in enumerate(names, 1) if not (self.ordinary and name == "alpha")]
-        self._colours = colours
-        self.bands = 3 if self.ordinary else source.count
+        self._source, self._file = source, file
+        self.height, self.width = source.height, source.width
+        about = about_bands(source)
+        self._alpha = alpha_band(source, reading, file)
+        data = [number for number in source.indexes if number != self._alpha]
+        colours = [about[number - 1].colour for number in data]
+        self.ordinary = _is_ordinary(source, kind, colours)
+        self._look = _look_of(source, kind, colours, self.ordinary)
+        self._indexes = data
+        self._picked: list[int] | None = None
+        self.bands = 3 if self.ordinary else len(data)
+        if reading.bands:
+            self._choose(about, reading, data)
         self.dtype = np.dtype(np.uint8 if self.ordinary else kind)
-        self.geo = geo_of(source, file)
+        self.about = (
+            () if self._look.grey or self._look.palette is not None else tuple(about[i - 1] for i in self._indexes)
+        )
+        geo = geo_of(source, file)
+        self._nodata = geo.nodata
+        self.geo = replace(geo, nodata=self._look.nodata(geo.nodata))
         self.blocked = source.block_shapes[0][1] < source.width
-        self._masked = any(flag.name in ("alpha", "per_dataset") for flags in source.mask_flag_enums for flag in flags)
+        self._masked = [flag.name for flag in source.mask_flag_enums[0]] == ["per_dataset"]  # of alpha it says more
+
+    def _choose(self, about: Sequence[About], reading: Reading, data: list[int]) -> None:
+        """Read the bands alone that `reading` chooses. One that becomes RGB counts as three, before one of transparency."""
+        expanded = self._look.grey or self._look.palette is not None
+        numbers = [*data * 3, *([self._alpha] if self._alpha else [])] if expanded else list(self._source.indexes)
+        names = [(about[i - 1].name, about[i - 1].colour) for i in numbers]
+        chosen = places_of(reading.bands, [*RGB, *names[3:]] if expanded else names, self._file)
+        self._indexes = [numbers[place - 1] for place in chosen]
+        if self._alpha in self._indexes:  # it is data then
+            self._alpha, self._look = None, Look(shift=self._look.shift)
+        elif expanded:
+            self._indexes, self._picked = data, [place - 1 for place in chosen]
+        self.bands = len(chosen)
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`."""
-        y, x, h, w = window or (0, 0, self.height, self.width)
+        return self._shown(self._stored(window or Window(0, 0, self.height, self.width)))
+
+    def _stored(self, window: Window) -> Values:
+        """(h, w, C) of the file's own bands, as they are."""
+        y, x, h, w = window
         refuse_large(h, w, len(self._indexes) * np.dtype(self._source.dtypes[0]).itemsize, self._file)
         values = np.empty((h, w, len(self._indexes)), self._source.dtypes[0])
         with damaged(self._file):
             self._source.read(self._indexes, out=values.transpose(2, 0, 1), window=gdal_window(y, x, h, w))
-        return self._shown(values)
+        return values
 
     def _shown(self, values: Values) -> Values:
         """The file's own (h, w, C) as they are given: see the class."""
-        if not self.ordinary:
-            return values
-        if values.dtype == np.uint16:
-            values = (values >> 8).astype(np.uint8)
-        if self._colours == ["palette"]:
-            return self._palette[values[:, :, 0]]
-        return values if values.shape[2] == 3 else np.repeat(values * np.uint8(self._stretch), 3, axis=2)
+        shown = self._look(values)
+        return shown if self._picked is None else np.ascontiguousarray(shown[:, :, self._picked])
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """See `Raster`."""
-        if self._masked:
+        if self._alpha is not None or self._masked:
+            read = self._source.read if self._alpha is not None else self._source.read_masks
             with damaged(self._file):
-                return np.asarray(self._source.dataset_mask(window=gdal_window(*window)) > 0)
-        if self.geo.nodata is None:
+                return np.asarray(read(self._alpha or 1, window=gdal_window(*window)) > 0)
+        if self._nodata is None:
             return None
-        if self._colours == ["palette"]:
-            with damaged(self._file):
-                return np.asarray(self._source.read(1, window=gdal_window(*window)) != self.geo.nodata)
+        if self.geo.nodata is None:  # what is shown does not tell
+            return has_data(self._stored(window), self._nodata)
         return has_data(values, self.geo.nodata)
 
     def reduced(self, size: tuple[int, int]) -> Values:
@@ -134,7 +156,58 @@ class FileRaster:
         values = np.empty((*size, len(self._indexes[:3])), self._source.dtypes[0])
         with damaged(self._file):
             self._source.read(self._indexes[:3], out=values.transpose(2, 0, 1))
-        return self._shown(values)
+        return self._shown(values)[:, :, :3]
+
+
+def _is_ordinary(source: Any, kind: str, colours: Sequence[str]) -> bool:
+    """Whether bands of these colours become RGB of 8 bits: see `FileRaster`."""
+    if kind != "uint8" and not (kind == "uint16" and source.driver == "PNG"):
+        return False
+    return colours in (["gray"], ["palette"], ["undefined"]) or colours == ["red", "green", "blue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How stored values are shown: as they are, through a palette, cut to their upper bits, turned round, or stretched to 8 bits.
+
+    `top`: the value that 0 is shown as, if 0 is white. `grey`: one band becomes three.
+    """
+
+    palette: NDArray[np.uint8] | None = None
+    shift: int = 0
+    top: int = 0
+    factor: int = 1
+    grey: bool = False
+
+    def __call__(self, values: Values) -> Values:
+        """(h, w, C) as they are shown."""
+        if self.palette is not None:
+            return np.asarray(self.palette[values[:, :, 0]])
+        if self.shift:
+            values = (values >> self.shift).astype(np.uint8)
+        if self.top:
+            values = values.dtype.type(self.top) - values
+        return np.repeat(values * np.uint8(self.factor), 3, axis=2) if self.grey else values
+
+    def nodata(self, stored: float | None) -> float | None:
+        """What is shown for the value that means no data; None if that is shown for others too."""
+        if stored is None or self.palette is not None or self.shift or self.factor != 1:
+            return None
+        return self.top - stored if self.top else stored
+
+
+def _look_of(source: Any, kind: str, colours: Sequence[str], ordinary: bool) -> Look:
+    """How the values of an open rasterio dataset are shown."""
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(kind).itemsize))
+    if ordinary and colours == ["palette"]:
+        palette = np.zeros((256, 3), np.uint8)
+        for value, color in source.colormap(1).items():
+            palette[value] = color[:3]
+        return Look(palette)
+    grey = ordinary and len(colours) == 1
+    shift = 8 if ordinary and kind == "uint16" else 0
+    factor = 255 // (2**bits - 1) if grey and bits < 8 else 1
+    return Look(None, shift, black_of(source) if len(colours) == 1 else 0, factor, grey)
 
 
 class MaskRaster:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import msgspec
 
+from segdata.errors import OptionError
+
 Band = int | str
 """A band by its number, from 1 on, or by its name in the file."""
+
+Alpha = Literal["auto", "yes", "no"]
+"""Whether a band is transparency: as it looks, always, or never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is asked of every image of a dataset; by default each is read as its file says.
 
-    `bands`: those bands alone, in this order (none: all). `alpha`: whether the last band is one of transparency (None: as it
-    looks). `vrt`: whether a VRT may name other files, below its own folder.
+    `bands`: those bands alone, in this order (none: all). `alpha`: whether the band that a file calls alpha is one of
+    transparency, or, if it calls none so, the last of 2 or of 4 and more (None: as it looks). `vrt`: whether a VRT may name
+    other files, below its own folder.
     """
 
     bands: tuple[Band, ...] = ()
@@ -33,5 +39,44 @@ class Reading:
         """Raises `msgspec.ValidationError`."""
         return msgspec.convert(found, cls)
 
+    def but(self, bands: str | None = None, alpha: Alpha = "auto") -> Reading:
+        """The same with other `bands` (3,2,1 or names) and another word on alpha. Numbers count the bands read so far.
+
+        Raises `OptionError` for bands that are not among those read so far.
+        """
+        told = {"auto": self.alpha, "yes": True, "no": False}[alpha]
+        chosen = self.bands if bands is None else tuple(self._among(band) for band in parse_bands(bands))
+        return replace(self, bands=chosen, alpha=told)
+
+    def written(self) -> Reading:
+        """How files are to be read that hold what this reads: as they say, but a single band stays one, and becomes no RGB."""
+        return Reading(bands=(1,)) if len(self.bands) == 1 else AS_IT_IS
+
+    def _among(self, band: Band) -> Band:
+        """The band of the file that is this one of those read so far."""
+        if not self.bands or (band in self.bands and isinstance(band, str)):
+            return band
+        if isinstance(band, int) and band <= len(self.bands):
+            return self.bands[band - 1]
+        read = ",".join(map(str, self.bands))
+        raise OptionError(
+            f"--bands {band}: the dataset reads the bands {read} of its files: give their numbers, 1 to {len(self.bands)}"
+        )
+
 
 AS_IT_IS = Reading()
+
+
+def parse_bands(text: str) -> tuple[Band, ...]:
+    """`3,2,1` or `B4,B3,B2`: a number counts from 1, anything else is a name. Raises `OptionError`."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise OptionError(f"--bands {text}: must be numbers or names of bands, like 3,2,1 or B4,B3,B2")
+    if zero := [part for part in parts if part.lstrip("-").isdecimal() and int(part) < 1]:
+        raise OptionError(f"--bands {zero[0]}: bands are numbered from 1")
+    return tuple(int(part) if part.isdecimal() and not part.startswith("0") else part for part in parts)
+
+
+def told(bands: str | None, alpha: Alpha) -> dict[str, str]:
+    """What of these options was given, as a job notes it."""
+    return {name: value for name, value in (("bands", bands), ("alpha", alpha)) if value not in (None, "auto")}

@@ -46,8 +46,13 @@ TYPES = {"s": 2, "H": 3, "I": 4, "d": 12, "Q": 16}
 FORMATS = {"u": 1, "i": 2, "f": 3}
 
 
-def encode_tiff(image: NDArray[Any], *, compress: Compress = "none", tags: Sequence[Tag] = ()) -> bytes:
-    """(H, W, C) integers or floats -> the bytes of a TIFF in strips. `tags` are more entries, such as GeoTIFF's."""
+def encode_tiff(
+    image: NDArray[Any], *, compress: Compress = "none", tags: Sequence[Tag] = (), alpha: bool = False
+) -> bytes:
+    """(H, W, C) integers or floats -> the bytes of a TIFF in strips. `tags` are more entries, such as GeoTIFF's.
+
+    `alpha`: the last band is one of transparency.
+    """
     height, width, bands = image.shape
     row = width * bands * image.itemsize
     rows = max(1, min(height, -(-STRIP // row)))
@@ -62,7 +67,7 @@ def encode_tiff(image: NDArray[Any], *, compress: Compress = "none", tags: Seque
     sizes = [len(strip) if isinstance(strip, bytes) else strip.nbytes for strip in strips]
     offsets = (8 + np.cumsum([0, *sizes[:-1]])).tolist()
     entries = [
-        *_described(image.dtype, height, width, bands, compress, planar=False),
+        *_described(image.dtype, height, width, bands, compress, planar=False, alpha=alpha),
         Tag(273, "I", offsets), Tag(278, "I", [rows]), Tag(279, "I", sizes),
         *([Tag(317, "H", [2])] if predictor else []), *tags,
     ]  # fmt: skip
@@ -154,10 +159,19 @@ class TiffWriter:
             self._draft.close()
 
 
-def _described(dtype: Any, height: int, width: int, bands: int, compress: Compress, *, planar: bool) -> list[Tag]:
+def implied_colours(bands: int, dtype: Any) -> list[str]:
+    """What the bands of a TIFF are for by what is written here: 3 or 4 of 8 bits begin with red, green and blue."""
+    colours = ["red", "green", "blue"] if bands in (3, 4) and np.dtype(dtype) == np.uint8 else ["gray"]
+    return colours + ["undefined"] * (bands - len(colours))
+
+
+def _described(
+    dtype: Any, height: int, width: int, bands: int, compress: Compress, *, planar: bool, alpha: bool = False
+) -> list[Tag]:
     """The entries that say what the values are."""
     dtype = np.dtype(dtype)
-    colours = 3 if bands in (3, 4) and not planar and dtype == np.uint8 else 1
+    data = bands - alpha
+    colours = 3 if not planar and implied_colours(data, dtype)[0] == "red" else 1
     tags = [
         Tag(256, "I", [width]), Tag(257, "I", [height]),
         Tag(258, "H", [8 * dtype.itemsize] * bands),
@@ -166,7 +180,8 @@ def _described(dtype: Any, height: int, width: int, bands: int, compress: Compre
         Tag(277, "H", [bands]), Tag(284, "H", [2 if planar else 1]),
         Tag(339, "H", [FORMATS[dtype.kind]] * bands),
     ]  # fmt: skip
-    return tags + ([Tag(338, "H", [0] * (bands - colours))] if bands > colours else [])
+    further = [0] * (data - colours) + [2] * alpha
+    return tags + ([Tag(338, "H", further)] if further else [])
 
 
 def _directory(entries: Sequence[Tag], at: int, *, big: bool) -> bytes:

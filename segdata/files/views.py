@@ -71,7 +71,7 @@ class ViewedImage:
     def __init__(self, raster: Raster, view: View) -> None:
         self._raster, self._view = raster, view
         self.height, self.width = view.size
-        self.bands, self.dtype = raster.bands, raster.dtype
+        self.bands, self.dtype, self.about = raster.bands, raster.dtype, raster.about
         self.blocked = raster.blocked
         self.geo: Geo = raster.geo.cut(view.crop, view.content)
         self._whole: Values | None = None
@@ -103,6 +103,26 @@ class ViewedImage:
     def reduced(self, size: tuple[int, int]) -> Values:
         """See `Raster`."""
         return every(self.read()[:, :, :3], size)
+
+
+class PaddedImage:
+    """An image file whose pixels below and right of `content` (height, width) are padding: they have no data. A `Raster`."""
+
+    def __init__(self, raster: Raster, content: tuple[int, int]) -> None:
+        self._content = content
+        self.height, self.width, self.bands, self.dtype = raster.height, raster.width, raster.bands, raster.dtype
+        self.geo, self.about, self.blocked = raster.geo, raster.about, raster.blocked
+        self.read, self.reduced, self._valid = raster.read, raster.reduced, raster.valid
+
+    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
+        """(h, w): which pixels of a window have data; None for all."""
+        known = self._valid(window, values)
+        if window.bottom <= self._content[0] and window.right <= self._content[1]:
+            return known
+        inside = np.ones(window[2:], np.bool_) if known is None else known.copy()
+        inside[max(0, self._content[0] - window.y) :] = False
+        inside[:, max(0, self._content[1] - window.x) :] = False
+        return inside
 
 
 class ViewedMask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from msgspec import Meta
 from segdata.errors import DatasetError, OptionError, reason
 from segdata.files.drafts import local_draft
 from segdata.files.places import read_bytes
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
 from segdata.nn import models
@@ -56,12 +57,18 @@ class Plain(msgspec.Struct, frozen=True):
     model: About
     labels: dict[str, Any]
     recipe: dict[str, Any]
+    reading: Reading = AS_IT_IS
+    names: tuple[str, ...] = ()
 
 
 def of(
-    options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any], dataset: str
+    options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any],
+    dataset: str, reading: Reading = AS_IT_IS, names: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """The part of a checkpoint that prediction needs. `state`: the model's; `dataset`: the digest of the training dataset."""
+    """The part of a checkpoint that prediction needs. `state`: the model's; `dataset`: the digest of the training dataset.
+
+    `reading`: how its images were read. `names`: what these call their bands.
+    """
     return {
         "format": FORMAT,
         "segdata": __version__,
@@ -78,6 +85,8 @@ def of(
         "recipe": dict(recipe),
         "options": options.to_json(),
         "dataset": dataset,
+        **({"reading": how} if (how := reading.to_json()) else {}),
+        **({"names": list(names)} if names else {}),
     }
 
 
@@ -113,7 +122,9 @@ def read(path: str | Place) -> dict[str, Any]:
 def plain_of(checkpoint: Mapping[str, Any], path: str | Place) -> Plain:
     """What a checkpoint says of itself. Raises `DatasetError` for values of other types, or out of bounds."""
     try:
-        return msgspec.convert({name: checkpoint[name] for name in Plain.__struct_fields__}, Plain)
+        return msgspec.convert(
+            {name: checkpoint[name] for name in Plain.__struct_fields__ if name in checkpoint}, Plain
+        )
     except (msgspec.ValidationError, RecursionError, TypeError) as error:
         raise DatasetError(f"{path}: not a checkpoint of segdata: {reason(error)}") from error
 

@@ -212,6 +212,8 @@ class Folder:
             bands=task.bands,
             recipe=task.recipe.to_dict(),
             dataset=task.digest,
+            reading=task.train.reading,
+            names=task.names,
         )
         return {**made, "metrics": dict(row)}
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from segdata.errors import MissingDependency, OptionError
 from segdata.files.places import read_text
+from segdata.files.reading import Alpha
 from segdata.files.remote import Place
 from segdata.files.yaml_text import load_yaml
 
@@ -54,6 +55,12 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         None
     )
     allow_missing: Annotated[tuple[str, ...], _about("A class that may have no pixel in a split; all for any.")] = ()
+    bands: Annotated[
+        str | None, _about("Train on these bands alone, in this order: 3,2,1, or names that the files have.")
+    ] = None
+    alpha: Annotated[
+        Alpha, _about("A last band is transparency (yes) or data (no); auto: as the dataset says, or as it looks.")
+    ] = "auto"
     sampler: Annotated[
         Literal["uniform", "class_aware"], _about("class_aware: draw a class, then an image that holds it.")
     ] = "uniform"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segdata.errors import DatasetError, OptionError
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.nn import checkpoint
@@ -72,6 +73,8 @@ class TorchPredictor:
     bands: int
     head: str
     device: torch.device
+    reading: Reading = AS_IT_IS
+    names: tuple[str, ...] = ()
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -99,6 +102,8 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     labels = checkpoint.labels_of(found, path)
     if len(labels.classes) != found["model"]["classes"]:
         raise DatasetError(f"{path}: its label contract is damaged: its model has {found['model']['classes']} classes")
+    plain = checkpoint.plain_of(found, path)
     return TorchPredictor(
-        model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place
-    )
+        model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place,
+        replace(plain.reading, vrt=False), plain.names,
+    )  # fmt: skip

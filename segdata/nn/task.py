@@ -47,6 +47,8 @@ class Task:
     bands: int
     digest: str
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """What the first image calls its bands."""
 
     @property
     def steps(self) -> int:
@@ -71,6 +73,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     values other than class ids, or that differs from the manifest.
     """
     dataset = Dataset.of(dataset)
+    dataset = replace(dataset, reading=dataset.reading.but(options.bands, options.alpha))
     train, val = choose_splits(dataset, options)
     if bare := [s for s in (*train, *val) if s.image is None]:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")
@@ -90,6 +93,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         bands=bands,
         digest=dataset.digest,
         notes=(*([told] if told else []), *missing_told(val, options.allow_missing)),
+        names=band_names(train),
     )
 
 
@@ -200,6 +204,13 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
     recipe.normalise(first)  # raises if mean and std have other bands
     return recipe, bands, told
+
+
+def band_names(train: Dataset) -> tuple[str, ...]:
+    """What the first image calls its bands; () if it does not call all of them something."""
+    with train.open_image(train.samples[0]) as raster:
+        names = tuple(band.name for band in raster.about)
+    return names if all(names) else ()
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
 from segdata.files.images import STRIP, read_mask, read_stored
-from segdata.files.numbers import whole_numbers
+from segdata.files.numbers import Numbers, open_numbers, whole_numbers
 from segdata.files.places import read_start
 from segdata.files.png import GREY, SIGNATURE
 from segdata.kernels.lookup import look_up
@@ -266,14 +266,18 @@ def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
 def banded_threshold(raster: Bands, file: LabelFile, remap: Remap) -> Iterator[Mask]:
     """(h, W) class ids from brightness."""
     table = remap.labels.table(through(file.meaning.values or {}, remap))
+    black = raster.black if isinstance(raster, Numbers) else 0
     for values in read_bands(raster):
-        yield table((values >= (file.meaning.threshold or 0)).view(np.uint8))
+        yield table(((black - values if black else values) >= (file.meaning.threshold or 0)).view(np.uint8))
 
 
 def read_brightness(path: str) -> Mask:
     """(H, W) uint8 brightness of any image as it looks: palettes and grey below 8 bits expanded; 16-bit grey as it is."""
     if _png_kind(path) in ((8, GREY), (16, GREY)):
         return read_mask(path)
+    with open_numbers(path) as numbers:
+        if numbers is not None and numbers.black:
+            return np.asarray(numbers.black - numbers.read())
     pixels, _ = read_stored(path, expand=True)
     if pixels.ndim == 2:
         return whole_numbers(pixels, path)

@@ -27,7 +27,7 @@ from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
-from segdata.files.opening import open_image
+from segdata.files.opening import DATA, open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
@@ -316,7 +316,7 @@ def class_table(
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
     """An image's size and where it lies. Raises `DataError` (`image.*`)."""
     with ExitStack() as stack:
-        raster = stack.enter_context(open_image(path))
+        raster = stack.enter_context(open_image(path, reading=DATA))
         return (raster.height, raster.width), raster.geo
 
 

@@ -39,6 +39,7 @@ METAVARS = {
     "allow_missing": "CLASS",
     "annotations": "SPLIT=FILE",
     "background": "CLASS",
+    "bands": "BAND,...",
     "drop": "CLASS",
     "map": "OLD=NEW",
     "only": "CLASS",

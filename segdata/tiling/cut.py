@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Made
@@ -17,13 +18,15 @@ from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
 from segdata.files.geojson import Features, burn, to_pixels
-from segdata.files.images import encode_image, write_mask
+from segdata.files.images import write_mask
+from segdata.files.parts import encode_part, fits_png
 from segdata.files.places import write_bytes
 from segdata.files.rasters import Raster, Values, has_data
 from segdata.files.remote import Place
-from segdata.files.tiff import Compress, encode_tiff
+from segdata.files.tiff import Compress
 from segdata.files.views import Masks, View, scaled_size
 from segdata.labels import Mask, tally
+from segdata.resize import pad, resize_mask
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
@@ -175,7 +178,7 @@ class Cutter:
     def format(self) -> Format:
         """How its tiles are written. Raises `DataError` if the image does not fit into the format that was asked for."""
         image, format = self.image, self.target.format
-        plain = image is None or (image.bands == 3 and image.dtype == np.uint8)
+        plain = image is None or fits_png(image)
         if format == "auto":
             return "png" if plain and not self.geo.placed else "tiff"
         if format != "tiff" and not plain and image is not None:
@@ -238,21 +241,22 @@ class Cutter:
         if target.virtual:
             return line
         path = None
-        if image is not None:
+        if image is not None and self.image is not None:
             path = f"images/{id}.{ {'png': 'png', 'jpeg': 'jpg'}.get(self.format, 'tif') }"
-            write_bytes(target.root / path, self._encode(view, image))
+            write_bytes(target.root / path, self._encode(view, image, self.image.valid(view.crop, image)))
         data = write_mask(target.root / f"masks/{id}.png", ids)
         return msgspec.structs.replace(
             line, image=path, mask=f"masks/{id}.png", sha256=hashlib.sha256(data).hexdigest(), crop=None, exif=None
         )
 
-    def _encode(self, view: View, image: Values) -> bytes:
-        values = view.image(image)
-        format = self.format
-        if format in ("png", "jpeg"):
-            return encode_image(values, format, self.target.quality)
-        geo = self.geo.cut(view.crop, view.content)
-        return encode_tiff(values, compress=self.target.compress, tags=geo.tags())
+    def _encode(self, view: View, image: Values, valid: NDArray[np.bool_] | None) -> bytes:
+        """The bytes of a tile; its padding needs no word of its own, as the manifest tells it."""
+        if self.image is None:
+            raise TypeError("there is no image to cut")
+        seen = None if valid is None else pad(resize_mask(valid, view.content), view.size, 1)
+        geo, format = self.geo.cut(view.crop, view.content), self.format
+        options: Any = {"quality": self.target.quality, "compress": self.target.compress}
+        return encode_part(self.image, view.image(image), seen, geo, "tiff" if format == "auto" else format, **options)
 
     def _place(self, view: View) -> tuple[Window, Window, Tiling]:
         """Where a tile is in its parent and in the file. For a tile of a tile, both refer to the original image."""

@@ -26,9 +26,9 @@ from segdata.dataset.job import made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothing
 from segdata.executors.run import Run
-from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
+from segdata.files.places import absolute, file_digest, place, size_of, write_whole
 from segdata.files.remote import Place
-from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
+from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, as_it_is, write_shard
 
 SIZE = 2**28
 """Bytes of a shard by default: 256 MiB, about a thousand photographs."""
@@ -86,8 +86,9 @@ def write(
 ) -> Dataset:
     """Write shards of each split, `train-000000.tar` and so on, and return the dataset that they form.
 
-    What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF if that cannot hold it. Scores are left
-    behind. The same inputs give the same bytes; an export that was stopped goes on after its last shard.
+    What is cut out of larger files, as virtual tiles are, becomes a PNG, or a TIFF if that cannot hold it; so do images
+    of which the dataset reads some bands alone. Scores are left behind. The same inputs give the same bytes; an export that
+    was stopped goes on after its last shard.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left
     out), and `DatasetError` for the destination.
@@ -109,7 +110,7 @@ def write(
     }  # fmt: skip
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
     made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
-    made = Dataset(root, dataset.labels, (), made_by, dataset.images, dataset.reading)
+    made = Dataset(root, dataset.labels, (), made_by, dataset.images, dataset.reading.written())
     given, inputs = {"source": absolute(dataset.root)}, Inputs([dataset])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:
         return there
@@ -164,7 +165,7 @@ def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
     for sample in samples:
         pixels = sample.height * sample.width
         with_image = sample.image is not None and dataset.images != "none"
-        if sample.view is None and not (with_image and only_gdal_opens(dataset.image_path(sample))):
+        if as_it_is(sample, dataset):
             own = _size_of(dataset.image_path(sample)) if with_image else 0
             yield ABOUT + own + _size_of(dataset.inside(sample.mask))
             continue

@@ -8,10 +8,9 @@ import tarfile
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from segdata.dataset.dataset import Dataset, Openings
 from segdata.dataset.inputs import sample_files, stamps
@@ -19,14 +18,15 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, raise_exhausted, writing
 from segdata.files.drafts import Draft
-from segdata.files.images import encode_image
 from segdata.files.members import member_path
+from segdata.files.parts import encode_part, fits_png
 from segdata.files.places import file_digest, only_gdal_opens, read_bytes
 from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
+from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place
-from segdata.files.tiff import encode_tiff
 from segdata.labels import Labels, Mask, tally
+from segdata.windows import Window
 
 SHARDS, INDEX = "shards", "index.json"
 
@@ -94,7 +94,7 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
     """Read a sample's files as they are, or its part of larger files. Raises `DataError`, `DatasetError`."""
     path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
     line = msgspec.structs.replace(sample, crop=None, scores=None)
-    if sample.view is not None or (path is not None and only_gdal_opens(path)):
+    if not as_it_is(sample, dataset):
         if path is None:
             return cut_contents(line, None, dataset.read_mask(sample))
         image, ids = openings(sample)
@@ -108,16 +108,26 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
     return Contents(whole, (file.suffix.lower(), data), line)
 
 
+def as_it_is(sample: Sample, dataset: Dataset) -> bool:
+    """Whether a shard holds a sample's files as they are: whole ones that are read as they say themselves."""
+    if sample.view is not None:
+        return False
+    if sample.image is None or dataset.images == "none":
+        return True
+    return dataset.reading == AS_IT_IS and not only_gdal_opens(dataset.image_path(sample))
+
+
 def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
     """Encode a sample's pixels as PNG, or as TIFF if they are not 8-bit RGB or have coordinates, and its ids as PNG."""
     data = encode_mask(ids)
     line = msgspec.structs.replace(line, exif=None, counts=tally(ids), sha256=hashlib.sha256(data).hexdigest())
     if image is None:
         return Contents(None, (".png", data), line)
-    values, geo = image.read(), image.geo
-    if values.shape[2] == 3 and values.dtype == np.uint8 and not geo.placed:
-        return Contents((".png", encode_image(values, "png")), (".png", data), line)
-    return Contents((".tif", encode_tiff(values, compress="deflate", tags=geo.tags())), (".png", data), line)
+    values = image.read()
+    valid = image.valid(Window(0, 0, image.height, image.width), values)
+    format: Literal["png", "tiff"] = "png" if fits_png(image) and not image.geo.placed else "tiff"
+    data_of_image = encode_part(image, values, valid, image.geo, format)
+    return Contents((".png" if format == "png" else ".tif", data_of_image), (".png", data), line)
 
 
 def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: Labels) -> Sample:

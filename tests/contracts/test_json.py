@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from convention_files import CITYSCAPES
 from reader_samples import reader_sample
 from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
+from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +124,7 @@ def test_stats(sides: tuple[Dataset, Dataset]) -> None:
 def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     pred, truth = sides
     compare("check", run("check", truth.root), run("check", pred.root))
+    replace(pred, reading=Reading((3, "B2"), alpha=False, vrt=True)).save()
     compare("info", run("info", pred.root), run("info", truth.root))
 
 

@@ -119,8 +119,8 @@ def test_what_is_to_be_replaced_survives_a_kill(
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-NONE = {"detect", "info", "manifest", "preview", "models", "train", "compare", "demo"}
-"""Commands that have no items, or (train) whose items depend on one another."""
+NONE = {"detect", "stack", "info", "manifest", "preview", "models", "train", "compare", "demo"}
+"""Commands that have no items, or whose items depend on one another (train), or are files without a manifest (stack)."""
 
 
 def test_every_command_is_listed_or_has_no_items() -> None:

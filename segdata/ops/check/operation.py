@@ -17,9 +17,10 @@ from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.file import open_file
-from segdata.files.opening import open_mask
+from segdata.files.opening import open_image, open_mask
 from segdata.files.places import leads_out, links_out, only_gdal_opens
 from segdata.files.png import is_palette_png
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels, Mask, tally
@@ -54,6 +55,7 @@ class Rules:
     masks: bool
     speck: int
     thumbs: frozenset[str]
+    reading: Reading = AS_IT_IS
 
 
 def check(
@@ -86,7 +88,9 @@ def check(
     ordered = sorted(dataset, key=lambda s: s.id)
     pairs = pairs_to_compare(ordered)
     thumbs = frozenset(ordered[i].id for pair in pairs for i in pair)
-    rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs)
+    rules = Rules(
+        dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs, dataset.reading
+    )
     seen: dict[str, Seen] = {}
     for samples, result in run.map(partial(check_item, rules=rules), files_of(dataset.samples)):
         if isinstance(result, Problem):
@@ -146,7 +150,28 @@ def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look |
         looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs)
     except DataError as error:
         return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
-    return [(look, _image_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]
+    lacking = _lacking_bands(image, samples, rules)
+    return [(look, lacking + _image_findings(one, look, rules)) for one, look in zip(samples, looks, strict=True)]
+
+
+def _lacking_bands(image: str, samples: tuple[Sample, ...], rules: Rules) -> list[Finding]:
+    """What is wrong with an image file that has not the bands which the dataset reads. It is not opened if it reads all."""
+    if not rules.reading.bands:
+        return []
+    try:
+        with open_image(image if is_remote(image) else rules.root / image, reading=rules.reading):
+            return []
+    except DataError as error:
+        ids = tuple(sample.id for sample in samples)
+        return [
+            Finding(
+                "error",
+                error.problem.code,
+                error.problem.message,
+                f"put back an image that has it, or {rules.repairs.again}",
+                ids,
+            )
+        ]
 
 
 def _image_findings(sample: Sample, look: Look, rules: Rules) -> list[Finding]:

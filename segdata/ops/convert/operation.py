@@ -20,13 +20,15 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, resumable
 from segdata.dataset.sample import Images, Sample
+from segdata.dataset.transparency import settled
 from segdata.errors import DataError, OptionError, Problem, located, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.limits import MAX_PIXELS
-from segdata.files.opening import read_facts
+from segdata.files.opening import open_image, read_facts
 from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
+from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
 from segdata.files.remote import Place
 from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
@@ -61,6 +63,7 @@ class Target:
     images: Images
     exif: Exif
     max_pixels: int | None
+    reading: Reading
 
 
 def convert(
@@ -71,6 +74,8 @@ def convert(
     split: str | None = None,
     group: str | None = None,
     images: Images = "reference",
+    bands: str | None = None,
+    alpha: Alpha = "auto",
     map: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     drop: Sequence[str] = (),
@@ -100,6 +105,10 @@ def convert(
             parentheses match in the id, csv:FILE a table with the columns id,group or image,group.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
+        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
+            have, such as B4,B3,B2. The dataset keeps it, for all that read its images.
+        alpha: Whether a last band is transparency (yes) or data (no). auto: a band that its file calls alpha is transparency
+            if it is plainly that in all images: 0 or opaque everywhere, or the format has no other use for it.
         map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
         only: Keep these classes.
         drop: Make the pixels of these classes ignored.
@@ -113,6 +122,8 @@ def convert(
     run = run or Run()
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
+    one_of("alpha", alpha, Alpha)
+    reading = AS_IT_IS.but(bands, alpha)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
@@ -125,18 +136,21 @@ def convert(
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
         refuse_nothing(found.receipt.skipped_images, "convert.nothing")
+    if images != "none":
+        reading, notes = settled(reading, [item.image for item in found.items if item.image is not None], run)
+        found.receipt.notes += notes
     ruled = {} if rule is None else {"group": group, **rule.facts}
-    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled}
+    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled, **told(bands, alpha)}
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
-    dataset = Dataset(root, remap.labels, (), made_by, images)
+    dataset = Dataset(root, remap.labels, (), made_by, images, reading)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
     inputs = list(read_files(source, {**options, "group": None if rule is None else rule.table}, found.items))
     if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
         return there
     with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
-        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
+        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels, reading))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
         if not (allow_empty or found.predicted):
@@ -199,6 +213,9 @@ def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:
     for entry in job.done.values():
         receipt.add(entry.receipt)
     receipt.close()
+    if receipt.alphas:
+        what = "data" if job.dataset.reading.alpha is False else "transparency"
+        receipt.notes.append(f"the alpha of {receipt.alphas:,} images such as PNG is taken for {what} (--alpha)")
     if not job.done:
         refuse_nothing(receipt.skipped_images, "convert.nothing")
     return receipt
@@ -212,9 +229,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             refuse_larger(item.size, limit)
         facts = None
         if target.images != "none" and item.image is not None:
-            facts = read_facts(item.image, max_pixels=limit)
-            if target.max_pixels is not None:
-                refuse_larger((facts.height, facts.width), limit, item.image)
+            facts = facts_of(item.image, target, limit)
         drawn: Drawn | Banded | None = None
         if hasattr(item.annotation, "bands"):  # isinstance of a protocol takes 30 microseconds
             drawn = stack.enter_context(cast(LargeAnnotation, item.annotation).bands(target.remap))
@@ -230,6 +245,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             if doubtful and item.exif is None:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
                 receipt.exif.append(Problem("image.exif", note, sample=item.id))
+            receipt.alphas = int(facts.alpha)
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
         scores = None
@@ -252,6 +268,17 @@ def convert_item(item: Item, target: Target) -> Converted:
         scores=scores,
     )
     return Converted(item.id, [sample], receipt)
+
+
+def facts_of(image: str, target: Target, limit: int) -> ImageFacts:
+    """What an image's file says of itself. Raises `DataError`, as where it is too large or has not the bands that are chosen."""
+    facts = read_facts(image, max_pixels=limit)
+    if target.max_pixels is not None:
+        refuse_larger((facts.height, facts.width), limit, image)
+    if target.reading.bands:
+        with open_image(image, reading=target.reading):
+            pass
+    return facts
 
 
 def refuse_larger(size: tuple[int, int], limit: int, file: str | None = None) -> None:

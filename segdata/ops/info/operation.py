@@ -63,6 +63,7 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
         "total": pixels.total(),
         "sizes": dict(zip(("smallest", "median", "largest"), map(list, chosen), strict=False)),
         "images": dataset.images,
+        "reading": dataset.reading.to_json(),
         "outside": dict(sorted(outside.items())),
         "labels": labels.digest,
         "made_by": dataset.made_by,

@@ -26,6 +26,18 @@ def class_lines(info: dict[str, Any], limit: int = 40) -> list[str]:
     return lines
 
 
+def reading_told(reading: dict[str, Any]) -> str:
+    """How images are read, in words."""
+    told = []
+    if bands := reading.get("bands"):
+        told.append(f"the bands {','.join(map(str, bands))} alone")
+    if "alpha" in reading:
+        told.append(
+            "a last band of transparency" if reading["alpha"] else "a last band of data, also if it is called alpha"
+        )
+    return ", ".join([*told, *(f"{name} {value}" for name, value in reading.items() if name not in ("bands", "alpha"))])
+
+
 def info_lines(info: dict[str, Any]) -> list[str]:
     """What `segdata info` prints."""
     made = info["made_by"]
@@ -34,6 +46,8 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     if info["outside"]:
         folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]
         lines.append(f"images outside, in {some(folders)}")
+    if info["reading"]:
+        lines.append(f"images are read with {reading_told(info['reading'])}")
     if info["sizes"]:
         sizes = [f"{name} {w} x {h}" for name, (h, w) in info["sizes"].items()]
         lines.append(f"sizes (width x height): {', '.join(sizes)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from segdata.caches import note
 from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
@@ -20,9 +21,12 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, stamps
 from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
+from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.rasters import Raster
+from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
@@ -76,6 +80,8 @@ def predict(
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
     images: Images = "reference",
+    bands: str | None = None,
+    alpha: Alpha = "auto",
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -108,6 +114,10 @@ def predict(
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
+        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
+            have. Of a dataset that reads some bands already, numbers count those. Images that are in no dataset are read like
+            those that the model was trained on, unless this says otherwise.
+        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -120,10 +130,13 @@ def predict(
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
+    one_of("alpha", alpha, Alpha)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
     source = source if split is None else source.split(",".join(models) or split)
+    run = run or Run()
+    source = read_as(source, predictor, bands, alpha, run)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
         lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
@@ -138,12 +151,12 @@ def predict(
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
+        **told(bands, alpha),
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
     made_by = made_of("predict", options, [source])
     named = _named(model, predictor, models)
-    run = run or Run()
     sent: Predictor | Stored = predictor
     if isinstance(model, str | Path) and not models and run.executor is not None:
         sent = Stored(str(model), device, trust_code, named["sha256"])
@@ -160,6 +173,22 @@ def predict(
     ]
     more = [one for one in (model, refinement_file) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
+
+
+def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
+    """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
+
+    Raises `OptionError` for bands that the dataset does not read.
+    """
+    if source.made_by:
+        return replace(source, reading=source.reading.but(bands, alpha))
+    trained: Reading = getattr(predictor, "reading", AS_IT_IS)
+    known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
+    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
+    reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
+    for text in notes:
+        note(text)
+    return replace(source, reading=reading)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
@@ -221,7 +250,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(plan.source.open_image, sample),
+            partial(opened_for, plan.source, sample, predictor),
             seen,
             number,
         )
@@ -234,6 +263,25 @@ def predict_groups(
         if last:
             yield found
             found = []
+
+
+@contextmanager
+def opened_for(source: Dataset, sample: Sample, predictor: Predictor) -> Iterator[Raster]:
+    """A sample's image, open. Raises `DataError` (`image.bands`) if its bands are not those that the model takes, in order."""
+    wanted, trained = getattr(predictor, "bands", None), tuple(getattr(predictor, "names", ()))
+    with source.open_image(sample) as raster:
+        names = tuple(band.name for band in raster.about)
+        what = None
+        if wanted is not None and raster.bands != wanted:
+            called = f" ({', '.join(names)})" if any(names) else ""
+            what = f"{raster.bands} bands are read{called}, and the model takes {wanted}: --bands chooses, "
+            what += "--alpha says whether the last one is transparency"
+        elif names != trained and sorted(names) == sorted(trained):
+            order = ",".join(trained)
+            what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
+        if what is not None:
+            raise DataError(Problem("image.bands", what, source.image_path(sample), sample.id))
+        yield raster
 
 
 def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:

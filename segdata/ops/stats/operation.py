@@ -21,6 +21,7 @@ from segdata.dataset.weights import SCHEMES, Ints, default_beta
 from segdata.errors import DatasetError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.rasters import bands_of
+from segdata.files.reading import Alpha
 from segdata.labels import Labels
 from segdata.ops.stats.groups import Grouping
 from segdata.ops.stats.result import Channels, Part, Stats
@@ -55,6 +56,8 @@ def stats(
     recount: bool = False,
     objects: bool = False,
     images: bool = False,
+    bands: str | None = None,
+    alpha: Alpha = "auto",
     count: Occurrences = "images",
     beta: float | None = None,
     clamp: tuple[float, float] | None = None,
@@ -76,6 +79,9 @@ def stats(
         objects: Find the connected components of each class and their areas. Reads the masks.
         images: Compute the mean and standard deviation of each band: integers as 0 to 1 of their type, floats as they are.
             Reads the images.
+        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
+            have. Of a dataset that reads some bands already, numbers count those.
+        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         count: What the effective number of samples counts: images, objects (reads the masks) or pixels (saturate it).
         beta: The beta of the effective number, by default 1 - 1/images.
         clamp: Keep weights between these two numbers, after `normalise`.
@@ -83,7 +89,9 @@ def stats(
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
+    one_of("alpha", alpha, Alpha)
     dataset = _opened(dataset, split)
+    dataset = replace(dataset, reading=dataset.reading.but(bands, alpha))
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
     objects = objects or count == "objects"
     measured: list[Measured] = []

@@ -13,11 +13,11 @@ from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import Problem
+from segdata.errors import Problem, one_of
 from segdata.executors.run import Run
 from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
-from segdata.files.reading import AS_IT_IS
+from segdata.files.reading import Alpha, told
 from segdata.files.tiff import Compress
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
@@ -39,6 +39,8 @@ def tile(
     quality: int = 95,
     compress: Compress = "deflate",
     nodata: float | None = None,
+    bands: str | None = None,
+    alpha: Alpha = "auto",
     min_valid: float = 0.0,
     min_foreground: float = 0.0,
     keep_empty: float = 1.0,
@@ -78,6 +80,9 @@ def tile(
         quality: The quality of JPEGs.
         compress: The compression of TIFFs.
         nodata: Pixels of this value in every band become ignored; may be nan. By default the file's own value or alpha says.
+        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
+            have. Of a dataset that reads some bands already, numbers count those.
+        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         min_valid: Keep tiles with at least this share of pixels that are not ignored.
         min_foreground: Keep tiles with at least this share of foreground.
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
@@ -92,6 +97,8 @@ def tile(
         overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
+    one_of("alpha", alpha, Alpha)
+    dataset = replace(dataset, reading=dataset.reading.but(bands, alpha))
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -107,12 +114,13 @@ def tile(
         "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
         "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
+        **told(bands, alpha),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if aoi is not None:
         made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
-    made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else AS_IT_IS)
+    made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.written())
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
     given = {"source": absolute(dataset.root)}
     there = anything_is if virtual else None

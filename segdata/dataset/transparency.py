@@ -1,0 +1,49 @@
+"""Whether a band that files call alpha is transparency or data: decided once for all images of a dataset, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+from segdata.errors import Problem
+from segdata.executors.run import Run, untracked
+from segdata.files.bands import SURE_ENDINGS, Looked, look
+from segdata.files.endings import ending
+from segdata.files.reading import Reading
+from segdata.words import some
+
+
+def settled(reading: Reading, images: Sequence[str], run: Run) -> tuple[Reading, list[str]]:
+    """How images are read once their last bands have been looked at, and notes of what these were taken for.
+
+    If one of them holds data, all do. Nothing is looked at if `reading` says it already, nor files of formats in which alpha can
+    be nothing else.
+    """
+    if reading.alpha is not None:
+        return reading, []
+    doubtful = [path for path in dict.fromkeys(images) if ending(path) not in SURE_ENDINGS]
+    looked = replace(run, track=untracked).map(look, doubtful)
+    found = {path: what for path, what in looked if not isinstance(what, Problem)}
+    by = {kind: [path for path, one in found.items() if one.what == kind] for kind in ("data", "alpha", "sure")}
+    if by["data"]:
+        return replace(reading, alpha=False), [_data_note(by["data"], by["alpha"] + by["sure"])]
+    if not by["alpha"]:
+        return reading, [f"{_images(by['sure'])} is taken for transparency (--alpha no: data)"] if by["sure"] else []
+    note = f"{_images(by['alpha'] + by['sure'])} is taken for transparency: it is 0 or opaque everywhere (--alpha no: data)"
+    return (replace(reading, alpha=True) if _all_alike(found.values()) else reading), [note]
+
+
+def _all_alike(found: Iterable[Looked]) -> bool:
+    """Whether no image has a band that is not called alpha and would be taken for it."""
+    return all(one.what != "none" or one.bands in (0, 1, 3) for one in found)
+
+
+def _data_note(data: Sequence[str], others: Sequence[str]) -> str:
+    more = f", and in {len(others):,} others too, where it does not" if others else ""
+    return f"{_images(data)} is taken for data, such as near infrared, as it holds many values{more} (--alpha yes: transparency)"
+
+
+def _images(paths: Sequence[str]) -> str:
+    names = some([PurePath(path).name for path in paths], 3)
+    return f"the band called alpha of {len(paths):,} images ({names})"

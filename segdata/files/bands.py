@@ -1,0 +1,222 @@
+"""Which of a file's bands are what: the names by which they are chosen, and whether one is transparency or data.
+
+GDAL calls the 4th band of a file of bytes alpha whenever it writes one, so a file's word is not enough: near infrared and
+height are called so too. A band is plainly alpha if it holds one value apart from 0 at most, and that is 1 or the largest.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from xml.sax.saxutils import escape
+
+from segdata.errors import DataError, Problem
+from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.file import TIFF, File, open_file
+from segdata.files.gdal import damaged, gdal_window, opened
+from segdata.files.places import is_stored, only_gdal_opens
+from segdata.files.reading import AS_IT_IS, Band, Reading
+from segdata.files.remote import Place
+from segdata.files.tiff import Tag
+from segdata.words import some
+
+SURE_ENDINGS = {*IMAGE_ENDINGS} - {".tif", ".tiff", ".jp2"}
+"""Endings of formats in which alpha can be nothing else."""
+
+SURE = ("PNG", "WEBP", "GIF", "BMP")
+"""Their drivers."""
+
+OPAQUE = (1, 255, 2**15 - 1, 2**16 - 1)
+"""The values of wholly opaque pixels: in masks, in 8 bits and other types, in int16, in uint16."""
+
+MOST_SEEN = 2**12
+"""Of so many files at most it is remembered."""
+
+ROWS = 2**22
+"""Pixels of a band that are looked at together, about."""
+
+GDAL_METADATA, EXTRA_SAMPLES, SAMPLES = 42112, 338, 277
+"""Numbers of entries of a TIFF: GDAL's words on bands, what further bands are, and how many bands there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a file says of a band: its name, the colour that it is for, and value = scale * stored + offset."""
+
+    name: str = ""
+    colour: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def about_bands(source: Any) -> list[About]:
+    """What an open rasterio dataset says of each of its bands."""
+    names = [interpretation.name for interpretation in source.colorinterp]
+    return [
+        About(*one)
+        for one in zip((d or "" for d in source.descriptions), names, source.scales, source.offsets, strict=True)
+    ]
+
+
+def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
+    """The same as an entry of a TIFF, as GDAL writes it; none if there is nothing to say.
+
+    `implied` are the colours of the bands without. Bands that are no colours, and one called alpha that is data, are left as
+    they are implied.
+    """
+    items = []
+    for number, (band, colour) in enumerate(zip(bands, implied, strict=False)):
+        own = band.colour if band.colour not in ("", "gray", "palette", "undefined", "alpha", colour) else ""
+        for key, value, usual in (
+            ("description", band.name, ""), ("scale", f"{band.scale:.17g}", "1"), ("offset", f"{band.offset:.17g}", "0"),
+            ("colorinterp", own.capitalize(), ""),
+        ):  # fmt: skip
+            if value != usual:
+                name = f'name="{key.upper()}" sample="{number}" role="{key}"'
+                items.append(f"  <Item {name}>{escape(value)}</Item>\n")
+    text = f"<GDALMetadata>\n{''.join(items)}</GDALMetadata>\n\0"
+    return [Tag(GDAL_METADATA, "s", text.encode())] if items else []
+
+
+# Which are chosen
+
+
+RGB = ("red",), ("green",), ("blue",)
+"""The names of the bands of images that become RGB."""
+
+
+def places_of(bands: Sequence[Band], names: Sequence[Sequence[str]], file: str) -> list[int]:
+    """The number of each chosen band, from 1 on, in a file whose bands have these names, several or none each.
+
+    Raises `DataError` (`image.bands`) for a band that the file does not have.
+    """
+    return [_place_of(band, names, file) for band in bands]
+
+
+def _place_of(band: Band, names: Sequence[Sequence[str]], file: str) -> int:
+    if isinstance(band, int):
+        if band <= len(names):
+            return band
+        raise _no_band(band, names, file)
+    for same in (lambda name: name == band, lambda name: name.lower() == band.lower()):
+        if len(found := [number for number, own in enumerate(names, 1) if any(map(same, own))]) == 1:
+            return found[0]
+        if found:
+            both = " and ".join(map(str, found))
+            raise DataError(
+                Problem("image.bands", f"its bands {both} are both called {band}: give a number (--bands)", file)
+            )
+    raise _no_band(band, names, file)
+
+
+def _no_band(band: Band, names: Sequence[Sequence[str]], file: str) -> DataError:
+    called = some([next(filter(None, own)) for own in names if any(own)], 20)
+    has = f"it has {len(names)}" + (f", called {called}" if called else ", without names")
+    return DataError(Problem("image.bands", f"has no band {band}: {has} (--bands)", file))
+
+
+# Which is transparency
+
+
+def alpha_band(source: Any, reading: Reading, file: str) -> int | None:
+    """The number of an open rasterio dataset's band of transparency; None if it has none."""
+    if reading.alpha is False:
+        return None
+    called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
+    if not called and reading.alpha and (source.count == 2 or source.count > 3):
+        called = [source.count]
+    if not called:
+        return None
+    if reading.alpha is None and source.driver not in SURE and not _seen_alpha(source, called[-1], file):
+        return None
+    return called[-1]
+
+
+_SEEN: dict[tuple[str, int, int], bool] = {}
+"""What was found of files of this machine, by path, time and size: many tiles are cut from one."""
+
+
+def _seen_alpha(source: Any, band: int, file: str) -> bool:
+    """`plainly_alpha`, looked for once."""
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):  # no file of this machine
+        return plainly_alpha(source, band, file)
+    key = file, found.st_mtime_ns, found.st_size
+    if key not in _SEEN:
+        if len(_SEEN) >= MOST_SEEN:
+            _SEEN.clear()
+        _SEEN[key] = plainly_alpha(source, band, file)
+    return _SEEN[key]
+
+
+def plainly_alpha(source: Any, band: int, file: str) -> bool:
+    """Whether a band holds one value apart from 0 at most, and that means opaque. It is read until another one is found."""
+    opaque = None
+    block = source.block_shapes[0][0]
+    rows = max(1, ROWS // source.width // block) * block
+    for y in range(0, source.height, rows):
+        with damaged(file):
+            values = source.read(band, window=gdal_window(y, 0, min(rows, source.height - y), source.width))
+        top = values.max().item()
+        opaque = opaque or (top if top in OPAQUE else None)
+        if (top and top != opaque) or not ((values == 0) | (values == top)).all():
+            return False
+    return True
+
+
+class Looked(NamedTuple):
+    """What a file's last band is: plainly `alpha`, `data` though it is called alpha, `sure` alpha by its format, or else `none`.
+
+    `bands`: how many there are.
+    """
+
+    what: Literal["alpha", "data", "sure", "none"]
+    bands: int
+
+
+NONE = Looked("none", 0)
+
+
+def look(path: str | Place) -> Looked:
+    """What the last band of an image is, by its header where that tells. Files that cannot be read have none."""
+    try:
+        with open_file(path) as file:
+            if is_stored(path) and file.access != "windows":
+                return NONE
+            here = not only_gdal_opens(path) and not is_stored(path)
+            found = _by_header(file) if here and file.head.startswith(TIFF) else None
+            return found or (_by_gdal(file) if file.access == "windows" else NONE)
+    except DataError:
+        return NONE  # told when the image is read
+
+
+def _by_gdal(file: File) -> Looked:
+    with opened(file) as source:
+        if not any(colour.name == "alpha" for colour in source.colorinterp):
+            return Looked("none", source.count)
+        found = alpha_band(source, AS_IT_IS, str(file))
+        return Looked("data" if found is None else "sure" if source.driver in SURE else "alpha", source.count)
+
+
+def _by_header(file: File) -> Looked | None:
+    """That of a TIFF that calls no band alpha, by its first directory; None if it has to be opened."""
+    start = file.start(2**12)
+    order, big = "<>"[start[:1] == b"M"], start[2:4] in (b"+\0", b"\0+")
+    count, line, value = ("Q", 20, 12) if big else ("H", 12, 8)
+    try:
+        (at,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", start, 8 if big else 4)
+        file.handle.seek(at)
+        directory = file.handle.read(8 if big else 2)
+        directory = file.handle.read(min(2**10, struct.unpack(f"{order}{count}", directory)[0]) * line)
+        tags = {
+            struct.unpack_from(f"{order}H", directory, i)[0]: directory[i : i + line]
+            for i in range(0, len(directory), line)
+        }
+        bands = struct.unpack_from(f"{order}H", tags[SAMPLES], value)[0] if SAMPLES in tags else 1
+    except (struct.error, OSError, ValueError):
+        return None
+    return Looked("none", bands) if bands in (1, 3) and EXTRA_SAMPLES not in tags else None

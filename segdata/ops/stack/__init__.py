@@ -1,0 +1,1 @@
+"""`segdata stack`: the operation, and how it is told."""
