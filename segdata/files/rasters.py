@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,9 +93,16 @@ class FileRaster:
         self._colours = colours
         self.bands = 3 if self.ordinary else source.count
         self.dtype = np.dtype(np.uint8 if self.ordinary else kind)
-        self.geo = geo_of(source, file)
+        self.geo = replace(geo_of(source, file), scaling=self._scaling())
         self.blocked = source.block_shapes[0][1] < source.width
         self._masked = any(flag.name in ("alpha", "per_dataset") for flags in source.mask_flag_enums for flag in flags)
+
+    def _scaling(self) -> tuple[tuple[float, float], ...]:
+        """(scale, offset) of each band as it is given; () if none has any, or where values are colours of a palette."""
+        found = [(self._source.scales[i - 1], self._source.offsets[i - 1]) for i in self._indexes]
+        if self._colours == ["palette"] or all(one == (1.0, 0.0) for one in found):
+            return ()
+        return tuple(found if len(found) == self.bands else found * self.bands)
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`."""
