@@ -66,6 +66,19 @@ class WholeRaster:
         return every(self.values[:, :, :3], size)
 
 
+class FilledRaster:
+    """An image that has data everywhere, whatever its file says. A `Raster`; its `geo` still names what means no data."""
+
+    def __init__(self, raster: Raster) -> None:
+        self.height, self.width, self.bands = raster.height, raster.width, raster.bands
+        self.dtype, self.geo, self.blocked = raster.dtype, raster.geo, raster.blocked
+        self.read, self.reduced = raster.read, raster.reduced
+
+    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
+        """See `Raster`."""
+        return None
+
+
 class FileRaster:
     """An image that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays."""
 
@@ -74,11 +87,8 @@ class FileRaster:
         colours = [name for name in names if name != "alpha"]
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
+        refuse_complex(source, file)
         kind = source.dtypes[0]
-        if "complex" in kind:
-            raise DataError(
-                Problem("image.type", "its pixels are complex numbers: export their real part or magnitude", file)
-            )
         ordinary = kind == "uint8" or (kind == "uint16" and source.driver == "PNG")
         self.ordinary = ordinary and (
             colours in (["gray"], ["palette"]) or colours[:3] == ["red", "green", "blue"] == colours
@@ -192,6 +202,19 @@ class WholeMask:
     def reduced(self, size: tuple[int, int]) -> Mask:
         """(h, w) ids of every so many pixels, in about that size."""
         return every(self.values, size)
+
+
+def refuse_complex(source: Any, file: str) -> None:
+    """Raise `DataError` (`image.type`) for complex pixels, which nothing here computes with."""
+    if any("complex" in kind for kind in source.dtypes):
+        ways = "export their magnitude, or their real part (rio convert FILE NEW --dtype float32)"
+        raise DataError(Problem("image.type", f"its pixels are complex numbers: {ways}", file))
+
+
+def may_lack_data(source: Any, geo: Geo) -> bool:
+    """Whether an open rasterio dataset, by its header, may have pixels without data: of a nodata value, an alpha or a mask."""
+    flags = {flag.name for band in source.mask_flag_enums for flag in band}
+    return geo.nodata is not None or flags != {"all_valid"}
 
 
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -24,12 +24,14 @@ from segdata.errors import DataError, OptionError, Problem, located, one_of, ref
 from segdata.executors.run import Run
 from segdata.files.images import Exif, ImageFacts, write_mask
 from segdata.files.limits import MAX_PIXELS
-from segdata.files.opening import read_facts
+from segdata.files.opening import open_image, read_facts
 from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
+from segdata.files.reading import Reading, UnderNodata
 from segdata.files.remote import Place
 from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
+from segdata.ops.convert.nodata import over_data
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of, pointing
@@ -61,6 +63,7 @@ class Target:
     images: Images
     exif: Exif
     max_pixels: int | None
+    reading: Reading
 
 
 def convert(
@@ -76,6 +79,7 @@ def convert(
     drop: Sequence[str] = (),
     unlisted: Unlisted | None = None,
     exif: Exif = "upright",
+    under_nodata: UnderNodata = "ignore",
     max_pixels: int | None = None,
     allow_empty: bool = False,
     overwrite: bool = False,
@@ -105,6 +109,8 @@ def convert(
         drop: Make the pixels of these classes ignored.
         unlisted: What becomes of classes that `map` (default: keep) or `only` (default: ignore) does not name.
         exif: Which way up the labels are, if the image's size cannot tell.
+        under_nodata: What becomes of labels where the image has no data, by its nodata value, alpha or mask: they are ignored,
+            or kept; then the dataset's images count as having data everywhere.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
         allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
@@ -113,6 +119,8 @@ def convert(
     run = run or Run()
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
+    one_of("under-nodata", under_nodata, UnderNodata)
+    reading = Reading(under_nodata=under_nodata)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
@@ -123,6 +131,7 @@ def convert(
     found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
+    chosen["under_nodata"] = under_nodata
     if not found.items:
         refuse_nothing(found.receipt.skipped_images, "convert.nothing")
     ruled = {} if rule is None else {"group": group, **rule.facts}
@@ -130,13 +139,13 @@ def convert(
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
-    dataset = Dataset(root, remap.labels, (), made_by, images)
+    dataset = Dataset(root, remap.labels, (), made_by, images, reading)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
     inputs = list(read_files(source, {**options, "group": None if rule is None else rule.table}, found.items))
     if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
         return there
     with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
-        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
+        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels, reading))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
         if not (allow_empty or found.predicted):
@@ -230,6 +239,9 @@ def convert_item(item: Item, target: Target) -> Converted:
             if doubtful and item.exif is None:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
                 receipt.exif.append(Problem("image.exif", note, sample=item.id))
+        if facts is not None and facts.gaps and item.image is not None:
+            opening = open_image(item.image, exif=exif, reading=target.reading)
+            drawn = over_data(drawn, opening, target.remap.labels.ignore)
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
         scores = None

@@ -17,7 +17,6 @@ from segdata.errors import Problem
 from segdata.executors.run import Run
 from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
-from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
@@ -112,7 +111,7 @@ def tile(
     if aoi is not None:
         made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
-    made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else AS_IT_IS)
+    made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.of_tiles)
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
     given = {"source": absolute(dataset.root)}
     there = anything_is if virtual else None
