@@ -7,13 +7,13 @@ enters no mean and which a model sees as the mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, OptionError, Problem
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values, every
 from segdata.windows import Window
@@ -25,31 +25,40 @@ STORED = ("uint8", "uint16", "float32")
 def as_values(raster: Raster, *, convert: bool = False, scaled: bool = False) -> Raster:
     """An open image whose numbers are what they mean.
 
-    `scaled`: through its scale and offset, if it has any. `convert`: also of types that models do not take, as float32; without
-    it these stay, and are refused where they are used. Raises `DataError` (`image.scale`) for whole numbers without a scale,
-    where `scaled` says that others' have one.
+    `scaled`: through its scale and offset. `convert`: also of types that models do not take. Raises `DataError` (`image.scale`)
+    where whole numbers have no scale though the others that they go with do, `image.type` for a type that is not converted.
     """
-    scaled = scaled and raster.geo.scaling != ()
-    gaps = raster.dtype == np.float32 and raster.geo.nodata is not None and not np.isnan(raster.geo.nodata)
-    if scaled or gaps or (convert and raster.dtype.name not in STORED):
-        return ValueRaster(raster, scaled)
+    scaling = raster.geo.scaling if scaled else ()
+    if scaled and not scaling and raster.dtype.kind in "ui":
+        what = "it has no scale and offset, as the images have that the model is of"
+        raise DataError(Problem("image.scale", f"{what}: give it theirs (gdal_edit.py -a_scale S -a_offset O FILE)"))
+    if raster.dtype.name not in STORED and not (convert or scaling):
+        what = f"its pixels are {raster.dtype}, and no span says which values are dark and bright"
+        ways = "write `span: [low, high]` into the recipe, or tile with --dtype uint8 --scale-values LOW,HIGH"
+        raise DataError(Problem("image.type", f"{what}: {ways}"))
+    nodata = raster.geo.nodata
+    gaps = raster.dtype == np.float32 and nodata is not None and not np.isnan(nodata)
+    if scaling or gaps or raster.dtype.name not in STORED:
+        return ValueRaster(raster, bool(scaling))
     return raster
 
 
-def refuse_unscaled(raster: Raster, file: str) -> None:
-    """Raise `DataError` (`image.scale`) for whole numbers without scale and offset, where a model has learnt from scaled ones."""
-    if raster.dtype.kind in "ui" and not raster.geo.scaling:
-        what = "has no scale and offset, and the images that were trained on have: give it theirs"
-        raise DataError(Problem("image.scale", f"{what} (gdal_edit.py -a_scale S -a_offset O FILE)", file))
+def span_given(values: Sequence[float]) -> tuple[float, float] | None:
+    """What --scale-values says, the values that become 0 and 1; None if nothing. Raises `OptionError`."""
+    if not values:
+        return None
+    if len(values) != 2 or not np.isfinite(values).all() or not values[0] < values[1]:
+        told = ",".join(f"{value:g}" for value in values)
+        raise OptionError(f"--scale-values {told}: give two numbers, LOW,HIGH: the values that become 0 and 1")
+    return float(values[0]), float(values[1])
 
 
 def meant(values: Values, geo: Geo, *, scaled: bool = True, dtype: Any = np.float32) -> NDArray[Any]:
     """(h, w, C) as stored -> floats: by scale and offset if it is `scaled`; NaN for the value that means no data."""
+    out: NDArray[Any] = values.astype(dtype)
     if scaled and geo.scaling:
         scale, offset = np.array(geo.scaling, np.float64).T
         out = (values * scale + offset).astype(dtype, copy=False)
-    else:
-        out = values.astype(dtype)
     if geo.nodata is not None and not np.isnan(geo.nodata):
         out[values == geo.nodata] = np.nan
     return out

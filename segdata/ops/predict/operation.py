@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.rasters import Raster
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
@@ -31,6 +32,7 @@ from segdata.ops.predict.folds import FOLDS, digest_of, held_out
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
+from segdata.recipes.settings import Settings
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.stitcher import Blend
@@ -221,7 +223,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(plan.source.open_image, sample),
+            partial(open_values, plan.source, sample, recipe),
             seen,
             number,
         )
@@ -234,6 +236,13 @@ def predict_groups(
         if last:
             yield found
             found = []
+
+
+@contextmanager
+def open_values(source: Dataset, sample: Sample, recipe: Settings | None) -> Iterator[Raster]:
+    """A sample's image as a model reads it; one without a recipe reads pixels as they are. Raises `DataError`."""
+    with source.open_image(sample) as raster:
+        yield raster if recipe is None else recipe.values_of(raster)
 
 
 def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
