@@ -97,7 +97,7 @@ class Transforms:
         if self.span is None and (low < -1e-6 or high > 1 + 1e-6):
             message = (
                 f"pixels of {low:g} to {high:g}, but {self._pixels[0]} takes {image.dtype} of 0 to 1: "
-                "say which values are dark and bright in the recipe, `span: [low, high]`"
+                "say which values are dark and bright in the recipe, `span: [low, high]` (train: --scale-values LOW,HIGH)"
             )
             raise DataError(Problem("image.span", message))
         return unit.clip(0, 1)

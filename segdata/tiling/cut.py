@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Made
@@ -24,6 +25,8 @@ from segdata.files.remote import Place
 from segdata.files.tiff import Compress, encode_tiff
 from segdata.files.views import Masks, View, scaled_size
 from segdata.labels import Mask, tally
+from segdata.resize import resize_known
+from segdata.tiling.retype import Retype
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
@@ -65,6 +68,7 @@ class Target:
     aoi_crs: str | None
     keep: Keep
     virtual: bool
+    retype: Retype | None = None
 
     def view(self, window: Window) -> View:
         """How a window becomes a tile."""
@@ -93,9 +97,10 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Tiled(Made, frozen=True):
-    """The result of a task. Also a line of the journal."""
+    """The result of a task. Also a line of the journal. `clipped`: pixels of its tiles that were beyond the span."""
 
     left_out: list[LeftOut]
+    clipped: int = 0
 
 
 def tile_task(task: Task, target: Target) -> Tiled:
@@ -114,7 +119,7 @@ def tile_task(task: Task, target: Target) -> Tiled:
                 left_out.append(LeftOut(task.sample.id, window, *reason))
                 continue
             samples.append(cutter.write(id, view, image, ids, counts))
-    return Tiled(task.name, samples, left_out)
+    return Tiled(task.name, samples, left_out, cutter.clipped)
 
 
 def tile_id(sample: Sample, window: Window) -> str:
@@ -166,6 +171,7 @@ class Cutter:
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
         self.geo = self.image.geo if self.image is not None else Geo()
+        self.clipped = 0
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:
             polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
@@ -175,11 +181,14 @@ class Cutter:
     def format(self) -> Format:
         """How its tiles are written. Raises `DataError` if the image does not fit into the format that was asked for."""
         image, format = self.image, self.target.format
-        plain = image is None or (image.bands == 3 and image.dtype == np.uint8)
+        dtype = (
+            None if image is None else np.dtype(image.dtype if self.target.retype is None else self.target.retype.dtype)
+        )
+        plain = image is None or (image.bands == 3 and dtype == np.uint8)
         if format == "auto":
             return "png" if plain and not self.geo.placed else "tiff"
         if format != "tiff" and not plain and image is not None:
-            what = f"{image.bands} bands of {image.dtype} do not fit into {format}: use --format tiff"
+            what = f"{image.bands} bands of {dtype} do not fit into {format}: use --format tiff"
             raise DataError(Problem("tile.format", what))
         return format
 
@@ -220,12 +229,15 @@ class Cutter:
         gone = np.zeros(ids.shape, np.bool_)
         if self.target.aoi is not None:
             gone |= burn(self._area, window) == 0
-        if self.image is not None and image is not None:
-            if self.target.nodata is not None:
-                gone |= ~has_data(image, self.target.nodata)
-            elif (valid := self.image.valid(window, image)) is not None:
-                gone |= ~valid
+        if image is not None and (valid := self._valid(window, image)) is not None:
+            gone |= ~valid
         return np.where(gone, ids.dtype.type(self.target.source.labels.ignore), ids)
+
+    def _valid(self, window: Window, image: Values) -> NDArray[np.bool_] | None:
+        """(h, w): which pixels of a window have data; None for all."""
+        if self.target.nodata is not None:
+            return has_data(image, self.target.nodata)
+        return None if self.image is None else self.image.valid(window, image)
 
     def write(self, id: str, view: View, image: Values | None, ids: Mask, counts: dict[int, int]) -> Sample:
         """Write a tile's files, unless it is virtual. Returns its manifest line."""
@@ -247,12 +259,23 @@ class Cutter:
         )
 
     def _encode(self, view: View, image: Values) -> bytes:
-        values = view.image(image)
+        geo = self.geo.cut(view.crop, view.content)
+        if self.target.retype is None:
+            values = view.image(image, self.geo.nodata if self.target.nodata is None else self.target.nodata)
+        else:
+            values, geo = self._retyped(self.target.retype, view, image, geo)
         format = self.format
         if format in ("png", "jpeg"):
             return encode_image(values, format, self.target.quality)
-        geo = self.geo.cut(view.crop, view.content)
         return encode_tiff(values, compress=self.target.compress, tags=geo.tags())
+
+    def _retyped(self, retype: Retype, view: View, image: Values, geo: Geo) -> tuple[Values, Geo]:
+        """A tile's (H, W, C) values in another type, and what is said of them."""
+        span, valid = retype.span_of(image.dtype, geo), self._valid(view.crop, image)
+        gaps = valid is not None
+        made = retype(resize_known(retype.values(image, geo, valid), view.content, np.nan), span, gaps)
+        self.clipped += made.clipped
+        return view.padded(made.values), replace(geo, nodata=retype.nodata(gaps), scaling=())
 
     def _place(self, view: View) -> tuple[Window, Window, Tiling]:
         """Where a tile is in its parent and in the file. For a tile of a tile, both refer to the original image."""
