@@ -164,6 +164,71 @@ def test_scale_and_offset_are_read_by_statistics(tmp_path: Path) -> None:
     assert found["mean"] == pytest.approx(meant.mean(axis=(1, 2)).tolist(), rel=1e-9)
 
 
+@pytest.mark.data
+def test_masks_of_negative_values(tmp_path: Path) -> None:
+    source = trial("large/mask_minus_one")
+    classes = ("--classes", trial("large/c.txt"))
+    run("convert", "masks", source, tmp_path / "d", *classes, "--values", "-1=ignore", code=0)
+    with rasterio.open(source / "masks/s.tif") as file:
+        stored = file.read(1)
+    dataset = Dataset.open(tmp_path / "d")
+    np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), np.where(stored < 0, 255, stored))
+    told = run("convert", "masks", source, tmp_path / "e", *classes, code=1).output
+    assert "-1" in told
+    assert "--values" in told
+
+
+MASK_NODATA = {
+    "uint8": 200, "int8": -1, "uint16": 65535, "int16": -9999, "int32": -(2**31), "uint32": 2**32 - 1, "int64": -9999,
+    "uint64": 99_999, "float32": np.nan, "float64": float(np.finfo(np.float64).min),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("dtype", "nodata"), MASK_NODATA.items())
+def test_the_nodata_value_of_a_mask_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, nodata: float, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr("segdata.readers.label_bands.LARGE", 10)
+    mask = halves().astype(dtype)
+    mask[:3] = nodata
+    scene(tmp_path / "s", "a", np.ones((3, 32, 32), np.uint8), halves())
+    (tmp_path / "s/masks/a.png").unlink()
+    write(tmp_path / "s/masks/a.tif", mask[None], nodata=nodata)
+    told = run("convert", "masks", tmp_path / "s", tmp_path / "d", *CLASSES, code=0).output
+    assert "the masks' own nodata value" in told
+    expected = halves()
+    expected[:3] = 255
+    dataset = Dataset.open(tmp_path / "d")
+    np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), expected)
+    if "=NAME" in told:
+        named = f"{told.partition('(--values ')[2].partition('=')[0]}=cloud"
+        run("convert", "masks", tmp_path / "s", tmp_path / "e", *CLASSES, "--values", named, code=0)
+        named_too = Dataset.open(tmp_path / "e")
+        assert named_too.samples[0].counts[named_too.labels.id("cloud")] == 96
+
+
+def test_a_nodata_value_that_is_a_class_stays_one_and_is_told(tmp_path: Path) -> None:
+    scene(tmp_path / "s", "a", np.ones((3, 32, 32), np.uint8), halves())
+    (tmp_path / "s/masks/a.png").unlink()
+    write(tmp_path / "s/masks/a.tif", halves()[None], nodata=0)
+    told = run("convert", "masks", tmp_path / "s", tmp_path / "d", *CLASSES, code=0).output
+    assert "the masks' own nodata value, 0, is the class 'land', and counts as it (--values 0=ignore" in told
+    assert Dataset.open(tmp_path / "d").samples[0].counts == {0: 448, 1: 576}
+
+
+@pytest.mark.parametrize("compress", ["lerc", "lerc_deflate", "lerc_zstd", "zstd", "deflate", "lzma"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float64"])
+def test_masks_in_any_lossless_compression(tmp_path: Path, compress: str, dtype: str) -> None:
+    scene(tmp_path / "s", "a", np.ones((3, 32, 32), np.uint8), halves())
+    (tmp_path / "s/masks/a.png").unlink()
+    write(tmp_path / "s/masks/a.tif", halves()[None].astype(dtype), compress=compress)
+    run("convert", "masks", tmp_path / "s", tmp_path / "d", *CLASSES, code=0)
+    dataset = Dataset.open(tmp_path / "d")
+    np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), halves())
+
+
 def tiles_of(root: Path) -> NDArray[Any]:
     """All pixels of the tiles of 32 x 32 in a dataset with one."""
     dataset = Dataset.open(root)
