@@ -159,6 +159,7 @@ def plain_tiff_size(path: str | Place | File, *, palette: bool) -> tuple[int, in
         try:
             kept = tags.get(259, 1) in LOSSLESS and tags.get(ORIENTATION, 1) == 1 and tags.get(258) in ((8,), (16,))
             meant = (image.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
+            meant = meant and set(tags.get(339, (1,))) == {1}  # of signed bytes Pillow makes unsigned ones
         except UNREADABLE:
             return None
         return (image.height, image.width) if kept and meant else None
