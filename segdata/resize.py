@@ -42,6 +42,24 @@ def resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return out
 
 
+def resize_known(image: NDArray[Any], size: tuple[int, int], nodata: float | None) -> NDArray[Any]:
+    """`resize_image` of the values that are not `nodata` alone, which is where the pixel under the centre is (`centres`).
+
+    Of whole numbers a pixel counts if any of its bands has another value, of floats each value by itself.
+    """
+    if nodata is None or image.shape[:2] == size:
+        return resize_image(image, size)
+    known = ~np.isnan(image) if np.isnan(nodata) else image != nodata
+    if image.dtype.kind != "f":
+        known = np.broadcast_to(known.any(axis=2, keepdims=True), image.shape)
+    if known.all():
+        return resize_image(image, size)
+    total = resize_image(np.where(known, image, 0).astype(np.float64), size)
+    mean = total / np.maximum(resize_image(known.astype(np.float64), size), 1e-9)
+    out = mean if image.dtype.kind == "f" else mean.round()
+    return np.where(resize_mask(known, size), out, nodata).astype(image.dtype)
+
+
 def resize_mask(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """(H, W) -> (h, w) of any dtype: each pixel gets the value under its centre, as `centres` has it; none is mixed.
 

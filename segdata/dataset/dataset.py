@@ -277,9 +277,18 @@ def refuse_absent(root: Place) -> None:
 class Openings:
     """Images and masks of samples, open for reading by windows. In each process its own; not for threads."""
 
-    def __init__(self, dataset: Dataset, files: int = 32, pixels: int = 2**26) -> None:
-        """At most `files` of each, and of those that had to be decoded at once at most so many pixels, but for one."""
-        self.dataset, self.files, self.pixels = dataset, files, pixels
+    def __init__(
+        self,
+        dataset: Dataset,
+        files: int = 32,
+        pixels: int = 2**26,
+        values_of: Callable[[Raster], Raster] | None = None,
+    ) -> None:
+        """At most `files` of each, and of those that had to be decoded at once at most so many pixels, but for one.
+
+        `values_of` says how images are read, by default as they are.
+        """
+        self.dataset, self.files, self.pixels, self.values_of = dataset, files, pixels, values_of
         self._held: dict[tuple[str, str], tuple[Raster, Masks, int, ExitStack]] = {}
 
     def __call__(self, sample: Sample) -> tuple[Raster, Masks]:
@@ -296,6 +305,8 @@ class Openings:
         while len(self._held) > 1 and (len(self._held) > self.files or self._decoded() > self.pixels):
             self._held.pop(next(iter(self._held)))[-1].close()
         image = view_image(held[0], sample, files[0])
+        if self.values_of is not None:
+            image = self.values_of(image)
         return image, view_mask(held[1], sample, self.dataset.labels, files[1])
 
     def close(self) -> None:
@@ -307,4 +318,4 @@ class Openings:
         return sum(pixels for _, _, pixels, _ in self._held.values())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Openings, (self.dataset, self.files, self.pixels)
+        return Openings, (self.dataset, self.files, self.pixels, self.values_of)

@@ -110,7 +110,8 @@ def _refuse(source: Any, file: File) -> None:
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)
-    depth = np.dtype(source.dtypes[0]).itemsize * (source.count if pixelwise else 1)
+    kind = source.dtypes[0]
+    depth = np.dtype("complex64" if "complex" in kind else kind).itemsize * (source.count if pixelwise else 1)
     refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)
 
 

@@ -26,11 +26,13 @@ Transform = tuple[float, float, float, float, float, float]
 @dataclass(frozen=True, slots=True)
 class Geo:
     """Where an image lies: `crs` as WKT (None: unknown), `transform` (a, b, c, d, e, f) with X = a x + b y + c and
-    Y = d x + e y + f for a pixel's corner (x, y), and the value that means no data."""
+    Y = d x + e y + f for a pixel's corner (x, y), and the value that means no data. `scaling`: GDAL's (scale, offset) of each
+    band that is given, () if no band has any."""
 
     crs: str | None = None
     transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     nodata: float | None = None
+    scaling: tuple[tuple[float, float], ...] = ()
 
     @property
     def placed(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, Literal
 
@@ -46,13 +46,15 @@ STRIP = 2**22
 class ImageFacts:
     """What an image's file says of itself: raw size in pixels, and EXIF orientation (1: as it is).
 
-    `alpha`: whether it is of a format in which a band can be nothing but alpha, and has it.
+    `alpha`: whether it is of a format in which a band can be nothing but alpha, and has it. `gaps`: whether it has pixels
+    without data, as far as that is known without looking for them.
     """
 
     height: int
     width: int
     orientation: int
     alpha: bool = False
+    gaps: bool = False
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -69,7 +71,7 @@ def inspect_image(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> 
         facts = _facts(image)
         image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))  # JPEG alone can shrink
         image.load()
-    return facts
+        return replace(facts, gaps=_has_gaps(image))
 
 
 def read_reduced(
@@ -81,7 +83,7 @@ def read_reduced(
     Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large`).
     """
     with open_file(path) as file, opened(file, max_pixels) as image:
-        facts = _facts(image)
+        facts = replace(_facts(image), gaps=_has_gaps(image))
         bands = len(image.palette.mode if image.palette else image.getbands())
         image.draft("L", (max(1, image.width // reduce), max(1, image.height // reduce)))
         turned = _turned(image, exif)
@@ -176,6 +178,7 @@ def plain_tiff_size(path: str | Place | File, *, palette: bool) -> tuple[int, in
         try:
             kept = tags.get(259, 1) in LOSSLESS and tags.get(ORIENTATION, 1) == 1 and tags.get(258) in ((8,), (16,))
             meant = (image.mode, tags.get(262)) in (*PLAIN, *([INDEXED] if palette else []))
+            meant = meant and set(tags.get(339, (1,))) == {1}  # of signed bytes Pillow makes unsigned ones
         except UNREADABLE:
             return None
         return (image.height, image.width) if kept and meant else None
@@ -268,6 +271,15 @@ def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int
 
 def _facts(image: Image.Image) -> ImageFacts:
     return ImageFacts(image.height, image.width, orientation_of(image.getexif()), image.mode in ALPHA)
+
+
+def _has_gaps(image: Image.Image) -> bool:
+    """Whether any pixel is wholly transparent; of those that name one transparent colour, whether any may be."""
+    bands = image.getbands()
+    alpha = next((band for band in ("A", "a") if band in bands), None)
+    if alpha is None:
+        return "transparency" in image.info
+    return bool(image.getchannel(alpha).getextrema()[0] == 0)
 
 
 def _turned(image: Image.Image, exif: Exif | None) -> Image.Image:

@@ -25,6 +25,12 @@ from segdata.windows import Window
 
 NPY = b"\x93NUMPY"
 
+GDAL_NODATA = 42113
+"""TIFF's number of the text in which GDAL says which value means no data."""
+
+VOID = -(2**52)
+"""What stands for a value that means no data and is no whole number, such as NaN; float32 holds it too."""
+
 STRIP = 2**22
 """Pixels that are read together, about."""
 
@@ -117,8 +123,39 @@ def _tiff_numbers(file: File, source: Any) -> Numbers:
         with gdal.damaged(str(file), file.kind):
             return np.asarray(source.read(1, window=gdal.gdal_window(*window)))
 
+    void = None if source.nodata is None or np.dtype(kind).kind != "f" else float(source.nodata)
+
+    def voided(window: Window) -> NDArray[Any]:
+        values = stored(window)
+        if void is not None and void_value(void) == VOID:
+            values[np.isnan(values) if np.isnan(void) else values == void] = VOID
+        return values
+
     dtype = np.dtype("complex64" if "complex" in kind else kind)
-    return Numbers(file, (source.height, source.width), dtype, stored, gdal.black_of(source))
+    return Numbers(file, (source.height, source.width), dtype, voided, gdal.black_of(source))
+
+
+def nodata_of(path: str | Place | File) -> int | None:
+    """The value of a mask that its TIFF says means no data, as `Numbers` gives it; None if it says none."""
+    with open_file(path, "mask") as file:
+        if not file.head.startswith(TIFF):
+            return None
+        image = header_of(file)
+        if image is not None:
+            return void_value(image.tag_v2.get(GDAL_NODATA))  # type: ignore[attr-defined]
+        with gdal.opened(file, file.kind) as source:
+            return void_value(source.nodata)
+
+
+def void_value(told: str | float | None) -> int | None:
+    """A value that means no data as a whole number; `VOID` for NaN and what is too large. None if it is no number."""
+    try:
+        value = float(told) if told is not None else None
+    except ValueError:
+        return None
+    if value is None:
+        return None
+    return int(value) if abs(value) < 2**53 and value == int(value) else VOID
 
 
 @contextmanager

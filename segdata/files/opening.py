@@ -27,9 +27,19 @@ from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.pillow import header_orientation
 from segdata.files.places import only_gdal_opens
-from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
+from segdata.files.rasters import (
+    FileRaster,
+    FilledRaster,
+    MaskRaster,
+    Raster,
+    WholeMask,
+    WholeRaster,
+    may_lack_data,
+    refuse_complex,
+)
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
+from segdata.files.sidecars import geo_of
 from segdata.windows import Window
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -53,7 +63,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
             else:
                 source = stack.enter_context(gdal.opened(file))
                 raster = _by_windows(source, file, exif, _orientation(file), reading)
-        yield raster
+        yield raster if reading.under_nodata == "ignore" else FilledRaster(raster)
 
 
 @contextmanager
@@ -79,7 +89,7 @@ def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Ima
         if file.access == "whole":
             return inspect_image(file, max_pixels=max_pixels)
         with gdal.opened(file) as source:
-            return ImageFacts(source.height, source.width, _orientation(file))
+            return _facts(source, file)
 
 
 def read_brightness(
@@ -90,7 +100,7 @@ def read_brightness(
         if file.access == "whole":
             return read_reduced(file, exif=exif, reduce=reduce)
         with gdal.opened(file) as source:
-            facts = ImageFacts(source.height, source.width, _orientation(file))
+            facts = _facts(source, file)
             # as many bands as there are, whatever is made of them
             with gdal.damaged(str(file)):
                 bands = 3 if source.colorinterp[0].name == "palette" else source.count
@@ -103,6 +113,13 @@ def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
     nth = max(1, min(reduce, isqrt(raster.height * raster.width // WHOLE)))
     size = -(-raster.height // nth), -(-raster.width // nth)
     return np.asarray((to_rgb(raster.reduced(size)) @ LUMA).round().astype(np.uint8))
+
+
+def _facts(source: Any, file: File) -> ImageFacts:
+    """The facts of an open rasterio dataset. Raises `DataError` (`image.type`) for complex pixels."""
+    refuse_complex(source, str(file))
+    gaps = may_lack_data(source, geo_of(source, str(file)))
+    return ImageFacts(source.height, source.width, _orientation(file), gaps)
 
 
 def _orientation(file: File) -> int:

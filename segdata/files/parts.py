@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.bands import band_tags
+from segdata.files.bands import About, band_tags
 from segdata.files.geo import Geo
 from segdata.files.images import encode_image
 from segdata.files.png import encode_rgb
@@ -15,24 +16,25 @@ from segdata.files.rasters import Raster, Values, has_data
 from segdata.files.tiff import Compress, encode_tiff, implied_colours
 
 
-def fits_png(raster: Raster) -> bool:
-    """Whether a PNG or JPEG holds an image's bands: 8-bit RGB."""
-    return raster.bands == 3 and raster.dtype == np.uint8
+def fits_png(raster: Raster, dtype: Any = None) -> bool:
+    """Whether a PNG or JPEG holds an image's bands, in another `dtype` if that is given: 8-bit RGB."""
+    return raster.bands == 3 and np.dtype(dtype or raster.dtype) == np.uint8
 
 
 def encode_part(
-    raster: Raster, values: Values, valid: NDArray[np.bool_] | None, geo: Geo, format: Literal["png", "jpeg", "tiff"],
-    *, quality: int = 95, compress: Compress = "deflate",
+    about: Sequence[About], values: Values, valid: NDArray[np.bool_] | None, geo: Geo,
+    format: Literal["png", "jpeg", "tiff"], *, quality: int = 95, compress: Compress = "deflate",
 ) -> bytes:  # fmt: skip
-    """The bytes of a file of (h, w, C) `values` of an image, of which `valid` (h, w) have data, None: all, and that lie at `geo`.
+    """The bytes of a file of (h, w, C) `values`, of which `valid` (h, w) have data, None: all, and that lie at `geo`.
 
+    `about` is what is said of each band, () for nothing.
     Transparency is written only where a file without it would say something else. JPEG has none.
     """
     gaps = None if valid is None or format == "jpeg" else _gaps(values, valid, geo.nodata if format == "tiff" else None)
     if format != "tiff":
         return encode_image(values, format, quality) if gaps is None else encode_rgb(_with_alpha(values, gaps))
     implied = implied_colours(values.shape[2], values.dtype)
-    tags = band_tags(raster.about, implied)
+    tags = band_tags(about, implied)
     if gaps is None:
         return encode_tiff(values, compress=compress, tags=[*geo.tags(), *tags])
     whole = _with_alpha(values, gaps)

@@ -71,6 +71,19 @@ class WholeRaster:
         return every(self.values[:, :, :3], size)
 
 
+class FilledRaster:
+    """An image that has data everywhere, whatever its file says. A `Raster`; its `geo` still names what means no data."""
+
+    def __init__(self, raster: Raster) -> None:
+        self.height, self.width, self.bands = raster.height, raster.width, raster.bands
+        self.dtype, self.geo, self.blocked, self.about = raster.dtype, raster.geo, raster.blocked, raster.about
+        self.read, self.reduced = raster.read, raster.reduced
+
+    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
+        """See `Raster`."""
+        return None
+
+
 class FileRaster:
     """An image that GDAL reads. `ordinary` ones become RGB: 8-bit RGB, grey and palettes, PNGs of 16 bits; the rest stays.
 
@@ -79,10 +92,7 @@ class FileRaster:
 
     def __init__(self, source: Any, file: str, reading: Reading = AS_IT_IS) -> None:
         kind = source.dtypes[0]
-        if "complex" in kind:
-            raise DataError(
-                Problem("image.type", "its pixels are complex numbers: export their real part or magnitude", file)
-            )
+        refuse_complex(source, file)
         self._source, self._file = source, file
         self.height, self.width = source.height, source.width
         about = about_bands(source)
@@ -102,7 +112,7 @@ class FileRaster:
         )
         geo = geo_of(source, file)
         self._nodata = geo.nodata
-        self.geo = replace(geo, nodata=self._look.nodata(geo.nodata))
+        self.geo = replace(geo, nodata=self._look.nodata(geo.nodata), scaling=self._scaling())
         self.blocked = source.block_shapes[0][1] < source.width
         self._masked = [flag.name for flag in source.mask_flag_enums[0]] == ["per_dataset"]  # of alpha it says more
 
@@ -118,6 +128,13 @@ class FileRaster:
         elif expanded:
             self._indexes, self._picked = data, [place - 1 for place in chosen]
         self.bands = len(chosen)
+
+    def _scaling(self) -> tuple[tuple[float, float], ...]:
+        """(scale, offset) of each band as it is given; () if none has any, or where values are colours of a palette."""
+        found = [(self._source.scales[i - 1], self._source.offsets[i - 1]) for i in self._indexes]
+        if self._look.palette is not None or all(one == (1.0, 0.0) for one in found):
+            return ()
+        return tuple(found if len(found) == self.bands else found[:1] * self.bands)
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`."""
@@ -257,6 +274,19 @@ class WholeMask:
     def reduced(self, size: tuple[int, int]) -> Mask:
         """(h, w) ids of every so many pixels, in about that size."""
         return every(self.values, size)
+
+
+def refuse_complex(source: Any, file: str) -> None:
+    """Raise `DataError` (`image.type`) for complex pixels, which nothing here computes with."""
+    if any("complex" in kind for kind in source.dtypes):
+        ways = "export their magnitude, or their real part (rio convert FILE NEW --dtype float32)"
+        raise DataError(Problem("image.type", f"its pixels are complex numbers: {ways}", file))
+
+
+def may_lack_data(source: Any, geo: Geo) -> bool:
+    """Whether an open rasterio dataset, by its header, may have pixels without data: of a nodata value, an alpha or a mask."""
+    flags = {flag.name for band in source.mask_flag_enums for flag in band}
+    return geo.nodata is not None or flags != {"all_valid"}
 
 
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -14,6 +14,8 @@ Band = int | str
 
 Alpha = Literal["auto", "yes", "no"]
 """Whether a band is transparency: as it looks, always, or never."""
+UnderNodata = Literal["ignore", "keep"]
+"""What becomes of labels where an image has no data: they are ignored, or count like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class Reading:
 
     `bands`: those bands alone, in this order (none: all). `alpha`: whether the band that a file calls alpha is one of
     transparency, or, if it calls none so, the last of 2 or of 4 and more (None: as it looks). `vrt`: whether a VRT may name
-    other files, below its own folder.
+    other files, below its own folder. `under_nodata`: with "keep" an image has data everywhere, whatever its file says, for
+    whoever asks because of labels.
     """
 
     bands: tuple[Band, ...] = ()
     alpha: bool | None = None
     vrt: bool = False
+    under_nodata: UnderNodata = "ignore"
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the default: {} for a dataset that is read as its files say."""
@@ -50,7 +54,7 @@ class Reading:
 
     def written(self) -> Reading:
         """How files are to be read that hold what this reads: as they say, but a single band stays one, and becomes no RGB."""
-        return Reading(bands=(1,)) if len(self.bands) == 1 else AS_IT_IS
+        return Reading(bands=(1,) if len(self.bands) == 1 else (), under_nodata=self.under_nodata)
 
     def _among(self, band: Band) -> Band:
         """The band of the file that is this one of those read so far."""

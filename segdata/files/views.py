@@ -12,7 +12,7 @@ from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
 from segdata.files.rasters import Raster, Values, every
 from segdata.labels import Mask
-from segdata.resize import Pad, pad, resize_image, resize_mask
+from segdata.resize import Pad, pad, resize_known, resize_mask
 from segdata.windows import Window
 
 
@@ -51,9 +51,13 @@ class View:
         """Whether each of its pixels is one of the file's, or 0."""
         return self.content == (self.crop.height, self.crop.width) and self.pad == "zero"
 
-    def image(self, values: Values) -> Values:
-        """The crop's (h, w, C) -> the sample's (H, W, C)."""
-        return pad(resize_image(values, self.content), self.size, 0 if self.pad == "zero" else "reflect")
+    def image(self, values: Values, nodata: float | None = None) -> Values:
+        """The crop's (h, w, C) -> the sample's (H, W, C); what means no data is mixed into no other pixel."""
+        return self.padded(resize_known(values, self.content, nodata))
+
+    def padded(self, values: Values) -> Values:
+        """The crop's (h, w, C), resampled already -> the sample's (H, W, C)."""
+        return pad(values, self.size, 0 if self.pad == "zero" else "reflect")
 
     def mask(self, ids: NDArray[Any], ignore: int) -> NDArray[Any]:
         """The crop's (h, w) -> the sample's (H, W), `ignore` on its padding."""
@@ -82,7 +86,7 @@ class ViewedImage:
         refuse_large(*(window[2:] if self._view.plain else self._view.size), self.bands * self.dtype.itemsize)
         if not self._view.plain:
             if self._whole is None:
-                self._whole = self._view.image(self._raster.read(self._view.crop))
+                self._whole = self._view.image(self._raster.read(self._view.crop), self.geo.nodata)
             return self._whole[window.slices]
         inside = window.meet(Window(0, 0, *self._view.content))
         if inside is None:

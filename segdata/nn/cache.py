@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
+from segdata.errors import DataError, located
 from segdata.files.file import access_to
 from segdata.files.rasters import WholeMask, WholeRaster
+from segdata.nn.data import unlike
 from segdata.nn.options import Training
 from segdata.recipes.pipeline import Opened, Pair
 from segdata.recipes.settings import Settings
@@ -34,8 +37,7 @@ class Cache:
         """Raises `DataError` for the first bad file. If it is `shared`, it takes its size in /dev/shm."""
         self.dataset, self.recipe = dataset, uncropped(recipe)
         self.place = {sample.id: i for i, sample in enumerate(dataset)}
-        with dataset.open_image(dataset.samples[0]) as first:
-            self.bands, self.dtype = first.bands, first.dtype
+        self.bands, self.dtype = kind_of(dataset, recipe)
         self.sizes = [self.recipe.resized(*s.size) for s in dataset]
         self.starts = [0, *(int(end) for end in np.cumsum([h * w for h, w in self.sizes]))]
         self.pixels = _bytes(self.starts[-1] * self.bands * self.dtype.itemsize, shared)
@@ -57,7 +59,10 @@ class Cache:
 
     def _fill(self, index: int) -> None:
         image, mask = self._held(index)
-        read = read_pair(self.dataset, self.dataset.samples[index])
+        sample = self.dataset.samples[index]
+        read = read_pair(self.dataset, sample, self.recipe)
+        if read[0].dtype != self.dtype:
+            raise DataError(unlike(sample.id, read[0].dtype, self.dtype))
         image[...], mask[...] = self.recipe.prepare(read[0]), self.recipe.prepare_mask(read[1])
 
 
@@ -71,8 +76,8 @@ def _bytes(size: int, shared: bool) -> torch.Tensor:
 
 def room_for(dataset: Dataset, recipe: Settings) -> bool:
     """Whether all samples, decoded and resized, take at most a quarter of the memory."""
-    with dataset.open_image(dataset.samples[0]) as first:
-        each = first.bands * first.dtype.itemsize + np.dtype(dataset.labels.dtype).itemsize
+    bands, dtype = kind_of(dataset, recipe)
+    each = bands * dtype.itemsize + np.dtype(dataset.labels.dtype).itemsize
     pixels = sum(h * w for h, w in (uncropped(recipe).resized(*s.size) for s in dataset))
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -92,9 +97,18 @@ def by_windows(dataset: Dataset, recipe: Settings) -> bool:
     return all(access_to(image) == "windows" and access_to(mask, "mask") != "rows" for image, mask in files)
 
 
-def read_pair(dataset: Dataset, sample: Sample) -> Pair:
+def kind_of(dataset: Dataset, recipe: Settings) -> tuple[int, np.dtype[Any]]:
+    """Bands and dtype of a dataset's images as a model reads them, by the first."""
+    with dataset.open_image(dataset.samples[0]) as raster:
+        first = recipe.values_of(raster)
+        return first.bands, first.dtype
+
+
+def read_pair(dataset: Dataset, sample: Sample, recipe: Settings) -> Pair:
     """Image and mask of a sample, of its size. Raises `DataError` for another size, or for what cannot be read."""
-    return dataset.read_image(sample), dataset.read_mask(sample)
+    with dataset.open_image(sample) as raster, located(sample=sample.id):
+        image = recipe.values_of(raster).read()
+    return image, dataset.read_mask(sample)
 
 
 def uncropped(recipe: Settings) -> Settings:

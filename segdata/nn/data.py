@@ -120,7 +120,16 @@ def together(items: Sequence[Item | Problem], ignore: int) -> Batch | Problem:
             return item
         good.append(item)
     ids, images, target, *truth = zip(*good, strict=True)
+    for id, image in zip(ids, images, strict=True):
+        if image.dtype != images[0].dtype:
+            return unlike(id, image.dtype, images[0].dtype)
     return Batch(stacked(images, 0), stacked(target, ignore), list(ids), *(stacked(masks, ignore) for masks in truth))
+
+
+def unlike(sample: str, found: np.dtype[Any], others: np.dtype[Any]) -> Problem:
+    """What is wrong with pixels of another type than the others of their batch, which would be cut to that type."""
+    ways = "tile all with --dtype uint8 --scale-values LOW,HIGH, or leave it out"
+    return Problem("image.type", f"its pixels are {found}, those of other images {others}: {ways}", sample=sample)
 
 
 def stacked(arrays: Sequence[NDArray[Any]], fill: int) -> torch.Tensor:

@@ -69,6 +69,12 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about("Height and width of images for the model; masks keep their own size."),
     ] = None
     short_side: Annotated[Positive | None, _about("Resize images for the model to this short side instead.")] = None
+    scale_values: Annotated[
+        tuple[float, ...],
+        _about(
+            "The values that become 0 and 1, LOW,HIGH, such as -1000,3000; by default 0 and the largest of 8 and 16 bits."
+        ),
+    ] = ()
     crop: Annotated[
         tuple[Positive, Positive] | None,
         _about("Train on random windows of this height and width, read straight from large files."),

@@ -18,7 +18,7 @@ from segdata.dataset.weights import Floats, Ints
 from segdata.dataset.weights_file import read_weights_file
 from segdata.errors import DataError, DatasetError, OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.rasters import bands_of
+from segdata.files.values import known_bands, span_given
 from segdata.labels import Labels
 from segdata.nn.data import Order
 from segdata.nn.notes import note_once
@@ -186,10 +186,15 @@ def counted(dataset: Dataset) -> ClassCounts:
 def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, int, str | None]:
     """The recipe, completed by the options and the dataset, the number of bands of the images, and what the bands changed."""
     given = options.recipe
+    recipe = Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)
+    if (span := span_given(options.scale_values)) is not None:
+        recipe = replace(recipe, span=span)
     with train.open_image(train.samples[0]) as raster:
-        first = raster.read(Window(0, 0, 1, 1))
-    bands = first.shape[2]
-    recipe, told = (Recipe.from_dict(given) if isinstance(given, dict) else Recipe.read(given)).for_bands(bands)
+        bands = raster.bands
+        recipe, told = recipe.for_bands(bands)
+        recipe, read_as = recipe.for_values(raster.dtype.name, bool(raster.geo.scaling))
+        first = recipe.values_of(raster).read(Window(0, 0, 1, 1))
+    told = "; ".join(filter(None, (told, read_as))) or None
     if options.resize is not None:
         recipe = replace(recipe, resize=Resize("exact", options.resize))
     if options.short_side is not None:
@@ -230,7 +235,8 @@ def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> 
 def measure_image(sample: Sample, dataset: Dataset, recipe: Recipe) -> Moments:
     """The moments of one image. Raises `DataError`."""
     with dataset.open_image(sample) as raster:
-        return reduce(add, (Moments.of(rows, recipe.span) for rows in bands_of(raster)))
+        parts = known_bands(recipe.values_of(raster))
+        return reduce(add, (Moments.of(rows, recipe.span, known) for rows, known in parts))
 
 
 def turn_items(dataset: Dataset, recipe: Recipe, crops: int | None) -> Ints:

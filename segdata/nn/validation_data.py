@@ -56,7 +56,7 @@ class Validation(TorchDataset[Any]):
 
     def __init__(self, dataset: Dataset, recipe: Settings) -> None:
         self.dataset, self.recipe = dataset, recipe
-        self._open = Openings(dataset)
+        self._open = Openings(dataset, values_of=recipe.values_of)
 
     def __getitem__(self, part: Part) -> Item | Problem:
         """One part."""
@@ -80,7 +80,7 @@ class Validation(TorchDataset[Any]):
         """Image and mask of a part's `outer`. Raises `DataError`."""
         sample = self.dataset.samples[part.number]
         if part.outer == (0, 0, *sample.size):
-            return read_pair(self.dataset, sample)
+            return read_pair(self.dataset, sample, self.recipe)
         with located(sample=sample.id):
             image, mask = self._open(sample)
             return image.read(part.outer), mask.read(part.outer)

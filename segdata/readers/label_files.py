@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
 from segdata.files.images import STRIP, read_mask, read_stored
-from segdata.files.numbers import Numbers, open_numbers, whole_numbers
+from segdata.files.numbers import Numbers, nodata_of, open_numbers, whole_numbers
 from segdata.files.places import read_start
 from segdata.files.png import GREY, SIGNATURE
 from segdata.kernels.lookup import look_up
@@ -88,9 +88,26 @@ class LabelFile:
         """See `Annotation`."""
         return (self.path,)
 
+    @property
+    def void(self) -> int | None:
+        """The value that the file itself says means no data, if values are read, and no class is declared for it."""
+        values = self.meaning.values
+        if values is None or self.meaning.threshold is not None or self.path.endswith(".png"):
+            return None
+        nodata = nodata_of(self.path)
+        return None if nodata in values else nodata
+
+    def with_void(self) -> LabelFile:
+        """The same, with that value as ignored pixels."""
+        if (void := self.void) is None:
+            return self
+        meaning = self.meaning
+        hints = meaning.hints and replace(meaning.hints, names={**meaning.hints.names, void: None})
+        return LabelFile(self.path, replace(meaning, values={**(meaning.values or {}), void: None}, hints=hints))
+
     def draw(self, remap: Remap) -> Drawn:
         """Its pixels through both tables at once. Raises `DataError` (`mask.*`) with the way out."""
-        meaning = self.meaning
+        meaning = self.with_void().meaning
         draw = draw_colors if meaning.values is None else draw_values if meaning.threshold is None else draw_threshold
         try:
             return Drawn(draw(self.path, meaning, remap), Receipt(annotations=1, painted=1))
@@ -109,7 +126,7 @@ class LabelFile:
                 return
             rows = banded_values if self.meaning.threshold is None else banded_threshold
             receipt = Receipt(annotations=1, painted=1)
-            yield Banded((raster.height, raster.width), rows(raster, self, remap), receipt)
+            yield Banded((raster.height, raster.width), rows(raster, self.with_void(), remap), receipt)
 
     @contextmanager
     def open_large(self) -> Iterator[Bands | None]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from segdata.errors import DataError, Problem, located
+from segdata.files.numbers import VOID, nodata_of
 from segdata.labels import Labels, Mask, tally
 from segdata.readers.diagnose import diagnose_values, pack_color
 from segdata.readers.label_bands import read_bands, tally_bands
@@ -39,8 +40,9 @@ def look(masks: Sequence[tuple[str, str]], meaning: Meaning, hints: Hints, label
                 file = LabelFile(path, meaning)
                 if meaning.values is not None and meaning.threshold is None:
                     found, note = count_values(file, hints)
+                    told = void_note(file, found, hints)
                     seen.append(Seen(sample, path, found))
-                    notes |= {note: None} if note else {}
+                    notes |= dict.fromkeys(filter(None, (note, told)))
                 else:
                     with file.bands(remap) as large:
                         for mask in [file.draw(remap).mask] if large is None else large.rows:
@@ -63,6 +65,21 @@ def count_values(file: LabelFile, hints: Hints) -> tuple[dict[int, int], str | N
             return tally_bands(raster), None
     values, note = read_values(file.path, hints)
     return tally(values), note
+
+
+def void_note(file: LabelFile, found: dict[int, int], hints: Hints) -> str | None:
+    """What becomes of the value that a mask itself says means no data, which is taken out of those `found` if it is ignored."""
+    if file.path.endswith(".png") or (nodata := nodata_of(file.path)) not in found or nodata is None:
+        return None
+    if nodata not in hints.names:
+        del found[nodata]
+        if nodata == VOID:
+            return "the masks' own nodata value, which is no whole number, is ignored"
+        return f"the masks' own nodata value, {nodata}, is ignored (--values {nodata}=NAME makes it a class)"
+    if (name := hints.names[nodata]) is None:
+        return None
+    ways = f"--values {nodata}=ignore ignores it"
+    return f"the masks' own nodata value, {nodata}, is the class {name!r}, and counts as it ({ways})"
 
 
 def values_to_show(file: LabelFile, hints: Hints) -> Mask:

@@ -30,7 +30,8 @@ class Receipt(msgspec.Struct):
     The arithmetic closes: `annotations == painted + len(skipped)` and `images == converted + len(skipped_images)`.
     `hidden` are painted annotations of which no pixel is left in the mask; `crowds` are annotations of groups of objects,
     `boxes` those that have a box and no outline. `alphas` are images whose format says that they have transparency. `warnings`
-    are notes of what is probably not meant.
+    are notes of what is probably not meant. `under_nodata` are labelled pixels that became ignored because their image has no
+    data there, in so many images.
     """
 
     __repr__ = briefly
@@ -53,6 +54,8 @@ class Receipt(msgspec.Struct):
     boxes: int = 0
     warnings: list[str] = []
     alphas: int = 0
+    under_nodata: int = 0
+    nodata_images: int = 0
 
     def add(self, other: Receipt) -> None:
         """Add another receipt to this one; `Receipt.close` merges contests and puts the lists in order."""

@@ -44,6 +44,13 @@ class Fields:
             self.wrong(key, f"a number from {low:g} to {high:g}" if high < math.inf else f"a number of {low:g} or more")
         return float(value)
 
+    def truth(self, key: str) -> bool:
+        """true or false, by default false."""
+        value = self.data.get(key, False)
+        if not isinstance(value, bool):
+            self.wrong(key, "true or false")
+        return value
+
     def whole(self, key: str, default: int | None, low: int = 1) -> int:
         """A whole number of `low` or more; required if there is no default."""
         value = self.data.get(key, default)

@@ -267,4 +267,5 @@ class Pipeline:
 def files_of(dataset: Dataset, recipe: Settings) -> Openings:
     """Reads a dataset's files. Whole images are soon gone: of those that had to be decoded only the last is kept."""
     bare = replace(dataset, samples=())
-    return Openings(bare) if recipe.crop else Openings(bare, pixels=1)
+    pixels = 2**26 if recipe.crop else 1
+    return Openings(bare, pixels=pixels, values_of=recipe.values_of)

@@ -84,14 +84,14 @@ class Moments:
     square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, image: Pixels, span: Span | None = None) -> Moments:
-        """Of one image (H, W, C), in units of the span. Raises `DataError`."""
-        return cls.of_values(to_unit(image, span))
+    def of(cls, image: Pixels, span: Span | None = None, known: NDArray[np.bool_] | None = None) -> Moments:
+        """Of one image (H, W, C), in units of the span; of the pixels that are `known` (H, W). Raises `DataError`."""
+        return cls.of_values(to_unit(image, span), known)
 
     @classmethod
-    def of_values(cls, values: NDArray[np.floating[Any]]) -> Moments:
-        """Of (H, W, C) values as they are."""
-        flat = values.reshape(-1, values.shape[2])
+    def of_values(cls, values: NDArray[np.floating[Any]], known: NDArray[np.bool_] | None = None) -> Moments:
+        """Of (H, W, C) values as they are; of the pixels that are `known` (H, W), by default all."""
+        flat = values.reshape(-1, values.shape[2]) if known is None else values[known]
         held = np.isfinite(flat)
         count = held.sum(axis=0, dtype=np.float64)
         mean = np.where(held, flat, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import MissingDependency, OptionError
 from segdata.files.places import place, read_text
+from segdata.files.values import STORED
 from segdata.files.yaml_text import load_yaml
 from segdata.recipes.fields import Fields
 from segdata.recipes.pipeline import Augmentation
@@ -64,7 +65,7 @@ class Recipe(Settings):
 
         Names and arguments of transforms are checked by `augment`, which needs albumentations.
         """
-        fields = Fields(data, origin, ("resize", "normalise", "span", "crop", "copy_paste", "transforms"))
+        fields = Fields(data, origin, ("resize", "normalise", "span", "crop", "copy_paste", "transforms", "scaled"))
         resize = fields.inner("resize", get_args(Side))
         crop = fields.inner("crop", ("size", "class_aware", "scale"))
         pasting = fields.inner("copy_paste", ("p", "regions", "classes", "least", "shift"))
@@ -78,6 +79,7 @@ class Recipe(Settings):
             crop=None if crop is None else _crop(crop),
             copy_paste=None if pasting is None else _copy_paste(pasting),
             transforms=transforms,
+            scaled=fields.truth("scaled"),
             origin=origin,
         )
 
@@ -100,6 +102,8 @@ class Recipe(Settings):
             out["copy_paste"] = pasting
         if self.transforms:
             out["transforms"] = [_lists(entry) for entry in self.transforms]
+        if self.scaled:
+            out["scaled"] = True
         return out
 
     def for_bands(self, bands: int) -> tuple[Recipe, str | None]:
@@ -120,6 +124,33 @@ class Recipe(Settings):
             return self, None
         fitted = replace(self, transforms=tuple({step.name: dict(step.args)} for step in kept), normalise_by=by)
         return fitted, f"images of {bands} bands: the preset {self.origin} {' and '.join(told)}"
+
+    def for_values(self, dtype: str, scaled: bool) -> tuple[Recipe, str | None]:
+        """The recipe for images of a dtype, `scaled` if they have a scale and offset, and how they are read, in a sentence.
+
+        Types that models do not take, and scaled ones, become float32. Without a span values stay as they are; then a preset
+        leaves out what takes pixels of 0 to 1. Raises `OptionError` for a recipe of a person's own that has it.
+        """
+        if dtype in STORED and not scaled:
+            return self, None
+        told = f"images of {dtype}: read as float32" + (" by their scale and offset" if scaled else "")
+        if self.span is not None:
+            low, high = self.span
+            return replace(self, scaled=scaled), f"{told}, {low:g} to {high:g} as 0 to 1"
+        ways = "--scale-values LOW,HIGH says which values are dark and bright"
+        steps = [parse_step(entry, f"{self.origin}: transforms[{i}]") for i, entry in enumerate(self.transforms)]
+        kept, left_out = fitting(steps, None)
+        by = self.normalise_by
+        if self.origin not in PRESETS and (left_out or by == "imagenet"):
+            needs = f"{left_out[0]} takes pixels" if left_out else "`normalise: imagenet` is of pixels"
+            raise OptionError(f"{self.origin}: {needs} of 0 to 1, and the {told}: {ways}")
+        entries = tuple({step.name: dict(step.args)} for step in kept)
+        by = "dataset" if by == "imagenet" else by
+        fitted = replace(self, transforms=entries, normalise_by=by, span=(0.0, 1.0), scaled=scaled)
+        parts = [f"{told}, values as they are ({ways})"]
+        parts += [f"the preset {self.origin} leaves out {some(left_out)}"] * bool(left_out)
+        parts += ["normalises by the dataset's mean and standard deviation"] * (by != self.normalise_by)
+        return fitted, "; ".join(parts)
 
     def augment(
         self, ignore: int, *, classes: Sequence[str] = (), weights: Sequence[float] | NDArray[np.float64] | None = None

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from segdata.errors import OptionError
 from segdata.files.limits import refuse_large
+from segdata.files.rasters import Raster
+from segdata.files.values import as_values
 from segdata.labels import Mask
 from segdata.recipes.pixels import Span, standardise
 from segdata.resize import Pixels, resize_image, resize_mask, resize_scores
@@ -77,7 +79,8 @@ class CopyPaste:
 class Settings:
     """Preprocessing and augmentation, as plain data. `origin` is what errors call it.
 
-    `span` is what pixels are at their darkest and brightest, (0, 255), (0, 65535) or (0, 1) by dtype unless given.
+    `span` is what pixels are at their darkest and brightest, (0, 255), (0, 65535) or (0, 1) by dtype unless given. `scaled`:
+    pixels are read through the scale and offset of their files.
     `transforms` are albumentations' own names and arguments.
     """
 
@@ -87,6 +90,7 @@ class Settings:
     crop: Crop | None = None
     copy_paste: CopyPaste | None = None
     transforms: tuple[Any, ...] = ()
+    scaled: bool = False
     origin: str = field(default="recipe", compare=False)
 
     def with_statistics(self, mean: Sequence[float], std: Sequence[float]) -> Self:
@@ -94,6 +98,10 @@ class Settings:
         if self.normalise_by != "dataset":
             return self
         return replace(self, normalise_by=Normalise(tuple(map(float, mean)), tuple(map(float, std))))
+
+    def values_of(self, raster: Raster) -> Raster:
+        """An open image as a model reads it: uint8, uint16 or float32. Raises `DataError` (`image.type`, `image.scale`)."""
+        return as_values(raster, convert=self.span is not None, scaled=self.scaled)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image is given for the model."""

@@ -97,7 +97,7 @@ class Transforms:
         if self.span is None and (low < -1e-6 or high > 1 + 1e-6):
             message = (
                 f"pixels of {low:g} to {high:g}, but {self._pixels[0]} takes {image.dtype} of 0 to 1: "
-                "say which values are dark and bright in the recipe, `span: [low, high]`"
+                "say which values are dark and bright in the recipe, `span: [low, high]` (train: --scale-values LOW,HIGH)"
             )
             raise DataError(Problem("image.span", message))
         return unit.clip(0, 1)
@@ -120,8 +120,11 @@ def members(step: Step) -> list[Step]:
     return [parse_step(entry, f"{step.place}.transforms[{i}]") for i, entry in enumerate(inner)]
 
 
-def fitting(steps: Sequence[Step], bands: int) -> tuple[list[Step], list[str]]:
-    """The steps that take images of so many bands, and the names of those that do not; groups become smaller, and none empty."""
+def fitting(steps: Sequence[Step], bands: int | None) -> tuple[list[Step], list[str]]:
+    """The steps that take images of so many bands, and the names of those that do not; groups become smaller, and none empty.
+
+    Without `bands`: the steps that take pixels of any values, not only of 0 to 1.
+    """
     kept, left_out = list[Step](), list[str]()
     for step in steps:
         if step.name in GROUPS and step.name != "SelectiveChannelTransform":
@@ -130,7 +133,7 @@ def fitting(steps: Sequence[Step], bands: int) -> tuple[list[Step], list[str]]:
             entries = [{one.name: dict(one.args)} for one in inner]
             step = Step(step.name, {**step.args, "transforms": entries}, step.place)
             fits = bool(inner)
-        elif not (fits := bands in BANDS.get(step.name, (bands,))):
+        elif not (fits := bands in BANDS.get(step.name, (bands,)) if bands else not _changes_pixels(step.name)):
             left_out.append(step.name)
         if fits:
             kept.append(step)

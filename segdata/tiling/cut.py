@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -26,7 +26,8 @@ from segdata.files.remote import Place
 from segdata.files.tiff import Compress
 from segdata.files.views import Masks, View, scaled_size
 from segdata.labels import Mask, tally
-from segdata.resize import pad, resize_mask
+from segdata.resize import pad, resize_known, resize_mask
+from segdata.tiling.retype import Retype
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
@@ -68,6 +69,7 @@ class Target:
     aoi_crs: str | None
     keep: Keep
     virtual: bool
+    retype: Retype | None = None
 
     def view(self, window: Window) -> View:
         """How a window becomes a tile."""
@@ -96,9 +98,10 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Tiled(Made, frozen=True):
-    """The result of a task. Also a line of the journal."""
+    """The result of a task. Also a line of the journal. `clipped`: pixels of its tiles that were beyond the span."""
 
     left_out: list[LeftOut]
+    clipped: int = 0
 
 
 def tile_task(task: Task, target: Target) -> Tiled:
@@ -117,7 +120,7 @@ def tile_task(task: Task, target: Target) -> Tiled:
                 left_out.append(LeftOut(task.sample.id, window, *reason))
                 continue
             samples.append(cutter.write(id, view, image, ids, counts))
-    return Tiled(task.name, samples, left_out)
+    return Tiled(task.name, samples, left_out, cutter.clipped)
 
 
 def tile_id(sample: Sample, window: Window) -> str:
@@ -169,6 +172,7 @@ class Cutter:
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
         self.geo = self.image.geo if self.image is not None else Geo()
+        self.clipped = 0
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:
             polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
@@ -178,11 +182,12 @@ class Cutter:
     def format(self) -> Format:
         """How its tiles are written. Raises `DataError` if the image does not fit into the format that was asked for."""
         image, format = self.image, self.target.format
-        plain = image is None or fits_png(image)
+        dtype = None if image is None or self.target.retype is None else self.target.retype.dtype
+        plain = image is None or fits_png(image, dtype)
         if format == "auto":
             return "png" if plain and not self.geo.placed else "tiff"
         if format != "tiff" and not plain and image is not None:
-            what = f"{image.bands} bands of {image.dtype} do not fit into {format}: use --format tiff"
+            what = f"{image.bands} bands of {dtype or image.dtype} do not fit into {format}: use --format tiff"
             raise DataError(Problem("tile.format", what))
         return format
 
@@ -223,12 +228,15 @@ class Cutter:
         gone = np.zeros(ids.shape, np.bool_)
         if self.target.aoi is not None:
             gone |= burn(self._area, window) == 0
-        if self.image is not None and image is not None:
-            if self.target.nodata is not None:
-                gone |= ~has_data(image, self.target.nodata)
-            elif (valid := self.image.valid(window, image)) is not None:
-                gone |= ~valid
+        if image is not None and (valid := self._valid(window, image)) is not None:
+            gone |= ~valid
         return np.where(gone, ids.dtype.type(self.target.source.labels.ignore), ids)
+
+    def _valid(self, window: Window, image: Values) -> NDArray[np.bool_] | None:
+        """(h, w): which pixels of a window have data; None for all."""
+        if self.target.nodata is not None:
+            return has_data(image, self.target.nodata)
+        return None if self.image is None else self.image.valid(window, image)
 
     def write(self, id: str, view: View, image: Values | None, ids: Mask, counts: dict[int, int]) -> Sample:
         """Write a tile's files, unless it is virtual. Returns its manifest line."""
@@ -243,20 +251,35 @@ class Cutter:
         path = None
         if image is not None and self.image is not None:
             path = f"images/{id}.{ {'png': 'png', 'jpeg': 'jpg'}.get(self.format, 'tif') }"
-            write_bytes(target.root / path, self._encode(view, image, self.image.valid(view.crop, image)))
+            write_bytes(target.root / path, self._encode(view, self.image, image))
         data = write_mask(target.root / f"masks/{id}.png", ids)
         return msgspec.structs.replace(
             line, image=path, mask=f"masks/{id}.png", sha256=hashlib.sha256(data).hexdigest(), crop=None, exif=None
         )
 
-    def _encode(self, view: View, image: Values, valid: NDArray[np.bool_] | None) -> bytes:
+    def _encode(self, view: View, raster: Raster, image: Values) -> bytes:
         """The bytes of a tile; its padding needs no word of its own, as the manifest tells it."""
-        if self.image is None:
-            raise TypeError("there is no image to cut")
-        seen = None if valid is None else pad(resize_mask(valid, view.content), view.size, 1)
         geo, format = self.geo.cut(view.crop, view.content), self.format
+        kind: Literal["png", "jpeg", "tiff"] = "tiff" if format == "auto" else format
+        valid = raster.valid(view.crop, image)
+        seen = None if valid is None else pad(resize_mask(valid, view.content), view.size, 1)
+        about = raster.about
+        if self.target.retype is None:
+            values = view.image(image, self.geo.nodata if self.target.nodata is None else self.target.nodata)
+        else:
+            values, geo = self._retyped(self.target.retype, view, image, geo)
+            about = tuple(replace(band, scale=1.0, offset=0.0) for band in about)
+            seen = None if kind == "tiff" else seen  # its value for no data says it
         options: Any = {"quality": self.target.quality, "compress": self.target.compress}
-        return encode_part(self.image, view.image(image), seen, geo, "tiff" if format == "auto" else format, **options)
+        return encode_part(about, values, seen, geo, kind, **options)
+
+    def _retyped(self, retype: Retype, view: View, image: Values, geo: Geo) -> tuple[Values, Geo]:
+        """A tile's (H, W, C) values in another type, and what is said of them."""
+        span, valid = retype.span_of(image.dtype, geo), self._valid(view.crop, image)
+        gaps = valid is not None
+        made = retype(resize_known(retype.values(image, geo, valid), view.content, np.nan), span, gaps)
+        self.clipped += made.clipped
+        return view.padded(made.values), replace(geo, nodata=retype.nodata(gaps), scaling=())
 
     def _place(self, view: View) -> tuple[Window, Window, Tiling]:
         """Where a tile is in its parent and in the file. For a tile of a tile, both refer to the original image."""

@@ -126,7 +126,7 @@ def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
     values = image.read()
     valid = image.valid(Window(0, 0, image.height, image.width), values)
     format: Literal["png", "tiff"] = "png" if fits_png(image) and not image.geo.placed else "tiff"
-    data_of_image = encode_part(image, values, valid, image.geo, format)
+    data_of_image = encode_part(image.about, values, valid, image.geo, format)
     return Contents((".png" if format == "png" else ".tif", data_of_image), (".png", data), line)
 
 

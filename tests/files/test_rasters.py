@@ -203,9 +203,10 @@ def test_a_turned_tiff_is_raw_by_windows_and_upright_when_asked(tmp_path: Path, 
         everywhere = np.ones((height, width), np.bool_)
         expected_valid = (everywhere if valid is None else valid).ravel()[order]
         np.testing.assert_array_equal(np.ones(order.shape, np.bool_) if turned is None else turned, expected_valid)
-    assert read_facts(path) == ImageFacts(height, width, orientation)
+    found = ImageFacts(height, width, orientation, gaps=valid is not None)
+    assert read_facts(path) == found
     facts, _, grey = read_brightness(path, exif="upright")
-    assert (facts, grey.shape) == (ImageFacts(height, width, orientation), order.shape)
+    assert (facts, grey.shape) == (found, order.shape)
 
 
 def test_a_large_jpeg_says_how_it_is_turned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -448,3 +448,21 @@ def test_presets_fit_any_bands(name: str, bands: int, dtype: Any) -> None:
 def test_what_a_person_wrote_is_not_changed() -> None:
     recipe = Recipe.from_dict(PRESETS["standard"], "mine.yaml")
     assert recipe.for_bands(4) == (recipe, None)
+
+
+def test_a_recipe_is_fitted_to_the_type_of_the_images() -> None:
+    light = Recipe.read("light")
+    assert light.for_values("uint8", False) == (light, None)
+    fitted, told = light.for_values("int16", False)
+    assert (fitted.span, fitted.normalise_by, fitted.scaled) == ((0.0, 1.0), "dataset", False)
+    assert [next(iter(entry)) for entry in fitted.transforms] == ["HorizontalFlip"]
+    assert told is not None
+    assert "leaves out RandomBrightnessContrast" in told
+    own = Recipe.from_dict({"normalise": "dataset", "transforms": ["GaussianBlur"]})
+    with pytest.raises(OptionError, match=r"GaussianBlur takes pixels of 0 to 1.*--scale-values LOW,HIGH"):
+        own.for_values("int16", False)
+    spanned = Recipe.from_dict({"span": [0, 9], "transforms": ["GaussianBlur"]})
+    fitted, told = spanned.for_values("uint16", True)
+    assert fitted.scaled
+    assert fitted.transforms == spanned.transforms
+    assert Recipe.from_dict(fitted.to_dict()) == fitted

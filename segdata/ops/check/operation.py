@@ -27,6 +27,7 @@ from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
 from segdata.ops.check.leaks import UNSEEN, duplicates, leak_findings
 from segdata.ops.check.manifest import manifest_findings
+from segdata.ops.check.nodata import nodata_findings
 from segdata.ops.check.overlaps import overlap_findings, pairs_to_compare
 from segdata.ops.check.proposals import Proposals
 from segdata.ops.check.wholes import whole_findings
@@ -56,6 +57,11 @@ class Rules:
     speck: int
     thumbs: frozenset[str]
     reading: Reading = AS_IT_IS
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset, without its samples."""
+        return Dataset(self.root, self.labels, (), {}, self.images, self.reading)
 
 
 def check(
@@ -134,6 +140,17 @@ def check_item(samples: tuple[Sample, ...], rules: Rules) -> list[Seen]:
         one.look = look
         one.findings += findings
         seen.append(one)
+    return with_nodata(samples, seen, rules)
+
+
+def with_nodata(samples: tuple[Sample, ...], seen: list[Seen], rules: Rules) -> list[Seen]:
+    """The same, with what labels lie where the image has no data, of samples with which nothing else is wrong."""
+    gaps = any(one.look is not None and one.look.facts.gaps for one in seen)
+    if gaps and rules.masks and rules.reading.under_nodata == "ignore":
+        whole = {s.id: one for s, one in zip(samples, seen, strict=True) if not one.findings}
+        found = nodata_findings([s for s in samples if s.id in whole], rules.dataset, rules.repairs)
+        for finding in found:
+            whole[finding.samples[0]].findings.append(finding)
     return seen
 
 

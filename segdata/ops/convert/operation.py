@@ -28,10 +28,11 @@ from segdata.files.limits import MAX_PIXELS
 from segdata.files.opening import open_image, read_facts
 from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
-from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
+from segdata.files.reading import Alpha, Reading, UnderNodata, told
 from segdata.files.remote import Place
 from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
+from segdata.ops.convert.nodata import over_data
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
 from segdata.readers import reader, reader_options
 from segdata.readers.detect import format_of, pointing
@@ -81,6 +82,7 @@ def convert(
     drop: Sequence[str] = (),
     unlisted: Unlisted | None = None,
     exif: Exif = "upright",
+    under_nodata: UnderNodata = "ignore",
     max_pixels: int | None = None,
     allow_empty: bool = False,
     overwrite: bool = False,
@@ -114,6 +116,8 @@ def convert(
         drop: Make the pixels of these classes ignored.
         unlisted: What becomes of classes that `map` (default: keep) or `only` (default: ignore) does not name.
         exif: Which way up the labels are, if the image's size cannot tell.
+        under_nodata: What becomes of labels where the image has no data, by its nodata value, alpha or mask: they are ignored,
+            or kept; then the dataset's images count as having data everywhere.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
         allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
@@ -123,7 +127,8 @@ def convert(
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
     one_of("alpha", alpha, Alpha)
-    reading = AS_IT_IS.but(bands, alpha)
+    one_of("under-nodata", under_nodata, UnderNodata)
+    reading = Reading(under_nodata=under_nodata).but(bands, alpha)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
@@ -134,6 +139,7 @@ def convert(
     found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
+    chosen["under_nodata"] = under_nodata
     if not found.items:
         refuse_nothing(found.receipt.skipped_images, "convert.nothing")
     if images != "none":
@@ -246,6 +252,9 @@ def convert_item(item: Item, target: Target) -> Converted:
                 note = f"its size cannot tell whether labels are raw or upright: taken as {exif}"
                 receipt.exif.append(Problem("image.exif", note, sample=item.id))
             receipt.alphas = int(facts.alpha)
+        if facts is not None and (facts.gaps or target.reading.alpha) and item.image is not None:
+            opening = open_image(item.image, exif=exif, reading=target.reading)
+            drawn = over_data(drawn, opening, target.remap.labels.ignore)
         mask = f"masks/{item.id}.png"
         counts, sha256 = write_drawn(target.root / mask, drawn, target.remap.labels)
         scores = None

@@ -30,6 +30,10 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
         reasons["have a box and no outline, as in sets for detection"] = receipt.boxes
     if receipt.crowds:
         reasons["have iscrowd 1"] = receipt.crowds
+    if receipt.under_nodata:
+        reasons["labelled pixels lie where the image has no data (--under-nodata keep keeps them)"] = (
+            receipt.under_nodata
+        )
     why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
     told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
     classes = some(label.name for label in labels.classes if label.id not in nothing) or "no class"
@@ -85,6 +89,7 @@ def receipt_json(
             ],
         },
         **_of_options(receipt, source),
+        **_under_nodata(receipt),
         "classes": classes,
         "unmapped": [c["source_name"] for c in classes if c["class_id"] is None],
         "notes": receipt.notes,
@@ -92,6 +97,14 @@ def receipt_json(
         **({} if label_files is None else {"label_files": label_files}),
         **{name: [problem.to_json() for problem in getattr(receipt, name)] for name in lists},
     }
+
+
+def _under_nodata(receipt: Receipt) -> dict[str, Any]:
+    """Labelled pixels where images have no data, if there are any, and how many images they are in."""
+    if not receipt.under_nodata:
+        return {}
+    counts = {"pixels": receipt.under_nodata, "images": receipt.nodata_images}
+    return {"under_nodata": {**counts, "became": "ignore"}}
 
 
 def _of_options(receipt: Receipt, source: Source) -> dict[str, Any]:

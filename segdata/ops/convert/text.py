@@ -40,6 +40,11 @@ def receipt_lines(receipt: dict[str, Any]) -> list[str]:
         lines.append(
             f"ignored:     classes {', '.join(receipt['unmapped'][:8])}{' ...' if len(receipt['unmapped']) > 8 else ''}"
         )
+    if (under := receipt.get("under_nodata")) is not None:
+        lines.append(
+            f"no data:     {under['pixels']:,} labelled pixels of {under['images']:,} images lie where the image has no "
+            "data: ignored (--under-nodata keep keeps their labels)"
+        )
     lines += [f"note:        {note}" for note in receipt["notes"]]
     return lines + [f"warning:     {warning}" for warning in receipt.get("warnings", [])]
 

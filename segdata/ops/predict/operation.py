@@ -281,7 +281,8 @@ def opened_for(source: Dataset, sample: Sample, predictor: Predictor) -> Iterato
             what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
         if what is not None:
             raise DataError(Problem("image.bands", what, source.image_path(sample), sample.id))
-        yield raster
+        recipe = getattr(predictor, "recipe", None)
+        yield raster if recipe is None else recipe.values_of(raster)
 
 
 def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:

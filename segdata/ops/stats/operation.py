@@ -20,8 +20,8 @@ from segdata.dataset.sampling import sampling, together
 from segdata.dataset.weights import SCHEMES, Ints, default_beta
 from segdata.errors import DatasetError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
-from segdata.files.rasters import bands_of
 from segdata.files.reading import Alpha
+from segdata.files.values import known_bands
 from segdata.labels import Labels
 from segdata.ops.stats.groups import Grouping
 from segdata.ops.stats.result import Channels, Part, Stats
@@ -77,8 +77,8 @@ def stats(
         split: Count this split only; several: a,b; all but one: !a. Weights for training are those of the training split.
         recount: Count the masks' pixels, and compare them with the manifest.
         objects: Find the connected components of each class and their areas. Reads the masks.
-        images: Compute the mean and standard deviation of each band: integers as 0 to 1 of their type, floats as they are.
-            Reads the images.
+        images: Compute the mean and standard deviation of each band, of pixels that have data: 8 and 16 bits as 0 to 1 of
+            their type, other types as they are, by their scale and offset if they have any. Reads the images.
         bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
             have. Of a dataset that reads some bands already, numbers count those.
         alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
@@ -140,7 +140,7 @@ def measure_item(sample: Sample, dataset: Dataset, *, recount: bool, objects: bo
         areas = object_areas(dataset.read_mask(sample), dataset.labels)
     if images:
         with dataset.open_image(sample) as image:
-            channels = reduce(add, map(Channels.of, bands_of(image, ROWS)))
+            channels = reduce(add, (Channels.of(*part, image.geo) for part in known_bands(image, ROWS)))
     return Measured(counts if recount else None, areas, channels)
 
 

@@ -7,18 +7,26 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from segdata.dataset.counts import ClassCounts
 from segdata.dataset.sampling import Sampling
 from segdata.dataset.weights import SCHEMES, Floats, Ints
 from segdata.dataset.weights_file import SCHEMA, WeightsFile
 from segdata.errors import OptionError, Problem
+from segdata.files.geo import Geo
 from segdata.files.rasters import Values
+from segdata.files.values import meant
 from segdata.labels import Labels, value_counts
 from segdata.recipes.pixels import Moments
 from segdata.words import briefly
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
+
+LARGEST = {"uint8": 255, "uint16": 65535}
+"""What values of these types are shares of; others are described as they are."""
+
+NOWHERE = Geo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +74,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What C bands of `dtype` hold over all pixels, whatever the mask says; those of parts add up to those of the whole.
+    """What C bands of `dtype` hold over all pixels that have data, whatever the mask says; those of parts add up to those of
+    the whole.
 
-    `held`: of uint8 how often each value occurs, (C, 256) int64, of other types the moments of the finite values. Integers are
-    shares of the largest one, as recipes have them, floats are as they are.
+    `held`: of uint8 how often each value occurs, (C, 256) int64, of other types the moments of the finite values. uint8 and
+    uint16 are shares of the largest one, as recipes have them, others are as they are.
     """
 
     __repr__ = briefly
@@ -78,11 +87,16 @@ class Channels:
     held: Ints | Moments
 
     @classmethod
-    def of(cls, values: Values) -> Channels:
-        """Of (h, w, C) values."""
+    def of(cls, values: Values, known: NDArray[np.bool_] | None = None, geo: Geo = NOWHERE) -> Channels:
+        """Of (h, w, C) values of an image, of the pixels that are `known` (h, w), by default all; `geo` says what they mean."""
+        if geo.scaling:
+            return cls("float32", Moments.of_values(meant(values, geo, dtype=np.float64), known))
         if values.dtype == np.uint8:
-            return cls("uint8", np.stack([value_counts(values[:, :, c]) for c in range(values.shape[2])]))
-        return cls(values.dtype.name, Moments.of_values(values.astype(np.float64) / largest(values.dtype)))
+            bands = (values[:, :, c] if known is None else values[:, :, c][known] for c in range(values.shape[2]))
+            return cls("uint8", np.stack([value_counts(band) for band in bands]))
+        if values.dtype == np.uint16:
+            return cls("uint16", Moments.of_values(values / LARGEST["uint16"], known))
+        return cls(values.dtype.name, Moments.of_values(meant(values, geo, dtype=np.float64), known))
 
     def __add__(self, other: Channels) -> Channels:
         """Of both, which are of one `kind`."""
@@ -97,7 +111,7 @@ class Channels:
     @property
     def scale(self) -> int:
         """What values were divided by."""
-        return largest(np.dtype(self.dtype))
+        return LARGEST.get(self.dtype, 1)
 
     @property
     def title(self) -> str:
@@ -145,11 +159,6 @@ class Channels:
 
 def _where(n: Floats | Ints, values: Floats) -> list[float | None]:
     return [float(value) if there else None for value, there in zip(values, n, strict=True)]
-
-
-def largest(dtype: np.dtype[Any]) -> int:
-    """The largest integer of a dtype; 1 for floats."""
-    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
 @dataclass(frozen=True, slots=True)

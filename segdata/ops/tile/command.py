@@ -49,6 +49,9 @@ def tile_lines(receipt: dict[str, Any]) -> list[str]:
         f"windows:     {tiles['windows']:,} = {tiles['kept']:,} kept + {tiles['left_out']:,} left out",
     ]
     lines += [f"             {tiles[reason]:,} left out: {why}" for reason, why in WHY.items() if tiles[reason]]
+    if (clipped := receipt.get("clipped")) is not None:
+        span = "the span" if clipped["span"] is None else "{:g} to {:g}".format(*clipped["span"])
+        lines.append(f"clipped:     {clipped['pixels']:,} pixels of the tiles were beyond {span} (--scale-values)")
     for row in receipt["classes"]:
         if row["added"]:
             lines.append(f"added:       {row['added']:,} tiles for {row['class']}, in {row['tiles']:,} tiles now")

@@ -164,7 +164,17 @@ def receipt_json(tiling: Tiling, whole: Dataset, wanted: int) -> dict[str, Any]:
             for label in labels.classes
         ],
         pixels=pixels,
+        **_clipped(tiling),
         left_out=[
             {"parent": one.parent, "window": list(one.window), "reason": one.reason, "share": one.share} for one in gone
         ],
     )  # fmt: skip
+
+
+def _clipped(tiling: Tiling) -> dict[str, Any]:
+    """What became of pixels in tiles of another type, where some were beyond the span."""
+    clipped = sum(one.clipped for one in tiling.tiled)
+    retype = tiling.target.retype
+    if retype is None or not clipped:
+        return {}
+    return {"clipped": {"pixels": clipped, "dtype": retype.dtype, "span": retype.span}}

@@ -13,16 +13,18 @@ from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import Problem, one_of
+from segdata.errors import OptionError, Problem, one_of
 from segdata.executors.run import Run
 from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.reading import Alpha, told
 from segdata.files.tiff import Compress
+from segdata.files.values import span_given
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
+from segdata.tiling.retype import Dtype, Retype
 from segdata.windows import Window
 
 
@@ -41,6 +43,8 @@ def tile(
     nodata: float | None = None,
     bands: str | None = None,
     alpha: Alpha = "auto",
+    dtype: Dtype | None = None,
+    scale_values: Sequence[float] = (),
     min_valid: float = 0.0,
     min_foreground: float = 0.0,
     keep_empty: float = 1.0,
@@ -83,6 +87,10 @@ def tile(
         bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
             have. Of a dataset that reads some bands already, numbers count those.
         alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        dtype: Write the tiles' images in this type: what is LOW in `scale_values` becomes 0, what is HIGH 1 (of uint8 255, of
+            uint16 65535), and values beyond are clipped and counted. Scale and offset tags are applied first. No data is 0 in
+            whole numbers (the darkest pixels of images with a nodata value are then 1), NaN in float32.
+        scale_values: The values that become 0 and 1, LOW,HIGH. By default those of 8 and 16 bits; float32 keeps values.
         min_valid: Keep tiles with at least this share of pixels that are not ignored.
         min_foreground: Keep tiles with at least this share of foreground.
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
@@ -104,9 +112,10 @@ def tile(
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
     area = None if aoi is None else read_features(aoi)
     root = place(destination)
+    retype = retyping(dtype, scale_values, virtual)
     target = Target(
         replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
-        keep, virtual,
+        keep, virtual, retype,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
     options: dict[str, object] = {
@@ -115,6 +124,7 @@ def tile(
         "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
         **told(bands, alpha),
+        **({} if retype is None else {"dtype": retype.dtype, "scale_values": retype.span}),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if aoi is not None:
@@ -133,6 +143,19 @@ def tile(
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
         return tiling.save(min_tiles_per_class)
+
+
+def retyping(dtype: Dtype | None, scale_values: Sequence[float], virtual: bool) -> Retype | None:
+    """In which type tiles are written; None for that of their images. Raises `OptionError`."""
+    span = span_given(scale_values)
+    if dtype is None:
+        if span is not None:
+            raise OptionError("--scale-values: into which type? Give --dtype uint8, uint16 or float32 too")
+        return None
+    one_of("dtype", dtype, Dtype)
+    if virtual:
+        raise OptionError("--dtype: virtual tiles are windows of the files as they are: leave out --virtual")
+    return Retype(dtype, span)
 
 
 def add_rare(tiling: Tiling, tasks: Sequence[Task], size: tuple[int, int], wanted: int, seed: int) -> None:
