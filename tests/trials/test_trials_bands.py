@@ -29,6 +29,13 @@ def infrared(seed: int = 0, dtype: str = "uint8") -> Any:
     return values
 
 
+def blank() -> Any:
+    """The same with a last band of 0."""
+    values = infrared()
+    values[3] = 0
+    return values
+
+
 def transparent(seed: int = 0) -> Any:
     """The same with a last band of 0 and 255."""
     values = infrared(seed)
@@ -109,6 +116,8 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], Any, int, int]] = {
     "transparency": ({"a.tif": transparent()}, (), True, 3, 225),
     "capitals, nested": ({"x/A.TIF": infrared(), "x/B.TIFF": infrared(1)}, (), False, 4, 0),
     "one holds data": ({"a.tif": transparent(), "b.tif": infrared(1), "c.tif": transparent(2)}, (), False, 4, 0),
+    "0 everywhere": ({"a.tif": blank()}, (), False, 4, 0),
+    "0 everywhere in one": ({"a.tif": blank(), "b.tif": transparent(1)}, (), True, 3, SIZE * SIZE),
     "told yes": ({"a.tif": infrared()}, ("--alpha", "yes"), True, 3, 225),
     "told no": ({"a.tif": transparent()}, ("--alpha", "no"), False, 4, 0),
     "16 bits, told": ({"a.tif": infrared(0, "uint16")}, ("--alpha", "yes"), True, 3, 225),
