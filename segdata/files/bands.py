@@ -70,7 +70,7 @@ def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
     `implied` are the colours of the bands without. Bands that are no colours, and one called alpha that is data, are left as
     they are implied.
     """
-    items = []
+    items = []  # GDAL escapes their text twice
     for number, (band, colour) in enumerate(zip(bands, implied, strict=False)):
         own = band.colour if band.colour not in ("", "gray", "palette", "undefined", "alpha", colour) else ""
         for key, value, usual in (
@@ -79,7 +79,7 @@ def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
         ):  # fmt: skip
             if value != usual:
                 name = f'name="{key.upper()}" sample="{number}" role="{key}"'
-                items.append(f"  <Item {name}>{escape(value)}</Item>\n")
+                items.append(f"  <Item {name}>{escape(escape(value))}</Item>\n")
     text = f"<GDALMetadata>\n{''.join(items)}</GDALMetadata>\n\0"
     return [Tag(GDAL_METADATA, "s", text.encode())] if items else []
 
@@ -92,7 +92,7 @@ RGB = ("red",), ("green",), ("blue",)
 
 
 def places_of(bands: Sequence[Band], names: Sequence[Sequence[str]], file: str) -> list[int]:
-    """The number of each chosen band, from 1 on, in a file whose bands have these names, several or none each.
+    """The number of each chosen band, from 1 on, in a file whose bands have these `names`: their own, and their colour's.
 
     Raises `DataError` (`image.bands`) for a band that the file does not have.
     """
@@ -104,14 +104,15 @@ def _place_of(band: Band, names: Sequence[Sequence[str]], file: str) -> int:
         if band <= len(names):
             return band
         raise _no_band(band, names, file)
-    for same in (lambda name: name == band, lambda name: name.lower() == band.lower()):
-        if len(found := [number for number, own in enumerate(names, 1) if any(map(same, own))]) == 1:
-            return found[0]
-        if found:
+    ways = [(place, same) for place in (0, 1) for same in (str, str.lower)]  # its own name comes before its colour's
+    for place, same in ways:
+        found = [n for n, own in enumerate(names, 1) if same(band) in map(same, own[place : place + 1])]
+        if len(found) > 1:
             both = " and ".join(map(str, found))
-            raise DataError(
-                Problem("image.bands", f"its bands {both} are both called {band}: give a number (--bands)", file)
-            )
+            what = f"its bands {both} are all called {band}: give a number (--bands)"
+            raise DataError(Problem("image.bands", what, file))
+        if found:
+            return found[0]
     raise _no_band(band, names, file)
 
 
