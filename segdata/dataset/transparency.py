@@ -43,6 +43,12 @@ def _all_alike(found: Iterable[Looked]) -> bool:
     return all(one.what != "none" or one.bands in (0, 1, 3) for one in found)
 
 
+def may_be(alpha: bool, images: Iterable[str]) -> bool:
+    """Whether images of which nothing is said are read alike if it is said of all that a last band is alpha, or that none is."""
+    found = map(look, dict.fromkeys(images))
+    return _all_alike(found) if alpha else all(one.what == "none" for one in found)
+
+
 def _data_note(data: Sequence[str], called: int) -> str:
     more = f", and in {called - len(data):,} others too, where it does not" if called > len(data) else ""
     return f"{_images(data)} is taken for data, such as near infrared, as it holds many values{more} (--alpha yes: transparency)"

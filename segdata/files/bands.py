@@ -17,6 +17,7 @@ from segdata.errors import DataError, Problem
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.file import TIFF, File, open_file
 from segdata.files.gdal import damaged, gdal_window, opened
+from segdata.files.pillow import ALPHA, header_of
 from segdata.files.places import is_stored, only_gdal_opens
 from segdata.files.reading import Band, Reading
 from segdata.files.remote import Place
@@ -191,11 +192,12 @@ def look(path: str | Place) -> Looked:
     """What the last band of an image is, by its header where that tells. Files that cannot be read have none."""
     try:
         with open_file(path) as file:
-            if is_stored(path) and file.access != "windows":
-                return NONE
+            if file.access != "windows":
+                header = header_of(file)
+                return Looked("sure", 4) if header is not None and header.mode in ALPHA else NONE
             here = not only_gdal_opens(path) and not is_stored(path)
             found = _by_header(file) if here and file.head.startswith(TIFF) else None
-            return found or (_by_gdal(file) if file.access == "windows" else NONE)
+            return found or _by_gdal(file)
     except DataError:
         return NONE  # told when the image is read
 

@@ -263,3 +263,22 @@ def test_bands_in_another_order_than_the_model_takes_are_refused(tmp_path: Path)
     assert "in the order B02,B03,B04,B08, and the model takes B08,B04,B03,B02: --bands B08,B04,B03,B02" in said
     trial_files.run("predict", best, root / "images", tmp_path / "p", "--bands", "B08,B04,B03,B02", code=0)
     trial_files.run("predict", best, tmp_path / "d", tmp_path / "q", code=0)
+
+
+@pytest.mark.parametrize(("other", "code"), [("x.png", 0), ("rgb.tif", 0), ("rgba.png", 1), ("plain.tif", 1)])
+def test_join_takes_what_one_dataset_says(other: str, code: int, tmp_path: Path) -> None:
+    """Of data with near infrared: a dataset without alpha is read alike, one with transparency is not."""
+    images = {
+        "x.png": infrared(1)[:3], "rgb.tif": infrared(1)[:3], "rgba.png": transparent(1), "plain.tif": transparent(1),
+    }  # fmt: skip
+    convert(source(tmp_path / "s", {"a.tif": infrared()}), tmp_path / "d")
+    convert(source(tmp_path / "t", {other: images[other]}), tmp_path / "e")
+    said = trial_files.run("join", tmp_path / "d", tmp_path / "e", tmp_path / "j", code=None)
+    assert said.exit_code == code, said.output
+    if code:
+        assert "convert both with the same --bands and --alpha" in said.output
+        convert(tmp_path / "t", tmp_path / "e", "--alpha", "no", "--overwrite")
+        trial_files.run("join", tmp_path / "d", tmp_path / "e", tmp_path / "j", code=0)
+    np.testing.assert_array_equal(
+        pixels(tmp_path / "j", segdata.Dataset.open(tmp_path / "j").samples[0].id), infrared()
+    )
