@@ -17,8 +17,9 @@ from segdata.errors import DataError, Problem
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.file import TIFF, File, open_file
 from segdata.files.gdal import damaged, gdal_window, opened
+from segdata.files.pillow import ALPHA, header_of
 from segdata.files.places import is_stored, only_gdal_opens
-from segdata.files.reading import AS_IT_IS, Band, Reading
+from segdata.files.reading import Band, Reading
 from segdata.files.remote import Place
 from segdata.files.tiff import Tag
 from segdata.words import some
@@ -38,8 +39,11 @@ MOST_SEEN = 2**12
 ROWS = 2**22
 """Pixels of a band that are looked at together, about."""
 
-GDAL_METADATA, EXTRA_SAMPLES, SAMPLES = 42112, 338, 277
-"""Numbers of entries of a TIFF: GDAL's words on bands, what further bands are, and how many bands there are."""
+GDAL_METADATA, EXTRA_SAMPLES, SAMPLES, MEANING = 42112, 338, 277, 262
+"""Numbers of entries of a TIFF: GDAL's words on bands, what further bands are, how many there are, and what colours mean."""
+
+CMYK = 5
+"""The meaning of colours that become RGB when they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
     `implied` are the colours of the bands without. Bands that are no colours, and one called alpha that is data, are left as
     they are implied.
     """
-    items = []
+    items = []  # GDAL escapes their text twice
     for number, (band, colour) in enumerate(zip(bands, implied, strict=False)):
         own = band.colour if band.colour not in ("", "gray", "palette", "undefined", "alpha", colour) else ""
         for key, value, usual in (
@@ -76,7 +80,7 @@ def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
         ):  # fmt: skip
             if value != usual:
                 name = f'name="{key.upper()}" sample="{number}" role="{key}"'
-                items.append(f"  <Item {name}>{escape(value)}</Item>\n")
+                items.append(f"  <Item {name}>{escape(escape(value))}</Item>\n")
     text = f"<GDALMetadata>\n{''.join(items)}</GDALMetadata>\n\0"
     return [Tag(GDAL_METADATA, "s", text.encode())] if items else []
 
@@ -89,7 +93,7 @@ RGB = ("red",), ("green",), ("blue",)
 
 
 def places_of(bands: Sequence[Band], names: Sequence[Sequence[str]], file: str) -> list[int]:
-    """The number of each chosen band, from 1 on, in a file whose bands have these names, several or none each.
+    """The number of each chosen band, from 1 on, in a file whose bands have these `names`: their own, and their colour's.
 
     Raises `DataError` (`image.bands`) for a band that the file does not have.
     """
@@ -101,14 +105,15 @@ def _place_of(band: Band, names: Sequence[Sequence[str]], file: str) -> int:
         if band <= len(names):
             return band
         raise _no_band(band, names, file)
-    for same in (lambda name: name == band, lambda name: name.lower() == band.lower()):
-        if len(found := [number for number, own in enumerate(names, 1) if any(map(same, own))]) == 1:
-            return found[0]
-        if found:
+    ways = [(place, same) for place in (0, 1) for same in (str, str.lower)]  # its own name comes before its colour's
+    for place, same in ways:
+        found = [n for n, own in enumerate(names, 1) if same(band) in map(same, own[place : place + 1])]
+        if len(found) > 1:
             both = " and ".join(map(str, found))
-            raise DataError(
-                Problem("image.bands", f"its bands {both} are both called {band}: give a number (--bands)", file)
-            )
+            what = f"its bands {both} are all called {band}: give a number (--bands)"
+            raise DataError(Problem("image.bands", what, file))
+        if found:
+            return found[0]
     raise _no_band(band, names, file)
 
 
@@ -130,51 +135,53 @@ def alpha_band(source: Any, reading: Reading, file: str) -> int | None:
         called = [source.count]
     if not called:
         return None
-    if reading.alpha is None and source.driver not in SURE and not _seen_alpha(source, called[-1], file):
+    if reading.alpha is None and source.driver not in SURE and _seen_value(source, called[-1], file) is None:
         return None
     return called[-1]
 
 
-_SEEN: dict[tuple[str, int, int], bool] = {}
+_SEEN: dict[tuple[str, int, int], float | None] = {}
 """What was found of files of this machine, by path, time and size: many tiles are cut from one."""
 
 
-def _seen_alpha(source: Any, band: int, file: str) -> bool:
-    """`plainly_alpha`, looked for once."""
+def _seen_value(source: Any, band: int, file: str) -> float | None:
+    """`opaque_value`, looked for once."""
     try:
         found = os.stat(file)
     except (OSError, ValueError):  # no file of this machine
-        return plainly_alpha(source, band, file)
+        return opaque_value(source, band, file)
     key = file, found.st_mtime_ns, found.st_size
     if key not in _SEEN:
         if len(_SEEN) >= MOST_SEEN:
             _SEEN.clear()
-        _SEEN[key] = plainly_alpha(source, band, file)
+        _SEEN[key] = opaque_value(source, band, file)
     return _SEEN[key]
 
 
-def plainly_alpha(source: Any, band: int, file: str) -> bool:
-    """Whether a band holds one value apart from 0 at most, and that means opaque. It is read until another one is found."""
-    opaque = None
+def opaque_value(source: Any, band: int, file: str) -> float | None:
+    """The value of a band of transparency where it is opaque, 0 if it is nowhere; None for a band of other values, which is data.
+
+    It is read until another value is found.
+    """
+    opaque = 0
     block = source.block_shapes[0][0]
     rows = max(1, ROWS // source.width // block) * block
     for y in range(0, source.height, rows):
         with damaged(file):
             values = source.read(band, window=gdal_window(y, 0, min(rows, source.height - y), source.width))
         top = values.max().item()
-        opaque = opaque or (top if top in OPAQUE else None)
+        opaque = opaque or (top if top in OPAQUE else 0)
         if (top and top != opaque) or not ((values == 0) | (values == top)).all():
-            return False
-    return True
+            return None
+    return opaque
 
 
 class Looked(NamedTuple):
-    """What a file's last band is: plainly `alpha`, `data` though it is called alpha, `sure` alpha by its format, or else `none`.
-
-    `bands`: how many there are.
+    """What a file's last band is: plainly `alpha`, `blank` if that is 0 everywhere, `data` though it is called alpha, `sure`
+    alpha by its format, or else `none`. `bands`: how many there are.
     """
 
-    what: Literal["alpha", "data", "sure", "none"]
+    what: Literal["alpha", "blank", "data", "sure", "none"]
     bands: int
 
 
@@ -185,21 +192,25 @@ def look(path: str | Place) -> Looked:
     """What the last band of an image is, by its header where that tells. Files that cannot be read have none."""
     try:
         with open_file(path) as file:
-            if is_stored(path) and file.access != "windows":
-                return NONE
+            if file.access != "windows":
+                header = header_of(file)
+                return Looked("sure", 4) if header is not None and header.mode in ALPHA else NONE
             here = not only_gdal_opens(path) and not is_stored(path)
             found = _by_header(file) if here and file.head.startswith(TIFF) else None
-            return found or (_by_gdal(file) if file.access == "windows" else NONE)
+            return found or _by_gdal(file)
     except DataError:
         return NONE  # told when the image is read
 
 
 def _by_gdal(file: File) -> Looked:
     with opened(file) as source:
-        if not any(colour.name == "alpha" for colour in source.colorinterp):
+        called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
+        if not called:
             return Looked("none", source.count)
-        found = alpha_band(source, AS_IT_IS, str(file))
-        return Looked("data" if found is None else "sure" if source.driver in SURE else "alpha", source.count)
+        if source.driver in SURE:
+            return Looked("sure", source.count)
+        value = _seen_value(source, called[-1], str(file))
+        return Looked("data" if value is None else "alpha" if value else "blank", source.count)
 
 
 def _by_header(file: File) -> Looked | None:
@@ -216,7 +227,8 @@ def _by_header(file: File) -> Looked | None:
             struct.unpack_from(f"{order}H", directory, i)[0]: directory[i : i + line]
             for i in range(0, len(directory), line)
         }
-        bands = struct.unpack_from(f"{order}H", tags[SAMPLES], value)[0] if SAMPLES in tags else 1
+        numbers = [struct.unpack_from(f"{order}H", tags[n], value)[0] if n in tags else 1 for n in (SAMPLES, MEANING)]
     except (struct.error, OSError, ValueError):
         return None
-    return Looked("none", bands) if bands in (1, 3) and EXTRA_SAMPLES not in tags else None
+    plain = (numbers[0] in (1, 3) or numbers[1] == CMYK) and EXTRA_SAMPLES not in tags
+    return Looked("none", 3 if numbers[1] == CMYK else numbers[0]) if plain else None

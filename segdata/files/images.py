@@ -16,7 +16,7 @@ from segdata.files.file import File, open_file
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.numbers import open_numbers
-from segdata.files.pillow import ORIENTATION, UNREADABLE, header_of, opened, orientation_of
+from segdata.files.pillow import ALPHA, ORIENTATION, UNREADABLE, header_of, opened, orientation_of
 from segdata.files.places import write_bytes
 from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
 from segdata.files.reading import AS_IT_IS, Reading
@@ -34,9 +34,6 @@ LOSSLESS = (1, 5, 8, 32773, 32946)
 
 PLAIN, INDEXED = (("L", 1), ("I;16", 1), ("I;16B", 1)), ("P", 3)
 """Pillow's modes with TIFF's number of what a value means: 0 is black, or it is an index."""
-
-ALPHA = ("LA", "PA", "RGBA", "RGBa", "La")
-"""Pillow's modes with a band of transparency."""
 
 STRIP = 2**22
 """Pixels that are taken from Pillow together, about."""

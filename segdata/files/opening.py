@@ -143,4 +143,6 @@ def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int, re
     values = raster.read()
     valid = raster.valid(Window(0, 0, raster.height, raster.width), values)
     upright = np.ascontiguousarray(turn(values, orientation))
-    return WholeRaster(upright, None if valid is None else turn(valid, orientation), geo)
+    whole = WholeRaster(upright, None if valid is None else turn(valid, orientation), geo)
+    whole.about = raster.about
+    return whole

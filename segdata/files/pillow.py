@@ -19,6 +19,9 @@ from segdata.files.png import FRAMES
 
 ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
 
+ALPHA = ("LA", "PA", "RGBA", "RGBa", "La")
+"""Pillow's modes with a band of transparency."""
+
 BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,

@@ -120,7 +120,7 @@ class FileRaster:
         """Read the bands alone that `reading` chooses. One that becomes RGB counts as three, before one of transparency."""
         expanded = self._look.grey or self._look.palette is not None
         numbers = [*data * 3, *([self._alpha] if self._alpha else [])] if expanded else list(self._source.indexes)
-        names = [(about[i - 1].name, about[i - 1].colour) for i in numbers]
+        names = [(about[i - 1].name, about[i - 1].colour.replace("undefined", "")) for i in numbers]
         chosen = places_of(reading.bands, [*RGB, *names[3:]] if expanded else names, self._file)
         self._indexes = [numbers[place - 1] for place in chosen]
         if self._alpha in self._indexes:  # it is data then

@@ -29,6 +29,13 @@ def infrared(seed: int = 0, dtype: str = "uint8") -> Any:
     return values
 
 
+def blank() -> Any:
+    """The same with a last band of 0."""
+    values = infrared()
+    values[3] = 0
+    return values
+
+
 def transparent(seed: int = 0) -> Any:
     """The same with a last band of 0 and 255."""
     values = infrared(seed)
@@ -109,6 +116,8 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], Any, int, int]] = {
     "transparency": ({"a.tif": transparent()}, (), True, 3, 225),
     "capitals, nested": ({"x/A.TIF": infrared(), "x/B.TIFF": infrared(1)}, (), False, 4, 0),
     "one holds data": ({"a.tif": transparent(), "b.tif": infrared(1), "c.tif": transparent(2)}, (), False, 4, 0),
+    "0 everywhere": ({"a.tif": blank()}, (), False, 4, 0),
+    "0 everywhere in one": ({"a.tif": blank(), "b.tif": transparent(1)}, (), True, 3, SIZE * SIZE),
     "told yes": ({"a.tif": infrared()}, ("--alpha", "yes"), True, 3, 225),
     "told no": ({"a.tif": transparent()}, ("--alpha", "no"), False, 4, 0),
     "16 bits, told": ({"a.tif": infrared(0, "uint16")}, ("--alpha", "yes"), True, 3, 225),
@@ -254,3 +263,22 @@ def test_bands_in_another_order_than_the_model_takes_are_refused(tmp_path: Path)
     assert "in the order B02,B03,B04,B08, and the model takes B08,B04,B03,B02: --bands B08,B04,B03,B02" in said
     trial_files.run("predict", best, root / "images", tmp_path / "p", "--bands", "B08,B04,B03,B02", code=0)
     trial_files.run("predict", best, tmp_path / "d", tmp_path / "q", code=0)
+
+
+@pytest.mark.parametrize(("other", "code"), [("x.png", 0), ("rgb.tif", 0), ("rgba.png", 1), ("plain.tif", 1)])
+def test_join_takes_what_one_dataset_says(other: str, code: int, tmp_path: Path) -> None:
+    """Of data with near infrared: a dataset without alpha is read alike, one with transparency is not."""
+    images = {
+        "x.png": infrared(1)[:3], "rgb.tif": infrared(1)[:3], "rgba.png": transparent(1), "plain.tif": transparent(1),
+    }  # fmt: skip
+    convert(source(tmp_path / "s", {"a.tif": infrared()}), tmp_path / "d")
+    convert(source(tmp_path / "t", {other: images[other]}), tmp_path / "e")
+    said = trial_files.run("join", tmp_path / "d", tmp_path / "e", tmp_path / "j", code=None)
+    assert said.exit_code == code, said.output
+    if code:
+        assert "convert both with the same --bands and --alpha" in said.output
+        convert(tmp_path / "t", tmp_path / "e", "--alpha", "no", "--overwrite")
+        trial_files.run("join", tmp_path / "d", tmp_path / "e", tmp_path / "j", code=0)
+    np.testing.assert_array_equal(
+        pixels(tmp_path / "j", segdata.Dataset.open(tmp_path / "j").samples[0].id), infrared()
+    )

@@ -221,7 +221,9 @@ def closed_receipt(found: Source, job: Job[Converted]) -> Receipt:
     receipt.close()
     if receipt.alphas:
         what = "data" if job.dataset.reading.alpha is False else "transparency"
-        receipt.notes.append(f"the alpha of {receipt.alphas:,} images such as PNG is taken for {what} (--alpha)")
+        receipt.notes.append(
+            f"images of formats that have alpha, such as PNG: {receipt.alphas:,}, it is taken for {what} (--alpha)"
+        )
     if not job.done:
         refuse_nothing(receipt.skipped_images, "convert.nothing")
     return receipt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name, made_of, pixels_of, receipt_of
 from segdata.dataset.sample import Images, Sample
+from segdata.dataset.transparency import may_be
 from segdata.errors import DatasetError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import place, real
@@ -60,12 +62,23 @@ def join(
 
 
 def one_reading(datasets: Sequence[Dataset]) -> Reading:
-    """How the images of all of them are read. Raises `DatasetError` if they are read differently."""
-    first = datasets[0]
-    if other := [d for d in datasets if d.reading != first.reading]:
-        ways = f"{first.reading.to_json() or 'as the files are'} and {other[0].reading.to_json() or 'as the files are'}"
-        raise DatasetError(f"{other[0].root}: its images are read otherwise than those of {first.root}: {ways}")
-    return first.reading
+    """How the images of all of them are read. Raises `DatasetError` if they are read differently.
+
+    What one dataset says of alpha holds for one that says nothing, if its images are read alike then.
+    """
+    said = next((d.reading.alpha for d in datasets if d.reading.alpha is not None), None)
+    reading = replace(datasets[0].reading, alpha=said)
+    for dataset in datasets:
+        own = dataset.reading
+        if own != reading and not (own == replace(reading, alpha=None) and said is not None and _may_be(said, dataset)):
+            ways = f"{reading.to_json() or 'as the files are'} and {own.to_json() or 'as the files are'}"
+            message = f"{dataset.root}: its images are read otherwise than those of {datasets[0].root}: {ways}"
+            raise DatasetError(f"{message}: convert both with the same --bands and --alpha")
+    return reading
+
+
+def _may_be(alpha: bool, dataset: Dataset) -> bool:
+    return may_be(alpha, (dataset.image_path(sample) for sample in dataset if sample.image is not None))
 
 
 def _same_place(dataset: Dataset, others: Sequence[Dataset]) -> bool:
