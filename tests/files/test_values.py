@@ -90,6 +90,20 @@ def test_known_pixels_are_those_of_gdal(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.concatenate([read for read, _ in parts]), values)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_no_data_of_16_bits_is_dark_to_a_model(tmp_path: Path, dtype: str) -> None:
+    values = np.random.default_rng(0).integers(0, 9, (6, 5, 2)).astype(dtype)
+    values[:2], values[3, 3, 1] = 255, 255
+    with open_image(geotiff(tmp_path / "x.tif", values, nodata=255)) as raster:
+        found = as_values(raster)
+        assert (found is raster) == (dtype == "uint8")
+        expected = values if dtype == "uint8" else np.where((values == 255).all(axis=2, keepdims=True), 0, values)
+        np.testing.assert_array_equal(found.read(), expected)
+        known = found.valid(Window(0, 0, 6, 5), found.read())
+        assert known is not None
+        assert known.sum() == 20
+
+
 def test_nan_is_what_it_was() -> None:
     values = np.array([[[1.0, np.nan]]])
     np.testing.assert_array_equal(meant(values, Geo(nodata=np.nan)), values.astype(np.float32))
