@@ -205,7 +205,8 @@ class Dataset:
 
     def read_rgb(self, sample: Sample) -> ImageArray:
         """(height, width, 3) uint8 RGB, to look at: see `segdata.files.colors.to_rgb`. Raises as `open_image`."""
-        return to_rgb(self.read_image(sample))
+        with self.open_image(sample) as image:
+            return to_rgb(image.read(), nodata=image.geo.nodata)
 
     @contextmanager
     def open_image(self, sample: Sample) -> Iterator[Raster]:

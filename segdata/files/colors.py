@@ -13,14 +13,17 @@ HATCH = 110
 """The grey of the stripes on ignored pixels."""
 
 
-def to_rgb(values: Values, span: tuple[float, float] | None = None) -> ImageArray:
+def to_rgb(values: Values, span: tuple[float, float] | None = None, nodata: float | None = None) -> ImageArray:
     """(h, w, C) of any type -> (h, w, 3) uint8 for people to look at: the first three bands, or the first one alone.
 
-    What is not uint8 is stretched from `span`, its darkest and brightest value; by default its 2nd and 98th percentile.
+    What is not uint8 is stretched from `span`, its darkest and brightest value; by default its 2nd and 98th percentile, of
+    what is not `nodata`, which is shown dark.
     """
     three = values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
     if three.dtype == np.uint8:
         return np.ascontiguousarray(three)
+    if nodata is not None:
+        three = np.where(three == nodata, np.nan, three)
     low, high = span or _percentiles(three)
     stretched = (np.nan_to_num(three.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
     return stretched.clip(0, 255).astype(np.uint8)

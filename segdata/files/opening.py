@@ -112,7 +112,7 @@ def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
     """(h, w) uint8, not more times smaller than it must be: these pixels are no means of others."""
     nth = max(1, min(reduce, isqrt(raster.height * raster.width // WHOLE)))
     size = -(-raster.height // nth), -(-raster.width // nth)
-    return np.asarray((to_rgb(raster.reduced(size)) @ LUMA).round().astype(np.uint8))
+    return np.asarray((to_rgb(raster.reduced(size), nodata=raster.geo.nodata) @ LUMA).round().astype(np.uint8))
 
 
 def _facts(source: Any, file: File) -> ImageFacts:

@@ -2,7 +2,7 @@
 
 Files are cut, copied and looked at as they are stored. What computes with their values reads them here, as uint8, uint16 or
 float32: other types become float32, and so does what is read by scale and offset. In float32 what means no data is NaN, which
-enters no mean and which a model sees as the mean.
+enters no mean and which a model sees as the mean; in uint16 it is 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.geo import Geo
-from segdata.files.rasters import Raster, Values, every
+from segdata.files.rasters import Raster, Values, every, has_data
 from segdata.windows import Window
 
 STORED = ("uint8", "uint16", "float32")
@@ -37,10 +37,13 @@ def as_values(raster: Raster, *, convert: bool = False, scaled: bool = False) ->
         ways = "write `span: [low, high]` into the recipe, or tile with --dtype uint8 --scale-values LOW,HIGH"
         raise DataError(Problem("image.type", f"{what}: {ways}"))
     nodata = raster.geo.nodata
-    gaps = raster.dtype == np.float32 and nodata is not None and not np.isnan(nodata)
-    if scaling or gaps or raster.dtype.name not in STORED:
+    if scaling or raster.dtype.name not in STORED:
         return ValueRaster(raster, bool(scaling))
-    return raster
+    if nodata is None or np.isnan(nodata):
+        return raster
+    if raster.dtype == np.float32:
+        return ValueRaster(raster, False)
+    return EmptiedRaster(raster) if raster.dtype == np.uint16 and nodata != 0 else raster
 
 
 def span_given(values: Sequence[float]) -> tuple[float, float] | None:
@@ -84,6 +87,23 @@ class ValueRaster:
     def reduced(self, size: tuple[int, int]) -> Values:
         """See `Raster`."""
         return every(self.read()[:, :, :3], size)
+
+
+class EmptiedRaster(ValueRaster):
+    """An image of whole numbers with 0, as in padding, where all bands have the value that means no data. A `Raster`.
+
+    Of 16 bits that value may be far brighter than any other. Models see pixels without data, though nothing is learnt there.
+    """
+
+    def __init__(self, raster: Raster) -> None:
+        super().__init__(raster, False)
+        self.dtype = raster.dtype
+
+    def read(self, window: Window | None = None) -> Values:
+        """See `Raster`."""
+        values = self._raster.read(window)
+        known = has_data(values, float(self.geo.nodata or 0))
+        return values if known.all() else np.where(known[:, :, None], values, values.dtype.type(0))
 
 
 def known_bands(raster: Raster, pixels: int = 2**24) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:

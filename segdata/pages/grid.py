@@ -58,7 +58,7 @@ def small_tile(dataset: Dataset, tile: Sample, box: Window, with_image: bool) ->
     if not with_image:
         return ids, None
     with dataset.open_image(tile) as raster:
-        return ids, resize_image(to_rgb(raster.read(inside)), box[2:])
+        return ids, resize_image(to_rgb(raster.read(inside), nodata=raster.geo.nodata), box[2:])
 
 
 def _content(tile: Sample) -> Window:

@@ -97,7 +97,7 @@ def cell(dataset: Dataset, sample: Sample, size: int) -> Image.Image:
     image = None
     if sample.image is not None:
         with dataset.open_image(sample) as raster:
-            image = to_rgb(raster.reduced(small))
+            image = to_rgb(raster.reduced(small), nodata=raster.geo.nodata)
     with dataset.open_mask(sample) as mask:
         return panels(image, mask.reduced(small), dataset.labels, caption, size)
 

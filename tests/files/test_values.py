@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdata.errors import DataError, OptionError
+from segdata.files.colors import to_rgb
 from segdata.files.geo import Geo
 from segdata.files.images import ImageFacts
 from segdata.files.opening import open_image, read_facts
@@ -64,7 +65,7 @@ def test_scale_and_offset_are_of_each_band(tmp_path: Path) -> None:
         expected = values * np.array([0.5, 2]) + np.array([-1, 10])
         expected[values == 3] = np.nan
         np.testing.assert_array_equal(as_values(raster, scaled=True).read(), expected.astype(np.float32))
-        assert as_values(raster) is raster
+        assert as_values(raster).dtype == np.uint16
     with (
         open_image(geotiff(tmp_path / "y.tif", values)) as raster,
         pytest.raises(DataError, match="no scale and offset"),
@@ -88,6 +89,20 @@ def test_known_pixels_are_those_of_gdal(tmp_path: Path) -> None:
         assert len(parts) == 6
         np.testing.assert_array_equal(np.concatenate([known for _, known in parts]), file.dataset_mask() > 0)
         np.testing.assert_array_equal(np.concatenate([read for read, _ in parts]), values)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_no_data_of_16_bits_is_dark_to_a_model(tmp_path: Path, dtype: str) -> None:
+    values = np.random.default_rng(0).integers(0, 9, (6, 5, 2)).astype(dtype)
+    values[:2], values[3, 3, 1] = 255, 255
+    with open_image(geotiff(tmp_path / "x.tif", values, nodata=255)) as raster:
+        found = as_values(raster)
+        assert (found is raster) == (dtype == "uint8")
+        expected = values if dtype == "uint8" else np.where((values == 255).all(axis=2, keepdims=True), 0, values)
+        np.testing.assert_array_equal(found.read(), expected)
+        known = found.valid(Window(0, 0, 6, 5), found.read())
+        assert known is not None
+        assert known.sum() == 20
 
 
 def test_nan_is_what_it_was() -> None:
@@ -145,3 +160,12 @@ def test_no_data_is_mixed_into_no_pixel(height: int, width: int, seed: int, dtyp
         assert set(found[found != 7] >= image[known].min()) <= {True}
         assert set(found[found != 7] <= image[known].max()) <= {True}
     np.testing.assert_array_equal(resize_known(image, (height, width), None), resize_image(image, (height, width)))
+
+
+def test_no_data_does_not_darken_what_people_look_at() -> None:
+    values = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32)
+    hidden = values.copy()
+    hidden[:2] = -9999
+    shown = to_rgb(hidden, nodata=-9999)
+    np.testing.assert_array_equal(shown[2:], to_rgb(values[2:]))
+    assert not shown[:2].any()
