@@ -6,6 +6,7 @@ GDAL itself would open or fetch what such a text names. So only this module give
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from segdata.files.gdal import load_rasterio
@@ -50,6 +51,12 @@ def parse_crs(text: str) -> Any:
     except rasterio.errors.RasterioError as error:
         raise ValueError(str(error)) from error
     raise ValueError(f"it is no coordinate system; give one as {FORMS}")
+
+
+@lru_cache(maxsize=64)
+def parse_wkt(wkt: str) -> Any:
+    """The rasterio `CRS` of WKT that a file was found to have (`Geo.crs`): it names no file. Raises rasterio's `CRSError`."""
+    return load_rasterio().crs.CRS.from_wkt(wkt)
 
 
 def names_files(definition: str) -> bool:
