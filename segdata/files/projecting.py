@@ -108,7 +108,9 @@ def project(polygons: Sequence[list[Part]], old: Any, new: Any, geo: Geo, size: 
     rings = [ring for parts in copies for part in parts for ring in part]
     if not rings:
         return copies
-    bent = bend(rings, lambda points: moved_to_pixels(_moved(points, old, new), geo), (box.high - box.low) / PIECES)
+    bent = bend(
+        rings, lambda points: moved_to_pixels(moved_to_system(points, old, new), geo), (box.high - box.low) / PIECES
+    )
     moved = iter(bent)
     found = [[[next(moved) for _ in part] for part in parts] for parts in copies]
     return [_usable(parts) for parts in found] if np.isnan(np.concatenate(bent)).any() else found
@@ -119,10 +121,11 @@ def find_box(old: Any, new: Any, geo: Geo, size: tuple[int, int]) -> Box | None:
     height, width = size
     y, x = np.meshgrid(np.linspace(-2, height + 2, GRID), np.linspace(-2, width + 2, GRID), indexing="ij")
     pixels = np.stack([x, y], axis=2)
-    grid = _moved(_to_ground(pixels.reshape(-1, 2), geo), new, old).reshape(GRID, GRID, 2)
-    if not (known := np.isfinite(grid).all(axis=2)).any():
+    grid = moved_to_system(moved_to_ground(pixels.reshape(-1, 2), geo), new, old).reshape(GRID, GRID, 2)
+    known = grid[np.isfinite(grid).all(axis=2)]
+    if not len(known):
         return None
-    middle = grid[GRID // 2, GRID // 2, 0] if known[GRID // 2, GRID // 2] else grid[known][0, 0]
+    middle = known[len(known) // 2, 0]
     if old.is_geographic:
         grid[..., 0] -= 360 * np.round((grid[..., 0] - middle) / 360)
     step = np.max([np.nanmax(np.abs(np.diff(grid, axis=axis)), axis=(0, 1), initial=0) for axis in (0, 1)], axis=0)
@@ -135,9 +138,11 @@ def _on_earth(
     box: Box, low: Floats, high: Floats, middle: float, old: Any, new: Any, geo: Geo, size: tuple[int, int]
 ) -> Box:
     """A box of degrees that goes once round at most, and to a pole only if the image may have it."""
-    poles = moved_to_pixels(_moved(np.array([[middle, -90.0], [middle, 90.0]]), old, new), geo)
-    room = np.array([size[1], size[0]]) / (GRID - 1) + 2
-    south, north = (bool((p >= -room).all() and (p <= [size[1], size[0]] + room).all()) for p in poles)
+    poles = moved_to_pixels(moved_to_system(np.array([[middle, -90.0], [middle, 90.0]]), old, new), geo)
+    extent = np.array([size[1], size[0]])
+    room = extent / (GRID - 1) + 2
+    near = (poles >= -room) & (poles <= extent + room)
+    south, north = bool(near[0].all()), bool(near[1].all())
     left, right = box.low[0], box.high[0]
     if round_pole := (north or south) and not new.is_geographic:
         middle = 0.0
@@ -195,7 +200,7 @@ def _refuse_no_degrees(polygons: Sequence[list[Part]]) -> None:
         raise ValueError(f"{x:,.9g} is no longitude")
 
 
-def _moved(points: Floats, old: Any, new: Any) -> Floats:
+def moved_to_system(points: Floats, old: Any, new: Any) -> Floats:
     """(N, 2) points in another coordinate system; NaN where they have no place."""
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform
@@ -210,7 +215,7 @@ def _moved(points: Floats, old: Any, new: Any) -> Floats:
         if len(points) == 1:
             return np.full((1, 2), np.nan)
         half = len(points) // 2  # GDAL tells of all together that one has none
-        return np.concatenate([_moved(points[:half], old, new), _moved(points[half:], old, new)])
+        return np.concatenate([moved_to_system(points[:half], old, new), moved_to_system(points[half:], old, new)])
 
 
 def moved_to_pixels(points: Floats, geo: Geo) -> Floats:
@@ -220,6 +225,7 @@ def moved_to_pixels(points: Floats, geo: Geo) -> Floats:
         return np.asarray((points - [c, f]) @ np.linalg.inv(np.array([[a, b], [d, e]])).T)
 
 
-def _to_ground(pixels: Floats, geo: Geo) -> Floats:
+def moved_to_ground(pixels: Floats, geo: Geo) -> Floats:
+    """(N, 2) pixels of an image at `geo` as points on the ground."""
     a, b, c, d, e, f = geo.transform
     return np.asarray(pixels @ np.array([[a, b], [d, e]]).T + [c, f])
