@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files import gdal
-from segdata.files.crs import parse_wkt
+from segdata.files.crs import parse_wkt, system_name
 from segdata.files.file import File, open_file
 from segdata.files.geo import Geo
 from segdata.files.pillow import header_of, header_orientation
@@ -121,10 +121,3 @@ def onto(points: NDArray[np.float64], one: Geo, other: Geo) -> NDArray[np.float6
     if one.crs is not None and other.crs is not None and one.crs != other.crs:
         ground = moved_to_system(ground, parse_wkt(one.crs), parse_wkt(other.crs))
     return moved_to_pixels(ground, other)
-
-
-def system_name(wkt: str) -> str:
-    """EPSG:32631, or else the name of a coordinate system."""
-    crs = parse_wkt(wkt)
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code is not None else wkt.partition('["')[2].partition('"')[0]

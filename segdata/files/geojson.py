@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, raise_exhausted, reason
-from segdata.files.crs import parse_crs, parse_wkt
+from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
@@ -34,6 +34,8 @@ PIXELS = "pixel"
 """What `crs` is called if coordinates are pixels."""
 
 SURFACES = ("Polygon", "MultiPolygon")
+
+NO_RINGS = "its coordinates are no rings of four points or more"
 
 FARTHEST = 1e150
 """No coordinate is larger: sums of squares would be infinite."""
@@ -187,8 +189,20 @@ def _projected(
     try:
         return project(polygons, parse_crs(source), parse_wkt(geo.crs), geo, size)
     except (rasterio.errors.RasterioError, ValueError) as error:
-        what = f"its coordinates are not of {source} ({error}): say which they are of ({option} EPSG:..., or {PIXELS})"
+        ways = _ways(polygons, geo, size)
+        what = f"its coordinates are not of {source} ({error}): say which they are of ({option} {ways})"
         raise DataError(Problem("geojson.crs", what, file=file)) from error
+
+
+def _ways(polygons: list[list[Part]], geo: Geo, size: tuple[int, int]) -> str:
+    """The coordinate systems that they may be of, the one first in which they are on the image."""
+    points = np.concatenate([part[0] for parts in polygons for part in parts])
+    ways = ["EPSG:...", PIXELS]
+    for name, place in ((PIXELS, Geo()), (system_name(geo.crs or ""), geo)):
+        low, high = (f(moved_to_pixels(points, place), axis=0) for f in (np.min, np.max))
+        if (high > 0).all() and (low < [size[1], size[0]]).all():
+            ways = [name, *(way for way in ways if way != name)]
+    return ", or ".join(ways)
 
 
 def _parts(geometry: Any) -> list[Part]:
@@ -203,7 +217,7 @@ def _parts(geometry: Any) -> list[Part]:
             return found
     except (ValueError, TypeError, KeyError, IndexError):
         pass
-    raise ValueError("its coordinates are no rings of four points or more")
+    raise ValueError(NO_RINGS)
 
 
 def _ring(points: Any) -> NDArray[np.float64]:

@@ -195,9 +195,10 @@ def _refuse_no_degrees(polygons: Sequence[list[Part]]) -> None:
     outlines = [part[0] for parts in polygons for part in parts]
     x, y = np.abs(np.concatenate(outlines)).max(axis=0) if outlines else (0, 0)
     if y > 90 + 1e-6:
-        raise ValueError(f"{y:,.9g} is no latitude")
+        swapped = ": are x and y swapped? longitude is first" if x <= 90 and y <= 180 else ""
+        raise ValueError(f"{y:.9g} is no latitude{swapped}")
     if x > 720:
-        raise ValueError(f"{x:,.9g} is no longitude")
+        raise ValueError(f"{x:.9g} is no longitude")
 
 
 def moved_to_system(points: Floats, old: Any, new: Any) -> Floats:
