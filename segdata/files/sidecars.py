@@ -135,6 +135,14 @@ def world_files(path: str) -> list[str]:
     return [f"{base}.{name}" for end in ends for name in (end, end.upper())]
 
 
+def sidecars(path: str, new: str) -> list[tuple[str, str]]:
+    """The files beside an image that say where it lies, each with its name beside the same image at `new`."""
+    if is_remote(path) or member_of(path) is not None:
+        return []
+    names = zip([f"{path}.aux.xml", *world_files(path)], [f"{new}.aux.xml", *world_files(new)], strict=True)
+    return [(old, there) for old, there in names if os.path.isfile(old)]
+
+
 def _world(data: bytes) -> Transform | None:
     """Six lines: a, d, b, e, and the middle of the upper left pixel."""
     lines = data.decode("ascii", "replace").replace(",", ".").splitlines()
