@@ -402,3 +402,23 @@ def test_degrees_on_an_image_without_coordinates_are_told(tmp_path: Path) -> Non
     features(tmp_path / "s/labels/x.geojson", NEAR)
     said = run("convert", "vector", tmp_path / "s", tmp_path / "g", code=1)
     assert "degrees? then give the image a place" in said
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_nodata_beside_a_png_is_no_data(tmp_path: Path, mode: str) -> None:
+    values = grey(40, 50, 4)[0]
+    (tmp_path / "s/images").mkdir(parents=True)
+    (tmp_path / "s/masks").mkdir()
+    image = Image.fromarray(values, "L")
+    if mode == "P":
+        image.putpalette(bytes(range(7, 7 + 12)))
+    image = image.convert(mode) if mode == "RGB" else image
+    image.save(tmp_path / "s/images/a.png")
+    Image.fromarray(np.ones((40, 50), np.uint8)).save(tmp_path / "s/masks/a.png")
+    pam = '<PAMDataset><PAMRasterBand band="1"><NoDataValue>3</NoDataValue></PAMRasterBand></PAMDataset>'
+    (tmp_path / "s/images/a.png.aux.xml").write_text(pam)
+    run("convert", "masks", tmp_path / "s", tmp_path / "d", "--values", "0=a", "--values", "1=b")
+    run("tile", tmp_path / "d", tmp_path / "t", "--size", 50, "--pad", "keep")
+    np.testing.assert_array_equal(mask_of(tmp_path / "t"), np.where(values == 3, 255, 1))
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    np.testing.assert_array_equal(dataset.read_image(dataset.samples[0]), np.array(image.convert("RGB")))
