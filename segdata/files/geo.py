@@ -33,6 +33,8 @@ class Geo:
     transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     nodata: float | None = None
     scaling: tuple[tuple[float, float], ...] = ()
+    loose: str | None = None
+    """Why the points of the image whose place is known (GCPs) give no transform, if so: what there is to do about it."""
 
     @property
     def placed(self) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from math import isqrt
 from typing import Any
 
@@ -39,7 +40,7 @@ from segdata.files.rasters import (
 )
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
-from segdata.files.sidecars import geo_of
+from segdata.files.sidecars import geo_beside, geo_of
 from segdata.windows import Window
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -59,7 +60,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
     with ExitStack() as stack:
         with open_file(path) as file:
             if file.access == "whole" or (file.access == "rows" and exif == "upright"):
-                raster: Raster = WholeRaster(*read_opaque(file, exif=exif, reading=reading))
+                raster: Raster = _whole(file, exif, reading, stack)
             else:
                 source = stack.enter_context(gdal.opened(file))
                 raster = _by_windows(source, file, exif, _orientation(file), reading)
@@ -87,7 +88,8 @@ def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Ima
     """
     with open_file(path) as file:
         if file.access == "whole":
-            return inspect_image(file, max_pixels=max_pixels)
+            facts = inspect_image(file, max_pixels=max_pixels)
+            return facts if geo_beside(str(file)).nodata is None else replace(facts, gaps=True)
         with gdal.opened(file) as source:
             return _facts(source, file)
 
@@ -106,6 +108,20 @@ def read_brightness(
                 bands = 3 if source.colorinterp[0].name == "palette" else source.count
             raster = _by_windows(source, file, exif, facts.orientation, DATA)
             return facts, bands, _brightness(raster, reduce)
+
+
+def _whole(file: File, exif: Exif | None, reading: Reading, stack: ExitStack) -> Raster:
+    """An image that is decoded at once; by GDAL if a file beside it says which value means no data, as it is stored."""
+    geo = geo_beside(str(file))
+    if geo.nodata is None:
+        return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=_as_turned(geo, file, exif))
+    return _by_windows(stack.enter_context(gdal.opened(file)), file, exif, _orientation(file), reading)
+
+
+def _as_turned(geo: Geo, file: File, exif: Exif | None) -> Geo:
+    """Where an image lies as `exif` has it: turned ones lie nowhere."""
+    turned = exif == "upright" and geo.placed and _orientation(file) != 1
+    return Geo(nodata=geo.nodata) if turned else geo
 
 
 def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
@@ -131,9 +147,9 @@ def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int, re
     """The raster of an open rasterio dataset; in memory if it has to be turned."""
     with gdal.damaged(str(file)):
         raster = FileRaster(source, str(file), reading)
-    if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif, reading=reading)) if exif == "upright" else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
+    if file.access == "rows":
+        return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=geo) if exif == "upright" else raster
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
         # of colours that are not stored as RGB, GDAL reads turned rows in another order

@@ -25,6 +25,7 @@ from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
 from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place
+from segdata.files.sidecars import sidecars
 from segdata.labels import Labels, Mask, tally
 from segdata.windows import Window
 
@@ -91,7 +92,10 @@ def write_shard(shard: Shard, target: Target) -> Written:
 
 
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
-    """Read a sample's files as they are, or its part of larger files. Raises `DataError`, `DatasetError`."""
+    """Read a sample's files as they are, or its part of larger files, also where files beside it say where it lies.
+
+    Raises `DataError`, `DatasetError`.
+    """
     path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
     line = msgspec.structs.replace(sample, crop=None, scores=None)
     if not as_it_is(sample, dataset):
@@ -109,12 +113,13 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
 
 
 def as_it_is(sample: Sample, dataset: Dataset) -> bool:
-    """Whether a shard holds a sample's files as they are: whole ones that are read as they say themselves."""
+    """Whether a shard holds a sample's files as they are: whole ones that are read as they say themselves, and nothing beside them."""
     if sample.view is not None:
         return False
     if sample.image is None or dataset.images == "none":
         return True
-    return dataset.reading == AS_IT_IS and not only_gdal_opens(dataset.image_path(sample))
+    path = dataset.image_path(sample)
+    return dataset.reading == AS_IT_IS and not only_gdal_opens(path) and not sidecars(path, path)
 
 
 def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:

@@ -34,7 +34,7 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
         reasons["labelled pixels lie where the image has no data (--under-nodata keep keeps them)"] = (
             receipt.under_nodata
         )
-    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
+    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or (receipt.warnings or receipt.notes)[:1])
     told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
     classes = some(label.name for label in labels.classes if label.id not in nothing) or "no class"
     message = f"nothing is painted: no pixel of the {len(samples):,} masks is {classes}, all are background or ignore"
