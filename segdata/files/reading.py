@@ -16,12 +16,14 @@ class Reading:
     """What is asked of every image of a dataset; by default each is read as its file says.
 
     `bands`: those bands alone, in this order (none: all). `alpha`: whether the last band is one of transparency (None: as it
-    looks). `vrt`: whether a VRT may name other files, below its own folder.
+    looks). `vrt`: whether a VRT may name other files, below its own folder. `subdataset`: which image of a file that holds
+    several, by its name there.
     """
 
     bands: tuple[Band, ...] = ()
     alpha: bool | None = None
     vrt: bool = False
+    subdataset: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the default: {} for a dataset that is read as its files say."""
