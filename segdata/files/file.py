@@ -7,6 +7,7 @@ import os
 import struct
 from functools import cached_property
 from io import BufferedReader, BytesIO
+from pathlib import Path
 from typing import Literal
 
 from segdata.errors import DataError, Problem, raise_exhausted
@@ -126,6 +127,8 @@ class File:
             return hashlib.sha256(self.data).hexdigest()
         if is_stored(self.path):
             return file_digest(self.path)
+        if self.form == "Zarr":
+            return _folder_digest(Path(str(self.path)))
         self.handle.seek(0)
         return hashlib.file_digest(self.handle, "sha256").hexdigest()
 
@@ -183,6 +186,14 @@ def _open(path: str | Place) -> Stream:
         return open_stored(str(path))
     there = Remote.of(path)
     return there.open() if there.suffix.lower() in BY_WINDOWS else BytesIO(there.read_bytes())  # type: ignore[return-value]
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _jpeg_size(file: Stream) -> tuple[int, int]:

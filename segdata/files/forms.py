@@ -24,7 +24,18 @@ STARTS: tuple[tuple[bytes, Form], ...] = (
     (b"\x89HDF\r\n\x1a\n", "HDF5"),
 )  # fmt: skip
 
-KNOWN = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG", b"\xff\xd8\xff", b"\0\0\0\x0cjP  ", b"BM", b"GIF8", b"RIFF")
+KNOWN = (
+    b"II*\0",
+    b"MM\0*",
+    b"II+\0",
+    b"MM\0+",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"\0\0\0\x0cjP  ",
+    b"BM",
+    b"GIF8",
+    b"RIFF",
+)
 """What common images begin with: no header is sought beside them."""
 
 SEVERAL: tuple[Form, ...] = ("netCDF", "HDF5", "Zarr")

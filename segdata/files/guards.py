@@ -57,7 +57,7 @@ def _hfa_other(handle: BufferedReader | BytesIO) -> str | None:
         if len(data) < HFA_ENTRY.size:
             continue
         following, _, _, child, _, _, name, _ = HFA_ENTRY.unpack(data)
-        text = name.partition(b"\0")[0].decode("ascii", "replace")
+        text: str = name.partition(b"\0")[0].decode("ascii", "replace")
         if text.lower() in HFA_OTHERS:
             return text
         todo += [following, child]

@@ -1,9 +1,9 @@
 """The one door to images and masks: whatever the file is, it is opened once, and read whole or by windows.
 
-TIFF of every kind, JPEG 2000, what `forms` lists and what GDAL alone reaches (`https://`, `zip://` ...) are read window by window, so that memory
-does not grow with the image. PNG and JPEG have no random access: up to `file.WHOLE` pixels they are decoded at once, larger
-ones row by row as GDAL does it, which is quick downwards and starts anew upwards. In object storage the former are read by
-parts, the latter fetched once.
+TIFF of every kind, JPEG 2000, what `forms` lists and what GDAL alone reaches (`https://`, `zip://` ...) are read window by
+window, so that memory does not grow with the image. PNG and JPEG have no random access: up to `file.WHOLE` pixels they are
+decoded at once, larger ones row by row as GDAL does it, which is quick downwards and starts anew upwards. In object storage
+the former are read by parts, the latter fetched once.
 
 Files that are read by windows are opened once by Python, for what their first bytes say, and once by GDAL.
 """
@@ -69,9 +69,7 @@ def open_mask(path: str | Place | File) -> Iterator[MaskRaster | WholeMask]:
         yield mask
 
 
-def read_facts(
-    path: str | Place | File, *, max_pixels: int = MAX_PIXELS, reading: Reading = AS_IT_IS
-) -> ImageFacts:
+def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS, reading: Reading = AS_IT_IS) -> ImageFacts:
     """An image's size and orientation: from the header of what is read by windows, otherwise by decoding it once.
 
     Raises `DataError` (`image.*`).

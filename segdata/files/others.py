@@ -49,9 +49,8 @@ def opened(file: File, reading: Reading = AS_IT_IS) -> Iterator[Any]:
             refuse_vrt(file)
         name = _memory(file, stack, 1) if file.form == "VRT" else _name(file)
         source = stack.enter_context(_open(name, file))
-        if file.form in SEVERAL:
-            if (one := _chosen(source, file, reading.subdataset)) is not None:
-                source = stack.enter_context(_open(one, file))
+        if file.form in SEVERAL and (one := _chosen(source, file, reading.subdataset)) is not None:
+            source = stack.enter_context(_open(one, file))
         with gdal.damaged(str(file), file.kind):
             gdal.refuse_unfit(source, file)
         yield source

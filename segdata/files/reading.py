@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -29,6 +29,16 @@ class Reading:
         """What differs from the default: {} for a dataset that is read as its files say."""
         usual = asdict(AS_IT_IS)
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def asked(self, *, vrt: bool = False, subdataset: str | None = None) -> Reading:
+        """The same, but for what is asked for."""
+        return replace(self, vrt=self.vrt or vrt, subdataset=self.subdataset if subdataset is None else subdataset)
+
+    @property
+    def option(self) -> dict[str, Any]:
+        """How the options of an operation tell it: nothing of the default."""
+        found = self.to_json()
+        return {"reading": found} if found else {}
 
     @classmethod
     def from_json(cls, found: Any) -> Reading:

@@ -99,4 +99,4 @@ def _damaged(file: File) -> Iterator[None]:
         yield
     except (openslide.OpenSlideError, OSError, ValueError) as error:
         raise_exhausted(error, str(file))
-        raise file.problem("unreadable", f"cannot be decoded: {error or type(error).__name__}") from error
+        raise file.problem("unreadable", f"cannot be decoded: {str(error) or type(error).__name__}") from error

@@ -16,13 +16,15 @@ from segdata.errors import DataError
 from segdata.files.file import File
 from segdata.files.limits import MAX_TEXT
 
-ALLOWED = frozenset(
-    """VRTDataset VRTRasterBand SRS GeoTransform GCPList GCP Metadata MDI NoDataValue HideNoDataValue ColorInterp ColorTable
-    Entry Description UnitType Offset Scale CategoryNames Category Histograms HistItem HistMin HistMax BucketCount
-    IncludeOutOfRange Approximate HistCounts MaskBand OverviewList SimpleSource ComplexSource AveragedSource SourceFilename
-    SourceBand SourceProperties SrcRect DstRect NODATA UseMaskBand ScaleOffset ScaleRatio Exponent SrcMin SrcMax DstMin DstMax
-    Clamp LUT ColorTableComponent BlockXSize BlockYSize""".split()
-)
+ALLOWED = {
+    "VRTDataset", "VRTRasterBand", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "NoDataValue",
+    "HideNoDataValue", "ColorInterp", "ColorTable", "Entry", "Description", "UnitType", "Offset", "Scale",
+    "CategoryNames", "Category", "Histograms", "HistItem", "HistMin", "HistMax", "BucketCount", "IncludeOutOfRange",
+    "Approximate", "HistCounts", "MaskBand", "OverviewList", "SimpleSource", "ComplexSource", "AveragedSource",
+    "SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "NODATA", "UseMaskBand", "ScaleOffset",
+    "ScaleRatio", "Exponent", "SrcMin", "SrcMax", "DstMin", "DstMax", "Clamp", "LUT", "ColorTableComponent",
+    "BlockXSize", "BlockYSize",
+}  # fmt: skip
 """The elements of a VRT that read pixels as they are, or map them value by value."""
 
 BANDS = (None, "VRTSourcedRasterBand")

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.endings import IMAGE_ENDINGS, images_among
+from segdata.files.forms import VRT, ZARR
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
 from segdata.readers.class_entries import Entry
@@ -144,6 +146,7 @@ def read(
     split: str | None = None,
     report: Report = strict,
     images: bool = True,
+    reading: Reading = AS_IT_IS,
     image_dir: str | Path | None = None,
     vectors: str | Path | None = None,
     class_property: str | None = None,
@@ -190,7 +193,7 @@ def read(
     touched: dict[Place, set[int]] = {path: set() for path in found}
     for id, path, file in pairs:
         try:
-            size, geo = read_place(path)
+            size, geo = read_place(path, reading)
             polygons, problems = to_pixels(found[file], geo, file.name, crs=crs)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
@@ -245,7 +248,8 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
 
 def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
     """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
-    images = [path for path in matching(folder, "**/*") if is_one(path, IMAGE_ENDINGS)]
+    there = {str(path): path for path in matching(folder, "**/*") if is_one(path, (*IMAGE_ENDINGS, VRT))}
+    images = [there[path] for path in images_among(there)]
     if not images:
         raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
@@ -264,7 +268,9 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Itera
 
 def is_one(path: Place, extensions: Sequence[str]) -> bool:
     """Whether it is a file with such an extension, and not hidden."""
-    return path.suffix.lower() in extensions and path.is_file() and not path.name.startswith(".")
+    return (
+        path.suffix.lower() in extensions and (path.is_file() or path.suffix == ZARR) and not path.name.startswith(".")
+    )
 
 
 def own_file(folder: Place, id: str) -> Place | None:
@@ -313,10 +319,10 @@ def class_table(
     return Classes(chosen, {**ids, **{e.source_name: ids.get(e.name) for e in entries}, **table}), labels
 
 
-def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
+def read_place(path: Place, reading: Reading = AS_IT_IS) -> tuple[tuple[int, int], Geo]:
     """An image's size and where it lies. Raises `DataError` (`image.*`)."""
     with ExitStack() as stack:
-        raster = stack.enter_context(open_image(path))
+        raster = stack.enter_context(open_image(path, reading=reading))
         return (raster.height, raster.width), raster.geo
 
 

@@ -20,6 +20,7 @@ from segdata.files.file import open_file
 from segdata.files.opening import open_mask
 from segdata.files.places import leads_out, links_out, only_gdal_opens
 from segdata.files.png import is_palette_png
+from segdata.files.reading import Reading
 from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels, Mask, tally
@@ -54,6 +55,7 @@ class Rules:
     masks: bool
     speck: int
     thumbs: frozenset[str]
+    reading: Reading
 
 
 def check(
@@ -86,7 +88,9 @@ def check(
     ordered = sorted(dataset, key=lambda s: s.id)
     pairs = pairs_to_compare(ordered)
     thumbs = frozenset(ordered[i].id for pair in pairs for i in pair)
-    rules = Rules(dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs)
+    rules = Rules(
+        dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs, dataset.reading
+    )
     seen: dict[str, Seen] = {}
     for samples, result in run.map(partial(check_item, rules=rules), files_of(dataset.samples)):
         if isinstance(result, Problem):
@@ -143,7 +147,7 @@ def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look |
     try:
         if rules.images == "copy":
             refuse_link(rules.root, image, "image")
-        looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs)
+        looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs, rules.reading)
     except DataError as error:
         return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
     return [(look, _image_findings(sample, look, rules)) for sample, look in zip(samples, looks, strict=True)]

@@ -27,11 +27,12 @@ from segdata.files.limits import MAX_PIXELS
 from segdata.files.opening import read_facts
 from segdata.files.places import absolute, place, real
 from segdata.files.png import MaskWriter
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
-from segdata.readers import reader, reader_options
+from segdata.readers import reader, reader_options, takes_reading
 from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
     Banded,
@@ -61,6 +62,7 @@ class Target:
     images: Images
     exif: Exif
     max_pixels: int | None
+    reading: Reading
 
 
 def convert(
@@ -77,6 +79,8 @@ def convert(
     unlisted: Unlisted | None = None,
     exif: Exif = "upright",
     max_pixels: int | None = None,
+    vrt: bool = False,
+    subdataset: str | None = None,
     allow_empty: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
@@ -107,6 +111,8 @@ def convert(
         exif: Which way up the labels are, if the image's size cannot tell.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
         overwrite: Replace a dataset at `destination`.
     """
@@ -117,26 +123,28 @@ def convert(
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    reading = AS_IT_IS.asked(vrt=vrt, subdataset=subdataset)
+    passed = {**options, "reading": reading} if takes_reading(format) else options
     rule = None if group is None else read_rule(group, "--group")
     with pointing(format, source):
-        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
+        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **passed))
     found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     if not found.items:
         refuse_nothing(found.receipt.skipped_images, "convert.nothing")
     ruled = {} if rule is None else {"group": group, **rule.facts}
-    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled}
+    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled, **reading.option}
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
-    dataset = Dataset(root, remap.labels, (), made_by, images)
+    dataset = Dataset(root, remap.labels, (), made_by, images, reading)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
     inputs = list(read_files(source, {**options, "group": None if rule is None else rule.table}, found.items))
     if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
         return there
     with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
-        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels))
+        work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels, reading))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)
         receipt = closed_receipt(found, job)
         if not (allow_empty or found.predicted):
@@ -212,7 +220,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             refuse_larger(item.size, limit)
         facts = None
         if target.images != "none" and item.image is not None:
-            facts = read_facts(item.image, max_pixels=limit)
+            facts = read_facts(item.image, max_pixels=limit, reading=target.reading)
             if target.max_pixels is not None:
                 refuse_larger((facts.height, facts.width), limit, item.image)
         drawn: Drawn | Banded | None = None

@@ -7,7 +7,8 @@ from segdata.dataset.ids import portable_ids, sample_ids
 from segdata.dataset.layout import JOURNAL, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, Problem
-from segdata.files.endings import is_image
+from segdata.files.endings import ending, images_among
+from segdata.files.forms import ZARR
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.places import listed
 from segdata.files.remote import Place
@@ -23,10 +24,10 @@ def dataset_or_images(path: str | Place, labels: Labels) -> Dataset:
     root = listed(path)
     if root.is_dir() and ((root / MANIFEST).exists() or (root / JOURNAL).exists()):
         return Dataset.open(path)
-    if root.is_file():
+    if root.is_file() or ending(str(root)) == ZARR:
         folder, files = root.parent, [root.name]
     elif root.is_dir():
-        folder, files = root, [name for name in files_in(root) if is_image(name)]
+        folder, files = root, images_among(files_in(root))
     else:
         raise DatasetError(f"{root}: there is no such folder or image")
     if not files:

@@ -76,6 +76,8 @@ def predict(
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
     images: Images = "reference",
+    vrt: bool = False,
+    subdataset: str | None = None,
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -108,6 +110,8 @@ def predict(
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -123,6 +127,7 @@ def predict(
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
+    source = replace(source, reading=source.reading.asked(vrt=vrt, subdataset=subdataset))
     source = source if split is None else source.split(",".join(models) or split)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
@@ -138,6 +143,7 @@ def predict(
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
+        **source.reading.option,
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)

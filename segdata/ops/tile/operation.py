@@ -47,6 +47,8 @@ def tile(
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
     virtual: bool = False,
+    vrt: bool = False,
+    subdataset: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
     run: Run | None = None,
@@ -88,10 +90,13 @@ def tile(
             without coordinates.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
+    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset))
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -107,6 +112,7 @@ def tile(
         "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
         "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
+        **dataset.reading.option,
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if aoi is not None:
