@@ -16,26 +16,12 @@ VRT, ZARR = ".vrt", ".zarr"
 SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide")
 """Endings of slides of a microscope, by Aperio, Hamamatsu, 3DHISTECH, Leica, Ventana and Sakura."""
 
-APERIO_2000 = (33003, 33005)
-"""TIFF's numbers of Aperio's JPEG 2000, which no other program but OpenSlide reads."""
-
 STARTS: tuple[tuple[bytes, Form], ...] = (
     (b"EHFA_HEADER_TAG", "HFA"), (b"CDF\1", "netCDF"), (b"CDF\2", "netCDF"), (b"CDF\5", "netCDF"),
     (b"\x89HDF\r\n\x1a\n", "HDF5"),
 )  # fmt: skip
 
-KNOWN = (
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"\0\0\0\x0cjP  ",
-    b"BM",
-    b"GIF8",
-    b"RIFF",
-)
+KNOWN = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG", b"\xff\xd8\xff", b"\0\0\0\x0cjP  ", b"GIF8", b"RIFF")
 """What common images begin with: no header is sought beside them."""
 
 SEVERAL: tuple[Form, ...] = ("netCDF", "HDF5", "Zarr")

@@ -49,6 +49,9 @@ def tile_lines(receipt: dict[str, Any]) -> list[str]:
         f"windows:     {tiles['windows']:,} = {tiles['kept']:,} kept + {tiles['left_out']:,} left out",
     ]
     lines += [f"             {tiles[reason]:,} left out: {why}" for reason, why in WHY.items() if tiles[reason]]
+    if "scales" in receipt:
+        low, high = (f"{scale:.4g}" for scale in receipt["scales"])
+        lines.append(f"resampled:   by {low if low == high else f'{low} to {high}'}")
     for row in receipt["classes"]:
         if row["added"]:
             lines.append(f"added:       {row['added']:,} tiles for {row['class']}, in {row['tiles']:,} tiles now")
