@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from posixpath import splitext
 
-from segdata.files.forms import SLIDES, VRT
+from segdata.files.forms import SLIDES
 
 IMAGE_ENDINGS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".avif", ".heic", ".heif",
@@ -23,12 +22,6 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".gz", ".b
 def ending(path: str) -> str:
     """The ending of a POSIX path in lower case, such as `.png`; empty where it has none."""
     return splitext(path)[1].lower()
-
-
-def images_among(paths: Iterable[str]) -> list[str]:
-    """The images among files by their names; VRTs only where there is nothing else, as most are lists of images beside them."""
-    there = list(paths)
-    return [path for path in there if is_image(path)] or [path for path in there if ending(path) == VRT]
 
 
 def is_image(path: str) -> bool:

@@ -13,6 +13,12 @@ Form = Literal["usual", "VRT", "ENVI", "HFA", "netCDF", "HDF5", "Zarr", "slide"]
 
 VRT, ZARR = ".vrt", ".zarr"
 
+BARE = (".dat", ".raw", ".bin", "")
+"""Endings of files of bare pixels, which are images if an ENVI header lies beside them."""
+
+SAID = (VRT, ".dat", ".raw", ".bin")
+"""Endings that are those of images where a user says so."""
+
 SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide")
 """Endings of slides of a microscope, by Aperio, Hamamatsu, 3DHISTECH, Leica, Ventana and Sakura."""
 

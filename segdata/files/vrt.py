@@ -9,12 +9,17 @@ Format: https://gdal.org/en/stable/drivers/raster/vrt.html
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 from segdata.errors import DataError
+from segdata.files.endings import ending, is_image
 from segdata.files.file import File
+from segdata.files.forms import BARE, VRT
 from segdata.files.limits import MAX_TEXT
+from segdata.files.reading import Reading
+from segdata.files.remote import Place
 
 ALLOWED = {
     "VRTDataset", "VRTRasterBand", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "NoDataValue",
@@ -114,3 +119,26 @@ def _named(file: File, path: str, image: Named, inner: Named) -> str:
         raise file.problem("unreadable", f"its source {os.path.basename(path)}: {error.problem.message}") from error
     what = f"its source {os.path.basename(path)} is no TIFF, JPEG 2000 or PNG"
     raise file.problem("unreadable", f"{what}, nor a VRT of such: {WAY_OUT}")
+
+
+def images_among(folder: Place, paths: Sequence[str], reading: Reading) -> list[str]:
+    """The images among files below a folder. Where VRTs are to be read, the files that they are made of are none.
+
+    Otherwise VRTs are images only where there is nothing else, so that whoever reads them says what to do.
+    """
+    there = set(paths)
+    lists = [path for path in paths if ending(path) == VRT]
+    images = [p for p in paths if is_image(p) or (ending(p) in BARE and f"{os.path.splitext(p)[0]}.hdr" in there)]
+    if not reading.vrt or not isinstance(folder, Path):
+        return images or lists
+    inner = {source for path in lists for source in _sources(str(folder / path))}
+    return sorted(path for path in (*images, *lists) if os.path.realpath(folder / path) not in inner)
+
+
+def _sources(path: str) -> set[str]:
+    """The paths of a VRT's sources; none of one that cannot be read, as whoever reads it says."""
+    try:
+        with File(path, "image") as file:
+            return {_source(file, element) for element in _parsed(file).iter("SourceFilename")}
+    except DataError:
+        return set()

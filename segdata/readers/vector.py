@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.endings import IMAGE_ENDINGS, images_among
-from segdata.files.forms import VRT, ZARR
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
 from segdata.files.images import Exif
@@ -32,6 +30,7 @@ from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
+from segdata.files.vrt import images_among
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
@@ -182,7 +181,7 @@ def read(
     receipt = Receipt()
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
-    pairs = list(pair(image_folder, where, report, receipt))
+    pairs = list(pair(image_folder, where, report, receipt, reading))
     found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
     if where.is_dir():
         found |= without_image(where, found, report, receipt)
@@ -246,10 +245,11 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     return images, places[0]
 
 
-def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
+def pair(
+    folder: Place, where: Place, report: Report, receipt: Receipt, reading: Reading = AS_IT_IS
+) -> Iterator[tuple[str, Place, Place]]:
     """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
-    there = {str(path): path for path in matching(folder, "**/*") if is_one(path, (*IMAGE_ENDINGS, VRT))}
-    images = [there[path] for path in images_among(there)]
+    images = [folder / name for name in images_among(folder, files_in(folder), reading)]
     if not images:
         raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
@@ -268,9 +268,7 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Itera
 
 def is_one(path: Place, extensions: Sequence[str]) -> bool:
     """Whether it is a file with such an extension, and not hidden."""
-    return (
-        path.suffix.lower() in extensions and (path.is_file() or path.suffix == ZARR) and not path.name.startswith(".")
-    )
+    return path.suffix.lower() in extensions and path.is_file() and not path.name.startswith(".")
 
 
 def own_file(folder: Place, id: str) -> Place | None:

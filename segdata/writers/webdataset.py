@@ -26,9 +26,9 @@ from segdata.dataset.job import made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothing
 from segdata.executors.run import Run
-from segdata.files.places import absolute, file_digest, only_gdal_opens, place, size_of, write_whole
+from segdata.files.places import absolute, file_digest, place, size_of, write_whole
 from segdata.files.remote import Place
-from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
+from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, goes_as_pixels, write_shard
 
 SIZE = 2**28
 """Bytes of a shard by default: 256 MiB, about a thousand photographs."""
@@ -164,7 +164,7 @@ def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
     for sample in samples:
         pixels = sample.height * sample.width
         with_image = sample.image is not None and dataset.images != "none"
-        if sample.view is None and not (with_image and only_gdal_opens(dataset.image_path(sample))):
+        if sample.view is None and not (with_image and goes_as_pixels(dataset.image_path(sample))):
             own = _size_of(dataset.image_path(sample)) if with_image else 0
             yield ABOUT + own + _size_of(dataset.inside(sample.mask))
             continue

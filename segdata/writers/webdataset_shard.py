@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, raise_exhausted, writing
 from segdata.files.drafts import Draft
+from segdata.files.file import open_file
 from segdata.files.images import encode_image
 from segdata.files.members import member_path
 from segdata.files.places import file_digest, only_gdal_opens, read_bytes
@@ -90,11 +91,20 @@ def write_shard(shard: Shard, target: Target) -> Written:
     return Written(shard.name, lines, shard.split, digest, size, left_out, inputs=inputs)
 
 
+def goes_as_pixels(image: str) -> bool:
+    """Whether an image's file cannot go into a shard as it is: it is far away, or opened in a way that no member is."""
+    if only_gdal_opens(image):
+        return True
+    with open_file(image) as file, suppress(DataError):  # a missing one is told when it is read
+        return file.form != "usual"
+    return False
+
+
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
     """Read a sample's files as they are, or its part of larger files. Raises `DataError`, `DatasetError`."""
     path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
     line = msgspec.structs.replace(sample, crop=None, scores=None)
-    if sample.view is not None or (path is not None and only_gdal_opens(path)):
+    if sample.view is not None or (path is not None and goes_as_pixels(path)):
         if path is None:
             return cut_contents(line, None, dataset.read_mask(sample))
         image, ids = openings(sample)

@@ -23,6 +23,7 @@ from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
@@ -126,7 +127,8 @@ def predict(
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
-    source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
+    asked = AS_IT_IS.asked(vrt=vrt, subdataset=subdataset)
+    source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels, asked)
     source = replace(source, reading=source.reading.asked(vrt=vrt, subdataset=subdataset))
     source = source if split is None else source.split(",".join(models) or split)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
