@@ -51,7 +51,7 @@ def _by_tags(header: Any) -> float | None:
         text, resolution, unit = (header.tag_v2.get(tag) for tag in (DESCRIPTION, RESOLUTION, UNIT))
     except UNREADABLE:
         return None
-    text = text if isinstance(text, str) else ""
+    text = text.encode("latin-1", "replace").decode("utf-8", "replace") if isinstance(text, str) else ""
     if found := APERIO.search(text):
         return float(found[1]) or None
     if found := OME[0].search(text):
