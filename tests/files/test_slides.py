@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from format_files import pixels, write, write_slide
+from format_files import pixels, write, write_jpeg2000_slide, write_ndpi, write_slide
 from segdata.errors import DataError
 from segdata.files.file import open_file
 from segdata.files.opening import open_image, read_brightness, read_facts
@@ -71,6 +71,34 @@ def test_what_was_not_scanned_is_white_and_has_no_data(tmp_path: Path) -> None:
     other = raster.valid(Window(0, 0, 6, 6), values)
     assert other is not None
     assert (~other).sum() == 1
+
+
+def test_jpeg2000_and_tiles_that_are_not_there(tmp_path: Path) -> None:
+    """Tile 5 of 4 in a row is that of rows and columns 256 to 511."""
+    y, x = np.mgrid[:600, :800]
+    values = np.stack([x * 255 // 800, y * 255 // 600, (x + y) % 256], -1).astype(np.uint8)
+    expected = np.ones((600, 800), np.bool_)
+    expected[256:512, 256:512] = False
+    path = write_jpeg2000_slide(tmp_path / "a.svs", values, 5)
+    with open_image(str(path)) as raster:
+        found = raster.read()
+        valid = raster.valid(Window(0, 0, 600, 800), found)
+        assert valid is not None
+        np.testing.assert_array_equal(valid, expected)
+        np.testing.assert_array_equal(found[valid], values[valid])
+        assert (found[~valid] == 255).all()
+    assert microns(path) == 0.5
+
+
+def test_hamamatsu(tmp_path: Path) -> None:
+    y, x = np.mgrid[:600, :800]
+    values = np.stack([x * 255 // 800, y * 255 // 600, (x + y) // 6], -1).astype(np.uint8)
+    path = write_ndpi(tmp_path / "a.ndpi", values)
+    with open_image(str(path)) as raster:
+        assert (raster.height, raster.width) == (600, 800)
+        window = Window(100, 200, 30, 40)
+        assert abs(raster.read(window).astype(int) - values[window.slices]).max() <= 6
+    assert microns(path) == 0.25
 
 
 def test_damaged_missing_and_without_openslide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

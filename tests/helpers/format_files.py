@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -93,6 +94,61 @@ def write_slide(path: Path, values: NDArray[Any], mpp: float | None = 0.25, leve
             part = values[:: 4**level, :: 4**level]
             file.write(part, tile=(256, 256), photometric="rgb", description=text, metadata=None)
     return path
+
+
+def encoded(values: NDArray[Any], format: str) -> bytes:
+    """The bytes of (h, w, 3) uint8 as a JPEG of good quality, or as JPEG 2000 without loss."""
+    data = BytesIO()
+    how = {"quality": 98, "subsampling": 0} if format == "JPEG" else {"no_jp2": True, "irreversible": False}
+    Image.fromarray(values).save(data, format, **how)
+    return data.getvalue()
+
+
+def write_jpeg2000_slide(path: Path, values: NDArray[Any], gap: int) -> Path:
+    """Write what Aperio's scanner writes in JPEG 2000, which GDAL does not read; of tiles of 256 one, `gap`, is not there."""
+    height, width, _ = values.shape
+    padded = np.pad(values, ((0, -height % 256), (0, -width % 256), (0, 0)))
+    corners = [(y, x) for y in range(0, height, 256) for x in range(0, width, 256)]
+    tiles = [encoded(padded[y : y + 256, x : x + 256], "JPEG2000") for y, x in corners]
+    tiles[gap] = b""
+    text = (
+        f"Aperio Image Library\n{width}x{height} [0,0 {width}x{height}] (256x256) J2K|AppMag = 20|MPP = 0.5\0".encode()
+    )
+    entries = {259: ("H", [33005]), 262: ("H", [2]), 270: ("s", text), 322: ("I", [256]), 323: ("I", [256])}
+    path.write_bytes(_tiff(values.shape, entries, tiles, (324, 325)))
+    return path
+
+
+def write_ndpi(path: Path, values: NDArray[Any]) -> Path:
+    """Write what Hamamatsu's scanner writes: all of it as one JPEG, 4,000 pixels per millimetre."""
+    entries = {
+        254: ("I", [0]), 259: ("H", [7]), 262: ("H", [6]), 271: ("s", b"Hamamatsu\0"), 278: ("I", [values.shape[0]]),
+        282: ("f", [40_000.0]), 283: ("f", [40_000.0]), 296: ("H", [3]), 65420: ("I", [1]), 65421: ("f", [40.0]),
+        65422: ("i", [0]), 65423: ("i", [0]), 65424: ("i", [0]), 65426: ("I", [0]),
+    }  # fmt: skip
+    path.write_bytes(_tiff(values.shape, entries, [encoded(values, "JPEG")], (273, 279)))
+    return path
+
+
+def _tiff(
+    shape: tuple[int, ...], entries: Mapping[int, tuple[str, Any]], chunks: Sequence[bytes], where: tuple[int, int]
+) -> bytes:
+    """A TIFF of one image, whose chunks lie where the entries `where` say: their places and sizes."""
+    out = bytearray(b"II*\0\0\0\0\0")
+    starts = []
+    for chunk in chunks:
+        starts.append(len(out))
+        out += chunk + b"\0" * (len(chunk) % 2)
+    own = {256: ("I", [shape[1]]), 257: ("I", [shape[0]]), 258: ("H", [8, 8, 8]), 277: ("H", [3]), 284: ("H", [1])}
+    table = {**own, **entries, where[0]: ("I", starts), where[1]: ("I", [len(chunk) for chunk in chunks])}
+    struct.pack_into("<I", out, 4, len(out))
+    behind, rows, end = bytearray(), b"", len(out) + 2 + 12 * len(table) + 4
+    for tag, (kind, values) in sorted(table.items()):
+        data = values if kind == "s" else struct.pack(f"<{len(values)}{kind}", *values)
+        rows += struct.pack("<HHI", tag, {"s": 2, "H": 3, "I": 4, "i": 9, "f": 11}[kind], len(values))
+        rows += data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", end + len(behind))
+        behind += b"" if len(data) <= 4 else data + b"\0" * (len(data) % 2)
+    return bytes(out + struct.pack("<H", len(table)) + rows + b"\0\0\0\0" + behind)
 
 
 def png(values: NDArray[Any]) -> bytes:
