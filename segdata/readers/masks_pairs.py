@@ -211,5 +211,6 @@ def held(folder: Place, kind: str, form: Pattern) -> str:
 def _unread(folder: Place, without: Place | None, taken: Iterable[Sequence[str]]) -> list[str]:
     """A note of the files in a folder that are not of the form asked for."""
     read = {path for paths in taken for path in paths}
-    left = sorted(set(files_in(folder, without)) - read)
+    headers = {f"{splitext(path)[0]}.hdr" for path in read}  # of ENVI images, read with them
+    left = sorted(set(files_in(folder, without)) - read - headers)
     return [f"{folder.name}/: not read: {some(left, 3)}"] if left else []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,6 +19,7 @@ from convention_files import CITYSCAPES
 from reader_samples import reader_sample
 from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
+from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +125,11 @@ def test_stats(sides: tuple[Dataset, Dataset]) -> None:
 def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     pred, truth = sides
     compare("check", run("check", truth.root), run("check", pred.root))
-    compare("info", run("info", pred.root), run("info", truth.root))
+    slides = replace(pred, root=truth.root.parent / "slides", reading=Reading(vrt=True), images="reference")
+    slides = replace(slides, samples=[msgspec.structs.replace(s, image="missing.svs") for s in pred])
+    slides.root.mkdir()
+    slides.save()
+    compare("info", run("info", pred.root), run("info", truth.root), run("info", slides.root))
 
 
 def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:

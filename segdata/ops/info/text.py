@@ -34,10 +34,10 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     if info["outside"]:
         folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]
         lines.append(f"images outside, in {some(folders)}")
-    if "microns" in info:
+    if info["microns"]:
         sizes = [f"{one['microns'] or 'unknown'} ({one['images']:,} images)" for one in info["microns"]]
         lines.append(f"microns per pixel: {', '.join(sizes)}")
-    if "reading" in info:
+    if info["reading"]:
         lines.append("images are read: " + ", ".join(f"{k}={v}" for k, v in info["reading"].items()))
     if info["sizes"]:
         sizes = [f"{name} {w} x {h}" for name, (h, w) in info["sizes"].items()]
