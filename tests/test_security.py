@@ -189,8 +189,20 @@ def test_a_file_does_not_name_others_to_read(tmp_path: Path, name: str) -> None:
     Image.new("L", (8, 6)).save(tmp_path / "secret.tif")
     (tmp_path / name).write_text(VRT.format(file=tmp_path / "secret.tif"))
     for read in (open_image, open_mask, open_scores):
-        with pytest.raises(DataError, match=r"cannot be decoded|is no image"), read(tmp_path / name):  # type: ignore[operator]
+        with pytest.raises(DataError, match=r"cannot be decoded|is no image|is a VRT"), read(tmp_path / name):  # type: ignore[operator]
             pass
+
+
+def test_a_dataset_of_vrts_reads_below_their_folder(tmp_path: Path) -> None:
+    """Also if its dataset.json, which a stranger may have written, asks for VRTs."""
+    dataset = make(tmp_path / "d", MASKS, images="copy")
+    Image.new("L", (8, 6)).save(tmp_path / "secret.tif")
+    (dataset.root / "images" / "x.vrt").write_text(VRT.format(file=tmp_path / "secret.tif"))
+    card = json.loads((dataset.root / CARD).read_text())
+    (dataset.root / CARD).write_text(json.dumps({**card, "reading": {"vrt": True}}))
+    found = Dataset.open(edit(dataset, image="images/x.vrt"))
+    with pytest.raises(DataError, match="not below the folder of the VRT"):
+        found.read_image(found.samples[0])
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from segdata.errors import OptionError
 from segdata.files.file import open_file
 from segdata.files.images import ImageFacts
 from segdata.files.opening import read_brightness
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.windows import Window
 
@@ -78,14 +79,16 @@ class Link(NamedTuple):
     second: int
 
 
-def read_looks(path: str | Place, samples: Sequence[Sample], thumbs: Container[str] = ()) -> list[Look]:
+def read_looks(
+    path: str | Place, samples: Sequence[Sample], thumbs: Container[str] = (), reading: Reading = AS_IT_IS
+) -> list[Look]:
     """The looks of samples that share an image file and `exif`, with thumbs of these ids; decodes the file once.
 
     Raises `DataError` (`image.*`).
     """
     reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
     with open_file(path) as file:
-        facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce)
+        facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce, reading=reading)
         digest = file.sha256
     full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
     looks = []

@@ -152,4 +152,4 @@ def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list[Look]:
     from segdata.dataset.duplicates import read_looks
 
     with located(sample=samples[0].id):
-        return read_looks(dataset.image_path(samples[0]), samples)
+        return read_looks(dataset.image_path(samples[0]), samples, reading=dataset.reading)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from segdata.dataset.sample import Images
 from segdata.errors import DataError, OptionError, Problem
+from segdata.files.file import open_file
+from segdata.files.forms import parts_elsewhere
 from segdata.files.members import member_of
 from segdata.files.places import copy_file, is_stored, only_gdal_opens, place, real, relative
 from segdata.files.remote import Place, is_remote
@@ -30,7 +32,8 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     Files beside it that say where it lies are then copied, too.
 
     An image in another bucket, or in storage where the dataset is not, is referred to by its URL.
-    Raises `DataError` where a link to a member of a shard is asked for, `OptionError` for other links that there cannot be.
+    Raises `DataError` where a link to a member of a shard is asked for, or a copy of an image that is in several files;
+    `OptionError` for other links that there cannot be.
     """
     if images == "none":
         return None
@@ -49,6 +52,7 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     kept = os.path.basename(id) == name  # as ids do that would collide without the extension
     here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
     path = root / here
+    refuse_parts(there)
     if images == "copy":
         copy_file(there, path)
     elif member_of(there) is not None:
@@ -62,6 +66,14 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     for beside, copied in sidecars(str(there), here):
         copy_file(beside, root / copied)
     return here
+
+
+def refuse_parts(image: str) -> None:
+    """Raise `DataError` (`image.parts`) for an image that is nothing without the files beside it, which no copy has."""
+    with open_file(image) as file:
+        if parts_elsewhere(image, file.form):
+            what = "parts of it are in other files, which are neither copied nor linked: --images reference"
+            raise DataError(Problem("image.parts", what, image))
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePath
 
 from segdata.errors import Problem
@@ -23,7 +24,7 @@ def settled(reading: Reading, images: Sequence[str], run: Run) -> tuple[Reading,
     if reading.alpha is not None:
         return reading, []
     doubtful = [path for path in dict.fromkeys(images) if ending(path) not in SURE_ENDINGS]
-    looked = replace(run, track=untracked).map(look, doubtful)
+    looked = replace(run, track=untracked).map(partial(look, reading=reading), doubtful)
     found = {path: what for path, what in looked if not isinstance(what, Problem)}
     kinds = {path: one.what for path, one in found.items() if one.what != "none"}
     if not kinds:

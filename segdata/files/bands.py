@@ -16,10 +16,11 @@ from xml.sax.saxutils import escape
 from segdata.errors import DataError, Problem
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.file import TIFF, File, open_file
-from segdata.files.gdal import damaged, gdal_window, opened
+from segdata.files.gdal import damaged, gdal_window
+from segdata.files.others import opened
 from segdata.files.pillow import ALPHA, header_of
 from segdata.files.places import is_stored, only_gdal_opens
-from segdata.files.reading import Band, Reading
+from segdata.files.reading import AS_IT_IS, Band, Reading
 from segdata.files.remote import Place
 from segdata.files.tiff import Tag
 from segdata.words import some
@@ -188,22 +189,24 @@ class Looked(NamedTuple):
 NONE = Looked("none", 0)
 
 
-def look(path: str | Place) -> Looked:
+def look(path: str | Place, reading: Reading = AS_IT_IS) -> Looked:
     """What the last band of an image is, by its header where that tells. Files that cannot be read have none."""
     try:
         with open_file(path) as file:
+            if file.form == "slide":
+                return Looked("none", 3)
             if file.access != "windows":
                 header = header_of(file)
                 return Looked("sure", 4) if header is not None and header.mode in ALPHA else NONE
             here = not only_gdal_opens(path) and not is_stored(path)
             found = _by_header(file) if here and file.head.startswith(TIFF) else None
-            return found or _by_gdal(file)
+            return found or _by_gdal(file, reading)
     except DataError:
         return NONE  # told when the image is read
 
 
-def _by_gdal(file: File) -> Looked:
-    with opened(file) as source:
+def _by_gdal(file: File, reading: Reading) -> Looked:
+    with opened(file, reading) as source:
         called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
         if not called:
             return Looked("none", source.count)

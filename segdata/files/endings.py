@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from posixpath import splitext
 
+from segdata.files.forms import SLIDES
+
 IMAGE_ENDINGS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".avif", ".heic", ".heif",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".mpo",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".mpo", ".img", ".bil", ".bip", ".bsq", ".nc", ".zarr", *SLIDES,
 )  # fmt: skip
 """In lower case; a file may have them in any. AVIF and HEIC are read where Pillow can."""
 

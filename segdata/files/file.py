@@ -7,13 +7,15 @@ import os
 import struct
 from functools import cached_property
 from io import BufferedReader, BytesIO
+from pathlib import Path
 from typing import Literal
 
 from segdata.errors import DataError, Problem, raise_exhausted
+from segdata.files.forms import Form, form_of
 from segdata.files.limits import MAX_BYTES, too_long
-from segdata.files.members import open_stored
+from segdata.files.members import member_of, open_stored
 from segdata.files.places import file_digest, is_stored, only_gdal_opens
-from segdata.files.remote import Place, Remote
+from segdata.files.remote import Place, Remote, is_remote
 
 WHOLE = 2**26
 """PNGs, JPEGs and other files without random access are decoded at once up to this many pixels: 67 million, 200 MB as RGB."""
@@ -85,6 +87,13 @@ class File:
         return self.start(HEAD)
 
     @cached_property
+    def form(self) -> Form:
+        """Which of those it is that are opened each in its own way."""
+        if is_remote(self.path) or member_of(str(self.path)) is not None:
+            return "usual"
+        return form_of(str(self.path), lambda: self.head)
+
+    @cached_property
     def data(self) -> bytes:
         """All bytes, read once. Raises `DataError` (`<kind>.too_large`) for more than may be in memory at once."""
         self._refuse_giant()
@@ -93,7 +102,7 @@ class File:
     @cached_property
     def access(self) -> Access:
         """How it is read."""
-        if only_gdal_opens(self.path):
+        if only_gdal_opens(self.path) or self.form != "usual":
             return "windows"
         if is_stored(self.path) and Remote.of(self.path).suffix.lower() in BY_WINDOWS:
             return "windows"
@@ -118,6 +127,8 @@ class File:
             return hashlib.sha256(self.data).hexdigest()
         if is_stored(self.path):
             return file_digest(self.path)
+        if self.form == "Zarr":
+            return _folder_digest(Path(str(self.path)))
         self.handle.seek(0)
         return hashlib.file_digest(self.handle, "sha256").hexdigest()
 
@@ -175,6 +186,14 @@ def _open(path: str | Place) -> Stream:
         return open_stored(str(path))
     there = Remote.of(path)
     return there.open() if there.suffix.lower() in BY_WINDOWS else BytesIO(there.read_bytes())  # type: ignore[return-value]
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _jpeg_size(file: Stream) -> tuple[int, int]:

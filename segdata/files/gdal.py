@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -63,16 +63,16 @@ def opened(path: str | Place | File, kind: str = "image") -> Iterator[Any]:
             source = _open_stored(file, stack) if is_stored(file.path) else _open_here(file)
         stack.enter_context(source)
         with damaged(str(file), kind):
-            _refuse(source, file)
+            refuse_unfit(source, file)
         yield source
 
 
 def _open_here(file: File) -> Any:
     """An open rasterio dataset of a file of this machine, or of what GDAL alone reaches."""
     if is_remote(file.path):
-        return _open_alone(str(file), file)
+        return open_alone(str(file), file)
     file.start(0)  # there is such a file, and a regular one
-    return _open_alone(gdal_path(str(file)), file)
+    return open_alone(gdal_path(str(file)), file)
 
 
 def _open_stored(file: File, stack: ExitStack) -> Any:
@@ -80,9 +80,9 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
     there = Remote.of(file.path)
     try:
         if (path := vsi_path(there)) is None:
-            return _open_alone(stack.enter_context(load_rasterio().MemoryFile(file.data)).name, file)
+            return open_alone(stack.enter_context(load_rasterio().MemoryFile(file.data)).name, file)
         os.environ.update(gdal_settings())  # not for this thread alone, as an option would be
-        return _open_alone(path, file)
+        return open_alone(path, file)
     except DataError as error:
         if not there.is_file():  # which also says what is wrong with the storage
             raise file.problem("missing", "there is no such file") from error
@@ -91,17 +91,17 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
         raise
 
 
-def _open_alone(path: str, file: File) -> Any:
-    """An open rasterio dataset of what GDAL calls `path`.
+def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: str) -> Any:
+    """An open rasterio dataset of what GDAL calls `path`; `more` are options while it is opened. Raises as `opened`.
 
     The options are set while it is opened, not while it is open: they are the thread's, and files are closed in any order.
     """
     rasterio = load_rasterio()
-    with damaged(str(file), file.kind), rasterio.Env(**ALONE):
-        return rasterio.io.DatasetReader(path, driver=DRIVERS)  # `rasterio.open` takes only one driver
+    with damaged(str(file), file.kind), rasterio.Env(**{**ALONE, **more}):
+        return rasterio.io.DatasetReader(path, driver=list(drivers))  # `rasterio.open` takes only one driver
 
 
-def _refuse(source: Any, file: File) -> None:
+def refuse_unfit(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
     pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
     if pixelwise and source.count > MAX_BANDS:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from segdata.files.endings import ending
+from segdata.files.forms import ZARR
 from segdata.files.places import files_below, matching
 from segdata.files.remote import Place, Remote
 from segdata.words import some
@@ -24,6 +25,8 @@ def files_in(folder: Place, without: Place | None = None) -> list[str]:
     found: list[str] = []
     for base, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name[:1] != "." and Path(base, name) != without]
+        if arrays := [name for name in folders if ending(name) == ZARR]:  # each an image
+            files, folders[:] = [*files, *arrays], [name for name in folders if name not in arrays]
         under = os.path.relpath(base, folder).replace(os.sep, "/")
         found += [name if under == "." else f"{under}/{name}" for name in files if name[:1] != "."]
     return sorted(found)

@@ -39,6 +39,8 @@ LACKING = 0.85
 
 def lossy_name(file: File) -> str | None:
     """What a file's lossy compression is called; None if it keeps values, or is unknown. Raises `DataError` (`mask.missing`)."""
+    if file.form not in ("usual", "slide"):
+        return None
     head = file.head
     if head.startswith(JPEG):
         return "JPEG"

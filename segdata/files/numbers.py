@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
-from segdata.files import gdal
+from segdata.files import gdal, others
 from segdata.files.arrays import read_npy_header
 from segdata.files.file import TIFF, File, open_file
 from segdata.files.limits import MAX_PIXELS
@@ -114,7 +114,7 @@ def _npy_header(file: File) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
 
 
 def _tiff_numbers(file: File, source: Any) -> Numbers:
-    """Those of a TIFF of one band, by GDAL."""
+    """Those of a TIFF, or of what `others` opens, of one band, by GDAL."""
     kind = source.dtypes[0]
     if source.count != 1:
         raise file.problem("numbers", f"holds {source.count} bands of {kind}, and a mask has one: export class ids")
@@ -162,7 +162,9 @@ def void_value(told: str | float | None) -> int | None:
 def open_numbers(path: str | Place | File) -> Iterator[Numbers | None]:
     """A mask of numbers, open; None for any other file. Raises `DataError` (`mask.*`)."""
     with open_file(path, "mask") as file, ExitStack() as stack:
-        if file.head.startswith(NPY):
+        if file.form not in ("usual", "slide"):
+            yield _tiff_numbers(file, stack.enter_context(others.opened(file)))
+        elif file.head.startswith(NPY):
             yield _npy_numbers(file)
         elif file.head.startswith(TIFF) and not _is_plain(file):
             yield _tiff_numbers(file, stack.enter_context(gdal.opened(file, file.kind)))

@@ -1,9 +1,9 @@
 """The one door to images and masks: whatever the file is, it is opened once, and read whole or by windows.
 
-TIFF of every kind, JPEG 2000 and what GDAL alone reaches (`https://`, `zip://` ...) are read window by window, so that memory
-does not grow with the image. PNG and JPEG have no random access: up to `file.WHOLE` pixels they are decoded at once, larger
-ones row by row as GDAL does it, which is quick downwards and starts anew upwards. In object storage the former are read by
-parts, the latter fetched once.
+TIFF of every kind, JPEG 2000, what `forms` lists and what GDAL alone reaches (`https://`, `zip://` ...) are read window by
+window, so that memory does not grow with the image. PNG and JPEG have no random access: up to `file.WHOLE` pixels they are
+decoded at once, larger ones row by row as GDAL does it, which is quick downwards and starts anew upwards. In object storage
+the former are read by parts, the latter fetched once.
 
 Files that are read by windows are opened once by Python, for what their first bytes say, and once by GDAL.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files import gdal
+from segdata.files import gdal, others
 from segdata.files.colors import to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
@@ -41,6 +41,7 @@ from segdata.files.rasters import (
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.files.sidecars import geo_beside, geo_of
+from segdata.files.slides import open_slide
 from segdata.windows import Window
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -59,10 +60,12 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
     """
     with ExitStack() as stack:
         with open_file(path) as file:
-            if file.access == "whole" or (file.access == "rows" and exif == "upright"):
-                raster: Raster = _whole(file, exif, reading, stack)
+            if file.form == "slide":
+                raster: Raster = stack.enter_context(open_slide(file, reading))
+            elif file.access == "whole" or (file.access == "rows" and exif == "upright"):
+                raster = _whole(file, exif, reading, stack)
             else:
-                source = stack.enter_context(gdal.opened(file))
+                source = stack.enter_context(others.opened(file, reading))
                 raster = _by_windows(source, file, exif, _orientation(file), reading)
         yield raster if reading.under_nodata == "ignore" else FilledRaster(raster)
 
@@ -77,11 +80,11 @@ def open_mask(path: str | Place | File) -> Iterator[MaskRaster | WholeMask]:
             else:
                 if (lossy := lossy_name(file)) is not None:
                     raise file.problem("jpeg", CHANGED.format(lossy))
-                mask = MaskRaster(stack.enter_context(gdal.opened(file)), str(file))
+                mask = MaskRaster(stack.enter_context(others.opened(file)), str(file))
         yield mask
 
 
-def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS, reading: Reading = AS_IT_IS) -> ImageFacts:
     """An image's size and orientation: from the header of what is read by windows, otherwise by decoding it once.
 
     Raises `DataError` (`image.*`).
@@ -90,18 +93,24 @@ def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Ima
         if file.access == "whole":
             facts = inspect_image(file, max_pixels=max_pixels)
             return facts if geo_beside(str(file)).nodata is None else replace(facts, gaps=True)
-        with gdal.opened(file) as source:
+        if file.form == "slide":
+            with open_slide(file) as slide:
+                return ImageFacts(slide.height, slide.width, 1, gaps=slide.sparse)
+        with others.opened(file, reading) as source:
             return _facts(source, file)
 
 
 def read_brightness(
-    path: str | Place | File, *, exif: Exif | None = None, reduce: int = 1
+    path: str | Place | File, *, exif: Exif | None = None, reduce: int = 1, reading: Reading = AS_IT_IS
 ) -> tuple[ImageFacts, int, NDArray[np.uint8]]:
     """What `images.read_reduced` gives, of images of any size and kind. Raises `DataError` (`image.*`)."""
     with open_file(path) as file:
         if file.access == "whole":
             return read_reduced(file, exif=exif, reduce=reduce)
-        with gdal.opened(file) as source:
+        if file.form == "slide":
+            with open_slide(file) as slide:
+                return ImageFacts(slide.height, slide.width, 1), slide.bands, _brightness(slide, reduce)
+        with others.opened(file, reading) as source:
             facts = _facts(source, file)
             # as many bands as there are, whatever is made of them
             with gdal.damaged(str(file)):
@@ -140,7 +149,7 @@ def _facts(source: Any, file: File) -> ImageFacts:
 
 def _orientation(file: File) -> int:
     """An image's EXIF orientation; 1 for what GDAL alone opens."""
-    return 1 if only_gdal_opens(file.path) else header_orientation(file)
+    return 1 if only_gdal_opens(file.path) or file.form != "usual" else header_orientation(file)
 
 
 def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int, reading: Reading) -> Raster:

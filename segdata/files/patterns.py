@@ -17,6 +17,7 @@ from posixpath import basename, dirname, join, splitext
 
 from segdata.errors import OptionError
 from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.forms import SAID
 
 STEM, NAME = "{stem}", "{name}"
 
@@ -39,7 +40,7 @@ class Pattern:
             raise OptionError(f"--{option} {text}: is no file name with one {STEM} in it, such as {STEM}_mask.png")
         if "\\" in text or not all(part not in ("", ".", "..") for part in text.split("/")):
             raise OptionError(f"--{option} {text}: is no path below its folder, such as {STEM}/mask.png")
-        return cls(text, endings)
+        return cls(text, (*endings, *SAID) if text.lower().endswith(SAID) else endings)
 
     def key(self, path: str) -> str | None:
         """What a POSIX path below its folder stands for: the folder above and `{stem}`; None where it has another form."""

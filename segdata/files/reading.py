@@ -25,18 +25,23 @@ class Reading:
     `bands`: those bands alone, in this order (none: all). `alpha`: whether the band that a file calls alpha is one of
     transparency, or, if it calls none so, the last of 2 or of 4 and more (None: as it looks). `vrt`: whether a VRT may name
     other files, below its own folder. `under_nodata`: with "keep" an image has data everywhere, whatever its file says, for
-    whoever asks because of labels.
+    whoever asks because of labels. `subdataset`: which image of a file that holds several, by its name there.
     """
 
     bands: tuple[Band, ...] = ()
     alpha: bool | None = None
     vrt: bool = False
     under_nodata: UnderNodata = "ignore"
+    subdataset: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the default: {} for a dataset that is read as its files say."""
         usual = asdict(AS_IT_IS)
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def asked(self, *, vrt: bool = False, subdataset: str | None = None) -> Reading:
+        """The same, but for what is asked for."""
+        return replace(self, vrt=self.vrt or vrt, subdataset=self.subdataset if subdataset is None else subdataset)
 
     @classmethod
     def from_json(cls, found: Any) -> Reading:
@@ -81,6 +86,9 @@ def parse_bands(text: str) -> tuple[Band, ...]:
     return tuple(int(part) if part.isdecimal() and not part.startswith("0") else part for part in parts)
 
 
-def told(bands: str | None, alpha: Alpha) -> dict[str, str]:
+def told(
+    bands: str | None = None, alpha: Alpha = "auto", vrt: bool = False, subdataset: str | None = None
+) -> dict[str, Any]:
     """What of these options was given, as a job notes it."""
-    return {name: value for name, value in (("bands", bands), ("alpha", alpha)) if value not in (None, "auto")}
+    given = {"bands": bands, "alpha": alpha, "vrt": vrt, "subdataset": subdataset}
+    return {name: value for name, value in given.items() if value not in (None, "auto", False)}

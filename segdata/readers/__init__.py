@@ -1,7 +1,8 @@
 """Source formats, one module each. A new one is a module here, a line below, and a sample generator.
 
 A reader is a function `read(root, *, split=None, report=strict, images=True, **options) -> Source`. It decides which pixels
-mean what, and writes nothing. `images=False`: no image is looked for. Options of its own are keyword arguments.
+mean what, and writes nothing. `images=False`: no image is looked for; a reader that opens images also takes
+`reading`, which says how. Options of its own are keyword arguments.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ READERS = {
     "predictions": "segdata.readers.predictions",
 }
 
-COMMON = ("root", "split", "report", "images")
+COMMON = ("root", "split", "report", "images", "reading")
 
 
 def reader(name: str) -> Callable[..., Source]:
@@ -41,3 +42,8 @@ def reader(name: str) -> Callable[..., Source]:
 def reader_options(name: str) -> tuple[str, ...]:
     """The options that a format's reader takes of its own."""
     return tuple(option for option in inspect.signature(reader(name)).parameters if option not in COMMON)
+
+
+def takes_reading(name: str) -> bool:
+    """Whether a format's reader opens images, and so has to know how they are to be read."""
+    return "reading" in inspect.signature(reader(name)).parameters

@@ -213,5 +213,6 @@ def _unread(folder: Place, without: Place | None, taken: Iterable[Sequence[str]]
     """A note of the files in a folder that are not of the form asked for, and that do not say where one of these lies."""
     read = {path for paths in taken for path in paths}
     left = set(files_in(folder, without)) - read
-    left -= {beside for path in (read if left else ()) for beside in (f"{path}.aux.xml", *world_files(path))}
+    if left:  # but for the headers of ENVI images, which are read with them
+        left -= {name for path in read for name in (f"{path}.aux.xml", *world_files(path), f"{splitext(path)[0]}.hdr")}
     return [f"{folder.name}/: not read: {some(sorted(left), 3)}"] if left else []

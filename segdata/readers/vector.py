@@ -24,15 +24,16 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Geometry, burn, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.misplaced import Site, on
-from segdata.files.opening import DATA, open_image
+from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
+from segdata.files.vrt import images_among
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
@@ -148,6 +149,7 @@ def read(
     split: str | None = None,
     report: Report = strict,
     images: bool = True,
+    reading: Reading = AS_IT_IS,
     image_dir: str | Path | None = None,
     vectors: str | Path | None = None,
     class_property: str | None = None,
@@ -183,7 +185,7 @@ def read(
     receipt = Receipt()
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
-    pairs = list(pair(image_folder, where, report, receipt))
+    pairs = list(pair(image_folder, where, report, receipt, reading))
     found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
     if where.is_dir():
         found |= without_image(where, found, report, receipt)
@@ -196,7 +198,7 @@ def read(
     reached: set[Place] = set()
     for id, path, file in pairs:
         try:
-            size, geo = read_place(path)
+            size, geo = read_place(path, reading)
             polygons, problems = to_pixels(found[file], geo, file.name, size=size, crs=crs)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
@@ -253,9 +255,11 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     return images, places[0]
 
 
-def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
+def pair(
+    folder: Place, where: Place, report: Report, receipt: Receipt, reading: Reading = AS_IT_IS
+) -> Iterator[tuple[str, Place, Place]]:
     """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
-    images = [path for path in matching(folder, "**/*") if is_one(path, IMAGE_ENDINGS)]
+    images = [folder / name for name in images_among(folder, files_in(folder), reading)]
     if not images:
         raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
@@ -323,10 +327,10 @@ def class_table(
     return Classes(chosen, {**ids, **{e.source_name: ids.get(e.name) for e in entries}, **table}), labels
 
 
-def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
+def read_place(path: Place, reading: Reading = AS_IT_IS) -> tuple[tuple[int, int], Geo]:
     """An image's size and where it lies. Raises `DataError` (`image.*`)."""
     with ExitStack() as stack:
-        raster = stack.enter_context(open_image(path, reading=DATA))
+        raster = stack.enter_context(open_image(path, reading=replace(reading, alpha=False, bands=())))
         return (raster.height, raster.width), raster.geo
 
 

@@ -80,12 +80,16 @@ class Target:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """Some windows of one sample; the journal refers to them by `name`. `extra`: tiles need valid pixels only, not foreground."""
+    """Some windows of one sample; the journal refers to them by `name`. `extra`: tiles need valid pixels only, not foreground.
+
+    `scale`: by what its windows are resampled.
+    """
 
     name: str
     sample: Sample
     windows: tuple[Window, ...]
     extra: bool = False
+    scale: float = 1.0
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -108,6 +112,7 @@ def tile_task(task: Task, target: Target) -> Tiled:
     """Cut a task's windows, and write the tiles that are kept. Returns their lines. Raises `DataError`."""
     samples: list[Sample] = []
     left_out: list[LeftOut] = []
+    target = replace(target, scale=task.scale)
     with located(sample=task.sample.id), ExitStack() as stack:
         cutter = Cutter(task.sample, target, stack)
         for window, image, ids in cutter.cut(task.windows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
@@ -99,20 +99,25 @@ def source_pixels(target_pixels: tuple[int, int], scale: float) -> tuple[int, in
 
 
 def plan(
-    dataset: Dataset, samples: Iterable[Sample], size: tuple[int, int], steps: tuple[int, int], scale: float
+    dataset: Dataset,
+    samples: Iterable[Sample],
+    size: tuple[int, int],
+    steps: tuple[int, int],
+    scales: Mapping[str, float],
 ) -> Iterator[Task]:
-    """The tasks for all windows of a grid, by sample, then from the top.
+    """The tasks for all windows of a grid, by sample, then from the top; `scales` of samples by their ids.
 
     Raises `DataError` for samples that are tiles and cannot be cut again, and for more than `MANY` tiles of one.
     """
-    source_size = source_pixels(size, scale)
-    stride = tuple(min(max(1, round(n / scale)), most) for n, most in zip(steps, source_size, strict=True))
     for sample in sorted(samples, key=lambda s: s.id):
+        scale = scales[sample.id]
+        source_size = source_pixels(size, scale)
+        stride = tuple(min(max(1, round(n / scale)), most) for n, most in zip(steps, source_size, strict=True))
         refuse_again(sample, scale)
         refuse_many(sample, (stride[0], stride[1]))
         windows = grid(*sample.size, source_size, (stride[0], stride[1]))
         for number, part in enumerate(tasks_of(dataset, sample, windows)):
-            yield Task(f"{sample.id}#{number}", sample, part)
+            yield Task(f"{sample.id}#{number}", sample, part, scale=scale)
 
 
 def tasks_of(dataset: Dataset, sample: Sample, windows: Sequence[Window]) -> list[tuple[Window, ...]]:

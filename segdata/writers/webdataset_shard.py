@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, raise_exhausted, writing
 from segdata.files.drafts import Draft
+from segdata.files.file import open_file
 from segdata.files.members import member_path
 from segdata.files.parts import encode_part, fits_png
 from segdata.files.places import file_digest, only_gdal_opens, read_bytes
@@ -91,6 +92,15 @@ def write_shard(shard: Shard, target: Target) -> Written:
     return Written(shard.name, lines, shard.split, digest, size, left_out, inputs=inputs)
 
 
+def goes_as_pixels(image: str) -> bool:
+    """Whether an image's file cannot go into a shard as it is: it is far away, or opened in a way that no member is."""
+    if only_gdal_opens(image):
+        return True
+    with open_file(image) as file, suppress(DataError):  # a missing one is told when it is read
+        return file.form != "usual"
+    return False
+
+
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
     """Read a sample's files as they are, or its part of larger files, also where files beside it say where it lies.
 
@@ -113,13 +123,13 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
 
 
 def as_it_is(sample: Sample, dataset: Dataset) -> bool:
-    """Whether a shard holds a sample's files as they are: whole ones that are read as they say themselves, and nothing beside them."""
+    """Whether a shard holds a sample's files as they are: whole ones, read as they say themselves, with nothing beside them."""
     if sample.view is not None:
         return False
     if sample.image is None or dataset.images == "none":
         return True
     path = dataset.image_path(sample)
-    return dataset.reading == AS_IT_IS and not only_gdal_opens(path) and not sidecars(path, path)
+    return dataset.reading == AS_IT_IS and not goes_as_pixels(path) and not sidecars(path, path)
 
 
 def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:

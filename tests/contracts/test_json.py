@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -125,7 +126,11 @@ def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     pred, truth = sides
     compare("check", run("check", truth.root), run("check", pred.root))
     replace(pred, reading=Reading((3, "B2"), alpha=False, vrt=True)).save()
-    compare("info", run("info", pred.root), run("info", truth.root))
+    slides = replace(pred, root=truth.root.parent / "slides", reading=Reading(vrt=True), images="reference")
+    slides = replace(slides, samples=[msgspec.structs.replace(s, image="missing.svs") for s in pred])
+    slides.root.mkdir()
+    slides.save()
+    compare("info", run("info", pred.root), run("info", truth.root), run("info", slides.root))
 
 
 def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:

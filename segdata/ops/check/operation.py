@@ -166,7 +166,7 @@ def check_images(samples: tuple[Sample, ...], rules: Rules) -> list[tuple[Look |
     try:
         if rules.images == "copy":
             refuse_link(rules.root, image, "image")
-        looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs)
+        looks = read_looks(image if is_remote(image) else rules.root / image, samples, rules.thumbs, rules.reading)
     except DataError as error:
         return [(None, [_error(sample, error.problem, image, "put the image back")]) for sample in samples]
     lacking = _lacking_bands(image, samples, rules)

@@ -34,7 +34,7 @@ from segdata.files.scores import write_scores
 from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.nodata import over_data
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
-from segdata.readers import reader, reader_options
+from segdata.readers import reader, reader_options, takes_reading
 from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
     Banded,
@@ -84,6 +84,8 @@ def convert(
     exif: Exif = "upright",
     under_nodata: UnderNodata = "ignore",
     max_pixels: int | None = None,
+    vrt: bool = False,
+    subdataset: str | None = None,
     allow_empty: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
@@ -120,6 +122,8 @@ def convert(
             or kept; then the dataset's images count as having data everywhere.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
         overwrite: Replace a dataset at `destination`.
     """
@@ -128,14 +132,15 @@ def convert(
     one_of("exif", exif, Exif)
     one_of("alpha", alpha, Alpha)
     one_of("under-nodata", under_nodata, UnderNodata)
-    reading = Reading(under_nodata=under_nodata).but(bands, alpha)
+    reading = Reading(vrt=vrt, subdataset=subdataset, under_nodata=under_nodata).but(bands, alpha)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
+    passed = {**options, "reading": reading} if takes_reading(format) else options
     rule = None if group is None else read_rule(group, "--group")
     with pointing(format, source):
-        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **options))
+        found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **passed))
     found = found if rule is None else grouped(found, rule)
     remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
@@ -146,7 +151,9 @@ def convert(
         reading, notes = settled(reading, [item.image for item in found.items if item.image is not None], run)
         found.receipt.notes += notes
     ruled = {} if rule is None else {"group": group, **rule.facts}
-    options_used = {"format": format, "split": split, **found.options, **chosen, **ruled, **told(bands, alpha)}
+    options_used = {
+        "format": format, "split": split, **found.options, **chosen, **ruled, **told(bands, alpha, vrt, subdataset),
+    }  # fmt: skip
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
@@ -283,7 +290,7 @@ def convert_item(item: Item, target: Target) -> Converted:
 
 def facts_of(image: str, target: Target, limit: int) -> ImageFacts:
     """What an image's file says of itself. Raises `DataError`, as where it is too large or has not the bands that are chosen."""
-    facts = read_facts(image, max_pixels=limit)
+    facts = read_facts(image, max_pixels=limit, reading=target.reading)
     if target.max_pixels is not None:
         refuse_larger((facts.height, facts.width), limit, image)
     if target.reading.bands:

@@ -1,24 +1,32 @@
-"""What a dataset is, from its card and manifest alone: no pixel is read."""
+"""What a dataset is, from its card and manifest, and the headers of slides: no pixel is read."""
 
 from __future__ import annotations
 
 import posixpath
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import split_name
+from segdata.errors import DataError
+from segdata.files.endings import ending
+from segdata.files.file import open_file
+from segdata.files.forms import SLIDES
 from segdata.files.places import leads_out
 from segdata.files.remote import is_remote
+from segdata.files.resolution import read_microns
 
 
 def info(dataset: Dataset | str | Path) -> dict[str, Any]:
     """Classes with pixels, share of the labelled pixels and images; splits, sizes, provenance. Plain values, fit for JSON.
 
-    `outside`: the folders beyond the dataset's own that images are referred to in, and how many in each.
+    `microns`: how many a pixel of a slide has, and in how many images (null: its file does not say). `reading`: how images are
+    read, where that is not as their files say. `outside`: the folders beyond the dataset's own that images are referred to in,
+    and how many in each.
 
     Raises `DatasetError` if there is no dataset.
 
@@ -31,9 +39,12 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
     splits: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
     outside: Counter[str] = Counter()
+    slides: set[str] = set()
     for sample in dataset:  # once: a manifest in parts is read as this goes on
         if sample.image is not None and (is_remote(sample.image) or leads_out(sample.image)):
             outside[posixpath.dirname(sample.image)] += 1
+        if sample.image is not None and ending(sample.image) in SLIDES:
+            slides.add(sample.image)
         pixels.update(sample.counts)
         images.update(value for value, n in sample.counts.items() if n)
         splits[split_name(sample.split)] += 1
@@ -64,7 +75,21 @@ def info(dataset: Dataset | str | Path) -> dict[str, Any]:
         "sizes": dict(zip(("smallest", "median", "largest"), map(list, chosen), strict=False)),
         "images": dataset.images,
         "reading": dataset.reading.to_json(),
+        "microns": _microns(dataset, slides),
         "outside": dict(sorted(outside.items())),
         "labels": labels.digest,
         "made_by": dataset.made_by,
     }
+
+
+def _microns(dataset: Dataset, slides: Iterable[str]) -> list[dict[str, Any]]:
+    """How many microns a pixel has, and in how many of the slides."""
+    found: Counter[float | None] = Counter()
+    for path in sorted(slides):
+        try:
+            with open_file(str(dataset.root / path)) as file:
+                found[read_microns(file)] += 1
+        except DataError:  # `check` says it
+            found[None] += 1
+    ordered = sorted(found.items(), key=lambda one: (one[0] is None, one[0] or 0))
+    return [{"microns": size, "images": count} for size, count in ordered]

@@ -35,7 +35,13 @@ def reading_told(reading: dict[str, Any]) -> str:
         told.append(
             "a last band of transparency" if reading["alpha"] else "a last band of data, also if it is called alpha"
         )
-    return ", ".join([*told, *(f"{name} {value}" for name, value in reading.items() if name not in ("bands", "alpha"))])
+    if reading.get("under_nodata") == "keep":
+        told.append("data everywhere, whatever the files say")
+    if reading.get("vrt"):
+        told.append("VRTs")
+    if name := reading.get("subdataset"):
+        told.append(f"the subdataset {name}")
+    return ", ".join(told)
 
 
 def info_lines(info: dict[str, Any]) -> list[str]:
@@ -46,6 +52,9 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     if info["outside"]:
         folders = [f"{folder or '.'} ({n:,})" for folder, n in sorted(info["outside"].items(), key=lambda kv: -kv[1])]
         lines.append(f"images outside, in {some(folders)}")
+    if info["microns"]:
+        sizes = [f"{one['microns'] or 'unknown'} ({one['images']:,} images)" for one in info["microns"]]
+        lines.append(f"microns per pixel: {', '.join(sizes)}")
     if info["reading"]:
         lines.append(f"images are read with {reading_told(info['reading'])}")
     if info["sizes"]:

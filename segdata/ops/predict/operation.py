@@ -82,6 +82,8 @@ def predict(
     images: Images = "reference",
     bands: str | None = None,
     alpha: Alpha = "auto",
+    vrt: bool = False,
+    subdataset: str | None = None,
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -118,6 +120,8 @@ def predict(
             have. Of a dataset that reads some bands already, numbers count those. Images that are in no dataset are read like
             those that the model was trained on, unless this says otherwise.
         alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -133,7 +137,9 @@ def predict(
     one_of("alpha", alpha, Alpha)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
-    source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels)
+    asked = AS_IT_IS.asked(vrt=vrt, subdataset=subdataset)
+    source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels, asked)
+    source = replace(source, reading=source.reading.asked(vrt=vrt, subdataset=subdataset))
     source = source if split is None else source.split(",".join(models) or split)
     run = run or Run()
     source = read_as(source, predictor, bands, alpha, run)
@@ -151,7 +157,7 @@ def predict(
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
-        **told(bands, alpha),
+        **told(bands, alpha, vrt, subdataset),
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)

@@ -21,6 +21,8 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
+from segdata.files.file import open_file
+from segdata.files.forms import parts_elsewhere
 from segdata.files.images import write_image
 from segdata.files.places import copy_file, names_in, place, write_new
 from segdata.files.remote import Place
@@ -229,12 +231,13 @@ def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> di
 
 def _is_file(truth: Dataset, sample: Sample) -> bool:
     """Whether a sample's image is a file, unchanged."""
-    return (
-        sample.image is not None
-        and sample.crop is None
-        and sample.exif is None
-        and place(truth.image_path(sample)).is_file()
-    )
+    if sample.image is None or sample.crop is not None or sample.exif is not None:
+        return False
+    path = truth.image_path(sample)
+    if not place(path).is_file():
+        return False
+    with open_file(path) as file:
+        return not parts_elsewhere(path, file.form)
 
 
 def _name(truth: Dataset, sample: Sample) -> str:

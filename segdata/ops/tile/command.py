@@ -52,6 +52,9 @@ def tile_lines(receipt: dict[str, Any]) -> list[str]:
     if (clipped := receipt.get("clipped")) is not None:
         span = "the span" if clipped["span"] is None else "{:g} to {:g}".format(*clipped["span"])
         lines.append(f"clipped:     {clipped['pixels']:,} pixels of the tiles were beyond {span} (--scale-values)")
+    if "scales" in receipt:
+        low, high = (f"{scale:.4g}" for scale in receipt["scales"])
+        lines.append(f"resampled:   by {low if low == high else f'{low} to {high}'}")
     for row in receipt["classes"]:
         if row["added"]:
             lines.append(f"added:       {row['added']:,} tiles for {row['class']}, in {row['tiles']:,} tiles now")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -31,12 +31,14 @@ ROWS = 2**22
 class Tiling:
     """Tiles of `source` in the making, and how many were added for the sake of each class.
 
-    `asked` has the names of tasks. A task that an earlier run has done counts as done only when it is asked for.
+    `scales`: by what each sample is resampled, by its id. `asked` has the names of tasks. A task that an earlier run has done
+    counts as done only when it is asked for.
     """
 
     source: Dataset
     target: Target
     job: Job[Tiled]
+    scales: Mapping[str, float]
     extra: Counter[int] = field(default_factory=Counter)
     asked: set[str] = field(default_factory=set)
 
@@ -61,8 +63,8 @@ class Tiling:
         reasons = {one.reason for tiled in self.tiled for one in tiled.left_out}
         return reasons == {"aoi"} and not self.tiles
 
-    def save(self, wanted: int) -> Dataset:
-        """Put the files of virtual tiles in place, remove what failed half-way, and save. `wanted`: see `receipt_json`."""
+    def save(self, wanted: int, resized: bool) -> Dataset:
+        """Put the files of virtual tiles in place, remove what failed half-way, and save. Arguments: see `receipt_json`."""
         lines = self.tiles
         if self.target.virtual:
             lines = self._placed(lines)
@@ -70,7 +72,7 @@ class Tiling:
             self._remove_failed()
         if twice := [id for id, n in Counter(line.id for line in lines).items() if n > 1]:
             raise DatasetError(f"{self.source.root}: two tiles would be called {twice[0]}: rename one of their images")
-        return self.job.save(lambda whole: receipt_json(self, whole, wanted), lines)
+        return self.job.save(lambda whole: receipt_json(self, whole, wanted, resized), lines)
 
     def _failed(self, one: Tiled) -> bool:
         return one.name.rpartition("#")[0] in self.job.failed
@@ -141,12 +143,13 @@ def place_files(sample: Sample, target: Target) -> Placed:
         return Placed(image, mask, writer.sha256)
 
 
-def receipt_json(tiling: Tiling, whole: Dataset, wanted: int) -> dict[str, Any]:
+def receipt_json(tiling: Tiling, whole: Dataset, wanted: int, resized: bool) -> dict[str, Any]:
     """receipt.json: images and tiles in and out, what each class has, and every window that is no tile with its reason.
 
-    A class that the source has is `short` of tiles where fewer than `wanted` hold it.
+    A class that the source has is `short` of tiles where fewer than `wanted` hold it. If each image was `resized` by a factor
+    of its own, `scales` has the least and the largest.
     """
-    labels, source = whole.labels, tiling.source
+    labels, source, scales = whole.labels, tiling.source, tiling.scales
     gone = sorted((one for tiled in tiling.tiled for one in tiled.left_out), key=lambda g: (g.parent, g.window))
     pixels = pixels_of(whole)
     holders = Counter(value for line in whole for value in line.counts)
@@ -170,6 +173,7 @@ def receipt_json(tiling: Tiling, whole: Dataset, wanted: int) -> dict[str, Any]:
         ],
         pixels=pixels,
         **_clipped(tiling),
+        **({"scales": [min(scales.values()), max(scales.values())]} if resized and scales else {}),
         left_out=[
             {"parent": one.parent, "window": list(one.window), "reason": one.reason, "share": one.share} for one in gone
         ],

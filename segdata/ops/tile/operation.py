@@ -21,6 +21,7 @@ from segdata.files.tiff import Compress
 from segdata.files.values import span_given
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
+from segdata.ops.tile.scales import find_scales, wanted_size
 from segdata.tiling.area import read_area, refuse_area
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
@@ -36,6 +37,8 @@ def tile(
     stride: int | tuple[int, int] | None = None,
     overlap: float | tuple[int, int] = 0,
     scale: float = 1.0,
+    mpp: float | None = None,
+    gsd: float | None = None,
     pad: Padding = "zero",
     format: Format = "auto",
     quality: int = 95,
@@ -53,6 +56,8 @@ def tile(
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
     virtual: bool = False,
+    vrt: bool = False,
+    subdataset: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
     run: Run | None = None,
@@ -78,6 +83,8 @@ def tile(
         stride: Pixels from one tile to the next, instead of `overlap`.
         overlap: Pixels that neighbouring tiles share, or below 1 the share of the size.
         scale: Resample first by this factor: images by area, masks to the nearest. 0.5 halves.
+        mpp: Resample each slide, by a factor of its own, to so many microns per pixel; what is within 1 % stays as it is.
+        gsd: The same in metres per pixel on the ground, for images that lie somewhere.
         pad: What fills up an image smaller than a tile, at the bottom and right: zero, or reflect (masks: ignored pixels);
             keep leaves it as it is.
         format: The format of the tiles' images. auto is GeoTIFF for what has coordinates or is not 8-bit RGB, otherwise PNG.
@@ -101,12 +108,14 @@ def tile(
             without coordinates.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
+        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
     dataset = Dataset.of(dataset)
     one_of("alpha", alpha, Alpha)
-    dataset = replace(dataset, reading=dataset.reading.but(bands, alpha))
+    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset).but(bands, alpha))
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -118,33 +127,41 @@ def tile(
         keep, virtual, retype,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
+    wanted = wanted_size(scale, mpp, gsd)
     options: dict[str, object] = {
         "size": shape, "stride": steps, "scale": scale, "pad": pad, "format": None if virtual else format,
         "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
         "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
-        **told(bands, alpha),
+        **told(bands, alpha, vrt, subdataset),
         **({} if retype is None else {"dtype": retype.dtype, "scale_values": retype.span}),
+        **({} if wanted is None else {wanted.option: wanted.size}),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if aoi is not None:
         made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.written())
-    tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
+    run = run or Run()
+    found = dict.fromkeys((s.id for s in dataset), scale) if wanted is None else find_scales(dataset, wanted, run)
+    scales = {id: one for id, one in found.items() if not isinstance(one, Problem)}
+    tasks = list(plan(dataset, [s for s in dataset if s.id in scales], shape, steps, scales))
     given = {"source": absolute(dataset.root)}
     there = anything_is if virtual else None
     inputs = Inputs([dataset], [aoi if isinstance(aoi, str | Path) else None])
     if (whole := finished(made, inputs, overwrite=overwrite)) is not None:
         return whole
-    with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
-        tiling = Tiling(dataset, replace(target, root=job.root), job)
+    with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run) as job:
+        tiling = Tiling(dataset, replace(target, root=job.root), job, scales)
+        for id, one in found.items():
+            if isinstance(one, Problem):
+                job.fail(id, one)
         tiling.cut(tasks)
         if area is not None and tiling.all_outside():
             refuse_area(area, aoi, dataset, aoi_crs)
         if min_tiles_per_class:
-            add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
-        return tiling.save(min_tiles_per_class)
+            add_rare(tiling, tasks, shape, min_tiles_per_class, seed)
+        return tiling.save(min_tiles_per_class, wanted is not None)
 
 
 def retyping(dtype: Dtype | None, scale_values: Sequence[float], virtual: bool) -> Retype | None:
@@ -167,7 +184,7 @@ def add_rare(tiling: Tiling, tasks: Sequence[Task], size: tuple[int, int], wante
     names = sorted((holders[label.id], label.id) for label in tiling.source.labels.classes)
     for _, class_id in names:
         missing = wanted - _holders(tiling)[class_id]
-        having = [sample for sample in tiling.source if sample.counts.get(class_id)]
+        having = [s for s in tiling.source if s.counts.get(class_id) and s.id in tiling.scales]
         if missing <= 0 or not having:
             continue
         found = _windows(tiling, having, class_id, size, missing, seed)
@@ -192,7 +209,9 @@ def _windows(
         if isinstance(centres, Problem):
             tiling.job.fail(wanted.sample.id, centres)
         else:
-            columns.append([(wanted.sample, window_about(c, size, wanted.sample.size)) for c in centres])
+            sample = wanted.sample
+            pixels = source_pixels(size, tiling.scales[sample.id])
+            columns.append([(sample, window_about(c, pixels, sample.size)) for c in centres])
     turns = max(map(len, columns), default=0)
     in_turn = [column[i] for i in range(turns) for column in columns if i < len(column)]
     return list({(sample.id, window): (sample, window) for sample, window in in_turn}.values())
@@ -207,7 +226,8 @@ def _extra_tasks(tiling: Tiling, windows: Sequence[tuple[Sample, Window]], class
     for id, some in sorted(by_sample.items()):
         for number, part in enumerate(tasks_of(tiling.source, samples[id], sorted(some))):
             first = part[0]
-            tasks.append(Task(f"{id}#{class_id}/{first.y}/{first.x}/{number}", samples[id], part, extra=True))
+            name = f"{id}#{class_id}/{first.y}/{first.x}/{number}"
+            tasks.append(Task(name, samples[id], part, extra=True, scale=tiling.scales[id]))
     return tasks
 
 

@@ -1,0 +1,108 @@
+"""How large a pixel is: in microns by a slide's or a microscope's own word, in metres by where an image lies."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from segdata.errors import DataError, Problem
+from segdata.files import slides
+from segdata.files.crs import parse_crs
+from segdata.files.file import TIFF, File
+from segdata.files.geo import Geo
+from segdata.files.pillow import UNREADABLE, header_of
+
+SQUARE = 1.02
+"""A pixel whose sides differ by no more than this is one of their mean."""
+
+COARSEST = 10.0
+"""Microns above which a resolution in a TIFF is that of a printer or a scanner of paper, and no microscope's."""
+
+APERIO = re.compile(r"\|\s*MPP\s*=\s*(\d+(?:\.\d+)?)")
+
+OME = re.compile(r'PhysicalSizeX="([\d.eE+-]+)"'), re.compile(r'PhysicalSizeXUnit="([^"]+)"')
+"""OME-XML; its sizes are in microns if no unit is said."""
+
+OME_UNITS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3}
+
+DESCRIPTION, RESOLUTION, UNIT = 270, 282, 296
+"""TIFF's entries."""
+
+IN_MICRONS = {2: 25_400.0, 3: 10_000.0}
+"""Microns of TIFF's units of resolution: inch and centimetre."""
+
+
+def read_microns(file: File) -> float | None:
+    """Microns per pixel of an image; None if its file does not say. Raises `DataError` (`image.*`)."""
+    if file.form == "slide":
+        with slides.opened(file) as slide:
+            sides = [slide.properties.get(f"openslide.mpp-{axis}") for axis in "xy"]
+        return None if None in sides else mean_side(float(sides[0]), float(sides[1]), str(file), "microns")
+    if file.form != "usual" or not file.head.startswith(TIFF):
+        return None
+    header: Any = header_of(file)
+    return None if header is None else _by_tags(header)
+
+
+def _by_tags(header: Any) -> float | None:
+    """Microns per pixel by a TIFF's description, or else its resolution."""
+    try:
+        text, resolution, unit = (header.tag_v2.get(tag) for tag in (DESCRIPTION, RESOLUTION, UNIT))
+    except UNREADABLE:
+        return None
+    text = text.encode("latin-1", "replace").decode("utf-8", "replace") if isinstance(text, str) else ""
+    if found := APERIO.search(text):
+        return float(found[1]) or None
+    if found := OME[0].search(text):
+        named = OME[1].search(text)
+        factor = OME_UNITS.get(named[1] if named else "um")
+        return None if factor is None else _number(found[1]) * factor or None
+    microns = IN_MICRONS[unit] / float(resolution) if unit in IN_MICRONS and resolution else 0.0
+    return microns if 0 < microns <= COARSEST else None
+
+
+def _number(text: str) -> float:
+    """The number that a text holds; 0 for none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def ground_metres(geo: Geo, size: tuple[int, int], file: str) -> float | None:
+    """Metres per pixel in the middle of an image of `size` (height, width); None if it is not known where it lies.
+
+    Raises `DataError` (`image.square`) for pixels that are not square on the ground.
+    """
+    if geo.crs is None:
+        return None
+    a, b, _, d, e, f = geo.transform
+    crs = parse_crs(geo.crs)
+    if crs.is_geographic:
+        middle = d * size[1] / 2 + e * size[0] / 2 + f
+        x, y = metres_per_degree(middle)
+    else:
+        x = y = float(crs.linear_units_factor[1])
+    return mean_side(math.hypot(a * x, d * y), math.hypot(b * x, e * y), file, "metres")
+
+
+def metres_per_degree(latitude: float) -> tuple[float, float]:
+    """Metres that a degree of longitude and one of latitude have, on WGS 84.
+
+    The radii of curvature in the prime vertical and the meridian: Torge, Geodesy, 4.1.
+    """
+    phi, flat = math.radians(latitude), 0.00669437999014
+    part = 1 - flat * math.sin(phi) ** 2
+    east, north = 6378137.0 / math.sqrt(part), 6378137.0 * (1 - flat) / part**1.5
+    return math.radians(1) * east * math.cos(phi), math.radians(1) * north
+
+
+def mean_side(x: float, y: float, file: str, unit: str) -> float | None:
+    """The side of a pixel of x by y; None for one that has none. Raises `DataError` (`image.square`) if it is no square."""
+    if min(x, y) <= 0:
+        return None
+    if max(x, y) > SQUARE * min(x, y):
+        way = "warp it first (gdalwarp -t_srs, -tr)" if unit == "metres" else "give --scale"
+        raise DataError(Problem("image.square", f"its pixels are {x:.4g} x {y:.4g} {unit}, no squares: {way}", file))
+    return math.sqrt(x * y)
