@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -16,7 +16,6 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
-from segdata.files.geojson import Features, burn, to_pixels
 from segdata.files.images import encode_image, write_mask
 from segdata.files.places import write_bytes
 from segdata.files.rasters import Raster, Values, has_data
@@ -24,6 +23,7 @@ from segdata.files.remote import Place
 from segdata.files.tiff import Compress, encode_tiff
 from segdata.files.views import Masks, View, scaled_size
 from segdata.labels import Mask, tally
+from segdata.tiling.area import Area
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
@@ -61,8 +61,7 @@ class Target:
     quality: int
     compress: Compress
     nodata: float | None
-    aoi: Features | None
-    aoi_crs: str | None
+    aoi: Area | None
     keep: Keep
     virtual: bool
 
@@ -166,10 +165,7 @@ class Cutter:
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
         self.geo = self.image.geo if self.image is not None else Geo()
-        self._area: list[tuple[Any, int]] = []
-        if target.aoi is not None:
-            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
-            self._area = [(geometry, 1) for _, geometry in polygons]
+        self._area = None if target.aoi is None else target.aoi.on(self.geo, sample)
 
     @property
     def format(self) -> Format:
@@ -212,14 +208,14 @@ class Cutter:
 
     def inside(self, window: Window) -> bool:
         """Whether any pixel of a window is in the area that was asked for."""
-        return self.target.aoi is None or bool(burn(self._area, window).any())
+        return self._area is None or self._area.meets(window)
 
     def _ignored(self, window: Window, image: Values | None, ids: Mask, ignores: bool) -> Mask:
         if not ignores:
             return ids
         gone = np.zeros(ids.shape, np.bool_)
-        if self.target.aoi is not None:
-            gone |= burn(self._area, window) == 0
+        if self._area is not None:
+            gone |= ~self._area.inside(window)
         if self.image is not None and image is not None:
             if self.target.nodata is not None:
                 gone |= ~has_data(image, self.target.nodata)

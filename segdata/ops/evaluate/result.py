@@ -79,7 +79,8 @@ class Evaluation:
     that the images seem to be from, though each is a unit. `background` is the class that the means
     `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
     `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
-    what predictions are called that have another id, and the id of truth with the same image.
+    what predictions are called that have another id, and the id of truth with the same image. `aoi`: the name of the file
+    inside whose polygons pixels count.
     """
 
     __repr__ = briefly
@@ -103,6 +104,7 @@ class Evaluation:
     renamed: Mapping[str, str] = field(default_factory=dict)
     by_image: ByImage | None = None
     slices: Slices | None = None
+    aoi: str | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -207,6 +209,8 @@ class Evaluation:
             out["slices"] = self.slices.to_json(self.labels, MEANS)
         if self.comparison is not None:
             out["comparison"] = self._comparison_json(self.comparison)
+        if self.aoi is not None:
+            out["aoi"] = self.aoi
         out["labels"] = self.labels.digest
         return out
 

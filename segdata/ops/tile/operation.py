@@ -15,12 +15,12 @@ from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
 from segdata.executors.run import Run
-from segdata.files.geojson import read_features
-from segdata.files.places import absolute, file_digest, place
+from segdata.files.places import absolute, place
 from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
+from segdata.tiling.area import Area, refuse_elsewhere
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
@@ -95,11 +95,10 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else read_features(aoi)
+    area = None if aoi is None else Area.read(aoi, aoi_crs)
     root = place(destination)
     target = Target(
-        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
-        keep, virtual,
+        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, keep, virtual,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
     options: dict[str, object] = {
@@ -109,8 +108,9 @@ def tile(
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
-    if aoi is not None:
-        made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
+    if area is not None:
+        made_by["inputs"].append(area.facts())
+        refuse_elsewhere(area, dataset)
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else AS_IT_IS)
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
