@@ -17,7 +17,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.faults import refuse_values, view_mask
 from segdata.dataset.images import place_image
 from segdata.dataset.job import Made
-from segdata.dataset.sample import Images, Sample
+from segdata.dataset.sample import Images, Sample, split_name
 from segdata.errors import located
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
@@ -67,6 +67,17 @@ class Parent(msgspec.Struct, frozen=True):
         tiling = self.tiles[0].tiling
         return (0, 0) if tiling is None else tiling.parent
 
+    @property
+    def splits(self) -> list[str | None]:
+        """The splits of the tiles, by name."""
+        return sorted({tile.split for tile in self.tiles}, key=split_name)
+
+    @property
+    def group(self) -> str | None:
+        """The group that all tiles are of."""
+        groups = {tile.group for tile in self.tiles}
+        return groups.pop() if len(groups) == 1 else None
+
 
 class Stitched(Made, frozen=True):
     """What an image became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
@@ -101,7 +112,7 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
             polygons = write_features(path, trace(target.root / mask, labels, geo))
         image, exif = place_parent(parent, target)
     line = Sample(
-        id=parent.id, split=first.split, group=first.group, image=image, mask=mask, height=height, width=width,
+        id=parent.id, split=parent.splits[0] if len(parent.splits) == 1 else None, group=parent.group, image=image, mask=mask, height=height, width=width,
         counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
     )  # fmt: skip
     return Stitched(parent.id, [line], uncovered, contested, polygons)
