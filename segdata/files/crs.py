@@ -6,6 +6,7 @@ GDAL itself would open or fetch what such a text names. So only this module give
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from segdata.files.gdal import load_rasterio
@@ -52,6 +53,19 @@ def parse_crs(text: str) -> Any:
     raise ValueError(f"it is no coordinate system; give one as {FORMS}")
 
 
+@lru_cache(maxsize=64)
+def parse_wkt(wkt: str) -> Any:
+    """The rasterio `CRS` of WKT that a file was found to have (`Geo.crs`): it names no file. Raises rasterio's `CRSError`."""
+    return load_rasterio().crs.CRS.from_wkt(wkt)
+
+
 def names_files(definition: str) -> bool:
     """Whether a definition of a coordinate system names files, which PROJ would open to use it."""
     return FILES.search(definition) is not None
+
+
+def same_crs(one: str | None, other: str | None) -> bool:
+    """Whether two coordinate systems of files (WKT) are the same. None, which is none, is only like None."""
+    if one is None or other is None or one == other:
+        return one == other
+    return bool(parse_wkt(one) == parse_wkt(other))
