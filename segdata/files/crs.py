@@ -59,6 +59,13 @@ def parse_wkt(wkt: str) -> Any:
     return load_rasterio().crs.CRS.from_wkt(wkt)
 
 
+def system_name(wkt: str) -> str:
+    """EPSG:32631, or else the name of a coordinate system."""
+    crs = parse_wkt(wkt)
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code is not None else wkt.partition('["')[2].partition('"')[0]
+
+
 def names_files(definition: str) -> bool:
     """Whether a definition of a coordinate system names files, which PROJ would open to use it."""
     return FILES.search(definition) is not None

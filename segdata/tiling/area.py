@@ -1,27 +1,32 @@
-"""The area that an option names (--aoi): which pixels of an image, or of a tile, lie in the polygons of a file."""
+"""An area of interest (--aoi): which pixels of an image, or of a tile, lie in the polygons of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError, Problem, located
+from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
-from segdata.files.geojson import PIXELS, SURFACES, Features, Geometry, bounds, burn, read_features, to_pixels
+from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, read_features, to_pixels
+from segdata.files.misplaced import SITES, Site, polygons_in, why_off
 from segdata.files.opening import open_image
 from segdata.files.places import file_digest, place
 from segdata.files.rasters import Raster
+from segdata.files.remote import Place
 from segdata.files.views import ViewedImage
 from segdata.labels import Mask
 from segdata.tiling.tiles import image_of, tile_view
 from segdata.windows import Window
+from segdata.words import some
 
 PIXELS_AT_ONCE = 2**22
 """Pixels of an image that are looked at together, about."""
@@ -37,13 +42,8 @@ class Area:
 
     @classmethod
     def read(cls, path: str | Path, crs: str | None) -> Area:
-        """The area of a file. Raises `DataError` (`geojson.*`), also if there is no polygon in it."""
-        found = read_features(path)
-        kinds = [feature.geometry.get("type") for feature in found.features if isinstance(feature.geometry, dict)]
-        if not set(kinds) & set(SURFACES):
-            what = f"has no polygon, so no pixel is in the area: {len(found.features):,} features of other kinds"
-            raise DataError(Problem("geojson.area", what, file=str(path)))
-        return cls(str(path), found, crs)
+        """The area of a file. Raises `DataError` as `read_area`."""
+        return cls(str(path), read_area(path), crs)
 
     @property
     def name(self) -> str:
@@ -54,8 +54,8 @@ class Area:
         """Name and digest of the file, as `made_by` lists inputs."""
         return {"name": self.name, "sha256": file_digest(self.file)}
 
-    def on(self, geo: Geo, sample: Sample | None = None) -> AreaOfImage:
-        """The area on an image that lies at `geo`; of a `sample` that is a tile, pixels are those of the image it is of.
+    def on(self, geo: Geo, size: tuple[int, int], sample: Sample | None = None) -> AreaOfImage:
+        """The area on an image of `size` that lies at `geo`; of a `sample` that is a tile, pixels are those of its image.
 
         Raises `DataError` as `to_pixels`.
         """
@@ -64,7 +64,7 @@ class Area:
         if in_pixels and sample is not None and sample.tiling is not None:
             view = tile_view(sample)
             geo, crs = Geo(None, Geo().cut(view.crop, view.content).transform), None
-        polygons, _ = to_pixels(self.features, geo, self.file, crs=crs, option="--aoi-crs")
+        polygons, _ = to_pixels(self.features, geo, self.file, size=size, crs=crs, option="--aoi-crs")
         return AreaOfImage([geometry for _, geometry in polygons])
 
 
@@ -98,20 +98,21 @@ class AreaOfImage:
         return [(self._polygons[i], 1) for i in np.flatnonzero(meet)]
 
 
+def area_of_image(area: Area, dataset: Dataset, sample: Sample, size: tuple[int, int]) -> AreaOfImage:
+    """The area on the image, of `size`, that a sample is, or that it is a tile of. Raises `DataError`."""
+    with open_place(dataset, sample) as raster:
+        geo = raster.geo
+    if image_of(sample) != sample.id and geo.placed:
+        view = tile_view(sample)
+        geo = geo.whole(view.crop, view.content)
+    return area.on(geo, size)
+
+
 def touches(sample: Sample, dataset: Dataset, area: Area) -> bool:
     """Whether any pixel of a sample is in the area. Raises `DataError`."""
     with open_place(dataset, sample) as raster:
-        return area.on(raster.geo, sample).meets(Window(0, 0, raster.height, raster.width))
-
-
-def place_of_image(dataset: Dataset, sample: Sample) -> Geo:
-    """Where the image lies that a sample is, or that it is a tile of. Raises `DataError`."""
-    with open_place(dataset, sample) as raster:
-        geo = raster.geo
-    if image_of(sample) == sample.id or not geo.placed:
-        return geo
-    view = tile_view(sample)
-    return geo.whole(view.crop, view.content)
+        size = raster.height, raster.width
+        return area.on(raster.geo, size, sample).meets(Window(0, 0, *size))
 
 
 @contextmanager
@@ -125,21 +126,42 @@ def open_place(dataset: Dataset, sample: Sample) -> Iterator[Raster]:
         yield mask if sample.view is None else ViewedImage(mask, sample.view)
 
 
+def read_area(path: str | Path | Place) -> Features:
+    """The features of a file of polygons, and of others, which are no area.
+
+    Raises `DataError` (`geojson.*`, also for a polygon that is none; `aoi.empty` for a file without a polygon).
+    """
+    found = read_features(place(path))
+    if not polygons_in(found):
+        kinds = sorted({str(f.geometry.get("type")) for f in found.features if isinstance(f.geometry, dict)})
+        what = f"an area takes polygons, and there is none: it holds {some(kinds) or 'no feature'}"
+        raise DataError(Problem("aoi.empty", what, file=str(path)))
+    _, problems = to_pixels(found, Geo(), str(path), size=(1, 1), crs=PIXELS)
+    for problem in problems:
+        if problem.message == NO_RINGS:
+            raise DataError(problem)
+    return found
+
+
+def refuse_area(area: Features, path: object, dataset: Dataset, crs: str | None) -> NoReturn:
+    """Raise `DataError` (`aoi.elsewhere`) for an area that is on no image of a dataset, with what explains it."""
+    sites = []
+    for sample in islice((s for s in dataset if s.image is not None and dataset.images != "none"), SITES):
+        with dataset.open_image(sample) as image:
+            sites.append(Site(image.geo, (image.height, image.width)))
+    why = why_off(area, sites, crs, "--aoi-crs")
+    raise DataError(Problem("aoi.elsewhere", f"its polygons lie on no image: {why}", str(path)))
+
+
 def refuse_elsewhere(area: Area, dataset: Dataset) -> None:
-    """Raise `DatasetError` if no pixel of any sample is in the area: its coordinates are then others than they are taken for."""
+    """Raise `DataError` (`aoi.elsewhere`) if no pixel of any sample is in the area."""
     for sample in dataset:
         try:
             if touches(sample, dataset, area):
                 return
         except DataError:  # whoever reads the image says so
             return
-    raise DatasetError(elsewhere(area, dataset))
-
-
-def elsewhere(area: Area, dataset: Dataset) -> str:
-    """What to tell of an area that has no pixel of any image."""
-    way = "are they of the same place, longitude first? --aoi-crs says what its coordinates are"
-    return f"{area.file}: its polygons lie on none of the images of {dataset.root}: {way}"
+    refuse_area(area.features, area.file, dataset, area.crs)
 
 
 def _parts(window: Window) -> Iterator[Window]:

@@ -165,7 +165,7 @@ class Cutter:
         if sample.image is not None and source.images != "none":
             self.image = stack.enter_context(source.open_image(sample))
         self.geo = self.image.geo if self.image is not None else Geo()
-        self._area = None if target.aoi is None else target.aoi.on(self.geo, sample)
+        self._area = None if target.aoi is None else target.aoi.on(self.geo, sample.size, sample)
 
     @property
     def format(self) -> Format:

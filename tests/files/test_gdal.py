@@ -275,7 +275,7 @@ def test_a_coordinate_system_is_never_opened_or_fetched(tmp_path: Path, listener
         geo = image.geo
     if text:
         with pytest.raises(DataError, match=r"a\.geojson.*say which they are of"):
-            to_pixels(read_features(features), geo, "a.geojson")
+            to_pixels(read_features(features), geo, "a.geojson", size=(9, 9))
     assert listener.asked == []
 
 

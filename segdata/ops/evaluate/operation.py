@@ -35,8 +35,14 @@ from segdata.ops.evaluate.sums import (
     sum_up,
 )
 from segdata.ops.evaluate.units import frames, in_blocks, resampled
-from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped, refuse_two_valued
-from segdata.tiling.area import Area, elsewhere, place_of_image, touches
+from segdata.readers.predictions_open import (
+    open_predictions,
+    read_predicted,
+    refuse_elsewhere,
+    refuse_swapped,
+    refuse_two_valued,
+)
+from segdata.tiling.area import Area, area_of_image, refuse_area, touches
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -171,7 +177,7 @@ def _within(dataset: Dataset, area: Area, run: Run) -> Dataset:
     found = list(run.map(partial(_touched, dataset=_bare(dataset), area=area), images))
     samples = [sample for image, touched in found if touched for sample in image]
     if images and not samples:
-        raise DatasetError(elsewhere(area, dataset))
+        refuse_area(area.features, area.file, dataset, area.crs)
     return replace(dataset, samples=samples)
 
 
@@ -246,8 +252,8 @@ def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
     """
     truth = read_stitched(task.truth, pair.truth, _size(pair))
     if task.area is not None:
-        place = task.area.on(place_of_image(task.truth, pair.truth[0]))
-        truth = replace(truth, mask=place.kept(truth.mask, task.truth.labels.ignore))
+        inside = area_of_image(task.area, task.truth, pair.truth[0], truth.mask.shape)
+        truth = replace(truth, mask=inside.kept(truth.mask, task.truth.labels.ignore))
     out: list[Found | None] = []
     for number, (dataset, samples) in enumerate(zip(task.preds, pair.preds, strict=True)):
         if not samples and task.missing != "miss":
@@ -271,6 +277,7 @@ def _found(
     """What the `samples` of one prediction give; all of (H, W) `truth` is missed if there are none."""
     labels = task.truth.labels
     if samples:
+        refuse_elsewhere(dataset, samples, task.truth, pair.truth[0])
         pred = read_predicted(dataset, samples, truth.shape)
     else:
         pred = Stitched(np.full_like(truth, labels.ignore))

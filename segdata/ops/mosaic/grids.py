@@ -63,12 +63,19 @@ class Mosaic:
 def look(sample: Sample, dataset: Dataset) -> Scene:
     """Where a sample lies, and what its image holds. Raises `DataError` (`mosaic.place`) if it lies nowhere."""
     with open_place(dataset, sample) as raster:
-        if not raster.geo.placed:
-            what = "it has no coordinates, so nothing says where it lies beside others: give it a world file, or leave it out"
-            raise DataError(Problem("mosaic.place", what, sample=sample.id))
+        refuse_unplaced(sample, raster.geo)
         if sample.image is None or dataset.images == "none":
             return Scene(sample, raster.geo, 0, "", False)
         return Scene(sample, raster.geo, raster.bands, raster.dtype.name, _gapless(raster))
+
+
+def refuse_unplaced(sample: Sample, geo: Geo) -> None:
+    """Raise `DataError` (`mosaic.place`) for what lies nowhere. Tiles of an image that lies nowhere have places in that alone."""
+    if geo.placed and not (geo.crs is None and sample.parent is not None):
+        return
+    way = "put tiles together with segdata stitch" if sample.parent is not None else "give it some, as by a world file"
+    what = f"it has no coordinates, so nothing says where it lies beside others: {way}"
+    raise DataError(Problem("mosaic.place", what, sample=sample.id))
 
 
 def _gapless(raster: Raster) -> bool:

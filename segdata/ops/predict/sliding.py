@@ -98,7 +98,7 @@ def as_it_is(height: int, width: int) -> tuple[int, int]:
 @dataclass(frozen=True, slots=True)
 class Input(Generic[T]):
     """An image to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it. Of an image
-    that lies at a `Geo`, `area` says which pixels are asked for.
+    that lies at a `Geo`, of that size, `area` says which pixels are asked for.
 
     Windows of neighbours share batches where their `group` is the same. What a model says of a window may differ in the last
     bit with the batch that it is in.
@@ -108,7 +108,7 @@ class Input(Generic[T]):
     open: Callable[[], AbstractContextManager[Raster]]
     target: Target = as_it_is
     group: int = 0
-    area: Callable[[Geo], AreaOfImage] | None = None
+    area: Callable[[Geo, tuple[int, int]], AreaOfImage] | None = None
 
 
 class Band(NamedTuple, Generic[T]):
@@ -274,7 +274,7 @@ def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[
     size = raster.height, raster.width
     target = image.target(*size)
     windows = sliding.windows(size, target)
-    area = None if image.area is None else image.area(raster.geo)
+    area = None if image.area is None else image.area(raster.geo, size)
     if area is not None:
         windows = [window for window in windows if area.meets(window)]
     if not windows:

@@ -20,7 +20,7 @@ from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
-from segdata.tiling.area import Area, refuse_elsewhere
+from segdata.tiling.area import Area, refuse_area
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
@@ -110,7 +110,6 @@ def tile(
     made_by = made_of("tile", options, [dataset], seed)
     if area is not None:
         made_by["inputs"].append(area.facts())
-        refuse_elsewhere(area, dataset)
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else AS_IT_IS)
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
@@ -122,6 +121,8 @@ def tile(
     with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
         tiling = Tiling(dataset, replace(target, root=job.root), job)
         tiling.cut(tasks)
+        if area is not None and tiling.all_outside():
+            refuse_area(area.features, area.file, dataset, aoi_crs)
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
         return tiling.save(min_tiles_per_class)
