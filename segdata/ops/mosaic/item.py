@@ -57,9 +57,8 @@ def write_mosaic(mosaic: Mosaic, target: Target) -> Pieced:
     what = "no value is left that its images do not have, for pixels without data"
     if target.nodata is not None:
         what = f"pixels with data are {target.nodata:g} in every band (--nodata)"
-    raise DataError(
-        Problem("mosaic.nodata", f"{what}: choose another value (--nodata), or none of the images (--images none)")
-    )
+    way = "choose another value (--nodata), or masks alone (--images none)"
+    raise DataError(Problem("mosaic.nodata", f"{what}: {way}", sample=mosaic.id))
 
 
 def gap_values(mosaic: Mosaic, target: Target) -> list[float | None]:
