@@ -27,6 +27,9 @@ ROWS = 2**20
 """Pixels that are warped together, about."""
 
 
+TIE = 2.0**-20
+"""A middle on the border of two pixels of a mask is in the second, however it was rounded."""
+
 PLACING = (33550, 33922, 34264)
 """TIFF's tags that say where it lies: ModelPixelScale, ModelTiepoint, ModelTransformation."""
 
@@ -102,7 +105,7 @@ def warp(values: Mask, mask: Ground, image: Ground, ignore: int) -> Mask:
     for top in range(0, image.height, rows):
         part = out[top : top + rows]
         y, x = np.indices(part.shape).reshape(2, -1) + 0.5
-        there = onto(np.stack([x, y + top], axis=1), image.geo, mask.geo)
+        there = onto(np.stack([x, y + top], axis=1), image.geo, mask.geo) + TIE
         known = ((there >= 0) & (there < [mask.width, mask.height])).all(axis=1)
         column, row = there[known].astype(np.int64).T
         part.reshape(-1)[known] = values[row, column]

@@ -33,7 +33,7 @@ def why_off(found: Features, sites: Sequence[Site], crs: str | None, option: str
     if any(touches(found, site, crs) for site in sites[:SITES]):
         return "they come near, but hold no middle of a pixel"
     swapped = Features(tuple(f._replace(geometry=_swapped(f.geometry)) for f in found.features), found.crs)
-    placed = [site for site in sites[:SITES] if site.geo.placed and crs != PIXELS]
+    placed = [site for site in sites[:SITES] if site.geo.transform != Geo().transform and crs != PIXELS]
     if any(touches(swapped, site, crs) for site in placed):
         return "with x and y swapped they do: latitude first? swap them in the file, longitude (easting) is first"
     said = crs or found.crs or LONLAT
@@ -83,7 +83,7 @@ def _both_places(found: Features, sites: Sequence[Site], said: str) -> str:
     if not sites:
         return where
     geo, (height, width) = sites[0]
-    if not geo.placed:
+    if geo.transform == Geo().transform:
         degrees = " (degrees? then give the image a place, as by a world file)" * bool(
             (np.abs(points) <= DEGREES).all()
         )

@@ -128,11 +128,21 @@ def read_world(path: str) -> Transform | None:
 
 
 def world_files(path: str) -> list[str]:
-    """The names that a world file may have: of `a.tif` those are `a.tfw`, `a.tifw` and `a.wld`, or in capitals."""
+    """The names that a world file may have: of `a.tif` those are `a.tfw`, `a.tifw` and `a.wld`, or in capitals (`a.TFw`)."""
     base, extension = os.path.splitext(path)
-    own = extension[1:].lower()
+    as_it_is = extension[1:]
+    own = as_it_is.lower()
     ends = [f"{own[0]}{own[-1]}w", f"{own}w", "wld"] if own else ["wld"]
-    return [f"{base}.{name}" for end in ends for name in (end, end.upper())]
+    mixed = [f"{as_it_is[0]}{as_it_is[-1]}w", f"{as_it_is}w"] if as_it_is != own else []
+    return [f"{base}.{name}" for name in [*(case for end in ends for case in (end, end.upper())), *mixed]]
+
+
+def sidecars(path: str, new: str) -> list[tuple[str, str]]:
+    """The files beside an image that say where it lies, each with its name beside the same image at `new`."""
+    if is_remote(path) or member_of(path) is not None:
+        return []
+    names = zip([f"{path}.aux.xml", *world_files(path)], [f"{new}.aux.xml", *world_files(new)], strict=True)
+    return [(old, there) for old, there in names if os.path.isfile(old)]
 
 
 def _world(data: bytes) -> Transform | None:
