@@ -155,7 +155,7 @@ def evaluate(
     refuse_two_valued(sides[0], whole.confusion)
     return replace(
         whole,
-        aoi=None if area is None else area.name,
+        area=area,
         frames=frames(pairs) if resampling.of == "images" else None,
         slices=whole.by_image.slices(slice) if slice is not None and whole.by_image is not None else None,
         background=leaves_out,

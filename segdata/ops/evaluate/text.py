@@ -34,7 +34,7 @@ NAMES = {
 def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     """What a person reads first: classes, means with their intervals, and what to know before believing them."""
     total = found.confusion.total
-    inside = "" if found.aoi is None else f" inside {found.aoi}"
+    inside = "" if found.area is None else f" inside {found.area.name}"
     lines = [
         f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels{inside}, "
         f"{percent(found.confusion.rejected, total)} of them predicted as ignored",

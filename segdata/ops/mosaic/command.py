@@ -16,7 +16,7 @@ LIMIT = 20
 @operation("segdata.ops.mosaic.operation:mosaic")
 @run_options
 def mosaic(dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Make large images of scenes of DATASET that touch, in a dataset DST.
+    """Make large images of scenes of DATASET that touch, in DST.
 
     Tiles and predictions of those cross the borders of scenes. Predicted masks and scores are put together too.
 
