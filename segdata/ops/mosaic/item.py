@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -68,15 +69,26 @@ def gap_values(mosaic: Mosaic, target: Target) -> list[float | None]:
     """
     if not target.images or not mosaic.first.bands or is_gapless(mosaic) or has_alpha(mosaic, target):
         return [None]
-    if target.nodata is not None:
-        return [target.nodata]
     dtype = np.dtype(mosaic.first.dtype)
+    if target.nodata is not None:
+        refuse_unfit(target.nodata, dtype, mosaic.id)
+        return [target.nodata]
     own = {part.scene.geo.nodata for part in mosaic.parts}
     if len(own) == 1 and (value := own.pop()) is not None:
         return [value]
     if dtype.kind == "f":
         return [float("nan")]
     return [float(value) for value in dict.fromkeys([0, np.iinfo(dtype).max, np.iinfo(dtype).min])]
+
+
+def refuse_unfit(nodata: float, dtype: np.dtype[Any], id: str) -> None:
+    """Raise `DataError` (`mosaic.nodata`) for a value that pixels of this type cannot have."""
+    if dtype.kind == "f":
+        return
+    limits = np.iinfo(dtype)
+    if not (limits.min <= nodata <= limits.max and float(nodata).is_integer()):
+        what = f"--nodata {nodata:g}: its pixels are {dtype}, whole numbers from {limits.min} to {limits.max}"
+        raise DataError(Problem("mosaic.nodata", what, sample=id))
 
 
 def is_gapless(mosaic: Mosaic) -> bool:

@@ -232,6 +232,16 @@ def test_the_value_for_no_data_is_one_that_no_image_has(tmp_path: Path) -> None:
     assert (values[times == 0] == 65535).all()
 
 
+@pytest.mark.parametrize("value", [float("nan"), -1, 301, 1.5])
+def test_a_value_for_no_data_that_pixels_cannot_have(tmp_path: Path, value: float) -> None:
+    dataset = scenes(tmp_path / "d", whole("uint8", 3), patches(H, W), FOUR)
+    with pytest.raises(DataError, match=r"a_mosaic: --nodata .*: its pixels are uint8, whole numbers from 0 to 255"):
+        mosaic(dataset, tmp_path / "m", nodata=value)
+    dataset = scenes(tmp_path / "e", whole("float32", 1), patches(H, W), FOUR)
+    made = Dataset.open(mosaic(dataset, tmp_path / "n", nodata=value).root)
+    np.testing.assert_array_equal(only(made)[2], cover(FOUR) > 0)
+
+
 def test_one_bad_scene_leaves_its_mosaic_out(tmp_path: Path) -> None:
     windows = {**FOUR, "far": Window(0, 0, 10, 10)}
     dataset = scenes(tmp_path / "d", whole("uint8", 3), patches(H, W), windows)
