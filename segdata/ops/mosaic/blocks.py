@@ -27,7 +27,7 @@ from segdata.windows import Window
 Take = Literal["first", "last"]
 """Which scene's pixel counts if several have one: the first or the last by id."""
 
-BUDGET = 2**26
+BUDGET = 2**24
 """Bytes of a block, about."""
 
 DATA, LABEL = 1, 2
