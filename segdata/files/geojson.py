@@ -2,7 +2,7 @@
 
 Coordinates are longitude and latitude (RFC 7946) unless the file's `crs` member, which older writers leave, or the caller says
 otherwise. An image without a coordinate system takes them as pixels: x to the right, y down, (0, 0) its upper left corner. A
-pixel is inside a polygon where its middle is.
+pixel is inside a polygon where its middle is. Edges are straight in the file's coordinates (`projecting`).
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def tile(
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
         background: The class that is not foreground, by default the one called background.
         min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
-        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored.
+        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored. If they are on no image, that is an error.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
