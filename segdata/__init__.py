@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
     from segdata.ops.join.operation import join as join
+    from segdata.ops.mosaic.operation import mosaic as mosaic
     from segdata.ops.predict.operation import predict as predict
     from segdata.ops.predict.predictor import Predictor as Predictor
     from segdata.ops.predict.predictor import load_predictor as load_predictor
@@ -87,6 +88,7 @@ _HOMES = {
     "export": "ops.export.operation",
     "info": "ops.info.operation",
     "join": "ops.join.operation",
+    "mosaic": "ops.mosaic.operation",
     "predict": "ops.predict.operation",
     "Predictor": "ops.predict.predictor",
     "load_predictor": "ops.predict.predictor",

@@ -6,6 +6,8 @@ extends beyond the image.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta
@@ -51,6 +53,20 @@ class Window(NamedTuple):
         y, x = max(self.y, other.y), max(self.x, other.x)
         height, width = min(self.bottom, other.bottom) - y, min(self.right, other.right) - x
         return Window(y, x, height, width) if height > 0 and width > 0 else None
+
+
+def covered(windows: Iterable[Window]) -> int:
+    """How many pixels are in any window: by the rows where windows begin or end, and the columns that are covered there."""
+    windows = list(windows)
+    edges = sorted({w.y for w in windows} | {w.bottom for w in windows})
+    total = 0
+    for top, bottom in pairwise(edges):
+        right = 0
+        for w in sorted((w for w in windows if w.y <= top < w.bottom), key=lambda w: w.x):
+            columns = w.right - max(right, w.x)
+            total += max(0, columns) * (bottom - top)
+            right = max(right, w.right)
+    return total
 
 
 # Grids

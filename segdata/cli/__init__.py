@@ -29,6 +29,7 @@ COMMANDS = {
     "tile": "segdata.ops.tile.command",
     "stitch": "segdata.ops.stitch.command",
     "untile": "segdata.ops.stitch.command",
+    "mosaic": "segdata.ops.mosaic.command",
     "augment": "segdata.ops.augment.command",
     "models": "segdata.nn.models.command",
     "train": "segdata.nn.command",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -182,12 +183,17 @@ def made_of(
         "tool": "segdata",
         "version": __version__,
         "operation": operation,
-        "options": dict(options),
+        "options": {name: _plain(value) for name, value in options.items()},
         "seed": seed,
         "inputs": [
             one if isinstance(one, dict) else {"name": folder_name(one), "sha256": one.digest} for one in inputs
         ],
     }
+
+
+def _plain(value: object) -> object:
+    """A value of an option; NaN and infinity, which JSON has not, as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def folder_name(dataset: Dataset) -> str:

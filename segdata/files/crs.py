@@ -69,3 +69,10 @@ def system_name(wkt: str) -> str:
 def names_files(definition: str) -> bool:
     """Whether a definition of a coordinate system names files, which PROJ would open to use it."""
     return FILES.search(definition) is not None
+
+
+def same_crs(one: str | None, other: str | None) -> bool:
+    """Whether two coordinate systems of files (WKT) are the same. None, which is none, is only like None."""
+    if one is None or other is None or one == other:
+        return one == other
+    return bool(parse_wkt(one) == parse_wkt(other))

@@ -41,6 +41,9 @@ class Tag(NamedTuple):
     values: Sequence[Any]
 
 
+ALPHA = 2
+"""What ExtraSamples calls a band that says how opaque a pixel is, by which its colours are not multiplied."""
+
 TYPES = {"s": 2, "H": 3, "I": 4, "d": 12, "Q": 16}
 
 FORMATS = {"u": 1, "i": 2, "f": 3}
@@ -80,8 +83,8 @@ def encode_tiff(
 class TiffWriter:
     """A tiled TIFF of (bands, height, width) values written in any order, tile by tile; the same order gives the same bytes.
 
-    Deflated; bands lie apart. BigTIFF if it might not fit 4 GiB. Parts never written read as 0. Use it as a context: the
-    file has its name only once it is whole.
+    Deflated; bands lie apart (`rgb`: red, green, blue and maybe alpha). BigTIFF if it might not fit 4 GiB. Parts never written
+    read as 0. Use it as a context: the file has its name only once it is whole.
     """
 
     def __init__(
@@ -94,7 +97,9 @@ class TiffWriter:
         *,
         tags: Sequence[Tag] = (),
         tile: int = TILE,
+        rgb: bool = False,
     ) -> None:
+        self._rgb = rgb
         self.height, self.width, self.bands, self.tile = height, width, bands, tile
         self.dtype = np.dtype(dtype)
         self._tags = tags
@@ -147,7 +152,10 @@ class TiffWriter:
         end += end % 2
         number = "Q" if self._big else "I"
         entries = [
-            *_described(self.dtype, self.height, self.width, self.bands, "deflate", planar=self.bands > 1),
+            *_described(
+                self.dtype, self.height, self.width, self.bands, "deflate",
+                planar=self.bands > 1, rgb=self._rgb, alpha=self._rgb and self.bands > 3,
+            ),
             Tag(322, "I", [self.tile]), Tag(323, "I", [self.tile]),
             Tag(324, number, self._offsets), Tag(325, number, self._sizes), *self._tags,
         ]  # fmt: skip
@@ -166,12 +174,20 @@ def implied_colours(bands: int, dtype: Any) -> list[str]:
 
 
 def _described(
-    dtype: Any, height: int, width: int, bands: int, compress: Compress, *, planar: bool, alpha: bool = False
+    dtype: Any,
+    height: int,
+    width: int,
+    bands: int,
+    compress: Compress,
+    *,
+    planar: bool,
+    rgb: bool = False,
+    alpha: bool = False,
 ) -> list[Tag]:
-    """The entries that say what the values are."""
+    """The entries that say what the values are; `alpha`: the last band is transparency."""
     dtype = np.dtype(dtype)
     data = bands - alpha
-    colours = 3 if not planar and implied_colours(data, dtype)[0] == "red" else 1
+    colours = 3 if rgb or (not planar and implied_colours(data, dtype)[0] == "red") else 1
     tags = [
         Tag(256, "I", [width]), Tag(257, "I", [height]),
         Tag(258, "H", [8 * dtype.itemsize] * bands),
@@ -180,7 +196,7 @@ def _described(
         Tag(277, "H", [bands]), Tag(284, "H", [2 if planar else 1]),
         Tag(339, "H", [FORMATS[dtype.kind]] * bands),
     ]  # fmt: skip
-    further = [0] * (data - colours) + [2] * alpha
+    further = [0] * (data - colours) + [ALPHA] * alpha
     return tags + ([Tag(338, "H", further)] if further else [])
 
 

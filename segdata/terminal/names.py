@@ -10,6 +10,7 @@ OPTIONS = {
     "--learning-rate": "--lr",
     "--num-workers": "--workers",
     "--amp": "--precision bf16",
+    "--margin": "--gap",
 }
 """Other names of options, in every command that has the option."""
 

@@ -17,7 +17,6 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample, Tiling
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
-from segdata.files.geojson import Features, burn, to_pixels
 from segdata.files.images import write_mask
 from segdata.files.parts import encode_part, fits_png
 from segdata.files.places import write_bytes
@@ -27,6 +26,7 @@ from segdata.files.tiff import Compress
 from segdata.files.views import Masks, View, scaled_size
 from segdata.labels import Mask, tally
 from segdata.resize import pad, resize_known, resize_mask
+from segdata.tiling.area import Area
 from segdata.tiling.retype import Retype
 from segdata.tiling.rows import Downwards
 from segdata.windows import Window
@@ -65,8 +65,7 @@ class Target:
     quality: int
     compress: Compress
     nodata: float | None
-    aoi: Features | None
-    aoi_crs: str | None
+    aoi: Area | None
     keep: Keep
     virtual: bool
     retype: Retype | None = None
@@ -178,11 +177,7 @@ class Cutter:
             self.image = stack.enter_context(source.open_image(sample))
         self.geo = self.image.geo if self.image is not None else Geo()
         self.clipped = 0
-        self._area: list[tuple[Any, int]] = []
-        if target.aoi is not None:
-            size, crs = sample.size, target.aoi_crs
-            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", size=size, crs=crs, option="--aoi-crs")
-            self._area = [(geometry, 1) for _, geometry in polygons]
+        self._area = None if target.aoi is None else target.aoi.on(self.geo, sample.size, sample)
 
     @property
     def format(self) -> Format:
@@ -226,14 +221,14 @@ class Cutter:
 
     def inside(self, window: Window) -> bool:
         """Whether any pixel of a window is in the area that was asked for."""
-        return self.target.aoi is None or bool(burn(self._area, window).any())
+        return self._area is None or self._area.meets(window)
 
     def _ignored(self, window: Window, image: Values | None, ids: Mask, ignores: bool) -> Mask:
         if not ignores:
             return ids
         gone = np.zeros(ids.shape, np.bool_)
-        if self.target.aoi is not None:
-            gone |= burn(self._area, window) == 0
+        if self._area is not None:
+            gone |= ~self._area.inside(window)
         if image is not None and (valid := self._valid(window, image)) is not None:
             gone |= ~valid
         return np.where(gone, ids.dtype.type(self.target.source.labels.ignore), ids)

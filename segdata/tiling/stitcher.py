@@ -223,6 +223,9 @@ class _Rows:
     def _give(self, rows: int) -> list[tuple[int, dict[str, NDArray[Any]]]]:
         """Return the first `rows` rows and stop holding them, in parts that are no higher than the rows held."""
         done = []
+        blank: dict[
+            int, dict[str, NDArray[Any]]
+        ] = {}  # no tile reaches these rows: the same arrays stand for all of them
         while rows > 0:
             held = self.count
             n = min(rows, held or GAP)
@@ -231,8 +234,8 @@ class _Rows:
                 for name, array in list(self._arrays.items()):
                     self._arrays[name] = self._rest(name, array, n)
                 self.count -= n
-            else:  # no tile reaches these rows
-                parts = {
+            else:
+                parts = blank[n] = blank.get(n) or {
                     name: np.full((*array.shape[:-2], n, self.width), self._empty[name], array.dtype)
                     for name, array in self._arrays.items()
                 }

@@ -105,8 +105,11 @@ def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         tmp_path / "r", {"x/0": truth.read_mask(truth.samples[0])}, names=list(truth.labels.names), images="copy"
     )
     Path(renamed.image_path(renamed.samples[0])).write_bytes(Path(truth.image_path(truth.samples[0])).read_bytes())
+    aoi = tmp_path / "aoi.geojson"
+    aoi.write_text('{"type":"Polygon","coordinates":[[[0,0],[9,0],[9,9],[0,0]]]}')
     compare(
         "evaluate",
+        run("evaluate", pred.root, truth.root, "--aoi", aoi),
         run("evaluate", pred.root, truth.root, "--boundary-f", "--slice", "split", "--compare", tmp_path / "s"),
         run("evaluate", tmp_path / "s", truth.root, "--compare", truth.root),
         run("evaluate", city.root, city.root),

@@ -11,11 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import segdata
 from carry_files import contents
+from placed_files import patches, scenes
 from predictors import ByColour
 from reader_samples import reader_sample
-from segdata import Dataset, Labels, Recipe, Refinement, Run
+from segdata import Dataset, Labels, Recipe, Refinement, Run, Window
 from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
 from segdata.errors import Report
 from segdata.ops.predict.predictor import LOADERS
@@ -40,6 +43,9 @@ class Inputs:
         segdata.tile(whole, root / "tiles", size=96, overlap=16)
         few = Dataset(whole.root, whole.labels, whole.samples[:6], whole.made_by, whole.images)
         segdata.predict(ByColour(whole.labels, 0.7), few, root / "pred", scores=True)
+        pairs = {f"{y}{x}": Window(100 * y, 70 * x, 60, 75) for y in range(5) for x in range(2)}
+        image = np.random.default_rng(0).integers(0, 256, (500, 150, 3)).astype(np.uint8)
+        scenes(root / "scenes", image, patches(500, 150), pairs)
         (root / "model.toy").write_text("\n".join(whole.labels.names))
         return cls(root)
 
@@ -78,6 +84,7 @@ DATASETS: dict[str, Operate] = {
     "tile virtual": lambda d, out, run, **more: segdata.tile(d.whole, out, size=64, virtual=True, run=run, **more),
     "stitch": lambda d, out, run, **more: segdata.stitch(d.tiles, out, vectorize=True, run=run, **more),
     "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
+    "mosaic": lambda d, out, run, **more: segdata.mosaic(d.scenes, out, run=run, **more),
     "augment": lambda d, out, run, **more: segdata.augment(
         d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
     ),

@@ -26,6 +26,9 @@ GRIDS = ("4x4", "3x4", "4x3", "3x3", "2x3", "3x2", "2x2", "1x4", "4x1", "1x3", "
 GAP = 10
 """How many numbers lie between frames of two splits, where a sequence is long enough."""
 
+LARGE = 1024
+"""Pixels of the sides of images that tiles in blocks may be made of."""
+
 ODD = re.compile(r'[/\\:*?"<>|,=\x00-\x1f]|^\s|\s$|^\.{0,2}$')
 """What no name of a split may be, or could not be typed in --ratios."""
 
@@ -145,4 +148,7 @@ class Proposals:
             return "repair the manifest first"
         n = len(groups.names)
         what = "one group" if n == 1 else f"{n} groups"
-        return f"add images that are not related to these: {what} ({some(groups.names, 3)}) cannot fill {len(self.sizes)} splits"
+        cannot = f"{what} ({some(groups.names, 3)}) cannot fill {len(self.sizes)} splits"
+        large = all(s.parent is None and min(s.size) >= LARGE for s in self._dataset)
+        or_tile = ", or tile them and divide each in blocks (segdata tile, then segdata split --by block:4x4)" * large
+        return f"add images that are not related to these{or_tile}: {cannot}"

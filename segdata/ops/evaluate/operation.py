@@ -42,9 +42,11 @@ from segdata.readers.predictions_open import (
     refuse_swapped,
     refuse_two_valued,
 )
+from segdata.tiling.area import Area, area_of_image, refuse_area, touches
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
+    by_image,
     extent,
     extras,
     image_of,
@@ -67,12 +69,14 @@ Measures = Mapping[str, Callable[[Case], Metric | None]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every image needs to be evaluated: both sides without their samples, the option `missing`, and the metrics."""
+    """What every image needs to be evaluated: both sides without their samples, the option `missing`, the metrics, and the area
+    whose pixels count (None: all)."""
 
     truth: Dataset
     preds: tuple[Dataset, ...]
     missing: Missing
     measures: Measures
+    area: Area | None = None
 
 
 def evaluate(
@@ -88,6 +92,8 @@ def evaluate(
     other: Dataset | str | Path | None = None,
     match: str | None = None,
     slice: str | None = None,
+    aoi: str | Path | None = None,
+    aoi_crs: str | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Evaluation:
@@ -117,16 +123,24 @@ def evaluate(
             folders above count where names alone do not tell.
         slice: Give the scores of parts of the images too: by split, by group, or by a column of a CSV file with ids in its
             first column (`weather.csv:weather`).
+        aoi: A GeoJSON file of polygons: only pixels inside of them count, and only images that have some. Images lie where
+            those of `truth` do, or where its masks do if it has none.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
+            without coordinates.
     """
+    run = run or Run()
     truth = Dataset.of(truth)
     chosen = truth if split is None else truth.split(split)
+    area = None if aoi is None else Area.read(aoi, aoi_crs)
+    if area is not None:
+        chosen = _within(chosen, area, run)
     given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]
     _check(truth, given, missing, draws, seed)
     check_slice(slice, chosen)
     refuse_swapped(given[0], truth)
     found = [renamed_like(side, truth) for side in given]
     sides = [side for side, _ in found]
-    task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options))
+    task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options), area)
     zero = _measured(Case.empty(truth.labels), task.measures)
     resampling = Resampling(resampled(truth, chosen.samples, resample), wanted=draws > 0)
     leaves_out = _background(truth.labels, background)
@@ -135,12 +149,13 @@ def evaluate(
     pairs = in_blocks(pair_up(chosen.samples, [side.samples for side in sides], group=grouped), resample)
     lacking = [s.id for pair in pairs if not pair.preds[0] for s in pair.truth]
     _refuse_missing(chosen, sides[0], lacking, missing)
-    gathered = _gather(pairs, task, zero, run or Run())
+    gathered = _gather(pairs, task, zero, run)
     tiles = _lost_tiles(gathered, missing)
     whole = sum_up(gathered, truth.labels, resampling)
     refuse_two_valued(sides[0], whole.confusion)
     return replace(
         whole,
+        area=area,
         frames=frames(pairs) if resampling.of == "images" else None,
         slices=whole.by_image.slices(slice) if slice is not None and whole.by_image is not None else None,
         background=leaves_out,
@@ -154,6 +169,21 @@ def evaluate(
 def _bare(dataset: Dataset) -> Dataset:
     """Without samples, which would travel to every process."""
     return replace(dataset, samples=())
+
+
+def _within(dataset: Dataset, area: Area, run: Run) -> Dataset:
+    """The samples whose images have pixels in an area. Raises `DatasetError` if there are none."""
+    images = list(by_image(dataset.samples).values())
+    found = list(run.map(partial(_touched, dataset=_bare(dataset), area=area), images))
+    samples = [sample for image, touched in found if touched for sample in image]
+    if images and not samples:
+        refuse_area(area.features, area.file, dataset, area.crs)
+    return replace(dataset, samples=samples)
+
+
+def _touched(image: Sequence[Sample], dataset: Dataset, area: Area) -> bool:
+    """Whether an image, that is one sample or some tiles, has pixels in an area. Raises `DataError`."""
+    return any(touches(sample, dataset, area) for sample in image)
 
 
 def _check(truth: Dataset, sides: Sequence[Dataset], missing: str, draws: int, seed: int) -> None:
@@ -221,6 +251,9 @@ def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
     Raises `DataError`.
     """
     truth = read_stitched(task.truth, pair.truth, _size(pair))
+    if task.area is not None:
+        inside = area_of_image(task.area, task.truth, pair.truth[0], truth.mask.shape)
+        truth = replace(truth, mask=inside.kept(truth.mask, task.truth.labels.ignore))
     out: list[Found | None] = []
     for number, (dataset, samples) in enumerate(zip(task.preds, pair.preds, strict=True)):
         if not samples and task.missing != "miss":

@@ -25,6 +25,7 @@ from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
 from segdata.resize import resize_image
+from segdata.tiling.area import Area, area_of_image
 from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
 from segdata.words import points, share, span, whole
 
@@ -79,7 +80,7 @@ def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -
     chosen = [p for p in found.images if p.labelled][:count]
     ids = {p.id for p in chosen}
     true, given = (by_image(sample for sample in dataset if image_of(sample) in ids) for dataset in (truth, pred))
-    return [_shown_sample(p, truth, true.get(p.id, ()), pred, given.get(p.id, ())) for p in chosen]
+    return [_shown_sample(p, truth, true.get(p.id, ()), pred, given.get(p.id, ()), found.area) for p in chosen]
 
 
 def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageArray:
@@ -95,7 +96,12 @@ def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageA
 
 
 def _shown_sample(
-    score: ImageScore, truth: Dataset, true: Sequence[Sample], pred: Dataset, given: Sequence[Sample]
+    score: ImageScore,
+    truth: Dataset,
+    true: Sequence[Sample],
+    pred: Dataset,
+    given: Sequence[Sample],
+    area: Area | None,
 ) -> Shown:
     if not true:
         return Shown(score, (), "truth no longer has it")
@@ -104,6 +110,8 @@ def _shown_sample(
         return Shown(score, (), f"{width} x {height} pixels are too many to show")
     try:
         mask = read_stitched(truth, true, (height, width)).mask
+        if area is not None:
+            mask = area_of_image(area, truth, true[0], mask.shape).kept(mask, truth.labels.ignore)
         guess = read_stitched(pred, given, mask.shape).mask if given else np.full_like(mask, truth.labels.ignore)
         image = _image(truth, true, mask)
     except (DataError, DatasetError) as error:

@@ -15,6 +15,7 @@ from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import Score
 from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images import ByImage, Slices
+from segdata.tiling.area import Area
 from segdata.words import briefly, some
 
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
@@ -79,7 +80,8 @@ class Evaluation:
     that the images seem to be from, though each is a unit. `background` is the class that the means
     `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
     `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
-    what predictions are called that have another id, and the id of truth with the same image.
+    what predictions are called that have another id, and the id of truth with the same image. `area`: where pixels count,
+    if not everywhere.
     """
 
     __repr__ = briefly
@@ -103,6 +105,7 @@ class Evaluation:
     renamed: Mapping[str, str] = field(default_factory=dict)
     by_image: ByImage | None = None
     slices: Slices | None = None
+    area: Area | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A metric by its name, None if it was not measured. Raises `AttributeError`."""
@@ -207,6 +210,8 @@ class Evaluation:
             out["slices"] = self.slices.to_json(self.labels, MEANS)
         if self.comparison is not None:
             out["comparison"] = self._comparison_json(self.comparison)
+        if self.area is not None:
+            out["aoi"] = self.area.name
         out["labels"] = self.labels.digest
         return out
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LIMIT = 40
 
+MUCH = 0.1
+"""From this share of truth predicted as ignored on, a note says what it means."""
+
 NAMES = {
     "mean_iou": "mean IoU",
     "mean_dice": "mean Dice",
@@ -31,8 +34,9 @@ NAMES = {
 def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
     """What a person reads first: classes, means with their intervals, and what to know before believing them."""
     total = found.confusion.total
+    inside = "" if found.area is None else f" inside {found.area.name}"
     lines = [
-        f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels, "
+        f"{len(found.images):,} images, {len(found.labels.classes)} classes, {total:,} labelled pixels{inside}, "
         f"{percent(found.confusion.rejected, total)} of them predicted as ignored",
         "",
         *_class_lines(found),
@@ -127,6 +131,11 @@ def _notes(found: Evaluation) -> list[str]:
         notes.append("truth is ignored everywhere: nothing has a score")
     elif found.absent:
         notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
+    if found.confusion.rejected > MUCH * found.confusion.total:
+        notes.append(
+            f"{found.confusion.rejected:,} labelled pixels are predicted as ignored, and count as missed: if that part was not "
+            "to be predicted, leave it out (--split, --aoi)"
+        )
     if found.missing:
         notes.append(f"{len(found.missing):,} samples of truth have no prediction: {some(found.missing)}")
     if found.renamed:

@@ -37,6 +37,7 @@ from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Targ
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
+from segdata.tiling.area import Area, refuse_elsewhere
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
 from segdata.words import some
@@ -52,7 +53,8 @@ Key = tuple[Sample, bool, list[Stamp]]
 class Plan:
     """What becomes of each sample: from `source`, as `images` says, into what `output` says.
 
-    Its mask is refined, for which the output has scores, that are kept where `scores` are asked for.
+    Its mask is refined, for which the output has scores, that are kept where `scores` are asked for. Outside of `area` it is
+    ignored.
     """
 
     source: Dataset
@@ -60,6 +62,7 @@ class Plan:
     output: Output
     scores: bool = False
     refinement: Refinement | None = None
+    area: Area | None = None
 
 
 def predict(
@@ -79,6 +82,8 @@ def predict(
     entropy: bool = False,
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
+    aoi: str | Path | None = None,
+    aoi_crs: str | None = None,
     images: Images = "reference",
     bands: str | None = None,
     alpha: Alpha = "auto",
@@ -114,6 +119,10 @@ def predict(
         entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
         match_names: Map classes by name if model and dataset have other ones or another order.
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
+        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored, and windows without a pixel in them are not
+            predicted. Inside, the masks are the same as without it.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
+            without coordinates.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
         bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
@@ -161,7 +170,12 @@ def predict(
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
+    area = None if aoi is None else Area.read(aoi, aoi_crs)
     made_by = made_of("predict", options, [source])
+    if area is not None:
+        made_by["options"]["aoi_crs"] = aoi_crs
+        made_by["inputs"].append(area.facts())
+        refuse_elsewhere(area, source)
     named = _named(model, predictor, models)
     sent: Predictor | Stored = predictor
     if isinstance(model, str | Path) and not models and run.executor is not None:
@@ -171,13 +185,13 @@ def predict(
     target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
-    plan = Plan(source, target, output, scores, refinement)
+    plan = Plan(source, target, output, scores, refinement, area)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
         for part, by in parts or [(source, sent)]
     ]
-    more = [one for one in (model, refinement_file) if isinstance(one, str | Path)]
+    more = [one for one in (model, refinement_file, aoi) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
 
 
@@ -259,6 +273,7 @@ def predict_groups(
             partial(opened_for, plan.source, sample, predictor),
             seen,
             number,
+            None if plan.area is None else partial(plan.area.on, sample=sample),
         )
         for number, group in enumerate(groups)
         for sample in group

@@ -20,6 +20,7 @@ from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values
 from segdata.ops.predict.predictor import Predictor
 from segdata.resize import resize_image, resize_scores
+from segdata.tiling.area import AreaOfImage
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, Stitcher
 from segdata.windows import Window
@@ -96,7 +97,8 @@ def as_it_is(height: int, width: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Input(Generic[T]):
-    """An image to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it.
+    """An image to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it. Of an image
+    that lies at a `Geo`, of that size, `area` says which pixels are asked for.
 
     Windows of neighbours share batches where their `group` is the same. What a model says of a window may differ in the last
     bit with the batch that it is in.
@@ -106,6 +108,7 @@ class Input(Generic[T]):
     open: Callable[[], AbstractContextManager[Raster]]
     target: Target = as_it_is
     group: int = 0
+    area: Callable[[Geo, tuple[int, int]], AreaOfImage] | None = None
 
 
 class Band(NamedTuple, Generic[T]):
@@ -142,6 +145,14 @@ class Cut(NamedTuple, Generic[T]):
     group: int
 
 
+class Blank(NamedTuple, Generic[T]):
+    """An image of which no pixel is asked for."""
+
+    key: T
+    size: tuple[int, int]
+    geo: Geo
+
+
 def slide(images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
     """The bands of each image in turn, from top to bottom. The next windows are read while the model is at work.
 
@@ -155,6 +166,10 @@ def slide(images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding) ->
             if isinstance(batch, Failed):
                 stitcher = None
                 yield batch
+                continue
+            if isinstance(batch, Blank):
+                for y, band in Stitcher(*batch.size, len(predictor.labels.classes)).finish():
+                    yield Band(*batch, y, band)
                 continue
             for cut, probs in zip(batch, predict_batch(predictor, batch, sliding), strict=True):
                 stitcher = stitcher or Stitcher(*cut.size, probs.shape[0], blend=sliding.blend, reuse=True)
@@ -224,11 +239,11 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
-def _batches(cuts: Iterable[Cut[T] | Failed[T]], most: int) -> Iterator[list[Cut[T]] | Failed[T]]:
+def _batches(cuts: Iterable[Cut[T] | Failed[T] | Blank[T]], most: int) -> Iterator[list[Cut[T]] | Failed[T] | Blank[T]]:
     """Neighbours of one shape, type and group together, up to `most` of them, whichever images they are of."""
     held: list[Cut[T]] = []
     for cut in cuts:
-        if isinstance(cut, Failed):
+        if isinstance(cut, Failed | Blank):
             if held:
                 yield held
             held = []
@@ -246,7 +261,7 @@ def _kind(cut: Cut[Any]) -> tuple[object, ...]:
     return cut.pixels.shape, cut.pixels.dtype, cut.seen, cut.group
 
 
-def _cuts(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T]]:
+def _cuts(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T] | Blank[T]]:
     for image in images:
         try:
             with image.open() as raster:
@@ -255,12 +270,17 @@ def _cuts(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[Cut[T] | Fai
             yield Failed(image.key, error.problem)
 
 
-def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T]]:
+def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T] | Blank[T]]:
     size = raster.height, raster.width
     target = image.target(*size)
     windows = sliding.windows(size, target)
+    area = None if image.area is None else image.area(raster.geo, size)
+    if area is not None:
+        windows = [window for window in windows if area.meets(window)]
+    if not windows:
+        yield Blank(image.key, size, raster.geo)
     rows = Downwards(raster.read, 0, raster.width)
-    known = Downwards(lambda window: _known(raster, window, rows.read(window)), 0, raster.width)
+    known = Downwards(lambda window: _known(raster, window, rows.read(window), area), 0, raster.width)
     for number, window in enumerate(windows):
         pixels, valid = rows.read(window), known.read(window)
         gaps = None if valid.all() else valid
@@ -269,10 +289,11 @@ def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[
         yield Cut(image.key, size, raster.geo, window, pixels, gaps, (seen[0], seen[1]), last, image.group)
 
 
-def _known(raster: Raster, window: Window, pixels: Values) -> NDArray[np.bool_]:
-    """(h, w): where a window has data."""
+def _known(raster: Raster, window: Window, pixels: Values, area: AreaOfImage | None) -> NDArray[np.bool_]:
+    """(h, w): where a window has data, and is asked for."""
     valid = raster.valid(window, pixels)
-    return np.ones(window[2:], np.bool_) if valid is None else valid
+    known = np.ones(window[2:], np.bool_) if valid is None else valid
+    return known if area is None else known & area.inside(window)
 
 
 def _flipped(array: NDArray[Any], flip: str, axis: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
 from segdata.terminal.text import dataset_line
+from segdata.words import some
 
 
 @operation("segdata.ops.stitch.operation:stitch")
@@ -60,6 +61,9 @@ def stitch_lines(receipt: dict[str, Any]) -> list[str]:
     ):
         if receipt[name]:
             lines.append(f"{name + ':':<12} {sum(receipt[name].values()):,} {what}, in {len(receipt[name]):,} images")
+    if several := receipt.get("several"):
+        names = some(dict.fromkeys(name for splits in several.values() for name in splits))
+        lines.append(f"splits:      {len(several):,} images have tiles of several ({names}), so they are in none")
     if receipt["polygons"]:
         lines.append(f"polygons:    {receipt['polygons']:,} in vectors/")
     return lines

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.faults import refuse_values, view_mask
 from segdata.dataset.images import place_image
 from segdata.dataset.job import Made
-from segdata.dataset.sample import Images, Sample
+from segdata.dataset.sample import Images, Sample, split_name
 from segdata.errors import located
 from segdata.files.geo import Geo
 from segdata.files.geojson import trace, write_features
@@ -34,7 +33,7 @@ from segdata.resize import resize_mask, resize_scores
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
 from segdata.tiling.tiles import tile_view
-from segdata.windows import Window
+from segdata.windows import Window, covered
 
 BUDGET = 2**26
 """Bytes of the sums of a block of columns, about; with the copies that are made of them three times as much."""
@@ -67,6 +66,17 @@ class Parent(msgspec.Struct, frozen=True):
         tiling = self.tiles[0].tiling
         return (0, 0) if tiling is None else tiling.parent
 
+    @property
+    def splits(self) -> list[str | None]:
+        """The splits of the tiles, by name."""
+        return sorted({tile.split for tile in self.tiles}, key=split_name)
+
+    @property
+    def group(self) -> str | None:
+        """The group that all tiles are of."""
+        groups = {tile.group for tile in self.tiles}
+        return groups.pop() if len(groups) == 1 else None
+
 
 class Stitched(Made, frozen=True):
     """What an image became, pixels in no tile, and pixels that tiles disagreed on. Also the journal's line."""
@@ -87,7 +97,7 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
         scores = None
         contested = 0
         counts: Counter[int] = Counter()
-        uncovered = height * width - _covered(parent)
+        uncovered = height * width - covered(tile_view(sample).crop for sample in parent.tiles)
         if target.use_scores:
             scores = f"scores/{parent.id}.tif" if target.keep_scores else None
             write_blended(parent, target, geo, mask, scores, counts)
@@ -100,8 +110,9 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
             path = target.root / f"vectors/{parent.id}.geojson"
             polygons = write_features(path, trace(target.root / mask, labels, geo))
         image, exif = place_parent(parent, target)
+    split = parent.splits[0] if len(parent.splits) == 1 else None
     line = Sample(
-        id=parent.id, split=first.split, group=first.group, image=image, mask=mask, height=height, width=width,
+        id=parent.id, split=split, group=parent.group, image=image, mask=mask, height=height, width=width,
         counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
     )  # fmt: skip
     return Stitched(parent.id, [line], uncovered, contested, polygons)
@@ -248,17 +259,3 @@ def place_parent(parent: Parent, target: Target) -> tuple[str | None, Any]:
     if path == sample.image:  # a URL
         return path, sample.exif
     return place_image(path, parent.id, target.root, target.images), sample.exif
-
-
-def _covered(parent: Parent) -> int:
-    """How many pixels are in any tile: by the rows where tiles begin or end, and the columns that are covered there."""
-    windows = [tile_view(sample).crop for sample in parent.tiles]
-    edges = sorted({w.y for w in windows} | {w.bottom for w in windows})
-    total = 0
-    for top, bottom in pairwise(edges):
-        right = 0
-        for w in sorted((w for w in windows if w.y <= top < w.bottom), key=lambda w: w.x):
-            columns = w.right - max(right, w.x)
-            total += max(0, columns) * (bottom - top)
-            right = max(right, w.right)
-    return total

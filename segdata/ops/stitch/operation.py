@@ -12,14 +12,13 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs, Stamp, sample_files, stamps
 from segdata.dataset.job import Job, made_of, pixels_of, receipt_of, resumable
-from segdata.dataset.sample import Images
+from segdata.dataset.sample import Images, split_name
 from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
 from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent
 from segdata.tiling.stitcher import Blend, blend_weights
 from segdata.tiling.tiles import by_parent
-from segdata.words import some
 
 
 def stitch(
@@ -38,6 +37,8 @@ def stitch(
     If all tiles have scores they are blended (see `segdata.tiling.stitcher`), and the mask is of the most likely classes.
     Otherwise a pixel's class is that of the tile in which it weighs most. Pixels in no tile are ignored. Masks are GeoTIFFs if
     images have coordinates, otherwise PNGs.
+
+    An image has the split and the group that all its tiles have; none if they have several, as the blocks of a scene do.
 
     Rows are written as they are finished, scores in blocks of columns, so memory grows with neither height nor classes times
     width. Stitching that was stopped goes on with the next image.
@@ -135,10 +136,9 @@ def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
     parents = []
     for id, samples in groups.items():
         parent = Parent(id, tuple(sorted(samples, key=lambda s: (s.window, s.id))), known.get(id))
-        sizes, splits = {s.tiling.parent for s in samples if s.tiling}, {s.split for s in samples}
-        if len(sizes) > 1 or len(splits) > 1:
-            what = "sizes" if len(sizes) > 1 else f"splits ({some(sorted(map(str, splits)))})"
-            raise DatasetError(f"{tiles.root}: the tiles of {id} are of several {what}: split with --group-by parent")
+        if len({s.tiling.parent for s in samples if s.tiling}) > 1:
+            what = "are of images of several sizes: they are of two datasets; stitch those one by one"
+            raise DatasetError(f"{tiles.root}: the tiles of {id} {what}")
         if whole is not None and (parent.sample is None or parent.sample.size != parent.size):
             raise DatasetError(
                 f"{whole.root}: not what was tiled: it has no {id} of {parent.size[1]} x {parent.size[0]}"
@@ -148,8 +148,12 @@ def parents_of(tiles: Dataset, whole: Dataset | None) -> list[Parent]:
 
 
 def receipt_json(dataset: Dataset, parents: Sequence[Parent], job: Job[Stitched]) -> dict[str, Any]:
-    """receipt.json: images and tiles, pixels of each class, those in no tile, and those that tiles disagree on."""
+    """receipt.json: images and tiles, pixels of each class, those in no tile, and those that tiles disagree on.
+
+    `several` has the splits of each image whose tiles are of more than one.
+    """
     done = [one for _, one in sorted(job.done.items())]
+    several = {parent.id: list(map(split_name, parent.splits)) for parent in parents if len(parent.splits) > 1}
     return receipt_of(
         "stitched",
         len(parents),
@@ -159,6 +163,7 @@ def receipt_json(dataset: Dataset, parents: Sequence[Parent], job: Job[Stitched]
         uncovered={one.name: one.uncovered for one in done if one.uncovered},
         contested={one.name: one.contested for one in done if one.contested},
         polygons=sum(one.polygons for one in done),
+        **({"several": several} if several else {}),
     )
 
 

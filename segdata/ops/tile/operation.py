@@ -15,14 +15,14 @@ from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import OptionError, Problem, one_of
 from segdata.executors.run import Run
-from segdata.files.places import absolute, file_digest, place
+from segdata.files.places import absolute, place
 from segdata.files.reading import Alpha, told
 from segdata.files.tiff import Compress
 from segdata.files.values import span_given
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
 from segdata.ops.tile.scales import find_scales, wanted_size
-from segdata.tiling.area import read_area, refuse_area
+from segdata.tiling.area import Area, refuse_area
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.tiling.retype import Dtype, Retype
@@ -119,12 +119,12 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else read_area(aoi)
+    area = None if aoi is None else Area.read(aoi, aoi_crs)
     root = place(destination)
     retype = retyping(dtype, scale_values, virtual)
     target = Target(
-        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
-        keep, virtual, retype,
+        replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, keep, virtual,
+        retype,
     )  # fmt: skip
     check_options(target, min_tiles_per_class)
     wanted = wanted_size(scale, mpp, gsd)
@@ -138,8 +138,8 @@ def tile(
         **({} if wanted is None else {wanted.option: wanted.size}),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
-    if aoi is not None:
-        made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
+    if area is not None:
+        made_by["inputs"].append(area.facts())
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.written())
     run = run or Run()
@@ -158,7 +158,7 @@ def tile(
                 job.fail(id, one)
         tiling.cut(tasks)
         if area is not None and tiling.all_outside():
-            refuse_area(area, aoi, dataset, aoi_crs)
+            refuse_area(area.features, area.file, dataset, aoi_crs)
         if min_tiles_per_class:
             add_rare(tiling, tasks, shape, min_tiles_per_class, seed)
         return tiling.save(min_tiles_per_class, wanted is not None)

@@ -132,6 +132,18 @@ def test_images_that_cannot_be_read_are_named(sides: tuple[Dataset, Dataset], tm
     assert "cannot be decoded" in evaluate_page(found, pred, truth, tmp_path / "p.html").read_text()
 
 
+def test_what_is_outside_of_an_area_is_no_error(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    pred, truth = sides
+    aoi = tmp_path / "aoi.geojson"
+    aoi.write_text('{"type":"Polygon","coordinates":[[[0,0],[4,0],[4,4],[0,4],[0,0]]]}')
+    found = evaluate(pred, truth, aoi=aoi)
+    assert {image.labelled <= 16 for image in found.images} == {True}
+    empty = Dataset(pred.root, pred.labels, ())
+    before, after = (worst_images(one, empty, truth, 1) for one in (evaluate(pred, truth), found))
+    panels = [dict(shown.panels)["errors"] for (shown,) in (before, after)]
+    assert panels[0] != panels[1]
+
+
 def test_masks_alone_and_tiles(tmp_path: Path) -> None:
     """Without images the masks are shown; tiles as the image that they are of, padding cut away."""
     whole = next(iter(scenes(1).values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -21,6 +22,7 @@ from segdata.labels import Labels
 from segdata.ops.predict.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
 from segdata.recipes.recipe import Recipe
 from segdata.resize import resize_image, resize_scores
+from segdata.tiling.area import AreaOfImage
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import blend_weights
 from segdata.windows import Window
@@ -307,3 +309,53 @@ def test_want_of_memory_names_the_options(error: Exception) -> None:
         SegdataError, match=r"out of memory .* 3 windows at once of up to 8 x 16, times 2, .*--batch, --size"
     ):
         list(slide(images(noise(8, 8)), Plain(LABELS, full), sliding))
+
+
+def test_windows_outside_of_the_area_are_not_predicted() -> None:
+    """And what is inside is the same as without an area."""
+    values = noise(100, 200)
+    ring = [[110, 40], [150, 45], [130, 90], [110, 40]]
+    area = AreaOfImage([{"type": "Polygon", "coordinates": [ring]}])
+    sliding = Sliding((32, 32), 0.25, batch=3)
+    asked: list[int] = []
+
+    def counted(windows: Any) -> Any:
+        asked.append(len(windows))
+        return surroundings(windows)
+
+    def rows(areas: Any, function: Any) -> list[np.ndarray]:
+        inputs = [replace(images(values)[0], key=i, area=one) for i, one in enumerate(areas)]
+        return whole(slide(inputs, Plain(Labels.of(["a", "b", "c"]), function), sliding), len(areas))
+
+    (everywhere,) = rows([None], surroundings)
+    areas = [lambda geo, size: area, lambda geo, size: AreaOfImage([]), lambda geo, size: area]
+    first, none, last = rows(areas, counted)
+    inside = area.inside(Window(0, 0, 100, 200))
+    windows = [w for w in sliding.windows((100, 200), (100, 200)) if inside[w.slices].any()]
+    assert sum(asked) == 2 * len(windows)
+    assert none.shape == everywhere.shape
+    assert not none.any()
+    for found in (first, last):
+        np.testing.assert_allclose(found[:, inside], everywhere[:, inside], atol=1e-6)
+        assert not found[:, ~inside].any()
+
+
+def test_memory_does_not_grow_with_what_is_outside_of_the_area() -> None:
+    """Rows that no window reaches are one array, given again and again."""
+    height, width = 40_000, 64
+    values = np.broadcast_to(np.uint8(1), (height, width, 3))
+    area = AreaOfImage(
+        [{"type": "Polygon", "coordinates": [[[0, height - 9], [60, height - 9], [60, height], [0, height - 9]]]}]
+    )
+    for one in (area, AreaOfImage([])):
+        inputs = [replace(images(values)[0], area=lambda geo, size, one=one: one)]
+        model = Plain(
+            Labels.of([str(i) for i in range(30)]),
+            lambda windows: np.full((len(windows), 30, *windows.shape[1:3]), 1 / 30),
+        )
+        tracemalloc.start()
+        count = sum(band.probs.shape[1] for band in slide(inputs, model, Sliding((64, 64))) if isinstance(band, Band))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert count == height
+        assert peak < 40 * 2**20  # all rows are 307 MB

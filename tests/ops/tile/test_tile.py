@@ -307,6 +307,13 @@ def test_an_area_of_interest(tmp_path: Path) -> None:
     assert made.made_by["inputs"][1]["name"] == "aoi.geojson"
 
 
+def test_a_value_that_json_has_not_leaves_the_dataset_whole(tmp_path: Path) -> None:
+    source = make(tmp_path / "d", {"x": np.zeros((20, 40))}, images="copy")
+    made = Dataset.open(tile(source, tmp_path / "t", size=10, nodata=float("nan")).root)
+    assert made.made_by["options"]["nodata"] == "nan"
+    assert tile(source, tmp_path / "t", size=10, nodata=float("nan")).samples == made.samples  # it is finished
+
+
 @pytest.mark.parametrize("virtual", [False, True])
 def test_nodata_becomes_void(tmp_path: Path, virtual: bool) -> None:
     values = np.random.default_rng(0).integers(1, 1000, (30, 40, 4)).astype(np.uint16)

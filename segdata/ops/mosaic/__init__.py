@@ -1,0 +1,1 @@
+"""`segdata mosaic`: the operation, its values, and how they are told."""
