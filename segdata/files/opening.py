@@ -25,7 +25,7 @@ from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
-from segdata.files.pillow import header_orientation
+from segdata.files.pillow import header_orientation, upright_by_rows
 from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
 from segdata.files.reading import AS_IT_IS, Reading
@@ -44,7 +44,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
     """
     with ExitStack() as stack:
         with open_file(path) as file:
-            if file.access == "whole" or (file.access == "rows" and exif == "upright"):
+            if file.access == "whole" or (file.access == "rows" and exif == "upright" and not upright_by_rows(file)):
                 raster: Raster = WholeRaster(*read_opaque(file, exif=exif))
             else:
                 source = stack.enter_context(gdal.opened(file))
@@ -110,7 +110,8 @@ def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int) ->
     with gdal.damaged(str(file)):
         raster = FileRaster(source, str(file))
     if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else raster
+        whole = exif == "upright" and not upright_by_rows(file)
+        return WholeRaster(*read_opaque(file, exif=exif)) if whole else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
