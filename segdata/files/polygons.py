@@ -142,16 +142,19 @@ def _traced(mask: NDArray[Any] | Place, batch: int | None) -> Iterator[Regions]:
     from rasterio.features import shapes
 
     with ExitStack() as stack:
-        source = mask
+        source, place = mask, np.eye(3)
         if isinstance(mask, Place):
-            source = load_rasterio().band(stack.enter_context(opened(mask, "mask")), 1)
+            opened_mask = stack.enter_context(opened(mask, "mask"))
+            source = load_rasterio().band(opened_mask, 1)
+            place = np.linalg.inv(np.array(opened_mask.transform).reshape(3, 3))  # GDAL moves what it traces in a file
         found = iter(shapes(source, connectivity=4))
         while part := list(islice(found, batch)):
             rings = [ring for geometry, _ in part for ring in geometry["coordinates"]]
             points = np.array([point for ring in rings for point in ring], np.float64)
+            corners = np.rint(points @ place[:2, :2].T + place[:2, 2])
             counts = [len(geometry["coordinates"]) for geometry, _ in part]
             yield Regions(
-                polygons_of(points, _ends([len(ring) for ring in rings]), _ends(counts)),
+                polygons_of(corners, _ends([len(ring) for ring in rings]), _ends(counts)),
                 np.array([value for _, value in part]).astype(np.int64),
             )
 
