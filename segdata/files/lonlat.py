@@ -5,6 +5,7 @@ What is straight on an image is a curve in degrees. So points are added to long 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -48,7 +49,7 @@ def to_lonlat(shapes: NDArray[Any], geo: Geo) -> list[Geometry | None]:
 
     One that crosses the 180th meridian is cut there.
     """
-    from rasterio._err import CPLE_BaseError
+    from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
 
     try:
         return [*_projected(shapes, geo)]
@@ -77,14 +78,14 @@ def _projected(shapes: NDArray[Any], geo: Geo) -> list[Geometry]:
     """Raises `OffEarth`, and what rasterio does, if one of them cannot be."""
     points, rings, parts = rings_of(shapes)
     if _systems(geo.crs or "")[0].is_geographic:
-        lonlat = _forth(points, geo)
+        lonlat, crossing = _forth(points, geo), np.zeros(0, np.int64)
     else:
         points, lonlat, rings = _with_points(points, rings, geo)
+        crossing = _crossing(lonlat, rings)
     geometries = [{"type": "Polygon", "coordinates": c} for c in coordinates_of(lonlat, rings, parts)]
-    for number in np.unique(np.searchsorted(parts, _crossing(lonlat, rings), "right") - 1).tolist():
-        first, end = parts[number], parts[number + 1]
-        own = slice(rings[first], rings[end])
-        geometries[number] = _cut(points[own], rings[first : end + 1] - rings[first], geo)
+    for number in np.unique(np.searchsorted(parts, crossing, "right") - 1).tolist():
+        own = [lonlat[start:end] for start, end in pairwise(rings[parts[number] : parts[number + 1] + 1].tolist())]
+        geometries[number] = cut_at_180(own, _pole(shapes[number], geo))
     return geometries
 
 
@@ -95,13 +96,47 @@ def _crossing(lonlat: Points, rings: NDArray[np.int64]) -> NDArray[np.int64]:
     return at[jumps + 1 < rings[at + 1]]
 
 
-def _cut(points: Points, rings: NDArray[np.int64], geo: Geo) -> Geometry:
-    """One polygon in pixels -> longitude and latitude, in parts that the 180th meridian divides."""
-    from rasterio.warp import transform_geom
+def cut_at_180(rings: Sequence[Points], pole: float) -> Geometry:
+    """Rings in longitude and latitude, some of which cross the 180th meridian, cut there (RFC 7946, section 3.1.9).
 
-    (corners,) = coordinates_of(on_ground(points, geo), rings, np.array([0, len(rings) - 1]))
-    geometry: Geometry = transform_geom(*_systems(geo.crs or ""), {"type": "Polygon", "coordinates": corners})
-    return geometry
+    A ring around the Earth also surrounds the pole at latitude `pole`.
+    """
+    import shapely
+
+    outer, *holes = [_in_world(ring, pole) for ring in rings]
+    shape = shapely.difference(outer, shapely.union_all(holes)) if holes else outer
+    parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type == "Polygon"]
+    points, starts, ends = rings_of(np.array(parts, object))
+    return {"type": "MultiPolygon", "coordinates": coordinates_of(points, starts, ends)}
+
+
+def _in_world(ring: Points, pole: float) -> Any:
+    """A ring as a surface of shapely from -180 to 180 degrees."""
+    import shapely
+
+    goes_on = np.stack([np.unwrap(ring[:, 0], period=360), ring[:, 1]], axis=1)
+    if abs(goes_on[-1, 0] - goes_on[0, 0]) > 180:
+        goes_on = np.concatenate([goes_on, [(goes_on[-1, 0], pole), (goes_on[0, 0], pole)]])
+    surface = shapely.make_valid(shapely.polygons(goes_on))
+    turns = range(int(np.floor((goes_on[:, 0].min() + 180) / 360)), int(np.ceil((goes_on[:, 0].max() + 180) / 360)))
+    worlds = [shapely.intersection(surface, shapely.box(360 * n - 180, -90, 360 * n + 180, 90)) for n in turns]
+    return shapely.union_all(
+        [shapely.transform(w, lambda p, n=n: p - (360 * n, 0)) for n, w in zip(turns, worlds, strict=True)]
+    )
+
+
+def _pole(shape: Any, geo: Geo) -> float:
+    """The latitude of the pole in a polygon in pixels, if there is one in it."""
+    import shapely
+    from rasterio._err import CPLE_BaseError
+
+    try:
+        there = _back(np.array([[0.0, 90.0]]), geo)[0]
+    except (CPLE_BaseError, load_rasterio().errors.RasterioError):
+        return -90.0
+    x, y = there.tolist()
+    left, top, right, bottom = shapely.bounds(shape).tolist()
+    return 90.0 if left <= x <= right and top <= y <= bottom else -90.0
 
 
 def _with_points(points: Points, rings: NDArray[np.int64], geo: Geo) -> tuple[Points, Points, NDArray[np.int64]]:
