@@ -22,8 +22,8 @@ from segdata.files.polygons import rings_of
 TOLERANCE = 0.05
 """Pixels by which an edge may be off, about."""
 
-SHORT = 2.0
-"""Pixels: edges that are no longer have no points added."""
+SHORT = 0.1
+"""Pixels: edges that are no longer have no points added, wherever they are off (at a pole)."""
 
 PROBE = 3 / 8
 """Where on an edge that is looked at: in the middle an S would seem straight."""
@@ -114,6 +114,8 @@ def _in_world(ring: Points, pole: float) -> Any:
     """A ring as a surface of shapely from -180 to 180 degrees."""
     import shapely
 
+    nearest = int(np.abs(ring[:-1, 1] - pole).argmin())  # from there to the pole nothing is in between
+    ring = np.concatenate([ring[nearest:-1], ring[: nearest + 1]])
     goes_on = np.stack([np.unwrap(ring[:, 0], period=360), ring[:, 1]], axis=1)
     if abs(goes_on[-1, 0] - goes_on[0, 0]) > 180:
         goes_on = np.concatenate([goes_on, [(goes_on[-1, 0], pole), (goes_on[0, 0], pole)]])

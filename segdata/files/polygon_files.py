@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -99,7 +100,8 @@ def _write_gpkg(path: Place, found: Iterable[Regions], labels: Labels, geo: Geo)
     shapes = polygons_of(on_ground(points, geo), rings, parts)
     crs = None if geo.crs is None else load_rasterio().crs.CRS.from_wkt(geo.crs).to_wkt()
     names = np.array([labels.name(id) for id in ids.tolist()], object)
-    with local_draft(path) as here:
+    with local_draft(path) as here, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that an image lies nowhere
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": MADE})
         try:
             pyogrio.raw.write(

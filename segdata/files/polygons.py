@@ -107,8 +107,9 @@ def trace(mask: NDArray[Any] | Place, labels: Labels, how: Polygons, left_out: C
     together = how.min_hole > 0 or how.simplify > 0
     skipped = np.array(sorted(how.skipped(labels)))
     for found in _traced(mask, None if together else BATCH):
-        regions = _filled(found, how.min_hole, left_out) if how.min_hole else found
-        regions = regions.only(~np.isin(regions.ids, skipped))
+        regions = found.only(~np.isin(found.ids, skipped))
+        if how.min_hole:
+            regions = _filled(regions, how.min_hole, left_out)
         if how.min_area:
             regions = _large(regions, how.min_area, left_out)
         yield _simplified(regions, how.simplify) if how.simplify else regions

@@ -14,7 +14,7 @@ POLYGONS, WITH = "segdata.files.polygons:Polygons", "With --vectorize"
 
 WHY = {
     "small": "of fewer pixels than --min-area", "in_holes": "in holes that were filled",
-    "off_earth": "that have no longitude and latitude",
+    "off_earth": "that are nowhere on the Earth, or partly (--vector-format gpkg has them)",
 }  # fmt: skip
 """How it is told why polygons were left out."""
 
