@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import ExitStack
 from uuid import uuid4
 
 from segdata.files.drafts import local_draft
@@ -26,14 +28,17 @@ def make_cog(path: Place, labels: Labels) -> None:
 
     rasterio = load_rasterio()
     view = f"/vsimem/{uuid4().hex}.vrt"  # takes a palette without a second copy of the pixels
-    with local_draft(path) as here, opened(path, "mask") as source, damaged(str(path), "mask"):
-        try:
-            rasterio.shutil.copy(source, view, driver="VRT")
-            with rasterio.open(view, "r+") as mask:
-                mask.nodata = labels.ignore
-                if source.dtypes[0] == "uint8":
-                    mask.write_colormap(1, dict(enumerate(map(tuple, labels.palette().tolist()))))
-            with rasterio.open(view) as mask:
-                rasterio.shutil.copy(mask, str(here), driver="COG", **SETTINGS)
-        finally:
-            rasterio.shutil.delete(view, driver="VRT")
+    with ExitStack() as stack:
+        here = stack.enter_context(local_draft(path))
+        source = stack.enter_context(opened(path, "mask"))
+        stack.enter_context(damaged(str(path), "mask"))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        stack.callback(rasterio.shutil.delete, view, driver="VRT")
+        rasterio.shutil.copy(source, view, driver="VRT")
+        with rasterio.open(view, "r+") as mask:
+            mask.nodata = labels.ignore
+            if source.dtypes[0] == "uint8":
+                mask.write_colormap(1, dict(enumerate(map(tuple, labels.palette().tolist()))))
+        with rasterio.open(view) as mask:
+            rasterio.shutil.copy(mask, str(here), driver="COG", **SETTINGS)
