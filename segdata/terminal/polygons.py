@@ -24,7 +24,8 @@ def with_polygons(given: Mapping[str, Any]) -> dict[str, Any]:
     settings = taken(POLYGONS, given)
     rest = {name: value for name, value in given.items() if name not in settings}
     if settings and not rest.get("vectorize"):
-        name = option_name(POLYGONS, next(iter(settings)), repeated=True)
+        first, value = next(iter(settings.items()))
+        name = ("no-" if value is False else "") + option_name(POLYGONS, first, repeated=True)
         raise click.UsageError(f"--{name} is about polygons: give --vectorize too")
     if settings:
         from segdata.files.polygons import Polygons
@@ -33,8 +34,8 @@ def with_polygons(given: Mapping[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def polygon_lines(receipt: Mapping[str, Any]) -> list[str]:
-    """What the receipt says of polygons, if any were asked for."""
+def polygon_lines(receipt: Mapping[str, Any], width: int) -> list[str]:
+    """What the receipt says of polygons, if any were asked for, behind names of that width."""
     left_out: Mapping[str, int] = receipt.get("polygons_left_out", {})
-    lines = [f"polygons:    {receipt['polygons']:,} in vectors/"] if receipt.get("polygons") else []
-    return lines + [f"left out:    {count:,} polygons {WHY[why]}" for why, count in left_out.items()]
+    lines = [f"{'polygons:':{width}}{receipt['polygons']:,} in vectors/"] if receipt.get("polygons") else []
+    return lines + [f"{'left out:':{width}}{count:,} polygons {WHY[why]}" for why, count in left_out.items()]

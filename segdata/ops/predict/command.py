@@ -50,7 +50,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     echo(f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels")
     if "scores" in receipt:
         echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
-    for line in polygon_lines(receipt):
+    for line in polygon_lines(receipt, 10):
         echo(line)
     echo(
         f"dataset:  {destination}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata evaluate {destination} TRUTH)"

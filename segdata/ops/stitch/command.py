@@ -64,4 +64,4 @@ def stitch_lines(receipt: dict[str, Any]) -> list[str]:
     ):
         if receipt[name]:
             lines.append(f"{name + ':':<12} {sum(receipt[name].values()):,} {what}, in {len(receipt[name]):,} images")
-    return lines + polygon_lines(receipt)
+    return lines + polygon_lines(receipt, 13)
