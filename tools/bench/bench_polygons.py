@@ -37,7 +37,7 @@ WAYS = {
     "QuPath": Polygons("qupath"),
     "GeoPackage": Polygons("gpkg"),
 }
-SIDE, TALL = 4_000, 12_000
+SIDE, TALL = 2_000, 12_000
 
 CODE = """
 import pathlib, re, sys
@@ -100,7 +100,8 @@ def regions(side: int) -> NDArray[np.uint8]:
 
 def memory(_: Sizes, side: int) -> list[str]:
     """The peak memory of whole processes that predict an image by its path."""
-    rows, peaks = [], {}
+    rows: list[list[str]] = []
+    peaks: dict[str, float] = {}
     with workspace(3) as work:
         smooth = np.add.outer(np.arange(side) // 512, np.arange(side) // 512).astype(np.uint8) * 7
         for ending in ("png", "jpg"):
