@@ -28,7 +28,7 @@ SMALL, IN_HOLES, OFF_EARTH = "small", "in_holes", "off_earth"
 """Why polygons are left out: see `Polygons`; the last ones have no longitude and latitude."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Polygons:
     """How the regions of a mask become polygons. Pixels that touch at a corner alone are not connected; ignored ones have none.
 

@@ -319,7 +319,7 @@ def test_geopackage(where: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vector_format", ["geojson", "qupath"])
 def test_a_mask_without_polygons(tmp_path: Path, vector_format: Any) -> None:
-    how = Polygons(vector_format, min_area=3, min_hole=3, simplify=1)
+    how = Polygons(vector_format=vector_format, min_area=3, min_hole=3, simplify=1)
     for mask in (np.full((3, 3), 255, np.uint8), np.array([[0, 1], [1, 0]], np.uint8)):
         assert write_polygons(tmp_path, "x", mask, LABELS, PLACES["utm"], how).polygons == 0
         assert features(tmp_path / "vectors/x.geojson") == []

@@ -79,7 +79,12 @@ DATASETS: dict[str, Operate] = {
     "tile virtual": lambda d, out, run, **more: segdata.tile(d.whole, out, size=64, virtual=True, run=run, **more),
     "stitch": lambda d, out, run, **more: segdata.stitch(d.tiles, out, vectorize=True, run=run, **more),
     "stitch to polygons": lambda d, out, run, **more: segdata.stitch(
-        d.tiles, out, vectorize=Polygons("gpkg", min_area=2, min_hole=9, simplify=1), cog=True, run=run, **more
+        d.tiles,
+        out,
+        vectorize=Polygons(vector_format="gpkg", min_area=2, min_hole=9, simplify=1),
+        cog=True,
+        run=run,
+        **more,
     ),
     "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
     "augment": lambda d, out, run, **more: segdata.augment(

@@ -34,8 +34,8 @@ WAYS = {
     "GeoJSON": Polygons(),
     "GeoJSON, `--min-area 20 --min-hole 20`": Polygons(min_area=20, min_hole=20),
     "GeoJSON, `--simplify 1.5`": Polygons(simplify=1.5),
-    "QuPath": Polygons("qupath"),
-    "GeoPackage": Polygons("gpkg"),
+    "QuPath": Polygons(vector_format="qupath"),
+    "GeoPackage": Polygons(vector_format="gpkg"),
 }
 SIDE, TALL = 2_000, 12_000
 

@@ -28,7 +28,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     segdata predict run1/best.pt mydata predictions --split val
     segdata predict run1/best.pt images/ predictions --flip x --scores
     segdata predict run1/best.pt scene.tif predictions --size 1024
-    segdata predict run1/best.pt scene.tif predictions --cog --vectorize --min-area 20
+    segdata predict run1/best.pt scene.tif out --cog --vectorize
     segdata predict run1/best.pt photo.jpg out.png
     segdata predict cv mydata predictions --split folds  # of train --folds
     """
