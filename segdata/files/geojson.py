@@ -1,4 +1,4 @@
-"""GeoJSON: its polygons on the pixels of an image, burnt into masks, and masks traced to polygons. rasterio does the geometry.
+"""GeoJSON: its polygons on the pixels of an image, burnt into masks, and features written. rasterio does the geometry.
 
 Coordinates are longitude and latitude (RFC 7946) unless the file's `crs` member, which older writers leave, or the caller says
 otherwise. An image without a coordinate system takes them as pixels: x to the right, y down, (0, 0) its upper left corner. A
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, Problem, raise_exhausted, reason
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
-from segdata.files.gdal import load_rasterio, opened
+from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
 from segdata.files.places import read_bytes
 from segdata.files.projecting import Part, moved_to_pixels, project
 from segdata.files.remote import Place
-from segdata.labels import Labels
 from segdata.windows import Window
 
 LONLAT = "OGC:CRS84"
@@ -140,29 +139,6 @@ def burn(
             dtype="int32",
         )
     return burnt
-
-
-def trace(mask: NDArray[Any] | Place, labels: Labels, geo: Geo) -> Iterator[dict[str, Any]]:
-    """The regions of a mask, (H, W) or a file of it, as GeoJSON features with `class` and `class_id`; ignored pixels have none.
-
-    Pixels that touch at a corner alone are not connected. Coordinates are longitude and latitude if the image has a
-    coordinate system, else pixels. A file is read row by row, so memory grows with its polygons, not its pixels.
-    """
-    from rasterio.features import shapes
-    from rasterio.warp import transform_geom
-
-    rasterio = load_rasterio()
-    affine = rasterio.Affine(*geo.transform)
-    with _quietly(), ExitStack() as stack:
-        source = rasterio.band(stack.enter_context(opened(mask, "mask")), 1) if isinstance(mask, Place) else mask
-        for geometry, value in shapes(source, connectivity=4, transform=affine):
-            class_id = int(value)
-            if class_id == labels.ignore:
-                continue
-            if geo.crs is not None:
-                geometry = transform_geom(rasterio.crs.CRS.from_wkt(geo.crs), parse_crs(LONLAT), geometry)
-            properties = {"class": labels.name(class_id), "class_id": class_id}
-            yield {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
 def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> int:

@@ -26,7 +26,7 @@ from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
-from segdata.files.pillow import header_orientation
+from segdata.files.pillow import header_orientation, upright_by_rows
 from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import (
     FileRaster,
@@ -62,7 +62,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
         with open_file(path) as file:
             if file.form == "slide":
                 raster: Raster = stack.enter_context(open_slide(file, reading))
-            elif file.access == "whole" or (file.access == "rows" and exif == "upright"):
+            elif file.access == "whole" or (file.access == "rows" and exif == "upright" and not upright_by_rows(file)):
                 raster = _whole(file, exif, reading, stack)
             else:
                 source = stack.enter_context(others.opened(file, reading))
@@ -158,7 +158,8 @@ def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int, re
         raster = FileRaster(source, str(file), reading)
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
     if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=geo) if exif == "upright" else raster
+        at_once = exif == "upright" and not upright_by_rows(file)
+        return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=geo) if at_once else raster
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
         # of colours that are not stored as RGB, GDAL reads turned rows in another order

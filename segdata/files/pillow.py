@@ -102,6 +102,33 @@ def header_orientation(file: File) -> int:
         return 1
 
 
+def upright_by_rows(file: File) -> bool:
+    """Whether a large PNG or JPEG need not be decoded at once to be upright: it is not turned, and GDAL's rows are as Pillow's.
+
+    GDAL sees no transparency of palettes and colours, has other colours for CMYK, and refuses large progressive JPEGs.
+    """
+    image = header_of(file)
+    if image is None or header_orientation(file) != 1:
+        return False
+    if image.format == "PNG":
+        depth, kind = file.head[24], file.head[25]
+        deep_alpha = depth == 16 and kind in (4, 6)
+        return not (deep_alpha or image.info.get("interlace") or "transparency" in image.info or _speaks_late(file))
+    return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and "progressive" not in image.info
+
+
+def _speaks_late(file: File) -> bool:
+    """Whether a PNG has anything behind its pixels that may turn them. (PNG 3rd edition, section 5.3.)"""
+    handle, at, pixels = file.handle, 8, False
+    while handle.seek(at) == at and len(head := handle.read(8)) == 8:
+        kind = head[4:]
+        pixels = pixels or kind == b"IDAT"
+        if pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            return True
+        at += 12 + int.from_bytes(head[:4])
+    return False
+
+
 def orientation_of(exif: Image.Exif) -> int:
     """The orientation that EXIF data has; 1 if it has none, or one that does not exist."""
     orientation = exif.get(ORIENTATION, 1)

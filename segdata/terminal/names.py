@@ -30,6 +30,7 @@ SINGULAR = {
     "flips": "flip",
     "model_options": "model-option",
     "samples": "sample",
+    "skip_classes": "skip-class",
 }
 """Parameters of several values whose option gives one of them, and may be repeated."""
 
@@ -46,6 +47,7 @@ METAVARS = {
     "only": "CLASS",
     "resample": "UNIT",
     "samples": "ID",
+    "skip_classes": "CLASS",
     "split": "NAME",
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""

@@ -26,7 +26,9 @@ from segdata.readers import READERS, reader
 WRITING = {**{name: one for name, one in DATASETS.items() if not name.startswith("convert")}, **MODEL_FILE,
            **{name: DATASETS[name] for name in ("convert masks", "convert coco", "convert webdataset")}}  # fmt: skip
 
-SOURCES = {"stitch": "tiles", "untile": "tiles", "refine": "pred", "mosaic": "scenes"}
+SOURCES = {
+    "stitch": "tiles", "stitch to polygons": "tiles", "untile": "tiles", "refine": "pred", "mosaic": "scenes",
+}  # fmt: skip
 """The dataset that an operation reads, if it is not `whole`."""
 
 

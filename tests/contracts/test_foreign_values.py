@@ -22,7 +22,8 @@ NUMBER = 2
 
 TAKES = {
     "join": ("whole", "other"), "tile": ("whole",), "tile virtual": ("whole",), "split": ("whole",), "remap": ("whole",),
-    "stitch": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",), "stats": ("whole",),
+    "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
+    "stats": ("whole",),
     "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"), "export webdataset": ("whole",),
     "predict": (), "predict by a file": (),
 }  # fmt: skip

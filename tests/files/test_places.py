@@ -53,6 +53,7 @@ from segdata.files.places import (
     write_whole,
 )
 from segdata.files.png import MaskWriter
+from segdata.files.polygons import Polygons
 from segdata.files.remote import Remote, is_remote
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.storage_swap import replace_prefix
@@ -265,6 +266,8 @@ def test_every_step_gives_the_bytes_that_it_gives_on_this_machine(s3: Server, sa
         steps["pred"] = predict(model, f"{base}/tiles", f"{base}/pred", scores=True, entropy=True, size=(160, 160))
         steps["shards"] = export("webdataset", f"{base}/views", f"{base}/shards", samples_per_shard=20)
         steps["whole"] = stitch(f"{base}/pred", f"{base}/whole", of=f"{base}/split", vectorize=True)
+        how = Polygons(vector_format="gpkg", simplify=1)
+        steps["cogs"] = stitch(f"{base}/pred", f"{base}/cogs", of=f"{base}/split", vectorize=how, cog=True)
         steps["refined"] = refine(steps["whole"], f"{base}/refined", Refinement(crf=None, steps=()))
     for name in made[BASE]:
         there, here = bytes_of(f"{BASE}/{name}"), bytes_of(tmp_path / name)

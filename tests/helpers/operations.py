@@ -21,6 +21,7 @@ from reader_samples import reader_sample
 from segdata import Dataset, Labels, Recipe, Refinement, Run, Window
 from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
 from segdata.errors import Report
+from segdata.files.polygons import Polygons
 from segdata.ops.predict.predictor import LOADERS
 from segdata.readers import READERS
 from segdata.refinement.settings import CrfSettings
@@ -83,6 +84,14 @@ DATASETS: dict[str, Operate] = {
     ),
     "tile virtual": lambda d, out, run, **more: segdata.tile(d.whole, out, size=64, virtual=True, run=run, **more),
     "stitch": lambda d, out, run, **more: segdata.stitch(d.tiles, out, vectorize=True, run=run, **more),
+    "stitch to polygons": lambda d, out, run, **more: segdata.stitch(
+        d.tiles,
+        out,
+        vectorize=Polygons(vector_format="gpkg", min_area=2, min_hole=9, simplify=1),
+        cog=True,
+        run=run,
+        **more,
+    ),
     "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
     "mosaic": lambda d, out, run, **more: segdata.mosaic(d.scenes, out, run=run, **more),
     "augment": lambda d, out, run, **more: segdata.augment(

@@ -18,7 +18,9 @@ from rasterio.warp import transform_geom
 import segdata
 from segdata.errors import DataError, OptionError, Report
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, burn, read_features, to_pixels, trace, write_features
+from segdata.files.geojson import Feature, Features, burn, read_features, to_pixels
+from segdata.files.polygon_files import write_polygons
+from segdata.files.polygons import Polygons
 from segdata.files.tiff import Tag, encode_tiff
 from segdata.readers.vector import area, read
 from segdata.windows import Window
@@ -267,8 +269,8 @@ def test_a_mask_traced_and_burnt_is_the_mask(tmp_path_factory: Any, seed: int, p
     labels = segdata.Labels.of(["a", "b", "c"])
     mask = np.random.default_rng(seed).choice([0, 1, 2, 255], (12, 17)).astype(np.uint8)
     geo = Geo(WKT, UTM) if placed else Geo()
-    path = tmp_path_factory.mktemp("trace") / "x.geojson"
-    count = write_features(path, trace(mask, labels, geo))
+    path = tmp_path_factory.mktemp("trace") / "vectors/x.geojson"
+    count = write_polygons(path.parents[1], "x", mask, labels, geo, Polygons()).polygons
     found = read_features(path)
     assert len(found.features) == count
     polygons, problems = to_pixels(found, geo, "x", size=mask.shape)

@@ -18,6 +18,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.dataset.union_find import Forest
 from segdata.errors import DataError, Problem
+from segdata.files.bands import About
 from segdata.files.crs import same_crs
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster
@@ -35,6 +36,7 @@ class Scene(NamedTuple):
     bands: int
     dtype: str
     gapless: bool
+    about: tuple[About, ...] = ()
 
 
 class Part(NamedTuple):
@@ -66,7 +68,7 @@ def look(sample: Sample, dataset: Dataset) -> Scene:
         refuse_unplaced(sample, raster.geo)
         if sample.image is None or dataset.images == "none":
             return Scene(sample, raster.geo, 0, "", False)
-        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, _gapless(raster))
+        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, _gapless(raster), raster.about)
 
 
 def refuse_unplaced(sample: Sample, geo: Geo) -> None:

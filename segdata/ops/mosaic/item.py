@@ -13,11 +13,12 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
+from segdata.files.bands import band_tags
 from segdata.files.places import file_digest
 from segdata.files.rasters import Values, has_data
 from segdata.files.remote import Place
 from segdata.files.scores import quantise
-from segdata.files.tiff import TiffWriter
+from segdata.files.tiff import Tag, TiffWriter
 from segdata.labels import tally
 from segdata.ops.mosaic.blocks import Block, Layout, Take, blocks_of
 from segdata.ops.mosaic.grids import Mosaic
@@ -139,8 +140,10 @@ class Files:
         self._gap = gap
         self._alpha = layout.bands > 0 and has_alpha(mosaic, target)
 
-        def opened(name: str, bands: int, dtype: str, nodata: float | None, *, rgb: bool = False) -> TiffWriter:
-            tags = replace(mosaic.geo, nodata=nodata).tags()
+        def opened(
+            name: str, bands: int, dtype: str, nodata: float | None, *more: Tag, rgb: bool = False
+        ) -> TiffWriter:
+            tags = [*replace(mosaic.geo, nodata=nodata).tags(), *more]
             return stack.enter_context(TiffWriter(target.root / name, *mosaic.size, bands, dtype, tags=tags, rgb=rgb))
 
         self.mask_name = f"masks/{mosaic.id}.tif"
@@ -150,7 +153,11 @@ class Files:
         self._image = self._scores = None
         if self.image_name is not None:
             bands = layout.bands + self._alpha
-            self._image = opened(self.image_name, bands, layout.dtype, gap, rgb=is_rgb(mosaic))
+            rgb = is_rgb(mosaic)
+            implied = ["red", "green", "blue"] if rgb else ["gray", *["undefined"] * (bands - 1)]
+            self._image = opened(
+                self.image_name, bands, layout.dtype, gap, *band_tags(mosaic.first.about, implied), rgb=rgb
+            )
         if self.scores_name is not None:
             self._scores = opened(self.scores_name, layout.classes, "uint8", None)
 

@@ -69,7 +69,12 @@ def mosaic(
     options: dict[str, object] = {"take": take, "tolerance": tolerance, "nodata": nodata}
     keeps = images == "copy" and dataset.images != "none"
     made = Dataset(
-        place(destination), dataset.labels, (), made_of("mosaic", options, [dataset]), "copy" if keeps else "none"
+        place(destination),
+        dataset.labels,
+        (),
+        made_of("mosaic", options, [dataset]),
+        "copy" if keeps else "none",
+        dataset.reading.written(),
     )
     inputs = Inputs([dataset])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.terminal.polygons import POLYGONS, WITH, polygon_lines, with_polygons
 from segdata.terminal.text import table
 
 if TYPE_CHECKING:
     from segdata.ops.predict.image import Painted
 
+PREDICT = "segdata.ops.predict.operation:predict"
 
-@operation("segdata.ops.predict.operation:predict")
+
+@operation(PREDICT, {POLYGONS: WITH})
 @run_options
 def predict(model: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Predict the images of DATASET with MODEL, a checkpoint.
@@ -25,6 +28,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     segdata predict run1/best.pt mydata predictions --split val
     segdata predict run1/best.pt images/ predictions --flip x --scores
     segdata predict run1/best.pt scene.tif predictions --size 1024
+    segdata predict run1/best.pt scene.tif out --cog --vectorize
     segdata predict run1/best.pt photo.jpg out.png
     segdata predict cv mydata predictions --split folds  # of train --folds
     """
@@ -32,6 +36,7 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     from segdata.ops.predict.operation import predict
     from segdata.words import percent
 
+    given = with_polygons(given)
     if is_image_name(destination):
         with running(jobs, "stop", "predicting") as run:
             echo(painted_lines(destination, predict_image(model, dataset, destination, run=run, **given)))
@@ -45,6 +50,8 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     echo(f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels")
     if "scores" in receipt:
         echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
+    for line in polygon_lines(receipt, 10):
+        echo(line)
     echo(
         f"dataset:  {destination}: {len(made):,} masks, {len(made.labels.classes)} classes (segdata evaluate {destination} TRUTH)"
     )

@@ -21,7 +21,7 @@ from segdata.files.png import encode_mask
 from segdata.labels import Labels, Mask
 from segdata.ops.predict.operation import predict
 
-OTHERS = ("split", "scores", "entropy", "images", "match_names")
+OTHERS = ("split", "scores", "entropy", "images", "match_names", "vectorize", "cog")
 """Options of `predict` that are for datasets: what they would write has no place in one file."""
 
 

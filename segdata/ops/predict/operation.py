@@ -19,12 +19,15 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, stamps
-from segdata.dataset.job import Made, made_of, pixels_of, receipt_of, resumable
+from segdata.dataset.job import Job, Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
+from segdata.files.cog import make_cog
 from segdata.files.places import absolute, file_digest, place
+from segdata.files.polygon_files import Written, write_polygons, written_json
+from segdata.files.polygons import Polygons
 from segdata.files.rasters import Raster
 from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
 from segdata.files.remote import Place
@@ -63,6 +66,14 @@ class Plan:
     scores: bool = False
     refinement: Refinement | None = None
     area: Area | None = None
+    polygons: Polygons | None = None
+
+
+class Predicted(Made, frozen=True):
+    """What an image became, its polygons, and how many were left out, by why."""
+
+    polygons: int = 0
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def predict(
@@ -84,6 +95,8 @@ def predict(
     refinement: Refinement | str | Path | None = None,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
+    vectorize: bool | Polygons = False,
+    cog: bool = False,
     images: Images = "reference",
     bands: str | None = None,
     alpha: Alpha = "auto",
@@ -123,6 +136,8 @@ def predict(
             predicted. Inside, the masks are the same as without it.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
+        vectorize: Write polygons too: vectors/<id>.geojson. In Python also a `Polygons` that has settings.
+        cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
         bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
@@ -170,6 +185,11 @@ def predict(
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
+    polygons = Polygons.of(vectorize, source.labels)
+    if polygons is not None:
+        options["vectorize"] = polygons.to_json()
+    if cog:
+        options["cog"] = True
     area = None if aoi is None else Area.read(aoi, aoi_crs)
     made_by = made_of("predict", options, [source])
     if area is not None:
@@ -184,8 +204,8 @@ def predict(
     root = place(destination)
     target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
-    output = Output(root, source.labels, classes, reject_below, scores or needs, entropy)
-    plan = Plan(source, target, output, scores, refinement, area)
+    output = Output(root, source.labels, classes, reject_below, scores or needs, entropy, cog)
+    plan = Plan(source, target, output, scores, refinement, area, polygons)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
@@ -227,7 +247,7 @@ def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
 
 def _predicted(
     plan: Plan,
-    stages: Sequence[tuple[Sequence[Group], partial[Generator[list[Made | Problem], None, None]]]],
+    stages: Sequence[tuple[Sequence[Group], partial[Generator[list[Predicted | Problem], None, None]]]],
     named: dict[str, Any],
     inputs: Inputs,
     overwrite: bool,
@@ -239,18 +259,18 @@ def _predicted(
     known = named["sha256"] is not None
     if known and (there := finished(target, inputs, overwrite=overwrite)) is not None:
         return there
-    with resumable(target, Made, given, inputs, overwrite=overwrite, run=run) as job:
+    with resumable(target, Predicted, given, inputs, overwrite=overwrite, run=run) as job:
         into = replace(plan, target=job.dataset, output=replace(plan.output, root=job.root))
         bare = replace(into, source=replace(source, samples=()))
         for groups, work in stages:
             todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
             job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=job.root)), lambda sample: sample.id)
-        return job.save(lambda whole: _receipt(plan, whole, job.left_out))
+        return job.save(lambda whole: _receipt(plan, whole, job))
 
 
 def _of_each(
-    results: Iterable[tuple[Group, list[Made | Problem] | Problem]],
-) -> Iterator[tuple[Sample, Made | Problem]]:
+    results: Iterable[tuple[Group, list[Predicted | Problem] | Problem]],
+) -> Iterator[tuple[Sample, Predicted | Problem]]:
     """The samples of groups, each with what became of it; of a process that died all of its group has the problem."""
     for group, found in results:
         each = [replace(found, sample=sample.id) for sample in group] if isinstance(found, Problem) else found
@@ -259,7 +279,7 @@ def _of_each(
 
 def predict_groups(
     groups: Iterable[Group], plan: Plan, model: Predictor | Stored, sliding: Sliding
-) -> Generator[list[Made | Problem], None, None]:
+) -> Generator[list[Predicted | Problem], None, None]:
     """Of each group the new line of each sample, once its files are whole, or what is wrong with it.
 
     The plan's source has no samples here.
@@ -278,7 +298,7 @@ def predict_groups(
         for number, group in enumerate(groups)
         for sample in group
     )
-    found: list[Made | Problem] = []
+    found: list[Predicted | Problem] = []
     for last, result in _each(plan, slide(images, predictor, sliding)):
         found.append(result)
         if last:
@@ -311,7 +331,9 @@ def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
     return stamps([] if sample.image is None else [source.image_path(sample)])
 
 
-def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tuple[bool, Made | Problem], None, None]:
+def _each(
+    plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]
+) -> Generator[tuple[bool, Predicted | Problem], None, None]:
     """Whether a sample is the last of its group, and what became of it."""
     writer: ImageWriter | None = None
     try:
@@ -333,10 +355,17 @@ def _each(plan: Plan, parts: Iterable[Band[Key] | Failed[Key]]) -> Generator[tup
             writer.discard()
 
 
-def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Made | Problem:
+def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Predicted | Problem:
     id = part.key[0].id
     try:
-        return Made(id, [_line(plan, part, writer)], inputs=part.key[2])
+        line = _line(plan, part, writer)
+        written = Written(0, {})
+        if plan.polygons is not None:
+            mask = plan.target.inside(line.mask)
+            written = write_polygons(plan.target.root, id, mask, plan.target.labels, part.geo, plan.polygons)
+        if plan.output.cog:
+            line = _as_cog(plan, line)
+        return Predicted(id, [line], *written, inputs=part.key[2])
     except DataError as error:
         return replace(error.problem, sample=id)
 
@@ -373,6 +402,13 @@ def _refined(plan: Plan, refinement: Refinement, old: Sample, new: Sample) -> Sa
     return msgspec.structs.replace(new, counts=tally(mask), sha256=digest, scores=new.scores if plan.scores else None)
 
 
+def _as_cog(plan: Plan, line: Sample) -> Sample:
+    """The line of a sample whose mask is a Cloud Optimized GeoTIFF from now on."""
+    path = plan.target.inside(line.mask)
+    make_cog(path, plan.target.labels)
+    return msgspec.structs.replace(line, sha256=file_digest(path))
+
+
 def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:
     """(K,) which class of the dataset each of the model's is, None for none. Raises `DatasetError` where they do not agree."""
     if not match_names:
@@ -400,9 +436,11 @@ def _named(model: Predictor | str | Path, predictor: Predictor, models: dict[str
     return {"name": type(predictor).__name__, "sha256": None, "job": uuid.uuid4().hex}
 
 
-def _receipt(plan: Plan, whole: Dataset, left_out: Sequence[Problem]) -> dict[str, Any]:
+def _receipt(plan: Plan, whole: Dataset, job: Job[Predicted]) -> dict[str, Any]:
     """What was predicted, of which classes; and how exact the scores are."""
-    out = receipt_of("predicted", len(plan.source), left_out, pixels=pixels_of(whole))
+    out = receipt_of("predicted", len(plan.source), job.left_out, pixels=pixels_of(whole))
     if plan.scores:
         out["scores"] = {"stored": "round(255 p)", "largest_error": HALF_STEP}
+    if plan.polygons is not None:
+        out.update(written_json(Written(one.polygons, one.left_out) for one in job.done.values()))
     return out

@@ -39,6 +39,8 @@ class Output:
     reject_below: float | None = None
     scores: bool = False
     entropy: bool = False
+    cog: bool = False
+    """Masks are TIFFs, whatever their images are."""
 
     @property
     def table(self) -> NDArray[np.unsignedinteger[Any]]:
@@ -64,7 +66,7 @@ class ImageWriter:
         self._counts: Counter[int] = Counter()
         large = size[0] * size[1] > WHOLE
         suffix = ".tif" if geo.placed or large else ".png"
-        self.mask = f"masks/{id}{suffix}"
+        self.mask = f"masks/{id}{'.tif' if output.cog else suffix}"
         placed = replace(geo, nodata=float(output.labels.ignore))
         self._masks = self._plane(self.mask, output.labels.dtype, placed)
         self._entropy = (

@@ -7,11 +7,14 @@ from typing import Any
 from segdata.terminal.commands import operation
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.terminal.polygons import POLYGONS, WITH, polygon_lines, with_polygons
 from segdata.terminal.text import dataset_line
 from segdata.words import some
 
+STITCH = "segdata.ops.stitch.operation:stitch"
 
-@operation("segdata.ops.stitch.operation:stitch")
+
+@operation(STITCH, {POLYGONS: WITH})
 @run_options
 def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Put TILES together to whole images, in a new dataset DST.
@@ -21,11 +24,12 @@ def stitch(tiles: str, destination: str, jobs: int | str, on_error: Any, **given
     \b
     segdata stitch predicted whole --of mydata
     segdata stitch predicted whole --blend crop --no-scores --vectorize
+    segdata stitch predicted whole --cog --vectorize --min-area 20 --simplify 1.5
     """
     from segdata.ops.stitch.operation import stitch
 
     with running(jobs, on_error, "stitching") as run:
-        made = stitch(tiles, destination, run=run, **given)
+        made = stitch(tiles, destination, run=run, **with_polygons(given))
     echo(stitch_lines(made.read_receipt()))
     echo(dataset_line(made, destination))
 
@@ -64,6 +68,4 @@ def stitch_lines(receipt: dict[str, Any]) -> list[str]:
     if several := receipt.get("several"):
         names = some(dict.fromkeys(name for splits in several.values() for name in splits))
         lines.append(f"splits:      {len(several):,} images have tiles of several ({names}), so they are in none")
-    if receipt["polygons"]:
-        lines.append(f"polygons:    {receipt['polygons']:,} in vectors/")
-    return lines
+    return lines + polygon_lines(receipt, 13)

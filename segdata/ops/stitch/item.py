@@ -18,11 +18,13 @@ from segdata.dataset.images import place_image
 from segdata.dataset.job import Made
 from segdata.dataset.sample import Images, Sample, split_name
 from segdata.errors import located
+from segdata.files.cog import make_cog
 from segdata.files.geo import Geo
-from segdata.files.geojson import trace, write_features
 from segdata.files.opening import open_mask
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
+from segdata.files.polygon_files import Written, write_polygons
+from segdata.files.polygons import Polygons
 from segdata.files.rasters import bands_of
 from segdata.files.remote import Place
 from segdata.files.scores import quantise
@@ -50,7 +52,8 @@ class Target:
     blend: Blend
     use_scores: bool
     keep_scores: bool
-    vectorize: bool
+    polygons: Polygons | None
+    cog: bool = False
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -84,6 +87,8 @@ class Stitched(Made, frozen=True):
     uncovered: int
     contested: int
     polygons: int
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)
+    """Polygons that were left out, by why."""
 
 
 def stitch_parent(parent: Parent, target: Target) -> Stitched:
@@ -93,7 +98,8 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
     labels = target.tiles.labels
     with located(sample=first.id):
         geo = georeference(parent, target)
-        mask = f"masks/{parent.id}.{'tif' if geo.placed else 'png'}"
+        as_tiff = geo.placed or target.cog
+        mask = f"masks/{parent.id}.{'tif' if as_tiff else 'png'}"
         scores = None
         contested = 0
         counts: Counter[int] = Counter()
@@ -105,17 +111,18 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
             stitcher = MaskStitcher(height, width, labels.ignore, labels.dtype, blend=target.blend)
             write_mask_rows(target.root / mask, parent.size, mask_rows(parent, target, stitcher), labels, geo, counts)
             contested = stitcher.contested
-        polygons = 0
-        if target.vectorize:
-            path = target.root / f"vectors/{parent.id}.geojson"
-            polygons = write_features(path, trace(target.root / mask, labels, geo))
+        written = Written(0, {})
+        if target.polygons is not None:
+            written = write_polygons(target.root, parent.id, target.root / mask, labels, geo, target.polygons)
+        if target.cog:
+            make_cog(target.root / mask, labels)
         image, exif = place_parent(parent, target)
     split = parent.splits[0] if len(parent.splits) == 1 else None
     line = Sample(
         id=parent.id, split=split, group=parent.group, image=image, mask=mask, height=height, width=width,
         counts=dict(sorted(counts.items())), sha256=file_digest(target.root / mask), exif=exif, scores=scores,
     )  # fmt: skip
-    return Stitched(parent.id, [line], uncovered, contested, polygons)
+    return Stitched(parent.id, [line], uncovered, contested, *written)
 
 
 def georeference(parent: Parent, target: Target) -> Geo:
@@ -168,9 +175,9 @@ def open_downwards(path: Place) -> Iterator[tuple[Masks, Callable[[Window], Mask
 def write_mask_rows(
     path: Place, size: tuple[int, int], rows: Iterable[tuple[int, Mask]], labels: Any, geo: Geo, counts: Counter[int]
 ) -> None:
-    """Write a mask from its rows, as GeoTIFF where it lies anywhere, and count its values."""
+    """Write a mask from its rows, as TIFF if it is called so, else as PNG, and count its values."""
     with ExitStack() as stack:
-        if geo.placed:
+        if path.name.endswith(".tif"):
             tags = Geo(geo.crs, geo.transform, labels.ignore).tags()
             tiff = stack.enter_context(TiffWriter(path, *size, 1, labels.dtype, tags=tags))
             for y, part in aligned(rows, TILE, size[0]):
@@ -190,7 +197,8 @@ def write_blended(
     height, width = parent.size
     labels = target.tiles.labels
     classes = len(labels.classes)
-    ids_path = target.root / (mask if geo.placed else f"{mask}.tif")
+    as_tiff = mask.endswith(".tif")
+    ids_path = target.root / (mask if as_tiff else f"{mask}.tif")
     tags = Geo(geo.crs, geo.transform, labels.ignore).tags()
     with ExitStack() as stack:
         ids = stack.enter_context(TiffWriter(ids_path, height, width, 1, labels.dtype, tags=tags))
@@ -208,7 +216,7 @@ def write_blended(
                 ids.write(y, left, best[None])
                 if kept is not None:
                     kept.write(y, left, quantise(probs))
-    if not geo.placed:
+    if not as_tiff:
         with open_mask(ids_path) as opened:
             rows = zip(range(0, height, TILE), bands_of(opened, TILE * width), strict=True)
             write_mask_rows(target.root / mask, parent.size, rows, labels, geo, Counter())

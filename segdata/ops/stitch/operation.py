@@ -16,6 +16,8 @@ from segdata.dataset.sample import Images, split_name
 from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
+from segdata.files.polygon_files import Written, written_json
+from segdata.files.polygons import Polygons
 from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent
 from segdata.tiling.stitcher import Blend, blend_weights
 from segdata.tiling.tiles import by_parent
@@ -28,7 +30,8 @@ def stitch(
     blend: Blend = "gaussian",
     scores: bool | None = None,
     of: Dataset | str | Path | None = None,
-    vectorize: bool = False,
+    vectorize: bool | Polygons = False,
+    cog: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
@@ -52,11 +55,12 @@ def stitch(
         blend: How tiles count where they overlap. crop takes one tile alone, the one that reaches farthest there.
         scores: Write the blended scores too. By default they are written if the tiles have scores.
         of: The dataset that was tiled, for its images. Virtual tiles have them.
-        vectorize: Write polygons too: vectors/<id>.geojson.
+        vectorize: Write polygons too: vectors/<id>.geojson. In Python also a `Polygons` that has settings.
+        cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         overwrite: Replace a dataset at `destination`.
     """
     blend_weights(1, 1, blend)
-    return _stitch("stitch", tiles, destination, blend, scores, of, vectorize, overwrite, run)
+    return _stitch("stitch", tiles, destination, blend, scores, of, overwrite, run, vectorize=vectorize, cog=cog)
 
 
 def untile(
@@ -78,7 +82,7 @@ def untile(
         of: The dataset that was tiled, for its images. Virtual tiles have them.
         overwrite: Replace a dataset at `destination`.
     """
-    return _stitch("untile", tiles, destination, "crop", False, of, False, overwrite, run, masks_alone=True)
+    return _stitch("untile", tiles, destination, "crop", False, of, overwrite, run, masks_alone=True)
 
 
 def _stitch(
@@ -88,10 +92,11 @@ def _stitch(
     blend: Blend,
     scores: bool | None,
     of: Dataset | str | Path | None,
-    vectorize: bool,
     overwrite: bool,
     run: Run | None,
     *,
+    vectorize: bool | Polygons = False,
+    cog: bool = False,
     masks_alone: bool = False,
 ) -> Dataset:
     tiles = Dataset.of(tiles)
@@ -102,11 +107,15 @@ def _stitch(
     if scores and not scored:
         raise OptionError("--scores: not every tile has scores; predict with --scores writes them")
     images = _images(tiles, whole)
-    options: dict[str, object] = {"blend": blend, "scores": scored and scores is not False, "vectorize": vectorize}
+    polygons = Polygons.of(vectorize, tiles.labels)
+    options: dict[str, object] = {
+        "blend": blend, "scores": scored and scores is not False,
+        "vectorize": polygons is not None and polygons.to_json(), **({"cog": True} if cog else {}),
+    }  # fmt: skip
     made_by = made_of(operation, options, [tiles] if whole is None else [tiles, whole])
     target = Target(
         replace(tiles, samples=()), None if whole is None else replace(whole, samples=()), root, images, blend,
-        scored, scored and scores is not False, vectorize,
+        scored, scored and scores is not False, polygons, cog,
     )  # fmt: skip
     made = Dataset(root, tiles.labels, (), made_by, images, (whole or tiles).reading)
     inputs = Inputs([tiles] if whole is None else [tiles, whole])
@@ -162,7 +171,7 @@ def receipt_json(dataset: Dataset, parents: Sequence[Parent], job: Job[Stitched]
         pixels=pixels_of(dataset),
         uncovered={one.name: one.uncovered for one in done if one.uncovered},
         contested={one.name: one.contested for one in done if one.contested},
-        polygons=sum(one.polygons for one in done),
+        **written_json(Written(one.polygons, one.left_out) for one in done),
         **({"several": several} if several else {}),
     )
 
