@@ -122,7 +122,6 @@ def convert(
     run = run or Run()
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
-    one_of("alpha", alpha, Alpha)
     reading = AS_IT_IS.but(bands, alpha)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)

@@ -13,7 +13,7 @@ from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
 from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import Problem, one_of
+from segdata.errors import Problem
 from segdata.executors.run import Run
 from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
@@ -96,9 +96,7 @@ def tile(
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
-    dataset = Dataset.of(dataset)
-    one_of("alpha", alpha, Alpha)
-    dataset = replace(dataset, reading=dataset.reading.but(bands, alpha))
+    dataset = Dataset.of(dataset).with_bands(bands, alpha)
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -123,11 +121,12 @@ def tile(
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.written())
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))
     given = {"source": absolute(dataset.root)}
-    there = anything_is if virtual else None
     inputs = Inputs([dataset], [aoi if isinstance(aoi, str | Path) else None])
     if (whole := finished(made, inputs, overwrite=overwrite)) is not None:
         return whole
-    with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
+    with resumable(
+        made, Tiled, given, inputs, is_there=anything_is if virtual else None, overwrite=overwrite, run=run or Run()
+    ) as job:
         tiling = Tiling(dataset, replace(target, root=job.root), job)
         tiling.cut(tasks)
         if min_tiles_per_class:
