@@ -30,7 +30,7 @@ from segdata.files.images import ImageArray
 from segdata.files.opening import open_image, open_mask
 from segdata.files.places import links_out, place, read_bytes, write_whole
 from segdata.files.rasters import Raster, Values, WholeMask, WholeRaster, bands_of
-from segdata.files.reading import AS_IT_IS, Reading
+from segdata.files.reading import AS_IT_IS, Alpha, Reading
 from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
@@ -141,6 +141,10 @@ class Dataset:
         if isinstance(self.samples, Parts):
             return replace(self, samples=self.samples.of_splits(names))
         return self.select(lambda sample: sample.split in names)
+
+    def with_bands(self, bands: str | None = None, alpha: Alpha = "auto") -> Dataset:
+        """The same samples, of whose images other bands are read: see `Reading.but`. Raises `OptionError`."""
+        return replace(self, reading=self.reading.but(bands, alpha))
 
     def select(self, keep: Callable[[Sample], bool]) -> Dataset:
         """The samples for which `keep(sample)` is true."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from segdata.errors import OptionError
+from segdata.errors import OptionError, one_of
 
 Band = int | str
 """A band by its number, from 1 on, or by its name in the file."""
@@ -53,6 +53,7 @@ class Reading:
 
         Raises `OptionError` for bands that are not among those read so far.
         """
+        one_of("alpha", alpha, Alpha)
         told = {"auto": self.alpha, "yes": True, "no": False}[alpha]
         chosen = self.bands if bands is None else tuple(self._among(band) for band in parse_bands(bands))
         return replace(self, bands=chosen, alpha=told)

@@ -102,7 +102,9 @@ ORDINARY = ("RGB", "L", "P", "RGBA", "LA", "I;16", "1")
 def ordinary(mode: str) -> Image.Image:
     if mode == "I;16":
         return Image.fromarray(np.random.default_rng(1).integers(0, 65536, (40, 30)).astype(np.uint16))
-    image = Image.fromarray(noise(40, 30, 4), "RGBA")
+    values = noise(40, 30, 4)
+    values[:, :, 3] = np.where(values[:, :, 3] > 99, 255, 0)  # plainly alpha
+    image = Image.fromarray(values, "RGBA")
     return image.convert("RGB").quantize(50) if mode == "P" else image.convert(mode)
 
 

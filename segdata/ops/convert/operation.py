@@ -130,7 +130,6 @@ def convert(
     run = run or Run()
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
-    one_of("alpha", alpha, Alpha)
     one_of("under-nodata", under_nodata, UnderNodata)
     reading = Reading(vrt=vrt, subdataset=subdataset, under_nodata=under_nodata).but(bands, alpha)
     format = format_of(source) if format == "auto" else format

@@ -158,7 +158,6 @@ def predict(
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
-    one_of("alpha", alpha, Alpha)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
     asked = AS_IT_IS.asked(vrt=vrt, subdataset=subdataset)
@@ -221,7 +220,7 @@ def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alp
     Raises `OptionError` for bands that the dataset does not read.
     """
     if source.made_by:
-        return replace(source, reading=source.reading.but(bands, alpha))
+        return source.with_bands(bands, alpha)
     trained: Reading = getattr(predictor, "reading", AS_IT_IS)
     known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
     asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)

@@ -89,9 +89,7 @@ def stats(
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
-    one_of("alpha", alpha, Alpha)
-    dataset = _opened(dataset, split)
-    dataset = replace(dataset, reading=dataset.reading.but(bands, alpha))
+    dataset = _opened(dataset, split).with_bands(bands, alpha)
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
     objects = objects or count == "objects"
     measured: list[Measured] = []

@@ -113,9 +113,8 @@ def tile(
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
-    dataset = Dataset.of(dataset)
-    one_of("alpha", alpha, Alpha)
-    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset).but(bands, alpha))
+    dataset = Dataset.of(dataset).with_bands(bands, alpha)
+    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset))
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
@@ -147,10 +146,10 @@ def tile(
     scales = {id: one for id, one in found.items() if not isinstance(one, Problem)}
     tasks = list(plan(dataset, [s for s in dataset if s.id in scales], shape, steps, scales))
     given = {"source": absolute(dataset.root)}
-    there = anything_is if virtual else None
     inputs = Inputs([dataset], [aoi if isinstance(aoi, str | Path) else None])
     if (whole := finished(made, inputs, overwrite=overwrite)) is not None:
         return whole
+    there = anything_is if virtual else None
     with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run) as job:
         tiling = Tiling(dataset, replace(target, root=job.root), job, scales)
         for id, one in found.items():
