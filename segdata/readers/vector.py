@@ -2,9 +2,9 @@
 
 An image has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
 longitude and latitude unless the file's `crs` member or `crs` says otherwise; of images without a coordinate system they
-are pixels. Edges are straight in the coordinates of the file, however long, to 1/128 of a pixel. An image of any kind lies where itself, its
-`.aux.xml` or its world file says. A pixel has the class of the polygon that its middle is in. `segdata stitch --vectorize` writes
-such files.
+are pixels. Edges are straight in the coordinates of the file, however long they are (to 1/128 of a pixel). An image of any kind
+lies where itself, its `.aux.xml` or its world file says. A pixel has the class of the polygon that its middle is in.
+`segdata stitch --vectorize` writes such files.
 
 Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-spec for `crs`.
 """
