@@ -124,15 +124,30 @@ def warp(values: Mask, mask: Ground, image: Ground, ignore: int) -> Mask:
     rows, met = max(1, ROWS // image.width), False
     for top in range(0, image.height, rows):
         part = out[top : top + rows]
-        y, x = np.indices(part.shape).reshape(2, -1) + 0.5
-        there = onto(np.stack([x, y + top], axis=1), image.geo, mask.geo) + TIE
-        known = ((there >= 0) & (there < [mask.width, mask.height])).all(axis=1)
-        column, row = there[known].astype(np.int64).T
-        part.reshape(-1)[known] = values[row, column]
+        x, y = middles(mask, image, top, len(part))
+        known = (x >= 0) & (x < mask.width) & (y >= 0) & (y < mask.height)
+        part[known] = values[y[known].astype(np.intp), x[known].astype(np.intp)]
         met |= bool(known.any())
     if not met:
         raise DataError(Problem("mask.elsewhere", f"lies on no pixel of its image: {places(mask, image)}"))
     return out
+
+
+def middles(mask: Ground, image: Ground, top: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(rows, W) x and y in a mask of the middles of the image's pixels, from the row `top` on; NaN where there is none."""
+    x, y = np.arange(image.width) + 0.5, np.arange(top, top + rows)[:, None] + 0.5
+    if in_one_system(image.geo, mask.geo):
+        origin, right, down = onto(image.corners[:3], image.geo, mask.geo)
+        across, along = (right - origin) / image.width, (down - origin) / image.height
+        return tuple(origin[i] + across[i] * x + along[i] * y + TIE for i in (0, 1))
+    grid = np.stack(np.broadcast_arrays(x, y), axis=2).reshape(-1, 2)
+    there = onto(grid, image.geo, mask.geo).reshape(rows, image.width, 2) + TIE
+    return there[..., 0], there[..., 1]
+
+
+def in_one_system(one: Geo, other: Geo) -> bool:
+    """Whether two places are of one coordinate system, as far as they say."""
+    return one.crs is None or other.crs is None or one.crs == other.crs
 
 
 def onto(points: NDArray[np.float64], one: Geo, other: Geo) -> NDArray[np.float64]:
@@ -141,6 +156,6 @@ def onto(points: NDArray[np.float64], one: Geo, other: Geo) -> NDArray[np.float6
     If one of them has no coordinate system, it is taken for that of the other.
     """
     ground = moved_to_ground(points, one)
-    if one.crs is not None and other.crs is not None and one.crs != other.crs:
-        ground = moved_to_system(ground, parse_wkt(one.crs), parse_wkt(other.crs))
+    if not in_one_system(one, other):
+        ground = moved_to_system(ground, parse_wkt(one.crs or ""), parse_wkt(other.crs or ""))
     return moved_to_pixels(ground, other)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +75,19 @@ def polygons_in(found: Features) -> int:
 def look_like_degrees(found: Features, size: tuple[int, int]) -> bool:
     """Whether coordinates that are taken for pixels of an image of `size`, a large one, may be longitudes and latitudes."""
     return size[1] > DEGREES[0] and size[0] > DEGREES[1] and bool((np.abs(_points(found)) <= DEGREES).all())
+
+
+def long_edge(feature: Feature) -> tuple[float, float] | None:
+    """The longitudes of an edge of more than 180 degrees that is not all the way round; None if a polygon has none."""
+    if not polygons_in(Features((feature,), None)) or feature.geometry is None:
+        return None
+    coordinates: Any = feature.geometry.get("coordinates")
+    with suppress(TypeError, ValueError, IndexError):  # of rings that are none: the reader tells
+        for part in coordinates if feature.geometry["type"] == "MultiPolygon" else [coordinates]:
+            x = [point[0] for point in part[0]]
+            if max(x) - min(x) > 180:
+                return next((edge for edge in pairwise(x) if 180 < abs(edge[1] - edge[0]) < 360), None)
+    return None
 
 
 def _both_places(found: Features, sites: Sequence[Site], said: str) -> str:

@@ -2,9 +2,9 @@
 
 An image has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
 longitude and latitude unless the file's `crs` member or `crs` says otherwise; of images without a coordinate system they
-are pixels. Edges are straight in the coordinates of the file, however long they are. An image of any kind lies where itself, its
-`.aux.xml` or its world file says. A pixel has the class of the polygon that its middle is in. `segdata stitch --vectorize` writes
-such files.
+are pixels. Edges are straight in the coordinates of the file, however long they are (to 1/128 of a pixel). An image of any kind
+lies where itself, its `.aux.xml` or its world file says. A pixel has the class of the polygon that its middle is in.
+`segdata stitch --vectorize` writes such files.
 
 Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-spec for `crs`.
 """
@@ -39,7 +39,7 @@ from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
-from segdata.readers.vector_places import off_images, taken_for_pixels
+from segdata.readers.vector_places import long_edges, off_images, taken_for_pixels
 from segdata.windows import Window
 from segdata.words import suggest
 
@@ -213,6 +213,8 @@ def read(
         items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
     note_far(found, touched, {file for _, _, file in pairs}, receipt)
     receipt.warnings += off_images({file: (found[file], sites[file]) for file in sites.keys() - reached}, crs)
+    placed = {file for file in reached if any(site.geo.placed for site in sites[file])}
+    receipt.warnings += long_edges({file: found[file] for file in placed}, crs)
     receipt.warnings += taken_for_pixels({file: (found[file], sites[file]) for file in reached}, crs)
     inputs = (*map(Input.of, sorted(found)), *class_files)
     options: dict[str, object] = {

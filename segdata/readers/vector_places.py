@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from segdata.files.geojson import PIXELS, Features
-from segdata.files.misplaced import Site, look_like_degrees, polygons_in, why_off
+from segdata.files.crs import parse_crs
+from segdata.files.geojson import LONLAT, PIXELS, Features
+from segdata.files.misplaced import Site, long_edge, look_like_degrees, polygons_in, why_off
 from segdata.files.remote import Place
 
 
@@ -28,3 +29,23 @@ def taken_for_pixels(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs
             what = "the image has no coordinates, so polygons are in pixels; if they are in degrees, give it a place"
             yield f"{path.name}: {what} (a world file beside it, or gdal_translate -a_srs -a_ullr), else --crs {PIXELS}"
             return
+
+
+def long_edges(files: Mapping[Place, Features], crs: str | None) -> Iterator[str]:
+    """A line if a polygon may be meant to cross 180 degrees: an edge of more than half the Earth, of the first such file."""
+    for path, found in sorted(files.items()):
+        for feature in found.features if _in_degrees(crs or found.crs or LONLAT) else ():
+            if (edge := long_edge(feature)) is not None:
+                what = f"an edge from longitude {edge[0]:.9g} to {edge[1]:.9g} runs through 0 (RFC 7946)"
+                way_out = "if the polygon is to cross 180 degrees, cut it there"
+                yield f"{path.name}: annotation {feature.number}: {what}; {way_out}, or give 180 and more"
+                return
+
+
+def _in_degrees(crs: str) -> bool:
+    if crs == PIXELS:
+        return False
+    try:
+        return bool(parse_crs(crs).is_geographic)
+    except ValueError:
+        return False

@@ -422,3 +422,29 @@ def test_nodata_beside_a_png_is_no_data(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(mask_of(tmp_path / "t"), np.where(values == 3, 255, 1))
     dataset = segdata.Dataset.open(tmp_path / "d")
     np.testing.assert_array_equal(dataset.read_image(dataset.samples[0]), np.array(image.convert("RGB")))
+
+
+FIJI = rasterio.Affine(2000, 0, 700000, 0, -2000, 8200000)
+
+
+def test_polygons_over_180_degrees(tmp_path: Path) -> None:
+    """Cut there or beyond it, they lie across it; an edge from 179 to -179 is the long way round, which is told."""
+    geotiff(tmp_path / "s/images/x.tif", grey(150, 150), "EPSG:32760", FIJI)
+    halves = [box(179, -17, 180, -16.5), box(-180, -17, -179, -16.5)]
+    beyond = [box(179, -17, 181, -16.5)]
+    masks = []
+    for shapes in (halves, beyond):
+        features(tmp_path / "s/labels/x.geojson", *shapes)
+        assert "warning" not in run("convert", "vector", tmp_path / "s", tmp_path / "d", "--overwrite")
+        masks.append(mask_of(tmp_path / "d"))
+    y, x = np.mgrid[:150, :150] + 0.5
+    lon, lat = (np.array(one) for one in transform("EPSG:32760", "OGC:CRS84", *(FIJI @ (x.ravel(), y.ravel()))))
+    expected = ((lon % 360 >= 179) & (lon % 360 <= 181) & (lat >= -17) & (lat <= -16.5)).reshape(150, 150)
+    assert expected.any()
+    for mask in masks:
+        assert ((mask == 1) != expected).sum() <= 3
+    features(tmp_path / "s/labels/x.geojson", box(179, -17, -179, -16.5))
+    said = run("convert", "vector", tmp_path / "s", tmp_path / "d", "--overwrite")
+    assert "warning:     x.geojson: annotation 0: an edge from longitude 179 to -179 runs through 0" in said
+    features(tmp_path / "s/labels/x.geojson", box(-180, -90, 180, 90))
+    assert "warning" not in run("convert", "vector", tmp_path / "s", tmp_path / "d", "--overwrite")
