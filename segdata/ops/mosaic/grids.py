@@ -126,18 +126,19 @@ class Grid:
                 what = (
                     f"its pixels lie {off:.2f} of a pixel beside those of {other.sample.id}, {tolerance:g} is allowed"
                 )
-                way = f"allow more (--tolerance 0.5), or warp image and mask onto one grid (gdalwarp {self._target(scene)})"
+                way = f"allow more (--tolerance 0.5){self._or_warp(scene)}"
                 raise DataError(Problem("mosaic.grid", f"{what}: {way}", sample=scene.sample.id))
 
-    def _target(self, scene: Scene) -> str:
-        """Options of gdalwarp that put a scene on this grid."""
+    def _or_warp(self, scene: Scene) -> str:
+        """The command that puts a scene on this grid; none for a grid that is turned."""
         a, b, c, d, e, f = self.first.geo.transform
         if b or d:
-            return "-tap -tr ..."
+            return ""
         height, width = scene.sample.size
         x, y = np.rint(self.corners(scene)[0]).tolist()
         xs, ys = (c + a * x, c + a * (x + width)), (f + e * y, f + e * (y + height))
-        return f"-r near -te {min(xs):.15g} {min(ys):.15g} {max(xs):.15g} {max(ys):.15g} -ts {width} {height}"
+        target = f"-te {min(xs):.15g} {min(ys):.15g} {max(xs):.15g} {max(ys):.15g} -ts {width} {height}"
+        return f", or warp image and mask onto one grid (gdalwarp -r near {target})"
 
 
 def grids_of(scenes: Iterable[Scene], tolerance: float) -> tuple[list[Grid], list[Problem]]:
