@@ -37,7 +37,7 @@ WAYS = {
     "QuPath": Polygons(vector_format="qupath"),
     "GeoPackage": Polygons(vector_format="gpkg"),
 }
-SIDE, TALL = 2_000, 12_000
+SIDE, TALL = 1_000, 9_000
 
 CODE = """
 import pathlib, re, sys
@@ -106,8 +106,8 @@ def memory(_: Sizes, side: int) -> list[str]:
         smooth = np.add.outer(np.arange(side) // 512, np.arange(side) // 512).astype(np.uint8) * 7
         for ending in ("png", "jpg"):
             Image.fromarray(smooth[:, :, None].repeat(3, axis=2)).save(work / f"scene.{ending}", compress_level=1)
-            for more in ([], ["cog"], ["cog", "polygons"]):
-                name = f"{ending.upper()}{', with '.join(['', *more][:2])}{' and polygons' * (len(more) > 1)}"
+            for more in ([], ["cog", "polygons"]):
+                name = ending.upper() + (", mask as a COG, polygons" if more else "")
                 command = [
                     sys.executable,
                     "-c",
