@@ -7,6 +7,7 @@ pixel is inside a polygon where its middle is.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, raise_exhausted, reason
+from segdata.errors import DataError, Problem
 from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
-from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.windows import Window
@@ -48,30 +48,28 @@ class Feature(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A file's features; `crs` is the coordinate system that it names, or None."""
+    """A file's features; `crs` is the coordinate system that it names, `pixel`, or None.
+
+    `lonlat`: where it names none, coordinates are longitude and latitude, as in GeoJSON; if not, nothing says what they are.
+    """
 
     features: tuple[Feature, ...]
     crs: str | None
+    lonlat: bool = True
 
+    def system(self, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs") -> str | None:
+        """What the coordinates are of for an image that lies at `geo`; None if they are its own, or its pixels.
 
-def read_features(path: str | Place) -> Features:
-    """The features of a GeoJSON file: a collection, one feature, or a geometry. Raises `DataError` (`geojson.*`)."""
-    try:
-        data = msgspec.json.decode(read_bytes(path))
-        kind = data["type"]
-        if kind == "FeatureCollection":
-            rows = data["features"]
-        else:
-            rows = [data] if kind == "Feature" else [{"geometry": data, "properties": {}}]
-        features = tuple(Feature(i, row["geometry"], dict(row.get("properties") or {})) for i, row in enumerate(rows))
-        crs = data.get("crs")
-        return Features(features, None if crs is None else str(crs["properties"]["name"]))
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        what = f"not a GeoJSON FeatureCollection ({reason(error)})"
-        raise DataError(Problem("geojson.unreadable", what, file=str(path))) from error
+        `crs` is what the caller says by an `option`, over the file's own. Raises `DataError` (`geojson.crs`).
+        """
+        crs = crs or self.crs
+        if geo.crs is None or crs == PIXELS:
+            return None
+        if crs is None and not self.lonlat:
+            what = "does not say which coordinate system it is in"
+            what += f", as a shapefile without .prj: {option} EPSG:..., or {PIXELS}, says it"
+            raise DataError(Problem("geojson.crs", what, file=file))
+        return crs or LONLAT
 
 
 def to_pixels(
@@ -86,6 +84,7 @@ def to_pixels(
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
+    system = found.system(geo, file, crs=crs, option=option)
     crs = crs or found.crs
     there, problems = [], []
     for feature in found.features:
@@ -95,7 +94,7 @@ def to_pixels(
             problems.append(Problem("geojson.geometry", f"{kind} is no polygon", file=file, annotation=feature.number))
         else:
             there.append(feature)
-    geometries = _projected([f.geometry or {} for f in there], crs, geo, file, option)
+    geometries = _projected([f.geometry or {} for f in there], system, geo, file, option)
     a, b, c, d, e, f = geo.transform if crs != PIXELS else Geo().transform
     inverse = np.linalg.inv(np.array([[a, b], [d, e]]))
     moved = []
@@ -116,6 +115,32 @@ def bounds(geometry: Geometry) -> tuple[float, float, float, float]:
     points = np.concatenate([np.asarray(ring) for part in parts for ring in part])
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return float(top), float(left), float(bottom), float(right)
+
+
+def meets(geometry: Geometry, size: tuple[int, int]) -> bool:
+    """Whether a polygon in pixel coordinates has a part of its inside on an image of `size` (height, width)."""
+    import shapely
+    from shapely.geometry import shape
+
+    height, width = size
+    top, left, bottom, right = bounds(geometry)
+    if bottom <= 0 or right <= 0 or top >= height or left >= width:
+        return False
+    if top >= 0 and left >= 0 and bottom <= height and right <= width:
+        return True
+    try:
+        return not shapely.clip_by_rect(shape(geometry), 0, 0, width, height).is_empty
+    except shapely.errors.ShapelyError:  # such as rings that cross themselves
+        return True
+
+
+def covers_none(geometry: Geometry, size: tuple[int, int], *, all_touched: bool = False) -> bool:
+    """Whether a polygon in pixel coordinates has no pixel on an image of `size` when it is burnt alone."""
+    top, left, bottom, right = (math.floor(edge) for edge in bounds(geometry))
+    whole = Window(0, 0, *size)
+    y, x = max(0, top), max(0, left)
+    window = Window(y, x, min(whole.height, bottom + 1) - y, min(whole.width, right + 1) - x)
+    return not burn([(geometry, 1)], window, all_touched=all_touched).any()
 
 
 def burn(
@@ -178,15 +203,14 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
     return count
 
 
-def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:
-    """In the coordinate system of the image."""
+def _projected(geometries: list[Geometry], source: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:
+    """In the coordinate system of the image; `source`: see `Features.system`."""
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform_geom
 
     rasterio = load_rasterio()
-    if geo.crs is None or crs == PIXELS or not geometries:
+    if source is None or not geometries:
         return geometries
-    source = crs or LONLAT
     try:
         old, new = parse_crs(source), rasterio.crs.CRS.from_wkt(geo.crs)
         if old == new:
@@ -202,6 +226,8 @@ def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str,
 def _mapped(coordinates: Any, inverse: NDArray[Any], origin: NDArray[Any], kind: str) -> Any:
     """The rings of a polygon, or of several, moved to pixels."""
     if kind == "MultiPolygon":
+        if not coordinates:
+            raise ValueError("no ring")
         return [_mapped(part, inverse, origin, "Polygon") for part in coordinates]
     rings = []
     for ring in coordinates:

@@ -15,10 +15,10 @@ from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
 from segdata.executors.run import Run
-from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
+from segdata.files.vectors import read_features
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
