@@ -12,10 +12,13 @@ from segdata.words import some, suggest
 def layer_of(names: Iterable[str], asked: str | None, path: Place, option: str) -> str:
     """The layer to read: the one that is asked for, or the only one. Raises `DataError` (`vector.layer`)."""
     known = list(names)
-    if asked is not None and asked not in known:
-        what = f"{option} {asked}: it has no such layer: {suggest(asked, known)}"
-    elif asked is None and len(known) != 1:
-        what = f"has {len(known)} layers, {some(known)}: name one with {option}" if known else "holds no features"
+    chosen = known if asked is None else [name for name in known if name == asked]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not known:
+        what = "holds no layer of features that can be read"
+    elif asked is None:
+        what = f"has {len(known)} layers, {some(known)}: name one with {option}"
     else:
-        return known[0] if asked is None else asked
+        what = f"{option} {asked}: it has no such layer: {suggest(asked, known)}"
     raise DataError(Problem("vector.layer", what, file=str(path)))

@@ -122,12 +122,19 @@ def _sorted_out(collection: Geometry) -> list[Geometry]:
             found[PARTS[kind]].append(geometry.get("coordinates"))
         elif kind in found:
             found[kind] += geometry.get("coordinates") or []
-    parts = [{"type": kind, "coordinates": parts} for kind, parts in found.items() if parts]
-    return [_joined(part) if part["type"] == "MultiPolygon" else part for part in parts]
+    return [_together(kind, several, found[several]) for kind, several in PARTS.items() if found[several]]
+
+
+def _together(kind: str, several: str, parts: list[Any]) -> Geometry:
+    """One geometry of parts of a kind; polygons become one surface, since parts of a collection may overlap."""
+    if len(parts) == 1:
+        return {"type": kind, "coordinates": parts[0]}
+    together = {"type": several, "coordinates": parts}
+    return _joined(together) if kind == "Polygon" else together
 
 
 def _joined(polygons: Geometry) -> Geometry:
-    """Polygons of a collection, which may overlap as the parts of one geometry may not."""
+    """Polygons that may overlap, as those of one geometry may not: GDAL would leave out where two of them are."""
     import shapely
     from shapely.geometry import mapping, shape
 

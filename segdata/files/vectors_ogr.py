@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, MissingDependency, Problem, raise_exhausted
 from segdata.files.geojson import Feature, Features, Geometry
+from segdata.files.geopackage import refuse_outside
 from segdata.files.layers import layer_of
-from segdata.files.places import copy_file
+from segdata.files.places import copy_file, read_start, size_of
 from segdata.files.remote import Place
 
 NAMES = {
@@ -32,6 +34,9 @@ NAMES = {
 
 ARC_DEGREES = 0.5
 """A curve becomes lines of so many degrees each: a circle of 1,000 pixels is off by 0.01."""
+
+HEADER = 32
+"""Bytes of a shapefile's files that say how long they are."""
 
 UNDEFINED = "Undefined"
 """How the names of a GeoPackage's coordinate systems begin that say nothing."""
@@ -46,18 +51,21 @@ def read_ogr(path: Place, driver: str, beside: Mapping[str, Place], layer: str |
     if driver == "ESRI Shapefile":
         refuse_partial(path, beside)
     with _staged(path, driver, beside) as here, _damaged(path, here):
+        if driver == "GPKG":
+            refuse_outside(here, str(path))
         layers = [str(name) for name, kind in pyogrio.list_layers(here) if kind is not None]
         if driver == "ESRI Shapefile" and layer is not None:
             raise DataError(Problem("vector.layer", f"has no layers: leave {option} out", file=str(path)))
         name = layer_of(layers, layer, path, option)
-        meta, _, geometries, columns = pyogrio.raw.read(here, layer=name, force_2d=True)
+        meta, _, found, columns = pyogrio.raw.read(here, layer=name, force_2d=True)
+        geometries = from_wkb(found)
     crs = meta["crs"] if meta["crs"] is not None and UNDEFINED not in meta["crs"][:40] else None
     fields = list(meta["fields"])
     values = [_values(column, kind) for column, kind in zip(columns, meta["ogr_subtypes"], strict=True)]
     rows = zip(*values, strict=True) if values else iter([()] * len(geometries))
     features = (
         Feature(i, geometry, dict(zip(fields, row, strict=True)))
-        for i, (geometry, row) in enumerate(zip(from_wkb(geometries), rows, strict=True))
+        for i, (geometry, row) in enumerate(zip(geometries, rows, strict=True))
     )
     return Features(tuple(features), crs, lonlat=False)
 
@@ -74,20 +82,30 @@ def load_pyogrio() -> Any:
 
 
 def from_wkb(geometries: NDArray[Any]) -> list[Geometry | None]:
-    """Geometries in WKB as GeoJSON has them, without heights. Raises `shapely.errors.ShapelyError`."""
+    """Geometries in WKB as GeoJSON has them, without heights, open rings closed. Raises `shapely.errors.ShapelyError`."""
     import shapely
 
-    texts = shapely.to_geojson(shapely.force_2d(shapely.from_wkb(geometries)))
+    texts = shapely.to_geojson(shapely.force_2d(shapely.from_wkb(geometries, on_invalid="fix")))
     return [None if text is None else msgspec.json.decode(text) for text in texts]
 
 
 def refuse_partial(path: Place, beside: Mapping[str, Place]) -> None:
-    """Raise `DataError` (`vector.files`) for a .shp without its index, or without its properties."""
+    """Raise `DataError` (`vector.files`) for a .shp without its index or its properties, or if one of them is cut off."""
     if missing := [end for end in (".shx", ".dbf") if end not in beside]:
-        what = (
-            f"its {' and '.join(missing)} are not beside it: copy all files of the shapefile (.shp, .shx, .dbf, .prj)"
-        )
+        what = f"there is no {' and no '.join(missing)} beside it: copy all files of the shapefile (.shp, .shx, .dbf, .prj)"
         raise DataError(Problem("vector.files", what, file=str(path)))
+    for there in (path, beside[".shx"], beside[".dbf"]):
+        if size_of(there) < stated_size(read_start(there, HEADER), table=there == beside[".dbf"]):
+            raise DataError(Problem("vector.files", "its end is missing: copy the file again", file=str(there)))
+
+
+def stated_size(header: bytes, *, table: bool) -> int:
+    """How many bytes a .shp or .shx has, or (`table`) a .dbf, by its header. (ESRI's white paper of 1998; dBASE III.)"""
+    header = header.ljust(HEADER, b"\0")
+    if not table:
+        return 2 * int(struct.unpack_from(">i", header, 24)[0])
+    rows, start, row = struct.unpack_from("<IHH", header, 4)
+    return int(start + rows * row)
 
 
 @contextmanager

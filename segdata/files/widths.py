@@ -56,8 +56,9 @@ def paintable(found: Features, width: float | None, file: str) -> tuple[Features
 
 
 def kind_of(feature: Feature) -> str | None:
-    """The type of a feature's geometry; None if it has none."""
-    kind = feature.geometry.get("type") if isinstance(feature.geometry, dict) else None
+    """The type of a feature's geometry; None if it has none, or an empty one."""
+    geometry = feature.geometry
+    kind = geometry.get("type") if isinstance(geometry, dict) and geometry.get("coordinates") else None
     return kind if isinstance(kind, str) else None
 
 

@@ -262,7 +262,7 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Itera
             leave_out(id, [], report, receipt)
         elif where.is_file():
             yield id, path, where
-        elif len(own := labels.get(id, [])) == 1:
+        elif len(own := chosen(labels.get(id, []))) == 1:
             yield id, path, own[0]
         else:
             several = f"several files of labels have its name, {', '.join(one.name for one in own)}: keep one of them"
@@ -284,14 +284,20 @@ def own_files(folder: Place) -> dict[str, list[Place]]:
     return found
 
 
+def chosen(files: Sequence[Place]) -> list[Place]:
+    """Of the files of an image's name those that hold nothing but features, or else all: a .json may be of another program."""
+    return [path for path in files if path.suffix.lower() in OWN_ENDINGS] or list(files)
+
+
 def without_image(
     folder: Place, found: Iterable[Place], layer: str | None, report: Report, receipt: Receipt
 ) -> dict[Place, Features]:
-    """Files of features whose image is not there: a line in the receipt, and for each feature."""
+    """Files of features, of the kinds in use, whose image is not there: a line in the receipt, and for each feature."""
     known = set(found)
+    endings = {".geojson", *(path.suffix.lower() for path in known)} & set(OWN_ENDINGS)
     alone = {}
     for path in matching(folder, "**/*"):
-        if path in known or not is_one(path, OWN_ENDINGS):
+        if path in known or not is_one(path, tuple(endings)):
             continue
         id = splitext(below(path, folder))[0]
         features = read_features(path, layer=layer)
