@@ -121,7 +121,7 @@ class Burnt:
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for a file of features, or a folder of them of which one has the name of an image."""
     if root.is_file():
-        return None if root.suffix.lower() in OWN_ENDINGS else f"it is no {', '.join(OWN_ENDINGS)} file"
+        return None if root.suffix.lower() in OWN_ENDINGS else "it is no .geojson, .gpkg, .shp, .fgb or .kml file"
     named = {path.stem for name in LABEL_DIRS for path in (root / name).glob("*") if is_one(path, OWN_ENDINGS)}
     if not named:
         return "there is no labels/*.geojson, vectors/*.geojson or *.geojson (or .gpkg, .shp ...)"
@@ -158,7 +158,7 @@ def read(
         vectors: the folder of the files of polygons, or one file for all images; by default labels/, vectors/, geojson/, or
             the folder of the images. Files are GeoJSON (also one feature a line, TopoJSON, QuPath's), and with the extra
             `vectors` GeoPackage, Shapefile, FlatGeobuf, KML and GeoParquet.
-        layer: the layer to read, of files with several.
+        layer: the layer to read; by default the only one.
         class_property: the property that says a polygon's class; by default `class` if features have it, or QuPath's
             classification, or else all are of one class, object.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default

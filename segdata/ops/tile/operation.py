@@ -87,7 +87,7 @@ def tile(
         aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
-        aoi_layer: The layer of `aoi` to read, if it has several.
+        aoi_layer: The layer of `aoi` to read. By default the only one.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
