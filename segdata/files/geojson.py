@@ -7,7 +7,6 @@ pixel is inside a polygon where its middle is.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -115,32 +114,6 @@ def bounds(geometry: Geometry) -> tuple[float, float, float, float]:
     points = np.concatenate([np.asarray(ring) for part in parts for ring in part])
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return float(top), float(left), float(bottom), float(right)
-
-
-def meets(geometry: Geometry, size: tuple[int, int]) -> bool:
-    """Whether a polygon in pixel coordinates has a part of its inside on an image of `size` (height, width)."""
-    import shapely
-    from shapely.geometry import shape
-
-    height, width = size
-    top, left, bottom, right = bounds(geometry)
-    if bottom <= 0 or right <= 0 or top >= height or left >= width:
-        return False
-    if top >= 0 and left >= 0 and bottom <= height and right <= width:
-        return True
-    try:
-        return not shapely.clip_by_rect(shape(geometry), 0, 0, width, height).is_empty
-    except shapely.errors.ShapelyError:  # such as rings that cross themselves
-        return True
-
-
-def covers_none(geometry: Geometry, size: tuple[int, int], *, all_touched: bool = False) -> bool:
-    """Whether a polygon in pixel coordinates has no pixel on an image of `size` when it is burnt alone."""
-    top, left, bottom, right = (math.floor(edge) for edge in bounds(geometry))
-    whole = Window(0, 0, *size)
-    y, x = max(0, top), max(0, left)
-    window = Window(y, x, min(whole.height, bottom + 1) - y, min(whole.width, right + 1) - x)
-    return not burn([(geometry, 1)], window, all_touched=all_touched).any()
 
 
 def burn(

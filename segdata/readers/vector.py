@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.coverage import covers_none, meets
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, Geometry, burn, covers_none, meets, to_pixels
+from segdata.files.geojson import Feature, Features, Geometry, burn, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
