@@ -9,6 +9,13 @@ from segdata.files.remote import Place
 from segdata.words import some, suggest
 
 
+def refuse_layer(layer: str | None, path: Place, option: str) -> None:
+    """Raise `DataError` (`vector.layer`) if a layer is asked for of a format without layers."""
+    if layer is not None:
+        what = f"has no layers: leave {option} out, or save it as a GeoPackage, in a layer {layer}"
+        raise DataError(Problem("vector.layer", what, file=str(path)))
+
+
 def layer_of(names: Iterable[str], asked: str | None, path: Place, option: str) -> str:
     """The layer to read: the one that is asked for, or the only one. Raises `DataError` (`vector.layer`)."""
     known = list(names)

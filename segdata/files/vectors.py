@@ -72,7 +72,9 @@ def _reader(path: Place) -> Reader:
     if path.suffix.lower() in SIDECARS:
         raise DataError(Problem("vector.unreadable", "is a part of a shapefile: give its .shp", file=str(path)))
     if start[:1] and start[:1] not in TEXT:
-        raise DataError(Problem("vector.unreadable", f"is none of {KINDS}", file=str(path)))
+        raise DataError(
+            Problem("vector.unreadable", f"is none of {KINDS}: ogr2ogr labels.gpkg FILE makes one", file=str(path))
+        )
     return lambda there, layer, option: read_json(there, read_bytes(there), layer, option)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from segdata.errors import DataError, Problem, reason
 from segdata.files.geojson import PIXELS, Feature, Features
+from segdata.files.layers import refuse_layer
 from segdata.files.remote import Place
 from segdata.files.topojson import read_topology
 
@@ -53,8 +54,7 @@ def _features(data: bytes, path: Place, layer: str | None, option: str) -> Featu
     found = _decoded(data)
     if isinstance(found, dict) and found.get("type") == "Topology":
         return read_topology(found, path, layer, option)
-    if layer is not None:
-        raise DataError(Problem("vector.layer", f"has no layers: leave {option} out", file=str(path)))
+    refuse_layer(layer, path, option)
     rows = list(_rows(found))
     features = tuple(Feature(i, row["geometry"], _properties(row)) for i, row in enumerate(rows))
     crs = found.get("crs") if isinstance(found, dict) else None

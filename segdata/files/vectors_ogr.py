@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, MissingDependency, Problem, raise_exhausted
 from segdata.files.geojson import Feature, Features, Geometry
 from segdata.files.geopackage import refuse_outside
-from segdata.files.layers import layer_of
+from segdata.files.layers import layer_of, refuse_layer
 from segdata.files.places import copy_file, read_start, size_of
 from segdata.files.remote import Place
 
@@ -48,14 +48,14 @@ def read_ogr(path: Place, driver: str, beside: Mapping[str, Place], layer: str |
     Raises `DataError` (`vector.unreadable`, `vector.layer`, `vector.files`), `MissingDependency`.
     """
     pyogrio = load_pyogrio()
+    if driver in ("ESRI Shapefile", "FlatGeobuf", "ESRIJSON"):
+        refuse_layer(layer, path, option)
     if driver == "ESRI Shapefile":
         refuse_partial(path, beside)
     with _staged(path, driver, beside) as here, _damaged(path, here):
         if driver == "GPKG":
             refuse_outside(here, str(path))
         layers = [str(name) for name, kind in pyogrio.list_layers(here) if kind is not None]
-        if driver == "ESRI Shapefile" and layer is not None:
-            raise DataError(Problem("vector.layer", f"has no layers: leave {option} out", file=str(path)))
         name = layer_of(layers, layer, path, option)
         meta, _, found, columns = pyogrio.raw.read(here, layer=name, force_2d=True)
         geometries = from_wkb(found)

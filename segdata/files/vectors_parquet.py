@@ -12,6 +12,7 @@ import numpy as np
 
 from segdata.errors import DataError, MissingDependency, Problem, raise_exhausted, reason
 from segdata.files.geojson import Feature, Features, Geometry
+from segdata.files.layers import refuse_layer
 from segdata.files.places import local_copy
 from segdata.files.remote import Place
 from segdata.files.vectors_ogr import from_wkb
@@ -32,8 +33,7 @@ def read_parquet(path: Place, layer: str | None, option: str) -> Features:
         raise MissingDependency('this file needs pyarrow: pip install "segdata[vectors]"') from error
     import shapely
 
-    if layer is not None:
-        raise DataError(Problem("vector.layer", f"has no layers: leave {option} out", file=str(path)))
+    refuse_layer(layer, path, option)
     try:
         with local_copy(path) as here:
             return _features(pyarrow.parquet.ParquetFile(here).read())

@@ -11,7 +11,7 @@ Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +46,9 @@ Background = Literal["class", "ignore"]
 
 IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "images", ".")
 
+
+Pair = tuple[str, Place, Place]
+"""The id of an image, its path, and that of its file of features."""
 
 SMALL = "no pixel's middle is in it, as it is small or thin (--all-touched paints it)"
 
@@ -177,10 +180,10 @@ def read(
     receipt = Receipt()
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
-    pairs = list(pair(image_folder, where, report, receipt))
-    found = {path: read_features(path, layer=layer) for path in sorted({path for _, _, path in pairs})}
+    paired = list(pair(image_folder, where, report, receipt))
+    pairs, found = read_files(paired, layer, where.is_dir(), report, receipt)
     if where.is_dir():
-        found |= without_image(where, found, layer, report, receipt)
+        found |= without_image(where, {file for _, _, file in paired}, layer, report, receipt)
     entries, class_files = (None, ()) if classes is None else given_classes(classes, base, receipt)
     table, labels = class_table(found.values(), class_property, entries, background)
     ground = 0 if background == "class" else None
@@ -251,7 +254,7 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     return images, places[0]
 
 
-def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
+def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[Pair]:
     """The id of each image in a folder, its path and that of its file of polygons. Raises `DataError` (`image.missing`)."""
     images = [path for path in matching(folder, "**/*") if is_one(path, IMAGE_ENDINGS)]
     if not images:
@@ -290,11 +293,27 @@ def chosen(files: Sequence[Place]) -> list[Place]:
     return [path for path in files if path.suffix.lower() in OWN_ENDINGS] or list(files)
 
 
+def read_files(
+    pairs: Sequence[Pair], layer: str | None, each: bool, report: Report, receipt: Receipt
+) -> tuple[list[Pair], dict[Place, Features]]:
+    """The features of all files, and the images that have some. With a file for `each`, those of bad files are left out."""
+    kept, found = [], dict[Place, Features]()
+    for id, path, file in pairs:
+        try:
+            if file not in found:
+                found[file] = read_features(file, layer=layer)
+            kept.append((id, path, file))
+        except DataError as error:
+            if not each:
+                raise
+            leave_out(replace(error.problem, sample=id), [], report, receipt)
+    return kept, found
+
+
 def without_image(
-    folder: Place, found: Iterable[Place], layer: str | None, report: Report, receipt: Receipt
+    folder: Place, known: Set[Place], layer: str | None, report: Report, receipt: Receipt
 ) -> dict[Place, Features]:
     """Files of features, of the kinds in use, whose image is not there: a line in the receipt, and for each feature."""
-    known = set(found)
     endings = {".geojson", *(path.suffix.lower() for path in known)} & set(OWN_ENDINGS)
     alone = {}
     for path in matching(folder, "**/*"):

@@ -126,7 +126,7 @@ def test_geoparquet(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask_of(tmp_path / "d"), expected())
     pq.write_table(table, root / "labels/a.parquet")
     said = run("convert", "vector", root, tmp_path / "e", code=1).output
-    assert "a.parquet: no GeoParquet (it is a table without geometries)" in said
+    assert "a.parquet: a: no GeoParquet (it is a table without geometries)" in said
 
 
 def test_files_of_several_formats_beside_each_other(tmp_path: Path) -> None:
@@ -143,6 +143,22 @@ def test_files_of_several_formats_beside_each_other(tmp_path: Path) -> None:
     write(root / "labels/b.gpkg", "GPKG")
     said = run("convert", "vector", root, tmp_path / "e", code=1).output
     assert "several files of labels have its name, b.gpkg, b.shp: keep one of them" in said
+
+
+def test_a_bad_file_among_others(tmp_path: Path) -> None:
+    root = image(image(tmp_path / "s"), "b")
+    write(root / "labels/a.gpkg", "GPKG")
+    write(root / "labels/b.shp", "ESRI Shapefile").with_suffix(".dbf").unlink()
+    said = run("convert", "vector", root, tmp_path / "d", code=1).output
+    assert "b.shp: b: there is no .dbf beside it: copy all files of the shapefile" in said
+    said = run("convert", "vector", root, tmp_path / "d", "--on-error", "skip").output
+    assert "2 in = 1 converted + 1 left out" in said
+    np.testing.assert_array_equal(mask_of(tmp_path / "d"), expected())
+    assert receipt_of(tmp_path / "d")["skipped_images"][0]["code"] == "vector.files"
+    (root / "labels/b.shp").unlink()
+    (root / "labels/b.geojson").write_text("{")
+    said = run("convert", "vector", root, tmp_path / "e", "--on-error", "skip").output
+    assert "2 in = 1 converted + 1 left out" in said
 
 
 def test_a_shapefile_without_its_system(tmp_path: Path) -> None:
