@@ -2,6 +2,8 @@
 
 An image has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
 longitude and latitude unless the file or `crs` says otherwise; of images without a coordinate system they are pixels.
+Edges are straight in the coordinates of the file, however long they are. An image of any kind lies where itself, its
+`.aux.xml` or its world file says.
 A pixel has the class of the polygon that its middle is in; lines and points are painted in a width. `segdata stitch
 --vectorize` writes such files.
 
@@ -29,6 +31,7 @@ from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Features, Geometry, burn, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
+from segdata.files.misplaced import Site
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
@@ -38,6 +41,7 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.readers.vector_classes import Classes, class_table, one_class
+from segdata.readers.vector_places import off_images, taken_for_pixels
 from segdata.readers.vector_surfaces import Surfaces
 from segdata.windows import Window
 from segdata.words import suggest
@@ -192,16 +196,20 @@ def read(
     surfaces = Surfaces(found, width, crs)
     items: list[Item] = []
     touched: dict[Place, set[int]] = {path: set() for path in found}
+    sites: dict[Place, list[Site]] = {}
+    reached: set[Place] = set()
     for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(surfaces.of(file, geo), geo, file.name, crs=crs)
+            polygons, problems = to_pixels(surfaces.of(file, geo), geo, file.name, size=size, crs=crs)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
         there = [(feature, geometry) for feature, geometry in polygons if meets(geometry, size)]
         shapes = tuple(classed(there, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
+        sites.setdefault(file, []).append(Site(geo, size))
+        reached |= {file} if there else set()
         touched[file] |= {feature.number for feature, _ in there} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
         way_up: Exif | None = "raw" if geo.placed else None
@@ -209,6 +217,12 @@ def read(
     own = {file: id for id, _, file in pairs} if where.is_dir() else {}
     surfaces.tell(own, receipt)
     note_far(found, touched, {file for _, _, file in pairs}, surfaces.left_out, receipt)
+    receipt.warnings += off_images(
+        {file: (surfaces.of(file, at[0].geo), at) for file, at in sites.items() if file not in reached}, crs
+    )
+    receipt.warnings += taken_for_pixels(
+        {file: (surfaces.of(file, sites[file][0].geo), sites[file]) for file in reached}, crs
+    )
     inputs = (*(Input.of(one) for path in sorted(found) for one in files_of(path)), *class_files)
     options: dict[str, object] = {
         "class_property": table.property, "classes": list(labels.names), "background": background, "overlap": overlap,

@@ -181,12 +181,12 @@ def test_what_does_not_say_where_it_lies(form: str, tmp_path: Path) -> None:
     assert (found.crs, found.lonlat) == (None, False)
     placed = Geo(rasterio.crs.CRS.from_epsg(32632).to_wkt(), (1, 0, 0, 0, -1, 40))
     with pytest.raises(DataError, match=r"does not say which .* --aoi-crs EPSG:\.\.\., or pixel, says it"):
-        to_pixels(found, placed, "a", option="--aoi-crs")
+        to_pixels(found, placed, "a", size=(40, 40), option="--aoi-crs")
     for crs in (UTM, PIXELS):
-        polygons, _ = to_pixels(found, placed, "a", crs=crs)
+        polygons, _ = to_pixels(found, placed, "a", size=(40, 40), crs=crs)
         top = 31 if crs == UTM else 3
         assert shape(polygons[0][1]).bounds == pytest.approx((2, top, 12, top + 6))
-    polygons, _ = to_pixels(found, Geo(), "a")
+    polygons, _ = to_pixels(found, Geo(), "a", size=(40, 40))
     assert shape(polygons[0][1]).bounds == (2, 3, 12, 9)
 
 
@@ -231,7 +231,7 @@ def test_heights_and_collections(tmp_path: Path) -> None:
         (0, "MultiPoint"), (0, "LineString"), (0, "Polygon"), (1, "Polygon"), (2, None),
     ]  # fmt: skip
     assert shape(found[2].geometry).area == 24  # where both are counts once
-    polygons, _ = to_pixels(Features(found[3:4], None), Geo(), "a")
+    polygons, _ = to_pixels(Features(found[3:4], None), Geo(), "a", size=(40, 40))
     assert shape(polygons[0][1]).area == 16
 
 

@@ -40,7 +40,7 @@ def near(geometry: Any, width: float, edge: float) -> tuple[Any, Any]:
 def test_pixels_within_half_a_width(width: float, points: list[tuple[float, float]]) -> None:
     kind = "LineString" if len(points) > 1 else "Point"
     geometry = {"type": kind, "coordinates": points if len(points) > 1 else points[0]}
-    ((_, polygon),), problems = to_pixels(widened(features(geometry), width, None), Geo(), "a")
+    ((_, polygon),), problems = to_pixels(widened(features(geometry), width, None), Geo(), "a", size=(30, 30))
     found = burn([(polygon, 1)], Window(0, 0, 30, 30)) > 0
     surely, perhaps = near(geometry, width, 0.02)
     assert not problems
@@ -58,7 +58,7 @@ def test_metres_on_the_ground(code: int, latitude: float, lonlat: bool) -> None:
     line = {"type": "LineString", "coordinates": [[x + px / 2, y - py / 2] for px, py in LINE["coordinates"]]}  # type: ignore[misc]
     given = transform_geom(system, "OGC:CRS84", line) if lonlat else line
     found = features(given, crs=None if lonlat else system)
-    ((_, polygon),), _ = to_pixels(widened(found, 7, found.system(geo, "a")), geo, "a")
+    ((_, polygon),), _ = to_pixels(widened(found, 7, found.system(geo, "a")), geo, "a", size=(30, 30))
     surely, perhaps = near(LINE, 14, 0.05)
     burnt = burn([(polygon, 1)], Window(0, 0, 30, 30)) > 0
     assert burnt[surely].all()
@@ -110,5 +110,5 @@ def test_polygons_stay_as_they_are() -> None:
     wide = widened(found, 3, "OGC:CRS84")
     assert wide.features[0] is found.features[0]
     odd = widened(features({"type": "LineString", "coordinates": [["a", 1], [2, 2]]}), 3, None)
-    _, problems = to_pixels(odd, Geo(), "a")
+    _, problems = to_pixels(odd, Geo(), "a", size=(30, 30))
     assert len(problems) == 1

@@ -18,9 +18,10 @@ from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
-from segdata.files.vectors import files_of, read_features
+from segdata.files.vectors import files_of
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
+from segdata.tiling.area import read_area, refuse_area
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
@@ -84,7 +85,8 @@ def tile(
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
         background: The class that is not foreground, by default the one called background.
         min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
-        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored. If
+            they are on no image, that is an error.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
         aoi_layer: The layer of `aoi` to read. By default the only one.
@@ -97,7 +99,7 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else read_features(aoi, layer=aoi_layer, option="--aoi-layer")
+    area = None if aoi is None else read_area(aoi, layer=aoi_layer, option="--aoi-layer")
     root = place(destination)
     target = Target(
         replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
@@ -125,6 +127,8 @@ def tile(
     with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
         tiling = Tiling(dataset, replace(target, root=job.root), job)
         tiling.cut(tasks)
+        if area is not None and tiling.all_outside():
+            refuse_area(area, aoi, dataset, aoi_crs)
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
         return tiling.save(min_tiles_per_class)
