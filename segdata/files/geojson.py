@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
+from segdata.files.nearby import SURFACES, boxes_of, may_touch
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
@@ -31,8 +33,6 @@ LONLAT = "OGC:CRS84"
 
 PIXELS = "pixel"
 """What `crs` is called if coordinates are pixels."""
-
-SURFACES = ("Polygon", "MultiPolygon")
 
 Geometry = dict[str, Any]
 """A GeoJSON geometry."""
@@ -46,12 +46,17 @@ class Feature(NamedTuple):
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Features:
     """A file's features; `crs` is the coordinate system that it names, or None."""
 
     features: tuple[Feature, ...]
     crs: str | None
+
+    @cached_property
+    def boxes(self) -> NDArray[np.float64]:
+        """(N, 4) their bounding boxes, found once per file: see `boxes_of`."""
+        return boxes_of(feature.geometry for feature in self.features)
 
 
 def read_features(path: str | Place) -> Features:
@@ -75,20 +80,27 @@ def read_features(path: str | Place) -> Features:
 
 
 def to_pixels(
-    found: Features, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs"
+    found: Features,
+    geo: Geo,
+    file: str,
+    *,
+    crs: str | None = None,
+    option: str = "--crs",
+    size: tuple[int, int] | None = None,
 ) -> tuple[list[tuple[Feature, Geometry]], list[Problem]]:
     """The polygons among the features in pixel coordinates of an image that lies at `geo`, and a line for each other one.
 
     `crs` is their coordinate system as the caller says it by an `option`, over the file's own (neither: longitude and
-    latitude if the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
-    if the caller names one and the image lies nowhere.
+    latitude if the image has one, else that of the image, else pixels). With the `size` (height, width) of the image,
+    features that are far from it are passed over. Raises `DataError` (`geojson.crs`), also if the caller names one and the
+    image lies nowhere.
     """
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
     crs = crs or found.crs
     there, problems = [], []
-    for feature in found.features:
+    for feature in found.features if size is None else _near(found, geo, size, crs):
         kind = feature.geometry.get("type") if isinstance(feature.geometry, dict) else None
         if kind not in SURFACES:
             kind = "nothing" if kind is None else str(kind)[:40]
@@ -176,6 +188,12 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
             file.write((b",\n" if count > 1 else b"\n") + encoder.encode(feature))
         file.write(b"\n]}\n")
     return count
+
+
+def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> Iterator[Feature]:
+    """The features that may lie on an image."""
+    there = Geo() if crs == PIXELS else geo
+    return (found.features[i] for i in may_touch(found.boxes, there, size, crs or LONLAT))
 
 
 def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:

@@ -191,7 +191,7 @@ def read(
     for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[file], geo, file.name, crs=crs)
+            polygons, problems = to_pixels(found[file], geo, file.name, crs=crs, size=size)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
