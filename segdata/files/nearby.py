@@ -24,7 +24,7 @@ MARGIN = 0.1
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top: the least and the most of x and y."""
 
-Grid = NDArray[np.float64]
+Points = NDArray[np.float64]
 """(2, P) x and y of points."""
 
 HALF_WORLD = 20_037_509
@@ -44,17 +44,16 @@ def may_touch(boxes: NDArray[np.float64], geo: Geo, size: tuple[int, int], crs: 
     `crs` is the coordinate system of the boxes, if the image has one. None that touches is left out. One whose box is
     unknown, or that may go on at the other side of the world, may always touch.
     """
-    grid: Grid | None = _grid(geo, size)
     left, bottom, right, top = boxes.T
-    regular = np.ones(len(boxes), np.bool_)
+    points, regular = _grid(geo, size), np.ones(len(boxes), np.bool_)
     if geo.crs is not None:
-        grid, east, north = _moved(grid, geo.crs, crs)
+        moved = _moved(points, geo.crs, crs)
+        if moved is None:
+            return np.arange(len(boxes))
+        points, east, north = moved
         regular = (right - left <= east) & (np.maximum(-left, right) <= east) & (np.maximum(-bottom, top) <= north)
-    if grid is None:
-        return np.arange(len(boxes))
-    low, high = grid.min(axis=1), grid.max(axis=1)
-    margin = (high - low) * MARGIN
-    (west, south), (farthest, highest) = low - margin, high + margin
+    low, high = points.min(axis=1), points.max(axis=1)
+    (west, south), (farthest, highest) = low - MARGIN * (high - low), high + MARGIN * (high - low)
     far = (right < west) | (left > farthest) | (top < south) | (bottom > highest)
     return np.flatnonzero(~(far & regular))
 
@@ -74,17 +73,17 @@ def _box(geometry: Any) -> Box:
         return UNKNOWN
 
 
-def _grid(geo: Geo, size: tuple[int, int]) -> Grid:
+def _grid(geo: Geo, size: tuple[int, int]) -> Points:
     """Points of an image, its corners among them, where they lie."""
     a, b, c, d, e, f = geo.transform
     y, x = np.meshgrid(np.linspace(0, size[0], STEPS), np.linspace(0, size[1], STEPS))
     return np.stack([a * x + b * y + c, d * x + e * y + f]).reshape(2, -1)
 
 
-def _moved(grid: Grid, own: str, crs: str) -> tuple[Grid | None, float, float]:
+def _moved(points: Points, own: str, crs: str) -> tuple[Points, float, float] | None:
     """Points of a system `own` in another, `crs`, and how far east and north a plain place goes in that.
 
-    None for points that are not all in it, or that surround a pole or lie on both sides of the antimeridian.
+    None if they are not all in it, surround a pole, or lie on both sides of the antimeridian.
     """
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform
@@ -92,9 +91,8 @@ def _moved(grid: Grid, own: str, crs: str) -> tuple[Grid | None, float, float]:
     rasterio = load_rasterio()
     try:
         old, new = rasterio.crs.CRS.from_wkt(own), parse_crs(crs)
-        east, north = (180.0, 90.0) if new.is_geographic else (HALF_WORLD, math.inf)
-        there = grid if old == new else np.array(transform(old, new, *grid.tolist()))
+        there = points if old == new else np.array(transform(old, new, *points.tolist()))
     except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError):
-        return None, math.inf, math.inf
-    plain = np.isfinite(there).all() and float(np.ptp(there[0])) <= east
-    return (there if plain else None), east, north
+        return None
+    east, north = (180.0, 90.0) if new.is_geographic else (HALF_WORLD, math.inf)
+    return (there, east, north) if np.isfinite(there).all() and np.ptp(there[0]) <= east else None

@@ -18,24 +18,23 @@ from posixpath import splitext
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Geometry, bounds, burn, read_features, to_pixels
+from segdata.files.geojson import Feature, Geometry, bounds, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, Remap, tally
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels
+from segdata.readers.burnt import Burnt
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
-from segdata.readers.paint import Contest, Overlap
-from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
-from segdata.windows import Window
+from segdata.readers.paint import Overlap
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.words import suggest
 
 Background = Literal["class", "ignore"]
@@ -46,70 +45,6 @@ IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "imag
 
 PROPERTY, ONLY = "class", "object"
 """The property that is looked at, and the class of all polygons, where nothing is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Burnt:
-    """The polygons on one image of `size`, in pixels: (annotation, class id or None for ignored, area, geometry) each."""
-
-    size: tuple[int, int]
-    shapes: tuple[tuple[int, int | None, float, Geometry], ...]
-    background: int | None
-    overlap: Overlap
-    all_touched: bool
-
-    @property
-    def ids(self) -> Sequence[int | str]:
-        """The features, by their places in the file."""
-        return [number for number, _, _, _ in self.shapes]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the source's own files have the labels of all images."""
-        return ()
-
-    def draw(self, remap: Remap) -> Drawn:
-        """Burn them, the lowest first, by number, then turn numbers to class ids. See `Annotation`."""
-        whole = Window(0, 0, *self.size)
-        order = self._order()
-        values = [remap.labels.ignore if c is None else remap.value(c) for _, c, _, _ in order]
-        ground = remap.labels.ignore if self.background is None else remap.value(self.background)
-        shapes = [(geometry, i) for i, (_, _, _, geometry) in enumerate(order, 1)]
-        top = burn(shapes, whole, all_touched=self.all_touched)
-        mask = np.array([ground, *values], remap.labels.dtype)[top]
-        receipt = Receipt(annotations=len(order), painted=len(order))
-        shown = tally(top).keys()
-        receipt.hidden = [
-            Problem("vector.hidden", "not a pixel of it is seen", annotation=number)
-            for i, (number, _, _, _) in enumerate(order, 1)
-            if i not in shown
-        ]
-        self._contest(mask, values, [geometry for _, _, _, geometry in order], remap, receipt)
-        return Drawn(mask, receipt)
-
-    def _order(self) -> list[tuple[int, int | None, float, Geometry]]:
-        """From the lowest to the one on top."""
-        if self.overlap in ("smallest", "ignore"):
-            return sorted(self.shapes, key=lambda s: (-s[2], s[0]))
-        return list(self.shapes) if self.overlap == "last" else list(self.shapes[::-1])
-
-    def _contest(
-        self, mask: NDArray[Any], values: Sequence[int], geometries: Sequence[Geometry], remap: Remap, receipt: Receipt
-    ) -> None:
-        """Count the pixels that several classes claim, one class at a time; where nobody is to win they become ignore."""
-        whole = Window(0, 0, *self.size)
-        claims = np.zeros(mask.shape, np.uint16)
-        for loser in sorted(set(values)):
-            own = [(geometry, 1) for geometry, value in zip(geometries, values, strict=True) if value == loser]
-            claim = burn(own, whole, all_touched=self.all_touched) > 0
-            claims += claim
-            winners, counts = np.unique(mask[claim & (mask != loser)], return_counts=True)
-            for winner, n in zip(winners.tolist(), counts.tolist(), strict=True):
-                won = remap.labels.ignore if self.overlap == "ignore" else winner
-                receipt.contests.append(Contest(won, winner, loser, n))
-        receipt.contested = int(np.count_nonzero(claims > 1))
-        if self.overlap == "ignore":
-            mask[claims > 1] = remap.labels.ignore
 
 
 @dataclass(frozen=True, slots=True)
