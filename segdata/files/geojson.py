@@ -7,6 +7,7 @@ pixel is inside a polygon where its middle is.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
-from segdata.files.nearby import SURFACES, boxes_of, may_touch
+from segdata.files.nearby import SURFACES, Boxes, boxes_of, may_touch
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
@@ -54,7 +55,7 @@ class Features:
     crs: str | None
 
     @cached_property
-    def boxes(self) -> NDArray[np.float64]:
+    def boxes(self) -> Boxes:
         """(N, 4) their bounding boxes, found once per file: see `boxes_of`."""
         return boxes_of(feature.geometry for feature in self.features)
 
@@ -140,7 +141,7 @@ def burn(
     from rasterio.features import rasterize
 
     rasterio = load_rasterio()
-    shapes = list(shapes)
+    shapes = [(_off_edge(geometry, window.right), value) for geometry, value in shapes] if all_touched else list(shapes)
     if not shapes:
         return np.full((window.height, window.width), fill, np.int32)
     with _quietly():
@@ -153,6 +154,22 @@ def burn(
             dtype="int32",
         )
     return burnt
+
+
+def _off_edge(geometry: Geometry, right: int) -> Geometry:
+    """A polygon whose corners at exactly the right edge of a window are a hair further to the right.
+
+    GDAL (3.10) draws a line that comes from such a corner above the window beyond the end of a row: into the next one, or
+    into other memory.
+    """
+    if geometry["type"] == "MultiPolygon":
+        polygons = [{"type": "Polygon", "coordinates": part} for part in geometry["coordinates"]]
+        return {**geometry, "coordinates": [_off_edge(polygon, right)["coordinates"] for polygon in polygons]}
+    if not any(point[0] == right for ring in geometry["coordinates"] for point in ring):
+        return geometry
+    beyond = math.nextafter(right, math.inf)
+    moved = [[[beyond if x == right else x, y] for x, y in ring] for ring in geometry["coordinates"]]
+    return {**geometry, "coordinates": moved}
 
 
 def trace(mask: NDArray[Any] | Place, labels: Labels, geo: Geo) -> Iterator[dict[str, Any]]:

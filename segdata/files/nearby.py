@@ -24,38 +24,48 @@ MARGIN = 0.1
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top: the least and the most of x and y."""
 
+Boxes = NDArray[np.float64]
+"""(N, 4): see `Box`."""
+
 Points = NDArray[np.float64]
 """(2, P) x and y of points."""
 
-HALF_WORLD = 20_037_509
-"""Half of the equator in metres, a little more: a box that is wider, or beyond it, may go on at the other side of the world."""
+HALF_WORLD = 20_037_509.0
+"""Half of the equator in metres: coordinates end there in projections of the whole world."""
 
 UNKNOWN: Box = (math.nan,) * 4
 
 
-def boxes_of(geometries: Iterable[Any]) -> NDArray[np.float64]:
+def boxes_of(geometries: Iterable[Any]) -> Boxes:
     """(N, 4) the boxes of polygons in coordinates of their own; NaN for what is no polygon."""
     return np.array([_box(geometry) for geometry in geometries], np.float64).reshape(-1, 4)
 
 
-def may_touch(boxes: NDArray[np.float64], geo: Geo, size: tuple[int, int], crs: str) -> NDArray[np.intp]:
+def may_touch(boxes: Boxes, geo: Geo, size: tuple[int, int], crs: str) -> NDArray[np.intp]:
     """The places of those `boxes` (N, 4) that may touch an image of `size` (height, width) at `geo`, ascending.
 
-    `crs` is the coordinate system of the boxes, if the image has one. None that touches is left out. One whose box is
-    unknown, or that may go on at the other side of the world, may always touch.
+    `crs` is the coordinate system of the boxes, if the image has one. None that touches is left out: a box that is unknown,
+    or may go on at the other side of the world, may always touch, and all may touch an image of which that is true.
     """
-    left, bottom, right, top = boxes.T
-    points, regular = _grid(geo, size), np.ones(len(boxes), np.bool_)
+    points, limits = _grid(geo, size), (math.inf, math.inf)
     if geo.crs is not None:
         moved = _moved(points, geo.crs, crs)
         if moved is None:
             return np.arange(len(boxes))
-        points, east, north = moved
-        regular = (right - left <= east) & (np.maximum(-left, right) <= east) & (np.maximum(-bottom, top) <= north)
+        points, limits = moved
     low, high = points.min(axis=1), points.max(axis=1)
-    (west, south), (farthest, highest) = low - MARGIN * (high - low), high + MARGIN * (high - low)
-    far = (right < west) | (left > farthest) | (top < south) | (bottom > highest)
-    return np.flatnonzero(~(far & regular))
+    margin = MARGIN * (high - low)
+    image = np.concatenate([low - margin, high + margin])
+    if not _is_plain(image[None], *limits)[0]:
+        return np.arange(len(boxes))
+    far = (boxes[:, :2] > image[2:]).any(axis=1) | (boxes[:, 2:] < image[:2]).any(axis=1)
+    return np.flatnonzero(~(far & _is_plain(boxes, *limits)))
+
+
+def _is_plain(boxes: Boxes, east: float, north: float) -> NDArray[np.bool_]:
+    """(N,) whether boxes end before the antimeridian and the poles."""
+    left, bottom, right, top = boxes.T
+    return (right - left <= east) & (np.maximum(-left, right) <= east) & (np.maximum(-bottom, top) <= north)
 
 
 def _box(geometry: Any) -> Box:
@@ -80,11 +90,8 @@ def _grid(geo: Geo, size: tuple[int, int]) -> Points:
     return np.stack([a * x + b * y + c, d * x + e * y + f]).reshape(2, -1)
 
 
-def _moved(points: Points, own: str, crs: str) -> tuple[Points, float, float] | None:
-    """Points of a system `own` in another, `crs`, and how far east and north a plain place goes in that.
-
-    None if they are not all in it, surround a pole, or lie on both sides of the antimeridian.
-    """
+def _moved(points: Points, own: str, crs: str) -> tuple[Points, tuple[float, float]] | None:
+    """Points of a system `own` in another, `crs`, and how far east and north that goes; None if they are not all in it."""
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform
 
@@ -94,5 +101,5 @@ def _moved(points: Points, own: str, crs: str) -> tuple[Points, float, float] | 
         there = points if old == new else np.array(transform(old, new, *points.tolist()))
     except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError):
         return None
-    east, north = (180.0, 90.0) if new.is_geographic else (HALF_WORLD, math.inf)
-    return (there, east, north) if np.isfinite(there).all() and np.ptp(there[0]) <= east else None
+    limits = (180.0, 90.0) if new.is_geographic else (HALF_WORLD, math.inf)
+    return (there, limits) if np.isfinite(there).all() else None

@@ -55,10 +55,15 @@ class Outlines:
 def _cut(ring: NDArray[np.float64], above: float, below: float) -> list[Any]:
     """A ring (N, 2) of x, y without the corners that lie on one side together with both their neighbours.
 
-    Empty if no edge comes between. All edges that do are kept as they are, and the others stay outside.
+    Empty if no edge comes between. All edges that do are kept as they are, and the others stay outside. The lowest corner
+    is kept, too: GDAL tells by it which way round a ring goes, and by that whether an edge through middles of pixels is in.
     """
     side = (ring[:, 1] > below).astype(np.int8) - (ring[:, 1] < above)
+    if side[0] != 0 and (side == side[0]).all():
+        return []
     needed = np.ones(len(ring), np.bool_)
     needed[1:-1] = (side[1:-1] == 0) | (side[1:-1] != side[:-2]) | (side[1:-1] != side[2:])
+    lowest = np.lexsort((-ring[:-1, 0], ring[:-1, 1]))[0]
+    needed[(lowest + np.arange(-1, 2)) % (len(ring) - 1)] = True
     kept: list[Any] = ring[needed].tolist()
-    return kept if len(kept) >= 4 else []
+    return kept

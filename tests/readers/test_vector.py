@@ -169,6 +169,20 @@ def test_all_touched(tmp_path: Path) -> None:
     assert mask_of(root, tmp_path / "d", all_touched=True)[1].sum() == 4 * 4
 
 
+@pytest.mark.parametrize("corner", [(30.0, -12.5), (30.0, -59.5), (30.0, 0.0), (30.0, 45.0), (31.0, -9.0)])
+def test_all_touched_with_a_corner_at_the_edge_above_the_image(tmp_path: Path, corner: tuple[float, float]) -> None:
+    """GDAL draws the line from it, which never comes to the image, into the next row (and beyond the end of the last one)."""
+    far = {"type": "Polygon", "coordinates": [[[*corner], [37, 30], [60, 30], [60, -60], [*corner]]]}
+    root = source(tmp_path / "s", collection(feature(far), feature(box(3, 3, 5, 5)), feature(box(28, 18, 30, 20))))
+    expected = np.zeros((20, 30), np.uint8)
+    expected[3:5, 3:5] = expected[18:, 28:] = 1
+    whole = [[geometry, 1] for geometry in (far, box(3, 3, 5, 5), box(28, 18, 30, 20))]
+    np.testing.assert_array_equal(burn(whole, Window(0, 0, 20, 30), all_touched=True)[:2], expected[:2])  # type: ignore[arg-type]
+    _, mask = mask_of(root, tmp_path / "d", all_touched=True)
+    assert not mask[:2].any()
+    assert not mask[7:17].any()
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
