@@ -65,7 +65,10 @@ def may_touch(boxes: Boxes, geo: Geo, size: tuple[int, int], crs: str) -> NDArra
 def _is_plain(boxes: Boxes, east: float, north: float) -> NDArray[np.bool_]:
     """(N,) whether boxes end before the antimeridian and the poles."""
     left, bottom, right, top = boxes.T
-    return (right - left <= east) & (np.maximum(-left, right) <= east) & (np.maximum(-bottom, top) <= north)
+    plain: NDArray[np.bool_] = (
+        (right - left <= east) & (np.maximum(-left, right) <= east) & (np.maximum(-bottom, top) <= north)
+    )
+    return plain
 
 
 def _box(geometry: Any) -> Box:

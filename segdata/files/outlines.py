@@ -33,7 +33,9 @@ class Outlines:
         near = (bottom >= above) & (top <= below) & (right >= window.x - BESIDE) & (left <= window.right + BESIDE)
         whole = (top >= above) & (bottom <= below)
         for i in np.flatnonzero(near).tolist():
-            yield i, self._geometries[i] if whole[i] else self._between(i, above, below)
+            geometry = self._geometries[i] if whole[i] else self._between(i, above, below)
+            if geometry["coordinates"]:
+                yield i, geometry
 
     def window(self, numbers: Sequence[int], within: Window) -> Window | None:
         """The part of a window in which these polygons are; None if they are beside it."""

@@ -73,3 +73,9 @@ def test_what_is_beside_a_window_is_not_seen(y: int, x: int) -> None:
     outlines = Outlines([{"type": "Polygon", "coordinates": [box]}])
     assert list(outlines.seen(Window(y, x, 20, 20))) == []
     assert outlines.window([0], Window(y, x, 20, 20)) is None
+
+
+def test_a_window_between_two_parts_sees_none() -> None:
+    parts = [[[[0, y], [9, y], [9, y + 5], [0, y]]] for y in (0, 30)]
+    outlines = Outlines([{"type": "MultiPolygon", "coordinates": parts}])
+    assert list(outlines.seen(Window(10, 0, 10, 10))) == []
