@@ -35,6 +35,8 @@ LONLAT = "OGC:CRS84"
 PIXELS = "pixel"
 """What `crs` is called if coordinates are pixels."""
 
+NO_RINGS = "its coordinates are no rings of four points or more"
+
 Geometry = dict[str, Any]
 """A GeoJSON geometry."""
 
@@ -101,11 +103,15 @@ def to_pixels(
         raise DataError(Problem("geojson.crs", what, file=file))
     crs = crs or found.crs
     there, problems = [], []
-    for feature in found.features if size is None else _near(found, geo, size, crs):
+    readable = np.isfinite(found.boxes[:, 0])
+    for i in range(len(found.features)) if size is None else _near(found, geo, size, crs):
+        feature = found.features[i]
         kind = feature.geometry.get("type") if isinstance(feature.geometry, dict) else None
         if kind not in SURFACES:
             kind = "nothing" if kind is None else str(kind)[:40]
             problems.append(Problem("geojson.geometry", f"{kind} is no polygon", file=file, annotation=feature.number))
+        elif not readable[i]:
+            problems.append(Problem("geojson.geometry", NO_RINGS, file=file, annotation=feature.number))
         else:
             there.append(feature)
     geometries = _projected([f.geometry or {} for f in there], crs, geo, file, option)
@@ -116,8 +122,7 @@ def to_pixels(
         try:
             coordinates = _mapped(geometry["coordinates"], inverse, np.array([c, f]), geometry["type"])
         except (ValueError, TypeError, KeyError, IndexError):
-            what = "its coordinates are no rings of four points or more"
-            problems.append(Problem("geojson.geometry", what, file=file, annotation=feature.number))
+            problems.append(Problem("geojson.geometry", NO_RINGS, file=file, annotation=feature.number))
             continue
         moved.append((feature, {"type": geometry["type"], "coordinates": coordinates}))
     return moved, problems
@@ -207,10 +212,11 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
     return count
 
 
-def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> Iterator[Feature]:
-    """The features that may lie on an image."""
+def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> Iterable[int]:
+    """The places of the features that may lie on an image, ascending."""
     there = Geo() if crs == PIXELS else geo
-    return (found.features[i] for i in may_touch(found.boxes, there, size, crs or LONLAT))
+    near: list[int] = may_touch(found.boxes, there, size, crs or LONLAT).tolist()
+    return near
 
 
 def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:

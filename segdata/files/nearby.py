@@ -18,6 +18,9 @@ SURFACES = ("Polygon", "MultiPolygon")
 STEPS = 21
 """Points on each side of the grid that stands for an image."""
 
+CORNERS = 4
+"""A ring has so many points at least, the last of them the first again."""
+
 MARGIN = 0.1
 """What is added to a box on each side, by its size: lines between points of the grid may be curved."""
 
@@ -37,7 +40,7 @@ UNKNOWN: Box = (math.nan,) * 4
 
 
 def boxes_of(geometries: Iterable[Any]) -> Boxes:
-    """(N, 4) the boxes of polygons in coordinates of their own; NaN for what is no polygon."""
+    """(N, 4) the boxes of polygons in coordinates of their own; NaN for what is no polygon, or cannot be read."""
     return np.array([_box(geometry) for geometry in geometries], np.float64).reshape(-1, 4)
 
 
@@ -77,11 +80,11 @@ def _box(geometry: Any) -> Box:
         if geometry["type"] not in SURFACES:
             return UNKNOWN
         coordinates = geometry["coordinates"]
-        parts = [coordinates] if geometry["type"] == "Polygon" else coordinates
-        xs = [point[0] for part in parts for ring in part for point in ring]
-        ys = [point[1] for part in parts for ring in part for point in ring]
+        rings = [ring for part in ([coordinates] if geometry["type"] == "Polygon" else coordinates) for ring in part]
+        xs, ys = ([point[axis] for ring in rings for point in ring] for axis in (0, 1))
         box = float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
-        return box if math.isfinite(sum(xs)) and math.isfinite(sum(ys)) else UNKNOWN
+        good = min(map(len, rings)) >= CORNERS and math.isfinite(sum(xs)) and math.isfinite(sum(ys))
+        return box if good else UNKNOWN
     except (KeyError, TypeError, IndexError, ValueError, OverflowError):
         return UNKNOWN
 

@@ -295,9 +295,28 @@ def test_odd_geometries_are_listed() -> None:
     odd: list[Any] = [
         None, {"type": "Point", "coordinates": [1, 2]}, {"type": "Polygon", "coordinates": []},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}, {"type": "Polygon", "coordinates": [[["a", 0]] * 4]},
-        "Polygon", {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
+        "Polygon", {"type": "MultiPolygon", "coordinates": []}, {"type": "MultiPolygon", "coordinates": [[]]},
+        {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
     ]  # fmt: skip
     features = tuple(Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)]))
     good, bad = to_pixels(Features(features, None), Geo(None, (1e-3, 0, 0, 0, 1e-3, 0)), "x")
-    assert [f.number for f, _ in good] == [8]
-    assert sorted(int(p.annotation or 0) for p in bad) == [*range(8)]
+    assert [f.number for f, _ in good] == [10]
+    assert sorted(int(p.annotation or 0) for p in bad) == [*range(10)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "Polygon", "coordinates": []}, {"type": "MultiPolygon", "coordinates": []}, {"type": "Polygon"},
+        {"type": "MultiPolygon", "coordinates": [[]]}, {"type": "Polygon", "coordinates": [[["11.5", "48.1"]] * 4]},
+        {"type": "Polygon", "coordinates": [[[11.5, 48.1], [11.6, 48.1]]]}, {"type": "Polygon", "coordinates": None},
+    ],
+)  # fmt: skip
+def test_one_odd_polygon_does_not_spoil_the_others(tmp_path: Path, odd: Any) -> None:
+    """Of images with a coordinate system, to which all polygons of a file are projected."""
+    good = transform_geom("EPSG:32632", "OGC:CRS84", box(690002, 5333998, 690008, 5333993))
+    root = source(tmp_path / "s", collection(feature(odd), feature(good)), Geo(WKT, UTM))
+    dataset, mask = mask_of(root, tmp_path / "d")
+    assert mask.sum() == 12 * 10
+    skipped = dataset.read_receipt()["skipped"]
+    assert [(line["code"], line["annotation"], line["sample"]) for line in skipped] == [("geojson.geometry", 0, "a")]
