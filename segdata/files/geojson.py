@@ -24,7 +24,7 @@ from segdata.files.crs import parse_crs
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
-from segdata.files.nearby import SURFACES, Boxes, boxes_of, may_touch
+from segdata.files.nearby import Boxes, boxes_of, may_touch
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
@@ -34,6 +34,8 @@ LONLAT = "OGC:CRS84"
 
 PIXELS = "pixel"
 """What `crs` is called if coordinates are pixels."""
+
+SURFACES = ("Polygon", "MultiPolygon")
 
 NO_RINGS = "its coordinates are no rings of four points or more"
 
@@ -213,9 +215,10 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
 
 
 def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> Iterable[int]:
-    """The places of the features that may lie on an image, ascending."""
-    there = Geo() if crs == PIXELS else geo
-    near: list[int] = may_touch(found.boxes, there, size, crs or LONLAT).tolist()
+    """The places of the features that may lie on an image, ascending; of all, if they are in its pixels."""
+    if crs == PIXELS or not geo.placed:
+        return range(len(found.features))
+    near: list[int] = may_touch(found.boxes, geo, size, crs or LONLAT).tolist()
     return near
 
 

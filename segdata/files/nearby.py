@@ -13,8 +13,6 @@ from segdata.files.crs import parse_crs
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
 
-SURFACES = ("Polygon", "MultiPolygon")
-
 STEPS = 21
 """Points on each side of the grid that stands for an image."""
 
@@ -77,10 +75,9 @@ def _is_plain(boxes: Boxes, east: float, north: float) -> NDArray[np.bool_]:
 def _box(geometry: Any) -> Box:
     """Of one polygon, holes that stick out of it as well."""
     try:
-        if geometry["type"] not in SURFACES:
-            return UNKNOWN
         coordinates = geometry["coordinates"]
-        rings = [ring for part in ([coordinates] if geometry["type"] == "Polygon" else coordinates) for ring in part]
+        parts = {"Polygon": [coordinates], "MultiPolygon": coordinates}[geometry["type"]]
+        rings = [ring for part in parts for ring in part]
         xs, ys = ([point[axis] for ring in rings for point in ring] for axis in (0, 1))
         box = float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
         good = min(map(len, rings)) >= CORNERS and math.isfinite(sum(xs)) and math.isfinite(sum(ys))

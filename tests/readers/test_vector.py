@@ -308,7 +308,7 @@ def test_odd_geometries_are_listed() -> None:
     "odd",
     [
         {"type": "Polygon", "coordinates": []}, {"type": "MultiPolygon", "coordinates": []}, {"type": "Polygon"},
-        {"type": "MultiPolygon", "coordinates": [[]]}, {"type": "Polygon", "coordinates": [[["11.5", "48.1"]] * 4]},
+        {"type": "MultiPolygon", "coordinates": [[]]}, {"type": "Polygon", "coordinates": [[["east", "north"]] * 4]},
         {"type": "Polygon", "coordinates": [[[11.5, 48.1], [11.6, 48.1]]]}, {"type": "Polygon", "coordinates": None},
     ],
 )  # fmt: skip
