@@ -12,6 +12,7 @@ from segdata.errors import DataError, OptionError, Problem
 from segdata.files.members import member_of
 from segdata.files.places import copy_file, is_stored, only_gdal_opens, place, real, relative
 from segdata.files.remote import Place, is_remote
+from segdata.files.sidecars import sidecars
 
 
 def refuse_images(destination: Place, images: Images, files: Iterable[str | Place]) -> None:
@@ -25,6 +26,8 @@ def refuse_images(destination: Place, images: Images, files: Iterable[str | Plac
 
 def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     """The manifest's path of an image file, once it is linked or copied into the dataset at `root` where that is asked.
+
+    Files beside it that say where it lies are then copied, too.
 
     An image in another bucket, or in storage where the dataset is not, is referred to by its URL.
     Raises `DataError` where a link to a member of a shard is asked for, `OptionError` for other links that there cannot be.
@@ -56,6 +59,8 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
         path.symlink_to(os.path.relpath(there, real_folder(str(path.parent))))
     else:
         raise OptionError(f"{there}: object storage has no links: --images copy, reference or none")
+    for beside, copied in sidecars(str(there), here):
+        copy_file(beside, root / copied)
     return here
 
 

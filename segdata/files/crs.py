@@ -6,6 +6,7 @@ GDAL itself would open or fetch what such a text names. So only this module give
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from segdata.files.gdal import load_rasterio
@@ -50,6 +51,19 @@ def parse_crs(text: str) -> Any:
     except rasterio.errors.RasterioError as error:
         raise ValueError(str(error)) from error
     raise ValueError(f"it is no coordinate system; give one as {FORMS}")
+
+
+@lru_cache(maxsize=64)
+def parse_wkt(wkt: str) -> Any:
+    """The rasterio `CRS` of WKT that a file was found to have (`Geo.crs`): it names no file. Raises rasterio's `CRSError`."""
+    return load_rasterio().crs.CRS.from_wkt(wkt)
+
+
+def system_name(wkt: str) -> str:
+    """EPSG:32631, or else the name of a coordinate system."""
+    crs = parse_wkt(wkt)
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code is not None else wkt.partition('["')[2].partition('"')[0]
 
 
 def names_files(definition: str) -> bool:

@@ -31,6 +31,8 @@ class Geo:
     crs: str | None = None
     transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     nodata: float | None = None
+    loose: str | None = None
+    """Why the points of the image whose place is known (GCPs) give no transform, if so: what there is to do about it."""
 
     @property
     def placed(self) -> bool:

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, raise_exhausted, reason
-from segdata.files.crs import parse_crs
+from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
 from segdata.files.nearby import Boxes, boxes_of, may_touch
 from segdata.files.places import read_bytes
+from segdata.files.projecting import Part, moved_to_pixels, project
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.windows import Window
@@ -38,6 +39,9 @@ PIXELS = "pixel"
 SURFACES = ("Polygon", "MultiPolygon")
 
 NO_RINGS = "its coordinates are no rings of four points or more"
+
+FARTHEST = 1e150
+"""No coordinate is larger: sums of squares would be infinite."""
 
 Geometry = dict[str, Any]
 """A GeoJSON geometry."""
@@ -85,48 +89,32 @@ def read_features(path: str | Place) -> Features:
 
 
 def to_pixels(
-    found: Features,
-    geo: Geo,
-    file: str,
-    *,
-    crs: str | None = None,
-    option: str = "--crs",
-    size: tuple[int, int] | None = None,
+    found: Features, geo: Geo, file: str, *, size: tuple[int, int], crs: str | None = None, option: str = "--crs"
 ) -> tuple[list[tuple[Feature, Geometry]], list[Problem]]:
-    """The polygons among the features in pixel coordinates of an image that lies at `geo`, and a line for each other one.
+    """The polygons among the features in pixel coordinates of an image of `size` (height, width) that lies at `geo`, and a
+    line for each other feature. Of polygons that reach far beyond the image the near part is given, of those that are far
+    away nothing.
 
     `crs` is their coordinate system as the caller says it by an `option`, over the file's own (neither: longitude and
-    latitude if the image has one, else that of the image, else pixels). With the `size` (height, width) of the image,
-    features that are far from it are passed over. Raises `DataError` (`geojson.crs`), also if the caller names one and the
-    image lies nowhere.
+    latitude if the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
+    if the caller names one and the image lies nowhere.
     """
+    if crs != PIXELS and geo.loose is not None:
+        what = f"the image {geo.loose}; or give polygons in its pixels, and {option} {PIXELS}"
+        raise DataError(Problem("geojson.crs", what, file=file))
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
     crs = crs or found.crs
-    there, problems = [], []
-    readable = np.isfinite(found.boxes[:, 0])
-    for i in range(len(found.features)) if size is None else _near(found, geo, size, crs):
-        feature = found.features[i]
-        kind = feature.geometry.get("type") if isinstance(feature.geometry, dict) else None
-        if kind not in SURFACES:
-            kind = "nothing" if kind is None else str(kind)[:40]
-            problems.append(Problem("geojson.geometry", f"{kind} is no polygon", file=file, annotation=feature.number))
-        elif not readable[i]:
-            problems.append(Problem("geojson.geometry", NO_RINGS, file=file, annotation=feature.number))
-        else:
-            there.append(feature)
-    geometries = _projected([f.geometry or {} for f in there], crs, geo, file, option)
-    a, b, c, d, e, f = geo.transform if crs != PIXELS else Geo().transform
-    inverse = np.linalg.inv(np.array([[a, b], [d, e]]))
-    moved = []
-    for feature, geometry in zip(there, geometries, strict=True):
+    there, polygons, problems = [], [], []
+    for feature in (found.features[i] for i in _near(found, geo, size, crs)):
         try:
-            coordinates = _mapped(geometry["coordinates"], inverse, np.array([c, f]), geometry["type"])
-        except (ValueError, TypeError, KeyError, IndexError):
-            problems.append(Problem("geojson.geometry", NO_RINGS, file=file, annotation=feature.number))
-            continue
-        moved.append((feature, {"type": geometry["type"], "coordinates": coordinates}))
+            polygons.append(_parts(feature.geometry))
+            there.append(feature)
+        except ValueError as error:
+            problems.append(Problem("geojson.geometry", str(error), file=file, annotation=feature.number))
+    projected = _projected(polygons, crs, geo, size, file, option)
+    moved = [(feature, _geometry(parts)) for feature, parts in zip(there, projected, strict=True) if parts]
     return moved, problems
 
 
@@ -222,44 +210,63 @@ def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> 
     return near
 
 
-def _projected(geometries: list[Geometry], crs: str | None, geo: Geo, file: str, option: str) -> list[Geometry]:
-    """In the coordinate system of the image."""
-    from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
-    from rasterio.warp import transform_geom
-
+def _projected(
+    polygons: list[list[Part]], crs: str | None, geo: Geo, size: tuple[int, int], file: str, option: str
+) -> list[list[Part]]:
+    """In pixels of the image."""
     rasterio = load_rasterio()
-    if geo.crs is None or crs == PIXELS or not geometries:
-        return geometries
+    if geo.crs is None or crs == PIXELS:
+        place = Geo() if crs == PIXELS else geo
+        return [[[moved_to_pixels(ring, place) for ring in part] for part in parts] for parts in polygons]
     source = crs or LONLAT
     try:
-        old, new = parse_crs(source), rasterio.crs.CRS.from_wkt(geo.crs)
-        if old == new:
-            return geometries
-        with _quietly():
-            return list(transform_geom(old, new, geometries))
-    except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError, TypeError, KeyError, IndexError) as error:
-        reason = str(error).partition(", but")[0]  # GDAL goes on with an option of its own
-        what = f"its coordinates are not of {source} ({reason}): say which they are of ({option} EPSG:..., or {PIXELS})"
+        return project(polygons, parse_crs(source), parse_wkt(geo.crs), geo, size)
+    except (rasterio.errors.RasterioError, ValueError) as error:
+        ways = _ways(polygons, geo, size)
+        what = f"its coordinates are not of {source} ({error}): say which they are of ({option} {ways})"
         raise DataError(Problem("geojson.crs", what, file=file)) from error
 
 
-def _mapped(coordinates: Any, inverse: NDArray[Any], origin: NDArray[Any], kind: str) -> Any:
-    """The rings of a polygon, or of several, moved to pixels."""
-    if kind == "MultiPolygon":
-        return [_mapped(part, inverse, origin, "Polygon") for part in coordinates]
-    rings = []
-    for ring in coordinates:
-        points = np.asarray([point[:2] for point in ring], np.float64)
-        if points.ndim != 2 or points.shape[0] < 4 or not np.isfinite(points).all():
-            raise ValueError("no ring")
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved = (points - origin) @ inverse.T
-        if not np.isfinite(moved).all():
-            raise ValueError("no ring")
-        rings.append(moved.tolist())
-    if not rings:
+def _ways(polygons: list[list[Part]], geo: Geo, size: tuple[int, int]) -> str:
+    """The coordinate systems that they may be of, the one first in which they are on the image."""
+    points = np.concatenate([part[0] for parts in polygons for part in parts])
+    ways = ["EPSG:...", PIXELS]
+    for name, place in ((PIXELS, Geo()), (system_name(geo.crs or ""), geo)):
+        low, high = (f(moved_to_pixels(points, place), axis=0) for f in (np.min, np.max))
+        if (high > 0).all() and (low < [size[1], size[0]]).all():
+            ways = [name, *(way for way in ways if way != name)]
+    return ", or ".join(ways)
+
+
+def _parts(geometry: Any) -> list[Part]:
+    """The rings of a polygon, or of several. Raises `ValueError` for anything else."""
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    if kind not in SURFACES:
+        raise ValueError(f"{'nothing' if kind is None else str(kind)[:40]} is no polygon")
+    try:
+        parts = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+        found = [[_ring(ring) for ring in part] for part in parts]
+        if found and all(found):
+            return found
+    except (ValueError, TypeError, KeyError, IndexError):
+        pass
+    raise ValueError(NO_RINGS)
+
+
+def _ring(points: Any) -> NDArray[np.float64]:
+    """(N, 2), closed."""
+    ring = np.asarray([point[:2] for point in points], np.float64)
+    if ring.ndim != 2 or ring.shape[0] < 4 or not (np.abs(ring) <= FARTHEST).all():
         raise ValueError("no ring")
-    return rings
+    return ring if (ring[0] == ring[-1]).all() else np.concatenate([ring, ring[:1]])
+
+
+def _geometry(parts: list[Part]) -> Geometry:
+    """GeoJSON of a polygon, or of several."""
+    rings = [[ring.tolist() for ring in part] for part in parts]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import FileRaster, MaskRaster, Raster, WholeMask, WholeRaster
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
+from segdata.files.sidecars import geo_beside
 from segdata.windows import Window
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -45,7 +46,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
     with ExitStack() as stack:
         with open_file(path) as file:
             if file.access == "whole" or (file.access == "rows" and exif == "upright"):
-                raster: Raster = WholeRaster(*read_opaque(file, exif=exif))
+                raster: Raster = _whole(file, exif, stack)
             else:
                 source = stack.enter_context(gdal.opened(file))
                 raster = _by_windows(source, file, exif, _orientation(file))
@@ -93,6 +94,20 @@ def read_brightness(
             return facts, bands, _brightness(_by_windows(source, file, exif, facts.orientation), reduce)
 
 
+def _whole(file: File, exif: Exif | None, stack: ExitStack) -> Raster:
+    """An image that is decoded at once; by GDAL if a file beside it says which value means no data, as it is stored."""
+    geo = geo_beside(str(file))
+    if geo.nodata is None:
+        return WholeRaster(*read_opaque(file, exif=exif), geo=_as_turned(geo, file, exif))
+    return _by_windows(stack.enter_context(gdal.opened(file)), file, exif, _orientation(file))
+
+
+def _as_turned(geo: Geo, file: File, exif: Exif | None) -> Geo:
+    """Where an image lies as `exif` has it: turned ones lie nowhere."""
+    turned = exif == "upright" and geo.placed and _orientation(file) != 1
+    return Geo(nodata=geo.nodata) if turned else geo
+
+
 def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
     """(h, w) uint8, not more times smaller than it must be: these pixels are no means of others."""
     nth = max(1, min(reduce, isqrt(raster.height * raster.width // WHOLE)))
@@ -109,9 +124,9 @@ def _by_windows(source: Any, file: File, exif: Exif | None, orientation: int) ->
     """The raster of an open rasterio dataset; in memory if it has to be turned."""
     with gdal.damaged(str(file)):
         raster = FileRaster(source, str(file))
-    if file.access == "rows":
-        return WholeRaster(*read_opaque(file, exif=exif)) if exif == "upright" else raster
     geo = raster.geo if orientation == 1 or exif != "upright" else Geo(nodata=raster.geo.nodata)
+    if file.access == "rows":
+        return WholeRaster(*read_opaque(file, exif=exif), geo=geo) if exif == "upright" else raster
     names = {interpretation.name for interpretation in source.colorinterp}
     if names & {"cyan", "magenta", "yellow", "black"} or (orientation != 1 and raster.ordinary):
         # of colours that are not stored as RGB, GDAL reads turned rows in another order

@@ -58,7 +58,9 @@ class WholeRaster:
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """See `Raster`."""
-        return None if self.opaque is None else self.opaque[window.slices]
+        if self.opaque is None:
+            return None if self.geo.nodata is None else has_data(values, self.geo.nodata)
+        return self.opaque[window.slices]
 
     def reduced(self, size: tuple[int, int]) -> Values:
         """See `Raster`."""

@@ -1,7 +1,8 @@
 """Where an image lies, according to the files beside it: `.aux.xml` (GDAL's) and world files (`.tfw`, `.pgw`, `.wld` ...).
 
 They are read here, not by GDAL: GDAL would also follow names of other files and URLs in them. Read are the coordinate system,
-the transform and the nodata value of an `.aux.xml`, and the transform of a world file.
+the transform, the ground control points and the nodata value of an `.aux.xml`, and the transform of a world file; of images of
+every kind.
 
 Formats: https://gdal.org/en/stable/drivers/raster/vrt.html (the same elements), https://en.wikipedia.org/wiki/World_file.
 """
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 
 from segdata.errors import DataError, Problem
 from segdata.files.crs import names_files, parse_crs
+from segdata.files.gcps import Points, placed_by
 from segdata.files.geo import Geo, Transform
 from segdata.files.limits import read_regular
 from segdata.files.members import member_of
@@ -32,20 +34,39 @@ def geo_of(source: Any, path: str) -> Geo:
     Raises `DataError` (`image.sidecar`) for an `.aux.xml` that is no such file, `image.unreadable` for a coordinate system
     that names files.
     """
-    crs = source.crs.to_wkt() if source.crs else None
-    if crs is not None and names_files(crs):
-        raise DataError(
-            Problem("image.unreadable", "its coordinate system names a file: assign it another one", file=path)
-        )
-    own = Geo(crs, tuple(source.transform)[:6], source.nodata)
+    own = Geo(_own_crs(source.crs, path), tuple(source.transform)[:6], source.nodata)
+    if own.transform == NOWHERE:
+        points, crs = source.gcps
+        places = tuple((p.col, p.row, p.x, p.y) for p in points)
+        own = placed_by(Points(places, _own_crs(crs, path)), own, path)
+    return geo_beside(path, own)
+
+
+def geo_beside(path: str, own: Geo = Geo()) -> Geo:  # noqa: B008
+    """Where an image lies by the files beside it, which say what itself, `own`, does not. In storage none is looked for.
+
+    Raises `DataError` (`image.sidecar`).
+    """
     if is_remote(path) or member_of(path) is not None:
         return own
     beside = read_pam(path) or Geo()
+    placed = next((t for t in (beside.transform, own.transform) if t != NOWHERE), None) or read_world(path)
     return Geo(
         beside.crs or own.crs,
-        next((t for t in (beside.transform, own.transform) if t != NOWHERE), None) or read_world(path) or NOWHERE,
+        placed or NOWHERE,
         own.nodata if beside.nodata is None else beside.nodata,
+        None if placed else beside.loose or own.loose,
     )
+
+
+def _own_crs(crs: Any, path: str) -> str | None:
+    """WKT of what rasterio has found. Raises `DataError` (`image.unreadable`)."""
+    wkt = str(crs.to_wkt()) if crs else None
+    if wkt is not None and names_files(wkt):
+        raise DataError(
+            Problem("image.unreadable", "its coordinate system names a file: assign it another one", file=path)
+        )
+    return wkt
 
 
 def read_pam(path: str) -> Geo | None:
@@ -55,17 +76,27 @@ def read_pam(path: str) -> Geo | None:
     if data is None:
         return None
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise DataError(Problem("image.sidecar", "declares entities: remove this file", file=file))
         root = ElementTree.fromstring(text)
     except (UnicodeDecodeError, ElementTree.ParseError, ValueError):
         return None
-    return Geo(_crs(root, file), _transform(root) or NOWHERE, _nodata(root))
+    found = Geo(_crs(root.findtext("SRS"), file), _transform(root) or NOWHERE, _nodata(root))
+    return placed_by(_points(root, file), found, path) if found.transform == NOWHERE else found
 
 
-def _crs(root: ElementTree.Element, file: str) -> str | None:
-    text = root.findtext("SRS")
+def _points(root: ElementTree.Element, file: str) -> Points:
+    """The ground control points of an `.aux.xml`."""
+    there = root.find("GCPList")
+    if there is None:
+        return Points((), None)
+    rows = [_numbers([point.get(name, "") for name in ("Pixel", "Line", "X", "Y")]) for point in there.iter("GCP")]
+    places = tuple((x, y, east, north) for x, y, east, north in filter(None, rows))
+    return Points(places, _crs(there.get("Projection"), file))
+
+
+def _crs(text: str | None, file: str) -> str | None:
     try:
         return str(parse_crs(text).to_wkt()) if text else None
     except ValueError as error:
@@ -97,11 +128,21 @@ def read_world(path: str) -> Transform | None:
 
 
 def world_files(path: str) -> list[str]:
-    """The names that a world file may have: of `a.tif` those are `a.tfw`, `a.tifw` and `a.wld`, or in capitals."""
+    """The names that a world file may have: of `a.tif` those are `a.tfw`, `a.tifw` and `a.wld`, or in capitals (`a.TFw`)."""
     base, extension = os.path.splitext(path)
-    own = extension[1:].lower()
+    as_it_is = extension[1:]
+    own = as_it_is.lower()
     ends = [f"{own[0]}{own[-1]}w", f"{own}w", "wld"] if own else ["wld"]
-    return [f"{base}.{name}" for end in ends for name in (end, end.upper())]
+    mixed = [f"{as_it_is[0]}{as_it_is[-1]}w", f"{as_it_is}w"] if as_it_is != own else []
+    return [f"{base}.{name}" for name in [*(case for end in ends for case in (end, end.upper())), *mixed]]
+
+
+def sidecars(path: str, new: str) -> list[tuple[str, str]]:
+    """The files beside an image that say where it lies, each with its name beside the same image at `new`."""
+    if is_remote(path) or member_of(path) is not None:
+        return []
+    names = zip([f"{path}.aux.xml", *world_files(path)], [f"{new}.aux.xml", *world_files(new)], strict=True)
+    return [(old, there) for old, there in names if os.path.isfile(old)]
 
 
 def _world(data: bytes) -> Transform | None:

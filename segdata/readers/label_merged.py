@@ -11,6 +11,7 @@ from segdata.errors import DataError, Problem
 from segdata.files.opening import read_facts
 from segdata.labels import Mask, Remap, tally
 from segdata.readers.label_files import LabelFile
+from segdata.readers.label_places import PlacedMask
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Drawn, Receipt
 
@@ -23,7 +24,7 @@ class MergedFiles:
     gives way to a class of another mask.
     """
 
-    masks: tuple[LabelFile, ...]
+    masks: tuple[LabelFile | PlacedMask, ...]
     empty: int | None
     overlap: Overlap
 

@@ -21,6 +21,7 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_merged import BlankMask, MergedFiles
+from segdata.readers.label_places import PlacedMask
 from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
 from segdata.readers.masks_keys import Layout, keys_in
 from segdata.readers.masks_look import look
@@ -78,6 +79,7 @@ def read(
     offset: int = 0,
     overlap: Overlap | None = None,
     without_mask: str | None = None,
+    warp_masks: bool = False,
 ) -> Source:
     """Pair images with masks by name, and read masks by value, by colour (`colors`) or by brightness (`threshold`).
 
@@ -109,6 +111,9 @@ def read(
             (ignore). By default several masks are refused.
         without_mask: the class that all pixels of an image without a mask are, such as background, or ignore. By default an
             image without a mask is refused.
+        warp_masks: warp masks that lie elsewhere than their image, in files that say where that is, to the pixels of the image,
+            by the nearest pixel; what is outside of the mask is ignored. By default they are refused if a corner is more
+            than half a pixel off.
     """
     check_options(colors, threshold, offset, values)
     if match is not None and mask_pattern != STEM:
@@ -142,7 +147,8 @@ def read(
     meaning = Meaning(colors=table.ids, hints=hints) if colors else Meaning(table.ids, None, threshold, hints=hints)
     seen = look([(p.id, mask) for p in pairs for mask in p.masks], meaning, hints, table.labels)
     meaning = replace(meaning, hints=replace(hints, palettes=seen.palettes))
-    items = [Item(p.id, p.image, None, annotate(p, meaning, table, overlap, without_mask), p.split) for p in pairs]
+    items = [Item(p.id, p.image, None, annotate(p, meaning, table, overlap, without_mask, warp_masks), p.split)
+             for p in pairs]  # fmt: skip
     receipt.notes += seen.notes
     if seen.problem is not None and (report.on_error == "stop" or not table.names):
         raise DataError(seen.problem)
@@ -159,6 +165,7 @@ def read(
         "threshold": threshold,
         "offset": offset,
         **{name: value for name, value in (("overlap", overlap), ("without_mask", without_mask)) if value is not None},
+        **({"warp_masks": True} if warp_masks else {}),
     }
     return Source(table.labels, items, inputs, table.rows, receipt, options)
 
@@ -198,14 +205,21 @@ def make_rules(table: ClassTable, overlap: Overlap | None, without_mask: str | N
 
 
 def annotate(
-    pair: Pair, meaning: Meaning, table: ClassTable, overlap: Overlap | None, without_mask: str | None
+    pair: Pair,
+    meaning: Meaning,
+    table: ClassTable,
+    overlap: Overlap | None,
+    without_mask: str | None,
+    warp_masks: bool,
 ) -> Annotation:
     """The labels of a sample: its mask, several that are merged, or one class."""
-    files = tuple(LabelFile(path, meaning) for path in pair.masks)
+    masks = [LabelFile(path, meaning) for path in pair.masks]
+    image = pair.image
+    files = masks if image is None else [PlacedMask(mask, str(image), warp_masks) for mask in masks]
     if len(files) == 1:
         return files[0]
     if files:
-        return MergedFiles(files, table.ids.get(0), overlap or "smallest")
+        return MergedFiles(tuple(files), table.ids.get(0), overlap or "smallest")
     return BlankMask(str(pair.image), None if without_mask in (None, IGNORE) else table.labels.id(without_mask))
 
 

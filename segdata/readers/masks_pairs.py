@@ -14,6 +14,7 @@ from segdata.files.endings import MASK_ENDINGS, ending
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.remote import Place
+from segdata.files.sidecars import world_files
 from segdata.readers.masks_forms import apart, find_form
 from segdata.readers.masks_keys import Files, Folders, Keys, Layout, folded, keys_in
 from segdata.readers.source import Receipt, leave_out
@@ -209,7 +210,8 @@ def held(folder: Place, kind: str, form: Pattern) -> str:
 
 
 def _unread(folder: Place, without: Place | None, taken: Iterable[Sequence[str]]) -> list[str]:
-    """A note of the files in a folder that are not of the form asked for."""
+    """A note of the files in a folder that are not of the form asked for, and that do not say where one of these lies."""
     read = {path for paths in taken for path in paths}
-    left = sorted(set(files_in(folder, without)) - read)
-    return [f"{folder.name}/: not read: {some(left, 3)}"] if left else []
+    left = set(files_in(folder, without)) - read
+    left -= {beside for path in (read if left else ()) for beside in (f"{path}.aux.xml", *world_files(path))}
+    return [f"{folder.name}/: not read: {some(sorted(left), 3)}"] if left else []

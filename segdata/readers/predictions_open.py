@@ -13,7 +13,8 @@ from segdata.dataset.job import folder_name
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.match import match_ids
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, DatasetError
+from segdata.errors import DataError, DatasetError, Problem
+from segdata.files.alignment import NEAR, is_elsewhere, places, read_ground
 from segdata.files.arrays import ENDINGS
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.patterns import Pattern
@@ -26,6 +27,9 @@ from segdata.words import some
 
 READ = "segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json"
 """What reads masks of any coding."""
+
+WARP = "segdata convert masks PRED DST --mask-dir . --image-dir IMAGES --classes TRUTH/dataset.json --warp-masks"
+"""What warps masks to their images."""
 
 CODING = {
     "mask.values": "--values VALUE=NAME (one for each)",
@@ -74,6 +78,22 @@ def read_predicted(dataset: Dataset, samples: Sequence[Sample], size: tuple[int,
         raise DataError(
             replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then evaluate DST")
         ) from error
+
+
+def refuse_elsewhere(pred: Dataset, samples: Sequence[Sample], truth: Dataset, sample: Sample) -> None:
+    """Raise `DataError` (`mask.elsewhere`) for a file of another program that does not lie where the image of truth does.
+
+    Only if both say where that is, and the sample of truth is all of its image.
+    """
+    if pred.made_by.get("operation") != FILES or sample.image is None or (sample.crop or sample.tiling) is not None:
+        return
+    for mask in samples:
+        path = pred.inside(mask.mask)
+        mine = read_ground(path)
+        image = None if mine is None else read_ground(truth.image_path(sample))
+        if mine is not None and image is not None and is_elsewhere(mine, image):
+            what = f"does not lie where its image does, to {NEAR} pixels: {places(mine, image)}"
+            raise DataError(Problem("mask.elsewhere", f"{what}: {WARP}, then evaluate DST", str(path), sample.id))
 
 
 def refuse_two_valued(pred: Dataset, found: Confusion) -> None:

@@ -23,9 +23,10 @@ from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Geometry, bounds, read_features, to_pixels
+from segdata.files.geojson import Feature, Geometry, read_features, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
+from segdata.files.misplaced import Site, on
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
@@ -35,6 +36,7 @@ from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.vector_places import off_images, taken_for_pixels
 from segdata.words import suggest
 
 Background = Literal["class", "ignore"]
@@ -123,20 +125,26 @@ def read(
     ground = 0 if background == "class" else None
     items: list[Item] = []
     touched: dict[Place, set[int]] = {path: set() for path in found}
+    sites: dict[Place, list[Site]] = {}
+    reached: set[Place] = set()
     for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[file], geo, file.name, crs=crs, size=size)
+            polygons, problems = to_pixels(found[file], geo, file.name, size=size, crs=crs)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
         shapes = tuple(on_image(polygons, size, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
+        sites.setdefault(file, []).append(Site(geo, size))
+        reached |= {file} if shapes else set()
         touched[file] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
         way_up: Exif | None = "raw" if geo.placed else None
         items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
     note_far(found, touched, {file for _, _, file in pairs}, receipt)
+    receipt.warnings += off_images({file: (found[file], sites[file]) for file in sites.keys() - reached}, crs)
+    receipt.warnings += taken_for_pixels({file: (found[file], sites[file]) for file in reached}, crs)
     inputs = (*map(Input.of, sorted(found)), *class_files)
     options: dict[str, object] = {
         "class_property": table.property, "classes": list(labels.names), "background": background, "overlap": overlap,
@@ -266,8 +274,7 @@ def on_image(
 ) -> Iterator[tuple[int, int | None, float, Geometry]]:
     """The polygons that touch an image, with their classes; one without a class, or of one not listed, is left out."""
     for feature, geometry in polygons:
-        top, left, bottom, right = bounds(geometry)
-        if bottom <= 0 or right <= 0 or top >= size[0] or left >= size[1]:
+        if not on(geometry, size):
             continue
         name = table.of(feature)
         if name is not None and name in table.ids:

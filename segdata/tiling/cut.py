@@ -168,7 +168,8 @@ class Cutter:
         self.geo = self.image.geo if self.image is not None else Geo()
         self._area: list[tuple[Any, int]] = []
         if target.aoi is not None:
-            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", crs=target.aoi_crs, option="--aoi-crs")
+            size, crs = sample.size, target.aoi_crs
+            polygons, _ = to_pixels(target.aoi, self.geo, "--aoi", size=size, crs=crs, option="--aoi-crs")
             self._area = [(geometry, 1) for _, geometry in polygons]
 
     @property

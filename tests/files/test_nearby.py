@@ -59,9 +59,9 @@ def triangle(geo: Geo, crs: str, y: float, x: float, side: float) -> Any:
     return {"type": "Polygon", "coordinates": [ring]} if np.isfinite(ring).all() else None
 
 
-def on(geo: Geo, found: Features, crs: str, size: tuple[int, int] | None) -> dict[int, Any]:
+def on(geo: Geo, found: Features, crs: str) -> dict[int, Any]:
     """The polygons that touch an image, in its pixels."""
-    polygons, _ = to_pixels(found, geo, "x", crs=crs, size=size)
+    polygons, _ = to_pixels(found, geo, "x", crs=crs, size=SIZE)
     boxes = {feature.number: (bounds(geometry), geometry) for feature, geometry in polygons}
     return {
         number: geometry
@@ -83,12 +83,15 @@ def test_none_that_touches_is_left_out(where: Any, crs: str, pixel: float, turn:
     rng = np.random.default_rng(seed)
     drawn = [triangle(geo, crs, *rng.uniform(-0.1, 1.1, 2) * SIZE, rng.uniform(0.1, 30)) for _ in range(60)]
     there = [geometry for geometry in drawn if geometry is not None]
-    found = Features(tuple(Feature(i, geometry, {}) for i, geometry in enumerate(there)), None)
+    found, untold = (
+        Features(tuple(Feature(i, geometry, {}) for i, geometry in enumerate(there)), None) for _ in range(2)
+    )
+    vars(untold)["boxes"] = np.full((len(there), 4), np.nan)  # so that all are looked at
     try:
-        all_of_them = on(geo, found, crs, None)
+        all_of_them = on(geo, untold, crs)
     except DataError:
         assume(False)
-    assert on(geo, found, crs, SIZE) == all_of_them
+    assert on(geo, found, crs) == all_of_them
 
 
 def test_few_are_looked_at() -> None:

@@ -285,7 +285,7 @@ def test_a_mask_traced_and_burnt_is_the_mask(tmp_path_factory: Any, seed: int, p
     count = write_features(path, trace(mask, labels, geo))
     found = read_features(path)
     assert len(found.features) == count
-    polygons, problems = to_pixels(found, geo, "x")
+    polygons, problems = to_pixels(found, geo, "x", size=mask.shape)
     assert not problems
     burnt = burn([(g, f.properties["class_id"]) for f, g in polygons], Window(0, 0, 12, 17), fill=255)
     np.testing.assert_array_equal(burnt, mask)
@@ -299,7 +299,7 @@ def test_odd_geometries_are_listed() -> None:
         {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
     ]  # fmt: skip
     features = tuple(Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)]))
-    good, bad = to_pixels(Features(features, None), Geo(None, (1e-3, 0, 0, 0, 1e-3, 0)), "x")
+    good, bad = to_pixels(Features(features, None), Geo(None, (1e-3, 0, 0, 0, 1e-3, 0)), "x", size=(9, 9))
     assert [f.number for f, _ in good] == [10]
     assert sorted(int(p.annotation or 0) for p in bad) == [*range(10)]
 

@@ -16,6 +16,7 @@ from segdata.dataset.faults import depth_fault, fits, value_fault
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
+from segdata.files.alignment import Ground, is_elsewhere, places, read_ground
 from segdata.files.file import open_file
 from segdata.files.opening import open_mask
 from segdata.files.places import leads_out, links_out, only_gdal_opens
@@ -33,11 +34,12 @@ from segdata.ops.check.wholes import whole_findings
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A mask file as it is: (H, W) `values`, and whether it is a palette PNG."""
+    """A mask file as it is: (H, W) `values`, whether it is a palette PNG, and where it lies if it says so."""
 
     sha256: str
     values: Mask
     palette: bool
+    ground: Ground | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,8 @@ def check_mask(sample: Sample, rules: Rules, read: Callable[[str], MaskFile]) ->
     if file.sha256 != sample.sha256:
         what = "its bytes are not those that were written (sha256): edited, saved again, or replaced"
         faults.append(("mask.changed", what))
+    if (fault := _place_fault(sample, file.ground, rules)) is not None:
+        faults.append(("mask.elsewhere", fault))
     findings = [Finding("error", code, what, rules.repairs.again, (sample.id,)) for code, what in faults]
     specks = 0
     if not findings and rules.speck > 1:
@@ -213,10 +217,22 @@ def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Lab
     return faults
 
 
+def _place_fault(sample: Sample, mask: Ground | None, rules: Rules) -> str | None:
+    """What is wrong with the place of a mask file: it is another than the image file's."""
+    path = sample.image
+    if mask is None or path is None or rules.images == "none" or (rules.images == "copy" and leads_out(path)):
+        return None
+    image = read_ground(path if is_remote(path) else rules.root / path)
+    if image is None or not is_elsewhere(mask, image):
+        return None
+    return f"does not lie where its image lies: {places(mask, image)}"
+
+
 def _read_mask_file(root: Place, path: str) -> MaskFile:
     refuse_link(root, path, "mask")
     with open_file(root / path, "mask") as file, open_mask(file) as opened:
-        return MaskFile(file.sha256, opened.read(), is_palette_png(file.head))
+        palette = is_palette_png(file.head)
+        return MaskFile(file.sha256, opened.read(), palette, read_ground(file) if file.access == "windows" else None)
 
 
 def refuse_link(root: Place, path: str, kind: str) -> None:

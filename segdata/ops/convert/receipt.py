@@ -30,7 +30,7 @@ def refuse_unpainted(receipt: Receipt, samples: Sequence[Sample], labels: Labels
         reasons["have a box and no outline, as in sets for detection"] = receipt.boxes
     if receipt.crowds:
         reasons["have iscrowd 1"] = receipt.crowds
-    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or receipt.notes[:1])
+    why = some([f"{n:,} {reason}" for reason, n in reasons.most_common(3)] or (receipt.warnings or receipt.notes)[:1])
     told = f"{receipt.annotations:,} annotations" + (f": {why}" if why else "")
     classes = some(label.name for label in labels.classes if label.id not in nothing) or "no class"
     message = f"nothing is painted: no pixel of the {len(samples):,} masks is {classes}, all are background or ignore"

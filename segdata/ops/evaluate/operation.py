@@ -35,7 +35,13 @@ from segdata.ops.evaluate.sums import (
     sum_up,
 )
 from segdata.ops.evaluate.units import frames, in_blocks, resampled
-from segdata.readers.predictions_open import open_predictions, read_predicted, refuse_swapped, refuse_two_valued
+from segdata.readers.predictions_open import (
+    open_predictions,
+    read_predicted,
+    refuse_elsewhere,
+    refuse_swapped,
+    refuse_two_valued,
+)
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -238,6 +244,7 @@ def _found(
     """What the `samples` of one prediction give; all of (H, W) `truth` is missed if there are none."""
     labels = task.truth.labels
     if samples:
+        refuse_elsewhere(dataset, samples, task.truth, pair.truth[0])
         pred = read_predicted(dataset, samples, truth.shape)
     else:
         pred = Stitched(np.full_like(truth, labels.ignore))

@@ -56,6 +56,11 @@ class Tiling:
         """The lines so far."""
         return [line for one in self.tiled for line in one.samples]
 
+    def all_outside(self) -> bool:
+        """Whether windows were left out because they are outside the area, and there is nothing else."""
+        reasons = {one.reason for tiled in self.tiled for one in tiled.left_out}
+        return reasons == {"aoi"} and not self.tiles
+
     def save(self, wanted: int) -> Dataset:
         """Put the files of virtual tiles in place, remove what failed half-way, and save. `wanted`: see `receipt_json`."""
         lines = self.tiles

@@ -15,12 +15,12 @@ from segdata.dataset.job import made_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import Problem
 from segdata.executors.run import Run
-from segdata.files.geojson import read_features
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
+from segdata.tiling.area import read_area, refuse_area
 from segdata.tiling.cut import Format, Keep, Padding, Target, Task, Tiled
 from segdata.tiling.plan import check_options, foreground_of, pair, plan, source_pixels, strides, tasks_of
 from segdata.windows import Window
@@ -95,7 +95,7 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else read_features(aoi)
+    area = None if aoi is None else read_area(aoi)
     root = place(destination)
     target = Target(
         replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
@@ -122,6 +122,8 @@ def tile(
     with resumable(made, Tiled, given, inputs, is_there=there, overwrite=overwrite, run=run or Run()) as job:
         tiling = Tiling(dataset, replace(target, root=job.root), job)
         tiling.cut(tasks)
+        if area is not None and tiling.all_outside():
+            refuse_area(area, aoi, dataset, aoi_crs)
         if min_tiles_per_class:
             add_rare(tiling, tasks, source_pixels(shape, scale), min_tiles_per_class, seed)
         return tiling.save(min_tiles_per_class)

@@ -532,7 +532,7 @@ def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
         made = stitch(tiles, tmp_path / "s", vectorize=True, overwrite=True)
         found = read_features(tmp_path / "s/vectors/x.geojson")
         with open_image(tmp_path / "x.tif") as raster:
-            polygons, problems = to_pixels(found, raster.geo, "x")
+            polygons, problems = to_pixels(found, raster.geo, "x", size=(raster.height, raster.width))
         assert not problems
         assert made.read_receipt()["polygons"] == len(polygons) > 5
         if geo:

@@ -1,0 +1,126 @@
+"""Whether a mask lies where its image lies, if both say where that is; and masks warped onto images."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import DataError, Problem
+from segdata.files import gdal
+from segdata.files.crs import parse_wkt, system_name
+from segdata.files.file import File, open_file
+from segdata.files.geo import Geo
+from segdata.files.pillow import header_of, header_orientation
+from segdata.files.places import only_gdal_opens
+from segdata.files.projecting import moved_to_ground, moved_to_pixels, moved_to_system
+from segdata.files.remote import Place
+from segdata.files.sidecars import NOWHERE, geo_beside, geo_of
+from segdata.labels import Mask
+
+NEAR = 0.5
+"""How far a corner of a mask may be from its image's, in pixels of the image: the nearest pixel of each is then its own."""
+
+ROWS = 2**20
+"""Pixels that are warped together, about."""
+
+
+TIE = 2.0**-20
+"""A middle on the border of two pixels of a mask is in the second, however it was rounded."""
+
+PLACING = (33550, 33922, 34264)
+"""TIFF's tags that say where it lies: ModelPixelScale, ModelTiepoint, ModelTransformation."""
+
+
+class Ground(NamedTuple):
+    """A file of pixels of that size, and where it lies."""
+
+    geo: Geo
+    height: int
+    width: int
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4, 2) pixels."""
+        return np.array([[x, y] for y in (0, self.height) for x in (0, self.width)], np.float64)
+
+    def __str__(self) -> str:
+        a, b, c, d, e, f = self.geo.transform
+        system = "" if self.geo.crs is None else f"{system_name(self.geo.crs)}, "
+        turned = ", turned" if b or d else ""
+        pixel = f"{np.hypot(a, d):.9g} x {np.hypot(b, e):.9g}"
+        return f"{system}upper left corner {c:.12g} {f:.12g}, {self.width} x {self.height} pixels of {pixel}{turned}"
+
+
+def read_ground(path: str | Place | File) -> Ground | None:
+    """Where an image or a mask lies by its header; None if no transform says it, or if EXIF turns it, or if it is damaged."""
+    with suppress(DataError), open_file(path) as file:
+        geo, size = _whole(file) if file.access == "whole" else _by_windows(file)
+        turned = not only_gdal_opens(file.path) and geo.transform != NOWHERE and header_orientation(file) != 1
+        return None if geo.transform == NOWHERE or turned else Ground(geo, *size)
+    return None
+
+
+def _whole(file: File) -> tuple[Geo, tuple[int, int]]:
+    """Where a file that GDAL does not read lies, and its (height, width)."""
+    geo = geo_beside(str(file))
+    header = None if geo.transform == NOWHERE else header_of(file)
+    return (Geo(), (0, 0)) if header is None else (geo, (header.height, header.width))
+
+
+def _by_windows(file: File) -> tuple[Geo, tuple[int, int]]:
+    if not only_gdal_opens(file.path) and (header := header_of(file)) is not None and header.format == "TIFF":
+        tags: Any = header.tag_v2  # type: ignore[attr-defined]
+        if not any(tag in tags for tag in PLACING) and (geo := geo_beside(str(file))).transform == NOWHERE:
+            return geo, (header.height, header.width)  # ten times as quick as to open it by GDAL
+    with gdal.opened(file) as source, gdal.damaged(str(file)):
+        return geo_of(source, str(file)), source.shape
+
+
+def offset(mask: Ground, image: Ground) -> float:
+    """How many pixels of the image the corners of a mask are from the image's, at most; infinity if they cannot be compared."""
+    off = np.hypot(*(onto(mask.corners, mask.geo, image.geo) - image.corners).T)
+    return float(off.max()) if np.isfinite(off).all() else np.inf
+
+
+def is_elsewhere(mask: Ground, image: Ground) -> bool:
+    """Whether a mask has another place than its image, or other pixels."""
+    return mask[1:] != image[1:] or offset(mask, image) > NEAR
+
+
+def places(mask: Ground, image: Ground) -> str:
+    """Both places."""
+    return f"the mask is at {mask}; the image at {image}"
+
+
+def warp(values: Mask, mask: Ground, image: Ground, ignore: int) -> Mask:
+    """(h, w) of a mask -> (H, W) of its image: for each pixel the mask's value where its middle lies, `ignore` outside.
+
+    Raises `DataError` (`mask.elsewhere`) if no pixel of the image lies on the mask.
+    """
+    out = np.full((image.height, image.width), ignore, values.dtype)
+    rows, met = max(1, ROWS // image.width), False
+    for top in range(0, image.height, rows):
+        part = out[top : top + rows]
+        y, x = np.indices(part.shape).reshape(2, -1) + 0.5
+        there = onto(np.stack([x, y + top], axis=1), image.geo, mask.geo) + TIE
+        known = ((there >= 0) & (there < [mask.width, mask.height])).all(axis=1)
+        column, row = there[known].astype(np.int64).T
+        part.reshape(-1)[known] = values[row, column]
+        met |= bool(known.any())
+    if not met:
+        raise DataError(Problem("mask.elsewhere", f"lies on no pixel of its image: {places(mask, image)}"))
+    return out
+
+
+def onto(points: NDArray[np.float64], one: Geo, other: Geo) -> NDArray[np.float64]:
+    """(N, 2) pixels of an image at `one` in pixels of an image at `other`; NaN where that has no place.
+
+    If one of them has no coordinate system, it is taken for that of the other.
+    """
+    ground = moved_to_ground(points, one)
+    if one.crs is not None and other.crs is not None and one.crs != other.crs:
+        ground = moved_to_system(ground, parse_wkt(one.crs), parse_wkt(other.crs))
+    return moved_to_pixels(ground, other)

@@ -1,0 +1,68 @@
+"""Masks that must lie where their images lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from segdata.errors import DataError, Problem, located
+from segdata.files.alignment import NEAR, Ground, is_elsewhere, places, read_ground, warp
+from segdata.labels import Remap
+from segdata.readers.label_files import LabelFile
+from segdata.readers.source import Banded, Drawn
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMask:
+    """A mask in a file that lies where the image at the path `image` does, if both say where that is; or is warped there."""
+
+    mask: LabelFile
+    image: str
+    warped: bool
+
+    @property
+    def path(self) -> str:
+        """The mask's file."""
+        return self.mask.path
+
+    @property
+    def ids(self) -> list[str]:
+        """See `Annotation`."""
+        return self.mask.ids
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return self.mask.files
+
+    def draw(self, remap: Remap) -> Drawn:
+        """The mask's pixels, or those of the image with the mask's values. Raises `DataError` (`mask.*`)."""
+        drawn = self.mask.draw(remap)
+        if (grounds := self.grounds()) is None:
+            return drawn
+        with located(file=self.path):
+            mask = warp(drawn.mask, *grounds, remap.labels.ignore)
+        told = Problem("mask.warped", f"warped to its image: {places(*grounds)}", annotation=self.ids[0])
+        drawn.receipt.repaired.append(told)
+        return Drawn(mask, drawn.receipt)
+
+    def bands(self, remap: Remap) -> AbstractContextManager[Banded | None]:
+        """See `LargeAnnotation`: of masks that need not be warped."""
+        return self._bands(remap)
+
+    @contextmanager
+    def _bands(self, remap: Remap) -> Iterator[Banded | None]:
+        with self.mask.bands(remap) as large:
+            yield None if large is None or self.grounds() is not None else large
+
+    def grounds(self) -> tuple[Ground, Ground] | None:
+        """Where the mask and its image lie if that differs. Raises `DataError` (`mask.elsewhere`) if masks are not warped."""
+        mask = read_ground(self.path)
+        image = None if mask is None else read_ground(self.image)
+        if mask is None or image is None or not is_elsewhere(mask, image):
+            return None
+        if not self.warped:
+            what = f"does not lie where its image does, to {NEAR} pixels: {places(mask, image)}"
+            raise DataError(Problem("mask.elsewhere", f"{what}: --warp-masks warps masks to their images", self.path))
+        return mask, image

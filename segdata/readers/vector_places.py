@@ -1,0 +1,30 @@
+"""What is told of files of polygons that do not lie on the images, or perhaps not where they seem to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from segdata.files.geojson import PIXELS, Features
+from segdata.files.misplaced import Site, look_like_degrees, polygons_in, why_off
+from segdata.files.remote import Place
+
+
+def off_images(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs: str | None) -> Iterator[str]:
+    """What explains that files, with their images, have polygons and none on an image: of the first file."""
+    counts = {path: polygons_in(found) for path, (found, _) in sorted(files.items())}
+    lost = [path for path, count in counts.items() if count]
+    if lost:
+        found, sites = files[lost[0]]
+        others = f", nor those of {len(lost) - 1:,} other files" if len(lost) > 1 else ""
+        why = why_off(found, sites, crs, "--crs")
+        yield f"{lost[0].name}: its polygons ({counts[lost[0]]:,}) lie on no image{others}: {why}"
+
+
+def taken_for_pixels(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs: str | None) -> Iterator[str]:
+    """A line if coordinates are taken for pixels and may be degrees: of the first such file."""
+    for path, (found, sites) in sorted(files.items()):
+        nowhere = next((site for site in sites if not site.geo.placed), None)
+        if crs is None and nowhere is not None and look_like_degrees(found, nowhere.size):
+            what = "the image has no coordinates, so polygons are in pixels; if they are in degrees, give it a place"
+            yield f"{path.name}: {what} (a world file beside it, or gdal_translate -a_srs -a_ullr), else --crs {PIXELS}"
+            return
