@@ -7,6 +7,9 @@ import math
 from segdata.files.geojson import Geometry, bounds, burn
 from segdata.windows import Window
 
+BAND = 2**20
+"""Pixels that are burnt together, about: most polygons show in the first of them."""
+
 
 def meets(geometry: Geometry, size: tuple[int, int]) -> bool:
     """Whether a polygon in pixel coordinates has a part of its inside on an image of `size` (height, width)."""
@@ -28,7 +31,10 @@ def meets(geometry: Geometry, size: tuple[int, int]) -> bool:
 def covers_none(geometry: Geometry, size: tuple[int, int], *, all_touched: bool = False) -> bool:
     """Whether a polygon in pixel coordinates has no pixel on an image of `size` when it is burnt alone."""
     top, left, bottom, right = (math.floor(edge) for edge in bounds(geometry))
-    whole = Window(0, 0, *size)
     y, x = max(0, top), max(0, left)
-    window = Window(y, x, min(whole.height, bottom + 1) - y, min(whole.width, right + 1) - x)
-    return not burn([(geometry, 1)], window, all_touched=all_touched).any()
+    bottom, right = min(size[0], bottom + 1), min(size[1], right + 1)
+    if x >= right:
+        return True
+    rows = max(1, BAND // (right - x))
+    windows = (Window(row, x, min(rows, bottom - row), right - x) for row in range(y, bottom, rows))
+    return not any(burn([(geometry, 1)], window, all_touched=all_touched).any() for window in windows)

@@ -45,7 +45,7 @@ def paintable(found: Features, width: float | None, file: str) -> tuple[Features
             continue
         thin[kind or ""] += kind in THIN
         what = f"{kind} is no polygon (--width METRES paints it so wide)" if kind in THIN else "has no polygon"
-        problems.append(Problem("vector.geometry", what, file=file, annotation=feature.number))
+        problems.append(Problem("geojson.geometry", what, file=file, annotation=feature.number))
     if thin.total() and not kept:
         there = " and ".join(f"{n:,} {kind}" for kind, n in sorted(thin.items()) if n)
         what = (

@@ -15,20 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from posixpath import splitext
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.coverage import covers_none, meets
+from segdata.files.coverage import meets
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, Geometry, burn, to_pixels
+from segdata.files.geojson import Feature, Features, Geometry, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.misplaced import Site
@@ -36,14 +35,13 @@ from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
 from segdata.files.vectors import ENDINGS, OWN_ENDINGS, files_of, read_features
-from segdata.labels import Remap, tally
+from segdata.readers.burnt import Burnt
 from segdata.readers.class_files import given_classes
-from segdata.readers.paint import Contest, Overlap
-from segdata.readers.source import Drawn, Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.paint import Overlap
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.readers.vector_classes import Classes, class_table, one_class
 from segdata.readers.vector_places import off_images, taken_for_pixels
 from segdata.readers.vector_surfaces import Surfaces
-from segdata.windows import Window
 from segdata.words import suggest
 
 Background = Literal["class", "ignore"]
@@ -53,77 +51,6 @@ IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "imag
 
 Pair = tuple[str, Place, Place]
 """The id of an image, its path, and that of its file of features."""
-
-SMALL = "no pixel's middle is in it, as it is small or thin (--all-touched paints it)"
-
-
-@dataclass(frozen=True, slots=True)
-class Burnt:
-    """The polygons on one image of `size`, in pixels: (annotation, class id or None for ignored, area, geometry) each."""
-
-    size: tuple[int, int]
-    shapes: tuple[tuple[int, int | None, float, Geometry], ...]
-    background: int | None
-    overlap: Overlap
-    all_touched: bool
-
-    @property
-    def ids(self) -> Sequence[int | str]:
-        """The features, by their places in the file."""
-        return [number for number, _, _, _ in self.shapes]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the source's own files have the labels of all images."""
-        return ()
-
-    def draw(self, remap: Remap) -> Drawn:
-        """Burn them, the lowest first, by number, then turn numbers to class ids. See `Annotation`."""
-        whole = Window(0, 0, *self.size)
-        order = self._order()
-        values = [remap.labels.ignore if c is None else remap.value(c) for _, c, _, _ in order]
-        ground = remap.labels.ignore if self.background is None else remap.value(self.background)
-        shapes = [(geometry, i) for i, (_, _, _, geometry) in enumerate(order, 1)]
-        top = burn(shapes, whole, all_touched=self.all_touched)
-        mask = np.array([ground, *values], remap.labels.dtype)[top]
-        receipt = Receipt(annotations=len(order))
-        shown = tally(top).keys()
-        self._unseen([shape for i, shape in enumerate(order, 1) if i not in shown], receipt)
-        self._contest(mask, values, [geometry for _, _, _, geometry in order], remap, receipt)
-        return Drawn(mask, receipt)
-
-    def _unseen(self, shapes: Iterable[tuple[int, int | None, float, Geometry]], receipt: Receipt) -> None:
-        """Tell the polygons of which no pixel is seen: those that no pixel's middle is in are not painted, others are hidden."""
-        for number, _, _, geometry in shapes:
-            if covers_none(geometry, self.size, all_touched=self.all_touched):
-                receipt.skipped.append(Problem("vector.small", SMALL, annotation=number))
-            else:
-                receipt.hidden.append(Problem("vector.hidden", "not a pixel of it is seen", annotation=number))
-        receipt.painted = receipt.annotations - len(receipt.skipped)
-
-    def _order(self) -> list[tuple[int, int | None, float, Geometry]]:
-        """From the lowest to the one on top."""
-        if self.overlap in ("smallest", "ignore"):
-            return sorted(self.shapes, key=lambda s: (-s[2], s[0]))
-        return list(self.shapes) if self.overlap == "last" else list(self.shapes[::-1])
-
-    def _contest(
-        self, mask: NDArray[Any], values: Sequence[int], geometries: Sequence[Geometry], remap: Remap, receipt: Receipt
-    ) -> None:
-        """Count the pixels that several classes claim, one class at a time; where nobody is to win they become ignore."""
-        whole = Window(0, 0, *self.size)
-        claims = np.zeros(mask.shape, np.uint16)
-        for loser in sorted(set(values)):
-            own = [(geometry, 1) for geometry, value in zip(geometries, values, strict=True) if value == loser]
-            claim = burn(own, whole, all_touched=self.all_touched) > 0
-            claims += claim
-            winners, counts = np.unique(mask[claim & (mask != loser)], return_counts=True)
-            for winner, n in zip(winners.tolist(), counts.tolist(), strict=True):
-                won = remap.labels.ignore if self.overlap == "ignore" else winner
-                receipt.contests.append(Contest(won, winner, loser, n))
-        receipt.contested = int(np.count_nonzero(claims > 1))
-        if self.overlap == "ignore":
-            mask[claims > 1] = remap.labels.ignore
 
 
 def fits(root: Place) -> str | None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import mapping
 
+from segdata.files import coverage
 from segdata.files.coverage import covers_none, meets
 from segdata.files.geojson import burn
 from segdata.windows import Window
@@ -20,8 +21,8 @@ IMAGE = shapely.box(0, 0, 17, 12)
 
 
 @settings(max_examples=100)
-@given(st.integers(0, 2**32 - 1), st.floats(0.2, 12), st.booleans())
-def test_any_polygon(seed: int, reach: float, all_touched: bool) -> None:
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 12), st.booleans(), st.sampled_from([1, 40, 2**20]))
+def test_any_polygon(seed: int, reach: float, all_touched: bool, band: int) -> None:
     rng = np.random.default_rng(seed)
     middle = rng.uniform(-8, 25, 2)
     shape = shapely.convex_hull(shapely.MultiPoint(middle + rng.uniform(-reach, reach, (6, 2))))
@@ -33,7 +34,9 @@ def test_any_polygon(seed: int, reach: float, all_touched: bool) -> None:
         assert meets(geometry, SIZE) == (inside > 0)
     if meets(geometry, SIZE):
         whole = burn([(geometry, 1)], Window(0, 0, *SIZE), all_touched=all_touched)
-        assert covers_none(geometry, SIZE, all_touched=all_touched) == (not whole.any())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(coverage, "BAND", band)
+            assert covers_none(geometry, SIZE, all_touched=all_touched) == (not whole.any())
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,5 @@ def test_a_polygon_between_middles_of_pixels() -> None:
     assert covers_none(small, SIZE)
     assert not covers_none(small, SIZE, all_touched=True)
     assert not covers_none(dict(mapping(shapely.box(16.4, 11.4, 30, 30))), SIZE)
+    for beside in (shapely.box(20, 3, 30, 9), shapely.box(3, -9, 5, -2), shapely.box(3, 12, 5, 20)):
+        assert covers_none(dict(mapping(beside)), SIZE)
