@@ -7,22 +7,24 @@ pixel is inside a polygon where its middle is. Edges are straight in the file's 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, raise_exhausted, reason
+from segdata.errors import DataError, Problem
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
-from segdata.files.places import read_bytes
+from segdata.files.nearby import Boxes, boxes_of, may_touch
 from segdata.files.projecting import Part, moved_to_pixels, project
 from segdata.files.remote import Place
 from segdata.windows import Window
@@ -51,32 +53,35 @@ class Feature(NamedTuple):
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Features:
-    """A file's features; `crs` is the coordinate system that it names, or None."""
+    """A file's features; `crs` is the coordinate system that it names, `pixel`, or None.
+
+    `lonlat`: where it names none, coordinates are longitude and latitude, as in GeoJSON; if not, nothing says what they are.
+    """
 
     features: tuple[Feature, ...]
     crs: str | None
+    lonlat: bool = True
 
+    @cached_property
+    def boxes(self) -> Boxes:
+        """(N, 4) their bounding boxes, found once per file: see `boxes_of`."""
+        return boxes_of(feature.geometry for feature in self.features)
 
-def read_features(path: str | Place) -> Features:
-    """The features of a GeoJSON file: a collection, one feature, or a geometry. Raises `DataError` (`geojson.*`)."""
-    try:
-        data = msgspec.json.decode(read_bytes(path))
-        kind = data["type"]
-        if kind == "FeatureCollection":
-            rows = data["features"]
-        else:
-            rows = [data] if kind == "Feature" else [{"geometry": data, "properties": {}}]
-        features = tuple(Feature(i, row["geometry"], dict(row.get("properties") or {})) for i, row in enumerate(rows))
-        crs = data.get("crs")
-        return Features(features, None if crs is None else str(crs["properties"]["name"]))
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        what = f"not a GeoJSON FeatureCollection ({reason(error)})"
-        raise DataError(Problem("geojson.unreadable", what, file=str(path))) from error
+    def system(self, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs") -> str | None:
+        """What the coordinates are of for an image that lies at `geo`; None if they are its own, or its pixels.
+
+        `crs` is what the caller says by an `option`, over the file's own. Raises `DataError` (`geojson.crs`).
+        """
+        crs = crs or self.crs
+        if geo.crs is None or crs == PIXELS:
+            return None
+        if crs is None and not self.lonlat:
+            what = "does not say which coordinate system it is in"
+            what += f", as a shapefile without .prj: {option} EPSG:..., or {PIXELS}, says it"
+            raise DataError(Problem("geojson.crs", what, file=file))
+        return crs or LONLAT
 
 
 def to_pixels(
@@ -96,14 +101,16 @@ def to_pixels(
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
+    found.system(geo, file, crs=crs, option=option)
+    crs = crs or found.crs
     there, polygons, problems = [], [], []
-    for feature in found.features:
+    for feature in (found.features[i] for i in _near(found, geo, size, crs)):
         try:
             polygons.append(_parts(feature.geometry))
             there.append(feature)
         except ValueError as error:
             problems.append(Problem("geojson.geometry", str(error), file=file, annotation=feature.number))
-    projected = _projected(polygons, crs or found.crs, geo, size, file, option)
+    projected = _projected(polygons, crs, geo, size, file, option)
     moved = [(feature, _geometry(parts)) for feature, parts in zip(there, projected, strict=True) if parts]
     return moved, problems
 
@@ -126,7 +133,7 @@ def burn(
     from rasterio.features import rasterize
 
     rasterio = load_rasterio()
-    shapes = list(shapes)
+    shapes = [(_off_edge(geometry, window.right), value) for geometry, value in shapes] if all_touched else list(shapes)
     if not shapes:
         return np.full((window.height, window.width), fill, np.int32)
     with _quietly():
@@ -141,6 +148,22 @@ def burn(
     return burnt
 
 
+def _off_edge(geometry: Geometry, right: int) -> Geometry:
+    """A polygon whose corners at exactly the right edge of a window are a hair further to the right.
+
+    GDAL (3.10) draws a line that comes from such a corner above the window beyond the end of a row: into the next one, or
+    into other memory.
+    """
+    if geometry["type"] == "MultiPolygon":
+        polygons = [{"type": "Polygon", "coordinates": part} for part in geometry["coordinates"]]
+        return {**geometry, "coordinates": [_off_edge(polygon, right)["coordinates"] for polygon in polygons]}
+    if not any(point[0] == right for ring in geometry["coordinates"] for point in ring):
+        return geometry
+    beyond = math.nextafter(right, math.inf)
+    moved = [[[beyond if x == right else x, y] for x, y in ring] for ring in geometry["coordinates"]]
+    return {**geometry, "coordinates": moved}
+
+
 def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> int:
     """Write GeoJSON, a feature a line; returns how many."""
     encoder = msgspec.json.Encoder()
@@ -151,6 +174,14 @@ def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> 
             file.write((b",\n" if count > 1 else b"\n") + encoder.encode(feature))
         file.write(b"\n]}\n")
     return count
+
+
+def _near(found: Features, geo: Geo, size: tuple[int, int], crs: str | None) -> Iterable[int]:
+    """The places of the features that may lie on an image, ascending; of all, if they are in its pixels."""
+    if crs == PIXELS or not geo.placed:
+        return range(len(found.features))
+    near: list[int] = may_touch(found.boxes, geo, size, crs or LONLAT).tolist()
+    return near
 
 
 def _projected(

@@ -16,12 +16,13 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
 from segdata.files.geo import Geo
-from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, read_features, to_pixels
+from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
 from segdata.files.misplaced import SITES, Site, polygons_in, why_off
 from segdata.files.opening import open_image
 from segdata.files.places import file_digest, place
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
+from segdata.files.vectors import files_of, read_features
 from segdata.files.views import ViewedImage
 from segdata.labels import Mask
 from segdata.tiling.tiles import image_of, tile_view
@@ -41,18 +42,18 @@ class Area:
     crs: str | None = None
 
     @classmethod
-    def read(cls, path: str | Path, crs: str | None) -> Area:
-        """The area of a file. Raises `DataError` as `read_area`."""
-        return cls(str(path), read_area(path), crs)
+    def read(cls, path: str | Path, crs: str | None, layer: str | None = None) -> Area:
+        """The area of a file, or of one of its layers. Raises `DataError` as `read_area`."""
+        return cls(str(path), read_area(path, layer=layer, option="--aoi-layer"), crs)
 
     @property
     def name(self) -> str:
         """The name of the file."""
         return place(self.file).name
 
-    def facts(self) -> dict[str, str]:
-        """Name and digest of the file, as `made_by` lists inputs."""
-        return {"name": self.name, "sha256": file_digest(self.file)}
+    def facts(self) -> list[dict[str, str]]:
+        """Name and digest of the file, and of those that belong to it, as `made_by` lists inputs."""
+        return [{"name": path.name, "sha256": file_digest(path)} for path in files_of(place(self.file))]
 
     def on(self, geo: Geo, size: tuple[int, int], sample: Sample | None = None) -> AreaOfImage:
         """The area on an image of `size` that lies at `geo`; of a `sample` that is a tile, pixels are those of its image.
@@ -126,12 +127,12 @@ def open_place(dataset: Dataset, sample: Sample) -> Iterator[Raster]:
         yield mask if sample.view is None else ViewedImage(mask, sample.view)
 
 
-def read_area(path: str | Path | Place) -> Features:
+def read_area(path: str | Path | Place, *, layer: str | None = None, option: str = "--layer") -> Features:
     """The features of a file of polygons, and of others, which are no area.
 
     Raises `DataError` (`geojson.*`, also for a polygon that is none; `aoi.empty` for a file without a polygon).
     """
-    found = read_features(place(path))
+    found = read_features(place(path), layer=layer, option=option)
     if not polygons_in(found):
         kinds = sorted({str(f.geometry.get("type")) for f in found.features if isinstance(f.geometry, dict)})
         what = f"an area takes polygons, and there is none: it holds {some(kinds) or 'no feature'}"

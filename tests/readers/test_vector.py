@@ -18,10 +18,11 @@ from rasterio.warp import transform_geom
 import segdata
 from segdata.errors import DataError, OptionError, Report
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, burn, read_features, to_pixels
+from segdata.files.geojson import Feature, Features, burn, to_pixels
 from segdata.files.polygon_files import write_polygons
 from segdata.files.polygons import Polygons
 from segdata.files.tiff import Tag, encode_tiff
+from segdata.files.vectors import read_features
 from segdata.readers.vector import area, read
 from segdata.windows import Window
 
@@ -159,7 +160,7 @@ def test_one_file_for_all_images(tmp_path: Path) -> None:
     assert np.hstack(masks)[4:10, 20:40].all()
     assert np.hstack(masks).sum() == 6 * 20
     receipt = dataset.read_receipt()
-    assert receipt["annotations"] == {"in": 4, "painted": 2, "skipped": 2, "hidden": 0}
+    assert receipt["annotations"] == {"in": 3, "painted": 2, "skipped": 1, "hidden": 0}
     assert receipt["notes"] == ["all.geojson: 1 of 3 features lie on no image"]
     again = segdata.convert("vector", tmp_path / "all.geojson", tmp_path / "e", image_dir="s/images")
     assert [s.sha256 for s in again] == [s.sha256 for s in dataset]
@@ -169,6 +170,20 @@ def test_all_touched(tmp_path: Path) -> None:
     root = source(tmp_path / "s", collection(feature(box(2.6, 3.6, 5.4, 6.4))))
     assert mask_of(root, tmp_path / "d")[1].sum() == 2 * 2
     assert mask_of(root, tmp_path / "d", all_touched=True)[1].sum() == 4 * 4
+
+
+@pytest.mark.parametrize("corner", [(30.0, -12.5), (30.0, -59.5), (30.0, 0.0), (30.0, 45.0), (31.0, -9.0)])
+def test_all_touched_with_a_corner_at_the_edge_above_the_image(tmp_path: Path, corner: tuple[float, float]) -> None:
+    """GDAL draws the line from it, which never comes to the image, into the next row (and beyond the end of the last one)."""
+    far = {"type": "Polygon", "coordinates": [[[*corner], [37, 30], [60, 30], [60, -60], [*corner]]]}
+    root = source(tmp_path / "s", collection(feature(far), feature(box(3, 3, 5, 5)), feature(box(28, 18, 30, 20))))
+    expected = np.zeros((20, 30), np.uint8)
+    expected[3:5, 3:5] = expected[18:, 28:] = 1
+    whole = [[geometry, 1] for geometry in (far, box(3, 3, 5, 5), box(28, 18, 30, 20))]
+    np.testing.assert_array_equal(burn(whole, Window(0, 0, 20, 30), all_touched=True)[:2], expected[:2])  # type: ignore[arg-type]
+    _, mask = mask_of(root, tmp_path / "d", all_touched=True)
+    assert not mask[:2].any()
+    assert not mask[7:17].any()
 
 
 @pytest.mark.parametrize(
@@ -283,9 +298,28 @@ def test_odd_geometries_are_listed() -> None:
     odd: list[Any] = [
         None, {"type": "Point", "coordinates": [1, 2]}, {"type": "Polygon", "coordinates": []},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}, {"type": "Polygon", "coordinates": [[["a", 0]] * 4]},
-        "Polygon", {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
+        "Polygon", {"type": "MultiPolygon", "coordinates": []}, {"type": "MultiPolygon", "coordinates": [[]]},
+        {"type": ["Polygon"]}, {"type": "Polygon", "coordinates": [[[1e308, -1e308], [0, 1e308], [1, 1], [0, 0]]]},
     ]  # fmt: skip
     features = tuple(Feature(i, g, {}) for i, g in enumerate([*odd, box(0, 0, 1, 1)]))
     good, bad = to_pixels(Features(features, None), Geo(None, (1e-3, 0, 0, 0, 1e-3, 0)), "x", size=(9, 9))
-    assert [f.number for f, _ in good] == [8]
-    assert sorted(int(p.annotation or 0) for p in bad) == [*range(8)]
+    assert [f.number for f, _ in good] == [10]
+    assert sorted(int(p.annotation or 0) for p in bad) == [*range(10)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "Polygon", "coordinates": []}, {"type": "MultiPolygon", "coordinates": []}, {"type": "Polygon"},
+        {"type": "MultiPolygon", "coordinates": [[]]}, {"type": "Polygon", "coordinates": [[["east", "north"]] * 4]},
+        {"type": "Polygon", "coordinates": [[[11.5, 48.1], [11.6, 48.1]]]}, {"type": "Polygon", "coordinates": None},
+    ],
+)  # fmt: skip
+def test_one_odd_polygon_does_not_spoil_the_others(tmp_path: Path, odd: Any) -> None:
+    """Of images with a coordinate system, to which all polygons of a file are projected."""
+    good = transform_geom("EPSG:32632", "OGC:CRS84", box(690002, 5333998, 690008, 5333993))
+    root = source(tmp_path / "s", collection(feature(odd), feature(good)), Geo(WKT, UTM))
+    dataset, mask = mask_of(root, tmp_path / "d")
+    assert mask.sum() == 12 * 10
+    skipped = dataset.read_receipt()["skipped"]
+    assert [(line["code"], line["annotation"], line["sample"]) for line in skipped] == [("geojson.geometry", 0, "a")]

@@ -252,7 +252,7 @@ def convert_item(item: Item, target: Target) -> Converted:
         height, width = drawn.size
         if target.max_pixels is not None:
             refuse_larger(drawn.size, limit)
-        receipt = drawn.receipt.at(item.id)
+        receipt = drawn.receipt
         exif = None
         if facts is not None and item.image is not None:
             exif, doubtful = which_way_up(facts, drawn.size, item.exif or target.exif, item.image)
@@ -270,6 +270,7 @@ def convert_item(item: Item, target: Target) -> Converted:
             scores = f"scores/{item.id}.tif"
             parts = cast(ScoredAnnotation, item.annotation).scores()
             write_scores(target.root / scores, drawn.size, len(target.remap.labels.classes), parts)
+    receipt.at(item.id)  # what is drawn by rows is told by then
     receipt.images = receipt.converted = 1
     sample = Sample(
         id=item.id,

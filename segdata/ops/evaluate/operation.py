@@ -94,6 +94,7 @@ def evaluate(
     slice: str | None = None,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
+    aoi_layer: str | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Evaluation:
@@ -123,15 +124,16 @@ def evaluate(
             folders above count where names alone do not tell.
         slice: Give the scores of parts of the images too: by split, by group, or by a column of a CSV file with ids in its
             first column (`weather.csv:weather`).
-        aoi: A GeoJSON file of polygons: only pixels inside of them count, and only images that have some. Images lie where
-            those of `truth` do, or where its masks do if it has none.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: only pixels inside of them count, and only
+            images that have some. Images lie where those of `truth` do, or where its masks do if it has none.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
+        aoi_layer: The layer of `aoi` to read. By default the only one.
     """
     run = run or Run()
     truth = Dataset.of(truth)
     chosen = truth if split is None else truth.split(split)
-    area = None if aoi is None else Area.read(aoi, aoi_crs)
+    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
     if area is not None:
         chosen = _within(chosen, area, run)
     given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]

@@ -95,6 +95,7 @@ def predict(
     refinement: Refinement | str | Path | None = None,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
+    aoi_layer: str | None = None,
     vectorize: bool | Polygons = False,
     cog: bool = False,
     images: Images = "reference",
@@ -132,10 +133,11 @@ def predict(
         entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
         match_names: Map classes by name if model and dataset have other ones or another order.
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
-        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored, and windows without a pixel in them are not
-            predicted. Inside, the masks are the same as without it.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored, and
+            windows without a pixel in them are not predicted. Inside, the masks are the same as without it.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
+        aoi_layer: The layer of `aoi` to read. By default the only one.
         vectorize: Write polygons too: vectors/<id>.geojson. In Python also a `Polygons` that has settings.
         cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
@@ -189,11 +191,11 @@ def predict(
         options["vectorize"] = polygons.to_json()
     if cog:
         options["cog"] = True
-    area = None if aoi is None else Area.read(aoi, aoi_crs)
+    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
     made_by = made_of("predict", options, [source])
     if area is not None:
-        made_by["options"]["aoi_crs"] = aoi_crs
-        made_by["inputs"].append(area.facts())
+        made_by["options"] |= {"aoi_crs": aoi_crs, **({} if aoi_layer is None else {"aoi_layer": aoi_layer})}
+        made_by["inputs"] += area.facts()
         refuse_elsewhere(area, source)
     named = _named(model, predictor, models)
     sent: Predictor | Stored = predictor

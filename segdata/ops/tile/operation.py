@@ -55,6 +55,7 @@ def tile(
     min_tiles_per_class: int = 0,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
+    aoi_layer: str | None = None,
     virtual: bool = False,
     vrt: bool = False,
     subdataset: str | None = None,
@@ -103,9 +104,11 @@ def tile(
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
         background: The class that is not foreground, by default the one called background.
         min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
-        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored. If they are on no image, that is an error.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored. If
+            they are on no image, that is an error.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
+        aoi_layer: The layer of `aoi` to read. By default the only one.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
         vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
@@ -118,7 +121,7 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else Area.read(aoi, aoi_crs)
+    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
     root = place(destination)
     retype = retyping(dtype, scale_values, virtual)
     target = Target(
@@ -135,10 +138,11 @@ def tile(
         **told(bands, alpha, vrt, subdataset),
         **({} if retype is None else {"dtype": retype.dtype, "scale_values": retype.span}),
         **({} if wanted is None else {wanted.option: wanted.size}),
+        **({} if aoi_layer is None else {"aoi_layer": aoi_layer}),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if area is not None:
-        made_by["inputs"].append(area.facts())
+        made_by["inputs"] += area.facts()
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else dataset.reading.written())
     run = run or Run()
