@@ -35,7 +35,6 @@ from segdata.dataset.layout import CARD, MANIFEST
 from segdata.dataset.manifest import read_manifest
 from segdata.errors import DataError, DatasetError, OptionError, Report, SegdataError
 from segdata.executors.run import Run
-from segdata.files.geojson import read_features
 from segdata.files.images import read_image, read_mask
 from segdata.files.limits import limit_of
 from segdata.files.opening import open_image, open_mask, read_brightness, read_facts
@@ -51,6 +50,7 @@ from segdata.files.places import (
 )
 from segdata.files.scores import open_scores, read_scores
 from segdata.files.tiff import Tag, _directory
+from segdata.files.vectors import read_features
 from segdata.files.yaml_text import load_yaml
 from segdata.labels import Labels
 from segdata.nn.options import read_config

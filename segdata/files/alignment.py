@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, Problem
 from segdata.files import gdal
 from segdata.files.crs import parse_wkt, system_name
-from segdata.files.file import File, open_file
-from segdata.files.geo import Geo
+from segdata.files.file import TIFF, File, open_file
+from segdata.files.geo import GEO_TAGS, Geo
 from segdata.files.pillow import header_of, header_orientation
 from segdata.files.places import only_gdal_opens
 from segdata.files.projecting import moved_to_ground, moved_to_pixels, moved_to_system
-from segdata.files.remote import Place
-from segdata.files.sidecars import NOWHERE, geo_beside, geo_of
+from segdata.files.remote import Place, is_remote
+from segdata.files.sidecars import NOWHERE, geo_beside, geo_of, sidecars
 from segdata.labels import Mask
 
 NEAR = 0.5
@@ -52,6 +52,26 @@ class Ground(NamedTuple):
         turned = ", turned" if b or d else ""
         pixel = f"{np.hypot(a, d):.9g} x {np.hypot(b, e):.9g}"
         return f"{system}upper left corner {c:.12g} {f:.12g}, {self.width} x {self.height} pixels of {pixel}{turned}"
+
+
+def tags_agree(mask: str, image: str) -> bool:
+    """Whether a mask says no place, or the same one in the same words as its image; by the tags of TIFFs, which are read quickly.
+
+    False may also be of files that lie at one place: `read_ground` tells.
+    """
+    mine = _tags(mask)
+    return mine is not None and (not any(mine[:3]) or mine == _tags(image))
+
+
+def _tags(path: str) -> list[Any] | None:
+    """What a TIFF says of its place, and its size; None for other files, and if files beside it may say another place."""
+    if is_remote(path) or sidecars(path, path):
+        return None
+    with suppress(DataError), open_file(path) as file:
+        header = header_of(file) if file.head.startswith(TIFF) else None
+        tags: Any = None if header is None else header.tag_v2  # type: ignore[attr-defined]
+        return None if header is None else [*(tags.get(tag) for tag in (*PLACING, *GEO_TAGS)), header.size]
+    return None
 
 
 def read_ground(path: str | Place | File) -> Ground | None:

@@ -2,7 +2,7 @@
 
 Coordinates are longitude and latitude (RFC 7946) unless the file's `crs` member, which older writers leave, or the caller says
 otherwise. An image without a coordinate system takes them as pixels: x to the right, y down, (0, 0) its upper left corner. A
-pixel is inside a polygon where its middle is.
+pixel is inside a polygon where its middle is. Edges are straight in the file's coordinates (`projecting`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, raise_exhausted, reason
+from segdata.errors import DataError, Problem
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio, opened
 from segdata.files.geo import Geo
 from segdata.files.nearby import Boxes, boxes_of, may_touch
-from segdata.files.places import read_bytes
 from segdata.files.projecting import Part, moved_to_pixels, project
 from segdata.files.remote import Place
 from segdata.labels import Labels
@@ -57,35 +56,33 @@ class Feature(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """A file's features; `crs` is the coordinate system that it names, or None."""
+    """A file's features; `crs` is the coordinate system that it names, `pixel`, or None.
+
+    `lonlat`: where it names none, coordinates are longitude and latitude, as in GeoJSON; if not, nothing says what they are.
+    """
 
     features: tuple[Feature, ...]
     crs: str | None
+    lonlat: bool = True
 
     @cached_property
     def boxes(self) -> Boxes:
         """(N, 4) their bounding boxes, found once per file: see `boxes_of`."""
         return boxes_of(feature.geometry for feature in self.features)
 
+    def system(self, geo: Geo, file: str, *, crs: str | None = None, option: str = "--crs") -> str | None:
+        """What the coordinates are of for an image that lies at `geo`; None if they are its own, or its pixels.
 
-def read_features(path: str | Place) -> Features:
-    """The features of a GeoJSON file: a collection, one feature, or a geometry. Raises `DataError` (`geojson.*`)."""
-    try:
-        data = msgspec.json.decode(read_bytes(path))
-        kind = data["type"]
-        if kind == "FeatureCollection":
-            rows = data["features"]
-        else:
-            rows = [data] if kind == "Feature" else [{"geometry": data, "properties": {}}]
-        features = tuple(Feature(i, row["geometry"], dict(row.get("properties") or {})) for i, row in enumerate(rows))
-        crs = data.get("crs")
-        return Features(features, None if crs is None else str(crs["properties"]["name"]))
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("geojson.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        what = f"not a GeoJSON FeatureCollection ({reason(error)})"
-        raise DataError(Problem("geojson.unreadable", what, file=str(path))) from error
+        `crs` is what the caller says by an `option`, over the file's own. Raises `DataError` (`geojson.crs`).
+        """
+        crs = crs or self.crs
+        if geo.crs is None or crs == PIXELS:
+            return None
+        if crs is None and not self.lonlat:
+            what = "does not say which coordinate system it is in"
+            what += f", as a shapefile without .prj: {option} EPSG:..., or {PIXELS}, says it"
+            raise DataError(Problem("geojson.crs", what, file=file))
+        return crs or LONLAT
 
 
 def to_pixels(
@@ -105,6 +102,7 @@ def to_pixels(
     if crs not in (None, PIXELS) and not geo.placed:
         what = f"{option} {crs}, but the image has no coordinates: give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
+    found.system(geo, file, crs=crs, option=option)
     crs = crs or found.crs
     there, polygons, problems = [], [], []
     for feature in (found.features[i] for i in _near(found, geo, size, crs)):

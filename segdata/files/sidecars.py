@@ -168,6 +168,8 @@ def _numbers(texts: list[str]) -> list[float] | None:
 
 def _read(file: str) -> bytes | None:
     """All of a small file; None if there is none that can be read."""
+    if not os.path.exists(file):
+        return None
     try:
         return read_regular(file, limit=LONGEST)
     except (OSError, ValueError):

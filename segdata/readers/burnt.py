@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import Problem
+from segdata.files.coverage import covers_none
 from segdata.files.geojson import Geometry, burn
 from segdata.files.outlines import Outlines
 from segdata.labels import Mask, Remap, tally
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Banded, Drawn, Receipt
 from segdata.windows import Window
+
+SMALL = "no pixel's middle is in it, as it is small or thin (--all-touched paints it)"
 
 BAND = 2**22
 """Pixels that are drawn together, about."""
@@ -77,10 +80,18 @@ class Burnt:
             if self.overlap == "ignore":
                 mask[contested] = remap.labels.ignore
             yield mask
-        unseen = [number for (number, _, _, _), there in zip(order, shown[1:].tolist(), strict=True) if not there]
-        receipt.hidden = [Problem("vector.hidden", "not a pixel of it is seen", annotation=number) for number in unseen]
+        self._unseen([shape for shape, there in zip(order, shown[1:].tolist(), strict=True) if not there], receipt)
         receipt.contested = contests.pixels
         receipt.contests = contests.told(remap.labels.ignore if self.overlap == "ignore" else None)
+
+    def _unseen(self, shapes: Iterable[tuple[int, int | None, float, Geometry]], receipt: Receipt) -> None:
+        """Tell the polygons of which no pixel is seen: those that no pixel's middle is in are not painted, others are hidden."""
+        for number, _, _, geometry in shapes:
+            if covers_none(geometry, self.size, all_touched=self.all_touched):
+                receipt.skipped.append(Problem("vector.small", SMALL, annotation=number))
+            else:
+                receipt.hidden.append(Problem("vector.hidden", "not a pixel of it is seen", annotation=number))
+        receipt.painted = receipt.annotations - len(receipt.skipped)
 
     def _windows(self) -> Iterator[Window]:
         """Rows of about `BAND` pixels, from the top."""

@@ -159,8 +159,8 @@ KINDS = (
     Kind("Parquet of Hugging Face", _with_ending(".parquet", ".arrow"), "save its images and masks as PNG files"),
     Kind("TFRecord", _with_ending(".tfrecord", ".tfrec", ".tfrecords"), "save its images and masks as PNG files"),
     Kind("HDF5", _with_ending(".h5", ".hdf5"), "save its images and masks as PNG files"),
-    Kind("a shapefile", _with_ending(".shp"), "ogr2ogr labels.geojson FILE.shp, then convert vector"),
-    Kind("a GeoPackage", _with_ending(".gpkg"), "ogr2ogr labels.geojson FILE.gpkg, then convert vector"),
+    Kind("a shapefile", _with_ending(".shp"), "convert vector reads it: give the folder of images, and --vectors FILE.shp"),
+    Kind("a GeoPackage", _with_ending(".gpkg"), "convert vector reads it: give the folder of images, and --vectors FILE.gpkg"),
     Kind("an archive", _archive, "unpack it, and give the folder"),
 )  # fmt: skip
 """In the order in which they are asked."""

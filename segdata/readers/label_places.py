@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.alignment import NEAR, Ground, is_elsewhere, places, read_ground, warp
+from segdata.files.alignment import NEAR, Ground, is_elsewhere, places, read_ground, tags_agree, warp
 from segdata.labels import Remap
 from segdata.readers.label_files import LabelFile
 from segdata.readers.source import Banded, Drawn
@@ -58,6 +58,8 @@ class PlacedMask:
 
     def grounds(self) -> tuple[Ground, Ground] | None:
         """Where the mask and its image lie if that differs. Raises `DataError` (`mask.elsewhere`) if masks are not warped."""
+        if tags_agree(self.path, self.image):
+            return None
         mask = read_ground(self.path)
         image = None if mask is None else read_ground(self.image)
         if mask is None or image is None or not is_elsewhere(mask, image):

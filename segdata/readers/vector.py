@@ -1,77 +1,66 @@
-"""Images with GeoJSON polygons that have a class: burnt to masks, whatever coordinate system each is in.
+"""Images with polygons that have a class (GeoJSON, GeoPackage, Shapefile ...), in any coordinate system: burnt to masks.
 
 An image has a file of its name (`labels/a.geojson` for `images/a.tif`), or one file serves all of them. Coordinates are
-longitude and latitude unless the file's `crs` member or `crs` says otherwise; of images without a coordinate system they
-are pixels. A pixel has the class of the polygon that its middle is in. `segdata stitch --vectorize` writes such files.
+longitude and latitude unless the file or `crs` says otherwise; of images without a coordinate system they are pixels.
+Edges are straight in the coordinates of the file, however long they are. An image of any kind lies where itself, its
+`.aux.xml` or its world file says.
+A pixel has the class of the polygon that its middle is in; lines and points are painted in a width. `segdata stitch
+--vectorize` writes such files.
 
 Format: https://www.rfc-editor.org/rfc/rfc7946, and https://geojson.org/geojson-spec for `crs`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from posixpath import splitext
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.coverage import meets
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Geometry, read_features, to_pixels
+from segdata.files.geojson import Feature, Features, Geometry, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
-from segdata.files.misplaced import Site, on
+from segdata.files.misplaced import Site
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, RGB, Labels
+from segdata.files.vectors import ENDINGS, OWN_ENDINGS, files_of, read_features
 from segdata.readers.burnt import Burnt
-from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.vector_classes import Classes, class_table, one_class
 from segdata.readers.vector_places import off_images, taken_for_pixels
+from segdata.readers.vector_surfaces import Surfaces
 from segdata.words import suggest
 
 Background = Literal["class", "ignore"]
 
-VECTORS = (".geojson", ".json")
-
 IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "images", ".")
 
-PROPERTY, ONLY = "class", "object"
-"""The property that is looked at, and the class of all polygons, where nothing is said."""
 
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """Which property says the class, and which class id each of its values is (None: ignored)."""
-
-    property: str | None
-    ids: Mapping[str, int | None]
-
-    def of(self, feature: Feature) -> str | None:
-        """The class's name; None where the feature does not say."""
-        if self.property is None:
-            return ONLY
-        value = feature.properties.get(self.property)
-        return None if value is None or value == "" else str(value)
+Pair = tuple[str, Place, Place]
+"""The id of an image, its path, and that of its file of features."""
 
 
 def fits(root: Place) -> str | None:
-    """Why SRC is not this format; None for a .geojson file, or a folder of them of which one has the name of an image."""
+    """Why SRC is not this format; None for a file of features, or a folder of them of which one has the name of an image."""
     if root.is_file():
-        return None if root.suffix == ".geojson" else "it is no .geojson file"
-    named = {path.stem for name in LABEL_DIRS for path in (root / name).glob("*.geojson")}
+        return None if root.suffix.lower() in OWN_ENDINGS else "it is no .geojson, .gpkg, .shp, .fgb or .kml file"
+    named = {path.stem for name in LABEL_DIRS for path in (root / name).glob("*") if is_one(path, OWN_ENDINGS)}
     if not named:
-        return "there is no labels/*.geojson, vectors/*.geojson or *.geojson"
-    images = (path.stem for name in IMAGE_DIRS for path in (root / name).glob("*") if path.suffix != ".geojson")
+        return "there is no labels/*.geojson, vectors/*.geojson or *.geojson (or .gpkg, .shp ...)"
+    images = (path.stem for name in IMAGE_DIRS for path in (root / name).glob("*") if is_one(path, IMAGE_ENDINGS))
     return None if named & set(images) else "no .geojson has the name of an image (--vectors takes one for all)"
 
 
@@ -83,14 +72,16 @@ def read(
     images: bool = True,
     image_dir: str | Path | None = None,
     vectors: str | Path | None = None,
+    layer: str | None = None,
     class_property: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     background: Background = "class",
     overlap: Overlap = "smallest",
     crs: str | None = None,
+    width: float | None = None,
     all_touched: bool = False,
 ) -> Source:
-    """Pair images with GeoJSON files by name, or give all of them one file, and find which polygons lie on which image.
+    """Pair images with files of polygons by name, or give all of them one file, and find which polygons lie on which image.
 
     SRC is a folder of both, or the one file. Polygons of the class `ignore` are ignored.
 
@@ -99,30 +90,37 @@ def read(
 
     Args:
         image_dir: the folder of the images, below SRC or a path; by default images/, or else SRC.
-        vectors: the folder of the GeoJSON files, or one file for all images; by default labels/, vectors/, geojson/, or the
-            folder of the images.
-        class_property: the property that says a polygon's class; by default `class` if features have it, or else all are of
-            one class, object.
+        vectors: the folder of the files of polygons, or one file for all images; by default labels/, vectors/, geojson/, or
+            the folder of the images. Files are GeoJSON (also one feature a line, TopoJSON, QuPath's), and with the extra
+            `vectors` GeoPackage, Shapefile, FlatGeobuf, KML and GeoParquet.
+        layer: the layer to read; by default the only one.
+        class_property: the property that says a polygon's class; by default `class` if features have it, or QuPath's
+            classification, or else all are of one class, object.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
-            the values that occur, sorted.
+            the values that occur, sorted, numbers as numbers.
         background: what the rest of an image is: `class` is class 0, background; `ignore` is ignored.
         overlap: which polygon is on top: the smallest, the first or the last in the file; `ignore`: pixels that polygons of
             several classes claim are ignored.
         crs: the coordinate system of the files, EPSG:... or `pixel`; by default what each file says, or else longitude and
             latitude, and pixels for images without a coordinate system.
+        width: paint lines and points so wide: in metres, or in pixels for images without a coordinate system. In a projected
+            system the metres are its own. By default they are left out, and a file of them alone is an error.
         all_touched: burn pixels that are merely touched, too.
     """
-    check_options(split, background, overlap)
+    check_options(split, background, overlap, width)
     receipt = Receipt()
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
-    pairs = list(pair(image_folder, where, report, receipt))
-    found = {path: read_features(path) for path in sorted({path for _, _, path in pairs})}
+    paired = list(pair(image_folder, where, report, receipt))
+    pairs, found = read_files(paired, layer, where.is_dir(), report, receipt)
     if where.is_dir():
-        found |= without_image(where, found, report, receipt)
+        found |= without_image(where, {file for _, _, file in paired}, layer, report, receipt)
     entries, class_files = (None, ()) if classes is None else given_classes(classes, base, receipt)
     table, labels = class_table(found.values(), class_property, entries, background)
     ground = 0 if background == "class" else None
+    if (note := one_class(table, found.values())) is not None:
+        receipt.notes.append(note)
+    surfaces = Surfaces(found, width, crs)
     items: list[Item] = []
     touched: dict[Place, set[int]] = {path: set() for path in found}
     sites: dict[Place, list[Site]] = {}
@@ -130,32 +128,43 @@ def read(
     for id, path, file in pairs:
         try:
             size, geo = read_place(path)
-            polygons, problems = to_pixels(found[file], geo, file.name, size=size, crs=crs)
+            polygons, problems = to_pixels(surfaces.of(file, geo), geo, file.name, size=size, crs=crs)
         except DataError as error:
             leave_out(replace(error.problem, sample=id), [], report, receipt)
             continue
-        shapes = tuple(on_image(polygons, size, table, report, receipt, id, file.name))
+        there = [(feature, geometry) for feature, geometry in polygons if meets(geometry, size)]
+        shapes = tuple(classed(there, table, report, receipt, id, file.name))
         receipt.add(Receipt(annotations=len(problems), skipped=[replace(p, sample=id) for p in problems]))
         sites.setdefault(file, []).append(Site(geo, size))
-        reached |= {file} if shapes else set()
-        touched[file] |= {shape[0] for shape in shapes} | {int(p.annotation or 0) for p in problems}
+        reached |= {file} if there else set()
+        touched[file] |= {feature.number for feature, _ in there} | {int(p.annotation or 0) for p in problems}
         burnt = Burnt(size, shapes, ground, overlap, all_touched)
         way_up: Exif | None = "raw" if geo.placed else None
         items.append(Item(id, str(path) if images else None, size, burnt, exif=way_up))
-    note_far(found, touched, {file for _, _, file in pairs}, receipt)
-    receipt.warnings += off_images({file: (found[file], sites[file]) for file in sites.keys() - reached}, crs)
-    receipt.warnings += taken_for_pixels({file: (found[file], sites[file]) for file in reached}, crs)
-    inputs = (*map(Input.of, sorted(found)), *class_files)
+    own = {file: id for id, _, file in pairs} if where.is_dir() else {}
+    surfaces.tell(own, receipt)
+    note_far(found, touched, {file for _, _, file in pairs}, surfaces.left_out, receipt)
+    receipt.warnings += off_images(
+        {file: (surfaces.of(file, at[0].geo), at) for file, at in sites.items() if file not in reached}, crs
+    )
+    receipt.warnings += taken_for_pixels(
+        {file: (surfaces.of(file, sites[file][0].geo), sites[file]) for file in reached}, crs
+    )
+    inputs = (*(Input.of(one) for path in sorted(found) for one in files_of(path)), *class_files)
     options: dict[str, object] = {
         "class_property": table.property, "classes": list(labels.names), "background": background, "overlap": overlap,
-        "crs": crs, "all_touched": all_touched,
+        "crs": crs, "all_touched": all_touched, **{k: v for k, v in (("layer", layer), ("width", width)) if v is not None},
     }  # fmt: skip
     rows = tuple(SourceClass(name, name, id) for name, id in table.ids.items())
     return Source(labels, items, inputs, rows, receipt, options)
 
 
-def check_options(split: str | None, background: str, overlap: str) -> None:
+def check_options(split: str | None, background: str, overlap: str, width: float | None) -> None:
     """Raises `OptionError` for values that there are not."""
+    if width is not None and not 0 < width < math.inf:
+        raise OptionError(
+            f"--width {width}: must be more than 0: the metres (or pixels) that lines and points are wide"
+        )
     if split is not None:
         raise OptionError(f"--split {split}: this format has no splits: segdata split makes them")
     one_of("background", background, Background)
@@ -178,7 +187,7 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     if vectors is not None:
         places = [there for there in (root / vectors, place(vectors)) if there.exists()]
     else:
-        places = [root / name for name in LABEL_DIRS if any(is_one(p, VECTORS) for p in (root / name).glob("*"))]
+        places = [root / name for name in LABEL_DIRS if any(is_one(p, ENDINGS) for p in (root / name).glob("*"))]
     if not places:
         raise DataError(
             Problem("vector.missing", "no GeoJSON files are found: name them with --vectors", file=str(root))
@@ -186,23 +195,24 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     return images, places[0]
 
 
-def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[tuple[str, Place, Place]]:
-    """The id of each image in a folder, its path and that of its GeoJSON file. Raises `DataError` (`image.missing`)."""
+def pair(folder: Place, where: Place, report: Report, receipt: Receipt) -> Iterator[Pair]:
+    """The id of each image in a folder, its path and that of its file of polygons. Raises `DataError` (`image.missing`)."""
     images = [path for path in matching(folder, "**/*") if is_one(path, IMAGE_ENDINGS)]
     if not images:
         raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
+    labels = {} if where.is_file() else own_files(where)
     for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):
         if isinstance(id, Problem):
             leave_out(id, [], report, receipt)
         elif where.is_file():
             yield id, path, where
-        elif (labels := own_file(where, id)) is not None:
-            yield id, path, labels
+        elif len(own := chosen(labels.get(id, []))) == 1:
+            yield id, path, own[0]
         else:
-            leave_out(
-                Problem("vector.missing", f"no GeoJSON of its name is in {where.name}/", sample=id), [], report, receipt
-            )
+            several = f"several files of labels have its name, {', '.join(one.name for one in own)}: keep one of them"
+            what = several if own else f"no GeoJSON of its name is in {where.name}/"
+            leave_out(Problem("vector.several" if own else "vector.missing", what, sample=id), [], report, receipt)
 
 
 def is_one(path: Place, extensions: Sequence[str]) -> bool:
@@ -210,50 +220,52 @@ def is_one(path: Place, extensions: Sequence[str]) -> bool:
     return path.suffix.lower() in extensions and path.is_file() and not path.name.startswith(".")
 
 
-def own_file(folder: Place, id: str) -> Place | None:
-    """The GeoJSON file of an image's name."""
-    return next((path for end in VECTORS if (path := folder / f"{id}{end}").is_file()), None)
+def own_files(folder: Place) -> dict[str, list[Place]]:
+    """The files of features below a folder, by the ids of the images that have their names."""
+    found: dict[str, list[Place]] = {}
+    for path in matching(folder, "**/*"):
+        if is_one(path, ENDINGS):
+            found.setdefault(splitext(below(path, folder))[0], []).append(path)
+    return found
 
 
-def without_image(folder: Place, found: Iterable[Place], report: Report, receipt: Receipt) -> dict[Place, Any]:
-    """GeoJSON files whose image is not there: a line in the receipt, and for each feature."""
-    known = set(found)
+def chosen(files: Sequence[Place]) -> list[Place]:
+    """Of the files of an image's name those that hold nothing but features, or else all: a .json may be of another program."""
+    return [path for path in files if path.suffix.lower() in OWN_ENDINGS] or list(files)
+
+
+def read_files(
+    pairs: Sequence[Pair], layer: str | None, each: bool, report: Report, receipt: Receipt
+) -> tuple[list[Pair], dict[Place, Features]]:
+    """The features of all files, and the images that have some. With a file for `each`, those of bad files are left out."""
+    kept, found = [], dict[Place, Features]()
+    for id, path, file in pairs:
+        try:
+            if file not in found:
+                found[file] = read_features(file, layer=layer)
+            kept.append((id, path, file))
+        except DataError as error:
+            if not each:
+                raise
+            leave_out(replace(error.problem, sample=id), [], report, receipt)
+    return kept, found
+
+
+def without_image(
+    folder: Place, known: Set[Place], layer: str | None, report: Report, receipt: Receipt
+) -> dict[Place, Features]:
+    """Files of features, of the kinds in use, whose image is not there: a line in the receipt, and for each feature."""
+    endings = {".geojson", *(path.suffix.lower() for path in known)} & set(OWN_ENDINGS)
     alone = {}
-    for path in matching(folder, "**/*.geojson"):
-        if path in known or not is_one(path, VECTORS):
+    for path in matching(folder, "**/*"):
+        if path in known or not is_one(path, tuple(endings)):
             continue
         id = splitext(below(path, folder))[0]
-        features = read_features(path)
+        features = read_features(path, layer=layer)
         problem = Problem("image.missing", "there is no image of its name", file=path.name, sample=id)
         leave_out(problem, [feature.number for feature in features.features], report, receipt)
         alone[path] = features
     return alone
-
-
-def class_table(
-    files: Iterable[Any], class_property: str | None, entries: Sequence[Entry] | None, background: str
-) -> tuple[Classes, Labels]:
-    """Which value is which class, and the classes: those given, or else the values that occur, sorted.
-
-    Raises `OptionError` for a property that no feature has.
-    """
-    features = [feature for file in files for feature in file.features]
-    properties = Counter(name for feature in features for name in feature.properties)
-    chosen = class_property if class_property is not None else PROPERTY if PROPERTY in properties else None
-    if chosen is not None and features and chosen not in properties:
-        raise OptionError(f"--class-property {chosen}: no feature has it: {suggest(chosen, properties)}")
-    table: dict[str, int | None] = {} if entries is None else {IGNORE: None}
-    if entries is None:
-        said = Classes(chosen, {})
-        found = sorted({name for feature in features if (name := said.of(feature)) is not None})
-        entries = [Entry(value, name, source_name=name) for value, name in enumerate(found)]
-    colors: dict[str, RGB | None] = {BACKGROUND: None} if background == "class" else {}
-    for entry in entries:
-        if entry.is_class and colors.get(entry.name) is None:
-            colors[entry.name] = entry.color
-    labels = Labels.of(list(colors), list(colors.values()))
-    ids = {name: id for id, name in enumerate(labels.names)}
-    return Classes(chosen, {**ids, **{e.source_name: ids.get(e.name) for e in entries}, **table}), labels
 
 
 def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
@@ -263,22 +275,15 @@ def read_place(path: Place) -> tuple[tuple[int, int], Geo]:
         return (raster.height, raster.width), raster.geo
 
 
-def on_image(
-    polygons: Iterable[tuple[Feature, Geometry]],
-    size: tuple[int, int],
-    table: Classes,
-    report: Report,
-    receipt: Receipt,
-    id: str,
-    file: str,
+def classed(
+    polygons: Iterable[tuple[Feature, Geometry]], table: Classes, report: Report, receipt: Receipt, id: str, file: str
 ) -> Iterator[tuple[int, int | None, float, Geometry]]:
-    """The polygons that touch an image, with their classes; one without a class, or of one not listed, is left out."""
+    """The polygons on an image with their classes; one without a class, or of one not listed, is left out."""
     for feature, geometry in polygons:
-        if not on(geometry, size):
-            continue
         name = table.of(feature)
         if name is not None and name in table.ids:
-            yield feature.number, table.ids[name], area(geometry), geometry
+            # by the whole polygon, though a part may be far away: the same one is on top on all images
+            yield feature.number, table.ids[name], area(feature.geometry or {}), geometry
             continue
         what = f"has no {table.property!r}" if name is None else f"{name!r} is no class: {suggest(name, table.ids)}"
         problem = Problem("vector.class", what, file=file, sample=id, annotation=feature.number)
@@ -288,18 +293,32 @@ def on_image(
 
 
 def area(geometry: Geometry) -> float:
-    """Pixels inside a polygon, holes left out (the shoelace formula)."""
+    """The area inside a polygon, holes left out (the shoelace formula), in squares of the unit of its coordinates."""
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     total = 0.0
     for part in parts:
-        rings = [np.asarray(ring) for ring in part]
-        sizes = [abs(float(np.sum(r[:-1, 0] * r[1:, 1] - r[1:, 0] * r[:-1, 1]))) / 2 for r in rings]
+        sizes = [_enclosed(ring) for ring in part]
         total += sizes[0] - sum(sizes[1:])
     return total
 
 
-def note_far(found: Mapping[Place, Any], touched: Mapping[Place, set[int]], used: set[Place], receipt: Receipt) -> None:
-    """Say how many features lie on no image."""
+def _enclosed(ring: Sequence[Sequence[float]]) -> float:
+    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates."""
+    x, y = (np.array([point[:2] for point in ring], np.float64) - np.array(ring[0][:2], np.float64)).T
+    return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
+
+
+def note_far(
+    found: Mapping[Place, Features],
+    touched: Mapping[Place, set[int]],
+    used: set[Place],
+    left_out: Mapping[Place, Sequence[Problem]],
+    receipt: Receipt,
+) -> None:
+    """Say how many features lie on no image, of those that could be painted."""
     for path in sorted(used):
-        if far := len(found[path].features) - len(touched[path]):
-            receipt.notes.append(f"{path.name}: {far} of {len(found[path].features)} features lie on no image")
+        known = touched[path] | {int(problem.annotation or 0) for problem in left_out.get(path, ())}
+        numbers = {feature.number for feature in found[path].features}
+        if far := len(numbers - known):
+            which = "no image that could be read" if receipt.skipped_images else "no image"
+            receipt.notes.append(f"{path.name}: {far} of {len(numbers)} features lie on {which}")

@@ -9,19 +9,20 @@ from typing import NoReturn
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, Problem
 from segdata.files.geo import Geo
-from segdata.files.geojson import NO_RINGS, PIXELS, Features, read_features, to_pixels
+from segdata.files.geojson import NO_RINGS, PIXELS, Features, to_pixels
 from segdata.files.misplaced import SITES, Site, polygons_in, why_off
 from segdata.files.places import place
 from segdata.files.remote import Place
+from segdata.files.vectors import read_features
 from segdata.words import some
 
 
-def read_area(path: str | Path | Place) -> Features:
+def read_area(path: str | Path | Place, *, layer: str | None = None, option: str = "--layer") -> Features:
     """The features of a file of polygons, and of others, which are no area.
 
     Raises `DataError` (`geojson.*`, also for a polygon that is none; `aoi.empty` for a file without a polygon).
     """
-    found = read_features(place(path))
+    found = read_features(place(path), layer=layer, option=option)
     if not polygons_in(found):
         kinds = sorted({str(f.geometry.get("type")) for f in found.features if isinstance(f.geometry, dict)})
         what = f"an area takes polygons, and there is none: it holds {some(kinds) or 'no feature'}"

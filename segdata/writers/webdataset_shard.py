@@ -25,6 +25,7 @@ from segdata.files.places import file_digest, only_gdal_opens, read_bytes
 from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
+from segdata.files.sidecars import sidecars
 from segdata.files.tiff import encode_tiff
 from segdata.labels import Labels, Mask, tally
 
@@ -91,10 +92,13 @@ def write_shard(shard: Shard, target: Target) -> Written:
 
 
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
-    """Read a sample's files as they are, or its part of larger files. Raises `DataError`, `DatasetError`."""
+    """Read a sample's files as they are, or its part of larger files, also where files beside it say where it lies.
+
+    Raises `DataError`, `DatasetError`.
+    """
     path = dataset.image_path(sample) if sample.image is not None and dataset.images != "none" else None
     line = msgspec.structs.replace(sample, crop=None, scores=None)
-    if sample.view is not None or (path is not None and only_gdal_opens(path)):
+    if sample.view is not None or (path is not None and (only_gdal_opens(path) or sidecars(path, path))):
         if path is None:
             return cut_contents(line, None, dataset.read_mask(sample))
         image, ids = openings(sample)

@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject
 
 from segdata.errors import DataError
-from segdata.files.alignment import Ground, is_elsewhere, offset, read_ground, warp
+from segdata.files.alignment import Ground, is_elsewhere, offset, read_ground, tags_agree, warp
 from segdata.files.geo import Geo
 from segdata.files.tiff import Tag, encode_tiff
 
@@ -67,6 +67,22 @@ def test_half_a_pixel_is_the_most(x: float, y: float) -> None:
         values = np.random.default_rng(0).integers(0, 5, (40, 50)).astype(np.uint8)
         warped = warp(values, mask, HERE, 255)
         np.testing.assert_array_equal(warped[1:-1, 1:-1], values[1:-1, 1:-1])
+
+
+def test_tags_that_agree_are_of_one_place(tmp_path: Path) -> None:
+    values = np.zeros((4, 6, 1), np.uint8)
+    a, b, c, d, e, f = HERE.geo.transform
+    moved, bare = Geo(ZONE, (a, b, c + 1, d, e, f)), Geo(None, HERE.geo.transform)
+    for name, geo in {"none": Geo(), "here": HERE.geo, "moved": moved, "bare": bare}.items():
+        (tmp_path / f"{name}.tif").write_bytes(encode_tiff(values, tags=geo.tags()))
+    (tmp_path / "wide.tif").write_bytes(encode_tiff(np.zeros((4, 7, 1), np.uint8), tags=HERE.geo.tags()))
+    Image.fromarray(values[:, :, 0]).save(tmp_path / "x.png")
+    here = str(tmp_path / "here.tif")
+    agreeing = {path.name for path in tmp_path.iterdir() if tags_agree(str(path), here)}
+    assert agreeing == {"none.tif", "here.tif"}
+    assert not tags_agree(here, str(tmp_path / "none.tif"))
+    (tmp_path / "here.tfw").write_text("")
+    assert not tags_agree(here, here)
 
 
 def test_places_that_cannot_be_compared(tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def test_a_png_lies_where_the_files_beside_it_say(tmp_path: Path) -> None:
             assert tuple(file.transform)[:6] == (10, 0, 502000, 0, -10, 5199000)
 
 
+def test_a_shard_keeps_the_place_that_files_beside_an_image_say(tmp_path: Path) -> None:
+    run("convert", "vector", trial("world_png"), tmp_path / "d")
+    run("export", "webdataset", tmp_path / "d", tmp_path / "w")
+    made = segdata.Dataset.open(tmp_path / "w")
+    with made.open_image(made.samples[0]) as image:
+        assert image.geo.transform == (10, 0, 500000, 0, -10, 5200000)
+        np.testing.assert_array_equal(image.read(), np.array(Image.open(trial("world_png") / "images/s.png")))
+
+
 @pytest.mark.parametrize("name", ["s.jpg", "S.PNG", "s.bmp", "s.jpeg", "s.tif"])
 @pytest.mark.parametrize("said", ["world", "wld", "aux", "points"])
 def test_every_kind_of_image_lies_where_it_says(tmp_path: Path, name: str, said: str) -> None:

@@ -18,6 +18,7 @@ from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.reading import AS_IT_IS
 from segdata.files.tiff import Compress
+from segdata.files.vectors import files_of
 from segdata.ops.tile.job import Tiling, anything_is
 from segdata.ops.tile.rare import Wanted, find_centres, window_about
 from segdata.tiling.area import read_area, refuse_area
@@ -46,6 +47,7 @@ def tile(
     min_tiles_per_class: int = 0,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
+    aoi_layer: str | None = None,
     virtual: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -83,9 +85,11 @@ def tile(
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
         background: The class that is not foreground, by default the one called background.
         min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
-        aoi: A GeoJSON file of polygons: what is outside of them becomes ignored.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored. If
+            they are on no image, that is an error.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
             without coordinates.
+        aoi_layer: The layer of `aoi` to read. By default the only one.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
@@ -95,7 +99,7 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else read_area(aoi)
+    area = None if aoi is None else read_area(aoi, layer=aoi_layer, option="--aoi-layer")
     root = place(destination)
     target = Target(
         replace(dataset, samples=(), made_by={}), root, shape, scale, pad, format, quality, compress, nodata, area, aoi_crs,
@@ -107,10 +111,11 @@ def tile(
         "quality": quality, "compress": compress, "nodata": nodata, "min_valid": min_valid,
         "min_foreground": min_foreground, "keep_empty": keep_empty, "background": background,
         "min_tiles_per_class": min_tiles_per_class, "aoi_crs": aoi_crs, "virtual": virtual,
+        **({} if aoi_layer is None else {"aoi_layer": aoi_layer}),
     }  # fmt: skip
     made_by = made_of("tile", options, [dataset], seed)
     if aoi is not None:
-        made_by["inputs"].append({"name": place(aoi).name, "sha256": file_digest(aoi)})
+        made_by["inputs"] += [{"name": path.name, "sha256": file_digest(path)} for path in files_of(place(aoi))]
     images: Images = dataset.images if virtual or dataset.images == "none" else "copy"
     made = Dataset(root, dataset.labels, (), made_by, images, dataset.reading if virtual else AS_IT_IS)
     tasks = list(plan(dataset, dataset.samples, shape, steps, scale))

@@ -1,0 +1,56 @@
+"""Whether polygons are on an image, and have pixels there, against areas and against burning all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry import mapping
+
+from segdata.files.coverage import covers_none, meets
+from segdata.files.geojson import burn
+from segdata.windows import Window
+
+SIZE = (12, 17)
+IMAGE = shapely.box(0, 0, 17, 12)
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 12), st.booleans())
+def test_any_polygon(seed: int, reach: float, all_touched: bool) -> None:
+    rng = np.random.default_rng(seed)
+    middle = rng.uniform(-8, 25, 2)
+    shape = shapely.convex_hull(shapely.MultiPoint(middle + rng.uniform(-reach, reach, (6, 2))))
+    if rng.random() < 0.5:
+        shape = shape.union(shapely.box(*(middle + 20), *(middle + 21)))
+    geometry: Any = dict(mapping(shape))
+    inside = shape.intersection(IMAGE).area
+    if inside > 1e-9 or not shape.intersects(IMAGE):
+        assert meets(geometry, SIZE) == (inside > 0)
+    if meets(geometry, SIZE):
+        whole = burn([(geometry, 1)], Window(0, 0, *SIZE), all_touched=all_touched)
+        assert covers_none(geometry, SIZE, all_touched=all_touched) == (not whole.any())
+
+
+@pytest.mark.parametrize(
+    ("shape", "on"),
+    [
+        (shapely.box(0, 0, 17, 12), True), (shapely.box(-9, -9, 99, 99), True), (shapely.box(17, 0, 20, 5), False),
+        (shapely.box(-9, -9, 99, 99).difference(IMAGE), False),
+        (shapely.box(-9, -9, 99, 99).difference(shapely.box(1, 1, 17, 12)), True),
+        (shapely.Polygon([(-9, -9), (20, 20), (20, -9), (-9, 20)]), True),  # its edges cross
+    ],
+)  # fmt: skip
+def test_borders(shape: Any, on: bool) -> None:
+    assert meets(dict(mapping(shape)), SIZE) == on
+
+
+def test_a_polygon_between_middles_of_pixels() -> None:
+    small: Any = dict(mapping(shapely.box(3.6, 3.6, 3.9, 3.9)))
+    assert covers_none(small, SIZE)
+    assert not covers_none(small, SIZE, all_touched=True)
+    assert not covers_none(dict(mapping(shapely.box(16.4, 11.4, 30, 30))), SIZE)
