@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,8 @@ from segdata.labels import Mask, Remap, tally
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Banded, Drawn, Receipt
 from segdata.windows import Window
+
+SMALL = "no pixel's middle is in it, as it is small or thin (--all-touched paints it)"
 
 BAND = 2**22
 """Pixels that are drawn together, about."""
@@ -84,7 +86,7 @@ class Burnt:
         receipt.contested = contests.pixels
         receipt.contests = contests.told(remap.labels.ignore if self.overlap == "ignore" else None)
 
-    def _unseen(self, shapes: Sequence[tuple[int, int | None, float, Geometry]], receipt: Receipt) -> None:
+    def _unseen(self, shapes: Iterable[tuple[int, int | None, float, Geometry]], receipt: Receipt) -> None:
         """Tell the polygons of which no pixel is seen: those that no pixel's middle is in are not painted, others are hidden."""
         for number, _, _, geometry in shapes:
             if covers_none(geometry, self.size, all_touched=self.all_touched):

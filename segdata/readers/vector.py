@@ -287,7 +287,8 @@ def classed(
     for feature, geometry in polygons:
         name = table.of(feature)
         if name is not None and name in table.ids:
-            yield feature.number, table.ids[name], area(geometry), geometry
+            # by the whole polygon, though a part may be far away: the same one is on top on all images
+            yield feature.number, table.ids[name], area(feature.geometry or {}), geometry
             continue
         what = f"has no {table.property!r}" if name is None else f"{name!r} is no class: {suggest(name, table.ids)}"
         problem = Problem("vector.class", what, file=file, sample=id, annotation=feature.number)
@@ -297,14 +298,19 @@ def classed(
 
 
 def area(geometry: Geometry) -> float:
-    """Pixels inside a polygon, holes left out (the shoelace formula)."""
+    """The area inside a polygon, holes left out (the shoelace formula), in squares of the unit of its coordinates."""
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     total = 0.0
     for part in parts:
-        rings = [np.asarray(ring) for ring in part]
-        sizes = [abs(float(np.sum(r[:-1, 0] * r[1:, 1] - r[1:, 0] * r[:-1, 1]))) / 2 for r in rings]
+        sizes = [_enclosed(ring) for ring in part]
         total += sizes[0] - sum(sizes[1:])
     return total
+
+
+def _enclosed(ring: Sequence[Sequence[float]]) -> float:
+    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates."""
+    x, y = (np.array([point[:2] for point in ring], np.float64) - np.array(ring[0][:2], np.float64)).T
+    return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
 
 
 def note_far(
