@@ -184,10 +184,14 @@ def made_of(
         "operation": operation,
         "options": dict(options),
         "seed": seed,
-        "inputs": [
-            one if isinstance(one, dict) else {"name": folder_name(one), "sha256": one.digest} for one in inputs
-        ],
+        "inputs": [one if isinstance(one, dict) else _input_of(one) for one in inputs],
     }
+
+
+def _input_of(dataset: Dataset) -> dict[str, Any]:
+    """What is written down of a dataset that another is made of: its name, its digest, and how its images were read."""
+    reading = dataset.reading.to_json()
+    return {"name": folder_name(dataset), "sha256": dataset.digest, **({"reading": reading} if reading else {})}
 
 
 def folder_name(dataset: Dataset) -> str:
