@@ -185,15 +185,19 @@ def made_of(
         "operation": operation,
         "options": {name: _plain(value) for name, value in options.items()},
         "seed": seed,
-        "inputs": [
-            one if isinstance(one, dict) else {"name": folder_name(one), "sha256": one.digest} for one in inputs
-        ],
+        "inputs": [one if isinstance(one, dict) else _input_of(one) for one in inputs],
     }
 
 
 def _plain(value: object) -> object:
     """A value of an option; NaN and infinity, which JSON has not, as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _input_of(dataset: Dataset) -> dict[str, Any]:
+    """What is written down of a dataset that another is made of: its name, its digest, and how its images were read."""
+    reading = dataset.reading.to_json()
+    return {"name": folder_name(dataset), "sha256": dataset.digest, **({"reading": reading} if reading else {})}
 
 
 def folder_name(dataset: Dataset) -> str:

@@ -164,6 +164,9 @@ def test_bands_by_number_and_by_name(given: str, tmp_path: Path) -> None:
     trial_files.run("tile", tmp_path / "d", tmp_path / "v", "--size", SIZE, "--bands", "2,1", "--virtual", code=0)
     for made in ("t", "v"):
         np.testing.assert_array_equal(pixels(tmp_path / made, "a_000000_000000"), values[[2, 3]])
+        assert (
+            len(segdata.Dataset.open(tmp_path / made).made_by["inputs"][0]["reading"]["bands"]) == 2
+        )  # as they were read
     trial_files.run("export", "webdataset", tmp_path / "d", tmp_path / "w", code=0)
     np.testing.assert_array_equal(pixels(tmp_path / "w", "a"), values[[3, 2, 0]])
     found = json.loads(trial_files.run("stats", tmp_path / "d", "--images", "--bands", "3", "--json", code=0).output)
