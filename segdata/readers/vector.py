@@ -145,7 +145,7 @@ def read(
     split: str | None = None,
     report: Report = strict,
     images: bool = True,
-    reading: Reading = AS_IT_IS,
+    reading: Reading | None = None,
     image_dir: str | Path | None = None,
     vectors: str | Path | None = None,
     class_property: str | None = None,
@@ -179,6 +179,7 @@ def read(
     """
     check_options(split, background, overlap)
     receipt = Receipt()
+    reading = reading or AS_IT_IS
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
     pairs = list(pair(image_folder, where, report, receipt, reading))
