@@ -72,7 +72,7 @@ def read(
     split: str | None = None,
     report: Report = strict,
     images: bool = True,
-    reading: Reading = AS_IT_IS,
+    reading: Reading | None = None,
     image_dir: str | Path | None = None,
     vectors: str | Path | None = None,
     layer: str | None = None,
@@ -112,6 +112,7 @@ def read(
     """
     check_options(split, background, overlap, width)
     receipt = Receipt()
+    reading = reading or AS_IT_IS
     base = listed(root)
     image_folder, where = find_places(base, image_dir, vectors)
     paired = list(pair(image_folder, where, report, receipt, reading))
