@@ -45,9 +45,8 @@ def test_convert_takes_every_option(samples: Path, tmp_path: Path) -> None:
     run(
         "convert", "coco", samples / "coco/annotations/instances_val2017.json", tmp_path / "d",
         "--image-dir", samples / "coco/val2017", "--images", "copy", "--map", "boat=vehicle", "--map-file", tmp_path / "map.csv",
-        "--unlisted", "ignore", "--exif", "raw", "--under-nodata", "keep", "--max-pixels", 10**6,
-        "--background", "ignore", "--crowd", "class",
-        "--overlap", "last", "-j", 2, "--on-error", "skip", "--split", "val",
+        "--unlisted", "ignore", "--exif", "raw", "--max-pixels", 10**6, "--background", "ignore", "--crowd", "class",
+        "--overlap", "last", "-j", 2, "--on-error", "skip", "--split", "val", "--under-nodata", "keep",
     )  # fmt: skip
     dataset = segdata.Dataset.open(tmp_path / "d")
     assert dataset.labels.names == ("human", "vehicle")
