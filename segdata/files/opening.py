@@ -144,7 +144,7 @@ def _facts(source: Any, file: File) -> ImageFacts:
     """The facts of an open rasterio dataset. Raises `DataError` (`image.type`) for complex pixels."""
     refuse_complex(source, str(file))
     gaps = may_lack_data(source, geo_of(source, str(file)))
-    return ImageFacts(source.height, source.width, _orientation(file), gaps)
+    return ImageFacts(source.height, source.width, _orientation(file), gaps=gaps)
 
 
 def _orientation(file: File) -> int:
