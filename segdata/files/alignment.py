@@ -19,6 +19,7 @@ from segdata.files.projecting import moved_to_ground, moved_to_pixels, moved_to_
 from segdata.files.remote import Place, is_remote
 from segdata.files.sidecars import NOWHERE, geo_beside, geo_of, sidecars
 from segdata.labels import Mask
+from segdata.windows import Window
 
 NEAR = 0.5
 """How far a corner of a mask may be from its image's, in pixels of the image: the nearest pixel of each is then its own."""
@@ -121,12 +122,11 @@ def warp(values: Mask, mask: Ground, image: Ground, ignore: int) -> Mask:
     Raises `DataError` (`mask.elsewhere`) if no pixel of the image lies on the mask.
     """
     out = np.full((image.height, image.width), ignore, values.dtype)
-    rows, met = max(1, ROWS // image.width), False
-    for top in range(0, image.height, rows):
-        part = out[top : top + rows]
-        x, y = middles(mask, image, top, len(part))
+    met = False
+    for strip in Window(0, 0, *out.shape).strips(ROWS):
+        x, y = middles(mask, image, strip.y, strip.height)
         known = (x >= 0) & (x < mask.width) & (y >= 0) & (y < mask.height)
-        part[known] = values[y[known].astype(np.intp), x[known].astype(np.intp)]
+        out[strip.slices][known] = values[y[known].astype(np.intp), x[known].astype(np.intp)]
         met |= bool(known.any())
     if not met:
         raise DataError(Problem("mask.elsewhere", f"lies on no pixel of its image: {places(mask, image)}"))

@@ -23,6 +23,7 @@ from segdata.files.places import is_stored, only_gdal_opens
 from segdata.files.reading import AS_IT_IS, Band, Reading
 from segdata.files.remote import Place
 from segdata.files.tiff import Tag
+from segdata.windows import Window
 from segdata.words import some
 
 SURE_ENDINGS = {*IMAGE_ENDINGS} - {".tif", ".tiff", ".jp2"}
@@ -166,10 +167,9 @@ def opaque_value(source: Any, band: int, file: str) -> float | None:
     """
     opaque = 0
     block = source.block_shapes[0][0]
-    rows = max(1, ROWS // source.width // block) * block
-    for y in range(0, source.height, rows):
+    for strip in Window(0, 0, source.height, source.width).strips(ROWS, block):
         with damaged(file):
-            values = source.read(band, window=gdal_window(y, 0, min(rows, source.height - y), source.width))
+            values = source.read(band, window=gdal_window(*strip))
         top = values.max().item()
         opaque = opaque or (top if top in OPAQUE else 0)
         if (top and top != opaque) or not ((values == 0) | (values == top)).all():

@@ -35,6 +35,5 @@ def covers_none(geometry: Geometry, size: tuple[int, int], *, all_touched: bool 
     bottom, right = min(size[0], bottom + 1), min(size[1], right + 1)
     if x >= right:
         return True
-    rows = max(1, BAND // (right - x))
-    windows = (Window(row, x, min(rows, bottom - row), right - x) for row in range(y, bottom, rows))
-    return not any(burn([(geometry, 1)], window, all_touched=all_touched).any() for window in windows)
+    strips = Window(y, x, bottom - y, right - x).strips(BAND)
+    return not any(burn([(geometry, 1)], strip, all_touched=all_touched).any() for strip in strips)

@@ -299,9 +299,8 @@ def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def bands_of(raster: Any, pixels: int = 2**24, block: int = 1) -> Iterator[Any]:
     """All of an image or mask that is open, about so many `pixels` at a time; rows in multiples of `block`, as tiles are."""
-    rows = max(1, pixels // raster.width // block) * block
-    for y in range(0, raster.height, rows):
-        yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
+    for strip in Window(0, 0, raster.height, raster.width).strips(pixels, block):
+        yield np.ascontiguousarray(raster.read(strip))
 
 
 def has_data(values: Values, nodata: float) -> NDArray[np.bool_]:

@@ -108,8 +108,6 @@ class EmptiedRaster(ValueRaster):
 
 def known_bands(raster: Raster, pixels: int = 2**24) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
     """All of an open image, about so many `pixels` at a time, each with (h, w) which pixels have data (None: all)."""
-    rows = max(1, pixels // raster.width)
-    for y in range(0, raster.height, rows):
-        window = Window(y, 0, min(rows, raster.height - y), raster.width)
-        values = np.ascontiguousarray(raster.read(window))
-        yield values, raster.valid(window, values)
+    for strip in Window(0, 0, raster.height, raster.width).strips(pixels):
+        values = np.ascontiguousarray(raster.read(strip))
+        yield values, raster.valid(strip, values)

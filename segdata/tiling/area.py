@@ -83,12 +83,12 @@ class AreaOfImage:
 
     def meets(self, window: Window) -> bool:
         """Whether any pixel of a window is in the area."""
-        return bool(self._near(window)) and any(self.inside(part).any() for part in _parts(window))
+        return bool(self._near(window)) and any(self.inside(part).any() for part in window.strips(PIXELS_AT_ONCE))
 
     def kept(self, ids: Mask, ignore: int) -> Mask:
         """(H, W) a whole mask with `ignore` outside of the area."""
         out = ids.copy()
-        for part in _parts(Window(0, 0, *ids.shape)):
+        for part in Window(0, 0, *ids.shape).strips(PIXELS_AT_ONCE):
             out[part.slices][~self.inside(part)] = ignore
         return out
 
@@ -163,10 +163,3 @@ def refuse_elsewhere(area: Area, dataset: Dataset) -> None:
         except DataError:  # whoever reads the image says so
             return
     refuse_area(area.features, area.file, dataset, area.crs)
-
-
-def _parts(window: Window) -> Iterator[Window]:
-    """A window in rows of about `PIXELS_AT_ONCE` pixels."""
-    rows = max(1, PIXELS_AT_ONCE // window.width)
-    for y in range(window.y, window.bottom, rows):
-        yield Window(y, window.x, min(rows, window.bottom - y), window.width)

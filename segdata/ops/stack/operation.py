@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -136,7 +136,7 @@ def stack_scene(scene: Scene, root: Place, target: Place, names: Sequence[str], 
         path = target / f"{scene.name}.tif"
         size = finest.height, finest.width
         with TiffWriter(path, *size, len(rasters), finest.dtype, tags=tags) as writer:
-            for window in _rows(*size):
+            for window in Window(0, 0, *size).strips(PIXELS, TILE):
                 writer.write(
                     window.y, 0, np.stack([_read(r, window, f) for r, f in zip(rasters, factors, strict=True)])
                 )
@@ -184,13 +184,6 @@ def _lies_alike(raster: Raster, finest: Raster, factor: int) -> bool:
 def _told(raster: Raster) -> str:
     """Where the first corner of an image lies."""
     return f"({raster.geo.transform[2]:.10g}, {raster.geo.transform[5]:.10g})"
-
-
-def _rows(height: int, width: int) -> Iterator[Window]:
-    """Windows of whole rows of tiles."""
-    rows = max(1, PIXELS // width // TILE) * TILE
-    for y in range(0, height, rows):
-        yield Window(y, 0, min(rows, height - y), width)
 
 
 def _read(raster: Raster, window: Window, factor: int) -> NDArray[Any]:
