@@ -15,7 +15,7 @@ from segdata.files.file import TIFF, File, open_file
 from segdata.files.geo import GEO_TAGS, Geo
 from segdata.files.pillow import header_of, header_orientation
 from segdata.files.places import only_gdal_opens
-from segdata.files.projecting import moved_to_ground, moved_to_pixels, moved_to_system
+from segdata.files.projecting import corners_of, moved_to_ground, moved_to_pixels, moved_to_system
 from segdata.files.remote import Place, is_remote
 from segdata.files.sidecars import NOWHERE, geo_beside, geo_of, sidecars
 from segdata.labels import Mask
@@ -45,7 +45,7 @@ class Ground(NamedTuple):
     @property
     def corners(self) -> NDArray[np.float64]:
         """(4, 2) pixels."""
-        return np.array([[x, y] for y in (0, self.height) for x in (0, self.width)], np.float64)
+        return corners_of(self.height, self.width)
 
     def __str__(self) -> str:
         a, b, c, d, e, f = self.geo.transform

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from segdata.errors import DataError
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.geo import Geo
-from segdata.files.geojson import LONLAT, PIXELS, SURFACES, Feature, Features, Geometry, bounds, to_pixels
-from segdata.files.projecting import moved_to_ground, moved_to_system
+from segdata.files.geojson import LONLAT, PIXELS, SURFACES, Feature, Features, Geometry, bounds, parts_of, to_pixels
+from segdata.files.projecting import corners_of, moved_to_ground, moved_to_system
 
 DEGREES = np.array([180.0, 90.0])
 
@@ -81,9 +81,8 @@ def long_edge(feature: Feature) -> tuple[float, float] | None:
     """The longitudes of an edge of more than 180 degrees that is not all the way round; None if a polygon has none."""
     if not polygons_in(Features((feature,), None)) or feature.geometry is None:
         return None
-    coordinates: Any = feature.geometry.get("coordinates")
-    with suppress(TypeError, ValueError, IndexError):  # of rings that are none: the reader tells
-        for part in coordinates if feature.geometry["type"] == "MultiPolygon" else [coordinates]:
+    with suppress(TypeError, ValueError, LookupError):  # of rings that are none: the reader tells
+        for part in parts_of(feature.geometry):
             x = [point[0] for point in part[0]]
             if max(x) - min(x) > 180:
                 return next((edge for edge in pairwise(x) if 180 < abs(edge[1] - edge[0]) < 360), None)
@@ -103,7 +102,7 @@ def _both_places(found: Features, sites: Sequence[Site], said: str) -> str:
             (np.abs(points) <= DEGREES).all()
         )
         return f"{where}{degrees}, and the image has no coordinates, only pixels to {width} {height}"
-    corners = moved_to_ground(np.array([[x, y] for x in (0, width) for y in (0, height)], np.float64), geo)
+    corners = moved_to_ground(corners_of(height, width), geo)
     system = "an untold system (give the image one: gdal_edit.py -a_srs)" if geo.crs is None else system_name(geo.crs)
     if geo.crs is not None and said != PIXELS:
         there = moved_to_system(corners, parse_wkt(geo.crs), parse_crs(said))
@@ -123,8 +122,7 @@ def _rings(feature: Feature) -> Iterator[NDArray[np.float64]]:
     alone = Features((feature,), None)
     polygons, _ = to_pixels(alone, Geo(), "", size=(1, 1))
     for _, geometry in polygons:
-        parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
-        yield from (np.asarray(ring) for part in parts for ring in part)
+        yield from (np.asarray(ring) for part in parts_of(geometry) for ring in part)
 
 
 def _swapped(coordinates: Any) -> Any:

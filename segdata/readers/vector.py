@@ -27,7 +27,7 @@ from segdata.errors import DataError, OptionError, Problem, Report, one_of, stri
 from segdata.files.coverage import meets
 from segdata.files.endings import is_image
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, Geometry, to_pixels
+from segdata.files.geojson import Feature, Features, Geometry, parts_of, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.misplaced import Site
@@ -300,9 +300,8 @@ def classed(
 
 def area(geometry: Geometry) -> float:
     """The area inside a polygon, holes left out (the shoelace formula), in squares of the unit of its coordinates."""
-    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     total = 0.0
-    for part in parts:
+    for part in parts_of(geometry):
         sizes = [_enclosed(ring) for ring in part]
         total += sizes[0] - sum(sizes[1:])
     return total
