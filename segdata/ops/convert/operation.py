@@ -131,7 +131,7 @@ def convert(
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
     one_of("under-nodata", under_nodata, UnderNodata)
-    reading = Reading(vrt=vrt, subdataset=subdataset, under_nodata=under_nodata).but(bands, alpha)
+    reading = Reading(under_nodata=under_nodata).but(bands, alpha, vrt, subdataset)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:

@@ -89,7 +89,7 @@ def stats(
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
-    dataset = _opened(dataset, split).with_bands(bands, alpha)
+    dataset = _opened(dataset, split).read_as(bands, alpha)
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
     objects = objects or count == "objects"
     measured: list[Measured] = []

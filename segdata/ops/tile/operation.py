@@ -116,8 +116,7 @@ def tile(
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
-    dataset = Dataset.of(dataset).with_bands(bands, alpha)
-    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset))
+    dataset = Dataset.of(dataset).read_as(bands, alpha, vrt, subdataset)
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
