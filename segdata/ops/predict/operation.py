@@ -130,21 +130,21 @@ def predict(
         entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
         match_names: Map classes by name if model and dataset have other ones or another order.
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
-        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored, and
-            windows without a pixel in them are not predicted. Inside, the masks are the same as without it.
-        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
-            without coordinates.
-        aoi_layer: The layer of `aoi` to read. By default the only one.
-        vectorize: Write polygons too: vectors/<id>.geojson. In Python also a `Polygons` that has settings.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Pixels outside become ignored, and windows
+            that lie outside are not predicted. Inside, the masks are the same as without it.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default what the file says, or else longitude and
+            latitude, or pixel for images without coordinates.
+        aoi_layer: The layer of `aoi` to read, if it has several.
+        vectorize: Write polygons too: vectors/<id>.geojson.
         cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
-        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
-            have. Of a dataset that reads some bands already, numbers count those. Images that are in no dataset are read like
-            those that the model was trained on, unless this says otherwise.
-        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
-        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
-        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
+        bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
+            If the dataset reads some bands already, numbers count those. By default images in no dataset are read like those
+            that the model was trained on.
+        alpha: Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        vrt: Read images that are VRTs. Their sources must lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.

@@ -66,8 +66,8 @@ def stack(
         source: The folder with the files.
         destination: The folder to write to.
         bands: The names of the bands in the names of the files, in order: B04,B03,B02.
-        upsample: Repeat the pixels of coarser bands, if they are whole multiples of the finest. By default such scenes are
-            refused.
+        upsample: Repeat the pixels of coarser bands, if each is a whole number of the finest band's pixels wide. By default
+            scenes with coarser bands are refused.
         overwrite: Replace files at `destination`.
     """
     names = [str(band) for band in parse_bands(bands)]
