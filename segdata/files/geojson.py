@@ -78,8 +78,8 @@ class Features:
         if geo.crs is None or crs == PIXELS:
             return None
         if crs is None and not self.lonlat:
-            what = "does not say which coordinate system it is in"
-            what += f", as a shapefile without .prj: {option} EPSG:..., or {PIXELS}, says it"
+            what = "does not say which coordinate system it is in, as a shapefile without .prj"
+            what += f": give {option} EPSG:..., or {option} {PIXELS}"
             raise DataError(Problem("geojson.crs", what, file=file))
         return crs or LONLAT
 

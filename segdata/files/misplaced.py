@@ -33,7 +33,7 @@ class Site(NamedTuple):
 def why_off(found: Features, sites: Sequence[Site], crs: str | None, option: str) -> str:
     """What explains that no polygon lies on any of the images `sites`; `crs` is what the caller says by `option`."""
     if any(touches(found, site, crs) for site in sites[:SITES]):
-        return "they come near, but hold no middle of a pixel"
+        return "they come near, but no pixel's middle is in them"
     swapped = Features(tuple(f._replace(geometry=_swapped(f.geometry)) for f in found.features), found.crs)
     placed = [site for site in sites[:SITES] if site.geo.transform != Geo().transform and crs != PIXELS]
     if any(touches(swapped, site, crs) for site in placed):
@@ -93,17 +93,17 @@ def _both_places(found: Features, sites: Sequence[Site], said: str) -> str:
     """Where polygons lie, which are `said` to be in this system, and where the first image does."""
     points = _points(found)
     (left, bottom), (right, top) = points.min(axis=0), points.max(axis=0)
-    where = f"they are from {left:.9g} {bottom:.9g} to {right:.9g} {top:.9g}"
+    where = f"they reach from {left:.9g} {bottom:.9g} to {right:.9g} {top:.9g}"
     if not sites:
         return where
     geo, (height, width) = sites[0]
     if geo.transform == Geo().transform:
-        degrees = " (degrees? then give the image a place, as by a world file)" * bool(
+        degrees = " (degrees? then give the image a place, such as a world file)" * bool(
             (np.abs(points) <= DEGREES).all()
         )
         return f"{where}{degrees}, and the image has no coordinates, only pixels to {width} {height}"
     corners = moved_to_ground(corners_of(height, width), geo)
-    system = "an untold system (give the image one: gdal_edit.py -a_srs)" if geo.crs is None else system_name(geo.crs)
+    system = "an unknown system (give the image one: gdal_edit.py -a_srs)" if geo.crs is None else system_name(geo.crs)
     if geo.crs is not None and said != PIXELS:
         there = moved_to_system(corners, parse_wkt(geo.crs), parse_crs(said))
         corners, system = (there, said) if np.isfinite(there).all() else (corners, system)

@@ -73,7 +73,7 @@ class Polygons:
             if not 0 <= value < float("inf"):
                 raise OptionError(f"--{name.replace('_', '-')} {value:g}: must be 0 pixels or more")
         if self.skipped(labels) >= {label.id for label in labels.classes}:
-            raise OptionError(f"no class is left that has polygons: of {some(labels.names)} skip fewer")
+            raise OptionError(f"no class is left that has polygons: skip fewer of {some(labels.names)}")
 
     def skipped(self, labels: Labels) -> set[int]:
         """The mask values that have no polygons. Raises `OptionError` for classes that there are not."""

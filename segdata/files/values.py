@@ -30,7 +30,7 @@ def as_values(raster: Raster, *, convert: bool = False, scaled: bool = False) ->
     """
     scaling = raster.geo.scaling if scaled else ()
     if scaled and not scaling and raster.dtype.kind in "ui":
-        what = "it has no scale and offset, as the images have that the model is of"
+        what = "it has no scale and offset, but the images that the model was trained on have"
         raise DataError(Problem("image.scale", f"{what}: give it theirs (gdal_edit.py -a_scale S -a_offset O FILE)"))
     if raster.dtype.name not in STORED and not (convert or scaling):
         what = f"its pixels are {raster.dtype}, and no span says which values are dark and bright"

@@ -76,7 +76,9 @@ def refuse_unplaced(sample: Sample, geo: Geo) -> None:
     """Raise `DataError` (`mosaic.place`) for what lies nowhere. Tiles of an image that lies nowhere have places in that alone."""
     if geo.placed and not (geo.crs is None and sample.parent is not None):
         return
-    way = "put tiles together with segdata stitch" if sample.parent is not None else "give it some, as by a world file"
+    way = (
+        "put tiles together with segdata stitch" if sample.parent is not None else "give it some, such as a world file"
+    )
     what = f"it has no coordinates, so nothing says where it lies beside others: {way}"
     raise DataError(Problem("mosaic.place", what, sample=sample.id))
 

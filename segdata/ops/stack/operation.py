@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from segdata.dataset.ids import portable_ids
 from segdata.errors import DataError, DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
+from segdata.files.alignment import Ground, offset
 from segdata.files.bands import About, band_tags
+from segdata.files.crs import same_crs
 from segdata.files.endings import is_image
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
@@ -155,15 +157,13 @@ def _factor(raster: Raster, file: str, rasters: Sequence[Raster], scene: Scene, 
     factor = max(1, round(finest.width / raster.width))
     unlike = None
     if raster.dtype != finest.dtype:
-        unlike = f"is {raster.dtype}, {basename(first)} is {finest.dtype}"
+        unlike = f"is {raster.dtype}, {basename(first)} is {finest.dtype}: bring them to one type (gdal_translate -ot)"
     elif (raster.height * factor, raster.width * factor) != (finest.height, finest.width):
-        unlike = (
-            f"is {raster.width} x {raster.height}, {basename(first)} {finest.width} x {finest.height} (width x height)"
-        )
-    elif not _lies_alike(raster, finest, factor):
-        unlike = f"lies elsewhere than {basename(first)}: {_told(raster)} and {_told(finest)}"
+        unlike = f"is {raster.width} x {raster.height}, {basename(first)} {finest.width} x {finest.height}: resample it (gdalwarp -ts)"
+    elif not _lies_alike(raster, finest):
+        unlike = f"lies elsewhere than {basename(first)}: {_told(raster)} and {_told(finest)}: warp it (gdalwarp -te)"
     elif str(raster.geo.nodata) != str(finest.geo.nodata):
-        unlike = f"has nodata {raster.geo.nodata}, {basename(first)} {finest.geo.nodata}"
+        unlike = f"has nodata {raster.geo.nodata}, {basename(first)} {finest.geo.nodata}: give both one (gdalwarp -dstnodata)"
     elif factor > 1 and not upsample:
         unlike = f"is {factor} times coarser than {basename(first)}: --upsample repeats its pixels"
     if unlike is not None:
@@ -171,14 +171,10 @@ def _factor(raster: Raster, file: str, rasters: Sequence[Raster], scene: Scene, 
     return factor
 
 
-def _lies_alike(raster: Raster, finest: Raster, factor: int) -> bool:
-    """Whether bands have the same coordinate system and corners, `factor` pixels of the finest being one."""
-    a, b, c, d, e, f = finest.geo.transform
-    wanted = np.array([a * factor, b * factor, c, d * factor, e * factor, f])
-    pixel = max(abs(a) + abs(b), abs(d) + abs(e)) or 1.0
-    shift = np.abs(np.array(raster.geo.transform) - wanted)
-    shift[[0, 1, 3, 4]] *= max(raster.height, raster.width)
-    return raster.geo.crs == finest.geo.crs and bool((shift <= NEAR * pixel).all() or not raster.geo.placed)
+def _lies_alike(raster: Raster, finest: Raster) -> bool:
+    """Whether bands have the same coordinate system and corners."""
+    mine, other = (Ground(one.geo, one.height, one.width) for one in (raster, finest))
+    return same_crs(mine.geo.crs, other.geo.crs) and (not mine.geo.placed or offset(mine, other) <= NEAR)
 
 
 def _told(raster: Raster) -> str:
