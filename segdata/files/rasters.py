@@ -291,6 +291,12 @@ def may_lack_data(source: Any, geo: Geo) -> bool:
     return geo.nodata is not None or flags != {"all_valid"}
 
 
+def is_gapless(raster: Raster) -> bool:
+    """Whether an open image has data everywhere, as far as its header says."""
+    first = Window(0, 0, 1, 1)
+    return raster.valid(first, raster.read(first)) is None
+
+
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """(H, W, ...) in about that size, never larger: the pixels under the centres of the new ones."""
     rows, columns = (centres(old, min(old, max(1, n))) for n, old in zip(size, array.shape[:2], strict=True))

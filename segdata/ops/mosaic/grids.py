@@ -22,7 +22,7 @@ from segdata.files.bands import About
 from segdata.files.crs import same_crs
 from segdata.files.geo import Geo
 from segdata.files.projecting import corners_of, moved_to_ground, moved_to_pixels
-from segdata.files.rasters import Raster
+from segdata.files.rasters import is_gapless
 from segdata.tiling.area import open_place
 from segdata.windows import Window
 
@@ -69,7 +69,7 @@ def look(sample: Sample, dataset: Dataset) -> Scene:
         refuse_unplaced(sample, raster.geo)
         if sample.image is None or dataset.images == "none":
             return Scene(sample, raster.geo, 0, "", False)
-        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, _gapless(raster), raster.about)
+        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, is_gapless(raster), raster.about)
 
 
 def refuse_unplaced(sample: Sample, geo: Geo) -> None:
@@ -81,12 +81,6 @@ def refuse_unplaced(sample: Sample, geo: Geo) -> None:
     )
     what = f"it has no coordinates, so nothing says where it lies beside others: {way}"
     raise DataError(Problem("mosaic.place", what, sample=sample.id))
-
-
-def _gapless(raster: Raster) -> bool:
-    """Whether an image has data everywhere, as far as its header says."""
-    first = Window(0, 0, 1, 1)
-    return raster.valid(first, raster.read(first)) is None
 
 
 class Grid:

@@ -31,7 +31,7 @@ from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
-from segdata.ops.predict.opening import image_stamps, opened_for, read_for
+from segdata.ops.predict.inputs import image_stamps, opened_for, read_as
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
@@ -163,7 +163,7 @@ def predict(
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels, asked)
     source = source if split is None else source.split(",".join(models) or split)
     run = run or Run()
-    source = read_for(predictor, source, bands, alpha, vrt, subdataset, run)
+    source = read_as(source.read_as(vrt=vrt, subdataset=subdataset), predictor, bands, alpha, run)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
         lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]

@@ -155,17 +155,18 @@ def _factor(raster: Raster, file: str, rasters: Sequence[Raster], scene: Scene, 
     finest = max(rasters, key=lambda one: one.height * one.width)
     first = scene.files[rasters.index(finest)]
     factor = max(1, round(finest.width / raster.width))
-    unlike = None
+    unlike, other = None, basename(first)
     if raster.dtype != finest.dtype:
-        unlike = f"is {raster.dtype}, {basename(first)} is {finest.dtype}: bring them to one type (gdal_translate -ot)"
+        unlike = f"is {raster.dtype}, {other} is {finest.dtype}: bring them to one type (gdal_translate -ot)"
     elif (raster.height * factor, raster.width * factor) != (finest.height, finest.width):
-        unlike = f"is {raster.width} x {raster.height}, {basename(first)} {finest.width} x {finest.height}: resample it (gdalwarp -ts)"
+        sizes = f"is {raster.width} x {raster.height}, {other} is {finest.width} x {finest.height}"
+        unlike = f"{sizes} (width x height): resample it (gdalwarp -ts)"
     elif not _lies_alike(raster, finest):
-        unlike = f"lies elsewhere than {basename(first)}: {_told(raster)} and {_told(finest)}: warp it (gdalwarp -te)"
+        unlike = f"lies elsewhere than {other}: {_told(raster)} and {_told(finest)}: warp it (gdalwarp -te)"
     elif str(raster.geo.nodata) != str(finest.geo.nodata):
-        unlike = f"has nodata {raster.geo.nodata}, {basename(first)} {finest.geo.nodata}: give both one (gdalwarp -dstnodata)"
+        unlike = f"has nodata {raster.geo.nodata}, {other} has {finest.geo.nodata}: give both one (gdalwarp -dstnodata)"
     elif factor > 1 and not upsample:
-        unlike = f"is {factor} times coarser than {basename(first)}: --upsample repeats its pixels"
+        unlike = f"is {factor} times coarser than {other}: --upsample repeats its pixels"
     if unlike is not None:
         raise DataError(Problem("stack.unlike", f"the band {unlike}", file, scene.name))
     return factor

@@ -18,18 +18,16 @@ from segdata.files.reading import AS_IT_IS, Alpha, Reading
 from segdata.ops.predict.predictor import Predictor
 
 
-def read_for(
-    predictor: Predictor, source: Dataset, bands: str | None, alpha: Alpha, vrt: bool, subdataset: str | None, run: Run
-) -> Dataset:
+def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
     """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
 
     Raises `OptionError` for bands that the dataset does not read.
     """
     if source.made_by:
-        return source.read_as(bands, alpha, vrt, subdataset)
+        return source.read_as(bands, alpha)
     trained: Reading = getattr(predictor, "reading", AS_IT_IS)
     known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
-    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha, vrt, subdataset)
+    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
     reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
     for text in notes:
         note(text)
