@@ -111,6 +111,17 @@ def is_elsewhere(mask: Ground, image: Ground) -> bool:
     return mask[1:] != image[1:] or offset(mask, image) > NEAR
 
 
+def elsewhere(mask: Ground | None, image: str | Place) -> tuple[Ground, Ground] | None:
+    """Where a mask and the image at a path lie, if that differs; None if not both say it."""
+    there = None if mask is None else read_ground(image)
+    return (mask, there) if mask is not None and there is not None and is_elsewhere(mask, there) else None
+
+
+def not_there(mask: Ground, image: Ground) -> str:
+    """What is wrong with a mask that does not lie where its image does."""
+    return f"does not lie where its image does, to {NEAR} pixels: {places(mask, image)}"
+
+
 def places(mask: Ground, image: Ground) -> str:
     """Both places."""
     return f"the mask is at {mask}; the image at {image}"

@@ -135,7 +135,7 @@ def read_area(path: str | Path | Place, *, layer: str | None = None, option: str
     found = read_features(place(path), layer=layer, option=option)
     if not polygons_in(found):
         kinds = sorted({str(f.geometry.get("type")) for f in found.features if isinstance(f.geometry, dict)})
-        what = f"an area needs polygons, and it has none, but {some(kinds) or 'no feature at all'}"
+        what = f"an area needs polygons, and the file has none: it holds {some(kinds) or 'no feature'}"
         raise DataError(Problem("aoi.empty", what, file=str(path)))
     _, problems = to_pixels(found, Geo(), str(path), size=(1, 1), crs=PIXELS)
     for problem in problems:
