@@ -165,16 +165,11 @@ def predict(
     run = run or Run()
     source = read_as(source.read_as(vrt=vrt, subdataset=subdataset), predictor, bands, alpha, run)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
-    if scores and None in classes:
-        lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
-        raise OptionError(
-            f"--scores: the dataset has no class for the model's {some(lacking)}: scores would not add up to 1"
-        )
     refinement_file = refinement
     if isinstance(refinement, str | Path):
         refinement = Refinement.read(refinement, source.labels)
-    if refinement is not None and None in classes:
-        raise OptionError("--refine: the dataset has no class for some of the model's: refine what is predicted")
+    if lacking := [name for name, id in zip(predictor.labels.names, classes, strict=True) if id is None]:
+        _refuse_lacking(lacking, scores, refinement)
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
@@ -374,6 +369,15 @@ def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> 
     if set(classes) == {None}:
         raise DatasetError(f"{root}: has no class of the model's: {some(model.names)}")
     return classes
+
+
+def _refuse_lacking(lacking: Sequence[str], scores: bool, refinement: Refinement | None) -> None:
+    """Raise `OptionError` for what takes the scores of all classes of a model, of which the dataset lacks some."""
+    what = f"the dataset has no class for the model's {some(lacking)}"
+    if scores:
+        raise OptionError(f"--scores: {what}: scores would not add up to 1")
+    if refinement is not None:
+        raise OptionError(f"--refine: {what}: refine what is predicted")
 
 
 def _loaded(model: Predictor | str | Path, models: dict[str, Stored], device: str, trust_code: bool) -> Predictor:

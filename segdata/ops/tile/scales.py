@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,9 +17,6 @@ NEAR = 0.01
 
 LARGEST = 64
 """No image is enlarged by more."""
-
-Size = Callable[[Sample, Dataset], float | None]
-"""How large a pixel of a sample's image is, in the unit of an option; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def find_scales(dataset: Dataset, wanted: Wanted, run: Run) -> dict[str, float |
 def scale_of(sample: Sample, dataset: Dataset, wanted: Wanted) -> float:
     """The factor that makes a sample's pixels as large as it is wanted. Raises `DataError`."""
     with located(sample=sample.id):
-        size = pixel_microns(dataset, sample) if wanted.option == "mpp" else pixel_metres(dataset, sample)
+        size = pixel_size(dataset, sample, wanted)
         if size is None:
             raise DataError(Problem("tile.resolution", f"{wanted.lacks}: tile it by --scale", sample=sample.id))
         scale = size / wanted.size
@@ -67,17 +63,16 @@ def scale_of(sample: Sample, dataset: Dataset, wanted: Wanted) -> float:
     return 1.0 if abs(scale - 1) <= NEAR else scale
 
 
-def pixel_microns(dataset: Dataset, sample: Sample) -> float | None:
-    """Microns per pixel of a sample's image, by its file. Raises `DataError`, `DatasetError`."""
+def pixel_size(dataset: Dataset, sample: Sample, wanted: Wanted) -> float | None:
+    """Microns per pixel of a sample's image, by its file, or metres, by where it lies; None if that is not known.
+
+    Raises `DataError`, `DatasetError`.
+    """
     if sample.image is None or dataset.images == "none":
         return None
-    with open_file(dataset.image_path(sample)) as file:
-        return read_microns(file)
-
-
-def pixel_metres(dataset: Dataset, sample: Sample) -> float | None:
-    """Metres per pixel of a sample's image, by where it lies. Raises `DataError`, `DatasetError`."""
-    if sample.image is None or dataset.images == "none":
-        return None
+    path = dataset.image_path(sample)
+    if wanted.option == "mpp":
+        with open_file(path) as file:
+            return read_microns(file)
     with dataset.open_image(sample) as raster:
-        return ground_metres(raster.geo, (raster.height, raster.width), dataset.image_path(sample))
+        return ground_metres(raster.geo, (raster.height, raster.width), path)
