@@ -132,7 +132,7 @@ def test_a_vrt_of_scenes(tmp_path: Path) -> None:
     for tile in tiles:
         assert tile.window is not None
         np.testing.assert_array_equal(tiles.read_image(tile), values[tile.window.slices])
-    assert "images are read: vrt=True" in run("info", tmp_path / "d")
+    assert "images are read with VRTs" in run("info", tmp_path / "d")
     run("check", tmp_path / "d")
     way = "--images reference"
     run("convert", "vector", tmp_path, tmp_path / "c", "--vectors", vectors, "--vrt", "--images", "copy", fails=way)
