@@ -310,8 +310,9 @@ def area(geometry: Geometry) -> float:
 
 def _enclosed(ring: Sequence[Sequence[float]]) -> float:
     """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates."""
-    x, y = (np.array([point[:2] for point in ring], np.float64) - np.array(ring[0][:2], np.float64)).T
-    return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
+    points = np.array([point[:2] for point in ring], np.float64)
+    x, y = (points - points[0]).T  # the edge from the last point to the first adds nothing
+    return abs(float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum())) / 2
 
 
 def note_far(
