@@ -309,10 +309,14 @@ def area(geometry: Geometry) -> float:
 
 
 def _enclosed(ring: Sequence[Sequence[float]]) -> float:
-    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates."""
-    points = np.array([point[:2] for point in ring], np.float64)
-    x, y = (points - points[0]).T  # the edge from the last point to the first adds nothing
-    return abs(float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum())) / 2
+    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates. Arrays are slower."""
+    left, top = float(ring[0][0]), float(ring[0][1])
+    twice = before_x = before_y = 0.0
+    for point in ring:
+        x, y = float(point[0]) - left, float(point[1]) - top
+        twice += before_x * y - x * before_y
+        before_x, before_y = x, y
+    return abs(twice) / 2
 
 
 def note_far(
