@@ -20,8 +20,6 @@ from pathlib import Path
 from posixpath import splitext
 from typing import Literal
 
-import numpy as np
-
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.coverage import meets
