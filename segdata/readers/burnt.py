@@ -20,8 +20,6 @@ from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Banded, Drawn, Receipt
 from segdata.windows import Window
 
-SMALL = "no pixel's middle is in it, as it is small or thin (--all-touched paints it)"
-
 BAND = 2**22
 """Pixels that are drawn together, about."""
 
