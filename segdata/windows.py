@@ -6,7 +6,7 @@ extends beyond the image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -53,6 +53,12 @@ class Window(NamedTuple):
         y, x = max(self.y, other.y), max(self.x, other.x)
         height, width = min(self.bottom, other.bottom) - y, min(self.right, other.right) - x
         return Window(y, x, height, width) if height > 0 and width > 0 else None
+
+    def strips(self, pixels: int, block: int = 1) -> Iterator[Window]:
+        """Its parts of whole rows, from the top, of about so many `pixels`; rows in multiples of `block`, as in tiled files."""
+        rows = max(1, pixels // self.width // block) * block
+        for y in range(self.y, self.bottom, rows):
+            yield Window(y, self.x, min(rows, self.bottom - y), self.width)
 
 
 def covered(windows: Iterable[Window]) -> int:

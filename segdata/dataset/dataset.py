@@ -142,9 +142,11 @@ class Dataset:
             return replace(self, samples=self.samples.of_splits(names))
         return self.select(lambda sample: sample.split in names)
 
-    def with_bands(self, bands: str | None = None, alpha: Alpha = "auto") -> Dataset:
-        """The same samples, of whose images other bands are read: see `Reading.but`. Raises `OptionError`."""
-        return replace(self, reading=self.reading.but(bands, alpha))
+    def read_as(
+        self, bands: str | None = None, alpha: Alpha = "auto", vrt: bool = False, subdataset: str | None = None
+    ) -> Dataset:
+        """The same samples, whose images are read as these options say: see `Reading.but`. Raises `OptionError`."""
+        return replace(self, reading=self.reading.but(bands, alpha, vrt, subdataset))
 
     def select(self, keep: Callable[[Sample], bool]) -> Dataset:
         """The samples for which `keep(sample)` is true."""

@@ -15,10 +15,11 @@ from segdata.files.file import TIFF, File, open_file
 from segdata.files.geo import GEO_TAGS, Geo
 from segdata.files.pillow import header_of, header_orientation
 from segdata.files.places import only_gdal_opens
-from segdata.files.projecting import moved_to_ground, moved_to_pixels, moved_to_system
+from segdata.files.projecting import corners_of, moved_to_ground, moved_to_pixels, moved_to_system
 from segdata.files.remote import Place, is_remote
 from segdata.files.sidecars import NOWHERE, geo_beside, geo_of, sidecars
 from segdata.labels import Mask
+from segdata.windows import Window
 
 NEAR = 0.5
 """How far a corner of a mask may be from its image's, in pixels of the image: the nearest pixel of each is then its own."""
@@ -44,7 +45,7 @@ class Ground(NamedTuple):
     @property
     def corners(self) -> NDArray[np.float64]:
         """(4, 2) pixels."""
-        return np.array([[x, y] for y in (0, self.height) for x in (0, self.width)], np.float64)
+        return corners_of(self.height, self.width)
 
     def __str__(self) -> str:
         a, b, c, d, e, f = self.geo.transform
@@ -110,6 +111,17 @@ def is_elsewhere(mask: Ground, image: Ground) -> bool:
     return mask[1:] != image[1:] or offset(mask, image) > NEAR
 
 
+def elsewhere(mask: Ground | None, image: str | Place) -> tuple[Ground, Ground] | None:
+    """Where a mask and the image at a path lie, if that differs; None if not both say it."""
+    there = None if mask is None else read_ground(image)
+    return (mask, there) if mask is not None and there is not None and is_elsewhere(mask, there) else None
+
+
+def not_there(mask: Ground, image: Ground) -> str:
+    """What is wrong with a mask that does not lie where its image does."""
+    return f"does not lie where its image does, to {NEAR} pixels: {places(mask, image)}"
+
+
 def places(mask: Ground, image: Ground) -> str:
     """Both places."""
     return f"the mask is at {mask}; the image at {image}"
@@ -121,12 +133,11 @@ def warp(values: Mask, mask: Ground, image: Ground, ignore: int) -> Mask:
     Raises `DataError` (`mask.elsewhere`) if no pixel of the image lies on the mask.
     """
     out = np.full((image.height, image.width), ignore, values.dtype)
-    rows, met = max(1, ROWS // image.width), False
-    for top in range(0, image.height, rows):
-        part = out[top : top + rows]
-        x, y = middles(mask, image, top, len(part))
+    met = False
+    for strip in Window(0, 0, *out.shape).strips(ROWS):
+        x, y = middles(mask, image, strip.y, strip.height)
         known = (x >= 0) & (x < mask.width) & (y >= 0) & (y < mask.height)
-        part[known] = values[y[known].astype(np.intp), x[known].astype(np.intp)]
+        out[strip.slices][known] = values[y[known].astype(np.intp), x[known].astype(np.intp)]
         met |= bool(known.any())
     if not met:
         raise DataError(Problem("mask.elsewhere", f"lies on no pixel of its image: {places(mask, image)}"))

@@ -23,6 +23,7 @@ from segdata.files.places import is_stored, only_gdal_opens
 from segdata.files.reading import AS_IT_IS, Band, Reading
 from segdata.files.remote import Place
 from segdata.files.tiff import Tag
+from segdata.windows import Window
 from segdata.words import some
 
 SURE_ENDINGS = {*IMAGE_ENDINGS} - {".tif", ".tiff", ".jp2"}
@@ -131,14 +132,18 @@ def alpha_band(source: Any, reading: Reading, file: str) -> int | None:
     """The number of an open rasterio dataset's band of transparency; None if it has none."""
     if reading.alpha is False:
         return None
+    band = _called_alpha(source)
+    if band is None:
+        return source.count if reading.alpha and (source.count == 2 or source.count > 3) else None
+    if reading.alpha is None and source.driver not in SURE and _seen_value(source, band, file) is None:
+        return None
+    return band
+
+
+def _called_alpha(source: Any) -> int | None:
+    """The number of the last band that a file calls alpha."""
     called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
-    if not called and reading.alpha and (source.count == 2 or source.count > 3):
-        called = [source.count]
-    if not called:
-        return None
-    if reading.alpha is None and source.driver not in SURE and _seen_value(source, called[-1], file) is None:
-        return None
-    return called[-1]
+    return called[-1] if called else None
 
 
 _SEEN: dict[tuple[str, int, int], float | None] = {}
@@ -166,10 +171,9 @@ def opaque_value(source: Any, band: int, file: str) -> float | None:
     """
     opaque = 0
     block = source.block_shapes[0][0]
-    rows = max(1, ROWS // source.width // block) * block
-    for y in range(0, source.height, rows):
+    for strip in Window(0, 0, source.height, source.width).strips(ROWS, block):
         with damaged(file):
-            values = source.read(band, window=gdal_window(y, 0, min(rows, source.height - y), source.width))
+            values = source.read(band, window=gdal_window(*strip))
         top = values.max().item()
         opaque = opaque or (top if top in OPAQUE else 0)
         if (top and top != opaque) or not ((values == 0) | (values == top)).all():
@@ -207,12 +211,11 @@ def look(path: str | Place, reading: Reading = AS_IT_IS) -> Looked:
 
 def _by_gdal(file: File, reading: Reading) -> Looked:
     with opened(file, reading) as source:
-        called = [number for number, colour in enumerate(source.colorinterp, 1) if colour.name == "alpha"]
-        if not called:
+        if (band := _called_alpha(source)) is None:
             return Looked("none", source.count)
         if source.driver in SURE:
             return Looked("sure", source.count)
-        value = _seen_value(source, called[-1], str(file))
+        value = _seen_value(source, band, str(file))
         return Looked("data" if value is None else "alpha" if value else "blank", source.count)
 
 

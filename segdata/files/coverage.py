@@ -44,9 +44,8 @@ def covers_none(geometry: Geometry, size: tuple[int, int], *, all_touched: bool 
         found = _middles(geometry, Window(y, x, height, width))
         if found is not None:
             return not found
-    rows = max(1, BAND // width)
-    windows = (Window(row, x, min(rows, y + height - row), width) for row in range(y, y + height, rows))
-    return not any(burn([(geometry, 1)], window, all_touched=all_touched).any() for window in windows)
+    strips = Window(y, x, height, width).strips(BAND)
+    return not any(burn([(geometry, 1)], strip, all_touched=all_touched).any() for strip in strips)
 
 
 def _middles(geometry: Geometry, window: Window) -> bool | None:

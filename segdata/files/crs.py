@@ -5,6 +5,7 @@ GDAL itself would open or fetch what such a text names. So only this module give
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,9 @@ FILES = re.compile(
     re.IGNORECASE,
 )
 """A definition that names a file: any file in parameters of PROJ, and in WKT a file that does not come with PROJ."""
+
+AXIS, FLATTENING = 6378137.0, 1 / 298.257223563
+"""Of the Earth: WGS 84, in metres."""
 
 FORMS = "EPSG:32631, WKT, PROJJSON, or parameters of PROJ that name no file"
 
@@ -64,6 +68,18 @@ def system_name(wkt: str) -> str:
     crs = parse_wkt(wkt)
     code = crs.to_epsg()
     return f"EPSG:{code}" if code is not None else wkt.partition('["')[2].partition('"')[0]
+
+
+def metres_per_degree(latitude: float) -> tuple[float, float]:
+    """Metres that a degree of longitude and one of latitude have, on WGS 84.
+
+    The radii of curvature in the prime vertical and the meridian: Torge, Geodesy, 4.1.
+    """
+    square = FLATTENING * (2 - FLATTENING)
+    angle = math.radians(latitude)
+    below = 1 - square * math.sin(angle) ** 2
+    across, along = AXIS / math.sqrt(below), AXIS * (1 - square) / below**1.5
+    return math.radians(across * math.cos(angle)), math.radians(along)
 
 
 def names_files(definition: str) -> bool:

@@ -14,13 +14,13 @@ NEAR = 0.5
 """How far, in pixels, a transform may be from any of the points."""
 
 WARP = (
-    "lies by {n} ground control points that no shift, scale and turn fits ({off:,.1f} pixels off): "
-    "gdalwarp {image} NEW.tif makes one that lies straight"
+    "has {n} ground control points that no shift, scale and turn fits ({off:,.1f} pixels off): "
+    "warp it (gdalwarp {image} NEW.tif)"
 )
 
 FEW = (
-    "lies by ground control points that do not tell its place ({why}): "
-    "gdal_translate -a_srs EPSG:... -a_ullr WEST NORTH EAST SOUTH {image} NEW.tif says it"
+    "has ground control points that do not tell where it lies ({why}): "
+    "say it (gdal_translate -a_srs EPSG:... -a_ullr WEST NORTH EAST SOUTH {image} NEW.tif)"
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,8 +78,8 @@ class Features:
         if geo.crs is None or crs == PIXELS:
             return None
         if crs is None and not self.lonlat:
-            what = "does not say which coordinate system it is in"
-            what += f", as a shapefile without .prj: {option} EPSG:..., or {PIXELS}, says it"
+            what = "does not say which coordinate system it is in, as a shapefile without .prj"
+            what += f": give {option} EPSG:..., or {option} {PIXELS}"
             raise DataError(Problem("geojson.crs", what, file=file))
         return crs or LONLAT
 
@@ -115,10 +115,15 @@ def to_pixels(
     return moved, problems
 
 
+def parts_of(geometry: Geometry) -> Sequence[Any]:
+    """The coordinates of each polygon of one or several: rings, the outer one first."""
+    coordinates: Any = geometry["coordinates"]
+    return [coordinates] if geometry["type"] == "Polygon" else list(coordinates)
+
+
 def bounds(geometry: Geometry) -> tuple[float, float, float, float]:
     """The least and the most of a polygon: top, left, bottom, right."""
-    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
-    x, y = zip(*(point for part in parts for ring in part for point in ring), strict=True)
+    x, y = zip(*(point for part in parts_of(geometry) for ring in part for point in ring), strict=True)
     return min(y), min(x), max(y), max(x)
 
 
@@ -153,14 +158,12 @@ def _off_edge(geometry: Geometry, right: int) -> Geometry:
     GDAL (3.10) draws a line that comes from such a corner above the window beyond the end of a row: into the next one, or
     into other memory.
     """
-    if geometry["type"] == "MultiPolygon":
-        polygons = [{"type": "Polygon", "coordinates": part} for part in geometry["coordinates"]]
-        return {**geometry, "coordinates": [_off_edge(polygon, right)["coordinates"] for polygon in polygons]}
-    if not any(point[0] == right for ring in geometry["coordinates"] for point in ring):
+    parts = parts_of(geometry)
+    if not any(point[0] == right for part in parts for ring in part for point in ring):
         return geometry
     beyond = math.nextafter(right, math.inf)
-    moved = [[[beyond if x == right else x, y] for x, y in ring] for ring in geometry["coordinates"]]
-    return {**geometry, "coordinates": moved}
+    moved = [[[[beyond if x == right else x, y] for x, y in ring] for ring in part] for part in parts]
+    return {"type": "MultiPolygon", "coordinates": moved}
 
 
 def write_features(path: str | Place, features: Iterable[Mapping[str, Any]]) -> int:
@@ -217,8 +220,7 @@ def _parts(geometry: Any) -> list[Part]:
     if kind not in SURFACES:
         raise ValueError(f"{'nothing' if kind is None else str(kind)[:40]} is no polygon")
     try:
-        parts = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
-        found = [[_ring(ring) for ring in part] for part in parts]
+        found = [[_ring(ring) for ring in part] for part in parts_of(geometry)]
         if found and all(found):
             return found
     except (ValueError, TypeError, KeyError, IndexError):

@@ -26,7 +26,7 @@ MOST = 2**16
 def refuse_others(file: File) -> None:
     """Raise `DataError` (`<kind>.unreadable`) for a file that names others, or that may in a way that cannot be checked."""
     if file.form == "HFA" and (name := _hfa_other(file.handle)) is not None:
-        raise _names(file, f"it has the entry {name}")
+        raise _names(file, name)
     if file.form == "HDF5" and not os.environ.get(TRUST):
         what = f"is an HDF5 file, as NetCDF-4 is, which may name other files to read: set {TRUST}=1 if you trust it"
         raise file.problem("unreadable", f"{what}, or write a variable of it as TIFF (gdal_translate)")
@@ -42,7 +42,7 @@ def _names(file: File, how: str) -> Exception:
 
 
 def _hfa_other(handle: BufferedReader | BytesIO) -> str | None:
-    """The name of an entry that leads to another file. (The format of ERDAS Imagine's files, .img.)"""
+    """Which entry leads to another file. (The format of ERDAS Imagine's files, .img.)"""
     handle.seek(16)
     (header,) = struct.unpack("<I", handle.read(4).rjust(4, b"\0"))
     handle.seek(header + 8)
@@ -59,9 +59,9 @@ def _hfa_other(handle: BufferedReader | BytesIO) -> str | None:
         following, _, _, child, _, _, name, _ = HFA_ENTRY.unpack(data)
         text: str = name.partition(b"\0")[0].decode("ascii", "replace")
         if text.lower() in HFA_OTHERS:
-            return text
+            return f"its entry {text}"
         todo += [following, child]
-    return "of more than can be looked at" if todo else None
+    return "perhaps: it has too many entries to look at" if todo else None
 
 
 def _refuse_zarr(file: File) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.crs import parse_crs
-from segdata.files.gdal import load_rasterio
+from segdata.files.crs import parse_crs, parse_wkt
 from segdata.files.geo import Geo
 from segdata.files.geojson import LONLAT
 from segdata.files.polygons import rings_of
+from segdata.files.projecting import NoPlace, moved_to_ground, moved_to_pixels, transformed
 
 TOLERANCE = 0.05
 """Pixels by which an edge may be off, about."""
@@ -40,31 +40,18 @@ Points = NDArray[np.float64]
 """(P, 2): x and y."""
 
 
-class OffEarth(ValueError):
-    """What has no longitude and latitude, or shares them with another place on the image."""
-
-
 def to_lonlat(shapes: NDArray[Any], geo: Geo) -> list[Geometry | None]:
     """(N,) polygons of shapely in pixels of an image with a coordinate system -> GeoJSON geometries; None: off the Earth.
 
     One that crosses the 180th meridian is cut there.
     """
-    from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
-
     try:
         return [*_projected(shapes, geo)]
-    except (OffEarth, CPLE_BaseError, load_rasterio().errors.RasterioError):
+    except NoPlace:
         if len(shapes) == 1:
             return [None]
         half = len(shapes) // 2
         return to_lonlat(shapes[:half], geo) + to_lonlat(shapes[half:], geo)
-
-
-def on_ground(points: Points, geo: Geo) -> Points:
-    """Points in pixels -> in the coordinates of the image."""
-    a, b, c, d, e, f = geo.transform
-    x, y = points.T
-    return np.stack([c + x * a + y * b, f + x * d + y * e], axis=1)
 
 
 def coordinates_of(points: Points, rings: NDArray[np.int64], parts: NDArray[np.int64]) -> list[list[list[list[float]]]]:
@@ -75,9 +62,9 @@ def coordinates_of(points: Points, rings: NDArray[np.int64], parts: NDArray[np.i
 
 
 def _projected(shapes: NDArray[Any], geo: Geo) -> list[Geometry]:
-    """Raises `OffEarth`, and what rasterio does, if one of them cannot be."""
+    """Raises `NoPlace` if one of them has none."""
     points, rings, parts = rings_of(shapes)
-    if _systems(geo.crs or "")[0].is_geographic:
+    if parse_wkt(geo.crs or "").is_geographic:
         lonlat, crossing = _forth(points, geo), np.zeros(0, np.int64)
     else:
         points, lonlat, rings = _with_points(points, rings, geo)
@@ -130,11 +117,10 @@ def _in_world(ring: Points, pole: float) -> Any:
 def _pole(shape: Any, geo: Geo) -> float:
     """The latitude of the pole in a polygon in pixels, if there is one in it."""
     import shapely
-    from rasterio._err import CPLE_BaseError
 
     try:
         there = _back(np.array([[0.0, 90.0]]), geo)[0]
-    except (CPLE_BaseError, load_rasterio().errors.RasterioError):
+    except NoPlace:
         return -90.0
     x, y = there.tolist()
     left, top, right, bottom = shapely.bounds(shape).tolist()
@@ -142,7 +128,7 @@ def _pole(shape: Any, geo: Geo) -> float:
 
 
 def _with_points(points: Points, rings: NDArray[np.int64], geo: Geo) -> tuple[Points, Points, NDArray[np.int64]]:
-    """Rings with points added to the edges that would be off: in pixels, in degrees, and where each begins. Raises `OffEarth`."""
+    """Rings with points added to the edges that would be off: in pixels, in degrees, and where each begins. Raises `NoPlace`."""
     lonlat = _forth(points, geo)
     _refuse_elsewhere(points, lonlat, geo)
     inner = np.ones(len(points), bool)
@@ -174,62 +160,51 @@ def _is_off(points: Points, lonlat: Points, edges: NDArray[np.int64], geo: Geo) 
 
 
 def _refuse_elsewhere(points: Points, lonlat: Points, geo: Geo) -> None:
-    """Raise `OffEarth` for points whose longitude and latitude are those of another place on the image.
+    """Raise `NoPlace` for points whose longitude and latitude are those of another place on the image.
 
     Some projections answer so for places beside their map, such as the corners of the world in a sinusoidal one.
     """
     there = _back(lonlat, geo)
     same = np.abs(there - points).max(axis=1, initial=0) <= 0.5
     if not (same | _worlds_apart(there, points, geo)).all():
-        raise OffEarth
+        raise NoPlace("it shares its longitude and latitude with another place")
 
 
 def _worlds_apart(there: Points, points: Points, geo: Geo) -> NDArray[np.bool_]:
     """(P,): which are the same place once more around the Earth, on a map that goes on so (a cylindrical one)."""
     if not (width := _world(geo.crs or "")):
         return np.zeros(len(points), bool)
-    moved = on_ground(there, geo) - on_ground(points, geo)
+    moved = moved_to_ground(there, geo) - moved_to_ground(points, geo)
     scale = abs(np.linalg.det(np.array(geo.transform).reshape(2, 3)[:, :2])) ** 0.5
     moved[:, 0] -= width * np.round(moved[:, 0] / width)
     return np.asarray(np.abs(moved).max(axis=1, initial=0) <= TOLERANCE * scale)
 
 
 def _forth(points: Points, geo: Geo) -> Points:
-    """Points in pixels -> longitude and latitude. Raises `OffEarth`, and what rasterio does."""
-    from rasterio.warp import transform
-
-    lonlat = np.array(transform(*_systems(geo.crs or ""), *on_ground(points, geo).T)).T
+    """Points in pixels -> longitude and latitude. Raises `NoPlace`."""
+    lonlat = transformed(moved_to_ground(points, geo), parse_wkt(geo.crs or ""), _lonlat())
     if not np.isfinite(lonlat).all():
-        raise OffEarth
+        raise NoPlace("it has no longitude and latitude")
     return lonlat
 
 
 def _back(lonlat: Points, geo: Geo) -> Points:
-    """Longitude and latitude -> points in pixels. Raises what rasterio does."""
-    from rasterio.warp import transform
-
-    old, new = _systems(geo.crs or "")
-    a, b, c, d, e, f = geo.transform
-    ground = np.array(transform(new, old, *lonlat.T)).T
-    return np.asarray((ground - (c, f)) @ np.linalg.inv(np.array([[a, b], [d, e]])).T)
+    """Longitude and latitude -> points in pixels. Raises `NoPlace`."""
+    return moved_to_pixels(transformed(lonlat, _lonlat(), parse_wkt(geo.crs or "")), geo)
 
 
-@lru_cache(maxsize=16)
-def _systems(wkt: str) -> tuple[Any, Any]:
-    """An image's coordinate system, and that of longitude and latitude."""
-    return load_rasterio().crs.CRS.from_wkt(wkt), parse_crs(LONLAT)
+@lru_cache(maxsize=1)
+def _lonlat() -> Any:
+    return parse_crs(LONLAT)
 
 
 @lru_cache(maxsize=16)
 def _world(wkt: str) -> float:
     """How wide the Earth is in a coordinate system in which it is as wide everywhere; 0 in others."""
-    from rasterio._err import CPLE_BaseError
-    from rasterio.warp import transform
-
-    old, new = _systems(wkt)
+    ends = np.array([[-180, 0], [180, 0], [-180, 60], [180, 60]], np.float64)
     try:
-        (west, east, north_west, north_east), _ = transform(new, old, [-180, 180, -180, 180], [0, 0, 60, 60])
-    except (CPLE_BaseError, load_rasterio().errors.RasterioError):
+        west, east, north_west, north_east = transformed(ends, _lonlat(), parse_wkt(wkt))[:, 0].tolist()
+    except NoPlace:
         return 0.0
     width = float(east - west)
     return width if np.isfinite(width) and width > 0 and abs(north_east - north_west - width) < 1e-6 * width else 0.0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from segdata.errors import DataError
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.geo import Geo
-from segdata.files.geojson import LONLAT, PIXELS, SURFACES, Feature, Features, Geometry, bounds, to_pixels
-from segdata.files.projecting import moved_to_ground, moved_to_system
+from segdata.files.geojson import LONLAT, PIXELS, SURFACES, Feature, Features, Geometry, bounds, parts_of, to_pixels
+from segdata.files.projecting import corners_of, moved_to_ground, moved_to_system
 
 DEGREES = np.array([180.0, 90.0])
 
@@ -33,7 +33,7 @@ class Site(NamedTuple):
 def why_off(found: Features, sites: Sequence[Site], crs: str | None, option: str) -> str:
     """What explains that no polygon lies on any of the images `sites`; `crs` is what the caller says by `option`."""
     if any(touches(found, site, crs) for site in sites[:SITES]):
-        return "they come near, but hold no middle of a pixel"
+        return "they come near, but no pixel's middle is in them"
     swapped = Features(tuple(f._replace(geometry=_swapped(f.geometry)) for f in found.features), found.crs)
     placed = [site for site in sites[:SITES] if site.geo.transform != Geo().transform and crs != PIXELS]
     if any(touches(swapped, site, crs) for site in placed):
@@ -81,9 +81,8 @@ def long_edge(feature: Feature) -> tuple[float, float] | None:
     """The longitudes of an edge of more than 180 degrees that is not all the way round; None if a polygon has none."""
     if not polygons_in(Features((feature,), None)) or feature.geometry is None:
         return None
-    coordinates: Any = feature.geometry.get("coordinates")
-    with suppress(TypeError, ValueError, IndexError):  # of rings that are none: the reader tells
-        for part in coordinates if feature.geometry["type"] == "MultiPolygon" else [coordinates]:
+    with suppress(TypeError, ValueError, LookupError):  # of rings that are none: the reader tells
+        for part in parts_of(feature.geometry):
             x = [point[0] for point in part[0]]
             if max(x) - min(x) > 180:
                 return next((edge for edge in pairwise(x) if 180 < abs(edge[1] - edge[0]) < 360), None)
@@ -94,17 +93,17 @@ def _both_places(found: Features, sites: Sequence[Site], said: str) -> str:
     """Where polygons lie, which are `said` to be in this system, and where the first image does."""
     points = _points(found)
     (left, bottom), (right, top) = points.min(axis=0), points.max(axis=0)
-    where = f"they are from {left:.9g} {bottom:.9g} to {right:.9g} {top:.9g}"
+    where = f"they reach from {left:.9g} {bottom:.9g} to {right:.9g} {top:.9g}"
     if not sites:
         return where
     geo, (height, width) = sites[0]
     if geo.transform == Geo().transform:
-        degrees = " (degrees? then give the image a place, as by a world file)" * bool(
+        degrees = " (degrees? then give the image a place, such as a world file)" * bool(
             (np.abs(points) <= DEGREES).all()
         )
         return f"{where}{degrees}, and the image has no coordinates, only pixels to {width} {height}"
-    corners = moved_to_ground(np.array([[x, y] for x in (0, width) for y in (0, height)], np.float64), geo)
-    system = "an untold system (give the image one: gdal_edit.py -a_srs)" if geo.crs is None else system_name(geo.crs)
+    corners = moved_to_ground(corners_of(height, width), geo)
+    system = "an unknown system (give the image one: gdal_edit.py -a_srs)" if geo.crs is None else system_name(geo.crs)
     if geo.crs is not None and said != PIXELS:
         there = moved_to_system(corners, parse_wkt(geo.crs), parse_crs(said))
         corners, system = (there, said) if np.isfinite(there).all() else (corners, system)
@@ -123,8 +122,7 @@ def _rings(feature: Feature) -> Iterator[NDArray[np.float64]]:
     alone = Features((feature,), None)
     polygons, _ = to_pixels(alone, Geo(), "", size=(1, 1))
     for _, geometry in polygons:
-        parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
-        yield from (np.asarray(ring) for part in parts for ring in part)
+        yield from (np.asarray(ring) for part in parts_of(geometry) for ring in part)
 
 
 def _swapped(coordinates: Any) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.crs import parse_crs
+from segdata.files.crs import parse_crs, parse_wkt
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
+from segdata.files.projecting import moved_to_ground, transformed
 
 STEPS = 21
 """Points on each side of the grid that stands for an image."""
@@ -29,7 +30,7 @@ Boxes = NDArray[np.float64]
 """(N, 4): see `Box`."""
 
 Points = NDArray[np.float64]
-"""(2, P) x and y of points."""
+"""(P, 2) x and y of points."""
 
 HALF_WORLD = 20_037_509.0
 """Half of the equator in metres: coordinates end there in projections of the whole world."""
@@ -54,7 +55,7 @@ def may_touch(boxes: Boxes, geo: Geo, size: tuple[int, int], crs: str) -> NDArra
         if moved is None:
             return np.arange(len(boxes))
         points, limits = moved
-    low, high = points.min(axis=1), points.max(axis=1)
+    low, high = points.min(axis=0), points.max(axis=0)
     margin = MARGIN * (high - low)
     image = np.concatenate([low - margin, high + margin])
     if not _is_plain(image[None], *limits)[0]:
@@ -88,21 +89,16 @@ def _box(geometry: Any) -> Box:
 
 def _grid(geo: Geo, size: tuple[int, int]) -> Points:
     """Points of an image, its corners among them, where they lie."""
-    a, b, c, d, e, f = geo.transform
     y, x = np.meshgrid(np.linspace(0, size[0], STEPS), np.linspace(0, size[1], STEPS))
-    return np.stack([a * x + b * y + c, d * x + e * y + f]).reshape(2, -1)
+    return moved_to_ground(np.stack([x.ravel(), y.ravel()], axis=1), geo)
 
 
 def _moved(points: Points, own: str, crs: str) -> tuple[Points, tuple[float, float]] | None:
     """Points of a system `own` in another, `crs`, and how far east and north that goes; None if they are not all in it."""
-    from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
-    from rasterio.warp import transform
-
-    rasterio = load_rasterio()
     try:
-        old, new = rasterio.crs.CRS.from_wkt(own), parse_crs(crs)
-        there = points if old == new else np.array(transform(old, new, *points.tolist()))
-    except (rasterio.errors.RasterioError, CPLE_BaseError, ValueError):
+        old, new = parse_wkt(own), parse_crs(crs)
+        there = points if old == new else transformed(points, old, new)
+    except (load_rasterio().errors.RasterioError, ValueError):
         return None
     limits = (180.0, 90.0) if new.is_geographic else (HALF_WORLD, math.inf)
     return (there, limits) if np.isfinite(there).all() else None

@@ -68,9 +68,7 @@ class Numbers:
 
         Raises `DataError` (`mask.numbers`, with the place of a number that is not whole; `mask.unreadable`).
         """
-        y, x, h, w = window or (0, 0, self.height, self.width)
-        rows = max(1, STRIP // w)
-        strips = (Window(top, x, min(rows, y + h - top), w) for top in range(y, y + h, rows))
+        strips = (window or Window(0, 0, self.height, self.width)).strips(STRIP)
         return np.concatenate([whole_numbers(self._stored(s), str(self.file), s.y, s.x) for s in strips])
 
 

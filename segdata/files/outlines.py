@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.geojson import Geometry, bounds
+from segdata.files.geojson import Geometry, bounds, parts_of
 from segdata.windows import Window
 
 BESIDE = 1
@@ -47,8 +47,7 @@ class Outlines:
     def _between(self, i: int, above: float, below: float) -> Geometry:
         """A polygon without the corners of which neither edge comes between two heights."""
         if i not in self._rings:
-            geometry = self._geometries[i]
-            parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+            parts = parts_of(self._geometries[i])
             self._rings[i] = [[np.asarray(ring, np.float64) for ring in part] for part in parts]
         cut = [[ring for ring in (_cut(r, above, below) for r in part) if ring] for part in self._rings[i]]
         return {"type": "MultiPolygon", "coordinates": [part for part in cut if part]}

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segdata.files.crs import parse_wkt
 from segdata.files.drafts import local_draft
-from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
 from segdata.files.geojson import write_features
-from segdata.files.lonlat import coordinates_of, on_ground, to_lonlat
+from segdata.files.lonlat import coordinates_of, to_lonlat
 from segdata.files.polygons import OFF_EARTH, Polygons, Regions, polygons_of, rings_of, trace
+from segdata.files.projecting import moved_to_ground
 from segdata.files.remote import Place
 from segdata.labels import Labels
 
@@ -86,7 +87,7 @@ def _for_qupath(found: Iterable[Regions], labels: Labels) -> Iterator[dict[str, 
 def _geometries(shapes: NDArray[Any], geo: Geo) -> list[dict[str, Any]]:
     """Polygons in pixels -> GeoJSON geometries in the coordinates of the image."""
     points, rings, parts = rings_of(shapes)
-    return [{"type": "Polygon", "coordinates": c} for c in coordinates_of(on_ground(points, geo), rings, parts)]
+    return [{"type": "Polygon", "coordinates": c} for c in coordinates_of(moved_to_ground(points, geo), rings, parts)]
 
 
 def _write_gpkg(path: Place, found: Iterable[Regions], labels: Labels, geo: Geo) -> int:
@@ -97,8 +98,8 @@ def _write_gpkg(path: Place, found: Iterable[Regions], labels: Labels, geo: Geo)
     every = list(found)
     ids = np.concatenate([np.zeros(0, np.int64), *(regions.ids for regions in every)])
     points, rings, parts = rings_of(np.concatenate([np.zeros(0, object), *(regions.shapes for regions in every)]))
-    shapes = polygons_of(on_ground(points, geo), rings, parts)
-    crs = None if geo.crs is None else load_rasterio().crs.CRS.from_wkt(geo.crs).to_wkt()
+    shapes = polygons_of(moved_to_ground(points, geo), rings, parts)
+    crs = None if geo.crs is None else parse_wkt(geo.crs).to_wkt()
     names = np.array([labels.name(id) for id in ids.tolist()], object)
     with local_draft(path) as here, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that an image lies nowhere

@@ -33,14 +33,14 @@ class Polygons:
     """How the regions of a mask become polygons. Pixels that touch at a corner alone are not connected; ignored ones have none.
 
     Args:
-        vector_format: What vectors/ holds: geojson in longitude and latitude (in pixels if the image lies nowhere); qupath in
-            pixels, annotations for QuPath; gpkg GeoPackages in the image's own coordinates (pip install "segdata[vectors]").
-        min_area: Leave out polygons of fewer pixels, whatever the image's coordinates are.
-        min_hole: Fill holes of fewer pixels. What lies in them is left out.
-        simplify: Make borders simpler, by corners whose triangle has an area of less than the square of so many pixels.
+        vector_format: What vectors/ holds. geojson: longitude and latitude, or pixels if the image has no coordinates. qupath:
+            annotations for QuPath, in pixels. gpkg: GeoPackages in the image's coordinates (pip install "segdata[vectors]").
+        min_area: Leave out polygons of fewer pixels than this.
+        min_hole: Fill holes of fewer pixels than this, and leave out what lies in them.
+        simplify: Make borders simpler: leave out corners whose triangle has a smaller area than this, squared, in pixels.
             Neighbours keep one border.
         background: Write polygons of the class background too.
-        skip_classes: A class that has no polygons.
+        skip_classes: Write no polygons of this class.
     """
 
     vector_format: VectorFormat = "geojson"
@@ -73,7 +73,7 @@ class Polygons:
             if not 0 <= value < float("inf"):
                 raise OptionError(f"--{name.replace('_', '-')} {value:g}: must be 0 pixels or more")
         if self.skipped(labels) >= {label.id for label in labels.classes}:
-            raise OptionError(f"no class is left that has polygons: of {some(labels.names)} skip fewer")
+            raise OptionError(f"no class is left that has polygons: skip fewer of {some(labels.names)}")
 
     def skipped(self, labels: Labels) -> set[int]:
         """The mask values that have no polygons. Raises `OptionError` for classes that there are not."""

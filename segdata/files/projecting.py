@@ -45,7 +45,7 @@ Move = Callable[[Floats], Floats]
 
 
 class NoPlace(ValueError):
-    """A part of a polygon cannot be projected, though another part can."""
+    """What has no place in another coordinate system, at least in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +201,25 @@ def _refuse_no_degrees(polygons: Sequence[list[Part]]) -> None:
         raise ValueError(f"{x:.9g} is no longitude")
 
 
-def moved_to_system(points: Floats, old: Any, new: Any) -> Floats:
-    """(N, 2) points in another coordinate system; NaN where they have no place."""
+def transformed(points: Floats, old: Any, new: Any) -> Floats:
+    """(N, 2) points in another coordinate system; infinite, or `NoPlace` for all together, where GDAL has no place for one."""
     from rasterio._err import CPLE_BaseError  # what GDAL says of single points; no other module has it
     from rasterio.warp import transform
 
-    rasterio = load_rasterio()
+    try:
+        return np.array(transform(old, new, *points.T), np.float64).T
+    except (CPLE_BaseError, load_rasterio().errors.RasterioError) as error:
+        raise NoPlace(str(error)) from error
+
+
+def moved_to_system(points: Floats, old: Any, new: Any) -> Floats:
+    """(N, 2) points in another coordinate system; NaN where they have no place."""
     if old == new or not len(points):
         return points.copy()
     try:
-        moved = np.array(transform(old, new, *points.T), np.float64).T
+        moved = transformed(points, old, new)
         return np.where(np.isfinite(moved), moved, np.nan)
-    except (CPLE_BaseError, rasterio.errors.RasterioError):
+    except NoPlace:
         if len(points) == 1:
             return np.full((1, 2), np.nan)
         half = len(points) // 2  # GDAL tells of all together that one has none
@@ -231,4 +238,10 @@ def moved_to_pixels(points: Floats, geo: Geo) -> Floats:
 def moved_to_ground(pixels: Floats, geo: Geo) -> Floats:
     """(N, 2) pixels of an image at `geo` as points on the ground."""
     a, b, c, d, e, f = geo.transform
-    return np.asarray(pixels @ np.array([[a, b], [d, e]]).T + [c, f])
+    x, y = pixels.T
+    return np.stack([c + x * a + y * b, f + x * d + y * e], axis=1)
+
+
+def corners_of(height: int, width: int) -> Floats:
+    """(4, 2) the corners of an image in its pixels: those above, then those below."""
+    return np.array([[x, y] for y in (0, height) for x in (0, width)], np.float64)

@@ -291,6 +291,12 @@ def may_lack_data(source: Any, geo: Geo) -> bool:
     return geo.nodata is not None or flags != {"all_valid"}
 
 
+def is_gapless(raster: Raster) -> bool:
+    """Whether an open image has data everywhere, as far as its header says."""
+    first = Window(0, 0, 1, 1)
+    return raster.valid(first, raster.read(first)) is None
+
+
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """(H, W, ...) in about that size, never larger: the pixels under the centres of the new ones."""
     rows, columns = (centres(old, min(old, max(1, n))) for n, old in zip(size, array.shape[:2], strict=True))
@@ -299,9 +305,8 @@ def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def bands_of(raster: Any, pixels: int = 2**24, block: int = 1) -> Iterator[Any]:
     """All of an image or mask that is open, about so many `pixels` at a time; rows in multiples of `block`, as tiles are."""
-    rows = max(1, pixels // raster.width // block) * block
-    for y in range(0, raster.height, rows):
-        yield np.ascontiguousarray(raster.read(Window(y, 0, min(rows, raster.height - y), raster.width)))
+    for strip in Window(0, 0, raster.height, raster.width).strips(pixels, block):
+        yield np.ascontiguousarray(raster.read(strip))
 
 
 def has_data(values: Values, nodata: float) -> NDArray[np.bool_]:

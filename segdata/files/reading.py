@@ -39,24 +39,23 @@ class Reading:
         usual = asdict(AS_IT_IS)
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
-    def asked(self, *, vrt: bool = False, subdataset: str | None = None) -> Reading:
-        """The same, but for what is asked for."""
-        return replace(self, vrt=self.vrt or vrt, subdataset=self.subdataset if subdataset is None else subdataset)
-
     @classmethod
     def from_json(cls, found: Any) -> Reading:
         """Raises `msgspec.ValidationError`."""
         return msgspec.convert(found, cls)
 
-    def but(self, bands: str | None = None, alpha: Alpha = "auto") -> Reading:
-        """The same with other `bands` (3,2,1 or names) and another word on alpha. Numbers count the bands read so far.
+    def but(
+        self, bands: str | None = None, alpha: Alpha = "auto", vrt: bool = False, subdataset: str | None = None
+    ) -> Reading:
+        """The same with what the options of these names say. Numbers of `bands` (3,2,1 or names) count the bands read so far.
 
         Raises `OptionError` for bands that are not among those read so far.
         """
         one_of("alpha", alpha, Alpha)
         told = {"auto": self.alpha, "yes": True, "no": False}[alpha]
         chosen = self.bands if bands is None else tuple(self._among(band) for band in parse_bands(bands))
-        return replace(self, bands=chosen, alpha=told)
+        image = self.subdataset if subdataset is None else subdataset
+        return replace(self, bands=chosen, alpha=told, vrt=self.vrt or vrt, subdataset=image)
 
     def written(self) -> Reading:
         """How files are to be read that hold what this reads: as they say, but a single band stays one, and becomes no RGB."""

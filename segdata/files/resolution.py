@@ -8,7 +8,7 @@ from typing import Any
 
 from segdata.errors import DataError, Problem
 from segdata.files import slides
-from segdata.files.crs import parse_crs
+from segdata.files.crs import metres_per_degree, parse_wkt
 from segdata.files.file import TIFF, File
 from segdata.files.geo import Geo
 from segdata.files.pillow import UNREADABLE, header_of
@@ -78,24 +78,13 @@ def ground_metres(geo: Geo, size: tuple[int, int], file: str) -> float | None:
     if geo.crs is None:
         return None
     a, b, _, d, e, f = geo.transform
-    crs = parse_crs(geo.crs)
+    crs = parse_wkt(geo.crs)
     if crs.is_geographic:
         middle = d * size[1] / 2 + e * size[0] / 2 + f
         x, y = metres_per_degree(middle)
     else:
         x = y = float(crs.linear_units_factor[1])
     return mean_side(math.hypot(a * x, d * y), math.hypot(b * x, e * y), file, "metres")
-
-
-def metres_per_degree(latitude: float) -> tuple[float, float]:
-    """Metres that a degree of longitude and one of latitude have, on WGS 84.
-
-    The radii of curvature in the prime vertical and the meridian: Torge, Geodesy, 4.1.
-    """
-    phi, flat = math.radians(latitude), 0.00669437999014
-    part = 1 - flat * math.sin(phi) ** 2
-    east, north = 6378137.0 / math.sqrt(part), 6378137.0 * (1 - flat) / part**1.5
-    return math.radians(1) * east * math.cos(phi), math.radians(1) * north
 
 
 def mean_side(x: float, y: float, file: str, unit: str) -> float | None:

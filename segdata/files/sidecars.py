@@ -21,6 +21,7 @@ from segdata.files.geo import Geo, Transform
 from segdata.files.limits import read_regular
 from segdata.files.members import member_of
 from segdata.files.remote import is_remote
+from segdata.files.xml_text import Entities, parse_xml
 
 LONGEST = 2**24
 """The most bytes of such a file: GDAL's may hold histograms."""
@@ -76,11 +77,10 @@ def read_pam(path: str) -> Geo | None:
     if data is None:
         return None
     try:
-        text = data.decode("utf-8-sig")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise DataError(Problem("image.sidecar", "declares entities: remove this file", file=file))
-        root = ElementTree.fromstring(text)
-    except (UnicodeDecodeError, ElementTree.ParseError, ValueError):
+        root = parse_xml(data)
+    except Entities as error:
+        raise DataError(Problem("image.sidecar", f"{error}: remove this file", file=file)) from error
+    except ValueError:
         return None
     found = Geo(_crs(root.findtext("SRS"), file), _transform(root) or NOWHERE, _nodata(root))
     return placed_by(_points(root, file), found, path) if found.transform == NOWHERE else found

@@ -30,7 +30,7 @@ def as_values(raster: Raster, *, convert: bool = False, scaled: bool = False) ->
     """
     scaling = raster.geo.scaling if scaled else ()
     if scaled and not scaling and raster.dtype.kind in "ui":
-        what = "it has no scale and offset, as the images have that the model is of"
+        what = "it has no scale and offset, but the images that the model was trained on have"
         raise DataError(Problem("image.scale", f"{what}: give it theirs (gdal_edit.py -a_scale S -a_offset O FILE)"))
     if raster.dtype.name not in STORED and not (convert or scaling):
         what = f"its pixels are {raster.dtype}, and no span says which values are dark and bright"
@@ -108,8 +108,6 @@ class EmptiedRaster(ValueRaster):
 
 def known_bands(raster: Raster, pixels: int = 2**24) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
     """All of an open image, about so many `pixels` at a time, each with (h, w) which pixels have data (None: all)."""
-    rows = max(1, pixels // raster.width)
-    for y in range(0, raster.height, rows):
-        window = Window(y, 0, min(rows, raster.height - y), raster.width)
-        values = np.ascontiguousarray(raster.read(window))
-        yield values, raster.valid(window, values)
+    for strip in Window(0, 0, raster.height, raster.width).strips(pixels):
+        values = np.ascontiguousarray(raster.read(strip))
+        yield values, raster.valid(strip, values)

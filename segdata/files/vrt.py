@@ -20,6 +20,7 @@ from segdata.files.forms import BARE, VRT
 from segdata.files.limits import MAX_TEXT
 from segdata.files.reading import Reading
 from segdata.files.remote import Place
+from segdata.files.xml_text import Entities, parse_xml
 
 ALLOWED = {
     "VRTDataset", "VRTRasterBand", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "NoDataValue",
@@ -80,13 +81,11 @@ def checked(file: File, image: Named, inner: Named, srs: Callable[[str], str]) -
 
 
 def _parsed(file: File) -> ElementTree.Element:
-    data = file.start(MAX_TEXT)
     try:
-        text = data.decode()
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise file.problem("unreadable", "declares entities, which no VRT needs: remove them")
-        root = ElementTree.fromstring(text)
-    except (UnicodeDecodeError, ElementTree.ParseError, ValueError) as error:
+        root = parse_xml(file.start(MAX_TEXT))
+    except Entities as error:
+        raise file.problem("unreadable", f"{error}, which no VRT needs: remove them") from error
+    except ValueError as error:
         raise file.problem("unreadable", f"cannot be decoded: it is no VRT ({error})") from error
     if root.tag != "VRTDataset":
         raise file.problem("unreadable", f"cannot be decoded: it is no VRT, but has the element {root.tag}")

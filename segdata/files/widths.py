@@ -6,7 +6,6 @@ coordinates lie on the ground (in a projected system its own metres, or what a m
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from segdata.errors import DataError, Problem
-from segdata.files.crs import parse_crs
+from segdata.files.crs import metres_per_degree, parse_crs
 from segdata.files.gdal import load_rasterio
 from segdata.files.geojson import SURFACES, Feature, Features, Geometry
 
@@ -28,8 +27,8 @@ CORNERS = 16
 SPAN = 0.1
 """Degrees of latitude in which a degree of longitude counts as equally long: at 60 degrees it is off by 0.2 % of a width."""
 
-AXIS, FLATTENING = 6378137.0, 1 / 298.257223563
-"""Of the Earth: WGS 84, in metres."""
+NORTHERNMOST = 89.9
+"""Degrees of latitude; closer to a pole a degree of longitude has no length."""
 
 
 def paintable(found: Features, width: float | None, file: str) -> tuple[Features, list[Problem]]:
@@ -125,16 +124,7 @@ def _of_degrees(part: Any, width: float) -> Any:
     """What lies within half a width, in metres, of a point or a short line in degrees."""
     import shapely
 
-    scale = np.array(degrees_in_metres(float(shapely.get_coordinates(part)[:, 1].mean())))
-
+    latitude = float(shapely.get_coordinates(part)[:, 1].mean())
+    scale = np.array(metres_per_degree(max(-NORTHERNMOST, min(NORTHERNMOST, latitude))))
     wide = shapely.buffer(shapely.transform(part, lambda points: points * scale), width / 2, quad_segs=CORNERS)
     return shapely.transform(wide, lambda points: points / scale)
-
-
-def degrees_in_metres(latitude: float) -> tuple[float, float]:
-    """How long a degree of longitude and one of latitude are: the radii of curvature of the ellipsoid, times an angle."""
-    square = FLATTENING * (2 - FLATTENING)
-    angle = math.radians(max(-89.9, min(89.9, latitude)))
-    below = 1 - square * math.sin(angle) ** 2
-    across, along = AXIS / math.sqrt(below), AXIS * (1 - square) / below**1.5
-    return math.radians(across * math.cos(angle)), math.radians(along)

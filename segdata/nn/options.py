@@ -55,11 +55,12 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         None
     )
     allow_missing: Annotated[tuple[str, ...], _about("A class that may have no pixel in a split; all for any.")] = ()
-    bands: Annotated[
-        str | None, _about("Train on these bands alone, in this order: 3,2,1, or names that the files have.")
-    ] = None
+    bands: Annotated[str | None, _about("Train on only these bands, in this order: 3,2,1, or names in the files.")] = (
+        None
+    )
     alpha: Annotated[
-        Alpha, _about("A last band is transparency (yes) or data (no); auto: as the dataset says, or as it looks.")
+        Alpha,
+        _about("Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks."),
     ] = "auto"
     sampler: Annotated[
         Literal["uniform", "class_aware"], _about("class_aware: draw a class, then an image that holds it.")
@@ -72,7 +73,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scale_values: Annotated[
         tuple[float, ...],
         _about(
-            "The values that become 0 and 1, LOW,HIGH, such as -1000,3000; by default 0 and the largest of 8 and 16 bits."
+            "LOW,HIGH, such as -1000,3000: the values that become 0 and 1. By default 0 and the largest value of 8 and 16 bits."
         ),
     ] = ()
     crop: Annotated[

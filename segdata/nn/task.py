@@ -72,7 +72,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
     Raises `OptionError`; `DatasetError` if a split or a class has no pixels; `DataError` for the first mask that holds
     values other than class ids, or that differs from the manifest.
     """
-    dataset = Dataset.of(dataset).with_bands(options.bands, options.alpha)
+    dataset = Dataset.of(dataset).read_as(options.bands, options.alpha)
     train, val = choose_splits(dataset, options)
     if bare := [s for s in (*train, *val) if s.image is None]:
         raise DatasetError(f"{dataset.root}: {bare[0].id} has no image: convert without --images none")

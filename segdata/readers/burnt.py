@@ -71,7 +71,7 @@ class Burnt:
         outlines = Outlines([geometry for _, _, _, geometry in order])
         shown = np.zeros(len(table), np.bool_)
         contests = Contests(outlines, table[1:], self.all_touched)
-        for window in self._windows():
+        for window in Window(0, 0, *self.size).strips(BAND):
             seen = list(outlines.seen(window))
             top = burn([(geometry, i + 1) for i, geometry in seen], window, all_touched=self.all_touched)
             shown[top] = True
@@ -92,12 +92,6 @@ class Burnt:
             else:
                 receipt.hidden.append(Problem("vector.hidden", "not a pixel of it is seen", annotation=number))
         receipt.painted = receipt.annotations - len(receipt.skipped)
-
-    def _windows(self) -> Iterator[Window]:
-        """Rows of about `BAND` pixels, from the top."""
-        height, width = self.size
-        rows = max(1, BAND // width)
-        return (Window(y, 0, min(rows, height - y), width) for y in range(0, height, rows))
 
     def _order(self) -> list[tuple[int, int | None, float, Geometry]]:
         """From the lowest to the one on top."""

@@ -50,9 +50,8 @@ def open_large(path: str, *, palette: bool) -> Iterator[Bands | None]:
 
 def read_bands(raster: Bands) -> Iterator[Mask]:
     """(h, W) values from the top."""
-    rows = max(1, STRIP // raster.width // BLOCK) * BLOCK
-    for y in range(0, raster.height, rows):
-        yield raster.read(Window(y, 0, min(rows, raster.height - y), raster.width))
+    for strip in Window(0, 0, raster.height, raster.width).strips(STRIP, BLOCK):
+        yield raster.read(strip)
 
 
 def tally_bands(raster: Bands) -> dict[int, int]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.alignment import NEAR, Ground, is_elsewhere, places, read_ground, tags_agree, warp
+from segdata.files.alignment import Ground, elsewhere, not_there, places, read_ground, tags_agree, warp
 from segdata.labels import Remap
 from segdata.readers.label_files import LabelFile
 from segdata.readers.source import Banded, Drawn
@@ -60,11 +60,8 @@ class PlacedMask:
         """Where the mask and its image lie if that differs. Raises `DataError` (`mask.elsewhere`) if masks are not warped."""
         if tags_agree(self.path, self.image):
             return None
-        mask = read_ground(self.path)
-        image = None if mask is None else read_ground(self.image)
-        if mask is None or image is None or not is_elsewhere(mask, image):
-            return None
-        if not self.warped:
-            what = f"does not lie where its image does, to {NEAR} pixels: {places(mask, image)}"
-            raise DataError(Problem("mask.elsewhere", f"{what}: --warp-masks warps masks to their images", self.path))
-        return mask, image
+        grounds = elsewhere(read_ground(self.path), self.image)
+        if grounds is not None and not self.warped:
+            what = f"{not_there(*grounds)}: --warp-masks warps masks to their images"
+            raise DataError(Problem("mask.elsewhere", what, self.path))
+        return grounds

@@ -111,9 +111,9 @@ def read(
             (ignore). By default several masks are refused.
         without_mask: the class that all pixels of an image without a mask are, such as background, or ignore. By default an
             image without a mask is refused.
-        warp_masks: warp masks that lie elsewhere than their image, in files that say where that is, to the pixels of the image,
-            by the nearest pixel; what is outside of the mask is ignored. By default they are refused if a corner is more
-            than half a pixel off.
+        warp_masks: warp masks that lie elsewhere than their image onto its pixels, by the nearest pixel, if both files say
+            where they lie; pixels outside of the mask are ignored. By default a mask is refused if a corner is more than
+            half a pixel off.
     """
     check_options(colors, threshold, offset, values)
     if match is not None and mask_pattern != STEM:

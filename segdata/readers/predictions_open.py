@@ -14,7 +14,7 @@ from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.match import match_ids
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, Problem
-from segdata.files.alignment import NEAR, is_elsewhere, places, read_ground
+from segdata.files.alignment import elsewhere, not_there, read_ground
 from segdata.files.arrays import ENDINGS
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.patterns import Pattern
@@ -89,11 +89,9 @@ def refuse_elsewhere(pred: Dataset, samples: Sequence[Sample], truth: Dataset, s
         return
     for mask in samples:
         path = pred.inside(mask.mask)
-        mine = read_ground(path)
-        image = None if mine is None else read_ground(truth.image_path(sample))
-        if mine is not None and image is not None and is_elsewhere(mine, image):
-            what = f"does not lie where its image does, to {NEAR} pixels: {places(mine, image)}"
-            raise DataError(Problem("mask.elsewhere", f"{what}: {WARP}, then evaluate DST", str(path), sample.id))
+        if (grounds := elsewhere(read_ground(path), truth.image_path(sample))) is not None:
+            what = f"{not_there(*grounds)}: {WARP}, then evaluate DST"
+            raise DataError(Problem("mask.elsewhere", what, str(path), sample.id))
 
 
 def refuse_two_valued(pred: Dataset, found: Confusion) -> None:

@@ -25,7 +25,7 @@ from segdata.errors import DataError, OptionError, Problem, Report, one_of, stri
 from segdata.files.coverage import meets
 from segdata.files.endings import is_image
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, Geometry, to_pixels
+from segdata.files.geojson import Feature, Features, Geometry, parts_of, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.misplaced import Site
@@ -92,11 +92,11 @@ def read(
     Args:
         image_dir: the folder of the images, below SRC or a path; by default images/, or else SRC.
         vectors: the folder of the files of polygons, or one file for all images; by default labels/, vectors/, geojson/, or
-            the folder of the images. Files are GeoJSON (also one feature a line, TopoJSON, QuPath's), and with the extra
-            `vectors` GeoPackage, Shapefile, FlatGeobuf, KML and GeoParquet.
-        layer: the layer to read; by default the only one.
-        class_property: the property that says a polygon's class; by default `class` if features have it, or QuPath's
-            classification, or else all are of one class, object.
+            the folder of the images. Formats: GeoJSON (also one feature per line, TopoJSON, QuPath's); after pip install
+            "segdata[vectors]" also GeoPackage, Shapefile, FlatGeobuf, KML and GeoParquet.
+        layer: the layer to read, if a file has several.
+        class_property: the property that says a polygon's class; by default `class`, or QuPath's classification; if no
+            polygon has either, all are of one class, object.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
             the values that occur, sorted, numbers as numbers.
         background: what the rest of an image is: `class` is class 0, background; `ignore` is ignored.
@@ -104,8 +104,8 @@ def read(
             several classes claim are ignored.
         crs: the coordinate system of the files, EPSG:... or `pixel`; by default what each file says, or else longitude and
             latitude, and pixels for images without a coordinate system.
-        width: paint lines and points so wide: in metres, or in pixels for images without a coordinate system. In a projected
-            system the metres are its own. By default they are left out, and a file of them alone is an error.
+        width: paint lines and points so wide: in metres (of the coordinate system, if it is a projected one), or in pixels for
+            images without one. By default lines and points are left out; if a file has nothing else, that is an error.
         all_touched: burn pixels that are merely touched, too.
     """
     check_options(split, background, overlap, width)
@@ -298,9 +298,8 @@ def classed(
 
 def area(geometry: Geometry) -> float:
     """The area inside a polygon, holes left out (the shoelace formula), in squares of the unit of its coordinates."""
-    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     total = 0.0
-    for part in parts:
+    for part in parts_of(geometry):
         sizes = [_enclosed(ring) for ring in part]
         total += sizes[0] - sum(sizes[1:])
     return total

@@ -41,8 +41,8 @@ def long_edges(files: Mapping[Place, Features], crs: str | None) -> Iterator[str
         for feature in (found.features[i] for i in wide):
             if (edge := long_edge(feature)) is not None:
                 what = f"an edge from longitude {edge[0]:.9g} to {edge[1]:.9g} runs through 0 (RFC 7946)"
-                way_out = "if the polygon is to cross 180 degrees, cut it there"
-                yield f"{path.name}: annotation {feature.number}: {what}; {way_out}, or give 180 and more"
+                way_out = "if it is meant to cross 180 degrees, cut the polygon there, or count on beyond 180"
+                yield f"{path.name}: annotation {feature.number}: {what}; {way_out}"
                 return
 
 

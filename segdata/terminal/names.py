@@ -43,12 +43,15 @@ METAVARS = {
     "background": "CLASS",
     "bands": "BAND,...",
     "drop": "CLASS",
+    "aoi_layer": "NAME",
+    "layer": "NAME",
     "map": "OLD=NEW",
     "only": "CLASS",
     "resample": "UNIT",
     "samples": "ID",
     "skip_classes": "CLASS",
     "split": "NAME",
+    "subdataset": "NAME",
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""
 

@@ -83,12 +83,12 @@ class AreaOfImage:
 
     def meets(self, window: Window) -> bool:
         """Whether any pixel of a window is in the area."""
-        return bool(self._near(window)) and any(self.inside(part).any() for part in _parts(window))
+        return bool(self._near(window)) and any(self.inside(part).any() for part in window.strips(PIXELS_AT_ONCE))
 
     def kept(self, ids: Mask, ignore: int) -> Mask:
         """(H, W) a whole mask with `ignore` outside of the area."""
         out = ids.copy()
-        for part in _parts(Window(0, 0, *ids.shape)):
+        for part in Window(0, 0, *ids.shape).strips(PIXELS_AT_ONCE):
             out[part.slices][~self.inside(part)] = ignore
         return out
 
@@ -135,7 +135,7 @@ def read_area(path: str | Path | Place, *, layer: str | None = None, option: str
     found = read_features(place(path), layer=layer, option=option)
     if not polygons_in(found):
         kinds = sorted({str(f.geometry.get("type")) for f in found.features if isinstance(f.geometry, dict)})
-        what = f"an area takes polygons, and there is none: it holds {some(kinds) or 'no feature'}"
+        what = f"an area needs polygons, and the file has none: it holds {some(kinds) or 'no feature'}"
         raise DataError(Problem("aoi.empty", what, file=str(path)))
     _, problems = to_pixels(found, Geo(), str(path), size=(1, 1), crs=PIXELS)
     for problem in problems:
@@ -163,10 +163,3 @@ def refuse_elsewhere(area: Area, dataset: Dataset) -> None:
         except DataError:  # whoever reads the image says so
             return
     refuse_area(area.features, area.file, dataset, area.crs)
-
-
-def _parts(window: Window) -> Iterator[Window]:
-    """A window in rows of about `PIXELS_AT_ONCE` pixels."""
-    rows = max(1, PIXELS_AT_ONCE // window.width)
-    for y in range(window.y, window.bottom, rows):
-        yield Window(y, window.x, min(rows, window.bottom - y), window.width)

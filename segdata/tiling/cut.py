@@ -20,7 +20,7 @@ from segdata.files.geo import Geo
 from segdata.files.images import write_mask
 from segdata.files.parts import encode_part, fits_png
 from segdata.files.places import write_bytes
-from segdata.files.rasters import Raster, Values, has_data
+from segdata.files.rasters import Raster, Values, has_data, is_gapless
 from segdata.files.remote import Place
 from segdata.files.tiff import Compress
 from segdata.files.views import Masks, View, scaled_size
@@ -199,8 +199,7 @@ class Cutter:
             return True
         if self.image is None:
             return False
-        first = Window(0, 0, 1, 1)
-        return self.target.nodata is not None or self.image.valid(first, self.image.read(first)) is not None
+        return self.target.nodata is not None or not is_gapless(self.image)
 
     def cut(self, windows: tuple[Window, ...]) -> Iterator[tuple[Window, Values | None, Mask]]:
         """Each window with its image (None if it is not needed) and its ids. Rows that windows share are read once."""

@@ -43,8 +43,9 @@ class Retype:
         if self.span is not None or self.dtype == "float32":
             return self.span
         if geo.scaling or stored.name not in SPANS:
-            what = f"--dtype {self.dtype}: of pixels that are {'scaled' if geo.scaling else stored} nothing says what is dark"
-            raise DataError(Problem("image.type", f"{what} and bright: give --scale-values LOW,HIGH"))
+            pixels = "have scale and offset" if geo.scaling else f"are {stored}"
+            what = f"--dtype {self.dtype}: its pixels {pixels}, and nothing says which values are dark and bright"
+            raise DataError(Problem("image.type", f"{what}: give --scale-values LOW,HIGH"))
         return SPANS[stored.name]
 
     def values(self, values: Values, geo: Geo, valid: NDArray[np.bool_] | None) -> NDArray[np.float64]:

@@ -180,7 +180,7 @@ def test_what_does_not_say_where_it_lies(form: str, tmp_path: Path) -> None:
     found = read_features(path)
     assert (found.crs, found.lonlat) == (None, False)
     placed = Geo(rasterio.crs.CRS.from_epsg(32632).to_wkt(), (1, 0, 0, 0, -1, 40))
-    with pytest.raises(DataError, match=r"does not say which .* --aoi-crs EPSG:\.\.\., or pixel, says it"):
+    with pytest.raises(DataError, match=r"does not say which .* give --aoi-crs EPSG:\.\.\., or --aoi-crs pixel"):
         to_pixels(found, placed, "a", size=(40, 40), option="--aoi-crs")
     for crs in (UTM, PIXELS):
         polygons, _ = to_pixels(found, placed, "a", size=(40, 40), crs=crs)

@@ -14,9 +14,10 @@ from rasterio.warp import transform_geom
 from shapely.geometry import mapping, shape
 
 from segdata.errors import DataError
+from segdata.files.crs import metres_per_degree
 from segdata.files.geo import Geo
 from segdata.files.geojson import Feature, Features, burn, to_pixels
-from segdata.files.widths import degrees_in_metres, paintable, widened
+from segdata.files.widths import paintable, widened
 from segdata.windows import Window
 
 LINE = {"type": "LineString", "coordinates": [[3, 4], [25, 9], [12, 25]]}
@@ -75,13 +76,13 @@ def test_long_lines_in_degrees_are_as_wide_at_both_ends() -> None:
     wide = shape(widened(features(line), 1000, "OGC:CRS84").features[0].geometry)
     for latitude in (0.5, 30, 69.5):
         left, _, right, _ = wide.intersection(shapely.LineString([[9, latitude], [11, latitude]])).bounds
-        assert (right - left) * degrees_in_metres(latitude)[0] == pytest.approx(1000, rel=0.005)
+        assert (right - left) * metres_per_degree(latitude)[0] == pytest.approx(1000, rel=0.005)
 
 
 @pytest.mark.parametrize("latitude", [0, 45, -60, 90])
-def test_degrees_in_metres(latitude: float) -> None:
+def test_metres_per_degree(latitude: float) -> None:
     """Against PROJ: distances on a plane that touches the Earth there."""
-    across, along = degrees_in_metres(latitude)
+    across, along = metres_per_degree(latitude)
     plane = f"+proj=aeqd +lat_0={latitude} +lon_0=0 +datum=WGS84"
     step = 1e-3 if latitude < 90 else -1e-3
     (x, _), (_, y) = rasterio.warp.transform("EPSG:4326", plane, [1e-3, 0], [latitude, latitude + step])

@@ -327,7 +327,7 @@ ASTRAY: dict[str, tuple[Any, str, tuple[object, ...]]] = {
     "metres": (METRES, "no latitude", ("EPSG:32618",)),
     "pixels": (PIXELS, "no latitude", ("pixel",)),
     "pixels like degrees": (box(20, 30, 90, 80), "if these are of pixel", ("pixel",)),
-    "too small": (box(-78, 24.2, -78 + 1e-9, 24.2 + 1e-9), "no middle of a pixel", ()),
+    "too small": (box(-78, 24.2, -78 + 1e-9, 24.2 + 1e-9), "no pixel's middle", ()),
 }
 
 

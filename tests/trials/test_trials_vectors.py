@@ -166,7 +166,8 @@ def test_a_shapefile_without_its_system(tmp_path: Path) -> None:
     write(root / "labels/a.shp", "ESRI Shapefile").with_suffix(".prj").unlink()
     said = run("convert", "vector", root, tmp_path / "d", code=1).output
     assert (
-        "a.shp: a: does not say which coordinate system it is in, as a shapefile without .prj: --crs EPSG:..." in said
+        "a.shp: a: does not say which coordinate system it is in, as a shapefile without .prj: give --crs EPSG:..."
+        in said
     )
     run("convert", "vector", root, tmp_path / "d", "--crs", f"EPSG:{CODE}", code=0)
     np.testing.assert_array_equal(mask_of(tmp_path / "d"), expected())

@@ -30,12 +30,11 @@ def nodata_findings(samples: list[Sample], dataset: Dataset, repairs: Repairs) -
 def labelled_under(sample: Sample, openings: Openings, ignore: int) -> int:
     """How many pixels of a sample have a label where its image has no data. Raises `DataError`."""
     image, mask = openings(sample)
-    rows, found = max(1, ROWS // sample.width), 0
-    for y in range(0, sample.height, rows):
-        window = Window(y, 0, min(rows, sample.height - y), sample.width)
-        valid = image.valid(window, image.read(window))
+    found = 0
+    for strip in Window(0, 0, *sample.size).strips(ROWS):
+        valid = image.valid(strip, image.read(strip))
         if valid is not None:
-            found += int(np.count_nonzero(~valid & (mask.read(window) != ignore)))
+            found += int(np.count_nonzero(~valid & (mask.read(strip) != ignore)))
     return found
 
 

@@ -16,7 +16,7 @@ from segdata.dataset.faults import depth_fault, fits, value_fault
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.alignment import Ground, is_elsewhere, places, read_ground
+from segdata.files.alignment import Ground, elsewhere, not_there, read_ground
 from segdata.files.file import open_file
 from segdata.files.opening import open_image, open_mask
 from segdata.files.places import leads_out, links_out, only_gdal_opens
@@ -264,10 +264,8 @@ def _place_fault(sample: Sample, mask: Ground | None, rules: Rules) -> str | Non
     path = sample.image
     if mask is None or path is None or rules.images == "none" or (rules.images == "copy" and leads_out(path)):
         return None
-    image = read_ground(path if is_remote(path) else rules.root / path)
-    if image is None or not is_elsewhere(mask, image):
-        return None
-    return f"does not lie where its image lies: {places(mask, image)}"
+    grounds = elsewhere(mask, path if is_remote(path) else rules.root / path)
+    return None if grounds is None else not_there(*grounds)
 
 
 def _read_mask_file(root: Place, path: str) -> MaskFile:

@@ -24,8 +24,7 @@ def over_data(drawn: Drawn | Banded, opening: Opening, ignore: int) -> Drawn | B
     receipt = drawn.receipt
     if isinstance(drawn, Banded):
         return replace(drawn, rows=_known_rows(drawn.rows, opening, ignore, receipt))
-    rows = max(1, ROWS // drawn.size[1])
-    strips = (drawn.mask[y : y + rows] for y in range(0, drawn.size[0], rows))
+    strips = (drawn.mask[strip.slices] for strip in Window(0, 0, *drawn.size).strips(ROWS))
     mask = np.concatenate(list(_known_rows(strips, opening, ignore, receipt)))
     return Drawn(mask, receipt) if receipt.under_nodata else drawn
 

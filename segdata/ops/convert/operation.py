@@ -109,21 +109,21 @@ def convert(
             parentheses match in the id, csv:FILE a table with the columns id,group or image,group.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
-        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
-            have, such as B4,B3,B2. The dataset keeps it, for all that read its images.
-        alpha: Whether a last band is transparency (yes) or data (no). auto: a band that its file calls alpha is transparency
-            if it is plainly that in all images: 0 or opaque everywhere, or the format has no other use for it.
+        bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
+            The dataset keeps this, and every command reads its images so.
+        alpha: Whether the last band is transparency (yes) or data (no). auto: a band that the files call alpha is transparency
+            if it is only 0 or opaque in all images, or if the format has no other use for it (PNG).
         map: Rename a class, or merge it into another of that name; ignore makes its pixels ignored.
         only: Keep these classes.
         drop: Make the pixels of these classes ignored.
         unlisted: What becomes of classes that `map` (default: keep) or `only` (default: ignore) does not name.
         exif: Which way up the labels are, if the image's size cannot tell.
-        under_nodata: What becomes of labels where the image has no data, by its nodata value, alpha or mask: they are ignored,
-            or kept; then the dataset's images count as having data everywhere.
+        under_nodata: What becomes of labels where the image has no data, by its nodata value, alpha or mask. ignore: they are
+            ignored. keep: they stay, and the images count as having data everywhere.
         max_pixels: Refuse images of more pixels. By default only images that must be decoded at once are refused, from 2^28
             pixels on; TIFFs need not be.
-        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
-        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
+        vrt: Read images that are VRTs. Their sources must lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
         allow_empty: Accept a set whose masks hold nothing but background. By default that is an error.
         overwrite: Replace a dataset at `destination`.
     """
@@ -131,7 +131,7 @@ def convert(
     one_of("images", images, Images)
     one_of("exif", exif, Exif)
     one_of("under-nodata", under_nodata, UnderNodata)
-    reading = Reading(vrt=vrt, subdataset=subdataset, under_nodata=under_nodata).but(bands, alpha)
+    reading = Reading(under_nodata=under_nodata).but(bands, alpha, vrt, subdataset)
     format = format_of(source) if format == "auto" else format
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:

@@ -16,9 +16,9 @@ LIMIT = 20
 @operation("segdata.ops.mosaic.operation:mosaic")
 @run_options
 def mosaic(dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Make large images of scenes of DATASET that touch, in DST.
+    """Join scenes of DATASET that touch into large images, in DST.
 
-    Tiles and predictions of those cross the borders of scenes. Predicted masks and scores are put together too.
+    Tiles and predictions then cross the borders of scenes. Predicted masks and scores are joined too.
 
     \b
     segdata mosaic scenes whole
@@ -53,6 +53,6 @@ def mosaic_lines(receipt: dict[str, Any], sizes: dict[str, tuple[int, int]]) -> 
     if len(pieced) > LIMIT:
         lines.append(f"             and {len(pieced) - LIMIT:,} more (receipt.json lists them)")
     if alone:
-        why = "of one coordinate system, pixel size, split, number of bands and type"
+        why = "of the same coordinate system, pixel size, split, number of bands and type"
         lines.append(f"alone:       {len(alone):,} scenes touch no other {why}: {some(alone, 3)}")
     return lines

@@ -21,7 +21,8 @@ from segdata.errors import DataError, Problem
 from segdata.files.bands import About
 from segdata.files.crs import same_crs
 from segdata.files.geo import Geo
-from segdata.files.rasters import Raster
+from segdata.files.projecting import corners_of, moved_to_ground, moved_to_pixels
+from segdata.files.rasters import is_gapless
 from segdata.tiling.area import open_place
 from segdata.windows import Window
 
@@ -68,38 +69,30 @@ def look(sample: Sample, dataset: Dataset) -> Scene:
         refuse_unplaced(sample, raster.geo)
         if sample.image is None or dataset.images == "none":
             return Scene(sample, raster.geo, 0, "", False)
-        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, _gapless(raster), raster.about)
+        return Scene(sample, raster.geo, raster.bands, raster.dtype.name, is_gapless(raster), raster.about)
 
 
 def refuse_unplaced(sample: Sample, geo: Geo) -> None:
     """Raise `DataError` (`mosaic.place`) for what lies nowhere. Tiles of an image that lies nowhere have places in that alone."""
     if geo.placed and not (geo.crs is None and sample.parent is not None):
         return
-    way = "put tiles together with segdata stitch" if sample.parent is not None else "give it some, as by a world file"
+    way = (
+        "put tiles together with segdata stitch" if sample.parent is not None else "give it some, such as a world file"
+    )
     what = f"it has no coordinates, so nothing says where it lies beside others: {way}"
     raise DataError(Problem("mosaic.place", what, sample=sample.id))
-
-
-def _gapless(raster: Raster) -> bool:
-    """Whether an image has data everywhere, as far as its header says."""
-    first = Window(0, 0, 1, 1)
-    return raster.valid(first, raster.read(first)) is None
 
 
 class Grid:
     """A grid of pixels, which begins with a scene; the places of scenes on it are rows and columns from that scene on."""
 
     def __init__(self, first: Scene) -> None:
-        a, b, c, d, e, f = first.geo.transform
         self.first = first
         self.parts: list[tuple[Scene, int, int]] = []
-        self._origin, self._inverse = np.array([c, f]), np.linalg.inv(np.array([[a, b], [d, e]]))
 
     def corners(self, scene: Scene) -> Points:
         """(4, 2) the (x, y) of a scene's corners, in pixels of the grid."""
-        a, b, c, d, e, f = scene.geo.transform
-        there = _rectangle(scene) @ np.array([[a, b], [d, e]]).T + np.array([c, f])
-        return np.asarray((there - self._origin) @ self._inverse.T)
+        return moved_to_pixels(moved_to_ground(corners_of(*scene.sample.size), scene.geo), self.first.geo)
 
     def off(self, scene: Scene, tolerance: float) -> float | None:
         """How far beside those of the grid a scene's pixels lie, in pixels; None if they are others, wherever the scene lies."""
@@ -107,7 +100,7 @@ class Grid:
         alike = (ours.sample.split, ours.bands, ours.dtype) == (theirs.sample.split, theirs.bands, theirs.dtype)
         if not alike or not same_crs(ours.geo.crs, theirs.geo.crs):
             return None
-        corners, sides = self.corners(scene), _rectangle(scene)
+        corners, sides = self.corners(scene), corners_of(*scene.sample.size)
         if np.abs(corners - corners[0] - sides).max() > tolerance:
             return None
         return float(np.abs(corners - np.rint(corners[0]) - sides).max())
@@ -160,12 +153,6 @@ def grids_of(scenes: Iterable[Scene], tolerance: float) -> tuple[list[Grid], lis
     return grids, problems
 
 
-def _rectangle(scene: Scene) -> Points:
-    """(4, 2) the (x, y) of a scene's corners in its own pixels, the upper left one first."""
-    height, width = scene.sample.size
-    return np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
-
-
 def mosaics_of(grids: Iterable[Grid]) -> list[Mosaic]:
     """A mosaic for all scenes of a grid that touch, directly or through others, at a corner at least."""
     found = [_mosaic(grid, parts) for grid in grids for parts in _touching(grid)]
@@ -192,11 +179,10 @@ def _mosaic(grid: Grid, parts: Sequence[tuple[Scene, int, int]]) -> Mosaic:
     top, left = min(y for _, y, _ in parts), min(x for _, _, x in parts)
     placed = tuple(Part(scene, Window(y - top, x - left, *scene.sample.size)) for scene, y, x in parts)
     size = max(part.window.bottom for part in placed), max(part.window.right for part in placed)
-    a, b, c, d, e, f = grid.first.geo.transform
-    moved = (a, b, a * left + b * top + c, d, e, d * left + e * top + f)
+    geo = Geo(grid.first.geo.crs, grid.first.geo.transform).cut(Window(top, left, *size))
     first = placed[0].scene
     id = first.sample.id if len(placed) == 1 else f"{first.sample.id}_mosaic"
-    return Mosaic(id, None, size, Geo(grid.first.geo.crs, moved), placed)
+    return Mosaic(id, None, size, geo, placed)
 
 
 def _groups(held: Sequence[set[str | None]]) -> list[str | None]:

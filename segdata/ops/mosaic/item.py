@@ -56,7 +56,7 @@ def write_mosaic(mosaic: Mosaic, target: Target) -> Pieced:
             return _written(mosaic, target, gap)
         except Taken:
             continue
-    what = "no value is left that its images do not have, for pixels without data"
+    what = "no value is left that could mean no data: its images have them all"
     if target.nodata is not None:
         what = f"pixels with data are {target.nodata:g} in every band (--nodata)"
     way = "choose another value (--nodata), or masks alone (--images none)"

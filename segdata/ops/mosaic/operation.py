@@ -37,7 +37,7 @@ def mosaic(
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
-    """Put scenes that touch together to mosaics, in a new dataset: images, masks, and scores if all scenes have them.
+    """Join scenes that touch into mosaics, in a new dataset: images, masks, and scores if all scenes have them.
 
     Scenes become one image if they have one coordinate system, one grid of pixels, one split, and the same bands and type, and
     if they overlap or touch, directly or through others. A scene that touches no other stays alone. A mosaic has the id of its
@@ -56,9 +56,9 @@ def mosaic(
         dataset: The dataset of scenes or of their predictions, or its folder.
         destination: The folder of the new dataset.
         take: Which scene counts if several have a pixel: the first or the last by id.
-        tolerance: How far beside the grid, in pixels, the pixels of a scene may lie: 0 to 0.5. They are not resampled.
+        tolerance: How many pixels a scene may lie beside the grid of the others: 0 to 0.5. It is not resampled.
         nodata: The value of pixels without data in the images, in every band; may be nan.
-        images: Write the images too (copy), or masks and scores alone (none).
+        images: Write the images too (copy), or only masks and scores (none).
         overwrite: Replace a dataset at `destination`.
     """
     dataset, run = Dataset.of(dataset), run or Run()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
+import uuid
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,7 +19,7 @@ from segdata.files.places import file_digest, read_start, read_text
 from segdata.files.remote import Place
 from segdata.files.yaml_text import load_yaml
 from segdata.labels import must_agree
-from segdata.ops.predict.predictor import Stored
+from segdata.ops.predict.predictor import Predictor, Stored
 
 FOLDS = "folds"
 """What `split` is called if each fold is to be predicted by the model that has not seen it."""
@@ -71,3 +75,12 @@ def refuse_seen(run: Place, fold: str, dataset: Dataset) -> None:
 def digest_of(models: dict[str, Stored]) -> str:
     """One SHA-256 of the files of all models."""
     return hashlib.sha256("".join(model.sha256 for model in models.values()).encode()).hexdigest()
+
+
+def named_as(model: Predictor | str | Path, predictor: Predictor, models: dict[str, Stored]) -> dict[str, Any]:
+    """What a job calls its model; one that is no file is like no other, so that nobody's job is taken up with another model."""
+    if models and isinstance(model, str | Path):
+        return {"name": os.path.basename(model), "sha256": digest_of(models)}
+    if isinstance(model, str | Path):
+        return {"name": os.path.basename(model), "sha256": file_digest(model)}
+    return {"name": type(predictor).__name__, "sha256": None, "job": uuid.uuid4().hex}

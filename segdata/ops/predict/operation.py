@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,28 +12,26 @@ from typing import Any
 
 import msgspec
 
-from segdata.caches import note
 from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.images import place_image, refuse_images
-from segdata.dataset.inputs import Inputs, Stamp, stamps
+from segdata.dataset.inputs import Inputs, Stamp
 from segdata.dataset.job import Job, Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.cog import make_cog
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.polygon_files import Written, write_polygons, written_json
 from segdata.files.polygons import Polygons
-from segdata.files.rasters import Raster
-from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
+from segdata.files.reading import AS_IT_IS, Alpha, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
-from segdata.ops.predict.folds import FOLDS, digest_of, held_out
+from segdata.ops.predict.folds import FOLDS, held_out, named_as
+from segdata.ops.predict.inputs import image_stamps, opened_for, read_as
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
@@ -133,21 +130,21 @@ def predict(
         entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
         match_names: Map classes by name if model and dataset have other ones or another order.
         refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
-        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored, and
-            windows without a pixel in them are not predicted. Inside, the masks are the same as without it.
-        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
-            without coordinates.
-        aoi_layer: The layer of `aoi` to read. By default the only one.
-        vectorize: Write polygons too: vectors/<id>.geojson. In Python also a `Polygons` that has settings.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Pixels outside become ignored, and windows
+            that lie outside are not predicted. Inside, the masks are the same as without it.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default what the file says, or else longitude and
+            latitude, or pixel for images without coordinates.
+        aoi_layer: The layer of `aoi` to read, if it has several.
+        vectorize: Write polygons too: vectors/<id>.geojson.
         cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
-        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
-            have. Of a dataset that reads some bands already, numbers count those. Images that are in no dataset are read like
-            those that the model was trained on, unless this says otherwise.
-        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
-        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
-        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
+        bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
+            If the dataset reads some bands already, numbers count those. By default images in no dataset are read like those
+            that the model was trained on.
+        alpha: Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        vrt: Read images that are VRTs. Their sources must lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -162,12 +159,11 @@ def predict(
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
-    asked = AS_IT_IS.asked(vrt=vrt, subdataset=subdataset)
+    asked = AS_IT_IS.but(vrt=vrt, subdataset=subdataset)
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels, asked)
-    source = replace(source, reading=source.reading.asked(vrt=vrt, subdataset=subdataset))
     source = source if split is None else source.split(",".join(models) or split)
     run = run or Run()
-    source = read_as(source, predictor, bands, alpha, run)
+    source = read_as(source.read_as(vrt=vrt, subdataset=subdataset), predictor, bands, alpha, run)
     classes = _classes(predictor.labels, source.labels, source.root, match_names)
     if scores and None in classes:
         lacking = [n for n, c in zip(predictor.labels.names, classes, strict=True) if c is None]
@@ -197,7 +193,7 @@ def predict(
         made_by["options"] |= {"aoi_crs": aoi_crs, **({} if aoi_layer is None else {"aoi_layer": aoi_layer})}
         made_by["inputs"] += area.facts()
         refuse_elsewhere(area, source)
-    named = _named(model, predictor, models)
+    named = named_as(model, predictor, models)
     sent: Predictor | Stored = predictor
     if isinstance(model, str | Path) and not models and run.executor is not None:
         sent = Stored(str(model), device, trust_code, named["sha256"])
@@ -214,22 +210,6 @@ def predict(
     ]
     more = [one for one in (model, refinement_file, aoi) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
-
-
-def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
-    """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
-
-    Raises `OptionError` for bands that the dataset does not read.
-    """
-    if source.made_by:
-        return source.with_bands(bands, alpha)
-    trained: Reading = getattr(predictor, "reading", AS_IT_IS)
-    known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
-    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
-    reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
-    for text in notes:
-        note(text)
-    return replace(source, reading=reading)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
@@ -305,31 +285,6 @@ def predict_groups(
         if last:
             yield found
             found = []
-
-
-@contextmanager
-def opened_for(source: Dataset, sample: Sample, predictor: Predictor) -> Iterator[Raster]:
-    """A sample's image, open. Raises `DataError` (`image.bands`) if its bands are not those that the model takes, in order."""
-    wanted, trained = getattr(predictor, "bands", None), tuple(getattr(predictor, "names", ()))
-    with source.open_image(sample) as raster:
-        names = tuple(band.name for band in raster.about)
-        what = None
-        if wanted is not None and raster.bands != wanted:
-            called = f" ({', '.join(names)})" if any(names) else ""
-            what = f"{raster.bands} bands are read{called}, and the model takes {wanted}: --bands chooses, "
-            what += "--alpha says whether the last one is transparency"
-        elif names != trained and sorted(names) == sorted(trained):
-            order = ",".join(trained)
-            what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
-        if what is not None:
-            raise DataError(Problem("image.bands", what, source.image_path(sample), sample.id))
-        recipe = getattr(predictor, "recipe", None)
-        yield raster if recipe is None else recipe.values_of(raster)
-
-
-def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
-    """The file that a sample is predicted from, as it is before that."""
-    return stamps([] if sample.image is None else [source.image_path(sample)])
 
 
 def _each(
@@ -426,15 +381,6 @@ def _loaded(model: Predictor | str | Path, models: dict[str, Stored], device: st
     if models:
         return next(iter(models.values())).load()
     return load_predictor(model, device, trust_code=trust_code) if isinstance(model, str | Path) else model
-
-
-def _named(model: Predictor | str | Path, predictor: Predictor, models: dict[str, Stored]) -> dict[str, Any]:
-    """What a job calls its model; one that is no file is like no other, so that nobody's job is taken up with another model."""
-    if models and isinstance(model, str | Path):
-        return {"name": os.path.basename(model), "sha256": digest_of(models)}
-    if isinstance(model, str | Path):
-        return {"name": os.path.basename(model), "sha256": file_digest(model)}
-    return {"name": type(predictor).__name__, "sha256": None, "job": uuid.uuid4().hex}
 
 
 def _receipt(plan: Plan, whole: Dataset, job: Job[Predicted]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from segdata.terminal.options import run_options, running
 @operation("segdata.ops.stack.operation:stack")
 @run_options
 def stack(source: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Put bands of several files into one image.
+    """Put bands that lie in files of their own into one image.
 
     S2A_B04.tif, S2A_B03.tif and S2A_B02.tif below SRC become the GeoTIFF S2A.tif in DST.
 
@@ -20,7 +20,7 @@ def stack(source: str, destination: str, jobs: int | str, on_error: Any, **given
     segdata stack scenes/ stacked/ --bands B04,B03,B02
     segdata stack scenes/ stacked/ --bands B8A,B04 --upsample
 
-    The bands keep their names, so that they can be chosen by these later: segdata convert ... --bands B04,B03.
+    The bands keep their names. Choose them by name later: segdata convert ... --bands B04,B03.
     """
     from segdata.ops.stack.operation import stack
 

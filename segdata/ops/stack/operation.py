@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from segdata.dataset.ids import portable_ids
 from segdata.errors import DataError, DatasetError, OptionError, Problem, refuse_nothing
 from segdata.executors.run import Run
+from segdata.files.alignment import Ground, offset
 from segdata.files.bands import About, band_tags
+from segdata.files.crs import same_crs
 from segdata.files.endings import is_image
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.opening import open_image
@@ -66,8 +68,8 @@ def stack(
         source: The folder with the files.
         destination: The folder to write to.
         bands: The names of the bands in the names of the files, in order: B04,B03,B02.
-        upsample: Repeat the pixels of coarser bands, if they are whole multiples of the finest. By default such scenes are
-            refused.
+        upsample: Repeat the pixels of coarser bands, if each is a whole number of the finest band's pixels wide. By default
+            scenes with coarser bands are refused.
         overwrite: Replace files at `destination`.
     """
     names = [str(band) for band in parse_bands(bands)]
@@ -136,7 +138,7 @@ def stack_scene(scene: Scene, root: Place, target: Place, names: Sequence[str], 
         path = target / f"{scene.name}.tif"
         size = finest.height, finest.width
         with TiffWriter(path, *size, len(rasters), finest.dtype, tags=tags) as writer:
-            for window in _rows(*size):
+            for window in Window(0, 0, *size).strips(PIXELS, TILE):
                 writer.write(
                     window.y, 0, np.stack([_read(r, window, f) for r, f in zip(rasters, factors, strict=True)])
                 )
@@ -153,44 +155,32 @@ def _factor(raster: Raster, file: str, rasters: Sequence[Raster], scene: Scene, 
     finest = max(rasters, key=lambda one: one.height * one.width)
     first = scene.files[rasters.index(finest)]
     factor = max(1, round(finest.width / raster.width))
-    unlike = None
+    unlike, other = None, basename(first)
     if raster.dtype != finest.dtype:
-        unlike = f"is {raster.dtype}, {basename(first)} is {finest.dtype}"
+        unlike = f"is {raster.dtype}, {other} is {finest.dtype}: bring them to one type (gdal_translate -ot)"
     elif (raster.height * factor, raster.width * factor) != (finest.height, finest.width):
-        unlike = (
-            f"is {raster.width} x {raster.height}, {basename(first)} {finest.width} x {finest.height} (width x height)"
-        )
-    elif not _lies_alike(raster, finest, factor):
-        unlike = f"lies elsewhere than {basename(first)}: {_told(raster)} and {_told(finest)}"
+        sizes = f"is {raster.width} x {raster.height}, {other} is {finest.width} x {finest.height}"
+        unlike = f"{sizes} (width x height): resample it (gdalwarp -ts)"
+    elif not _lies_alike(raster, finest):
+        unlike = f"lies elsewhere than {other}: {_told(raster)} and {_told(finest)}: warp it (gdalwarp -te)"
     elif str(raster.geo.nodata) != str(finest.geo.nodata):
-        unlike = f"has nodata {raster.geo.nodata}, {basename(first)} {finest.geo.nodata}"
+        unlike = f"has nodata {raster.geo.nodata}, {other} has {finest.geo.nodata}: give both one (gdalwarp -dstnodata)"
     elif factor > 1 and not upsample:
-        unlike = f"is {factor} times coarser than {basename(first)}: --upsample repeats its pixels"
+        unlike = f"is {factor} times coarser than {other}: --upsample repeats its pixels"
     if unlike is not None:
         raise DataError(Problem("stack.unlike", f"the band {unlike}", file, scene.name))
     return factor
 
 
-def _lies_alike(raster: Raster, finest: Raster, factor: int) -> bool:
-    """Whether bands have the same coordinate system and corners, `factor` pixels of the finest being one."""
-    a, b, c, d, e, f = finest.geo.transform
-    wanted = np.array([a * factor, b * factor, c, d * factor, e * factor, f])
-    pixel = max(abs(a) + abs(b), abs(d) + abs(e)) or 1.0
-    shift = np.abs(np.array(raster.geo.transform) - wanted)
-    shift[[0, 1, 3, 4]] *= max(raster.height, raster.width)
-    return raster.geo.crs == finest.geo.crs and bool((shift <= NEAR * pixel).all() or not raster.geo.placed)
+def _lies_alike(raster: Raster, finest: Raster) -> bool:
+    """Whether bands have the same coordinate system and corners."""
+    mine, other = (Ground(one.geo, one.height, one.width) for one in (raster, finest))
+    return same_crs(mine.geo.crs, other.geo.crs) and (not mine.geo.placed or offset(mine, other) <= NEAR)
 
 
 def _told(raster: Raster) -> str:
     """Where the first corner of an image lies."""
     return f"({raster.geo.transform[2]:.10g}, {raster.geo.transform[5]:.10g})"
-
-
-def _rows(height: int, width: int) -> Iterator[Window]:
-    """Windows of whole rows of tiles."""
-    rows = max(1, PIXELS // width // TILE) * TILE
-    for y in range(0, height, rows):
-        yield Window(y, 0, min(rows, height - y), width)
 
 
 def _read(raster: Raster, window: Window, factor: int) -> NDArray[Any]:

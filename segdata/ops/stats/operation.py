@@ -77,11 +77,11 @@ def stats(
         split: Count this split only; several: a,b; all but one: !a. Weights for training are those of the training split.
         recount: Count the masks' pixels, and compare them with the manifest.
         objects: Find the connected components of each class and their areas. Reads the masks.
-        images: Compute the mean and standard deviation of each band, of pixels that have data: 8 and 16 bits as 0 to 1 of
-            their type, other types as they are, by their scale and offset if they have any. Reads the images.
-        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
-            have. Of a dataset that reads some bands already, numbers count those.
-        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        images: Compute the mean and standard deviation of each band. Reads the images. Only pixels with data count; 8 and 16
+            bits are 0 to 1 of their type, other types as they are, through their scale and offset if they have any.
+        bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
+            If the dataset reads some bands already, numbers count those.
+        alpha: Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         count: What the effective number of samples counts: images, objects (reads the masks) or pixels (saturate it).
         beta: The beta of the effective number, by default 1 - 1/images.
         clamp: Keep weights between these two numbers, after `normalise`.
@@ -89,7 +89,7 @@ def stats(
     """
     one_of("count", count, Occurrences)
     options: dict[str, Any] = {"beta": beta, "clamp": clamp, "normalise": normalise}
-    dataset = _opened(dataset, split).with_bands(bands, alpha)
+    dataset = _opened(dataset, split).read_as(bands, alpha)
     ClassCounts.of([], dataset.labels).weights("uniform", **options)  # refuses bad options before the work
     objects = objects or count == "objects"
     measured: list[Measured] = []

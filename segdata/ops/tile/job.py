@@ -136,10 +136,9 @@ def place_files(sample: Sample, target: Target) -> Placed:
             )
             raise DataError(Problem("tile.again", message))
         mask = f"masks/{sample.id}.png"
-        rows = max(1, ROWS // sample.width)
         with MaskWriter(root / mask, *sample.size, source.labels.dtype) as writer:
-            for y in range(0, sample.height, rows):
-                writer.write(cutter.ids_of(Window(y, 0, min(rows, sample.height - y), sample.width)))
+            for strip in Window(0, 0, *sample.size).strips(ROWS):
+                writer.write(cutter.ids_of(strip))
         return Placed(image, mask, writer.sha256)
 
 

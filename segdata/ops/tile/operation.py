@@ -84,40 +84,40 @@ def tile(
         stride: Pixels from one tile to the next, instead of `overlap`.
         overlap: Pixels that neighbouring tiles share, or below 1 the share of the size.
         scale: Resample first by this factor: images by area, masks to the nearest. 0.5 halves.
-        mpp: Resample each slide, by a factor of its own, to so many microns per pixel; what is within 1 % stays as it is.
-        gsd: The same in metres per pixel on the ground, for images that lie somewhere.
+        mpp: Resample each slide to so many microns per pixel, by a factor of its own. Slides within 1 % of it stay as they are.
+        gsd: The same in metres per pixel on the ground, for images with coordinates.
         pad: What fills up an image smaller than a tile, at the bottom and right: zero, or reflect (masks: ignored pixels);
             keep leaves it as it is.
         format: The format of the tiles' images. auto is GeoTIFF for what has coordinates or is not 8-bit RGB, otherwise PNG.
         quality: The quality of JPEGs.
         compress: The compression of TIFFs.
         nodata: Pixels of this value in every band become ignored; may be nan. By default the file's own value or alpha says.
-        bands: Read these bands of the images alone, in this order: numbers from 1 on, such as 3,2,1, or names that the files
-            have. Of a dataset that reads some bands already, numbers count those.
-        alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
-        dtype: Write the tiles' images in this type: what is LOW in `scale_values` becomes 0, what is HIGH 1 (of uint8 255, of
-            uint16 65535), and values beyond are clipped and counted. Scale and offset tags are applied first. No data is 0 in
-            whole numbers (the darkest pixels of images with a nodata value are then 1), NaN in float32.
-        scale_values: The values that become 0 and 1, LOW,HIGH. By default those of 8 and 16 bits; float32 keeps values.
+        bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
+            If the dataset reads some bands already, numbers count those.
+        alpha: Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
+        dtype: Write the tiles' images in this type. LOW of `scale_values` becomes 0, and HIGH becomes 1 (in uint8 255, in uint16
+            65535). Values beyond are clipped, and counted. Scale and offset in the files are applied first. Pixels without
+            data become 0 in whole numbers (the darkest others 1, if the image has a nodata value), and NaN in float32.
+        scale_values: LOW,HIGH: the values that become 0 and 1. By default 0 and the largest value of 8 and 16 bits; float32
+            keeps its values.
         min_valid: Keep tiles with at least this share of pixels that are not ignored.
         min_foreground: Keep tiles with at least this share of foreground.
         keep_empty: Keep this share of the tiles without foreground, drawn by `seed`.
         background: The class that is not foreground, by default the one called background.
         min_tiles_per_class: If fewer tiles hold a class, cut more around pixels of it, while there are any.
-        aoi: A file of polygons, in GeoJSON or another format of `convert vector`: what is outside of them becomes ignored. If
-            they are on no image, that is an error.
-        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default longitude and latitude, or pixel for images
-            without coordinates.
-        aoi_layer: The layer of `aoi` to read. By default the only one.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Pixels outside become ignored. Polygons that
+            are on no image are an error.
+        aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default what the file says, or else longitude and
+            latitude, or pixel for images without coordinates.
+        aoi_layer: The layer of `aoi` to read, if it has several.
         virtual: Write no images: samples are windows of the whole files. Not for training on PNGs of more than 67
             megapixels.
-        vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
-        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
+        vrt: Read images that are VRTs. Their sources must lie below the folder of the VRT.
+        subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
         seed: The seed of `keep_empty` and `min_tiles_per_class`.
         overwrite: Replace a dataset at `destination`.
     """
-    dataset = Dataset.of(dataset).with_bands(bands, alpha)
-    dataset = replace(dataset, reading=dataset.reading.asked(vrt=vrt, subdataset=subdataset))
+    dataset = Dataset.of(dataset).read_as(bands, alpha, vrt, subdataset)
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)

@@ -33,10 +33,8 @@ def find_centres(wanted: Wanted, target: Target) -> list[tuple[int, int]]:
     keys, places = np.empty(0), np.empty(0, np.int64)
     with located(sample=sample.id), ExitStack() as stack:
         cutter = Cutter(sample, target, stack)
-        rows = max(1, ROWS // sample.width)
-        for y in range(0, sample.height, rows):
-            ids = cutter.ids_of(Window(y, 0, min(rows, sample.height - y), sample.width))
-            found = np.flatnonzero(ids == wanted.class_id) + y * sample.width
+        for strip in Window(0, 0, *sample.size).strips(ROWS):
+            found = np.flatnonzero(cutter.ids_of(strip) == wanted.class_id) + strip.y * sample.width
             keys, places = np.concatenate([keys, rng.random(len(found))]), np.concatenate([places, found])
             first = np.argsort(keys)[: wanted.count]
             keys, places = keys[first], places[first]

@@ -39,7 +39,7 @@ def wanted_size(scale: float, mpp: float | None, gsd: float | None) -> Wanted | 
     if not given:
         return None
     if len(given) > 1 or scale != 1:
-        raise OptionError("--scale, --mpp and --gsd exclude each other: each says by what images are resampled")
+        raise OptionError("--scale, --mpp and --gsd exclude each other: each says how images are resampled")
     name, size = given[0]
     if size is None or not 0 < size < float("inf"):
         raise OptionError(f"--{name} {size:g}: must be above 0")
