@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from segdata.caches import note
 from segdata.dataset.carry import write_like
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
@@ -21,26 +20,27 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, stamps
 from segdata.dataset.job import Job, Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.dataset.transparency import settled
 from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.cog import make_cog
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.polygon_files import Written, write_polygons, written_json
 from segdata.files.polygons import Polygons
-from segdata.files.rasters import Raster
-from segdata.files.reading import AS_IT_IS, Alpha, Reading, told
+from segdata.files.reading import AS_IT_IS, Alpha, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
+from segdata.files.values import span_given
 from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, digest_of, held_out
+from segdata.ops.predict.inputs import opened_for, read_as, typed
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.area import Area, refuse_elsewhere
+from segdata.tiling.retype import Retype
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
 from segdata.words import some
@@ -57,7 +57,7 @@ class Plan:
     """What becomes of each sample: from `source`, as `images` says, into what `output` says.
 
     Its mask is refined, for which the output has scores, that are kept where `scores` are asked for. Outside of `area` it is
-    ignored.
+    ignored. Images are brought into another type by `retype`.
     """
 
     source: Dataset
@@ -67,6 +67,7 @@ class Plan:
     refinement: Refinement | None = None
     area: Area | None = None
     polygons: Polygons | None = None
+    retype: Retype | None = None
 
 
 class Predicted(Made, frozen=True):
@@ -103,6 +104,7 @@ def predict(
     alpha: Alpha = "auto",
     vrt: bool = False,
     subdataset: str | None = None,
+    scale_values: Sequence[float] = (),
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -148,6 +150,8 @@ def predict(
         alpha: Whether a last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         vrt: Read images that are VRTs, whose sources lie below the folder of the VRT.
         subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr), by its name there.
+        scale_values: For images of another type than the model was trained on: the values LOW,HIGH that become the darkest and
+            the brightest of that type, as `tile --dtype` writes them.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -157,6 +161,7 @@ def predict(
         dataset = Dataset.of(dataset)
         models = held_out(place(model), dataset, device, trust_code)
     predictor = _loaded(model, models, device, trust_code)
+    retype = typed(predictor, span_given(scale_values))
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
@@ -183,6 +188,7 @@ def predict(
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
         **told(bands, alpha, vrt, subdataset),
+        **({} if retype is None else {"scale_values": retype.span}),
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
@@ -206,7 +212,7 @@ def predict(
     target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy, cog)
-    plan = Plan(source, target, output, scores, refinement, area, polygons)
+    plan = Plan(source, target, output, scores, refinement, area, polygons, retype)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
@@ -214,22 +220,6 @@ def predict(
     ]
     more = [one for one in (model, refinement_file, aoi) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
-
-
-def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
-    """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
-
-    Raises `OptionError` for bands that the dataset does not read.
-    """
-    if source.made_by:
-        return source.with_bands(bands, alpha)
-    trained: Reading = getattr(predictor, "reading", AS_IT_IS)
-    known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
-    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
-    reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
-    for text in notes:
-        note(text)
-    return replace(source, reading=reading)
 
 
 def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
@@ -291,7 +281,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(opened_for, plan.source, sample, predictor),
+            partial(opened_for, plan.source, sample, predictor, plan.retype),
             seen,
             number,
             None if plan.area is None else partial(plan.area.on, sample=sample),
@@ -305,26 +295,6 @@ def predict_groups(
         if last:
             yield found
             found = []
-
-
-@contextmanager
-def opened_for(source: Dataset, sample: Sample, predictor: Predictor) -> Iterator[Raster]:
-    """A sample's image, open. Raises `DataError` (`image.bands`) if its bands are not those that the model takes, in order."""
-    wanted, trained = getattr(predictor, "bands", None), tuple(getattr(predictor, "names", ()))
-    with source.open_image(sample) as raster:
-        names = tuple(band.name for band in raster.about)
-        what = None
-        if wanted is not None and raster.bands != wanted:
-            called = f" ({', '.join(names)})" if any(names) else ""
-            what = f"{raster.bands} bands are read{called}, and the model takes {wanted}: --bands chooses, "
-            what += "--alpha says whether the last one is transparency"
-        elif names != trained and sorted(names) == sorted(trained):
-            order = ",".join(trained)
-            what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
-        if what is not None:
-            raise DataError(Problem("image.bands", what, source.image_path(sample), sample.id))
-        recipe = getattr(predictor, "recipe", None)
-        yield raster if recipe is None else recipe.values_of(raster)
 
 
 def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
