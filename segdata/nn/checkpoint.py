@@ -60,6 +60,13 @@ class Plain(msgspec.Struct, frozen=True):
     reading: Reading = AS_IT_IS
     names: tuple[str, ...] = ()
     dtype: Literal["uint8", "uint16", "float32"] | None = None
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def chosen(self) -> str | None:
+        """The --bands of the training."""
+        bands = self.options.get("bands")
+        return bands if isinstance(bands, str) else None
 
 
 def of(

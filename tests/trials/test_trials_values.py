@@ -377,7 +377,10 @@ def test_a_scene_is_predicted_as_the_tiles_of_another_type_that_a_model_is_of(tm
     scenes, tiles = Dataset.open(tmp_path / "p"), Dataset.open(tmp_path / "q")
     for sample, tile in zip(scenes, tiles, strict=True):
         np.testing.assert_array_equal(scenes.read_mask(sample), tiles.read_mask(tile))
-        with rasterio.open(tmp_path / f"p/{sample.scores}") as mine, rasterio.open(tmp_path / f"q/{tile.scores}") as its:
+        with (
+            rasterio.open(tmp_path / f"p/{sample.scores}") as mine,
+            rasterio.open(tmp_path / f"q/{tile.scores}") as its,
+        ):
             np.testing.assert_array_equal(mine.read(), its.read())
         assert sample.counts[255] == 3 * 32
     one = tmp_path / "s/images/a0.tif"

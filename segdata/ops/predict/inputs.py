@@ -57,7 +57,9 @@ def opened_for(source: Dataset, sample: Sample, predictor: Predictor, retype: Re
     """
     recipe = getattr(predictor, "recipe", None)
     with source.open_image(sample) as raster:
-        problem = _other_bands(predictor, raster) or (_other_type(predictor, raster) if retype is None else None)
+        problem = _other_bands(predictor, raster, source.reading) or (
+            _other_type(predictor, raster) if retype is None else None
+        )
         if problem is not None:
             raise DataError(Problem(*problem, source.image_path(sample), sample.id))
         if retype is not None:
@@ -65,7 +67,7 @@ def opened_for(source: Dataset, sample: Sample, predictor: Predictor, retype: Re
         yield raster if recipe is None else recipe.values_of(raster)
 
 
-def _other_bands(predictor: Predictor, raster: Raster) -> tuple[str, str] | None:
+def _other_bands(predictor: Predictor, raster: Raster, reading: Reading) -> tuple[str, str] | None:
     """What is wrong if the bands of an image are not those that a model takes."""
     wanted, trained = getattr(predictor, "bands", None), tuple(getattr(predictor, "names", ()))
     names = tuple(band.name for band in raster.about)
@@ -77,6 +79,11 @@ def _other_bands(predictor: Predictor, raster: Raster) -> tuple[str, str] | None
         order = ",".join(trained)
         what = f"its bands are read in the order {','.join(names)}, and the model takes {order}: --bands {order}"
         return "image.bands", what
+    chosen: str | None = getattr(predictor, "chosen", None)
+    if chosen is not None and not reading.bands and not trained:
+        own = ",".join(str(number) for number in range(1, raster.bands + 1))
+        what = f"the model was trained with --bands {chosen}, and these may be in another order: --bands {chosen}"
+        return "image.bands", f"{what}, or --bands {own} if they are in that order already"
     return None
 
 
