@@ -273,7 +273,7 @@ def test_a_resolution_that_is_not_known(tmp_path: Path) -> None:
         *tile,
         "--gsd",
         1,
-        fails="a: its file does not say in which coordinate system it lies, so not how many metres a pixel has: tile it by --scale",
+        fails="a: its file does not say in which coordinate system it lies, so metres are not known: tile it by --scale",
     )
     run(*tile, "--mpp", 0.5, fails="how many microns a pixel has: tile it by --scale")
     run("tile", tmp_path / "e", tmp_path / "t", "--mpp", 0.5, "--on-error", "skip", fails="tile it by --scale")

@@ -49,7 +49,7 @@ def wanted_size(scale: float, mpp: float | None, gsd: float | None) -> Wanted | 
         name,
         size,
         "metres",
-        "its file does not say in which coordinate system it lies, so not how many metres a pixel has",
+        "its file does not say in which coordinate system it lies, so metres are not known",
     )
 
 
