@@ -423,7 +423,7 @@ def test_a_folder_with_a_bomb_is_predicted_without_it(tmp_path: Path) -> None:
     run = Run(report=Report("skip"))
     out = predict(ByColour(dataset.labels), dataset.root / "images", tmp_path / "out", size=(16, 16), run=run)
     assert len(out) == 3
-    assert [(p.sample, p.code) for p in run.report.problems] == [("val/1", "image.too_large")]
+    assert [(p.sample, p.code) for p in run.report.problems] == [("val/1", "image.unreadable")]  # it is read by rows
 
 
 @pytest.mark.parametrize("tiling", [None, {"parent": [6, 8], "scale": 1.0, "pad": "zero"},

@@ -123,9 +123,8 @@ def parts_of(geometry: Geometry) -> Sequence[Any]:
 
 def bounds(geometry: Geometry) -> tuple[float, float, float, float]:
     """The least and the most of a polygon: top, left, bottom, right."""
-    points = np.concatenate([np.asarray(ring) for part in parts_of(geometry) for ring in part])
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return float(top), float(left), float(bottom), float(right)
+    x, y = zip(*(point for part in parts_of(geometry) for ring in part for point in ring), strict=True)
+    return min(y), min(x), max(y), max(x)
 
 
 def burn(

@@ -79,7 +79,7 @@ def _box(geometry: Any) -> Box:
         coordinates = geometry["coordinates"]
         parts = {"Polygon": [coordinates], "MultiPolygon": coordinates}[geometry["type"]]
         rings = [ring for part in parts for ring in part]
-        xs, ys = ([point[axis] for ring in rings for point in ring] for axis in (0, 1))
+        xs, ys, *_ = zip(*(point for ring in rings for point in ring), strict=False)
         box = float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
         good = min(map(len, rings)) >= CORNERS and math.isfinite(sum(xs)) and math.isfinite(sum(ys))
         return box if good else UNKNOWN

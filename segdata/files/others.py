@@ -123,7 +123,9 @@ def _chosen(source: Any, file: File, wanted: str | None) -> str | None:
     found = [text.partition(f"{path}:")[2].strip("/") for text in source.subdatasets]
     if wanted is None:
         if found:
-            raise file.problem("several", f"holds several images: choose one by --subdataset: {some(found)}")
+            own = "make a file of one (gdalinfo lists what gdal_translate takes)"
+            way = "choose one by --subdataset" if file.kind == "image" else own
+            raise file.problem("several", f"holds several images: {way}: {some(found)}")
         if not source.count:
             raise file.problem("several", "holds no array of two dimensions or more, so it is no image")
         return None

@@ -17,8 +17,9 @@ from segdata.files.tiff import Compress, encode_tiff, implied_colours
 
 
 def fits_png(raster: Raster, dtype: Any = None) -> bool:
-    """Whether a PNG or JPEG holds an image's bands, in another `dtype` if that is given: 8-bit RGB."""
-    return raster.bands == 3 and np.dtype(dtype or raster.dtype) == np.uint8
+    """Whether a PNG or JPEG holds an image's bands, in another `dtype` if that is given: 8-bit RGB without scale and offset."""
+    plain = dtype is not None or not raster.geo.scaling
+    return plain and raster.bands == 3 and np.dtype(dtype or raster.dtype) == np.uint8
 
 
 def encode_part(

@@ -229,8 +229,10 @@ def moved_to_system(points: Floats, old: Any, new: Any) -> Floats:
 def moved_to_pixels(points: Floats, geo: Geo) -> Floats:
     """(N, 2) points on the ground in pixels of an image at `geo`."""
     a, b, c, d, e, f = geo.transform
+    (xx, xy), (yx, yy) = np.linalg.inv(np.array([[a, b], [d, e]])).tolist()
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray((points - [c, f]) @ np.linalg.inv(np.array([[a, b], [d, e]])).T)
+        x, y = points[:, 0] - c, points[:, 1] - f
+        return np.stack([xx * x + xy * y, yx * x + yy * y], axis=1)  # for two columns `@` takes ten times as long
 
 
 def moved_to_ground(pixels: Floats, geo: Geo) -> Floats:

@@ -63,8 +63,10 @@ class Reading:
 
     def _among(self, band: Band) -> Band:
         """The band of the file that is this one of those read so far."""
-        if not self.bands or (band in self.bands and isinstance(band, str)):
+        if not self.bands:
             return band
+        if isinstance(band, str) and (same := [one for one in self.bands if str(one).lower() == band.lower()]):
+            return band if band in same else same[0]
         if isinstance(band, int) and band <= len(self.bands):
             return self.bands[band - 1]
         read = ",".join(map(str, self.bands))

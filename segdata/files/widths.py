@@ -51,7 +51,7 @@ def paintable(found: Features, width: float | None, file: str) -> tuple[Features
             f"holds {there} and no polygon: --width METRES paints them so wide (pixels for images without coordinates)"
         )
         raise DataError(Problem("vector.thin", what, file=file))
-    return replace(found, features=tuple(kept)), problems
+    return replace(found, features=tuple(kept)) if problems else found, problems
 
 
 def kind_of(feature: Feature) -> str | None:

@@ -59,15 +59,24 @@ class Plain(msgspec.Struct, frozen=True):
     recipe: dict[str, Any]
     reading: Reading = AS_IT_IS
     names: tuple[str, ...] = ()
+    dtype: Literal["uint8", "uint16", "float32"] | None = None
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def chosen(self) -> str | None:
+        """The --bands of the training."""
+        bands = self.options.get("bands")
+        return bands if isinstance(bands, str) else None
 
 
 def of(
     options: Training, state: Mapping[str, torch.Tensor], *, labels: Labels, bands: int, recipe: Mapping[str, Any],
-    dataset: str, reading: Reading = AS_IT_IS, names: Sequence[str] = (),
+    dataset: str, reading: Reading = AS_IT_IS, names: Sequence[str] = (), dtype: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The part of a checkpoint that prediction needs. `state`: the model's; `dataset`: the digest of the training dataset.
 
-    `reading`: how its images were read. `names`: what these call their bands.
+    `reading`: how its images were read. `names`: what these call their bands. `dtype`: their type, if that alone says what
+    their values mean.
     """
     return {
         "format": FORMAT,
@@ -87,6 +96,7 @@ def of(
         "dataset": dataset,
         **({"reading": how} if (how := reading.to_json()) else {}),
         **({"names": list(names)} if names else {}),
+        **({"dtype": dtype} if dtype else {}),
     }
 
 

@@ -214,6 +214,7 @@ class Folder:
             dataset=task.digest,
             reading=task.train.reading,
             names=task.names,
+            dtype=task.dtype,
         )
         return {**made, "metrics": dict(row)}
 

@@ -75,6 +75,9 @@ class TorchPredictor:
     device: torch.device
     reading: Reading = AS_IT_IS
     names: tuple[str, ...] = ()
+    dtype: str | None = None
+    chosen: str | None = None
+    """The bands that its training was told to read, of those that its dataset reads."""
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -105,5 +108,5 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     plain = checkpoint.plain_of(found, path)
     return TorchPredictor(
         model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place,
-        replace(plain.reading, vrt=False), plain.names,
+        replace(plain.reading, vrt=False), plain.names, plain.dtype, plain.chosen,
     )  # fmt: skip

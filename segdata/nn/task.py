@@ -49,6 +49,8 @@ class Task:
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """What the first image calls its bands."""
+    dtype: str | None = None
+    """What the type of its images is, if that alone says what values mean."""
 
     @property
     def steps(self) -> int:
@@ -93,6 +95,7 @@ def prepare(dataset: Dataset | str | Path, options: Training, run: Run) -> Task:
         digest=dataset.digest,
         notes=(*([told] if told else []), *missing_told(val, options.allow_missing)),
         names=band_names(train),
+        dtype=value_type(train, recipe),
     )
 
 
@@ -215,6 +218,14 @@ def band_names(train: Dataset) -> tuple[str, ...]:
     with train.open_image(train.samples[0]) as raster:
         names = tuple(band.name for band in raster.about)
     return names if all(names) else ()
+
+
+def value_type(train: Dataset, recipe: Recipe) -> str | None:
+    """The type of the first image, if that alone says what its values mean; None if the recipe's span says it."""
+    if recipe.span is not None:
+        return None
+    with train.open_image(train.samples[0]) as raster:
+        return recipe.values_of(raster).dtype.name
 
 
 def statistics(dataset: Dataset, recipe: Recipe, run: Run, most: int = 2000) -> tuple[list[float], list[float]]:

@@ -215,7 +215,9 @@ def read_as_grey(path: str, hints: Hints) -> tuple[Mask, str]:
     """
     pixels, lossy = read_stored(path)
     if pixels.ndim == 2 and lossy is None:
-        return whole_numbers(pixels, path), "masks are of numbers of other types than 8 and 16 bits, all of them whole"
+        other = pixels.dtype not in (np.uint8, np.uint16)
+        note = "masks are of numbers of other types than 8 and 16 bits, all of them whole" if other else ""
+        return whole_numbers(pixels, path), note
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     _check_colors(pixels, lossy, hints)

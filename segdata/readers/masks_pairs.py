@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report
 from segdata.files.endings import MASK_ENDINGS, ending
+from segdata.files.forms import SAID, VRT
 from segdata.files.listing import files_in, kinds_in
 from segdata.files.patterns import STEM, Pattern
 from segdata.files.remote import Place
@@ -182,12 +183,16 @@ def refuse_all(folders: Folders, layout: Layout, found: Keys) -> NoReturn:
         ("image", found.images, folders.images, layout.images, "--image-dir, --image-pattern, or --images none"),
     ):
         if not files and folder is not None:
-            way_out = _form_of(folders) or option
+            way_out = _form_of(folders) or _said(folders, found) or option
             message = f"{held(folder, kind, form)}{_odd_folder(folder)}: {way_out}"
             raise DataError(Problem("masks.missing", message, file=str(folder)))
     a, b = min(found.images), min(found.masks)
     names = f"{basename(found.images[a][0])} and {basename(found.masks[b][0])}"
-    way_out = _form_of(folders) or f"--image-pattern and --mask-pattern say how they differ, such as '{STEM}_mask'"
+    way_out = (
+        _form_of(folders)
+        or _said(folders, found)
+        or f"--image-pattern and --mask-pattern say how they differ, such as '{STEM}_mask'"
+    )
     message = f"no mask has the name of an image ({names}){_odd_folder(folders.masks)}: {way_out}"
     raise DataError(Problem("masks.unpaired", message, file=str(folders.masks)))
 
@@ -199,6 +204,15 @@ def _form_of(folders: Folders) -> str | None:
     one = folders.images == folders.masks
     form = find_form(files_in(folders.images, folders.masks), files_in(folders.masks, folders.images), one=one)
     return form.options() if form is not None else None
+
+
+def _said(folders: Folders, found: Keys) -> str | None:
+    """The options that take files for images which are so only where that is said, if masks have their names."""
+    files = [] if folders.images is None else files_in(folders.images, folders.masks)
+    ends = [ending(path) for path in files if ending(path) in SAID and splitext(path)[0] in found.masks]
+    if not ends:
+        return None
+    return f"--image-pattern '{STEM}{ends[0]}'" + " --vrt" * (ends[0] == VRT)
 
 
 def held(folder: Place, kind: str, form: Pattern) -> str:

@@ -20,8 +20,6 @@ from pathlib import Path
 from posixpath import splitext
 from typing import Literal
 
-import numpy as np
-
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.coverage import meets
@@ -308,9 +306,14 @@ def area(geometry: Geometry) -> float:
 
 
 def _enclosed(ring: Sequence[Sequence[float]]) -> float:
-    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates."""
-    x, y = (np.array([point[:2] for point in ring], np.float64) - np.array(ring[0][:2], np.float64)).T
-    return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
+    """The area inside a ring: seen from its first point, so that nothing is lost to large coordinates. Arrays are slower."""
+    left, top = float(ring[0][0]), float(ring[0][1])
+    twice = before_x = before_y = 0.0
+    for point in ring:
+        x, y = float(point[0]) - left, float(point[1]) - top
+        twice += before_x * y - x * before_y
+        before_x, before_y = x, y
+    return abs(twice) / 2
 
 
 def note_far(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from segdata.files.crs import parse_crs
 from segdata.files.geojson import LONLAT, PIXELS, Features
 from segdata.files.misplaced import Site, long_edge, look_like_degrees, polygons_in, why_off
@@ -34,7 +36,9 @@ def taken_for_pixels(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs
 def long_edges(files: Mapping[Place, Features], crs: str | None) -> Iterator[str]:
     """A line if a polygon may be meant to cross 180 degrees: an edge of more than half the Earth, of the first such file."""
     for path, found in sorted(files.items()):
-        for feature in found.features if _in_degrees(crs or found.crs or LONLAT) else ():
+        left, _, right, _ = found.boxes.T
+        wide = np.flatnonzero(right - left > 180).tolist() if _in_degrees(crs or found.crs or LONLAT) else ()
+        for feature in (found.features[i] for i in wide):
             if (edge := long_edge(feature)) is not None:
                 what = f"an edge from longitude {edge[0]:.9g} to {edge[1]:.9g} runs through 0 (RFC 7946)"
                 way_out = "if it is meant to cross 180 degrees, cut the polygon there, or count on beyond 180"

@@ -32,7 +32,10 @@ from segdata.tiling.rows import Downwards
 from segdata.windows import Window
 
 Format = Literal["auto", "png", "jpeg", "tiff"]
-"""How tiles of images are written: `auto` is TIFF for images that have coordinates or are not 8-bit RGB, otherwise PNG."""
+"""How tiles of images are written.
+
+`auto` is TIFF for images that have coordinates, or scale and offset, or are not 8-bit RGB, otherwise PNG.
+"""
 
 Padding = Literal["zero", "reflect", "keep"]
 """Images smaller than a tile are padded with 0, padded with their mirror image, or stay as they are."""
@@ -188,7 +191,8 @@ class Cutter:
         if format == "auto":
             return "png" if plain and not self.geo.placed else "tiff"
         if format != "tiff" and not plain and image is not None:
-            what = f"{image.bands} bands of {dtype or image.dtype} do not fit into {format}: use --format tiff"
+            scaled = " with scale and offset" if self.geo.scaling and dtype is None else ""
+            what = f"{image.bands} bands of {dtype or image.dtype}{scaled} do not fit into {format}: use --format tiff"
             raise DataError(Problem("tile.format", what))
         return format
 

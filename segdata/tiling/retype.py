@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.geo import Geo
-from segdata.files.rasters import Values
+from segdata.files.rasters import Raster, Values, every
 from segdata.files.values import meant
+from segdata.windows import Window
 
 Dtype = Literal["uint8", "uint16", "float32"]
 """Types that tiles may be written in."""
@@ -73,3 +74,32 @@ class Retype:
     def nodata(self, gaps: bool) -> float | None:
         """The value that means no data in tiles of an image that may have such pixels."""
         return None if not gaps else float("nan") if self.dtype == "float32" else 0.0
+
+
+class RetypedRaster:
+    """An open image in the type, and with the values, that tiles of it would be written in. A `Raster`."""
+
+    def __init__(self, raster: Raster, retype: Retype) -> None:
+        self._raster, self._retype = raster, retype
+        self.height, self.width, self.bands = raster.height, raster.width, raster.bands
+        self.blocked, self.about = raster.blocked, raster.about
+        self.dtype: np.dtype[Any] = np.dtype(retype.dtype)
+        first = Window(0, 0, 1, 1)
+        self._gaps = raster.valid(first, raster.read(first)) is not None
+        self._span = retype.span_of(raster.dtype, raster.geo)
+        self.geo = replace(raster.geo, nodata=retype.nodata(self._gaps), scaling=())
+
+    def read(self, window: Window | None = None) -> Values:
+        """See `Raster`."""
+        window = window or Window(0, 0, self.height, self.width)
+        values = self._raster.read(window)
+        valid = self._raster.valid(window, values)
+        return self._retype(self._retype.values(values, self._raster.geo, valid), self._span, self._gaps).values
+
+    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
+        """See `Raster`. It is asked of the pixels as they are stored, which are read once more."""
+        return self._raster.valid(window, self._raster.read(window))
+
+    def reduced(self, size: tuple[int, int]) -> Values:
+        """See `Raster`."""
+        return every(self.read()[:, :, :3], size)

@@ -25,7 +25,7 @@ TAKES = {
     "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
     "stats": ("whole",),
     "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"), "export webdataset": ("whole",),
-    "predict": (), "predict by a file": (),
+    "predict": (), "predict by a file": (), "mosaic": ("scenes",),
 }  # fmt: skip
 """The datasets whose masks an operation reads."""
 
@@ -38,7 +38,7 @@ def test_every_operation_is_here() -> None:
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """The datasets that operations begin with, each with one foreign pixel."""
     made = Inputs.made(tmp_path_factory.mktemp("foreign"))
-    for name in ("whole", "other", "tiles", "pred"):
+    for name in ("whole", "other", "tiles", "pred", "scenes"):
         dataset = getattr(made, name)
         path = dataset.root / dataset.samples[NUMBER].mask
         mask = np.array(Image.open(path))

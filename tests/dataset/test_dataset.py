@@ -21,6 +21,7 @@ import segdata.dataset.dataset
 import segdata.dataset.destination
 import segdata.files.places
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.ids import NAME_MAX, longest_name
 from segdata.dataset.journal import Journal
 from segdata.dataset.layout import CARD, JOURNAL, MANIFEST, OWN
 from segdata.dataset.manifest import read_manifest
@@ -73,9 +74,10 @@ def dataset(tmp_path: Path) -> Dataset:
 # --- the manifest
 
 WINDOWS = st.none() | st.builds(Window, *[st.integers(0, 2**31 - 1)] * 2, *[st.integers(1, 2**31 - 1)] * 2)
+NAMES = st.text(min_size=1).filter(lambda name: not leads_out(name) and longest_name(name) <= NAME_MAX)
 SAMPLES = st.builds(
     Sample,
-    id=st.text(min_size=1).filter(lambda name: not leads_out(name)),
+    id=NAMES,
     split=st.none() | st.text(),
     image=st.none() | st.text(),
     mask=st.text(),
@@ -84,7 +86,7 @@ SAMPLES = st.builds(
     counts=st.dictionaries(st.sampled_from([*range(len(LABELS.classes)), LABELS.ignore]), st.integers(0, 2**53)),
     sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
     group=st.none() | st.text(),
-    parent=st.none() | st.text(min_size=1).filter(lambda name: not leads_out(name)),
+    parent=st.none() | NAMES,
     window=WINDOWS,
     crop=WINDOWS,
     exif=st.sampled_from([None, "raw", "upright"]),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import mapping
@@ -21,14 +22,23 @@ IMAGE = shapely.box(0, 0, 17, 12)
 
 
 @settings(max_examples=100)
-@given(st.integers(0, 2**32 - 1), st.floats(0.2, 12), st.booleans(), st.sampled_from([1, 40, 2**20]))
-def test_any_polygon(seed: int, reach: float, all_touched: bool, band: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1), st.floats(0.2, 12), st.booleans(), st.sampled_from([1, 40, 2**20]), st.sampled_from([0, 2**10])
+)  # fmt: skip
+def test_any_polygon(seed: int, reach: float, all_touched: bool, band: int, few: int) -> None:
     rng = np.random.default_rng(seed)
     middle = rng.uniform(-8, 25, 2)
     shape = shapely.convex_hull(shapely.MultiPoint(middle + rng.uniform(-reach, reach, (6, 2))))
-    if rng.random() < 0.5:
+    kind = rng.integers(5)
+    if kind == 0:
         shape = shape.union(shapely.box(*(middle + 20), *(middle + 21)))
+    elif kind == 1:
+        shape = shape.difference(shapely.affinity.scale(shape, 0.9, 0.9))
+    elif kind == 2:  # a sliver, or a polygon with corners at middles of pixels
+        shape = shapely.convex_hull(shapely.set_precision(shape, 0.5)).buffer(0)
     geometry: Any = dict(mapping(shape))
+    if shape.is_empty:
+        return
     inside = shape.intersection(IMAGE).area
     if inside > 1e-9 or not shape.intersects(IMAGE):
         assert meets(geometry, SIZE) == (inside > 0)
@@ -36,6 +46,7 @@ def test_any_polygon(seed: int, reach: float, all_touched: bool, band: int) -> N
         whole = burn([(geometry, 1)], Window(0, 0, *SIZE), all_touched=all_touched)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(coverage, "BAND", band)
+            patch.setattr(coverage, "FEW", few)
             assert covers_none(geometry, SIZE, all_touched=all_touched) == (not whole.any())
 
 

@@ -46,7 +46,6 @@ CASES = {
     "volumes": ("imagesTr/la_003.nii.gz", "", "a set of volumes"),
     "ZIP": ("task.zip", "", "an archive"),
     "tar": ("images.tar.gz", "", "an archive"),
-    "shapefile": ("roads.shp", "", "a shapefile"),
 }
 
 

@@ -147,7 +147,7 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     recipe = Recipe.from_yaml(block)
     recipe.augment(255, classes=("road", "pole", "rider"))
-    assert {*recipe.to_dict()} == {"resize", "normalise", "span", "crop", "copy_paste", "transforms"}
+    assert {*recipe.to_dict()} == {"resize", "normalise", "span", "crop", "copy_paste", "transforms", "scaled"}
 
 
 def test_what_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

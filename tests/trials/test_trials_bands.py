@@ -285,3 +285,53 @@ def test_join_takes_what_one_dataset_says(other: str, code: int, tmp_path: Path)
     np.testing.assert_array_equal(
         pixels(tmp_path / "j", segdata.Dataset.open(tmp_path / "j").samples[0].id), infrared()
     )
+
+
+@pytest.mark.torch
+def test_bands_without_names_that_a_training_chose_are_not_guessed(tmp_path: Path) -> None:
+    """As many bands are read, and nothing says whether they are in the model's order; both ways out run."""
+    root = source(tmp_path / "s", {"a.tif": infrared()[:3], "b.tif": infrared(1)[:3]})
+    convert(root, tmp_path / "d")
+    train = ("train", tmp_path / "d", tmp_path / "run", "--epochs", 1, "--steps", 1, "--batch", 1, "--val-share", 0.5)
+    trial_files.run(*train, "--model", "segnet", "--recipe", "none", "--no-tensorboard", "--bands", "3,2,1", code=0)
+    best = tmp_path / "run/best.pt"
+    said = trial_files.run("predict", best, tmp_path / "d", tmp_path / "p", code=1).output
+    assert "trained with --bands 3,2,1, and these may be in another order" in said
+    trial_files.run("predict", best, tmp_path / "d", tmp_path / "p", "--bands", "3,2,1", code=0)
+    trial_files.run("predict", best, root / "images", tmp_path / "by-path", code=0)
+    trial_files.run("tile", tmp_path / "d", tmp_path / "t", "--bands", "3,2,1", "--size", SIZE, code=0)
+    trial_files.run("predict", best, tmp_path / "t", tmp_path / "q", "--bands", "1,2,3", code=0)
+    made = [segdata.Dataset.open(tmp_path / name) for name in ("p", "by-path", "q")]
+    for samples in zip(*made, strict=True):
+        first, *others = (one.read_mask(sample) for one, sample in zip(made, samples, strict=True))
+        for mask in others:
+            np.testing.assert_array_equal(first, mask)
+
+
+@pytest.mark.parametrize(("first", "then"), [("b08,B04", "B08"), ("B08,B04", "b08"), ("B08,b04", "B08")])
+def test_a_band_that_is_read_is_chosen_by_its_name_in_any_case(first: str, then: str, tmp_path: Path) -> None:
+    values = infrared(0, "uint16")
+    root = source(tmp_path / "s", {"a.tif": values}, names=NAMES)
+    convert(root, tmp_path / "d", "--bands", first)
+    trial_files.run("tile", tmp_path / "d", tmp_path / "t", "--size", SIZE, "--bands", then, code=0)
+    np.testing.assert_array_equal(pixels(tmp_path / "t", "a_000000_000000"), values[[NAMES.index("B08")]])
+
+
+@pytest.mark.parametrize("how", [(), ("--virtual",)])
+def test_tiles_of_rgb_with_scale_and_offset_keep_them(how: tuple[str, ...], tmp_path: Path) -> None:
+    """A PNG has no place for them, so that tiles would be of other values than their image."""
+    root = tmp_path / "s"
+    source(root, {"a.tif": infrared()[:3]})
+    with rasterio.open(root / "images/a.tif", "r+") as file:
+        file.scales, file.offsets = (0.5,) * 3, (1.0,) * 3
+    convert(root, tmp_path / "d")
+    trial_files.run("tile", tmp_path / "d", tmp_path / "t", "--size", SIZE, *how, code=0)
+    trial_files.run("export", "webdataset", tmp_path / "d", tmp_path / "w", code=0)
+    means = []
+    for name in ("d", "t", "w"):
+        found = json.loads(trial_files.run("stats", tmp_path / name, "--images", "--json", code=0).stdout)
+        means.append(found["channels"]["mean"])
+    assert means[0] == means[1] == means[2] == pytest.approx((infrared()[:3] * 0.5 + 1).mean(axis=(1, 2)).tolist())
+    if not how:
+        said = trial_files.run("tile", tmp_path / "d", tmp_path / "p", "--format", "png", code=1).output
+        assert "3 bands of uint8 with scale and offset do not fit into png: use --format tiff" in said

@@ -132,7 +132,7 @@ def test_a_vrt_of_scenes(tmp_path: Path) -> None:
     for tile in tiles:
         assert tile.window is not None
         np.testing.assert_array_equal(tiles.read_image(tile), values[tile.window.slices])
-    assert "images are read: vrt=True" in run("info", tmp_path / "d")
+    assert "images are read with VRTs" in run("info", tmp_path / "d")
     run("check", tmp_path / "d")
     way = "--images reference"
     run("convert", "vector", tmp_path, tmp_path / "c", "--vectors", vectors, "--vrt", "--images", "copy", fails=way)
@@ -148,6 +148,33 @@ def test_a_vrt_without_the_option_names_it(tmp_path: Path) -> None:
     run(*given, fails="--vrt reads those below its folder")
     run(*given, "--on-error", "skip", fails="--vrt reads those below its folder")
     run(*given, "--vrt")
+
+
+@pytest.mark.parametrize("parts", ["parts", ".parts"])
+def test_masks_of_a_vrt_name_the_options_that_take_it(tmp_path: Path, parts: str) -> None:
+    values = scene(tmp_path / "src/images")
+    (tmp_path / "src/images/parts").rename(tmp_path / "src/images" / parts)
+    path = tmp_path / "src/images/scene.vrt"
+    path.write_text(path.read_text().replace("parts/", f"{parts}/"))
+    classes = masks(tmp_path / "src", "scene")
+    (tmp_path / "src/masks/scene.png").write_bytes(png(np.zeros(values.shape[:2], np.uint8)))
+    given = ("convert", "masks", tmp_path / "src", tmp_path / "d", "--classes", classes, "--allow-empty")
+    run(*given, fails="--image-pattern '{stem}.vrt' --vrt")
+    run(*given, "--image-pattern", "{stem}.vrt", "--vrt")
+    made = Dataset.open(tmp_path / "d")
+    np.testing.assert_array_equal(made.read_image(made.samples[0]), values)
+
+
+def test_a_mask_file_of_several_images_is_refused_with_a_way_out_of_its_own(tmp_path: Path) -> None:
+    """`--subdataset` is for images."""
+    write_netcdf(
+        tmp_path / "src/masks/a.nc", {name: pixels(bands=1, dtype="int16")[:, :, 0] for name in ("red", "heat")}
+    )
+    (tmp_path / "src/images").mkdir()
+    (tmp_path / "src/classes.txt").write_text("land\nwater\n")
+    (tmp_path / "src/images/a.png").write_bytes(png(pixels()))
+    given = ("convert", "masks", tmp_path / "src", tmp_path / "d", "--classes", tmp_path / "src/classes.txt")
+    run(*given, fails="make a file of one (gdalinfo lists what gdal_translate takes): red, heat")
 
 
 def test_images_of_a_netcdf_or_zarr_are_chosen_by_name(tmp_path: Path) -> None:
@@ -246,7 +273,7 @@ def test_a_resolution_that_is_not_known(tmp_path: Path) -> None:
         *tile,
         "--gsd",
         1,
-        fails="a: its file does not say where it lies, so not how many metres a pixel has: tile it by --scale",
+        fails="a: its file does not say in which coordinate system it lies, so metres are not known: tile it by --scale",
     )
     run(*tile, "--mpp", 0.5, fails="how many microns a pixel has: tile it by --scale")
     run("tile", tmp_path / "e", tmp_path / "t", "--mpp", 0.5, "--on-error", "skip", fails="tile it by --scale")

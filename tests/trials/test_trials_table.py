@@ -19,7 +19,7 @@ def literals(file: Path) -> set[str]:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("table", ["conversion", "statistics"])
+@pytest.mark.parametrize("table", ["conversion", "large", "statistics"])
 def test_every_input_is_tested(table: str) -> None:
     words = {part for file in HERE.glob("test_trials_*.py") for text in literals(file) for part in text.split("/")}
     folders = [path for path in sorted(trial(table).iterdir()) if path.is_dir()]

@@ -334,7 +334,7 @@ def test_a_model_is_not_given_values_of_which_it_does_not_know_the_span(tmp_path
     run("train", tmp_path / "ds", tmp_path / "run", *quick, code=0)
     told = run("predict", tmp_path / "run/best.pt", tmp_path / "do", tmp_path / "p", code=1).output
     assert "its pixels are int16" in told
-    assert "--dtype uint8 --scale-values LOW,HIGH" in told
+    assert "--scale-values LOW,HIGH, as tile --dtype takes them" in told
     run("tile", tmp_path / "do", tmp_path / "t", "--dtype", "uint8", "--scale-values", "0,255", "--size", 32, code=0)
     run("predict", tmp_path / "run/best.pt", tmp_path / "t", tmp_path / "p", code=0)
 
@@ -351,3 +351,39 @@ def test_images_of_several_types_are_not_cut_to_one(tmp_path: Path) -> None:
         told = run("train", tmp_path / "d", tmp_path / f"r{cache}", *quick, "--cache", cache, code=1).output
         assert "those of other images" in told
         assert "[image.type]" in told
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "float32"])
+def test_a_scene_is_predicted_as_the_tiles_of_another_type_that_a_model_is_of(tmp_path: Path, dtype: str) -> None:
+    """A scene's own values mean others to a model of 8 bits; with the span of its tiles they are the same."""
+    for i in range(2):
+        values = np.where(halves(), 1000, 200) + RNG.normal(0, 20, (3, 32, 32))
+        values[:, :3] = 0
+        scene(tmp_path / "s", f"a{i}", values.astype(dtype), halves(), nodata=0)
+    run("convert", "masks", tmp_path / "s", tmp_path / "c", *CLASSES, code=0)
+    span = ("--scale-values", "0,1200")
+    run("tile", tmp_path / "c", tmp_path / "t", "--dtype", "uint8", *span, "--size", 32, code=0)
+    run("split", tmp_path / "t", tmp_path / "d", "--ratios", "train=0.5,val=0.5", code=0)
+    quick = ("--epochs", 2, "--steps", 4, "--batch", 1, "--model-option", "width=4", "--workers", 0, "--no-tensorboard")
+    run("train", tmp_path / "d", tmp_path / "run", *quick, code=0)
+    model = tmp_path / "run/best.pt"
+    told = run("predict", model, tmp_path / "c", tmp_path / "p", code=1).output
+    assert f"its pixels are {dtype}, and the model was trained on uint8" in told
+    assert "--scale-values LOW,HIGH" in told
+    run("predict", model, tmp_path / "c", tmp_path / "p", *span, "--scores", code=0)
+    run("predict", model, tmp_path / "t", tmp_path / "q", "--scores", code=0)
+    scenes, tiles = Dataset.open(tmp_path / "p"), Dataset.open(tmp_path / "q")
+    for sample, tile in zip(scenes, tiles, strict=True):
+        np.testing.assert_array_equal(scenes.read_mask(sample), tiles.read_mask(tile))
+        with (
+            rasterio.open(tmp_path / f"p/{sample.scores}") as mine,
+            rasterio.open(tmp_path / f"q/{tile.scores}") as its,
+        ):
+            np.testing.assert_array_equal(mine.read(), its.read())
+        assert sample.counts[255] == 3 * 32
+    one = tmp_path / "s/images/a0.tif"
+    run("predict", model, one, tmp_path / "one.png", *span, code=0)
+    with Image.open(tmp_path / "one.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), scenes.read_mask(scenes.samples[0]))

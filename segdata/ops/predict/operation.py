@@ -28,16 +28,18 @@ from segdata.files.polygons import Polygons
 from segdata.files.reading import AS_IT_IS, Alpha, told
 from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
+from segdata.files.values import span_given
 from segdata.labels import Labels, must_agree, tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
-from segdata.ops.predict.inputs import image_stamps, opened_for, read_as
+from segdata.ops.predict.inputs import image_stamps, opened_for, read_as, typed
 from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.area import Area, refuse_elsewhere
+from segdata.tiling.retype import Retype
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
 from segdata.words import some
@@ -54,7 +56,7 @@ class Plan:
     """What becomes of each sample: from `source`, as `images` says, into what `output` says.
 
     Its mask is refined, for which the output has scores, that are kept where `scores` are asked for. Outside of `area` it is
-    ignored.
+    ignored. Images are brought into another type by `retype`.
     """
 
     source: Dataset
@@ -64,6 +66,7 @@ class Plan:
     refinement: Refinement | None = None
     area: Area | None = None
     polygons: Polygons | None = None
+    retype: Retype | None = None
 
 
 class Predicted(Made, frozen=True):
@@ -100,6 +103,7 @@ def predict(
     alpha: Alpha = "auto",
     vrt: bool = False,
     subdataset: str | None = None,
+    scale_values: Sequence[float] = (),
     device: str = "auto",
     trust_code: bool = False,
     overwrite: bool = False,
@@ -145,6 +149,8 @@ def predict(
         alpha: Whether the last band is transparency (yes) or data (no). auto: as the dataset says, or as it looks.
         vrt: Read images that are VRTs. Their sources must lie below the folder of the VRT.
         subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
+        scale_values: For images of another type than the model was trained on: the values LOW,HIGH that become the darkest and
+            the brightest of that type, as `tile --dtype` writes them.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         overwrite: Replace a dataset at `destination`.
@@ -154,6 +160,7 @@ def predict(
         dataset = Dataset.of(dataset)
         models = held_out(place(model), dataset, device, trust_code)
     predictor = _loaded(model, models, device, trust_code)
+    retype = typed(predictor, span_given(scale_values))
     sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
@@ -174,6 +181,7 @@ def predict(
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
         **told(bands, alpha, vrt, subdataset),
+        **({} if retype is None else {"scale_values": retype.span}),
     }  # fmt: skip
     if refinement is not None:
         options["refinement"] = refinement.to_json(source.labels)
@@ -197,7 +205,7 @@ def predict(
     target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy, cog)
-    plan = Plan(source, target, output, scores, refinement, area, polygons)
+    plan = Plan(source, target, output, scores, refinement, area, polygons, retype)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
@@ -266,7 +274,7 @@ def predict_groups(
     images = (
         Input(
             (sample, sample is group[-1], image_stamps(plan.source, sample)),
-            partial(opened_for, plan.source, sample, predictor),
+            partial(opened_for, plan.source, sample, predictor, plan.retype),
             seen,
             number,
             None if plan.area is None else partial(plan.area.on, sample=sample),

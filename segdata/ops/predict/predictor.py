@@ -23,7 +23,8 @@ class Predictor(Protocol):
     """A model with its label contract.
 
     Called with (N, h, w, C) pixels as they were read, at the size that its `recipe` (where it has one) asks for, it gives
-    (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C.
+    (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C;
+    `dtype` the type of pixels that it takes, if no other will do.
     """
 
     @property

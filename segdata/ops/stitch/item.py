@@ -32,6 +32,7 @@ from segdata.files.tiff import TILE, TiffWriter
 from segdata.files.views import Masks, View
 from segdata.labels import Mask, tally
 from segdata.resize import resize_mask, resize_scores
+from segdata.tiling.area import open_place
 from segdata.tiling.rows import Downwards
 from segdata.tiling.stitcher import Blend, MaskStitcher, Stitcher, aligned
 from segdata.tiling.tiles import tile_view
@@ -126,15 +127,13 @@ def stitch_parent(parent: Parent, target: Target) -> Stitched:
 
 
 def georeference(parent: Parent, target: Target) -> Geo:
-    """Where the whole image lies, as it or its first tile has it; nowhere where neither has an image."""
+    """Where the whole image lies, as it or its first tile has it, or that tile's mask if there is no image."""
     if parent.sample is not None and target.whole is not None and parent.sample.image is not None:
         with target.whole.open_image(parent.sample) as raster:
             return raster.geo
     first = parent.tiles[0]
-    if first.image is None or target.tiles.images == "none":
-        return Geo()
     view = tile_view(first)
-    with target.tiles.open_image(first) as raster:
+    with open_place(target.tiles, first) as raster:
         return raster.geo.whole(view.crop, view.content) if raster.geo.placed else Geo()
 
 

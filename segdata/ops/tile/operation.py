@@ -88,7 +88,8 @@ def tile(
         gsd: The same in metres per pixel on the ground, for images with coordinates.
         pad: What fills up an image smaller than a tile, at the bottom and right: zero, or reflect (masks: ignored pixels);
             keep leaves it as it is.
-        format: The format of the tiles' images. auto is GeoTIFF for what has coordinates or is not 8-bit RGB, otherwise PNG.
+        format: The format of the tiles' images. auto is GeoTIFF for what has coordinates, or scale and offset, or is not
+            8-bit RGB, otherwise PNG.
         quality: The quality of JPEGs.
         compress: The compression of TIFFs.
         nodata: Pixels of this value in every band become ignored; may be nan. By default the file's own value or alpha says.

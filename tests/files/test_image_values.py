@@ -143,7 +143,7 @@ def test_a_reading_may_say_that_there_is_data_everywhere(tmp_path: Path) -> None
     with open_image(path, reading=Reading(under_nodata="keep")) as raster:
         assert raster.valid(Window(0, 0, 4, 5), raster.read()) is None
         assert np.isnan(as_values(raster).read()).all(), "a model is still given no value there"
-    assert Reading(vrt=True, under_nodata="keep").of_tiles == Reading(under_nodata="keep")
+    assert Reading(vrt=True, under_nodata="keep").written() == Reading(under_nodata="keep")
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**16), st.sampled_from(["float32", "int16", "uint8"]))

@@ -1,0 +1,67 @@
+"""What one command writes and another one reads: the places and the pixels that went in come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import trial_files
+from operations import toy_models
+from placed_files import ORIGIN, UTM, patches, write_tiff
+from segdata import Dataset, Labels
+
+NAMES = ("background", "wood", "road")
+
+LABELS = Labels.of(NAMES)
+
+MASK = patches(130, 170)
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    """`segdata` with these arguments; what it says, its errors too."""
+    return trial_files.run(*arguments, code=code).output
+
+
+def mask_of(root: Path) -> Any:
+    """The mask of the only sample."""
+    dataset = Dataset.open(root)
+    (sample,) = dataset.samples
+    return dataset.read_mask(sample)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the dataset `d` of one placed scene, in which each pixel has the colour of its class, and `model.toy`."""
+    write_tiff(tmp_path / "in/images/scene.tif", LABELS.palette()[MASK])
+    write_tiff(tmp_path / "in/masks/scene.tif", MASK)
+    for name in ("model.toy", "classes.txt"):
+        (tmp_path / name).write_text("\n".join(NAMES))
+    run("convert", "masks", tmp_path / "in", tmp_path / "d", "--classes", tmp_path / "classes.txt")
+    with toy_models():
+        yield tmp_path
+
+
+@pytest.mark.parametrize("scaled", [[], ["--gsd", 4]])
+@pytest.mark.parametrize("scores", [[], ["--scores"]])
+def test_predictions_of_virtual_tiles_are_put_where_the_scene_lies(
+    scene: Path, scaled: list[Any], scores: list[str]
+) -> None:
+    """They have no images, but their masks lie somewhere."""
+    run("tile", scene / "d", scene / "t", "--size", 32, "--overlap", 8, "--virtual", *scaled)
+    run("predict", scene / "model.toy", scene / "t", scene / "p", *scores)
+    run("stitch", scene / "p", scene / "w", "--vectorize")
+    with rasterio.open(scene / "w/masks/scene.tif") as mask:
+        assert mask.crs == rasterio.crs.CRS.from_string(UTM)
+        assert mask.transform.almost_equals(rasterio.Affine(2, 0, ORIGIN[0], 0, -2, ORIGIN[1]))
+    (feature, *_) = json.loads((scene / "w/vectors/scene.geojson").read_text())["features"]
+    longitude, latitude = feature["geometry"]["coordinates"][0][0]
+    assert 2.9 < longitude < 3.1
+    assert 41.4 < latitude < 41.7
+    if not scaled:
+        np.testing.assert_array_equal(mask_of(scene / "w"), MASK)
