@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.geo import Geo
-from segdata.files.rasters import Raster, Values, every
-from segdata.files.values import meant
+from segdata.files.rasters import Raster, Values, is_gapless
+from segdata.files.values import ValueRaster, meant
 from segdata.windows import Window
 
 Dtype = Literal["uint8", "uint16", "float32"]
@@ -76,16 +76,14 @@ class Retype:
         return None if not gaps else float("nan") if self.dtype == "float32" else 0.0
 
 
-class RetypedRaster:
+class RetypedRaster(ValueRaster):
     """An open image in the type, and with the values, that tiles of it would be written in. A `Raster`."""
 
     def __init__(self, raster: Raster, retype: Retype) -> None:
-        self._raster, self._retype = raster, retype
-        self.height, self.width, self.bands = raster.height, raster.width, raster.bands
-        self.blocked, self.about = raster.blocked, raster.about
-        self.dtype: np.dtype[Any] = np.dtype(retype.dtype)
-        first = Window(0, 0, 1, 1)
-        self._gaps = raster.valid(first, raster.read(first)) is not None
+        super().__init__(raster, False)
+        self._retype = retype
+        self.dtype = np.dtype(retype.dtype)
+        self._gaps = not is_gapless(raster)
         self._span = retype.span_of(raster.dtype, raster.geo)
         self.geo = replace(raster.geo, nodata=retype.nodata(self._gaps), scaling=())
 
@@ -95,11 +93,3 @@ class RetypedRaster:
         values = self._raster.read(window)
         valid = self._raster.valid(window, values)
         return self._retype(self._retype.values(values, self._raster.geo, valid), self._span, self._gaps).values
-
-    def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
-        """See `Raster`. It is asked of the pixels as they are stored, which are read once more."""
-        return self._raster.valid(window, self._raster.read(window))
-
-    def reduced(self, size: tuple[int, int]) -> Values:
-        """See `Raster`."""
-        return every(self.read()[:, :, :3], size)

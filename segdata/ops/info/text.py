@@ -33,7 +33,7 @@ def reading_told(reading: dict[str, Any]) -> str:
         told.append(f"the bands {','.join(map(str, bands))} alone")
     if "alpha" in reading:
         told.append(
-            "a last band of transparency" if reading["alpha"] else "a last band of data, also if it is called alpha"
+            "the last band as transparency" if reading["alpha"] else "the last band as data, even if it is called alpha"
         )
     if reading.get("under_nodata") == "keep":
         told.append("data everywhere, whatever the files say")

@@ -19,21 +19,20 @@ from segdata.dataset.images import place_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp
 from segdata.dataset.job import Job, Made, made_of, pixels_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
-from segdata.errors import DataError, DatasetError, OptionError, Problem, located, one_of
+from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.cog import make_cog
 from segdata.files.places import absolute, file_digest, place
 from segdata.files.polygon_files import Written, write_polygons, written_json
 from segdata.files.polygons import Polygons
 from segdata.files.reading import AS_IT_IS, Alpha, told
-from segdata.files.remote import Place
 from segdata.files.scores import HALF_STEP
 from segdata.files.values import span_given
-from segdata.labels import Labels, must_agree, tally
+from segdata.labels import tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
 from segdata.ops.predict.inputs import image_stamps, opened_for, read_as, typed
-from segdata.ops.predict.predictor import Predictor, Stored, load_predictor
+from segdata.ops.predict.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
 from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.refinement.apply import refined
@@ -42,7 +41,6 @@ from segdata.tiling.area import Area, refuse_elsewhere
 from segdata.tiling.retype import Retype
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
-from segdata.words import some
 
 Group = tuple[Sample, ...]
 """Samples whose windows may share batches."""
@@ -171,12 +169,12 @@ def predict(
     source = source if split is None else source.split(",".join(models) or split)
     run = run or Run()
     source = read_as(source.read_as(vrt=vrt, subdataset=subdataset), predictor, bands, alpha, run)
-    classes = _classes(predictor.labels, source.labels, source.root, match_names)
+    classes = matched(predictor.labels, source.labels, source.root, match_names)
     refinement_file = refinement
     if isinstance(refinement, str | Path):
         refinement = Refinement.read(refinement, source.labels)
     if lacking := [name for name, id in zip(predictor.labels.names, classes, strict=True) if id is None]:
-        _refuse_lacking(lacking, scores, refinement)
+        refuse_lacking(lacking, scores, refinement is not None)
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
@@ -366,26 +364,6 @@ def _as_cog(plan: Plan, line: Sample) -> Sample:
     path = plan.target.inside(line.mask)
     make_cog(path, plan.target.labels)
     return msgspec.structs.replace(line, sha256=file_digest(path))
-
-
-def _classes(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:
-    """(K,) which class of the dataset each of the model's is, None for none. Raises `DatasetError` where they do not agree."""
-    if not match_names:
-        must_agree(model, dataset, "the model", str(root), "--match-names maps classes by name")
-    ids = {label.name: label.id for label in dataset.classes}
-    classes = tuple(ids.get(name) for name in model.names)
-    if set(classes) == {None}:
-        raise DatasetError(f"{root}: has no class of the model's: {some(model.names)}")
-    return classes
-
-
-def _refuse_lacking(lacking: Sequence[str], scores: bool, refinement: Refinement | None) -> None:
-    """Raise `OptionError` for what takes the scores of all classes of a model, of which the dataset lacks some."""
-    what = f"the dataset has no class for the model's {some(lacking)}"
-    if scores:
-        raise OptionError(f"--scores: {what}: scores would not add up to 1")
-    if refinement is not None:
-        raise OptionError(f"--refine: {what}: refine what is predicted")
 
 
 def _loaded(model: Predictor | str | Path, models: dict[str, Stored], device: str, trust_code: bool) -> Predictor:

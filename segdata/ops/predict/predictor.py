@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -10,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DatasetError, MissingDependency
+from segdata.errors import DatasetError, MissingDependency, OptionError
 from segdata.files.places import place
 from segdata.files.remote import Place
-from segdata.labels import Labels
+from segdata.labels import Labels, must_agree
+from segdata.words import some
 
 LOADERS = {".pt": ("segdata.nn.predictor", "train")}
 """Suffix of a model's file -> the module, imported when asked, whose `load(path, device, trust_code=...)` reads it; its extra."""
@@ -78,3 +80,23 @@ class Stored:
 @lru_cache(maxsize=1)
 def _kept(stored: Stored) -> Predictor:
     return load_predictor(stored.path, stored.device, trust_code=stored.trust_code)
+
+
+def matched(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:
+    """(K,) which class of the dataset each of the model's is, None for none. Raises `DatasetError` where they do not agree."""
+    if not match_names:
+        must_agree(model, dataset, "the model", str(root), "--match-names maps classes by name")
+    ids = {label.name: label.id for label in dataset.classes}
+    classes = tuple(ids.get(name) for name in model.names)
+    if set(classes) == {None}:
+        raise DatasetError(f"{root}: has no class of the model's: {some(model.names)}")
+    return classes
+
+
+def refuse_lacking(lacking: Sequence[str], scores: bool, refined: bool) -> None:
+    """Raise `OptionError` for what takes the scores of all classes of a model, of which the dataset lacks some."""
+    what = f"the dataset has no class for the model's {some(lacking)}"
+    if scores:
+        raise OptionError(f"--scores: {what}: scores would not add up to 1")
+    if refined:
+        raise OptionError(f"--refine: {what}: refine what is predicted")
