@@ -124,8 +124,8 @@ def evaluate(
             folders above count where names alone do not tell.
         slice: Give the scores of parts of the images too: by split, by group, or by a column of a CSV file with ids in its
             first column (`weather.csv:weather`).
-        aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Only pixels inside count, and
-            images without such pixels are left out. The images of `truth` say where they lie, or its masks if it has none.
+        aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Only pixels inside count, and images without
+            such pixels are left out. The images of `truth` say where they lie, or its masks if it has none.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default what the file says, or else longitude and
             latitude, or pixel for images without coordinates.
         aoi_layer: The layer of `aoi` to read, if it has several.
