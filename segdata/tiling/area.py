@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located
+from segdata.files.file import open_file
 from segdata.files.geo import Geo
 from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
 from segdata.files.misplaced import SITES, Site, polygons_in, why_off
@@ -123,7 +124,7 @@ def open_place(dataset: Dataset, sample: Sample) -> Iterator[Raster]:
         with dataset.open_image(sample) as image:
             yield image
         return
-    with located(sample=sample.id), open_image(dataset.inside(sample.mask)) as mask:
+    with located(sample=sample.id), open_file(dataset.inside(sample.mask), "mask") as file, open_image(file) as mask:
         yield mask if sample.view is None else ViewedImage(mask, sample.view)
 
 
