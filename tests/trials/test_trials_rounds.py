@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import shapely
+import shapely.geometry
 
 import trial_files
 from operations import toy_models
@@ -65,3 +67,26 @@ def test_predictions_of_virtual_tiles_are_put_where_the_scene_lies(
     assert 41.4 < latitude < 41.7
     if not scaled:
         np.testing.assert_array_equal(mask_of(scene / "w"), MASK)
+
+
+def test_labels_of_several_formats_lie_in_folders_like_their_images(tmp_path: Path) -> None:
+    """images/north/a.tif has labels/north/a.geojson, and images/south/b.tif labels/south/b.gpkg."""
+    pyogrio = pytest.importorskip("pyogrio")
+    for name in ("north/a", "south/b"):
+        write_tiff(tmp_path / f"images/{name}.tif", np.zeros((20, 30), np.uint8))
+        (tmp_path / f"labels/{name}").parent.mkdir(parents=True)
+    box = shapely.box(ORIGIN[0] + 4, ORIGIN[1] - 20, ORIGIN[0] + 20, ORIGIN[1] - 6)
+    crs = {"type": "name", "properties": {"name": UTM}}
+    feature = {"type": "Feature", "properties": {"class": "x"}, "geometry": shapely.geometry.mapping(box)}
+    collection = {"type": "FeatureCollection", "crs": crs, "features": [feature]}
+    (tmp_path / "labels/north/a.geojson").write_text(json.dumps(collection))
+    pyogrio.raw.write(
+        tmp_path / "labels/south/b.gpkg", shapely.to_wkb(np.array([box], object)), [np.array(["x"], object)], ["class"],
+        driver="GPKG", geometry_type="Polygon", crs=UTM,
+    )  # fmt: skip
+    run("convert", "vector", tmp_path, tmp_path / "d")
+    dataset = Dataset.open(tmp_path / "d")
+    assert [sample.id for sample in dataset] == ["north/a", "south/b"]
+    for sample in dataset:
+        painted = np.argwhere(dataset.read_mask(sample) == 1)
+        assert (painted.min(axis=0).tolist(), painted.max(axis=0).tolist()) == ([3, 2], [9, 9])
