@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, OptionError, Problem, located
 from segdata.files.file import open_file
 from segdata.files.geo import Geo
 from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
@@ -46,6 +46,15 @@ class Area:
     def read(cls, path: str | Path, crs: str | None, layer: str | None = None) -> Area:
         """The area of a file, or of one of its layers. Raises `DataError` as `read_area`."""
         return cls(str(path), read_area(path, layer=layer, option="--aoi-layer"), crs)
+
+    @classmethod
+    def given(cls, path: str | Path | None, crs: str | None, layer: str | None) -> Area | None:
+        """The area that an operation is given, None for none. Raises `OptionError` for what is said of none, and as `read`."""
+        if path is not None:
+            return cls.read(path, crs, layer)
+        if crs is not None or layer is not None:
+            raise OptionError(f"--aoi-{'layer' if crs is None else 'crs'} is about an area: give --aoi FILE too")
+        return None
 
     @property
     def name(self) -> str:

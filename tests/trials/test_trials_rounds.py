@@ -69,6 +69,30 @@ def test_predictions_of_virtual_tiles_are_put_where_the_scene_lies(
         np.testing.assert_array_equal(mask_of(scene / "w"), MASK)
 
 
+@pytest.mark.parametrize("skipped", [[], ["--no-background"]])
+@pytest.mark.parametrize("tolerance", [1, 2, 5])
+def test_simpler_polygons_reach_to_the_edges_of_the_image(scene: Path, skipped: list[str], tolerance: float) -> None:
+    """Its corners, too, which are corners of flat triangles where another class comes close."""
+    mask = MASK.copy()
+    mask[:3, -8:] = np.array([[1] * 7 + [2], [1] * 7 + [2], [2] * 8])
+    write_tiff(scene / "s/scene.tif", LABELS.palette()[mask])
+    simple = ["--vectorize", "--vector-format", "qupath", "--simplify", tolerance]
+    run("predict", scene / "model.toy", scene / "s", scene / "p", *simple, *skipped)
+    features = json.loads((scene / "p/vectors/scene.geojson").read_text())["features"]
+    shapes = np.array([shapely.geometry.shape(feature["geometry"]) for feature in features], object)
+    ids = [LABELS.id(feature["properties"]["classification"]["name"]) for feature in features]
+    every = shapely.union_all(shapes)
+    assert shapely.coverage_is_valid(shapes)
+    whole = shapely.box(0, 0, *MASK.shape[::-1])
+    if not skipped:
+        assert every.equals(whole)
+    else:  # what touches an edge does so along as many pixels as before
+        outer = shapely.intersection(whole.exterior, every).length
+        rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+        assert outer == pytest.approx(np.count_nonzero(rim))
+    assert set(ids) == ({0, 1, 2} if not skipped else {1, 2})
+
+
 def test_labels_of_several_formats_lie_in_folders_like_their_images(tmp_path: Path) -> None:
     """images/north/a.tif has labels/north/a.geojson, and images/south/b.tif labels/south/b.gpkg."""
     pyogrio = pytest.importorskip("pyogrio")
@@ -90,3 +114,10 @@ def test_labels_of_several_formats_lie_in_folders_like_their_images(tmp_path: Pa
     for sample in dataset:
         painted = np.argwhere(dataset.read_mask(sample) == 1)
         assert (painted.min(axis=0).tolist(), painted.max(axis=0).tolist()) == ([3, 2], [9, 9])
+
+
+@pytest.mark.parametrize("option", [("--aoi-crs", UTM), ("--aoi-layer", "x")])
+def test_what_is_said_of_no_area_is_an_error(scene: Path, option: tuple[str, str]) -> None:
+    model, d, out = scene / "model.toy", scene / "d", scene / "o"
+    for command in (["tile", d, out], ["predict", model, d, out], ["evaluate", d, d]):
+        assert f"{option[0]} is about an area: give --aoi FILE too" in run(*command, *option, code=1)
