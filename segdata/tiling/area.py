@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -70,12 +70,13 @@ class Area:
 
         Raises `DataError` as `to_pixels`.
         """
-        crs = self.crs
-        in_pixels = crs == PIXELS or (crs is None and not geo.placed)
+        features, crs = self.features, self.crs
+        in_pixels = (crs or features.crs) == PIXELS or (crs is None and not geo.placed)
         if in_pixels and sample is not None and sample.tiling is not None:
             view = tile_view(sample)
             geo, crs = Geo(None, Geo().cut(view.crop, view.content).transform), None
-        polygons, _ = to_pixels(self.features, geo, self.file, size=size, crs=crs, option="--aoi-crs")
+            features = features if features.crs is None else replace(features, crs=None)
+        polygons, _ = to_pixels(features, geo, self.file, size=size, crs=crs, option="--aoi-crs")
         return AreaOfImage([geometry for _, geometry in polygons])
 
 

@@ -121,3 +121,24 @@ def test_what_is_said_of_no_area_is_an_error(scene: Path, option: tuple[str, str
     model, d, out = scene / "model.toy", scene / "d", scene / "o"
     for command in (["tile", d, out], ["predict", model, d, out], ["evaluate", d, d]):
         assert f"{option[0]} is about an area: give --aoi FILE too" in run(*command, *option, code=1)
+
+
+@pytest.mark.parametrize("virtual", [[], ["--virtual"]])
+def test_an_area_of_qupath_is_in_pixels_of_the_scene_on_its_tiles_too(scene: Path, virtual: list[str]) -> None:
+    """Though the scene lies on the ground."""
+    ring = [[40, 30], [120, 30], [120, 100], [40, 100], [40, 30]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "geometry": geometry, "properties": {"objectType": "annotation"}}
+    (scene / "area.geojson").write_text(json.dumps([feature]))
+    expected = np.full_like(MASK, 255)
+    expected[30:100, 40:120] = MASK[30:100, 40:120]
+    run("tile", scene / "d", scene / "t", "--size", 32, *virtual)
+    run("predict", scene / "model.toy", scene / "t", scene / "p", "--aoi", scene / "area.geojson")
+    run("stitch", scene / "p", scene / "w")
+    np.testing.assert_array_equal(mask_of(scene / "w"), expected)
+    run("predict", scene / "model.toy", scene / "d", scene / "q", "--aoi", scene / "area.geojson")
+    np.testing.assert_array_equal(mask_of(scene / "q"), expected)
+    found = json.loads(run("evaluate", scene / "w", scene / "t", "--aoi", scene / "area.geojson", "--json"))
+    assert found["pixels"] == 80 * 70
+    run("tile", scene / "t", scene / "again", "--size", 32, "--aoi", scene / "area.geojson")
+    run("stitch", scene / "again", scene / "v")
