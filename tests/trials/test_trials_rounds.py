@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import shapely
 import shapely.geometry
+from PIL import Image
 
 import trial_files
 from operations import toy_models
@@ -142,3 +143,14 @@ def test_an_area_of_qupath_is_in_pixels_of_the_scene_on_its_tiles_too(scene: Pat
     assert found["pixels"] == 80 * 70
     run("tile", scene / "t", scene / "again", "--size", 32, "--aoi", scene / "area.geojson")
     run("stitch", scene / "again", scene / "v")
+
+
+def test_qupath_is_not_asked_whether_its_pixels_are_degrees(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((200, 300), np.uint8)).save(tmp_path / "images/slide.tif")
+    geometry = {"type": "Polygon", "coordinates": [[[4, 3], [12, 3], [12, 10], [4, 10], [4, 3]]]}
+    plain = {"type": "Feature", "geometry": geometry, "properties": {"class": "x"}}
+    for name, properties in (("qupath", {"objectType": "annotation"}), ("other", {"class": "x"})):
+        (tmp_path / f"{name}.geojson").write_text(json.dumps([{**plain, "properties": properties}]))
+        said = run("convert", "vector", tmp_path / "images", tmp_path / name, "--vectors", tmp_path / f"{name}.geojson")
+        assert ("if they are in degrees" in said) == (name == "other")
