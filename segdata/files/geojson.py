@@ -95,7 +95,7 @@ def to_pixels(
     latitude if the image has one, else that of the image, else pixels). Raises `DataError` (`geojson.crs`), also
     if the caller names one and the image lies nowhere.
     """
-    if crs != PIXELS and geo.loose is not None:
+    if (crs or found.crs) != PIXELS and geo.loose is not None:
         what = f"the image {geo.loose}; or give polygons in its pixels, and {option} {PIXELS}"
         raise DataError(Problem("geojson.crs", what, file=file))
     if crs not in (None, PIXELS) and not geo.placed:

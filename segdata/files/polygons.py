@@ -112,7 +112,7 @@ def trace(mask: NDArray[Any] | Place, labels: Labels, how: Polygons, left_out: C
             regions = _filled(regions, how.min_hole, left_out)
         if how.min_area:
             regions = _large(regions, how.min_area, left_out)
-        yield _simplified(regions, how.simplify) if how.simplify else regions
+        yield _simplified(regions, how.simplify, _size(mask)) if how.simplify else regions
 
 
 def rings_of(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -193,13 +193,34 @@ def _large(regions: Regions, least: float, left_out: Counter[str]) -> Regions:
     return regions.only(large)
 
 
-def _simplified(regions: Regions, tolerance: float) -> Regions:
-    """With simpler borders, the same on both sides. (Visvalingam and Whyatt 1993, as GEOS has it for coverages.)"""
+def _simplified(regions: Regions, tolerance: float, size: tuple[int, int]) -> Regions:
+    """With simpler borders, the same on both sides. (Visvalingam and Whyatt 1993, as GEOS has it for coverages.)
+
+    The edges of the image, of `size` (height, width), stay where they are: four strips are around it, so that its corners, and
+    where borders meet its edges, are points of three polygons, which stay.
+    """
     import shapely
 
-    points, rings, parts = rings_of(regions.shapes)
+    height, width = size
+    left, right = (0, width + 1), (1, width + 2)
+    strips = shapely.box(
+        [0, 0, *left], [0, height + 1, 1, 1], [width + 2, width + 2, *right], [1, height + 2, height + 1, height + 1]
+    )
+    moved = shapely.transform(
+        regions.shapes, lambda points: points + 1
+    )  # beside and above the image nothing is below 0
+    points, rings, parts = rings_of(np.append(moved, strips))
     noded = polygons_of(*noded_rings(points, rings), parts)
-    return Regions(np.asarray(shapely.coverage_simplify(noded, tolerance)), regions.ids)
+    simple = shapely.coverage_simplify(noded, tolerance)[: len(regions.ids)]
+    return Regions(np.asarray(shapely.transform(simple, lambda points: points - 1)), regions.ids)
+
+
+def _size(mask: NDArray[Any] | Place) -> tuple[int, int]:
+    """(height, width)"""
+    if not isinstance(mask, Place):
+        return mask.shape[0], mask.shape[1]
+    with opened(mask, "mask") as file:
+        return file.height, file.width
 
 
 def noded_rings(points: NDArray[np.float64], rings: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -189,14 +189,15 @@ def find_places(root: Place, image_dir: str | Path | None, vectors: str | Path |
     if not images.is_dir():
         raise DataError(Problem("source.missing", "there is no such folder (--image-dir)", file=str(images)))
     if vectors is not None:
-        places = [there for there in (root / vectors, place(vectors)) if there.exists()]
+        where = next((there for there in (root / vectors, place(vectors)) if there.exists()), None)
     else:
-        places = [root / name for name in LABEL_DIRS if any(is_one(p, ENDINGS) for p in (root / name).glob("*"))]
-    if not places:
-        raise DataError(
-            Problem("vector.missing", "no GeoJSON files are found: name them with --vectors", file=str(root))
-        )
-    return images, places[0]
+        folders = [root / name for name in LABEL_DIRS]
+        where = next((f for f in folders if any(is_one(path, ENDINGS) for path in f.glob("*"))), None)
+        where = where or next((f for f in folders if any(is_one(path, ENDINGS) for path in f.rglob("*"))), None)
+    if where is None:
+        what = "no files of polygons are found (.geojson, .gpkg, .shp ...): name them with --vectors"
+        raise DataError(Problem("vector.missing", what, file=str(root)))
+    return images, where
 
 
 def pair(folder: Place, where: Place, report: Report, receipt: Receipt, reading: Reading = AS_IT_IS) -> Iterator[Pair]:

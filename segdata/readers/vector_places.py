@@ -27,7 +27,8 @@ def taken_for_pixels(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs
     """A line if coordinates are taken for pixels and may be degrees: of the first such file."""
     for path, (found, sites) in sorted(files.items()):
         nowhere = next((site for site in sites if not site.geo.placed), None)
-        if crs is None and nowhere is not None and look_like_degrees(found, nowhere.size):
+        told = crs is not None or found.crs == PIXELS
+        if not told and nowhere is not None and look_like_degrees(found, nowhere.size):
             what = "the image has no coordinates, so polygons are in pixels; if they are in degrees, give it a place"
             yield f"{path.name}: {what} (a world file beside it, or gdal_translate -a_srs -a_ullr), else --crs {PIXELS}"
             return

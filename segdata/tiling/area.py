@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.errors import DataError, Problem, located
+from segdata.errors import DataError, OptionError, Problem, located
+from segdata.files.file import open_file
 from segdata.files.geo import Geo
 from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
 from segdata.files.misplaced import SITES, Site, polygons_in, why_off
@@ -46,6 +47,15 @@ class Area:
         """The area of a file, or of one of its layers. Raises `DataError` as `read_area`."""
         return cls(str(path), read_area(path, layer=layer, option="--aoi-layer"), crs)
 
+    @classmethod
+    def given(cls, path: str | Path | None, crs: str | None, layer: str | None) -> Area | None:
+        """The area that an operation is given, None for none. Raises `OptionError` for what is said of none, and as `read`."""
+        if path is not None:
+            return cls.read(path, crs, layer)
+        if crs is not None or layer is not None:
+            raise OptionError(f"--aoi-{'layer' if crs is None else 'crs'} is about an area: give --aoi FILE too")
+        return None
+
     @property
     def name(self) -> str:
         """The name of the file."""
@@ -60,12 +70,13 @@ class Area:
 
         Raises `DataError` as `to_pixels`.
         """
-        crs = self.crs
-        in_pixels = crs == PIXELS or (crs is None and not geo.placed)
+        features, crs = self.features, self.crs
+        in_pixels = (crs or features.crs) == PIXELS or (crs is None and not geo.placed)
         if in_pixels and sample is not None and sample.tiling is not None:
             view = tile_view(sample)
             geo, crs = Geo(None, Geo().cut(view.crop, view.content).transform), None
-        polygons, _ = to_pixels(self.features, geo, self.file, size=size, crs=crs, option="--aoi-crs")
+            features = features if features.crs is None else replace(features, crs=None)
+        polygons, _ = to_pixels(features, geo, self.file, size=size, crs=crs, option="--aoi-crs")
         return AreaOfImage([geometry for _, geometry in polygons])
 
 
@@ -123,7 +134,7 @@ def open_place(dataset: Dataset, sample: Sample) -> Iterator[Raster]:
         with dataset.open_image(sample) as image:
             yield image
         return
-    with located(sample=sample.id), open_image(dataset.inside(sample.mask)) as mask:
+    with located(sample=sample.id), open_file(dataset.inside(sample.mask), "mask") as file, open_image(file) as mask:
         yield mask if sample.view is None else ViewedImage(mask, sample.view)
 
 

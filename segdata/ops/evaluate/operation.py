@@ -133,7 +133,7 @@ def evaluate(
     run = run or Run()
     truth = Dataset.of(truth)
     chosen = truth if split is None else truth.split(split)
-    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
+    area = Area.given(aoi, aoi_crs, aoi_layer)
     if area is not None:
         chosen = _within(chosen, area, run)
     given = [open_predictions(side, truth, chosen, match) for side in (pred, *([] if other is None else [other]))]

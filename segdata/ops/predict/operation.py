@@ -188,7 +188,7 @@ def predict(
         options["vectorize"] = polygons.to_json()
     if cog:
         options["cog"] = True
-    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
+    area = Area.given(aoi, aoi_crs, aoi_layer)
     made_by = made_of("predict", options, [source])
     if area is not None:
         made_by["options"] |= {"aoi_crs": aoi_crs, **({} if aoi_layer is None else {"aoi_layer": aoi_layer})}

@@ -122,7 +122,7 @@ def tile(
     shape = pair(size, "--size")
     steps = strides(shape, stride, overlap)
     keep = Keep(min_valid, min_foreground, keep_empty, foreground_of(dataset.labels, background), seed)
-    area = None if aoi is None else Area.read(aoi, aoi_crs, aoi_layer)
+    area = Area.given(aoi, aoi_crs, aoi_layer)
     root = place(destination)
     retype = retyping(dtype, scale_values, virtual)
     target = Target(
