@@ -45,7 +45,12 @@ def wanted_size(scale: float, mpp: float | None, gsd: float | None) -> Wanted | 
         raise OptionError(f"--{name} {size:g}: must be above 0")
     if name == "mpp":
         return Wanted(name, size, "microns", "its file does not say how many microns a pixel has")
-    return Wanted(name, size, "metres", "its file does not say in which coordinate system it lies, so not how many metres a pixel has")
+    return Wanted(
+        name,
+        size,
+        "metres",
+        "its file does not say in which coordinate system it lies, so not how many metres a pixel has",
+    )
 
 
 def find_scales(dataset: Dataset, wanted: Wanted, run: Run) -> dict[str, float | Problem]:
