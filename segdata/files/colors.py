@@ -17,7 +17,7 @@ HATCH = 110
 LUMA = np.array([0.299, 0.587, 0.114])
 """The brightness of red, green and blue (ITU-R BT.601), as Pillow has it."""
 
-PIXELS = 2**20
+PIXELS = 2**18
 """Of so many pixels, about, values are computed at once."""
 
 
