@@ -7,7 +7,6 @@ height are called so too. A band is plainly alpha if it holds one value apart fr
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -23,6 +22,7 @@ from segdata.files.places import is_stored, only_gdal_opens
 from segdata.files.reading import AS_IT_IS, Band, Reading
 from segdata.files.remote import Place
 from segdata.files.tiff import Tag
+from segdata.files.tiff_tags import short_tags
 from segdata.windows import Window
 from segdata.words import some
 
@@ -221,20 +221,9 @@ def _by_gdal(file: File, reading: Reading) -> Looked:
 
 def _by_header(file: File) -> Looked | None:
     """That of a TIFF that calls no band alpha, by its first directory; None if it has to be opened."""
-    start = file.start(2**12)
-    order, big = "<>"[start[:1] == b"M"], start[2:4] in (b"+\0", b"\0+")
-    count, line, value = ("Q", 20, 12) if big else ("H", 12, 8)
-    try:
-        (at,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", start, 8 if big else 4)
-        file.handle.seek(at)
-        directory = file.handle.read(8 if big else 2)
-        directory = file.handle.read(min(2**10, struct.unpack(f"{order}{count}", directory)[0]) * line)
-        tags = {
-            struct.unpack_from(f"{order}H", directory, i)[0]: directory[i : i + line]
-            for i in range(0, len(directory), line)
-        }
-        numbers = [struct.unpack_from(f"{order}H", tags[n], value)[0] if n in tags else 1 for n in (SAMPLES, MEANING)]
-    except (struct.error, OSError, ValueError):
+    tags = short_tags(file)
+    if tags is None:
         return None
-    plain = (numbers[0] in (1, 3) or numbers[1] == CMYK) and EXTRA_SAMPLES not in tags
-    return Looked("none", 3 if numbers[1] == CMYK else numbers[0]) if plain else None
+    samples, cmyk = tags.get(SAMPLES, 1), tags.get(MEANING, 1) == CMYK
+    plain = (samples in (1, 3) or cmyk) and EXTRA_SAMPLES not in tags
+    return Looked("none", 3 if cmyk else samples) if plain else None

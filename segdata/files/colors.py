@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,12 @@ from segdata.labels import Labels, Mask
 
 HATCH = 110
 """The grey of the stripes on ignored pixels."""
+
+LUMA = np.array([0.299, 0.587, 0.114])
+"""The brightness of red, green and blue (ITU-R BT.601), as Pillow has it."""
+
+PIXELS = 2**18
+"""Of so many pixels, about, values are computed at once."""
 
 
 def to_rgb(values: Values, span: tuple[float, float] | None = None, nodata: float | None = None) -> ImageArray:
@@ -22,16 +30,32 @@ def to_rgb(values: Values, span: tuple[float, float] | None = None, nodata: floa
     three = values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
     if three.dtype == np.uint8:
         return np.ascontiguousarray(three)
-    if nodata is not None:
-        three = np.where(three == nodata, np.nan, three)
-    low, high = span or _percentiles(three)
-    stretched = (np.nan_to_num(three.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
-    return stretched.clip(0, 255).astype(np.uint8)
+    low, high = span or _percentiles(three, nodata)
+    out: ImageArray = np.empty(three.shape, np.uint8)
+    for rows in row_blocks(three):
+        known = three[rows] if nodata is None else np.where(three[rows] == nodata, np.nan, three[rows])
+        stretched = (np.nan_to_num(known.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
+        out[rows] = stretched.clip(0, 255)
+    return out
 
 
-def _percentiles(values: Values) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+def to_grey(rgb: ImageArray) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 -> (h, w) uint8: its brightness."""
+    out = np.empty(rgb.shape[:2], np.uint8)
+    for rows in row_blocks(rgb):
+        out[rows] = (rgb[rows] @ LUMA).round()
+    return out
+
+
+def row_blocks(values: Values) -> Iterator[slice]:
+    """Slices of so many rows together that what is computed of them stays small."""
+    step = max(1, PIXELS // max(1, values.shape[1]))
+    return (slice(y, y + step) for y in range(0, len(values), step))
+
+
+def _percentiles(values: Values, nodata: float | None) -> tuple[float, float]:
+    known = values[np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)]
+    low, high = np.percentile(known, (2, 98), overwrite_input=True) if known.size else (0.0, 1.0)
     return float(low), float(high)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.files import gdal, others
-from segdata.files.colors import to_rgb
+from segdata.files.colors import to_grey, to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
@@ -43,10 +43,6 @@ from segdata.files.remote import Place
 from segdata.files.sidecars import geo_beside, geo_of
 from segdata.files.slides import open_slide
 from segdata.windows import Window
-
-LUMA = np.array([0.299, 0.587, 0.114])
-"""The brightness of red, green and blue (ITU-R BT.601), as Pillow has it."""
-
 
 DATA = Reading(alpha=False)
 """For what looks at colours alone: it need not be known whether a further band is one of transparency."""
@@ -137,7 +133,7 @@ def _brightness(raster: Raster, reduce: int) -> NDArray[np.uint8]:
     """(h, w) uint8, not more times smaller than it must be: these pixels are no means of others."""
     nth = max(1, min(reduce, isqrt(raster.height * raster.width // WHOLE)))
     size = -(-raster.height // nth), -(-raster.width // nth)
-    return np.asarray((to_rgb(raster.reduced(size), nodata=raster.geo.nodata) @ LUMA).round().astype(np.uint8))
+    return to_grey(to_rgb(raster.reduced(size), nodata=raster.geo.nodata))
 
 
 def _facts(source: Any, file: File) -> ImageFacts:

@@ -6,16 +6,17 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from segdata.files.file import File
+from segdata.files.file import TIFF, File
 from segdata.files.no_image import what_else
 from segdata.files.png import FRAMES
+from segdata.files.tiff_tags import short_tags
 
 ORIENTATION, NEW_SUBFILE_TYPE = 0x0112, 0x00FE
 
@@ -91,11 +92,14 @@ def header_of(file: File) -> Image.Image | None:
 
 
 def header_orientation(file: File) -> int:
-    """EXIF orientation, 1 to 8, by a file's header; 1 for what Pillow cannot open, and if a PNG has it behind its pixels."""
+    """EXIF orientation, 1 to 8, by a file's header; 1 if a PNG has it behind its pixels, and for what Pillow cannot open.
+
+    Of TIFFs it cannot open those of other bands and types than its own, but reads what their header says.
+    """
     image = header_of(file)
-    if image is None:
-        return 1
     try:
+        if image is None:
+            return orientation_of((short_tags(file) if file.head.startswith(TIFF) else None) or {})
         with _limited(None):
             return orientation_of(Image.Image.getexif(image))  # a PNG's own method would decode all of it
     except UNREADABLE:
@@ -129,8 +133,8 @@ def _speaks_late(file: File) -> bool:
     return False
 
 
-def orientation_of(exif: Image.Exif) -> int:
-    """The orientation that EXIF data has; 1 if it has none, or one that does not exist."""
+def orientation_of(exif: Mapping[int, Any] | Image.Exif) -> int:
+    """The orientation that EXIF data or a TIFF's directory has; 1 if it has none, or one that does not exist."""
     orientation = exif.get(ORIENTATION, 1)
     return orientation if orientation in range(1, 9) else 1
 

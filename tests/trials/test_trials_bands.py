@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from PIL import Image
 
 import segdata
@@ -335,3 +336,24 @@ def test_tiles_of_rgb_with_scale_and_offset_keep_them(how: tuple[str, ...], tmp_
     if not how:
         said = trial_files.run("tile", tmp_path / "d", tmp_path / "p", "--format", "png", code=1).output
         assert "3 bands of uint8 with scale and offset do not fit into png: use --format tiff" in said
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint16", 4), ("float32", 3), ("int16", 2)])
+def test_a_tiff_of_any_bands_is_turned_as_it_says(
+    dtype: str, bands: int, order: str, big: bool, tmp_path: Path
+) -> None:
+    """Its size does not tell, as it is square: those that Pillow cannot open were left as they lie."""
+    values = RNG.integers(1, 250, (SIZE, SIZE, bands)).astype(dtype)
+    root = source(tmp_path / "s", {"a.tif": infrared()})
+    (root / "images/a.tif").unlink()
+    tifffile.imwrite(
+        root / "images/a.tif", values, photometric="minisblack", planarconfig="contig", byteorder=order, bigtiff=big,
+        extratags=[(274, "H", 1, 6, True)], metadata=None,
+    )  # fmt: skip
+    convert(root, tmp_path / "d")
+    dataset = segdata.Dataset.open(tmp_path / "d")
+    with dataset.open_image(dataset.samples[0]) as raster:
+        found = raster.read()[:, :, :bands]
+    np.testing.assert_array_equal(found, np.rot90(values, -1))
