@@ -78,6 +78,7 @@ INTENDED: list[tuple[str, str]] = [
         r"^run/(config.yaml|run.json|curves.png)",
         "new options of training; batch norm is measured anew before validation",
     ),
+    (r"^(auto|breeds|city|coco|pets|voc)[a-z_]*/dataset.json", "conversions note what becomes of labels without data"),
     (r"^segdata (info|stats|check|evaluate|suspects) .*--json", "JSON has a schema, and more keys"),
 ]
 """Patterns of files (as `dataset/path`) and of commands whose output may differ, and the reason."""
