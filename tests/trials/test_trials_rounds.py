@@ -154,3 +154,16 @@ def test_qupath_is_not_asked_whether_its_pixels_are_degrees(tmp_path: Path) -> N
         (tmp_path / f"{name}.geojson").write_text(json.dumps([{**plain, "properties": properties}]))
         said = run("convert", "vector", tmp_path / "images", tmp_path / name, "--vectors", tmp_path / f"{name}.geojson")
         assert ("if they are in degrees" in said) == (name == "other")
+
+
+def test_a_mosaic_of_predictions_may_be_cloud_optimized(scene: Path) -> None:
+    run("tile", scene / "d", scene / "t", "--size", 64, "--virtual")
+    run("predict", scene / "model.toy", scene / "t", scene / "p", "--scores")
+    run("mosaic", scene / "p", scene / "m", "--cog")
+    (path,) = (scene / "m/masks").iterdir()
+    with rasterio.open(path) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (file.nodata, file.crs, file.colormap(1)[2][:3]) == (255, UTM, LABELS.classes[2].color)
+        np.testing.assert_array_equal(file.read(1), MASK)
+    np.testing.assert_array_equal(mask_of(scene / "m"), MASK)
+    assert "no errors" in run("check", scene / "m")

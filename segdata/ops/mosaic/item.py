@@ -14,6 +14,7 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
 from segdata.files.bands import band_tags
+from segdata.files.cog import make_cog
 from segdata.files.places import file_digest
 from segdata.files.rasters import Values, has_data
 from segdata.files.remote import Place
@@ -35,6 +36,7 @@ class Target:
     nodata: float | None
     images: bool
     scores: bool
+    cog: bool = False
 
 
 class Pieced(Made, frozen=True):
@@ -124,6 +126,8 @@ def _written(mosaic: Mosaic, target: Target, gap: float | None) -> Pieced:
             counts.update(tally(block.ids))
             uncovered += int(np.count_nonzero(block.known == 0))
             overlapping, differing = overlapping + block.overlapping, differing + block.differing
+    if target.cog:
+        make_cog(target.root / files.mask_name, labels)
     line = Sample(
         id=mosaic.id, split=mosaic.first.sample.split, group=mosaic.group, image=files.image_name, mask=files.mask_name,
         height=mosaic.size[0], width=mosaic.size[1], counts=dict(sorted(counts.items())),

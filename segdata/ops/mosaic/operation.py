@@ -34,6 +34,7 @@ def mosaic(
     tolerance: float = 0.1,
     nodata: float | None = None,
     images: Kept = "copy",
+    cog: bool = False,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
@@ -59,6 +60,7 @@ def mosaic(
         tolerance: How many pixels a scene may lie beside the grid of the others: 0 to 0.5. It is not resampled.
         nodata: The value of pixels without data in the images, in every band; may be nan.
         images: Write the images too (copy), or only masks and scores (none).
+        cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
         overwrite: Replace a dataset at `destination`.
     """
     dataset, run = Dataset.of(dataset), run or Run()
@@ -66,7 +68,12 @@ def mosaic(
     one_of("images", images, Kept)
     if not 0 <= tolerance <= 0.5:
         raise OptionError(f"--tolerance {tolerance:g}: must be 0 to 0.5 pixels")
-    options: dict[str, object] = {"take": take, "tolerance": tolerance, "nodata": nodata}
+    options: dict[str, object] = {
+        "take": take,
+        "tolerance": tolerance,
+        "nodata": nodata,
+        **({"cog": True} if cog else {}),
+    }
     keeps = images == "copy" and dataset.images != "none"
     made = Dataset(
         place(destination),
@@ -81,7 +88,7 @@ def mosaic(
         return there
     mosaics, problems = survey(dataset, tolerance, run)
     scored = all(sample.scores is not None for sample in dataset)
-    target = Target(replace(dataset, samples=()), made.root, take, nodata, keeps, scored)
+    target = Target(replace(dataset, samples=()), made.root, take, nodata, keeps, scored, cog)
     given = {"source": absolute(dataset.root)}
     with resumable(made, Pieced, given, inputs, overwrite=overwrite, run=run) as job:
         work, reads = (
