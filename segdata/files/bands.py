@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
-from xml.sax.saxutils import escape
 
 from segdata.errors import DataError, Problem
 from segdata.files.endings import IMAGE_ENDINGS
@@ -82,7 +81,7 @@ def band_tags(bands: Sequence[About], implied: Sequence[str]) -> list[Tag]:
         ):  # fmt: skip
             if value != usual:
                 name = f'name="{key.upper()}" sample="{number}" role="{key}"'
-                items.append(f"  <Item {name}>{escape(escape(value))}</Item>\n")
+                items.append(f"  <Item {name}>{html.escape(html.escape(value, quote=False), quote=False)}</Item>\n")
     text = f"<GDALMetadata>\n{''.join(items)}</GDALMetadata>\n\0"
     return [Tag(GDAL_METADATA, "s", text.encode())] if items else []
 
