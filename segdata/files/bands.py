@@ -6,6 +6,7 @@ height are called so too. A band is plainly alpha if it holds one value apart fr
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
