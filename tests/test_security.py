@@ -50,7 +50,7 @@ from segdata.files.places import (
 )
 from segdata.files.scores import open_scores, read_scores
 from segdata.files.tiff import Tag, _directory
-from segdata.files.vectors import read_features
+from segdata.files.vectors.opening import read_features
 from segdata.files.yaml_text import load_yaml
 from segdata.labels import Labels
 from segdata.nn.options import read_config

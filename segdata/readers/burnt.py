@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import Problem
-from segdata.files.coverage import covers_none
-from segdata.files.geojson import Geometry, burn
-from segdata.files.outlines import Outlines
+from segdata.files.vectors.coverage import covers_none
+from segdata.files.vectors.geojson import Geometry, burn
+from segdata.files.vectors.outlines import Outlines
 from segdata.labels import Mask, Remap, tally
 from segdata.readers.paint import Contest, Overlap
 from segdata.readers.source import Banded, Drawn, Receipt

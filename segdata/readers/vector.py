@@ -22,18 +22,18 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
-from segdata.files.coverage import meets
 from segdata.files.endings import is_image
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, Geometry, parts_of, to_pixels
 from segdata.files.images import Exif
 from segdata.files.listing import files_in, kinds_in
-from segdata.files.misplaced import Site
 from segdata.files.opening import open_image
 from segdata.files.places import below, listed, matching, place
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
-from segdata.files.vectors import ENDINGS, OWN_ENDINGS, files_of, read_features
+from segdata.files.vectors.coverage import meets
+from segdata.files.vectors.geojson import Feature, Features, Geometry, parts_of, to_pixels
+from segdata.files.vectors.misplaced import Site
+from segdata.files.vectors.opening import ENDINGS, OWN_ENDINGS, files_of, read_features
 from segdata.files.vrt import images_among
 from segdata.readers.burnt import Burnt
 from segdata.readers.class_files import given_classes

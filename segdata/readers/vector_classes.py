@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segdata.errors import OptionError
-from segdata.files.geojson import Feature, Features
+from segdata.files.vectors.geojson import Feature, Features
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels
 from segdata.readers.class_entries import Entry
 from segdata.words import some, suggest

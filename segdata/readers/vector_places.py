@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from segdata.files.crs import parse_crs
-from segdata.files.geojson import LONLAT, PIXELS, Features
-from segdata.files.misplaced import Site, long_edge, look_like_degrees, polygons_in, why_off
 from segdata.files.remote import Place
+from segdata.files.vectors.geojson import LONLAT, PIXELS, Features
+from segdata.files.vectors.misplaced import Site, long_edge, look_like_degrees, polygons_in, why_off
 
 
 def off_images(files: Mapping[Place, tuple[Features, Sequence[Site]]], crs: str | None) -> Iterator[str]:

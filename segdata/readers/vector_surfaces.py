@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from segdata.errors import Problem
 from segdata.files.geo import Geo
-from segdata.files.geojson import Features
 from segdata.files.remote import Place
-from segdata.files.widths import paintable, widened
+from segdata.files.vectors.geojson import Features
+from segdata.files.vectors.widths import paintable, widened
 from segdata.readers.source import Receipt
 
 

@@ -10,7 +10,7 @@ import click
 from segdata.terminal.commands import taken
 from segdata.terminal.names import option_name
 
-POLYGONS, WITH = "segdata.files.polygons:Polygons", "With --vectorize"
+POLYGONS, WITH = "segdata.files.vectors.polygons:Polygons", "With --vectorize"
 
 WHY = {
     "small": "of fewer pixels than --min-area", "in_holes": "in holes that were filled",
@@ -28,7 +28,7 @@ def with_polygons(given: Mapping[str, Any]) -> dict[str, Any]:
         name = ("no-" if value is False else "") + option_name(POLYGONS, first, repeated=True)
         raise click.UsageError(f"--{name} is about polygons: give --vectorize too")
     if settings:
-        from segdata.files.polygons import Polygons
+        from segdata.files.vectors.polygons import Polygons
 
         rest["vectorize"] = Polygons(**settings)
     return rest

@@ -17,13 +17,13 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, located
 from segdata.files.file import open_file
 from segdata.files.geo import Geo
-from segdata.files.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
-from segdata.files.misplaced import SITES, Site, polygons_in, why_off
 from segdata.files.opening import open_image
 from segdata.files.places import file_digest, place
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
-from segdata.files.vectors import files_of, read_features
+from segdata.files.vectors.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
+from segdata.files.vectors.misplaced import SITES, Site, polygons_in, why_off
+from segdata.files.vectors.opening import files_of, read_features
 from segdata.files.views import ViewedImage
 from segdata.labels import Mask
 from segdata.tiling.tiles import image_of, tile_view

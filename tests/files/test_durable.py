@@ -16,10 +16,10 @@ from power import MODES, Power, build
 from segdata import Labels
 from segdata.files import durable, members
 from segdata.files.drafts import Draft, local_draft
-from segdata.files.geojson import write_features
 from segdata.files.places import copy_file, write_whole
 from segdata.files.png import MaskWriter
 from segdata.files.tiff import TiffWriter
+from segdata.files.vectors.geojson import write_features
 from segdata.nn.curves import draw_curves, write_rows
 from segdata.pages.grid import Image
 from segdata.pages.sheet import write_sheet

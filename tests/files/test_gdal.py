@@ -21,11 +21,11 @@ from rasterio.crs import CRS
 from segdata.errors import DataError
 from segdata.files.crs import parse_crs
 from segdata.files.gdal import opened
-from segdata.files.geojson import to_pixels
 from segdata.files.images import plain_tiff_size, read_mask, read_palette
 from segdata.files.opening import open_image, open_mask, read_brightness, read_facts
 from segdata.files.scores import open_scores
-from segdata.files.vectors import read_features
+from segdata.files.vectors.geojson import to_pixels
+from segdata.files.vectors.opening import read_features
 from segdata.windows import Window
 
 VRT = """<VRTDataset rasterXSize="32" rasterYSize="32"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>

@@ -53,11 +53,11 @@ from segdata.files.places import (
     write_whole,
 )
 from segdata.files.png import MaskWriter
-from segdata.files.polygons import Polygons
 from segdata.files.remote import Remote, is_remote
 from segdata.files.scores import read_scores, write_scores
 from segdata.files.storage_swap import replace_prefix
 from segdata.files.tiff import TiffWriter, encode_tiff
+from segdata.files.vectors.polygons import Polygons
 from segdata.ops.check.operation import check
 from segdata.ops.convert.operation import convert
 from segdata.ops.evaluate.operation import evaluate

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 
 from segdata.errors import DataError
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, burn, to_pixels
 from segdata.files.projecting import TOLERANCE, moved_to_ground, moved_to_pixels, moved_to_system
+from segdata.files.vectors.geojson import Feature, Features, burn, to_pixels
 from segdata.windows import Window
 
 LONLAT = CRS.from_user_input("OGC:CRS84")

@@ -21,7 +21,7 @@ from reader_samples import reader_sample
 from segdata import Dataset, Labels, Recipe, Refinement, Run, Window
 from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
 from segdata.errors import Report
-from segdata.files.polygons import Polygons
+from segdata.files.vectors.polygons import Polygons
 from segdata.ops.predict.predictor import LOADERS
 from segdata.readers import READERS
 from segdata.refinement.settings import CrfSettings

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import rasterize
 
-from segdata.files.coverage import meets
+from segdata.files.vectors.coverage import meets
 from segdata.labels import Labels, Remap
 from segdata.readers import burnt
 from segdata.readers.burnt import Burnt

@@ -18,11 +18,11 @@ from rasterio.warp import transform_geom
 import segdata
 from segdata.errors import DataError, OptionError, Report
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, burn, to_pixels
-from segdata.files.polygon_files import write_polygons
-from segdata.files.polygons import Polygons
 from segdata.files.tiff import Tag, encode_tiff
-from segdata.files.vectors import read_features
+from segdata.files.vectors.geojson import Feature, Features, burn, to_pixels
+from segdata.files.vectors.opening import read_features
+from segdata.files.vectors.polygon_files import write_polygons
+from segdata.files.vectors.polygons import Polygons
 from segdata.readers.vector import area, read
 from segdata.windows import Window
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from segdata.errors import OptionError
-from segdata.files.geojson import Feature, Features
+from segdata.files.vectors.geojson import Feature, Features
 from segdata.readers.class_entries import Entry
 from segdata.readers.vector_classes import class_table, color_of, in_order, name_of, one_class
 

@@ -23,9 +23,9 @@ from results import Target, measure_tables, of_side, table
 from segdata.files.crs import parse_crs
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
-from segdata.files.geojson import LONLAT
-from segdata.files.polygon_files import write_polygons
-from segdata.files.polygons import Polygons
+from segdata.files.vectors.geojson import LONLAT
+from segdata.files.vectors.polygon_files import write_polygons
+from segdata.files.vectors.polygons import Polygons
 from segdata.labels import Labels
 
 LABELS = Labels.of(["background", "a", "b", "c"])

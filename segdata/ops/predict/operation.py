@@ -23,11 +23,11 @@ from segdata.errors import DataError, OptionError, Problem, located, one_of
 from segdata.executors.run import Run
 from segdata.files.cog import make_cog
 from segdata.files.places import absolute, file_digest, place
-from segdata.files.polygon_files import Written, write_polygons, written_json
-from segdata.files.polygons import Polygons
 from segdata.files.reading import AS_IT_IS, Alpha, told
 from segdata.files.scores import HALF_STEP
 from segdata.files.values import span_given
+from segdata.files.vectors.polygon_files import Written, write_polygons, written_json
+from segdata.files.vectors.polygons import Polygons
 from segdata.labels import tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as

@@ -23,12 +23,12 @@ from segdata.files.geo import Geo
 from segdata.files.opening import open_mask
 from segdata.files.places import file_digest
 from segdata.files.png import MaskWriter
-from segdata.files.polygon_files import Written, write_polygons
-from segdata.files.polygons import Polygons
 from segdata.files.rasters import bands_of
 from segdata.files.remote import Place
 from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter
+from segdata.files.vectors.polygon_files import Written, write_polygons
+from segdata.files.vectors.polygons import Polygons
 from segdata.files.views import Masks, View
 from segdata.labels import Mask, tally
 from segdata.resize import resize_mask, resize_scores

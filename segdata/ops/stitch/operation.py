@@ -16,8 +16,8 @@ from segdata.dataset.sample import Images, split_name
 from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.files.polygon_files import Written, written_json
-from segdata.files.polygons import Polygons
+from segdata.files.vectors.polygon_files import Written, written_json
+from segdata.files.vectors.polygons import Polygons
 from segdata.ops.stitch.item import Parent, Stitched, Target, stitch_parent
 from segdata.tiling.stitcher import Blend, blend_weights
 from segdata.tiling.tiles import by_parent

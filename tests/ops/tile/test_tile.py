@@ -529,8 +529,8 @@ def test_images_come_back_from_what_was_tiled(tmp_path: Path) -> None:
 
 
 def test_polygons_of_a_stitched_mask_burn_to_it_again(tmp_path: Path) -> None:
-    from segdata.files.geojson import burn, to_pixels
-    from segdata.files.vectors import read_features
+    from segdata.files.vectors.geojson import burn, to_pixels
+    from segdata.files.vectors.opening import read_features
 
     mask = blobs(60, 80)
     wkt = rasterio.crs.CRS.from_epsg(32616).to_wkt()

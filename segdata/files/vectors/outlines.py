@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.geojson import Geometry, bounds, parts_of
+from segdata.files.vectors.geojson import Geometry, bounds, parts_of
 from segdata.windows import Window
 
 BESIDE = 1

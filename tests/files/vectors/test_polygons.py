@@ -20,9 +20,9 @@ from rasterio.warp import transform, transform_geom
 
 from segdata.errors import DataError, MissingDependency, OptionError
 from segdata.files.geo import Geo
-from segdata.files.polygon_files import write_polygons
-from segdata.files.polygons import Polygons, Regions, trace
 from segdata.files.tiff import TILE, TiffWriter
+from segdata.files.vectors.polygon_files import write_polygons
+from segdata.files.vectors.polygons import Polygons, Regions, trace
 from segdata.labels import Labels
 
 LABELS = Labels.of(["background", "b", "c"], [(0, 0, 0), (200, 10, 20), (1, 2, 3)])
@@ -149,7 +149,7 @@ def test_no_class_is_the_background() -> None:
 
 
 def test_a_geopackage_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segdata.files.polygons.find_spec", lambda name: None)
+    monkeypatch.setattr("segdata.files.vectors.polygons.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r'pip install "segdata\[vectors\]"'):
         Polygons(vector_format="gpkg").check(LABELS)
 

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 
 from segdata.errors import DataError, MissingDependency, Problem, raise_exhausted, reason
-from segdata.files.geojson import Feature, Features, Geometry
-from segdata.files.layers import refuse_layer
 from segdata.files.places import local_copy
 from segdata.files.remote import Place
-from segdata.files.vectors_ogr import from_wkb
+from segdata.files.vectors.geojson import Feature, Features, Geometry
+from segdata.files.vectors.layers import refuse_layer
+from segdata.files.vectors.ogr import from_wkb
 
 NATIVE = {
     "point": "Point", "linestring": "LineString", "polygon": "Polygon", "multipoint": "MultiPoint",

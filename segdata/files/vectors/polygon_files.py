@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from segdata.files.crs import parse_wkt
 from segdata.files.drafts import local_draft
 from segdata.files.geo import Geo
-from segdata.files.geojson import write_features
-from segdata.files.lonlat import coordinates_of, to_lonlat
-from segdata.files.polygons import OFF_EARTH, Polygons, Regions, polygons_of, rings_of, trace
 from segdata.files.projecting import moved_to_ground
 from segdata.files.remote import Place
+from segdata.files.vectors.geojson import write_features
+from segdata.files.vectors.lonlat import coordinates_of, to_lonlat
+from segdata.files.vectors.polygons import OFF_EARTH, Polygons, Regions, polygons_of, rings_of, trace
 from segdata.labels import Labels
 
 LAYER = "polygons"

@@ -23,8 +23,8 @@ from shapely.geometry import shape
 
 from segdata.errors import DataError, MissingDependency, SegdataError
 from segdata.files.geo import Geo
-from segdata.files.geojson import PIXELS, Features, to_pixels
-from segdata.files.vectors import files_of, read_features
+from segdata.files.vectors.geojson import PIXELS, Features, to_pixels
+from segdata.files.vectors.opening import files_of, read_features
 
 UTM = "EPSG:32632"
 BOXES = [shapely.box(2, 3, 12, 9), shapely.box(20.5, 10, 30, 20), shapely.MultiPolygon([shapely.box(0, 0, 1, 1)])]

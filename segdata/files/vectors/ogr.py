@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, MissingDependency, Problem, raise_exhausted
-from segdata.files.geojson import Feature, Features, Geometry
-from segdata.files.geopackage import refuse_outside
-from segdata.files.layers import layer_of, refuse_layer
 from segdata.files.places import copy_file, read_start, size_of
 from segdata.files.remote import Place
+from segdata.files.vectors.geojson import Feature, Features, Geometry
+from segdata.files.vectors.geopackage import refuse_outside
+from segdata.files.vectors.layers import layer_of, refuse_layer
 
 NAMES = {
     "GPKG": "labels.gpkg", "ESRI Shapefile": "labels.shp", "FlatGeobuf": "labels.fgb", "LIBKML": "labels.kml",

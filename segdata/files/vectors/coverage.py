@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from segdata.files.geojson import Geometry, bounds, burn
+from segdata.files.vectors.geojson import Geometry, bounds, burn
 from segdata.windows import Window
 
 BAND = 2**20

@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 from segdata.errors import DataError
 from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.geo import Geo
-from segdata.files.geojson import LONLAT, PIXELS, SURFACES, Feature, Features, Geometry, bounds, parts_of, to_pixels
 from segdata.files.projecting import corners_of, moved_to_ground, moved_to_system
+from segdata.files.vectors.geojson import (
+    LONLAT,
+    PIXELS,
+    SURFACES,
+    Feature,
+    Features,
+    Geometry,
+    bounds,
+    parts_of,
+    to_pixels,
+)
 
 DEGREES = np.array([180.0, 90.0])
 

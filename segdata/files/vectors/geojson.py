@@ -24,9 +24,9 @@ from segdata.files.crs import parse_crs, parse_wkt, system_name
 from segdata.files.drafts import local_draft
 from segdata.files.gdal import load_rasterio
 from segdata.files.geo import Geo
-from segdata.files.nearby import Boxes, boxes_of, may_touch
 from segdata.files.projecting import Part, moved_to_pixels, project
 from segdata.files.remote import Place
+from segdata.files.vectors.nearby import Boxes, boxes_of, may_touch
 from segdata.windows import Window
 
 LONLAT = "OGC:CRS84"

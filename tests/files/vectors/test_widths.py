@@ -16,8 +16,8 @@ from shapely.geometry import mapping, shape
 from segdata.errors import DataError
 from segdata.files.crs import metres_per_degree
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, burn, to_pixels
-from segdata.files.widths import paintable, widened
+from segdata.files.vectors.geojson import Feature, Features, burn, to_pixels
+from segdata.files.vectors.widths import paintable, widened
 from segdata.windows import Window
 
 LINE = {"type": "LineString", "coordinates": [[3, 4], [25, 9], [12, 25]]}

@@ -13,12 +13,12 @@ from posixpath import splitext
 from typing import Any
 
 from segdata.errors import DataError, Problem, raise_exhausted
-from segdata.files.geojson import Feature, Features, Geometry
 from segdata.files.places import place, read_bytes, read_start
 from segdata.files.remote import Place
-from segdata.files.vectors_json import read_json
-from segdata.files.vectors_ogr import read_ogr
-from segdata.files.vectors_parquet import read_parquet
+from segdata.files.vectors.geojson import Feature, Features, Geometry
+from segdata.files.vectors.json_text import read_json
+from segdata.files.vectors.ogr import read_ogr
+from segdata.files.vectors.parquet import read_parquet
 
 SIDECARS = (".shx", ".dbf", ".prj", ".cpg")
 """The files beside a .shp that are read with it."""

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from segdata.errors import DataError, Problem, reason
-from segdata.files.geojson import PIXELS, Feature, Features
-from segdata.files.layers import refuse_layer
 from segdata.files.remote import Place
-from segdata.files.topojson import read_topology
+from segdata.files.vectors.geojson import PIXELS, Feature, Features
+from segdata.files.vectors.layers import refuse_layer
+from segdata.files.vectors.topojson import read_topology
 
 GEOMETRIES = (
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",

@@ -15,8 +15,8 @@ from rasterio.warp import transform
 
 from segdata.errors import DataError
 from segdata.files.geo import Geo
-from segdata.files.geojson import Feature, Features, bounds, to_pixels
-from segdata.files.nearby import boxes_of, may_touch
+from segdata.files.vectors.geojson import Feature, Features, bounds, to_pixels
+from segdata.files.vectors.nearby import boxes_of, may_touch
 
 SIZE = (300, 500)
 

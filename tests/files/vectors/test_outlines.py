@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdata.files.geojson import Geometry, burn
-from segdata.files.outlines import Outlines
+from segdata.files.vectors.geojson import Geometry, burn
+from segdata.files.vectors.outlines import Outlines
 from segdata.windows import Window
 
 SIZE = (40, 30)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import mapping
 
-from segdata.files import coverage
-from segdata.files.coverage import covers_none, meets
-from segdata.files.geojson import burn
+from segdata.files.vectors import coverage
+from segdata.files.vectors.coverage import covers_none, meets
+from segdata.files.vectors.geojson import burn
 from segdata.windows import Window
 
 SIZE = (12, 17)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from segdata.files.geojson import Feature, Features, Geometry
-from segdata.files.layers import layer_of
 from segdata.files.remote import Place
+from segdata.files.vectors.geojson import Feature, Features, Geometry
+from segdata.files.vectors.layers import layer_of
 
 Points = list[list[float]]
 

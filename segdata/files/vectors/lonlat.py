@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from segdata.files.crs import parse_crs, parse_wkt
 from segdata.files.geo import Geo
-from segdata.files.geojson import LONLAT
-from segdata.files.polygons import rings_of
 from segdata.files.projecting import NoPlace, moved_to_ground, moved_to_pixels, transformed
+from segdata.files.vectors.geojson import LONLAT
+from segdata.files.vectors.polygons import rings_of
 
 TOLERANCE = 0.05
 """Pixels by which an edge may be off, about."""

@@ -16,7 +16,7 @@ import numpy as np
 from segdata.errors import DataError, Problem
 from segdata.files.crs import metres_per_degree, parse_crs
 from segdata.files.gdal import load_rasterio
-from segdata.files.geojson import SURFACES, Feature, Features, Geometry
+from segdata.files.vectors.geojson import SURFACES, Feature, Features, Geometry
 
 THIN = ("LineString", "MultiLineString", "Point", "MultiPoint")
 """Geometries without a surface, which a width gives them."""
