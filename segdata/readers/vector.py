@@ -94,7 +94,7 @@ def read(
         vectors: the folder of the files of polygons, or one file for all images; by default labels/, vectors/, geojson/, or
             the folder of the images. Formats: GeoJSON (also one feature per line, TopoJSON, QuPath's); after pip install
             "segdata[vectors]" also GeoPackage, Shapefile, FlatGeobuf, KML and GeoParquet.
-        layer: the layer to read, if a file has several.
+        layer: the layer to read, if a file has several; by default the only one.
         class_property: the property that says a polygon's class; by default `class`, or QuPath's classification; if no
             polygon has either, all are of one class, object.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default

@@ -99,7 +99,7 @@ def test_near_infrared_is_data(tmp_path: Path) -> None:
     assert "s0.tif, s1.tif" in said
     assert json.loads((tmp_path / "d/dataset.json").read_text())["reading"] == {"alpha": False}
     assert any("is taken for data" in note for note in segdata.Dataset.open(tmp_path / "d").read_receipt()["notes"])
-    assert "data, also if it is called alpha" in trial_files.run("info", tmp_path / "d", code=0).output
+    assert "data, even if it is called alpha" in trial_files.run("info", tmp_path / "d", code=0).output
     trial_files.run("tile", tmp_path / "d", tmp_path / "t", "--size", 96, code=0)
     trial_files.run("tile", tmp_path / "d", tmp_path / "v", "--size", 96, "--virtual", code=0)
     for id in ("s0", "s1"):
