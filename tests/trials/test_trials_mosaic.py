@@ -133,7 +133,9 @@ def test_an_area_that_is_none_is_an_error_everywhere(tmp_path: Path, command: st
     for skip in ([], ["--on-error", "skip"]):
         said = run(command, *given[command], "--aoi", far, "--aoi-crs", UTM, *skip, code=1)
         assert "far.geojson: its polygons lie on no image" in said
-        assert "an area needs polygons, and the file has none" in run(command, *given[command], "--aoi", point, *skip, code=1)
+        assert "an area needs polygons, and the file has none" in run(
+            command, *given[command], "--aoi", point, *skip, code=1
+        )
     assert not (tmp_path / "o").exists()
 
 
