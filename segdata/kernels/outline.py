@@ -130,15 +130,15 @@ def _write_runs(
                 joining = True
             else:
                 if runs > 0:
-                    used = _write_number(length - older if runs > 3 else length, text, used)
+                    used = write_number(length - older if runs > 3 else length, text, used)
                     older, old = old, length
                 length = step
                 runs += 1
-    return _write_number(length - older if runs > 3 else length, text, used)
+    return write_number(length - older if runs > 3 else length, text, used)
 
 
 @kernel
-def _write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
+def write_number(value: int, text: NDArray[np.uint8], used: int) -> int:
     """Write a number as COCO's compressed run lengths do: five bits per character, lowest first. Returns where the text ends."""
     while True:
         bits = value & 31

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NoReturn
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.errors import DataError, Problem, located
 from segdata.files.limits import MAX_PIXELS
-from segdata.files.places import read_bytes
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
 from segdata.labels import Remap
+from segdata.readers.json_text import read_json
 from segdata.readers.source import Drawn, Receipt
 from segdata.words import suggest
 
@@ -157,13 +155,8 @@ def corners(polygons: Sequence[Sequence[tuple[float, float]]]) -> tuple[NDArray[
 
 def read_frame(path: str) -> Frame:
     """A polygons.json. Raises `DataError` (`cityscapes.*`) for what is missing, is no such file, or states no size."""
+    frame = read_json(path, FRAME, "cityscapes", "Cityscapes polygons", ("objects", Thing))
     with located(file=path):
-        try:
-            data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-        except OSError as error:
-            raise_exhausted(error, path)
-            raise DataError(Problem("cityscapes.missing", f"cannot be read: {error.strerror}")) from error
-        frame = _decode(data)
         height, width = frame.imgHeight, frame.imgWidth
         if height < 1 or width < 1:
             message = "states no size (imgHeight, imgWidth): add it, or read the label images with --from png"
@@ -172,30 +165,3 @@ def read_frame(path: str) -> Frame:
             message = f"{width} x {height} pixels (imgWidth x imgHeight) are more than the limit of {MAX_PIXELS}"
             raise DataError(Problem("cityscapes.size", message))
         return frame
-
-
-def _decode(data: bytes) -> Frame:
-    try:
-        return FRAME.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = error
-    try:  # NaN and Infinity are not JSON, but Python writes them: read on, so that the object can be named
-        loose = json.loads(data)
-    except (ValueError, RecursionError):
-        message = f"not valid JSON, perhaps cut off: {reason}"
-        raise DataError(Problem("cityscapes.json", message)) from reason
-    try:
-        return msgspec.convert(loose, Frame)
-    except msgspec.ValidationError as error:
-        _refuse(loose, error)
-
-
-def _refuse(loose: object, reason: msgspec.ValidationError) -> NoReturn:
-    """Name the object that has not the shape of one, if it is one of them."""
-    things = loose.get("objects") if isinstance(loose, dict) else None
-    for number, thing in enumerate(things if isinstance(things, list) else ()):
-        try:
-            msgspec.convert(thing, Thing)
-        except msgspec.ValidationError as error:
-            raise DataError(Problem("cityscapes.object", f"not an object: {error}", annotation=number)) from error
-    raise DataError(Problem("cityscapes.json", f"not Cityscapes polygons: {reason}")) from reason

@@ -16,11 +16,13 @@ from pathlib import Path
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.places import listed
 from segdata.readers.coco_classes import class_table
-from segdata.readers.coco_images import ImageMatch, locate
+from segdata.readers.coco_images import locate
 from segdata.readers.coco_items import gather_instances, gather_panoptic, list_images, make_items
 from segdata.readers.coco_masks import Boxes, Crowd, Rules
 from segdata.readers.coco_splits import find_label_files, fits
-from segdata.readers.coco_tables import Background, LabelTable, read_categories, read_images
+from segdata.readers.coco_tables import LabelTable, read_categories, read_images
+from segdata.readers.named_classes import Background
+from segdata.readers.named_images import ImageMatch
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source
 from segdata.words import percent

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from unicodedata import normalize
+from collections.abc import Sequence
 
 import msgspec
 
 from segdata.errors import DataError, Problem
-from segdata.labels import BACKGROUND, RGB, Labels, is_background
+from segdata.labels import Labels
 from segdata.readers.coco_records import Id, one_id
-from segdata.readers.coco_tables import Background, Category, LabelTable
+from segdata.readers.coco_tables import Category, LabelTable
+from segdata.readers.named_classes import Background, NamedClass, class_name, name_classes
 from segdata.readers.source import Receipt, SourceClass
-from segdata.words import some
 
 
 class Used(msgspec.Struct, gc=False):
@@ -27,27 +25,12 @@ def class_table(
 ) -> tuple[Labels, tuple[SourceClass, ...]]:
     """The classes: background if it is one, then categories in order of id; categories of one name are one class.
 
-    Names are one apart from spaces around them and from how accents are composed, and so are the spellings of background.
-    What is merged, and what differs in case alone, is a note. Raises `DataError` (`coco.category`) for an id of two names.
+    See `name_classes`. Raises `DataError` (`coco.category`) for an id of two names.
     """
     categories = _by_id(files)
     _drop_root(categories, [table for table, _ in files], receipt)
-    colors: dict[str, RGB | None] = {BACKGROUND: (0, 0, 0)} if background == "class" else {}
-    given: dict[str, list[Category]] = defaultdict(list)
-    for category in categories.values():
-        name = class_name(category)
-        colors.setdefault(name, category.color)
-        given[name].append(category)
-    receipt.notes += _merged(given, background)
-    labels = Labels.of(list(colors), list(colors.values()))
-    ids = {name: i for i, name in enumerate(labels.names)}
-    return labels, tuple(SourceClass(c.id, c.name, ids[class_name(c)]) for c in categories.values())
-
-
-def class_name(category: Category) -> str:
-    """The name of a category's class."""
-    name = normalize("NFC", " ".join(category.name.split()))
-    return BACKGROUND if is_background(name) else name
+    named = [NamedClass(category.id, category.name, category.color) for category in categories.values()]
+    return name_classes(named, background, receipt, "category")
 
 
 def _by_id(files: Sequence[tuple[LabelTable, list[Category]]]) -> dict[Id, Category]:
@@ -56,12 +39,12 @@ def _by_id(files: Sequence[tuple[LabelTable, list[Category]]]) -> dict[Id, Categ
     for table, part in files:
         here: dict[Id, Category] = {}
         for category in part:
-            if class_name(here.setdefault(category.id, category)) != class_name(category):
+            if class_name(here.setdefault(category.id, category).name) != class_name(category.name):
                 names = f"{here[category.id].name!r} and {category.name!r}"
                 message = f"the category id {category.id} occurs twice, for {names}: give each an id of its own"
                 raise DataError(Problem("coco.category", message, file=str(table.path)))
             other = categories.setdefault(category.id, category)
-            if class_name(other) != class_name(category):
+            if class_name(other.name) != class_name(category.name):
                 message = f"category {category.id} is {category.name!r} here and {other.name!r} elsewhere"
                 raise DataError(Problem("coco.category", message, file=str(table.path)))
     return {id: categories[id] for id in sorted(categories, key=lambda id: (isinstance(id, str), id))}
@@ -83,21 +66,3 @@ def _drop_root(categories: dict[Id, Category], tables: Sequence[LabelTable], rec
 def _uses(table: LabelTable, id: Id) -> bool:
     """Whether an annotation is of a category."""
     return any(one_id(record.category_id) == id for record in table.records("annotations", Used)[0])
-
-
-def _merged(given: dict[str, list[Category]], background: Background) -> Iterable[str]:
-    """A line on each class that is of several categories or has another name, and on names that differ in case alone."""
-    for name, categories in given.items():
-        listed = some(f"{category.id} {category.name!r}" for category in categories)
-        if name == BACKGROUND and background == "class":
-            yield f"category {listed}: taken for the background, class 0"
-        elif len(categories) > 1:
-            yield f"categories {listed}: one class, {name!r}"
-        elif categories[0].name != name:
-            yield f"category {listed}: its class is {name!r}"
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in given:
-        alike[name.casefold()].append(name)
-    for names in alike.values():
-        for name in names[1:]:
-            yield f"classes {names[0]!r} and {name!r} differ in case alone: --map '{name}={names[0]}' makes them one"

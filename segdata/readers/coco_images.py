@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
-from typing import Literal, TypeVar
-from unicodedata import normalize
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
 
 from segdata.errors import DataError, Problem
-from segdata.files.places import absolute, files_below, lies_below, place
+from segdata.files.places import lies_below, place
 from segdata.files.remote import Place
 from segdata.readers.coco_splits import LABEL_FOLDERS
 from segdata.readers.coco_tables import ImageRecord
+from segdata.readers.named_images import ImageMatch, parts_of, resolve, tail, without_common
 from segdata.words import some
-
-ImageMatch = Literal["path", "name"]
-"""How file_name names an image: by its path under the folder of the images, or by the last parts of it."""
 
 T = TypeVar("T")
 
@@ -50,7 +42,7 @@ def locate(
     """Find the images of the label file `path`. Raises `DataError` (`coco.images`) that lists where it looked."""
     names = [image_path(record) for record in records]
     if not images:
-        short = without_common([tail(record) for record in records])
+        short = without_common([tail(image_path(record)) for record in records])
         return Located(short if match == "name" else names, [None] * len(names))
     folders = image_folders(path, split, image_dir)
     if match == "name":
@@ -121,32 +113,10 @@ def _file(folder: Place, name: str) -> str | Problem:
 # By the last parts of file_name
 
 
-def tail(image: ImageRecord) -> list[str]:
-    """The parts of file_name that can be a path: without scheme, host and query of a URL, drive, and steps upwards."""
-    name = image_path(image)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-        there = urlsplit(name)
-        name = unquote(there.path if there.path.rpartition("/")[2] else there.query)
-    if local := re.search(r"/local-files/?\?d=(.*)", name):  # Label Studio's storage on a disk
-        name = unquote(local[1])
-    name = name.replace("\\", "/")
-    name = name.replace("_gtFine_leftImg8bit.", "_leftImg8bit.")  # cityscapesScripts names no file that there is
-    return [
-        normalize("NFC", part) for part in name.split("/") if part.strip(".") and not re.fullmatch("[A-Za-z]:", part)
-    ]
-
-
-def without_common(tails: Sequence[Sequence[str]]) -> list[str]:
-    """Paths of these parts, without the folders that all of them begin with."""
-    folders = zip(*(parts[:-1] for parts in tails), strict=False)
-    common = len(list(takewhile(lambda same: len(set(same)) == 1, folders)))
-    return ["/".join(parts[common:]) for parts in tails]
-
-
 def _by_name(path: Place, records: Sequence[ImageRecord], folders: Sequence[Place]) -> Located:
     """Each record's image by the longest end of its file_name that a file has, in the nearest folder that has any."""
-    for folder in sorted(folders, key=lambda folder: -len(_parts(folder))):
-        found = resolve(records, folder)
+    for folder in sorted(folders, key=lambda folder: -len(parts_of(folder))):
+        found = resolve([image_path(record) for record in records], folder)
         if any(isinstance(one, str) or one.code == "image.ambiguous" for one in found):
             files = [str(folder / one) if isinstance(one, str) else one for one in found]
             names = [
@@ -155,65 +125,16 @@ def _by_name(path: Place, records: Sequence[ImageRecord], folders: Sequence[Plac
             ]
             return Located(names, files, folders)
     looked = some(f"{folder}/" for folder in folders)
-    name = "/".join(tail(records[0])[-1:]) if records else ""
+    name = "/".join(tail(image_path(records[0]))[-1:]) if records else ""
     message = f"its images ({name} ...) are not in {looked} nor below: give --image-dir DIR, or --images none"
     raise DataError(Problem("coco.images", message, file=str(path)))
 
 
-def resolve(records: Sequence[ImageRecord], folder: Place) -> list[str | Problem]:
-    """Each record's file below a folder, as a POSIX path, or why it has none: `image.missing`, `image.ambiguous`."""
-    index = file_index(folder)
-    found = [find(record, folder, index) for record in records]
-    times = Counter(one for one in found if isinstance(one, str))
-    for i, (record, one) in enumerate(zip(records, found, strict=True)):
-        if isinstance(one, str) and times[one] > 1:
-            what = f"the last parts of file_name {image_path(record)!r} and of another image are of one file, {one}"
-            found[i] = Problem(
-                "image.ambiguous", f"{what}: give the folder that holds the files of both: --image-dir DIR"
-            )
-    return found
-
-
-def file_index(folder: Place) -> Mapping[str, list[str]]:
-    """The POSIX paths of all files below a folder, by their names."""
-    index: dict[str, list[str]] = defaultdict(list)
-    for file in files_below(folder):
-        index[normalize("NFC", file.rpartition("/")[2])].append(file)
-    return index
-
-
-def find(image: ImageRecord, folder: Place, index: Mapping[str, Sequence[str]]) -> str | Problem:
-    """The one file of an index whose path has the longest end in common with a record's file_name, or why there is none."""
-    parts = tail(image)
-    there = index.get(parts[-1], ()) if parts else ()
-    before = _parts(folder)
-    ends = {file: _common_end(parts, [*before, *normalize("NFC", file).split("/")]) for file in there}
-    best = sorted(file for file, end in ends.items() if end == max(ends.values()))
-    if not best:
-        return Problem(
-            "image.missing", f"no file below {folder} is called {parts[-1] if parts else ''!r}: put it there"
-        )
-    if len(best) > 1:
-        what = f"the last parts of file_name {image_path(image)!r} are those of {some(best)}"
-        return Problem("image.ambiguous", f"{what}: give the folder that is meant: --image-dir DIR")
-    return best[0]
-
-
-def _parts(folder: Place) -> list[str]:
-    """The parts of a folder's path from the root."""
-    return normalize("NFC", absolute(folder)).replace(os.sep, "/").split("/")
-
-
-def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many last parts are the same."""
-    pairs = enumerate(zip(reversed(one), reversed(other), strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
 def by_last_parts(records: Sequence[ImageRecord], folders: Sequence[Place]) -> str:
     """The option that finds images whose file_name is no path under the folder, where it finds one; else nothing."""
-    for folder in sorted(folders, key=lambda folder: -len(_parts(folder))):
-        for record, found in zip(records, resolve(records, folder), strict=True):
-            if isinstance(found, str) and found != image_path(record):
-                return f", but {tail(record)[-1]} is there as {folder / found}: give --image-match name"
+    for folder in sorted(folders, key=lambda folder: -len(parts_of(folder))):
+        names = [image_path(record) for record in records]
+        for name, found in zip(names, resolve(names, folder), strict=True):
+            if isinstance(found, str) and found != name:
+                return f", but {tail(name)[-1]} is there as {folder / found}: give --image-match name"
     return ""

@@ -17,7 +17,8 @@ from segdata.files.lossy import refuse_lossy
 from segdata.kernels.lookup import look_up
 from segdata.labels import Remap
 from segdata.readers.coco_records import Id, Record, Segment, no_outline, read_box, read_segmentation
-from segdata.readers.paint import Overlap, Shape, paint, rasterize, union
+from segdata.readers.drawing import draw_shapes
+from segdata.readers.paint import Overlap, Shape, rasterize, union
 from segdata.readers.source import Drawn, Receipt
 
 Crowd = Literal["ignore", "class", "drop"]
@@ -72,20 +73,9 @@ class Instances:
         with located(file=self.rules.file):
             shapes = self._shapes(remap, receipt)
             background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
-            painted = paint(shapes, *self.size, remap.labels, background=background, overlap=self.rules.overlap)
-        for shape, area, shown in zip(shapes, painted.areas, painted.shown, strict=True):
-            if area == 0:
-                receipt.skipped.append(
-                    Problem("polygon.empty", "covers no pixel", self.rules.file, None, shape.annotation)
-                )
-            else:
-                receipt.painted += 1
-                if not shown:
-                    receipt.hidden.append(
-                        Problem("hidden", "wholly under others", self.rules.file, None, shape.annotation)
-                    )
-        receipt.contested, receipt.contests = painted.contested, painted.contests
-        return Drawn(painted.mask, receipt, painted.counts)
+            return draw_shapes(
+                shapes, self.size, remap.labels, background, self.rules.overlap, receipt, self.rules.file
+            )
 
     def _shapes(self, remap: Remap, receipt: Receipt) -> list[Shape]:
         """The annotations that have pixels, in file order."""

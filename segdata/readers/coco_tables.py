@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,8 +17,6 @@ from segdata.files.remote import Place
 from segdata.readers.coco_records import Id, Segment, decode, one_id
 from segdata.readers.source import Receipt
 from segdata.words import some
-
-Background = Literal["class", "ignore"]
 
 KEYS = ("images", "annotations", "categories")
 

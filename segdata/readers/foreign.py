@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from posixpath import basename, dirname
 
-from segdata.errors import StorageError
 from segdata.files.endings import ARCHIVES, is_image
-from segdata.files.listing import glance
-from segdata.files.places import read_start
 from segdata.files.remote import Place
-
-START, LOOKED_AT = 2**16, 5
-"""So many bytes of a file are read, and of so many files of one kind."""
+from segdata.readers.sight import LOOKED_AT, Sight, look
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".dcm", ".dicom")
 
@@ -31,42 +26,9 @@ class Foreign:
         return f"this is {self.what} ({self.file}): {self.way_out}"
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What is seen of a source: the paths of some files, and the starts of those that were looked into."""
-
-    root: Place
-    files: Sequence[str]
-    starts: dict[str, str] = field(default_factory=dict)
-
-    def ending(self, *endings: str) -> Iterator[str]:
-        """The files with one of these endings."""
-        return (path for path in self.files if path.lower().endswith(endings))
-
-    def holding(self, ending: str, *texts: str) -> str | None:
-        """The first of the files with an ending whose start holds all the texts, which are regular expressions."""
-        for _, path in zip(range(LOOKED_AT), self.ending(ending), strict=False):
-            if all(re.search(text, self.start(path)) for text in texts):
-                return path
-        return None
-
-    def start(self, path: str) -> str:
-        """The first bytes of a file as text; none of one that cannot be read."""
-        if path not in self.starts:
-            try:
-                data = read_start(self.root / path if path else self.root, START)
-            except (OSError, StorageError):
-                data = b""
-            self.starts[path] = data.decode("utf-8", "replace")
-        return self.starts[path]
-
-
 def foreign(root: Place) -> Foreign | None:
     """Which format that segdata does not read a file or folder is in; None if none of these."""
-    if root.is_file():
-        sight = Sight(root.parent, [root.name])
-    else:
-        sight = Sight(root, sorted(glance(root), key=lambda path: (path.count("/"), path)))
+    sight = look(root)
     for kind in KINDS:
         if (file := kind.find(sight)) is not None:
             return Foreign(kind.what, file, kind.way_out)

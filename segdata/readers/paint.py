@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_rle
 
 from segdata.errors import DataError, OptionError, Problem
+from segdata.kernels.bitmap import bitmap_text
 from segdata.kernels.outline import outline_text
 from segdata.kernels.paint import codes_to_values, decode_runs, find_shown, paint_runs
 from segdata.labels import Labels, Mask
@@ -81,6 +82,14 @@ def union(rles: Sequence[bytes], height: int, width: int) -> bytes:
         return rles[0]
     merged = coco_rle.merge([{"size": [height, width], "counts": rle} for rle in rles])
     return bytes(merged["counts"])
+
+
+def encode(bitmap: NDArray[np.uint8], height: int, width: int, y: int = 0, x: int = 0) -> bytes:
+    """The pixels that are not 0 of a bitmap (h, w), which lies at row `y` and column `x`, to compressed run lengths.
+
+    What lies outside the image is left out.
+    """
+    return bitmap_text(np.ascontiguousarray(bitmap), y, x, height, width).tobytes()
 
 
 def compress(counts: Sequence[int], height: int, width: int) -> bytes:

@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from posixpath import splitext
-from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
@@ -37,14 +36,13 @@ from segdata.files.vectors.opening import ENDINGS, OWN_ENDINGS, files_of, read_f
 from segdata.files.vrt import images_among
 from segdata.readers.burnt import Burnt
 from segdata.readers.class_files import given_classes
+from segdata.readers.named_classes import Background
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
 from segdata.readers.vector_classes import Classes, class_table, one_class
 from segdata.readers.vector_places import long_edges, off_images, taken_for_pixels
 from segdata.readers.vector_surfaces import Surfaces
 from segdata.words import suggest
-
-Background = Literal["class", "ignore"]
 
 IMAGE_DIRS, LABEL_DIRS = ("images", "."), ("labels", "vectors", "geojson", "images", ".")
 

@@ -20,7 +20,7 @@ from pycocotools.coco import COCO
 
 from segdata.errors import DataError, OptionError
 from segdata.labels import Labels
-from segdata.readers.paint import Contest, Overlap, Painted, Shape, compress, paint, rasterize, union
+from segdata.readers.paint import Contest, Overlap, Painted, Shape, compress, encode, paint, rasterize, union
 
 POLICIES: tuple[Overlap, ...] = get_args(Overlap)
 LABELS = {count: Labels.of([f"class {i}" for i in range(count)]) for count in (1, 3, 254, 255, 256, 300)}
@@ -350,3 +350,16 @@ def test_run_lengths_of_another_image_name_their_annotation(extra: list[tuple[in
     bad = [Shape(1, rle(np.ones((4 + y, 5 + x), bool)), 50 + i) for i, (y, x) in enumerate(extra)]
     with pytest.raises(DataError, match=r"annotation 5\d: its run lengths are damaged or do not cover the 4 x 5 image"):
         paint([good, *bad, good], 4, 5, LABELS[3], background=0)
+
+
+@given(
+    npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 1)),
+    st.integers(-4, 8), st.integers(-4, 8), st.integers(1, 8), st.integers(1, 8),
+)  # fmt: skip
+def test_bitmaps_are_encoded_as_pycocotools_does(
+    bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: int
+) -> None:
+    whole = np.zeros((height + 40, width + 40), np.uint8)
+    whole[20 + y : 20 + y + bitmap.shape[0], 20 + x : 20 + x + bitmap.shape[1]] = bitmap
+    there = np.asfortranarray(whole[20 : 20 + height, 20 : 20 + width])
+    assert encode(bitmap, height, width, y, x) == coco_rle.encode(there)["counts"]

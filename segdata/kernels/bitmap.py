@@ -1,0 +1,44 @@
+"""Bitmaps to COCO's compressed run lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.kernels import kernel
+from segdata.kernels.longer import longer
+from segdata.kernels.outline import write_number
+
+
+@kernel
+def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Encode the pixels that are not 0 of a bitmap (h, w) that lies at row `y` and column `x` of an image.
+
+    What lies outside the image of `height` x `width` is left out. Returns ASCII (T,).
+    """
+    text = np.empty(256, np.uint8)
+    none = width - width  # no constant: numba would compile what it is passed to once more
+    used = start = stop = position = before = last = count = none
+    for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
+        for r in range(max(y, 0), min(y + bitmap.shape[0], height)):
+            if bitmap[r - y, c - x] == 0:
+                continue
+            here = c * height + r
+            if here != stop or start == stop:
+                if stop > start:
+                    text = text if used + 16 < text.shape[0] else longer(text, used + 16)
+                    used = write_number(start - position - (before if count > 2 else none), text, used)
+                    before, last, count = last, start - position, count + 1
+                    used = write_number(stop - start - (before if count > 2 else none), text, used)
+                    before, last, count, position = last, stop - start, count + 1, stop
+                start = here
+            stop = here + 1
+    text = text if used + 32 < text.shape[0] else longer(text, used + 32)
+    if stop > start:
+        used = write_number(start - position - (before if count > 2 else none), text, used)
+        before, last, count = last, start - position, count + 1
+        used = write_number(stop - start - (before if count > 2 else none), text, used)
+        before, last, count, position = last, stop - start, count + 1, stop
+    if position < height * width:
+        used = write_number(height * width - position - (before if count > 2 else none), text, used)
+    return text[:used]

@@ -1,0 +1,36 @@
+"""Shapes of one image, painted, and what the receipt says of each: what formats of outlines and bitmaps share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segdata.errors import Problem
+from segdata.labels import Labels
+from segdata.readers.paint import Overlap, Shape, paint
+from segdata.readers.source import Drawn, Receipt
+
+
+def draw_shapes(
+    shapes: Sequence[Shape],
+    size: tuple[int, int],
+    labels: Labels,
+    background: int,
+    overlap: Overlap,
+    receipt: Receipt,
+    file: str,
+) -> Drawn:
+    """The mask of `size` (height, width) of shapes, `background` where there is none. `receipt` has counted the annotations.
+
+    One shape per annotation. One without a pixel is skipped (`polygon.empty`); one of which no pixel is seen is painted and
+    hidden. Raises `DataError` (`rle.size`).
+    """
+    painted = paint(shapes, *size, labels, background=background, overlap=overlap)
+    for shape, area, shown in zip(shapes, painted.areas, painted.shown, strict=True):
+        if area == 0:
+            receipt.skipped.append(Problem("polygon.empty", "covers no pixel", file, None, shape.annotation))
+        else:
+            receipt.painted += 1
+            if not shown:
+                receipt.hidden.append(Problem("hidden", "wholly under others", file, None, shape.annotation))
+    receipt.contested, receipt.contests = painted.contested, painted.contests
+    return Drawn(painted.mask, receipt, painted.counts)
