@@ -55,8 +55,9 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     refuse_parts(there)
     if images == "copy":
         copy_file(there, path)
-    elif member_of(there) is not None:
-        raise DataError(Problem("image.member", "no link leads into a shard: --images reference or copy", image))
+    elif (member := member_of(there)) is not None:
+        what = "a text in JSON" if member.coding else "a shard"
+        raise DataError(Problem("image.member", f"no link leads into {what}: --images reference or copy", image))
     elif isinstance(path, Path) and not is_stored(there):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)

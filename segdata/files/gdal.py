@@ -15,7 +15,7 @@ import numpy as np
 from segdata.errors import DataError, Problem, raise_exhausted
 from segdata.files.file import File, open_file
 from segdata.files.limits import refuse_block
-from segdata.files.members import gdal_path
+from segdata.files.members import gdal_path, is_encoded
 from segdata.files.no_image import what_else
 from segdata.files.places import is_stored, vsi_path
 from segdata.files.providers import PROVIDERS, gdal_settings
@@ -60,17 +60,19 @@ def opened(path: str | Place | File, kind: str = "image") -> Iterator[Any]:
     with open_file(path, kind) as file, ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            source = _open_stored(file, stack) if is_stored(file.path) else _open_here(file)
+            source = _open_stored(file, stack) if is_stored(file.path) else _open_here(file, stack)
         stack.enter_context(source)
         with damaged(str(file), kind):
             refuse_unfit(source, file)
         yield source
 
 
-def _open_here(file: File) -> Any:
+def _open_here(file: File, stack: ExitStack) -> Any:
     """An open rasterio dataset of a file of this machine, or of what GDAL alone reaches."""
     if is_remote(file.path):
         return open_alone(str(file), file)
+    if is_encoded(str(file)):
+        return open_alone(_memory(file, stack), file)
     file.start(0)  # there is such a file, and a regular one
     return open_alone(gdal_path(str(file)), file)
 
@@ -80,7 +82,7 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
     there = Remote.of(file.path)
     try:
         if (path := vsi_path(there)) is None:
-            return open_alone(stack.enter_context(load_rasterio().MemoryFile(file.data)).name, file)
+            return open_alone(_memory(file, stack), file)
         os.environ.update(gdal_settings())  # not for this thread alone, as an option would be
         return open_alone(path, file)
     except DataError as error:
@@ -89,6 +91,11 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
         if (what := what_else(file)) is not None:
             raise file.problem("unreadable", f"cannot be decoded: it {what}") from error
         raise
+
+
+def _memory(file: File, stack: ExitStack) -> str:
+    """What GDAL calls a file whose bytes are in memory."""
+    return str(stack.enter_context(load_rasterio().MemoryFile(file.data)).name)
 
 
 def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: str) -> Any:

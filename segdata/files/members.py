@@ -1,12 +1,16 @@
-"""Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away.
+"""Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away, and
+base64 texts in JSON.
 
 Instead of a path, a manifest may have `shards/train-000000.tar#1536+48211.jpg`: of that file the 48,211 bytes from byte
-1,536 on, which are a JPEG. Whatever opens files opens these, by windows too.
+1,536 on, which are a JPEG. In `a.json#base64:120+64280.jpg` they are base64 between the quotes of a string. Whatever opens
+files opens these: the former by windows too, the latter from memory.
 """
 
 from __future__ import annotations
 
+import binascii
 import errno
+import json
 import os
 import re
 import shutil
@@ -21,37 +25,69 @@ from segdata.files.limits import MAX_BYTES, open_regular, read_regular, refuse_b
 MANY = 2**30
 """Bytes per call, if the file system does the copying."""
 
-SHAPE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(?P<extension>\.\w{1,16})?", re.DOTALL)
+SHAPE = re.compile(
+    r"(?P<file>.+)((?<=\.tar)#|(?i:(?<=\.json))#(?P<coding>base64):)"
+    r"(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(\.\w{1,16})?",
+    re.DOTALL,
+)
+
+CUT_OFF = "the shard is cut off"
+
+CHANGED = "it has changed since, and the image is elsewhere in it: convert again"
 
 
 class Member(NamedTuple):
-    """`length` bytes of a file from byte `offset` on."""
+    """`length` bytes of a file from byte `offset` on; with the `coding` base64 these are a part of a string in JSON."""
 
     file: str
     offset: int
     length: int
+    coding: str = ""
 
     def read(self, most: int | None = None) -> bytes:
-        """Its bytes, or the first `most` of them. Raises `OSError` if the file is missing or ends before."""
+        """Its bytes, or the first `most` of them. Raises `OSError` if the file is missing or ends before, or has changed."""
+        start, end = self.span(most)
         with open_regular(self.file) as file:
             if self.offset + self.length > os.fstat(file.fileno()).st_size:
-                raise OSError(errno.EIO, "the shard is cut off", self.file)
-            size = self.length if most is None else min(most, self.length)
-            refuse_bytes(size, self.file)
-            file.seek(self.offset)
-            return file.read(size)
+                raise OSError(errno.EIO, CUT_OFF, self.file)
+            refuse_bytes(end - start, self.file)
+            file.seek(start)
+            return self.decoded(file.read(end - start), most)
+
+    def span(self, most: int | None = None) -> tuple[int, int]:
+        """From where to where the file is read for its first `most` bytes: of a text all, with the byte on either side."""
+        if self.coding:
+            return max(0, self.offset - 1), self.offset + self.length + 1
+        return self.offset, self.offset + (self.length if most is None else min(most, self.length))
+
+    def decoded(self, data: bytes, most: int | None = None) -> bytes:
+        """The first `most` bytes that those of `span` stand for. Raises `OSError` if they are cut off or have changed."""
+        if not self.coding:
+            return data
+        if len(data) < self.length + 2 or data[:1] not in b'",' or data[-1:] != b'"':
+            raise OSError(errno.EIO, CHANGED, self.file)
+        try:
+            text = data[1:-1] if b"\\" not in data else json.loads(b'"%b"' % data[1:-1])
+            return binascii.a2b_base64(text)[:most]
+        except ValueError as error:
+            raise OSError(errno.EIO, f"its base64 is damaged: {error}", self.file) from error
 
 
-def member_path(file: str, offset: int, length: int, name: str) -> str:
+def member_path(file: str, offset: int, length: int, name: str, coding: str = "") -> str:
     """The path of a member; of its `name` the extension is kept, by which programs tell formats."""
     extension = os.path.splitext(name)[1].lower()
-    return f"{file}#{offset}+{length}{extension if re.fullmatch(r'[.][a-z0-9_]{1,16}', extension) else ''}"
+    end = extension if re.fullmatch(r"[.][a-z0-9_]{1,16}", extension) else ""
+    return f"{file}#{coding and coding + ':'}{offset}+{length}{end}"
 
 
 def member_of(path: str | Path) -> Member | None:
     """The member that a path names; None if it is the path of a file of its own."""
     found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
-    return None if found is None else Member(found["file"], int(found["offset"]), int(found["length"]))
+    return (
+        None
+        if found is None
+        else Member(found["file"], int(found["offset"]), int(found["length"]), found["coding"] or "")
+    )
 
 
 def holder(path: str | Path) -> str:
@@ -63,7 +99,9 @@ def holder(path: str | Path) -> str:
 def stored_size(path: str | Path) -> int:
     """Bytes of a file or member. Raises `OSError`."""
     member = member_of(path)
-    return os.path.getsize(path) if member is None else member.length
+    if member is None:
+        return os.path.getsize(path)
+    return len(member.read()) if member.coding else member.length
 
 
 def open_stored(path: str | Path) -> BufferedReader | BytesIO:
@@ -88,10 +126,15 @@ def copy_stored(there: str | Path, here: str | Path) -> None:
         shutil.copyfileobj(old, new)  # all, or what is left
 
 
+def is_encoded(path: str | Path) -> bool:
+    """Whether it is a member whose bytes are not in the file as they are: GDAL must have them in memory."""
+    return (member := member_of(path)) is not None and bool(member.coding)
+
+
 def gdal_path(path: str | Path) -> str:
     """What GDAL calls a file or member: a part of a file (its virtual file system /vsisubfile/), which can be read by windows.
 
-    For a part of a file, drivers do not look for files beside it, and do not interpret its name.
+    For a part of a file, drivers do not look for files beside it, and do not interpret its name. See `is_encoded`.
     """
     member = member_of(path)
     part = "0" if member is None else f"{member.offset}_{member.length}"

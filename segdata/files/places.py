@@ -276,9 +276,9 @@ def relative(there: str | Place, folder: Place) -> str:
 
 
 def vsi_path(path: Remote) -> str | None:
-    """What GDAL opens by windows by itself; None if it cannot reach such storage."""
+    """What GDAL opens by windows by itself; None if it cannot reach such storage, or read what is there as it is."""
     prefix, member = provider_of(str(path)).gdal, path.member
-    if prefix is None:
+    if prefix is None or (member is not None and member.coding):
         return None
     if member is None:
         return f"{prefix}{path.path}"

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from segdata.files.conditions import remove_if, version_of, write_if
 from segdata.files.fence import Fence
 from segdata.files.limits import MAX_BYTES, refuse_bytes
-from segdata.files.members import Member, member_of
+from segdata.files.members import CUT_OFF, Member, member_of
 from segdata.files.providers import TRIES, call, provider_of
 from segdata.files.tree import Tree, key_of
 
@@ -173,7 +173,7 @@ class Remote:
         Raises `OSError` for more than `limit`: before it is fetched if its size is known, otherwise afterwards.
         """
         if most is None and (self.member is not None or (self._tree is not None and self.path in self._tree.files)):
-            refuse_bytes(self.size(), self, limit)
+            refuse_bytes(self.size() if self.member is None else self.member.length, self, limit)
         data = self._fetch(most)
         refuse_bytes(len(data), self, limit)
         return data
@@ -184,11 +184,11 @@ class Remote:
                 return bytes(call(str(self), "cat_file", self.path, start=0, end=most))
             at_once: Any = {"max_concurrency": 1} if self.scheme == "s3" else {}  # else s3fs asks for the size first
             return bytes(call(str(self), "cat_file", self.path, **at_once))
-        size = member.length if most is None else min(most, member.length)
-        data = bytes(call(str(self), "cat_file", member.file, start=member.offset, end=member.offset + size))
-        if len(data) < size:
-            raise OSError(errno.EIO, "the shard is cut off", str(self))
-        return data
+        start, end = member.span(most)
+        data = bytes(call(str(self), "cat_file", member.file, start=start, end=end))
+        if len(data) < end - start:
+            raise OSError(errno.EIO, CUT_OFF, str(self))
+        return member.decoded(data, most)
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """All of the object as text, line ends as `open` has them."""
@@ -279,8 +279,8 @@ class Remote:
 
     def size(self) -> int:
         """The object's bytes."""
-        if self.member is not None:
-            return self.member.length
+        if (member := self.member) is not None:
+            return len(self._fetch(None)) if member.coding else member.length
         if self._tree is not None and self.path in self._tree.files:
             return self._tree.files[self.path]
         return int(call(str(self), "info", self.path)["size"])

@@ -82,7 +82,7 @@ def take_away(image: str) -> None:
         Path(image).unlink()
         return
     data = bytearray(Path(member.file).read_bytes())
-    data[member.offset : member.offset + member.length] = bytes(member.length)
+    data[member.offset : member.offset + member.length] = (b"A" if member.coding else b"\0") * member.length
     Path(member.file).write_bytes(data)
 
 
