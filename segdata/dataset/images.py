@@ -56,7 +56,7 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
     if images == "copy":
         copy_file(there, path)
     elif (member := member_of(there)) is not None:
-        what = "a text in JSON" if member.coding else "a shard"
+        what = {"base64": "a text in JSON", "parquet": "a table"}.get(member.coding, "a shard")
         raise DataError(Problem("image.member", f"no link leads into {what}: --images reference or copy", image))
     elif isinstance(path, Path) and not is_stored(there):
         path.parent.mkdir(parents=True, exist_ok=True)

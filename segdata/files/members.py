@@ -1,9 +1,10 @@
-"""Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away, and
-base64 texts in JSON.
+"""Files that lie inside another file: members of a tar shard, which are stored as they are, so that any is a seek away,
+base64 texts in JSON, and cells of Parquet.
 
 Instead of a path, a manifest may have `shards/train-000000.tar#1536+48211.jpg`: of that file the 48,211 bytes from byte
-1,536 on, which are a JPEG. In `a.json#base64:120+64280.jpg` they are base64 between the quotes of a string. Whatever opens
-files opens these: the former by windows too, the latter from memory.
+1,536 on, which are a JPEG. In `a.json#base64:120+64280.jpg` they are base64 between the quotes of a string, and
+`train.parquet#image:12.jpg` is row 12 of the column `image`. Whatever opens files opens these: the first by windows too, the
+others from memory.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from contextlib import suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 from segdata.errors import writing
+from segdata.files.cells import read_cell
 from segdata.files.limits import MAX_BYTES, open_regular, read_regular, refuse_bytes
 
 MANY = 2**30
@@ -29,6 +32,10 @@ SHAPE = re.compile(
     r"(?P<file>.+)((?<=\.tar)#|(?i:(?<=\.json))#(?P<coding>base64):)"
     r"(?P<offset>\d{1,18})\+(?P<length>\d{1,18})(\.\w{1,16})?",
     re.DOTALL,
+)
+
+CELL = re.compile(
+    r"(?P<file>.+\.parquet)#(?P<column>[^#:/]+):(?P<row>\d{1,18})(\.\w{1,16})?", re.DOTALL | re.IGNORECASE
 )
 
 CUT_OFF = "the shard is cut off"
@@ -73,16 +80,45 @@ class Member(NamedTuple):
             raise OSError(errno.EIO, f"its base64 is damaged: {error}", self.file) from error
 
 
+class Cell(NamedTuple):
+    """What is in a row of a column of a Parquet file."""
+
+    file: str
+    column: str
+    row: int
+
+    @property
+    def coding(self) -> str:
+        """Its bytes are compressed."""
+        return "parquet"
+
+    def read(self, most: int | None = None) -> bytes:
+        """Its bytes, or the first `most` of them. Raises `OSError`, `MissingDependency`."""
+        return read_cell(self.file, self.column, self.row)[:most]
+
+
 def member_path(file: str, offset: int, length: int, name: str, coding: str = "") -> str:
     """The path of a member; of its `name` the extension is kept, by which programs tell formats."""
+    return f"{file}#{coding and coding + ':'}{offset}+{length}{_extension(name)}"
+
+
+def cell_path(file: str, column: str, row: int, name: str) -> str:
+    """The path of a cell of a Parquet file; of its `name` the extension is kept."""
+    return f"{file}#{quote(column, safe='')}:{row}{_extension(name)}"
+
+
+def _extension(name: str) -> str:
     extension = os.path.splitext(name)[1].lower()
-    end = extension if re.fullmatch(r"[.][a-z0-9_]{1,16}", extension) else ""
-    return f"{file}#{coding and coding + ':'}{offset}+{length}{end}"
+    return extension if re.fullmatch(r"[.][a-z0-9_]{1,16}", extension) else ""
 
 
-def member_of(path: str | Path) -> Member | None:
+def member_of(path: str | Path) -> Member | Cell | None:
     """The member that a path names; None if it is the path of a file of its own."""
-    found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
+    if "#" not in (text := str(path)):
+        return None
+    if (cell := CELL.fullmatch(text)) is not None:
+        return Cell(cell["file"], unquote(cell["column"]), int(cell["row"]))
+    found = SHAPE.fullmatch(text)
     return (
         None
         if found is None
@@ -101,7 +137,7 @@ def stored_size(path: str | Path) -> int:
     member = member_of(path)
     if member is None:
         return os.path.getsize(path)
-    return len(member.read()) if member.coding else member.length
+    return member.length if isinstance(member, Member) and not member.coding else len(member.read())
 
 
 def open_stored(path: str | Path) -> BufferedReader | BytesIO:
@@ -137,5 +173,5 @@ def gdal_path(path: str | Path) -> str:
     For a part of a file, drivers do not look for files beside it, and do not interpret its name. See `is_encoded`.
     """
     member = member_of(path)
-    part = "0" if member is None else f"{member.offset}_{member.length}"
+    part = f"{member.offset}_{member.length}" if isinstance(member, Member) else "0"
     return f"/vsisubfile/{part},{os.path.abspath(holder(path))}"

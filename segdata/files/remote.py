@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from segdata.files.conditions import remove_if, version_of, write_if
 from segdata.files.fence import Fence
 from segdata.files.limits import MAX_BYTES, refuse_bytes
-from segdata.files.members import CUT_OFF, Member, member_of
+from segdata.files.members import CUT_OFF, Cell, Member, member_of
 from segdata.files.providers import TRIES, call, provider_of
 from segdata.files.tree import Tree, key_of
 
@@ -164,8 +164,10 @@ class Remote:
 
     @property
     def member(self) -> Member | None:
-        """What it is of a shard; None for an object of its own."""
-        return member_of(self.path)
+        """What it is of a shard; None for an object of its own. Raises `OSError` for a cell of Parquet."""
+        if isinstance(found := member_of(self.path), Cell):
+            raise OSError(errno.EINVAL, "cells of Parquet are read on this machine: copy the file here", str(self))
+        return found
 
     def read_bytes(self, most: int | None = None, *, limit: int = MAX_BYTES) -> bytes:
         """All of the object, or of a member of a shard, or the first `most` bytes.

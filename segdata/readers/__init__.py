@@ -24,6 +24,7 @@ READERS = {
     "pets": "segdata.readers.pets",
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
+    "hf": "segdata.readers.hf",
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",
 }

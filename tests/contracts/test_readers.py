@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import segdata
+from parquet_files import set_cell
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.files.members import holder, member_of
+from segdata.files.members import Cell, holder, member_of
 from segdata.readers import COMMON, READERS, reader, reader_options
 from segdata.readers.source import Source
 
@@ -80,6 +81,9 @@ def take_away(image: str) -> None:
     member = member_of(image)
     if member is None:
         Path(image).unlink()
+        return
+    if isinstance(member, Cell):
+        set_cell(member, b"")
         return
     data = bytearray(Path(member.file).read_bytes())
     data[member.offset : member.offset + member.length] = (b"A" if member.coding else b"\0") * member.length
