@@ -17,7 +17,11 @@ NAMES = ("background", "person", "car", "boat", "cow", "dog")
 SHARDS = {"train-00000-of-00002": (0, 4), "train-00001-of-00002": (4, 7), "validation-00000-of-00001": (7, 9)}
 """The numbers of the images in each file."""
 LABEL = {"names": list(NAMES), "_type": "ClassLabel"}
-FEATURES = {"image": {"_type": "Image"}, "mask": {"_type": "Image"}, "classes_in_mask": {"feature": LABEL, "_type": "List"}}
+FEATURES = {
+    "image": {"_type": "Image"},
+    "mask": {"_type": "Image"},
+    "classes_in_mask": {"feature": LABEL, "_type": "List"},
+}
 CARD = """---
 configs:
 - config_name: default

@@ -127,8 +127,9 @@ class Column:
     """A column that is read from the top: cells that are asked for about in order cost one pass."""
 
     def __init__(self, path: str, column: str) -> None:
-        self._path, self._name = path, column
-        self._file = _open(path, column)
+        self._path, self._file = path, _open(path, column)
+        self._leaves = _leaves(self._file, column, "bytes")
+        self._at_once = AT_ONCE if _kind(self._file.schema_arrow.field(column).type) == "file" else 1
         groups = (self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups))
         self._starts = list(accumulate(groups, initial=0))
         self._batches: Iterator[Any] = iter(())
@@ -163,7 +164,7 @@ class Column:
         self._batches = (
             batch.column(0)
             for batch in self._file.iter_batches(
-                AT_ONCE, row_groups=[group], columns=_leaves(self._file, self._name, "bytes"), use_threads=False
+                self._at_once, row_groups=[group], columns=self._leaves, use_threads=False
             )
         )
 
@@ -177,9 +178,16 @@ def reading(path: str) -> Iterator[None]:
     pyarrow = load_pyarrow()
     try:
         yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        damaged: Exception = error
     except (pyarrow.ArrowException, KeyError, ValueError, TypeError, OverflowError, IndexError) as error:
-        raise_exhausted(error, path)
-        raise OSError(errno.EIO, f"no Parquet, cut off or damaged ({reason(error)})", path) from error
+        damaged = error
+    else:
+        return
+    raise_exhausted(damaged, path)
+    raise OSError(errno.EIO, f"it is no Parquet, cut off or damaged ({reason(damaged)})", path) from damaged
 
 
 def load_pyarrow() -> Any:
@@ -199,9 +207,10 @@ def _open(path: str, column: str | None = None) -> Any:
     parquet = load_pyarrow().parquet
     if column is None:
         return parquet.ParquetFile(path)
-    file = parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
-    leaves = [leaf for leaf in _leaves(file, column, "bytes") if _is_bytes(file, leaf)]
-    return parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False, read_dictionary=leaves)
+    leaves = _leaves(parquet.ParquetFile(path), column, "bytes")
+    return parquet.ParquetFile(
+        path, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True, read_dictionary=leaves
+    )
 
 
 def _leaves(file: Any, column: str, part: str) -> list[str]:
@@ -211,16 +220,6 @@ def _leaves(file: Any, column: str, part: str) -> list[str]:
     if f"{column}.{part}" in paths:
         return [f"{column}.{part}"]
     return [path for path in paths if path == column or path.startswith(f"{column}.")]
-
-
-def _is_bytes(file: Any, leaf: str) -> bool:
-    schema = file.schema
-    return any(
-        schema.column(i).path == leaf
-        and schema.column(i).physical_type == "BYTE_ARRAY"
-        and schema.column(i).max_repetition_level == 0
-        for i in range(len(schema))
-    )
 
 
 def _kind(type: Any) -> Kind:

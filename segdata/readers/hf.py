@@ -8,7 +8,6 @@ Format: https://huggingface.co/docs/datasets/image_dataset, https://huggingface.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,7 +48,7 @@ def fits(root: Place) -> str | None:
     except DataError as error:
         return f"{name}: {error.problem.message}"
     except OSError as error:
-        return f"{name} is {error.strerror}"
+        return f"{name} cannot be read: {error.strerror}"
     except MissingDependency as error:
         return str(error)
     return None
@@ -131,8 +130,8 @@ def unreadable(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise_exhausted(error, root)
-        what = f"is {error.strerror}" if error.errno == errno.EIO else f"cannot be read: {error.strerror}"
-        raise DataError(Problem("hf.unreadable", f"{what}: fetch it anew", str(error.filename or root))) from error
+        message = f"cannot be read: {error.strerror}: fetch it anew, or take it out"
+        raise DataError(Problem("hf.unreadable", message, str(error.filename or root))) from error
 
 
 class Row(NamedTuple):

@@ -16,6 +16,9 @@ from segdata.files.cells import Table
 from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS, words_of
 from segdata.words import some
 
+DEEPEST = 20
+"""Levels of a feature that are looked into."""
+
 LISTS = ("Sequence", "List", "LargeList")
 
 
@@ -49,49 +52,41 @@ def find_columns(table: Table, image: str | None, mask: str | None, *, images: b
     Raises `OptionError` for one that is not, `DataError` (`hf.columns`) where it is not plain which is meant.
     """
     arrays = array_columns(table)
-    masks = mask or _one(
-        table, "masks", [name for name in table.columns if _may_be_mask(table, name, image, arrays)], "mask"
-    )
+    files = [name for name, kind in table.columns.items() if kind == "file"]
+    masks = mask or _one(table, "mask", [name for name in (*files, *arrays) if name != image])
     _check(table, "mask", masks, ("file", "array"))
+    array = table.columns[masks] == "array"
     if not images:
-        return Columns(None, masks, table.columns[masks] == "array")
-    chosen = image or _one(
-        table, "images", [n for n, kind in table.columns.items() if kind == "file" and n != masks], "image"
-    )
+        return Columns(None, masks, array)
+    chosen = image or _one(table, "image", [name for name in files if name != masks])
     _check(table, "image", chosen, ("file",))
     if chosen == masks:
         raise OptionError(f"--image-column and --mask-column are both {chosen}")
-    return Columns(chosen, masks, table.columns[masks] == "array")
+    return Columns(chosen, masks, array)
 
 
 def check_columns(table: Table, columns: Columns) -> None:
     """Raise `DataError` (`hf.columns`) for a table that has not the columns of the others."""
-    kinds = {columns.mask: "array" if columns.array else "file"} | (
-        {} if columns.image is None else {columns.image: "file"}
-    )
-    for name, kind in kinds.items():
-        if table.columns.get(name) != kind:
+    for name, kind in ((columns.mask, "array" if columns.array else "file"), (columns.image, "file")):
+        if name is not None and table.columns.get(name) != kind:
             message = f"has no such column {name} as the tables before it, but {_listed(table)}: convert it apart"
             raise DataError(Problem("hf.columns", message, table.path))
 
 
-def _may_be_mask(table: Table, name: str, image: str | None, arrays: Sequence[str]) -> bool:
-    return name != image and (table.columns[name] == "file" or name in arrays)
-
-
-def _one(table: Table, what: str, names: Sequence[str], option: str) -> str:
-    """The one of some columns that holds images or masks: by a word in its name, or as the only one left."""
+def _one(table: Table, option: str, names: Sequence[str]) -> str:
+    """The one of some columns that holds images or masks, by a word in its name; for images the only one will do."""
     own, other = (MASK_WORDS, IMAGE_WORDS) if option == "mask" else (IMAGE_WORDS, MASK_WORDS)
     told = [name for name in names if words_of(name) & own]
     told = [name for name in told if not words_of(name) & other] or told
-    rest = [name for name in names if not words_of(name) & other]
-    if len(told) == 1:
-        return told[0]
-    if not told and len(rest) == 1 and (option == "image" or len(names) > 1):
-        return rest[0]
-    ways = " or ".join(f"--{option}-column {name}" for name in told or rest or names)
-    why = f"which column holds the {what} is not plain: {ways}" if names else f"no column holds {what}, but there are"
-    raise DataError(Problem("hf.columns", why if names else f"{why} {_listed(table)}", file=table.path))
+    may_be = told or [name for name in names if not words_of(name) & other]
+    if len(told) == 1 or (option == "image" and len(may_be) == 1):
+        return may_be[0]
+    if may_be:
+        ways = " or ".join(f"--{option}-column {name}" for name in may_be)
+        message = f"which column holds the {option}s is not plain: {ways}"
+    else:
+        message = f"no column holds {option}s, but there are {_listed(table)}"
+    raise DataError(Problem("hf.columns", message, file=table.path))
 
 
 def _check(table: Table, option: str, name: str, kinds: Sequence[str]) -> None:
@@ -136,6 +131,8 @@ def named_classes(table: Table) -> list[Named]:
 
 
 def _named(feature: Any, column: str, keys: tuple[str, ...], lists: int) -> Iterator[Named]:
+    if lists + len(keys) > DEEPEST:
+        return
     if isinstance(feature, list) and len(feature) == 1:
         yield from _named(feature[0], column, keys, lists + 1)
     elif isinstance(feature, dict):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.files.listing import files_in
-from segdata.files.places import lies_below, read_start
+from segdata.files.places import read_start
 from segdata.readers.source import read_text
 from segdata.words import some
 
@@ -117,13 +118,8 @@ def _declared(
     chosen = next(iter(configs)) if config is None else config
     if chosen not in configs:
         raise OptionError(f"--config {config}: README.md declares {some(configs)}")
-    patterns = list(_patterns(configs[chosen]))
-    known = set(names)
-    for split, pattern in patterns:
-        if not lies_below(pattern):
-            raise DataError(Problem("hf.readme", f"{pattern!r} leads out of the folder: correct it", "README.md"))
-        there = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-        if not (there := [name for name in there if name in known]):
+    for split, pattern in _patterns(configs[chosen]):
+        if not (there := [name for name in names if _matches(name.split("/"), pattern.split("/"))]):
             raise DataError(
                 Problem("hf.readme", f"no file {ENDING} is {pattern!r}: fetch it, or correct it", "README.md")
             )
@@ -142,6 +138,13 @@ def _patterns(config: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
         for path in paths if isinstance(paths, list) else [paths]:
             if not isinstance(path, str):
                 raise DataError(Problem("hf.readme", f"data_files holds {path!r}, no path: correct it", "README.md"))
-            pattern = path.removeprefix("./")
-            pattern = f"{pattern}/*" if pattern.endswith("**") else pattern
-            yield None if split is None else str(split), under + pattern
+            yield None if split is None else str(split), under + path.removeprefix("./")
+
+
+def _matches(name: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path match those of a pattern, of which `**` is any number of parts."""
+    if not pattern or not name:
+        return not pattern and not name
+    if pattern[0] == "**":
+        return len(pattern) == 1 or any(_matches(name[i:], pattern[1:]) for i in range(len(name)))
+    return fnmatchcase(name[0], pattern[0]) and _matches(name[1:], pattern[1:])
