@@ -19,14 +19,14 @@ from functools import lru_cache
 from itertools import accumulate
 from posixpath import splitext
 from threading import Lock
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from segdata.errors import MissingDependency, raise_exhausted, reason
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.limits import open_regular, refuse_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 AT_ONCE, KEPT = 8, 4
 """So many cells are decoded at a time, and so many times as many are kept for those that ask out of order."""
@@ -104,7 +104,8 @@ def read_rows(path: str, column: str, row: int) -> NDArray[Any]:
         widths = set(load_pyarrow().compute.list_value_length(rows).to_pylist())
         if len(widths) > 1:
             raise OSError(errno.EIO, f"row {row} has rows of different lengths in column {column}", path)
-        return np.asarray(rows.flatten()).reshape(len(rows), widths.pop() if widths else 0)
+        values: NDArray[Any] = rows.flatten().to_numpy(zero_copy_only=False)
+        return values.reshape(len(rows), widths.pop() if widths else 0)
 
 
 def read_value(path: str, column: str, row: int) -> Any:

@@ -26,8 +26,8 @@ from segdata.readers.hf_classes import UNDECLARED, find_classes, make_table
 from segdata.readers.hf_columns import Columns, check_columns, find_columns
 from segdata.readers.hf_tables import ENDING, Found, find_tables
 from segdata.readers.label_files import Hints, LabelFile, Meaning
-from segdata.readers.masks_look import look
-from segdata.readers.masks_values import parse_values, show_key
+from segdata.readers.label_look import look
+from segdata.readers.label_values import parse_values, show_key
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.sight import look as glance
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split

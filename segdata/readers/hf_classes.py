@@ -15,7 +15,7 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.hf_arrays import ArrayCell
 from segdata.readers.hf_columns import Named, named_classes
 from segdata.readers.label_files import Hints, read_values
-from segdata.readers.masks_values import ClassTable, Key, color_table, threshold_table, value_table
+from segdata.readers.label_values import ClassTable, Key, color_table, threshold_table, value_table
 from segdata.readers.source import Input, Receipt
 
 OWN_CLASSES = "id2label.json"

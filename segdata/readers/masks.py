@@ -20,13 +20,10 @@ from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
+from segdata.readers.label_look import look
 from segdata.readers.label_merged import BlankMask, MergedFiles
 from segdata.readers.label_places import PlacedMask
-from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
-from segdata.readers.masks_keys import Layout, keys_in
-from segdata.readers.masks_look import look
-from segdata.readers.masks_pairs import Lacking, Pair, pair, refuse_all
-from segdata.readers.masks_values import (
+from segdata.readers.label_values import (
     ClassTable,
     Key,
     color_table,
@@ -35,6 +32,9 @@ from segdata.readers.masks_values import (
     threshold_table,
     value_table,
 )
+from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
+from segdata.readers.masks_keys import Layout, keys_in
+from segdata.readers.masks_pairs import Lacking, Pair, pair, refuse_all
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Item, Receipt, Source, read_text
 from segdata.words import some, suggest

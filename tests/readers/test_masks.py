@@ -27,10 +27,10 @@ import segdata.readers
 from segdata.errors import DataError, OptionError, Report
 from segdata.files.images import plain_tiff_size
 from segdata.files.rasters import MaskRaster
-from segdata.readers import label_bands, masks_look
+from segdata.readers import label_bands, label_look
 from segdata.readers import masks as masks_reader
+from segdata.readers.label_values import parse_key, parse_values, show_key
 from segdata.readers.masks import read
-from segdata.readers.masks_values import parse_key, parse_values, show_key
 
 Array = np.ndarray[Any, Any]
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
@@ -790,7 +790,7 @@ def test_what_is_wrong_with_a_large_mask_is_told_alike(
         monkeypatch.setattr(label_bands, "LARGE", large)
         told.append(problem_of(tmp_path / "s", tmp_path / "d", **options))
     assert told[0] == told[1]
-    monkeypatch.setattr(masks_reader, "look", lambda masks, meaning, hints, labels: masks_look.Look([], None))
+    monkeypatch.setattr(masks_reader, "look", lambda masks, meaning, hints, labels: label_look.Look([], None))
     told = []
     for large in (1, 2**24):
         monkeypatch.setattr(label_bands, "LARGE", large)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import datasets  # type: ignore[import-not-found]
+import datasets  # type: ignore[import-not-found, unused-ignore]
 import numpy as np
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Which mask value, or colour, is which class in `convert masks`: `--values` and a class file together."""
+"""Which mask value, or colour, is which class: `--values` and a class file together."""
 
 from __future__ import annotations
 
