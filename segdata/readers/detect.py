@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +16,7 @@ from segdata.files.places import listed, matching
 from segdata.files.remote import Place
 from segdata.readers import READERS
 from segdata.readers.foreign import foreign
+from segdata.readers.nearest import nearest
 from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS
 from segdata.words import briefly, some
 
@@ -75,7 +76,7 @@ def detect(source: str | Path) -> Detection:
         others = some(other for other in specific if other != name)
         more = f"fits too, but {chosen} has a layout of its own"
         reasons[name] = more if chosen else f"fits, and so does {others}: name the one that is meant"
-    hint = None if fitting else _hint(root)
+    hint = None if fitting else _hint(root, reasons)
     return Detection(chosen, {name: str(reason) for name, reason in reasons.items() if name != chosen}, hint)
 
 
@@ -114,8 +115,8 @@ def _reasons(root: Place) -> dict[str, str | None]:
     return {name: import_module(READERS[name]).fits(root) for name in FORMATS}
 
 
-def _hint(root: Place) -> str | None:
-    """What a source is that no format fits: a foreign format, or a folder above or below a set."""
+def _hint(root: Place, reasons: Mapping[str, str | None]) -> str | None:
+    """What a source is that no format fits: a foreign format, a folder above or below a set, or what it is most like."""
     found: dict[Place, str] = {}
     for folder in _around(root):
         if not any(str(folder).startswith(f"{other}/") for other in found):
@@ -125,8 +126,10 @@ def _hint(root: Place) -> str | None:
         return f"several sets lie here: give one of {listed}"
     for folder, format in found.items():
         return f"the set lies in {folder} ({format}): give that folder"
-    other = foreign(root)
-    return None if other is None else str(other)
+    if (other := foreign(root)) is not None:
+        return str(other)
+    near = nearest(root)
+    return None if near is None else f"it is most like {near.format} ({near.file}), but {reasons[near.format]}"
 
 
 def _around(root: Place) -> Iterator[Place]:

@@ -35,6 +35,7 @@ from segdata.readers.label_values import (
 from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
 from segdata.readers.masks_keys import Layout, keys_in
 from segdata.readers.masks_pairs import Lacking, Pair, pair, refuse_all
+from segdata.readers.nearest import nearest
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Item, Receipt, Source, read_text
 from segdata.words import some, suggest
@@ -50,7 +51,7 @@ def fits(root: Place) -> str | None:
     try:
         layout = choose_layout(root, None, None, (Pattern(), Pattern(STEM, MASK_ENDINGS)), images=True)
         folders = find_folders(root, layout, None, images=True)
-        if "*" in layout.masks.text and (other := foreign(root)) is not None:
+        if "*" in layout.masks.text and (other := foreign(root) or nearest(root)) is not None:
             return f"its masks are of single objects, and {other.file} says of which class"
         if not any(keys_in(one, layout).pairs for one in folders):
             refuse_all(folders[0], layout, keys_in(folders[0], layout))
