@@ -98,7 +98,7 @@ def read(
     if lvis and background == "ignore":
         receipt.notes.append("LVIS: what is not annotated is not background but ignored (--background class overrides)")
     labels, classes = class_table(categories, background, receipt)
-    class_ids = {c.source_id: c.class_id for c in classes if c.class_id is not None}
+    class_ids = {c.source_id: c.class_id for c in classes}
     resolved: Crowd = crowd or ("class" if is_panoptic else "ignore")
     items: list[Item] = []
     for table, part, (_, its_split) in zip(tables, records, label_files, strict=True):
@@ -122,14 +122,14 @@ def read(
 def judge_crowds(receipt: Receipt, annotations: int, source: str) -> None:
     """Refuse or warn where `iscrowd` 1 does not mean crowds, and nobody said what crowds become.
 
-    CVAT and Datumaro write every mask of a brush as run lengths with iscrowd 1. If nearly all annotations are such, ignoring
-    them leaves nothing of the set: that is never meant, so it is refused (`coco.crowds`). If they are merely many, as where
-    masks and polygons were drawn, the rest is right, and a warning does. Counted are all crowds, not run lengths alone:
-    some exporters set iscrowd for polygons, and in COCO itself every run length is of a crowd.
+    CVAT and Datumaro write every mask of a brush as run lengths with iscrowd 1, V7 every polygon with a hole. If nearly all
+    annotations are such, ignoring them leaves nothing of the set: that is never meant, so it is refused (`coco.crowds`). If
+    they are merely many, as where masks and polygons were drawn, the rest is right, and a warning does. Counted are all
+    crowds, not run lengths alone: some exporters set iscrowd for polygons, and in COCO itself every run length is of a crowd.
     """
     share = receipt.crowds / annotations if annotations else 0.0
     told = f"{receipt.crowds:,} of {annotations:,} annotations ({percent(receipt.crowds, annotations)}) have iscrowd 1"
-    why = "CVAT and Datumaro write all masks so"
+    why = "CVAT, Datumaro and V7 write masks so"
     if share >= ALL:
         way_out = "give --crowd class if they are objects, --crowd ignore if they are crowds"
         raise DataError(Problem("coco.crowds", f"{told} and would be ignored; {why}: {way_out}", file=source))

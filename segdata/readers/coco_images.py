@@ -17,6 +17,9 @@ from segdata.words import some
 
 T = TypeVar("T")
 
+IMAGE_FOLDERS = ("images", "data", "image_set")
+"""What the folder of the images is called beside a label file, or its folder: by most, by FiftyOne, by SuperAnnotate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -75,7 +78,7 @@ def _bases(path: Place) -> list[Place]:
     if holder.name not in LABEL_FOLDERS and holder.parent.name in LABEL_FOLDERS:
         holder = holder.parent
     base = holder.parent if holder.name in LABEL_FOLDERS else holder
-    return [base, base / "images", path.parent]
+    return [base, *(base / name for name in IMAGE_FOLDERS), path.parent]
 
 
 # What records call their images

@@ -33,10 +33,10 @@ FAR = 2**17
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every image of a file: its path, category id -> class id, and the policies."""
+    """What holds for every image of a file: its path, category id -> class id (None: ignored), and the policies."""
 
     file: str
-    class_ids: dict[Id, int]
+    class_ids: dict[Id, int | None]
     crowd: Crowd
     overlap: Overlap = "smallest"
     background: int | None = None
@@ -46,7 +46,8 @@ class Rules:
         """The mask value of an annotation; None where it is not to be painted."""
         if crowd and self.crowd != "class":
             return None if self.crowd == "drop" else remap.labels.ignore
-        return remap.value(self.class_ids[category])
+        class_id = self.class_ids[category]
+        return remap.labels.ignore if class_id is None else remap.value(class_id)
 
 
 @dataclass(frozen=True, slots=True)

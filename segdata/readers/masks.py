@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from segdata.errors import DataError, OptionError, Report, one_of, strict
-from segdata.files.endings import MASK_ENDINGS
+from segdata.files.endings import MASK_ENDINGS, is_image
 from segdata.files.patterns import NAME, STEM, Pattern
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
@@ -51,7 +51,8 @@ def fits(root: Place) -> str | None:
     try:
         layout = choose_layout(root, None, None, (Pattern(), Pattern(STEM, MASK_ENDINGS)), images=True)
         folders = find_folders(root, layout, None, images=True)
-        if "*" in layout.masks.text and (other := foreign(root) or nearest(root)) is not None:
+        other = foreign(root) or nearest(root) if "*" in layout.masks.text else None
+        if other is not None and not is_image(other.file):
             return f"its masks are of single objects, and {other.file} says of which class"
         if not any(keys_in(one, layout).pairs for one in folders):
             refuse_all(folders[0], layout, keys_in(folders[0], layout))

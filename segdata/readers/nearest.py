@@ -59,7 +59,10 @@ def _yolo_table(sight: Sight) -> str | None:
 
 KINDS: tuple[tuple[str, Find], ...] = (
     ("labelme", _holding(".json", '"shapes"', '"(imagePath|imageHeight|points)"')),
-    ("labelstudio", _holding(".json", '"from_name"|"(polygon|brush)labels"', '"(annotations|completions|result|image)"')),
+    (
+        "labelstudio",
+        _holding(".json", '"from_name"|"(polygon|brush)labels"', '"(annotations|completions|result|image)"'),
+    ),
     ("supervisely", _holding(".json", '"(classTitle|projectType)"|"geometry_?[cC]onfig"')),
     ("bdd100k", _holding(".json", '"poly2d"')),
     ("cvat", _holding(".xml", "<annotations", "<(image|track|task|meta)[ >]")),
@@ -69,8 +72,9 @@ KINDS: tuple[tuple[str, Find], ...] = (
     ("nnunet", _called(r"(^|/)imagesTr/[^/]+_0000\.[^/]+$")),
     ("nnunet", _holding("dataset.json", '"(channel_names|modality)"')),
     ("hf", _called(r"(?i)\.parquet$")),
-    ("mapillary", _called(r"(^|/)config(_v[\d.]+)?\.json$|(^|/)v\d\.\d/(labels|instances)/")),
-    ("ade20k", _called(r"(^|/)objectInfo150|_seg\.png$|_parts_\d\.png$|(^|/)ADE_(train|val)_\d+")),
+    ("mapillary", _holding(".json", '"labels"', '"readable"')),
+    ("mapillary", _called(r"(^|/)v\d\.\d/(labels|instances)/")),
+    ("ade20k", _called(r"(^|/)objectInfo150|(^|/)ADE_(train|val)_\d+")),
     ("sbd", _called(r"(^|/)(cls|inst|GTcls|GTinst)/[^/]+\.mat$")),
     ("cocostuff", _called(r"_labelTrainIds\.png$|(^|/)stuffthingmaps|(^|/)COCO_train2014_\d+\.mat$")),
     ("cityscapes", _called(r"_gt(Fine|Coarse)_|(^|/)gt(Fine|Coarse)/|_leftImg8bit\.")),

@@ -93,6 +93,7 @@ def read(
     entries, class_files = ([], ()) if given is None else given_classes(given, year, receipt)
     table = class_table(entries or [Entry.of(value, name) for value, name in enumerate(CLASSES)])
     masks = year / mask_dir
+    refuse_supervisely(year, masks)
     lists = find_lists(year, split, masks, receipt)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
     pairs = {match["name"]: match for path in lists for line in list_lines(path) if (match := find_pair(line))}
@@ -178,6 +179,14 @@ def find_year(root: Place, mask_dir: str) -> Place:
         message = f"holds no {mask_dir}/ and no VOC<year>/{mask_dir}/: {way_out}"
         raise DataError(Problem("voc.missing", message, file=str(root)))
     return years[0]
+
+
+def refuse_supervisely(year: Place, masks: Place) -> None:
+    """Raise `DataError` (`voc.supervisely`) for what Supervisely writes: its colours are rounded, or of single objects."""
+    if (year / "colors.txt").is_file() and (mask := next(masks.glob("*_class.png"), None)) is not None:
+        message = "is of Supervisely's VOC form, whose colours are not those of classes"
+        way_out = "download the project in Supervisely's own form, which convert supervisely reads"
+        raise DataError(Problem("voc.supervisely", f"{message}: {way_out}", file=str(mask)))
 
 
 def find_images(year: Place) -> Place:

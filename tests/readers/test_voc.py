@@ -533,3 +533,13 @@ def test_every_listed_image_is_in_one_split_or_left_out(tmp_path: Path, lists: d
 def test_a_named_split_reads_its_list_alone(year: Path) -> None:
     (year / LIST.format("val")).write_bytes(b"\xff")  # which is no text
     assert len(read(year, split="train").items) == 12
+
+
+def test_what_supervisely_calls_voc_is_refused_with_the_way_out(samples: Path, tmp_path: Path) -> None:
+    """Its SDK (6.74) writes `a_class.png` in random colours an object, rounded to a palette, and a `colors.txt`."""
+    shutil.copytree(samples / "voc/VOCdevkit/VOC2012", tmp_path / "VOC")
+    for path in (tmp_path / "VOC/SegmentationClass").glob("*.png"):
+        path.rename(path.with_name(f"{path.stem}_class.png"))
+    (tmp_path / "VOC/colors.txt").write_text("neutral 224 224 192\ncar 240 124 164\n")
+    with pytest.raises(DataError, match=r"_class\.png: is of Supervisely's VOC form.*which convert supervisely reads"):
+        read(tmp_path)
