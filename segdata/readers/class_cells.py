@@ -13,7 +13,8 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
            "labelvalue", "classvalue", "graylevel", "greylevel", "grayvalue", "greyvalue"),
     "name": ("name", "classname", "labelname", "categoryname", "class", "label", "title", "classtitle"),
     "r": ("r", "red"), "g": ("g", "green"), "b": ("b", "blue"),
-    "color": ("color", "colour", "rgb", "hex", "rgbcolor", "colorrgb", "hexcolor", "colorhex", "palette"),
+    "color": ("color", "colour", "rgb", "hex", "rgbcolor", "colorrgb", "hexcolor", "colorhex", "palette", "classcolor",
+              "labelcolor", "classcolour"),
 }  # fmt: skip
 """What each column, or key of a JSON object, may be called, in small letters and without spaces, `_` and `-`."""
 

@@ -21,13 +21,14 @@ from segdata.files.cells import Table, read_names, read_table
 from segdata.files.members import cell_path, is_encoded
 from segdata.files.places import is_stored, listed
 from segdata.files.remote import Place
+from segdata.readers.class_entries import Entry
 from segdata.readers.hf_arrays import ArrayCell
-from segdata.readers.hf_classes import UNDECLARED, find_classes, make_table
+from segdata.readers.hf_classes import UNDECLARED, find_classes
 from segdata.readers.hf_columns import Columns, check_columns, find_columns
 from segdata.readers.hf_tables import ENDING, Found, find_tables
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_look import look
-from segdata.readers.label_values import parse_values, show_key
+from segdata.readers.label_values import ClassTable, check_options, make_table, parse_values, show_key
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.sight import look as glance
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
@@ -68,6 +69,7 @@ def read(
     values: Mapping[int | str, str] | Sequence[str] = (),
     colors: bool = False,
     threshold: int | None = None,
+    offset: int = 0,
 ) -> Source:
     """Read the Parquet files of a folder, or one of them. A sample is a row: `train/000012` is row 12 of the split train.
 
@@ -86,9 +88,12 @@ def read(
         values: what a value is, over `classes`: `255=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
+        offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
+            of the mask.
     """
     if is_stored(root):
         raise OptionError(f"{root}: Parquet is read on this machine: copy it here first")
+    check_options(colors, threshold, offset, values)
     base, receipt, meant = Path(str(listed(root))), Receipt(), parse_values(values)
     with unreadable(base):
         found = find_tables(base, config)
@@ -102,25 +107,40 @@ def read(
             raise DataError(Problem("hf.none", "its tables have no rows", str(root)))
         masks = [row.mask for row in rows if not isinstance(row.mask, Problem)]
         given = find_classes(base, tables[0], columns.mask, masks, classes, receipt)
-        table = make_table(given.entries, meant, colors=colors, threshold=threshold)
-        hints = Hints(table.names, tuple(entry.color for entry in given.entries if entry.color is not None))
-        meaning = Meaning(colors=table.ids, hints=hints) if colors else Meaning(table.ids, None, threshold, hints=hints)
-        seen = look([(row.id, row.mask) for row in rows if isinstance(row.mask, str)], meaning, hints, table.labels)
-    receipt.notes += seen.notes
-    if seen.problem is not None and (report.on_error == "stop" or not table.names):
-        raise DataError(seen.problem)
-    if not table.names:
-        raise OptionError(UNDECLARED)
-    meaning = replace(meaning, hints=replace(hints, palettes=seen.palettes))
+        table = make_table(given.entries, meant, colors, offset, threshold)
+        meaning = find_meaning(rows, table, given.entries, colors, threshold, report, receipt)
     items = sorted(make_items(rows, meaning, report, receipt), key=lambda item: item.id)
     if any(is_encoded(str(item.image)) for item in items):
         receipt.notes.append(SLOW)
     options: dict[str, object] = {
         "image_column": columns.image, "mask_column": columns.mask, "config": config, "classes": given.told,
         "values": {show_key(key): name for key, name in meant.items()}, "colors": colors, "threshold": threshold,
+        "offset": offset,
     }  # fmt: skip
     inputs = (*given.inputs, *(Input.of(one.path) for one in chosen))
     return Source(table.labels, items, inputs, table.rows, receipt, options)
+
+
+def find_meaning(
+    rows: Sequence[Row],
+    table: ClassTable,
+    entries: Sequence[Entry],
+    colors: bool,
+    threshold: int | None,
+    report: Report,
+    receipt: Receipt,
+) -> Meaning:
+    """What the pixels of masks mean, once some of them were looked at. Raises `DataError` (`mask.*`), `OptionError`."""
+    hints = Hints(table.names, tuple(entry.color for entry in entries if entry.color is not None))
+    meaning = Meaning(colors=table.ids, hints=hints) if colors else Meaning(table.ids, None, threshold, hints=hints)
+    seen = look([(row.id, row.mask) for row in rows if isinstance(row.mask, str)], meaning, hints, table.labels)
+    receipt.notes += seen.notes
+    if seen.problem is not None and (report.on_error == "stop" or not table.names):
+        message = seen.problem.message.replace("--mask-dir DIR", "--mask-column NAME")
+        raise DataError(replace(seen.problem, message=message))
+    if not table.names:
+        raise OptionError(UNDECLARED)
+    return replace(meaning, hints=replace(hints, palettes=seen.palettes))
 
 
 @contextmanager

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from segdata.errors import DataError, OptionError
+from segdata.errors import DataError
 from segdata.files.cells import Table, read_value
 from segdata.files.members import Cell, member_of
-from segdata.labels import Labels, is_background, tally
+from segdata.labels import is_background, tally
 from segdata.readers.class_entries import Entry, check_entries, in_order
 from segdata.readers.class_files import given_classes
 from segdata.readers.hf_arrays import ArrayCell
 from segdata.readers.hf_columns import Named, named_classes
 from segdata.readers.label_files import Hints, read_values
-from segdata.readers.label_values import ClassTable, Key, color_table, threshold_table, value_table
 from segdata.readers.source import Input, Receipt
 
 OWN_CLASSES = "id2label.json"
@@ -61,21 +60,6 @@ def find_classes(
                 check_entries(in_order((n, f"name {i}") for i, n in enumerate(named.names, 1))), (), str(named)
             )
     return Given([])
-
-
-def make_table(
-    entries: Sequence[Entry], values: Mapping[Key, str], *, colors: bool, threshold: int | None
-) -> ClassTable:
-    """The classes of masks that are read this way; without any class one that declares nothing. Raises `OptionError`."""
-    if threshold is not None and (colors or values):
-        raise OptionError(f"--threshold and {'--colors' if colors else '--values'} exclude each other")
-    if threshold is not None and not 1 <= threshold <= 65535:
-        raise OptionError(f"--threshold {threshold}: must be from 1 to 65535")
-    if threshold is not None:
-        return threshold_table(entries, threshold)
-    if not entries and not values:
-        return ClassTable(Labels.of(["background"]), (), {})
-    return color_table(entries, values) if colors else value_table(entries, values, 0)
 
 
 def _is_of_masks(named: Named, column: str, masks: Sequence[str | ArrayCell]) -> bool:

@@ -32,6 +32,33 @@ class ClassTable:
         return {value: None if name is None else ids[name] for value, name in self.names.items()}
 
 
+# Ways of reading
+
+
+def check_options(colors: bool, threshold: int | None, offset: int, values: object) -> None:
+    """Raises `OptionError` for options that have no such value, or exclude each other."""
+    if threshold is not None and not 1 <= threshold <= 65535:
+        raise OptionError(f"--threshold {threshold}: must be from 1 to 65535")
+    if abs(offset) > 65535:
+        raise OptionError(f"--offset {offset}: must be from -65535 to 65535")
+    given = {"--colors": colors, "--threshold": threshold is not None, "--offset": offset != 0}
+    if len(both := [name for name, is_given in given.items() if is_given]) > 1:
+        raise OptionError(f"{' and '.join(both)} exclude each other: masks are read one way")
+    if threshold is not None and values:
+        raise OptionError("--threshold and --values exclude each other: a threshold makes two classes")
+
+
+def make_table(
+    entries: Sequence[Entry], values: Mapping[Key, str], colors: bool, offset: int, threshold: int | None
+) -> ClassTable:
+    """The classes of masks that are read this way; without any class one that declares nothing."""
+    if threshold is not None:
+        return threshold_table(entries, threshold)
+    if not entries and not values:
+        return ClassTable(Labels.of(["background"]), (), {})
+    return color_table(entries, values) if colors else value_table(entries, values, offset)
+
+
 # --values
 
 LARGEST = 2**63

@@ -15,23 +15,14 @@ from segdata.files.endings import MASK_ENDINGS, is_image
 from segdata.files.patterns import NAME, STEM, Pattern
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
-from segdata.labels import IGNORE, Labels
-from segdata.readers.class_entries import Entry
+from segdata.labels import IGNORE
 from segdata.readers.class_files import given_classes
 from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_look import look
 from segdata.readers.label_merged import BlankMask, MergedFiles
 from segdata.readers.label_places import PlacedMask
-from segdata.readers.label_values import (
-    ClassTable,
-    Key,
-    color_table,
-    parse_values,
-    show_key,
-    threshold_table,
-    value_table,
-)
+from segdata.readers.label_values import ClassTable, check_options, make_table, parse_values, show_key
 from segdata.readers.masks_folders import choose_layout, find_folders, other_masks
 from segdata.readers.masks_keys import Layout, keys_in
 from segdata.readers.masks_pairs import Lacking, Pair, pair, refuse_all
@@ -223,27 +214,3 @@ def annotate(
     if files:
         return MergedFiles(tuple(files), table.ids.get(0), overlap or "smallest")
     return BlankMask(str(pair.image), None if without_mask in (None, IGNORE) else table.labels.id(without_mask))
-
-
-def check_options(colors: bool, threshold: int | None, offset: int, values: object) -> None:
-    """Raises `OptionError` for options that have no such value, or exclude each other."""
-    if threshold is not None and not 1 <= threshold <= 65535:
-        raise OptionError(f"--threshold {threshold}: must be from 1 to 65535")
-    if abs(offset) > 65535:
-        raise OptionError(f"--offset {offset}: must be from -65535 to 65535")
-    given = {"--colors": colors, "--threshold": threshold is not None, "--offset": offset != 0}
-    if len(both := [name for name, is_given in given.items() if is_given]) > 1:
-        raise OptionError(f"{' and '.join(both)} exclude each other: masks are read one way")
-    if threshold is not None and values:
-        raise OptionError("--threshold and --values exclude each other: a threshold makes two classes")
-
-
-def make_table(
-    entries: Sequence[Entry], values: Mapping[Key, str], colors: bool, offset: int, threshold: int | None
-) -> ClassTable:
-    """The classes of masks that are read this way; without any class one that declares nothing."""
-    if threshold is not None:
-        return threshold_table(entries, threshold)
-    if not entries and not values:
-        return ClassTable(Labels.of(["background"]), (), {})
-    return color_table(entries, values) if colors else value_table(entries, values, offset)

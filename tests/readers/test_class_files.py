@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import segdata
+from parquet_files import cell, write_table
 from segdata.errors import DataError, MissingDependency
 from segdata.readers import class_cells, class_names, reader, voc
 from segdata.readers.class_files import VOC_VOID, read_classes
@@ -302,12 +303,18 @@ def of_cityscapes(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_hf(root: Path) -> dict[str, Any]:
+    write_table(root / "a.parquet", [{"image": cell(1), "mask": cell(0)}])
+    return {}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
+    "hf": of_hf,
 }
 
 
@@ -591,3 +598,13 @@ def test_labelmaps_and_names_round_trip(
     assume(not any(name[-1].isdigit() for name in names))
     found = table(folder, "c.txt", "\n".join(["__ignore__", *names, ""]))
     assert found == [(i, name, None) for i, name in enumerate(names)]
+
+
+def test_the_table_beside_masks_of_v7_is_read(tmp_path: Path) -> None:
+    """As darwin-py 3.6 writes class_mapping.csv."""
+    path = tmp_path / "class_mapping.csv"
+    path.write_text("class_name,class_color\n__background__,0 0 0\ncar,255 50 50\n")
+    assert [(entry.value, entry.source_name, entry.color) for entry in read_classes(path, Receipt())] == [
+        (0, "__background__", (0, 0, 0)),
+        (1, "car", (255, 50, 50)),
+    ]

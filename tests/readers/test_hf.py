@@ -254,6 +254,21 @@ def test_values_colors_and_brightness(tmp_path: Path) -> None:
     assert dataset.labels.names == ("car",)
 
 
+def test_ways_out_that_are_told_run(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", [row(0), row(3)])
+    with pytest.raises(DataError, match=r"--values 3=ignore .* or --offset -1 if 0 does"):
+        read(tmp_path, classes=NAMES)
+    assert read(tmp_path, classes=NAMES, offset=-1).items
+    assert read(tmp_path, classes=NAMES, values=["3=ignore"]).items
+    noise = np.random.default_rng(1).integers(0, 256, (40, 60))
+    write_table(tmp_path / "a.parquet", [{"image": cell(1), "mask": cell(noise.tolist()), "true_labels": cell(2)}])
+    with pytest.raises(DataError, match="--mask-column mask or --mask-column true_labels"):
+        read(tmp_path, classes=NAMES)
+    with pytest.raises(DataError, match=r"like a photograph and not like labels.*--mask-column NAME"):
+        read(tmp_path, classes=NAMES, mask_column="mask", image_column="image")
+    assert read(tmp_path, classes=NAMES, mask_column="true_labels", image_column="image").items
+
+
 # Masks of numbers
 
 
