@@ -76,7 +76,7 @@ def detect(source: str | Path) -> Detection:
         others = some(other for other in specific if other != name)
         more = f"fits too, but {chosen} has a layout of its own"
         reasons[name] = more if chosen else f"fits, and so does {others}: name the one that is meant"
-    hint = None if fitting else _hint(root, reasons)
+    hint = None if chosen else _hint(root, reasons, fits=bool(fitting))
     return Detection(chosen, {name: str(reason) for name, reason in reasons.items() if name != chosen}, hint)
 
 
@@ -115,8 +115,10 @@ def _reasons(root: Place) -> dict[str, str | None]:
     return {name: import_module(READERS[name]).fits(root) for name in FORMATS}
 
 
-def _hint(root: Place, reasons: Mapping[str, str | None]) -> str | None:
-    """What a source is that no format fits: a foreign format, a folder above or below a set, or what it is most like."""
+def _hint(root: Place, reasons: Mapping[str, str | None], *, fits: bool) -> str | None:
+    """What a source is that is of no format for certain: several sets below it, a set below or above, a format that is not
+    read, or the format that it is most like. Of one that fits some formats only the first.
+    """
     found: dict[Place, str] = {}
     for folder in _around(root):
         if not any(str(folder).startswith(f"{other}/") for other in found):
@@ -124,6 +126,8 @@ def _hint(root: Place, reasons: Mapping[str, str | None]) -> str | None:
     if len(found) > 1:
         listed = some((f"{folder} ({format})" for folder, format in found.items()), 3)
         return f"several sets lie here: give one of {listed}"
+    if fits:
+        return None
     for folder, format in found.items():
         return f"the set lies in {folder} ({format}): give that folder"
     if (other := foreign(root)) is not None:
