@@ -25,6 +25,7 @@ READERS = {
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
+    "yolo": "segdata.readers.yolo",
     "predictions": "segdata.readers.predictions",
 }
 
