@@ -45,7 +45,10 @@ def scene_lines(canvas: Canvas) -> list[str]:
         outlines, _ = cv2.findContours(seen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         outline = max(outlines, key=cv2.contourArea, default=None)
         if outline is not None and cv2.contourArea(outline) > 6 * SCALE**2:
-            corners = cv2.approxPolyDP(outline, 0.4 * SCALE, True)[:, 0] / (canvas.owner.shape[1], canvas.owner.shape[0])
+            corners = cv2.approxPolyDP(outline, 0.4 * SCALE, True)[:, 0] / (
+                canvas.owner.shape[1],
+                canvas.owner.shape[0],
+            )
             lines.append(line(CLASSES.index(thing.name), corners))
     return lines
 

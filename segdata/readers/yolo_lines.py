@@ -22,6 +22,7 @@ from segdata.errors import DataError, Problem, located
 from segdata.files.opening import upright_size
 from segdata.files.places import place
 from segdata.labels import Remap
+from segdata.readers.class_entries import MAX_VALUE
 from segdata.readers.drawing import draw_shapes
 from segdata.readers.fill import fill_opencv
 from segdata.readers.paint import Overlap, Shape
@@ -58,11 +59,15 @@ class Rules:
 
 
 class Outline(NamedTuple):
-    """A line of a label file: its place among the lines that are not empty, its class number, and (N, 2) float32 x, y."""
+    """A line of a label file: its place among the lines that are not empty, its class number, and (N, 2) float32 x, y.
+
+    `beyond`: whether it reaches beyond the image.
+    """
 
     number: int
     class_number: int
     points: NDArray[np.float32]
+    beyond: bool = False
 
     @property
     def key(self) -> bytes:
@@ -108,7 +113,7 @@ class Lines:
                 class_id = self._class_id(outline)
                 value = labels.ignore if class_id is None else remap.value(class_id)
                 shapes.append(Shape(value, fill_opencv([points], *size), outline.number))
-                if outline.points.min() < 0 or outline.points.max() > 1:
+                if outline.beyond:
                     line = Problem("polygon.clipped", "reaches beyond the image", self.path, None, outline.number)
                     receipt.clipped.append(line)
             if rules.overlap == "smallest":  # on a tie the later one, in the order of the loader
@@ -143,22 +148,48 @@ def read_outlines(path: str, keypoints: int = 0) -> list[Outline]:
     """
     lines = split_lines(path)
     outlined = any(len(parts) > BOX + 1 for parts in lines)
-    return [read_outline(number, parts, keypoints, outlined) for number, parts in enumerate(lines)]
+    for number, parts in enumerate(lines):
+        refuse_other(number, len(parts), keypoints, outlined)
+    values, counts = read_numbers(lines), np.array([len(parts) for parts in lines], np.int64)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    points = values.copy()
+    points[starts] = 0
+    inside = bool(points.size and points.min() >= 0 and points.max() <= 1)  # never true of NaN
+    outlines = []
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        outline = Outline(number, read_class(number, values[start]), values[start + 1 : end].reshape(-1, 2))
+        outlines.append(outline if inside else checked(outline))
+    return outlines
 
 
-def read_outline(number: int, parts: Sequence[str], keypoints: int, outlined: bool) -> Outline:
-    """A line as an outline; `outlined`: whether any of its file has three points. Raises `DataError` (`yolo.*`)."""
-    refuse_other(number, len(parts), keypoints, outlined)
+def read_numbers(lines: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """The numbers of all lines, (N,). Raises `DataError` (`yolo.number`) for what is none."""
     try:
         with np.errstate(over="ignore"):
-            values = np.array([float(part) for part in parts], np.float32)
-    except ValueError as error:
-        _refuse("number", number, f"{str(error).partition(': ')[2][:40]} is no number: correct it")
-    if not np.isfinite(values).all():
-        _refuse("number", number, "a value is NaN or too large: correct it")
-    class_number, points = float(values[0]), values[1:].reshape(-1, 2)
-    if class_number % 1 or class_number < 0:
-        _refuse("class", number, f"it begins with {parts[0][:40]}, which is no class number from 0 on: correct it")
+            return np.array([float(part) for parts in lines for part in parts], np.float32)
+    except ValueError:
+        for number, parts in enumerate(lines):
+            for part in parts:
+                try:
+                    float(part)
+                except ValueError:
+                    _refuse("number", number, f"{part[:40]!r} is no number: correct it")
+        raise
+
+
+def read_class(number: int, value: np.float32) -> int:
+    """The class number that a line begins with. Raises `DataError` (`yolo.class`)."""
+    if not 0 <= value <= MAX_VALUE or value % 1:  # never true of NaN
+        _refuse("class", number, f"it begins with {value:g}, which is no class number from 0 on: correct it")
+    return int(value)
+
+
+def checked(outline: Outline) -> Outline:
+    """An outline, and whether it reaches beyond the image. Raises `DataError` (`yolo.number`, `yolo.range`)."""
+    number, points = outline.number, outline.points
+    if not np.isfinite(points).all():
+        _refuse("number", number, "a coordinate is NaN or too large: correct it")
     low, high = points.min(axis=0), points.max(axis=0)
     middle, size = (low + high) / 2, high - low
     if max(middle.max(), size.max()) > MOST or middle.min() < LEAST:
@@ -167,7 +198,7 @@ def read_outline(number: int, parts: Sequence[str], keypoints: int, outlined: bo
         )
         way_out = "divide x by the width of the image and y by its height" if high.max() > 2 else "correct it"
         _refuse("range", number, f"{what}: {way_out}")
-    return Outline(number, int(class_number), points)
+    return outline._replace(beyond=bool(low.min() < 0 or high.max() > 1))
 
 
 def refuse_other(number: int, count: int, keypoints: int, outlined: bool) -> None:

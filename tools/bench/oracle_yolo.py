@@ -41,7 +41,14 @@ def main() -> None:
 
 def draw_split(src: Path, split: str, data: dict[str, Any], given: argparse.Namespace) -> None:
     where = [str(src / split.removeprefix("../"))]
-    options = {"img_path": where, "augment": False, "hyp": get_cfg(DEFAULT_CFG), "prefix": "", "rect": False, "cache": False}
+    options = {
+        "img_path": where,
+        "augment": False,
+        "hyp": get_cfg(DEFAULT_CFG),
+        "prefix": "",
+        "rect": False,
+        "cache": False,
+    }
     if given.task == "semantic":
         data = utils.add_polygon_background(dict(data))
         dataset = PolygonSemanticDataset(data=data, task="semantic", **options)
