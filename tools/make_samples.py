@@ -30,6 +30,7 @@ from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
+from sample_yolo import make_yolo
 
 __all__ = [
     "BREEDS",
@@ -47,6 +48,7 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_yolo",
     "panoptic",
     "pet_image",
     "pet_trimap",

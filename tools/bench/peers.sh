@@ -27,3 +27,4 @@ peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptool
 peer monai monai # its sliding_window_inference, beside segdata predict
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
