@@ -31,6 +31,7 @@ from sample_hf import make_hf
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
+from sample_yolo import make_yolo
 
 __all__ = [
     "BREEDS",
@@ -49,6 +50,7 @@ __all__ = [
     "label_ids",
     "main",
     "make_hf",
+    "make_yolo",
     "panoptic",
     "pet_image",
     "pet_trimap",

@@ -26,6 +26,7 @@ READERS = {
     "vector": "segdata.readers.vector",
     "hf": "segdata.readers.hf",
     "webdataset": "segdata.readers.webdataset",
+    "yolo": "segdata.readers.yolo",
     "predictions": "segdata.readers.predictions",
 }
 

@@ -28,3 +28,4 @@ peer monai monai # its sliding_window_inference, beside segdata predict
 peer hf 'datasets==5.2.0' pillow # its reading of Parquet, beside segdata convert hf
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
