@@ -26,6 +26,7 @@ READERS = {
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",
+    "labelme": "segdata.readers.labelme",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")
