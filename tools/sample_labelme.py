@@ -120,5 +120,4 @@ def make_labelme(out: Path) -> None:
             image.write_bytes(data)
         if number == 8:  # as versions before 4 have it
             content = {"lineColor": [0, 255, 0, 128], **content, "version": "3.16.7"}
-            del content["imageHeight"], content["imageWidth"]
         write_label_file(file, content)

@@ -106,12 +106,12 @@ def mask_runs(text: str | None, points: Sequence[Point], size: tuple[int, int], 
     height, width = y1 - y0 + 1, x1 - x0 + 1
     if bitmap.shape == (height, width):
         return encode(bitmap, *size, y0, x0), None
-    told = f"its box is {width} x {height} and its mask {bitmap.shape[1]} x {bitmap.shape[0]}"
-    if height < 1 or width < 1:
-        raise DataError(Problem("labelme.mask", f"{told} (width x height): correct its points"))
-    if (corners == np.trunc(corners)).all():  # as labelme 7 has it
+    told = f"its box is {width} x {height} and its mask {bitmap.shape[1]} x {bitmap.shape[0]} (width x height)"
+    if (corners == np.trunc(corners)).all():  # otherwise rounding may be what makes them differ
+        if height < 1 or width < 1:
+            raise DataError(Problem("labelme.mask", f"{told}: correct its points"))
         bitmap = np.ascontiguousarray(bitmap[:height, :width])
-    return encode(bitmap, *size, y0, x0), f"{told} (width x height): drawn from the upper left corner on"
+    return encode(bitmap, *size, y0, x0), f"{told}: drawn from the upper left corner on"
 
 
 def _decoded(text: str | None) -> NDArray[np.uint8]:
@@ -119,7 +119,8 @@ def _decoded(text: str | None) -> NDArray[np.uint8]:
     if not text:
         raise DataError(Problem("labelme.mask", "a mask without its pixels (mask): save it again, or remove the shape"))
     try:
-        return (decode_mask(binascii.a2b_base64(text)) != 0).view(np.uint8)
+        bits: NDArray[np.bool_] = decode_mask(binascii.a2b_base64(text)) != 0
+        return bits.view(np.uint8)
     except (ValueError, DataError) as error:
         why = error.problem.message if isinstance(error, DataError) else str(error)
         raise DataError(
