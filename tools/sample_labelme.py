@@ -86,7 +86,9 @@ def write_labels(out: Path) -> None:
     (out / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), "utf-8")
 
 
-def make_random_labelme(out: Path, count: int, seed: int = 0, most: int = 90, kinds: tuple[str, ...] = tuple(COUNTS)) -> None:
+def make_random_labelme(
+    out: Path, count: int, seed: int = 0, most: int = 90, kinds: tuple[str, ...] = tuple(COUNTS)
+) -> None:
     """So many small images with shapes of all kinds at random: what is compared with labelme itself."""
     rng = np.random.default_rng(seed)
     write_labels(out)
@@ -112,7 +114,10 @@ def make_labelme(out: Path) -> None:
         stored = np.rot90(upright) if turned else upright  # which orientation 6 turns back, clockwise
         data = image_bytes(np.ascontiguousarray(stored), "JPEG", 6 if turned else 1)
         folder, name = ("street/", "..\\images\\{}") if number % 3 == 0 else ("", "{}")
-        file, image = out / f"{folder}{number:04}.json", out / (f"images/{number:04}.jpg" if folder else f"{number:04}.jpg")
+        file, image = (
+            out / f"{folder}{number:04}.json",
+            out / (f"images/{number:04}.jpg" if folder else f"{number:04}.jpg"),
+        )
         within = number in (1, 5)
         content = label_file(shapes, name.format(image.name), (height, width), data if within else None)
         if not within:

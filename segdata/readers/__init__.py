@@ -27,6 +27,7 @@ READERS = {
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",
     "labelme": "segdata.readers.labelme",
+    "labelmexml": "segdata.readers.labelmexml",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")

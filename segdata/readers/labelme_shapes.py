@@ -121,7 +121,9 @@ class LabelmeShapes:
         """
         if self.image is None:
             if stated is None:
-                message = "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
+                message = (
+                    "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
+                )
                 raise DataError(Problem("labelme.size", message))
             if stated[0] * stated[1] > MAX_PIXELS:
                 message = f"{stated[1]} x {stated[0]} pixels (imageWidth x imageHeight) are more than the limit of {MAX_PIXELS}"
