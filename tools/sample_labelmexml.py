@@ -73,17 +73,14 @@ def make_random_labelmexml(
     rng = np.random.default_rng(seed)
     for number in range(count):
         height, width = (int(n) for n in rng.integers(1, most, 2))
-        name, folder = f"{number:04}", splits[number % len(splits)]
+        name, folder = f"{number:04}", ("train", "val")[number % 2]
         objects = ""
         for id in range(there := int(rng.integers(0, 9))):
             mask = out / f"Masks/{folder}/{name}_mask_{id}.png"
             shape = painted(rng, height, width, mask) if rng.random() < 0.3 else polygon(rng, height, width)
-            fields = {
-                "name": str(rng.choice(NAMES)),
-                "deleted": int(rng.random() < 0.1),
-                "parts": "1" if id == 0 and there > 1 else "",
-            }
-            objects += OBJECT.format(id=id, shape=shape, **fields)
+            label, parts = str(rng.choice(NAMES)), "1" if id == 0 and there > 1 else ""
+            deleted = int(rng.random() < 0.1)
+            objects += OBJECT.format(id=id, shape=shape, name=label, deleted=deleted, parts=parts)
         (out / f"Images/{folder}").mkdir(parents=True, exist_ok=True)
         (out / f"Annotations/{folder}").mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(60, 200, (height, width, 3)).astype(np.uint8)

@@ -190,6 +190,5 @@ def _items(
             yield Item(id, image, None, annotation, first if first.lower() in SPLIT_WORDS else None)
         elif isinstance(image, Problem):
             way_out = ", or give the folder of the images: --image-dir DIR" if image.code == "image.missing" else ""
-            problem = replace(image, message=image.message + way_out, file=path)
-            sample = id if isinstance(id, str) else image.sample
-            leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt, sample=sample)
+            problem = replace(image, message=image.message + way_out, file=path, sample=image.sample or str(id))
+            leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt)
