@@ -66,9 +66,7 @@ def painted(rng: np.random.Generator, height: int, width: int, file: Path) -> st
     return f"    <segm><mask>{file.name}</mask>{box}<username></username></segm>"
 
 
-def make_random_labelmexml(
-    out: Path, count: int, seed: int = 0, most: int = 90, splits: tuple[str, ...] = ("train", "val")
-) -> None:
+def make_random_labelmexml(out: Path, count: int, seed: int = 0, most: int = 90) -> None:
     """So many small images with objects of all kinds at random: what is compared with Datumaro itself."""
     rng = np.random.default_rng(seed)
     for number in range(count):

@@ -12,18 +12,25 @@ from segdata.kernels.outline import write_number
 
 @kernel
 def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Encode the pixels that are not 0 of a bitmap (h, w) that lies at row `y` and column `x` of an image.
+    """Encode the pixels that are not 0 of a bitmap (h, w), best in column order, that lies at row `y` and column `x` of an image.
 
     What lies outside the image of `height` x `width` is left out. Returns ASCII (T,).
     """
     text = np.empty(256, np.uint8)
     none = width - width  # no constant: numba would compile what it is passed to once more
     used = start = stop = position = before = last = count = none
-    for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
-        for r in range(max(y, 0), min(y + bitmap.shape[0], height)):
-            if bitmap[r - y, c - x] == 0:
+    top = max(-y, none)
+    bottom = max(min(bitmap.shape[0], height - y), top)
+    for c in range(max(x, none), min(x + bitmap.shape[1], width)):
+        column = bitmap[top:bottom, c - x]  # a view: its indices are never negative, which makes the loops fast
+        first, r = c * height + y + top, none
+        while r < column.shape[0]:
+            if column[r] == 0:
+                r += 1
                 continue
-            here = c * height + r
+            here = first + r
+            while r < column.shape[0] and column[r] != 0:
+                r += 1
             if here != stop or start == stop:
                 if stop > start:
                     text = text if used + 16 < text.shape[0] else longer(text, used + 16)
@@ -32,7 +39,7 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
                     used = write_number(stop - start - (before if count > 2 else none), text, used)
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
-            stop = here + 1
+            stop = first + r
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:
         used = write_number(start - position - (before if count > 2 else none), text, used)

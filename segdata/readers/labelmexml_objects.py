@@ -32,13 +32,13 @@ FAR = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object: its id, name, corners (N, 2) of x, y or the name of its mask's file; `box` if the corners are those of a box."""
+    """An object: its id, name, and outline (a box if `is_box`) or else the name of its mask's file."""
 
     id: int | None
     name: str
     deleted: bool
-    box: bool
-    points: tuple[tuple[float, float], ...] | None
+    is_box: bool
+    polygon: Element | None
     mask: str | None
 
 
@@ -109,42 +109,36 @@ class LabelmeObjects:
         shapes: list[Shape] = []
         for id, thing in zip(marked.ids, marked.things, strict=True):
             with located(annotation=id):
-                if (why := self._why_none(thing)) is not None:
+                corners = None if thing.polygon is None or thing.deleted else read_corners(thing.polygon)
+                if (why := self._why_none(thing, corners)) is not None:
                     receipt.skipped.append(Problem(*why, self.path, None, id))
                     continue
                 class_id = class_id_of(thing.name, self.rules.ids, "labelmexml.label", id)
-                runs = self._runs(thing, size)
-            if thing.points and any(not (0 <= x <= size[1] and 0 <= y <= size[0]) for x, y in thing.points):
+                runs = (
+                    self._mask_runs(str(thing.mask), size) if corners is None else outline(corners, thing.is_box, size)
+                )
+            if corners is not None and (corners.min() < 0 or (corners.max(axis=0) > size[::-1]).any()):
                 receipt.clipped.append(Problem("polygon.clipped", "reaches beyond the image", self.path, None, id))
-            ignored = class_id is None or (is_box(thing) and self.rules.boxes == "ignore")
-            receipt.boxes += is_box(thing)
-            value = remap.labels.ignore if class_id is None or ignored else remap.value(class_id)
-            shapes.append(Shape(value, runs, id))
+            receipt.boxes += thing.is_box
+            ignored = class_id is None or (thing.is_box and self.rules.boxes == "ignore")
+            shapes.append(
+                Shape(remap.labels.ignore if ignored or class_id is None else remap.value(class_id), runs, id)
+            )
         return shapes
 
-    def _why_none(self, thing: Thing) -> tuple[str, str] | None:
+    def _why_none(self, thing: Thing, corners: NDArray[np.float64] | None) -> tuple[str, str] | None:
         """The code and the reason if an object has no pixels."""
         if thing.deleted:
             return "labelmexml.deleted", "marked as deleted"
         if not thing.name:
             return "labelmexml.unnamed", "has no name"
-        if thing.points is None and thing.mask is None:
-            return "labelmexml.empty", "has no polygon and no mask"
-        if is_box(thing) and self.rules.boxes == "drop":
+        if corners is None:
+            return None if thing.mask else ("labelmexml.empty", "has no polygon and no mask")
+        if thing.is_box and self.rules.boxes == "drop":
             return "box.dropped", "has a box and no outline: --boxes class or ignore takes it"
-        if thing.points is not None and len(thing.points) < (2 if is_box(thing) else 3):
-            return "polygon.degenerate", f"a polygon of {len(thing.points)} points"
+        if len(corners) < (2 if thing.is_box else 3):
+            return "polygon.degenerate", f"a polygon of {len(corners)} points"
         return None
-
-    def _runs(self, thing: Thing, size: tuple[int, int]) -> bytes:
-        """The compressed run lengths of an object. Raises `DataError` (`polygon.*`, `labelmexml.mask`, `mask.*`)."""
-        if thing.points is None:
-            return self._mask_runs(str(thing.mask), size)
-        corners = rounded(thing.points)
-        if is_box(thing):
-            (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
-            corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        return rasterize(corners, np.array([len(corners)]), *size)[0]
 
     def _mask_runs(self, name: str, size: tuple[int, int]) -> bytes:
         """The run lengths of a mask in a file."""
@@ -173,21 +167,31 @@ class LabelmeObjects:
         return stated
 
 
-def is_box(thing: Thing) -> bool:
-    """Whether an object is a box and nothing else."""
-    return thing.box and thing.points is not None
+def read_corners(polygon: Element) -> NDArray[np.float64]:
+    """(N, 2) corners x, y as Datumaro keeps them: float32, to hundredths.
 
-
-def rounded(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """(N, 2) corners as Datumaro keeps them: float32, to hundredths. Raises `DataError` (`polygon.nan`, `polygon.far`)."""
-    given = np.array(points, np.float64)
-    if not np.isfinite(given).all():
+    Raises `DataError` (`labelmexml.point`, `polygon.nan`, `polygon.far`).
+    """
+    texts = [(point.findtext("x") or "", point.findtext("y") or "") for point in polygon.iter("pt")]
+    try:
+        given = np.array([(float(x), float(y)) for x, y in texts], np.float64).reshape(-1, 2)
+    except ValueError as error:
+        message = f"a point whose x or y is no number ({error}): correct it, or remove the object"
+        raise DataError(Problem("labelmexml.point", message)) from error
+    if not (np.abs(given) <= FAR).all():
+        if np.isfinite(given).all():
+            message = "a point lies too far outside the image: correct it, or remove the object"
+            raise DataError(Problem("polygon.far", message))
         raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite: correct it, or remove the object"))
-    if np.abs(given).max() > FAR:
-        raise DataError(
-            Problem("polygon.far", "a point lies too far outside the image: correct it, or remove the object")
-        )
     return given.astype(np.float32).round(2).astype(np.float64)
+
+
+def outline(corners: NDArray[np.float64], is_box: bool, size: tuple[int, int]) -> bytes:
+    """The compressed run lengths of a polygon, or of the box around corners, on an image of `size` (height, width)."""
+    if is_box:
+        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    return rasterize(corners, np.array([len(corners)]), *size)[0]
 
 
 def object_bits(file: str) -> NDArray[np.uint8]:
@@ -220,7 +224,7 @@ def read_marked(path: str) -> Marked | None:
             raise DataError(Problem("labelmexml.xml", f"no XML in UTF-8, perhaps cut off: {error}")) from error
         if root.tag != "annotation" or _of_voc(root):
             return None
-        things = tuple(_thing(element, number) for number, element in enumerate(root.iter("object")))
+        things = tuple(map(_thing, root.iter("object")))
         folder = "/".join(part for part in _text(root, "folder").replace("\\", "/").split("/") if part not in ("", "."))
         return Marked(folder, _text(root, "filename"), _stated_size(root), things)
 
@@ -231,21 +235,15 @@ def _of_voc(root: Element) -> bool:
     return bool(objects) and all(one.find("bndbox") is not None and one.find("polygon/pt") is None for one in objects)
 
 
-def _thing(element: Element, number: int) -> Thing:
-    polygon = element.find("polygon")
-    points = None
-    with located(annotation=number):
-        if polygon is not None:
-            points = tuple((_number(point, "x"), _number(point, "y")) for point in polygon.iter("pt"))
-    mask = _text(element, "segm/mask") if element.find("segm") is not None else ""
-    id = _text(element, "id")
+def _thing(element: Element) -> Thing:
+    id, polygon = _text(element, "id"), element.find("polygon")
     return Thing(
         int(id) if id.isascii() and id.isdigit() and len(id) < 18 else None,
         _text(element, "name"),
         _text(element, "deleted") not in ("", "0"),
-        _text(element, "type") == "bounding_box",
-        points,
-        mask or None,
+        polygon is not None and _text(element, "type") == "bounding_box",
+        polygon,
+        _text(element, "segm/mask") or None,
     )
 
 
@@ -254,15 +252,6 @@ def _stated_size(root: Element) -> tuple[int, int] | None:
     rows, columns = _text(root, "imagesize/nrows"), _text(root, "imagesize/ncols")
     good = all(text.isascii() and text.isdigit() and len(text) < 10 and int(text) for text in (rows, columns))
     return (int(rows), int(columns)) if good else None
-
-
-def _number(point: Element, name: str) -> float:
-    text = _text(point, name)
-    try:
-        return float(text)
-    except ValueError:
-        message = f"the {name} of a point is {text[:40]!r}, which is no number: correct it"
-        raise DataError(Problem("labelmexml.point", message)) from None
 
 
 def _text(element: Element, path: str) -> str:
