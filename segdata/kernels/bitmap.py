@@ -11,8 +11,9 @@ from segdata.kernels.outline import write_number
 
 
 @kernel
-def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Encode the pixels that are not 0 of a bitmap (h, w), best in column order, that lies at row `y` and column `x` of an image.
+def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Encode the pixels that are not 0 of a bitmap that lies at row `y` and column `x` of an image; `columns` (w, h) is its
+    transpose, in memory as it is: then each column is one part of memory, and the loops are fast.
 
     What lies outside the image of `height` x `width` is left out. Returns ASCII (T,).
     """
@@ -20,16 +21,17 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
     none = width - width  # no constant: numba would compile what it is passed to once more
     used = start = stop = position = before = last = count = none
     top = max(-y, none)
-    bottom = max(min(bitmap.shape[0], height - y), top)
-    for c in range(max(x, none), min(x + bitmap.shape[1], width)):
-        column = bitmap[top:bottom, c - x]  # a view: its indices are never negative, which makes the loops fast
-        first, r = c * height + y + top, none
-        while r < column.shape[0]:
-            if column[r] == 0:
+    bottom = max(min(columns.shape[1], height - y), top)
+    for c in range(max(x, none), min(x + columns.shape[0], width)):
+        column = columns[c - x, top:bottom]
+        first, r, end = c * height + y + top, none, column.shape[0]
+        while r < end:
+            while r < end and column[r] == 0:
                 r += 1
-                continue
+            if r == end:
+                break
             here = first + r
-            while r < column.shape[0] and column[r] != 0:
+            while r < end and column[r] != 0:
                 r += 1
             if here != stop or start == stop:
                 if stop > start:

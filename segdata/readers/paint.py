@@ -89,7 +89,7 @@ def encode(bitmap: NDArray[np.uint8], height: int, width: int, y: int = 0, x: in
 
     What lies outside the image is left out.
     """
-    columns: NDArray[Any] = cv2.transpose(np.ascontiguousarray(bitmap)).T if bitmap.size else np.asfortranarray(bitmap)
+    columns: NDArray[Any] = cv2.transpose(np.ascontiguousarray(bitmap)) if bitmap.size else np.empty((0, 0), np.uint8)
     return bitmap_text(columns, y, x, height, width).tobytes()
 
 
