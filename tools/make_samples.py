@@ -28,6 +28,8 @@ from pycocotools import mask as rle_tools
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_hf import make_hf
+from sample_labelme import make_labelme
+from sample_labelmexml import make_labelmexml
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
@@ -51,6 +53,8 @@ __all__ = [
     "main",
     "make_hf",
     "make_yolo",
+    "make_labelme",
+    "make_labelmexml",
     "panoptic",
     "pet_image",
     "pet_trimap",

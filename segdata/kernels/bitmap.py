@@ -11,8 +11,9 @@ from segdata.kernels.outline import write_number
 
 
 @kernel
-def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Encode the pixels that are not 0 of a bitmap (h, w) that lies at row `y` and column `x` of an image.
+def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Encode the pixels that are not 0 of a bitmap that lies at row `y` and column `x` of an image; `columns` (w, h) is its
+    transpose, in memory as it is: then each column is one part of memory, and the loops are fast.
 
     What lies outside the image of `height` x `width` is left out. Returns ASCII (T,).
     """
@@ -27,6 +28,17 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
                 continue
             here = c * height + y + r
             while r < bottom and bitmap[r, c - x] != 0:
+    top = max(-y, none)
+    bottom = max(min(columns.shape[1], height - y), top)
+    for c in range(max(x, none), min(x + columns.shape[0], width)):
+        column = columns[c - x, top:bottom]
+        first, r, end = c * height + y + top, none, column.shape[0]
+        while r < end:
+            while r < end and column[r] == 0:
+            if r == end:
+                break
+            here = first + r
+            while r < end and column[r] != 0:
                 r += 1
             if here != stop or start == stop:
                 if stop > start:
@@ -37,6 +49,7 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
             stop = c * height + y + r
+            stop = first + r
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:
         used = write_number(start - position - (before if count > 2 else none), text, used)

@@ -28,6 +28,8 @@ READERS = {
     "webdataset": "segdata.readers.webdataset",
     "yolo": "segdata.readers.yolo",
     "predictions": "segdata.readers.predictions",
+    "labelme": "segdata.readers.labelme",
+    "labelmexml": "segdata.readers.labelmexml",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")
