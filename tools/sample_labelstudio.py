@@ -24,8 +24,20 @@ Bits = NDArray[np.bool_]
 
 KEYS = {"brush": "brushlabels", "polygon": "polygonlabels", "rectangle": "rectanglelabels", "ellipse": "ellipselabels"}
 
+TAGS = {"brush": "BrushLabels", "polygon": "PolygonLabels", "rectangle": "RectangleLabels", "ellipse": "EllipseLabels"}
+
 SIZES_OF_RUNS = (3, 4, 8, 16)
 """Bits of the four kinds of lengths."""
+
+CONFIG = "\n".join([
+    "<View>", '  <Image name="image" value="$image" rotateControl="true"/>',
+    *(line for kind, tag in TAGS.items()
+      for line in (f'  <{tag} name="{kind}_label" toName="image">',
+                   *(f'    <Label value="{name}" background="#{i * 9:02x}{255 - i * 9:02x}80"/>'
+                     for i, name in enumerate(SCENE_CLASSES)), f"  </{tag}>")),
+    '  <KeyPointLabels name="kp" toName="image"><Label value="nose"/></KeyPointLabels>',
+    '  <Choices name="time" toName="image"><Choice value="day"/><Choice value="night"/></Choices>', "</View>", "",
+])  # fmt: skip
 
 
 def pack(values: NDArray[np.uint8]) -> list[int]:
@@ -140,13 +152,65 @@ def make_labelstudio(out: Path) -> None:
     (out / "config.xml").write_text(CONFIG, encoding="ascii")
 
 
-CONFIG = "\n".join([
-    "<View>", '  <Image name="image" value="$image" rotateControl="true"/>',
-    *(line for kind, tag in (("brush", "BrushLabels"), ("polygon", "PolygonLabels"), ("rectangle", "RectangleLabels"),
-                             ("ellipse", "EllipseLabels"))
-      for line in (f'  <{tag} name="{kind}_label" toName="image">',
-                   *(f'    <Label value="{name}" background="#{i * 9:02x}{255 - i * 9:02x}80"/>'
-                     for i, name in enumerate(SCENE_CLASSES)), f"  </{tag}>")),
-    '  <KeyPointLabels name="kp" toName="image"><Label value="nose"/></KeyPointLabels>',
-    '  <Choices name="time" toName="image"><Choice value="day"/><Choice value="night"/></Choices>', "</View>", "",
-])  # fmt: skip
+# At random, for comparing with the tool's own converter
+
+
+def random_value(rng: np.random.Generator, kind: str, height: int, width: int) -> Json:
+    """A shape of any form: tiny, crossing itself, off the image, degenerate, with holes, on and between pixels."""
+    if kind == "brush":
+        mask = rng.random((height, width)) < rng.choice([0.02, 0.5, 0.98])
+        alpha = np.where(mask, rng.choice([255, 255, 1, 128], mask.shape), 0).astype(np.uint8)
+        return {"format": "rle", "rle": pack(np.repeat(alpha, 4))}
+    centre, spread = rng.uniform(-20, 120, 2), rng.choice([1.0, 15.0, 60.0])
+    if kind == "polygon":
+        points = centre + rng.normal(0, spread, (int(rng.integers(1, 12)), 2))
+        if rng.random() < 0.5:
+            points = (points * (width, height) / 100).round() * 100 / (width, height)
+        return {"points": points.tolist(), "closed": bool(rng.random() < 0.9)}
+    across, down = (np.abs(rng.normal(0, spread, 2)) * (rng.random() < 0.9)).tolist()
+    turned = 0 if rng.random() < 0.4 else float(rng.uniform(0, 360))
+    x, y = centre.tolist()
+    if kind == "ellipse":
+        return {"x": x, "y": y, "radiusX": across, "radiusY": down, "rotation": turned}
+    return {"x": x, "y": y, "width": across, "height": down, "rotation": turned}
+
+
+def random_task(rng: np.random.Generator, number: int, labels: tuple[str, ...]) -> Json:
+    """A task with one or two annotations, of regions with a control for each kind, or with one of shapes and one of labels."""
+    height, width = (int(side) for side in rng.integers(1, 70, 2))
+    works = []
+    for nth in range(int(rng.integers(1, 3))):
+        result = []
+        for place in range(int(rng.integers(1, 9))):
+            kind = str(rng.choice([*KEYS]))
+            value, label = random_value(rng, kind, height, width), [str(rng.choice(labels))]
+            entry = {"id": f"{number}_{nth}_{place}", "origin": "manual", "to_name": "image", "image_rotation": 0,
+                     "original_width": width, "original_height": height}  # fmt: skip
+            if rng.random() < 0.3:
+                result += [entry | {"type": kind, "from_name": kind, "value": value},
+                           entry | {"type": "labels", "from_name": "label", "value": value | {"labels": label}}]  # fmt: skip
+            else:
+                name, key = f"{kind}_label", KEYS[kind]
+                result.append(entry | {"type": key, "from_name": name, "value": value | {key: label}})
+        works.append(annotation(2 * number + nth, number, result))
+    return {
+        "id": number,
+        "annotations": works,
+        "predictions": [],
+        "data": {"image": f"/data/upload/1/{number:04d}.png"},
+    }
+
+
+def make_random(out: Path, count: int, seed: int) -> None:
+    """Write export.json of random tasks, without images, and config.xml."""
+    rng, labels = np.random.default_rng(seed), ("car", "road", "sky", "tree", "Ärger")
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = [random_task(rng, number, labels) for number in range(count)]
+    (out / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    listed = "".join(f'<Label value="{label}"/>' for label in labels)
+    controls = [f'<{tag} name="{kind}_label" toName="image">{listed}</{tag}>' for kind, tag in TAGS.items()]
+    controls += [f'<{tag.removesuffix("Labels")} name="{kind}" toName="image"/>' for kind, tag in TAGS.items()]
+    controls.append(f'<Labels name="label" toName="image">{listed}</Labels>')
+    (out / "config.xml").write_text(
+        '<View><Image name="image" value="$image"/>' + "".join(controls) + "</View>", encoding="utf-8"
+    )

@@ -70,8 +70,8 @@ def make_items(
             drawings = Drawings(rules, taken, others, size, there, tuple(image.own))
             items.append(Item(str(name), there, size, drawings, exif="upright"))
     if several:
-        what = f"{several:,} images have several annotations: of each one is taken ({which}, see --annotation)"
-        receipt.notes.append(f"{what}, and the others are listed as left out, with how many pixels differ")
+        what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
+        receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
     items.sort(key=lambda item: item.id)
     return items
 

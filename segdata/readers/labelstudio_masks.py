@@ -281,9 +281,8 @@ class Shapes:
         """Whether a region holds no pixels or has no label; then it gets its line."""
         kind = region.marks.kind
         if kind not in DRAWN:
-            what = kind or (region.result.type or "value").removesuffix("labels") or "label"
-            code = kind if kind else "other"
-            self._skip(f"labelstudio.{code}", f"{what}, which has no pixels", region)
+            what = f"holds no pixels ({kind or region.result.type or 'value'})"
+            self._skip(f"labelstudio.{kind or 'other'}", what, region)
         elif self.rules.control is not None and self.rules.control not in region.controls:
             self._skip("labelstudio.control", f"of the control {region.result.from_name}", region)
         elif not region.names:

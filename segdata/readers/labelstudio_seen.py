@@ -88,11 +88,11 @@ class Seen:
             counts["drafts of {} tasks are not read: submit them, and export again"] += 1
         if task.predictions and not self.predicted:
             counts["predictions of {} tasks are not read (--annotation prediction takes them)"] += 1
-        works = task.predictions if self.predicted else task.works
         images = {
             key: [_within(span, data, name) if name.startswith(EMBEDDED) else name for name in names]
             for key, names in images_of(task.data, self.shown).items()
         }
+        works = task.predictions if self.predicted else task.works
         seen = [self._look_at(place, work, task, images, counts) for place, work in enumerate(works)]
         return TaskSeen(span, number if task.id is None else task.id, images, seen, own=False)
 
@@ -100,6 +100,7 @@ class Seen:
         self, place: int, work: Work, task: Task, images: dict[str, list[str]], counts: Counter[str]
     ) -> WorkSeen:
         sizes: dict[Target, Size] = {}
+        drawn: set[str | None] = set()
         for region in regions_of(work, self.control):
             for kind in region.further:
                 counts[f"{kind} of {{}} regions is not read"] += 1
@@ -112,8 +113,13 @@ class Seen:
             self.controls.update(name for name in region.controls if name is not None)
             if region.marks.kind in DRAWN and not work.cancelled:
                 self.labels.update(region.names[:1])
+                drawn.add(region.result.from_name)
             if target not in sizes and (size := _size(region.result)) is not None:
                 sizes[target] = size
+        if task.minimal and len(drawn) > 1:
+            counts[
+                "regions of {} annotations are listed by control (JSON-MIN), not in the order in which they were drawn: JSON has that"
+            ] += 1
         id = place if work.id is None else work.id
         truth = bool(work.ground_truth or work.honeypot)
         return WorkSeen(place, id, work.created, truth, work.cancelled, sizes)

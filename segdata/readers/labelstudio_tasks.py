@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +99,8 @@ class Marks(msgspec.Struct, gc=False):
     width: msgspec.Raw = NULL
     height: msgspec.Raw = NULL
     radiusX: msgspec.Raw = NULL
+    radiusY: msgspec.Raw = NULL
+    rotation: msgspec.Raw = NULL
     brushlabels: list[str] | str | None = None
     polygonlabels: list[str] | str | None = None
     rectanglelabels: list[str] | str | None = None
@@ -121,16 +124,9 @@ class Marks(msgspec.Struct, gc=False):
     def shape(self) -> tuple[msgspec.Raw, ...]:
         """What two entries have in common that are of one region."""
         return (
-            self.rle,
-            self.imageDataURL,
-            self.points,
-            self.vertices,
-            self.x,
-            self.y,
-            self.width,
-            self.height,
-            self.radiusX,
-        )
+            self.rle, self.imageDataURL, self.points, self.vertices, self.x, self.y, self.width, self.height, self.radiusX,
+            self.radiusY, self.rotation,
+        )  # fmt: skip
 
     def names(self) -> list[str]:
         """Its labels."""
@@ -147,6 +143,8 @@ class Task:
     works: list[Work]
     predictions: list[Work]
     drafts: int = 0
+    minimal: bool = False
+    """Whether it is a record of JSON-MIN, in which regions are listed by control."""
 
 
 class Span(NamedTuple):
@@ -301,7 +299,8 @@ def _record(parts: Mapping[str, msgspec.Raw]) -> Task:
     """A record of JSON-MIN: a task's data, and lists of values by the names of controls."""
     data: dict[str, Any] = {}
     results: list[Result] = []
-    first: dict[tuple[bytes, ...], Result] = {}
+    first: dict[object, Result] = {}
+    times: Counter[object] = Counter()
     for key, raw in parts.items():
         if begins(raw, b"[{"):
             values: list[msgspec.Raw] = decoded(raw, LIST, key)
@@ -309,14 +308,16 @@ def _record(parts: Mapping[str, msgspec.Raw]) -> Task:
                 result = decoded(value, RESULT, f"{key}[{number}]")
                 result.id, result.from_name, result.value = f"{key}[{number}]", key, value
                 marks = marks_of(result)
-                if marks.kind and (same := first.setdefault(tuple(map(bytes, marks.shape)), result)).from_name != key:
-                    result.id = same.id  # what two controls say of one region
+                if marks.kind:  # what two controls say of one region
+                    shape = tuple(map(bytes, marks.shape))
+                    times[key, shape] += 1
+                    result.id = first.setdefault((shape, times[key, shape]), result).id
                 results.append(result)
         elif key not in ("created_at", "updated_at"):
             data[key] = decoded(raw, msgspec.json.Decoder(Any), key)
     work = Work(data.pop("annotation_id", None), results)
     work.created_at = decoded(parts.get("created_at", NULL), msgspec.json.Decoder(str | float | None), "created_at")
-    return Task(_id(parts), data, [work], [])
+    return Task(_id(parts), data, [work], [], minimal=True)
 
 
 def marks_of(result: Result) -> Marks:
