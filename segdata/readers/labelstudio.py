@@ -30,7 +30,7 @@ from segdata.readers.labelstudio_seen import Seen
 from segdata.readers.named_classes import Background, NamedClass, ids_by_name, listed_classes, name_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
-from segdata.readers.source import Input, Receipt, Source, SourceClass, refuse_split
+from segdata.readers.source import Input, Receipt, Source, SourceClass
 from segdata.words import some, suggest
 
 SIGNS = (
@@ -97,7 +97,9 @@ def read(
         one_of(name, value, allowed)
     there = listed(root)
     if split is not None:
-        refuse_split(split, root, [None])
+        raise OptionError(
+            f"--split {split}: Label Studio's exports have no splits: leave it out, and use segdata split later"
+        )
     receipt = Receipt()
     folder = there if there.is_dir() else there.parent
     shown = Shown() if config is None else read_config(place(config), control)

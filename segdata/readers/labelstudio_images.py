@@ -134,8 +134,9 @@ def key_of(result: Result, data: Mapping[str, Any], shown: Shown) -> str:
             return key
     if len(images) == 1:
         return next(iter(images))
-    there = f"images under {some(images)}" if images else f"{some(data) or 'nothing'}, and no image"
-    message = f"the data of its task has {there}, and nothing says which is meant: {CONFIG}"
+    message = f"its task has images under {some(images)}, and nothing says which is meant: {CONFIG}"
+    if not images:
+        message = f"the data of its task names no image: it has {some(data) or 'nothing'}"
     raise DataError(Problem("labelstudio.image", message))
 
 

@@ -8,10 +8,9 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import Problem, Report
-from segdata.files.members import member_of
 from segdata.readers.labelstudio_images import CONFIG, Finder, local_name
 from segdata.readers.labelstudio_masks import Drawing, Drawings, Rules
-from segdata.readers.labelstudio_seen import Seen, TaskSeen
+from segdata.readers.labelstudio_seen import Inside, Seen, TaskSeen
 from segdata.readers.named_images import tail, without_common
 from segdata.readers.source import Item, Receipt, leave_out, left_out
 from segdata.words import some
@@ -23,7 +22,7 @@ Unlabelled = Literal["drop", "background"]
 """What images become that have no annotation."""
 
 WITHOUT = {
-    "ground-truth": "no annotation is marked as ground truth",
+    "ground-truth": "no annotation is marked as ground truth (--annotation latest takes others)",
     "prediction": "it has no prediction",
 }
 """Why an image is left out that no annotation is taken of, if it is not that it has none."""
@@ -54,13 +53,14 @@ def make_items(
     names, renamed = sample_ids(None, sample_names(images))
     receipt.renamed += renamed
     items: list[Item] = []
-    several = 0
+    several = without = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
         there = located(image, name, finder)
         if isinstance(name, str) and taken is None and unlabelled == "drop":
             why = Problem("labelstudio.unlabelled", WITHOUT.get(which, "it has no annotation"))
             receipt.add(left_out(name, [drawing.id for drawing in image.drawings], why))
+            without += 1
         elif isinstance(there, Problem):
             leave_out(there, [drawing.id for drawing in image.drawings], report, receipt)
         else:
@@ -69,6 +69,9 @@ def make_items(
             size = next((one.size for one in (taken, *others) if one is not None and one.size is not None), None)
             drawings = Drawings(rules, taken, others, size, there, tuple(image.own))
             items.append(Item(str(name), there, size, drawings, exif="upright"))
+    if without:
+        what = "--unlabelled background makes them background"
+        receipt.notes.append(f"images of which no annotation is taken ({which}): {without:,}, left out ({what})")
     if several:
         what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
         receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
@@ -85,50 +88,42 @@ def choose(drawings: Iterable[Drawing], which: Which) -> Drawing | None:
 
 def located(image: ImageSeen, name: str | Problem, finder: Finder | None) -> str | Problem | None:
     """The image's file; None if none is wanted."""
-    if isinstance(name, Problem):
-        return name
-    if finder is None or member_of(image.url) is not None:
-        return None if finder is None else image.url
+    if isinstance(name, Problem) or finder is None:
+        return name if isinstance(name, Problem) else None
+    if isinstance(image.url, Inside):
+        return str(image.url)
     found = finder.find(image.url)
-    return replace(found, sample=name) if isinstance(found, Problem) else found
+    if isinstance(found, str):
+        return found
+    way_out = ", or give the folder of the images: --image-dir DIR" if found.code == "image.missing" else ""
+    return replace(found, sample=name, message=f"{found.message}{way_out}")
 
 
 def images_seen(seen: Seen, report: Report, receipt: Receipt) -> list[ImageSeen]:
     """The images of all tasks, in their order, each once. A task without one is reported, and left out."""
     images: dict[object, ImageSeen] = {}
     for task in seen.tasks:
-        keys = [key for key in task.images if key in seen.keys] or [*task.images]
-        if not task.images or (len(keys) > 1 and not seen.keys):
-            what = (
-                f"its data has images under {some(keys)}, and no region is on one: {CONFIG}"
-                if keys
-                else "its data names no image"
-            )
-            leave_out(
-                Problem("labelstudio.image", what, task.span.file),
-                [work.id for work in task.works], report, receipt, sample=f"task {task.id}",
-            )  # fmt: skip
+        keys = [key for key in task.images if key in seen.keys] or list(task.images)
+        if not keys or (len(keys) > 1 and not seen.keys.issuperset(keys)):
+            there = f"images under {some(keys)}, and no region is on one" if keys else "no image"
+            problem = Problem("labelstudio.image", f"its data has {there}: {CONFIG}", task.span.file)
+            leave_out(problem, [work.id for work in task.works], report, receipt, sample=f"task {task.id}")
             continue
-        for key in keys:
-            for index, url in enumerate(task.images[key]):
-                inside = member_of(url) is not None
-                name = (
-                    f"task-{task.id}" + (f"-{key}-{index}" if len(keys) + len(task.images[key]) > 2 else "")
-                    if inside
-                    else None
-                )
-                image = images.setdefault((task.span.file, name) if inside else url, ImageSeen(url, name))
-                image.drawings.extend(drawings(task, key, index))
-                if task.own:
-                    image.own[task.span.file] = None
+        all = [(key, nth, url) for key in keys for nth, url in enumerate(task.images[key])]
+        for key, nth, url in all:
+            name = f"task-{task.id}" + (f"-{key}-{nth}" if len(all) > 1 else "") if isinstance(url, Inside) else None
+            image = images.setdefault(url if name is None else (task.span.file, name), ImageSeen(url, name))
+            image.drawings.extend(drawings(task, key, nth))
+            if task.own:
+                image.own[task.span.file] = None
     return [*images.values()]
 
 
-def drawings(task: TaskSeen, key: str, index: int) -> Iterable[Drawing]:
+def drawings(task: TaskSeen, key: str, nth: int) -> Iterable[Drawing]:
     """The annotations of a task, of one of its images."""
     for work in task.works:
-        size = work.sizes.get((key, index))
-        yield Drawing(task.span, work.place, key, index, work.id, work.created, work.truth, work.cancelled, size)
+        size = work.sizes.get((key, nth))
+        yield Drawing(task.span, work.place, key, nth, work.id, work.created, work.truth, work.cancelled, size)
 
 
 def sample_names(images: Sequence[ImageSeen]) -> list[str]:

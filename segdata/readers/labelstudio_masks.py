@@ -36,6 +36,9 @@ FAR = 2**17
 DRAWN = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
 """The kinds of regions that hold pixels."""
 
+NO_NUMBERS = (b'"NaN"', b'"Infinity"', b'"-Infinity"')
+"""What becomes of numbers that are none: see `labelstudio_tasks.parse_task`."""
+
 Outline = NDArray[np.float64]
 """(N, 2) x, y in pixels."""
 
@@ -281,8 +284,11 @@ class Shapes:
         """Whether a region holds no pixels or has no label; then it gets its line."""
         kind = region.marks.kind
         if kind not in DRAWN:
-            what = f"holds no pixels ({kind or region.result.type or 'value'})"
-            self._skip(f"labelstudio.{kind or 'other'}", what, region)
+            type = region.result.type or "value"
+            if not kind and type.removesuffix("labels") in DRAWN:
+                self._skip("labelstudio.no_shape", f"states no shape ({type})", region)
+            else:
+                self._skip(f"labelstudio.{kind or 'other'}", f"holds no pixels ({kind or type})", region)
         elif self.rules.control is not None and self.rules.control not in region.controls:
             self._skip("labelstudio.control", f"of the control {region.result.from_name}", region)
         elif not region.names:
@@ -302,7 +308,10 @@ class Shapes:
                 f"{stated[1]} x {stated[0]}, the image of the others {self.size[1]} x {self.size[0]} (width x height)"
             )
             raise DataError(Problem("labelstudio.size", f"its image is {both}: are they of one image?"))
-        value: Any = decoded(region.result.value, DECODERS[kind], f"the {kind}")
+        raw = region.result.value
+        if any(word in bytes(raw) for word in NO_NUMBERS):
+            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+        value: Any = decoded(raw, DECODERS[kind], f"its {kind}")
         if isinstance(value, Brush):
             return brush_pixels(value, self.size)
         if isinstance(value, Bitmask):

@@ -18,6 +18,12 @@ Size = tuple[int, int]
 Target = tuple[str, int]
 """An image of a task: its key in the data, and its place there."""
 
+BY_CONTROL = "in {} annotations regions are listed by control (JSON-MIN), not in the order of drawing, which JSON has"
+
+
+class Inside(str):
+    """The path of an image that lies within a task: see `files.members`. A text that a task gives is never taken for one."""
+
 
 class WorkSeen(NamedTuple):
     """An annotation: its place in the task, what is known of it, and (height, width) of the images where a region states it."""
@@ -85,9 +91,9 @@ class Seen:
         if is_video(task.data):
             raise DataError(Problem("labelstudio.video", "a video, which is not read: label its frames as images"))
         if task.drafts:
-            counts["drafts of {} tasks are not read: submit them, and export again"] += 1
+            counts["not read: drafts of {} tasks (submit them, and export again)"] += 1
         if task.predictions and not self.predicted:
-            counts["predictions of {} tasks are not read (--annotation prediction takes them)"] += 1
+            counts["not read: predictions of {} tasks (--annotation prediction takes them)"] += 1
         images = {
             key: [_within(span, data, name) if name.startswith(EMBEDDED) else name for name in names]
             for key, names in images_of(task.data, self.shown).items()
@@ -103,7 +109,7 @@ class Seen:
         drawn: set[str | None] = set()
         for region in regions_of(work, self.control):
             for kind in region.further:
-                counts[f"{kind} of {{}} regions is not read"] += 1
+                counts[f"not read: {kind} of {{}} regions"] += 1
             if (target := target_of(region, task, self.shown)) is None:
                 continue
             if not 0 <= target[1] < len(images.get(target[0], ())):
@@ -117,9 +123,7 @@ class Seen:
             if target not in sizes and (size := _size(region.result)) is not None:
                 sizes[target] = size
         if task.minimal and len(drawn) > 1:
-            counts[
-                "regions of {} annotations are listed by control (JSON-MIN), not in the order in which they were drawn: JSON has that"
-            ] += 1
+            counts[BY_CONTROL] += 1
         id = place if work.id is None else work.id
         truth = bool(work.ground_truth or work.honeypot)
         return WorkSeen(place, id, work.created, truth, work.cancelled, sizes)
@@ -133,9 +137,9 @@ def _size(result: Result) -> Size | None:
         return None
 
 
-def _within(span: Span, data: bytes, text: str) -> str:
-    """What an image within the task is called as a file. Raises `DataError` (`labelstudio.image`)."""
+def _within(span: Span, data: bytes, text: str) -> Inside:
+    """The path of an image within the task. Raises `DataError` (`labelstudio.image`)."""
     if (path := span.part(data, text)) is None:
         what = "its image is in the task, and cannot be read there: it must be base64, in a file called .json"
         raise DataError(Problem("labelstudio.image", what))
-    return path
+    return Inside(path)

@@ -353,4 +353,4 @@ def decoded(raw: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], what: st
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = reason(error) if isinstance(error, msgspec.ValidationError) else "it is damaged"
-        raise DataError(Problem("labelstudio.task", f"{what} of the task: {why}")) from error
+        raise DataError(Problem("labelstudio.task", f"{what}: {why}")) from error

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from label_studio_sdk.converter import Converter  # type: ignore[import-not-found, unused-ignore]
@@ -19,6 +20,8 @@ from label_studio_sdk.converter.utils import (  # type: ignore[import-not-found,
 )
 from PIL import Image
 from pycocotools import mask as coco
+
+Json = dict[str, Any]
 
 KEYS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels", "labels")
 
@@ -45,13 +48,13 @@ def main(source: str, out: str) -> None:
         Image.fromarray(mask).save(Path(out, Path(task["data"]["image"]).stem + ".png"), optimize=True)
 
 
-def latest(works):  # type: ignore[no-untyped-def]
+def latest(works: list[Json]) -> Json:
     """The annotation that the converter has first, cancelled ones aside."""
     usable = [work for work in works if not work.get("was_cancelled")]
     return sorted(usable, key=lambda work: work["created_at"], reverse=True)[0]
 
 
-def drawn(converter, task, work, result, size):  # type: ignore[no-untyped-def]
+def drawn(converter: Any, task: Json, work: Json, result: Json, size: tuple[int, int]) -> Any:
     """(H, W) bool of one region."""
     value, (height, width) = result["value"], size
     if "radiusX" in value:
@@ -82,12 +85,12 @@ def drawn(converter, task, work, result, size):  # type: ignore[no-untyped-def]
     return filled(made[0]["segmentation"] or np.array([made[0]["bbox"]]), size)
 
 
-def filled(segmentation, size):  # type: ignore[no-untyped-def]
+def filled(segmentation: Any, size: tuple[int, int]) -> Any:
     """(H, W) bool of COCO's polygons, or of a box, as annToMask has it."""
     return coco.decode(coco.merge(coco.frPyObjects(segmentation, *size))) > 0
 
 
-def ellipse(value, size):  # type: ignore[no-untyped-def]
+def ellipse(value: Json, size: tuple[int, int]) -> Any:
     """(H, W) bool: pixels whose centre, turned back around that of the ellipse, lies in it."""
     height, width = size
     mask = np.zeros(size, bool)
