@@ -30,6 +30,7 @@ from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_hf import make_hf
 from sample_labelme import make_labelme
 from sample_labelmexml import make_labelmexml
+from sample_labelstudio import make_labelstudio
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
@@ -55,6 +56,7 @@ __all__ = [
     "make_yolo",
     "make_labelme",
     "make_labelmexml",
+    "make_labelstudio",
     "panoptic",
     "pet_image",
     "pet_trimap",

@@ -22,6 +22,7 @@ READERS = {
     "voc": "segdata.readers.voc",
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
+    "labelstudio": "segdata.readers.labelstudio",
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
     "hf": "segdata.readers.hf",
