@@ -23,6 +23,7 @@ READERS = {
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
     "masks": "segdata.readers.masks",
+    "supervisely": "segdata.readers.supervisely",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",
