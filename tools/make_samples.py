@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as rle_tools
 
+from sample_bdd100k import make_bdd100k
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
+from sample_supervisely import make_supervisely
 from sample_vector import collection, field, write_geotiff
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_bdd100k",
+    "make_supervisely",
     "panoptic",
     "pet_image",
     "pet_trimap",

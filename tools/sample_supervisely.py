@@ -1,4 +1,4 @@
-"""Projects of Supervisely with every shape that its SDK draws, at random: tiny, overlapping, crossing themselves, off the image."""
+"""Projects of Supervisely with every shape that its SDK draws, at random: overlapping, crossing themselves, off the image."""
 
 from __future__ import annotations
 
@@ -73,7 +73,12 @@ class Scribbler:
         """A figure of a class."""
         shape = CLASSES[title][0]
         kind = str(self.rng.choice(DRAWN)) if shape == "any" else shape
-        made: Json = {"id": int(self.rng.integers(10**6, 10**7)), "classTitle": title, "geometryType": kind, "shape": kind}
+        made: Json = {
+            "id": int(self.rng.integers(10**6, 10**7)),
+            "classTitle": title,
+            "geometryType": kind,
+            "shape": kind,
+        }
         made |= {"description": "", "tags": [], "labelerLogin": "someone", "createdAt": "2024-01-01T00:00:00.000Z"}
         if kind == "multipolygon":
             return made | {"parts": [self.outline() for _ in range(int(self.rng.integers(1, 4)))]}
@@ -94,14 +99,26 @@ class Scribbler:
 def meta() -> Json:
     """meta.json."""
     classes = [
-        {"title": title, "description": "", "shape": shape, "color": color, "geometry_config": {}, "id": 100 + i, "hotkey": ""}
+        {
+            "title": title,
+            "description": "",
+            "shape": shape,
+            "color": color,
+            "geometry_config": {},
+            "id": 100 + i,
+            "hotkey": "",
+        }
         for i, (title, (shape, color)) in enumerate(CLASSES.items())
     ]
-    tags = [{"name": name, "value_type": "none", "color": "#ABCDEF", "id": i} for i, name in enumerate(("train", "val"))]
+    tags = [
+        {"name": name, "value_type": "none", "color": "#ABCDEF", "id": i} for i, name in enumerate(("train", "val"))
+    ]
     return {"classes": classes, "tags": tags, "projectType": "images"}
 
 
-def write_project(out: Path, seed: int, count: int, *, alpha: bool = True, largest: int = 120, images: bool = True) -> None:
+def write_project(
+    out: Path, seed: int, count: int, *, alpha: bool = True, largest: int = 120, images: bool = True
+) -> None:
     """Write a project of `count` images in the datasets train, val and train/datasets/more."""
     rng = np.random.default_rng(seed)
     titles = [title for title in CLASSES if alpha or title != "hair"]

@@ -24,6 +24,7 @@ READERS = {
     "pets": "segdata.readers.pets",
     "masks": "segdata.readers.masks",
     "supervisely": "segdata.readers.supervisely",
+    "bdd100k": "segdata.readers.bdd100k",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",

@@ -145,7 +145,9 @@ def read(
         try:
             by_split[split_of(pair, way)].append(pair)
         except DataError as error:
-            leave_out(error.problem, Figures(str(pair.sheet), rules).ids, report, receipt, sample=splitext(pair.path)[0])
+            leave_out(
+                error.problem, Figures(str(pair.sheet), rules).ids, report, receipt, sample=splitext(pair.path)[0]
+            )
     if split is not None and split not in by_split:
         refuse_split(split, root, by_split)
     items: list[Item] = []

@@ -188,8 +188,7 @@ def _plain_bits(data: bytes, size: Size, *, alpha: bool) -> NDArray[np.uint8]:
         raise _damaged("is neither deflated nor an image") from error
     if pixels.ndim != (2 if alpha else 3):
         raise _damaged("is not deflated, and no image of " + ("grey" if alpha else "colours"))
-    bits: NDArray[np.bool_] = pixels > 0 if alpha else pixels.any(axis=-1)
-    return bits.view(np.uint8)
+    return np.asarray(pixels > 0 if alpha else pixels.any(axis=-1)).view(np.uint8)
 
 
 def _damaged(what: str) -> DataError:

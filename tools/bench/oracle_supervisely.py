@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("SUPERVISELY_DISABLE_LOGS", "1")
 
 import numpy as np
-import supervisely as sly
+import supervisely as sly  # type: ignore[import-not-found, unused-ignore]
+from numpy.typing import NDArray
 from PIL import Image
 
 
-def draw(sheet: sly.Annotation, ids: dict[str, int]) -> np.ndarray:
+def draw(sheet: Any, ids: dict[str, int]) -> NDArray[np.uint8]:
     """(H, W) uint8 of an annotation, drawn figure by figure. Any alpha counts: the SDK would mix class ids."""
     mask = np.zeros(sheet.img_size, np.uint8)
     for label in sheet.labels:
