@@ -185,7 +185,12 @@ def make_items(
     labels: Labels, task: Task, overlap: Overlap, finder: ImageFinder | None, report: Report, receipt: Receipt
 ) -> list[Item]:
     """One item per mask or frame of a split, but for those without their image, or without a usable name."""
-    found = list(list_masks(labels, task) if labels.kind == "masks" else list_frames(labels, task, overlap))
+    found: list[Row] = []
+    for row in list_masks(labels, task) if labels.kind == "masks" else list_frames(labels, task, overlap):
+        if isinstance(row, Problem):
+            leave_out(row, (), report, receipt)
+        else:
+            found.append(row)
     names, renamed = sample_ids(labels.split, [name for name, *_ in found])
     receipt.renamed += renamed
     items: list[Item] = []
@@ -223,8 +228,11 @@ def list_masks(labels: Labels, task: Task) -> Iterator[Row]:
             yield image, None, LabelFile(str(labels.place / name), Meaning(task.values, way_out=WAY_OUT))
 
 
-def list_frames(labels: Labels, task: Task, overlap: Overlap) -> Iterator[Row]:
-    """The frames of a split, in the order of the file."""
+def list_frames(labels: Labels, task: Task, overlap: Overlap) -> Iterator[Row | Problem]:
+    """The frames of a split, in the order of the file, and what is wrong with those that are none."""
     rules = Rules(str(labels.place), task, labels.kind == "rles", overlap)
-    for frame in read_frames(str(labels.place)):
-        yield frame.name, frame.size, Labelled(rules, frame.size, frame.start, frame.end, frame.count)
+    for one in read_frames(str(labels.place)):
+        if isinstance(one, Problem):
+            yield one
+        else:
+            yield one.name, one.size, Labelled(rules, one.size, one.start, one.end, one.count)

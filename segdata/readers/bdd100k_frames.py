@@ -203,8 +203,11 @@ class Found:
     count: int
 
 
-def read_frames(path: str) -> list[Found]:
-    """The frames of a file. Raises `DataError` (`bdd100k.*`) for what is missing, or is no such file."""
+def read_frames(path: str) -> list[Found | Problem]:
+    """The frames of a file, and what is wrong with those that are none.
+
+    Raises `DataError` (`bdd100k.*`) for a file that is missing, or no list of frames.
+    """
     try:
         data = read_bytes(path)
     except OSError as error:
@@ -214,17 +217,18 @@ def read_frames(path: str) -> list[Found]:
         whole = _decode(data, WHOLE)
         rows, config = (whole, None) if isinstance(whole, list) else (_decode(bytes(whole.frames), ROWS), whole.config)
         start = 0 if isinstance(whole, list) else data.index(bytes(whole.frames))
-        found: list[Found] = []
-        for number, row in enumerate(rows):
-            text = bytes(row)
-            with located(annotation=f"frame {number}"):
-                head = decode_json(text, HEAD, "bdd100k", "a frame of BDD100K")
-                start = data.index(text[:1], start)
-                end = start + len(text)
-                name = os.path.basename(str(head.name))
-                found.append(Found(name, _size(head, config), start, end, len(head.labels or ())))
-                start = end
-        return found
+    found: list[Found | Problem] = []
+    for number, row in enumerate(rows):
+        text = bytes(row)
+        start = data.index(text[:1], start)
+        try:
+            head = decode_json(text, HEAD, "bdd100k", "a frame of BDD100K")
+            name, count = os.path.basename(str(head.name)), len(head.labels or ())
+            found.append(Found(name, _size(head, config), start, start + len(text), count))
+        except DataError as error:
+            found.append(error.at(path, f"frame {number}").problem)
+        start += len(text)
+    return found
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

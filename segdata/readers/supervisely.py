@@ -174,8 +174,8 @@ def read_meta(root: Place) -> Meta:
         message = f"is a project of {meta.projectType}: one of images is read"
         raise DataError(Problem("supervisely.project", message, file=str(path)))
     titles = [one.title for one in meta.classes]
-    if repeated := next((title for title in titles if titles.count(title) > 1), None):
-        message = f"has two classes {repeated!r}: rename one of them"
+    if (wrong := next((title for title in titles if not title.strip() or titles.count(title) > 1), None)) is not None:
+        message = f"has {titles.count(wrong)} classes of the title {wrong!r}: each needs one of its own, rename them"
         raise DataError(Problem("supervisely.classes", message, file=str(path)))
     return meta
 

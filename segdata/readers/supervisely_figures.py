@@ -135,7 +135,7 @@ class Figures:
         class_id = class_id_of(name, self.rules.class_ids, "supervisely.label", number)
         kind = shape if shape in KINDS else figure.geometryType or figure.shape or figure.type or ANY
         if kind not in DRAWN:
-            what = f"of the shape {kind!r}, which has no area: skipped"
+            what = f"of the shape {kind!r}, which is not drawn"
             receipt.skipped.append(Problem("supervisely.shape", what, self.path, None, number))
             return None
         with located(annotation=number):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -83,6 +84,8 @@ def draw_turned_box(ends: Points, angle: float, size: Size) -> bytes:
     """The same, turned by `angle` radians about its middle, which is rounded down. It is not cut but drawn as far as it goes."""
     (left, top), (right, bottom) = ends.min(axis=0).tolist(), ends.max(axis=0).tolist()
     x, y = (left + right) // 2, (top + bottom) // 2
+    if not math.isfinite(angle):
+        raise DataError(Problem("polygon.nan", "its angle is NaN or infinite: correct it"))
     cos, sin = np.cos(angle), np.sin(angle)
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     turned = [((a - x) * cos - (b - y) * sin + x, (a - x) * sin + (b - y) * cos + y) for a, b in corners]
@@ -158,24 +161,30 @@ def read_bits(data: str, size: Size, *, alpha: bool) -> NDArray[np.uint8]:
         png = inflater.decompress(packed, most := SMALL + 8 * size[0] * size[1])
     except zlib.error:
         return _plain_bits(packed, size, alpha=alpha)
-    if len(png) >= most:
-        raise _damaged(f"is more than {most:,} bytes, far too many for its image")
+    if not inflater.eof:
+        raise _damaged("is cut off" if len(png) < most else f"is more than {most:,} bytes, far too many for its image")
     _check(png, size)
     pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE if alpha else cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise _damaged("is a PNG that cannot be decoded")
+        raise _damaged("is a damaged PNG")
     if pixels.ndim == 3 and pixels.shape[2] != 4:
         raise _damaged("is a PNG of colours without alpha: which of them belong it does not say")
     return ((pixels if pixels.ndim == 2 else pixels[..., 3]) > 0).view(np.uint8)
 
 
 def _check(png: bytes, size: Size) -> None:
-    """Refuse what is no PNG, and one of many more pixels than its image, before it is decoded."""
+    """Refuse what is no whole PNG, and one of many more pixels than its image, before it is decoded."""
     if not png.startswith(SIGNATURE) or len(png) < 33:
         raise _damaged("holds no PNG")
     width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
     if not 0 < width * height <= 4 * size[0] * size[1] + SMALL:
         raise _damaged(f"has {width} x {height} pixels, far too many for its image of {size[1]} x {size[0]}")
+    start, name = len(SIGNATURE), b""
+    while name != b"IEND":
+        name, stop = png[start + 4 : start + 8], start + 8 + int.from_bytes(png[start : start + 4])
+        if zlib.crc32(png[start + 4 : stop]) != int.from_bytes(png[stop : stop + 4]) or len(png) < stop + 4:
+            raise _damaged("is a damaged PNG")
+        start = stop + 4
 
 
 def _plain_bits(data: bytes, size: Size, *, alpha: bool) -> NDArray[np.uint8]:

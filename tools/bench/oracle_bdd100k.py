@@ -1,4 +1,4 @@
-"""The masks that BDD100K's toolkit draws for a file of frames: what `bdd100k.label.to_mask` calls; its command refuses these modes.
+"""The masks of a file of frames as BDD100K's toolkit draws them, `bdd100k.label.to_mask`, whose command refuses these modes.
 
 Runs in the environment of the peer `bdd100k`; OUT gets a PNG per frame:
 
