@@ -20,10 +20,14 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
     none = width - width  # no constant: numba would compile what it is passed to once more
     used = start = stop = position = before = last = count = none
     for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
-        for r in range(max(y, 0), min(y + bitmap.shape[0], height)):
-            if bitmap[r - y, c - x] == 0:
+        r, bottom = max(-y, 0), min(bitmap.shape[0], height - y)
+        while r < bottom:
+            if bitmap[r, c - x] == 0:
+                r += 1
                 continue
-            here = c * height + r
+            here = c * height + y + r
+            while r < bottom and bitmap[r, c - x] != 0:
+                r += 1
             if here != stop or start == stop:
                 if stop > start:
                     text = text if used + 16 < text.shape[0] else longer(text, used + 16)
@@ -32,7 +36,7 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
                     used = write_number(stop - start - (before if count > 2 else none), text, used)
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
-            stop = here + 1
+            stop = c * height + y + r
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:
         used = write_number(start - position - (before if count > 2 else none), text, used)

@@ -27,6 +27,7 @@ READERS = {
     "bdd100k": "segdata.readers.bdd100k",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
+    "yolo": "segdata.readers.yolo",
     "predictions": "segdata.readers.predictions",
 }
 

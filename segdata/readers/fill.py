@@ -27,8 +27,8 @@ def fill_opencv(polygons: Sequence[NDArray[np.int32]], height: int, width: int) 
     rings = [ring for ring in polygons if len(ring)]
     if not rings:
         return encode(np.zeros((0, 0), np.uint8), height, width)
-    points = np.concatenate(rings) if len(rings) > 1 else rings[0]
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    xy = np.ascontiguousarray(np.concatenate(rings).T)  # minima of rows take a tenth of the time
+    (left, top), (right, bottom) = xy.min(axis=1).tolist(), xy.max(axis=1).tolist()
     if max(-left, -top, right, bottom) > FARTHEST:
         raise DataError(Problem("polygon.far", f"a corner lies more than {FARTHEST} pixels away: correct it"))
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1)
