@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -21,9 +19,6 @@ from segdata.readers.drawing import draw_shapes
 from segdata.readers.json_text import decode_json
 from segdata.readers.paint import Overlap, Shape
 from segdata.readers.source import Drawn, Receipt
-
-FARTHEST = 2**24
-"""A coordinate beyond this is no number of pixels."""
 
 HEIGHT, WIDTH = 720, 1280
 """The size of every image of the set, where a file states none."""
@@ -157,7 +152,10 @@ class Labelled:
             receipt.skipped.append(Problem("bdd100k.outline", what, self.rules.file, None, number))
             return None
         with located(annotation=number):
-            rle = self._run_lengths(label.rle) if self.rules.run_lengths and label.rle else self._fill(label, receipt)
+            if self.rules.run_lengths and label.rle:
+                rle = self._run_lengths(label.rle)
+            else:
+                rle = fill_paths(list(paths_of(label.poly2d or [])), *self.size)
         return Shape(remap.value(class_id), rle, number)
 
     def _run_lengths(self, rle: Rle) -> bytes:
@@ -165,15 +163,6 @@ class Labelled:
             sizes = f"{rle.size[1]} x {rle.size[0]}, its image {self.size[1]} x {self.size[0]} (width x height)"
             raise DataError(Problem("rle.size", f"its run lengths are {sizes}: export it again"))
         return rle.counts.encode()
-
-    def _fill(self, label: Label, receipt: Receipt) -> bytes:
-        paths = list(paths_of(label.poly2d or []))
-        points = list(chain.from_iterable(points for points, _ in paths))
-        if not all(math.isfinite(x) and math.isfinite(y) for x, y in points):
-            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite: correct it"))
-        if any(max(abs(x), abs(y)) > FARTHEST for x, y in points):
-            raise DataError(Problem("polygon.far", f"a coordinate is more than {FARTHEST} pixels away: correct it"))
-        return fill_paths(paths, *self.size)
 
 
 def paths_of(poly2d: Sequence[Poly | OldVertex]) -> Iterator[Path]:
