@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as rle_tools
 
+from sample_bdd100k import make_bdd100k
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_hf import make_hf
@@ -33,6 +34,7 @@ from sample_labelmexml import make_labelmexml
 from sample_labelstudio import make_labelstudio
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
+from sample_supervisely import make_supervisely
 from sample_vector import collection, field, write_geotiff
 from sample_yolo import make_yolo
 
@@ -57,6 +59,8 @@ __all__ = [
     "make_labelme",
     "make_labelmexml",
     "make_labelstudio",
+    "make_bdd100k",
+    "make_supervisely",
     "panoptic",
     "pet_image",
     "pet_trimap",

@@ -24,6 +24,8 @@ READERS = {
     "pets": "segdata.readers.pets",
     "labelstudio": "segdata.readers.labelstudio",
     "masks": "segdata.readers.masks",
+    "supervisely": "segdata.readers.supervisely",
+    "bdd100k": "segdata.readers.bdd100k",
     "vector": "segdata.readers.vector",
     "hf": "segdata.readers.hf",
     "webdataset": "segdata.readers.webdataset",
