@@ -125,7 +125,7 @@ def find_images(xml: LabelXml, index: Index, images: Images | None, rules: Rules
             file = images.find(one.name, one.subset)
         path = f"{xml.prefix}/{id_path(name)}" if xml.prefix else id_path(name)
         annotation = ImageShapes(
-            rules, one.size, file if isinstance(file, str) else None, one.start, one.end, one.count
+            rules, one.size, file if isinstance(file, str) else None, one.start, one.end, one.shapes
         )
         yield Found(xml.split_of(one.subset), path, file, annotation)
 

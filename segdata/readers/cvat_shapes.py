@@ -189,7 +189,7 @@ class Object(NamedTuple):
 def merge(objects: Sequence[Object], size: tuple[int, int], file: str, receipt: Receipt) -> list[Object]:
     """Give the shapes of each group its largest as their leader, the first of these in CVAT's order."""
     groups: dict[int, list[Object]] = defaultdict(list)
-    for one in sorted(objects, key=lambda one: one.figure.turned):
+    for one in sorted(objects, key=lambda one: (one.figure.turned, one.figure.whole("z_order", 0))):
         groups[one.figure.whole("group_id", 0)].append(one)
     merged = {id(one): one for one in groups.pop(0, ())}
     for group, members in groups.items():

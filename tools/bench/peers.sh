@@ -16,6 +16,7 @@ peer() {
 }
 
 peer datumaro datumaro # wants an OpenCV of its own
+peer cvat datumaro==1.13.12 # the transforms and the VOC writer that CVAT exports masks by
 peer cityscapesscripts cityscapesscripts
 peer segmentation-models-pytorch segmentation-models-pytorch # with a torch and torchvision of its own: 5.5 GB
 peer scikit-learn scikit-learn # its StratifiedGroupKFold, beside segdata split
