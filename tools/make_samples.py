@@ -27,6 +27,7 @@ from pycocotools import mask as rle_tools
 
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
+from sample_cvat import make_cvat, make_cvat_video
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
@@ -47,6 +48,8 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_cvat",
+    "make_cvat_video",
     "panoptic",
     "pet_image",
     "pet_trimap",

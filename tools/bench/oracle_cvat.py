@@ -1,4 +1,4 @@
-"""The class masks that CVAT would export of its own XML: its import, its transforms, and Datumaro's VOC writer.
+"""The class masks that CVAT would export of its own XML: its import, its transforms, and Datumaro's masks.
 
     python tools/bench/oracle_cvat.py SRC OUT      in the environment of the peer cvat (tools/bench/peers.sh)
 
@@ -15,20 +15,15 @@ import sys
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-from datumaro.components.annotation import AnnotationType, Bbox, LabelCategories, Polygon, RleMask
+from datumaro.components.annotation import AnnotationType, Bbox, CompiledMask, LabelCategories, Polygon, RleMask
 from datumaro.components.dataset import Dataset
-from pycocotools import mask as coco_mask
-
-try:
-    from datumaro.components.dataset_base import DatasetItem
-except ImportError:  # CVAT's own fork
-    from datumaro.components.extractor import DatasetItem
+from datumaro.components.extractor import DatasetItem
 from datumaro.components.media import Image
+from pycocotools import mask as coco_mask
 
 
 def points_of(kind, a):
@@ -60,7 +55,9 @@ def converted(kind, a, label, group, size):
     if kind == "ellipse":
         x, y, right, top = points
         bitmap = np.zeros((height, width), np.uint8)
-        cv2.ellipse(bitmap, (round(x), round(y)), (round(right - x), round(y - top)), rotation, 0, 360, 255, thickness=-1)
+        cv2.ellipse(
+            bitmap, (round(x), round(y)), (round(right - x), round(y - top)), rotation, 0, 360, 255, thickness=-1
+        )
     else:
         left, top, right, bottom = points[-4:]
         h, w = bottom - top + 1, right - left + 1
@@ -113,30 +110,24 @@ def read(path):
 
 
 def masks(path):
-    """Name -> (H, W) class ids, background first, and otherwise in the order of CVAT's labelmap."""
+    """Class names, background first, and by name (H, W) class ids: what VocConverter compiles of the transformed items."""
     labels, images = read(path)
     names = ["background", *(label for label in labels if label != "background")]
-    categories = {AnnotationType.label: LabelCategories.from_iterable(labels)}
-    items, empty = [], {}
-    ids = {}
-    for number, (name, (size, shapes)) in enumerate(images.items()):
+    items = []
+    for name, (size, shapes) in images.items():
         shapes = sorted(shapes, key=lambda shape: int(shape[1].get("z_order", 0)))  # group_by_frame
-        made = [converted(kind, a, labels.index(label), group, size) for kind, a, label, group in shapes]
+        made = [converted(kind, a, names.index(label), group, size) for kind, a, label, group in shapes]
         annotations = turned_boxes_last([one for one in made if one is not None])
-        ids[f"{number:06d}"] = name
-        media = Image.from_numpy(np.zeros((*size, 3), np.uint8)) if hasattr(Image, "from_numpy") else Image(np.zeros((*size, 3), np.uint8))
-        items.append(DatasetItem(id=f"{number:06d}", media=media, annotations=annotations))
-        empty[name] = np.zeros(size, np.uint8)
-    dataset = Dataset.from_iterable(items, categories=categories)
+        items.append(DatasetItem(id=name, media=Image(data=np.zeros((*size, 3), np.uint8)), annotations=annotations))
+    dataset = Dataset.from_iterable(items, categories={AnnotationType.label: LabelCategories.from_iterable(names)})
     for transform in ("polygons_to_masks", "boxes_to_masks", "merge_instance_segments"):
         dataset.transform(transform)
-    colors = {name: [(i & 255, i >> 8, 0), [], []] for i, name in enumerate(names)}
-    with TemporaryDirectory() as folder:
-        dataset.export(folder, "voc_segmentation", save_media=False, apply_colormap=True, label_map=colors)
-        for file in Path(folder, "SegmentationClass").glob("*.png"):
-            blue_green_red = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            empty[ids[file.stem]] = blue_green_red[..., 2].astype(np.uint16) + 256 * blue_green_red[..., 1].astype(np.uint16)
-    return names, empty
+    compiled = {}
+    for item in dataset:
+        found = [ann for ann in item.annotations if ann.type == AnnotationType.mask]
+        empty = np.zeros(images[item.id][0], np.uint8)
+        compiled[item.id] = CompiledMask.from_instance_masks(found).class_mask if found else empty
+    return names, compiled
 
 
 def main() -> None:
