@@ -32,6 +32,7 @@ from sample_hf import make_hf
 from sample_labelme import make_labelme
 from sample_labelmexml import make_labelmexml
 from sample_labelstudio import make_labelstudio
+from sample_cvat import make_cvat, make_cvat_video
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_supervisely import make_supervisely
@@ -61,6 +62,8 @@ __all__ = [
     "make_labelstudio",
     "make_bdd100k",
     "make_supervisely",
+    "make_cvat",
+    "make_cvat_video",
     "panoptic",
     "pet_image",
     "pet_trimap",

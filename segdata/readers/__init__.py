@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 READERS = {
     "coco": "segdata.readers.coco",
     "voc": "segdata.readers.voc",
+    "cvat": "segdata.readers.cvat",
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
     "labelstudio": "segdata.readers.labelstudio",
