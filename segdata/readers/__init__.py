@@ -22,6 +22,7 @@ READERS = {
     "voc": "segdata.readers.voc",
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
+    "ade20k": "segdata.readers.ade20k",
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
