@@ -23,6 +23,7 @@ READERS = {
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
     "ade20k": "segdata.readers.ade20k",
+    "mapillary": "segdata.readers.mapillary",
     "masks": "segdata.readers.masks",
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
