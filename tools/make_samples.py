@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as rle_tools
 
+from sample_ade20k import make_ade20k, make_ade20k_full
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
+from sample_mapillary import make_mapillary
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
@@ -47,6 +49,9 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_ade20k",
+    "make_ade20k_full",
+    "make_mapillary",
     "panoptic",
     "pet_image",
     "pet_trimap",

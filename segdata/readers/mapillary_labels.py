@@ -57,7 +57,7 @@ class Table(NamedTuple):
 
 
 def config_table(path: Place, void: Void, receipt: Receipt) -> tuple[Table, tuple[Input, ...]]:
-    """What a config's labels mean; notes tell which are ignored. Raises `DataError` (`mapillary.*`)."""
+    """What a config's labels mean; a note tells which of void-- are classes. Raises `DataError` (`mapillary.*`)."""
     labels = read_json(str(path), CONFIG, "mapillary", "a Mapillary Vistas config", ("labels", Label)).labels
     names = [label.name for label in labels]
     if twice := sorted(
@@ -70,8 +70,6 @@ def config_table(path: Place, void: Void, receipt: Receipt) -> tuple[Table, tupl
     kept = [label.name for label in labels if label.name.startswith(VOID) and label.name not in gone]
     if len(gone) == len(labels):
         refuse(path, f"every label is ignored by --void {void}: --void none makes classes of them")
-    if gone:
-        receipt.notes.append(f"{path.name}: ignored by --void {void}: {some(gone)}")
     if kept:
         receipt.notes.append(f"{path.name}: evaluated, and so classes: {some(kept)} (--void all ignores them)")
     rows = [(number, label.name, color_of(label), label.name not in gone) for number, label in enumerate(labels)]
