@@ -84,7 +84,7 @@ def write_image(path: Path, pixels: NDArray[Any], palette: list[int] | None = No
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette)
-    image.save(path, **({"quality": 88} if path.suffix == ".jpg" else {}))
+    image.save(path, quality=88)  # which PNG has no use for
 
 
 def make_mapillary(out: Path, versions: tuple[str, ...] = ("1.2", "2.0"), flat: bool = False) -> None:

@@ -27,6 +27,7 @@ from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.label_merged import BlankMask
 from segdata.readers.named_classes import Background, NamedClass
 from segdata.readers.source import Annotation, Item, Receipt, Source, leave_out, refuse_split
+from segdata.words import some
 
 INDEX_WAY_OUT = "correct the mask, or name them in --classes FILE (rows id,name; the name ignore for what is no class)"
 
@@ -36,6 +37,8 @@ def fits(root: Place) -> str | None:
     if not root.is_dir():
         return "it is no folder"
     if is_challenge(root):
+        if not (root / "images").is_dir():
+            return "there is no images/ beside annotations/"
         named = any((root / name).is_file() for name in OWN_FILES)
         return (
             None
@@ -53,9 +56,9 @@ def fits(root: Place) -> str | None:
 
 
 def is_challenge(root: Place) -> bool:
-    """Whether SRC has the folders of ADEChallengeData2016, with masks."""
+    """Whether SRC has the folder of masks of ADEChallengeData2016."""
     there = root / "annotations"
-    return (root / "images").is_dir() and there.is_dir() and any(p.lower().endswith(".png") for p in glance(there))
+    return there.is_dir() and any(path.lower().endswith(".png") for path in glance(there))
 
 
 def is_ade(path: str) -> bool:
@@ -104,6 +107,10 @@ def read(
         )
     if split is not None and split not in {frame.split for frame in frames}:
         refuse_split(split, there, {frame.split for frame in frames})
+    levels = {level for frame in frames for level in frame.parts}
+    if parts and parts not in levels:
+        what = f"{there} has no <image>_parts_{parts}.png"
+        raise OptionError(f"--parts {parts}: {what}: there are levels {some(sorted(levels)) or 'none'}")
     bad: dict[str, Problem] = {}
     if classes is not None:
         named, inputs = own_classes(classes, there, receipt)

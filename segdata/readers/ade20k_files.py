@@ -9,7 +9,7 @@ from posixpath import dirname, splitext
 from typing import NamedTuple
 
 from segdata.files.endings import is_image
-from segdata.files.listing import files_in
+from segdata.files.listing import files_in, glance
 from segdata.files.remote import Place, Remote
 
 SEG, ATTRIBUTES = "_seg.png", "_atr.txt"
@@ -83,7 +83,8 @@ def _rank(ending: str) -> int:
 
 def full_base(root: Place) -> Place:
     """The folder with the splits: images/ADE, as the set of 2021 has it, images, as that of 2016 does, or SRC itself."""
-    return next((base for base in (root / "images" / "ADE", root / "images") if base.is_dir()), root)
+    bases = [base for base in (root / "images" / "ADE", root / "images") if base.is_dir()]
+    return next((base for base in bases if any(path.endswith(SEG) for path in glance(base))), root)
 
 
 def full_frames(base: Place) -> list[Frame]:

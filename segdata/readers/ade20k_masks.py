@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +57,18 @@ class CodedMask:
             indices = HUNDREDS[pixels[..., 0]]
             indices += pixels[..., 1]
             if self.info is None or self.names is None:
-                mask = ids_of(indices, self.meaning, remap)
+                mask = ids_of(indices, self._seen(indices), remap)
             else:
                 mask = ids_of(pixels[..., 2], self._by_object(self.info, self.names, indices, pixels[..., 2]), remap)
         if odd:
             what = f"red is {some(odd)} and no multiple of 10: read as the 10 below it, as ADE20K's own program does"
             receipt.repaired.append(Problem("ade20k.red", what, self.path, None, self.ids[0]))
         return Drawn(mask, receipt)
+
+    def _seen(self, indices: Mask) -> Meaning:
+        """What the indices on the image mean: to translate the thousands of others takes longer than the image."""
+        known = self.meaning.values or {}
+        return replace(self.meaning, values={index: known[index] for index in tally(indices) if index in known})
 
     def _by_object(self, info: str, names: Mapping[str, int | None], indices: Mask, blue: NDArray[np.uint8]) -> Meaning:
         """Class ids by blue. Raises `DataError` (`ade20k.objects`) where objects of one class index differ in class."""

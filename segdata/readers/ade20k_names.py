@@ -17,7 +17,7 @@ from segdata.files.limits import MAX_TEXT
 from segdata.files.places import read_bytes
 from segdata.readers.json_text import decode_json
 
-LINE = re.compile(r'\s*(\d{1,6})\s*#\s*(\d{1,3})\s*#\s*\d*\s*#(.+)#(.*)#\s*"?(.*?)"?\s*')
+LINE = re.compile(r"\s*(\d{1,6})\s*#\s*(\d{1,3})\s*#\s*\d*\s*#([^#]+)#[^#]*#.*")
 
 BY_HAND = "--classes FILE names the classes (rows id,name: the id is red // 10 * 256 + green)"
 

@@ -66,13 +66,15 @@ def read(
         annotations: which masks are read: `labels`, or `instances`, of which the label is what a value has above its 8 bits.
         void: which labels are ignored: `unevaluated` those that the config does not evaluate, such as void--unlabeled, `all`
             also all others of void--, such as void--ego-vehicle, `none` none, so that all are classes.
-        classes: the class file (rows id,name), or names in order of label id; by default the labels of the config, by their
-            names.
+        classes: the class file (rows id,name; the name ignore for what is no class), or names in order of label id; by default
+            the labels of the config, by their names.
     """
     one_of("annotations", annotations, Annotations)
     one_of("void", void, Void)
     there, receipt = listed(root), Receipt()
     chosen, folders = choose_version(there, version, receipt)
+    if classes is not None and void != "unevaluated":
+        raise OptionError(f"--void {void}: with --classes the name `ignore` in the file says which labels are ignored")
     if classes is None:
         table, inputs = config_table(find_config(there, chosen), void, receipt)
     else:
@@ -102,7 +104,7 @@ def read(
 def versions_in(root: Place) -> dict[str, dict[str, Place]]:
     """The folders of each version of labels by split, the newest first; masks in a folder of no version are 1.1."""
     found: dict[str, dict[str, Place]] = {}
-    for split in matching(root, "*/"):
+    for split in (path for path in matching(root, "*/") if path.name[:1] != "."):
         versions = {path.name[1:]: path for path in matching(split, "v*/") if re.fullmatch(VERSION, path.name[1:])}
         for version, folder in {FLAT: split, **versions}.items():
             if any((folder / kind).is_dir() for kind in get_args(Annotations)):
