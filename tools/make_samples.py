@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as rle_tools
 
-from sample_ade20k import make_ade20k, make_ade20k_full
+from sample_ade20k import make_ade20k, make_ade20k_full, make_random_full
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
 from sample_mapillary import make_mapillary
@@ -52,6 +52,7 @@ __all__ = [
     "make_ade20k",
     "make_ade20k_full",
     "make_mapillary",
+    "make_random_full",
     "panoptic",
     "pet_image",
     "pet_trimap",

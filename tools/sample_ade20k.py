@@ -117,3 +117,28 @@ def wheels_of(c: Canvas) -> NDArray[np.intp]:
         if len(rows):
             wheels[c.visible(k) & (np.arange(len(wheels)) > rows[-1] - len(rows) // 3)[:, None]] = wheels.max() + 1
     return wheels
+
+
+def make_random_full(out: Path, images: int, seed: int) -> None:
+    """Tiny images of random objects of random classes on top of each other, in the full set's layout, with JSON.
+
+    Classes are called by their indices, as `class 4711`.
+    """
+    rng = np.random.default_rng(seed)
+    for number in range(images):
+        shape = (int(rng.integers(1, 48)), int(rng.integers(1, 48)))
+        split = ("training", "validation")[number % 5 == 0]
+        stem = out / "images/ADE" / split / f"scene {number % 3}/{seed}_{number:03d}"
+        write(Path(f"{stem}.jpg"), rng.integers(0, 256, (*shape, 3)).astype(np.uint8))
+        entries = []
+        for level, name in ((0, "_seg"), (1, "_parts_1"))[: 2 - (number % 3 > 0)]:
+            classes, objects = np.zeros(shape, np.uint16), np.zeros(shape, np.intp)
+            for k, index in enumerate(rng.integers(1, 6656, int(rng.integers(0, 9))).tolist(), 1):
+                y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
+                there = (slice(y, y + rng.integers(1, 40)), slice(x, x + rng.integers(1, 40)))
+                classes[there], objects[there] = index, k
+                entries.append({"id": len(entries), "name": f"class {index}", "name_ndx": index, "raw_name": "thing",
+                                "attributes": [], "crop": "0", "parts": {"part_level": level},
+                                "polygon": {"x": [], "y": []}})  # fmt: skip
+            write(Path(f"{stem}{name}.png"), coded(classes, objects))
+        Path(f"{stem}.json").write_bytes(json.dumps({"annotation": {"object": entries}}).encode())

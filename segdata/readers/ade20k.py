@@ -93,24 +93,10 @@ def read(
         parts: which masks of the full set are read: 0 those of objects, 1 those of their parts, 2 those of parts of parts.
     """
     one_of("background", background, Background)
-    if parts < 0:
-        raise OptionError(f"--parts {parts}: 0 reads the objects, 1 their parts, and so on")
     there, receipt = listed(root), Receipt()
     challenge = is_challenge(there)
-    if challenge and parts:
-        raise OptionError(f"--parts {parts}: {there} has the benchmark's layout, which has no parts: leave it out")
     frames = challenge_frames(there, images) if challenge else full_frames(full_base(there))
-    if not any(frame.mask for frame in frames):
-        what = f"holds no annotations/ with masks beside images/, and no <image>{SEG}"
-        raise DataError(
-            Problem("ade20k.missing", f"{what}: give ADEChallengeData2016/ or ADE20K_2021_17_01/", str(there))
-        )
-    if split is not None and split not in {frame.split for frame in frames}:
-        refuse_split(split, there, {frame.split for frame in frames})
-    levels = {level for frame in frames for level in frame.parts}
-    if parts and parts not in levels:
-        what = f"{there} has no <image>_parts_{parts}.png"
-        raise OptionError(f"--parts {parts}: {what}: there are levels {some(sorted(levels)) or 'none'}")
+    check_frames(frames, there, split, parts)
     bad: dict[str, Problem] = {}
     if classes is not None:
         named, inputs = own_classes(classes, there, receipt)
@@ -123,9 +109,24 @@ def read(
     rules = Rules(table, meaning, parts, challenge, classes is not None)
     chosen = [frame for frame in frames if split in (None, frame.split)]
     items = make_items(chosen, rules, images, bad, report, receipt)
-    source_of = inputs[0].name if inputs else "found" if classes is None and not challenge else [n.name for n in named]
-    options: dict[str, object] = {"classes": source_of, "background": background, "parts": parts}
+    names = None if classes is None and not challenge else inputs[0].name if inputs else [one.name for one in named]
+    options: dict[str, object] = {"classes": names, "background": background, "parts": parts}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
+
+
+def check_frames(frames: Sequence[Frame], root: Place, split: str | None, parts: int) -> None:
+    """Raise `DataError` (`ade20k.missing`) where there is no mask, `OptionError` for a split or a level that is not there."""
+    if not any(frame.mask for frame in frames):
+        what = f"holds no annotations/ with masks and no <image>{SEG}"
+        raise DataError(
+            Problem("ade20k.missing", f"{what}: give ADEChallengeData2016/ or ADE20K_2021_17_01/", str(root))
+        )
+    if split is not None and split not in {frame.split for frame in frames}:
+        refuse_split(split, root, {frame.split for frame in frames})
+    levels = {level for frame in frames for level in frame.parts}
+    if parts and parts not in levels:
+        there = f"there are levels {some(sorted(levels))}" if levels else "no image has parts: leave it out"
+        raise OptionError(f"--parts {parts}: {root} has no <image>_parts_{parts}.png: {there}")
 
 
 # Classes that the full set's files name

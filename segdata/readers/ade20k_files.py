@@ -83,7 +83,7 @@ def _rank(ending: str) -> int:
 
 def full_base(root: Place) -> Place:
     """The folder with the splits: images/ADE, as the set of 2021 has it, images, as that of 2016 does, or SRC itself."""
-    bases = [base for base in (root / "images" / "ADE", root / "images") if base.is_dir()]
+    bases = [base for base in (root / "images" / "ADE", root / "images", root / "ADE") if base.is_dir()]
     return next((base for base in bases if any(path.endswith(SEG) for path in glance(base))), root)
 
 
