@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ WHEEL = (3045, "wheel")
 SPLITS = {"training": ("train", range(6)), "validation": ("val", range(6, 8))}
 
 
+@cache
 def ade_image(index: int) -> Canvas:
     """The canvas behind an image."""
     return compose(800 + index, SIZES[(index + 4) % 8], list(PLACES)[index % 4], post=index % 3 == 0)
@@ -130,7 +132,7 @@ def make_random_full(out: Path, images: int, seed: int) -> None:
         split = ("training", "validation")[number % 5 == 0]
         stem = out / "images/ADE" / split / f"scene {number % 3}/{seed}_{number:03d}"
         write(Path(f"{stem}.jpg"), rng.integers(0, 256, (*shape, 3)).astype(np.uint8))
-        entries = []
+        entries: list[dict[str, Any]] = []
         for level, name in ((0, "_seg"), (1, "_parts_1"))[: 2 - (number % 3 > 0)]:
             classes, objects = np.zeros(shape, np.uint16), np.zeros(shape, np.intp)
             for k, index in enumerate(rng.integers(1, 6656, int(rng.integers(0, 9))).tolist(), 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ THINGS = {  # thing of the canvas: the end of its label's name, one of which eac
 SPLITS = {"training": range(4), "validation": range(4, 6)}
 
 
+@cache
 def vistas_image(index: int) -> Canvas:
     """The canvas behind an image."""
     return compose(900 + index, SIZES[index % 8], "street", post=index % 2 == 0)
