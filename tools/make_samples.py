@@ -33,6 +33,8 @@ from sample_labelme import make_labelme
 from sample_labelmexml import make_labelmexml
 from sample_labelstudio import make_labelstudio
 from sample_cvat import make_cvat, make_cvat_video
+from sample_ade20k import make_ade20k, make_ade20k_full, make_random_full
+from sample_mapillary import make_mapillary
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_supervisely import make_supervisely
@@ -64,6 +66,10 @@ __all__ = [
     "make_supervisely",
     "make_cvat",
     "make_cvat_video",
+    "make_ade20k",
+    "make_ade20k_full",
+    "make_mapillary",
+    "make_random_full",
     "panoptic",
     "pet_image",
     "pet_trimap",

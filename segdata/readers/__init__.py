@@ -24,6 +24,8 @@ READERS = {
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
     "labelstudio": "segdata.readers.labelstudio",
+    "ade20k": "segdata.readers.ade20k",
+    "mapillary": "segdata.readers.mapillary",
     "masks": "segdata.readers.masks",
     "supervisely": "segdata.readers.supervisely",
     "bdd100k": "segdata.readers.bdd100k",
