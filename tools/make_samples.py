@@ -27,7 +27,10 @@ from pycocotools import mask as rle_tools
 
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
+from sample_cocostuff import make_cocostuff
+from sample_nnunet import make_nnunet
 from sample_pets import BREEDS, garden, pet, room
+from sample_sbd import make_sbd
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_vector import collection, field, write_geotiff
 
@@ -47,6 +50,9 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_cocostuff",
+    "make_nnunet",
+    "make_sbd",
     "panoptic",
     "pet_image",
     "pet_trimap",
