@@ -79,7 +79,7 @@ def read(
     splits_file: str | Path | None = None,
     image_dir: str | Path | None = None,
 ) -> Source:
-    """Read a data set's folder, or an nnUNet_raw with one. Label images in labelsTr/ are the split train, those in labelsTs/ test.
+    """Read a data set's folder, or an nnUNet_raw with one. Label images in labelsTr/ are the split train, in labelsTs/ test.
 
     Raises `OptionError` for options, `DataError` (`nnunet.*`), or adds to `report`: a case without a label image, without an
     image, or with several channels in files of their own.

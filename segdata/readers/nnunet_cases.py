@@ -11,6 +11,7 @@ from posixpath import basename, dirname, splitext
 
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.listing import kinds_in
 from segdata.files.places import absolute, links_out, names_in, place
 from segdata.files.remote import Place
 from segdata.readers.nnunet_json import Card, Case
@@ -50,10 +51,11 @@ def find_cases(folder: Place, card: Card, ending: str, images: bool, receipt: Re
         if part == "Ts" and (rest := files.keys() - labels.keys()):
             receipt.notes.append(f"imagesTs: {len(rest):,} images without a file in labelsTs/ are left out")
             files = {name: paths for name, paths in files.items() if name in labels}
-        if labels or (files and part == "Tr"):
+        if labels:
             found.append(Cases(part, folder, labels, files, f"labels{part}/{{}}{ending}"))
     if not found:
-        message = f"holds no *{ending} (file_ending of dataset.json): is that the ending of the label images?"
+        there = kinds_in(names_in(folder / "labelsTr"))
+        message = f"holds {there}, and file_ending in dataset.json is {ending}: correct it, or put the label images there"
         raise DataError(Problem("nnunet.missing", message, str(folder / "labelsTr")))
     train = len(found[0].labels) if found[0].part == "Tr" else 0
     if isinstance(card.numTraining, int) and card.numTraining != train:

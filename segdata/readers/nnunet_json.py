@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -26,6 +26,7 @@ class Card(msgspec.Struct):
     modality: dict[str, Any] | None = None
     numTraining: Any = None
     file_ending: Any = None
+    regions_class_order: Any = None
     dataset: dict[str, Case] | None = None
 
     @property
@@ -85,7 +86,8 @@ def read_labels(card: Card, file: str) -> Named:
             f"no value is left for {some(map(repr, gone))}, as regions after it hold them all: put large ones first",
             file,
         )
-    return Named(dict(sorted(names.items())), notes, list(_rules(names)))
+    warnings = [*_rules(names), *(_order(card, regions, names) if several else [])]
+    return Named(dict(sorted(names.items())), notes, warnings)
 
 
 def _regions(card: Card, file: str) -> list[tuple[str, list[int]]]:
@@ -108,7 +110,7 @@ def _regions(card: Card, file: str) -> list[tuple[str, list[int]]]:
 
 def _value(given: object, name: str, file: str) -> int:
     """The value of a label, a whole number."""
-    text = str(given)
+    text = str(int(given) if isinstance(given, float) and given.is_integer() else given)
     if isinstance(given, bool) or not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > MAX_VALUE:
         _refuse(f"the label {name!r} has the value {text[:40]}: must be a whole number from 0 to {MAX_VALUE}", file)
     if not name.strip():
@@ -130,7 +132,15 @@ def _rules(names: Mapping[int, str]) -> Sequence[str]:
     return broken
 
 
-def _refuse(message: str, file: str) -> None:
+def _order(card: Card, regions: Sequence[tuple[str, list[int]]], names: Mapping[int, str]) -> list[str]:
+    """What regions_class_order, the value that nnU-Net writes for each region but the background, says otherwise."""
+    wanted, order = [name for name, values in regions if set(values) != {0} and name != IGNORE], card.regions_class_order
+    if isinstance(order, list) and [names.get(value) if isinstance(value, int) else None for value in order] == wanted:
+        return []
+    return [f"regions_class_order: is {order}, and the last regions that hold values are {some(names.values())}"]
+
+
+def _refuse(message: str, file: str) -> NoReturn:
     raise DataError(Problem("nnunet.labels", f"labels: {message}", file))
 
 
