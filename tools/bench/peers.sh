@@ -27,3 +27,5 @@ peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptool
 peer monai monai # its sliding_window_inference, beside segdata predict
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
+peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
