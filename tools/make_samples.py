@@ -35,7 +35,10 @@ from sample_labelstudio import make_labelstudio
 from sample_cvat import make_cvat, make_cvat_video
 from sample_ade20k import make_ade20k, make_ade20k_full, make_random_full
 from sample_mapillary import make_mapillary
+from sample_cocostuff import make_cocostuff
+from sample_nnunet import make_nnunet
 from sample_pets import BREEDS, garden, pet, room
+from sample_sbd import make_sbd
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_supervisely import make_supervisely
 from sample_vector import collection, field, write_geotiff
@@ -70,6 +73,9 @@ __all__ = [
     "make_ade20k_full",
     "make_mapillary",
     "make_random_full",
+    "make_cocostuff",
+    "make_nnunet",
+    "make_sbd",
     "panoptic",
     "pet_image",
     "pet_trimap",
