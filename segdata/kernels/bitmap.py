@@ -20,14 +20,6 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
     text = np.empty(256, np.uint8)
     none = width - width  # no constant: numba would compile what it is passed to once more
     used = start = stop = position = before = last = count = none
-    for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
-        r, bottom = max(-y, 0), min(bitmap.shape[0], height - y)
-        while r < bottom:
-            if bitmap[r, c - x] == 0:
-                r += 1
-                continue
-            here = c * height + y + r
-            while r < bottom and bitmap[r, c - x] != 0:
     top = max(-y, none)
     bottom = max(min(columns.shape[1], height - y), top)
     for c in range(max(x, none), min(x + columns.shape[0], width)):
@@ -35,6 +27,7 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
         first, r, end = c * height + y + top, none, column.shape[0]
         while r < end:
             while r < end and column[r] == 0:
+                r += 1
             if r == end:
                 break
             here = first + r
@@ -48,7 +41,6 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
                     used = write_number(stop - start - (before if count > 2 else none), text, used)
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
-            stop = c * height + y + r
             stop = first + r
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:

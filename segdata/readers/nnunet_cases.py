@@ -55,7 +55,9 @@ def find_cases(folder: Place, card: Card, ending: str, images: bool, receipt: Re
             found.append(Cases(part, folder, labels, files, f"labels{part}/{{}}{ending}"))
     if not found:
         there = kinds_in(names_in(folder / "labelsTr"))
-        message = f"holds {there}, and file_ending in dataset.json is {ending}: correct it, or put the label images there"
+        message = (
+            f"holds {there}, and file_ending in dataset.json is {ending}: correct it, or put the label images there"
+        )
         raise DataError(Problem("nnunet.missing", message, str(folder / "labelsTr")))
     train = len(found[0].labels) if found[0].part == "Tr" else 0
     if isinstance(card.numTraining, int) and card.numTraining != train:

@@ -306,6 +306,8 @@ def of_cityscapes(root: Path) -> dict[str, Any]:
 def of_hf(root: Path) -> dict[str, Any]:
     write_table(root / "a.parquet", [{"image": cell(1), "mask": cell(0)}])
     return {}
+
+
 def of_yolo(root: Path) -> dict[str, Any]:
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "a.png")
     return {"background": "ignore"}
