@@ -25,12 +25,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as rle_tools
 
+from sample_ade20k import make_ade20k, make_ade20k_full, make_random_full
+from sample_bdd100k import make_bdd100k
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
+from sample_cocostuff import make_cocostuff
+from sample_cvat import make_cvat, make_cvat_video
 from sample_hf import make_hf
+from sample_labelme import make_labelme
+from sample_labelmexml import make_labelmexml
+from sample_labelstudio import make_labelstudio
+from sample_mapillary import make_mapillary
+from sample_nnunet import make_nnunet
 from sample_pets import BREEDS, garden, pet, room
+from sample_sbd import make_sbd
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
+from sample_supervisely import make_supervisely
 from sample_vector import collection, field, write_geotiff
+from sample_yolo import make_yolo
 
 __all__ = [
     "BREEDS",
@@ -48,7 +60,22 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_ade20k",
+    "make_ade20k_full",
+    "make_bdd100k",
+    "make_cocostuff",
+    "make_cvat",
+    "make_cvat_video",
     "make_hf",
+    "make_labelme",
+    "make_labelmexml",
+    "make_labelstudio",
+    "make_mapillary",
+    "make_nnunet",
+    "make_random_full",
+    "make_sbd",
+    "make_supervisely",
+    "make_yolo",
     "panoptic",
     "pet_image",
     "pet_trimap",

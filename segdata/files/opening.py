@@ -24,9 +24,9 @@ from segdata.files.colors import to_grey, to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
 from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import MAX_PIXELS, refuse_large
 from segdata.files.lossy import CHANGED, lossy_name
-from segdata.files.pillow import header_orientation, upright_by_rows
+from segdata.files.pillow import header_of, header_orientation, speaks_late, upright_by_rows
 from segdata.files.places import only_gdal_opens
 from segdata.files.rasters import (
     FileRaster,
@@ -94,6 +94,21 @@ def read_facts(path: str | Place | File, *, max_pixels: int = MAX_PIXELS, readin
                 return ImageFacts(slide.height, slide.width, 1, gaps=slide.sparse)
         with others.opened(file, reading) as source:
             return _facts(source, file)
+
+
+def upright_size(path: str | Place) -> tuple[int, int]:
+    """(height, width) of an image turned as its EXIF orientation says, without decoding it if it is a JPEG or PNG.
+
+    Raises `DataError` (`image.*`), also for more pixels than may be in memory at once.
+    """
+    with open_file(path) as file:
+        header = header_of(file) if file.access == "whole" else None
+        if header is None or header.format not in ("JPEG", "PNG") or (header.format == "PNG" and speaks_late(file)):
+            size = read_facts(file).upright
+        else:
+            size = ImageFacts(header.height, header.width, header_orientation(file)).upright
+    refuse_large(*size, 1, str(path))
+    return size
 
 
 def read_brightness(

@@ -117,11 +117,11 @@ def upright_by_rows(file: File) -> bool:
     if image.format == "PNG":
         depth, kind = file.head[24], file.head[25]
         deep_alpha = depth == 16 and kind in (4, 6)
-        return not (deep_alpha or image.info.get("interlace") or "transparency" in image.info or _speaks_late(file))
+        return not (deep_alpha or image.info.get("interlace") or "transparency" in image.info or speaks_late(file))
     return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and "progressive" not in image.info
 
 
-def _speaks_late(file: File) -> bool:
+def speaks_late(file: File) -> bool:
     """Whether a PNG has anything behind its pixels that may turn them. (PNG 3rd edition, section 5.3.)"""
     handle, at, pixels = file.handle, 8, False
     while handle.seek(at) == at and len(head := handle.read(8)) == 8:

@@ -79,11 +79,11 @@ AS_IT_IS = Reading()
 
 
 def parse_bands(text: str) -> tuple[Band, ...]:
-    """`3,2,1` or `B4,B3,B2`: a number counts from 1, anything else is a name. Raises `OptionError`."""
+    """`3,2,1` or `B4,B3,B2`: a number counts from 1, anything else is a name, also `0001`. Raises `OptionError`."""
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise OptionError(f"--bands {text}: must be numbers or names of bands, like 3,2,1 or B4,B3,B2")
-    if zero := [part for part in parts if part.lstrip("-").isdecimal() and int(part) < 1]:
+    if zero := [part for part in parts if part == "0" or (part[0] == "-" and part[1:].isdecimal())]:
         raise OptionError(f"--bands {zero[0]}: bands are numbered from 1")
     return tuple(int(part) if part.isdecimal() and not part.startswith("0") else part for part in parts)
 

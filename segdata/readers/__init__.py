@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 READERS = {
     "coco": "segdata.readers.coco",
     "voc": "segdata.readers.voc",
+    "cvat": "segdata.readers.cvat",
     "cityscapes": "segdata.readers.cityscapes",
     "pets": "segdata.readers.pets",
+    "labelstudio": "segdata.readers.labelstudio",
+    "ade20k": "segdata.readers.ade20k",
+    "mapillary": "segdata.readers.mapillary",
+    "nnunet": "segdata.readers.nnunet",
+    "sbd": "segdata.readers.sbd",
+    "cocostuff": "segdata.readers.cocostuff",
     "masks": "segdata.readers.masks",
+    "supervisely": "segdata.readers.supervisely",
+    "bdd100k": "segdata.readers.bdd100k",
     "vector": "segdata.readers.vector",
     "hf": "segdata.readers.hf",
     "webdataset": "segdata.readers.webdataset",
+    "yolo": "segdata.readers.yolo",
     "predictions": "segdata.readers.predictions",
+    "labelme": "segdata.readers.labelme",
+    "labelmexml": "segdata.readers.labelmexml",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")

@@ -42,14 +42,25 @@ def parse_yaml(text: str) -> list[Entry]:
 
     Raises `MissingDependency` without PyYAML.
     """
+    try:
+        return parse_data(yaml_values(text))
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        refuse("yaml", f"not a class table ({FORMS}): {' '.join(str(error).split())}")
+
+
+def yaml_values(text: str) -> Any:
+    """What YAML holds: whole numbers as such, other scalars and all keys as they are written.
+
+    Raises `ValueError`, `RecursionError`, `DataError` (`classes.yaml`) for an alias, `MissingDependency` without PyYAML.
+    """
     yaml = _yaml()
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 refuse("yaml", "an alias is not read: write the names out", f"line {event.start_mark.line + 1}")
-        return parse_data(_plain(yaml.compose(text, Loader=yaml.SafeLoader)))
-    except (yaml.YAMLError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        refuse("yaml", f"not a class table ({FORMS}): {' '.join(str(error).split())}")
+        return _plain(yaml.compose(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def parse_data(data: Any) -> list[Entry]:

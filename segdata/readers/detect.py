@@ -29,7 +29,7 @@ FORMATS = sorted(READERS, key=lambda name: name == ANY)
 
 PARTS = {
     *IMAGE_WORDS, *MASK_WORDS, "leftimg8bit", "gtfine", "gtcoarse", "imagesets", "segmentation", "xmls", "shards", "vectors",
-    "geojson", "train", "val", "valid", "test",
+    "geojson", "train", "val", "valid", "test", "training", "validation", "testing",
 }  # fmt: skip
 """Names of folders that are hardly a set, but a part of one."""
 

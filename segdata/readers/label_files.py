@@ -162,13 +162,18 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
             return color_ids(pixels, meaning, remap)
         else:
             raise
-    try:
-        mask = remap.labels.table(through(meaning.values or {}, remap))(values)
-    except ValueError as error:
-        refuse_values(values, tally(values), meaning, error)
+    mask = ids_of(values, meaning, remap)
     if meaning.hints is not None:
         check_palette(path, lambda: tally(values), meaning.hints.palettes)
     return mask
+
+
+def ids_of(values: Mask, meaning: Meaning, remap: Remap) -> Mask:
+    """(H, W) values -> (H, W) class ids. Raises `DataError` (`mask.*`) for values that no class is declared for."""
+    try:
+        return remap.labels.table(through(meaning.values or {}, remap))(values)
+    except ValueError as error:
+        refuse_values(values, tally(values), meaning, error)
 
 
 def banded_values(raster: Bands, file: LabelFile, remap: Remap) -> Iterator[Mask]:

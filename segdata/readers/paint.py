@@ -84,12 +84,18 @@ def union(rles: Sequence[bytes], height: int, width: int) -> bytes:
     return bytes(merged["counts"])
 
 
+def area_of(rle: bytes, height: int, width: int) -> int:
+    """The pixels of compressed run lengths."""
+    return int(coco_rle.area({"size": [height, width], "counts": rle}))
+
+
 def encode(bitmap: NDArray[np.uint8], height: int, width: int, y: int = 0, x: int = 0) -> bytes:
     """The pixels that are not 0 of a bitmap (h, w), which lies at row `y` and column `x`, to compressed run lengths.
 
     What lies outside the image is left out.
     """
-    return bitmap_text(np.ascontiguousarray(bitmap), y, x, height, width).tobytes()
+    columns: NDArray[Any] = cv2.transpose(np.ascontiguousarray(bitmap)) if bitmap.size else np.empty((0, 0), np.uint8)
+    return bitmap_text(columns, y, x, height, width).tobytes()
 
 
 def compress(counts: Sequence[int], height: int, width: int) -> bytes:

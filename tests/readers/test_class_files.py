@@ -308,6 +308,11 @@ def of_hf(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_yolo(root: Path) -> dict[str, Any]:
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "a.png")
+    return {"background": "ignore"}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
@@ -315,6 +320,7 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
     "hf": of_hf,
+    "yolo": of_yolo,
 }
 
 

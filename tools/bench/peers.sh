@@ -16,6 +16,7 @@ peer() {
 }
 
 peer datumaro datumaro # wants an OpenCV of its own
+peer cvat 'datumaro==0.3.1' 'numpy<2' 'opencv-python-headless<4.12' 'setuptools<81' # CVAT's fork is of it: its mask export
 peer cityscapesscripts cityscapesscripts
 peer segmentation-models-pytorch segmentation-models-pytorch # with a torch and torchvision of its own: 5.5 GB
 peer scikit-learn scikit-learn # its StratifiedGroupKFold, beside segdata split
@@ -28,3 +29,6 @@ peer monai monai # its sliding_window_inference, beside segdata predict
 peer hf 'datasets==5.2.0' pillow # its reading of Parquet, beside segdata convert hf
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
+peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
+peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,7 @@ def stack(
     """Put bands that lie in files of their own together: one GeoTIFF per scene, whose bands have these names.
 
     Files belong together if their paths are alike but for the name of the band, which stands by itself: at an end of the file's
-    name, or between `_`, `-`, `.` and the like. Returns the paths of what was written.
+    name, or between `_`, `-`, `.` and the like. Of several the last counts. Returns the paths of what was written.
 
     Raises `OptionError`; `DatasetError` where there is nothing to stack and for a destination that exists; and `DataError` for
     the first scene that lacks a band, or whose bands do not lie alike (`run.report` may skip instead).
@@ -97,12 +97,13 @@ def scenes_of(root: Place, names: Sequence[str]) -> list[Scene]:
     files = [file for file in files_in(root) if is_image(file)]
     scenes: dict[str, dict[str, str]] = {}
     for file in files:
-        for name in names:
-            if (scene := _without(file, name)) is None:
-                continue
-            other = scenes.setdefault(scene, {}).setdefault(name, file)
-            if other != file:
-                raise DatasetError(f"{root}: {other} and {file} are both band {name} of {scene}: leave one out")
+        if not (found := [(match.start(), name) for name in names for match in _places(file, name)]):
+            continue
+        at, name = max(found)
+        scene = _without(file, at, len(name))
+        other = scenes.setdefault(scene, {}).setdefault(name, file)
+        if other != file:
+            raise DatasetError(f"{root}: {other} and {file} are both band {name} of {scene}: leave one out")
     if not scenes:
         there = some([basename(file) for file in files], 3) if files else kinds_in(files_in(root))
         raise DatasetError(f"{root}: no file is called after a band of {', '.join(names)}: there are {there}")
@@ -112,13 +113,16 @@ def scenes_of(root: Place, names: Sequence[str]) -> list[Scene]:
     ]
 
 
-def _without(file: str, band: str) -> str | None:
-    """A file's path without the name of a band and its ending; None if it does not have that name by itself."""
+def _places(file: str, band: str) -> Iterator[re.Match[str]]:
+    """Where the name of a band stands by itself in a file's name."""
     stem = splitext(basename(file))[0]
-    match = re.search(rf"(?<![A-Za-z0-9]){re.escape(band)}(?![A-Za-z0-9])", stem, re.IGNORECASE)
-    if match is None:
-        return None
-    before, after = stem[: match.start()].rstrip("_-. "), stem[match.end() :].lstrip("_-. ")
+    return re.finditer(rf"(?<![A-Za-z0-9]){re.escape(band)}(?![A-Za-z0-9])", stem, re.IGNORECASE)
+
+
+def _without(file: str, at: int, length: int) -> str:
+    """A file's path without the name of a band, which stands at a place in its name, and without its ending."""
+    stem = splitext(basename(file))[0]
+    before, after = stem[:at].rstrip("_-. "), stem[at + length :].lstrip("_-. ")
     parts = [part for part in (dirname(file), "_".join(filter(None, (before, after)))) if part]
     return "/".join(parts) or "scene"
 

@@ -1,0 +1,416 @@
+"""How Label Studio's regions become the mask of one image.
+
+Everything is in percent of the image. Polygons and rectangles are filled by the rule of pycocotools, whose corners are those that
+label-studio-sdk writes to COCO (rotated rectangles: to YOLO with angles). A pixel is a brush's if its alpha is not 0, also where
+its edge is soft, as for the converter to COCO; of bitmasks it is the same. The converter draws no ellipses: here a pixel
+is one's if its centre lies in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import DataError, Problem, located
+from segdata.files.images import read_stored
+from segdata.files.limits import refuse_large
+from segdata.files.opening import read_facts
+from segdata.kernels.brush import brush_bitmap, brush_values, parse_bytes
+from segdata.labels import Labels, Remap
+from segdata.readers.drawing import draw_shapes
+from segdata.readers.labelstudio_images import Shown, key_of
+from segdata.readers.labelstudio_tasks import Id, Marks, Result, Span, Task, Work, decoded, marks_of, read_task
+from segdata.readers.named_classes import class_id_of
+from segdata.readers.paint import Overlap, Shape, encode, rasterize
+from segdata.readers.source import Drawn, Receipt
+
+FAR = 2**17
+"""Coordinates further out than this are not rasterised, which takes memory for every pixel of an outline."""
+
+DRAWN = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
+"""The kinds of regions that hold pixels."""
+
+NO_NUMBERS = (b'"NaN"', b'"Infinity"', b'"-Infinity"')
+"""What becomes of numbers that are none: see `labelstudio_tasks.parse_task`."""
+
+Outline = NDArray[np.float64]
+"""(N, 2) x, y in pixels."""
+
+
+class Polygon(msgspec.Struct, gc=False):
+    """Corners in percent of width and height."""
+
+    points: list[tuple[float, float]]
+
+
+class Box(msgspec.Struct, gc=False):
+    """A rectangle, its top left corner before it is turned around that by `rotation` degrees, clockwise."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float | None = None
+
+
+class Oval(msgspec.Struct, gc=False):
+    """An ellipse, turned around its centre."""
+
+    x: float
+    y: float
+    radiusX: float
+    radiusY: float
+    rotation: float | None = None
+
+
+class Brush(msgspec.Struct, gc=False):
+    """Run lengths."""
+
+    rle: msgspec.Raw
+    format: str | None = None
+
+
+class Bitmask(msgspec.Struct, gc=False):
+    """An image of which alpha is the mask."""
+
+    imageDataURL: str
+
+
+DECODERS = {kind: msgspec.json.Decoder(struct) for kind, struct in (
+    ("polygon", Polygon), ("rectangle", Box), ("ellipse", Oval), ("brush", Brush), ("bitmask", Bitmask)
+)}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every image: class ids by label (None: ignored), and the options."""
+
+    class_ids: Mapping[str, int | None]
+    shown: Shown
+    overlap: Overlap
+    background: int | None
+    control: str | None = None
+    predicted: bool = False
+
+
+class Drawing(NamedTuple):
+    """An annotation of one image: where its task lies, its place in it, which of the task's images is meant, and what is
+    known of it. `size` is (height, width) where a region states it."""
+
+    span: Span
+    place: int
+    key: str
+    nth: int
+    id: Id
+    created: float
+    truth: bool
+    cancelled: bool
+    size: tuple[int, int] | None
+
+
+class Region(NamedTuple):
+    """An object: its id, the first entry that describes it, what that says, and the labels and controls of all entries.
+
+    `further`: the types of entries that say something else of it, such as choices.
+    """
+
+    id: Id
+    result: Result
+    marks: Marks
+    names: list[str]
+    controls: list[str | None]
+    further: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawings:
+    """The annotations of one image: the one that is taken, None for an image of nothing, and the others.
+
+    `image` is where the size is read if no region states it.
+    """
+
+    rules: Rules
+    taken: Drawing | None
+    others: tuple[Drawing, ...]
+    size: tuple[int, int] | None
+    image: str | None
+    own: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> Sequence[Id]:
+        """The ids of the regions, and of the annotations that are not taken."""
+        others = [other.id for other in self.others]
+        if self.taken is None:
+            return others
+        try:
+            return [*(region.id for region in self._regions(self.taken)[0]), *others]
+        except DataError:
+            return [self.taken.id, *others]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`: label files that hold this task alone."""
+        return self.own
+
+    def draw(self, remap: Remap) -> Drawn:
+        """The regions in their order; a line for each other annotation, which says how many pixels differ."""
+        with located(file=None if self.taken is None else self.taken.span.file):
+            size = self._size()
+            receipt = Receipt()
+            drawn = self._draw(self.taken, size, remap, receipt)
+            for other in self.others:
+                receipt.annotations += 1
+                receipt.skipped.append(self._compare(other, drawn, remap))
+            return drawn
+
+    def _draw(self, drawing: Drawing | None, size: tuple[int, int], remap: Remap, receipt: Receipt) -> Drawn:
+        background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
+        file = "" if drawing is None else drawing.span.file
+        shapes: list[Shape] = []
+        if drawing is not None:
+            regions, data = self._regions(drawing)
+            receipt.annotations += len(regions)
+            shapes = Shapes(self.rules, drawing.span, data, size, remap.labels, receipt).of(regions, remap)
+        return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, file)
+
+    def _compare(self, other: Drawing, drawn: Drawn, remap: Remap) -> Problem:
+        """The line of an annotation that is not taken."""
+        if other.cancelled:
+            return Problem("labelstudio.cancelled", "a cancelled annotation", other.span.file, None, other.id)
+        try:
+            mask = self._draw(other, drawn.size, remap, Receipt()).mask
+            differ = f"{int(np.count_nonzero(mask != drawn.mask)):,} of {mask.size:,} pixels differ"
+        except DataError as error:
+            differ = f"it cannot be drawn ({error.problem.message})"
+        taken = "" if self.taken is None else f" from annotation {self.taken.id}, which is taken"
+        message = f"another annotation of the image: {differ}{taken}"
+        return Problem("labelstudio.annotation", message, other.span.file, None, other.id)
+
+    def _regions(self, drawing: Drawing) -> tuple[list[Region], bytes]:
+        """The regions of an annotation that are on this image, and the bytes of its task."""
+        task, data = read_task(drawing.span)
+        works = task.predictions if self.rules.predicted else task.works
+        if drawing.place >= len(works):
+            raise DataError(Problem("labelstudio.task", "the label file has changed: convert again"))
+        regions = regions_of(works[drawing.place], self.rules.control)
+        here = (drawing.key, drawing.nth)
+        return [one for one in regions if target_of(one, task, self.rules.shown) in (None, here)], data
+
+    def _size(self) -> tuple[int, int]:
+        """(height, width) as regions state it, or of the image as it is shown. Raises `DataError` (`labelstudio.size`)."""
+        if self.size is None:
+            if self.image is None:
+                message = "no region states the size of the image, and there is no image: leave out --images none"
+                raise DataError(Problem("labelstudio.size", message))
+            return read_facts(self.image).upright
+        refuse_large(*self.size, 1)
+        return self.size
+
+
+def regions_of(work: Work, control: str | None = None) -> list[Region]:
+    """The objects of an annotation. Entries of one id are of one object, but for different shapes."""
+    found: dict[Id, list[Region]] = {}
+    for place, result in enumerate(work.result or ()):
+        id = place if result.id is None else result.id
+        try:
+            marks = marks_of(result)
+        except DataError as error:
+            raise error.at(annotation=id) from error
+        names = marks.names() if control in (None, result.from_name) else []
+        kind = marks.kind
+        for region in found.setdefault(id, []):
+            if not kind or region.marks.shape == marks.shape:
+                region.names.extend(name for name in names if name not in region.names)
+                region.controls.append(result.from_name)
+                if not marks.names() and result.type is not None:
+                    region.further.append(result.type)
+                break
+        else:
+            found[id].append(Region(id, result, marks, names, [result.from_name], []))
+    return [region for regions in found.values() for region in regions]
+
+
+def target_of(region: Region, task: Task, shown: Shown) -> tuple[str, int] | None:
+    """The image that a region is on, by its key in the data and its place there; None for what is on none, such as choices."""
+    if not region.marks.kind:
+        return None
+    return key_of(region.result, task.data, shown), region.result.item_index or 0
+
+
+def stated_size(result: Result) -> tuple[int, int] | None:
+    """(height, width) of the image as a region states it. Raises `DataError` (`labelstudio.size`)."""
+    width, height = result.original_width, result.original_height
+    if width is None or height is None:
+        return None
+    if not (1 <= width < 2**31 and 1 <= height < 2**31 and width == int(width) and height == int(height)):
+        message = f"its original_width and original_height, {width} and {height}, are no size of an image"
+        raise DataError(Problem("labelstudio.size", message))
+    return int(height), int(width)
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Regions of one annotation to shapes of an image of `size` (height, width); the others get their line."""
+
+    rules: Rules
+    span: Span
+    data: bytes
+    size: tuple[int, int]
+    labels: Labels
+    receipt: Receipt
+
+    def of(self, regions: Sequence[Region], remap: Remap) -> list[Shape]:
+        """The regions that have pixels, in their order. Raises `DataError` that names the region."""
+        parts: list[tuple[int, Id, bytes | Outline]] = []
+        for region in regions:
+            with located(annotation=region.id):
+                if self._leaves_out(region):
+                    continue
+                class_id = class_id_of(region.names[0], self.rules.class_ids, "labelstudio.label", region.id)
+                if (drawn := self._pixels(region)) is not None:
+                    parts.append((self.labels.ignore if class_id is None else remap.value(class_id), region.id, drawn))
+        outlines = [part for _, _, part in parts if isinstance(part, np.ndarray)]
+        ends = np.cumsum([len(one) for one in outlines])
+        rles = iter(rasterize(np.concatenate(outlines), ends, *self.size) if outlines else ())
+        return [Shape(value, part if isinstance(part, bytes) else next(rles), id) for value, id, part in parts]
+
+    def _leaves_out(self, region: Region) -> bool:
+        """Whether a region holds no pixels or has no label; then it gets its line."""
+        kind = region.marks.kind
+        if kind not in DRAWN:
+            type = region.result.type or "value"
+            if not kind and type.removesuffix("labels") in DRAWN:
+                self._skip("labelstudio.no_shape", f"states no shape ({type})", region)
+            else:
+                self._skip(f"labelstudio.{kind or 'other'}", f"holds no pixels ({kind or type})", region)
+        elif self.rules.control is not None and self.rules.control not in region.controls:
+            self._skip("labelstudio.control", f"of the control {region.result.from_name}", region)
+        elif not region.names:
+            self._skip("labelstudio.no_label", "has no label", region)
+        else:
+            if len(region.names) > 1:
+                what = f"has the labels {', '.join(region.names)}: taken for {region.names[0]}"
+                self.receipt.repaired.append(Problem("labelstudio.labels", what, self.span.file, None, region.id))
+            return False
+        return True
+
+    def _pixels(self, region: Region) -> bytes | Outline | None:
+        """Run lengths or an outline; None if it got its line."""
+        kind = region.marks.kind
+        if (stated := stated_size(region.result)) is not None and stated != self.size:
+            both = (
+                f"{stated[1]} x {stated[0]}, the image of the others {self.size[1]} x {self.size[0]} (width x height)"
+            )
+            raise DataError(Problem("labelstudio.size", f"its image is {both}: are they of one image?"))
+        raw = region.result.value
+        if any(word in bytes(raw) for word in NO_NUMBERS):
+            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+        value: Any = decoded(raw, DECODERS[kind], f"its {kind}")
+        if isinstance(value, Brush):
+            return brush_pixels(value, self.size)
+        if isinstance(value, Bitmask):
+            return bitmask_pixels(self.span.part(self.data, value.imageDataURL), self.size)
+        if isinstance(value, Oval):
+            return oval_pixels(value, self.size)
+        corners = box_corners(value, self.size) if isinstance(value, Box) else polygon_corners(value, self.size)
+        return corners if self._is_drawn(corners, region) else None
+
+    def _is_drawn(self, corners: Outline, region: Region) -> bool:
+        """Whether an outline can be rasterised; a line if it cannot, and if it reaches beyond the image."""
+        if len(corners) < 3:
+            self._skip("polygon.degenerate", "has fewer than three points", region)
+            return False
+        height, width = self.size
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+        if max(-low.min(), high.max()) > FAR + max(self.size):
+            self._skip("polygon.far", "lies too far outside the image: left out", region)
+            return False
+        if low.min() < 0 or high[0] > width or high[1] > height:
+            line = Problem("polygon.clipped", "reaches beyond the image", self.span.file, None, region.id)
+            self.receipt.clipped.append(line)
+        return True
+
+    def _skip(self, code: str, message: str, region: Region) -> None:
+        self.receipt.skipped.append(Problem(code, message, self.span.file, None, region.id))
+
+
+# One of each kind
+
+
+def polygon_corners(polygon: Polygon, size: tuple[int, int]) -> Outline:
+    """(N, 2) x, y in pixels."""
+    height, width = size
+    return np.array(polygon.points, np.float64).reshape(-1, 2) / 100 * (width, height)
+
+
+def box_corners(box: Box, size: tuple[int, int]) -> Outline:
+    """(4, 2) corners: upright as pycocotools outlines a box, otherwise as label-studio-sdk turns it."""
+    height, width = size
+    if not box.rotation:
+        x, y, w, h = box.x * width / 100, box.y * height / 100, box.width * width / 100, box.height * height / 100
+        return np.array([(x, y), (x, y + h), (x + w, y + h), (x + w, y)])
+    x, y, w, h = box.x / 100 * width, box.y / 100 * height, box.width / 100 * width, box.height / 100 * height
+    cos, sin = math.cos(math.radians(box.rotation)), math.sin(math.radians(box.rotation))
+    return np.array(
+        [(x, y), (x + w * cos, y + w * sin), (x + w * cos - h * sin, y + w * sin + h * cos), (x - h * sin, y + h * cos)]
+    )
+
+
+def oval_pixels(oval: Oval, size: tuple[int, int]) -> bytes:
+    """Run lengths of the pixels whose centre lies in an ellipse, its border included."""
+    height, width = size
+    x, y = oval.x / 100 * width, oval.y / 100 * height
+    across, down = abs(oval.radiusX / 100 * width), abs(oval.radiusY / 100 * height)
+    if not all(map(math.isfinite, (x, y, across, down, oval.rotation or 0))):
+        raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+    reach = max(across, down)
+    top, bottom = (min(max(int(edge), 0), height) for edge in (y - reach, y + reach + 1))
+    left, right = (min(max(int(edge), 0), width) for edge in (x - reach, x + reach + 1))
+    if not across or not down:
+        return encode(np.zeros((0, 0), np.uint8), height, width)
+    cos, sin = math.cos(math.radians(oval.rotation or 0)), math.sin(math.radians(oval.rotation or 0))
+    dx, dy = np.arange(left, right) + 0.5 - x, (np.arange(top, bottom) + 0.5 - y)[:, None]
+    inside = ((dx * cos + dy * sin) / across) ** 2 + ((dy * cos - dx * sin) / down) ** 2 <= 1
+    return encode(inside.view(np.uint8), height, width, top, left)
+
+
+def brush_pixels(brush: Brush, size: tuple[int, int]) -> bytes:
+    """The same of a brush's run lengths. Raises `DataError` (`rle.*`)."""
+    if brush.format not in (None, "rle"):
+        raise DataError(Problem("rle.format", f"a brush of the format {brush.format!r}: only rle is known"))
+    text = np.frombuffer(brush.rle, np.uint8)
+    data = np.empty(len(text) // 2 + 1, np.uint8)
+    if (count := parse_bytes(text, data)) < 0:
+        raise DataError(Problem("rle.bytes", "its run lengths are no list of numbers from 0 to 255: export it again"))
+    height, width = size
+    values = brush_values(data[:count])
+    if values != 4 * height * width:
+        what = f"its run lengths are of {max(values, 0):,} values, and {width} x {height} pixels have {4 * height * width:,}"
+        raise DataError(Problem("rle.size", f"{what}: export it again"))
+    bitmap, box = np.zeros(size, np.uint8), np.zeros(4, np.int64)
+    if wrong := brush_bitmap(data[:count], bitmap, box):
+        what = "are cut off" if wrong == -1 else "are longer than the image"
+        raise DataError(Problem("rle.size", f"its run lengths {what}: export it again"))
+    top, bottom, left, right = box.tolist()
+    return encode(bitmap[top:bottom, left:right], height, width, top, left)
+
+
+def bitmask_pixels(path: str | None, size: tuple[int, int]) -> bytes:
+    """The same of a bitmask, an image within a task. Raises `DataError` (`labelstudio.bitmask`, `mask.*`)."""
+    if path is None:
+        raise DataError(
+            Problem("labelstudio.bitmask", "its imageDataURL is no image in base64, in a file called .json")
+        )
+    pixels, _ = read_stored(path, expand=True)
+    if pixels.shape[:2] != size:
+        both = f"{pixels.shape[1]} x {pixels.shape[0]}, its image {size[1]} x {size[0]} (width x height)"
+        raise DataError(Problem("labelstudio.bitmask", f"its bitmask is {both}"))
+    return encode(pixels[:, :, 3], *size)
