@@ -45,7 +45,7 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for labels/ with sem_seg, drivable or lane, or seg/labels of the first release."""
     if any(find_labels(root, folder) for folder in FOLDERS):
         return None
-    return "there is no labels/sem_seg, labels/drivable or labels/lane with masks, polygons or rles of a split"
+    return "there is no labels/sem_seg (drivable, lane) with masks, polygons or rles"
 
 
 def read(

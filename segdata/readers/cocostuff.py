@@ -64,7 +64,7 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for masks called after COCO's images in a folder that the set has."""
     if root.is_dir() and any(SEEN.search(path) for path in look(root).files):
         return None
-    return "there is no train2017/<12 digits>.png, no stuff_*_pixelmaps/ and no annotations/COCO_*.mat"
+    return "there is no train2017/<12 digits>.png, stuff_*_pixelmaps/ or annotations/COCO_*.mat"
 
 
 def read(

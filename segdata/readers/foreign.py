@@ -88,7 +88,7 @@ KINDS = (
     Kind("a set of volumes", _volume, "export each slice as PNG, images and masks"),
     Kind("a table of run lengths", _run_length_table, "decode its masks to PNG files"),
     Kind("Arrow of Hugging Face", _with_ending(".arrow"),
-         "datasets.load_from_disk(DIR)['train'].to_parquet('train.parquet') makes what convert hf reads"),
+         "its library's to_parquet makes what convert hf reads"),
     Kind("TFRecord", _with_ending(".tfrecord", ".tfrec", ".tfrecords"), "save its images and masks as PNG files"),
     Kind("HDF5", _with_ending(".h5", ".hdf5"), "save its images and masks as PNG files"),
     Kind("a shapefile", _with_ending(".shp"), "convert vector reads it: give the folder of images, and --vectors FILE.shp"),

@@ -64,7 +64,7 @@ def read(
     image_column: str | None = None,
     mask_column: str | None = None,
     image_dir: str | Path | None = None,
-    config: str | None = None,
+    subset: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     values: Mapping[int | str, str] | Sequence[str] = (),
     colors: bool = False,
@@ -82,7 +82,7 @@ def read(
         image_column: the column of the images. By default the one whose name tells, or the only one that is left.
         mask_column: the column of the masks. By default the one whose name tells, or the only one that is left.
         image_dir: the folder of images and masks of which a cell has the path alone. By default the folder of the Parquet file.
-        config: which of the configurations that README.md declares. By default the only one, or the one called default.
+        subset: which of the configurations that README.md declares. By default the only one, or the one called default.
         classes: the class file (one name per line, CSV, JSON or YAML), or names in order of mask value; by default the
             id2label.json in the folder or above it, or the names that the features have for the numbers in masks.
         values: what a value is, over `classes`: `255=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
@@ -96,7 +96,7 @@ def read(
     check_options(colors, threshold, offset, values)
     base, receipt, meant = Path(str(listed(root))), Receipt(), parse_values(values)
     with unreadable(base):
-        found = find_tables(base, config)
+        found = find_tables(base, subset)
         chosen = [one for one in found if split in (None, one.split)]
         if split is not None and not chosen:
             refuse_split(split, root, (one.split for one in found if one.split))
@@ -113,7 +113,7 @@ def read(
     if any(is_encoded(str(item.image)) for item in items):
         receipt.notes.append(SLOW)
     options: dict[str, object] = {
-        "image_column": columns.image, "mask_column": columns.mask, "config": config, "classes": given.told,
+        "image_column": columns.image, "mask_column": columns.mask, "subset": subset, "classes": given.told,
         "values": {show_key(key): name for key, name in meant.items()}, "colors": colors, "threshold": threshold,
         "offset": offset,
     }  # fmt: skip

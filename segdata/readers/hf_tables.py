@@ -37,7 +37,7 @@ class Found(NamedTuple):
     path: Path
 
 
-def find_tables(root: Path, config: str | None) -> list[Found]:
+def find_tables(root: Path, subset: str | None) -> list[Found]:
     """The Parquet files of a folder by split and name, or the one that is given.
 
     Raises `DataError` (`source.missing`, `hf.none`, `hf.readme`), `OptionError` for several configurations, or one that is not.
@@ -51,9 +51,9 @@ def find_tables(root: Path, config: str | None) -> list[Found]:
         raise DataError(Problem("hf.none", f"there is no file *{ENDING} in it", file=str(root)))
     declared = read_configs(root)
     if declared:
-        found = [Found(split, root / name) for split, name in _declared(root, declared, config, names)]
-    elif config is not None:
-        raise OptionError(f"--config {config}: README.md names no configurations")
+        found = [Found(split, root / name) for split, name in _declared(root, declared, subset, names)]
+    elif subset is not None:
+        raise OptionError(f"--subset {subset}: README.md names no configurations")
     else:
         found = [Found(split_of(name), root / name) for name in names]
     return sorted(found, key=lambda one: (one.split or "", str(one.path)))
@@ -107,17 +107,17 @@ def _yaml(text: str) -> Mapping[str, Any]:
 
 
 def _declared(
-    root: Path, configs: Mapping[str, Mapping[str, Any]], config: str | None, names: Sequence[str]
+    root: Path, configs: Mapping[str, Mapping[str, Any]], subset: str | None, names: Sequence[str]
 ) -> Iterator[tuple[str | None, str]]:
     """Split and name of the files of a configuration."""
-    if config is None and len(configs) > 1:
+    if subset is None and len(configs) > 1:
         usual = [name for name, one in configs.items() if name == "default" or one.get("default") is True]
         if len(usual) != 1:
-            raise OptionError(f"{root}: README.md declares several configurations: --config {' or '.join(configs)}")
-        config = usual[0]
-    chosen = next(iter(configs)) if config is None else config
+            raise OptionError(f"{root}: README.md declares several configurations: --subset {' or '.join(configs)}")
+        subset = usual[0]
+    chosen = next(iter(configs)) if subset is None else subset
     if chosen not in configs:
-        raise OptionError(f"--config {config}: README.md declares {some(configs)}")
+        raise OptionError(f"--subset {subset}: README.md declares {some(configs)}")
     for split, pattern in _patterns(configs[chosen]):
         if not (there := [name for name in names if _matches(name.split("/"), pattern.split("/"))]):
             raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from PIL import Image
 
 import segdata
 import segdata.files.images
+from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError
+from segdata.files.listing import folders_in
 from segdata.readers import READERS, coco_splits
 from segdata.readers.detect import FORMATS, detect, format_of
 
@@ -37,7 +40,7 @@ REAL = {
     "pets": "pets",
     "voc/genuine": "voc",
     "voc/labelme/data_dataset_voc": "voc",
-    "voc/labelme/data_annotated": None,
+    "voc/labelme/data_annotated": "labelme",
     "coco/mini": "coco",
     "coco/panoptic": "coco",
     "coco/lvis/lvis_val_100.json": "coco",
@@ -66,6 +69,26 @@ def test_the_samples(name: str, samples: Path) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_real_sets(name: str, shared_data: Path) -> None:
     assert detect(shared_data / name).format == REAL[name]
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_exactly_one_format_fits_each_sample(format: str, tmp_path: Path) -> None:
+    """What is masks in folders may fit `masks`, too, which gives way."""
+    root, _ = reader_sample(format, tmp_path)
+    fits = {name for name in READERS if import_module(READERS[name]).fits(root) is None}
+    assert fits - {"masks"} == {format} - {"masks"}
+    assert detect(root).format == format
+
+
+HERE = Path(__file__).parent
+MADE = [folder for kind in ("golden", "real") for folder in sorted((HERE / kind).iterdir()) if folder.name in READERS]
+
+
+@pytest.mark.parametrize("made", MADE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_other_format_fits_what_tools_and_makers_of_one_wrote(made: Path) -> None:
+    found = {detect(folder).format for folder in (made, *(made / name for name in folders_in(made, 2)))}
+    assert found <= {made.name, None, "masks"}
+    assert made.name in found
 
 
 def test_no_image_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:

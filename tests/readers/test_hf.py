@@ -173,13 +173,13 @@ def test_the_readme_declares_configurations(tmp_path: Path) -> None:
     parts = "- config_name: large\n  data_files:\n  - split: fit\n    path: large/train-*\n"
     parts += "- config_name: small\n  data_files: {fit: [small/**], held: 'old/*.parquet'}\n"
     declare(tmp_path, parts)
-    with pytest.raises(OptionError, match="several configurations: --config large or small"):
+    with pytest.raises(OptionError, match="several configurations: --subset large or small"):
         read(tmp_path, classes=NAMES)
-    assert told(read(tmp_path, classes=NAMES, config="large")) == [("fit/000000", "fit")]
+    assert told(read(tmp_path, classes=NAMES, subset="large")) == [("fit/000000", "fit")]
     small = [("fit/000000", "fit"), ("fit/000001", "fit"), ("held/000000", "held")]
-    assert told(read(tmp_path, classes=NAMES, config="small")) == small
-    with pytest.raises(OptionError, match=r"--config x: README\.md declares large, small"):
-        read(tmp_path, classes=NAMES, config="x")
+    assert told(read(tmp_path, classes=NAMES, subset="small")) == small
+    with pytest.raises(OptionError, match=r"--subset x: README\.md declares large, small"):
+        read(tmp_path, classes=NAMES, subset="x")
     declare(tmp_path, parts + "  default: true\n")
     assert told(read(tmp_path, classes=NAMES)) == small
     declare(tmp_path, parts.replace("small", "default"))

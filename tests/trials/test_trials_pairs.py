@@ -117,16 +117,9 @@ def test_masks_of_roboflow(tmp_path: Path) -> None:
 
 
 FOREIGN = {
-    "labelme": "this is a labelme set (a.json)",
-    "yoloseg": "this is a YOLO segmentation set (labels/train/a.txt)",
     "via": "this is a VIA project (via_region_data.json)",
     "zip": "this is an archive (export.zip): unpack it",
     "zip/export.zip": "this is an archive (export.zip): unpack it",
-    "dm/cvat_poly": "this is a CVAT XML (train.xml)",
-    "dm/cvat_mask": "this is a CVAT XML (train.xml)",
-    "dm/label_me_c": "this is a LabelMe (MIT) set (Annotations/train/f_1.xml)",
-    "dm/label_me_poly": "this is a LabelMe (MIT) set (Annotations/train/f_1.xml)",
-    "dm/yolo_ultralytics_poly": "this is a YOLO set (data.yaml)",
     "pets_nolist": "(pets): give that folder",
 }
 
@@ -137,6 +130,30 @@ def test_what_is_not_read_is_named(name: str, tmp_path: Path) -> None:
     assert FOREIGN[name] in said
     assert max(map(len, said.replace(str(trial_files.TRIALS), "").splitlines())) <= 100
     assert FOREIGN[name] in run("convert", "auto", trial(name), tmp_path / "d", code=1)
+
+
+TOOLS = {
+    "labelme": "labelme",
+    "yoloseg": "yolo",
+    "dm/cvat_poly": "cvat",
+    "dm/cvat_mask": "cvat",
+    "dm/label_me_c": "labelmexml",
+    "dm/label_me_poly": "labelmexml",
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_what_tools_write_is_found_and_read(name: str, tmp_path: Path) -> None:
+    assert run("detect", trial(name)).startswith(f"{TOOLS[name]}\n")
+    assert "converted" in run("convert", "auto", trial(name), tmp_path / "d")
+
+
+def test_folders_of_several_tools_and_empty_labels(tmp_path: Path) -> None:
+    said = run("convert", "auto", trial("dm"), tmp_path / "d", code=1)
+    assert "several sets lie here: give one of " in said
+    assert "dm/cityscapes_c (cityscapes)" in said
+    said = run("convert", "auto", trial("dm/yolo_ultralytics_poly"), tmp_path / "d", code=1)
+    assert "nothing is painted" in said
 
 
 def test_pets_without_a_list(tmp_path: Path) -> None:
