@@ -105,7 +105,7 @@ def read(
     shown = Shown() if config is None else read_config(place(config), control)
     inputs: tuple[Input, ...] = () if config is None else (Input.of(place(config)),)
     seen = Seen(shown, control, annotation == "prediction")
-    files = label_files(there)
+    files = label_files(there, folder / classes if isinstance(classes, str | Path) else None)
     for file in files:
         inputs += seen.read(file, report, receipt, alone=len(files) == 1)
     if control is not None and control not in seen.controls:
@@ -125,8 +125,11 @@ def read(
     return Source(labels, items, (*inputs, *more), table, receipt, options, seen.predicted)
 
 
-def label_files(root: Place) -> list[Place]:
-    """The label files: SRC itself, or those in it, or else those below it. Raises `DataError` (`labelstudio.missing`)."""
+def label_files(root: Place, classes: Place | None = None) -> list[Place]:
+    """The label files: SRC itself, or those in it, or else those below it, but for a class file.
+
+    Raises `DataError` (`labelstudio.missing`).
+    """
     if root.is_file():
         return [root]
     names = sorted(name for name in names_in(root) if name[:1] != ".") if root.is_dir() else []
@@ -139,7 +142,7 @@ def label_files(root: Place) -> list[Place]:
     if not found:
         what = "there is no .json: give an export of Label Studio (Export, JSON), or a folder with some"
         raise DataError(Problem("labelstudio.missing", what, str(root)))
-    return [root / name for name in found]
+    return [file for name in found if (file := root / name) != classes]
 
 
 def class_table(

@@ -56,16 +56,22 @@ def listed_classes(
     entries: Sequence[Entry], background: Background, receipt: Receipt
 ) -> tuple[Labels, tuple[SourceClass, ...]]:
     """The same of a class file's entries: their order is that of the class ids, after background if they do not name it."""
-    names = [class_name(entry.source_name or entry.name) for entry in entries]
-    if background == "class" and BACKGROUND in names[1:]:
-        labels = Labels.of(
-            *zip(*((n, e.color) for n, e in zip(names, entries, strict=True) if n != IGNORE), strict=True)
-        )
-        ids = {name: i for i, name in enumerate(labels.names)}
-        return labels, tuple(
-            SourceClass(e.value, e.source_name, ids.get(n)) for n, e in zip(names, entries, strict=True)
-        )
-    return name_classes([NamedClass(e.value, e.source_name or e.name, e.color) for e in entries], background, receipt)
+    names = [class_name(entry.source_name or entry.name) if entry.is_class else IGNORE for entry in entries]
+    given: dict[str, list[NamedClass]] = defaultdict(list)
+    colors: dict[str, RGB | None] = {}
+    if background == "class" and BACKGROUND not in names:
+        colors[BACKGROUND] = (0, 0, 0)
+    for name, entry in zip(names, entries, strict=True):
+        given[name].append(NamedClass(entry.value, entry.source_name or entry.name, entry.color))
+        if name != IGNORE:
+            colors.setdefault(name, entry.color or ((0, 0, 0) if name == BACKGROUND else None))
+    receipt.notes += _merged(given, background, "label")
+    labels = Labels.of(list(colors), list(colors.values()))
+    ids = {name: i for i, name in enumerate(labels.names)}
+    rows = zip(names, entries, strict=True)
+    return labels, tuple(
+        SourceClass(entry.value, entry.source_name or entry.name, ids.get(name)) for name, entry in rows
+    )
 
 
 def ids_by_name(classes: Sequence[SourceClass], labels: Labels) -> dict[str, int | None]:

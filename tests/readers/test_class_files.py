@@ -21,6 +21,7 @@ from parquet_files import cell, write_table
 from segdata.errors import DataError, MissingDependency
 from segdata.readers import class_cells, class_names, reader, voc
 from segdata.readers.class_files import VOC_VOID, read_classes
+from segdata.readers.named_classes import class_name
 from segdata.readers.source import Receipt, Source
 
 yaml = pytest.importorskip("yaml")
@@ -313,6 +314,44 @@ def of_yolo(root: Path) -> dict[str, Any]:
     return {"background": "ignore"}
 
 
+def of_labelme(root: Path) -> dict[str, Any]:
+    (root / "a.json").write_text(
+        '{"version": "5.5.0", "shapes": [], "imagePath": "a.png", "imageHeight": 3, "imageWidth": 4}'
+    )
+    return {"background": "ignore"}
+
+
+def of_labelmexml(root: Path) -> dict[str, Any]:
+    size = "<imagesize><nrows>3</nrows><ncols>4</ncols></imagesize>"
+    (root / "a.xml").write_text(f"<annotation><filename>a.png</filename><folder></folder>{size}</annotation>")
+    return {"background": "ignore"}
+
+
+def of_labelstudio(root: Path) -> dict[str, Any]:
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"id": 1, "result": []}]}
+    (root / "a.json").write_text(json.dumps([task]))
+    return {"background": "ignore"}
+
+
+def of_cvat(root: Path) -> dict[str, Any]:
+    image = '<image id="0" name="a.png" width="4" height="3"></image>'
+    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{image}</annotations>")
+    return {"background": "ignore"}
+
+
+def of_supervisely(root: Path) -> dict[str, Any]:
+    (root / "ds0/ann").mkdir(parents=True)
+    (root / "meta.json").write_text('{"classes": [], "tags": [], "projectType": "images"}')
+    (root / "ds0/ann/a.png.json").write_text('{"size": {"height": 3, "width": 4}, "tags": [], "objects": []}')
+    return {"background": "ignore"}
+
+
+def of_mapillary(root: Path) -> dict[str, Any]:
+    (root / "training/v1.2/labels").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "training/v1.2/labels/a.png")
+    return {}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
@@ -320,6 +359,12 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
     "hf": of_hf,
+    "labelme": of_labelme,
+    "labelmexml": of_labelmexml,
+    "labelstudio": of_labelstudio,
+    "cvat": of_cvat,
+    "supervisely": of_supervisely,
+    "mapillary": of_mapillary,
     "yolo": of_yolo,
 }
 
@@ -344,7 +389,8 @@ def read_all(sources: dict[str, tuple[Path, dict[str, Any]]], classes: Any) -> d
 def test_every_reader_with_classes_is_here() -> None:
     from segdata.readers import READERS, reader_options
 
-    assert {name for name in READERS if "classes" in reader_options(name)} == SOURCES.keys()
+    taking = {name for name in READERS if "classes" in reader_options(name)}
+    assert taking - {"ade20k"} == SOURCES.keys()  # whose value 0 is no class
 
 
 @pytest.mark.parametrize(("name", "text", "expected"), GOOD)
@@ -357,7 +403,7 @@ def test_every_form_means_the_same_to_every_reader(
     colors = [color for _, name, color in expected if color is not None and name != "ignore"]
     for classes in (path, str(path), path.as_uri()):
         for format, source in read_all(sources, classes).items():
-            assert source.labels.names == names, format
+            assert source.labels.names in (names, tuple(map(class_name, names))), format
             assert not colors or [label.color for label in source.labels.classes] == colors, format
             assert name in [given.name for given in source.inputs], format
 
@@ -383,6 +429,7 @@ def test_names_given_in_python_and_files_below_the_source(
     assert reader(format)(root, images=False, classes=["sky", "road"], **options).labels.names == ("sky", "road")
     (root / "mine.json").write_text('["sky", "road"]')
     assert reader(format)(root, images=False, classes="mine.json", **options).labels.names == ("sky", "road")
+    (root / "mine.json").unlink()
     with pytest.raises(DataError, match="name 2: 'sky' appears twice"):
         reader(format)(root, images=False, classes=["sky", "sky"], **options)
     with pytest.raises(DataError, match=r"nowhere\.txt: cannot be read"):
