@@ -40,9 +40,11 @@ def text_of(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8 of soft colours."""
-    return np.asarray(rng.integers(60, 200, (height, width, 3)), np.uint8)
+def soft(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8 of colours that change slowly."""
+    start, slope = rng.integers(60, 160, 3), rng.integers(-2, 3, (2, 3))
+    y, x = np.mgrid[:height, :width][..., None]
+    return np.asarray((start + slope[0] * y + slope[1] * x).clip(0, 255), np.uint8)
 
 
 def random_shape(rng: np.random.Generator, height: int, width: int, kind: str) -> Json:
@@ -95,7 +97,7 @@ def make_random_labelme(
     for number in range(count):
         height, width = (int(n) for n in rng.integers(1, most, 2))
         shapes = [random_shape(rng, height, width, str(rng.choice(kinds))) for _ in range(rng.integers(0, 12))]
-        name, data = f"{number:04}.png", image_bytes(noise(rng, height, width), "PNG")
+        name, data = f"{number:04}.png", image_bytes(soft(rng, height, width), "PNG")
         within = number % 2 == 0
         if not within:
             (out / name).write_bytes(data)
@@ -109,7 +111,7 @@ def make_labelme(out: Path) -> None:
     for number in range(9):
         height, width = 48 + 4 * number, 96 - 3 * number
         shapes = [random_shape(rng, height, width, kind) for kind in (*COUNTS, "polygon")]
-        upright = noise(rng, height, width)
+        upright = soft(rng, height, width)
         turned = number in (2, 7)
         stored = np.rot90(upright) if turned else upright  # which orientation 6 turns back, clockwise
         data = image_bytes(np.ascontiguousarray(stored), "JPEG", 6 if turned else 1)

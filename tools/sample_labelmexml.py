@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sample_labelme import soft
+
 NAMES = ("crack", "road", "sky", "window")
 
 OBJECT = """  <object>
@@ -81,8 +83,7 @@ def make_random_labelmexml(out: Path, count: int, seed: int = 0, most: int = 90)
             objects += OBJECT.format(id=id, shape=shape, name=label, deleted=deleted, parts=parts)
         (out / f"Images/{folder}").mkdir(parents=True, exist_ok=True)
         (out / f"Annotations/{folder}").mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(60, 200, (height, width, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(out / f"Images/{folder}/{name}.png")
+        Image.fromarray(soft(rng, height, width)).save(out / f"Images/{folder}/{name}.png")
         text = FILE.format(name=name, folder=folder, height=height, width=width, objects=objects)
         (out / f"Annotations/{folder}/{name}.xml").write_text(text, "utf-8")
 

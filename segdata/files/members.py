@@ -77,7 +77,8 @@ class Member(NamedTuple):
             text = data[1:-1] if b"\\" not in data else json.loads(b'"%b"' % data[1:-1])
             return binascii.a2b_base64(text)[:most]
         except ValueError as error:
-            raise OSError(errno.EIO, f"its base64 is damaged: {error}", self.file) from error
+            what = f"its base64 is damaged ({error}): save it again, or give the image as a file"
+            raise OSError(errno.EIO, what, self.file) from error
 
 
 class Cell(NamedTuple):
@@ -124,6 +125,9 @@ def member_of(path: str | Path) -> Member | Cell | None:
         if found is None
         else Member(found["file"], int(found["offset"]), int(found["length"]), found["coding"] or "")
     )
+    found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
+    if found is None:
+    return Member(found["file"], int(found["offset"]), int(found["length"]), found["coding"] or "")
 
 
 def holder(path: str | Path) -> str:

@@ -49,6 +49,9 @@ def decode_json(
         return msgspec.convert(loose, decoder.type)
     except msgspec.ValidationError as error:
         _refuse(loose, error, code, what, each)
+    except UnicodeEncodeError as error:
+        message = f"a text in it holds half a character ({error.object[error.start]!a}): correct it"
+        raise DataError(Problem(f"{code}.json", message)) from error
 
 
 def _refuse(

@@ -65,7 +65,7 @@ def why_none(kind: str, points: Sequence[Point], pen: Pen) -> Problem | None:
     if kind == "points":
         return Problem("labelme.points", "points that were clicked for a model: labelme draws none")
     if kind not in TYPES:
-        what = f"shape_type {kind!r} is none of {', '.join(TYPES)}: correct it, or remove the shape"
+        what = f"shape_type {kind[:40]!r} is none of {', '.join(TYPES)}: correct it, or remove the shape"
         raise DataError(Problem("labelme.shape", what))
     _refuse_far(points)
     if (kind in ("line", "linestrip") and not pen.line_width) or (kind == "point" and not pen.point_size):
@@ -123,9 +123,8 @@ def _decoded(text: str | None) -> NDArray[np.uint8]:
         return bits.view(np.uint8)
     except (ValueError, DataError) as error:
         why = error.problem.message if isinstance(error, DataError) else str(error)
-        raise DataError(
-            Problem("labelme.mask", f"its mask is no PNG in base64: {why}: save it again, or remove the shape")
-        ) from error
+        message = f"its mask cannot be read as a PNG in base64 ({why}): save it again, or remove the shape"
+        raise DataError(Problem("labelme.mask", message)) from error
 
 
 def _refuse_far(points: Sequence[Point]) -> None:

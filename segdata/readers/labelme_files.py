@@ -48,7 +48,7 @@ class Head(msgspec.Struct):
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels of its shapes, each once, sorted."""
-        return tuple(sorted({shape.label for shape in self.shapes}))
+        return tuple(sorted({shape.label for shape in self.shapes if shape.label.strip()}))
 
     @property
     def flags_set(self) -> tuple[str, ...]:

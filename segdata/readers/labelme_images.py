@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 from pathlib import PureWindowsPath
 
-from segdata.dataset.ids import NAME_MAX, longest_name
 from segdata.errors import Problem
 from segdata.files.places import lies_below
 from segdata.files.remote import Place
@@ -39,15 +39,11 @@ class Images:
         if not one.image:
             return Problem("image.missing", "holds no image (imageData) and names none (imagePath): add one of them")
         name = PureWindowsPath(one.image).as_posix()
-        if longest_name(name) > NAME_MAX or "\0" in name:
-            return Problem(
-                "image.missing", f"no file can have the name of its image ({name[:40]!r} ...): correct imagePath"
-            )
         beside = posixpath.dirname(one.name)
         for path in (posixpath.normpath(posixpath.join(beside, name)), posixpath.join(beside, *tail(name)[-1:])):
-            there = (self.given or self.folder) / path
-            if lies_below(path) and there.is_file():
-                return str(there)
+            with suppress(OSError):  # such as of a name that is too long
+                if lies_below(path) and (there := (self.given or self.folder) / path).is_file():
+                    return str(there)
         found = self._finder.find(name)
         if isinstance(found, str):
             return found

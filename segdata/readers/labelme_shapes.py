@@ -49,6 +49,8 @@ class Content(msgspec.Struct):
         )
 
 
+UNNAMED = Problem("labelme.unnamed", "has no label")
+
 CONTENT = msgspec.json.Decoder(Content)
 
 
@@ -88,7 +90,7 @@ class LabelmeShapes:
         with located(file=self.path):
             content = read_content(self.path)
             receipt = Receipt(annotations=len(content.shapes))
-            size = self._size(content.size, receipt)
+            size = self._size(content, receipt)
             shapes = self._shapes(content.shapes, size, remap, receipt)
             background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
             return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, self.path)
@@ -98,42 +100,40 @@ class LabelmeShapes:
         shapes: list[Shape] = []
         for number, figure in enumerate(figures):
             with located(annotation=number):
-                class_id = class_id_of(figure.label, self.rules.ids, "labelme.label", number)
                 kind = figure.shape_type or "polygon"
-                if (skipped := why_none(kind, figure.points, self.rules.pen)) is not None:
+                skipped = why_none(kind, figure.points, self.rules.pen) if figure.label.strip() else UNNAMED
+                if skipped is not None:
                     receipt.skipped.append(self._line(skipped.code, skipped.message, number))
                     continue
+                class_id = class_id_of(figure.label, self.rules.ids, "labelme.label", number)
                 if kind == "mask":
                     runs, told = mask_runs(figure.mask, figure.points, size, self.rules.pen)
                     if told is not None:
                         receipt.repaired.append(self._line("labelme.mask", told, number))
                 else:
                     runs = shape_runs(kind, figure.points, size, self.rules.pen)
-            if _reaches_out(figure.points, size):
+            if _reach_out(figure.points, size):
                 receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", number))
             shapes.append(Shape(remap.labels.ignore if class_id is None else remap.value(class_id), runs, number))
         return shapes
 
-    def _size(self, stated: tuple[int, int] | None, receipt: Receipt) -> tuple[int, int]:
+    def _size(self, content: Content, receipt: Receipt) -> tuple[int, int]:
         """(height, width) of the image; by default it is upright, as labelme shows it, but raw if the file states that size.
 
         An image within a label file is as labelme shows it, whatever its EXIF data say.
         """
+        stated = content.size
         if self.image is None:
-            if stated is None:
-                message = (
-                    "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
-                )
-                raise DataError(Problem("labelme.size", message))
-            if stated[0] * stated[1] > MAX_PIXELS:
-                message = f"{stated[1]} x {stated[0]} pixels (imageWidth x imageHeight) are more than the limit of {MAX_PIXELS}"
-                raise DataError(Problem("labelme.size", message))
-            return stated
+            return _checked(stated)
         facts = _facts(self.image)
         raw = facts.height, facts.width
         size = raw if member_of(self.image) is not None or stated == raw else facts.upright
-        if stated not in (None, size):
-            told = f"states {stated[1]} x {stated[0]} pixels, the image has {size[1]} x {size[0]} (width x height)"
+        if stated is not None and stated != size:
+            told = f"states {stated[1]} x {stated[0]} pixels, its image has {size[1]} x {size[0]} (width x height)"
+            points = [point for figure in content.shapes for point in figure.points]
+            if _reach_out(points, size) and not _reach_out(points, stated):
+                way_out = "give the images that the shapes were drawn on: --image-dir DIR"
+                raise DataError(Problem("labelme.size", f"{told}, and its shapes reach beyond them: {way_out}"))
             receipt.repaired.append(Problem("labelme.size", f"{told}: drawn on those of the image", self.path))
         return size
 
@@ -146,6 +146,17 @@ def read_content(path: str) -> Content:
     return read_json(path, CONTENT, "labelme", "a label file of labelme", ("shapes", Figure))
 
 
+def _checked(stated: tuple[int, int] | None) -> tuple[int, int]:
+    """The size that a file states. Raises `DataError` (`labelme.size`) if it states none, or too large a one."""
+    if stated is None:
+        message = "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
+        raise DataError(Problem("labelme.size", message))
+    if stated[0] * stated[1] > MAX_PIXELS:
+        message = f"{stated[1]} x {stated[0]} pixels (imageWidth x imageHeight) are more than the limit of {MAX_PIXELS}"
+        raise DataError(Problem("labelme.size", message))
+    return stated
+
+
 def _facts(image: str) -> ImageFacts:
     """An image's size and orientation, from its header where Pillow knows it. Raises `DataError` (`image.*`)."""
     with open_file(image) as file:
@@ -155,6 +166,6 @@ def _facts(image: str) -> ImageFacts:
         return ImageFacts(header.height, header.width, header_orientation(file))
 
 
-def _reaches_out(points: Sequence[Point], size: tuple[int, int]) -> bool:
+def _reach_out(points: Sequence[Point], size: tuple[int, int]) -> bool:
     height, width = size
     return any(not (0 <= x <= width and 0 <= y <= height) for x, y in points)

@@ -145,8 +145,6 @@ class LabelmeObjects:
         file = str(place(self.masks) / name)
         if not lies_below(name):
             raise DataError(Problem("labelmexml.mask", f"its mask {name!r} leads out of Masks/: correct it"))
-        if not place(file).is_file():
-            raise DataError(Problem("labelmexml.mask", f"its mask {file} is missing: put it there"))
         bits = object_bits(file)
         if bits.shape != size:
             what = f"its mask {name} is {bits.shape[1]} x {bits.shape[0]}, the image {size[1]} x {size[0]} (width x height)"

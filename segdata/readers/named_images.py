@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Literal
 from unicodedata import normalize
@@ -36,8 +37,9 @@ class ImageFinder:
         path = name.replace("\\", "/").removeprefix("./")
         if path and lies_below(path):
             for folder in self._folders:
-                if (there := folder / path).is_file():
-                    return str(there)
+                with suppress(OSError):  # such as of a name that is too long
+                    if (there := folder / path).is_file():
+                        return str(there)
         missing: Problem | None = None
         for folder in self._folders:
             if folder not in self._listed:
