@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -145,14 +145,12 @@ def key_of(result: Result, data: Mapping[str, Any], shown: Shown) -> str:
 
 def local_name(url: str) -> str:
     """The path that a URL of the tool names: of an uploaded, local or stored file, or one behind a link to it."""
-    if found := re.search(r"[?&]fileuri=([^&]+)", url):
-        try:
-            return local_name(urlsafe_b64decode(found[1] + "==").decode())
-        except (binascii.Error, ValueError):
-            return url
+    if found := re.search(r"[?&]fileuri=([\w=-]+)", url, re.ASCII):
+        with suppress(ValueError):  # of no base64
+            return local_name(urlsafe_b64decode(found[1].rstrip("=") + "==").decode())
     if found := re.search(r"[?&](?:d|filepath)=([^&]+)", url):
         return unquote(found[1])
-    return "/".join(tail(url if "://" in url else unquote(url)))
+    return "/".join(tail(url if "://" in url else unquote(url.partition("?")[0])))
 
 
 class Finder:

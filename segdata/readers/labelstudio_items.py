@@ -30,12 +30,13 @@ WITHOUT = {
 
 @dataclass(frozen=True, slots=True)
 class ImageSeen:
-    """An image: its URL, or its path within a label file; what its sample id is made of; its drawings; and the label files that
-    hold no task but one of its own."""
+    """An image: its URL, or its path within a label file; what its sample id is made of; its drawings; the ids of its tasks;
+    and the label files that hold no task but one of its own."""
 
     url: str
     name: str | None
     drawings: list[Drawing] = field(default_factory=list)
+    tasks: set[str | int] = field(default_factory=set)
     own: dict[str, None] = field(default_factory=dict)
 
 
@@ -53,7 +54,7 @@ def make_items(
     names, renamed = sample_ids(None, sample_names(images))
     receipt.renamed += renamed
     items: list[Item] = []
-    several = without = 0
+    several = without = shared = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
         there = located(image, name, finder)
@@ -66,6 +67,7 @@ def make_items(
         else:
             others = tuple(drawing for drawing in image.drawings if drawing is not taken)
             several += not all(other.cancelled for other in others)
+            shared += len(image.tasks) > 1
             size = next((one.size for one in (taken, *others) if one is not None and one.size is not None), None)
             drawings = Drawings(rules, taken, others, size, there, tuple(image.own))
             items.append(Item(str(name), there, size, drawings, exif="upright"))
@@ -75,6 +77,9 @@ def make_items(
     if several:
         what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
         receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
+    if shared:
+        what = f"images that several tasks show: {shared:,}, of all their annotations one is taken"
+        receipt.warnings.append(f"{what}: convert one label file at a time if each says something else")
     items.sort(key=lambda item: item.id)
     return items
 
@@ -114,6 +119,7 @@ def images_seen(seen: Seen, report: Report, receipt: Receipt) -> list[ImageSeen]
             name = f"task-{task.id}" + (f"-{key}-{nth}" if len(all) > 1 else "") if isinstance(url, Inside) else None
             image = images.setdefault(url if name is None else (task.span.file, name), ImageSeen(url, name))
             image.drawings.extend(drawings(task, key, nth))
+            image.tasks.add(task.id)
             if task.own:
                 image.own[task.span.file] = None
     return [*images.values()]

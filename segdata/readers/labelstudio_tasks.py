@@ -324,7 +324,7 @@ def marks_of(result: Result) -> Marks:
     """What is seen of a region. Raises `DataError` (`labelstudio.value`)."""
     try:
         return MARKS.decode(result.value) or Marks()
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if begins(result.value, b"{"):
             raise DataError(Problem("labelstudio.value", f"its value is damaged: {reason(error)}")) from error
         return Marks()

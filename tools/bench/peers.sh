@@ -27,3 +27,4 @@ peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptool
 peer monai monai # its sliding_window_inference, beside segdata predict
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
