@@ -185,6 +185,8 @@ def task_spans(path: str) -> Iterator[tuple[Span, bytes]]:
         raise_exhausted(error, path)
         why = error.strerror or str(error)
         raise DataError(Problem("labelstudio.missing", f"cannot be read: {why}", path)) from error
+    except DataError as error:
+        raise error.at(file=path) from error.__cause__
 
 
 def object_spans(path: str) -> Iterator[tuple[Span, bytes]]:
