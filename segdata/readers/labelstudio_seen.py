@@ -110,7 +110,7 @@ class Seen:
         for region in regions_of(work, self.control):
             for kind in region.further:
                 counts[f"not read: {kind} of {{}} regions"] += 1
-            if (target := target_of(region, task, self.shown)) is None:
+            if (target := target_of(region, images, self.shown)) is None:
                 continue
             if not 0 <= target[1] < len(images.get(target[0], ())):
                 what = f"it is on image {target[1]} of {target[0]!r}, which the data of its task has not"

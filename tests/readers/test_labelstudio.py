@@ -428,7 +428,7 @@ DAMAGED: dict[str, tuple[object, str]] = {
     "text": ([{"id": 1, "data": {"text": "a b"}, "annotations": [work()]}], r"no region has a label"),
     "video": ([task(work(region()), data={"video": "/data/x.mp4"})], r"a video.*labelstudio\.video"),
     "no image": ([task(work(region()), image=None)], r"task 0: .*annotation a|names no image"),
-    "result": ([task({"id": 1, "result": {"a": 1}})], r"task 0: annotations: \[0\]\.result: expected array"),
+    "result": ([task({"id": 1, "result": {"a": 1}})], r"task 0: annotations\[0\]\.result: expected array"),
     "number": ([task(work(region(original_width=10**400)))], r"original_width: number out of range"),
     "labels": (
         [task(work(region(value={"points": [], "polygonlabels": [3]})))],
