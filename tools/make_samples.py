@@ -27,6 +27,8 @@ from pycocotools import mask as rle_tools
 
 from sample_canvas import SCALE, Bits, Canvas, Pixels
 from sample_cityscapes import EXTENT, OUT_OF_ROI, TABLE, city_image
+from sample_labelme import make_labelme
+from sample_labelmexml import make_labelmexml
 from sample_labelstudio import make_labelstudio
 from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
@@ -48,6 +50,8 @@ __all__ = [
     "draw_polygon",
     "label_ids",
     "main",
+    "make_labelme",
+    "make_labelmexml",
     "make_labelstudio",
     "panoptic",
     "pet_image",

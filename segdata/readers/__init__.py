@@ -27,6 +27,8 @@ READERS = {
     "vector": "segdata.readers.vector",
     "webdataset": "segdata.readers.webdataset",
     "predictions": "segdata.readers.predictions",
+    "labelme": "segdata.readers.labelme",
+    "labelmexml": "segdata.readers.labelmexml",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")

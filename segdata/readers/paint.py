@@ -89,7 +89,8 @@ def encode(bitmap: NDArray[np.uint8], height: int, width: int, y: int = 0, x: in
 
     What lies outside the image is left out.
     """
-    return bitmap_text(np.ascontiguousarray(bitmap), y, x, height, width).tobytes()
+    columns: NDArray[Any] = cv2.transpose(np.ascontiguousarray(bitmap)) if bitmap.size else np.empty((0, 0), np.uint8)
+    return bitmap_text(columns, y, x, height, width).tobytes()
 
 
 def compress(counts: Sequence[int], height: int, width: int) -> bytes:
