@@ -175,9 +175,9 @@ def random_value(rng: np.random.Generator, kind: str, height: int, width: int) -
     return {"x": x, "y": y, "width": across, "height": down, "rotation": turned}
 
 
-def random_task(rng: np.random.Generator, number: int, labels: tuple[str, ...]) -> Json:
+def random_task(rng: np.random.Generator, number: int, labels: tuple[str, ...], largest: int) -> Json:
     """A task with one or two annotations, of regions with a control for each kind, or with one of shapes and one of labels."""
-    height, width = (int(side) for side in rng.integers(1, 70, 2))
+    height, width = (int(side) for side in rng.integers(1, largest + 1, 2))
     works = []
     for nth in range(int(rng.integers(1, 3))):
         result = []
@@ -201,12 +201,12 @@ def random_task(rng: np.random.Generator, number: int, labels: tuple[str, ...]) 
     }
 
 
-def make_random(out: Path, count: int, seed: int) -> None:
-    """Write export.json of random tasks, without images, and config.xml."""
+def make_random(out: Path, count: int, seed: int, largest: int = 70) -> None:
+    """Write export.json of random tasks, on images of at most `largest` pixels a side that there are not, and config.xml."""
     rng, labels = np.random.default_rng(seed), ("car", "road", "sky", "tree", "Ärger")
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [random_task(rng, number, labels) for number in range(count)]
-    (out / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    tasks = [random_task(rng, number, labels, largest) for number in range(count)]
+    (out / "export.json").write_text(json.dumps(tasks, separators=(",", ":")), encoding="utf-8")
     listed = "".join(f'<Label value="{label}"/>' for label in labels)
     controls = [f'<{tag} name="{kind}_label" toName="image">{listed}</{tag}>' for kind, tag in TAGS.items()]
     controls += [f'<{tag.removesuffix("Labels")} name="{kind}" toName="image"/>' for kind, tag in TAGS.items()]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -118,8 +118,8 @@ def is_video(data: Mapping[str, Any]) -> bool:
     )
 
 
-def key_of(result: Result, data: Mapping[str, Any], shown: Shown) -> str:
-    """The key of the image that a region is on. Raises `DataError` (`labelstudio.image`) where that is not plain."""
+def key_of(result: Result, images: Mapping[str, object], shown: Shown) -> str:
+    """Which of a task's images, by key, a region is on. Raises `DataError` (`labelstudio.image`) where that is not plain."""
     if shown.keys:
         for name in (result.to_name, result.from_name):
             if name is not None and name in shown.keys:
@@ -128,15 +128,14 @@ def key_of(result: Result, data: Mapping[str, Any], shown: Shown) -> str:
             f"the labelling configuration has no image {result.to_name or result.from_name!r}: give that of the project"
         )
         raise DataError(Problem("labelstudio.image", message))
-    images = images_of(data, shown)
     for key in ((result.source or "").lstrip("$"), result.to_name):
-        if key in images:
+        if key is not None and key in images:
             return key
     if len(images) == 1:
         return next(iter(images))
     message = f"its task has images under {some(images)}, and nothing says which is meant: {CONFIG}"
     if not images:
-        message = f"the data of its task names no image: it has {some(data) or 'nothing'}"
+        message = f"the data of its task names no image: {CONFIG}"
     raise DataError(Problem("labelstudio.image", message))
 
 
@@ -145,14 +144,12 @@ def key_of(result: Result, data: Mapping[str, Any], shown: Shown) -> str:
 
 def local_name(url: str) -> str:
     """The path that a URL of the tool names: of an uploaded, local or stored file, or one behind a link to it."""
-    if found := re.search(r"[?&]fileuri=([^&]+)", url):
-        try:
-            return local_name(urlsafe_b64decode(found[1] + "==").decode())
-        except (binascii.Error, ValueError):
-            return url
+    if found := re.search(r"[?&]fileuri=([\w=-]+)", url, re.ASCII):
+        with suppress(ValueError):  # of no base64
+            return local_name(urlsafe_b64decode(found[1].rstrip("=") + "==").decode())
     if found := re.search(r"[?&](?:d|filepath)=([^&]+)", url):
         return unquote(found[1])
-    return "/".join(tail(url if "://" in url else unquote(url)))
+    return "/".join(tail(url if "://" in url else unquote(url.partition("?")[0])))
 
 
 class Finder:

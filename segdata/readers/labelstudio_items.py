@@ -28,15 +28,17 @@ WITHOUT = {
 """Why an image is left out that no annotation is taken of, if it is not that it has none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ImageSeen:
-    """An image: its URL, or its path within a label file; what its sample id is made of; its drawings; and the label files that
-    hold no task but one of its own."""
+    """An image: its URL, or its path within a label file; what its sample id is made of; the first task that shows it;
+    the drawings of all; the label files that hold no task but one of its own; and whether there are several."""
 
     url: str
     name: str | None
+    task: str | int
     drawings: list[Drawing] = field(default_factory=list)
-    own: dict[str, None] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
+    shared: bool = False
 
 
 def make_items(
@@ -53,7 +55,7 @@ def make_items(
     names, renamed = sample_ids(None, sample_names(images))
     receipt.renamed += renamed
     items: list[Item] = []
-    several = without = 0
+    several = without = shared = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
         there = located(image, name, finder)
@@ -66,8 +68,9 @@ def make_items(
         else:
             others = tuple(drawing for drawing in image.drawings if drawing is not taken)
             several += not all(other.cancelled for other in others)
+            shared += image.shared
             size = next((one.size for one in (taken, *others) if one is not None and one.size is not None), None)
-            drawings = Drawings(rules, taken, others, size, there, tuple(image.own))
+            drawings = Drawings(rules, taken, others, size, there, image.own)
             items.append(Item(str(name), there, size, drawings, exif="upright"))
     if without:
         what = "--unlabelled background makes them background"
@@ -75,6 +78,9 @@ def make_items(
     if several:
         what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
         receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
+    if shared:
+        what = f"images that several tasks show: {shared:,}, of all their annotations one is taken"
+        receipt.warnings.append(f"{what}: convert one label file at a time if each says something else")
     items.sort(key=lambda item: item.id)
     return items
 
@@ -103,26 +109,28 @@ def images_seen(seen: Seen, report: Report, receipt: Receipt) -> list[ImageSeen]
     """The images of all tasks, in their order, each once. A task without one is reported, and left out."""
     images: dict[object, ImageSeen] = {}
     for task in seen.tasks:
-        keys = [key for key in task.images if key in seen.keys] or list(task.images)
+        keys = [key for key, _ in task.images if key in seen.keys] or [key for key, _ in task.images]
         if not keys or (len(keys) > 1 and not seen.keys.issuperset(keys)):
             there = f"images under {some(keys)}, and no region is on one" if keys else "no image"
             problem = Problem("labelstudio.image", f"its data has {there}: {CONFIG}", task.span.file)
             leave_out(problem, [work.id for work in task.works], report, receipt, sample=f"task {task.id}")
             continue
-        all = [(key, nth, url) for key in keys for nth, url in enumerate(task.images[key])]
+        all = [(key, nth, url) for key, urls in task.images if key in keys for nth, url in enumerate(urls)]
         for key, nth, url in all:
             name = f"task-{task.id}" + (f"-{key}-{nth}" if len(all) > 1 else "") if isinstance(url, Inside) else None
-            image = images.setdefault(url if name is None else (task.span.file, name), ImageSeen(url, name))
+            image = images.setdefault(url if name is None else (task.span.file, name), ImageSeen(url, name, task.id))
             image.drawings.extend(drawings(task, key, nth))
-            if task.own:
-                image.own[task.span.file] = None
+            image.shared |= image.task != task.id
+            if task.own and task.span.file not in image.own:
+                image.own += (task.span.file,)
+    seen.tasks.clear()
     return [*images.values()]
 
 
 def drawings(task: TaskSeen, key: str, nth: int) -> Iterable[Drawing]:
     """The annotations of a task, of one of its images."""
     for work in task.works:
-        size = work.sizes.get((key, nth))
+        size = next((size for target, size in work.sizes if target == (key, nth)), None)
         yield Drawing(task.span, work.place, key, nth, work.id, work.created, work.truth, work.cancelled, size)
 
 

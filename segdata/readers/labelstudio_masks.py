@@ -24,8 +24,8 @@ from segdata.files.opening import read_facts
 from segdata.kernels.brush import brush_bitmap, brush_values, parse_bytes
 from segdata.labels import Labels, Remap
 from segdata.readers.drawing import draw_shapes
-from segdata.readers.labelstudio_images import Shown, key_of
-from segdata.readers.labelstudio_tasks import Id, Marks, Result, Span, Task, Work, decoded, marks_of, read_task
+from segdata.readers.labelstudio_images import Shown, images_of, key_of
+from segdata.readers.labelstudio_tasks import Id, Marks, Result, Span, Work, decoded, marks_of, read_task
 from segdata.readers.named_classes import class_id_of
 from segdata.readers.paint import Overlap, Shape, encode, rasterize
 from segdata.readers.source import Drawn, Receipt
@@ -69,13 +69,6 @@ class Oval(msgspec.Struct, gc=False):
     rotation: float | None = None
 
 
-class Brush(msgspec.Struct, gc=False):
-    """Run lengths."""
-
-    rle: msgspec.Raw
-    format: str | None = None
-
-
 class Bitmask(msgspec.Struct, gc=False):
     """An image of which alpha is the mask."""
 
@@ -83,7 +76,7 @@ class Bitmask(msgspec.Struct, gc=False):
 
 
 DECODERS = {kind: msgspec.json.Decoder(struct) for kind, struct in (
-    ("polygon", Polygon), ("rectangle", Box), ("ellipse", Oval), ("brush", Brush), ("bitmask", Bitmask)
+    ("polygon", Polygon), ("rectangle", Box), ("ellipse", Oval), ("bitmask", Bitmask)
 )}  # fmt: skip
 
 
@@ -199,8 +192,9 @@ class Drawings:
         if drawing.place >= len(works):
             raise DataError(Problem("labelstudio.task", "the label file has changed: convert again"))
         regions = regions_of(works[drawing.place], self.rules.control)
-        here = (drawing.key, drawing.nth)
-        return [one for one in regions if target_of(one, task, self.rules.shown) in (None, here)], data
+        here, shown = (drawing.key, drawing.nth), self.rules.shown
+        images = images_of(task.data, shown)
+        return [one for one in regions if target_of(one, images, shown) in (None, here)], data
 
     def _size(self) -> tuple[int, int]:
         """(height, width) as regions state it, or of the image as it is shown. Raises `DataError` (`labelstudio.size`)."""
@@ -236,11 +230,11 @@ def regions_of(work: Work, control: str | None = None) -> list[Region]:
     return [region for regions in found.values() for region in regions]
 
 
-def target_of(region: Region, task: Task, shown: Shown) -> tuple[str, int] | None:
-    """The image that a region is on, by its key in the data and its place there; None for what is on none, such as choices."""
+def target_of(region: Region, images: Mapping[str, object], shown: Shown) -> tuple[str, int] | None:
+    """Which of a task's images a region is on: key in the data, and place there; None for what is on none, such as choices."""
     if not region.marks.kind:
         return None
-    return key_of(region.result, task.data, shown), region.result.item_index or 0
+    return key_of(region.result, images, shown), region.result.item_index or 0
 
 
 def stated_size(result: Result) -> tuple[int, int] | None:
@@ -308,12 +302,9 @@ class Shapes:
                 f"{stated[1]} x {stated[0]}, the image of the others {self.size[1]} x {self.size[0]} (width x height)"
             )
             raise DataError(Problem("labelstudio.size", f"its image is {both}: are they of one image?"))
-        raw = region.result.value
-        if any(word in bytes(raw) for word in NO_NUMBERS):
-            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
-        value: Any = decoded(raw, DECODERS[kind], f"its {kind}")
-        if isinstance(value, Brush):
-            return brush_pixels(value, self.size)
+        if kind == "brush":
+            return brush_pixels(region.marks, self.size)
+        value = decoded_shape(region.result, kind)
         if isinstance(value, Bitmask):
             return bitmask_pixels(self.span.part(self.data, value.imageDataURL), self.size)
         if isinstance(value, Oval):
@@ -343,6 +334,16 @@ class Shapes:
 
 
 # One of each kind
+
+
+def decoded_shape(result: Result, kind: str) -> Any:
+    """What a region states. Raises `DataError` (`labelstudio.task`, `polygon.nan`)."""
+    try:
+        return decoded(result.value, DECODERS[kind], f"its {kind}")
+    except DataError as error:
+        if any(word in bytes(result.value) for word in NO_NUMBERS):
+            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite")) from error
+        raise
 
 
 def polygon_corners(polygon: Polygon, size: tuple[int, int]) -> Outline:
@@ -382,7 +383,7 @@ def oval_pixels(oval: Oval, size: tuple[int, int]) -> bytes:
     return encode(inside.view(np.uint8), height, width, top, left)
 
 
-def brush_pixels(brush: Brush, size: tuple[int, int]) -> bytes:
+def brush_pixels(brush: Marks, size: tuple[int, int]) -> bytes:
     """The same of a brush's run lengths. Raises `DataError` (`rle.*`)."""
     if brush.format not in (None, "rle"):
         raise DataError(Problem("rle.format", f"a brush of the format {brush.format!r}: only rle is known"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -33,7 +34,7 @@ class WorkSeen(NamedTuple):
     created: float
     truth: bool
     cancelled: bool
-    sizes: dict[Target, Size]
+    sizes: tuple[tuple[Target, Size], ...]
 
 
 class TaskSeen(NamedTuple):
@@ -44,8 +45,8 @@ class TaskSeen(NamedTuple):
 
     span: Span
     id: Id
-    images: dict[str, list[str]]
-    works: list[WorkSeen]
+    images: tuple[tuple[str, tuple[str, ...]], ...]
+    works: tuple[WorkSeen, ...]
     own: bool
 
 
@@ -60,6 +61,8 @@ class Seen:
     keys: set[str] = field(default_factory=set)
     labels: set[str] = field(default_factory=set)
     controls: set[str] = field(default_factory=set)
+    sizes: dict[tuple[tuple[Target, Size], ...], tuple[tuple[Target, Size], ...]] = field(default_factory=dict)
+    """The same sizes once: there are as many as tasks."""
 
     def read(self, file: Place, report: Report, receipt: Receipt, *, alone: bool) -> tuple[Input, ...]:
         """Look at the tasks of a file, and give the file as an input if it has several.
@@ -99,8 +102,9 @@ class Seen:
             for key, names in images_of(task.data, self.shown).items()
         }
         works = task.predictions if self.predicted else task.works
-        seen = [self._look_at(place, work, task, images, counts) for place, work in enumerate(works)]
-        return TaskSeen(span, number if task.id is None else task.id, images, seen, own=False)
+        seen = tuple(self._look_at(place, work, task, images, counts) for place, work in enumerate(works))
+        listed = tuple((sys.intern(key), tuple(names)) for key, names in images.items())
+        return TaskSeen(span, number if task.id is None else task.id, listed, seen, own=False)
 
     def _look_at(
         self, place: int, work: Work, task: Task, images: dict[str, list[str]], counts: Counter[str]
@@ -110,7 +114,7 @@ class Seen:
         for region in regions_of(work, self.control):
             for kind in region.further:
                 counts[f"not read: {kind} of {{}} regions"] += 1
-            if (target := target_of(region, task, self.shown)) is None:
+            if (target := target_of(region, images, self.shown)) is None:
                 continue
             if not 0 <= target[1] < len(images.get(target[0], ())):
                 what = f"it is on image {target[1]} of {target[0]!r}, which the data of its task has not"
@@ -126,7 +130,8 @@ class Seen:
             counts[BY_CONTROL] += 1
         id = place if work.id is None else work.id
         truth = bool(work.ground_truth or work.honeypot)
-        return WorkSeen(place, id, work.created, truth, work.cancelled, sizes)
+        listed = tuple(sizes.items())
+        return WorkSeen(place, id, work.created, truth, work.cancelled, self.sizes.setdefault(listed, listed))
 
 
 def _size(result: Result) -> Size | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -86,11 +87,24 @@ class Work(msgspec.Struct):
         return self.created_at or 0.0
 
 
+class Full(msgspec.Struct):
+    """A task as JSON has it. Annotations and predictions that are only numbers are those that the server has elsewhere."""
+
+    data: dict[str, Any]
+    id: Id | None = None
+    annotations: list[Work | int] | None = None
+    completions: list[Work | int] | None = None
+    predictions: list[Work | int] | None = None
+    drafts: list[Any] | None = None
+    result: msgspec.Raw = NULL
+
+
 class Marks(msgspec.Struct, gc=False):
     """What is seen of a region's value before it is drawn: its labels, and of which kind it is."""
 
     points: msgspec.Raw = NULL
     rle: msgspec.Raw = NULL
+    format: str | None = None
     imageDataURL: msgspec.Raw = NULL
     vertices: msgspec.Raw = NULL
     sequence: msgspec.Raw = NULL
@@ -185,6 +199,8 @@ def task_spans(path: str) -> Iterator[tuple[Span, bytes]]:
         raise_exhausted(error, path)
         why = error.strerror or str(error)
         raise DataError(Problem("labelstudio.missing", f"cannot be read: {why}", path)) from error
+    except DataError as error:
+        raise error.at(file=path) from error.__cause__
 
 
 def object_spans(path: str) -> Iterator[tuple[Span, bytes]]:
@@ -231,7 +247,7 @@ def _refuse(path: str, why: str) -> None:
 # What they hold
 
 
-WORKS = msgspec.json.Decoder(list[Work | int] | None)
+FULL = msgspec.json.Decoder(Full)
 PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 ID = msgspec.json.Decoder(str | int | None)
 LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -254,6 +270,9 @@ def parse_task(data: bytes) -> Task:
 
     Raises `DataError` (`labelstudio.json`, `labelstudio.task`).
     """
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is odd is looked at slowly
+        if (full := FULL.decode(data)).result == NULL:
+            return _full(full)
     parts = _parts(data)
     if "result" in parts and "task" in parts:  # what the tool writes to a target storage
         task = decoded(parts["task"], msgspec.json.Decoder(dict[str, msgspec.Raw] | int), "its task")
@@ -261,9 +280,9 @@ def parse_task(data: bytes) -> Task:
             raise DataError(
                 Problem("labelstudio.task", "an annotation whose task is only a number: export tasks instead")
             )
-        parts = {**task, "annotations": msgspec.Raw(b"[" + data + b"]")}
+        parts = {**task, "annotations": msgspec.Raw(b"[" + msgspec.json.encode(parts) + b"]")}
     if begins(parts.get("data", NULL), b"{"):
-        return _full(parts)
+        return _full(decoded(msgspec.json.encode(parts), FULL, ""))
     if is_record(parts):
         return _record(parts)
     message = f"no task of Label Studio: it has no data and no annotations (it has {some(parts) or 'nothing'})"
@@ -280,19 +299,10 @@ def is_record(parts: Mapping[str, object]) -> bool:
     return "annotation_id" in parts or "annotator" in parts
 
 
-def _full(parts: Mapping[str, msgspec.Raw]) -> Task:
-    """A task of JSON. Annotations that are only numbers are those that the tool has elsewhere."""
-    data = decoded(parts["data"], msgspec.json.Decoder(dict[str, Any]), "data")
-    works = decoded(parts.get("annotations", parts.get("completions", NULL)), WORKS, "annotations") or []
-    predictions = decoded(parts.get("predictions", NULL), WORKS, "predictions") or []
-    drafts = decoded(parts.get("drafts", NULL), msgspec.json.Decoder(list[Any] | Any), "drafts")
-    return Task(
-        _id(parts),
-        data,
-        [work for work in works if isinstance(work, Work)],
-        [work for work in predictions if isinstance(work, Work)],
-        len(drafts) if isinstance(drafts, list) else 0,
-    )
+def _full(full: Full) -> Task:
+    works = full.completions if full.annotations is None else full.annotations
+    drawn, predicted = ([work for work in given or () if isinstance(work, Work)] for given in (works, full.predictions))
+    return Task(full.id, full.data, drawn, predicted, len(full.drafts or ()))
 
 
 def _record(parts: Mapping[str, msgspec.Raw]) -> Task:
@@ -324,7 +334,7 @@ def marks_of(result: Result) -> Marks:
     """What is seen of a region. Raises `DataError` (`labelstudio.value`)."""
     try:
         return MARKS.decode(result.value) or Marks()
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if begins(result.value, b"{"):
             raise DataError(Problem("labelstudio.value", f"its value is damaged: {reason(error)}")) from error
         return Marks()
@@ -353,4 +363,4 @@ def decoded(raw: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], what: st
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = reason(error) if isinstance(error, msgspec.ValidationError) else "it is damaged"
-        raise DataError(Problem("labelstudio.task", f"{what}: {why}")) from error
+        raise DataError(Problem("labelstudio.task", f"{what}: {why}" if what else why)) from error

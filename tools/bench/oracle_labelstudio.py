@@ -7,7 +7,6 @@ corners of its YOLO with angles; brushes by its NumPy. It has no ellipses: a pix
 
 import json
 import math
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,7 +33,8 @@ def main(source: str, out: str) -> None:
     Path(out).mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         converter.convert(str(export), folder, "JSON_MIN", is_dir=False)
-        shutil.copy(Path(folder, "result.json"), Path(out, "min.json"))
+        records = json.loads(Path(folder, "result.json").read_text("utf-8"))
+        Path(out, "min.json").write_text(json.dumps(records, separators=(",", ":")), "utf-8")
     known = sorted({label for control in converter._schema.values() for label in control["labels"]})
     ids = {label: number for number, label in enumerate(known, 1)}
     for task in tasks:

@@ -32,3 +32,4 @@ peer patchify patchify pillow
 peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
 peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
+peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
