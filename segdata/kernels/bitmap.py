@@ -20,14 +20,11 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
     none = width - width  # no constant: numba would compile what it is passed to once more
     used = start = stop = position = before = last = count = none
     for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
-        r, bottom = max(-y, 0), min(bitmap.shape[0], height - y)
+        column, bottom = bitmap[:, c - x], min(bitmap.shape[0], height - y)
+        r = _skip(column, max(-y, 0), bottom, True)
         while r < bottom:
-            if bitmap[r, c - x] == 0:
-                r += 1
-                continue
             here = c * height + y + r
-            while r < bottom and bitmap[r, c - x] != 0:
-                r += 1
+            r = _skip(column, r, bottom, False)
             if here != stop or start == stop:
                 if stop > start:
                     text = text if used + 16 < text.shape[0] else longer(text, used + 16)
@@ -37,6 +34,7 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
             stop = c * height + y + r
+            r = _skip(column, r, bottom, True)
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:
         used = write_number(start - position - (before if count > 2 else none), text, used)
@@ -46,3 +44,14 @@ def bitmap_text(bitmap: NDArray[np.uint8], y: int, x: int, height: int, width: i
     if position < height * width:
         used = write_number(height * width - position - (before if count > 2 else none), text, used)
     return text[:used]
+
+
+@kernel
+def _skip(column: NDArray[np.uint8], r: int, bottom: int, zeros: bool) -> int:
+    """The first row from `r` on that is not zero, or not another value; `bottom` if there is none.
+
+    A function of its own: within the other its loop takes six times as long.
+    """
+    while r < bottom and (column[r] == 0) == zeros:
+        r += 1
+    return r
