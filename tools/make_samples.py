@@ -32,6 +32,7 @@ from sample_pets import BREEDS, garden, pet, room
 from sample_scenes import PLACES, SCENE_CLASSES, SIZES, compose, scene
 from sample_supervisely import make_supervisely
 from sample_vector import collection, field, write_geotiff
+from sample_yolo import make_yolo
 
 __all__ = [
     "BREEDS",
@@ -51,6 +52,7 @@ __all__ = [
     "main",
     "make_bdd100k",
     "make_supervisely",
+    "make_yolo",
     "panoptic",
     "pet_image",
     "pet_trimap",

@@ -32,9 +32,9 @@ from segdata.readers.class_files import given_classes
 from segdata.readers.named_classes import Background, listed_classes, name_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import LOOKED_AT, look
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, refuse_split
-from segdata.readers.yolo_data import NAMES, Data, classes_beside, find_data, read_data
-from segdata.readers.yolo_images import LABELS, Image, Set, find_images, is_empty, label_path, start_of
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.yolo_data import NAMES, Data, classes_beside, find_data, read_data, unnamed
+from segdata.readers.yolo_images import LABELS, USUAL, Image, Set, find_images, is_empty, label_path, start_of
 from segdata.readers.yolo_lines import BOX, Lines, Rules, Task
 from segdata.words import some
 
@@ -48,6 +48,11 @@ NO_LABELS = {
 """Texts that are no label files of an image."""
 
 SPLIT_KEY = re.compile(r"^(path|train|val|validation|test)\s*:", re.MULTILINE)
+
+TOPS = {"labels", *(name for names in USUAL.values() for name in names)}
+"""The folders that lie highest in a set that has no YAML."""
+
+KEYPOINTS = re.compile(r"^kpt_shape\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d)\s*\]", re.MULTILINE)
 
 LINE = re.compile(r"\s*\d+(\.0*)?(\s+-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)+\s*|\s*", re.ASCII)
 """A line of a label file: a class and numbers."""
@@ -94,20 +99,16 @@ def read(
     told = None if yaml is None else read_data(yaml)
     there = Set(folder, start_of(folder, told, receipt), receipt, [] if yaml is None else [Input.of(yaml)])
     labels, rows, class_files = class_table(folder, told, classes, background, receipt)
-    found = find_images(there, told)
-    if split is not None and split not in found:
-        refuse_split(split, root, found)
+    found = find_images(there, told, split)
     ground = labels.names.index(BACKGROUND) if background == "class" else None
     names = class_files[0].name if class_files else "--classes" if classes is not None or told is None else told.file
     class_ids = {int(row.source_id): row.class_id for row in rows}
     rules = Rules(class_ids, names, ground, overlap, task, told.keypoints if told else 0)
     items: list[Item] = []
     for its_split, part in found.items():
-        if split in (None, its_split):
-            items += make_items(there, rules, its_split, part, images, report)
+        items += make_items(there, rules, its_split, part, images, report)
     receipt.warnings += oriented(items)
-    if split is None:
-        receipt.notes += without_images(folder, items)
+    receipt.notes = list(dict.fromkeys((*receipt.notes, *(without_images(folder, items) if split is None else ()))))
     options: dict[str, object] = {
         "classes": names if class_files else list(labels.names), "background": background, "overlap": overlap, "task": task,
     }  # fmt: skip
@@ -122,12 +123,16 @@ def class_table(
     background: Background,
     receipt: Receipt,
 ) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
-    """The classes, by their numbers in label files, and the class file. Raises `DataError` (`yolo.classes`, `classes.*`)."""
+    """The classes, by their numbers in label files, and the class file. Raises `DataError` (`yolo.missing`, `classes.*`)."""
     if classes is not None:
         entries, files = given_classes(classes, root, receipt)
         return *listed_classes(entries, background, receipt), files
-    named, files = (data.names, ()) if data is not None and data.names else classes_beside(root, receipt)
-    return *name_classes(named, background, receipt, "name"), files
+    if data is None or not data.names:
+        named, files = classes_beside(root, receipt)
+        return *name_classes(named, background, receipt, "name"), files
+    if [one.name for one in data.names] == unnamed(len(data.names)):
+        receipt.notes.append(f"{data.file}: nc says how many classes there are, and nothing names them")
+    return *name_classes(data.names, background, receipt, "name"), ()
 
 
 # Items
@@ -158,7 +163,7 @@ def make_items(
     of = f"{split}: " if split else ""
     if items and len(missing) == len(items):
         where = "none has a label file where Ultralytics has it, such as"
-        receipt.warnings.append(f"{of}{len(items)} images, all background: {where} {missing[0]}")
+        receipt.warnings.insert(0, f"{of}{len(items)} images, all background: {where} {missing[0]}")
     elif missing or empty:
         what = f"{len(missing)} have no label file" if missing else ""
         what += f"{' and ' if missing and empty else ''}{empty} an empty one" if empty else ""
@@ -214,13 +219,17 @@ def fits(root: Place) -> str | None:
     texts = [path for path in sight.ending(".txt") if basename(path) not in NO_LABELS]
     labels = [path for path in texts if LABELS in f"/{dirname(path)}/"]
     labels += [path for path in texts if splitext(path)[0] in images]
+    if not tables:
+        labels = [path for path in labels if "/" not in path or path.split("/")[0] in TOPS]
     counts = {path: most_numbers(sight.start(path)) for path in labels[: 4 * LOOKED_AT]}
     most = max((count for count in counts.values() if count is not None), default=None)
     if most is None or (most == 0 and not tables):
         return "there is no labels/*.txt of lines such as 0 0.1 0.1 0.5 0.1 0.5 0.5"
+    path = max(counts, key=lambda path: counts[path] or 0)
     if 0 < most <= BOX + 1:
-        return f"{max(counts, key=lambda path: counts[path] or 0)} has boxes, and no outlines of three points or more"
-    return None
+        return f"{path} has boxes, and no outlines of three points or more"
+    shape = next(filter(None, (KEYPOINTS.search(sight.start(path)) for path in tables)), None)
+    return f"{path} has key points" if shape and most == BOX + int(shape[1]) * int(shape[2]) else None
 
 
 def most_numbers(text: str) -> int | None:

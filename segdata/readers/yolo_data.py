@@ -32,7 +32,7 @@ DATA_YAML = "data.yaml"
 
 NAMES = re.compile(r"^(names|nc)\s*:", re.MULTILINE)
 
-CLASSES = "name the classes in order of their numbers: --classes a,b,c, or --classes FILE"
+CLASSES = "name the classes in a file, one per line in order of their numbers: --classes FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def names_of(values: dict[str, Any]) -> list[NamedClass] | None:
         raise ValueError(f"nc is {str(count)[:40]!r}, and must be a number of classes")
     total = None if count is None else int(float(count))
     if names is None or names == "":
-        return None if total is None else [NamedClass(i, f"class_{i}") for i in range(total)]
+        return None if total is None else [NamedClass(i, name) for i, name in enumerate(unnamed(total))]
     if not isinstance(names, list | dict):
         raise ValueError("names is no list of names and no map {number: name}")
     pairs = list(enumerate(names)) if isinstance(names, list) else list(names.items())
@@ -114,6 +114,11 @@ def names_of(values: dict[str, Any]) -> list[NamedClass] | None:
     return [NamedClass(int(number), str(name)) for number, name in pairs]
 
 
+def unnamed(count: int) -> list[str]:
+    """What Ultralytics calls classes of which only the number is told."""
+    return [f"class_{i}" for i in range(count)]
+
+
 def keypoints_of(value: Any) -> int:
     """How many numbers a line of a box and key points has, by `kpt_shape`; 0 if the set has none. Raises `ValueError`."""
     if value is None:
@@ -123,11 +128,11 @@ def keypoints_of(value: Any) -> int:
 
 
 def classes_beside(root: Place, receipt: Receipt) -> tuple[list[NamedClass], tuple[Input, ...]]:
-    """The classes of a classes.txt, where no YAML names any. Raises `DataError` (`yolo.classes`, `classes.*`)."""
+    """The classes of a classes.txt, where no YAML names any. Raises `DataError` (`yolo.missing`, `classes.*`)."""
     path = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
     if path is None:
         message = f"there is no {DATA_YAML} with names, and no classes.txt: {CLASSES}"
-        raise DataError(Problem("yolo.classes", message, str(root)))
+        raise DataError(Problem("yolo.missing", message, str(root)))
     entries = read_classes(path, receipt)
     receipt.notes.append(f"{below(path, root)}: names {len(entries)} classes")
     return [NamedClass(entry.value, entry.source_name, entry.color) for entry in entries], (Input.of(path),)

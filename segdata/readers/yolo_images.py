@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from segdata.errors import DataError, Problem
 from segdata.files.endings import ending, is_image
 from segdata.files.listing import files_in
-from segdata.files.places import below, links_out, place, read_start, size_of
+from segdata.files.places import absolute, below, links_out, read_start, real, size_of
 from segdata.files.remote import Place
-from segdata.readers.named_images import ImageFinder, tail, without_common
-from segdata.readers.source import Input, Receipt, read_text
+from segdata.readers.named_images import tail, without_common
+from segdata.readers.source import Input, Receipt, read_text, refuse_split
 from segdata.readers.yolo_data import Data
 from segdata.words import some
 
@@ -45,21 +45,27 @@ class Set:
     inputs: list[Input] = field(default_factory=list)
 
 
-def find_images(there: Set, data: Data | None) -> dict[str | None, list[Image]]:
-    """The images of each split that the YAML tells, or else of those that there are. An image is in the first that has it.
+def find_images(there: Set, data: Data | None, split: str | None) -> dict[str | None, list[Image]]:
+    """The images of each split that the YAML tells, or else of those that there are, or of one `split`.
 
-    Raises `DataError` (`yolo.missing`, `yolo.list`).
+    An image is in the first split that has it. Raises `DataError` (`yolo.missing`, `yolo.list`), `OptionError` for a split that
+    there is not.
     """
-    places = told_places(there, data) if data is not None and data.splits else usual_places(there.root)
+    places = told_places(there, data, split) if data is not None and data.splits else usual_places(there.root)
+    if split is not None and split not in places:
+        refuse_split(split, there.root, places)
+    places = places if split is None else {split: places[split]}
     found: dict[str | None, list[Image]] = {}
     owner: dict[str, str | None] = {}
-    for split, where in places.items():
+    for its_split, where in places.items():
         images = images_at(there, where)
-        alone = [one for one in images if isinstance(one.path, Problem) or owner.setdefault(one.path, split) == split]
+        alone = [
+            one for one in images if isinstance(one.path, Problem) or owner.setdefault(one.path, its_split) == its_split
+        ]
         if shared := len(images) - len(alone):
-            what = f"{split}: {shared} of its {len(images)} images are of an earlier split, too, and in that alone"
-            there.receipt.warnings.append(f"{what} (--split {split} reads them all)")
-        found[split] = alone
+            what = f"{its_split}: {shared} of its {len(images)} images are of an earlier split, too, and in that alone"
+            there.receipt.warnings.append(f"{what} (--split {its_split} reads them all)")
+        found[its_split] = alone
     if not any(found.values()):
         searched = some(below(one, there.root) or "." for where in places.values() for one in where)
         message = f"there are no images ({some(ENDINGS, 20)}) in {searched}"
@@ -81,20 +87,22 @@ def start_of(root: Place, data: Data | None, receipt: Receipt) -> list[Place]:
     return list(dict.fromkeys([found[0], root]))
 
 
-def told_places(there: Set, data: Data) -> dict[str | None, list[Place]]:
-    """The folders and lists of each split that a YAML has. Raises `DataError` (`yolo.missing`) where there is none."""
+def told_places(there: Set, data: Data, split: str | None) -> dict[str | None, list[Place]]:
+    """The folders and lists of each split that a YAML has, or of one. Raises `DataError` (`yolo.missing`) if none is there."""
     places: dict[str | None, list[Place]] = {}
     missing: list[str] = []
-    for split, paths in data.splits.items():
-        for path in paths:
+    for its_split, paths in data.splits.items():
+        for path in paths if split in (None, its_split) else ():
             if (found := find_inside(path, there.starts)) is None:
-                missing.append(f"{split}: {path}")
+                missing.append(f"{its_split}: {path}")
                 continue
             where, cut = found
             if cut:
                 name = below(where, there.root) or "."
-                there.receipt.notes.append(f"{data.file}: {split}: {path} is not in SRC: read from {name}")
-            places.setdefault(split, []).append(where)
+                there.receipt.notes.append(f"{data.file}: {its_split}: {path} is not in SRC: read from {name}")
+            places.setdefault(its_split, []).append(where)
+    if split is not None and split not in data.splits:
+        refuse_split(split, there.root, data.splits)
     if missing and not places:
         message = f"{some(missing)} is not in SRC: give the folder that holds it as SRC, and this file as --data"
         raise DataError(Problem("yolo.missing", message, data.file))
@@ -105,16 +113,20 @@ def told_places(there: Set, data: Data) -> dict[str | None, list[Place]]:
 
 
 def find_inside(path: str, folders: Sequence[Place]) -> tuple[Place, bool] | None:
-    """The file or folder that a path means, below one of the folders, and whether some of its first parts are not there.
+    """The file or folder that a path means, below one of the folders, the last of which is SRC, and whether its start is cut.
 
-    Steps upwards do not count, as `../train/images` of Roboflow means `train/images`.
+    Of a path that leads elsewhere the last parts count. `../train/images` of Roboflow means `train/images`.
     """
+    root = folders[-1]
+    absolute_path = path[:1] in ("/", "\\") or ":" in path
+    for start in (absolute(root), real(root)):
+        if path == start or path.startswith(f"{start}/"):
+            folders, path, absolute_path = [root], path[len(start) :], False
     parts = tail(path)
-    absolute = path[:1] in ("/", "\\") or ":" in path
     for skipped in range(len(parts) or 1):
         for folder in folders:
             if (there := folder / "/".join(parts[skipped:])).exists():
-                return there, skipped > 0 or absolute
+                return there, skipped > 0 or absolute_path
     return None
 
 
@@ -139,6 +151,8 @@ def images_at(there: Set, places: Sequence[Place]) -> list[Image]:
     for where in places:
         if where.is_dir():
             paths |= {path: path for path, _ in images_in(there, where)}
+        elif ending(where.name) in ENDINGS:  # Datumaro's lists of images
+            paths[below(where, there.root)] = below(where, there.root)
         else:
             paths |= images_of(there, where)
     names = without_common([tail(key) for key in paths])
@@ -167,13 +181,19 @@ def images_of(there: Set, path: Place) -> dict[str, str | Problem]:
         raise DataError(Problem("yolo.list", "a link leads out of SRC: put the list itself there", file=name))
     lines = [line.strip() for line in read_text(path, "yolo.list").splitlines() if line.strip()]
     there.inputs.append(Input.of(path))
-    finder = ImageFinder([path.parent, *there.starts])
     found: dict[str, str | Problem] = {}
+    cut = 0
     for line in lines:
-        if ending(line) in ENDINGS:
-            one = finder.find(line)
-            key = below(place(one), there.root) if isinstance(one, str) else line
-            found[key] = key if isinstance(one, str) else replace(one, file=name)
+        if ending(line) not in ENDINGS:
+            continue
+        if (one := find_inside(line, [path.parent, *there.starts])) is None:
+            found[line] = Problem("image.missing", f"there is no {line}: put it there, or take the line out", name)
+        else:
+            key = below(one[0], there.root)
+            found[key] = key
+            cut += one[1]
+    if cut:
+        there.receipt.notes.append(f"{name}: {cut} paths are not in SRC: of these the last parts count")
     if len(found) < len(lines):
         what = "lines name an image again, or none that Ultralytics reads"
         there.receipt.notes.append(f"{name}: {len(lines) - len(found)} {what}")

@@ -203,15 +203,14 @@ def checked(outline: Outline) -> Outline:
 
 def refuse_other(number: int, count: int, keypoints: int, outlined: bool) -> None:
     """Raise `DataError` (`yolo.*`) for a line of `count` numbers that is no outline; see `read_outline`."""
-    way_out = "draw its outline, or leave such images out (--on-error skip)"
     if count == keypoints:
         what = f"its {count} numbers are a box and key points, as kpt_shape says, and have no pixels"
-        _refuse("keypoints", number, f"{what}: {way_out}")
+        _refuse("keypoints", number, f"{what}: draw its outline")
     if count == BOX:
-        beside = ", and other lines are outlines" if outlined else ""
-        _refuse("box", number, f"its {BOX} numbers are a box, which has no pixels{beside}: {way_out}")
+        beside = ", beside outlines" if outlined else ""
+        _refuse("box", number, f"its {BOX} numbers are a box{beside}, which has no pixels: draw its outline")
     if count % 2 == 0 or count == 1 or (count == BOX - 2 and not outlined):
-        _refuse("points", number, f"its {count} numbers are not a class and three points or more: correct it")
+        _refuse("points", number, f"its {count} numbers are no class and pairs of x and y, three or more of them")
 
 
 def _refuse(code: str, number: int, message: str) -> NoReturn:

@@ -302,12 +302,18 @@ def of_cityscapes(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_yolo(root: Path) -> dict[str, Any]:
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "a.png")
+    return {"background": "ignore"}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
+    "yolo": of_yolo,
 }
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.cfg import get_cfg
-from ultralytics.data import utils
-from ultralytics.data.augment import Format
-from ultralytics.data.dataset import PolygonSemanticDataset, YOLODataset
-from ultralytics.utils import DEFAULT_CFG, YAML
+from ultralytics.cfg import get_cfg  # type: ignore[import-not-found, unused-ignore]
+from ultralytics.data import utils  # type: ignore[import-not-found, unused-ignore]
+from ultralytics.data.augment import Format  # type: ignore[import-not-found, unused-ignore]
+from ultralytics.data.dataset import PolygonSemanticDataset, YOLODataset  # type: ignore[import-not-found, unused-ignore]
+from ultralytics.utils import DEFAULT_CFG, YAML  # type: ignore[import-not-found, unused-ignore]
 
 
 def main() -> None:

@@ -29,3 +29,4 @@ peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
 peer supervisely supervisely # its SDK draws annotations: oracle_supervisely.py
 peer bdd100k bdd100k 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
+peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
