@@ -36,6 +36,8 @@ def draw(sheet: Any, ids: dict[str, int]) -> NDArray[np.uint8]:
 
 def main(source: Path, out: Path) -> None:
     """Write a PNG per image, by dataset and image name."""
+    for folder in source.rglob("ann"):
+        (folder.parent / "img").mkdir(exist_ok=True)  # without it the SDK passes over a dataset
     project = sly.Project(str(source), sly.OpenMode.READ)
     ids = {one.name: number for number, one in enumerate(project.meta.obj_classes, 1)}
     for dataset in project.datasets:
