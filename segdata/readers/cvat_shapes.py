@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from segdata.errors import DataError, Problem, located, raise_exhausted
@@ -52,7 +52,11 @@ class Rules:
 
     def value(self, figure: Figure, remap: Remap) -> int:
         """The mask value of a shape. Raises `DataError` (`cvat.label`)."""
-        class_id = class_id_of(figure.label, self.ids, "cvat.label", figure.id)
+        try:
+            class_id = class_id_of(figure.label, self.ids, "cvat.label", figure.id)
+        except DataError as error:
+            message = f"{error.problem.message} (--classes FILE names all of them)"
+            raise DataError(replace(error.problem, message=message)) from error
         return remap.labels.ignore if class_id is None else remap.value(class_id)
 
     def read(self, start: int, end: int) -> list[Element]:
