@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.files.places import place, read_range
 from segdata.files.xml_text import Element, parse_part
@@ -140,7 +141,11 @@ def size_of(size: tuple[int, int] | None, image: str | None, file: str) -> tuple
     if size is None and image is None:
         message = "states no size (width, height): add it, or convert with the images, not --images none"
         raise DataError(Problem("cvat.size", message, file))
-    return size or read_facts(str(image)).upright
+    height, width = size or read_facts(str(image)).upright
+    refuse_large(height, width, 1, file)
+    if not height or not width:
+        raise DataError(Problem("image.unreadable", "the image has no pixel", image))
+    return height, width
 
 
 def draw(rules: Rules, figures: Sequence[Figure], size: tuple[int, int], remap: Remap) -> Drawn:

@@ -202,15 +202,16 @@ def test_what_has_no_pixels_is_counted_by_its_kind(tmp_path: Path) -> None:
     shapes += [
         shape(more='outside="1"'), shape(label=""), shape("polygon", place='points="1,1;5,5"'), shape(),
         shape(place='xtl="30" ytl="2" xbr="39" ybr="9"'), shape(place='xtl="3e6" ytl="2" xbr="4e6" ybr="9"'),
-        shape(place='xtl="3" ytl="3" xbr="4" ybr="4"'), '<tag label="car" source="manual"></tag>',
+        shape(place='xtl="-1e308" ytl="2" xbr="1e308" ybr="9"'), shape("ellipse", place='cx="2e9" cy="1" rx="1e5" ry="1"'),
+        '<tag label="car" source="manual"></tag>',
     ]  # fmt: skip
     (one,) = drawn(read(write(tmp_path, xml(image(*shapes))), images=False)).values()
     assert [line.code for line in one.receipt.skipped] == [
         "cvat.polyline", "cvat.points", "cvat.cuboid", "cvat.skeleton", "cvat.unknown", "cvat.outside", "cvat.no_label",
-        "cvat.tag", "polygon.degenerate", "polygon.far", "polygon.empty",
+        "cvat.tag", "polygon.degenerate", "polygon.far", "polygon.far", "polygon.far", "polygon.empty",
     ]  # fmt: skip
-    assert [line.annotation for line in one.receipt.skipped] == [0, 1, 2, 3, 4, 5, 6, 12, 7, 10, 9]
-    assert (one.receipt.annotations, one.receipt.painted) == (13, 2)
+    assert [line.annotation for line in one.receipt.skipped] == [0, 1, 2, 3, 4, 5, 6, 13, 7, 10, 11, 12, 9]
+    assert (one.receipt.annotations, one.receipt.painted) == (14, 1)
     assert [line.annotation for line in one.receipt.clipped] == [9]
 
 
