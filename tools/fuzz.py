@@ -37,6 +37,7 @@ os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NO_ALBUMENTATIONS_
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import make_samples  # noqa: E402
 import segdata  # noqa: E402
 from fuzz_mutations import mutated  # noqa: E402
 from segdata.cli import main as command_line  # noqa: E402
@@ -60,6 +61,9 @@ class Target:
 
 def sample(name: str) -> Callable[[Path], object]:
     """Writes the sample of a format."""
+    if not (SAMPLES / name).exists():
+        make: Callable[[Path], object] = getattr(make_samples, f"make_{name}")
+        return make
     return lambda root: shutil.copytree(SAMPLES / name, root, dirs_exist_ok=True)
 
 
@@ -148,6 +152,8 @@ TARGETS = {
     "masks": converting("masks", *MASKS),
     "vector": converting("vector"),
     "webdataset": converting("webdataset", *MASKS),
+    "cvat": Target(sample("cvat"), converting("cvat").commands[:3]),
+    "cvat_video": Target(sample("cvat_video"), converting("cvat").commands[:3], ("*.xml",)),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),

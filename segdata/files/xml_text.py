@@ -21,6 +21,9 @@ CHUNK = 2**18
 LARGEST = 2**25
 """The most bytes of a tag, and characters of a text: run lengths of millions of runs are attributes."""
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
+"""How texts begin that have two bytes for a character: expat would read them, but not parts of them."""
+
 DEEPEST = 64
 """The most elements within each other: label files have six."""
 
@@ -92,6 +95,8 @@ class Walker:
 
     def feed(self, data: bytes, final: bool = False) -> list[Element]:
         """The elements that end in the next piece."""
+        if not self._fed and data[:2] in UTF_16:
+            raise ValueError("it is in UTF-16: save it as UTF-8")
         try:
             self._parser.Parse(data, final)
         except expat.ExpatError as error:

@@ -132,7 +132,7 @@ def reaches(figure: Figure, extent: Extent | None, size: tuple[int, int], file: 
         what = "has fewer than three points"
         receipt.skipped.append(Problem("polygon.degenerate", what, file, None, figure.id))
         return False
-    if max(map(abs, extent)) > FAR + max(size):
+    if not all(abs(number) <= FAR + max(size) for number in extent):  # never true of NaN, to which 1e308 is rounded
         what = "lies too far outside the image: left out"
         receipt.skipped.append(Problem("polygon.far", what, file, None, figure.id))
         return False

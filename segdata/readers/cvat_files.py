@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segdata.errors import DataError, Problem, StorageError
 from segdata.files.endings import IMAGE_ENDINGS, is_image
-from segdata.files.places import below, lies_below, place, read_start
+from segdata.files.places import below, leads_out, lies_below, place, read_start
 from segdata.files.remote import Place
 from segdata.readers.detect import shown
 from segdata.readers.named_images import ImageFinder, tail
@@ -147,5 +147,5 @@ class Images:
 def id_path(name: str) -> str:
     """The POSIX path that an image's id is made of; of a name of another machine, its parts."""
     path = name.replace("\\", "/").removeprefix("./")
-    path = path if lies_below(path) else "/".join(tail(name))
+    path = path if lies_below(path) and not leads_out(path) else "/".join(tail(name)) or "image"
     return path if is_image(path) else f"{path}.png"

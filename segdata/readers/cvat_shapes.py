@@ -13,10 +13,11 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.files.places import place, read_range
 from segdata.files.xml_text import Element, parse_part
@@ -52,7 +53,11 @@ class Rules:
 
     def value(self, figure: Figure, remap: Remap) -> int:
         """The mask value of a shape. Raises `DataError` (`cvat.label`)."""
-        class_id = class_id_of(figure.label, self.ids, "cvat.label", figure.id)
+        try:
+            class_id = class_id_of(figure.label, self.ids, "cvat.label", figure.id)
+        except DataError as error:
+            message = f"{error.problem.message} (--classes FILE names all of them)"
+            raise DataError(replace(error.problem, message=message)) from error
         return remap.labels.ignore if class_id is None else remap.value(class_id)
 
     def read(self, start: int, end: int) -> list[Element]:
@@ -136,7 +141,11 @@ def size_of(size: tuple[int, int] | None, image: str | None, file: str) -> tuple
     if size is None and image is None:
         message = "states no size (width, height): add it, or convert with the images, not --images none"
         raise DataError(Problem("cvat.size", message, file))
-    return size or read_facts(str(image)).upright
+    height, width = size or read_facts(str(image)).upright
+    refuse_large(height, width, 1, file)
+    if not height or not width:
+        raise DataError(Problem("image.unreadable", "the image has no pixel", image))
+    return height, width
 
 
 def draw(rules: Rules, figures: Sequence[Figure], size: tuple[int, int], remap: Remap) -> Drawn:

@@ -15,18 +15,24 @@ import sys
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-from datumaro.components.annotation import AnnotationType, Bbox, CompiledMask, LabelCategories, Polygon, RleMask
-from datumaro.components.dataset import Dataset
-from datumaro.components.extractor import DatasetItem
-from datumaro.components.media import Image
+from datumaro.components.annotation import AnnotationType, Bbox, CompiledMask, LabelCategories, Polygon, RleMask  # type: ignore[import-not-found, unused-ignore]
+from datumaro.components.dataset import Dataset  # type: ignore[import-not-found, unused-ignore]
+from datumaro.components.extractor import DatasetItem  # type: ignore[import-not-found, unused-ignore]
+from datumaro.components.media import Image  # type: ignore[import-not-found, unused-ignore]
 from pycocotools import mask as coco_mask
 
+Attributes = dict[str, str]
+Size = tuple[int, int]
+Found = tuple[str, Attributes, str, int]
+"""The kind of a shape, its attributes, its label and its group."""
 
-def points_of(kind, a):
+
+def points_of(kind: str, a: Attributes) -> list[Any]:
     """load_anno: the numbers of a shape."""
     if kind == "box":
         return [float(a[name]) for name in ("xtl", "ytl", "xbr", "ybr")]
@@ -39,7 +45,7 @@ def points_of(kind, a):
     return [float(number) for pair in a["points"].split(";") for number in pair.split(",")]
 
 
-def converted(kind, a, label, group, size):
+def converted(kind: str, a: Attributes, label: int, group: int, size: Size) -> Any:
     """CvatToDmAnnotationConverter: a Datumaro annotation, or None for what masks do not have."""
     height, width = size
     common = {"label": label, "group": group, "z_order": int(a.get("z_order", 0))}
@@ -67,7 +73,7 @@ def converted(kind, a, label, group, size):
     return RleMask(rle=coco_mask.encode(np.asfortranarray(bitmap)), attributes={}, **common)
 
 
-def turned_boxes_last(annotations):
+def turned_boxes_last(annotations: list[Any]) -> list[Any]:
     """RotatedBoxesToPolygons."""
     annotations = annotations[:]
     for ann in [a for a in annotations if a.type == AnnotationType.bbox and a.attributes["rotation"]]:
@@ -86,17 +92,17 @@ def turned_boxes_last(annotations):
     return annotations
 
 
-def read(path):
+def read(path: Path) -> tuple[list[str], dict[str, tuple[Size, list[Found]]]]:
     """Labels, and by image name (size, [(kind, attributes, label name, group)]), masks of tracks before the rest."""
-    root = ElementTree.parse(path).getroot()
+    root: Any = ElementTree.parse(path).getroot()
     labels = [label.findtext("name") for label in root.find("meta").iter("label")]
-    images = {}
+    images: dict[str, tuple[Size, list[Found]]] = {}
     for image in root.iter("image"):
         a = image.attrib
         shapes = [(s.tag, s.attrib, s.get("label"), int(s.get("group_id", 0))) for s in image if s.tag != "tag"]
         name = f"{a['subset']}/{a['name']}" if a.get("subset", "default") != "default" else a["name"]
         images[name] = (int(a["height"]), int(a["width"])), shapes
-    frames = defaultdict(list)
+    frames: dict[int, list[Found]] = defaultdict(list)
     for track in root.iter("track"):
         for s in track:
             if s.get("outside", "0") != "1" and s.tag != "track":
@@ -109,7 +115,7 @@ def read(path):
     return labels, images
 
 
-def masks(path):
+def masks(path: Path) -> tuple[list[str], dict[str, Any]]:
     """Class names, background first, and by name (H, W) class ids: what VocConverter compiles of the transformed items."""
     labels, images = read(path)
     names = ["background", *(label for label in labels if label != "background")]
