@@ -37,6 +37,7 @@ os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NO_ALBUMENTATIONS_
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import make_samples  # noqa: E402
 import segdata  # noqa: E402
 from fuzz_mutations import mutated  # noqa: E402
 from segdata.cli import main as command_line  # noqa: E402
@@ -59,15 +60,18 @@ class Target:
 
 
 def sample(name: str) -> Callable[[Path], object]:
-    """Writes the sample of a format."""
+    """Writes the sample of a format, or makes it where there is none."""
+    if not (SAMPLES / name).exists():
+        make: Callable[[Path], object] = getattr(make_samples, f"make_{name}")
+        return make
     return lambda root: shutil.copytree(SAMPLES / name, root, dirs_exist_ok=True)
 
 
-def converting(name: str, *more: str) -> Target:
-    """A format's reader."""
+def converting(name: str, *more: str, of: str = "") -> Target:
+    """A format's reader, on its sample or another one."""
     convert = ["convert", name, "IN", "OUT", *more]
     skipping = [*convert, "--on-error", "skip"]
-    return Target(sample(name), [convert, skipping, [*skipping, "--images", "copy"], ["detect", "IN"]])
+    return Target(sample(of or name), [convert, skipping, [*skipping, "--images", "copy"], ["detect", "IN"]])
 
 
 def dataset(root: Path) -> None:
@@ -148,6 +152,9 @@ TARGETS = {
     "masks": converting("masks", *MASKS),
     "vector": converting("vector"),
     "webdataset": converting("webdataset", *MASKS),
+    "ade20k": converting("ade20k"),
+    "ade20k_full": converting("ade20k", of="ade20k_full"),
+    "mapillary": converting("mapillary"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),

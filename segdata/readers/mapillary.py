@@ -29,8 +29,11 @@ from segdata.words import some
 
 Annotations = Literal["labels", "instances"]
 
-FLAT, VERSION = "1.1", r"\d{1,4}(\.\d{1,4}){0,3}"
-"""The version whose masks are in no folder of a version, and how versions are written."""
+FLAT = "1.1"
+"""The version whose masks are in no folder of a version."""
+
+VERSION = re.compile(r"v\d{1,4}(\.\d{1,4}){0,3}")
+"""The name of a version's folder."""
 
 WAY_OUT = "is the config that of these masks? --version chooses another, --classes FILE (rows id,name) names the labels"
 
@@ -104,8 +107,8 @@ def read(
 def versions_in(root: Place) -> dict[str, dict[str, Place]]:
     """The folders of each version of labels by split, the newest first; masks in a folder of no version are 1.1."""
     found: dict[str, dict[str, Place]] = {}
-    for split in (path for path in matching(root, "*/") if path.name[:1] != "."):
-        versions = {path.name[1:]: path for path in matching(split, "v*/") if re.fullmatch(VERSION, path.name[1:])}
+    for split in (path for path in matching(root, "*/") if path.name[:1] != "." and not VERSION.fullmatch(path.name)):
+        versions = {path.name[1:]: path for path in matching(split, "v*/") if VERSION.fullmatch(path.name)}
         for version, folder in {FLAT: split, **versions}.items():
             if any((folder / kind).is_dir() for kind in get_args(Annotations)):
                 found.setdefault(version, {})[split.name] = folder
