@@ -61,17 +61,18 @@ class Target:
 
 def sample(name: str) -> Callable[[Path], object]:
     """Writes the sample of a format."""
+    """Writes the sample of a format, or makes it where there is none."""
     if not (SAMPLES / name).exists():
         make: Callable[[Path], object] = getattr(make_samples, f"make_{name}")
         return make
     return lambda root: shutil.copytree(SAMPLES / name, root, dirs_exist_ok=True)
 
 
-def converting(name: str, *more: str) -> Target:
-    """A format's reader."""
+def converting(name: str, *more: str, of: str = "") -> Target:
+    """A format's reader, on its sample or another one."""
     convert = ["convert", name, "IN", "OUT", *more]
     skipping = [*convert, "--on-error", "skip"]
-    return Target(sample(name), [convert, skipping, [*skipping, "--images", "copy"], ["detect", "IN"]])
+    return Target(sample(of or name), [convert, skipping, [*skipping, "--images", "copy"], ["detect", "IN"]])
 
 
 def dataset(root: Path) -> None:
@@ -154,6 +155,9 @@ TARGETS = {
     "webdataset": converting("webdataset", *MASKS),
     "cvat": Target(sample("cvat"), converting("cvat").commands[:3]),
     "cvat_video": Target(sample("cvat_video"), converting("cvat").commands[:3], ("*.xml",)),
+    "ade20k": converting("ade20k"),
+    "ade20k_full": converting("ade20k", of="ade20k_full"),
+    "mapillary": converting("mapillary"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),

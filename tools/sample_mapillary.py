@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sample_canvas import Canvas
+from sample_canvas import SCALE, Canvas
 from sample_scenes import SIZES, compose
 
 Json = dict[str, Any]
@@ -68,6 +69,20 @@ def vistas_masks(c: Canvas, version: str) -> tuple[NDArray[np.uint8], NDArray[np
     return label_of[owners].astype(np.uint8), (256 * label_of + number_of)[owners].astype(np.uint16)
 
 
+def vistas_polygons(c: Canvas) -> Json:
+    """The outlines of the things, in the order in which they were painted, as JSON of version 2.0."""
+    labels, objects = [name for name, *_ in LABELS["2.0"]], []
+    for k, thing in enumerate(c.things):
+        ends = THINGS.get(thing.name, ())
+        label = next((name for name in labels if name.rpartition("--")[2] in ends), labels[-1])
+        lines, _ = cv2.findContours(thing.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        for line in lines:
+            corners = np.round(cv2.approxPolyDP(line, SCALE / 2, True)[:, 0] / SCALE).astype(int).tolist()
+            if len(corners) > 2:
+                objects.append({"id": k, "label": label, "polygon": corners})
+    return {"width": c.width, "height": c.height, "objects": objects}
+
+
 def config(version: str) -> Json:
     """A config.json."""
     rows = [{"color": list(color), "instances": instances, "readable": readable, "name": name, "evaluate": evaluate}
@@ -102,6 +117,10 @@ def make_mapillary(out: Path, versions: tuple[str, ...] = ("1.2", "2.0"), flat: 
                 palette = [part for _, _, color, _, _ in LABELS[version] for part in color]
                 write_image(folder / f"labels/{keys[number]}.png", labels, palette)
                 write_image(folder / f"instances/{keys[number]}.png", instances)
+                if version == "2.0":
+                    (folder / "polygons").mkdir(exist_ok=True)
+                    text = json.dumps(vistas_polygons(c))
+                    (folder / f"polygons/{keys[number]}.json").write_bytes(text.encode())
     for version in versions:
         name = "config.json" if flat else f"config_v{version}.json"
         (out / name).write_bytes(json.dumps(config(version)).encode())

@@ -1,7 +1,8 @@
-"""Mapillary Vistas, 1.1 to 2.0: street scenes with label masks (palette PNG) and instance masks (16 bit).
+"""Mapillary Vistas, 1.1 to 2.0: street scenes with label masks (palette PNG), instance masks (16 bit) or polygons.
 
 SRC holds config_v1.2.json and config_v2.0.json (1.1: config.json) and `<split>/images/<key>.jpg`. The masks of a version are
-`<split>/v2.0/labels/<key>.png` and `<split>/v2.0/instances/<key>.png` (1.1: `<split>/labels/<key>.png` ...).
+`<split>/v2.0/labels/<key>.png` and `<split>/v2.0/instances/<key>.png` (1.1: `<split>/labels/<key>.png` ...); 2.0 has
+`<split>/v2.0/polygons/<key>.json` too.
 
 A value of a label mask is a place in the `labels` of the config, from 0; a value of an instance mask is 256 times that plus the
 number of the object. Source: demo.py in the release, https://github.com/mapillary/mapillary_vistas (evaluation/evaluation.py).
@@ -24,13 +25,18 @@ from segdata.files.places import listed, matching, read_start
 from segdata.files.remote import Place
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.mapillary_labels import InstanceFile, Table, Void, config_table, config_version, given_table
+from segdata.readers.mapillary_polygons import Polygons
+from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Item, Receipt, Source, leave_out, refuse_split
 from segdata.words import some
 
-Annotations = Literal["labels", "instances"]
+Annotations = Literal["labels", "instances", "polygons"]
 
-FLAT, VERSION = "1.1", r"\d{1,4}(\.\d{1,4}){0,3}"
-"""The version whose masks are in no folder of a version, and how versions are written."""
+FLAT = "1.1"
+"""The version whose masks are in no folder of a version."""
+
+VERSION = re.compile(r"v\d{1,4}(\.\d{1,4}){0,3}")
+"""The name of a version's folder."""
 
 WAY_OUT = "is the config that of these masks? --version chooses another, --classes FILE (rows id,name) names the labels"
 
@@ -55,26 +61,27 @@ def read(
     version: str | None = None,
     annotations: Annotations = "labels",
     void: Void = "unevaluated",
+    overlap: Overlap = "last",
     classes: str | Path | Sequence[str] | None = None,
 ) -> Source:
-    """Read the masks of a version. Splits are the folders that have images/ and these masks: training and validation.
+    """Read the labels of a version. Splits are the folders that have them: training and validation.
 
-    Raises `DataError` (`mapillary.*`, `classes.*`), or adds to `report`: a mask without its image, an image without its mask.
+    Raises `DataError` (`mapillary.*`, `classes.*`), or adds to `report`: labels without their image, an image without labels.
 
     Args:
         version: which labels are read, such as 1.2 or 2.0; by default the newest that SRC has.
-        annotations: which masks are read: `labels`, or `instances`, of which the label is what a value has above its 8 bits.
+        annotations: what is read: `labels` label masks, `instances` instance masks, whose labels are value // 256, or `polygons`,
+            which need not give the pixels of the label masks.
         void: which labels are ignored: `unevaluated` those that the config does not evaluate, such as void--unlabeled, `all`
             also all others of void--, such as void--ego-vehicle, `none` none, so that all are classes.
+        overlap: which polygon is on top where several overlap: the `last` or `first` in the file, the `smallest`, or none, so
+            that pixels of several classes are ignored (`ignore`).
         classes: the class file (rows id,name; the name ignore for what is no class), or names in order of label id; by default
             the labels of the config, by their names.
     """
-    one_of("annotations", annotations, Annotations)
-    one_of("void", void, Void)
+    check_options(annotations, void, overlap, classes is not None)
     there, receipt = listed(root), Receipt()
     chosen, folders = choose_version(there, version, receipt)
-    if classes is not None and void != "unevaluated":
-        raise OptionError(f"--void {void}: with --classes the name `ignore` in the file says which labels are ignored")
     if classes is None:
         table, inputs = config_table(find_config(there, chosen), void, receipt)
     else:
@@ -82,20 +89,29 @@ def read(
     splits = find_splits(there, folders, annotations, receipt)
     if split is not None and split not in splits:
         refuse_split(split, there, splits)
-    rules = Rules(table, Meaning(table.values, way_out=WAY_OUT), annotations)
+    rules = Rules(table, Meaning(table.values, way_out=WAY_OUT), annotations, overlap)
     items: list[Item] = []
     for its_split, folder in splits.items():
         if split in (None, its_split):
             items += make_items(there / its_split, folder, its_split, rules, images, report, receipt)
     items.sort(key=lambda item: item.id)
-    named = inputs[0].name if inputs else list(table.labels.names)
-    options: dict[str, object] = {
-        "version": chosen,
-        "annotations": annotations,
-        "void": void,
-        "classes": named,
-    }
+    options: dict[str, object] = {"version": chosen, "annotations": annotations, "void": void}
+    options["classes"] = inputs[0].name if inputs else list(table.labels.names)
+    if annotations == "polygons":
+        options["overlap"] = overlap
+        receipt.notes.append("polygons need not give the pixels of the label masks (--annotations labels reads these)")
     return Source(table.labels, items, inputs, table.classes, receipt, options)
+
+
+def check_options(annotations: Annotations, void: Void, overlap: Overlap, given: bool) -> None:
+    """Raise `OptionError` for an option that cannot be, or that would do nothing."""
+    one_of("annotations", annotations, Annotations)
+    one_of("void", void, Void)
+    one_of("overlap", overlap, Overlap)
+    if overlap != "last" and annotations != "polygons":
+        raise OptionError(f"--overlap {overlap}: only polygons overlap: --annotations polygons reads them")
+    if given and void != "unevaluated":
+        raise OptionError(f"--void {void}: with --classes the name `ignore` in the file says which labels are ignored")
 
 
 # Versions and splits
@@ -104,8 +120,8 @@ def read(
 def versions_in(root: Place) -> dict[str, dict[str, Place]]:
     """The folders of each version of labels by split, the newest first; masks in a folder of no version are 1.1."""
     found: dict[str, dict[str, Place]] = {}
-    for split in (path for path in matching(root, "*/") if path.name[:1] != "."):
-        versions = {path.name[1:]: path for path in matching(split, "v*/") if re.fullmatch(VERSION, path.name[1:])}
+    for split in (path for path in matching(root, "*/") if path.name[:1] != "." and not VERSION.fullmatch(path.name)):
+        versions = {path.name[1:]: path for path in matching(split, "v*/") if VERSION.fullmatch(path.name)}
         for version, folder in {FLAT: split, **versions}.items():
             if any((folder / kind).is_dir() for kind in get_args(Annotations)):
                 found.setdefault(version, {})[split.name] = folder
@@ -179,9 +195,17 @@ class Rules:
     table: Table
     meaning: Meaning
     annotations: Annotations
+    overlap: Overlap
 
-    def annotation(self, path: str) -> Annotation:
+    @property
+    def ending(self) -> str:
+        """That of the files which are read."""
+        return ".json" if self.annotations == "polygons" else ".png"
+
+    def annotation(self, path: str, image: str | None) -> Annotation:
         """The labels of an image."""
+        if self.annotations == "polygons":
+            return Polygons(path, image, self.table, self.overlap)
         return LabelFile(path, self.meaning) if self.annotations == "labels" else InstanceFile(path, self.meaning)
 
 
@@ -189,7 +213,7 @@ def make_items(
     folder: Place, masks: Place, split: str, rules: Rules, images: bool, report: Report, receipt: Receipt
 ) -> list[Item]:
     """One item for each mask and each image of a split, but for those that lack the other."""
-    found = {splitext(name)[0]: name for name in files_in(masks) if name.lower().endswith(".png")}
+    found = {splitext(name)[0]: name for name in files_in(masks) if name.lower().endswith(rules.ending)}
     seen = {splitext(name)[0]: name for name in filter(is_image, files_in(folder / "images"))} if images else {}
     keys = sorted({*found, *seen})
     ids, _ = sample_ids(split, [f"{key}.png" for key in keys])
@@ -197,22 +221,21 @@ def make_items(
     for key, id in zip(keys, ids, strict=True):
         mask = f"{masks}/{found[key]}" if key in found else None
         image = f"{folder}/images/{seen[key]}" if key in seen else None
-        problem = id if isinstance(id, Problem) else missing(split, key, masks, mask, image, images)
+        problem = id if isinstance(id, Problem) else missing(f"{split}/images/{key}.jpg", masks, mask, image, images)
         sample = id if isinstance(id, str) else id.sample or f"{split}/{key}"
         if problem is None and mask is not None:
-            items.append(Item(sample, image, None, rules.annotation(mask), split))
+            items.append(Item(sample, image, None, rules.annotation(mask, image), split))
         elif problem is not None:
             problem = replace(problem, sample=sample, file=problem.file or mask or image)
             leave_out(problem, [basename(mask)] if mask else [], report, receipt, sample=sample)
     return items
 
 
-def missing(split: str, key: str, masks: Place, mask: str | None, image: str | None, images: bool) -> Problem | None:
-    """What an image lacks: its mask, or its file."""
+def missing(path: str, masks: Place, mask: str | None, image: str | None, images: bool) -> Problem | None:
+    """What the image of a path below SRC lacks: its labels, or its file."""
     if mask is None:
-        what = f"there is no {key}.png in {masks}"
+        what = f"{masks} has no file for it"
         return Problem("mapillary.mask", f"{what}: put it there, or take the image away", image)
     if images and image is None:
-        what = f"there is no {split}/images/{key}.jpg"
-        return Problem("image.missing", f"{what}: put it there, or make masks alone (--images none)", mask)
+        return Problem("image.missing", f"there is no {path}: put it there, or make masks alone (--images none)", mask)
     return None

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from pycocotools import mask as rle_tools
 
 import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
@@ -149,6 +150,90 @@ def test_real_files(tmp_path: Path) -> None:
             instances = stored(root / split / f"v{version}/instances/{key}.png")
             assert (drawn(by_instance, other) == instances // 256).all()
             assert (drawn(by_label, one) == stored(root / split / f"v{version}/labels/{key}.png")).all()
+
+
+# Polygons
+
+
+def painted(root: Path, overlap: str) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Label ids by pycocotools, one polygon after the other."""
+    names = [label["name"] for label in json.loads((root / "config_v2.0.json").read_text())["labels"]]
+    for path in root.rglob("polygons/*.json"):
+        data = json.loads(path.read_text())
+        mask = np.full((data["height"], data["width"]), names.index("void--unlabeled"))
+        for thing in data["objects"] if overlap == "last" else data["objects"][::-1]:
+            flat = [part for corner in thing["polygon"] for part in corner]
+            rle = rle_tools.merge(rle_tools.frPyObjects([flat], *mask.shape))
+            mask[rle_tools.decode(rle) > 0] = names.index(thing["label"])
+        yield f"{path.parents[2].name}/{path.stem}", mask
+
+
+@pytest.mark.parametrize("overlap", ["last", "first"])
+def test_polygons_are_painted_in_their_order(made: Path, overlap: Any) -> None:
+    source = read(made / "both", annotations="polygons", void="none", overlap=overlap)
+    items = {item.id: item for item in source.items}
+    for id, mask in painted(made / "both", overlap):
+        assert (drawn(source, items.pop(id)) == mask).all()
+    assert not items
+
+
+def test_the_receipt_of_polygons_closes(copy: Callable[[str], Path]) -> None:
+    root = copy("both")
+    path = next((root / "training").rglob("polygons/*.json"))
+    data = json.loads(path.read_text())
+    whole = len(data["objects"])
+    label = data["objects"][0]["label"]
+    for polygon in (
+        [],
+        [[1, 2], [3, 4]],
+        [[1, 2], [3], [4, 5], [6, 7]],
+        [[-9, -9], [-5, -9], [-5, -5]],
+        [[-2, -2], [9, -2], [9, 9]],
+    ):
+        data["objects"].append({"label": label, "polygon": polygon})
+    path.write_text(json.dumps(data))
+    source = read(root, annotations="polygons")
+    item = next(item for item in source.items if item.id.endswith(path.stem))
+    receipt = item.annotation.draw(source.labels.table({i: i for i in range(len(source.labels.classes))})).receipt
+    assert receipt.annotations == whole + 5 == receipt.painted + len(receipt.skipped) == len(item.annotation.ids)
+    assert [line.code for line in receipt.skipped if line.annotation >= whole] == ["polygon.degenerate"] * 3 + [
+        "polygon.empty"
+    ]
+    assert {line.annotation for line in receipt.clipped} >= {whole + 3, whole + 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("", "not valid JSON"), ("[]", "not polygons"), ('{"objects": 3}', "not polygons"),
+     ('{"objects": [{"label": 3}]}', "annotation 0"),
+     ('{"objects": [], "height": 100000, "width": 100000}', "more than the limit"),
+     ('{"objects": [{"label": "nature--skyy", "polygon": []}], "height": 9, "width": 9}', "nature--sky"),
+     ('{"objects": [{"label": "nature--sky", "polygon": [[1, NaN], [2, 3], [4, 5]]}], "height": 9, "width": 9}', "no number"),
+     ('{"objects": [{"label": "nature--sky", "polygon": [[1, 1e300], [2, 3], [4, 5]]}], "height": 9, "width": 9}', "away"),
+     ('{"objects": [], "height": "9", "width": 9}', "not polygons")],
+)  # fmt: skip
+def test_damaged_polygons_are_one_message_and_are_left_out(copy: Callable[[str], Path], text: str, told: str) -> None:
+    root = copy("both")
+    path = next((root / "training").rglob("polygons/*.json"))
+    path.write_text(text)
+    message = refusal(lambda: segdata.convert("mapillary", root, root.parent / "d", annotations="polygons"))
+    assert path.name in message
+    assert told in message
+    run = segdata.Run(report=Report("skip"))
+    assert len(segdata.convert("mapillary", root, root.parent / "d", annotations="polygons", run=run)) == 5
+
+
+def test_a_size_that_is_not_told_is_that_of_the_image() -> None:
+    source = read(HERE / "real/mapillary", annotations="polygons")
+    assert {drawn(source, item).shape for item in source.items} == {(5, 5)}
+    alone = read(HERE / "real/mapillary", annotations="polygons", images=False)
+    assert "states no size" in refusal(lambda: drawn(alone, alone.items[0]))
+
+
+def test_options_that_would_do_nothing_are_refused(made: Path) -> None:
+    with pytest.raises(OptionError, match="only polygons overlap"):
+        read(made / "both", overlap="first")
+    assert "--annotations labels" in refusal(lambda: read(made / "both", version="1.2", annotations="polygons"))
 
 
 # The config
