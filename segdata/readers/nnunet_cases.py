@@ -55,7 +55,9 @@ def find_cases(folder: Place, card: Card, ending: str, images: bool, receipt: Re
             found.append(Cases(part, folder, labels, files, f"labels{part}/{{}}{ending}"))
     if not found:
         there = kinds_in(names_in(folder / "labelsTr"))
-        message = f"holds {there}, and file_ending in dataset.json is {ending}: correct it, or put the label images there"
+        message = (
+            f"holds {there}, and file_ending in dataset.json is {ending}: correct it, or put the label images there"
+        )
         raise DataError(Problem("nnunet.missing", message, str(folder / "labelsTr")))
     train = len(found[0].labels) if found[0].part == "Tr" else 0
     if isinstance(card.numTraining, int) and card.numTraining != train:
@@ -79,7 +81,7 @@ def listed_cases(folder: Place, cases: Mapping[str, Case], images: bool) -> Case
 
     labels = {name: there for name, case in cases.items() if place(there := path(case.label)).is_file()}
     files = {name: [path(one) for one in case.images] for name, case in cases.items()} if images else {}
-    return Cases("Tr", folder, labels, files, "label image of {}, where dataset.json has it,")
+    return Cases("Tr", folder, labels, files, "label image of {} where dataset.json has it")
 
 
 def by_case(folder: Place, ending: str | None = None) -> dict[str, list[str]]:
@@ -122,7 +124,7 @@ class Finder:
                 return plain[name]
             there = f"{self.image_dir} holds no {name}.* and no {name}_0000.*"
         else:
-            there = f"there is no images{cases.part}/{name}_0000.*"
+            there = f"there is no {files[name][0] if name in files else f'images{cases.part}/{name}_0000.*'}"
         paths = files.get(name, [])
         numbers = {number_of(path, at): path for at, path in enumerate(paths)}
         if self.channel is not None and paths:

@@ -27,6 +27,7 @@ class Card(msgspec.Struct):
     numTraining: Any = None
     file_ending: Any = None
     regions_class_order: Any = None
+    overwrite_image_reader_writer: Any = None
     dataset: dict[str, Case] | None = None
 
     @property
@@ -134,7 +135,10 @@ def _rules(names: Mapping[int, str]) -> Sequence[str]:
 
 def _order(card: Card, regions: Sequence[tuple[str, list[int]]], names: Mapping[int, str]) -> list[str]:
     """What regions_class_order, the value that nnU-Net writes for each region but the background, says otherwise."""
-    wanted, order = [name for name, values in regions if set(values) != {0} and name != IGNORE], card.regions_class_order
+    wanted, order = (
+        [name for name, values in regions if set(values) != {0} and name != IGNORE],
+        card.regions_class_order,
+    )
     if isinstance(order, list) and [names.get(value) if isinstance(value, int) else None for value in order] == wanted:
         return []
     return [f"regions_class_order: is {order}, and the last regions that hold values are {some(names.values())}"]
