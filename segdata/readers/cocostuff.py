@@ -111,6 +111,8 @@ def read(
     where = Images(base, found.folder, image_dir) if images else None
     inputs = [] if table is None else [Input.of(table)]
     if found.splits:
+        if release is None:
+            check_names(found)
         items = read_maps(found, classes, split, where, report, receipt)
     else:
         items, lists = read_mats(found, classes, split, where, report, receipt)
@@ -176,7 +178,7 @@ class Images:
 def read_maps(
     found: Found, classes: Classes, split: str | None, where: Images | None, report: Report, receipt: Receipt
 ) -> list[Item]:
-    """The items of folders of PNGs. Raises `OptionError` for a split that there is not, and as `check_names`."""
+    """The items of folders of PNGs. Raises `OptionError` for a split that there is not."""
     if split is not None and split not in found.splits:
         refuse_split(split, found.folder, found.splits)
     meanings = {kind: classes.meaning(kind) for kind in KINDS}
@@ -186,7 +188,6 @@ def read_maps(
             continue
         folder = found.folder / name
         masks, passed = masks_in(folder)
-        check_names(masks, folder, found.release)
         labels = {
             image: LabelFile(str(folder / file), meanings[_kind_of(file, found.release)])
             for image, file in masks.items()

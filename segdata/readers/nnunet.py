@@ -39,6 +39,9 @@ PARENTS = ("", "nnUNet_raw", "nnUNet_raw_data", "nnUNet_raw_data_base/nnUNet_raw
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl", ".gipl.gz", ".dcm", ".b2nd", ".npz")
 """Endings of files of three dimensions."""
 
+VOLUME_READERS = ("Tiff3DIO", "SimpleITKIO", "NibabelIO", "NibabelIOWithReorient")
+"""nnU-Net's own readers of these, as dataset.json may name them."""
+
 WAY_OUT = f"name its label in {CARD}, or correct the label image"
 
 
@@ -160,10 +163,12 @@ def ending_of(folder: Place, card: Card) -> str:
         found = Counter(kind for name in names_in(folder / "labelsTr") for kind in kinds if name.lower().endswith(kind))
         ending = found.most_common(1)[0][0] if found else ".nii.gz"
     ending = ending if not isinstance(ending, str) or ending.startswith(".") else f".{ending}"
-    if isinstance(ending, str) and ending.lower() in VOLUMES:
-        way_out = 'NAME_0000.png in imagesTr/, NAME.png in labelsTr/, and "file_ending": ".png"'
-        message = f"label images are volumes ({ending}), and segdata reads images: export each slice as PNG, {way_out}"
-        raise DataError(Problem("nnunet.volume", message, str(folder / CARD)))
+    named = card.overwrite_image_reader_writer
+    if (isinstance(ending, str) and ending.lower() in VOLUMES) or named in VOLUME_READERS:
+        what = f"label images are volumes ({named if named in VOLUME_READERS else ending}), and segdata reads images"
+        way_out = 'export each slice as PNG, NAME_0000.png in imagesTr/ and NAME.png in labelsTr/, and set "file_ending" to ".png"'
+        more = " without overwrite_image_reader_writer" if named in VOLUME_READERS else ""
+        raise DataError(Problem("nnunet.volume", f"{what}: {way_out}{more}", str(folder / CARD)))
     if not isinstance(ending, str) or ending.lower() not in MASK_ENDINGS:
         message = f"file_ending is {str(ending)[:40]!r}, and must be that of an image, such as .png or .tif"
         raise DataError(Problem("nnunet.json", message, str(folder / CARD)))

@@ -81,7 +81,7 @@ def listed_cases(folder: Place, cases: Mapping[str, Case], images: bool) -> Case
 
     labels = {name: there for name, case in cases.items() if place(there := path(case.label)).is_file()}
     files = {name: [path(one) for one in case.images] for name, case in cases.items()} if images else {}
-    return Cases("Tr", folder, labels, files, "label image of {}, where dataset.json has it,")
+    return Cases("Tr", folder, labels, files, "label image of {} where dataset.json has it")
 
 
 def by_case(folder: Place, ending: str | None = None) -> dict[str, list[str]]:
@@ -124,7 +124,7 @@ class Finder:
                 return plain[name]
             there = f"{self.image_dir} holds no {name}.* and no {name}_0000.*"
         else:
-            there = f"there is no images{cases.part}/{name}_0000.*"
+            there = f"there is no {files[name][0] if name in files else f'images{cases.part}/{name}_0000.*'}"
         paths = files.get(name, [])
         numbers = {number_of(path, at): path for at, path in enumerate(paths)}
         if self.channel is not None and paths:

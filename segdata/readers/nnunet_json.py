@@ -27,6 +27,7 @@ class Card(msgspec.Struct):
     numTraining: Any = None
     file_ending: Any = None
     regions_class_order: Any = None
+    overwrite_image_reader_writer: Any = None
     dataset: dict[str, Case] | None = None
 
     @property

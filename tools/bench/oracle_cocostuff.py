@@ -2,7 +2,7 @@
 
     build/bench/mmsegmentation/bin/python tools/bench/oracle_cocostuff.py SRC OUT
 
-SRC is laid out as the converters want it: annotations/ and images/, of the 10k set with imageLists/. OUT/<split>/<name>.npy are
+SRC is laid out as the converters want it: annotations/ and images/, of the 10k set with imageLists/. OUT/<split>/<name>.png are
 (H, W) train ids from 0 on, 255 for unlabelled; OUT/names.json are MMSegmentation's classes. It runs in the environment
 `mmsegmentation` of peers.sh.
 """
@@ -40,9 +40,9 @@ def main() -> None:
     for path in folder.rglob("*_labelTrainIds.png"):
         ids = np.array(Image.open(path))
         ids = np.where(ids == 0, 255, ids - 1) if is_10k else ids  # reduce_zero_label=True of its configuration
-        there = out / SPLITS[path.parent.name] / f"{path.name.removesuffix('_labelTrainIds.png')}.npy"
+        there = out / SPLITS[path.parent.name] / f"{path.name.removesuffix('_labelTrainIds.png')}.png"
         there.parent.mkdir(parents=True, exist_ok=True)
-        np.save(there, ids)
+        Image.fromarray(ids.astype(np.uint8)).save(there)
     (out / "names.json").write_text(json.dumps(classes_of(package / "datasets/coco_stuff.py")))
 
 

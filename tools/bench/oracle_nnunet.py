@@ -2,7 +2,7 @@
 
     build/bench/nnunet/bin/python tools/bench/oracle_nnunet.py SRC OUT
 
-OUT/<case>.npy are (H, W) places in OUT/names.json, -1 for the ignore label. It runs in the environment `nnunet` of peers.sh.
+OUT/<case>.png are (H, W) uint16 places in OUT/names.json, 65535 for the ignore label. It runs in the environment `nnunet` of peers.sh.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 
 def names_by_value(card: dict[str, Any]) -> dict[int, str]:
@@ -43,13 +44,12 @@ def main() -> None:
     card = json.loads((source / "dataset.json").read_text())
     names = names_by_value(card)
     listed = [name for name in dict.fromkeys(names.values()) if name != "ignore"]
-    table = np.full(65536, -2)
-    for value, name in names.items():
-        table[value] = -1 if name == "ignore" else listed.index(name)
+    table = {value: 65535 if name == "ignore" else listed.index(name) for value, name in names.items()}
     for case, files in get_filenames_of_train_images_and_targets(str(source), card).items():
         values, _ = NaturalImage2DIO().read_seg(files["label"])
         assert values.shape[:2] == (1, 1)
-        np.save(out / f"{case}.npy", table[values[0, 0].astype(np.int64)])
+        places = np.vectorize(table.__getitem__, otypes=[np.uint16])(values[0, 0].astype(np.int64))
+        Image.fromarray(places).save(out / f"{case}.png")
     (out / "names.json").write_text(json.dumps(listed))
 
 

@@ -2,7 +2,7 @@
 
     build/bench/torchvision/bin/python tools/bench/oracle_sbd.py SRC OUT
 
-OUT/cls/<split>/<name>.npy are (H, W) class ids; OUT/inst/ those of objects by their categories. It runs in the environment
+OUT/cls/<split>/<name>.png are (H, W) class ids; OUT/inst/ those of objects by their categories. It runs in the environment
 `torchvision` of peers.sh.
 """
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 
 def main() -> None:
@@ -23,16 +24,16 @@ def main() -> None:
     for split in ("train", "val"):
         data = SBDataset(str(source), image_set=split, mode="segmentation")
         for number, path in enumerate(map(Path, data.masks)):
-            save(out / f"cls/{split}/{path.stem}.npy", np.array(data[number][1]))
+            save(out / f"cls/{split}/{path.stem}.png", np.array(data[number][1]))
             objects = loadmat(path.parents[1] / f"inst/{path.name}")["GTinst"][0, 0]
             categories = np.concatenate([[0], objects["Categories"].ravel()]).astype(np.uint8)
-            save(out / f"inst/{split}/{path.stem}.npy", categories[objects["Segmentation"]])
+            save(out / f"inst/{split}/{path.stem}.png", categories[objects["Segmentation"]])
 
 
 def save(path: Path, mask: np.ndarray) -> None:
     """Write a mask."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, mask)
+    Image.fromarray(mask).save(path)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ def save(path: Path, pixels: NDArray[Any]) -> None:
 
 
 def image(random: RANDOM, mask: NDArray[Any]) -> NDArray[np.uint8]:
-    """RGB of a mask's size."""
-    return random.integers(0, 256, (*mask.shape, 3), np.uint8)
+    """RGB of a mask's size, of one colour."""
+    return np.broadcast_to(random.integers(0, 256, 3, np.uint8), (*mask.shape, 3)).copy()
 
 
 def make_nnunet(out: Path, count: int, random: RANDOM) -> None:
