@@ -120,13 +120,8 @@ def member_of(path: str | Path) -> Member | Cell | None:
     if (cell := CELL.fullmatch(text)) is not None:
         return Cell(cell["file"], unquote(cell["column"]), int(cell["row"]))
     found = SHAPE.fullmatch(text)
-    return (
-        None
-        if found is None
-        else Member(found["file"], int(found["offset"]), int(found["length"]), found["coding"] or "")
-    )
-    found = SHAPE.fullmatch(text) if "#" in (text := str(path)) else None
     if found is None:
+        return None
     return Member(found["file"], int(found["offset"]), int(found["length"]), found["coding"] or "")
 
 

@@ -32,12 +32,7 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
                 break
             here = first + r
             while r < end and column[r] != 0:
-    for c in range(max(x, 0), min(x + bitmap.shape[1], width)):
-        column, bottom = bitmap[:, c - x], min(bitmap.shape[0], height - y)
-        r = _skip(column, max(-y, 0), bottom, True)
-        while r < bottom:
-            here = c * height + y + r
-            r = _skip(column, r, bottom, False)
+                r += 1
             if here != stop or start == stop:
                 if stop > start:
                     text = text if used + 16 < text.shape[0] else longer(text, used + 16)
@@ -47,8 +42,6 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
                     before, last, count, position = last, stop - start, count + 1, stop
                 start = here
             stop = first + r
-            stop = c * height + y + r
-            r = _skip(column, r, bottom, True)
     text = text if used + 32 < text.shape[0] else longer(text, used + 32)
     if stop > start:
         used = write_number(start - position - (before if count > 2 else none), text, used)
@@ -58,14 +51,3 @@ def bitmap_text(columns: NDArray[np.uint8], y: int, x: int, height: int, width: 
     if position < height * width:
         used = write_number(height * width - position - (before if count > 2 else none), text, used)
     return text[:used]
-
-
-@kernel
-def _skip(column: NDArray[np.uint8], r: int, bottom: int, zeros: bool) -> int:
-    """The first row from `r` on that is not zero, or not another value; `bottom` if there is none.
-
-    A function of its own: within the other its loop takes six times as long.
-    """
-    while r < bottom and (column[r] == 0) == zeros:
-        r += 1
-    return r
