@@ -1,7 +1,7 @@
 """The `datasets` library beside `segdata convert hf`, in its own environment.
 
-oracle_hf.py make OUT SEED     writes seeded sets as the library pushes them to a hub
-oracle_hf.py read SRC OUT      its own reading: OUT/<split>/<row>.npy of masks, .shape.npy of images
+oracle_hf.py make OUT SEED [ROWS]    writes seeded sets, one a kind of mask, as the library pushes them to a hub
+oracle_hf.py read SRC OUT            its own reading of one: OUT/<split>/<row>.png of masks, sizes.json of images
 """
 
 from __future__ import annotations
