@@ -287,9 +287,7 @@ def test_what_is_background_and_what_is_not_read_is_told(tmp_path: Path) -> None
     ]
     shutil.rmtree(root / "labels/val")
     warned = read(root).receipt.warnings
-    assert warned == [
-        "val: 2 images, all background: none has a label file where Ultralytics has it, such as labels/val/b.txt"
-    ]
+    assert warned == ["val: 2 images, all background: none has a label file in labels/ for images/, or beside it"]
 
 
 def test_background_by_name_and_classes_of_one_name(tmp_path: Path) -> None:
