@@ -48,12 +48,12 @@ NO_LABELS = {
 }  # fmt: skip
 """Texts that are no label files of an image."""
 
-SPLIT_KEY = re.compile(r"^(path|train|val|validation|test)\s*:", re.MULTILINE)
+SPLIT_KEY = re.compile(r"^[\"']?(path|train|val|validation|test)[\"']?\s*:", re.MULTILINE)
 
 TOPS = {"labels", *(name for names in USUAL.values() for name in names)}
 """The folders that lie highest in a set that has no YAML."""
 
-KEYPOINTS = re.compile(r"^kpt_shape\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d)\s*\]", re.MULTILINE)
+KEYPOINTS = re.compile(r"^[\"']?kpt_shape[\"']?\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d)\s*\]", re.MULTILINE)
 
 LINE = re.compile(r"\s*\d+(\.0*)?(\s+-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)+\s*|\s*", re.ASCII)
 """A line of a label file: a class and numbers."""
