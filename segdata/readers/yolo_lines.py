@@ -2,9 +2,10 @@
 
 The rules are those of Ultralytics 8.4: what it takes for an outline, which values it refuses, which lines it removes as
 copies, and how an outline becomes pixels. Every number is float32. An outline is closed and resampled to 1,000 points (of
-images with longer outlines to one more than the longest has), and all its points are cut to whole pixels before OpenCV fills
-them (4.11 or later); `--task semantic` cuts the corners alone. The smallest object is on top. If two have as many pixels, Ultralytics leaves
-their order to an unstable sort; here the one of the later line is on top.
+images with longer outlines to one more than the longest has), and all its points are cut to whole pixels before OpenCV
+fills them; `--task semantic` cuts the corners alone. The smallest object is on top. If two have as many pixels, Ultralytics
+leaves their order to an unstable sort; here the one of the later line is on top. It also leaves out images of less than 10
+pixels a side, and puts broken JPEGs right; here the former are read, the latter refused.
 """
 
 from __future__ import annotations
