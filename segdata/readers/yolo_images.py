@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
+from unicodedata import normalize
 
 from segdata.errors import DataError, Problem
 from segdata.files.endings import ending, is_image
@@ -24,6 +27,8 @@ USUAL = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("t
 """What the folders and lists of splits are called where no YAML says it."""
 
 IMAGES, LABELS = "/images/", "/labels/"
+
+DRIVE = re.compile("[A-Za-z]:")
 
 LONGEST = 200
 """So many characters of a path are told."""
@@ -128,11 +133,12 @@ def find_inside(path: str, folders: Sequence[Place]) -> tuple[Place, bool] | Non
     for start in (absolute(root), real(root)):
         if path == start or path.startswith(f"{start}/"):
             folders, path, absolute_path = [root], path[len(start) :], False
-    parts = tail(path)
+    parts = [part for part in path.replace("\\", "/").split("/") if part.strip(".") and not DRIVE.fullmatch(part)]
     for skipped in range(len(parts) or 1):
-        for folder in folders:
+        rest = "/".join(parts[skipped:])
+        for folder, name in product(folders, dict.fromkeys((rest, normalize("NFC", rest), normalize("NFD", rest)))):
             with suppress(OSError, ValueError):  # no name of a file
-                if (there := folder / "/".join(parts[skipped:])).exists():
+                if (there := folder / name).exists():
                     return there, skipped > 0 or absolute_path
     return None
 

@@ -5,7 +5,7 @@ copies, and how an outline becomes pixels. Every number is float32. An outline i
 images with longer outlines to one more than the longest has), and all its points are cut to whole pixels before OpenCV
 fills them; `--task semantic` cuts the corners alone. The smallest object is on top. If two have as many pixels, Ultralytics
 leaves their order to an unstable sort; here the one of the later line is on top. It also leaves out images of less than 10
-pixels a side, and puts broken JPEGs right; here the former are read, the latter refused.
+pixels a side, and repairs broken JPEGs in place; here these are read as others are, and no file is changed.
 """
 
 from __future__ import annotations
