@@ -1,4 +1,7 @@
-"""Polygons of whole pixels to run lengths, as OpenCV fills them: what several labelling tools draw with."""
+"""Polygons of whole pixels to run lengths, as OpenCV fills them: what several labelling tools draw with.
+
+The pixels are those of OpenCV 4.11 and later. Earlier ones set a few more at borders, about 3 in 1,000 of small polygons.
+"""
 
 from __future__ import annotations
 

@@ -27,9 +27,10 @@ from segdata.errors import DataError, Problem, Report, StorageError, one_of, str
 from segdata.files.endings import ending, is_image
 from segdata.files.places import below, links_out, list_folder, listed, place, read_start
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, Labels
+from segdata.labels import BACKGROUND, Labels, is_background
+from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
-from segdata.readers.named_classes import Background, listed_classes, name_classes
+from segdata.readers.named_classes import Background, name_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import LOOKED_AT, look
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
@@ -47,12 +48,12 @@ NO_LABELS = {
 }  # fmt: skip
 """Texts that are no label files of an image."""
 
-SPLIT_KEY = re.compile(r"^(path|train|val|validation|test)\s*:", re.MULTILINE)
+SPLIT_KEY = re.compile(r"^[\"']?(path|train|val|validation|test)[\"']?\s*:", re.MULTILINE)
 
 TOPS = {"labels", *(name for names in USUAL.values() for name in names)}
 """The folders that lie highest in a set that has no YAML."""
 
-KEYPOINTS = re.compile(r"^kpt_shape\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d)\s*\]", re.MULTILINE)
+KEYPOINTS = re.compile(r"^[\"']?kpt_shape[\"']?\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d)\s*\]", re.MULTILINE)
 
 LINE = re.compile(r"\s*\d+(\.0*)?(\s+-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)+\s*|\s*", re.ASCII)
 """A line of a label file: a class and numbers."""
@@ -126,13 +127,25 @@ def class_table(
     """The classes, by their numbers in label files, and the class file. Raises `DataError` (`yolo.missing`, `classes.*`)."""
     if classes is not None:
         entries, files = given_classes(classes, root, receipt)
-        return *listed_classes(entries, background, receipt), files
+        return *numbered_classes(entries, background), files
     if data is None or not data.names:
         named, files = classes_beside(root, receipt)
         return *name_classes(named, background, receipt, "name"), files
     if [one.name for one in data.names] == unnamed(len(data.names)):
         receipt.notes.append(f"{data.file}: nc says how many classes there are, and nothing names them")
     return *name_classes(data.names, background, receipt, "name"), ()
+
+
+def numbered_classes(entries: Sequence[Entry], background: Background) -> tuple[Labels, tuple[SourceClass, ...]]:
+    """The classes of a class file, in its order, after background if it is a class and they do not name it."""
+    known = [
+        replace(one, name=BACKGROUND) if background == "class" and is_background(one.name) else one for one in entries
+    ]
+    colors = {one.name: one.color for one in known if one.is_class}
+    colors = colors if background == "ignore" or BACKGROUND in colors else {BACKGROUND: None, **colors}
+    ids = {name: i for i, name in enumerate(colors)}
+    rows = tuple(SourceClass(one.value, one.source_name, ids.get(one.name)) for one in known)
+    return Labels.of(list(colors), list(colors.values())), rows
 
 
 # Items
@@ -142,33 +155,42 @@ def make_items(
     there: Set, rules: Rules, split: str | None, images: Sequence[Image], wanted: bool, report: Report
 ) -> list[Item]:
     """One item per image of a split, but for those that are left out; images without labels are told."""
-    root, receipt = there.root, there.receipt
     ids, renamed = sample_ids(split, [image.name for image in images])
-    receipt.renamed += renamed
+    there.receipt.renamed += renamed
     items: list[Item] = []
-    missing: list[str] = []
-    empty = 0
     for image, id in zip(images, ids, strict=True):
-        problem = image.path if isinstance(image.path, Problem) else id if isinstance(id, Problem) else None
-        if problem is None and links_out(root, label := label_path(str(image.path))):
-            problem = Problem("yolo.outside", "a link leads out of SRC: put the label file itself there", label)
-        if problem is not None:
-            leave_out(replace(problem, sample=str(id)), [], report, receipt, sample=image.name)
-            continue
-        path: str | None = str(root / label) if (root / label).is_file() else None
-        missing += [] if path else [label]
-        empty += path is not None and is_empty(root / label)
-        file = str(root / str(image.path))
-        items.append(Item(str(id), file if wanted else None, None, Lines(path, file, rules), split, exif="upright"))
-    of = f"{split}: " if split else ""
-    if items and len(missing) == len(items):
-        where = "none has a label file where Ultralytics has it, such as"
-        receipt.warnings.insert(0, f"{of}{len(items)} images, all background: {where} {missing[0]}")
-    elif missing or empty:
-        what = f"{len(missing)} have no label file" if missing else ""
-        what += f"{' and ' if missing and empty else ''}{empty} an empty one" if empty else ""
-        receipt.notes.append(f"{of}{len(items)} images, of which {what}: these are background")
+        item = make_item(there.root, rules, split, image, id)
+        if isinstance(item, Item):
+            items.append(item if wanted else item._replace(image=None))
+        else:
+            leave_out(item, [], report, there.receipt, sample=image.name)
+    tell_empty(split, items, there.receipt)
     return items
+
+
+def make_item(root: Place, rules: Rules, split: str | None, image: Image, id: str | Problem) -> Item | Problem:
+    """An image's item, or why it is none."""
+    if isinstance(id, Problem):
+        return id
+    if isinstance(image.path, Problem):
+        return replace(image.path, sample=id)
+    label = label_path(image.path)
+    if links_out(root, label):
+        return Problem("yolo.outside", "a link leads out of SRC: put the label file itself there", label, id)
+    path, file = root / label, str(root / image.path)
+    return Item(id, file, None, Lines(str(path) if path.is_file() else None, file, rules), split, exif="upright")
+
+
+def tell_empty(split: str | None, items: Sequence[Item], receipt: Receipt) -> None:
+    """A note of the images that have no label file or an empty one; a warning where none has any."""
+    missing = [item for item in items if not item.annotation.files]
+    empty = sum(is_empty(place(path)) for item in items for path in item.annotation.files)
+    of = f"{split}: {len(items)} images" if split else f"{len(items)} images"
+    if items and len(missing) == len(items):
+        receipt.warnings.insert(0, f"{of}, all background: none has a label file in labels/ for images/, or beside it")
+    elif missing or empty:
+        counts = [f"{len(missing)} have no label file"] * bool(missing) + [f"{empty} an empty one"] * bool(empty)
+        receipt.notes.append(f"{of}, of which {' and '.join(counts)}: these are background")
 
 
 def without_images(root: Place, items: Sequence[Item]) -> Iterator[str]:

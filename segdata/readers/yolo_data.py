@@ -30,7 +30,7 @@ NONE = ("", "~", "null", "Null", "NULL")
 
 DATA_YAML = "data.yaml"
 
-NAMES = re.compile(r"^(names|nc)\s*:", re.MULTILINE)
+NAMES = re.compile(r"^[\"']?(names|nc)[\"']?\s*:", re.MULTILINE)
 
 CLASSES = "name the classes in a file, one per line in order of their numbers: --classes FILE"
 
@@ -63,11 +63,11 @@ def find_data(root: Place, data: str | Path | None) -> Place | None:
 
 
 def names_classes(path: Place) -> bool:
-    """Whether a YAML has `names` or `nc`."""
+    """Whether a YAML has `names` or `nc`; also if it is data.yaml and cannot be read, which is told later."""
     try:
         return NAMES.search(read_text(path, "yolo.yaml")) is not None
     except DataError:
-        return False
+        return path.name == DATA_YAML
 
 
 def read_data(path: Place) -> Data:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
+from unicodedata import normalize
 
 from segdata.errors import DataError, Problem
 from segdata.files.endings import ending, is_image
@@ -23,6 +27,11 @@ USUAL = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("t
 """What the folders and lists of splits are called where no YAML says it."""
 
 IMAGES, LABELS = "/images/", "/labels/"
+
+DRIVE = re.compile("[A-Za-z]:")
+
+LONGEST = 200
+"""So many characters of a path are told."""
 
 SHORT = 64
 """A label file that is longer has a line."""
@@ -82,7 +91,7 @@ def start_of(root: Place, data: Data | None, receipt: Receipt) -> list[Place]:
         return [root]
     found = find_inside(data.path, [root])
     if found is None or not found[0].is_dir():
-        receipt.notes.append(f"{data.file}: path {data.path} is not in SRC: its images are looked for in SRC")
+        receipt.notes.append(f"{data.file}: path {data.path[:LONGEST]} is not in SRC: its images are looked for in SRC")
         return [root]
     return list(dict.fromkeys([found[0], root]))
 
@@ -94,12 +103,14 @@ def told_places(there: Set, data: Data, split: str | None) -> dict[str | None, l
     for its_split, paths in data.splits.items():
         for path in paths if split in (None, its_split) else ():
             if (found := find_inside(path, there.starts)) is None:
-                missing.append(f"{its_split}: {path}")
+                missing.append(f"{its_split}: {path[:LONGEST]}")
                 continue
             where, cut = found
             if cut:
                 name = below(where, there.root) or "."
-                there.receipt.notes.append(f"{data.file}: {its_split}: {path} is not in SRC: read from {name}")
+                there.receipt.notes.append(
+                    f"{data.file}: {its_split}: {path[:LONGEST]} is not in SRC: read from {name}"
+                )
             places.setdefault(its_split, []).append(where)
     if split is not None and split not in data.splits:
         refuse_split(split, there.root, data.splits)
@@ -122,11 +133,13 @@ def find_inside(path: str, folders: Sequence[Place]) -> tuple[Place, bool] | Non
     for start in (absolute(root), real(root)):
         if path == start or path.startswith(f"{start}/"):
             folders, path, absolute_path = [root], path[len(start) :], False
-    parts = tail(path)
+    parts = [part for part in path.replace("\\", "/").split("/") if part.strip(".") and not DRIVE.fullmatch(part)]
     for skipped in range(len(parts) or 1):
-        for folder in folders:
-            if (there := folder / "/".join(parts[skipped:])).exists():
-                return there, skipped > 0 or absolute_path
+        rest = "/".join(parts[skipped:])
+        for folder, name in product(folders, dict.fromkeys((rest, normalize("NFC", rest), normalize("NFD", rest)))):
+            with suppress(OSError, ValueError):  # no name of a file
+                if (there := folder / name).exists():
+                    return there, skipped > 0 or absolute_path
     return None
 
 
@@ -187,7 +200,9 @@ def images_of(there: Set, path: Place) -> dict[str, str | Problem]:
         if ending(line) not in ENDINGS:
             continue
         if (one := find_inside(line, [path.parent, *there.starts])) is None:
-            found[line] = Problem("image.missing", f"there is no {line}: put it there, or take the line out", name)
+            found[line] = Problem(
+                "image.missing", f"there is no {line[:LONGEST]}: put it there, or take the line out", name
+            )
         else:
             key = below(one[0], there.root)
             found[key] = key

@@ -2,15 +2,16 @@
 
 The rules are those of Ultralytics 8.4: what it takes for an outline, which values it refuses, which lines it removes as
 copies, and how an outline becomes pixels. Every number is float32. An outline is closed and resampled to 1,000 points (of
-images with longer outlines to one more than the longest has), and all its points are cut to whole pixels before OpenCV fills
-them; `--task semantic` cuts the corners alone. The smallest object is on top. If two have as many pixels, Ultralytics leaves
-their order to an unstable sort; here the one of the later line is on top.
+images with longer outlines to one more than the longest has), and all its points are cut to whole pixels before OpenCV
+fills them; `--task semantic` cuts the corners alone. The smallest object is on top. If two have as many pixels, Ultralytics
+leaves their order to an unstable sort; here the one of the later line is on top. It also leaves out images of less than 10
+pixels a side, and repairs broken JPEGs in place; here these are read as others are, and no file is changed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, NoReturn
 
@@ -34,6 +35,9 @@ Task = Literal["segment", "semantic"]
 
 POINTS = 1000
 """So many points every outline has at least when it is drawn for `segment`."""
+
+MOST_POINTS = 2**26
+"""So many points of all outlines of an image are resampled."""
 
 BOX = 5
 """The numbers of a line that is a box: class, x, y, width, height."""
@@ -230,15 +234,20 @@ def without_copies(outlines: Sequence[Outline], file: str, receipt: Receipt) -> 
 # Drawing
 
 
-def pixels(outlines: Sequence[Outline], size: tuple[int, int], task: Task) -> list[NDArray[np.int32]]:
-    """Each outline's points in an image of `size` (height, width), x, y cut to whole pixels."""
+def pixels(outlines: Sequence[Outline], size: tuple[int, int], task: Task) -> Iterator[NDArray[np.int32]]:
+    """Each outline's points in an image of `size` (height, width), x, y cut to whole pixels.
+
+    Raises `DataError` (`yolo.points`) for more points than can be drawn in a minute.
+    """
     scale = np.array([size[1], size[0]], np.float32)
-    points = [outline.points for outline in outlines]
-    if task == "segment" and points:
-        longest = max(len(one) for one in points)
-        count = POINTS if longest <= POINTS else longest + 1
-        points = [resampled(one, count) for one in points]
-    return [(one * scale).astype(np.int32) for one in points]
+    longest = max((len(outline.points) for outline in outlines), default=0)
+    count = POINTS if longest <= POINTS else longest + 1
+    if task == "segment" and count * len(outlines) > MOST_POINTS:
+        what = f"its {len(outlines)} outlines would have {count} points each, as the longest has {longest}"
+        raise DataError(Problem("yolo.points", f"{what}: simplify that one, or draw them by --task semantic"))
+    for outline in outlines:
+        points = resampled(outline.points, count) if task == "segment" else outline.points
+        yield (points * scale).astype(np.int32)
 
 
 def resampled(points: NDArray[np.float32], count: int) -> NDArray[np.float32]:

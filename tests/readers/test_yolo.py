@@ -142,8 +142,8 @@ def test_every_overlap_against_whole_images(policy: Overlap, task: Task, tmp_pat
         text = "\n".join(f"{name} {' '.join(map(repr, values))}" for name, values in lines)
         root = one(tmp_path / str(number), text)
         outlines = [Outline(i, n, np.array(v, np.float32).reshape(-1, 2)) for i, (n, v) in enumerate(lines)]
-        points = pixels(outlines, (10, 20), task)
-        expected = brute_mask(list(zip((n for n, _ in lines), points, strict=True)), (10, 20), policy)
+        points = zip((n for n, _ in lines), pixels(outlines, (10, 20), task), strict=True)
+        expected = brute_mask(list(points), (10, 20), policy)
         found = mask_of(root, tmp_path / f"{number}-out", overlap=policy, task=task, allow_empty=True)
         np.testing.assert_array_equal(found, expected)
 
@@ -219,6 +219,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "list of folders": ({**A, **B, "data.yaml": f"train: [images/train, images/val]\n{NAMES}"},
                         ["train/train/a", "train/val/b"]),
     "list of images": ({**A, "data.yaml": f"train:\n- images/train/a.jpg\n{NAMES}"}, ["train/a"]),
+    "accents in two pieces": ({"images/e\u0301/a.jpg": "", "labels/e\u0301/a.txt": TRIANGLE, "images/e\u0301/o\u0308.png": "",
+                               "labels/e\u0301/o\u0308.txt": "", "train.txt": "./images/\xe9/a.jpg\nimages/e\u0301/o\u0308.png",
+                               "data.yaml": f"train: train.txt\n{NAMES}"}, ["train/a", "train/\xf6"]),
+    "quoted keys": ({**A, "data.yaml": '"train": images/train\n"names": {"0": "cat"}\n'}, ["train/a"]),
     "validation": ({**A, **B, "data.yaml": f"train: images/train\nvalidation: images/val\n{NAMES}"}, ["train/a", "val/b"]),
     "beside": ({"s/a.jpg": "", "s/a.txt": TRIANGLE, "s/b/c.png": "", "data.yaml": f"train: s\n{NAMES}"},
                ["train/a", "train/b/c-"]),
@@ -287,9 +291,7 @@ def test_what_is_background_and_what_is_not_read_is_told(tmp_path: Path) -> None
     ]
     shutil.rmtree(root / "labels/val")
     warned = read(root).receipt.warnings
-    assert warned == [
-        "val: 2 images, all background: none has a label file where Ultralytics has it, such as labels/val/b.txt"
-    ]
+    assert warned == ["val: 2 images, all background: none has a label file in labels/ for images/, or beside it"]
 
 
 def test_background_by_name_and_classes_of_one_name(tmp_path: Path) -> None:
@@ -393,6 +395,22 @@ def test_a_yaml_that_is_refused(text: str, tmp_path: Path) -> None:
     root = one(tmp_path, TRIANGLE, text)
     with pytest.raises(DataError, match=BAD_YAML[text]):
         read(root, data="data.yaml" if text else None)
+
+
+def test_a_yaml_that_is_no_text(tmp_path: Path) -> None:
+    root = one(tmp_path, TRIANGLE)
+    (root / "data.yaml").write_bytes(b"names: [caf\xe9]\n")
+    with pytest.raises(DataError, match=r"data\.yaml: cannot be read: it is not text in UTF-8"):
+        read(root)
+
+
+def test_outlines_that_would_be_resampled_for_hours(tmp_path: Path) -> None:
+    """Every outline gets as many points as the longest."""
+    longest = "0" + " 0.5" * 40000
+    root = one(tmp_path / "set", "\n".join([longest, *(f"0 0.1 0.1 0.5 0.{i:04} 0.5 0.5" for i in range(1, 4000))]))
+    with pytest.raises(DataError, match="its 4000 outlines would have 20001 points each, as the longest has 20000"):
+        segdata.convert("yolo", root, tmp_path / "d")
+    segdata.convert("yolo", root, tmp_path / "d", task="semantic")
 
 
 def test_a_class_of_nc_alone_has_a_number_for_a_name(tmp_path: Path) -> None:
