@@ -26,7 +26,7 @@ from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.listing import files_in
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
-from segdata.labels import Labels
+from segdata.labels import BACKGROUND, Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelmexml_objects import Boxes, LabelmeObjects, Rules, read_marked
@@ -99,7 +99,8 @@ def read(
     found = list(_marked(base, files, report, receipt))
     every = sorted({name for one in found for name in one.names})
     labels, table, inputs = class_table(classes, base, every, background, receipt)
-    rules = Rules(ids_by_name(table, labels), 0 if background == "class" else None, overlap, boxes)
+    ids = ids_by_name(table, labels)
+    rules = Rules(ids, ids[BACKGROUND] if background == "class" else None, overlap, boxes)
     folder = place(image_dir) if image_dir is not None else base / "Images"
     finder = ImageFinder([folder] if image_dir is not None else [folder, base]) if images else None
     items = list(_items(found, base, finder, rules, report, receipt))

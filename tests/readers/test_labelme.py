@@ -332,6 +332,19 @@ def test_labels_txt_orders_the_classes(tmp_path: Path) -> None:
         segdata.convert("labelme", tmp_path, tmp_path.parent / "d")
 
 
+def test_background_need_not_be_the_first_class(tmp_path: Path) -> None:
+    put(tmp_path / "s/a.json", labels())
+    put(tmp_path / "s/a.png", png())
+    names = ["dog", "background", "cat"]
+    dataset = segdata.convert("labelme", tmp_path / "s", tmp_path / "d", classes=names)
+    mask = dataset.read_mask(dataset.samples[0])
+    assert (mask[0, 0], mask[5, 15]) == (1, 2)
+    dataset = segdata.convert("labelme", tmp_path / "s", tmp_path / "e", classes=names, background="ignore")
+    mask = dataset.read_mask(dataset.samples[0])
+    assert mask[0, 0] == dataset.labels.ignore
+    assert dataset.labels.names[mask[5, 15]] == "cat"
+
+
 def test_files_of_others_are_noted_and_damaged_ones_refused(tmp_path: Path) -> None:
     put(tmp_path / "s/a.json", labels(flags={"blurry": True, "dark": False}))
     put(tmp_path / "s/a.png", png())

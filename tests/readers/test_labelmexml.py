@@ -214,6 +214,12 @@ def test_classes_are_those_of_the_table_then_the_names_found(tmp_path: Path) -> 
         segdata.convert("labelmexml", tmp_path, tmp_path.parent / "d", classes=["background", "car", "ant"])
 
 
+def test_background_need_not_be_the_first_class(tmp_path: Path) -> None:
+    put(tmp_path / "s", thing())
+    mask = mask_of(tmp_path / "s", classes=["bus", "background", "car"])
+    assert (mask == square() + 1).all()
+
+
 def test_the_size_is_that_of_the_image_if_none_is_stated(tmp_path: Path) -> None:
     put(tmp_path / "s", thing(), size="")
     assert (mask_of(tmp_path / "s") == square()).all()
