@@ -268,3 +268,18 @@ def test_xml_of_others_does_not_fit(text: str, tmp_path: Path) -> None:
     assert labelmexml.fits(tmp_path) is not None
     put(tmp_path, thing())
     assert labelmexml.fits(tmp_path) is None
+
+
+def test_cvat_puts_image_xml_and_masks_side_by_side(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        path = put(tmp_path / "made", thing(), thing("<segm><mask>m.png</mask></segm>", "sky", 1), folder=split)
+        here = tmp_path / "s" / split
+        (here / "Masks").mkdir(parents=True)
+        path.rename(here / "a.xml")
+        (tmp_path / "made/Images/train/a.png").rename(here / "a.png")
+        Image.fromarray(np.full((12, 20, 3), split == "val", np.uint8)).save(here / "Masks/m.png")
+    dataset = segdata.convert("labelmexml", tmp_path / "s", tmp_path / "d")
+    assert [sample.id for sample in dataset] == ["train/a", "val/a"]
+    assert [Path(str(item.image)).parent.name for item in labelmexml.read(tmp_path / "s").items] == ["train", "val"]
+    assert (dataset.read_mask(dataset.samples[0]) == square(1)).all()
+    assert (dataset.read_mask(dataset.samples[1]) == 2).all()
