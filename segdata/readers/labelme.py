@@ -26,6 +26,7 @@ from segdata.files.images import Exif
 from segdata.files.limits import MAX_TEXT
 from segdata.files.places import listed, place, read_bytes
 from segdata.files.remote import Place
+from segdata.labels import BACKGROUND
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.labelme_draw import Drawing, Pen
@@ -106,12 +107,12 @@ def read(
     else:
         every = sorted({label for one in found for label in one.labels})
         labels, table = name_classes([NamedClass(label, label) for label in every], background, receipt)
+    ids = ids_by_name(table, labels)
     rules = Rules(
-        ids_by_name(table, labels), 0 if background == "class" else None, overlap, Pen(line_width, point_size, drawing)
+        ids, ids[BACKGROUND] if background == "class" else None, overlap, Pen(line_width, point_size, drawing)
     )
-    items = _items(
-        found, Images(folder, None if image_dir is None else place(image_dir), images), rules, report, receipt
-    )
+    where = Images(folder, None if image_dir is None else place(image_dir), images)
+    items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)
     used = "labels" if not entries else inputs[0].name if inputs else [entry.name for entry in entries]
     options: dict[str, object] = {"classes": used, "background": background, "overlap": overlap}

@@ -120,13 +120,18 @@ def _read_head(path: str) -> tuple[bytes, Head] | None:
         raise_exhausted(error, path)
         raise DataError(Problem("labelme.missing", f"cannot be read: {error.strerror}", path)) from error
     try:
-        return data, decode_json(data, HEAD, "labelme", "a label file of labelme", ("shapes", Named))
+        head = decode_json(data, HEAD, "labelme", "a label file of labelme", ("shapes", Named))
     except DataError as error:
         with suppress(ValueError, RecursionError):
             content = json.loads(data)
             if not isinstance(content, dict) or not content.keys() & KEYS:
                 return None
         raise error.at(file=path) from error.__cause__
+    for number, shape in enumerate(head.shapes):
+        if not shape.label.isascii() and any("\ud800" <= sign <= "\udfff" for sign in shape.label):
+            message = f"its label {shape.label!a} holds half a character: correct it"
+            raise DataError(Problem("labelme.label", message, path, annotation=number))
+    return data, head
 
 
 def _inside(path: str, data: bytes, text: str | None) -> str | None:

@@ -126,7 +126,7 @@ class LabelmeShapes:
         if self.image is None:
             return _checked(stated)
         facts = _facts(self.image)
-        raw = facts.height, facts.width
+        raw = _checked((facts.height, facts.width))
         size = raw if member_of(self.image) is not None or stated == raw else facts.upright
         if stated is not None and stated != size:
             told = f"states {stated[1]} x {stated[0]} pixels, its image has {size[1]} x {size[0]} (width x height)"
@@ -146,15 +146,15 @@ def read_content(path: str) -> Content:
     return read_json(path, CONTENT, "labelme", "a label file of labelme", ("shapes", Figure))
 
 
-def _checked(stated: tuple[int, int] | None) -> tuple[int, int]:
-    """The size that a file states. Raises `DataError` (`labelme.size`) if it states none, or too large a one."""
-    if stated is None:
+def _checked(size: tuple[int, int] | None) -> tuple[int, int]:
+    """A size that is known and not too large for a mask. Raises `DataError` (`labelme.size`)."""
+    if size is None:
         message = "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
         raise DataError(Problem("labelme.size", message))
-    if stated[0] * stated[1] > MAX_PIXELS:
-        message = f"{stated[1]} x {stated[0]} pixels (imageWidth x imageHeight) are more than the limit of {MAX_PIXELS}"
+    if size[0] * size[1] > MAX_PIXELS:
+        message = f"{size[1]} x {size[0]} pixels are more than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
         raise DataError(Problem("labelme.size", message))
-    return stated
+    return size
 
 
 def _facts(image: str) -> ImageFacts:

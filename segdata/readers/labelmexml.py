@@ -1,8 +1,9 @@
 """LabelMe's XML (MIT): polygons and masks of single objects, as LabelMe, CVAT and Datumaro write it.
 
 SRC holds `Annotations/<folder>/<name>.xml`, `Images/<folder>/<name>.jpg` and, for objects that were painted, PNGs in
-`Masks/<folder>`. A folder that is called train, val or the like is a split. Objects are drawn as Datumaro draws them: polygons by
-the rule of pycocotools, coordinates rounded to hundredths of a pixel, in the order of the file.
+`Masks/<folder>`; or image and XML lie side by side, with Masks/ beside them, as CVAT has it. A folder that is called train, val
+or the like is a split. Objects are drawn as Datumaro draws them: polygons by the rule of pycocotools, coordinates rounded to
+hundredths of a pixel, in the order of the file.
 
 Classes are those of a dataset_meta.json in SRC, in its order, followed by other names that are found, sorted.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +26,9 @@ import msgspec
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.listing import files_in
-from segdata.files.places import listed, place
+from segdata.files.places import lies_below, listed, place
 from segdata.files.remote import Place
-from segdata.labels import Labels
+from segdata.labels import BACKGROUND, Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelmexml_objects import Boxes, LabelmeObjects, Rules, read_marked
@@ -99,7 +101,8 @@ def read(
     found = list(_marked(base, files, report, receipt))
     every = sorted({name for one in found for name in one.names})
     labels, table, inputs = class_table(classes, base, every, background, receipt)
-    rules = Rules(ids_by_name(table, labels), 0 if background == "class" else None, overlap, boxes)
+    ids = ids_by_name(table, labels)
+    rules = Rules(ids, ids[BACKGROUND] if background == "class" else None, overlap, boxes)
     folder = place(image_dir) if image_dir is not None else base / "Images"
     finder = ImageFinder([folder] if image_dir is not None else [folder, base]) if images else None
     items = list(_items(found, base, finder, rules, report, receipt))
@@ -182,8 +185,8 @@ def _items(
     ids, renamed = sample_ids(None, names)
     receipt.renamed += renamed
     for one, name, id in zip(found, names, ids, strict=True):
-        image = id if isinstance(id, Problem) else None if finder is None else finder.find(name)
-        path, masks = str(base / one.file), str(base / "Masks" / one.folder)
+        image = id if isinstance(id, Problem) else None if finder is None else _image(one, name, base, finder)
+        path, masks = str(base / one.file), _mask_folder(one, base)
         if isinstance(id, str) and not isinstance(image, Problem):
             first = one.folder.partition("/")[0]
             annotation = LabelmeObjects(path, image, masks, one.masks, rules)
@@ -192,3 +195,23 @@ def _items(
             way_out = ", or give the folder of the images: --image-dir DIR" if image.code == "image.missing" else ""
             problem = replace(image, message=image.message + way_out, file=path, sample=image.sample or str(id))
             leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt)
+
+
+def _image(one: Found, name: str, base: Place, finder: ImageFinder) -> str | Problem:
+    """The path of an XML file's image, or why there is none; CVAT puts it beside the file."""
+    found = finder.find(name)
+    beside = posixpath.join(posixpath.dirname(one.file), one.image)
+    with suppress(OSError):  # such as of a name that is too long
+        if isinstance(found, Problem) and lies_below(beside) and (base / beside).is_file():
+            return str(base / beside)
+    return found
+
+
+def _mask_folder(one: Found, base: Place) -> str:
+    """The folder of the masks that an XML file names: below Masks/ in SRC, or Masks/ beside the file."""
+    usual = base / "Masks" / one.folder
+    for folder in (usual, base / posixpath.dirname(one.file) / "Masks"):
+        with suppress(OSError):
+            if one.masks and lies_below(one.masks[0]) and (folder / one.masks[0]).is_file():
+                return str(folder)
+    return str(usual)

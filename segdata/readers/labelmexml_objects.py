@@ -158,9 +158,11 @@ class LabelmeObjects:
             raise DataError(Problem("labelmexml.size", message))
         if stated is None:
             facts = read_facts(str(self.image))
-            return facts.height, facts.width
+            stated = facts.height, facts.width
         if stated[0] * stated[1] > MAX_PIXELS:
-            message = f"{stated[1]} x {stated[0]} pixels (ncols x nrows) are more than the limit of {MAX_PIXELS}"
+            message = (
+                f"{stated[1]} x {stated[0]} pixels are more than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
+            )
             raise DataError(Problem("labelmexml.size", message))
         return stated
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +27,14 @@ def reader_sample(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     return root, {"classes": str(classes)} if classes.is_file() else {}
 
 
-def _make(name: str, root: Path) -> None:
+def sample_tools(name: str) -> ModuleType:
+    """A module of tools/, such as make_samples."""
     sys.path.insert(0, str(ROOT / "tools"))
     try:
-        import make_samples
+        return import_module(name)
     finally:
         sys.path.remove(str(ROOT / "tools"))
-    getattr(make_samples, f"make_{name}")(root)
+
+
+def _make(name: str, root: Path) -> None:
+    getattr(sample_tools("make_samples"), f"make_{name}")(root)

@@ -18,6 +18,7 @@ peer() {
 peer datumaro datumaro # wants an OpenCV of its own
 peer cvat 'datumaro==0.3.1' 'numpy<2' 'opencv-python-headless<4.12' 'setuptools<81' # CVAT's fork is of it: its mask export
 peer cityscapesscripts cityscapesscripts
+peer labelme 'labelme==6.0.2' # the last with shapes_to_label in its interface; GPL, so in no test
 peer segmentation-models-pytorch segmentation-models-pytorch # with a torch and torchvision of its own: 5.5 GB
 peer scikit-learn scikit-learn # its StratifiedGroupKFold, beside segdata split
 peer pydensecrf2 pydensecrf2 numpy # beside segdata.dense_crf; it is built here, and wants a C++ compiler
