@@ -85,7 +85,7 @@ def read(
             default classes are sorted by name, and each task must have one image or name it.
         classes: a class file, or class names in order of class id; by default the labels of the configuration, then the others
             that there are, sorted by name.
-        unlabelled: what images become that have no annotation: `drop` leaves them out, `background` makes all of them background.
+        unlabelled: what images become that have no annotation: `drop` leaves them out; with background, that is all they are.
         background: what unlabelled pixels are: `class` is class 0, background, `ignore` is ignored.
         overlap: which region is on top: the smallest, the first or the last of the annotation; `ignore`: pixels that several
             classes claim are ignored.
@@ -108,6 +108,9 @@ def read(
     files = label_files(there)
     for file in files:
         inputs += seen.read(file, report, receipt, alone=len(files) == 1)
+    if not seen.tasks:
+        what = "there are no tasks of Label Studio"
+        raise DataError(Problem("labelstudio.nothing", "; ".join([what, *receipt.notes]), str(there)))
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     labels, table, more = class_table(seen, classes, background, folder, receipt)

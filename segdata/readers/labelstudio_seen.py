@@ -72,13 +72,18 @@ class Seen:
         found: list[TaskSeen] = []
         bad: list[Problem] = []
         counts: Counter[str] = Counter()
-        for number, (span, data) in enumerate(task_spans(str(file))):
-            try:
-                task = parse_task(data)
-                found.append(self._look(span, number, task, data, counts))
-            except DataError as error:
-                where = f"task {number}"
-                bad.append(replace(error.at(file=str(file)).problem, message=f"{where}: {error.problem.message}"))
+        number = -1
+        try:
+            for number, (span, data) in enumerate(task_spans(str(file))):
+                try:
+                    found.append(self._look(span, number, parse_task(data), data, counts))
+                except DataError as error:
+                    problem = error.at(file=str(file)).problem
+                    bad.append(replace(problem, message=f"task {number}: {problem.message}"))
+        except DataError as error:
+            if found or alone or error.problem.code != OTHER:
+                raise
+            bad.append(error.problem)
         if not found and not alone and all(problem.code == OTHER for problem in bad):
             receipt.notes.append(f"{file.name}: not read: it has no tasks of Label Studio")
             return ()

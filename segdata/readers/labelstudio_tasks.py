@@ -221,7 +221,7 @@ def object_spans(path: str) -> Iterator[tuple[Span, bytes]]:
         del kept[: done - base]
         base = done
         if state[WRONG] >= 0:
-            _refuse(path, f"byte {state[WRONG]} begins what is no task")
+            _refuse(path, f"byte {state[WRONG]} begins what is no task", OTHER)
         if len(kept) > MAX_BYTES:
             _refuse(path, f"no end of a task is found: {too_long(len(kept))}")
     if state[DEPTH] or state[IN_STRING] or state[LEVEL] < 0:
@@ -235,13 +235,13 @@ def _within(span: Span, data: bytes, parts: msgspec.Raw) -> Iterator[tuple[Span,
     state, spans = np.array([0, 0, 0, -1, -1, -1], np.int64), np.empty((len(inner) // 2 + 1, 2), np.int64)
     found = find_spans(inner, offset, state, spans)
     if state[WRONG] >= 0:
-        _refuse(span.file, f"byte {span.start + int(state[WRONG])} begins what is no task")
+        _refuse(span.file, f"byte {span.start + int(state[WRONG])} begins what is no task", OTHER)
     for start, end in spans[:found].tolist():
         yield Span(span.file, span.start + start, span.start + end), data[start:end]
 
 
-def _refuse(path: str, why: str) -> None:
-    raise DataError(Problem("labelstudio.json", f"not an export of Label Studio: {why}: export it again as JSON", path))
+def _refuse(path: str, why: str, code: str = "labelstudio.json") -> None:
+    raise DataError(Problem(code, f"not an export of Label Studio: {why}: export it again as JSON", path))
 
 
 # What they hold

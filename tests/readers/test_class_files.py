@@ -302,12 +302,20 @@ def of_cityscapes(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_labelstudio(root: Path) -> dict[str, Any]:
+    annotation = {"id": 1, "result": [], "was_cancelled": False}
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [annotation]}
+    (root / "export.json").write_text(json.dumps([task]))
+    return {"background": "ignore"}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
+    "labelstudio": of_labelstudio,
 }
 
 

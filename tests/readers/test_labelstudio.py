@@ -406,9 +406,18 @@ def test_one_control_alone(tmp_path: Path) -> None:
 def test_other_json_in_the_folder_is_passed_over(tmp_path: Path) -> None:
     source = put(tmp_path / "s", [task(work(region()))])
     put(source, {"images": [], "annotations": [], "categories": []}, name="instances.json")
+    put(source, ["car", "dog"], name="names.json")
+    put(source, "not JSON", name="notes.json")
     found = read(source, images=False)
-    assert found.receipt.notes == ["instances.json: not read: it has no tasks of Label Studio"]
+    what = "not read: it has no tasks of Label Studio"
+    assert found.receipt.notes == [f"{name}.json: {what}" for name in ("instances", "names", "notes")]
     assert len(found.items) == 1
+    (source / "export.json").unlink()
+    with pytest.raises(DataError, match=r"no tasks of Label Studio; instances.json: not read"):
+        read(source, images=False)
+    put(source, json.dumps([task(work(region()))])[:-9])
+    with pytest.raises(DataError, match=r"export.json: .*cut off"):
+        read(source, images=False)
 
 
 # Damage
@@ -418,12 +427,12 @@ RLE = {"format": "rle", "brushlabels": ["car"]}
 DAMAGED: dict[str, tuple[object, str]] = {
     "empty": ("", r"export.json: .*empty.*labelstudio\.json"),
     "cut off": (json.dumps([task(work(region()))])[:-40], r"export.json: .*cut off.*labelstudio\.json"),
-    "no JSON": ("hello", r"byte 0 begins what is no task.*labelstudio\.json"),
+    "no JSON": ("hello", r"byte 0 begins what is no task.*labelstudio\.other_json"),
     "deep": (
         '[{"data":{"image":"a"},"annotations":' + "[" * 99999 + "]" * 99999 + "}]",
         r"task 0: .*labelstudio\.json",
     ),
-    "nothing": ([], r"no region has a label and pixels"),
+    "nothing": ([], r"there are no tasks of Label Studio"),
     "only predictions": ([task(predictions=[work(region())])], r"--annotation prediction takes"),
     "text": ([{"id": 1, "data": {"text": "a b"}, "annotations": [work()]}], r"no region has a label"),
     "video": ([task(work(region()), data={"video": "/data/x.mp4"})], r"a video.*labelstudio\.video"),
