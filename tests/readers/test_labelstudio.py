@@ -243,6 +243,11 @@ def test_names_of_one_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"are of one file.*--image-dir DIR \[image.ambiguous\]"):
         read(put(tmp_path / "s", tasks, "a.png"))
     assert len(read(put(tmp_path / "s", tasks, "abcd0001-a.png", "abcd0002-a.png")).items) == 2
+    tasks = [task(work(region()), id=n, image=f"s3://bucket{n}/dir/a.png") for n in (1, 2)]
+    items = read(put(tmp_path / "t", tasks, "bucket1/dir/a.png", "bucket2/dir/a.png")).items
+    assert [(item.id, item.image) for item in items] == [
+        (f"bucket{n}/dir/a", str(tmp_path / f"t/bucket{n}/dir/a.png")) for n in (1, 2)
+    ]
 
 
 def test_no_task_leads_out(tmp_path: Path) -> None:
