@@ -79,7 +79,8 @@ def decoded_shape(result: Result, kind: str) -> Any:
 def polygon_corners(polygon: Polygon, size: tuple[int, int]) -> Outline:
     """(N, 2) x, y in pixels."""
     height, width = size
-    return np.array(polygon.points, np.float64).reshape(-1, 2) / 100 * (width, height)
+    with np.errstate(over="ignore"):
+        return np.array(polygon.points, np.float64).reshape(-1, 2) / 100 * (width, height)
 
 
 def box_corners(box: Box, size: tuple[int, int]) -> Outline:
@@ -109,7 +110,8 @@ def oval_pixels(oval: Oval, size: tuple[int, int]) -> bytes:
         return encode(np.zeros((0, 0), np.uint8), height, width)
     cos, sin = math.cos(math.radians(oval.rotation or 0)), math.sin(math.radians(oval.rotation or 0))
     dx, dy = np.arange(left, right) + 0.5 - x, (np.arange(top, bottom) + 0.5 - y)[:, None]
-    inside = ((dx * cos + dy * sin) / across) ** 2 + ((dy * cos - dx * sin) / down) ** 2 <= 1
+    with np.errstate(over="ignore"):
+        inside = ((dx * cos + dy * sin) / across) ** 2 + ((dy * cos - dx * sin) / down) ** 2 <= 1
     return encode(inside.view(np.uint8), height, width, top, left)
 
 

@@ -145,7 +145,7 @@ class Marks(msgspec.Struct, gc=False):
     def names(self) -> list[str]:
         """Its labels."""
         given = (getattr(self, key) for key in LABELS)
-        return [name for one in given if one for name in ([one] if isinstance(one, str) else one)]
+        return [name for one in given if one for name in ([one] if isinstance(one, str) else one) if name.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +327,8 @@ def _record(parts: Mapping[str, msgspec.Raw]) -> Task:
             data[key] = decoded(raw, msgspec.json.Decoder(Any), key)
     work = Work(data.pop("annotation_id", None), results)
     work.created_at = decoded(parts.get("created_at", NULL), msgspec.json.Decoder(str | float | None), "created_at")
-    return Task(_id(parts), data, [work], [], minimal=True)
+    nothing = work.id is None and not results  # what the converter writes of a task that nobody has labelled
+    return Task(_id(parts), data, [] if nothing else [work], [], minimal=True)
 
 
 def marks_of(result: Result) -> Marks:

@@ -398,6 +398,25 @@ def test_every_result_is_painted_or_told(tmp_path: Path) -> None:
     assert [line["annotation"] for line in receipt["clipped"]] == ["off"]
 
 
+def test_empty_labels_are_none(tmp_path: Path) -> None:
+    dataset = convert(put(tmp_path / "s", [task(work(region(), region("", id="b"), region(" ", id="c")))]), tmp_path)
+    assert dataset.labels.names == ("background", "car")
+    assert [line["code"] for line in dataset.read_receipt()["skipped"]] == ["labelstudio.no_label"] * 2
+
+
+def test_records_of_tasks_that_nobody_labelled(tmp_path: Path) -> None:
+    """The converter writes them too, without an annotation_id."""
+    value = {**region()["value"], "original_width": 40, "original_height": 30}
+    end = {"annotator": 1, "created_at": None, "updated_at": None, "lead_time": None}
+    records = [
+        {"image": "a.png", "id": 1, "label": [value], "annotation_id": 3, **end},
+        {"image": "b.png", "id": 2, "annotation_id": None, **end},
+        {"image": "c.png", "id": 3, "annotation_id": 4, **end},
+    ]
+    source = put(tmp_path / "s", records, "a.png", "b.png", "c.png")
+    assert [item.id for item in read(source).items] == ["a", "c"]
+
+
 def test_one_control_alone(tmp_path: Path) -> None:
     source = put(tmp_path / "s", [task(work(region(), region("dog", id="b", from_name="other")))])
     dataset = convert(source, tmp_path, control="other")
