@@ -156,6 +156,7 @@ def forms() -> dict[str, tuple[str, object]]:
         "storage.json": ("17.json", {**work(region()), "task": {"id": 5, "data": plain["data"]}, "project": 1}),
         "nested": ("a/b/e.json", [plain]),
         "numbers": ("e.json", [{**plain, "predictions": [3, 4]}]),
+        "turned": ("e.json", [task(work(region(image_rotation=90)))]),
         "float": ("e.json", [task(work(region(original_width=40.0)))]),
         "nulls": ("e.json", [task(work(region(item_index=None, id=None), created_at=None, ground_truth=None), id=3)]),
     }
@@ -236,6 +237,16 @@ def test_images_are_found_by_what_tasks_call_them(url: str, path: str, tmp_path:
     (item,) = read(source).items
     assert item.image == str(source / path)
     assert read(source, images=False).items[0].id == item.id
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(6, (30, 40)), (3, (40, 30))])
+def test_labels_are_on_images_as_browsers_show_them(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
+    source = put(tmp_path / "s", [task(work(region()), image="a.jpg")])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", size, (90, 120, 30)).save(source / "a.jpg", exif=exif)
+    (sample,) = convert(source, tmp_path, images="reference")
+    assert (sample.size, sample.exif) == ((30, 40), "upright")
 
 
 def test_names_of_one_file_are_refused(tmp_path: Path) -> None:
