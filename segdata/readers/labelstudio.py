@@ -115,7 +115,7 @@ def read(
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     labels, table, more = class_table(seen, classes, background, folder, receipt)
     fill = 0 if background == "class" else None
-    rules = Rules(ids_by_name(table, labels), shown, overlap, fill, control, seen.predicted)
+    rules = Rules(ids_by_name(table, labels), Shown(shown.keys), overlap, fill, control, seen.predicted)
     finder = None
     if images:
         finder = Finder([folder if image_dir is None else place(image_dir)])

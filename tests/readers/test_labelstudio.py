@@ -421,7 +421,7 @@ def test_records_of_tasks_that_nobody_labelled(tmp_path: Path) -> None:
     end = {"annotator": 1, "created_at": None, "updated_at": None, "lead_time": None}
     records = [
         {"image": "a.png", "id": 1, "label": [value], "annotation_id": 3, **end},
-        {"image": "b.png", "id": 2, "annotation_id": None, **end},
+        {"image": "b.png", "id": 2, "annotation_id": None, "lines": [{"id": [1], "type": 3}, {"type": "x"}], **end},
         {"image": "c.png", "id": 3, "annotation_id": 4, **end},
     ]
     source = put(tmp_path / "s", records, "a.png", "b.png", "c.png")
