@@ -60,7 +60,6 @@ class Target:
 
 
 def sample(name: str) -> Callable[[Path], object]:
-    """Writes the sample of a format."""
     """Writes the sample of a format, or makes it where there is none."""
     if not (SAMPLES / name).exists():
         make: Callable[[Path], object] = getattr(make_samples, f"make_{name}")
@@ -158,6 +157,16 @@ TARGETS = {
     "ade20k": converting("ade20k"),
     "ade20k_full": converting("ade20k", of="ade20k_full"),
     "mapillary": converting("mapillary"),
+    "labelme": converting("labelme"),
+    "labelmexml": converting("labelmexml"),
+    "labelstudio": converting("labelstudio"),
+    "yolo": converting("yolo"),
+    "supervisely": converting("supervisely"),
+    "bdd100k": converting("bdd100k"),
+    "nnunet": converting("nnunet"),
+    "sbd": converting("sbd"),
+    "cocostuff": converting("cocostuff"),
+    "hf": converting("hf"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),
@@ -285,7 +294,7 @@ class Fuzzer:
         if strange := [line for line in lines if not line.startswith(USUAL)]:
             return f"a line of another kind on stderr: {strange[0][:200]!r}"
         errors = [line for line in lines if line.startswith(("error: ", "Error: "))]
-        if code and len(errors) != 1 and case.arguments[0] != "check":
+        if code and len(errors) != 1 and case.arguments[0] not in ("check", "detect"):
             return f"exit code {code} with {len(errors)} errors"
         if errors and not any(name in errors[0] for name in self._names(case)):
             return f"an error that names no file: {errors[0][:200]!r}"

@@ -85,7 +85,7 @@ def read(
             default classes are sorted by name, and each task must have one image or name it.
         classes: a class file, or class names in order of class id; by default the labels of the configuration, then the others
             that there are, sorted by name.
-        unlabelled: what images become that have no annotation: `drop` leaves them out, `background` makes all of them background.
+        unlabelled: what images become that have no annotation: `drop` leaves them out; with background, that is all they are.
         background: what unlabelled pixels are: `class` is class 0, background, `ignore` is ignored.
         overlap: which region is on top: the smallest, the first or the last of the annotation; `ignore`: pixels that several
             classes claim are ignored.
@@ -108,11 +108,14 @@ def read(
     files = label_files(there, folder / classes if isinstance(classes, str | Path) else None)
     for file in files:
         inputs += seen.read(file, report, receipt, alone=len(files) == 1)
+    if not seen.tasks:
+        what = "there are no tasks of Label Studio"
+        raise DataError(Problem("labelstudio.nothing", "; ".join([what, *receipt.notes]), str(there)))
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     labels, table, more = class_table(seen, classes, background, folder, receipt)
     fill = 0 if background == "class" else None
-    rules = Rules(ids_by_name(table, labels), shown, overlap, fill, control, seen.predicted)
+    rules = Rules(ids_by_name(table, labels), Shown(shown.keys), overlap, fill, control, seen.predicted)
     finder = None
     if images:
         finder = Finder([folder if image_dir is None else place(image_dir)])

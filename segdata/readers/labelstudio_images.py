@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from segdata.errors import DataError, Problem
 from segdata.files.endings import is_image
@@ -86,7 +86,7 @@ def images_of(data: Mapping[str, Any], shown: Shown) -> dict[str, list[str]]:
     whatever may be one."""
     if shown.keys:
         return {key: names for key in dict.fromkeys(shown.keys.values()) if (names := _texts(data.get(key)))}
-    texts = {key: names for key, value in data.items() if (names := _texts(value))}
+    texts = {key: names for key, value in data.items() if (names := _texts(value)) and not any(map(is_video, names))}
     for test in (_ends_as_image, _looks_like_url):
         if found := {key: names for key, names in texts.items() if all(map(test, names))}:
             return found
@@ -108,14 +108,14 @@ def _looks_like_url(name: str) -> bool:
     return "/" in name and len(name) < 4096 and not re.search(r"\s", name)
 
 
-def is_video(data: Mapping[str, Any]) -> bool:
+def is_video(name: str) -> bool:
+    """Whether a URL is of a video, by its ending."""
+    return len(name) < 4096 and local_name(name).lower().endswith(VIDEOS)
+
+
+def shows_video(data: Mapping[str, Any]) -> bool:
     """Whether a task shows a video."""
-    return any(
-        name.lower().rpartition("?")[0 if "?" in name else 2].endswith(VIDEOS)
-        for value in data.values()
-        for name in _texts(value)
-        if len(name) < 4096
-    )
+    return any(is_video(name) for value in data.values() for name in _texts(value))
 
 
 def key_of(result: Result, images: Mapping[str, object], shown: Shown) -> str:
@@ -149,7 +149,9 @@ def local_name(url: str) -> str:
             return local_name(urlsafe_b64decode(found[1].rstrip("=") + "==").decode())
     if found := re.search(r"[?&](?:d|filepath)=([^&]+)", url):
         return unquote(found[1])
-    return "/".join(tail(url if "://" in url else unquote(url.partition("?")[0])))
+    if "://" in url:  # the host or bucket tells files of one path apart
+        return "/".join(part for part in (urlsplit(url).netloc, *tail(url)) if part)
+    return "/".join(tail(unquote(url.partition("?")[0])))
 
 
 class Finder:

@@ -58,7 +58,7 @@ def make_items(
     several = without = shared = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
-        there = located(image, name, finder)
+        there = file_of(image, name, finder)
         if isinstance(name, str) and taken is None and unlabelled == "drop":
             why = Problem("labelstudio.unlabelled", WITHOUT.get(which, "it has no annotation"))
             receipt.add(left_out(name, [drawing.id for drawing in image.drawings], why))
@@ -92,7 +92,7 @@ def choose(drawings: Iterable[Drawing], which: Which) -> Drawing | None:
     return pick(usable, key=lambda one: one.created, default=None)
 
 
-def located(image: ImageSeen, name: str | Problem, finder: Finder | None) -> str | Problem | None:
+def file_of(image: ImageSeen, name: str | Problem, finder: Finder | None) -> str | Problem | None:
     """The image's file; None if none is wanted."""
     if isinstance(name, Problem) or finder is None:
         return name if isinstance(name, Problem) else None

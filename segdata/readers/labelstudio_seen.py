@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from segdata.errors import DataError, Problem, Report
 from segdata.files.remote import Place
-from segdata.readers.labelstudio_images import EMBEDDED, Shown, images_of, is_video
+from segdata.readers.labelstudio_images import EMBEDDED, Shown, images_of, shows_video
 from segdata.readers.labelstudio_masks import DRAWN, regions_of, stated_size, target_of
 from segdata.readers.labelstudio_tasks import OTHER, Id, Result, Span, Task, Work, parse_task, task_spans
 from segdata.readers.source import Input, Receipt, leave_out
@@ -72,13 +72,18 @@ class Seen:
         found: list[TaskSeen] = []
         bad: list[Problem] = []
         counts: Counter[str] = Counter()
-        for number, (span, data) in enumerate(task_spans(str(file))):
-            try:
-                task = parse_task(data)
-                found.append(self._look(span, number, task, data, counts))
-            except DataError as error:
-                where = f"task {number}"
-                bad.append(replace(error.at(file=str(file)).problem, message=f"{where}: {error.problem.message}"))
+        number = -1
+        try:
+            for number, (span, data) in enumerate(task_spans(str(file))):
+                try:
+                    found.append(self._look(span, number, parse_task(data), data, counts))
+                except DataError as error:
+                    problem = error.at(file=str(file)).problem
+                    bad.append(replace(problem, message=f"task {number}: {problem.message}"))
+        except DataError as error:
+            if found or alone or error.problem.code != OTHER:
+                raise
+            bad.append(error.problem)
         if not found and not alone and all(problem.code == OTHER for problem in bad):
             receipt.notes.append(f"{file.name}: not read: it has no tasks of Label Studio")
             return ()
@@ -91,7 +96,8 @@ class Seen:
 
     def _look(self, span: Span, number: int, task: Task, data: bytes, counts: Counter[str]) -> TaskSeen:
         """What is seen of a task. Raises `DataError` if its regions cannot be told apart."""
-        if is_video(task.data):
+        listed = images_of(task.data, self.shown)
+        if not listed and shows_video(task.data):
             raise DataError(Problem("labelstudio.video", "a video, which is not read: label its frames as images"))
         if task.drafts:
             counts["not read: drafts of {} tasks (submit them, and export again)"] += 1
@@ -99,12 +105,14 @@ class Seen:
             counts["not read: predictions of {} tasks (--annotation prediction takes them)"] += 1
         images = {
             key: [_within(span, data, name) if name.startswith(EMBEDDED) else name for name in names]
-            for key, names in images_of(task.data, self.shown).items()
+            for key, names in listed.items()
         }
         works = task.predictions if self.predicted else task.works
         seen = tuple(self._look_at(place, work, task, images, counts) for place, work in enumerate(works))
-        listed = tuple((sys.intern(key), tuple(names)) for key, names in images.items())
-        return TaskSeen(span, number if task.id is None else task.id, listed, seen, own=False)
+        id = number if task.id is None else task.id
+        return TaskSeen(
+            span, id, tuple((sys.intern(key), tuple(names)) for key, names in images.items()), seen, own=False
+        )
 
     def _look_at(
         self, place: int, work: Work, task: Task, images: dict[str, list[str]], counts: Counter[str]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 import numpy as np
@@ -145,7 +145,7 @@ class Marks(msgspec.Struct, gc=False):
     def names(self) -> list[str]:
         """Its labels."""
         given = (getattr(self, key) for key in LABELS)
-        return [name for one in given if one for name in ([one] if isinstance(one, str) else one)]
+        return [name for one in given if one for name in ([one] if isinstance(one, str) else one) if name.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ def task_spans(path: str) -> Iterator[tuple[Span, bytes]]:
     """
     try:
         for span, data in object_spans(path):
-            if data.find(b'"tasks"', 0, 4096) >= 0 and isinstance(parts := _parts(data).get("tasks"), msgspec.Raw):
-                yield from _within(span, data, parts)
+            if data.find(b'"tasks"', 0, 4096) >= 0 and begins(tasks := _parts(data).get("tasks", NULL), b"["):
+                yield from _within(span, data, tasks)
             else:
                 yield span, data
     except OSError as error:
@@ -221,27 +221,27 @@ def object_spans(path: str) -> Iterator[tuple[Span, bytes]]:
         del kept[: done - base]
         base = done
         if state[WRONG] >= 0:
-            _refuse(path, f"byte {state[WRONG]} begins what is no task")
+            _refuse(path, f"byte {state[WRONG]} begins what is no task", OTHER)
         if len(kept) > MAX_BYTES:
             _refuse(path, f"no end of a task is found: {too_long(len(kept))}")
     if state[DEPTH] or state[IN_STRING] or state[LEVEL] < 0:
         _refuse(path, "it is cut off" if size and state[LEVEL] >= 0 else "it is empty, or no JSON of tasks")
 
 
-def _within(span: Span, data: bytes, parts: msgspec.Raw) -> Iterator[tuple[Span, bytes]]:
+def _within(span: Span, data: bytes, tasks: msgspec.Raw) -> Iterator[tuple[Span, bytes]]:
     """The tasks of a list within an object."""
-    whole, inner = np.frombuffer(data, np.uint8), np.frombuffer(memoryview(parts), np.uint8)
+    whole, inner = np.frombuffer(data, np.uint8), np.frombuffer(memoryview(tasks), np.uint8)
     offset = inner.ctypes.data - whole.ctypes.data
     state, spans = np.array([0, 0, 0, -1, -1, -1], np.int64), np.empty((len(inner) // 2 + 1, 2), np.int64)
     found = find_spans(inner, offset, state, spans)
     if state[WRONG] >= 0:
-        _refuse(span.file, f"byte {span.start + int(state[WRONG])} begins what is no task")
+        _refuse(span.file, f"byte {span.start + int(state[WRONG])} begins what is no task", OTHER)
     for start, end in spans[:found].tolist():
         yield Span(span.file, span.start + start, span.start + end), data[start:end]
 
 
-def _refuse(path: str, why: str) -> None:
-    raise DataError(Problem("labelstudio.json", f"not an export of Label Studio: {why}: export it again as JSON", path))
+def _refuse(path: str, why: str, code: str = "labelstudio.json") -> NoReturn:
+    raise DataError(Problem(code, f"not an export of Label Studio: {why}: export it again as JSON", path))
 
 
 # What they hold
@@ -315,19 +315,32 @@ def _record(parts: Mapping[str, msgspec.Raw]) -> Task:
         if begins(raw, b"[{"):
             values: list[msgspec.Raw] = decoded(raw, LIST, key)
             for number, value in enumerate(values):
-                result = decoded(value, RESULT, f"{key}[{number}]")
-                result.id, result.from_name, result.value = f"{key}[{number}]", key, value
-                marks = marks_of(result)
-                if marks.kind:  # what two controls say of one region
+                if (result := _entry(value, key, number)) is None:
+                    continue
+                if (marks := marks_of(result)).kind:  # what two controls say of one region
                     shape = tuple(map(bytes, marks.shape))
                     times[key, shape] += 1
                     result.id = first.setdefault((shape, times[key, shape]), result).id
                 results.append(result)
-        elif key not in ("created_at", "updated_at"):
+        elif key not in ("created_at", "updated_at", "annotation_id"):
             data[key] = decoded(raw, msgspec.json.Decoder(Any), key)
-    work = Work(data.pop("annotation_id", None), results)
+    work = Work(_id(parts, "annotation_id"), results)
     work.created_at = decoded(parts.get("created_at", NULL), msgspec.json.Decoder(str | float | None), "created_at")
-    return Task(_id(parts), data, [work], [], minimal=True)
+    nothing = work.id is None and not first  # what the converter writes of a task that nobody has labelled
+    return Task(_id(parts), data, [] if nothing else [work], [], minimal=True)
+
+
+def _entry(value: msgspec.Raw, key: str, number: int) -> Result | None:
+    """An entry of a control's list; None for what is a part of the task's data, such as the lines of a dialogue."""
+    name = f"{key}[{number}]"
+    try:
+        result = decoded(value, RESULT, name)
+    except DataError:
+        if marks_of(Result(name, value=value)).kind:
+            raise
+        return None
+    result.id, result.from_name, result.value = name, key, value
+    return result
 
 
 def marks_of(result: Result) -> Marks:
@@ -340,8 +353,8 @@ def marks_of(result: Result) -> Marks:
         return Marks()
 
 
-def _id(parts: Mapping[str, msgspec.Raw]) -> Id | None:
-    id: Id | None = decoded(parts.get("id", NULL), ID, "id")
+def _id(parts: Mapping[str, msgspec.Raw], key: str = "id") -> Id | None:
+    id: Id | None = decoded(parts.get(key, NULL), ID, key)
     return id
 
 

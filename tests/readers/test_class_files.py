@@ -308,50 +308,32 @@ def of_hf(root: Path) -> dict[str, Any]:
     write_table(root / "a.parquet", [{"image": cell(1), "mask": cell(0)}])
     return {}
 
-
 def of_yolo(root: Path) -> dict[str, Any]:
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "a.png")
     return {"background": "ignore"}
-
-
 def of_labelme(root: Path) -> dict[str, Any]:
     (root / "a.json").write_text(
         '{"version": "5.5.0", "shapes": [], "imagePath": "a.png", "imageHeight": 3, "imageWidth": 4}'
     )
-    return {"background": "ignore"}
-
-
 def of_labelmexml(root: Path) -> dict[str, Any]:
     size = "<imagesize><nrows>3</nrows><ncols>4</ncols></imagesize>"
     (root / "a.xml").write_text(f"<annotation><filename>a.png</filename><folder></folder>{size}</annotation>")
-    return {"background": "ignore"}
-
-
 def of_labelstudio(root: Path) -> dict[str, Any]:
     task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"id": 1, "result": []}]}
     (root / "a.json").write_text(json.dumps([task]))
-    return {"background": "ignore"}
-
-
 def of_cvat(root: Path) -> dict[str, Any]:
     image = '<image id="0" name="a.png" width="4" height="3"></image>'
     (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{image}</annotations>")
-    return {"background": "ignore"}
-
-
 def of_supervisely(root: Path) -> dict[str, Any]:
     (root / "ds0/ann").mkdir(parents=True)
     (root / "meta.json").write_text('{"classes": [], "tags": [], "projectType": "images"}')
     (root / "ds0/ann/a.png.json").write_text('{"size": {"height": 3, "width": 4}, "tags": [], "objects": []}')
-    return {"background": "ignore"}
-
-
 def of_mapillary(root: Path) -> dict[str, Any]:
     (root / "training/v1.2/labels").mkdir(parents=True)
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "training/v1.2/labels/a.png")
-    return {}
-
-
+    annotation = {"id": 1, "result": [], "was_cancelled": False}
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [annotation]}
+    (root / "export.json").write_text(json.dumps([task]))
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,

@@ -156,6 +156,7 @@ def forms() -> dict[str, tuple[str, object]]:
         "storage.json": ("17.json", {**work(region()), "task": {"id": 5, "data": plain["data"]}, "project": 1}),
         "nested": ("a/b/e.json", [plain]),
         "numbers": ("e.json", [{**plain, "predictions": [3, 4]}]),
+        "turned": ("e.json", [task(work(region(image_rotation=90)))]),
         "float": ("e.json", [task(work(region(original_width=40.0)))]),
         "nulls": ("e.json", [task(work(region(item_index=None, id=None), created_at=None, ground_truth=None), id=3)]),
     }
@@ -238,11 +239,26 @@ def test_images_are_found_by_what_tasks_call_them(url: str, path: str, tmp_path:
     assert read(source, images=False).items[0].id == item.id
 
 
+@pytest.mark.parametrize(("orientation", "size"), [(6, (30, 40)), (3, (40, 30))])
+def test_labels_are_on_images_as_browsers_show_them(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
+    source = put(tmp_path / "s", [task(work(region()), image="a.jpg")])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", size, (90, 120, 30)).save(source / "a.jpg", exif=exif)
+    (sample,) = convert(source, tmp_path, images="reference")
+    assert (sample.size, sample.exif) == ((30, 40), "upright")
+
+
 def test_names_of_one_file_are_refused(tmp_path: Path) -> None:
     tasks = [task(work(region()), id=n, image=f"/data/upload/1/abcd000{n}-a.png") for n in (1, 2)]
     with pytest.raises(DataError, match=r"are of one file.*--image-dir DIR \[image.ambiguous\]"):
         read(put(tmp_path / "s", tasks, "a.png"))
     assert len(read(put(tmp_path / "s", tasks, "abcd0001-a.png", "abcd0002-a.png")).items) == 2
+    tasks = [task(work(region()), id=n, image=f"s3://bucket{n}/dir/a.png") for n in (1, 2)]
+    items = read(put(tmp_path / "t", tasks, "bucket1/dir/a.png", "bucket2/dir/a.png")).items
+    assert [(item.id, item.image) for item in items] == [
+        (f"bucket{n}/dir/a", str(tmp_path / f"t/bucket{n}/dir/a.png")) for n in (1, 2)
+    ]
 
 
 def test_no_task_leads_out(tmp_path: Path) -> None:
@@ -393,6 +409,25 @@ def test_every_result_is_painted_or_told(tmp_path: Path) -> None:
     assert [line["annotation"] for line in receipt["clipped"]] == ["off"]
 
 
+def test_empty_labels_are_none(tmp_path: Path) -> None:
+    dataset = convert(put(tmp_path / "s", [task(work(region(), region("", id="b"), region(" ", id="c")))]), tmp_path)
+    assert dataset.labels.names == ("background", "car")
+    assert [line["code"] for line in dataset.read_receipt()["skipped"]] == ["labelstudio.no_label"] * 2
+
+
+def test_records_of_tasks_that_nobody_labelled(tmp_path: Path) -> None:
+    """The converter writes them too, without an annotation_id."""
+    value = {**region()["value"], "original_width": 40, "original_height": 30}
+    end = {"annotator": 1, "created_at": None, "updated_at": None, "lead_time": None}
+    records = [
+        {"image": "a.png", "id": 1, "label": [value], "annotation_id": 3, **end},
+        {"image": "b.png", "id": 2, "annotation_id": None, "lines": [{"id": [1], "type": 3}, {"type": "x"}], **end},
+        {"image": "c.png", "id": 3, "annotation_id": 4, **end},
+    ]
+    source = put(tmp_path / "s", records, "a.png", "b.png", "c.png")
+    assert [item.id for item in read(source).items] == ["a", "c"]
+
+
 def test_one_control_alone(tmp_path: Path) -> None:
     source = put(tmp_path / "s", [task(work(region(), region("dog", id="b", from_name="other")))])
     dataset = convert(source, tmp_path, control="other")
@@ -406,9 +441,18 @@ def test_one_control_alone(tmp_path: Path) -> None:
 def test_other_json_in_the_folder_is_passed_over(tmp_path: Path) -> None:
     source = put(tmp_path / "s", [task(work(region()))])
     put(source, {"images": [], "annotations": [], "categories": []}, name="instances.json")
+    put(source, ["car", "dog"], name="names.json")
+    put(source, "not JSON", name="notes.json")
     found = read(source, images=False)
-    assert found.receipt.notes == ["instances.json: not read: it has no tasks of Label Studio"]
+    what = "not read: it has no tasks of Label Studio"
+    assert found.receipt.notes == [f"{name}.json: {what}" for name in ("instances", "names", "notes")]
     assert len(found.items) == 1
+    (source / "export.json").unlink()
+    with pytest.raises(DataError, match=r"no tasks of Label Studio; instances.json: not read"):
+        read(source, images=False)
+    put(source, json.dumps([task(work(region()))])[:-9])
+    with pytest.raises(DataError, match=r"export.json: .*cut off"):
+        read(source, images=False)
 
 
 # Damage
@@ -418,12 +462,12 @@ RLE = {"format": "rle", "brushlabels": ["car"]}
 DAMAGED: dict[str, tuple[object, str]] = {
     "empty": ("", r"export.json: .*empty.*labelstudio\.json"),
     "cut off": (json.dumps([task(work(region()))])[:-40], r"export.json: .*cut off.*labelstudio\.json"),
-    "no JSON": ("hello", r"byte 0 begins what is no task.*labelstudio\.json"),
+    "no JSON": ("hello", r"byte 0 begins what is no task.*labelstudio\.other_json"),
     "deep": (
         '[{"data":{"image":"a"},"annotations":' + "[" * 99999 + "]" * 99999 + "}]",
         r"task 0: .*labelstudio\.json",
     ),
-    "nothing": ([], r"no region has a label and pixels"),
+    "nothing": ([], r"there are no tasks of Label Studio"),
     "only predictions": ([task(predictions=[work(region())])], r"--annotation prediction takes"),
     "text": ([{"id": 1, "data": {"text": "a b"}, "annotations": [work()]}], r"no region has a label"),
     "video": ([task(work(region()), data={"video": "/data/x.mp4"})], r"a video.*labelstudio\.video"),
