@@ -27,6 +27,6 @@ peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptool
 peer monai monai # its sliding_window_inference, beside segdata predict
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
-peer supervisely supervisely # its SDK draws annotations: oracle_supervisely.py
-peer bdd100k bdd100k 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
+peer supervisely supervisely==6.74.51 # its SDK draws annotations: oracle_supervisely.py
+peer bdd100k bdd100k==1.0.1 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
 peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
