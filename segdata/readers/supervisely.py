@@ -118,11 +118,11 @@ def read(
     without its image.
 
     Args:
-        splits: what a split is: `dataset` each dataset of the project; `tag` the images with a tag such as train or val;
-            `none` nothing; `auto` each dataset if all have names such as train or val, otherwise nothing.
+        splits: what makes the splits: `dataset` each dataset is one; `tag` a tag of images such as train or val; `none` there
+            are none; `auto` the datasets if all have names such as train or val, otherwise none.
         classes: the class file (CSV, a labelmap, JSON, YAML, or one name per line), or names in order of class id; by default
             the classes of meta.json in their order.
-        background: what pixels under no figure are: `class` class 0, background; `ignore` ignored.
+        background: what pixels under no figure are: `class` is class 0, background; `ignore` is ignored.
         overlap: which figure is on top where they overlap: `last` the later in the file, as the tool draws; `first` the earlier;
             `smallest` the one of the fewest pixels; `ignore` none, such pixels are ignored.
     """
