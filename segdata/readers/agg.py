@@ -28,6 +28,9 @@ DPI = 100
 FARTHEST = 2**24
 """A coordinate beyond this is no number of pixels."""
 
+AT_ONCE = 2**22
+"""So many pixels are filled together: each takes eight bytes."""
+
 Point = tuple[float, float]
 
 Path = tuple[Sequence[Point], str]
@@ -47,9 +50,13 @@ def fill_paths(paths: Sequence[Path], height: int, width: int) -> bytes:
     right, bottom = np.floor(corners.max(axis=0)).clip(-1, (width - 1, height - 1)).astype(np.int64).tolist()
     if left > right or top > bottom:
         return encode(np.zeros((0, 0), np.uint8), height, width)
-    box = np.array([top, left, bottom - top + 1, right - left + 1, height, width])
     ends = np.cumsum([len(polygon) for polygon in polygons])
-    return encode(fill_box(corners, ends, box), height, width, top, left)
+    rows = max(1, AT_ONCE // (right - left + 1))
+    strips = [
+        fill_box(corners, ends, np.array([y, left, min(rows, bottom + 1 - y), right - left + 1, height, width]))
+        for y in range(top, bottom + 1, rows)
+    ]
+    return encode(strips[0] if len(strips) == 1 else np.concatenate(strips), height, width, top, left)
 
 
 def _corners(points: Sequence[Point], types: str, height: int, width: int) -> NDArray[np.float64]:
@@ -69,6 +76,6 @@ def snap(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.fl
     """(N, 2) corners on whole pixels. Halves go where matplotlib's matrices take them, which depends on the image's size."""
     across, down = width / DPI * DPI, height / DPI * DPI
     scale = np.array([across * (1 / width), down * (1 / height)])
-    shift = np.array([0.0, int(down) - down * (height * (1 / height))])
+    shift = np.array([0.0, height - down * (height * (1 / height))])
     snapped: NDArray[np.float64] = np.floor(corners * scale + shift + 0.5)
     return snapped

@@ -5,7 +5,9 @@ SRC holds `labels/<task>/masks/<split>/<name>.png`, `labels/<task>/polygons/<tas
 `images/100k` for drivable areas and lanes. Archives that were unpacked side by side are read, too, and `seg/labels` and
 `seg/images` of the first release.
 
-Paths in JSON are filled as the toolkit's `to_mask` does, in the order of the file. Of lanes masks alone are read.
+Paths in JSON are filled as the toolkit's `to_mask` does, in the order of the file; where it mixes labels up, in frames with more
+than 254 of them, each keeps its class here. A frame has the size of its file's `config`, or else its own. Of lanes masks alone
+are read.
 
 Format: https://doc.bdd100k.com/format.html, and bdd100k/label/to_mask.py and label.py of https://github.com/bdd100k/bdd100k.
 """
@@ -16,10 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import splitext
-from typing import Literal
+from typing import Literal, NoReturn
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.endings import is_image
 from segdata.files.places import listed, names_in, place
 from segdata.files.remote import Place
 from segdata.readers.bdd100k_classes import LabelSet, Task, task_of
@@ -30,6 +33,8 @@ from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
 
 From = Literal["auto", "masks", "polygons", "rles"]
+
+KINDS: tuple[From, ...] = ("masks", "polygons", "rles")
 
 SPLITS = ("train", "val", "test")
 
@@ -43,7 +48,8 @@ WAY_OUT = "correct the mask"
 
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for labels/ with sem_seg, drivable or lane, or seg/labels of the first release."""
-    if any(find_labels(root, folder) for folder in FOLDERS):
+    places = bases(root)
+    if any(find_labels(places, folder) for folder in FOLDERS):
         return None
     return "there is no labels/sem_seg (drivable, lane) with masks, polygons or rles"
 
@@ -79,11 +85,17 @@ def read(
     if overlap is not None:
         one_of("overlap", overlap, Overlap)
     base, task, receipt = listed(root), task_of(labels), Receipt()
-    there = find_labels(base, task.folder)
+    places = bases(base)
+    there = find_labels(places, task.folder)
     sources = [one for one in there if one.kind == (there[0].kind if from_ == "auto" else from_)]
     if not sources:
-        refuse_missing(root, base, task, from_, there)
+        refuse_missing(root, places, task, from_, there)
     kind = sources[0].kind
+    for one in there:
+        if one.split not in {source.split for source in sources}:
+            receipt.notes.append(
+                f"{one.split}: has no {kind}, and its {one.kind} are not read: --from {one.kind} reads them"
+            )
     if kind == "masks" and overlap is not None:
         raise OptionError(f"--overlap {overlap}: in masks every pixel is of one class, and nothing overlaps")
     if kind != "masks" and task.folder == "lane":
@@ -94,7 +106,7 @@ def read(
     items: list[Item] = []
     for one in sources:
         if split in (None, one.split):
-            finder = find_images(base, task, one, image_dir) if images else None
+            finder = find_images(base, places, task, one, image_dir) if images else None
             items += make_items(one, task, overlap or "last", finder, report, receipt)
     items.sort(key=lambda item: item.id)
     inputs = tuple(Input.of(one.place) for one in sources if kind != "masks" and split in (None, one.split))
@@ -108,7 +120,7 @@ def read(
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class LabelPlace:
     """The labels of a split: the folder of its masks, or its JSON. `images`: where images of this release lie beside them."""
 
     kind: From
@@ -117,36 +129,39 @@ class Labels:
     images: Place | None = None
 
 
-def find_labels(root: Place, folder: str) -> list[Labels]:
+def find_labels(places: Sequence[Place], folder: str) -> list[LabelPlace]:
     """The labels of a task, masks first, one of each kind and split: those that are found first."""
-    found: dict[From, list[Labels]] = {"masks": [], "polygons": [], "rles": []}
-    for base in bases(root):
-        labels = base / "labels" / folder
-        for kind in ("polygons", "rles"):
-            for its_split in SPLITS:
-                path = labels / kind / f"{folder}_{its_split}.json"
-                found[kind] += [Labels(kind, its_split, path)] if path.is_file() else []
-        old = base / "seg" / "labels" if folder == "sem_seg" else None
-        for masks in (labels / "masks", old):
-            for its_split in SPLITS if masks else ():
-                if masks and (masks / its_split).is_dir():
-                    found["masks"].append(
-                        Labels("masks", its_split, masks / its_split, base / "seg/images" if masks == old else None)
-                    )
-    return [one for ones in found.values() for one in {one.split: one for one in reversed(ones)}.values()]
+    found: dict[tuple[From, str], LabelPlace] = {}
+    for base in places:
+        for split in SPLITS:
+            for one in candidates(base, folder, split):
+                if one.place.is_dir() if one.kind == "masks" else one.place.is_file():
+                    found.setdefault((one.kind, split), one)
+    return sorted(found.values(), key=lambda one: KINDS.index(one.kind))
 
 
-def bases(root: Place) -> Iterator[Place]:
+def candidates(base: Place, folder: str, split: str) -> Iterator[LabelPlace]:
+    """Where the labels of a split may be."""
+    yield LabelPlace("masks", split, base / "labels" / folder / "masks" / split)
+    if folder == "sem_seg":
+        yield LabelPlace("masks", split, base / "seg" / "labels" / split, base / "seg" / "images")
+    for kind in KINDS[1:]:
+        yield LabelPlace(kind, split, base / "labels" / folder / kind / f"{folder}_{split}.json")
+
+
+def bases(root: Place) -> list[Place]:
     """SRC, and folders in it where archives put what is in them: bdd100k/, <archive>/ and <archive>/bdd100k/."""
-    yield root
-    for name in sorted(names_in(root)) if root.is_dir() else ():
-        if name[:1] != "." and name not in ("images", "labels") and (root / name).is_dir():
-            yield root / name
-            if (root / name / "bdd100k").is_dir():
-                yield root / name / "bdd100k"
+    names = sorted(names_in(root)) if root.is_dir() else []
+    folders = [
+        root / name for name in names if name[:1] != "." and name not in ("images", "labels") and not is_image(name)
+    ]
+    inner = [place for folder in folders if folder.is_dir() for place in (folder, folder / "bdd100k")]
+    return [root, *(place for place in inner if place.is_dir())]
 
 
-def find_images(root: Place, task: Task, labels: Labels, image_dir: str | Path | None) -> ImageFinder:
+def find_images(
+    root: Place, places: Sequence[Place], task: Task, labels: LabelPlace, image_dir: str | Path | None
+) -> ImageFinder:
     """What finds the images of a split. Raises `DataError` (`bdd100k.missing`) if there is no folder of them."""
     if image_dir is not None:
         given = [folder for folder in (root / str(image_dir), place(image_dir)) if folder.is_dir()]
@@ -156,18 +171,19 @@ def find_images(root: Place, task: Task, labels: Labels, image_dir: str | Path |
     if labels.images is not None:
         return ImageFinder([labels.images / labels.split])
     sets = (task.images, *(one for one in ("10k", "100k") if one != task.images))
-    names = (*(f"images/{one}" for one in sets), *sets, "images")
-    for name in names:
-        if there := [folder for base in bases(root) if (folder := base / name / labels.split).is_dir()]:
+    for name in (*(f"images/{one}" for one in sets), *sets, "images"):
+        if there := [folder for base in places if (folder := base / name / labels.split).is_dir()]:
             return ImageFinder(there)
     message = f"there is no images/{task.images}/{labels.split}: put it there, name it by --image-dir, or --images none"
     raise DataError(Problem("bdd100k.missing", message, file=str(root)))
 
 
-def refuse_missing(root: str | Path, base: Place, task: Task, from_: From, there: Sequence[Labels]) -> None:
+def refuse_missing(
+    root: str | Path, places: Sequence[Place], task: Task, from_: From, there: Sequence[LabelPlace]
+) -> NoReturn:
     """Raise `DataError` (`bdd100k.missing`) for labels that are not there."""
     kind = "masks" if from_ == "auto" else from_
-    others = [folder for folder in FOLDERS if folder != task.folder and find_labels(base, folder)]
+    others = [folder for folder in FOLDERS if folder != task.folder and find_labels(places, folder)]
     if there:
         way_out = f"give --from {there[0].kind}"
     elif others:
@@ -182,7 +198,7 @@ def refuse_missing(root: str | Path, base: Place, task: Task, from_: From, there
 
 
 def make_items(
-    labels: Labels, task: Task, overlap: Overlap, finder: ImageFinder | None, report: Report, receipt: Receipt
+    labels: LabelPlace, task: Task, overlap: Overlap, finder: ImageFinder | None, report: Report, receipt: Receipt
 ) -> list[Item]:
     """One item per mask or frame of a split, but for those without their image, or without a usable name."""
     found: list[Row] = []
@@ -219,7 +235,7 @@ Row = tuple[str, tuple[int, int] | None, Annotation]
 """An image's name, its size where the labels state it, and its labels."""
 
 
-def list_masks(labels: Labels, task: Task) -> Iterator[Row]:
+def list_masks(labels: LabelPlace, task: Task) -> Iterator[Row]:
     """The masks of a split, in order of name."""
     suffix = OLD_SUFFIX if labels.images else ""
     for name in sorted(names_in(labels.place)):
@@ -228,7 +244,7 @@ def list_masks(labels: Labels, task: Task) -> Iterator[Row]:
             yield image, None, LabelFile(str(labels.place / name), Meaning(task.values, way_out=WAY_OUT))
 
 
-def list_frames(labels: Labels, task: Task, overlap: Overlap) -> Iterator[Row | Problem]:
+def list_frames(labels: LabelPlace, task: Task, overlap: Overlap) -> Iterator[Row | Problem]:
     """The frames of a split, in the order of the file, and what is wrong with those that are none."""
     rules = Rules(str(labels.place), task, labels.kind == "rles", overlap)
     for one in read_frames(str(labels.place)):

@@ -11,6 +11,7 @@ https://github.com/supervisely/supervisely.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ import msgspec
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.endings import is_image
-from segdata.files.places import list_folder, listed, names_in
+from segdata.files.places import list_folder, listed, names_in, real
 from segdata.files.remote import Place
 from segdata.labels import BACKGROUND, RGB, Labels
 from segdata.readers.class_files import given_classes
@@ -118,11 +119,11 @@ def read(
     without its image.
 
     Args:
-        splits: what a split is: `dataset` each dataset of the project; `tag` the images with a tag such as train or val;
-            `none` nothing; `auto` each dataset if all have names such as train or val, otherwise nothing.
+        splits: what makes the splits: `dataset` each dataset is one; `tag` a tag of images such as train or val; `none` there
+            are none; `auto` the datasets if all have names such as train or val, otherwise none.
         classes: the class file (CSV, a labelmap, JSON, YAML, or one name per line), or names in order of class id; by default
             the classes of meta.json in their order.
-        background: what pixels under no figure are: `class` class 0, background; `ignore` ignored.
+        background: what pixels under no figure are: `class` is class 0, background; `ignore` is ignored.
         overlap: which figure is on top where they overlap: `last` the later in the file, as the tool draws; `first` the earlier;
             `smallest` the one of the fewest pixels; `ignore` none, such pixels are ignored.
     """
@@ -229,11 +230,16 @@ def find_datasets(root: Place, above: str = "") -> Iterator[str]:
     """The POSIX paths of the datasets, folders with `ann`, the outer before the inner."""
     for name in sorted(names_in(root / above if above else root)):
         path = f"{above}{name}"
-        if name in PARTS or name[:1] == "." or not (root / path).is_dir():
+        if name in PARTS or name[:1] == "." or not (root / path).is_dir() or leads_back(root, above, path):
             continue
         if (root / path / ANNOTATIONS).is_dir():
             yield path
         yield from find_datasets(root, f"{path}/")
+
+
+def leads_back(root: Place, above: str, path: str) -> bool:
+    """Whether a folder is a link to one that it lies in: it would have no end."""
+    return f"{real(root / above if above else root)}{os.sep}".startswith(f"{real(root / path)}{os.sep}")
 
 
 def list_pairs(root: Place, dataset: str, images: bool) -> Iterator[Pair]:

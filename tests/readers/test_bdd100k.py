@@ -14,9 +14,11 @@ from PIL import Image
 import segdata
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report
+from segdata.readers import agg
 from segdata.readers.bdd100k import fits, read
 from segdata.readers.bdd100k_frames import Found, read_frames
 from segdata.readers.cityscapes_rules import class_labels
+from segdata.readers.paint import encode
 
 HERE = Path(__file__).parent
 GOLDEN, REAL = HERE / "golden/bdd100k", HERE / "real/bdd100k"
@@ -108,6 +110,29 @@ def test_what_is_on_top(overlap: Any, tmp_path: Path) -> None:
     mask = mask_of(write(tmp_path, frames(label("road", everything), label("car"))), overlap=overlap)
     assert mask[4, 4] == {"first": 0, "ignore": 255}.get(overlap, 13)
     assert mask[9, 19] == 0
+
+
+@pytest.mark.parametrize("size", [(29, 58), (57, 113), (720, 1280), (1080, 1920), (7, 2000)])
+def test_a_square_of_whole_pixels_is_where_it_is(size: tuple[int, int]) -> None:
+    """Also in images for which matplotlib makes a figure that is too small by a pixel, and in strips."""
+    height, width = size
+    for points in (
+        [(0, 0), (width, 0), (width, height), (0, height)],
+        [(3, 2), (width - 4, 2), (width - 4, 6), (3, 6)],
+    ):
+        (left, top), (right, bottom) = points[0], points[2]
+        truth = np.zeros(size, np.uint8)
+        truth[top:bottom, left:right] = 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agg, "AT_ONCE", 2**10)
+            strips = agg.fill_paths([(points, "LLLL")], height, width)
+        assert strips == agg.fill_paths([(points, "LLLL")], height, width) == encode(truth, height, width)
+
+
+@pytest.mark.parametrize(("x", "column"), [(2.49, 2), (2.5, 3), (2.51, 3)])
+def test_corners_are_moved_to_the_nearest_pixel(x: float, column: int) -> None:
+    found = agg.fill_paths([([(x, 0), (9, 0), (9, 9), (x, 9)], "LLLL")], 720, 1280)
+    assert found == agg.fill_paths([([(column, 0), (9, 0), (9, 9), (column, 9)], "LLLL")], 720, 1280)
 
 
 # What values mean

@@ -230,6 +230,14 @@ def test_datasets_lie_in_one_another(tmp_path: Path) -> None:
     assert [item.exif for item in source.items] == ["upright"] * 3
 
 
+def test_links_to_the_folders_above_have_an_end(tmp_path: Path) -> None:
+    project(tmp_path, [figure()])
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(tmp_path)
+        (tmp_path / "ds" / name).symlink_to(tmp_path / "ds")
+    assert [item.id for item in read(tmp_path).items] == ["ds/a"]
+
+
 @pytest.mark.parametrize(("names", "found"), [(("train", "val"), ["train", "val"]), (("train", "other"), [None, None])])
 def test_datasets_are_splits_if_all_are_called_so(
     names: tuple[str, ...], found: list[str | None], tmp_path: Path

@@ -30,8 +30,8 @@ peer monai monai # its sliding_window_inference, beside segdata predict
 peer hf 'datasets==5.2.0' pillow # its reading of Parquet, beside segdata convert hf
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
-peer supervisely supervisely # its SDK draws annotations: oracle_supervisely.py
-peer bdd100k bdd100k 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
+peer supervisely supervisely==6.74.51 # its SDK draws annotations: oracle_supervisely.py
+peer bdd100k bdd100k==1.0.1 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
 peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
 peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
