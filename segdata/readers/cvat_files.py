@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segdata.errors import DataError, Problem, StorageError
 from segdata.files.endings import IMAGE_ENDINGS, is_image
-from segdata.files.places import below, leads_out, lies_below, place, read_start
+from segdata.files.places import below, leads_out, lies_below, matching, place, read_start
 from segdata.files.remote import Place
 from segdata.readers.detect import shown
 from segdata.readers.named_images import ImageFinder, tail
@@ -41,7 +41,10 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for an XML with <annotations> of CVAT, itself or where CVAT and Datumaro have it."""
     if root.is_file():
         return unlike(root)
-    found = [path for pattern in PLACES for path in shown(root, pattern)[:LOOKED_AT]]
+    there = (
+        path for pattern in PLACES for path in [p for p in matching(root, pattern) if p.name[:1] != "."][:LOOKED_AT]
+    )
+    found = [path for path in there if path.is_file()]
     if not found:
         return "there is no annotations.xml, *.xml or */annotations.xml"
     reasons = [unlike(path) for path in found]
@@ -71,6 +74,13 @@ class LabelXml:
     def split_of(self, subset: str | None) -> str | None:
         """The split of a subset in it."""
         return self.split if subset in (None, NO_SUBSET) else subset
+
+    def id_path(self, name: str) -> str:
+        """The POSIX path that the id of an image is made of; of a name of another machine, its parts."""
+        path = name.replace("\\", "/").removeprefix("./")
+        path = path if lies_below(path) and not leads_out(path) else "/".join(tail(name)) or "image"
+        path = path if is_image(path) else f"{path}.png"
+        return f"{self.prefix}/{path}" if self.prefix else path
 
 
 def find_xmls(root: Place, receipt: Receipt) -> list[LabelXml]:
@@ -142,10 +152,3 @@ class Images:
                     self._ending = ending
                     return str(there)
         return self._finders[subset].find(f"{name}.png")
-
-
-def id_path(name: str) -> str:
-    """The POSIX path that an image's id is made of; of a name of another machine, its parts."""
-    path = name.replace("\\", "/").removeprefix("./")
-    path = path if lies_below(path) and not leads_out(path) else "/".join(tail(name)) or "image"
-    return path if is_image(path) else f"{path}.png"

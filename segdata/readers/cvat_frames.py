@@ -105,7 +105,7 @@ def numbered(folders: Iterable[Place], *, by_end: bool) -> dict[int, str | Probl
 
 def missing(key: FrameKey, task: Task, folder: Place) -> Problem:
     """Why a frame has no image, and the ways to get one."""
-    way_out = "export with images, or save the frames of the video there (ffmpeg -start_number 0)"
+    way_out = "export with images, or save the video's frames there (ffmpeg -i VIDEO -start_number 0 frame_%06d.png)"
     if task.of_images:
         way_out = 'export the task as "CVAT for images", which names its images'
     return Problem("image.missing", f"there is no frame_{key.number:06d}.png in {folder}: {way_out}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -50,6 +50,7 @@ class Rules:
     overlap: Overlap | None
     groups: Groups
     background: int | None
+    attribute: str | None = None
 
     def value(self, figure: Figure, remap: Remap) -> int:
         """The mask value of a shape. Raises `DataError` (`cvat.label`)."""
@@ -60,10 +61,10 @@ class Rules:
             raise DataError(replace(error.problem, message=message)) from error
         return remap.labels.ignore if class_id is None else remap.value(class_id)
 
-    def read(self, start: int, end: int) -> list[Element]:
-        """The elements of a part of the file. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
+    def read(self, start: int, end: int, depth: int) -> list[Element]:
+        """The elements of a part of the file that lie so deep in it. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
         try:
-            return parse_part(read_range(place(self.file), start, end))
+            return list(labelled(parse_part(read_range(place(self.file), start, end)), depth, self.attribute))
         except OSError as error:
             raise_exhausted(error, self.file)
             raise DataError(Problem("cvat.missing", f"cannot be read: {error.strerror}", self.file)) from error
@@ -95,7 +96,7 @@ class ImageShapes:
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask. Raises `DataError` (`cvat.*`)."""
-        inner = [one for one in self.rules.read(self.start, self.end) if len(one.names) == 2]
+        inner = self.rules.read(self.start, self.end, 2)
         figures = [Figure(number, one.names[1], one.attributes) for number, one in enumerate(inner)]
         return draw(self.rules, figures, size_of(self.size, self.image, self.rules.file), remap)
 
@@ -126,14 +127,25 @@ class FrameShapes:
         """The shapes, each with label and group of its track. Masks come first: for CVAT they are no tracks, but shapes."""
         figures = []
         for i in range(0, len(self.places), 4):
-            track, shape = (self.rules.read(*self.places[j : j + 2])[-1] for j in (i, i + 2))
-            attributes = {**shape.attributes, "label": "", "group_id": "0", **track.attributes}
+            track, shape = (self.rules.read(self.places[j], self.places[j + 1], 1)[-1] for j in (i, i + 2))
+            attributes = {"label": "", "group_id": "0", **track.attributes, **shape.attributes}
             figures.append(Figure(f"track {track.attributes.get('id', '')}", shape.names[0], attributes))
         return sorted(figures, key=lambda figure: figure.kind != "mask")
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask. Raises `DataError` (`cvat.*`)."""
         return draw(self.rules, self.figures(), size_of(self.size, self.image, self.rules.file), remap)
+
+
+def labelled(elements: Sequence[Element], depth: int, attribute: str | None) -> Iterator[Element]:
+    """The elements at a depth, with the value of an attribute as their label where they have it."""
+    value = ""
+    for one in elements:
+        if len(one.names) == depth:
+            yield one._replace(attributes={**one.attributes, "label": value}) if value else one
+            value = ""
+        elif one.names[depth:] == ("attribute",) and one.attributes.get("name") == attribute:
+            value = one.text.strip()
 
 
 def size_of(size: tuple[int, int] | None, image: str | None, file: str) -> tuple[int, int]:

@@ -251,6 +251,27 @@ def test_a_label_that_is_not_listed_is_refused_and_a_class_file_reads_it(tmp_pat
     assert made.labels.names == ("background", "car", "cars")
 
 
+def test_the_value_of_an_attribute_may_be_the_class(tmp_path: Path) -> None:
+    typed = '<{0} label="car" {1}><attribute name="color">red</attribute><attribute name="type">{2}</attribute></{0}>'
+    boxes = [
+        typed.format("box", f'xtl="{x}" ytl="0" xbr="{x + 4}" ybr="9"', kind) for x, kind in ((0, "van"), (4, "bus"))
+    ]
+    write(tmp_path, xml(image(*boxes, shape(place='xtl="8" ytl="0" xbr="12" ybr="9"'))))
+    source = read(tmp_path, images=False, attribute="type")
+    assert source.labels.names == ("background", "bus", "car", "van")
+    assert masks(source)["a"][3].tolist() == [3] * 4 + [1] * 4 + [2] * 4 + [0] * 8
+    assert masks(read(tmp_path, images=False))["a"][3].tolist() == [2] * 12 + [0] * 8
+    given = read(tmp_path, images=False, attribute="type", classes=["car", "bus", "van", "x"])
+    assert masks(given)["a"][3].tolist() == [3] * 4 + [2] * 4 + [1] * 4 + [0] * 8
+    with pytest.raises(OptionError, match="no shape has an attribute"):
+        read(tmp_path, images=False, attribute="kind")
+    frame = typed.format("box", 'frame="0" keyframe="1" outside="0" xtl="0" ytl="0" xbr="4" ybr="9"', "van")
+    write(tmp_path, xml(track(frame), meta=VIDEO))
+    source = read(tmp_path, images=False, attribute="type")
+    assert source.labels.names == ("background", "van")
+    assert int(masks(source)["frame_000000"].sum()) == 36
+
+
 # Where images are
 
 
@@ -353,6 +374,13 @@ def test_an_image_that_is_not_one(images: list[str], code: str | None, tmp_path:
         read(tmp_path / "s")
     assert caught.value.problem.code == code
     assert caught.value.problem.file == str(tmp_path / "s/annotations.xml")
+
+
+def test_ids_of_several_subsets_do_not_meet(tmp_path: Path) -> None:
+    write(tmp_path, xml(image(more='subset="Train"'), image(name="Train/a.png")))
+    with pytest.raises(DataError, match="another subset") as caught:
+        read(tmp_path, images=False)
+    assert caught.value.problem.code == "image.twice"
 
 
 # Videos
