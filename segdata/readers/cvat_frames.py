@@ -113,9 +113,9 @@ def missing(key: FrameKey, task: Task, folder: Place) -> Problem:
 
 def _refuse_shifted(index: Index, numbers: Sequence[int], files: Mapping[int, object], step: int) -> None:
     """Raise `DataError` (`cvat.frames`) where files count from one more than frames do: each would be its neighbour's."""
-    last = numbers[-1]
-    if numbers[0] not in files and files and max(files) == last + step and len(files) > len(numbers) // 2:
-        what = f"has frames {numbers[0]} to {last}, and the images are called {min(files)} to {max(files)}"
+    first, last = numbers[0], numbers[-1]
+    if first not in files and files and min(files) in (first + 1, first + step) and max(files) > last:
+        what = f"has frames {first} to {last}, and the images are called {min(files)} to {max(files)}"
         way_out = "rename them: CVAT counts from 0, ffmpeg does with -start_number 0"
         raise DataError(Problem("cvat.frames", f"{what}: {way_out}", str(index.path)))
 

@@ -435,6 +435,20 @@ def test_files_that_count_from_one_are_refused(tmp_path: Path) -> None:
     write(tmp_path, xml(track(tracked(1), tracked(2)), meta=VIDEO))
     with pytest.raises(DataError, match="frames 0 to 3, and the images are called 1 to 4"):
         read(tmp_path)
+    for number in range(1, 5):  # the way out
+        (tmp_path / f"images/frame_{number:06d}.png").rename(tmp_path / f"images/frame_{number - 1:06d}.png")
+    assert len(read(tmp_path).items) == 4
+    (tmp_path / "images/frame_000000.png").unlink()  # a deleted one
+    assert len(read(tmp_path).items) == 3
+
+
+def test_files_of_all_frames_that_count_from_one_are_refused_where_only_some_are_labelled(tmp_path: Path) -> None:
+    for number in range(1, 12):
+        save(tmp_path / f"images/frame_{number:06d}.png")
+    meta = VIDEO.replace("<stop_frame>3", "<stop_frame>9").replace("<frame_filter>", "<frame_filter>step=3")
+    write(tmp_path, xml(track(tracked(3), tracked(6)), meta=meta))
+    with pytest.raises(DataError, match="frames 0 to 9, and the images are called 1 to 11"):
+        read(tmp_path)
 
 
 def test_other_names_are_taken_for_videos_alone(tmp_path: Path) -> None:
