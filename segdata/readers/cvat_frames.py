@@ -18,8 +18,8 @@ from segdata.readers.cvat_index import FrameKey, Index, Task
 from segdata.readers.source import Receipt
 from segdata.words import some
 
-MOST = 10**7
-"""More frames than this, which is four days of video, are no video's."""
+MOST = 10**6
+"""More frames than this, which is eleven hours of video, are no task's."""
 
 NONE: array[int] = array("q")
 
@@ -47,7 +47,7 @@ def find_frames(index: Index, images: Images | None, receipt: Receipt) -> list[F
     if not index.images:
         for task in index.tasks.values():
             if index.tracks or not task.of_images:
-                numbers[task.subset, task.id if len(index.tasks) > 1 else ""] |= set(stated(task, index))
+                numbers[task.subset, task.id] |= set(stated(task, index))
     frames: list[Frame] = []
     for (subset, id), there in numbers.items():
         task = index.task_of(id)

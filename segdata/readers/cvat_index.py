@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from segdata.errors import DataError, OptionError, Problem, raise_exhausted
@@ -224,13 +225,13 @@ class _Reader:
 
     def _add_track(self, track: Element) -> None:
         """Note of each shape where it is, and where the tag of its track is: two numbers each, the first byte and the end."""
-        index, shapes, id = self.index, self._shapes, track.attributes.get("task_id", "")
-        task = index.task_of(id)
-        subset = track.attributes.get("subset") or task.subset
+        index, shapes = self.index, self._shapes
+        task = index.task_of(id := track.attributes.get("task_id", ""))
+        key_of = partial(FrameKey, task.subset or track.attributes.get("subset"), task.id or id)
         index.tracks += 1
         before: FrameKey | None = None
         for shape in shapes:
-            key = FrameKey(subset, id, shape.number)
+            key = key_of(shape.number)
             index.frames.setdefault(key, array("q")).extend((track.start, shapes[0].start, shape.start, shape.end))
             if before is not None and shape.number - before.number > task.step:
                 index.gaps.append((before, shape.number))

@@ -482,6 +482,14 @@ def test_skeletons_of_tracks_are_not_tracks_of_their_own(tmp_path: Path) -> None
     assert [line.code for line in one.receipt.skipped] == ["cvat.skeleton"]
 
 
+def test_a_project_of_one_task_has_each_frame_once(tmp_path: Path) -> None:
+    task = f"<tasks><task><id>3</id>{VIDEO}<subset>default</subset></task></tasks>"
+    write(tmp_path, xml(track(tracked(0), more='task_id="3" subset="default"'), meta=task, kind="project"))
+    source = read(tmp_path, images=False)
+    assert [(item.id, item.split) for item in source.items] == [(f"frame_{n:06d}", None) for n in range(4)]
+    assert masks(source)["frame_000000"].any()
+
+
 def test_the_frames_of_tasks_of_a_project(tmp_path: Path) -> None:
     tasks = "".join(
         f"<task><id>{id}</id>{VIDEO.replace('20', width)}<subset>{subset}</subset></task>"
