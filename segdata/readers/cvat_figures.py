@@ -35,16 +35,12 @@ Extent = tuple[float, float, float, float]
 
 
 class Figure(NamedTuple):
-    """A shape: what messages call it, the name of its element, and its attributes with those of its track."""
+    """A shape: what messages call it, its element's name, its label, and its attributes with those of its track."""
 
     id: int | str
     kind: str
+    label: str
     attributes: Mapping[str, str]
-
-    @property
-    def label(self) -> str:
-        """Its label, as it is written."""
-        return self.attributes.get("label", "")
 
     @property
     def turned(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segdata.errors import DataError, Problem, StorageError
 from segdata.files.endings import IMAGE_ENDINGS, is_image
-from segdata.files.places import below, leads_out, lies_below, place, read_start
+from segdata.files.places import below, leads_out, lies_below, matching, place, read_start
 from segdata.files.remote import Place
 from segdata.readers.detect import shown
 from segdata.readers.named_images import ImageFinder, tail
@@ -41,7 +41,8 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for an XML with <annotations> of CVAT, itself or where CVAT and Datumaro have it."""
     if root.is_file():
         return unlike(root)
-    found = [path for pattern in PLACES for path in shown(root, pattern)[:LOOKED_AT]]
+    there = {pattern: [path for path in matching(root, pattern) if path.name[:1] != "."] for pattern in PLACES}
+    found = [path for paths in there.values() for path in paths[:LOOKED_AT] if path.is_file()]
     if not found:
         return "there is no annotations.xml, *.xml or */annotations.xml"
     reasons = [unlike(path) for path in found]
@@ -71,6 +72,13 @@ class LabelXml:
     def split_of(self, subset: str | None) -> str | None:
         """The split of a subset in it."""
         return self.split if subset in (None, NO_SUBSET) else subset
+
+    def id_path(self, name: str) -> str:
+        """The POSIX path that the id of an image is made of; of a name of another machine, its parts."""
+        path = name.replace("\\", "/").removeprefix("./")
+        path = path if lies_below(path) and not leads_out(path) else "/".join(tail(name)) or "image"
+        path = path if is_image(path) else f"{path}.png"
+        return f"{self.prefix}/{path}" if self.prefix else path
 
 
 def find_xmls(root: Place, receipt: Receipt) -> list[LabelXml]:
@@ -120,32 +128,28 @@ class Images:
             bases += [base.parent / "images", base.parent]
         self._xml = xml
         self._bases = [place(image_dir)] if image_dir is not None else bases
+        self._folders: dict[str | None, list[Place]] = {}
         self._finders: dict[str | None, ImageFinder] = {}
         self._ending = ""
 
     def folders(self, subset: str | None) -> list[Place]:
         """The folders where images of a subset may be, the likeliest first."""
-        names = [name for name in (subset, self._xml.split, self._xml.name) if name and lies_below(name)]
-        own = [base / name for base in self._bases for name in dict.fromkeys(names) if (base / name).is_dir()]
-        return own or [base for base in self._bases if base.is_dir()] or self._bases[:1]
+        if subset not in self._folders:
+            names = [name for name in (subset, self._xml.split, self._xml.name) if name and lies_below(name)]
+            own = [base / name for base in self._bases for name in dict.fromkeys(names) if (base / name).is_dir()]
+            self._folders[subset] = own or [base for base in self._bases if base.is_dir()] or self._bases[:1]
+        return self._folders[subset]
 
     def find(self, name: str, subset: str | None) -> str | Problem:
         """The file of a name, which may lack the ending, as frames of videos do; or the problem `image.*`."""
         if subset not in self._finders:
             self._finders[subset] = ImageFinder(self.folders(subset))
-        if is_image(name):
-            return self._finders[subset].find(name)
         path = name.replace("\\", "/")
+        if is_image(name) or not lies_below(path):
+            return self._finders[subset].find(name)
         for ending in dict.fromkeys((self._ending, *FRAME_ENDINGS)):
-            for folder in self.folders(subset) if lies_below(path) else ():
+            for folder in self.folders(subset):
                 if (there := folder / f"{path}{ending}").is_file():
                     self._ending = ending
                     return str(there)
         return self._finders[subset].find(f"{name}.png")
-
-
-def id_path(name: str) -> str:
-    """The POSIX path that an image's id is made of; of a name of another machine, its parts."""
-    path = name.replace("\\", "/").removeprefix("./")
-    path = path if lies_below(path) and not leads_out(path) else "/".join(tail(name)) or "image"
-    return path if is_image(path) else f"{path}.png"

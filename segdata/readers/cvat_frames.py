@@ -18,8 +18,8 @@ from segdata.readers.cvat_index import FrameKey, Index, Task
 from segdata.readers.source import Receipt
 from segdata.words import some
 
-MOST = 10**7
-"""More frames than this, which is four days of video, are no video's."""
+MOST = 10**6
+"""More frames than this, which is eleven hours of video, are no task's."""
 
 NONE: array[int] = array("q")
 
@@ -47,7 +47,7 @@ def find_frames(index: Index, images: Images | None, receipt: Receipt) -> list[F
     if not index.images:
         for task in index.tasks.values():
             if index.tracks or not task.of_images:
-                numbers[task.subset, task.id if len(index.tasks) > 1 else ""] |= set(stated(task, index))
+                numbers[task.subset, task.id] |= set(stated(task, index))
     frames: list[Frame] = []
     for (subset, id), there in numbers.items():
         task = index.task_of(id)
@@ -105,7 +105,7 @@ def numbered(folders: Iterable[Place], *, by_end: bool) -> dict[int, str | Probl
 
 def missing(key: FrameKey, task: Task, folder: Place) -> Problem:
     """Why a frame has no image, and the ways to get one."""
-    way_out = "export with images, or save the frames of the video there (ffmpeg -start_number 0)"
+    way_out = "export with images, or save the video's frames there (ffmpeg -i VIDEO -start_number 0 frame_%06d.png)"
     if task.of_images:
         way_out = 'export the task as "CVAT for images", which names its images'
     return Problem("image.missing", f"there is no frame_{key.number:06d}.png in {folder}: {way_out}")
@@ -113,9 +113,9 @@ def missing(key: FrameKey, task: Task, folder: Place) -> Problem:
 
 def _refuse_shifted(index: Index, numbers: Sequence[int], files: Mapping[int, object], step: int) -> None:
     """Raise `DataError` (`cvat.frames`) where files count from one more than frames do: each would be its neighbour's."""
-    last = numbers[-1]
-    if numbers[0] not in files and files and max(files) == last + step and len(files) > len(numbers) // 2:
-        what = f"has frames {numbers[0]} to {last}, and the images are called {min(files)} to {max(files)}"
+    first, last = numbers[0], numbers[-1]
+    if first not in files and files and min(files) in (first + 1, first + step) and max(files) > last:
+        what = f"has frames {first} to {last}, and the images are called {min(files)} to {max(files)}"
         way_out = "rename them: CVAT counts from 0, ffmpeg does with -start_number 0"
         raise DataError(Problem("cvat.frames", f"{what}: {way_out}", str(index.path)))
 

@@ -6,12 +6,14 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
-from segdata.errors import DataError, Problem, raise_exhausted
+from segdata.errors import DataError, OptionError, Problem, raise_exhausted
 from segdata.files.remote import Place
 from segdata.files.xml_text import Element, walk_xml
 from segdata.labels import RGB
+from segdata.readers.cvat_figures import DRAWN
 from segdata.readers.named_classes import NamedClass
 
 ROOT = "annotations"
@@ -65,8 +67,10 @@ class FrameKey(NamedTuple):
 
 
 class Tracked(NamedTuple):
-    """A shape of a track: its frame, whether it is in view there, and where its element is."""
+    """A shape of a track: its kind and its own label, its frame, whether it is in view there, and where its element is."""
 
+    kind: str
+    label: str
     number: int
     in_view: bool
     start: int
@@ -78,6 +82,7 @@ class Index:
     """What an XML holds. `frames`: four numbers for each shape on a frame, see `add_track`; `seen`: frames with a shape in view.
 
     `gaps`: frames between which a track is in view and not listed. `mixed`: how many groups have shapes of several labels.
+    `valued`: whether a shape has the attribute that is used as label.
     """
 
     path: Place
@@ -90,15 +95,16 @@ class Index:
     gaps: list[tuple[FrameKey, int]] = field(default_factory=list)
     mixed: int = 0
     tracks: int = 0
+    valued: bool = False
 
     def task_of(self, id: str = "") -> Task:
         """The task of an id, or the only one."""
         return self.tasks.get(id) or (next(iter(self.tasks.values())) if len(self.tasks) == 1 else Task())
 
 
-def read_index(path: Place) -> Index:
-    """Read an XML once. Raises `DataError` (`cvat.missing`, `cvat.xml`), `StorageError`."""
-    reader = _Reader(Index(path))
+def read_index(path: Place, attribute: str | None = None) -> Index:
+    """Read an XML once; an `attribute` of a shape is used as its label. Raises `DataError` (`cvat.*`), `StorageError`."""
+    reader = _Reader(Index(path), attribute)
     try:
         for element in walk_xml(path):
             reader.take(element)
@@ -114,8 +120,10 @@ def read_index(path: Place) -> Index:
 class _Reader:
     """Takes the elements of an XML in the order in which they end."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, attribute: str | None) -> None:
         self.index = index
+        self._attribute = attribute
+        self._value = ""
         self._facts: dict[str, str] = {}
         self._label: dict[str, str] = {}
         self._deleted: set[int] = set()
@@ -134,6 +142,9 @@ class _Reader:
             self._sizes()
         elif names[1] == "meta":
             self._take_meta(names, element.text)
+        elif len(names) == 4 and names[3] == "attribute" and element.attributes.get("name") == self._attribute:
+            self._value = element.text.strip()
+            self.index.valued = True
         elif names[1] == "image":
             self._take_image(element)
         elif names[1] == "track":
@@ -181,7 +192,8 @@ class _Reader:
         attributes = element.attributes
         if len(element.names) == 3:
             self._count += 1
-            self._use(attributes.get("label", ""), attributes.get("group_id"), None)
+            self._use(element.names[2], self._value or attributes.get("label", ""), attributes.get("group_id"), None)
+            self._value = ""
         elif len(element.names) == 2:
             subset = attributes.get("subset") or self.index.task_of(attributes.get("task_id", "")).subset
             self.index.images.append(
@@ -205,32 +217,34 @@ class _Reader:
                 what = f"a {element.names[2]} of a track has no frame number: correct it"
                 raise DataError(Problem("cvat.frame", what, str(self.index.path)))
             in_view = element.attributes.get("outside") != "1"
-            self._shapes.append(Tracked(number, in_view, element.start, element.end))
+            self._shapes.append(Tracked(element.names[2], self._value, number, in_view, element.start, element.end))
+            self._value = ""
         elif len(element.names) == 2:
             self._add_track(element)
             self._shapes = []
 
     def _add_track(self, track: Element) -> None:
         """Note of each shape where it is, and where the tag of its track is: two numbers each, the first byte and the end."""
-        index, shapes, id = self.index, self._shapes, track.attributes.get("task_id", "")
-        task = index.task_of(id)
-        subset = track.attributes.get("subset") or task.subset
+        index, shapes = self.index, self._shapes
+        task = index.task_of(id := track.attributes.get("task_id", ""))
+        key_of = partial(FrameKey, task.subset or track.attributes.get("subset"), task.id or id)
         index.tracks += 1
         before: FrameKey | None = None
         for shape in shapes:
-            key = FrameKey(subset, id, shape.number)
+            key = key_of(shape.number)
             index.frames.setdefault(key, array("q")).extend((track.start, shapes[0].start, shape.start, shape.end))
             if before is not None and shape.number - before.number > task.step:
                 index.gaps.append((before, shape.number))
             before = key if shape.in_view else None
             if shape.in_view:
                 index.seen.add(key)
-                self._use(track.attributes.get("label", ""), track.attributes.get("group_id"), key)
+                label = shape.label or track.attributes.get("label", "")
+                self._use(shape.kind, label, track.attributes.get("group_id"), key)
 
-    def _use(self, label: str, group: str | None, key: FrameKey | None) -> None:
-        """Note the label of a shape, and whether another of its group has another label."""
+    def _use(self, kind: str, label: str, group: str | None, key: FrameKey | None) -> None:
+        """Note the label of a shape, and whether another of its group that is drawn has another label."""
         self.index.used.add(label)
-        if group and group != "0" and self._groups.setdefault((key, group), label) != label:
+        if kind in DRAWN and group and group != "0" and self._groups.setdefault((key, group), label) != label:
             self._mixed.add((key, group))
 
     def _close_groups(self) -> None:
@@ -257,11 +271,16 @@ def hex_color(text: str | None) -> RGB | None:
     return (int(match[1][:2], 16), int(match[1][2:4], 16), int(match[1][4:], 16)) if match else None
 
 
-def labels_of(indexes: Iterable[Index]) -> list[NamedClass]:
-    """The labels of several XMLs, each once, in order; if none lists any, those of the shapes, sorted."""
+def labels_of(indexes: Iterable[Index], attribute: str | None = None) -> list[NamedClass]:
+    """The labels that XMLs list, each once, in order; if they list none, or with an attribute, those of the shapes, sorted.
+
+    Raises `OptionError` if no shape has the attribute.
+    """
     indexes = list(indexes)
-    listed = {label.name: label for index in reversed(indexes) for label in reversed(index.labels)}
-    named = list(dict.fromkeys(label.name for index in indexes for label in index.labels if label.name))
-    if named:
-        return [listed[name] for name in named]
-    return [NamedClass(name, name) for name in sorted(set().union(*(index.used for index in indexes)) - {""})]
+    if attribute is not None and not any(index.valued for index in indexes):
+        raise OptionError(f"--attribute {attribute}: no shape has an attribute of this name")
+    labels = {label.name: label for index in reversed(indexes) for label in reversed(index.labels)}
+    names = dict.fromkeys(label.name for index in indexes for label in index.labels if label.name)
+    if attribute is not None or not names:
+        names = dict.fromkeys(sorted(set().union(*(index.used for index in indexes)) - {""}))
+    return [labels.get(name) or NamedClass(name, name) for name in names]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -41,6 +41,10 @@ UNDRAWN = {
 """What CVAT's mask export leaves out, and why."""
 
 
+Valued = tuple[Element, str]
+"""An element, and the value of the attribute that is the class, if it has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What holds for all images of an XML: its path, class ids by label (None: ignored), and the policies."""
@@ -50,6 +54,7 @@ class Rules:
     overlap: Overlap | None
     groups: Groups
     background: int | None
+    attribute: str | None = None
 
     def value(self, figure: Figure, remap: Remap) -> int:
         """The mask value of a shape. Raises `DataError` (`cvat.label`)."""
@@ -60,10 +65,10 @@ class Rules:
             raise DataError(replace(error.problem, message=message)) from error
         return remap.labels.ignore if class_id is None else remap.value(class_id)
 
-    def read(self, start: int, end: int) -> list[Element]:
-        """The elements of a part of the file. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
+    def read(self, start: int, end: int, depth: int) -> list[Valued]:
+        """The elements of a part of the file that lie so deep in it. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
         try:
-            return parse_part(read_range(place(self.file), start, end))
+            return list(valued(parse_part(read_range(place(self.file), start, end)), depth, self.attribute))
         except OSError as error:
             raise_exhausted(error, self.file)
             raise DataError(Problem("cvat.missing", f"cannot be read: {error.strerror}", self.file)) from error
@@ -95,8 +100,10 @@ class ImageShapes:
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask. Raises `DataError` (`cvat.*`)."""
-        inner = [one for one in self.rules.read(self.start, self.end) if len(one.names) == 2]
-        figures = [Figure(number, one.names[1], one.attributes) for number, one in enumerate(inner)]
+        figures = [
+            Figure(number, one.names[1], value or one.attributes.get("label", ""), one.attributes)
+            for number, (one, value) in enumerate(self.rules.read(self.start, self.end, depth=2))
+        ]
         return draw(self.rules, figures, size_of(self.size, self.image, self.rules.file), remap)
 
 
@@ -125,15 +132,28 @@ class FrameShapes:
     def figures(self) -> list[Figure]:
         """The shapes, each with label and group of its track. Masks come first: for CVAT they are no tracks, but shapes."""
         figures = []
-        for i in range(0, len(self.places), 4):
-            track, shape = (self.rules.read(*self.places[j : j + 2])[-1] for j in (i, i + 2))
-            attributes = {**shape.attributes, "label": "", "group_id": "0", **track.attributes}
-            figures.append(Figure(f"track {track.attributes.get('id', '')}", shape.names[0], attributes))
+        for tag, tag_end, start, end in zip(*(self.places[i::4] for i in range(4)), strict=True):
+            ((track, _),) = self.rules.read(tag, tag_end, depth=1)
+            ((shape, value),) = self.rules.read(start, end, depth=1)
+            label, id = value or track.attributes.get("label", ""), f"track {track.attributes.get('id', '')}"
+            attributes = {**shape.attributes, "group_id": track.attributes.get("group_id", "0")}
+            figures.append(Figure(id, shape.names[0], label, attributes))
         return sorted(figures, key=lambda figure: figure.kind != "mask")
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask. Raises `DataError` (`cvat.*`)."""
         return draw(self.rules, self.figures(), size_of(self.size, self.image, self.rules.file), remap)
+
+
+def valued(elements: Sequence[Element], depth: int, attribute: str | None) -> Iterator[Valued]:
+    """The elements at a depth, each with the value of the `attribute` in it, or ""."""
+    value = ""
+    for one in elements:
+        if len(one.names) == depth:
+            yield one, value
+            value = ""
+        elif one.names[depth:] == ("attribute",) and one.attributes.get("name") == attribute:
+            value = one.text.strip()
 
 
 def size_of(size: tuple[int, int] | None, image: str | None, file: str) -> tuple[int, int]:
@@ -197,15 +217,18 @@ class Object(NamedTuple):
 
 def merge(objects: Sequence[Object], size: tuple[int, int], file: str, receipt: Receipt) -> list[Object]:
     """Give the shapes of each group its largest as their leader, the first of these in CVAT's order."""
-    groups: dict[int, list[Object]] = defaultdict(list)
-    for one in sorted(objects, key=lambda one: (one.figure.turned, one.figure.whole("z_order", 0))):
-        groups[one.figure.whole("group_id", 0)].append(one)
-    merged = {id(one): one for one in groups.pop(0, ())}
+    groups: dict[int, list[int]] = defaultdict(list)
+    for number in sorted(range(len(objects)), key=lambda n: (objects[n].figure.turned, objects[n].level)):
+        groups[objects[number].figure.whole("group_id", 0)].append(number)
+    groups.pop(0, None)
+    merged = list(objects)
     for group, members in groups.items():
-        leader = max(members, key=lambda one: area_of(one.rle, *size) if len(members) > 1 else 0).figure
-        for one in members:
-            merged[id(one)] = one._replace(leader=leader, group=group)
-            if one.figure.label != leader.label:
-                what = f"{one.figure.label!r} in a group whose largest shape is {leader.label!r}: drawn as that"
-                receipt.repaired.append(Problem("cvat.group", what, file, None, one.figure.id))
-    return [merged[id(one)] for one in objects]
+        areas = {number: area_of(objects[number].rle, *size) for number in members if len(members) > 1}
+        leader = objects[max(members, key=lambda number: areas.get(number, 0))].figure
+        for number in members:
+            figure = objects[number].figure
+            merged[number] = objects[number]._replace(leader=leader, group=group)
+            if figure.label != leader.label:
+                what = f"{figure.label!r} in a group whose largest shape is {leader.label!r}: drawn as that"
+                receipt.repaired.append(Problem("cvat.group", what, file, None, figure.id))
+    return merged

@@ -251,6 +251,27 @@ def test_a_label_that_is_not_listed_is_refused_and_a_class_file_reads_it(tmp_pat
     assert made.labels.names == ("background", "car", "cars")
 
 
+def test_the_value_of_an_attribute_may_be_the_class(tmp_path: Path) -> None:
+    typed = '<{0} label="car" {1}><attribute name="color">red</attribute><attribute name="type">{2}</attribute></{0}>'
+    boxes = [
+        typed.format("box", f'xtl="{x}" ytl="0" xbr="{x + 4}" ybr="9"', kind) for x, kind in ((0, "van"), (4, "bus"))
+    ]
+    write(tmp_path, xml(image(*boxes, shape(place='xtl="8" ytl="0" xbr="12" ybr="9"'))))
+    source = read(tmp_path, images=False, attribute="type")
+    assert source.labels.names == ("background", "bus", "car", "van")
+    assert masks(source)["a"][3].tolist() == [3] * 4 + [1] * 4 + [2] * 4 + [0] * 8
+    assert masks(read(tmp_path, images=False))["a"][3].tolist() == [2] * 12 + [0] * 8
+    given = read(tmp_path, images=False, attribute="type", classes=["car", "bus", "van", "x"])
+    assert masks(given)["a"][3].tolist() == [3] * 4 + [2] * 4 + [1] * 4 + [0] * 8
+    with pytest.raises(OptionError, match="no shape has an attribute"):
+        read(tmp_path, images=False, attribute="kind")
+    frame = typed.format("box", 'frame="0" keyframe="1" outside="0" xtl="0" ytl="0" xbr="4" ybr="9"', "van")
+    write(tmp_path, xml(track(frame), meta=VIDEO))
+    source = read(tmp_path, images=False, attribute="type")
+    assert source.labels.names == ("background", "van")
+    assert int(masks(source)["frame_000000"].sum()) == 36
+
+
 # Where images are
 
 
@@ -355,6 +376,13 @@ def test_an_image_that_is_not_one(images: list[str], code: str | None, tmp_path:
     assert caught.value.problem.file == str(tmp_path / "s/annotations.xml")
 
 
+def test_ids_of_several_subsets_do_not_meet(tmp_path: Path) -> None:
+    write(tmp_path, xml(image(more='subset="Train"'), image(name="Train/a.png")))
+    with pytest.raises(DataError, match="another subset") as caught:
+        read(tmp_path, images=False)
+    assert caught.value.problem.code == "image.twice"
+
+
 # Videos
 
 
@@ -407,6 +435,20 @@ def test_files_that_count_from_one_are_refused(tmp_path: Path) -> None:
     write(tmp_path, xml(track(tracked(1), tracked(2)), meta=VIDEO))
     with pytest.raises(DataError, match="frames 0 to 3, and the images are called 1 to 4"):
         read(tmp_path)
+    for number in range(1, 5):  # the way out
+        (tmp_path / f"images/frame_{number:06d}.png").rename(tmp_path / f"images/frame_{number - 1:06d}.png")
+    assert len(read(tmp_path).items) == 4
+    (tmp_path / "images/frame_000000.png").unlink()  # a deleted one
+    assert len(read(tmp_path).items) == 3
+
+
+def test_files_of_all_frames_that_count_from_one_are_refused_where_only_some_are_labelled(tmp_path: Path) -> None:
+    for number in range(1, 12):
+        save(tmp_path / f"images/frame_{number:06d}.png")
+    meta = VIDEO.replace("<stop_frame>3", "<stop_frame>9").replace("<frame_filter>", "<frame_filter>step=3")
+    write(tmp_path, xml(track(tracked(3), tracked(6)), meta=meta))
+    with pytest.raises(DataError, match="frames 0 to 9, and the images are called 1 to 11"):
+        read(tmp_path)
 
 
 def test_other_names_are_taken_for_videos_alone(tmp_path: Path) -> None:
@@ -438,6 +480,14 @@ def test_skeletons_of_tracks_are_not_tracks_of_their_own(tmp_path: Path) -> None
     skeleton = track('<skeleton frame="0" keyframe="1"></skeleton>' + inner)
     (one, *_) = drawn(read(write(tmp_path, xml(skeleton, meta=VIDEO)), images=False)).values()
     assert [line.code for line in one.receipt.skipped] == ["cvat.skeleton"]
+
+
+def test_a_project_of_one_task_has_each_frame_once(tmp_path: Path) -> None:
+    task = f"<tasks><task><id>3</id>{VIDEO}<subset>default</subset></task></tasks>"
+    write(tmp_path, xml(track(tracked(0), more='task_id="3" subset="default"'), meta=task, kind="project"))
+    source = read(tmp_path, images=False)
+    assert [(item.id, item.split) for item in source.items] == [(f"frame_{n:06d}", None) for n in range(4)]
+    assert masks(source)["frame_000000"].any()
 
 
 def test_the_frames_of_tasks_of_a_project(tmp_path: Path) -> None:
