@@ -95,7 +95,7 @@ def read(
     one_of("background", background, Background)
     there, receipt = listed(root), Receipt()
     challenge = is_challenge(there)
-    frames = challenge_frames(there, images) if challenge else full_frames(full_base(there))
+    frames = challenge_frames(there, images, receipt.notes) if challenge else full_frames(full_base(there))
     check_frames(frames, there, split, parts)
     bad: dict[str, Problem] = {}
     if classes is not None:
@@ -107,7 +107,7 @@ def read(
     table = class_table(named, background, receipt)
     meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or classes is not None else BY_HAND)
     rules = Rules(table, meaning, parts, challenge, classes is not None)
-    chosen = [frame for frame in frames if split in (None, frame.split)]
+    chosen = [frame for frame in frames if split in (None, frame.split) and (images or frame.mask)]
     items = make_items(chosen, rules, images, bad, report, receipt)
     names = None if classes is None and not challenge else inputs[0].name if inputs else [one.name for one in named]
     options: dict[str, object] = {"classes": names, "background": background, "parts": parts}

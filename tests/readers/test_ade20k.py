@@ -159,6 +159,14 @@ def test_masks_without_splits_and_in_folders(copy: Callable[[str], Path]) -> Non
     assert {item.split for item in read(root).items} == {None}
 
 
+def test_splits_without_masks_are_told(copy: Callable[[str], Path]) -> None:
+    root = copy("challenge")
+    shutil.rmtree(root / "annotations/training")
+    source = read(root)
+    assert len(source.items) == 2
+    assert "images/training: 6 images are left out, as annotations/training has no PNG" in source.receipt.notes
+
+
 # The full set
 
 
@@ -244,6 +252,16 @@ def test_a_palette_of_the_same_colours_is_the_same(copy: Callable[[str], Path]) 
         assert (np.array(few.convert("RGB")) == np.array(image)).all()
     few.save(path)
     assert (drawn(read(root), read(root).items[at]) == before).all()
+
+
+def test_masks_alone_need_no_images(copy: Callable[[str], Path]) -> None:
+    for layout in ("challenge", "2021", "2016"):
+        root = copy(layout)
+        for path in root.rglob("*.jpg"):
+            path.unlink()
+        Image.new("RGB", (3, 2)).save(next(root.rglob("*.png")).parent / "further.jpg")
+        assert len(read(root, images=False).items) == 8
+        assert "--images none" in refusal(lambda root=root: read(root))
 
 
 def test_classes_are_those_of_all_splits(made: Path) -> None:
