@@ -22,6 +22,7 @@ import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.ade20k import fits, read
 from segdata.readers.ade20k_classes import benchmark
+from segdata.readers.ade20k_masks import object_numbers
 from segdata.readers.ade20k_names import names_of_json, names_of_text
 from segdata.readers.detect import format_of
 from segdata.readers.source import Item, Source
@@ -329,6 +330,26 @@ def test_objects_of_a_text_that_disagree_are_refused(copy: Callable[[str], Path]
         assert path.name in message
         assert "--classes FILE" in message
     segdata.convert("ade20k", root, root.parent / "d", classes=str(root / "classes.csv"))
+
+
+def test_numbers_of_objects_of_which_some_are_hidden(copy: Callable[[str], Path]) -> None:
+    """The values of real masks of 2021: objects 1 to 34 are 8, 15, 23, 30 ... (k * 255 / 34, halves upwards)."""
+    assert object_numbers([8, 15, 30, 255], 34, "x") == {8: 1, 15: 2, 30: 4, 255: 34}
+    assert object_numbers([1, 3], 4, "x") == {1: 1, 3: 3}
+    assert object_numbers([7, 9], 2, "x") == {7: 1, 9: 2}
+    assert object_numbers([], 4, "x") == {}
+    with pytest.raises(DataError, match="has 4 objects"):
+        object_numbers([5, 9], 4, "x")
+    root = copy("2016")
+    path = root / "images/training/p/park/ADE_train_00000001_seg.png"
+    whole = read(root)
+    at = [item.id.rpartition("/")[2] for item in whole.items].index("ADE_train_00000001")
+    before = drawn(whole, whole.items[at])
+    pixels = stored(path)
+    gone = pixels[..., 2] == sorted(set(pixels[..., 2].ravel()) - {0})[1]
+    pixels[gone] = 0
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    assert (drawn(whole, whole.items[at]) == np.where(gone, 255, before)).all()
 
 
 # What is wrong

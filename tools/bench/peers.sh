@@ -27,3 +27,4 @@ peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptool
 peer monai monai # its sliding_window_inference, beside segdata predict
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow
+peer ade20k numpy pillow matplotlib opencv-python-headless ipdb scikit-learn scipy tqdm # what the programs of the makers of ADE20K and of Mapillary Vistas import
