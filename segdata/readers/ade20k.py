@@ -21,6 +21,7 @@ from segdata.files.places import listed, read_start
 from segdata.files.remote import Place
 from segdata.readers.ade20k_classes import OWN_FILES, Table, benchmark_classes, class_table, own_classes
 from segdata.readers.ade20k_files import ATTRIBUTES, SEG, Frame, challenge_frames, full_base, full_frames
+from segdata.readers.ade20k_index import index_classes
 from segdata.readers.ade20k_masks import CodedMask
 from segdata.readers.ade20k_names import BY_HAND, Named, read_names
 from segdata.readers.label_files import LabelFile, Meaning
@@ -88,7 +89,7 @@ def read(
 
     Args:
         classes: the class file (rows id,name), or names in order of class index from 1 on; by default objectInfo150.txt, or its
-            150 classes as they were published. In the full set by default the classes that its files name, in order of index.
+            150 classes as they were published; in the full set those of index_ade20k.pkl, or else those that its files name.
         background: what pixels that are not labelled (index 0) are: `ignore`, or `class` for class 0, background.
         parts: which masks of the full set are read: 0 those of objects, 1 those of their parts, 2 those of parts of parts.
     """
@@ -103,13 +104,15 @@ def read(
     elif challenge:
         named, inputs = benchmark_classes(there, receipt)
     else:
-        named, inputs = found_classes(frames, parts, bad), ()
+        infos = [frame.info for frame in frames if frame.info is not None]
+        named, inputs = index_classes(there, infos, receipt) or (found_classes(frames, parts, bad), ())
+    given = classes is not None or len(inputs) > 0
     table = class_table(named, background, receipt)
-    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or classes is not None else BY_HAND)
-    rules = Rules(table, meaning, parts, challenge, classes is not None)
+    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or given else BY_HAND)
+    rules = Rules(table, meaning, parts, challenge, given)
     chosen = [frame for frame in frames if split in (None, frame.split) and (images or frame.mask)]
     items = make_items(chosen, rules, images, bad, report, receipt)
-    names = None if classes is None and not challenge else inputs[0].name if inputs else [one.name for one in named]
+    names = inputs[0].name if inputs else [one.name for one in named] if challenge or given else None
     options: dict[str, object] = {"classes": names, "background": background, "parts": parts}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
 
@@ -169,7 +172,7 @@ def check_index(one: Named, known: tuple[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the pixels of masks mean, and which masks are read. `given`: classes are those of `--classes`."""
+    """What the pixels of masks mean, and which masks are read. `given`: a table names classes by index."""
 
     table: Table
     meaning: Meaning

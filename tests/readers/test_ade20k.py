@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.ade20k import fits, read
 from segdata.readers.ade20k_classes import benchmark
+from segdata.readers.ade20k_index import INDEX
 from segdata.readers.ade20k_masks import object_numbers
 from segdata.readers.ade20k_names import names_of_json, names_of_text
 from segdata.readers.detect import format_of
@@ -284,6 +286,66 @@ def test_classes_can_be_given(made: Path, tmp_path: Path) -> None:
     table.write_text("id,name\n29,animal\n")
     message = refusal(lambda: segdata.convert("ade20k", made / "2021", tmp_path / "d", classes=str(table)))
     assert "no class is declared for" in message
+
+
+class Evil:
+    """What a pickle can do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("/tmp/never/touched"),)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("last", [True, False])
+def test_the_index_names_all_classes_and_is_not_unpickled(
+    made: Path, tmp_path: Path, protocol: int, last: bool
+) -> None:
+    names = [f"class {i}" for i in range(1, 3689)]
+    for one in read(made / "2021").classes:
+        if isinstance(one.source_id, int) and one.source_id:
+            names[one.source_id - 1] = one.name
+    names[3045 - 1] = "wheel"
+    about = {"description": {"objectnames": "array of length C", "objectcounts": "counts"}}
+    data = {
+        "filename": ["a.jpg"],
+        "objectPresence": np.zeros((900, 900)),
+        "objectnames": names,
+        "objectcounts": np.ones(9),
+    }
+    whole = {**data, **about, "evil": Evil()} if last else {"evil": Evil(), **about, **data}
+    root = shutil.copytree(made / "2021", tmp_path / "2021")
+    (root / INDEX).write_bytes(pickle.dumps(whole, protocol=protocol))
+    found, source = read(made / "2021"), read(root)
+    assert source.labels.names == tuple(names)
+    assert source.inputs[0].name == INDEX
+    for one, other in zip(found.items, source.items, strict=True):
+        values = np.array([*(names.index(name) for name in found.labels.names), *[65535] * 256])
+        assert (values[drawn(found, one)] == drawn(source, other)).all()
+    for path in root.rglob("*.json"):
+        path.unlink()
+    assert read(root).labels == source.labels
+
+
+def test_an_index_of_another_year_is_not_used(made: Path, tmp_path: Path) -> None:
+    names = [f"class {i}" for i in range(1, 3689)]
+    for year in ("2021", "2016"):
+        root = shutil.copytree(made / year, tmp_path / year)
+        (root / INDEX).write_bytes(pickle.dumps({"objectnames": names}))
+        source = read(root)
+        assert source.labels == read(made / year).labels
+        assert "is it of another year?" in source.receipt.notes[0]
+
+
+@pytest.mark.parametrize(
+    "value", [[], "text", ("a", "b"), {"a": 1}, ["a", 3, "b"], ["a", ["b"]], None, np.array(["a"] * 9)]
+)
+def test_an_index_of_another_kind_is_not_used(made: Path, tmp_path: Path, value: Any) -> None:
+    root = shutil.copytree(made / "2021", tmp_path / "2021")
+    for data in (pickle.dumps({"objectnames": value}), b"", b"\x80\x04\x8e" + b"\xff" * 8, b"no pickle"):
+        (root / INDEX).write_bytes(data)
+        source = read(root)
+        assert source.labels == read(made / "2021").labels
+        assert f"{INDEX}: not used" in source.receipt.notes[0]
 
 
 def test_latin_1_one_object_none_and_strings(copy: Callable[[str], Path]) -> None:
