@@ -155,6 +155,7 @@ TARGETS = {
     "ade20k": converting("ade20k"),
     "ade20k_full": converting("ade20k", of="ade20k_full"),
     "mapillary": converting("mapillary"),
+    "vistas_polygons": converting("mapillary", "--annotations", "polygons", of="mapillary"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),

@@ -97,7 +97,7 @@ def color_of(label: Label) -> RGB | None:
 def given_table(classes: str | Path | Sequence[str], root: Place, receipt: Receipt) -> tuple[Table, tuple[Input, ...]]:
     """What the classes of `--classes` mean, by label id. Raises `DataError` (`classes.*`)."""
     entries, inputs = given_classes(classes, root, receipt)
-    return table_of([(entry.value, entry.source_name, entry.color, entry.is_class) for entry in entries]), inputs
+    return table_of([(entry.value, entry.name, entry.color, entry.is_class) for entry in entries]), inputs
 
 
 def table_of(rows: Sequence[tuple[int, str, RGB | None, bool]]) -> Table:

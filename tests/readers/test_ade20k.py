@@ -113,21 +113,27 @@ def test_classes_are_those_of_the_sets_own_file_or_the_published_ones(copy: Call
     assert len({name for _, name, _ in benchmark()}) == 150
 
 
-def test_names_of_ones_own_count_from_index_1(copy: Callable[[str], Path]) -> None:
+def test_names_of_ones_own_are_in_order_of_index(copy: Callable[[str], Path]) -> None:
     root = copy("challenge")
     names = [f"n{i}" for i in range(1, 151)]
     (root / "classes.csv").write_text("id,name\n" + "".join(f"{i},n{i}\n" for i in range(150, 0, -1)))
     (root / "names.txt").write_text("ignore\n" + "".join(f"{name}\n" for name in names))
-    (root / "zero.txt").write_text("".join(f"{name}\n" for name in names))
-    for classes in (names, str(root / "classes.csv"), "names.txt"):
+    for classes in (["ignore", *names], str(root / "classes.csv"), "names.txt"):
         source = read(root, classes=classes)
         assert source.labels.names == tuple(names)
         assert drawn(source, source.items[0]).tolist() == drawn(read(root), read(root).items[0]).tolist()
-    message = refusal(lambda: read(root, classes="zero.txt"))
-    assert "zero.txt: gives index 0 to 'n1'" in message
+        assert not source.receipt.warnings
     other = read(root, classes=["other", *names])
     assert other.labels.names[:2] == ("other", "n1")
     assert (drawn(other, other.items[0]) == stored(root / f"annotations/{other.items[0].id}.png")).all()
+
+
+def test_a_class_of_index_0_is_warned_of(copy: Callable[[str], Path]) -> None:
+    """Names that begin with class 1 would shift all classes."""
+    root = copy("challenge")
+    names = [f"n{i}" for i in range(1, 152)]
+    assert "is the class 'n1'" in read(root, classes=names).receipt.warnings[0]
+    assert not read(root, classes=["background", *names]).receipt.warnings
 
 
 def test_an_index_without_a_class_is_refused_and_the_way_out_works(copy: Callable[[str], Path]) -> None:

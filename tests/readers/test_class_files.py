@@ -302,12 +302,26 @@ def of_cityscapes(root: Path) -> dict[str, Any]:
     return {}
 
 
+def of_ade20k(root: Path) -> dict[str, Any]:
+    (root / "annotations/training").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "annotations/training/a.png")
+    return {}
+
+
+def of_mapillary(root: Path) -> dict[str, Any]:
+    (root / "training/labels").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "training/labels/a.png")
+    return {}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
     "vector": of_vector,
     "webdataset": of_webdataset,
     "cityscapes": of_cityscapes,
+    "ade20k": of_ade20k,
+    "mapillary": of_mapillary,
 }
 
 
