@@ -19,8 +19,9 @@ from segdata.errors import DataError, OptionError, Problem, Report, one_of, stri
 from segdata.files.listing import glance
 from segdata.files.places import listed, read_start
 from segdata.files.remote import Place
-from segdata.readers.ade20k_classes import OWN_FILES, Table, benchmark_classes, class_table, own_classes
+from segdata.readers.ade20k_classes import OWN_FILES, Table, benchmark_classes, class_table, own_table
 from segdata.readers.ade20k_files import ATTRIBUTES, SEG, Frame, challenge_frames, full_base, full_frames
+from segdata.readers.ade20k_index import index_classes
 from segdata.readers.ade20k_masks import CodedMask
 from segdata.readers.ade20k_names import BY_HAND, Named, read_names
 from segdata.readers.label_files import LabelFile, Meaning
@@ -87,29 +88,33 @@ def read(
     in the full set an image whose classes no file names.
 
     Args:
-        classes: the class file (rows id,name), or names in order of class index from 1 on; by default objectInfo150.txt, or its
-            150 classes as they were published. In the full set by default the classes that its files name, in order of index.
+        classes: the class file (rows id,name), or names in order of class index, first that of index 0, such as ignore; by
+            default objectInfo150.txt, or its 150 classes as they were published; in the full set those of index_ade20k.pkl, or
+            else those that its files name.
         background: what pixels that are not labelled (index 0) are: `ignore`, or `class` for class 0, background.
         parts: which masks of the full set are read: 0 those of objects, 1 those of their parts, 2 those of parts of parts.
     """
     one_of("background", background, Background)
     there, receipt = listed(root), Receipt()
     challenge = is_challenge(there)
-    frames = challenge_frames(there, images) if challenge else full_frames(full_base(there))
+    frames = challenge_frames(there, images, receipt.notes) if challenge else full_frames(full_base(there))
     check_frames(frames, there, split, parts)
     bad: dict[str, Problem] = {}
     if classes is not None:
-        named, inputs = own_classes(classes, there, receipt)
-    elif challenge:
-        named, inputs = benchmark_classes(there, receipt)
+        table, inputs = own_table(classes, background, there, receipt)
     else:
-        named, inputs = found_classes(frames, parts, bad), ()
-    table = class_table(named, background, receipt)
-    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or classes is not None else BY_HAND)
-    rules = Rules(table, meaning, parts, challenge, classes is not None)
-    chosen = [frame for frame in frames if split in (None, frame.split)]
+        if challenge:
+            named, inputs = benchmark_classes(there, receipt)
+        else:
+            infos = [frame.info for frame in frames if frame.info is not None]
+            named, inputs = index_classes(there, infos, receipt) or (found_classes(frames, parts, bad), ())
+        table = class_table(named, background, receipt)
+    given = classes is not None or len(inputs) > 0
+    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or given else BY_HAND)
+    rules = Rules(table, meaning, parts, challenge, given)
+    chosen = [frame for frame in frames if split in (None, frame.split) and (images or frame.mask)]
     items = make_items(chosen, rules, images, bad, report, receipt)
-    names = None if classes is None and not challenge else inputs[0].name if inputs else [one.name for one in named]
+    names = inputs[0].name if inputs else list(table.labels.names) if challenge or given else None
     options: dict[str, object] = {"classes": names, "background": background, "parts": parts}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
 
@@ -169,7 +174,7 @@ def check_index(one: Named, known: tuple[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the pixels of masks mean, and which masks are read. `given`: classes are those of `--classes`."""
+    """What the pixels of masks mean, and which masks are read. `given`: a table names classes by index."""
 
     table: Table
     meaning: Meaning

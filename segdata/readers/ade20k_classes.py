@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from segdata.errors import DataError, OptionError, Problem
+from segdata.errors import OptionError
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, Labels
-from segdata.readers.class_entries import Entry
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.named_classes import Background, NamedClass, name_classes
 from segdata.readers.source import Input, Receipt, SourceClass
@@ -86,32 +85,8 @@ def benchmark_classes(root: Place, receipt: Receipt) -> tuple[list[NamedClass], 
         return benchmark(), ()
     colors = {(one.id, one.name): one.color for one in benchmark()}
     entries, inputs = given_classes(str(own), root, Receipt())
-    named = [named_of(entry) for entry in entries]
+    named = [NamedClass(one.value, one.source_name, one.color) for one in entries if one.value]
     return [one._replace(color=one.color or colors.get((one.id, one.name.replace(";", ", ")))) for one in named], inputs
-
-
-def named_of(entry: Entry) -> NamedClass:
-    """The class of an entry, with its index."""
-    return NamedClass(
-        entry.value, entry.source_name if entry.is_class and entry.source_name else entry.name, entry.color
-    )
-
-
-def own_classes(
-    classes: str | Path | Sequence[str], root: Place, receipt: Receipt
-) -> tuple[list[NamedClass], tuple[Input, ...]]:
-    """The classes of `--classes`, by index. Names alone count from 1, as index 0 is no class, unless they name it first.
-
-    Raises `DataError` (`classes.*`), also for a file that gives index 0 to a class.
-    """
-    entries, inputs = given_classes(classes, root, receipt)
-    named = [named_of(entry) for entry in entries]
-    if named[0].id or named[0].name.strip(" _").casefold() in NOTHING:
-        return named, inputs
-    if not inputs:
-        return [one._replace(id=i) for i, one in enumerate(named, 1)], ()
-    what = f"gives index 0 to {named[0].name!r}, but 0 is what is not labelled"
-    raise DataError(Problem("classes.zero", f"{what}: add a first line `ignore`, or ids from 1", inputs[0].name))
 
 
 class Table(NamedTuple):
@@ -123,16 +98,35 @@ class Table(NamedTuple):
     classes: tuple[SourceClass, ...]
 
 
-def class_table(named: Sequence[NamedClass], background: Background, receipt: Receipt) -> Table:
-    """What each index means. Index 0 is ignored or the class background, unless it is named.
+def own_table(
+    classes: str | Path | Sequence[str], background: Background, root: Place, receipt: Receipt
+) -> tuple[Table, tuple[Input, ...]]:
+    """What `--classes` says each index means; a warning tells if index 0 is a class. Raises `DataError` (`classes.*`)."""
+    entries, inputs = given_classes(classes, root, receipt)
+    zero = entries[0].value == 0
+    if zero and not {entries[0].name.strip(" _").casefold(), entries[0].source_name.strip(" _").casefold()} & NOTHING:
+        what = f"index 0, which is what is not labelled, is the class {entries[0].name!r}"
+        receipt.warnings.append(
+            f"{what}: if that is class 1, begin the names with `ignore`, or give ids (rows id,name)"
+        )
+    colors: dict[str, RGB | None] = {BACKGROUND: (0, 0, 0)} if background == "class" and not zero else {}
+    colors |= {entry.name: entry.color for entry in entries if entry.is_class}
+    labels = Labels.of(list(colors), list(colors.values()))
+    ids = {name: i for i, name in enumerate(colors)}
+    rows = tuple(SourceClass(entry.value, entry.source_name, ids.get(entry.name)) for entry in entries)
+    return table_of(labels, rows, background), inputs
 
-    Raises `OptionError` if there is no class.
-    """
-    zero = any(one.id == 0 for one in named)
+
+def class_table(named: Sequence[NamedClass], background: Background, receipt: Receipt) -> Table:
+    """What each index means, of classes of which several may have one name. Raises `OptionError` if there is no class."""
     if not named and background == "ignore":
         raise OptionError("no class is named: --background class makes what is not labelled a class")
-    labels, classes = name_classes(named, "ignore" if zero else background, receipt)
-    if not zero:
-        classes = (SourceClass(0, "unlabelled", 0 if background == "class" else None), *classes)
-    values = {one.source_id: one.class_id for one in classes if isinstance(one.source_id, int)}
-    return Table(labels, values, {one.name: one.class_id for one in classes if one.source_id != 0}, classes)
+    return table_of(*name_classes(named, background, receipt), background)
+
+
+def table_of(labels: Labels, rows: tuple[SourceClass, ...], background: Background) -> Table:
+    """The table of classes. If no row is of index 0, that is ignored, or the class background."""
+    if all(row.source_id != 0 for row in rows):
+        rows = (SourceClass(0, "unlabelled", labels.id(BACKGROUND) if background == "class" else None), *rows)
+    values = {row.source_id: row.class_id for row in rows if isinstance(row.source_id, int)}
+    return Table(labels, values, {row.name: row.class_id for row in rows if row.source_id != 0}, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from posixpath import dirname, splitext
 from typing import NamedTuple
@@ -42,12 +43,15 @@ class Frame(NamedTuple):
 # ADEChallengeData2016
 
 
-def challenge_frames(root: Place, images: bool) -> list[Frame]:
-    """The frames of annotations/ and images/, in order of name; images of splits with no mask at all are left out."""
+def challenge_frames(root: Place, images: bool, notes: list[str]) -> list[Frame]:
+    """The frames of annotations/ and images/, in order of name; images of splits with no mask at all become a note."""
     masks = by_stem(name for name in files_in(root / "annotations") if name.lower().endswith(".png"))
     folder = root / "images"
     seen = by_stem(filter(is_image, files_in(folder))) if images and folder.is_dir() else {}
     splits = {split_of(stem) for stem in masks}
+    rest = Counter(split for stem in seen if (split := split_of(stem)) not in splits)
+    for split, count in sorted(rest.items(), key=str):
+        notes.append(f"images/{split or ''}: {count} images are left out, as annotations/{split or ''} has no PNG")
     frames = []
     for stem in sorted({*masks, *(stem for stem in seen if split_of(stem) in splits)}):
         split = split_of(stem)

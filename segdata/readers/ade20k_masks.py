@@ -1,7 +1,7 @@
 """The masks of the full ADE20K: red and green are the class, blue is the object.
 
-A class index is red // 10 * 256 + green, 0 where nothing is labelled. The values of blue are spread over 0 to 255; in order,
-without 0, they are the objects 1, 2, 3 ... of an _atr.txt. Source: `loadAde20K` in https://github.com/CSAILVision/ADE20K.
+A class index is red // 10 * 256 + green, 0 where nothing is labelled. The values of blue are spread over 0 to 255: object k of n
+has the value k * 255 / n, rounded. Source: `loadAde20K` in https://github.com/CSAILVision/ADE20K, and the masks there.
 """
 
 from __future__ import annotations
@@ -73,14 +73,13 @@ class CodedMask:
     def _by_object(self, info: str, names: Mapping[str, int | None], indices: Mask, blue: NDArray[np.uint8]) -> Meaning:
         """Class ids by blue. Raises `DataError` (`ade20k.objects`) where objects of one class index differ in class."""
         objects = {one.number: one.name for one in read_names(info) if one.level == self.level}
-        numbers = {value: number for number, value in enumerate((v for v in tally(blue) if v), 1)}
+        numbers = {0: 0, **object_numbers([value for value in tally(blue) if value], max(objects, default=0), info)}
         values = {0: (self.meaning.values or {})[0]}
         by_index: dict[int, str] = {}
         for pair in tally(indices.astype(np.int32) * 256 + blue):
             index, value = divmod(pair, 256)
-            number = numbers.get(value, 0)
-            name = objects.get(number)
-            if name is not None and number and (not index or by_index.setdefault(index, name) == name):
+            name = objects.get(numbers[value])
+            if name is not None and (not index or by_index.setdefault(index, name) == name):
                 values[value] = names[name]
             elif index or value:
                 told = (
@@ -88,9 +87,25 @@ class CodedMask:
                     if name is None
                     else f"is {name!r} in it, and others of its index {by_index[index]!r}"
                 )
-                what = f"object {number} of the mask, of class index {index}, {told}"
+                what = f"object {numbers[value]} of the mask, of class index {index}, {told}"
                 raise DataError(Problem("ade20k.objects", f"{what}: correct it, or {BY_HAND}", info))
         return Meaning(values, way_out=BY_HAND)
+
+
+def object_numbers(blue: Sequence[int], count: int, info: str) -> dict[int, int]:
+    """The numbers of objects by the values of blue, ascending, where there are `count` objects.
+
+    If all are seen it is their order. If some are hidden, values are spread over 0 to 255, or are the numbers themselves.
+    Raises `DataError` (`ade20k.objects`) for other values.
+    """
+    if len(blue) == count:
+        return {value: number for number, value in enumerate(blue, 1)}
+    spread = {int(number * 255 / count + 0.5): number for number in range(1, count + 1)}
+    found = spread if set(blue) <= spread.keys() else {value: value for value in range(1, count + 1)}
+    if not set(blue) <= found.keys():
+        what = f"has {count} objects, and the mask {len(blue)}, whose numbers cannot be told"
+        raise DataError(Problem("ade20k.objects", f"{what}: correct it, or {BY_HAND}", info))
+    return {value: found[value] for value in blue}
 
 
 def read_coded(path: str) -> NDArray[np.uint8]:

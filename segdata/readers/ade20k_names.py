@@ -2,7 +2,7 @@
 
 `<image>.json` (2021) has the index of each class; a line of `<image>_atr.txt` (2016) is an object: its number in the image,
 its level (0: no part), whether it is cropped, its class, what it was called, and its attributes. Source: `loadAde20K` in
-https://github.com/CSAILVision/ADE20K, and loadAde20K.m in the set of 2016.
+https://github.com/CSAILVision/ADE20K; for the text Datumaro (docs/source/docs/data-formats/formats/ade20k2017.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from segdata.readers.json_text import decode_json
 LINE = re.compile(r"\s*(\d{1,6})\s*#\s*(\d{1,3})\s*#\s*\d*\s*#([^#]+)#[^#]*#.*")
 
 BY_HAND = "--classes FILE names the classes (rows id,name: the id is red // 10 * 256 + green)"
-
 
 MAX_INDEX = 25 * 256 + 255
 """The greatest index that red and green can hold."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.ade20k import fits, read
 from segdata.readers.ade20k_classes import benchmark
+from segdata.readers.ade20k_index import INDEX
+from segdata.readers.ade20k_masks import object_numbers
 from segdata.readers.ade20k_names import names_of_json, names_of_text
 from segdata.readers.detect import format_of
 from segdata.readers.source import Item, Source
@@ -110,21 +113,27 @@ def test_classes_are_those_of_the_sets_own_file_or_the_published_ones(copy: Call
     assert len({name for _, name, _ in benchmark()}) == 150
 
 
-def test_names_of_ones_own_count_from_index_1(copy: Callable[[str], Path]) -> None:
+def test_names_of_ones_own_are_in_order_of_index(copy: Callable[[str], Path]) -> None:
     root = copy("challenge")
     names = [f"n{i}" for i in range(1, 151)]
     (root / "classes.csv").write_text("id,name\n" + "".join(f"{i},n{i}\n" for i in range(150, 0, -1)))
     (root / "names.txt").write_text("ignore\n" + "".join(f"{name}\n" for name in names))
-    (root / "zero.txt").write_text("".join(f"{name}\n" for name in names))
-    for classes in (names, str(root / "classes.csv"), "names.txt"):
+    for classes in (["ignore", *names], str(root / "classes.csv"), "names.txt"):
         source = read(root, classes=classes)
         assert source.labels.names == tuple(names)
         assert drawn(source, source.items[0]).tolist() == drawn(read(root), read(root).items[0]).tolist()
-    message = refusal(lambda: read(root, classes="zero.txt"))
-    assert "zero.txt: gives index 0 to 'n1'" in message
+        assert not source.receipt.warnings
     other = read(root, classes=["other", *names])
     assert other.labels.names[:2] == ("other", "n1")
     assert (drawn(other, other.items[0]) == stored(root / f"annotations/{other.items[0].id}.png")).all()
+
+
+def test_a_class_of_index_0_is_warned_of(copy: Callable[[str], Path]) -> None:
+    """Names that begin with class 1 would shift all classes."""
+    root = copy("challenge")
+    names = [f"n{i}" for i in range(1, 152)]
+    assert "is the class 'n1'" in read(root, classes=names).receipt.warnings[0]
+    assert not read(root, classes=["background", *names]).receipt.warnings
 
 
 def test_an_index_without_a_class_is_refused_and_the_way_out_works(copy: Callable[[str], Path]) -> None:
@@ -157,6 +166,14 @@ def test_masks_without_splits_and_in_folders(copy: Callable[[str], Path]) -> Non
             path.rename(root / kind / path.name)
         shutil.rmtree(root / kind / "training")
     assert {item.split for item in read(root).items} == {None}
+
+
+def test_splits_without_masks_are_told(copy: Callable[[str], Path]) -> None:
+    root = copy("challenge")
+    shutil.rmtree(root / "annotations/training")
+    source = read(root)
+    assert len(source.items) == 2
+    assert "images/training: 6 images are left out, as annotations/training has no PNG" in source.receipt.notes
 
 
 # The full set
@@ -246,6 +263,16 @@ def test_a_palette_of_the_same_colours_is_the_same(copy: Callable[[str], Path]) 
     assert (drawn(read(root), read(root).items[at]) == before).all()
 
 
+def test_masks_alone_need_no_images(copy: Callable[[str], Path]) -> None:
+    for layout in ("challenge", "2021", "2016"):
+        root = copy(layout)
+        for path in root.rglob("*.jpg"):
+            path.unlink()
+        Image.new("RGB", (3, 2)).save(next(root.rglob("*.png")).parent / "further.jpg")
+        assert len(read(root, images=False).items) == 8
+        assert "--images none" in refusal(lambda root=root: read(root))
+
+
 def test_classes_are_those_of_all_splits(made: Path) -> None:
     for year in ("2016", "2021"):
         assert read(made / year, split="validation").labels == read(made / year).labels
@@ -265,6 +292,66 @@ def test_classes_can_be_given(made: Path, tmp_path: Path) -> None:
     table.write_text("id,name\n29,animal\n")
     message = refusal(lambda: segdata.convert("ade20k", made / "2021", tmp_path / "d", classes=str(table)))
     assert "no class is declared for" in message
+
+
+class Evil:
+    """What a pickle can do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("/tmp/never/touched"),)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("last", [True, False])
+def test_the_index_names_all_classes_and_is_not_unpickled(
+    made: Path, tmp_path: Path, protocol: int, last: bool
+) -> None:
+    names = [f"class {i}" for i in range(1, 3689)]
+    for one in read(made / "2021").classes:
+        if isinstance(one.source_id, int) and one.source_id:
+            names[one.source_id - 1] = one.name
+    names[3045 - 1] = "wheel"
+    about = {"description": {"objectnames": "array of length C", "objectcounts": "counts"}}
+    data = {
+        "filename": ["a.jpg"],
+        "objectPresence": np.zeros((900, 900)),
+        "objectnames": names,
+        "objectcounts": np.ones(9),
+    }
+    whole = {**data, **about, "evil": Evil()} if last else {"evil": Evil(), **about, **data}
+    root = shutil.copytree(made / "2021", tmp_path / "2021")
+    (root / INDEX).write_bytes(pickle.dumps(whole, protocol=protocol))
+    found, source = read(made / "2021"), read(root)
+    assert source.labels.names == tuple(names)
+    assert source.inputs[0].name == INDEX
+    for one, other in zip(found.items, source.items, strict=True):
+        values = np.array([*(names.index(name) for name in found.labels.names), *[65535] * 256])
+        assert (values[drawn(found, one)] == drawn(source, other)).all()
+    for path in root.rglob("*.json"):
+        path.unlink()
+    assert read(root).labels == source.labels
+
+
+def test_an_index_of_another_year_is_not_used(made: Path, tmp_path: Path) -> None:
+    names = [f"class {i}" for i in range(1, 3689)]
+    for year in ("2021", "2016"):
+        root = shutil.copytree(made / year, tmp_path / year)
+        (root / INDEX).write_bytes(pickle.dumps({"objectnames": names}))
+        source = read(root)
+        assert source.labels == read(made / year).labels
+        assert "is it of another year?" in source.receipt.notes[0]
+
+
+@pytest.mark.parametrize(
+    "value", [[], "text", ("a", "b"), {"a": 1}, ["a", 3, "b"], ["a", ["b"]], None, np.array(["a"] * 9)]
+)
+def test_an_index_of_another_kind_is_not_used(made: Path, tmp_path: Path, value: Any) -> None:
+    root = shutil.copytree(made / "2021", tmp_path / "2021")
+    for data in (pickle.dumps({"objectnames": value}), b"", b"\x80\x04\x8e" + b"\xff" * 8, b"no pickle"):
+        (root / INDEX).write_bytes(data)
+        source = read(root)
+        assert source.labels == read(made / "2021").labels
+        assert f"{INDEX}: not used" in source.receipt.notes[0]
 
 
 def test_latin_1_one_object_none_and_strings(copy: Callable[[str], Path]) -> None:
@@ -311,6 +398,26 @@ def test_objects_of_a_text_that_disagree_are_refused(copy: Callable[[str], Path]
         assert path.name in message
         assert "--classes FILE" in message
     segdata.convert("ade20k", root, root.parent / "d", classes=str(root / "classes.csv"))
+
+
+def test_numbers_of_objects_of_which_some_are_hidden(copy: Callable[[str], Path]) -> None:
+    """The values of real masks of 2021: objects 1 to 34 are 8, 15, 23, 30 ... (k * 255 / 34, halves upwards)."""
+    assert object_numbers([8, 15, 30, 255], 34, "x") == {8: 1, 15: 2, 30: 4, 255: 34}
+    assert object_numbers([1, 3], 4, "x") == {1: 1, 3: 3}
+    assert object_numbers([7, 9], 2, "x") == {7: 1, 9: 2}
+    assert object_numbers([], 4, "x") == {}
+    with pytest.raises(DataError, match="has 4 objects"):
+        object_numbers([5, 9], 4, "x")
+    root = copy("2016")
+    path = root / "images/training/p/park/ADE_train_00000001_seg.png"
+    whole = read(root)
+    at = [item.id.rpartition("/")[2] for item in whole.items].index("ADE_train_00000001")
+    before = drawn(whole, whole.items[at])
+    pixels = stored(path)
+    gone = pixels[..., 2] == sorted(set(pixels[..., 2].ravel()) - {0})[1]
+    pixels[gone] = 0
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    assert (drawn(whole, whole.items[at]) == np.where(gone, 255, before)).all()
 
 
 # What is wrong

@@ -334,6 +334,11 @@ def of_mapillary(root: Path) -> dict[str, Any]:
     annotation = {"id": 1, "result": [], "was_cancelled": False}
     task = {"id": 1, "data": {"image": "a.png"}, "annotations": [annotation]}
     (root / "export.json").write_text(json.dumps([task]))
+def of_ade20k(root: Path) -> dict[str, Any]:
+    (root / "annotations/training").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "annotations/training/a.png")
+    (root / "training/labels").mkdir(parents=True)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(root / "training/labels/a.png")
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "masks": of_masks,
     "voc": of_voc,
@@ -348,6 +353,7 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "supervisely": of_supervisely,
     "mapillary": of_mapillary,
     "yolo": of_yolo,
+    "ade20k": of_ade20k,
 }
 
 
