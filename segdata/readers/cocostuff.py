@@ -16,7 +16,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
@@ -167,7 +167,10 @@ class Images:
                 files = (place / f"{name}{ending}" for place in there if place != folder)
                 if (file := next((file for file in files if file.is_file()), None)) is not None:
                     return str(file)
-            return finder.find(f"{name}.jpg")
+            found = finder.find(f"{name}.jpg")
+            if isinstance(found, Problem) and found.code == "image.missing":
+                return replace(found, message=f"{found.message}, or give their folder (--image-dir DIR)")
+            return found
 
         return find
 

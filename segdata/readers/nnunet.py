@@ -166,8 +166,10 @@ def ending_of(folder: Place, card: Card) -> str:
     named = card.overwrite_image_reader_writer
     if (isinstance(ending, str) and ending.lower() in VOLUMES) or named in VOLUME_READERS:
         what = f"label images are volumes ({named if named in VOLUME_READERS else ending}), and segdata reads images"
-        way_out = 'export each slice as PNG, NAME_0000.png in imagesTr/ and NAME.png in labelsTr/, and set "file_ending" to ".png"'
-        more = " without overwrite_image_reader_writer" if named in VOLUME_READERS else ""
+        way_out = (
+            "export each slice as PNG, NAME_0000.png in imagesTr/ and NAME.png in labelsTr/, with file_ending .png"
+        )
+        more = " and without overwrite_image_reader_writer" if named in VOLUME_READERS else ""
         raise DataError(Problem("nnunet.volume", f"{what}: {way_out}{more}", str(folder / CARD)))
     if not isinstance(ending, str) or ending.lower() not in MASK_ENDINGS:
         message = f"file_ending is {str(ending)[:40]!r}, and must be that of an image, such as .png or .tif"
