@@ -2,7 +2,8 @@
 
 dataset.json says which value is which label; its label `ignore` is no class. Label images in labelsTs/ are the split test.
 Each channel of an image may have a file of its own, `_0000`, `_0001` and so on: one of them is taken (--channel), or
-`segdata stack` puts them together. Volumes (NIfTI and the like) are refused: segdata reads images.
+`segdata stack` puts them together. Volumes (NIfTI and the like) are refused: segdata reads images. Palettes, and grey PNGs of
+fewer than 8 bits, have the values that are stored; nnU-Net would expand these, and then finds labels that there are not.
 
 Format: documentation/dataset_format.md and region_based_training.md of https://github.com/MIC-DKFZ/nnUNet.
 """
