@@ -22,7 +22,7 @@ from pathlib import Path
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
 from segdata.files.file import open_file
 from segdata.files.mat import count_of, read_array
-from segdata.files.places import list_folder, listed, place
+from segdata.files.places import absolute, list_folder, listed, place
 from segdata.files.remote import Place
 from segdata.labels import Remap
 from segdata.readers.cocostuff_classes import NAMES, Classes, Kind, LabelSet, Others, read_names
@@ -146,8 +146,9 @@ class Images:
     def __init__(self, root: Place, masks: Place, image_dir: str | Path | None) -> None:
         """`masks` is the folder of the folders of masks; `image_dir` may lie below `root`."""
         self.root = root
-        self.bases = [root, root / "images", masks.parent, masks.parent / "images"]
-        self.flat = [root / "images", masks.parent / "images"]
+        above = place(absolute(masks)).parent
+        self.bases = [root, root / "images", above, above / "images"]
+        self.flat = [root / "images", above / "images"]
         if image_dir is not None:
             self.bases = self.flat = [root / str(image_dir), place(image_dir)]
 

@@ -223,6 +223,12 @@ def test_images_lie_elsewhere(tmp_path: Path) -> None:
     assert "there is no imagesTr/a_0000.*: put it there" in refused(root)
     items = read(root, image_dir=tmp_path / "elsewhere").items
     assert [Path(str(item.image)).name for item in items] == ["a_0000.png", "b_0000.png"]
+    for name in ("a", "b"):
+        (tmp_path / f"elsewhere/{name}_0000.png").rename(tmp_path / f"elsewhere/{name}.png")
+    assert [Path(str(item.image)).name for item in read(root, image_dir=tmp_path / "elsewhere").items] == [
+        "a.png",
+        "b.png",
+    ]
     assert "nowhere holds no a.* and no a_0000.*" in refused(root, image_dir=tmp_path / "nowhere")
 
 
@@ -235,7 +241,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     ]
     (root / "labelsTr/b.png").unlink()
     assert "labelsTr: holds nothing" in refused(root)
-    assert "there is no dataset.json with labels" in refused(tmp_path / "labelsTr")
+    assert "there is no dataset.json beside labelsTr/" in refused(tmp_path / "labelsTr")
 
 
 def test_folds_make_train_and_val(tmp_path: Path) -> None:
