@@ -13,7 +13,6 @@ https://github.com/nightrome/cocostuffapi, and tools/dataset_converters/coco_stu
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from segdata.files.places import absolute, list_folder, listed, place
 from segdata.files.remote import Place
 from segdata.labels import Remap
 from segdata.readers.cocostuff_classes import NAMES, Classes, Kind, LabelSet, Others, read_names
-from segdata.readers.cocostuff_sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, masks_in
+from segdata.readers.cocostuff_sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, is_seen, masks_in
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items, once, split_lists
 from segdata.readers.mat_labels import draw_numbers
@@ -34,12 +33,6 @@ from segdata.readers.named_classes import Background
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.sight import look
 from segdata.readers.source import Annotation, Drawn, Input, Item, Receipt, Source, refuse_split
-
-SEEN = re.compile(
-    r"(^|/)((train|val|test)20(14|17)/(COCO_\w+_)?\d{12}(_labelTrainIds)?\.png"
-    r"|stuff_(train|val)2017_pixelmaps/\d{12}\.png|annotations/COCO_\w+_\d{12}\.mat)$"
-)
-"""A mask of the set, by its folder and name."""
 
 LISTS = ("train", "test")
 """The lists of the 10k set that are splits; all.txt names the images of both."""
@@ -62,7 +55,7 @@ TOLD: dict[Kind, str] = {
 
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for masks called after COCO's images in a folder that the set has."""
-    if root.is_dir() and any(SEEN.search(path) for path in look(root).files):
+    if root.is_dir() and is_seen(look(root).files):
         return None
     return "there is no train2017/<12 digits>.png, no stuff_*_pixelmaps/ and no annotations/COCO_*.mat"
 

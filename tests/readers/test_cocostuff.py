@@ -19,9 +19,8 @@ import trial_files
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.files.mat import read_array
-from segdata.readers.cocostuff import read
+from segdata.readers.cocostuff import fits, read
 from segdata.readers.cocostuff_classes import NAMES
-from segdata.readers.detect import detect
 from segdata.readers.source import Source
 
 HERE = Path(__file__).parent
@@ -259,6 +258,22 @@ def test_damaged_masks_are_one_message_each(tmp_path: Path) -> None:
 
 
 def test_masks_of_other_names_are_another_format(tmp_path: Path) -> None:
-    for place in ("annotations/train/1.png", f"panoptic_val2017/{DIGITS}.png", "annotations/val2017/a.png"):
+    for place in ("annotations/train/1.png", f"panoptic_val2017/{DIGITS}.png", f"images/val2017/{DIGITS}.png",
+                  "annotations/val2017/a.png"):  # fmt: skip
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
-        assert detect(save(tmp_path / "set", place, [0])).format != "cocostuff"
+        assert fits(save(tmp_path / "set", place, [0]))
+    for place in (f"val2017/{DIGITS}.png", f"images/stuffthingmaps/val2017/{DIGITS}.png",
+                  f"stuff_val2017_pixelmaps/{DIGITS}.png", f"annotations/test2014/{COCO}_labelTrainIds.png"):  # fmt: skip
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
+        assert fits(save(tmp_path / "set", place, [0])) is None
+
+
+def test_images_that_are_pngs_are_no_masks(tmp_path: Path) -> None:
+    root = save(tmp_path, f"val2017/{DIGITS}.png", [0, 200])
+    save(root, f"stuffthingmaps/val2017/{DIGITS}.png", [0, 1])
+    assert named(root) == ["person", "bicycle"]
+    shutil.rmtree(root / "stuffthingmaps")
+    assert fits(root) is None
+    (root / "annotations").mkdir()
+    (root / "annotations/instances_val2017.json").write_text("{}")
+    assert fits(root)
