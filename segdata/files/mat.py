@@ -25,11 +25,11 @@ from segdata.files.remote import Place
 
 HEADER = 128
 
-LARGEST = MAX_PIXELS
-"""The most bytes of a variable, once inflated: a mask of 8 bits may have all the pixels that any mask may have."""
-
 SHORT = 4096
 """Inflated bytes that hold the name and the shape of a variable."""
+
+LARGEST = MAX_PIXELS + SHORT
+"""The most bytes of a variable, once inflated: a mask of 8 bits may have all the pixels that any mask may have."""
 
 MATRIX, COMPRESSED = 14, 15
 
@@ -43,7 +43,7 @@ KINDS = {CELL: "a cell", STRUCT: "a struct", 3: "an object", 4: "text", 5: "a sp
 
 COMPLEX = 8
 
-AGAIN = "save it as an array of numbers (in MATLAB: save(file, '-v7'))"
+AGAIN = "save it as an array of numbers"
 
 Data = memoryview
 

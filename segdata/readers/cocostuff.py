@@ -13,20 +13,19 @@ https://github.com/nightrome/cocostuffapi, and tools/dataset_converters/coco_stu
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
 from segdata.files.file import open_file
 from segdata.files.mat import count_of, read_array
-from segdata.files.places import list_folder, listed, place
+from segdata.files.places import absolute, list_folder, listed, place
 from segdata.files.remote import Place
 from segdata.labels import Remap
 from segdata.readers.cocostuff_classes import NAMES, Classes, Kind, LabelSet, Others, read_names
-from segdata.readers.cocostuff_sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, masks_in
+from segdata.readers.cocostuff_sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, is_seen, masks_in
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items, once, split_lists
 from segdata.readers.mat_labels import draw_numbers
@@ -34,12 +33,6 @@ from segdata.readers.named_classes import Background
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.sight import look
 from segdata.readers.source import Annotation, Drawn, Input, Item, Receipt, Source, refuse_split
-
-SEEN = re.compile(
-    r"(^|/)((train|val|test)20(14|17)/(COCO_\w+_)?\d{12}(_labelTrainIds)?\.png"
-    r"|stuff_(train|val)2017_pixelmaps/\d{12}\.png|annotations/COCO_\w+_\d{12}\.mat)$"
-)
-"""A mask of the set, by its folder and name."""
 
 LISTS = ("train", "test")
 """The lists of the 10k set that are splits; all.txt names the images of both."""
@@ -62,7 +55,7 @@ TOLD: dict[Kind, str] = {
 
 def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for masks called after COCO's images in a folder that the set has."""
-    if root.is_dir() and any(SEEN.search(path) for path in look(root).files):
+    if root.is_dir() and is_seen(look(root).files):
         return None
     return "there is no train2017/<12 digits>.png, stuff_*_pixelmaps/ or annotations/COCO_*.mat"
 
@@ -146,8 +139,9 @@ class Images:
     def __init__(self, root: Place, masks: Place, image_dir: str | Path | None) -> None:
         """`masks` is the folder of the folders of masks; `image_dir` may lie below `root`."""
         self.root = root
-        self.bases = [root, root / "images", masks.parent, masks.parent / "images"]
-        self.flat = [root / "images", masks.parent / "images"]
+        above = place(absolute(masks)).parent
+        self.bases = [root, root / "images", above, above / "images"]
+        self.flat = [root / "images", above / "images"]
         if image_dir is not None:
             self.bases = self.flat = [root / str(image_dir), place(image_dir)]
 
@@ -167,7 +161,10 @@ class Images:
                 files = (place / f"{name}{ending}" for place in there if place != folder)
                 if (file := next((file for file in files if file.is_file()), None)) is not None:
                     return str(file)
-            return finder.find(f"{name}.jpg")
+            found = finder.find(f"{name}.jpg")
+            if isinstance(found, Problem) and found.code == "image.missing":
+                return replace(found, message=f"{found.message}, or give their folder (--image-dir DIR)")
+            return found
 
         return find
 

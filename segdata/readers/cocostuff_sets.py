@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,10 +15,20 @@ from segdata.words import some
 Release = Literal["164k", "10k", "challenge"]
 
 PLACES = (
-    "", "annotations", "stuffthingmaps", "annotations/stuffthingmaps", "stuffthingmaps_trainval2017", "labels",
-    "annotations/annotations", "dataset/annotations",
+    "", "annotations", "stuffthingmaps", "annotations/stuffthingmaps", "images/stuffthingmaps", "stuffthingmaps_trainval2017",
+    "labels", "annotations/annotations", "dataset/annotations", "stuff_annotations_trainval2017/annotations",
 )  # fmt: skip
 """Where the folders of masks lie below SRC."""
+
+SEEN = re.compile(
+    rf"({'|'.join(f'{place}/' for place in PLACES if place)}|)"
+    r"((train|val|test)20(14|17)/(COCO_\w+_)?\d{12}(_labelTrainIds)?\.png"
+    r"|stuff_(train|val)2017_pixelmaps/\d{12}\.png|(annotations/)?COCO_\w+_\d{12}\.mat)"
+)
+"""The path of a mask of the set, by its folders and name."""
+
+BARE = re.compile(r"(train|val|test)20\d\d/\w+(?<!_labelTrainIds)\.png")
+"""The path of such a mask in a folder of SRC itself."""
 
 YEARS: Mapping[str, Release] = {"2017": "164k", "2014": "10k", "_pixelmaps": "challenge"}
 """The set by the end of a folder's name."""
@@ -30,6 +40,12 @@ FOLDERS = {
 """The split of each folder of masks."""
 
 TRAIN_IDS = "_labelTrainIds.png"
+
+
+def is_seen(files: Sequence[str]) -> bool:
+    """Whether masks of the set are among files of SRC. Those in its own train2017/ may be images, if there is JSON."""
+    doubtful = any(path.endswith(".json") for path in files)
+    return any(SEEN.fullmatch(path) and not (doubtful and BARE.fullmatch(path)) for path in files)
 
 
 class Found(NamedTuple):
@@ -47,6 +63,8 @@ def find_set(root: Place, mask_dir: str | Path | None, release: Release | None) 
         given = (root / str(mask_dir), place(mask_dir))
         places = [next((there for there in given if there.is_dir()), given[1])]
     sets = [one for folder in places for one in sets_in(folder)]
+    if len(sets) > 1 and mask_dir is None:  # then PNGs in folders of SRC itself are images
+        sets = [one for one in sets if one.folder != root or not one.splits] or sets
     if release is not None:
         sets = [chosen for one in sets if (chosen := _as(one, release))]
     if not sets:

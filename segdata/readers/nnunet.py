@@ -2,7 +2,8 @@
 
 dataset.json says which value is which label; its label `ignore` is no class. Label images in labelsTs/ are the split test.
 Each channel of an image may have a file of its own, `_0000`, `_0001` and so on: one of them is taken (--channel), or
-`segdata stack` puts them together. Volumes (NIfTI and the like) are refused: segdata reads images.
+`segdata stack` puts them together. Volumes (NIfTI and the like) are refused: segdata reads images. Palettes, and grey PNGs of
+fewer than 8 bits, have the values that are stored; nnU-Net would expand these, and then finds labels that there are not.
 
 Format: documentation/dataset_format.md and region_based_training.md of https://github.com/MIC-DKFZ/nnUNet.
 """
@@ -18,7 +19,7 @@ from posixpath import basename
 
 from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.files.endings import MASK_ENDINGS
-from segdata.files.places import listed, matching, names_in, place
+from segdata.files.places import absolute, listed, matching, names_in, place
 from segdata.files.remote import Place
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items
@@ -42,14 +43,17 @@ VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl", ".gipl.gz", ".dc
 VOLUME_READERS = ("Tiff3DIO", "SimpleITKIO", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net's own readers of these, as dataset.json may name them."""
 
+LISTED = re.compile(r'"dataset"\s*:\s*\{\s*"[^"]*"\s*:\s*\{\s*"(label|images)"')
+"""A dataset.json that lists the files of each case."""
+
 WAY_OUT = f"name its label in {CARD}, or correct the label image"
 
 
 def fits(root: Place) -> str | None:
-    """Why SRC is not this format; None for a dataset.json with labels beside labelsTr/, in it or in a folder of nnUNet_raw."""
+    """Why SRC is not this format; None for a dataset.json beside labelsTr/, or that lists cases, in SRC or a folder below it."""
     if not root.is_dir():
         return "it is no folder"
-    return None if sets_in(root) else "there is no dataset.json with labels beside labelsTr/"
+    return None if sets_in(root) else "there is no dataset.json beside labelsTr/"
 
 
 def sets_in(root: Place) -> list[Place]:
@@ -62,13 +66,10 @@ def sets_in(root: Place) -> list[Place]:
 
 
 def _is_set(folder: Place) -> bool:
-    """Whether a folder is a data set, by a glance at its dataset.json."""
+    """Whether a folder is a data set, by its names, or by a glance at a dataset.json that lists the cases."""
     if not (folder / CARD).is_file():
         return False
-    start = Sight(folder, ()).start(CARD)
-    return '"labels"' in start and (
-        (folder / "labelsTr").is_dir() or re.search(r'"dataset"\s*:\s*\{', start) is not None
-    )
+    return (folder / "labelsTr").is_dir() or LISTED.search(Sight(folder, ()).start(CARD)) is not None
 
 
 def read(
@@ -137,7 +138,7 @@ def find_set(root: Place) -> Place:
             f"{root}: holds {some(folder.name for folder in found)}: give the folder of one data set as SRC"
         )
     if not found:
-        message = f"there is no {CARD} with labels beside labelsTr/: give a folder of nnUNet_raw, DatasetXXX_NAME"
+        message = f"there is no {CARD} beside labelsTr/: give a folder of nnUNet_raw, DatasetXXX_NAME"
         raise DataError(Problem("nnunet.missing", message, file=str(root)))
     return found[0]
 
@@ -146,7 +147,8 @@ def find_folds(folder: Place, given: str | Path | None) -> Place:
     """The file of folds. Raises `OptionError` if there is none."""
     if given is not None:
         return next((path for path in (place(given), folder / str(given)) if path.is_file()), place(given))
-    places = [folder / FOLDS, folder.parent.parent / "nnUNet_preprocessed" / folder.name / FOLDS]
+    here = place(absolute(folder))
+    places = [folder / FOLDS, here.parent.parent / "nnUNet_preprocessed" / here.name / FOLDS]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise OptionError(
@@ -166,8 +168,10 @@ def ending_of(folder: Place, card: Card) -> str:
     named = card.overwrite_image_reader_writer
     if (isinstance(ending, str) and ending.lower() in VOLUMES) or named in VOLUME_READERS:
         what = f"label images are volumes ({named if named in VOLUME_READERS else ending}), and segdata reads images"
-        way_out = 'export each slice as PNG, NAME_0000.png in imagesTr/ and NAME.png in labelsTr/, and set "file_ending" to ".png"'
-        more = " without overwrite_image_reader_writer" if named in VOLUME_READERS else ""
+        way_out = (
+            "export each slice as PNG, NAME_0000.png in imagesTr/ and NAME.png in labelsTr/, with file_ending .png"
+        )
+        more = " and without overwrite_image_reader_writer" if named in VOLUME_READERS else ""
         raise DataError(Problem("nnunet.volume", f"{what}: {way_out}{more}", str(folder / CARD)))
     if not isinstance(ending, str) or ending.lower() not in MASK_ENDINGS:
         message = f"file_ending is {str(ending)[:40]!r}, and must be that of an image, such as .png or .tif"

@@ -126,16 +126,16 @@ class Finder:
         else:
             there = f"there is no {files[name][0] if name in files else f'images{cases.part}/{name}_0000.*'}"
         paths = files.get(name, [])
-        numbers = {number_of(path, at): path for at, path in enumerate(paths)}
-        if self.channel is not None and paths:
-            wanted = numbers.get(self.channel)
-            return wanted or Problem(
-                "image.missing", f"has no channel {self.channel}: there are {some(numbers)}", paths[0]
-            )
         if not paths or not place(paths[0]).is_file():
-            way_out = "put it there, or make masks alone (--images none)"
+            way_out = "put it there, give the folder of images called NAME (--image-dir DIR), or make masks alone (--images none)"
             return Problem("image.missing", f"{there}: {way_out}", paths[0] if paths else None)
-        return paths[0] if len(paths) == 1 else Problem("nnunet.channels", self._several(cases, numbers), paths[0])
+        numbers = numbers_of(paths)
+        if self.channel is not None:
+            what = f"has no channel {self.channel}: there are {some(numbers)}"
+            return numbers.get(self.channel) or Problem("image.missing", what, paths[0])
+        return (
+            paths[0] if len(paths) == 1 else Problem("nnunet.channels", self._several(cases, name, numbers), paths[0])
+        )
 
     def _in_folder(self, cases: Cases) -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
         """Of the given folder: the path of each image by its name, and the paths of channels by case."""
@@ -149,16 +149,20 @@ class Finder:
             self._given[folder] = images, by_case(folder)
         return self._given[folder]
 
-    def _several(self, cases: Cases, numbers: Mapping[str, str]) -> str:
+    def _several(self, cases: Cases, name: str, numbers: Mapping[str, str]) -> str:
         """What to do with a case of several channels in files of their own."""
         told = some(f"{number} ({self.channels[number]})" if number in self.channels else number for number in numbers)
-        source = shlex.quote(dirname(next(iter(numbers.values()))))
-        stack = f"segdata stack {source} STACKED/images{cases.part} --bands {','.join(numbers)}"
-        both = f"put them together: {stack}, then --image-dir STACKED"
-        return f"has {len(numbers)} channels in files of their own, {told}: --channel {next(iter(numbers))} takes one; or {both}"
+        what = f"has {len(numbers)} channels in files of their own, {told}: --channel {next(iter(numbers))} takes one"
+        folders = {dirname(path) for path in numbers.values()}
+        stems = [splitext(basename(path))[0] for path in numbers.values()]
+        if len(folders) > 1 or stems != [f"{name}_{number}" for number in numbers]:
+            return what  # files that dataset.json lists, which need not be called after the case
+        stack = f"segdata stack {shlex.quote(folders.pop())} STACKED/images{cases.part} --bands {','.join(numbers)}"
+        return f"{what}; or put them together: {stack}, then --image-dir STACKED"
 
 
-def number_of(path: str, at: int) -> str:
-    """The channel of a file by its name, or by its place among those of the case."""
-    match = CHANNEL.fullmatch(splitext(basename(path))[0])
-    return match["channel"] if match else f"{at:04d}"
+def numbers_of(paths: Sequence[str]) -> dict[str, str]:
+    """The files of a case by channel: the number in the name, or the place if those are not different numbers."""
+    matches = [CHANNEL.fullmatch(splitext(basename(path))[0]) for path in paths]
+    numbers = {match["channel"]: path for match, path in zip(matches, paths, strict=True) if match}
+    return numbers if len(numbers) == len(paths) else {f"{at:04d}": path for at, path in enumerate(paths)}

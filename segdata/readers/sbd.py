@@ -18,7 +18,6 @@ from typing import Literal
 from segdata.errors import DataError, Problem, Report, located, one_of, strict
 from segdata.files.file import open_file
 from segdata.files.mat import read_array, read_numbers
-from segdata.files.numbers import whole_numbers
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap
@@ -163,11 +162,12 @@ class Objects:
     def draw(self, remap: Remap) -> Drawn:
         """The class of each object. Raises `DataError` (`mask.*`) with the way out."""
         with located(file=self.path), open_file(self.path, "mask") as file:
-            classes = whole_numbers(read_numbers(file, "GTinst", "Categories")[None], self.path)[0].tolist()
+            classes = read_numbers(file, "GTinst", "Categories").tolist()
             if strange := [id for id in classes if id not in range(len(CLASSES))]:
                 raise file.problem("values", f"objects of classes that there are not: {some(strange)}: {WAY_OUT}")
             meaning = Meaning(
-                {0: 0, **dict(enumerate(classes, 1))}, way_out="each object has a line in Categories: correct it"
+                {0: 0, **dict(enumerate(map(int, classes), 1))},
+                way_out="each object has a line in Categories: correct it",
             )
             mask = draw_numbers(read_array(file, "GTinst", FIELD), self.path, meaning, remap)
         return Drawn(mask, Receipt(annotations=1, painted=1))

@@ -2,7 +2,8 @@
 
     build/bench/nnunet/bin/python tools/bench/oracle_nnunet.py SRC OUT
 
-OUT/<case>.png are (H, W) uint16 places in OUT/names.json, 65535 for the ignore label. It runs in the environment `nnunet` of peers.sh.
+OUT/<case>.png are (H, W) uint16 places in OUT/names.json, 65535 for the ignore label. It runs in the
+environment `nnunet` of peers.sh.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO  # type: ignore[import-not-found, unused-ignore]
+from nnunetv2.utilities.label_handling.label_handling import LabelManager  # type: ignore[import-not-found, unused-ignore]
+from nnunetv2.utilities.utils import (  # type: ignore[import-not-found, unused-ignore]
+    get_filenames_of_train_images_and_targets,
+)
 from PIL import Image
 
 
 def names_by_value(card: dict[str, Any]) -> dict[int, str]:
     """The name of each value; of regions the one that nnU-Net writes where it is sure of every region of the value."""
-    from nnunetv2.utilities.label_handling.label_handling import LabelManager
-
     labels = {name: tuple(v) if isinstance(v, list) else int(v) for name, v in card["labels"].items()}
     manager = LabelManager(labels, card.get("regions_class_order"))
     if not manager.has_regions:
@@ -36,9 +40,6 @@ def names_by_value(card: dict[str, Any]) -> dict[int, str]:
 
 def main() -> None:
     """Read every case of SRC."""
-    from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
-    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
     card = json.loads((source / "dataset.json").read_text())

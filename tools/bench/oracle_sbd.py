@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from scipy.io import loadmat  # type: ignore[import-not-found, import-untyped, unused-ignore]
+from torchvision.datasets import SBDataset  # type: ignore[import-not-found, unused-ignore]
 
 
 def main() -> None:
     """Read both splits of SRC, the folder with img/ and cls/."""
-    from scipy.io import loadmat
-    from torchvision.datasets import SBDataset
-
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
     for split in ("train", "val"):
         data = SBDataset(str(source), image_set=split, mode="segmentation")
@@ -30,7 +31,7 @@ def main() -> None:
             save(out / f"inst/{split}/{path.stem}.png", categories[objects["Segmentation"]])
 
 
-def save(path: Path, mask: np.ndarray) -> None:
+def save(path: Path, mask: NDArray[Any]) -> None:
     """Write a mask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(mask).save(path)

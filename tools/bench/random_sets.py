@@ -23,7 +23,7 @@ RANDOM = np.random.Generator
 
 REMOVED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 
-REGIONS = (
+REGIONS: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}, [1, 2, 3]),
     ({"background": 0, "kidney": [1, 2, 3], "masses": [2, 3], "tumor": 2}, [1, 3, 2]),
     ({"background": 0, "all": [1, 2], "part": 2, "ignore": 3}, [1, 2]),
@@ -53,9 +53,11 @@ def image(random: RANDOM, mask: NDArray[Any]) -> NDArray[np.uint8]:
 
 def make_nnunet(out: Path, count: int, random: RANDOM) -> None:
     """A set of plain labels or of regions, 8 or 16 bits, PNG, BMP or TIFF."""
+    labels: dict[str, Any]
+    order: list[int] | None
     ending = str(random.choice([".png", ".tif", ".bmp"]))
     if random.random() < 0.4:
-        labels, order = REGIONS[random.integers(len(REGIONS))]
+        labels, order = REGIONS[int(random.integers(len(REGIONS)))]
     else:
         classes = int(random.integers(2, 300 if ending != ".bmp" else 200))
         labels, order = {"background": 0, **{f"class {i}": i for i in range(1, classes)}}, None

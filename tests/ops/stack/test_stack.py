@@ -54,6 +54,16 @@ def test_bands_are_put_together(form: str, tmp_path: Path, monkeypatch: pytest.M
     trial_files.run("stack", tmp_path / "s", tmp_path / "o", "--bands", "B04,B03,B8A", "--overwrite", code=0)
 
 
+@pytest.mark.parametrize("scene", ["case_0000", "case_0001", "0002", "0000_0001_x", "a"])
+def test_the_last_name_of_a_band_is_that_of_the_file(scene: str, tmp_path: Path) -> None:
+    """Channels of nnU-Net are numbers, which the names of cases may hold too."""
+    truth = [band(tmp_path / f"s/{scene}_{name}.tif") for name in ("0000", "0001", "0002")]
+    assert operation.stack(tmp_path / "s", tmp_path / "o", bands="0000,0001,0002") == [str(tmp_path / f"o/{scene}.tif")]
+    with rasterio.open(tmp_path / f"o/{scene}.tif") as file:
+        np.testing.assert_array_equal(file.read(), np.stack(truth))
+        assert file.descriptions == ("0000", "0001", "0002")
+
+
 def test_coarser_bands_are_repeated(tmp_path: Path) -> None:
     truth = [band(tmp_path / "s/x_B04.tif", 2), band(tmp_path / "s/x_B03.tif"), band(tmp_path / "s/x_B01.tif", 4)]
     call = ("stack", tmp_path / "s", tmp_path / "o", "--bands", "B04,B03,B01")
