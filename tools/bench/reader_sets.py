@@ -107,7 +107,7 @@ def painted(path: Path, number: int) -> None:
 def labelme(out: Path, count: int) -> None:
     """A label file an image."""
     for i in range(count):
-        shapes: list[Any] = [{"label": NAMES[one.label], "points": one.points, "group_id": None, "shape_type": "polygon", "flags": {}}
+        shapes: list[Any] = [{"label": NAMES[one.label], "points": one.points, "shape_type": "polygon", "flags": {}}
                   for one in scene(i)]  # fmt: skip
         head: dict[str, Any] = {"version": "5.5.0", "flags": {}, "imagePath": f"{i:06d}.jpg", "imageData": None}
         write(out / f"{i:06d}.json", json.dumps({**head, "shapes": shapes, "imageHeight": HEIGHT, "imageWidth": WIDTH}))
