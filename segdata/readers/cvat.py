@@ -26,7 +26,7 @@ from segdata.readers.cvat_files import Images, LabelXml, find_xmls, fits
 from segdata.readers.cvat_frames import find_frames
 from segdata.readers.cvat_index import Index, labels_of, read_index
 from segdata.readers.cvat_shapes import FrameShapes, Groups, ImageShapes, Rules
-from segdata.readers.named_classes import Background, ids_by_name, listed_classes, name_classes
+from segdata.readers.named_classes import Background, background_id, ids_by_name, listed_classes, name_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
 
@@ -78,7 +78,7 @@ def read(
     else:
         labels, rows = name_classes(labels_of(indexes.values(), attribute), background, receipt)
     ids = ids_by_name(rows, labels)
-    rules = Rules("", ids, overlap, groups, 0 if background == "class" else None, attribute)
+    rules = Rules("", ids, overlap, groups, background_id(labels, background), attribute)
     found = [
         one for xml, index in indexes.items() for one in find_samples(xml, index, image_dir, images, rules, receipt)
     ]

@@ -26,14 +26,20 @@ from segdata.files.images import Exif
 from segdata.files.limits import MAX_TEXT
 from segdata.files.places import listed, place, read_bytes
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND
 from segdata.readers.class_entries import Entry
 from segdata.readers.class_files import given_classes
 from segdata.readers.labelme_draw import Drawing, Pen
 from segdata.readers.labelme_files import Found, is_label_file, label_files, read_heads
 from segdata.readers.labelme_images import Images
 from segdata.readers.labelme_shapes import LabelmeShapes, Rules
-from segdata.readers.named_classes import Background, NamedClass, ids_by_name, listed_classes, name_classes
+from segdata.readers.named_classes import (
+    Background,
+    NamedClass,
+    background_id,
+    ids_by_name,
+    listed_classes,
+    name_classes,
+)
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
@@ -108,9 +114,7 @@ def read(
         every = sorted({label for one in found for label in one.labels})
         labels, table = name_classes([NamedClass(label, label) for label in every], background, receipt)
     ids = ids_by_name(table, labels)
-    rules = Rules(
-        ids, ids[BACKGROUND] if background == "class" else None, overlap, Pen(line_width, point_size, drawing)
-    )
+    rules = Rules(ids, background_id(labels, background), overlap, Pen(line_width, point_size, drawing))
     where = Images(folder, None if image_dir is None else place(image_dir), images)
     items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)

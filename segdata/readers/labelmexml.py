@@ -28,11 +28,18 @@ from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.listing import files_in
 from segdata.files.places import lies_below, listed, place
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, Labels
+from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelmexml_objects import Boxes, LabelmeObjects, Rules, read_marked
-from segdata.readers.named_classes import Background, NamedClass, ids_by_name, listed_classes, name_classes
+from segdata.readers.named_classes import (
+    Background,
+    NamedClass,
+    background_id,
+    ids_by_name,
+    listed_classes,
+    name_classes,
+)
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
@@ -102,7 +109,7 @@ def read(
     every = sorted({name for one in found for name in one.names})
     labels, table, inputs = class_table(classes, base, every, background, receipt)
     ids = ids_by_name(table, labels)
-    rules = Rules(ids, ids[BACKGROUND] if background == "class" else None, overlap, boxes)
+    rules = Rules(ids, background_id(labels, background), overlap, boxes)
     folder = place(image_dir) if image_dir is not None else base / "Images"
     finder = ImageFinder([folder] if image_dir is not None else [folder, base]) if images else None
     items = list(_items(found, base, finder, rules, report, receipt))

@@ -27,7 +27,14 @@ from segdata.readers.labelstudio_images import Finder, Shown, read_config
 from segdata.readers.labelstudio_items import Unlabelled, Which, make_items
 from segdata.readers.labelstudio_masks import Rules
 from segdata.readers.labelstudio_seen import Seen
-from segdata.readers.named_classes import Background, NamedClass, ids_by_name, listed_classes, name_classes
+from segdata.readers.named_classes import (
+    Background,
+    NamedClass,
+    background_id,
+    ids_by_name,
+    listed_classes,
+    name_classes,
+)
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
 from segdata.readers.source import Input, Receipt, Source, SourceClass
@@ -114,7 +121,7 @@ def read(
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     labels, table, more = class_table(seen, classes, background, folder, receipt)
-    fill = 0 if background == "class" else None
+    fill = background_id(labels, background)
     rules = Rules(ids_by_name(table, labels), Shown(shown.keys), overlap, fill, control, seen.predicted)
     finder = None
     if images:

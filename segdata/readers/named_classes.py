@@ -27,7 +27,7 @@ class NamedClass(NamedTuple):
 
 def class_name(name: str) -> str:
     """The name of the class: without spaces around it, accents composed, and one spelling of background and of ignore."""
-    name = normalize("NFC", " ".join(name.split()))
+    name = normalize("NFC", " ".join(part for part in name.strip().split(" ") if part))
     return LABELME.get(name) or (BACKGROUND if is_background(name) else name)
 
 
@@ -78,6 +78,11 @@ def ids_by_name(classes: Sequence[SourceClass], labels: Labels) -> dict[str, int
     """The class id by class name, None for ignored ones: what `class_id_of` looks names up in."""
     ids: dict[str, int | None] = {name: i for i, name in enumerate(labels.names)}
     return ids | {class_name(one.name): None for one in classes if one.class_id is None} | {IGNORE: None}
+
+
+def background_id(labels: Labels, background: Background) -> int | None:
+    """The class id of unlabelled pixels, wherever a class file has it; None if they are ignored."""
+    return labels.id(BACKGROUND) if background == "class" else None
 
 
 def class_id_of(name: str, ids: Mapping[str, int | None], code: str, annotation: int | str) -> int | None:

@@ -33,6 +33,7 @@ from segdata.readers.json_text import read_json
 from segdata.readers.named_classes import (
     Background,
     NamedClass,
+    background_id,
     ids_by_name,
     listed_classes,
     name_classes,
@@ -134,7 +135,7 @@ def read(
     meta = read_meta(base)
     labels, table, inputs = choose_classes(meta, classes, base, background, receipt)
     names = {one.title: (one.shape, alias(one.title)) for one in meta.classes}
-    chosen = labels.names.index(BACKGROUND) if background == "class" and BACKGROUND in labels.names else None
+    chosen = background_id(labels, background)
     rules = Rules(names, ids_by_name(table, labels), overlap, chosen)
     pairs = [pair for folder in find_datasets(base) for pair in list_pairs(base, folder, images)]
     if not any(pair.sheet for pair in pairs):

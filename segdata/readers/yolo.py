@@ -27,10 +27,9 @@ from segdata.errors import DataError, Problem, Report, StorageError, one_of, str
 from segdata.files.endings import ending, is_image
 from segdata.files.places import below, links_out, list_folder, listed, place, read_start
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, Labels, is_background
-from segdata.readers.class_entries import Entry
+from segdata.labels import Labels
 from segdata.readers.class_files import given_classes
-from segdata.readers.named_classes import Background, name_classes
+from segdata.readers.named_classes import Background, background_id, listed_classes, name_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import LOOKED_AT, look
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
@@ -101,7 +100,7 @@ def read(
     there = Set(folder, start_of(folder, told, receipt), receipt, [] if yaml is None else [Input.of(yaml)])
     labels, rows, class_files = class_table(folder, told, classes, background, receipt)
     found = find_images(there, told, split)
-    ground = labels.names.index(BACKGROUND) if background == "class" else None
+    ground = background_id(labels, background)
     names = class_files[0].name if class_files else "--classes" if classes is not None or told is None else told.file
     class_ids = {int(row.source_id): row.class_id for row in rows}
     rules = Rules(class_ids, names, ground, overlap, task, told.keypoints if told else 0)
@@ -127,25 +126,13 @@ def class_table(
     """The classes, by their numbers in label files, and the class file. Raises `DataError` (`yolo.missing`, `classes.*`)."""
     if classes is not None:
         entries, files = given_classes(classes, root, receipt)
-        return *numbered_classes(entries, background), files
+        return *listed_classes(entries, background, receipt), files
     if data is None or not data.names:
         named, files = classes_beside(root, receipt)
         return *name_classes(named, background, receipt, "name"), files
     if [one.name for one in data.names] == unnamed(len(data.names)):
         receipt.notes.append(f"{data.file}: nc says how many classes there are, and nothing names them")
     return *name_classes(data.names, background, receipt, "name"), ()
-
-
-def numbered_classes(entries: Sequence[Entry], background: Background) -> tuple[Labels, tuple[SourceClass, ...]]:
-    """The classes of a class file, in its order, after background if it is a class and they do not name it."""
-    known = [
-        replace(one, name=BACKGROUND) if background == "class" and is_background(one.name) else one for one in entries
-    ]
-    colors = {one.name: one.color for one in known if one.is_class}
-    colors = colors if background == "ignore" or BACKGROUND in colors else {BACKGROUND: None, **colors}
-    ids = {name: i for i, name in enumerate(colors)}
-    rows = tuple(SourceClass(one.value, one.source_name, ids.get(one.name)) for one in known)
-    return Labels.of(list(colors), list(colors.values())), rows
 
 
 # Items

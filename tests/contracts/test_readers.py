@@ -22,6 +22,14 @@ from segdata.readers import COMMON, READERS, reader, reader_options
 from segdata.readers.source import Source
 
 
+NAMED = [
+    name
+    for name in READERS
+    if {"classes", "background"} <= set(reader_options(name)) and name not in ("ade20k", "yolo", "vector")
+]
+"""Formats whose labels are names. A class file of the others says what numbers or properties of the source mean."""
+
+
 @pytest.fixture(params=list(READERS))
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, dict[str, Any]]:
     """A format, its sample, and the options that it cannot do without."""
@@ -168,3 +176,18 @@ def test_a_reader_tells_its_own_sample_from_the_others(name: str, tmp_path: Path
 def test_an_unknown_format_lists_the_known() -> None:
     with pytest.raises(OptionError, match="coco"):
         reader("no such format")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_class_file_may_have_the_background_anywhere(name: str, tmp_path: Path) -> None:
+    """Pixels under no shape are of the class of that name, whatever its id."""
+    root, options = reader_sample(name, tmp_path)
+    options.pop("classes", None)
+    first = segdata.convert(name, root, tmp_path / "a", images="none", background="class", **options)
+    order = [*first.labels.names[1:], first.labels.names[0]]
+    assert order[-1] == "background"
+    other = segdata.convert(name, root, tmp_path / "b", images="none", background="class", classes=order, **options)
+    assert list(other.labels.names) == order
+    table = np.array([*(order.index(n) for n in first.labels.names), *range(len(order), 256)], np.uint8)
+    for one, same in zip(first, other, strict=True):
+        np.testing.assert_array_equal(table[first.read_mask(one)], other.read_mask(same))
