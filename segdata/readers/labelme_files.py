@@ -140,13 +140,19 @@ def _inside(path: str, data: bytes, text: str | None) -> str | None:
         return None
     for match in re.finditer(rb'"imageData"\s*:\s*"(data:[\w/+.-]*;base64,)?', data):
         start, end = match.end(), data.find(b'"', match.end())
-        its = data[start:end]
-        if text.endswith((its if b"\\" not in its else json.loads(b'"%b"' % its).encode()).decode("ascii", "replace")):
+        if (its := _unescaped(data[start:end])) and text.endswith(its):  # else the key is one of other data
             return member_path(path, start, end - start, f"image{_ending(its)}", "base64")
     return None
 
 
-def _ending(text: bytes) -> str:
+def _unescaped(text: bytes) -> str:
+    """What a part of a JSON string means; empty if it is no such part."""
+    with suppress(ValueError):
+        return str(json.loads(b'"%b"' % text)) if b"\\" in text else text.decode("ascii")
+    return ""
+
+
+def _ending(text: str) -> str:
     """The ending of the name of an image, by its first bytes in base64."""
     with suppress(ValueError):
         head = binascii.a2b_base64(text[:16])

@@ -269,6 +269,17 @@ def test_an_image_within_the_label_file(images: Any, escaped: bool, tmp_path: Pa
             dataset.read_image(sample)
 
 
+def test_keys_of_the_same_name_in_other_data_are_no_image(tmp_path: Path) -> None:
+    other = {
+        "note": '"imageData": "AAAA"',
+        "more": {"imageData": "", "imagePath": "b.png"},
+        "list": [{"imageData": "\\"}],
+    }
+    put(tmp_path / "s/a.json", {**other, **labels(data=png()), "last": {"imageData": "BBBB"}})
+    dataset = segdata.convert("labelme", tmp_path / "s", tmp_path / "d")
+    assert (dataset.read_image(dataset.samples[0]) == 90).all()
+
+
 def test_an_image_within_is_raw_and_one_beside_is_upright(tmp_path: Path) -> None:
     turned = png(30, 20, 6)  # 20 high and 30 wide once it is upright
     put(tmp_path / "beside/a.json", labels(image="a.jpg"))
