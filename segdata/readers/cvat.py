@@ -3,7 +3,7 @@
 SRC is the XML or a folder with one, images in `images/`, `images/<subset>/` or beside it; subsets are splits. Datumaro writes an
 XML a split, `train.xml` and `val.xml`. Masks are those of CVAT's export "Segmentation mask 1.1": polygons, boxes, ellipses and
 masks are painted by z_order; polylines, points, cuboids, skeletons and tags are not. Frames of a video are those that the XML
-lists, found by their numbers. Labels are on upright pixels.
+states, found by their numbers; what lies between two frames that list a track is not drawn. Labels are on upright pixels.
 
 Format: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat, and dump_as_cvat_annotation and
 dump_as_cvat_interpolation in https://github.com/cvat-ai/cvat, cvat/apps/dataset_manager/formats/cvat.py; Datumaro's writing in
