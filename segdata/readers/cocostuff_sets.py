@@ -63,10 +63,10 @@ def find_set(root: Place, mask_dir: str | Path | None, release: Release | None) 
         given = (root / str(mask_dir), place(mask_dir))
         places = [next((there for there in given if there.is_dir()), given[1])]
     sets = [one for folder in places for one in sets_in(folder)]
-    if len(sets) > 1 and mask_dir is None:  # then PNGs in folders of SRC itself are images
-        sets = [one for one in sets if one.folder != root or not one.splits] or sets
+    if mask_dir is None and any(one.folder != root for one in sets):  # then PNGs in SRC's own train2017/ are images
+        sets = [one for one in sets if one.folder != root or one.release == "challenge" or not one.splits]
     if release is not None:
-        sets = [chosen for one in sets if (chosen := _as(one, release))]
+        sets = [one for one in sets if one.release == release] or list(_as(sets, release))
     if not sets:
         what = "no train2017/, val2017/ or stuff_*_pixelmaps/ with PNGs, and no annotations/*.mat"
         message = (
@@ -84,10 +84,11 @@ def find_set(root: Place, mask_dir: str | Path | None, release: Release | None) 
     return sets[0]
 
 
-def _as(found: Found, release: Release) -> Found | None:
-    """A set as it is if it is of a release; folders of PNGs may be of the 164k and of the 10k set, whatever they are called."""
-    either = {found.release, release} <= {"164k", "10k"} and found.splits
-    return found._replace(release=release) if either or found.release == release else None
+def _as(sets: Sequence[Found], release: Release) -> Iterator[Found]:
+    """Folders of PNGs taken for those of the 164k or of the 10k set, whatever they are called."""
+    for one in sets:
+        if {one.release, release} <= {"164k", "10k"} and one.splits:
+            yield one._replace(release=release)
 
 
 def sets_in(folder: Place) -> Iterator[Found]:

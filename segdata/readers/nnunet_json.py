@@ -155,7 +155,8 @@ def read_fold(path: Place, fold: int) -> dict[str, str]:
     """
     folds = read_json(str(path), FOLDS, "nnunet", "a splits_final.json of nnU-Net, a list of folds with train and val")
     if not 0 <= fold < len(folds):
-        raise OptionError(f"--fold {fold}: {path.name} has the folds 0 to {len(folds) - 1}")
+        there = f"the folds 0 to {len(folds) - 1}" if folds else "no fold"
+        raise OptionError(f"--fold {fold}: {path.name} has {there}")
     chosen = folds[fold]
     if both := sorted(set(chosen.train) & set(chosen.val)):
         message = f"fold {fold} has {some(both)} in train and in val: take it out of one"

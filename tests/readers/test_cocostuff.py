@@ -197,6 +197,9 @@ def test_which_set_is_meant_is_asked(tmp_path: Path) -> None:
     save(root, f"annotations/val2017/{DIGITS}.png", [91, 0])
     assert "--mask-dir names one of these folders" in refused(root, OptionError, release="164k")
     assert named(root, release="164k", mask_dir=root / "annotations") == ["banner", "person"]
+    save(root, f"annotations/train2014/{COCO}_labelTrainIds.png", [0, 1])
+    assert "--release names the one" in refused(root, OptionError, mask_dir="annotations")
+    assert named(root, release="10k") == ["ignore", "person"]
     assert "no annotations/*.mat of the 10k set" in refused(tmp_path / "nowhere", release="10k")
 
 
