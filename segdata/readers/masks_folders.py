@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from posixpath import basename, dirname
 
 from segdata.errors import DataError, OptionError, Problem
@@ -53,6 +54,7 @@ def choose_layout(
         raise DataError(Problem("masks.missing", "there is no such folder", file=str(root)))
     if not root.is_dir():
         raise DataError(Problem("masks.missing", "is no folder", file=str(root)))
+    _subfolders.cache_clear()
     if mask_dir is not None and (image_dir is not None or not images):
         layout = Layout(image_dir, mask_dir, *patterns)
         return _with_form(root, layout) or _told_apart(layout)
@@ -123,6 +125,7 @@ def find_folders(root: Place, layout: Layout, split: str | None, *, images: bool
         raise OptionError(f"--split {split}: there are splits only where {SPLIT} stands in --image-dir and --mask-dir")
     if images and SPLIT in layout.mask_dir + (layout.image_dir or "") and not in_both:
         raise OptionError(f"{SPLIT} must stand in both --image-dir and --mask-dir, or in neither")
+    _subfolders.cache_clear()
     masks = expand(root, layout.mask_dir)
     if layout.sought and (layout.image_dir, layout.mask_dir) not in USUAL:
         masks = {name: folder for name, folder in masks.items() if _is_split(name)}
@@ -153,11 +156,17 @@ def expand(root: Place, name: str) -> dict[str | None, Place]:
     form = before + "(.+)" + r"(?:\1)".join(after)
     base = next((path for path in (root / above, place(above)) if path.is_dir()), None)
     found: dict[str | None, Place] = {}
-    for folder in matching(base, "*") if base else ():
+    for folder in _subfolders(base) if base else ():
         match = re.fullmatch(form, folder.name)
         if match and folder.name[:1] != "." and (folder / below.replace(SPLIT, match[1])).is_dir():
             found[match[1]] = folder / below.replace(SPLIT, match[1])
     return found
+
+
+@lru_cache(maxsize=1000)
+def _subfolders(folder: Place) -> list[Place]:
+    """The folders in a folder, while one layout is sought: a hundred are tried, and the folder may hold many files."""
+    return matching(folder, "*/")
 
 
 def usual_splits(root: Place, layout: Layout) -> list[Folders]:
