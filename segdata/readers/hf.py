@@ -88,8 +88,7 @@ def read(
         values: what a value is, over `classes`: `255=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
-        offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
-            of the mask.
+        offset: what is added to mask values before they are sought in `classes`; `values` are those of the mask.
     """
     if is_stored(root):
         raise OptionError(f"{root}: Parquet is read on this machine: copy it here first")
