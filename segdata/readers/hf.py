@@ -73,8 +73,8 @@ def read(
 ) -> Source:
     """Read the Parquet files of a folder, or one of them. A sample is a row: `train/000012` is row 12 of the split train.
 
-    Splits are those that README.md declares, or that the names of files and folders tell. Images and masks stay in the
-    files: `--images copy` makes files of images, which later commands read faster.
+    Splits are those that README.md declares, or that names tell. Images stay in the files: `--images copy` makes files of
+    them, which later commands read faster.
 
     Raises `DataError` (`hf.*`, `classes.*`, `mask.*`) or adds to `report`: rows without an image or a mask.
 
@@ -88,18 +88,14 @@ def read(
         values: what a value is, over `classes`: `255=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
-        offset: what is added to mask values before they are looked for in `classes`, where -1 is ignored; `values` are those
-            of the mask.
+        offset: what is added to mask values before they are sought in `classes`; `values` are those of the mask.
     """
     if is_stored(root):
         raise OptionError(f"{root}: Parquet is read on this machine: copy it here first")
     check_options(colors, threshold, offset, values)
     base, receipt, meant = Path(str(listed(root))), Receipt(), parse_values(values)
     with unreadable(base):
-        found = find_tables(base, subset)
-        chosen = [one for one in found if split in (None, one.split)]
-        if split is not None and not chosen:
-            refuse_split(split, root, (one.split for one in found if one.split))
+        chosen = of_split(find_tables(base, subset), split, base)
         tables = [read_table(str(one.path)) for one in chosen]
         columns = find_columns(tables[0], image_column, mask_column, images=images)
         rows = list(locate(chosen, tables, columns, base, image_dir))
@@ -141,6 +137,14 @@ def find_meaning(
     if not table.names:
         raise OptionError(UNDECLARED)
     return replace(meaning, hints=replace(hints, palettes=seen.palettes))
+
+
+def of_split(found: Sequence[Found], split: str | None, root: Path) -> list[Found]:
+    """The files of a split, or all. Raises `OptionError` where there are none."""
+    chosen = [one for one in found if split in (None, one.split)]
+    if split is not None and not chosen:
+        refuse_split(split, root, (one.split for one in found if one.split))
+    return chosen
 
 
 @contextmanager
