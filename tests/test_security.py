@@ -56,11 +56,11 @@ from segdata.labels import Labels
 from segdata.nn.options import read_config
 from segdata.ops.check.operation import check
 from segdata.ops.predict.operation import predict
-from segdata.readers.cityscapes_polygons import read_frame
-from segdata.readers.class_files import read_classes, read_map
-from segdata.readers.coco_tables import LabelTable
+from segdata.readers.cityscapes.polygons import read_frame
+from segdata.readers.classes.files import read_classes, read_map
+from segdata.readers.coco.tables import LabelTable
 from segdata.readers.source import Receipt
-from segdata.readers.webdataset_tar import scan
+from segdata.readers.webdataset.tar import scan
 from segdata.recipes.recipe import Recipe
 from segdata.refinement.settings import Refinement
 from segdata.windows import Window

@@ -1,4 +1,4 @@
-"""Source formats, one module each. A new one is a module here, a line below, and a sample generator.
+"""Source formats, one module or folder each. A new one is a module here, a line below, and a sample generator.
 
 A reader is a function `read(root, *, split=None, report=strict, images=True, **options) -> Source`. It decides which pixels
 mean what, and writes nothing. `images=False`: no image is looked for; a reader that opens images also takes
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from segdata.readers.source import Source
 
 READERS = {
-    "coco": "segdata.readers.coco",
+    "coco": "segdata.readers.coco.reader",
     "voc": "segdata.readers.voc",
-    "cvat": "segdata.readers.cvat",
-    "cityscapes": "segdata.readers.cityscapes",
+    "cityscapes": "segdata.readers.cityscapes.reader",
     "pets": "segdata.readers.pets",
-    "labelstudio": "segdata.readers.labelstudio",
-    "ade20k": "segdata.readers.ade20k",
-    "mapillary": "segdata.readers.mapillary",
-    "nnunet": "segdata.readers.nnunet",
+    "masks": "segdata.readers.masks.reader",
+    "vector": "segdata.readers.vector.reader",
+    "labelme": "segdata.readers.labelme.reader",
+    "labelmexml": "segdata.readers.labelmexml.reader",
+    "cvat": "segdata.readers.cvat.reader",
+    "labelstudio": "segdata.readers.labelstudio.reader",
+    "supervisely": "segdata.readers.supervisely.reader",
+    "yolo": "segdata.readers.yolo.reader",
+    "hf": "segdata.readers.hf.reader",
+    "ade20k": "segdata.readers.ade20k.reader",
+    "mapillary": "segdata.readers.mapillary.reader",
+    "bdd100k": "segdata.readers.bdd100k.reader",
+    "cocostuff": "segdata.readers.cocostuff.reader",
     "sbd": "segdata.readers.sbd",
-    "cocostuff": "segdata.readers.cocostuff",
-    "masks": "segdata.readers.masks",
-    "supervisely": "segdata.readers.supervisely",
-    "bdd100k": "segdata.readers.bdd100k",
-    "vector": "segdata.readers.vector",
-    "hf": "segdata.readers.hf",
-    "webdataset": "segdata.readers.webdataset",
-    "yolo": "segdata.readers.yolo",
-    "predictions": "segdata.readers.predictions",
-    "labelme": "segdata.readers.labelme",
-    "labelmexml": "segdata.readers.labelmexml",
+    "nnunet": "segdata.readers.nnunet.reader",
+    "webdataset": "segdata.readers.webdataset.reader",
+    "predictions": "segdata.readers.predictions.reader",
 }
 
 COMMON = ("root", "split", "report", "images", "reading")

@@ -9,7 +9,7 @@ from typing import Any
 
 from segdata.errors import OptionError
 from segdata.labels import IGNORE, RGB, Labels
-from segdata.readers.class_entries import Entry
+from segdata.readers.classes.entries import Entry
 from segdata.readers.diagnose import pack_color
 from segdata.readers.source import SourceClass
 

@@ -24,8 +24,8 @@ from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.places import files_below, lies_below, listed, matching
 from segdata.files.remote import Place
 from segdata.labels import RGB, Labels
-from segdata.readers.class_entries import Entry, refuse
-from segdata.readers.class_files import VOC_VOID, given_classes
+from segdata.readers.classes.entries import Entry, refuse
+from segdata.readers.classes.files import VOC_VOID, given_classes
 from segdata.readers.diagnose import pack_color
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text

@@ -58,7 +58,7 @@ def map_file_option(command: Command) -> Command:
     @wraps(command)
     def merged(*arguments: Any, map_file: str | None, **given: Any) -> Any:
         if map_file is not None:
-            from segdata.readers.class_files import read_map
+            from segdata.readers.classes.files import read_map
 
             given["map"] = {**read_map(map_file), **given.get("map", {})}
         return command(*arguments, **given)

@@ -21,7 +21,6 @@ from segdata.files.members import Cell, holder, member_of
 from segdata.readers import COMMON, READERS, reader, reader_options
 from segdata.readers.source import Source
 
-
 NAMED = [
     name
     for name in READERS

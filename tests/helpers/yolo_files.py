@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import segdata
-from segdata.readers.yolo import read
+from segdata.readers.yolo.reader import read
 
 TRIANGLE = "0 0.1 0.1 0.9 0.1 0.9 0.9"
 NAMES = "names: [cat, dog]\n"

@@ -21,11 +21,11 @@ from PIL import Image
 
 import segdata
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.readers.ade20k import fits, read
-from segdata.readers.ade20k_classes import benchmark
-from segdata.readers.ade20k_index import INDEX
-from segdata.readers.ade20k_masks import object_numbers
-from segdata.readers.ade20k_names import names_of_json, names_of_text
+from segdata.readers.ade20k.classes import benchmark
+from segdata.readers.ade20k.index import INDEX
+from segdata.readers.ade20k.masks import object_numbers
+from segdata.readers.ade20k.names import names_of_json, names_of_text
+from segdata.readers.ade20k.reader import fits, read
 from segdata.readers.detect import format_of
 from segdata.readers.source import Item, Source
 

@@ -14,10 +14,10 @@ from PIL import Image
 import segdata
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report
-from segdata.readers import agg
-from segdata.readers.bdd100k import fits, read
-from segdata.readers.bdd100k_frames import Found, read_frames
-from segdata.readers.cityscapes_rules import class_labels
+from segdata.readers.bdd100k import agg as agg
+from segdata.readers.bdd100k.frames import Found, read_frames
+from segdata.readers.bdd100k.reader import fits, read
+from segdata.readers.cityscapes.rules import class_labels
 from segdata.readers.paint import encode
 
 HERE = Path(__file__).parent

@@ -13,10 +13,10 @@ from rasterio.features import rasterize
 
 from segdata.files.vectors.coverage import meets
 from segdata.labels import Labels, Remap
-from segdata.readers import burnt
-from segdata.readers.burnt import Burnt
 from segdata.readers.source import Receipt
-from segdata.readers.vector import area
+from segdata.readers.vector import burnt as burnt
+from segdata.readers.vector.burnt import Burnt
+from segdata.readers.vector.reader import area
 
 LABELS = Labels.of(["background", "a", "b", "c"])
 

@@ -22,10 +22,10 @@ import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.kernels.scanline import fill_runs, polygon_runs
-from segdata.readers.cityscapes import read
-from segdata.readers.cityscapes_labels import TABLE
-from segdata.readers.cityscapes_polygons import Polygons, corners
-from segdata.readers.cityscapes_rules import class_ids, class_labels
+from segdata.readers.cityscapes.labels import TABLE
+from segdata.readers.cityscapes.polygons import Polygons, corners
+from segdata.readers.cityscapes.reader import read
+from segdata.readers.cityscapes.rules import class_ids, class_labels
 from segdata.readers.source import Drawn, Source
 
 MODES = ("train", "id", "category")
@@ -35,7 +35,7 @@ LINDAU = "val/lindau/lindau_000000_000019"
 
 @pytest.fixture(autouse=True)
 def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(segdata.readers.READERS, "cityscapes", "segdata.readers.cityscapes")
+    monkeypatch.setitem(segdata.readers.READERS, "cityscapes", "segdata.readers.cityscapes.reader")
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from coco_files import SQUARE, annotation, coco, write
 from segdata.cli import main
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.readers.coco import read
-from segdata.readers.coco_splits import split_of
+from segdata.readers.coco.reader import read
+from segdata.readers.coco.splits import split_of
 
 
 def convert(source: Path, out: Path, **options: Any) -> segdata.Dataset:

@@ -16,7 +16,7 @@ from pycocotools import mask as coco_rle
 import segdata
 from coco_files import annotation, coco, write
 from segdata.errors import DataError, OptionError, Report
-from segdata.readers.coco import read
+from segdata.readers.coco.reader import read
 
 
 def lay(root: Path, labels: Sequence[str], images: Sequence[str], data: Any = None) -> Path:

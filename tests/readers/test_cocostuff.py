@@ -19,8 +19,8 @@ import trial_files
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.files.mat import read_array
-from segdata.readers.cocostuff import fits, read
-from segdata.readers.cocostuff_classes import NAMES
+from segdata.readers.cocostuff.classes import NAMES
+from segdata.readers.cocostuff.reader import fits, read
 from segdata.readers.source import Source
 
 HERE = Path(__file__).parent

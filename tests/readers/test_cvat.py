@@ -20,8 +20,8 @@ from pycocotools import mask as coco_mask
 import segdata
 from segdata.cli import main
 from segdata.errors import DataError, OptionError, Report
-from segdata.readers import cvat_files
-from segdata.readers.cvat import read
+from segdata.readers.cvat import files as cvat_files
+from segdata.readers.cvat.reader import read
 from segdata.readers.source import Drawn, Source
 from trial_files import trial
 

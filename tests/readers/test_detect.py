@@ -16,7 +16,8 @@ import segdata.files.images
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError
 from segdata.files.listing import folders_in
-from segdata.readers import READERS, coco_splits
+from segdata.readers import READERS
+from segdata.readers.coco import splits as coco_splits
 from segdata.readers.detect import FORMATS, detect, format_of
 
 SAMPLES = {

@@ -17,8 +17,8 @@ from parquet_files import IMAGE, LABELS, cell, png, write_table
 from reader_samples import reader_sample
 from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.readers.detect import detect
-from segdata.readers.hf import fits, read
-from segdata.readers.hf_tables import split_of
+from segdata.readers.hf.reader import fits, read
+from segdata.readers.hf.tables import split_of
 
 GOLDEN = Path(__file__).parent / "golden/hf"
 NAMES = ["sky", "road", "car"]

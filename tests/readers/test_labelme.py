@@ -18,9 +18,9 @@ from pycocotools import mask as coco_rle
 import segdata
 from reader_samples import sample_tools
 from segdata.errors import DataError, OptionError, Report
-from segdata.readers import labelme
-from segdata.readers.labelme_draw import Pen, mask_runs, shape_runs
-from segdata.readers.labelme_images import Images
+from segdata.readers.labelme import reader as labelme
+from segdata.readers.labelme.draw import Pen, mask_runs, shape_runs
+from segdata.readers.labelme.images import Images
 
 GOLDEN = Path(__file__).parent / "golden/labelme"
 

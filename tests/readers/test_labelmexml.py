@@ -16,8 +16,8 @@ import segdata
 from reader_samples import sample_tools
 from segdata.errors import DataError, OptionError, Report
 from segdata.files.xml_text import parse_xml
-from segdata.readers import labelmexml
-from segdata.readers.labelmexml_objects import outline, read_corners, read_marked
+from segdata.readers.labelmexml import reader as labelmexml
+from segdata.readers.labelmexml.objects import outline, read_corners, read_marked
 
 HERE = Path(__file__).parent
 

@@ -17,8 +17,8 @@ from pycocotools import mask as coco
 import segdata
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, OptionError, SegdataError
-from segdata.readers.labelstudio import fits, read
-from segdata.readers.labelstudio_images import local_name
+from segdata.readers.labelstudio.images import local_name
+from segdata.readers.labelstudio.reader import fits, read
 
 GOLDEN = Path(__file__).parent / "golden" / "labelstudio"
 REAL = Path(__file__).parent / "real" / "labelstudio"
@@ -194,7 +194,7 @@ def test_a_label_file_larger_than_what_is_read_at_once(tmp_path: Path, monkeypat
     source = put(tmp_path / "s", tasks)
     whole = convert(source, tmp_path)
     for size in (1, 7, 64):
-        monkeypatch.setattr("segdata.readers.labelstudio_tasks.CHUNK", size)
+        monkeypatch.setattr("segdata.readers.labelstudio.tasks.CHUNK", size)
         parts = read(source, images=False)
         assert [item.id for item in parts.items] == [sample.id for sample in whole]
         assert parts.labels == whole.labels

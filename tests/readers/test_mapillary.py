@@ -24,8 +24,8 @@ from segdata.errors import DataError, OptionError, Report, SegdataError
 from segdata.labels import Labels
 from segdata.readers.detect import format_of
 from segdata.readers.label_files import Meaning
-from segdata.readers.mapillary import fits, read
-from segdata.readers.mapillary_labels import InstanceFile, config_table
+from segdata.readers.mapillary.labels import InstanceFile, config_table
+from segdata.readers.mapillary.reader import fits, read
 from segdata.readers.source import Item, Receipt, Source
 
 HERE = Path(__file__).resolve().parent

@@ -28,9 +28,9 @@ from segdata.errors import DataError, OptionError, Report
 from segdata.files.images import plain_tiff_size
 from segdata.files.rasters import MaskRaster
 from segdata.readers import label_bands, label_look
-from segdata.readers import masks as masks_reader
 from segdata.readers.label_values import parse_key, parse_values, show_key
-from segdata.readers.masks import read
+from segdata.readers.masks import reader as masks_reader
+from segdata.readers.masks.reader import read
 
 Array = np.ndarray[Any, Any]
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
@@ -42,7 +42,7 @@ COLOR_TABLE = "name,r,g,b\n" + "\n".join(
 
 @pytest.fixture(autouse=True)
 def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(segdata.readers.READERS, "masks", "segdata.readers.masks")
+    monkeypatch.setitem(segdata.readers.READERS, "masks", "segdata.readers.masks.reader")
 
 
 def plant(root: Path, masks: dict[str, Array | Image.Image], suffix: str = ".png", **save: Any) -> Path:

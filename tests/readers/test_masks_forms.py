@@ -16,8 +16,8 @@ from segdata.errors import DataError, OptionError, Report
 from segdata.labels import Labels, choose_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.label_merged import MergedFiles
-from segdata.readers.masks import fits, read
-from segdata.readers.masks_forms import find_form
+from segdata.readers.masks.forms import find_form
+from segdata.readers.masks.reader import fits, read
 
 FOUND: dict[str, tuple[list[str], list[str], tuple[str, str]]] = {
     "suffix": (["a.jpg", "b.jpg"], ["a_mask.png", "b_mask.png"], ("{stem}", "{stem}_mask")),

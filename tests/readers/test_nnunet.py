@@ -21,7 +21,7 @@ from segdata.errors import DataError, OptionError, SegdataError
 from segdata.files.opening import open_image
 from segdata.files.reading import AS_IT_IS
 from segdata.readers.detect import detect
-from segdata.readers.nnunet import read
+from segdata.readers.nnunet.reader import read
 from segdata.readers.source import Source
 
 GOLDEN = Path(__file__).parent / "golden/nnunet"

@@ -18,8 +18,8 @@ from PIL import Image
 
 import segdata
 from segdata.errors import DataError, OptionError, Report
-from segdata.readers.supervisely import fits, read
-from segdata.readers.supervisely_shapes import draw_box, draw_line, draw_polygons, read_bits, whole
+from segdata.readers.supervisely.reader import fits, read
+from segdata.readers.supervisely.shapes import draw_box, draw_line, draw_polygons, read_bits, whole
 
 HERE = Path(__file__).parent
 GOLDEN, REAL = HERE / "golden/supervisely", HERE / "real/supervisely"

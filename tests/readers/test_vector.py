@@ -23,7 +23,7 @@ from segdata.files.vectors.geojson import Feature, Features, burn, to_pixels
 from segdata.files.vectors.opening import read_features
 from segdata.files.vectors.polygon_files import write_polygons
 from segdata.files.vectors.polygons import Polygons
-from segdata.readers.vector import area, read
+from segdata.readers.vector.reader import area, read
 from segdata.windows import Window
 
 UTM = (0.5, 0.0, 690000.0, 0.0, -0.5, 5334000.0)

@@ -8,8 +8,8 @@ import pytest
 
 from segdata.errors import OptionError
 from segdata.files.vectors.geojson import Feature, Features
-from segdata.readers.class_entries import Entry
-from segdata.readers.vector_classes import class_table, color_of, in_order, name_of, one_class
+from segdata.readers.classes.entries import Entry
+from segdata.readers.vector.classes import class_table, color_of, in_order, name_of, one_class
 
 
 def file(*properties: dict[str, Any]) -> Features:

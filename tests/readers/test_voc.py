@@ -22,8 +22,8 @@ from PIL import Image
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
-from segdata.readers.class_entries import Entry
-from segdata.readers.class_files import VOC_VOID as VOID
+from segdata.readers.classes.entries import Entry
+from segdata.readers.classes.files import VOC_VOID as VOID
 from segdata.readers.source import Source
 from segdata.readers.voc import CLASSES, class_table, read, voc_color
 

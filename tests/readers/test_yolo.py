@@ -21,8 +21,8 @@ from PIL import Image
 import segdata
 from segdata.errors import DataError, Report, SegdataError
 from segdata.readers.paint import Overlap
-from segdata.readers.yolo import fits, read
-from segdata.readers.yolo_lines import Outline, Task, pixels, resampled
+from segdata.readers.yolo.lines import Outline, Task, pixels, resampled
+from segdata.readers.yolo.reader import fits, read
 from yolo_files import TRIANGLE, mask_of, one
 
 HERE = Path(__file__).parent

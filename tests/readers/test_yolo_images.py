@@ -10,8 +10,8 @@ import pytest
 
 from segdata.errors import OptionError
 from segdata.readers.detect import detect
-from segdata.readers.yolo import fits, read
-from segdata.readers.yolo_images import label_path
+from segdata.readers.yolo.images import label_path
+from segdata.readers.yolo.reader import fits, read
 from yolo_files import NAMES, TRIANGLE, A, build, ids, mask_of, one
 
 

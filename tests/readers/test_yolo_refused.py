@@ -9,8 +9,8 @@ import pytest
 
 import segdata
 from segdata.errors import DataError, Report
-from segdata.readers.yolo import fits, read
-from segdata.readers.yolo_lines import read_outlines
+from segdata.readers.yolo.lines import read_outlines
+from segdata.readers.yolo.reader import fits, read
 from yolo_files import NAMES, TRIANGLE, A, build, ids, one
 
 BAD_LINES = {

@@ -16,7 +16,7 @@ from PIL import Image
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.operation import evaluate
-from segdata.readers.predictions_open import READ
+from segdata.readers.predictions.opening import READ
 from trial_files import run, trial
 
 

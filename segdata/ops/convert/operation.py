@@ -94,7 +94,7 @@ def convert(
     """Convert labels of a format into one dataset of grey masks, with a receipt.
 
     A conversion that was stopped goes on where it was when the same call is repeated. `options` are those of the format's
-    reader, `segdata.readers.<format>.read`.
+    reader, `segdata.readers.reader(format)`.
 
     Raises `DataError` for the first bad file or annotation (`run.report` may skip instead: images whose labels or pixels
     are bad are then left out whole and listed, but not all of them), `OptionError` for options, `DatasetError` for the

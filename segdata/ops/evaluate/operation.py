@@ -35,7 +35,7 @@ from segdata.ops.evaluate.sums import (
     sum_up,
 )
 from segdata.ops.evaluate.units import frames, in_blocks, resampled
-from segdata.readers.predictions_open import (
+from segdata.readers.predictions.opening import (
     open_predictions,
     read_predicted,
     refuse_elsewhere,

@@ -17,7 +17,7 @@ from segdata.metrics.conventions import Counts, conventions
 from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.evaluate.images import ByImage
 from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore, Loss
-from segdata.readers.cityscapes_labels import TABLE, VOID_TRAIN_ID
+from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
 
 SCORES = (*MEANS, "iou")

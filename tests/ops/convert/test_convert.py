@@ -22,7 +22,7 @@ from segdata.cli import main
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.labels import choose_classes
 from segdata.ops.convert.text import receipt_lines
-from segdata.readers.class_files import read_map
+from segdata.readers.classes.files import read_map
 
 
 def contents(root: Path) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""BDD100K: Berkeley DeepDrive, street scenes in masks, or in JSON with curves or run lengths."""

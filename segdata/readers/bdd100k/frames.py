@@ -1,0 +1,237 @@
+"""How BDD100K keeps the labels of one frame in a JSON of all, and how they become its mask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.files.limits import MAX_PIXELS
+from segdata.files.places import place, read_bytes, read_range
+from segdata.labels import Remap
+from segdata.readers.bdd100k.agg import CURVE, LINE, Path, fill_paths
+from segdata.readers.bdd100k.classes import Task
+from segdata.readers.drawing import draw_shapes
+from segdata.readers.json_text import decode_json
+from segdata.readers.paint import Overlap, Shape
+from segdata.readers.source import Drawn, Receipt
+
+HEIGHT, WIDTH = 720, 1280
+"""The size of every image of the set, where a file states none."""
+
+T = TypeVar("T")
+
+OldVertex = tuple[float, float, str]
+"""x, y and what it is: poly2d was a list of these once."""
+
+
+class Poly(msgspec.Struct, gc=False):
+    """A path: vertices x, y, and a letter for each, L or C."""
+
+    vertices: list[tuple[float, float]]
+    types: str
+    closed: bool | None = None
+
+
+class Rle(msgspec.Struct, gc=False):
+    """COCO's compressed run lengths; `size` is (height, width)."""
+
+    counts: str
+    size: tuple[int, int]
+
+
+class Label(msgspec.Struct, gc=False):
+    """An entry of `labels`. Its other keys hold nothing for masks."""
+
+    category: str | None = None
+    poly2d: list[Poly | OldVertex] | None = None
+    rle: Rle | None = None
+
+
+class Extent(msgspec.Struct, gc=False):
+    """The size of an image."""
+
+    width: int
+    height: int
+
+
+class Head(msgspec.Struct, gc=False):
+    """What is known of a frame before its labels are read."""
+
+    name: str | int
+    size: Extent | None = None
+    labels: list[msgspec.Raw] | None = None
+
+
+class Frame(msgspec.Struct):
+    """A frame."""
+
+    labels: list[Label] | None = None
+
+
+class Config(msgspec.Struct, gc=False):
+    """What a file says of all its frames."""
+
+    imageSize: Extent | None = None
+
+
+class Whole(msgspec.Struct, gc=False):
+    """A file that is not the list of frames alone."""
+
+    frames: msgspec.Raw
+    config: Config | None = None
+
+
+HEAD, FRAME = msgspec.json.Decoder(Head), msgspec.json.Decoder(Frame)
+WHOLE, ROWS = msgspec.json.Decoder(Whole | list[msgspec.Raw]), msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every frame of a file: its path, the task, which kind of outline is read, and which label is on top."""
+
+    file: str
+    task: Task
+    run_lengths: bool
+    overlap: Overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The labels of a frame of `size` (height, width), which lies from `start` to before `end` in the file; `count` labels."""
+
+    rules: Rules
+    size: tuple[int, int]
+    start: int
+    end: int
+    count: int
+
+    @property
+    def ids(self) -> Sequence[int | str]:
+        """The places of the labels in the frame, from 0."""
+        return range(self.count)
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`: the file has the labels of all images."""
+        return ()
+
+    def draw(self, remap: Remap) -> Drawn:
+        """Labels in the order of the overlap policy. Raises `DataError` (`bdd100k.*`, `polygon.*`, `rle.size`)."""
+        rules = self.rules
+        with located(file=rules.file):
+            frame = self._read()
+            labels = frame.labels or []
+            receipt = Receipt(annotations=len(labels))
+            shapes = [shape for i, label in enumerate(labels) if (shape := self._shape(i, label, remap, receipt))]
+            ground = rules.task.background
+            background = remap.labels.ignore if ground is None else remap.value(ground)
+            return draw_shapes(shapes, self.size, remap.labels, background, rules.overlap, receipt, rules.file)
+
+    def _read(self) -> Frame:
+        try:
+            data = read_range(place(self.rules.file), self.start, self.end)
+        except OSError as error:
+            raise_exhausted(error, self.rules.file)
+            raise DataError(Problem("bdd100k.missing", f"cannot be read: {error.strerror}")) from error
+        return decode_json(data, FRAME, "bdd100k", "a frame of BDD100K", ("labels", Label))
+
+    def _shape(self, number: int, label: Label, remap: Remap, receipt: Receipt) -> Shape | None:
+        """A label that has pixels and is of a class; the others get their line."""
+        class_id = self.rules.task.class_ids.get(label.category or "")
+        if class_id is None:
+            what = f"{label.category!r} is no class of {self.rules.task.folder}"
+            receipt.skipped.append(Problem("bdd100k.category", what, self.rules.file, None, number))
+            return None
+        if (label.rle if self.rules.run_lengths else label.poly2d) is None:
+            what = f"has no {'rle' if self.rules.run_lengths else 'poly2d'}"
+            receipt.skipped.append(Problem("bdd100k.outline", what, self.rules.file, None, number))
+            return None
+        with located(annotation=number):
+            if self.rules.run_lengths and label.rle:
+                rle = self._run_lengths(label.rle)
+            else:
+                rle = fill_paths(list(paths_of(label.poly2d or [])), *self.size)
+        return Shape(remap.value(class_id), rle, number)
+
+    def _run_lengths(self, rle: Rle) -> bytes:
+        if rle.size != self.size:
+            sizes = f"{rle.size[1]} x {rle.size[0]}, its image {self.size[1]} x {self.size[0]} (width x height)"
+            raise DataError(Problem("rle.size", f"its run lengths are {sizes}: export it again"))
+        return rle.counts.encode()
+
+
+def paths_of(poly2d: Sequence[Poly | OldVertex]) -> Iterator[Path]:
+    """The paths of a label. Raises `DataError` (`bdd100k.types`)."""
+    old = [vertex for vertex in poly2d if not isinstance(vertex, Poly)]
+    paths = [(poly.vertices, poly.types) for poly in poly2d if isinstance(poly, Poly)]
+    if old:
+        paths.append(([(x, y) for x, y, _ in old], "".join(letter for *_, letter in old)))
+    for vertices, types in paths:
+        if len(types) != len(vertices) or set(types) - {LINE, CURVE}:
+            what = f"{len(vertices)} vertices have the types {types[:40]!r}, which must be a letter L or C for each"
+            raise DataError(Problem("bdd100k.types", f"{what}: correct them"))
+        yield vertices, types
+
+
+# The file
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A frame as its file has it: name, size (height, width), place in the file, and number of labels."""
+
+    name: str
+    size: tuple[int, int]
+    start: int
+    end: int
+    count: int
+
+
+def read_frames(path: str) -> list[Found | Problem]:
+    """The frames of a file, and what is wrong with those that are none.
+
+    Raises `DataError` (`bdd100k.*`) for a file that is missing, or no list of frames.
+    """
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        raise_exhausted(error, path)
+        raise DataError(Problem("bdd100k.missing", f"cannot be read: {error.strerror}", path)) from error
+    with located(file=path):
+        whole = _decode(data, WHOLE)
+        rows, config = (whole, None) if isinstance(whole, list) else (_decode(bytes(whole.frames), ROWS), whole.config)
+        start = 0 if isinstance(whole, list) else data.index(bytes(whole.frames))
+    found: list[Found | Problem] = []
+    for number, row in enumerate(rows):
+        text = bytes(row)
+        start = data.index(text[:1], start)
+        try:
+            head = decode_json(text, HEAD, "bdd100k", "a frame of BDD100K")
+            name, count = os.path.basename(str(head.name)), len(head.labels or ())
+            found.append(Found(name, _size(head, config), start, start + len(text), count))
+        except DataError as error:
+            found.append(error.at(path, f"frame {number}").problem)
+        start += len(text)
+    return found
+
+
+def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = f"not a list of frames in JSON, perhaps cut off: {error}"
+        raise DataError(Problem("bdd100k.json", what)) from error
+
+
+def _size(head: Head, config: Config | None) -> tuple[int, int]:
+    """(height, width) of a frame: the file's, or else its own, or else that of the whole set."""
+    extent = (config.imageSize if config else None) or head.size or Extent(WIDTH, HEIGHT)
+    if extent.height < 1 or extent.width < 1 or extent.height * extent.width > MAX_PIXELS:
+        message = f"its size is {extent.width} x {extent.height} pixels, which must be from 1 to {MAX_PIXELS} in all"
+        raise DataError(Problem("bdd100k.size", f"{message}: correct it"))
+    return extent.height, extent.width

@@ -1,0 +1,1 @@
+"""Which value or label is which class: files and tables of classes."""

@@ -1,0 +1,1 @@
+"""COCO: instances (polygons and run lengths), LVIS, and panoptic (JSON + PNG)."""

@@ -1,0 +1,1 @@
+"""labelme: a JSON per image, with polygons, masks and other shapes."""

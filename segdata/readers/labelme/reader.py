@@ -1,0 +1,160 @@
+"""labelme: a JSON per image, with polygons, masks and other shapes.
+
+Files of the versions 3 to 7, and those of programs that write the same, such as AnyLabeling. Shapes are drawn as labelme's
+own `shapes_to_label` draws them (see `labelme_draw`): in the order of the file, lines 10 pixels wide, points as discs.
+
+The image is the one within the JSON (`imageData`), or else the file that `imagePath` names. labelme shows files upright, as
+their EXIF orientation says, and what is within the JSON as it is. A labels.txt in SRC, as `labelme --labels` takes it, names
+the classes, its first lines being `__ignore__` and `_background_`.
+
+Format: https://github.com/wkentaro/labelme (labelme/_label_file.py, examples/semantic_segmentation).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from segdata.dataset.ids import sample_ids
+from segdata.errors import OptionError, Problem, Report, one_of, strict
+from segdata.files.images import Exif
+from segdata.files.limits import MAX_TEXT
+from segdata.files.places import listed, place, read_bytes
+from segdata.files.remote import Place
+from segdata.readers.classes.entries import Entry
+from segdata.readers.classes.files import given_classes
+from segdata.readers.classes.named import (
+    Background,
+    NamedClass,
+    background_id,
+    ids_by_name,
+    listed_classes,
+    name_classes,
+)
+from segdata.readers.labelme.draw import Drawing, Pen
+from segdata.readers.labelme.files import Found, is_label_file, label_files, read_heads
+from segdata.readers.labelme.images import Images
+from segdata.readers.labelme.shapes import LabelmeShapes, Rules
+from segdata.readers.paint import Overlap
+from segdata.readers.sight import look
+from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
+from segdata.words import some
+
+CLASS_FILE = "labels.txt"
+
+LOOKED_AT = 20
+"""So many JSON files are looked into to tell the format."""
+
+
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for a JSON with labelme's shapes and the image that they are on."""
+    sight = look(root)
+    candidates = list(sight.ending(".json"))[:LOOKED_AT]
+    if not candidates:
+        return "there is no .json"
+    for path in candidates:
+        if re.search('"(shapes|imagePath|imageData)"', sight.start(path)):
+            with suppress(OSError):
+                if is_label_file(read_bytes(sight.root / path, limit=MAX_TEXT)):
+                    return None
+    return f"{candidates[0]} has no labelled `shapes` of an image (`imagePath`)"
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    image_dir: str | Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    background: Background = "class",
+    overlap: Overlap = "last",
+    line_width: int = 10,
+    point_size: int = 5,
+    drawing: Drawing = "6",
+) -> Source:
+    """Read the label files of a folder and all below it, or one label file. There are no splits.
+
+    Raises `DataError` (`labelme.*`, `classes.*`, `image.*`), or adds to `report`: a label file that is damaged, or without its
+    image.
+
+    Args:
+        image_dir: the folder of the images; by default they are within the label files, or where `imagePath` says.
+        classes: the class file (labelme's labels.txt, one name per line, CSV, JSON or YAML), or names in order of class id; by
+            default the labels.txt in SRC, or else the labels that are found, sorted, after background.
+        background: what pixels under no shape are: `class` is class 0, background; `ignore` is ignored.
+        overlap: which shape is on top: the last in the file, as labelme draws them, the first, or the smallest; `ignore`:
+            pixels that several classes claim are ignored.
+        line_width: how many pixels wide lines and line strips are drawn; 0 leaves them out.
+        point_size: the radius in pixels of the disc that a point becomes; 0 leaves points out.
+        drawing: the version of labelme whose rule is followed: in `7` line strips have round joints, and masks that were moved
+            by parts of a pixel lie at the nearest one; `6` is the rule of all versions before.
+    """
+    one_of("background", background, Background)
+    one_of("overlap", overlap, Overlap)
+    one_of("drawing", drawing, Drawing)
+    for name, size in (("line-width", line_width), ("point-size", point_size)):
+        if not 0 <= size <= 1000:
+            raise OptionError(f"--{name} {size}: must be from 0 to 1000 pixels")
+    base, receipt = listed(root), Receipt()
+    if split is not None:
+        refuse_split(split, root, ["none, as labelme knows no splits: leave --split out"])
+    folder, names = label_files(base)
+    entries, inputs = _entries(classes, folder, receipt)
+    found = list(read_heads(folder, names, report, receipt))
+    if entries:
+        labels, table = listed_classes(entries, background, receipt)
+    else:
+        every = sorted({label for one in found for label in one.labels})
+        labels, table = name_classes([NamedClass(label, label) for label in every], background, receipt)
+    ids = ids_by_name(table, labels)
+    rules = Rules(ids, background_id(labels, background), overlap, Pen(line_width, point_size, drawing))
+    where = Images(folder, None if image_dir is None else place(image_dir), images)
+    items = _items(found, where, rules, report, receipt)
+    _tell(found, items, receipt)
+    used = "labels" if not entries else inputs[0].name if inputs else [entry.name for entry in entries]
+    options: dict[str, object] = {"classes": used, "background": background, "overlap": overlap}
+    options |= {"line_width": line_width, "point_size": point_size, "drawing": drawing}
+    return Source(labels, items, tuple(inputs), table, receipt, options)
+
+
+def _entries(
+    classes: str | Path | Sequence[str] | None, folder: Place, receipt: Receipt
+) -> tuple[list[Entry], tuple[Input, ...]]:
+    """The classes that are given, or those of labels.txt, and their file; none if there is neither."""
+    if classes is None and not (folder / CLASS_FILE).is_file():
+        return [], ()
+    return given_classes(str(folder / CLASS_FILE) if classes is None else classes, folder, receipt)
+
+
+def _items(found: Sequence[Found], images: Images, rules: Rules, report: Report, receipt: Receipt) -> list[Item]:
+    """The item of each label file that has its image where one is wanted, in order."""
+    items: list[Item] = []
+    ids, renamed = sample_ids(None, [one.name for one in found])
+    receipt.renamed += renamed
+    for one, id in zip(found, ids, strict=True):
+        image = images.of(one) if isinstance(id, str) else id
+        annotation = LabelmeShapes(images.path(one), None if isinstance(image, Problem) else image, rules)
+        if isinstance(id, str) and not isinstance(image, Problem):
+            exif: Exif = "upright" if one.inside != image else "raw"
+            items.append(Item(id, image if images.wanted else None, None, annotation, exif=exif))
+        elif isinstance(image, Problem):
+            sample = id if isinstance(id, str) else image.sample
+            leave_out(replace(image, file=annotation.path, sample=sample), annotation.ids, report, receipt)
+    return sorted(items, key=lambda item: item.id)
+
+
+def _tell(found: Sequence[Found], items: Sequence[Item], receipt: Receipt) -> None:
+    """Notes on what masks do not hold, and on images that several label files name."""
+    if flags := Counter(flag for one in found for flag in one.flags):
+        told = some(f"{flag} ({count:,})" for flag, count in flags.most_common())
+        receipt.notes.append(f"flags of images, which masks do not hold: {told}")
+    times = Counter(item.image for item in items if item.image is not None)
+    if twice := [posixpath.basename(image) for image, count in times.items() if count > 1]:
+        receipt.warnings.append(f"images that several label files name, each of which is a sample: {some(twice)}")

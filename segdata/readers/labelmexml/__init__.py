@@ -1,0 +1,1 @@
+"""LabelMe's XML (MIT): polygons and masks of single objects, as LabelMe, CVAT and Datumaro write it."""

@@ -1,0 +1,224 @@
+"""LabelMe's XML (MIT): polygons and masks of single objects, as LabelMe, CVAT and Datumaro write it.
+
+SRC holds `Annotations/<folder>/<name>.xml`, `Images/<folder>/<name>.jpg` and, for objects that were painted, PNGs in
+`Masks/<folder>`; or image and XML lie side by side, with Masks/ beside them, as CVAT has it. A folder that is called train, val
+or the like is a split. Objects are drawn as Datumaro draws them: polygons by the rule of pycocotools, coordinates rounded to
+hundredths of a pixel, in the order of the file.
+
+Classes are those of a dataset_meta.json in SRC, in its order, followed by other names that are found, sorted.
+
+Format: https://github.com/CSAILVision/LabelMeAnnotationTool, and as others have it
+https://github.com/open-edge-platform/datumaro (plugins/data_formats/labelme.py).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from segdata.dataset.ids import sample_ids
+from segdata.errors import DataError, Problem, Report, one_of, strict
+from segdata.files.listing import files_in
+from segdata.files.places import lies_below, listed, place
+from segdata.files.remote import Place
+from segdata.labels import Labels
+from segdata.readers.classes.files import given_classes
+from segdata.readers.classes.named import (
+    Background,
+    NamedClass,
+    background_id,
+    ids_by_name,
+    listed_classes,
+    name_classes,
+)
+from segdata.readers.json_text import read_json
+from segdata.readers.labelmexml.objects import Boxes, LabelmeObjects, Rules, read_marked
+from segdata.readers.named_images import ImageFinder
+from segdata.readers.paint import Overlap
+from segdata.readers.sight import look
+from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, refuse_split
+from segdata.readers.words_in_names import SPLIT_WORDS
+from segdata.words import some
+
+META = "dataset_meta.json"
+
+LOOKED_AT = 20
+"""So many XML files are looked into to tell the format."""
+
+
+class Meta(msgspec.Struct):
+    """Datumaro's table of classes."""
+
+    labels: list[str] = []
+    label_map: dict[str, str] = {}
+
+
+def fits(root: Place) -> str | None:
+    """Why SRC is not this format; None for an XML with a LabelMe object in it."""
+    sight = look(root)
+    candidates = list(sight.ending(".xml"))[:LOOKED_AT]
+    if not candidates:
+        return "there is no .xml"
+    for path in candidates:
+        start = sight.start(path)
+        if re.search(r"<annotation[\s>]", start) and re.search(r"<polygon>.*<pt>|<segm>.*<mask>", start, re.DOTALL):
+            return None
+    return f"{candidates[0]} has no <object> with a <polygon> or <segm> of LabelMe"
+
+
+def read(
+    root: str | Path,
+    *,
+    split: str | None = None,
+    report: Report = strict,
+    images: bool = True,
+    image_dir: str | Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    background: Background = "class",
+    overlap: Overlap = "last",
+    boxes: Boxes = "drop",
+) -> Source:
+    """Read the XML files of a folder and all below it.
+
+    Raises `DataError` (`labelmexml.*`, `classes.*`, `image.*`), or adds to `report`: a file that is damaged, or without its
+    image.
+
+    Args:
+        image_dir: the folder of the images; by default it is Images/ in SRC, or else SRC.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
+            Datumaro's dataset_meta.json, or else the names that are found, sorted, after background.
+        background: what pixels under no object are: `class` is class 0, background; `ignore` is ignored.
+        overlap: which object is on top: the last in the file, as Datumaro draws them, the first, or the smallest; `ignore`:
+            pixels that several classes claim are ignored.
+        boxes: what becomes of objects that have a box and no outline: `drop` leaves them out, so that they are background;
+            `ignore` ignores all pixels of the box; `class` gives them the class.
+    """
+    one_of("background", background, Background)
+    one_of("overlap", overlap, Overlap)
+    one_of("boxes", boxes, Boxes)
+    receipt = Receipt()
+    base, files = label_files(listed(root))
+    found = list(_marked(base, files, report, receipt))
+    every = sorted({name for one in found for name in one.names})
+    labels, table, inputs = class_table(classes, base, every, background, receipt)
+    ids = ids_by_name(table, labels)
+    rules = Rules(ids, background_id(labels, background), overlap, boxes)
+    folder = place(image_dir) if image_dir is not None else base / "Images"
+    finder = ImageFinder([folder] if image_dir is not None else [folder, base]) if images else None
+    items = list(_items(found, base, finder, rules, report, receipt))
+    if split is not None:
+        there = [item.split for item in items]
+        items = [item for item in items if item.split == split]
+        if not items:
+            refuse_split(split, root, (name or "none" for name in there))
+    items.sort(key=lambda item: item.id)
+    options: dict[str, object] = {"background": background, "overlap": overlap, "boxes": boxes}
+    return Source(labels, items, inputs, table, receipt, options)
+
+
+def class_table(
+    classes: str | Path | Sequence[str] | None,
+    root: Place,
+    found: Sequence[str],
+    background: Background,
+    receipt: Receipt,
+) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
+    """The classes, and the file that names them. Raises `DataError` (`classes.*`, `labelmexml.*`)."""
+    if classes is not None:
+        entries, inputs = given_classes(classes, root, receipt)
+        return *listed_classes(entries, background, receipt), inputs
+    meta, inputs = root / META, ()
+    names: list[str] = []
+    if meta.is_file():
+        table = read_json(str(meta), msgspec.json.Decoder(Meta), "labelmexml", "Datumaro's table of classes")
+        names, inputs = [*dict.fromkeys((*table.labels, *table.label_map.values()))], (Input.of(meta),)
+    names += [name for name in found if name not in names]
+    return *name_classes([NamedClass(name, name) for name in names], background, receipt), inputs
+
+
+class Found(NamedTuple):
+    """An XML file: its path below SRC, the image's folder and name in it, the names of its objects, and their masks."""
+
+    file: str
+    folder: str
+    image: str
+    names: tuple[str, ...]
+    masks: tuple[str, ...]
+
+
+def label_files(root: Place) -> tuple[Place, list[str]]:
+    """The folder of the XML files, and their POSIX paths below it. Raises `DataError` (`labelmexml.missing`)."""
+    if root.is_file():
+        return root.parent, [root.name]
+    files = [name for name in files_in(root) if name.lower().endswith(".xml")] if root.is_dir() else []
+    if not files:
+        message = "holds no label file (.xml)" if root.is_dir() else "there is no such file or folder"
+        raise DataError(Problem("labelmexml.missing", message, file=str(root)))
+    return root, files
+
+
+def _marked(root: Place, files: Sequence[str], report: Report, receipt: Receipt) -> Iterator[Found]:
+    """The XML files that can be read; the others are reported, and files of something else are noted."""
+    others: list[str] = []
+    for file in files:
+        stem = posixpath.splitext(file)[0]
+        try:
+            marked = read_marked(str(root / file))
+        except DataError as error:
+            leave_out(error.problem, [posixpath.basename(file)], report, receipt, sample=stem)
+            continue
+        if marked is None:
+            others.append(file)
+            continue
+        names = tuple(sorted({thing.name for thing in marked.things if thing.name}))
+        masks = tuple(thing.mask for thing in marked.things if thing.mask)
+        yield Found(file, marked.folder, marked.image or posixpath.basename(stem), names, masks)
+    if others:
+        receipt.notes.append(f"not read, as they are no XML of LabelMe: {some(others)}")
+
+
+def _items(
+    found: Sequence[Found], base: Place, finder: ImageFinder | None, rules: Rules, report: Report, receipt: Receipt
+) -> Iterator[Item]:
+    """The item of each XML file that has its image where one is wanted."""
+    names = [f"{one.folder}/{one.image}".lstrip("/") for one in found]
+    ids, renamed = sample_ids(None, names)
+    receipt.renamed += renamed
+    for one, name, id in zip(found, names, ids, strict=True):
+        image = id if isinstance(id, Problem) else None if finder is None else _image(one, name, base, finder)
+        path, masks = str(base / one.file), _mask_folder(one, base)
+        if isinstance(id, str) and not isinstance(image, Problem):
+            first = one.folder.partition("/")[0]
+            annotation = LabelmeObjects(path, image, masks, one.masks, rules)
+            yield Item(id, image, None, annotation, first if first.lower() in SPLIT_WORDS else None)
+        elif isinstance(image, Problem):
+            way_out = ", or give the folder of the images: --image-dir DIR" if image.code == "image.missing" else ""
+            problem = replace(image, message=image.message + way_out, file=path, sample=image.sample or str(id))
+            leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt)
+
+
+def _image(one: Found, name: str, base: Place, finder: ImageFinder) -> str | Problem:
+    """The path of an XML file's image, or why there is none; CVAT puts it beside the file."""
+    found = finder.find(name)
+    beside = posixpath.join(posixpath.dirname(one.file), one.image)
+    with suppress(OSError):  # such as of a name that is too long
+        if isinstance(found, Problem) and lies_below(beside) and (base / beside).is_file():
+            return str(base / beside)
+    return found
+
+
+def _mask_folder(one: Found, base: Place) -> str:
+    """The folder of the masks that an XML file names: below Masks/ in SRC, or Masks/ beside the file."""
+    usual = base / "Masks" / one.folder
+    for folder in (usual, base / posixpath.dirname(one.file) / "Masks"):
+        with suppress(OSError):
+            if one.masks and lies_below(one.masks[0]) and (folder / one.masks[0]).is_file():
+                return str(folder)
+    return str(usual)

@@ -1,0 +1,1 @@
+"""Label Studio: JSON and JSON-MIN exports, with brushes, polygons, rectangles and ellipses."""

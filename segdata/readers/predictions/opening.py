@@ -1,0 +1,156 @@
+"""Predictions as commands take them: a dataset, or a folder of mask files of another program, under the ids of truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+import msgspec
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.job import folder_name
+from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
+from segdata.dataset.match import match_ids
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError, Problem
+from segdata.files.alignment import elsewhere, not_there, read_ground
+from segdata.files.arrays import ENDINGS
+from segdata.files.endings import IMAGE_ENDINGS
+from segdata.files.patterns import Pattern
+from segdata.files.places import listed
+from segdata.files.remote import Place
+from segdata.metrics.confusion import Confusion
+from segdata.readers.predictions.reader import files_of, notes
+from segdata.tiling.tiles import Stitched, image_of, read_stitched
+from segdata.words import some
+
+READ = "segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json"
+"""What reads masks of any coding."""
+
+WARP = "segdata convert masks PRED DST --mask-dir . --image-dir IMAGES --classes TRUTH/dataset.json --warp-masks"
+"""What warps masks to their images."""
+
+CODING = {
+    "mask.values": "--values VALUE=NAME (one for each)",
+    "mask.depth": "(with --values VALUE=NAME if values are others)",
+    "mask.colours": "--colors (with --values R,G,B=NAME if colours are others)",
+}
+"""Faults of masks that are coded otherwise than segdata's, and what `READ` needs besides."""
+
+FILES = "files"
+"""The `made_by` operation of predictions that are files of another program."""
+
+
+def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Dataset, match: str | None) -> Dataset:
+    """Predictions as a dataset: that one, or the masks in a folder of files, each under the id of truth that its name tells.
+
+    With `match` the ids of a dataset's images are matched, too. `chosen` is the part of `truth` that is wanted. Files that
+    match no sample keep their names. Raises `DataError`, `DatasetError`, `OptionError`.
+    """
+    if isinstance(pred, Dataset) or _is_dataset(listed(pred)):
+        dataset = Dataset.of(pred)
+        return dataset if match is None else _matched(dataset, truth, chosen, match)
+    base = listed(pred)
+    pattern = Pattern.of(match, "match", IMAGE_ENDINGS)
+    files = files_of(base, pattern) if base.is_dir() else {}
+    if not files:
+        _refuse_other(base, match)
+    found = match_ids(files, [s.id for s in truth], {s.id for s in chosen})
+    if not found:
+        raise DatasetError(f"{base}: {notes(set(files), set(), [s.id for s in truth])[0]}")
+    samples = [
+        Sample(id=found.get(key, key), mask=path, height=0, width=0, counts={}, sha256="")
+        for key, path in files.items()
+    ]
+    return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES})
+
+
+def read_predicted(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int]) -> Stitched:
+    """`read_stitched` of predictions. Raises `DataError`, for values of another coding with the way to read them."""
+    try:
+        return read_stitched(dataset, samples, size)
+    except DataError as error:
+        problem = error.problem
+        if dataset.made_by.get("operation") != FILES or problem.code not in CODING:
+            raise
+        what = problem.message.partition(": was it replaced")[0]
+        raise DataError(
+            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then evaluate DST")
+        ) from error
+
+
+def refuse_elsewhere(pred: Dataset, samples: Sequence[Sample], truth: Dataset, sample: Sample) -> None:
+    """Raise `DataError` (`mask.elsewhere`) for a file of another program that does not lie where the image of truth does.
+
+    Only if both say where that is, and the sample of truth is all of its image.
+    """
+    if pred.made_by.get("operation") != FILES or sample.image is None or (sample.crop or sample.tiling) is not None:
+        return
+    for mask in samples:
+        path = pred.inside(mask.mask)
+        if (grounds := elsewhere(read_ground(path), truth.image_path(sample))) is not None:
+            what = f"{not_there(*grounds)}: {WARP}, then evaluate DST"
+            raise DataError(Problem("mask.elsewhere", what, str(path), sample.id))
+
+
+def refuse_two_valued(pred: Dataset, found: Confusion) -> None:
+    """Raise `DatasetError` for files of another program that hold class 0 and ignore alone: 255 is rather a class there."""
+    tally, names, ignore = found.tally, pred.labels.names, pred.labels.ignore
+    if pred.made_by.get("operation") == FILES and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
+        raise DatasetError(
+            f"{pred.root}: its masks hold {names[0]} (0) and ignore ({ignore}) alone; if {ignore} is a class: "
+            f"{READ} --values {ignore}={names[1]}, then evaluate DST; otherwise {READ.rstrip()}"
+        )
+
+
+def refuse_swapped(pred: Dataset, truth: Dataset) -> None:
+    """Raise `DatasetError` if `truth` is a dataset of predictions, as its card says, and `pred` is none: they are swapped."""
+    if _is_predicted(truth) and not _is_predicted(pred) and pred.made_by.get("operation") != FILES:
+        names, first = f"{folder_name(truth)} {folder_name(pred)}", truth.labels.names[0]
+        raise DatasetError(
+            f"{truth.root}: is a prediction, as its dataset.json says, and {folder_name(pred)} is none: PRED comes first, "
+            f"evaluate {names}; if a model's masks are the truth, copy them (segdata remap --map {first}={first})"
+        )
+
+
+def _is_predicted(dataset: Dataset) -> bool:
+    made, options = dataset.made_by.get("operation"), dataset.made_by.get("options")
+    return made in ("predict", "refine") or (isinstance(options, dict) and options.get("format") == "predictions")
+
+
+def _is_dataset(root: Place) -> bool:
+    return any((root / name).exists() for name in (CARD, MANIFEST, JOURNAL, LOG))
+
+
+def _matched(dataset: Dataset, truth: Dataset, chosen: Dataset, match: str) -> Dataset:
+    """A dataset under the ids of truth that its own ids tell by a pattern."""
+    pattern = Pattern.of(match, "match", IMAGE_ENDINGS)
+    images = {image_of(s) for s in dataset}
+    keys = {id: pattern.key(f"{id}.png") or id for id in sorted(images)}
+    known = [*dict.fromkeys(map(image_of, truth))]
+    found = match_ids(keys.values(), known, {*map(image_of, chosen)})
+    samples = [_named(s, found.get(keys[image_of(s)], image_of(s))) for s in dataset]
+    return replace(dataset, samples=sorted(samples, key=lambda s: s.id))
+
+
+def _named(sample: Sample, image: str) -> Sample:
+    """A sample that is that image, or a tile of it."""
+    whole = image_of(sample) == sample.id
+    return msgspec.structs.replace(sample, id=image) if whole else msgspec.structs.replace(sample, parent=image)
+
+
+def _refuse_other(base: Place, match: str | None) -> NoReturn:
+    """Raise `DatasetError` for what holds no masks: by what it holds."""
+    if not base.is_dir():
+        raise DatasetError(f"{base}: there is no such folder")
+    arrays = files_of(base, Pattern.of(None, "match", ENDINGS))
+    if arrays:
+        raise DatasetError(
+            f"{base}: holds scores ({some(arrays.values(), 2)}): segdata convert predictions {base} DST --like TRUTH makes"
+            " a dataset of them"
+        )
+    like = f" like {match}" if match else ""
+    raise DatasetError(
+        f"{base}: neither a segdata dataset nor a folder of masks{like} ({', '.join(IMAGE_ENDINGS[:1])}, ...)"
+    )

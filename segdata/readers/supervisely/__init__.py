@@ -1,0 +1,1 @@
+"""Supervisely: a project, its `meta.json` and its datasets, each with `ann/` and `img/`."""
