@@ -152,9 +152,9 @@ class Remap:
     mapping: dict[int, int | None]
     labels: Labels
 
-    def value(self, source: int) -> int:
-        """One source value's mask value. Raises `KeyError` if it is not listed."""
-        target = self.mapping[source]
+    def value(self, source: int | None) -> int:
+        """One source value's mask value; of None, what is ignored. Raises `KeyError` if it is not listed."""
+        target = None if source is None else self.mapping[source]
         return self.labels.ignore if target is None else target
 
     def __call__(self, values: NDArray[Any]) -> Mask:

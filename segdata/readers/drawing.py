@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segdata.errors import Problem
-from segdata.labels import Labels
+from segdata.labels import Remap
 from segdata.readers.paint import Overlap, Shape, paint
 from segdata.readers.source import Drawn, Receipt
 
@@ -13,18 +13,18 @@ from segdata.readers.source import Drawn, Receipt
 def draw_shapes(
     shapes: Sequence[Shape],
     size: tuple[int, int],
-    labels: Labels,
-    background: int,
+    remap: Remap,
+    background: int | None,
     overlap: Overlap,
     receipt: Receipt,
     file: str,
 ) -> Drawn:
-    """The mask of `size` (height, width) of shapes, `background` where there is none. `receipt` has counted the annotations.
+    """The mask of `size` (height, width) of shapes. `receipt` has counted the annotations.
 
-    One shape per annotation. One without a pixel is skipped (`polygon.empty`); one of which no pixel is seen is painted and
-    hidden. Raises `DataError` (`rle.size`).
+    `background` is the source's class id of what no shape covers, None for ignored. One shape per annotation. One without a
+    pixel is skipped (`polygon.empty`); one of which no pixel is seen is painted and hidden. Raises `DataError` (`rle.size`).
     """
-    painted = paint(shapes, *size, labels, background=background, overlap=overlap)
+    painted = paint(shapes, *size, remap.labels, background=remap.value(background), overlap=overlap)
     for shape, area, shown in zip(shapes, painted.areas, painted.shown, strict=True):
         if area == 0:
             receipt.skipped.append(Problem("polygon.empty", "covers no pixel", file, None, shape.annotation))
@@ -34,3 +34,8 @@ def draw_shapes(
                 receipt.hidden.append(Problem("hidden", "wholly under others", file, None, shape.annotation))
     receipt.contested, receipt.contests = painted.contested, painted.contests
     return Drawn(painted.mask, receipt, painted.counts)
+
+
+def clipped(file: str, annotation: int | str) -> Problem:
+    """The receipt's line of a shape of which a part lies outside the image."""
+    return Problem("polygon.clipped", "reaches beyond the image", file, None, annotation)

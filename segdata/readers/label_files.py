@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -29,7 +28,7 @@ from segdata.readers.diagnose import (
 )
 from segdata.readers.label_bands import Bands, open_large, read_bands, tally_bands
 from segdata.readers.label_palettes import NO_PALETTES, Palettes, check_palette, refuse
-from segdata.readers.source import Banded, Drawn, Receipt
+from segdata.readers.source import Banded, Drawn, InFile, Receipt
 from segdata.words import some
 
 NO_IDS = ("mask.colours", "mask.jpeg", "mask.numbers")
@@ -72,21 +71,10 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFile:
+class LabelFile(InFile):
     """A mask in a file of any kind."""
 
-    path: str
     meaning: Meaning
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
 
     @property
     def void(self) -> int | None:

@@ -29,7 +29,7 @@ class MergedFiles:
     overlap: Overlap
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> list[int | str]:
         """An annotation for each mask: its file's name."""
         return [name for file in self.masks for name in file.ids]
 
@@ -41,7 +41,7 @@ class MergedFiles:
     def draw(self, remap: Remap) -> Drawn:
         """The merged mask. Raises `DataError` (`mask.*`), also for masks of different sizes."""
         ignore = remap.labels.ignore
-        empty = ignore if self.empty is None else remap.value(self.empty)
+        empty = remap.value(self.empty)
         merged: Merger | None = None
         for at, file in enumerate(self.masks):
             mask = file.draw(remap).mask
@@ -131,7 +131,7 @@ class BlankMask:
     class_id: int | None
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> list[int | str]:
         """No annotation."""
         return []
 
@@ -142,7 +142,7 @@ class BlankMask:
 
     def draw(self, remap: Remap) -> Drawn:
         """One value, in the size of the upright image. Raises `DataError` (`image.*`)."""
-        value = remap.labels.ignore if self.class_id is None else remap.value(self.class_id)
+        value = remap.value(self.class_id)
         height, width = read_facts(self.image).upright
         mask = np.full((height, width), value, remap.labels.dtype)
         return Drawn(mask, Receipt(), {value: height * width})

@@ -27,7 +27,7 @@ class PlacedMask:
         return self.mask.path
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> Sequence[int | str]:
         """See `Annotation`."""
         return self.mask.ids
 

@@ -9,8 +9,6 @@ Format: README of http://home.bharathh.info/pubs/codes/SBD/download.html, as tor
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,14 +16,14 @@ from typing import Literal
 from segdata.errors import DataError, Problem, Report, located, one_of, strict
 from segdata.files.file import open_file
 from segdata.files.mat import read_array, read_numbers
+from segdata.files.numbers import whole_numbers
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.labels import Labels, Remap
-from segdata.readers.label_files import Meaning
+from segdata.readers.label_files import Meaning, ids_of
 from segdata.readers.listed_items import make_items, once, split_lists
-from segdata.readers.mat_labels import MatFile, draw_numbers
 from segdata.readers.sight import look
-from segdata.readers.source import Annotation, Drawn, Input, Item, Receipt, Source, SourceClass
+from segdata.readers.source import Annotation, Drawn, InFile, Input, Item, Receipt, Source, SourceClass
 from segdata.words import some
 
 From = Literal["cls", "inst"]
@@ -132,7 +130,7 @@ class Places:
         if not file.is_file():
             way_out = "put it there, or take the name out of the list"
             return Problem("sbd.mask", f"there is no {self.kind}/{name}.mat: {way_out}", str(file))
-        return MatFile(str(file), ("GTcls", FIELD), MEANING) if self.kind == "cls" else Objects(str(file))
+        return ClassMask(str(file)) if self.kind == "cls" else ObjectMask(str(file))
 
     def image(self, name: str) -> str | Problem:
         """The image of a name."""
@@ -144,20 +142,19 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class ClassMask(InFile):
+    """A mask of class ids."""
+
+    def draw(self, remap: Remap) -> Drawn:
+        """Its numbers as class ids. Raises `DataError` (`mask.*`) with the way out."""
+        with located(file=self.path):
+            mask = ids_of(whole_numbers(read_array(self.path, "GTcls", FIELD), self.path), MEANING, remap)
+        return Drawn(mask, Receipt(annotations=1, painted=1))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMask(InFile):
     """A mask that numbers objects from 1 on, each of which has a class."""
-
-    path: str
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
 
     def draw(self, remap: Remap) -> Drawn:
         """The class of each object. Raises `DataError` (`mask.*`) with the way out."""
@@ -169,5 +166,5 @@ class Objects:
                 {0: 0, **dict(enumerate(map(int, classes), 1))},
                 way_out="each object has a line in Categories: correct it",
             )
-            mask = draw_numbers(read_array(file, "GTinst", FIELD), self.path, meaning, remap)
+            mask = ids_of(whole_numbers(read_array(file, "GTinst", FIELD), self.path), meaning, remap)
         return Drawn(mask, Receipt(annotations=1, painted=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Protocol
@@ -130,6 +131,31 @@ class Annotation(Protocol):
 
     def draw(self, remap: Remap) -> Drawn:
         """The mask, source class ids through `remap`. Raises `DataError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFile:
+    """What annotations share that are a file of one image: by default one mask, called after the file."""
+
+    path: str
+
+    @property
+    def ids(self) -> Sequence[int | str]:
+        """See `Annotation`."""
+        return [os.path.basename(self.path)]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return (self.path,)
+
+
+def places_in(path: str, read: Callable[[], Sequence[object]]) -> Sequence[int | str]:
+    """The places, from 0, of what is read from a label file; of a file that cannot be read, its name."""
+    try:
+        return range(len(read()))
+    except DataError:
+        return [os.path.basename(path)]
 
 
 class LargeAnnotation(Annotation, Protocol):

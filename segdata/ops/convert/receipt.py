@@ -54,7 +54,7 @@ def receipt_json(
     rest = [(None, label.name, label.id) for label in source.labels.classes if label.id not in told]
     classes = []
     for source_id, name, class_id in [*rest, *rows]:
-        target = labels.ignore if class_id is None else remap.value(class_id)
+        target = remap.value(class_id)
         classes.append(
             {
                 "source_id": source_id,

@@ -6,7 +6,6 @@ has the value k * 255 / n, rounded. Source: `loadAde20K` in https://github.com/C
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from segdata.files.images import read_stored
 from segdata.labels import Mask, Remap, tally
 from segdata.readers.ade20k.names import BY_HAND, read_names
 from segdata.readers.label_files import Meaning, ids_of
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InFile, Receipt
 from segdata.words import some
 
 HUNDREDS = (np.arange(256) // 10 * 256).astype(np.uint16)
@@ -26,22 +25,16 @@ HUNDREDS = (np.arange(256) // 10 * 256).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
-class CodedMask:
+class CodedMask(InFile):
     """A coded mask. `meaning.values` has the class ids by index.
 
     `info`: the _atr.txt, if that alone names the classes, by the objects of a `level`; then `names` are the class ids by name.
     """
 
-    path: str
     meaning: Meaning
     info: str | None = None
     level: int = 0
     names: Mapping[str, int | None] | None = None
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
 
     @property
     def files(self) -> Sequence[str]:

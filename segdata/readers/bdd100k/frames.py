@@ -128,9 +128,7 @@ class Labelled:
             labels = frame.labels or []
             receipt = Receipt(annotations=len(labels))
             shapes = [shape for i, label in enumerate(labels) if (shape := self._shape(i, label, remap, receipt))]
-            ground = rules.task.background
-            background = remap.labels.ignore if ground is None else remap.value(ground)
-            return draw_shapes(shapes, self.size, remap.labels, background, rules.overlap, receipt, rules.file)
+            return draw_shapes(shapes, self.size, remap, rules.task.background, rules.overlap, receipt, rules.file)
 
     def _read(self) -> Frame:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,8 +15,9 @@ from segdata.files.limits import MAX_PIXELS
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
 from segdata.labels import Remap
+from segdata.readers.drawing import clipped
 from segdata.readers.json_text import read_json
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InFile, Receipt, places_in
 from segdata.words import suggest
 
 UNDRAWN = ("unlabeled", "background")
@@ -49,24 +49,15 @@ FRAME = msgspec.json.Decoder(Frame)
 
 
 @dataclass(frozen=True, slots=True)
-class Polygons:
+class Polygons(InFile):
     """A polygons.json. `labels`: the official label id and the class id (None: ignored) by label name; below 0 is no class."""
 
-    path: str
     labels: Mapping[str, tuple[int, int | None]]
 
     @property
     def ids(self) -> Sequence[int | str]:
-        """The places of the objects in the file, from 0; of a file that cannot be read, its name."""
-        try:
-            return range(len(read_frame(self.path).objects))
-        except DataError:
-            return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
+        """The places of the objects in the file."""
+        return places_in(self.path, lambda: read_frame(self.path).objects)
 
     def draw(self, remap: Remap) -> Drawn:
         """Objects in the order of the file, the later over the earlier, each by the rule of `kernels.scanline`.
@@ -118,8 +109,7 @@ class Polygons:
         return codes
 
     def _value(self, label: str | None, remap: Remap) -> int:
-        class_id = None if label is None else self.labels[label][1]
-        return remap.labels.ignore if class_id is None else remap.value(class_id)
+        return remap.value(None if label is None else self.labels[label][1])
 
     def _check(
         self,
@@ -138,7 +128,7 @@ class Polygons:
             raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite", annotation=number))
         outside = np.flatnonzero(((points < 0) | (points > size)).any(axis=1))
         for i in np.unique(np.searchsorted(ends, outside, side="right")):
-            receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", numbers[i]))
+            receipt.clipped.append(clipped(self.path, numbers[i]))
 
     def _line(self, code: str, message: str, number: int) -> Problem:
         return Problem(code, message, self.path, None, number)

@@ -17,7 +17,7 @@ from segdata.files.lossy import refuse_lossy
 from segdata.kernels.lookup import look_up
 from segdata.labels import Remap
 from segdata.readers.coco.records import Id, Record, Segment, no_outline, read_box, read_segmentation
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.paint import Overlap, Shape, rasterize, union
 from segdata.readers.source import Drawn, Receipt
 
@@ -46,8 +46,7 @@ class Rules:
         """The mask value of an annotation; None where it is not to be painted."""
         if crowd and self.crowd != "class":
             return None if self.crowd == "drop" else remap.labels.ignore
-        class_id = self.class_ids[category]
-        return remap.labels.ignore if class_id is None else remap.value(class_id)
+        return remap.value(self.class_ids[category])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,8 @@ class Instances:
         receipt = Receipt(annotations=len(self.records))
         with located(file=self.rules.file):
             shapes = self._shapes(remap, receipt)
-            background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
-            return draw_shapes(
-                shapes, self.size, remap.labels, background, self.rules.overlap, receipt, self.rules.file
-            )
+            rules = self.rules
+            return draw_shapes(shapes, self.size, remap, rules.background, rules.overlap, receipt, rules.file)
 
     def _shapes(self, remap: Remap, receipt: Receipt) -> list[Shape]:
         """The annotations that have pixels, in file order."""
@@ -185,7 +182,7 @@ class Outlines:
         left = {owner for owner, good in zip(self.owners, keep, strict=True) if good}
         for owner, what in lines.items():
             if what == "clipped":
-                self.receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", owner))
+                self.receipt.clipped.append(clipped(self.file, owner))
             else:
                 lists = self.receipt.clipped if owner in left else self.receipt.skipped
                 lists.append(self._line("polygon.far", "a polygon lies too far outside the image: left out", owner))

@@ -12,27 +12,26 @@ https://github.com/nightrome/cocostuffapi, and tools/dataset_converters/coco_stu
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
 from segdata.files.file import open_file
 from segdata.files.mat import count_of, read_array
+from segdata.files.numbers import whole_numbers
 from segdata.files.places import absolute, list_folder, listed, place
 from segdata.files.remote import Place
 from segdata.labels import Remap
 from segdata.readers.classes.named import Background
 from segdata.readers.cocostuff.classes import NAMES, Classes, Kind, LabelSet, Others, read_names
 from segdata.readers.cocostuff.sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, is_seen, masks_in
-from segdata.readers.label_files import LabelFile, Meaning
+from segdata.readers.label_files import LabelFile, Meaning, ids_of
 from segdata.readers.listed_items import make_items, once, split_lists
-from segdata.readers.mat_labels import draw_numbers
 from segdata.readers.named_images import ImageFinder
 from segdata.readers.sight import look
-from segdata.readers.source import Annotation, Drawn, Input, Item, Receipt, Source, refuse_split
+from segdata.readers.source import Annotation, Drawn, InFile, Input, Item, Receipt, Source, refuse_split
 
 LISTS = ("train", "test")
 """The lists of the 10k set that are splits; all.txt names the images of both."""
@@ -243,26 +242,15 @@ def read_mats(
 
 
 @dataclass(frozen=True, slots=True)
-class LabelMap:
+class LabelMap(InFile):
     """A MAT file, and what its `S` means; `meaning_1_0`: if it is of version 1.0."""
 
-    path: str
     meaning: Meaning
     meaning_1_0: Meaning
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
 
     def draw(self, remap: Remap) -> Drawn:
         """Its label map through both tables at once. Raises `DataError` (`mask.*`) with the way out."""
         with located(file=self.path), open_file(self.path, "mask") as file:
             meaning = self.meaning_1_0 if count_of(file, "names") == NAMES_1_0 else self.meaning
-            mask = draw_numbers(read_array(file, "S"), self.path, meaning, remap)
+            mask = ids_of(whole_numbers(read_array(file, "S"), self.path), meaning, remap)
         return Drawn(mask, Receipt(annotations=1, painted=1))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.limits import MAX_PIXELS
+from segdata.readers.drawing import clipped
 from segdata.readers.paint import encode, rasterize
 from segdata.readers.source import Receipt
 
@@ -133,7 +134,7 @@ def reaches(figure: Figure, extent: Extent | None, size: tuple[int, int], file: 
         receipt.skipped.append(Problem("polygon.far", what, file, None, figure.id))
         return False
     if min(extent) < 0 or extent[2] > size[1] or extent[3] > size[0]:
-        receipt.clipped.append(Problem("polygon.clipped", "reaches beyond the image", file, None, figure.id))
+        receipt.clipped.append(clipped(file, figure.id))
     return True
 
 

@@ -63,7 +63,7 @@ class Rules:
         except DataError as error:
             message = f"{error.problem.message} (--classes FILE names all of them)"
             raise DataError(replace(error.problem, message=message)) from error
-        return remap.labels.ignore if class_id is None else remap.value(class_id)
+        return remap.value(class_id)
 
     def read(self, start: int, end: int, depth: int) -> list[Valued]:
         """The elements of a part of the file that lie so deep in it. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
@@ -180,8 +180,7 @@ def draw(rules: Rules, figures: Sequence[Figure], size: tuple[int, int], remap: 
         if rules.overlap is None:
             objects.sort(key=lambda one: one.level)
         shapes = [Shape(values[one.leader.label], one.rle, one.figure.id) for one in objects]
-        background = remap.labels.ignore if rules.background is None else remap.value(rules.background)
-        return draw_shapes(shapes, size, remap.labels, background, rules.overlap or "last", receipt, rules.file)
+        return draw_shapes(shapes, size, remap, rules.background, rules.overlap or "last", receipt, rules.file)
 
 
 def is_drawn(figure: Figure, file: str, receipt: Receipt) -> bool:

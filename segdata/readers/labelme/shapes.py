@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,11 +16,11 @@ from segdata.files.opening import read_facts
 from segdata.files.pillow import header_of, header_orientation
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelme.draw import Pen, Point, mask_runs, shape_runs, why_none
 from segdata.readers.paint import Overlap, Shape
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InFile, Receipt, places_in
 
 
 class Figure(msgspec.Struct, gc=False):
@@ -65,25 +64,16 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelmeShapes:
+class LabelmeShapes(InFile):
     """The shapes of a label file, and the image that they are drawn on: a file, or what is in the label file itself."""
 
-    path: str
     image: str | None
     rules: Rules
 
     @property
     def ids(self) -> Sequence[int | str]:
-        """The places of the shapes in the file, from 0; of a file that cannot be read, its name."""
-        try:
-            return range(len(read_content(self.path).shapes))
-        except DataError:
-            return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
+        """The places of the shapes in the file."""
+        return places_in(self.path, lambda: read_content(self.path).shapes)
 
     def draw(self, remap: Remap) -> Drawn:
         """Shapes in the order of the file, the later over the earlier by default, each by the rule of `labelme_draw`."""
@@ -92,8 +82,7 @@ class LabelmeShapes:
             receipt = Receipt(annotations=len(content.shapes))
             size = self._size(content, receipt)
             shapes = self._shapes(content.shapes, size, remap, receipt)
-            background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
-            return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, self.path)
+            return draw_shapes(shapes, size, remap, self.rules.background, self.rules.overlap, receipt, self.path)
 
     def _shapes(self, figures: Sequence[Figure], size: tuple[int, int], remap: Remap, receipt: Receipt) -> list[Shape]:
         """The shapes that have pixels, in file order; the others get their line."""
@@ -113,8 +102,8 @@ class LabelmeShapes:
                 else:
                     runs = shape_runs(kind, figure.points, size, self.rules.pen)
             if _reach_out(figure.points, size):
-                receipt.clipped.append(self._line("polygon.clipped", "reaches beyond the image", number))
-            shapes.append(Shape(remap.labels.ignore if class_id is None else remap.value(class_id), runs, number))
+                receipt.clipped.append(clipped(self.path, number))
+            shapes.append(Shape(remap.value(class_id), runs, number))
         return shapes
 
     def _size(self, content: Content, receipt: Receipt) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from segdata.files.places import lies_below, place, read_bytes
 from segdata.files.xml_text import Entities, parse_xml
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.paint import Overlap, Shape, encode, rasterize
 from segdata.readers.source import Drawn, Receipt
 
@@ -101,8 +101,7 @@ class LabelmeObjects:
             receipt = Receipt(annotations=len(marked.things))
             size = self._size(marked.size)
             shapes = self._shapes(marked, size, remap, receipt)
-            background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
-            return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, self.path)
+            return draw_shapes(shapes, size, remap, self.rules.background, self.rules.overlap, receipt, self.path)
 
     def _shapes(self, marked: Marked, size: tuple[int, int], remap: Remap, receipt: Receipt) -> list[Shape]:
         """The objects that have pixels, in file order; the others get their line."""
@@ -118,12 +117,10 @@ class LabelmeObjects:
                     self._mask_runs(str(thing.mask), size) if corners is None else outline(corners, thing.is_box, size)
                 )
             if corners is not None and (corners.min() < 0 or (corners.max(axis=0) > size[::-1]).any()):
-                receipt.clipped.append(Problem("polygon.clipped", "reaches beyond the image", self.path, None, id))
+                receipt.clipped.append(clipped(self.path, id))
             receipt.boxes += thing.is_box
-            ignored = class_id is None or (thing.is_box and self.rules.boxes == "ignore")
-            shapes.append(
-                Shape(remap.labels.ignore if ignored or class_id is None else remap.value(class_id), runs, id)
-            )
+            class_id = None if thing.is_box and self.rules.boxes == "ignore" else class_id
+            shapes.append(Shape(remap.value(class_id), runs, id))
         return shapes
 
     def _why_none(self, thing: Thing, corners: NDArray[np.float64] | None) -> tuple[str, str] | None:

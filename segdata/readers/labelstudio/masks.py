@@ -11,9 +11,9 @@ import numpy as np
 from segdata.errors import DataError, Problem, located
 from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
-from segdata.labels import Labels, Remap
+from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.labelstudio.images import Shown, images_of, key_of
 from segdata.readers.labelstudio.shapes import (
     Bitmask,
@@ -121,14 +121,13 @@ class Drawings:
             return drawn
 
     def _draw(self, drawing: Drawing | None, size: tuple[int, int], remap: Remap, receipt: Receipt) -> Drawn:
-        background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
         file = "" if drawing is None else drawing.span.file
         shapes: list[Shape] = []
         if drawing is not None:
             regions, data = self._regions(drawing)
             receipt.annotations += len(regions)
-            shapes = Shapes(self.rules, drawing.span, data, size, remap.labels, receipt).of(regions, remap)
-        return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, file)
+            shapes = Shapes(self.rules, drawing.span, data, size, receipt).of(regions, remap)
+        return draw_shapes(shapes, size, remap, self.rules.background, self.rules.overlap, receipt, file)
 
     def _compare(self, other: Drawing, drawn: Drawn, remap: Remap) -> Problem:
         """The line of an annotation that is not taken."""
@@ -214,7 +213,6 @@ class Shapes:
     span: Span
     data: bytes
     size: tuple[int, int]
-    labels: Labels
     receipt: Receipt
 
     def of(self, regions: Sequence[Region], remap: Remap) -> list[Shape]:
@@ -226,7 +224,7 @@ class Shapes:
                     continue
                 class_id = class_id_of(region.names[0], self.rules.class_ids, "labelstudio.label", region.id)
                 if (drawn := self._pixels(region)) is not None:
-                    parts.append((self.labels.ignore if class_id is None else remap.value(class_id), region.id, drawn))
+                    parts.append((remap.value(class_id), region.id, drawn))
         outlines = [part for _, _, part in parts if isinstance(part, np.ndarray)]
         ends = np.cumsum([len(one) for one in outlines])
         rles = iter(rasterize(np.concatenate(outlines), ends, *self.size) if outlines else ())
@@ -283,8 +281,7 @@ class Shapes:
             self._skip("polygon.far", "lies too far outside the image: left out", region)
             return False
         if low.min() < 0 or high[0] > width or high[1] > height:
-            line = Problem("polygon.clipped", "reaches beyond the image", self.span.file, None, region.id)
-            self.receipt.clipped.append(line)
+            self.receipt.clipped.append(clipped(self.span.file, region.id))
         return True
 
     def _skip(self, code: str, message: str, region: Region) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from segdata.labels import RGB, Labels, Remap
 from segdata.readers.classes.files import given_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.label_files import Meaning, ids_of
-from segdata.readers.source import Drawn, Input, Receipt, SourceClass
+from segdata.readers.source import Drawn, InFile, Input, Receipt, SourceClass
 from segdata.words import some
 
 Void = Literal["unevaluated", "all", "none"]
@@ -116,21 +115,10 @@ def refuse(path: Place, what: str) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceFile:
+class InstanceFile(InFile):
     """An instance mask: a value // 256 is a label id, of which `meaning.values` has the class ids."""
 
-    path: str
     meaning: Meaning
-
-    @property
-    def ids(self) -> list[str]:
-        """One annotation: the mask, by its file name."""
-        return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
 
     def draw(self, remap: Remap) -> Drawn:
         """Its labels as class ids. Raises `DataError` (`mask.*`), also for a mask of 8 bits, which has no instances."""

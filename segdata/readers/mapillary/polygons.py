@@ -6,7 +6,6 @@ its label masks were drawn from them; here each polygon has the pixels that pyco
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,11 +18,11 @@ from segdata.errors import DataError, Problem, located
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.opening import read_facts
 from segdata.labels import Remap
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.json_text import read_json
 from segdata.readers.mapillary.labels import VOID, Table
 from segdata.readers.paint import Overlap, Shape, rasterize
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InFile, Receipt, places_in
 from segdata.words import suggest
 
 FAR = 2**17
@@ -49,26 +48,17 @@ THINGS = msgspec.json.Decoder(Things)
 
 
 @dataclass(frozen=True, slots=True)
-class Polygons:
+class Polygons(InFile):
     """A JSON of polygons. `image` tells the size if the JSON does not."""
 
-    path: str
     image: str | None
     table: Table
     overlap: Overlap
 
     @property
     def ids(self) -> Sequence[int | str]:
-        """The places of the objects in the file, from 0; of a file that cannot be read, its name."""
-        try:
-            return range(len(self._read().objects))
-        except DataError:
-            return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
+        """The places of the objects in the file."""
+        return places_in(self.path, lambda: self._read().objects)
 
     def draw(self, remap: Remap) -> Drawn:
         """The objects on top of each other; where there is none is void--unlabeled. Raises `DataError` (`mapillary.*` ...)."""
@@ -80,11 +70,11 @@ class Polygons:
             self._check(corners, size, receipt)
             points = np.concatenate([np.zeros((0, 2)), *corners.values()])
             ends = np.cumsum([len(polygon) for polygon in corners.values()], dtype=np.int64)
-            values = [self._value(things.objects[number].label, remap) for number in corners]
+            values = [remap.value(self.table.names[things.objects[number].label]) for number in corners]
             runs = rasterize(points, ends, *size) if corners else []
             shapes = [Shape(value, rle, number) for value, rle, number in zip(values, runs, corners, strict=True)]
-            background = self._value(f"{VOID}unlabeled", remap)
-            return draw_shapes(shapes, size, remap.labels, background, self.overlap, receipt, self.path)
+            background = self.table.names.get(f"{VOID}unlabeled")
+            return draw_shapes(shapes, size, remap, background, self.overlap, receipt, self.path)
 
     def _read(self) -> Things:
         return read_json(self.path, THINGS, "mapillary", "polygons of Mapillary Vistas", ("objects", Thing))
@@ -127,8 +117,4 @@ class Polygons:
                 message = f"a coordinate is no number, or more than {FAR} pixels away: correct it"
                 raise DataError(Problem("polygon.far", message, annotation=number))
             if low < 0 or (high > (size[1], size[0])).any():
-                receipt.clipped.append(Problem("polygon.clipped", "reaches beyond the image", self.path, None, number))
-
-    def _value(self, label: str, remap: Remap) -> int:
-        class_id = self.table.names.get(label)
-        return remap.labels.ignore if class_id is None else remap.value(class_id)
+                receipt.clipped.append(clipped(self.path, number))

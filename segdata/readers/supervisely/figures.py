@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,10 +13,10 @@ from segdata.errors import DataError, Problem, located
 from segdata.files.limits import MAX_PIXELS
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.json_text import read_json
 from segdata.readers.paint import Overlap, Shape
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InFile, Receipt, places_in
 from segdata.readers.supervisely.shapes import (
     Points,
     Size,
@@ -96,24 +95,15 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(InFile):
     """An annotation file."""
 
-    path: str
     rules: Rules
 
     @property
     def ids(self) -> Sequence[int | str]:
-        """The places of the figures in the file, from 0; of a file that cannot be read, its name."""
-        try:
-            return range(len(read_sheet(self.path).objects))
-        except DataError:
-            return [os.path.basename(self.path)]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`."""
-        return (self.path,)
+        """The places of the figures in the file."""
+        return places_in(self.path, lambda: read_sheet(self.path).objects)
 
     def draw(self, remap: Remap) -> Drawn:
         """Figures in the order of the overlap policy. Raises `DataError` (`supervisely.*`, `polygon.*`)."""
@@ -126,8 +116,7 @@ class Figures:
                 for number, figure in enumerate(sheet.objects)
                 if (shape := self._shape(number, figure, size, remap, receipt)) is not None
             ]
-            background = remap.labels.ignore if self.rules.background is None else remap.value(self.rules.background)
-            return draw_shapes(shapes, size, remap.labels, background, self.rules.overlap, receipt, self.path)
+            return draw_shapes(shapes, size, remap, self.rules.background, self.rules.overlap, receipt, self.path)
 
     def _shape(self, number: int, figure: Figure, size: Size, remap: Remap, receipt: Receipt) -> Shape | None:
         """A figure that has pixels; the others get their line."""
@@ -146,8 +135,8 @@ class Figures:
                 what = f"a figure of {figure.classTitle!r} must be a {kind}{other}: correct the class or the figure"
                 raise DataError(Problem("supervisely.figure", what)) from error
         if outline is not None and not is_inside(outline, size):
-            receipt.clipped.append(Problem("polygon.clipped", "reaches beyond the image", self.path, None, number))
-        return Shape(remap.labels.ignore if class_id is None else remap.value(class_id), rle, number)
+            receipt.clipped.append(clipped(self.path, number))
+        return Shape(remap.value(class_id), rle, number)
 
 
 def read_sheet(path: str) -> Sheet:

@@ -65,8 +65,8 @@ class Burnt:
     def _rows(self, remap: Remap, receipt: Receipt) -> Iterator[Mask]:
         """Burn them, the lowest first, by number, then turn numbers to mask values."""
         order = self._order()
-        ground = remap.labels.ignore if self.background is None else remap.value(self.background)
-        values = [remap.labels.ignore if c is None else remap.value(c) for _, c, _, _ in order]
+        ground = remap.value(self.background)
+        values = [remap.value(c) for _, c, _, _ in order]
         table = np.array([ground, *values], remap.labels.dtype)
         outlines = Outlines([geometry for _, _, _, geometry in order])
         shown = np.zeros(len(table), np.bool_)

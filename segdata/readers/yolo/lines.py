@@ -10,24 +10,22 @@ pixels a side, and repairs broken JPEGs in place; here these are read as others 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_rle
 
 from segdata.errors import DataError, Problem, located
 from segdata.files.opening import upright_size
 from segdata.files.places import place
 from segdata.labels import Remap
 from segdata.readers.classes.entries import MAX_VALUE
-from segdata.readers.drawing import draw_shapes
+from segdata.readers.drawing import clipped, draw_shapes
 from segdata.readers.fill import fill_opencv
-from segdata.readers.paint import Overlap, Shape
-from segdata.readers.source import Drawn, Receipt, read_text
+from segdata.readers.paint import Overlap, Shape, area_of
+from segdata.readers.source import Drawn, Receipt, places_in, read_text
 from segdata.words import some
 
 Task = Literal["segment", "semantic"]
@@ -89,13 +87,9 @@ class Lines:
 
     @property
     def ids(self) -> Sequence[int | str]:
-        """The places of the lines that are not empty, from 0; of a file that cannot be read, its name."""
-        if self.path is None:
-            return []
-        try:
-            return range(len(split_lines(self.path)))
-        except DataError:
-            return [os.path.basename(self.path)]
+        """The places of the lines that are not empty."""
+        path = self.path
+        return [] if path is None else places_in(path, lambda: split_lines(path))
 
     @property
     def files(self) -> Sequence[str]:
@@ -104,27 +98,24 @@ class Lines:
 
     def draw(self, remap: Remap) -> Drawn:
         """See the module. Raises `DataError` (`yolo.*`, `image.*`)."""
-        size, labels, rules = upright_size(self.image), remap.labels, self.rules
-        background = labels.ignore if rules.background is None else remap.value(rules.background)
+        size, rules = upright_size(self.image), self.rules
         if self.path is None:
-            return draw_shapes([], size, labels, background, rules.overlap, Receipt(), self.image)
+            return draw_shapes([], size, remap, rules.background, rules.overlap, Receipt(), self.image)
         with located(file=self.path):
             outlines = read_outlines(self.path, rules.keypoints)
             receipt = Receipt(annotations=len(outlines))
             kept = without_copies(outlines, self.path, receipt)
             shapes = []
             for outline, points in zip(kept, pixels(kept, size, rules.task), strict=True):
-                class_id = self._class_id(outline)
-                value = labels.ignore if class_id is None else remap.value(class_id)
+                value = remap.value(self._class_id(outline))
                 shapes.append(Shape(value, fill_opencv([points], *size), outline.number))
                 if outline.beyond:
-                    line = Problem("polygon.clipped", "reaches beyond the image", self.path, None, outline.number)
-                    receipt.clipped.append(line)
+                    receipt.clipped.append(clipped(self.path, outline.number))
             if rules.overlap == "smallest":  # on a tie the later one, in the order of the loader
-                areas = {shape.annotation: area_of(shape.rle, size) for shape in shapes}
+                areas = {shape.annotation: area_of(shape.rle, *size) for shape in shapes}
                 shapes.sort(key=lambda shape: -areas[shape.annotation])
-                return draw_shapes(shapes, size, labels, background, "last", receipt, self.path)
-            return draw_shapes(shapes, size, labels, background, rules.overlap, receipt, self.path)
+                return draw_shapes(shapes, size, remap, rules.background, "last", receipt, self.path)
+            return draw_shapes(shapes, size, remap, rules.background, rules.overlap, receipt, self.path)
 
     def _class_id(self, outline: Outline) -> int | None:
         """The class id of an outline. Raises `DataError` (`yolo.class`)."""
@@ -259,8 +250,3 @@ def resampled(points: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     between = np.linspace(0, len(points), count - len(closed))
     at = np.sort(np.concatenate((corners, between)))
     return np.stack([np.interp(at, corners, closed[:, k]) for k in (0, 1)], axis=1).astype(np.float32)
-
-
-def area_of(rle: bytes, size: tuple[int, int]) -> int:
-    """The pixels of run lengths in an image of `size` (height, width)."""
-    return int(coco_rle.area({"size": list(size), "counts": rle}))
