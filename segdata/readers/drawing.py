@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segdata.errors import Problem
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import DataError, Problem
 from segdata.labels import Remap
 from segdata.readers.paint import Overlap, Shape, paint
 from segdata.readers.source import Drawn, Receipt
+
+NAN = "a coordinate is NaN or infinite: correct it, or remove the shape"
 
 
 def draw_shapes(
@@ -39,3 +44,13 @@ def draw_shapes(
 def clipped(file: str, annotation: int | str) -> Problem:
     """The receipt's line of a shape of which a part lies outside the image."""
     return Problem("polygon.clipped", "reaches beyond the image", file, None, annotation)
+
+
+def check_corners(corners: NDArray[np.float64], far: float) -> None:
+    """Raise `DataError` for (N, 2) x, y that are no numbers (`polygon.nan`), or more than `far` pixels away (`polygon.far`)."""
+    if (np.abs(corners) <= far).all():  # never true of NaN
+        return
+    if np.isfinite(corners).all():
+        message = f"a coordinate is more than {far:,} pixels away: correct it, or remove the shape"
+        raise DataError(Problem("polygon.far", message))
+    raise DataError(Problem("polygon.nan", NAN))

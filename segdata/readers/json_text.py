@@ -7,8 +7,9 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from segdata.errors import DataError, Problem, raise_exhausted
+from segdata.errors import DataError, Problem
 from segdata.files.places import read_bytes
+from segdata.readers.source import readable
 
 T = TypeVar("T")
 
@@ -21,11 +22,8 @@ def read_json(
     NaN and Infinity are read: they are not JSON, but Python writes them. `each` is the key of the list of annotations and the
     type of one: the first that is not of its shape is named, by its place from 0 (`code`.object).
     """
-    try:
+    with readable(path, f"{code}.missing"):
         data = read_bytes(path)
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem(f"{code}.missing", f"cannot be read: {error.strerror}", path)) from error
     try:
         return decode_json(data, decoder, code, what, each)
     except DataError as error:

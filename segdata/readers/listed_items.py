@@ -1,4 +1,4 @@
-"""Items of a set whose images have names, from lists or folders: the name finds the labels and the image."""
+"""Label files and lists in a folder, and items of a set whose images have names: the name finds the labels and the image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,25 @@ from dataclasses import replace
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files.images import Exif
+from segdata.files.listing import files_in
 from segdata.files.places import matching
 from segdata.files.remote import Place
 from segdata.readers.source import Annotation, Item, Receipt, leave_out, read_text
 from segdata.words import some, suggest
+
+
+def label_files(root: Place, ending: str, code: str) -> tuple[Place, list[str]]:
+    """The folder of a source with label files of one ending, and their POSIX paths below it; SRC may be one of them.
+
+    Raises `DataError` (`code`) if there is none.
+    """
+    if root.is_file():
+        return root.parent, [root.name]
+    names = [name for name in files_in(root) if name.lower().endswith(ending)] if root.is_dir() else []
+    if not names:
+        message = f"holds no label file ({ending})" if root.is_dir() else "there is no such file or folder"
+        raise DataError(Problem(code, message, file=str(root)))
+    return root, names
 
 
 def split_lists(

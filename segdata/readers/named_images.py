@@ -8,17 +8,29 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
+from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from segdata.errors import Problem
-from segdata.files.places import absolute, files_below, lies_below
+from segdata.errors import OptionError, Problem
+from segdata.files.places import absolute, files_below, lies_below, place
 from segdata.files.remote import Place
 from segdata.words import some
 
 ImageMatch = Literal["path", "name"]
 """How a label file names an image: by its path under the folder of the images, or by the last parts of it."""
+
+
+WAY_OUT = "put it there, or give the folder of the images: --image-dir DIR"
+
+
+def image_folder(image_dir: str | Path, root: Place) -> Place:
+    """The folder that `--image-dir` names, here or in SRC. Raises `OptionError` if there is none."""
+    found = next((path for path in (place(image_dir), root / str(image_dir)) if path.is_dir()), None)
+    if found is None:
+        raise OptionError(f"--image-dir {image_dir}: there is no such folder, here or in {root}")
+    return found
 
 
 class ImageFinder:
@@ -50,7 +62,7 @@ class ImageFinder:
             if found.code == "image.ambiguous":
                 return found
             missing = missing or found
-        return missing or Problem("image.missing", f"there is no {name!r}: put it there")
+        return missing or Problem("image.missing", f"there is no {name!r}: {WAY_OUT}")
 
 
 def tail(name: str) -> list[str]:
@@ -104,9 +116,8 @@ def find(name: str, folder: Place, index: Mapping[str, Sequence[str]]) -> str | 
     ends = {file: _common_end(parts, [*before, *normalize("NFC", file).split("/")]) for file in there}
     best = sorted(file for file, end in ends.items() if end == max(ends.values()))
     if not best:
-        return Problem(
-            "image.missing", f"no file below {folder} is called {parts[-1] if parts else ''!r}: put it there"
-        )
+        name = parts[-1] if parts else ""
+        return Problem("image.missing", f"no file below {folder} is called {name!r}: {WAY_OUT}")
     if len(best) > 1:
         what = f"the last parts of {name!r} are those of {some(best)}"
         return Problem("image.ambiguous", f"{what}: give the folder that is meant: --image-dir DIR")

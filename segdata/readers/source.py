@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Protocol
 
 import msgspec
 
 from segdata.dataset.ids import portable_ids
-from segdata.errors import DataError, OptionError, Problem, Report
+from segdata.errors import DataError, OptionError, Problem, Report, raise_exhausted
 from segdata.files import places
 from segdata.files.images import Exif
 from segdata.files.places import file_digest
@@ -264,6 +264,16 @@ def leave_out(
     """
     report.add(problem)
     receipt.add(left_out(sample or problem.sample or "", annotations, problem))
+
+
+@contextmanager
+def readable(path: object, code: str) -> Iterator[None]:
+    """Raise `DataError` (`code`) for the `OSError` of a file that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise_exhausted(error, path)
+        raise DataError(Problem(code, f"cannot be read: {error.strerror or error}", str(path))) from error
 
 
 def read_text(path: Place, code: str) -> str:

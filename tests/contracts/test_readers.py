@@ -190,3 +190,16 @@ def test_a_class_file_may_have_the_background_anywhere(name: str, tmp_path: Path
     table = np.array([*(order.index(n) for n in first.labels.names), *range(len(order), 256)], np.uint8)
     for one, same in zip(first, other, strict=True):
         np.testing.assert_array_equal(table[first.read_mask(one)], other.read_mask(same))
+
+
+def test_a_folder_of_images_that_there_is_not_is_named(case: tuple[str, Path, dict[str, Any]]) -> None:
+    name, root, options = case
+    if "image_dir" in reader_options(name) and name != "masks":  # where it is a pattern
+        with pytest.raises(SegdataError, match="nowhere"):
+            reader(name)(root, image_dir="nowhere", **options)
+
+
+def test_the_card_tells_which_classes_were_chosen(case: tuple[str, Path, dict[str, Any]]) -> None:
+    name, root, options = case
+    if "classes" in reader_options(name) and name not in ("voc", "cityscapes"):
+        assert "classes" in reader(name)(root, **options).options

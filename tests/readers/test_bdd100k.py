@@ -278,7 +278,7 @@ def test_labels_of_no_class_are_counted(tmp_path: Path) -> None:
         (frames(label(types="LL")), "bdd100k.types", "4 vertices"),
         (frames(label(types="LLLX")), "bdd100k.types", "a letter L or C"),
         (frames(label(points=[[1, 2], [3, 4], [5, 1e9], [2, 2]])), "polygon.far", "pixels away"),
-        ([{"name": "a", "size": {"width": 10**6, "height": 10**6}}], "bdd100k.size", "from 1 to"),
+        ([{"name": "a", "size": {"width": 10**6, "height": 10**6}}], "image.too_large", "more than the limit"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(content: Any, code: str, message: str, tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_from_names_what_is_there(city: Path) -> None:
         ({"imgHeight": 10, "objects": []}, "cityscapes.size", "states no size"),
         ({"imgHeight": 10, "imgWidth": -3, "objects": []}, "cityscapes.size", "states no size"),
         ({"imgHeight": 10, "imgWidth": "16", "objects": []}, "cityscapes.json", "imgWidth"),
-        ({"imgHeight": 2**20, "imgWidth": 2**20, "objects": []}, "cityscapes.size", "more than the limit"),
+        ({"imgHeight": 2**20, "imgWidth": 2**20, "objects": []}, "image.too_large", "more than the limit"),
     ],
 )
 def test_a_file_that_is_wrong_as_a_whole(tmp_path: Path, content: Any, code: str, message: str) -> None:

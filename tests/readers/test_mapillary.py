@@ -208,7 +208,7 @@ def test_the_receipt_of_polygons_closes(copy: Callable[[str], Path]) -> None:
      ('{"objects": [{"label": 3}]}', "annotation 0"),
      ('{"objects": [], "height": 100000, "width": 100000}', "more than the limit"),
      ('{"objects": [{"label": "nature--skyy", "polygon": []}], "height": 9, "width": 9}', "nature--sky"),
-     ('{"objects": [{"label": "nature--sky", "polygon": [[1, NaN], [2, 3], [4, 5]]}], "height": 9, "width": 9}', "no number"),
+     ('{"objects": [{"label": "nature--sky", "polygon": [[1, NaN], [2, 3], [4, 5]]}], "height": 9, "width": 9}', "NaN"),
      ('{"objects": [{"label": "nature--sky", "polygon": [[1, 1e300], [2, 3], [4, 5]]}], "height": 9, "width": 9}', "away"),
      ('{"objects": [], "height": "9", "width": 9}', "not polygons")],
 )  # fmt: skip

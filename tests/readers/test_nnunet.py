@@ -229,6 +229,7 @@ def test_images_lie_elsewhere(tmp_path: Path) -> None:
         "a.png",
         "b.png",
     ]
+    (tmp_path / "nowhere").mkdir()
     assert "nowhere holds no a.* and no a_0000.*" in refused(root, image_dir=tmp_path / "nowhere")
 
 

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.errors import DataError, Problem, located
 from segdata.files.limits import MAX_TEXT
 from segdata.files.places import read_bytes
 from segdata.readers.json_text import decode_json
+from segdata.readers.source import readable
 
 LINE = re.compile(r"\s*(\d{1,6})\s*#\s*(\d{1,3})\s*#\s*\d*\s*#([^#]+)#[^#]*#.*")
 
@@ -64,11 +65,8 @@ INFO = msgspec.json.Decoder(Info)
 
 def read_names(path: str) -> list[Named]:
     """The objects that an image's JSON or text has. Raises `DataError` (`ade20k.*`)."""
-    try:
+    with readable(path, "ade20k.names"):
         data = read_bytes(path, limit=MAX_TEXT)
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("ade20k.names", f"cannot be read: {error.strerror or error}", path)) from error
     with located(file=path):
         return names_of_json(data) if path.endswith(".json") else names_of_text(data)
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem
 from segdata.kernels.agg import fill_box
 from segdata.kernels.curves import flatten
+from segdata.readers.drawing import check_corners
 from segdata.readers.paint import encode
 
 LINE, CURVE = "L", "C"
@@ -62,10 +62,7 @@ def fill_paths(paths: Sequence[Path], height: int, width: int) -> bytes:
 def _corners(points: Sequence[Point], types: str, height: int, width: int) -> NDArray[np.float64]:
     """(N, 2) corners of a path in pixels of the image, with lines for its curves."""
     corners = np.array(points, np.float64)
-    if not (np.abs(corners) <= FARTHEST).all():
-        if np.isfinite(corners).all():
-            raise DataError(Problem("polygon.far", f"a coordinate is more than {FARTHEST} pixels away: correct it"))
-        raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite: correct it"))
+    check_corners(corners, FARTHEST)
     snapped = snap(corners, height, width)
     if CURVE not in types:
         return snapped

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from segdata.errors import DataError, Problem, located, raise_exhausted
-from segdata.files.limits import MAX_PIXELS
+from segdata.errors import DataError, Problem, located
+from segdata.files.limits import refuse_large
 from segdata.files.places import place, read_bytes, read_range
 from segdata.labels import Remap
 from segdata.readers.bdd100k.agg import CURVE, LINE, Path, fill_paths
@@ -18,7 +18,7 @@ from segdata.readers.bdd100k.classes import Task
 from segdata.readers.drawing import draw_shapes
 from segdata.readers.json_text import decode_json
 from segdata.readers.paint import Overlap, Shape
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, Receipt, readable
 
 HEIGHT, WIDTH = 720, 1280
 """The size of every image of the set, where a file states none."""
@@ -131,11 +131,8 @@ class Labelled:
             return draw_shapes(shapes, self.size, remap, rules.task.background, rules.overlap, receipt, rules.file)
 
     def _read(self) -> Frame:
-        try:
+        with readable(self.rules.file, "bdd100k.missing"):
             data = read_range(place(self.rules.file), self.start, self.end)
-        except OSError as error:
-            raise_exhausted(error, self.rules.file)
-            raise DataError(Problem("bdd100k.missing", f"cannot be read: {error.strerror}")) from error
         return decode_json(data, FRAME, "bdd100k", "a frame of BDD100K", ("labels", Label))
 
     def _shape(self, number: int, label: Label, remap: Remap, receipt: Receipt) -> Shape | None:
@@ -195,11 +192,8 @@ def read_frames(path: str) -> list[Found | Problem]:
 
     Raises `DataError` (`bdd100k.*`) for a file that is missing, or no list of frames.
     """
-    try:
+    with readable(path, "bdd100k.missing"):
         data = read_bytes(path)
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("bdd100k.missing", f"cannot be read: {error.strerror}", path)) from error
     with located(file=path):
         whole = _decode(data, WHOLE)
         rows, config = (whole, None) if isinstance(whole, list) else (_decode(bytes(whole.frames), ROWS), whole.config)
@@ -229,7 +223,8 @@ def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 def _size(head: Head, config: Config | None) -> tuple[int, int]:
     """(height, width) of a frame: the file's, or else its own, or else that of the whole set."""
     extent = (config.imageSize if config else None) or head.size or Extent(WIDTH, HEIGHT)
-    if extent.height < 1 or extent.width < 1 or extent.height * extent.width > MAX_PIXELS:
-        message = f"its size is {extent.width} x {extent.height} pixels, which must be from 1 to {MAX_PIXELS} in all"
-        raise DataError(Problem("bdd100k.size", f"{message}: correct it"))
+    if extent.height < 1 or extent.width < 1:
+        message = f"its size is {extent.width} x {extent.height} pixels: correct it"
+        raise DataError(Problem("bdd100k.size", message))
+    refuse_large(extent.height, extent.width, 1)
     return extent.height, extent.width

@@ -23,12 +23,12 @@ from typing import Literal, NoReturn
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.endings import is_image
-from segdata.files.places import listed, names_in, place
+from segdata.files.places import listed, names_in
 from segdata.files.remote import Place
 from segdata.readers.bdd100k.classes import LabelSet, Task, task_of
 from segdata.readers.bdd100k.frames import Labelled, Rules, read_frames
 from segdata.readers.label_files import LabelFile, Meaning
-from segdata.readers.named_images import ImageFinder
+from segdata.readers.named_images import ImageFinder, image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
 
@@ -164,10 +164,8 @@ def find_images(
 ) -> ImageFinder:
     """What finds the images of a split. Raises `DataError` (`bdd100k.missing`) if there is no folder of them."""
     if image_dir is not None:
-        given = [folder for folder in (root / str(image_dir), place(image_dir)) if folder.is_dir()]
-        if not given:
-            raise OptionError(f"--image-dir {image_dir}: there is no such folder")
-        return ImageFinder([folder for folder in (given[0] / labels.split, given[0]) if folder.is_dir()])
+        given = image_folder(image_dir, root)
+        return ImageFinder([folder for folder in (given / labels.split, given) if folder.is_dir()])
     if labels.images is not None:
         return ImageFinder([labels.images / labels.split])
     sets = (task.images, *(one for one in ("10k", "100k") if one != task.images))

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
 from segdata.labels import Remap
-from segdata.readers.drawing import clipped
+from segdata.readers.drawing import NAN, clipped
 from segdata.readers.json_text import read_json
 from segdata.readers.source import Drawn, InFile, Receipt, places_in
 from segdata.words import suggest
@@ -125,7 +125,7 @@ class Polygons(InFile):
         good = (np.abs(points) <= LARGEST).all(axis=1)
         if not good.all():
             number = numbers[int(np.searchsorted(ends, np.argmin(good), side="right"))]
-            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite", annotation=number))
+            raise DataError(Problem("polygon.nan", NAN, annotation=number))
         outside = np.flatnonzero(((points < 0) | (points > size)).any(axis=1))
         for i in np.unique(np.searchsorted(ends, outside, side="right")):
             receipt.clipped.append(clipped(self.path, numbers[i]))
@@ -151,7 +151,5 @@ def read_frame(path: str) -> Frame:
         if height < 1 or width < 1:
             message = "states no size (imgHeight, imgWidth): add it, or read the label images with --from png"
             raise DataError(Problem("cityscapes.size", message))
-        if height * width > MAX_PIXELS:
-            message = f"{width} x {height} pixels (imgWidth x imgHeight) are more than the limit of {MAX_PIXELS}"
-            raise DataError(Problem("cityscapes.size", message))
+        refuse_large(height, width, 1)
         return frame

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 from unicodedata import normalize
 
 from segdata.errors import DataError, Problem
+from segdata.files.remote import Place
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, is_background
 from segdata.readers.classes.entries import LABELME, Entry
-from segdata.readers.source import Receipt, SourceClass
+from segdata.readers.classes.files import given_classes
+from segdata.readers.source import Input, Receipt, SourceClass
 from segdata.words import some, suggest
 
 Background = Literal["class", "ignore"]
@@ -23,6 +26,49 @@ class NamedClass(NamedTuple):
     id: int | str
     name: str
     color: RGB | None = None
+
+
+class Chosen(NamedTuple):
+    """The classes of a source, the receipt's rows of them, and the class file if there is one.
+
+    `ids`: the class id by class name, None for ignored, which `class_id_of` looks names up in. `background`: the class id of
+    unlabelled pixels, None if they are ignored.
+    """
+
+    labels: Labels
+    rows: tuple[SourceClass, ...]
+    ids: Mapping[str, int | None]
+    background: int | None
+    inputs: tuple[Input, ...] = ()
+
+    @property
+    def told(self) -> str | list[str]:
+        """What dataset.json says of them: the name of the class file, or the names of the classes."""
+        return self.inputs[0].name if self.inputs else list(self.labels.names)
+
+
+def choose_classes(
+    classes: str | Path | Sequence[str] | None,
+    root: Place,
+    background: Background,
+    receipt: Receipt,
+    own: Callable[[], Sequence[NamedClass]],
+    word: str = "label",
+) -> Chosen:
+    """The classes that `--classes` gives, or else the source's `own`. Raises `DataError` (`classes.*`).
+
+    See `name_classes` and `listed_classes`.
+    """
+    inputs: tuple[Input, ...] = ()
+    if classes is None:
+        labels, rows = name_classes(own(), background, receipt, word)
+    else:
+        entries, inputs = given_classes(classes, root, receipt)
+        labels, rows = listed_classes(entries, background, receipt)
+    ids: dict[str, int | None] = {name: i for i, name in enumerate(labels.names)}
+    ids |= {class_name(row.name): None for row in rows if row.class_id is None} | {IGNORE: None}
+    ground = labels.id(BACKGROUND) if background == "class" else None
+    return Chosen(labels, rows, ids, ground, inputs)
 
 
 def class_name(name: str) -> str:
@@ -72,17 +118,6 @@ def listed_classes(
     return labels, tuple(
         SourceClass(entry.value, entry.source_name or entry.name, ids.get(name)) for name, entry in rows
     )
-
-
-def ids_by_name(classes: Sequence[SourceClass], labels: Labels) -> dict[str, int | None]:
-    """The class id by class name, None for ignored ones: what `class_id_of` looks names up in."""
-    ids: dict[str, int | None] = {name: i for i, name in enumerate(labels.names)}
-    return ids | {class_name(one.name): None for one in classes if one.class_id is None} | {IGNORE: None}
-
-
-def background_id(labels: Labels, background: Background) -> int | None:
-    """The class id of unlabelled pixels, wherever a class file has it; None if they are ignored."""
-    return labels.id(BACKGROUND) if background == "class" else None
 
 
 def class_id_of(name: str, ids: Mapping[str, int | None], code: str, annotation: int | str) -> int | None:

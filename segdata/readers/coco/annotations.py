@@ -17,7 +17,7 @@ from segdata.files.lossy import refuse_lossy
 from segdata.kernels.lookup import look_up
 from segdata.labels import Remap
 from segdata.readers.coco.records import Id, Record, Segment, no_outline, read_box, read_segmentation
-from segdata.readers.drawing import clipped, draw_shapes
+from segdata.readers.drawing import NAN, clipped, draw_shapes
 from segdata.readers.paint import Overlap, Shape, rasterize, union
 from segdata.readers.source import Drawn, Receipt
 
@@ -172,8 +172,7 @@ class Outlines:
         for i, owner in enumerate(self.owners):
             box = np.concatenate([low[i], high[i]])
             if not np.isfinite(box).all():
-                message = "a coordinate is NaN or infinite"
-                raise DataError(Problem("polygon.nan", message, annotation=owner))
+                raise DataError(Problem("polygon.nan", NAN, annotation=owner))
             if np.abs(box).max() > FAR + max(self.size):
                 keep[i] = False
                 lines[owner] = "far"

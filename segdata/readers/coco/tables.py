@@ -15,7 +15,7 @@ from segdata.errors import DataError, Problem, Report, located
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.readers.coco.records import Id, Segment, decode, one_id
-from segdata.readers.source import Receipt
+from segdata.readers.source import Receipt, readable
 from segdata.words import some
 
 KEYS = ("images", "annotations", "categories")
@@ -84,10 +84,8 @@ class LabelTable:
     @classmethod
     def load(cls, path: Place) -> LabelTable:
         """Raises `DataError` (`coco.json`, `coco.keys`)."""
-        try:
+        with readable(path, "coco.missing"):
             data = read_bytes(path)
-        except OSError as error:
-            raise DataError(Problem("coco.missing", f"cannot be read: {error.strerror}", file=str(path))) from error
         with located(file=str(path)):
             _check_utf8(data)
             parts = _top_level(data.removeprefix(b"\xef\xbb\xbf"))

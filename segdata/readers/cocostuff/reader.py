@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from segdata.errors import DataError, OptionError, Problem, Report, located, one_of, strict
@@ -29,7 +29,7 @@ from segdata.readers.cocostuff.classes import NAMES, Classes, Kind, LabelSet, Ot
 from segdata.readers.cocostuff.sets import FOLDERS, TRAIN_IDS, Found, Release, check_names, find_set, is_seen, masks_in
 from segdata.readers.label_files import LabelFile, Meaning, ids_of
 from segdata.readers.listed_items import make_items, once, split_lists
-from segdata.readers.named_images import ImageFinder
+from segdata.readers.named_images import ImageFinder, image_folder
 from segdata.readers.sight import look
 from segdata.readers.source import Annotation, Drawn, InFile, Input, Item, Receipt, Source, refuse_split
 
@@ -142,7 +142,7 @@ class Images:
         self.bases = [root, root / "images", above, above / "images"]
         self.flat = [root / "images", above / "images"]
         if image_dir is not None:
-            self.bases = self.flat = [root / str(image_dir), place(image_dir)]
+            self.bases = self.flat = [image_folder(image_dir, root)]
 
     def finder(self, folder: Place) -> Callable[[str], str | Problem]:
         """What finds the images that belong to a folder of masks, by name. Raises `DataError` if there is no folder of images."""
@@ -160,10 +160,7 @@ class Images:
                 files = (place / f"{name}{ending}" for place in there if place != folder)
                 if (file := next((file for file in files if file.is_file()), None)) is not None:
                     return str(file)
-            found = finder.find(f"{name}.jpg")
-            if isinstance(found, Problem) and found.code == "image.missing":
-                return replace(found, message=f"{found.message}, or give their folder (--image-dir DIR)")
-            return found
+            return finder.find(f"{name}.jpg")
 
         return find
 

@@ -6,11 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from segdata.errors import DataError, Problem, StorageError
 from segdata.files.endings import IMAGE_ENDINGS, is_image
-from segdata.files.places import below, leads_out, lies_below, matching, place, read_start
+from segdata.files.places import below, leads_out, lies_below, matching, read_start
 from segdata.files.remote import Place
 from segdata.readers.detect import shown
 from segdata.readers.named_images import ImageFinder, tail
@@ -121,13 +120,13 @@ def word_of(name: str) -> str | None:
 class Images:
     """Finds the images that an XML names. Of a subset that has a folder of its own, they are in that alone."""
 
-    def __init__(self, xml: LabelXml, image_dir: str | Path | None) -> None:
+    def __init__(self, xml: LabelXml, image_dir: Place | None) -> None:
         base = xml.path.parent
         bases = [base / "images", base]
         if base.name in LABEL_FOLDERS:
             bases += [base.parent / "images", base.parent]
         self._xml = xml
-        self._bases = [place(image_dir)] if image_dir is not None else bases
+        self._bases = bases if image_dir is None else [image_dir]
         self._folders: dict[str | None, list[Place]] = {}
         self._finders: dict[str | None, ImageFinder] = {}
         self._ending = ""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
-from segdata.errors import DataError, OptionError, Problem, raise_exhausted
+from segdata.errors import DataError, OptionError, Problem
 from segdata.files.remote import Place
 from segdata.files.xml_text import Element, walk_xml
 from segdata.labels import RGB
 from segdata.readers.classes.named import NamedClass
 from segdata.readers.cvat.figures import DRAWN
+from segdata.readers.source import readable
 
 ROOT = "annotations"
 
@@ -106,11 +107,9 @@ def read_index(path: Place, attribute: str | None = None) -> Index:
     """Read an XML once; an `attribute` of a shape is used as its label. Raises `DataError` (`cvat.*`), `StorageError`."""
     reader = _Reader(Index(path), attribute)
     try:
-        for element in walk_xml(path):
-            reader.take(element)
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("cvat.missing", f"cannot be read: {error.strerror}", str(path))) from error
+        with readable(path, "cvat.missing"):
+            for element in walk_xml(path):
+                reader.take(element)
     except ValueError as error:
         message = f"not valid XML, perhaps cut off: {error}: export it again"
         raise DataError(Problem("cvat.xml", message, str(path))) from error

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segdata.dataset.ids import sample_ids
-from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.places import listed
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import Background, background_id, ids_by_name, listed_classes, name_classes
+from segdata.files.remote import Place
+from segdata.readers.classes.named import Background, choose_classes
 from segdata.readers.cvat.files import Images, LabelXml, find_xmls, fits
 from segdata.readers.cvat.frames import find_frames
 from segdata.readers.cvat.index import Index, labels_of, read_index
 from segdata.readers.cvat.shapes import FrameShapes, Groups, ImageShapes, Rules
+from segdata.readers.named_images import image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
 
@@ -67,31 +68,25 @@ def read(
         one_of(name, value, allowed)
     if overlap is not None:
         one_of("overlap", overlap, Overlap)
-    if image_dir is not None and not listed(image_dir).is_dir():
-        raise OptionError(f"--image-dir {image_dir}: there is no such folder")
     place, receipt = listed(root), Receipt()
-    indexes = dict(read_all(find_xmls(place, receipt), attribute, report))
     folder = place.parent if place.is_file() else place
-    entries, class_files = ([], ()) if classes is None else given_classes(classes, folder, receipt)
-    if entries:
-        labels, rows = listed_classes(entries, background, receipt)
-    else:
-        labels, rows = name_classes(labels_of(indexes.values(), attribute), background, receipt)
-    ids = ids_by_name(rows, labels)
-    rules = Rules("", ids, overlap, groups, background_id(labels, background), attribute)
-    found = [
-        one for xml, index in indexes.items() for one in find_samples(xml, index, image_dir, images, rules, receipt)
-    ]
+    given = None if image_dir is None else image_folder(image_dir, folder)
+    indexes = dict(read_all(find_xmls(place, receipt), attribute, report))
+    chosen = choose_classes(classes, folder, background, receipt, lambda: labels_of(indexes.values(), attribute))
+    rules = Rules("", chosen.ids, overlap, groups, chosen.background, attribute)
+    found = [one for xml, index in indexes.items() for one in find_samples(xml, index, given, images, rules, receipt)]
     if not found:
         raise DataError(Problem("cvat.none", "lists no image and no frame: export it again", str(root)))
     if split is not None and split not in {one.split for one in found}:
         refuse_split(split, root, {one.split for one in found})
     items = make_items([one for one in found if split in (None, one.split)], report, receipt)
-    inputs = (*(Input.of(xml.path) for xml in indexes), *class_files)
-    options: dict[str, object] = {"background": background, "overlap": overlap or "z_order", "groups": groups}
+    inputs = (*(Input.of(xml.path) for xml in indexes), *chosen.inputs)
+    options: dict[str, object] = {
+        "classes": chosen.told, "background": background, "overlap": overlap or "z_order", "groups": groups,
+    }  # fmt: skip
     if attribute is not None:
         options["attribute"] = attribute
-    return Source(labels, items, inputs, rows, receipt, options)
+    return Source(chosen.labels, items, inputs, chosen.rows, receipt, options)
 
 
 def read_all(xmls: Sequence[LabelXml], attribute: str | None, report: Report) -> Iterator[tuple[LabelXml, Index]]:
@@ -115,7 +110,7 @@ class Found(NamedTuple):
 
 
 def find_samples(
-    xml: LabelXml, index: Index, image_dir: str | Path | None, images: bool, rules: Rules, receipt: Receipt
+    xml: LabelXml, index: Index, image_dir: Place | None, images: bool, rules: Rules, receipt: Receipt
 ) -> Iterator[Found]:
     """The images that an XML lists, in its order, and the frames of its tracks."""
     if index.mixed and rules.groups == "merge":
@@ -169,10 +164,7 @@ def problem_of(one: Found, id: str | Problem, times: Mapping[str, int]) -> Probl
     if isinstance(id, Problem):
         return replace(id, file=file)
     if isinstance(one.image, Problem):
-        more = (
-            "; --image-dir DIR says where, --images none makes masks alone" if one.image.code == "image.missing" else ""
-        )
-        return replace(one.image, message=one.image.message + more, file=file, sample=id)
+        return replace(one.image, file=file, sample=id)
     if one.image is not None and times[one.image] > 1:
         what = f"{one.image} is the image of another sample, too: give the folder that holds both: --image-dir DIR"
         return Problem("image.ambiguous", what, file, id)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.errors import DataError, Problem, located
 from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.files.places import place, read_range
@@ -26,7 +26,7 @@ from segdata.readers.classes.named import class_id_of
 from segdata.readers.cvat.figures import DRAWN, Figure, run_lengths
 from segdata.readers.drawing import draw_shapes
 from segdata.readers.paint import Overlap, Shape, area_of
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, Receipt, readable
 
 Groups = Literal["merge", "keep"]
 """What shapes of one group become: one object of one class, or each its own."""
@@ -67,11 +67,10 @@ class Rules:
 
     def read(self, start: int, end: int, depth: int) -> list[Valued]:
         """The elements of a part of the file that lie so deep in it. Raises `DataError` (`cvat.missing`, `cvat.xml`)."""
+        with readable(self.file, "cvat.missing"):
+            data = read_range(place(self.file), start, end)
         try:
-            return list(valued(parse_part(read_range(place(self.file), start, end)), depth, self.attribute))
-        except OSError as error:
-            raise_exhausted(error, self.file)
-            raise DataError(Problem("cvat.missing", f"cannot be read: {error.strerror}", self.file)) from error
+            return list(valued(parse_part(data), depth, self.attribute))
         except ValueError as error:
             message = f"has changed since it was listed ({error}): run again"
             raise DataError(Problem("cvat.xml", message, self.file)) from error

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdata.errors import DataError, Problem, raise_exhausted
+from segdata.errors import DataError, Problem
 from segdata.files.cells import read_rows
 from segdata.files.limits import refuse_large
 from segdata.files.members import cell_path
-from segdata.labels import Mask, Remap, tally
-from segdata.readers.label_files import Meaning, refuse_values, through
-from segdata.readers.source import Drawn, Receipt
+from segdata.labels import Mask, Remap
+from segdata.readers.label_files import Meaning, ids_of
+from segdata.readers.source import Drawn, Receipt, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,14 @@ class ArrayCell:
     def draw(self, remap: Remap) -> Drawn:
         """Its numbers through both tables at once. Raises `DataError` (`mask.*`)."""
         try:
-            values = self.read()
-            table = remap.labels.table(through(self.meaning.values or {}, remap))
-            try:
-                return Drawn(table(values), Receipt(annotations=1, painted=1))
-            except ValueError as error:
-                refuse_values(values, tally(values), self.meaning, error)
+            return Drawn(ids_of(self.read(), self.meaning, remap), Receipt(annotations=1, painted=1))
         except DataError as error:
             raise error.at(file=cell_path(self.path, self.column, self.row, "")) from error
 
     def read(self) -> Mask:
         """(H, W) uint8 or uint16 numbers. Raises `DataError` (`mask.unreadable`, `mask.numbers`)."""
-        try:
+        with readable(cell_path(self.path, self.column, self.row, ""), "mask.unreadable"):
             values = read_rows(self.path, self.column, self.row)
-        except OSError as error:
-            raise_exhausted(error, self.path)
-            raise DataError(Problem("mask.unreadable", f"cannot be read: {error.strerror}")) from error
         refuse_large(values.shape[0], values.shape[1], values.itemsize, None, "mask")
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         if not values.size or low < 0 or high > np.iinfo(np.uint16).max:

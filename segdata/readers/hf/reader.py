@@ -29,7 +29,7 @@ from segdata.readers.hf.tables import ENDING, Found, find_tables
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_look import look
 from segdata.readers.label_values import ClassTable, check_options, make_table, parse_values, show_key
-from segdata.readers.named_images import ImageFinder
+from segdata.readers.named_images import ImageFinder, image_folder
 from segdata.readers.sight import look as glance
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
 
@@ -178,7 +178,8 @@ def locate(
         for table in parts:
             check_columns(table, columns)
             folder = Path(table.path).parent
-            finder = ImageFinder([Path(image_dir)] if image_dir else [folder, base if base.is_dir() else folder])
+            above = base if base.is_dir() else folder
+            finder = ImageFinder([image_folder(image_dir, above)] if image_dir else [folder, above])
             for image, mask in cells(table, columns, finder):
                 yield Row(f"{split}/{number:0{digits}d}" if split else f"{number:0{digits}d}", split, image, mask)
                 number += 1

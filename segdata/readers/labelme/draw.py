@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from segdata.errors import DataError, Problem
 from segdata.files.png import decode_mask
+from segdata.readers.drawing import check_corners
 from segdata.readers.paint import encode
 
 Drawing = Literal["6", "7"]
@@ -67,7 +68,7 @@ def why_none(kind: str, points: Sequence[Point], pen: Pen) -> Problem | None:
     if kind not in TYPES:
         what = f"shape_type {kind[:40]!r} is none of {', '.join(TYPES)}: correct it, or remove the shape"
         raise DataError(Problem("labelme.shape", what))
-    _refuse_far(points)
+    check_corners(np.array(points), FAR)
     if (kind in ("line", "linestrip") and not pen.line_width) or (kind == "point" and not pen.point_size):
         option = "--point-size" if kind == "point" else "--line-width"
         return Problem("labelme.width", f"a {kind}, left out as told ({option} 0)")
@@ -125,17 +126,6 @@ def _decoded(text: str | None) -> NDArray[np.uint8]:
         why = error.problem.message if isinstance(error, DataError) else str(error)
         message = f"its mask cannot be read as a PNG in base64 ({why}): save it again, or remove the shape"
         raise DataError(Problem("labelme.mask", message)) from error
-
-
-def _refuse_far(points: Sequence[Point]) -> None:
-    for x, y in points:
-        if not (abs(x) <= FAR and abs(y) <= FAR):
-            if x != x or y != y or abs(x) + abs(y) == float("inf"):
-                raise DataError(
-                    Problem("polygon.nan", "a coordinate is NaN or infinite: correct it, or remove the shape")
-                )
-            message = f"the point ({x:g}, {y:g}) lies too far outside the image: correct it, or remove the shape"
-            raise DataError(Problem("polygon.far", message))
 
 
 def _whole(points: Sequence[Point]) -> list[tuple[int, int]]:

@@ -12,13 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from segdata.errors import DataError, Problem, Report, raise_exhausted
-from segdata.files.listing import files_in
+from segdata.errors import DataError, Problem, Report
 from segdata.files.members import member_path
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.readers.json_text import decode_json
-from segdata.readers.source import Receipt, leave_out
+from segdata.readers.source import Receipt, leave_out, readable
 from segdata.words import some
 
 KEYS = {"shapes", "imagePath", "imageData"}
@@ -80,17 +79,6 @@ def is_label_file(data: bytes) -> bool:
         return False
 
 
-def label_files(root: Place) -> tuple[Place, list[str]]:
-    """The folder of the label files, and their POSIX paths below it. Raises `DataError` (`labelme.missing`)."""
-    if root.is_file():
-        return root.parent, [root.name]
-    names = [name for name in files_in(root) if name.lower().endswith(".json")] if root.is_dir() else []
-    if not names:
-        message = "holds no label file (.json)" if root.is_dir() else "there is no such file or folder"
-        raise DataError(Problem("labelme.missing", message, file=str(root)))
-    return root, names
-
-
 def read_heads(folder: Place, names: Sequence[str], report: Report, receipt: Receipt) -> Iterator[Found]:
     """The label files that can be read; the others are reported, and files of something else are noted."""
     others: list[str] = []
@@ -114,11 +102,8 @@ def read_heads(folder: Place, names: Sequence[str], report: Report, receipt: Rec
 
 def _read_head(path: str) -> tuple[bytes, Head] | None:
     """The bytes of a label file, and what is asked of it first; None for JSON of something else. Raises `DataError`."""
-    try:
+    with readable(path, "labelme.missing"):
         data = read_bytes(path)
-    except OSError as error:
-        raise_exhausted(error, path)
-        raise DataError(Problem("labelme.missing", f"cannot be read: {error.strerror}", path)) from error
     try:
         head = decode_json(data, HEAD, "labelme", "a label file of labelme", ("shapes", Named))
     except DataError as error:

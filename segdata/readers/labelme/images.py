@@ -47,5 +47,4 @@ class Images:
         found = self._finder.find(name)
         if isinstance(found, str):
             return found
-        way_out = "" if found.code == "image.ambiguous" else ", or give the folder of the images: --image-dir DIR"
-        return Problem(found.code, f"its image is {one.image!r} (imagePath): {found.message}{way_out}")
+        return Problem(found.code, f"its image is {one.image!r} (imagePath): {found.message}")

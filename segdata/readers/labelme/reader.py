@@ -24,25 +24,18 @@ from segdata.dataset.ids import sample_ids
 from segdata.errors import OptionError, Problem, Report, one_of, strict
 from segdata.files.images import Exif
 from segdata.files.limits import MAX_TEXT
-from segdata.files.places import listed, place, read_bytes
+from segdata.files.places import listed, read_bytes
 from segdata.files.remote import Place
-from segdata.readers.classes.entries import Entry
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import (
-    Background,
-    NamedClass,
-    background_id,
-    ids_by_name,
-    listed_classes,
-    name_classes,
-)
+from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.labelme.draw import Drawing, Pen
-from segdata.readers.labelme.files import Found, is_label_file, label_files, read_heads
+from segdata.readers.labelme.files import Found, is_label_file, read_heads
 from segdata.readers.labelme.images import Images
 from segdata.readers.labelme.shapes import LabelmeShapes, Rules
+from segdata.readers.listed_items import label_files
+from segdata.readers.named_images import image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
-from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
+from segdata.readers.source import Item, Receipt, Source, leave_out, refuse_split
 from segdata.words import some
 
 CLASS_FILE = "labels.txt"
@@ -105,32 +98,20 @@ def read(
     base, receipt = listed(root), Receipt()
     if split is not None:
         refuse_split(split, root, ["none, as labelme knows no splits: leave --split out"])
-    folder, names = label_files(base)
-    entries, inputs = _entries(classes, folder, receipt)
+    folder, names = label_files(base, ".json", "labelme.missing")
+    if classes is None and (folder / CLASS_FILE).is_file():
+        classes = str(folder / CLASS_FILE)
     found = list(read_heads(folder, names, report, receipt))
-    if entries:
-        labels, table = listed_classes(entries, background, receipt)
-    else:
-        every = sorted({label for one in found for label in one.labels})
-        labels, table = name_classes([NamedClass(label, label) for label in every], background, receipt)
-    ids = ids_by_name(table, labels)
-    rules = Rules(ids, background_id(labels, background), overlap, Pen(line_width, point_size, drawing))
-    where = Images(folder, None if image_dir is None else place(image_dir), images)
+    every = sorted({label for one in found for label in one.labels})
+    own = [NamedClass(label, label) for label in every]
+    chosen = choose_classes(classes, folder, background, receipt, lambda: own)
+    rules = Rules(chosen.ids, chosen.background, overlap, Pen(line_width, point_size, drawing))
+    where = Images(folder, None if image_dir is None else image_folder(image_dir, folder), images)
     items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)
-    used = "labels" if not entries else inputs[0].name if inputs else [entry.name for entry in entries]
-    options: dict[str, object] = {"classes": used, "background": background, "overlap": overlap}
+    options: dict[str, object] = {"classes": chosen.told, "background": background, "overlap": overlap}
     options |= {"line_width": line_width, "point_size": point_size, "drawing": drawing}
-    return Source(labels, items, tuple(inputs), table, receipt, options)
-
-
-def _entries(
-    classes: str | Path | Sequence[str] | None, folder: Place, receipt: Receipt
-) -> tuple[list[Entry], tuple[Input, ...]]:
-    """The classes that are given, or those of labels.txt, and their file; none if there is neither."""
-    if classes is None and not (folder / CLASS_FILE).is_file():
-        return [], ()
-    return given_classes(str(folder / CLASS_FILE) if classes is None else classes, folder, receipt)
+    return Source(chosen.labels, items, chosen.inputs, chosen.rows, receipt, options)
 
 
 def _items(found: Sequence[Found], images: Images, rules: Rules, report: Report, receipt: Receipt) -> list[Item]:

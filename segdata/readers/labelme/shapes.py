@@ -10,7 +10,7 @@ import msgspec
 from segdata.errors import DataError, Problem, located
 from segdata.files.file import open_file
 from segdata.files.images import ImageFacts
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.files.members import member_of
 from segdata.files.opening import read_facts
 from segdata.files.pillow import header_of, header_orientation
@@ -136,13 +136,11 @@ def read_content(path: str) -> Content:
 
 
 def _checked(size: tuple[int, int] | None) -> tuple[int, int]:
-    """A size that is known and not too large for a mask. Raises `DataError` (`labelme.size`)."""
+    """A size that is known and not too large for a mask. Raises `DataError` (`labelme.size`, `image.too_large`)."""
     if size is None:
         message = "states no size (imageHeight, imageWidth): add it, or read the images too (without --images none)"
         raise DataError(Problem("labelme.size", message))
-    if size[0] * size[1] > MAX_PIXELS:
-        message = f"{size[1]} x {size[0]} pixels are more than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
-        raise DataError(Problem("labelme.size", message))
+    refuse_large(*size, 1)
     return size
 
 

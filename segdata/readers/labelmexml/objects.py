@@ -11,17 +11,17 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, Problem, located, raise_exhausted
+from segdata.errors import DataError, Problem, located
 from segdata.files.images import read_stored
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.files.places import lies_below, place, read_bytes
 from segdata.files.xml_text import Entities, parse_xml
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import clipped, draw_shapes
+from segdata.readers.drawing import check_corners, clipped, draw_shapes
 from segdata.readers.paint import Overlap, Shape, encode, rasterize
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, Receipt, readable
 
 Boxes = Literal["drop", "ignore", "class"]
 """What objects become that have a box and no outline: nothing, their box ignored, or their box of the class."""
@@ -156,11 +156,7 @@ class LabelmeObjects:
         if stated is None:
             facts = read_facts(str(self.image))
             stated = facts.height, facts.width
-        if stated[0] * stated[1] > MAX_PIXELS:
-            message = (
-                f"{stated[1]} x {stated[0]} pixels are more than the limit of {MAX_PIXELS} (SEGDATA_MAX_PIXELS sets it)"
-            )
-            raise DataError(Problem("labelmexml.size", message))
+        refuse_large(*stated, 1)
         return stated
 
 
@@ -175,11 +171,7 @@ def read_corners(polygon: Element) -> NDArray[np.float64]:
     except ValueError as error:
         message = f"a point whose x or y is no number ({error}): correct it, or remove the object"
         raise DataError(Problem("labelmexml.point", message)) from error
-    if not (np.abs(given) <= FAR).all():
-        if np.isfinite(given).all():
-            message = "a point lies too far outside the image: correct it, or remove the object"
-            raise DataError(Problem("polygon.far", message))
-        raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite: correct it, or remove the object"))
+    check_corners(given, FAR)
     return given.astype(np.float32).round(2).astype(np.float64)
 
 
@@ -210,13 +202,12 @@ def object_bits(file: str) -> NDArray[np.uint8]:
 def read_marked(path: str) -> Marked | None:
     """An XML file; None for XML of something else. Raises `DataError` (`labelmexml.*`) for what is missing or damaged."""
     with located(file=path):
+        with readable(path, "labelmexml.missing"):
+            data = read_bytes(path)
         try:
-            root = parse_xml(read_bytes(path))
+            root = parse_xml(data)
         except Entities as error:
             raise DataError(Problem("labelmexml.xml", f"{error}, which are not read: remove them")) from error
-        except OSError as error:
-            raise_exhausted(error, path)
-            raise DataError(Problem("labelmexml.missing", f"cannot be read: {error.strerror}")) from error
         except (ValueError, RecursionError) as error:
             raise DataError(Problem("labelmexml.xml", f"no XML in UTF-8, perhaps cut off: {error}")) from error
         if root.tag != "annotation" or _of_voc(root):

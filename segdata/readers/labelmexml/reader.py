@@ -25,25 +25,16 @@ import msgspec
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, Problem, Report, one_of, strict
-from segdata.files.listing import files_in
-from segdata.files.places import lies_below, listed, place
+from segdata.files.places import lies_below, listed
 from segdata.files.remote import Place
-from segdata.labels import Labels
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import (
-    Background,
-    NamedClass,
-    background_id,
-    ids_by_name,
-    listed_classes,
-    name_classes,
-)
+from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelmexml.objects import Boxes, LabelmeObjects, Rules, read_marked
-from segdata.readers.named_images import ImageFinder
+from segdata.readers.listed_items import label_files
+from segdata.readers.named_images import ImageFinder, image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, refuse_split
+from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
 from segdata.readers.words_in_names import SPLIT_WORDS
 from segdata.words import some
 
@@ -104,14 +95,14 @@ def read(
     one_of("overlap", overlap, Overlap)
     one_of("boxes", boxes, Boxes)
     receipt = Receipt()
-    base, files = label_files(listed(root))
+    base, files = label_files(listed(root), ".xml", "labelmexml.missing")
     found = list(_marked(base, files, report, receipt))
     every = sorted({name for one in found for name in one.names})
-    labels, table, inputs = class_table(classes, base, every, background, receipt)
-    ids = ids_by_name(table, labels)
-    rules = Rules(ids, background_id(labels, background), overlap, boxes)
-    folder = place(image_dir) if image_dir is not None else base / "Images"
-    finder = ImageFinder([folder] if image_dir is not None else [folder, base]) if images else None
+    inputs = (Input.of(base / META),) if classes is None and (base / META).is_file() else ()
+    chosen = choose_classes(classes, base, background, receipt, lambda: own_classes(base, every))
+    rules = Rules(chosen.ids, chosen.background, overlap, boxes)
+    folders = [base / "Images", base] if image_dir is None else [image_folder(image_dir, base)]
+    finder = ImageFinder(folders) if images else None
     items = list(_items(found, base, finder, rules, report, receipt))
     if split is not None:
         there = [item.split for item in items]
@@ -119,28 +110,17 @@ def read(
         if not items:
             refuse_split(split, root, (name or "none" for name in there))
     items.sort(key=lambda item: item.id)
-    options: dict[str, object] = {"background": background, "overlap": overlap, "boxes": boxes}
-    return Source(labels, items, inputs, table, receipt, options)
+    options: dict[str, object] = {"classes": chosen.told, "background": background, "overlap": overlap, "boxes": boxes}
+    return Source(chosen.labels, items, inputs or chosen.inputs, chosen.rows, receipt, options)
 
 
-def class_table(
-    classes: str | Path | Sequence[str] | None,
-    root: Place,
-    found: Sequence[str],
-    background: Background,
-    receipt: Receipt,
-) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
-    """The classes, and the file that names them. Raises `DataError` (`classes.*`, `labelmexml.*`)."""
-    if classes is not None:
-        entries, inputs = given_classes(classes, root, receipt)
-        return *listed_classes(entries, background, receipt), inputs
-    meta, inputs = root / META, ()
+def own_classes(root: Place, found: Sequence[str]) -> list[NamedClass]:
+    """The classes of Datumaro's table, then other names that are found. Raises `DataError` (`labelmexml.*`)."""
     names: list[str] = []
-    if meta.is_file():
+    if (meta := root / META).is_file():
         table = read_json(str(meta), msgspec.json.Decoder(Meta), "labelmexml", "Datumaro's table of classes")
-        names, inputs = [*dict.fromkeys((*table.labels, *table.label_map.values()))], (Input.of(meta),)
-    names += [name for name in found if name not in names]
-    return *name_classes([NamedClass(name, name) for name in names], background, receipt), inputs
+        names = [*table.labels, *table.label_map.values()]
+    return [NamedClass(name, name) for name in dict.fromkeys((*names, *found))]
 
 
 class Found(NamedTuple):
@@ -151,17 +131,6 @@ class Found(NamedTuple):
     image: str
     names: tuple[str, ...]
     masks: tuple[str, ...]
-
-
-def label_files(root: Place) -> tuple[Place, list[str]]:
-    """The folder of the XML files, and their POSIX paths below it. Raises `DataError` (`labelmexml.missing`)."""
-    if root.is_file():
-        return root.parent, [root.name]
-    files = [name for name in files_in(root) if name.lower().endswith(".xml")] if root.is_dir() else []
-    if not files:
-        message = "holds no label file (.xml)" if root.is_dir() else "there is no such file or folder"
-        raise DataError(Problem("labelmexml.missing", message, file=str(root)))
-    return root, files
 
 
 def _marked(root: Place, files: Sequence[str], report: Report, receipt: Receipt) -> Iterator[Found]:
@@ -199,8 +168,7 @@ def _items(
             annotation = LabelmeObjects(path, image, masks, one.masks, rules)
             yield Item(id, image, None, annotation, first if first.lower() in SPLIT_WORDS else None)
         elif isinstance(image, Problem):
-            way_out = ", or give the folder of the images: --image-dir DIR" if image.code == "image.missing" else ""
-            problem = replace(image, message=image.message + way_out, file=path, sample=image.sample or str(id))
+            problem = replace(image, file=path, sample=image.sample or str(id))
             leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt)
 
 

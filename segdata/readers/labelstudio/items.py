@@ -99,10 +99,7 @@ def file_of(image: ImageSeen, name: str | Problem, finder: Finder | None) -> str
     if isinstance(image.url, Inside):
         return str(image.url)
     found = finder.find(image.url)
-    if isinstance(found, str):
-        return found
-    way_out = ", or give the folder of the images: --image-dir DIR" if found.code == "image.missing" else ""
-    return replace(found, sample=name, message=f"{found.message}{way_out}")
+    return found if isinstance(found, str) else replace(found, sample=name)
 
 
 def images_seen(seen: Seen, report: Report, receipt: Receipt) -> list[ImageSeen]:

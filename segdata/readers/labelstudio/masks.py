@@ -13,7 +13,7 @@ from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
-from segdata.readers.drawing import clipped, draw_shapes
+from segdata.readers.drawing import NAN, clipped, draw_shapes
 from segdata.readers.labelstudio.images import Shown, images_of, key_of
 from segdata.readers.labelstudio.shapes import (
     Bitmask,
@@ -276,7 +276,7 @@ class Shapes:
         height, width = self.size
         low, high = corners.min(axis=0), corners.max(axis=0)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+            raise DataError(Problem("polygon.nan", NAN))
         if max(-low.min(), high.max()) > FAR + max(self.size):
             self._skip("polygon.far", "lies too far outside the image: left out", region)
             return False

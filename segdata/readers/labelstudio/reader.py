@@ -21,23 +21,15 @@ from pathlib import Path
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.places import files_below, listed, names_in, place
 from segdata.files.remote import Place
-from segdata.labels import Labels
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import (
-    Background,
-    NamedClass,
-    background_id,
-    ids_by_name,
-    listed_classes,
-    name_classes,
-)
+from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.labelstudio.images import Finder, Shown, read_config
 from segdata.readers.labelstudio.items import Unlabelled, Which, make_items
 from segdata.readers.labelstudio.masks import Rules
 from segdata.readers.labelstudio.seen import Seen
+from segdata.readers.named_images import image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
-from segdata.readers.source import Input, Receipt, Source, SourceClass
+from segdata.readers.source import Input, Receipt, Source
 from segdata.words import some, suggest
 
 SIGNS = (
@@ -120,19 +112,16 @@ def read(
         raise DataError(Problem("labelstudio.nothing", "; ".join([what, *receipt.notes]), str(there)))
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
-    labels, table, more = class_table(seen, classes, background, folder, receipt)
-    fill = background_id(labels, background)
-    rules = Rules(ids_by_name(table, labels), Shown(shown.keys), overlap, fill, control, seen.predicted)
-    finder = None
-    if images:
-        finder = Finder([folder if image_dir is None else place(image_dir)])
+    chosen = choose_classes(classes, folder, background, receipt, lambda: own_classes(seen, folder, receipt))
+    rules = Rules(chosen.ids, Shown(shown.keys), overlap, chosen.background, control, seen.predicted)
+    finder = Finder([folder if image_dir is None else image_folder(image_dir, folder)]) if images else None
     items = make_items(seen, rules, annotation, unlabelled, finder, report, receipt)
     options: dict[str, object] = {
-        "annotation": annotation, "unlabelled": unlabelled, "background": background, "overlap": overlap
+        "annotation": annotation, "classes": chosen.told, "unlabelled": unlabelled, "background": background, "overlap": overlap
     }  # fmt: skip
     if control is not None:
         options["control"] = control
-    return Source(labels, items, (*inputs, *more), table, receipt, options, seen.predicted)
+    return Source(chosen.labels, items, (*inputs, *chosen.inputs), chosen.rows, receipt, options, seen.predicted)
 
 
 def label_files(root: Place, classes: Place | None = None) -> list[Place]:
@@ -155,13 +144,8 @@ def label_files(root: Place, classes: Place | None = None) -> list[Place]:
     return [file for name in found if (file := root / name) != classes]
 
 
-def class_table(
-    seen: Seen, classes: str | Path | Sequence[str] | None, background: Background, folder: Place, receipt: Receipt
-) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
-    """The classes: those that are given, or the configuration's and then what else there is, by name; and the class file."""
-    if classes is not None:
-        entries, inputs = given_classes(classes, folder, receipt)
-        return *listed_classes(entries, background, receipt), inputs
+def own_classes(seen: Seen, folder: Place, receipt: Receipt) -> list[NamedClass]:
+    """The configuration's classes, then what else there is, by name. Raises `DataError` (`labelstudio.nothing`)."""
     known = seen.shown.labels
     others = sorted(seen.labels - known.keys())
     if known and others:
@@ -169,6 +153,4 @@ def class_table(
     if not known and not others:
         what = "no region has a label and pixels: is this the right file? --annotation prediction takes predictions"
         raise DataError(Problem("labelstudio.nothing", what, str(folder)))
-    return *name_classes(
-        [NamedClass(name, name, known.get(name)) for name in (*known, *others)], background, receipt
-    ), ()
+    return [NamedClass(name, name, known.get(name)) for name in (*known, *others)]

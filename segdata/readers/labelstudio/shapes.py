@@ -19,6 +19,7 @@ from segdata.errors import DataError, Problem
 from segdata.files.images import read_stored
 from segdata.files.opening import read_facts
 from segdata.kernels.brush import brush_bitmap, brush_values, parse_bytes
+from segdata.readers.drawing import NAN
 from segdata.readers.labelstudio.tasks import Marks, Result, decoded
 from segdata.readers.paint import encode
 
@@ -72,7 +73,7 @@ def decoded_shape(result: Result, kind: str) -> Any:
         return decoded(result.value, DECODERS[kind], f"its {kind}")
     except DataError as error:
         if any(word in bytes(result.value) for word in NO_NUMBERS):
-            raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite")) from error
+            raise DataError(Problem("polygon.nan", NAN)) from error
         raise
 
 
@@ -102,7 +103,7 @@ def oval_pixels(oval: Oval, size: tuple[int, int]) -> bytes:
     x, y = oval.x / 100 * width, oval.y / 100 * height
     across, down = abs(oval.radiusX / 100 * width), abs(oval.radiusY / 100 * height)
     if not all(map(math.isfinite, (x, y, across, down, oval.rotation or 0))):
-        raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite"))
+        raise DataError(Problem("polygon.nan", NAN))
     reach = max(across, down)
     top, bottom = (min(max(int(edge), 0), height) for edge in (y - reach, y + reach + 1))
     left, right = (min(max(int(edge), 0), width) for edge in (x - reach, x + reach + 1))

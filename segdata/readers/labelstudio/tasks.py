@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import msgspec
 import numpy as np
 
-from segdata.errors import DataError, Problem, raise_exhausted, reason
+from segdata.errors import DataError, Problem, reason
 from segdata.files.limits import MAX_BYTES, too_long
 from segdata.files.members import member_path
 from segdata.files.places import place, read_range, size_of
 from segdata.kernels.json_spans import DEPTH, IN_STRING, LEVEL, START, WRONG, find_spans
+from segdata.readers.source import readable
 from segdata.words import some
 
 T = TypeVar("T")
@@ -190,15 +191,12 @@ def task_spans(path: str) -> Iterator[tuple[Span, bytes]]:
     Raises `DataError` (`labelstudio.json`, `.missing`).
     """
     try:
-        for span, data in object_spans(path):
-            if data.find(b'"tasks"', 0, 4096) >= 0 and begins(tasks := _parts(data).get("tasks", NULL), b"["):
-                yield from _within(span, data, tasks)
-            else:
-                yield span, data
-    except OSError as error:
-        raise_exhausted(error, path)
-        why = error.strerror or str(error)
-        raise DataError(Problem("labelstudio.missing", f"cannot be read: {why}", path)) from error
+        with readable(path, "labelstudio.missing"):
+            for span, data in object_spans(path):
+                if data.find(b'"tasks"', 0, 4096) >= 0 and begins(tasks := _parts(data).get("tasks", NULL), b"["):
+                    yield from _within(span, data, tasks)
+                else:
+                    yield span, data
     except DataError as error:
         raise error.at(file=path) from error.__cause__
 
@@ -257,12 +255,9 @@ MARKS = msgspec.json.Decoder(Marks | None)
 
 def read_task(span: Span) -> tuple[Task, bytes]:
     """The task that lies there, and its bytes. Raises `DataError` as `parse_task`."""
-    try:
+    with readable(span.file, "labelstudio.missing"):
         data = read_range(place(span.file), span.start, span.end)
-        return parse_task(data), data
-    except OSError as error:
-        raise_exhausted(error, span.file)
-        raise DataError(Problem("labelstudio.missing", f"cannot be read: {error.strerror}", span.file)) from error
+    return parse_task(data), data
 
 
 def parse_task(data: bytes) -> Task:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.files.opening import read_facts
 from segdata.labels import Remap
-from segdata.readers.drawing import clipped, draw_shapes
+from segdata.readers.drawing import check_corners, clipped, draw_shapes
 from segdata.readers.json_text import read_json
 from segdata.readers.mapillary.labels import VOID, Table
 from segdata.readers.paint import Overlap, Shape, rasterize
@@ -87,9 +87,7 @@ class Polygons(InFile):
         if height < 1 or width < 1:
             message = "states no size (height, width): add it, or read the label masks by --annotations labels"
             raise DataError(Problem("mapillary.size", message))
-        if height * width > MAX_PIXELS:
-            message = f"{width} x {height} pixels (width x height) are more than the limit of {MAX_PIXELS}"
-            raise DataError(Problem("mapillary.size", message))
+        refuse_large(height, width, 1)
         return height, width
 
     def _corners(self, things: Sequence[Thing], receipt: Receipt) -> dict[int, NDArray[np.float64]]:
@@ -112,9 +110,7 @@ class Polygons(InFile):
     def _check(self, corners: dict[int, NDArray[np.float64]], size: tuple[int, int], receipt: Receipt) -> None:
         """Refuse what is no number or far away; a line for each polygon that reaches beyond the image."""
         for number, polygon in corners.items():
-            low, high = polygon.min(), polygon.max(axis=0)
-            if not (low >= -FAR and (high <= FAR).all()):  # never true of NaN
-                message = f"a coordinate is no number, or more than {FAR} pixels away: correct it"
-                raise DataError(Problem("polygon.far", message, annotation=number))
-            if low < 0 or (high > (size[1], size[0])).any():
+            with located(annotation=number):
+                check_corners(polygon, FAR)
+            if polygon.min() < 0 or (polygon.max(axis=0) > size[::-1]).any():
                 receipt.clipped.append(clipped(self.path, number))

@@ -99,7 +99,7 @@ def by_case(folder: Place, ending: str | None = None) -> dict[str, list[str]]:
 class Finder:
     """Finds the image of a case: the file of a channel, or a file of a folder that is given."""
 
-    def __init__(self, card: Card, channel: str | None, image_dir: str | None) -> None:
+    def __init__(self, card: Card, channel: str | None, image_dir: Place | None) -> None:
         """Raises `OptionError` for a channel that there is not."""
         self.channels, self.image_dir = card.channels, image_dir
         self.channel = None if channel is None else self._number(channel)
@@ -119,7 +119,7 @@ class Finder:
         """A case's image, or why there is none: `image.missing`, `nnunet.channels`."""
         files = cases.images
         if self.image_dir is not None:
-            plain, files = self._in_folder(cases)
+            plain, files = self._in_folder(self.image_dir, cases.part)
             if name in plain:
                 return plain[name]
             there = f"{self.image_dir} holds no {name}.* and no {name}_0000.*"
@@ -137,12 +137,10 @@ class Finder:
             paths[0] if len(paths) == 1 else Problem("nnunet.channels", self._several(cases, name, numbers), paths[0])
         )
 
-    def _in_folder(self, cases: Cases) -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
+    def _in_folder(self, given: Place, part: str) -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
         """Of the given folder: the path of each image by its name, and the paths of channels by case."""
-        given = str(self.image_dir)
-        here = next((there for there in (cases.folder / given, place(given)) if there.is_dir()), place(given))
-        inner = here / f"images{cases.part}"
-        folder = inner if inner.is_dir() else here
+        inner = given / f"images{part}"
+        folder = inner if inner.is_dir() else given
         if folder not in self._given:
             images = {stem: f"{folder}/{name}" for name in names_in(folder) for stem, kind in [splitext(name)]
                       if kind.lower() in IMAGE_ENDINGS}  # fmt: skip

@@ -24,6 +24,7 @@ from segdata.files.remote import Place
 from segdata.readers.classes.named import NamedClass, class_name, name_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items
+from segdata.readers.named_images import image_folder
 from segdata.readers.nnunet.cases import Cases, Finder, find_cases
 from segdata.readers.nnunet.json import Card, read_card, read_fold, read_labels
 from segdata.readers.sight import Sight
@@ -113,7 +114,7 @@ def read(
         inputs.append(Input.of(path))
     elif (folder / FOLDS).is_file():
         receipt.notes.append(f"{FOLDS} is not read: --fold 0 makes train and val of its first fold")
-    finder = Finder(card, channel, None if image_dir is None else str(image_dir)) if images else None
+    finder = Finder(card, channel, None if image_dir is None else image_folder(image_dir, folder)) if images else None
     items: list[Item] = []
     for cases in find_cases(folder, card, ending_of(folder, card), images, receipt):
         for its_split, names in by_split(cases, folds, report, receipt).items():

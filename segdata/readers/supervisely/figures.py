@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.labels import Remap
 from segdata.readers.classes.named import class_id_of
 from segdata.readers.drawing import clipped, draw_shapes
@@ -143,9 +143,9 @@ def read_sheet(path: str) -> Sheet:
     """An annotation file. Raises `DataError` (`supervisely.*`) for what is missing, or is no such file."""
     sheet = read_json(path, SHEET, "supervisely", "an annotation of Supervisely", ("objects", Figure))
     height, width = sheet.size.height, sheet.size.width
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
-        message = f"its size is {width} x {height} pixels, which must be from 1 to {MAX_PIXELS} in all: correct it"
-        raise DataError(Problem("supervisely.size", message, file=path))
+    if height < 1 or width < 1:
+        raise DataError(Problem("supervisely.size", f"its size is {width} x {height} pixels: correct it", file=path))
+    refuse_large(height, width, 1, path)
     return sheet
 
 

@@ -27,20 +27,12 @@ from segdata.errors import DataError, Problem, Report, one_of, strict
 from segdata.files.endings import is_image
 from segdata.files.places import list_folder, listed, names_in, real
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, RGB, Labels
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import (
-    Background,
-    NamedClass,
-    background_id,
-    ids_by_name,
-    listed_classes,
-    name_classes,
-)
+from segdata.labels import BACKGROUND, RGB
+from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, refuse_split
+from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
 from segdata.readers.supervisely.figures import ANY, Figures, Rules
 from segdata.readers.words_in_names import SPLIT_WORDS
 from segdata.words import some
@@ -133,10 +125,11 @@ def read(
     one_of("overlap", overlap, Overlap)
     base, receipt = listed(root), Receipt()
     meta = read_meta(base)
-    labels, table, inputs = choose_classes(meta, classes, base, background, receipt)
+    chosen = choose_classes(classes, base, background, receipt, lambda: own_classes(meta), "class")
+    if any(one.title.casefold() == NEUTRAL for one in meta.classes):
+        receipt.notes.append(f"class {NEUTRAL!r}: many programs ignore its pixels: --drop {NEUTRAL} does so here")
     names = {one.title: (one.shape, alias(one.title)) for one in meta.classes}
-    chosen = background_id(labels, background)
-    rules = Rules(names, ids_by_name(table, labels), overlap, chosen)
+    rules = Rules(names, chosen.ids, overlap, chosen.background)
     pairs = [pair for folder in find_datasets(base) for pair in list_pairs(base, folder, images)]
     if not any(pair.sheet for pair in pairs):
         message = f"there is no <dataset>/{ANNOTATIONS}/<image>.json: is the project whole?"
@@ -157,10 +150,10 @@ def read(
         if split in (None, its_split):
             items += make_items(part, its_split, way, rules, images, report, receipt)
     items.sort(key=lambda item: item.id)
-    options: dict[str, object] = {"splits": way, "background": background, "overlap": overlap}
-    if classes is not None:
-        options["classes"] = list(labels.names)
-    return Source(labels, items, (Input.of(base / META), *inputs), table, receipt, options)
+    options: dict[str, object] = {
+        "splits": way, "classes": chosen.told, "background": background, "overlap": overlap,
+    }  # fmt: skip
+    return Source(chosen.labels, items, (Input.of(base / META), *chosen.inputs), chosen.rows, receipt, options)
 
 
 # Classes
@@ -190,17 +183,9 @@ def where_else(root: Place) -> str:
     return f"give a folder in it that has one, {some(inner)}" if inner else "give the folder of a project"
 
 
-def choose_classes(
-    meta: Meta, classes: str | Path | Sequence[str] | None, root: Place, background: Background, receipt: Receipt
-) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
-    """The classes of meta.json in its order, or those given. Raises `DataError` (`classes.*`)."""
-    if any(one.title.casefold() == NEUTRAL for one in meta.classes):
-        receipt.notes.append(f"class {NEUTRAL!r}: many programs ignore its pixels: --drop {NEUTRAL} does so here")
-    if classes is not None:
-        entries, inputs = given_classes(classes, root, receipt)
-        return *listed_classes(entries, background, receipt), inputs
-    named = [NamedClass(one.title, alias(one.title), color_of(one.color)) for one in meta.classes]
-    return *name_classes(named, background, receipt, "class"), ()
+def own_classes(meta: Meta) -> list[NamedClass]:
+    """The classes of meta.json in its order."""
+    return [NamedClass(one.title, alias(one.title), color_of(one.color)) for one in meta.classes]
 
 
 def alias(title: str) -> str:

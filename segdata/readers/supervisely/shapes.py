@@ -24,6 +24,7 @@ from segdata.errors import DataError, Problem
 from segdata.files.pillow import TOO_LARGE, UNREADABLE
 from segdata.files.png import SIGNATURE
 from segdata.files.vectors.clipping import clip_line, clip_polygon
+from segdata.readers.drawing import check_corners
 from segdata.readers.fill import FARTHEST, fill_opencv
 from segdata.readers.paint import encode, union
 
@@ -42,11 +43,7 @@ SMALL = 2**20
 def whole(points: Pairs) -> Points:
     """Coordinates rounded down. Raises `DataError` (`polygon.nan`, `polygon.far`)."""
     floats = np.array(points, np.float64).reshape(-1, 2)
-    if not np.isfinite(floats).all():
-        raise DataError(Problem("polygon.nan", "a coordinate is NaN or infinite: correct it"))
-    if len(floats) and np.abs(floats).max() > FARTHEST:
-        message = f"a coordinate is more than {FARTHEST} pixels away: correct it"
-        raise DataError(Problem("polygon.far", message))
+    check_corners(floats, FARTHEST)
     return np.floor(floats).astype(np.int64)
 
 

@@ -27,12 +27,10 @@ from segdata.errors import DataError, Problem, Report, StorageError, one_of, str
 from segdata.files.endings import ending, is_image
 from segdata.files.places import below, links_out, list_folder, listed, place, read_start
 from segdata.files.remote import Place
-from segdata.labels import Labels
-from segdata.readers.classes.files import given_classes
-from segdata.readers.classes.named import Background, background_id, listed_classes, name_classes
+from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import LOOKED_AT, look
-from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out
+from segdata.readers.source import Input, Item, Receipt, Source, leave_out
 from segdata.readers.yolo.data import NAMES, Data, classes_beside, find_data, read_data, unnamed
 from segdata.readers.yolo.images import LABELS, USUAL, Image, Set, find_images, is_empty, label_path, start_of
 from segdata.readers.yolo.lines import BOX, Lines, Rules, Task
@@ -98,41 +96,36 @@ def read(
     yaml = find_data(given, data)
     told = None if yaml is None else read_data(yaml)
     there = Set(folder, start_of(folder, told, receipt), receipt, [] if yaml is None else [Input.of(yaml)])
-    labels, rows, class_files = class_table(folder, told, classes, background, receipt)
+    beside: list[Input] = []
+    chosen = choose_classes(
+        classes, folder, background, receipt, lambda: own_classes(folder, told, receipt, beside), "name"
+    )
+    class_files = (*chosen.inputs, *beside)
     found = find_images(there, told, split)
-    ground = background_id(labels, background)
     names = class_files[0].name if class_files else "--classes" if classes is not None or told is None else told.file
-    class_ids = {int(row.source_id): row.class_id for row in rows}
-    rules = Rules(class_ids, names, ground, overlap, task, told.keypoints if told else 0)
+    class_ids = {int(row.source_id): row.class_id for row in chosen.rows}
+    rules = Rules(class_ids, names, chosen.background, overlap, task, told.keypoints if told else 0)
     items: list[Item] = []
     for its_split, part in found.items():
         items += make_items(there, rules, its_split, part, images, report)
     receipt.warnings += oriented(items)
     receipt.notes = list(dict.fromkeys((*receipt.notes, *(without_images(folder, items) if split is None else ()))))
     options: dict[str, object] = {
-        "classes": names if class_files else list(labels.names), "background": background, "overlap": overlap, "task": task,
+        "classes": names if class_files else chosen.told, "background": background, "overlap": overlap, "task": task,
     }  # fmt: skip
     items.sort(key=lambda item: item.id)
-    return Source(labels, items, (*there.inputs, *class_files), rows, receipt, options)
+    return Source(chosen.labels, items, (*there.inputs, *class_files), chosen.rows, receipt, options)
 
 
-def class_table(
-    root: Place,
-    data: Data | None,
-    classes: str | Path | Sequence[str] | None,
-    background: Background,
-    receipt: Receipt,
-) -> tuple[Labels, tuple[SourceClass, ...], tuple[Input, ...]]:
-    """The classes, by their numbers in label files, and the class file. Raises `DataError` (`yolo.missing`, `classes.*`)."""
-    if classes is not None:
-        entries, files = given_classes(classes, root, receipt)
-        return *listed_classes(entries, background, receipt), files
+def own_classes(root: Place, data: Data | None, receipt: Receipt, files: list[Input]) -> Sequence[NamedClass]:
+    """The classes of the YAML, or else of a classes.txt, which comes into `files`. Raises `DataError` (`yolo.missing`, ...)."""
     if data is None or not data.names:
-        named, files = classes_beside(root, receipt)
-        return *name_classes(named, background, receipt, "name"), files
+        named, read = classes_beside(root, receipt)
+        files += read
+        return named
     if [one.name for one in data.names] == unnamed(len(data.names)):
         receipt.notes.append(f"{data.file}: nc says how many classes there are, and nothing names them")
-    return *name_classes(data.names, background, receipt, "name"), ()
+    return data.names
 
 
 # Items
