@@ -167,7 +167,7 @@ TARGETS = {
     "sbd": converting("sbd"),
     "cocostuff": converting("cocostuff"),
     "hf": converting("hf"),
-    "vistas_polygons": converting("mapillary", "--annotations", "polygons", of="mapillary"),
+    "vistas_polygons": converting("mapillary", "--from", "polygons", of="mapillary"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
     "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),

@@ -85,12 +85,12 @@ def expected(path: Path, rows: Any, void: str) -> tuple[NDArray[np.int64], list[
 
 
 @pytest.mark.parametrize("void", ["unevaluated", "all", "none"])
-@pytest.mark.parametrize("annotations", ["labels", "instances"])
+@pytest.mark.parametrize("from_", ["labels", "instances"])
 @pytest.mark.parametrize(("layout", "version"), [("both", "1.2"), ("both", "v2.0"), ("both", None), ("flat", None)])
 def test_masks_are_places_in_the_config(
-    made: Path, generator: ModuleType, layout: str, version: str | None, annotations: Any, void: Any
+    made: Path, generator: ModuleType, layout: str, version: str | None, from_: Any, void: Any
 ) -> None:
-    source = read(made / layout, version=version, annotations=annotations, void=void)
+    source = read(made / layout, version=version, from_=from_, void=void)
     rows = generator.LABELS[version.removeprefix("v") if version else "2.0" if layout == "both" else "1.2"]
     folder = "" if layout == "flat" else f"v{version.removeprefix('v') if version else '2.0'}"
     assert len(source.items) == 6
@@ -143,7 +143,7 @@ def test_real_files(tmp_path: Path) -> None:
     root = HERE / "real/mapillary"
     assert format_of(root) == "mapillary"
     for version in ("1.2", "2.0"):
-        by_label, by_instance = (read(root, version=version, annotations=kind) for kind in ("labels", "instances"))
+        by_label, by_instance = (read(root, version=version, from_=kind) for kind in ("labels", "instances"))
         assert by_label.labels.names == ("animal--bird", "construction--barrier--separator", "object--vehicle--bicycle")
         for one, other in zip(by_label.items, by_instance.items, strict=True):
             split, _, key = one.id.partition("/")
@@ -170,7 +170,7 @@ def painted(root: Path, overlap: str) -> Iterator[tuple[str, NDArray[np.int64]]]
 
 @pytest.mark.parametrize("overlap", ["last", "first"])
 def test_polygons_are_painted_in_their_order(made: Path, overlap: Any) -> None:
-    source = read(made / "both", annotations="polygons", void="none", overlap=overlap)
+    source = read(made / "both", from_="polygons", void="none", overlap=overlap)
     items = {item.id: item for item in source.items}
     for id, mask in painted(made / "both", overlap):
         assert (drawn(source, items.pop(id)) == mask).all()
@@ -192,7 +192,7 @@ def test_the_receipt_of_polygons_closes(copy: Callable[[str], Path]) -> None:
     ):
         data["objects"].append({"label": label, "polygon": polygon})
     path.write_text(json.dumps(data))
-    source = read(root, annotations="polygons")
+    source = read(root, from_="polygons")
     item = next(item for item in source.items if item.id.endswith(path.stem))
     receipt = item.annotation.draw(source.labels.table({i: i for i in range(len(source.labels.classes))})).receipt
     assert receipt.annotations == whole + 5 == receipt.painted + len(receipt.skipped) == len(item.annotation.ids)
@@ -216,24 +216,24 @@ def test_damaged_polygons_are_one_message_and_are_left_out(copy: Callable[[str],
     root = copy("both")
     path = next((root / "training").rglob("polygons/*.json"))
     path.write_text(text)
-    message = refusal(lambda: segdata.convert("mapillary", root, root.parent / "d", annotations="polygons"))
+    message = refusal(lambda: segdata.convert("mapillary", root, root.parent / "d", from_="polygons"))
     assert path.name in message
     assert told in message
     run = segdata.Run(report=Report("skip"))
-    assert len(segdata.convert("mapillary", root, root.parent / "d", annotations="polygons", run=run)) == 5
+    assert len(segdata.convert("mapillary", root, root.parent / "d", from_="polygons", run=run)) == 5
 
 
 def test_a_size_that_is_not_told_is_that_of_the_image() -> None:
-    source = read(HERE / "real/mapillary", annotations="polygons")
+    source = read(HERE / "real/mapillary", from_="polygons")
     assert {drawn(source, item).shape for item in source.items} == {(5, 5)}
-    alone = read(HERE / "real/mapillary", annotations="polygons", images=False)
+    alone = read(HERE / "real/mapillary", from_="polygons", images=False)
     assert "states no size" in refusal(lambda: drawn(alone, alone.items[0]))
 
 
 def test_options_that_would_do_nothing_are_refused(made: Path) -> None:
     with pytest.raises(OptionError, match="only polygons overlap"):
         read(made / "both", overlap="first")
-    assert "--annotations labels" in refusal(lambda: read(made / "both", version="1.2", annotations="polygons"))
+    assert "--from labels" in refusal(lambda: read(made / "both", version="1.2", from_="polygons"))
 
 
 # The config
@@ -326,7 +326,7 @@ def test_values_beyond_the_config_are_refused(copy: Callable[[str], Path]) -> No
     root = copy("both")
     shutil.copy(root / "config_v1.2.json", root / "config_v2.0.json")
     for kind in ("labels", "instances"):
-        message = refusal(lambda k=kind: segdata.convert("mapillary", root, root.parent / "d", annotations=k))
+        message = refusal(lambda k=kind: segdata.convert("mapillary", root, root.parent / "d", from_=k))
         assert "no class is declared for: 11" in message
         assert "--version" in message
 
@@ -335,14 +335,14 @@ def test_masks_of_the_wrong_kind_are_refused_and_the_way_out_works(copy: Callabl
     root = copy("both")
     for split in ("training", "validation"):
         shutil.rmtree(root / split / "v2.0/instances")
-    message = refusal(lambda: read(root, annotations="instances"))
-    assert "--annotations labels" in message
-    assert len(read(root, annotations="labels").items) == 6
+    message = refusal(lambda: read(root, from_="instances"))
+    assert "--from labels" in message
+    assert len(read(root, from_="labels").items) == 6
     for split in ("training", "validation"):
         shutil.copytree(root / split / "v2.0/labels", root / split / "v2.0/instances")
-    message = refusal(lambda: segdata.convert("mapillary", root, root.parent / "d", annotations="instances"))
+    message = refusal(lambda: segdata.convert("mapillary", root, root.parent / "d", from_="instances"))
     assert "has 8 bits" in message
-    assert "--annotations labels" in message
+    assert "--from labels" in message
 
 
 @pytest.mark.parametrize(("gone", "code"), [("v2.0/labels", "mapillary.mask"), ("images", "image.missing")])

@@ -91,7 +91,7 @@ def read(
         classes: the class file (rows id,name), or names in order of class index, first that of index 0, such as ignore; by
             default objectInfo150.txt, or its 150 classes as they were published; in the full set those of index_ade20k.pkl, or
             else those that its files name.
-        background: what pixels that are not labelled (index 0) are: `ignore`, or `class` for class 0, background.
+        background: what unlabelled pixels (index 0) are: `class` is the class background; `ignore` is ignored.
         parts: which masks of the full set are read: 0 those of objects, 1 those of their parts, 2 those of parts of parts.
     """
     one_of("background", background, Background)

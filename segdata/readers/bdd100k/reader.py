@@ -74,11 +74,11 @@ def read(
             and background; `lane` the 8 kinds of lane marks and background; `lane_direction` and `lane_style` their directions
             and styles.
         from_: which files are read: `masks` PNGs, `polygons` or `rles` JSON; `auto` the first of these that there is.
-        image_dir: the folder of the images, below SRC or a path, with a folder per split or without; by default images/10k, or
+        image_dir: the folder of the images, here or in SRC, with a folder per split or without; by default images/10k, or
             images/100k for drivable areas and lanes.
-        overlap: which label is on top in JSON: `last` the later in the file, as the toolkit draws, `first` the earlier,
-            `smallest` the one of the fewest pixels, `ignore` none, such pixels are ignored. The default is last; masks have
-            no overlap and take none.
+        overlap: which label is on top in JSON: the `last` in the file, as the toolkit draws them, the `first`, or the
+            `smallest`; `ignore`: pixels that several classes claim are ignored. The default is last; masks have no overlap and
+            take none.
     """
     one_of("labels", labels, LabelSet)
     one_of("from", from_, From)

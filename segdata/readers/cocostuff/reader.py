@@ -84,11 +84,12 @@ def read(
             182, so that a class id is the value of a map; `stuff` the 91, and `other` for things; `things` the 80, and `other`
             for stuff. By default `all`, and `stuff` for the challenge, which has no others.
         others: what the labels become that `labels` leaves out: `class` the class other, the last, or `ignore` ignored.
-        background: what unlabelled pixels are: `ignore` ignored, as the set has them, or `class` class 0, background.
+        background: what unlabelled pixels are: `class` is the class background; `ignore` is ignored, as the set has them.
         release: which set it is: `164k`, `10k` or `challenge`. By default the names of folders and files tell.
         mask_dir: the folder of train2017/ and the like, or of *.mat. By default looked for in SRC, annotations/,
             stuffthingmaps/ and the like.
-        image_dir: the folder of the images. By default images/train2017/, train2017/ and the like, or images/ for the 10k set.
+        image_dir: the folder of the images, here or in SRC; by default images/train2017/, train2017/ and the like, or images/
+            for the 10k set.
     """
     check_options(labels, others, background, release)
     base, receipt = listed(root), Receipt()

@@ -52,15 +52,15 @@ def read(
     Raises `DataError` (`cvat.*`, `classes.*`), or adds to `report`: an image that is not found, and an XML that is damaged.
 
     Args:
-        image_dir: the folder of the images; by default images/ beside the XML, with a folder per subset or without, or the
-            folder of the XML.
-        classes: the class file, or names in order of class id; a label that is not in it is refused. By default the labels
-            that the XML lists, or if it lists none, those of its shapes, sorted.
+        image_dir: the folder of the images, here or in SRC; by default images/ beside the XML, with a folder per subset or
+            without, or the folder of the XML.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
+            the labels that the XML lists, or if it lists none, those of its shapes, sorted.
         attribute: the attribute whose value is the class of a shape, such as `type`; a shape that has none is of its label, and
             classes are the values and labels that are found, sorted. By default labels are the classes.
-        background: what pixels under no shape are: `class` is class 0, background; `ignore` is ignored.
-        overlap: which shape is on top: the smallest, the first or the last in the file; `ignore`: pixels that several
-            classes claim are ignored. By default CVAT's order, z_order first.
+        background: what pixels under no shape are: `class` is the class background; `ignore` is ignored.
+        overlap: which shape is on top: the `last` in the file, the `first`, or the `smallest`; `ignore`: pixels that several
+            classes claim are ignored. By default the one of the highest z_order, as CVAT draws them.
         groups: what shapes of one group become: `merge` one object of the class and the z_order of its largest, as in CVAT's
             export of masks; `keep` each its own.
     """

@@ -81,10 +81,11 @@ def read(
     Args:
         image_column: the column of the images. By default the one whose name tells, or the only one that is left.
         mask_column: the column of the masks. By default the one whose name tells, or the only one that is left.
-        image_dir: the folder of images and masks of which a cell has the path alone. By default the folder of the Parquet file.
+        image_dir: the folder, here or in SRC, of images and masks of which a cell has the path alone; by default that of the
+            Parquet file.
         subset: which of the configurations that README.md declares. By default the only one, or the one called default.
-        classes: the class file (one name per line, CSV, JSON or YAML), or names in order of mask value; by default the
-            id2label.json in the folder or above it, or the names that the features have for the numbers in masks.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
+            the id2label.json in the folder or above it, or the names that the features have for the numbers in masks.
         values: what a value is, over `classes`: `255=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.

@@ -78,12 +78,13 @@ def read(
     image.
 
     Args:
-        image_dir: the folder of the images; by default they are within the label files, or where `imagePath` says.
-        classes: the class file (labelme's labels.txt, one name per line, CSV, JSON or YAML), or names in order of class id; by
-            default the labels.txt in SRC, or else the labels that are found, sorted, after background.
-        background: what pixels under no shape are: `class` is class 0, background; `ignore` is ignored.
-        overlap: which shape is on top: the last in the file, as labelme draws them, the first, or the smallest; `ignore`:
-            pixels that several classes claim are ignored.
+        image_dir: the folder of the images, here or in SRC; by default they are within the label files, or where `imagePath`
+            says.
+        classes: the class file (labelme's labels.txt, one name per line, CSV, a labelmap, JSON or YAML), or names in order of
+            class id; by default the labels.txt in SRC, or else the labels that are found, sorted, after background.
+        background: what pixels under no shape are: `class` is the class background; `ignore` is ignored.
+        overlap: which shape is on top: the `last` in the file, as labelme draws them, the `first`, or the `smallest`;
+            `ignore`: pixels that several classes claim are ignored.
         line_width: how many pixels wide lines and line strips are drawn; 0 leaves them out.
         point_size: the radius in pixels of the disc that a point becomes; 0 leaves points out.
         drawing: the version of labelme whose rule is followed: in `7` line strips have round joints, and masks that were moved

@@ -82,12 +82,12 @@ def read(
     image.
 
     Args:
-        image_dir: the folder of the images; by default it is Images/ in SRC, or else SRC.
+        image_dir: the folder of the images, here or in SRC; by default Images/ in SRC, or else SRC.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
-            Datumaro's dataset_meta.json, or else the names that are found, sorted, after background.
-        background: what pixels under no object are: `class` is class 0, background; `ignore` is ignored.
-        overlap: which object is on top: the last in the file, as Datumaro draws them, the first, or the smallest; `ignore`:
-            pixels that several classes claim are ignored.
+            Datumaro's dataset_meta.json, then other names that are found, sorted, after background.
+        background: what pixels under no object are: `class` is the class background; `ignore` is ignored.
+        overlap: which object is on top: the `last` in the file, as Datumaro draws them, the `first`, or the `smallest`;
+            `ignore`: pixels that several classes claim are ignored.
         boxes: what becomes of objects that have a box and no outline: `drop` leaves them out, so that they are background;
             `ignore` ignores all pixels of the box; `class` gives them the class.
     """

@@ -76,18 +76,19 @@ def read(
     Raises `DataError` (`labelstudio.*`, `rle.*`) or adds to `report`: an image with a bad region is then left out whole.
 
     Args:
-        image_dir: the folder of the images; by default they are looked for below SRC, or beside it if it is a file.
+        image_dir: the folder of the images, here or in SRC; by default they are looked for below SRC, or beside it if it is a
+            file.
         annotation: which annotation of an image is taken: the `latest` by created_at or the `first`, cancelled ones aside;
             `ground-truth` the one that is marked so; `prediction` the latest prediction of a model, and no annotation.
         control: the name of a control (from_name): its regions alone are drawn; by default those of all controls are.
         config: the project's labelling configuration (XML): it orders the classes, and says which data an image tag shows; by
             default classes are sorted by name, and each task must have one image or name it.
-        classes: a class file, or class names in order of class id; by default the labels of the configuration, then the others
-            that there are, sorted by name.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
+            the labels of the configuration, then the others that there are, sorted.
         unlabelled: what images become that have no annotation: `drop` leaves them out; with background, that is all they are.
-        background: what unlabelled pixels are: `class` is class 0, background, `ignore` is ignored.
-        overlap: which region is on top: the smallest, the first or the last of the annotation; `ignore`: pixels that several
-            classes claim are ignored.
+        background: what pixels under no region are: `class` is the class background; `ignore` is ignored.
+        overlap: which region is on top: the `last` in the annotation, the `first`, or the `smallest`; `ignore`: pixels that
+            several classes claim are ignored.
     """
     for name, value, allowed in (
         ("annotation", annotation, Which), ("unlabelled", unlabelled, Unlabelled), ("background", background, Background),

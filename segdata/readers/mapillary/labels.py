@@ -125,9 +125,7 @@ class InstanceFile(InFile):
         with located(file=self.path):
             values = read_mask(self.path)
             if values.itemsize == 1:
-                message = (
-                    "has 8 bits, where an instance mask has 16: read label masks, which have 8, by --annotations labels"
-                )
+                message = "has 8 bits, where an instance mask has 16: read label masks, which have 8, by --from labels"
                 raise DataError(Problem("mask.instances", message))
             mask = ids_of((values >> 8).astype("uint8"), self.meaning, remap)
         return Drawn(mask, Receipt(annotations=1, painted=1))

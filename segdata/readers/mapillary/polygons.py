@@ -85,7 +85,7 @@ class Polygons(InFile):
         if (height < 1 or width < 1) and self.image is not None:
             height, width = read_facts(self.image).upright
         if height < 1 or width < 1:
-            message = "states no size (height, width): add it, or read the label masks by --annotations labels"
+            message = "states no size (height, width): add it, or read the label masks by --from labels"
             raise DataError(Problem("mapillary.size", message))
         refuse_large(height, width, 1)
         return height, width

@@ -30,7 +30,7 @@ from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Item, Receipt, Source, leave_out, refuse_split
 from segdata.words import some
 
-Annotations = Literal["labels", "instances", "polygons"]
+From = Literal["labels", "instances", "polygons"]
 
 FLAT = "1.1"
 """The version whose masks are in no folder of a version."""
@@ -59,7 +59,7 @@ def read(
     report: Report = strict,
     images: bool = True,
     version: str | None = None,
-    annotations: Annotations = "labels",
+    from_: From = "labels",
     void: Void = "unevaluated",
     overlap: Overlap = "last",
     classes: str | Path | Sequence[str] | None = None,
@@ -70,46 +70,46 @@ def read(
 
     Args:
         version: which labels are read, such as 1.2 or 2.0; by default the newest that SRC has.
-        annotations: what is read: `labels` label masks, `instances` instance masks, whose labels are value // 256, or `polygons`,
-            which need not give the pixels of the label masks.
+        from_: which files are read: `labels` label masks, `instances` instance masks, whose labels are value // 256, or
+            `polygons`, which need not give the pixels of the label masks.
         void: which labels are ignored: `unevaluated` those that the config does not evaluate, such as void--unlabeled, `all`
             also all others of void--, such as void--ego-vehicle, `none` none, so that all are classes.
-        overlap: which polygon is on top where several overlap: the `last` or `first` in the file, the `smallest`, or none, so
-            that pixels of several classes are ignored (`ignore`).
+        overlap: which polygon is on top: the `last` in the file, the `first`, or the `smallest`; `ignore`: pixels that several
+            classes claim are ignored.
         classes: the class file (rows id,name; the name ignore for what is no class), or names in order of label id; by default
             the labels of the config, by their names.
     """
-    check_options(annotations, void, overlap, classes is not None)
+    check_options(from_, void, overlap, classes is not None)
     there, receipt = listed(root), Receipt()
     chosen, folders = choose_version(there, version, receipt)
     if classes is None:
         table, inputs = config_table(find_config(there, chosen), void, receipt)
     else:
         table, inputs = given_table(classes, there, receipt)
-    splits = find_splits(there, folders, annotations, receipt)
+    splits = find_splits(there, folders, from_, receipt)
     if split is not None and split not in splits:
         refuse_split(split, there, splits)
-    rules = Rules(table, Meaning(table.values, way_out=WAY_OUT), annotations, overlap)
+    rules = Rules(table, Meaning(table.values, way_out=WAY_OUT), from_, overlap)
     items: list[Item] = []
     for its_split, folder in splits.items():
         if split in (None, its_split):
             items += make_items(there / its_split, folder, its_split, rules, images, report, receipt)
     items.sort(key=lambda item: item.id)
-    options: dict[str, object] = {"version": chosen, "annotations": annotations, "void": void}
+    options: dict[str, object] = {"version": chosen, "from": from_, "void": void}
     options["classes"] = inputs[0].name if inputs else list(table.labels.names)
-    if annotations == "polygons":
+    if from_ == "polygons":
         options["overlap"] = overlap
-        receipt.notes.append("polygons need not give the pixels of the label masks (--annotations labels reads these)")
+        receipt.notes.append("polygons need not give the pixels of the label masks (--from labels reads these)")
     return Source(table.labels, items, inputs, table.classes, receipt, options)
 
 
-def check_options(annotations: Annotations, void: Void, overlap: Overlap, given: bool) -> None:
+def check_options(from_: From, void: Void, overlap: Overlap, given: bool) -> None:
     """Raise `OptionError` for an option that cannot be, or that would do nothing."""
-    one_of("annotations", annotations, Annotations)
+    one_of("from", from_, From)
     one_of("void", void, Void)
     one_of("overlap", overlap, Overlap)
-    if overlap != "last" and annotations != "polygons":
-        raise OptionError(f"--overlap {overlap}: only polygons overlap: --annotations polygons reads them")
+    if overlap != "last" and from_ != "polygons":
+        raise OptionError(f"--overlap {overlap}: only polygons overlap: --from polygons reads them")
     if given and void != "unevaluated":
         raise OptionError(f"--void {void}: with --classes the name `ignore` in the file says which labels are ignored")
 
@@ -123,7 +123,7 @@ def versions_in(root: Place) -> dict[str, dict[str, Place]]:
     for split in (path for path in matching(root, "*/") if path.name[:1] != "." and not VERSION.fullmatch(path.name)):
         versions = {path.name[1:]: path for path in matching(split, "v*/") if VERSION.fullmatch(path.name)}
         for version, folder in {FLAT: split, **versions}.items():
-            if any((folder / kind).is_dir() for kind in get_args(Annotations)):
+            if any((folder / kind).is_dir() for kind in get_args(From)):
                 found.setdefault(version, {})[split.name] = folder
     return dict(sorted(found.items(), key=lambda one: [int(part) for part in one[0].split(".")], reverse=True))
 
@@ -167,21 +167,15 @@ def find_config(root: Place, version: str) -> Place:
     raise DataError(Problem("mapillary.config", f"{what}: {way_out}", str(root)))
 
 
-def find_splits(
-    root: Place, folders: Mapping[str, Place], annotations: Annotations, receipt: Receipt
-) -> dict[str, Place]:
+def find_splits(root: Place, folders: Mapping[str, Place], from_: From, receipt: Receipt) -> dict[str, Place]:
     """The folder of the masks of each split; a note tells which splits have none. Raises `DataError` (`mapillary.none`)."""
-    splits = {split: folder / annotations for split, folder in folders.items() if (folder / annotations).is_dir()}
+    splits = {split: folder / from_ for split, folder in folders.items() if (folder / from_).is_dir()}
     for split in [path.parent.name for path in matching(root, "*/images/")]:
         if split not in splits:
-            receipt.notes.append(f"{split}: left out, as it has no {annotations}/ of this version")
+            receipt.notes.append(f"{split}: left out, as it has no {from_}/ of this version")
     if not splits:
-        other = next(
-            kind for kind in get_args(Annotations) if any((folder / kind).is_dir() for folder in folders.values())
-        )
-        raise DataError(
-            Problem("mapillary.none", f"no split has {annotations}/: give --annotations {other}", str(root))
-        )
+        other = next(kind for kind in get_args(From) if any((folder / kind).is_dir() for folder in folders.values()))
+        raise DataError(Problem("mapillary.none", f"no split has {from_}/: give --from {other}", str(root)))
     return splits
 
 
@@ -194,19 +188,19 @@ class Rules:
 
     table: Table
     meaning: Meaning
-    annotations: Annotations
+    from_: From
     overlap: Overlap
 
     @property
     def ending(self) -> str:
         """That of the files which are read."""
-        return ".json" if self.annotations == "polygons" else ".png"
+        return ".json" if self.from_ == "polygons" else ".png"
 
     def annotation(self, path: str, image: str | None) -> Annotation:
         """The labels of an image."""
-        if self.annotations == "polygons":
+        if self.from_ == "polygons":
             return Polygons(path, image, self.table, self.overlap)
-        return LabelFile(path, self.meaning) if self.annotations == "labels" else InstanceFile(path, self.meaning)
+        return LabelFile(path, self.meaning) if self.from_ == "labels" else InstanceFile(path, self.meaning)
 
 
 def make_items(

@@ -95,7 +95,8 @@ def read(
         fold: make the splits train and val of this fold (0 ...) of splits_final.json. By default all of labelsTr/ is train.
         splits_file: the file of folds, for `fold`. By default splits_final.json in the set's folder, or in
             nnUNet_preprocessed/ beside nnUNet_raw/.
-        image_dir: the folder of the images, called NAME or NAME_0000, or of imagesTr/ with them. By default the set's folder.
+        image_dir: the folder of the images, here or in SRC, called NAME or NAME_0000, or of imagesTr/ with them; by default
+            the set's folder.
     """
     folder = find_set(listed(root))
     card = read_card(folder / CARD)

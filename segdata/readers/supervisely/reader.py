@@ -114,11 +114,11 @@ def read(
     Args:
         splits: what makes the splits: `dataset` each dataset is one; `tag` a tag of images such as train or val; `none` there
             are none; `auto` the datasets if all have names such as train or val, otherwise none.
-        classes: the class file (CSV, a labelmap, JSON, YAML, or one name per line), or names in order of class id; by default
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
             the classes of meta.json in their order.
-        background: what pixels under no figure are: `class` is class 0, background; `ignore` is ignored.
-        overlap: which figure is on top where they overlap: `last` the later in the file, as the tool draws; `first` the earlier;
-            `smallest` the one of the fewest pixels; `ignore` none, such pixels are ignored.
+        background: what pixels under no figure are: `class` is the class background; `ignore` is ignored.
+        overlap: which figure is on top: the `last` in the file, as the tool draws them, the `first`, or the `smallest`;
+            `ignore`: pixels that several classes claim are ignored.
     """
     one_of("splits", splits, Splits)
     one_of("background", background, Background)

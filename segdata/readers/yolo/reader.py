@@ -78,11 +78,12 @@ def read(
 
     Args:
         data: the YAML of the set, here or in SRC; by default SRC itself, data.yaml in it, or the only YAML with names there.
-        classes: the class file, or names in order of class number; by default the names of the YAML, or a classes.txt.
-        background: what no outline covers: `class` is class 0, background, with the classes from 1; `ignore` is ignored, with
-            the classes from 0.
-        overlap: which object is on top: the smallest, as in Ultralytics, the first or the last in the file; `ignore`: pixels
-            that several classes claim are ignored.
+        classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class number; by
+            default the names of the YAML, or a classes.txt.
+        background: what pixels under no outline are: `class` is the class background, the first, with the others from 1;
+            `ignore` is ignored, with the classes from 0.
+        overlap: which outline is on top: the `smallest`, as Ultralytics draws them, the `last` in the file, or the `first`;
+            `ignore`: pixels that several classes claim are ignored.
         task: what Ultralytics trains, as its two loaders draw differently: `segment` resamples every outline to 1,000 points
             before it is cut to whole pixels, `semantic` cuts its corners alone.
     """
