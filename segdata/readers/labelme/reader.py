@@ -40,6 +40,7 @@ from segdata.readers.labelme.draw import Drawing, Pen
 from segdata.readers.labelme.files import Found, is_label_file, label_files, read_heads
 from segdata.readers.labelme.images import Images
 from segdata.readers.labelme.shapes import LabelmeShapes, Rules
+from segdata.readers.named_images import told_elsewhere
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
@@ -104,7 +105,7 @@ def read(
             raise OptionError(f"--{name} {size}: must be from 0 to 1000 pixels")
     base, receipt = listed(root), Receipt()
     if split is not None:
-        refuse_split(split, root, ["none, as labelme knows no splits: leave --split out"])
+        refuse_split(split, root, [])
     folder, names = label_files(base)
     entries, inputs = _entries(classes, folder, receipt)
     found = list(read_heads(folder, names, report, receipt))
@@ -118,6 +119,7 @@ def read(
     where = Images(folder, None if image_dir is None else place(image_dir), images)
     items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)
+    receipt.notes += told_elsewhere([where.finder])
     used = "labels" if not entries else inputs[0].name if inputs else [entry.name for entry in entries]
     options: dict[str, object] = {"classes": used, "background": background, "overlap": overlap}
     options |= {"line_width": line_width, "point_size": point_size, "drawing": drawing}
