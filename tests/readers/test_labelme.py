@@ -221,7 +221,8 @@ def test_a_bad_shape_is_one_error_or_leaves_its_image_out(case: str, tmp_path: P
     [("a.json", "a.png", "a.png"), ("labels/a.json", "..\\images\\a.png", "images/a.png"),
      ("labels/a.json", "../images/a.png", "images/a.png"), ("x/a.json", "C:\\Users\\me\\x\\a.png", "x/a.png"),
      ("x/a.json", "/home/me/x/a.png", "x/a.png"), ("ann/a.json", "a.png", "img/a.png"), ("é/ü.json", "ö.png", "é/ö.png"),
-     ("a.json", "./sub\\a.png", "sub/a.png"), ("A.JSON", "a.PNG", "a.PNG")],
+     ("a.json", "./sub\\a.png", "sub/a.png"), ("A.JSON", "a.PNG", "a.PNG"),
+     ("l/a.json", "https://host/i/a.png?key=1", "i/a.png")],
 )  # fmt: skip
 def test_an_image_is_found(label_file: str, name: str, image: str, tmp_path: Path) -> None:
     put(tmp_path / label_file, labels(image=name))

@@ -45,7 +45,7 @@ class Images:
             with suppress(OSError):  # such as of a name that is too long
                 if lies_below(path) and (file := (self.given or self.folder) / path).is_file():
                     return str(file)
-        found = self.finder.find(there)
+        found = self.finder.find(one.image if "://" in one.image else there)
         if isinstance(found, str):
             return found
         way_out = "" if found.code == "image.ambiguous" else ", or give the folder of the images: --image-dir DIR"
