@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -43,26 +43,45 @@ class ImageFinder:
     def __init__(self, folders: Sequence[Place]) -> None:
         self._folders = list(dict.fromkeys(folders))
         self._listed: dict[Place, Mapping[str, list[str]]] = {}
+        self.elsewhere, self.example = 0, ""
+        """How many files were found in another folder than their names say, and the first of these."""
 
     def find(self, name: str) -> str | Problem:
         """The path of a file, or the problem `image.missing` or `image.ambiguous`."""
-        path = name.replace("\\", "/").removeprefix("./")
-        if path and lies_below(path):
-            for folder in self._folders:
-                with suppress(OSError):  # such as of a name that is too long
-                    if (there := folder / path).is_file():
-                        return str(there)
+        if (there := self.at(name)) is not None:
+            return there
         missing: Problem | None = None
         for folder in self._folders:
             if folder not in self._listed:
                 self._listed[folder] = file_index(folder) if folder.is_dir() else {}
             found = find(name, folder, self._listed[folder])
             if isinstance(found, str):
+                if _common_end(tail(name), [*parts_of(folder), *parts_in(found)]) < len(tail(name)):
+                    self.elsewhere += 1
+                    self.example = self.example or f"{found} for {name}"
                 return str(folder / found)
             if found.code == "image.ambiguous":
                 return found
             missing = missing or found
         return missing or Problem("image.missing", f"there is no {name!r}: {WAY_OUT}")
+
+    def at(self, name: str) -> str | None:
+        """The path of the file at the very place that a name says, below the first of the folders that has one there."""
+        path = name.replace("\\", "/").removeprefix("./")
+        for folder in self._folders if path and lies_below(path) else ():
+            with suppress(OSError):  # such as of a name that is too long
+                if (there := folder / path).is_file():
+                    return str(there)
+        return None
+
+
+def told_elsewhere(finders: Iterable[ImageFinder]) -> Iterator[str]:
+    """A note of the images that lie in other folders than their names say, if there are any."""
+    finders = [finder for finder in finders if finder.elsewhere]
+    for first in finders[:1]:
+        count = sum(finder.elsewhere for finder in finders)
+        what = "images are not in the folders that label files say, and were found by the last parts of their names"
+        yield f"{count:,} {what}, such as {first.example}"
 
 
 def tail(name: str) -> list[str]:
@@ -113,7 +132,7 @@ def find(name: str, folder: Place, index: Mapping[str, Sequence[str]]) -> str | 
     parts = tail(name)
     there = index.get(parts[-1], ()) if parts else ()
     before = parts_of(folder)
-    ends = {file: _common_end(parts, [*before, *normalize("NFC", file).split("/")]) for file in there}
+    ends = {file: _common_end(parts, [*before, *parts_in(file)]) for file in there}
     best = sorted(file for file, end in ends.items() if end == max(ends.values()))
     if not best:
         name = parts[-1] if parts else ""
@@ -127,6 +146,11 @@ def find(name: str, folder: Place, index: Mapping[str, Sequence[str]]) -> str | 
 def parts_of(folder: Place) -> list[str]:
     """The parts of a folder's path from the root."""
     return normalize("NFC", absolute(folder)).replace(os.sep, "/").split("/")
+
+
+def parts_in(path: str) -> list[str]:
+    """The parts of a POSIX path below a folder."""
+    return normalize("NFC", path).split("/")
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:

@@ -240,7 +240,9 @@ def _utf8(name: str | None) -> str | None:
 
 def refuse_split(split: str, root: object, there: Iterable[str | None]) -> NoReturn:
     """Raise `OptionError` for a split that SRC does not have, with those that it has."""
-    raise OptionError(f"{root}: no split {split!r}: there are {some(sorted({str(name) for name in there}))}")
+    known = sorted({str(name) for name in there if name is not None})
+    what = f"there are {some(known)}" if known else "its samples are in no split: leave --split out"
+    raise OptionError(f"{root}: no split {split!r}: {what}")
 
 
 def left_out(sample: str, annotations: Sequence[int | str], reason: Problem) -> Receipt:

@@ -22,7 +22,7 @@ from segdata.errors import DataError, MissingDependency
 from segdata.readers import reader, voc
 from segdata.readers.classes import cells as class_cells
 from segdata.readers.classes import names as class_names
-from segdata.readers.classes.files import VOC_VOID, read_classes
+from segdata.readers.classes.files import VOC_VOID, given_classes, read_classes
 from segdata.readers.classes.named import class_name
 from segdata.readers.source import Receipt, Source
 
@@ -254,6 +254,8 @@ def test_what_is_no_text(data: bytes, tmp_path: Path) -> None:
         read_classes(tmp_path / "c.txt", Receipt())
     with pytest.raises(DataError, match=r"d\.txt: cannot be read: No such file"):
         read_classes(tmp_path / "d.txt", Receipt())
+    with pytest.raises(DataError, match=r"^sky,car: cannot be read: there is no such file.* write the names into one"):
+        given_classes("sky,car", tmp_path, Receipt())
 
 
 def test_yaml_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

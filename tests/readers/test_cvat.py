@@ -297,6 +297,9 @@ def test_subsets_are_splits_and_have_their_own_folders(tmp_path: Path) -> None:
     assert [item.id for item in read(tmp_path, split="Val").items] == ["Val/a"]
     with pytest.raises(OptionError, match="Train, Val"):
         read(tmp_path, split="val")
+    write(tmp_path / "one", xml(image()))
+    with pytest.raises(OptionError, match="no split 'val': its samples are in no split: leave --split out"):
+        read(tmp_path / "one", split="val", images=False)
     (tmp_path / "images/Val/a.png").unlink()
     with pytest.raises(DataError, match=r"no file below .*Val"):  # not Train's image of that name
         read(tmp_path)
@@ -342,6 +345,9 @@ def test_a_name_without_an_ending_and_one_of_another_machine(tmp_path: Path) -> 
     assert [(item.id, Path(str(item.image)).name) for item in source.items] == [
         ("d/e", "e.png"), ("data/b", "b.png"), ("frame_000001", "frame_000001.PNG"), ("share/c.v1", "c.v1.png"),
     ]  # fmt: skip
+    (told,) = source.receipt.notes
+    assert told.startswith("2 images are not in the folders")
+    assert told.endswith("such as b.png for C:\\data\\b.png")
 
 
 def test_a_size_that_is_not_stated_is_the_images(tmp_path: Path) -> None:

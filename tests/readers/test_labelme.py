@@ -221,7 +221,8 @@ def test_a_bad_shape_is_one_error_or_leaves_its_image_out(case: str, tmp_path: P
     [("a.json", "a.png", "a.png"), ("labels/a.json", "..\\images\\a.png", "images/a.png"),
      ("labels/a.json", "../images/a.png", "images/a.png"), ("x/a.json", "C:\\Users\\me\\x\\a.png", "x/a.png"),
      ("x/a.json", "/home/me/x/a.png", "x/a.png"), ("ann/a.json", "a.png", "img/a.png"), ("é/ü.json", "ö.png", "é/ö.png"),
-     ("a.json", "./sub\\a.png", "sub/a.png"), ("A.JSON", "a.PNG", "a.PNG")],
+     ("a.json", "./sub\\a.png", "sub/a.png"), ("A.JSON", "a.PNG", "a.PNG"),
+     ("l/a.json", "https://host/i/a.png?key=1", "i/a.png")],
 )  # fmt: skip
 def test_an_image_is_found(label_file: str, name: str, image: str, tmp_path: Path) -> None:
     put(tmp_path / label_file, labels(image=name))
@@ -238,6 +239,20 @@ def test_the_one_beside_the_label_file_is_taken(tmp_path: Path) -> None:
     assert here == [str(tmp_path / f"labels/{split}/a.png") for split in ("train", "val")]
     given = [item.image for item in labelme.read(tmp_path / "labels", image_dir=tmp_path / "images").items]
     assert given == [str(tmp_path / f"images/{split}/a.png") for split in ("train", "val")]
+
+
+def test_of_files_of_one_name_the_one_in_a_folder_of_the_same_name_is_taken_and_told(tmp_path: Path) -> None:
+    for number in (1, 2):
+        put(tmp_path / f"labels/{number}/a.json", labels())
+        put(tmp_path / f"images/{number}/a.png", png())
+    found = labelme.read(tmp_path)
+    assert [item.image for item in found.items] == [str(tmp_path / f"images/{number}/a.png") for number in (1, 2)]
+    assert found.receipt.notes == [
+        "2 images are not in the folders that label files say, and were found by the last parts of their names, such as "
+        "images/1/a.png for labels/1/a.png"
+    ]
+    given = labelme.read(tmp_path / "labels/1", image_dir=tmp_path / "images/1")
+    assert (given.items[0].image, given.receipt.notes) == (str(tmp_path / "images/1/a.png"), [])
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/a.png", "../../etc/passwd", "x" * 300, "a\0b", "", None, "..", "."])
@@ -298,6 +313,15 @@ def test_an_image_within_is_raw_and_one_beside_is_upright(tmp_path: Path) -> Non
         "beside": ((20, 30), "upright"), "within": ((30, 20), "raw"), "old": ((30, 20), "raw"),
         "square": ((20, 20), "upright"),
     }  # fmt: skip
+
+
+def test_an_image_within_whose_exif_data_turn_it_to_the_stated_size_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "s/a.json", labels(image="a.jpg", data=png(30, 20, 6)))
+    put(tmp_path / "images/a.jpg", png(30, 20, 6))
+    with pytest.raises(DataError, match=r"EXIF orientation turns it.*--image-dir DIR"):
+        segdata.convert("labelme", tmp_path / "s", tmp_path / "d")
+    dataset = segdata.convert("labelme", tmp_path / "s", tmp_path / "d", image_dir=tmp_path / "images")
+    assert dataset.samples[0].size == SIZE
 
 
 def test_the_size_is_that_of_the_image(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ REFUSED = {
 def test_a_bad_object_is_one_error_or_leaves_its_image_out(case: str, tmp_path: Path) -> None:
     code, shape = REFUSED[case]
     put(tmp_path / "s", thing(id=3), thing(shape, id=4))
-    put(tmp_path / "s", thing(), folder="", file="b.xml")
+    put(tmp_path / "s", thing(), name="b.png", folder="", file="b.xml")
+    Image.new("RGB", (20, 12)).save(tmp_path / "s/Images/b.png")
     (tmp_path / "s/Masks/train").mkdir(parents=True)
     Image.fromarray(np.ones((3, 4), np.uint8)).save(tmp_path / "s/Masks/train/small.png")
     with pytest.raises(DataError) as caught:
@@ -166,7 +167,7 @@ def test_a_bad_object_is_one_error_or_leaves_its_image_out(case: str, tmp_path: 
     assert (caught.value.problem.code, caught.value.problem.annotation) == (code, 4)
     assert str(tmp_path / "s") in str(caught.value)
     dataset = segdata.convert("labelmexml", tmp_path / "s", tmp_path / "d", run=segdata.Run(report=Report("skip")))
-    assert [sample.id for sample in dataset] == ["a"]
+    assert [sample.id for sample in dataset] == ["b"]
 
 
 DAMAGED = {
@@ -189,6 +190,23 @@ def test_a_damaged_file_is_one_error_or_left_out(case: str, tmp_path: Path) -> N
     assert len(report.problems) == 1
 
 
+def test_one_image_is_not_that_of_two_samples(tmp_path: Path) -> None:
+    put(tmp_path, thing())
+    put(tmp_path, thing(), folder="other", file="other/a.xml")  # its image is missing, and that of train has its name
+    with pytest.raises(DataError, match=r"other/a: .*train/a.png is the image of another sample, too") as caught:
+        labelmexml.read(tmp_path)
+    assert caught.value.problem.code == "image.ambiguous"
+
+
+def test_an_image_of_another_folder_is_told(tmp_path: Path) -> None:
+    put(tmp_path, thing(), folder="other", file="other/a.xml")
+    (told,) = labelmexml.read(tmp_path).receipt.notes
+    assert told.endswith("such as train/a.png for other/a.png")
+    Image.new("RGB", (20, 12)).save(tmp_path / "Annotations/other/a.png")  # beside the label file, as CVAT has it
+    found = labelmexml.read(tmp_path)
+    assert (found.items[0].image, found.receipt.notes) == (str(tmp_path / "Annotations/other/a.png"), [])
+
+
 def test_splits_are_folders_of_such_names(tmp_path: Path) -> None:
     for folder in ("train", "val/night", "05june05_street", ""):
         path = put(tmp_path, thing(), folder=folder, file=f"{folder or 'top'}/a.xml")
@@ -198,7 +216,7 @@ def test_splits_are_folders_of_such_names(tmp_path: Path) -> None:
         ("05june05_street/a", None), ("a", None), ("train/a", "train"), ("val/night/a", "val"),
     ]  # fmt: skip
     assert [item.id for item in labelmexml.read(tmp_path, split="val", images=False).items] == ["val/night/a"]
-    with pytest.raises(OptionError, match="no split 'test': there are none, train, val"):
+    with pytest.raises(OptionError, match="no split 'test': there are train, val"):
         labelmexml.read(tmp_path, split="test", images=False)
 
 

@@ -133,7 +133,8 @@ def test_what_is_background_and_what_is_not_read_is_told(tmp_path: Path) -> None
     ]
     shutil.rmtree(root / "labels/val")
     warned = read(root).receipt.warnings
-    assert warned == ["val: 2 images, all background: none has a label file in labels/ for images/, or beside it"]
+    where = "where Ultralytics has it, as labels/val/b.txt is of images/val/b.png"
+    assert warned == [f"val: 2 images, all background: none has its label file {where}"]
 
 
 def test_background_by_name_and_classes_of_one_name(tmp_path: Path) -> None:

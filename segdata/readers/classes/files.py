@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from segdata.errors import OptionError, located
+from segdata.errors import DataError, OptionError, Problem, located
 from segdata.files import places
 from segdata.files.places import place
 from segdata.files.remote import Place
@@ -75,7 +75,10 @@ def given_classes(
     """
     if not isinstance(classes, str | Path):
         return check_entries(in_order((name, f"name {i}") for i, name in enumerate(classes, 1))), ()
-    path = next((path for path in (place(classes), root / classes) if path.is_file()), place(classes))
+    path = next((path for path in (place(classes), root / classes) if path.is_file()), None)
+    if path is None:
+        what = "cannot be read: there is no such file, here or in SRC: write the names into one, a line each, in order"
+        raise DataError(Problem("classes.text", what, str(classes)))
     entries = read_classes(path, receipt)
     return entries, (Input.of(path),)
 

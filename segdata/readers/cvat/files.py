@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from segdata.errors import DataError, Problem, StorageError
@@ -130,6 +130,11 @@ class Images:
         self._folders: dict[str | None, list[Place]] = {}
         self._finders: dict[str | None, ImageFinder] = {}
         self._ending = ""
+
+    @property
+    def finders(self) -> Iterable[ImageFinder]:
+        """Those of the subsets that were asked for."""
+        return self._finders.values()
 
     def folders(self, subset: str | None) -> list[Place]:
         """The folders where images of a subset may be, the likeliest first."""

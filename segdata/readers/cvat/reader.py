@@ -27,7 +27,7 @@ from segdata.readers.cvat.files import Images, LabelXml, find_xmls, fits
 from segdata.readers.cvat.frames import find_frames
 from segdata.readers.cvat.index import Index, labels_of, read_index
 from segdata.readers.cvat.shapes import FrameShapes, Groups, ImageShapes, Rules
-from segdata.readers.named_images import image_folder
+from segdata.readers.named_images import image_folder, told_elsewhere
 from segdata.readers.paint import Overlap
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
 
@@ -128,6 +128,7 @@ def find_samples(
         path = xml.id_path(one.name or f"image {one.id}")
         shapes = ImageShapes(rules, one.size, file if isinstance(file, str) else None, one.start, one.end, one.shapes)
         yield Found(xml.split_of(one.subset), path, file, shapes)
+    receipt.notes += told_elsewhere(finder.finders if finder is not None else ())
     for frame in find_frames(index, finder, receipt):
         image = frame.image if isinstance(frame.image, str) else None
         path = xml.id_path(f"frame_{frame.key.number:06d}")

@@ -20,7 +20,7 @@ class Images:
 
     def __init__(self, folder: Place, given: Place | None, wanted: bool) -> None:
         self.folder, self.given, self.wanted = folder, given, wanted
-        self._finder = ImageFinder([given or folder])
+        self.finder = ImageFinder([given or folder])
 
     def path(self, one: Found) -> str:
         """The path of a label file."""
@@ -30,7 +30,7 @@ class Images:
         """The path of a label file's image, or why there is none (`image.missing`, `.ambiguous`); None if it is not wanted.
 
         `imagePath` is a path from the label file; if there is no such file below the folder, the image may lie beside the
-        label file, or anywhere below the folder.
+        label file, or anywhere below the folder: the file whose path has the longest end in common.
         """
         if one.inside is not None and self.given is None:
             return one.inside
@@ -38,13 +38,14 @@ class Images:
             return None
         if not one.image:
             return Problem("image.missing", "holds no image (imageData) and names none (imagePath): add one of them")
-        name = PureWindowsPath(one.image).as_posix()
+        name = posixpath.normpath(PureWindowsPath(one.image).as_posix())
         beside = posixpath.dirname(one.name)
-        for path in (posixpath.normpath(posixpath.join(beside, name)), posixpath.join(beside, *tail(name)[-1:])):
+        there = posixpath.normpath(posixpath.join(beside, name))
+        for path in (there, posixpath.join(beside, *tail(name)[-1:]), name):
             with suppress(OSError):  # such as of a name that is too long
-                if lies_below(path) and (there := (self.given or self.folder) / path).is_file():
-                    return str(there)
-        found = self._finder.find(name)
+                if lies_below(path) and (file := (self.given or self.folder) / path).is_file():
+                    return str(file)
+        found = self.finder.find(one.image if "://" in one.image else there)
         if isinstance(found, str):
             return found
         return Problem(found.code, f"its image is {one.image!r} (imagePath): {found.message}")

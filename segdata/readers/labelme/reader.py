@@ -32,7 +32,7 @@ from segdata.readers.labelme.files import Found, is_label_file, read_heads
 from segdata.readers.labelme.images import Images
 from segdata.readers.labelme.shapes import LabelmeShapes, Rules
 from segdata.readers.listed_items import label_files
-from segdata.readers.named_images import image_folder
+from segdata.readers.named_images import image_folder, told_elsewhere
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
 from segdata.readers.source import Item, Receipt, Source, leave_out, refuse_split
@@ -98,7 +98,7 @@ def read(
             raise OptionError(f"--{name} {size}: must be from 0 to 1000 pixels")
     base, receipt = listed(root), Receipt()
     if split is not None:
-        refuse_split(split, root, ["none, as labelme knows no splits: leave --split out"])
+        refuse_split(split, root, [])
     folder, names = label_files(base, ".json", "labelme.missing")
     if classes is None and (folder / CLASS_FILE).is_file():
         classes = str(folder / CLASS_FILE)
@@ -110,6 +110,7 @@ def read(
     where = Images(folder, None if image_dir is None else image_folder(image_dir, folder), images)
     items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)
+    receipt.notes += told_elsewhere([where.finder])
     options: dict[str, object] = {"classes": chosen.told, "background": background, "overlap": overlap}
     options |= {"line_width": line_width, "point_size": point_size, "drawing": drawing}
     return Source(chosen.labels, items, chosen.inputs, chosen.rows, receipt, options)

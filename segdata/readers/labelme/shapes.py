@@ -120,9 +120,11 @@ class LabelmeShapes(InFile):
         if stated is not None and stated != size:
             told = f"states {stated[1]} x {stated[0]} pixels, its image has {size[1]} x {size[0]} (width x height)"
             points = [point for figure in content.shapes for point in figure.points]
-            if _reach_out(points, size) and not _reach_out(points, stated):
+            turned = "its EXIF orientation turns it" if stated == facts.upright else ""
+            if turned or (_reach_out(points, size) and not _reach_out(points, stated)):
                 way_out = "give the images that the shapes were drawn on: --image-dir DIR"
-                raise DataError(Problem("labelme.size", f"{told}, and its shapes reach beyond them: {way_out}"))
+                why = turned or "its shapes reach beyond them"
+                raise DataError(Problem("labelme.size", f"{told}, and {why}: {way_out}"))
             receipt.repaired.append(Problem("labelme.size", f"{told}: drawn on those of the image", self.path))
         return size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from xml.etree.ElementTree import Element
 
@@ -142,7 +142,13 @@ class LabelmeObjects:
         file = str(place(self.masks) / name)
         if not lies_below(name):
             raise DataError(Problem("labelmexml.mask", f"its mask {name!r} leads out of Masks/: correct it"))
-        bits = object_bits(file)
+        try:
+            bits = object_bits(file)
+        except DataError as error:
+            if error.problem.code != "mask.missing":
+                raise
+            message = f"{error.problem.message}: put it there, or give the folder that holds Masks/ as SRC"
+            raise DataError(replace(error.problem, message=message)) from error
         if bits.shape != size:
             what = f"its mask {name} is {bits.shape[1]} x {bits.shape[0]}, the image {size[1]} x {size[0]} (width x height)"
             raise DataError(Problem("labelmexml.mask", f"{what}: is it of another image?"))

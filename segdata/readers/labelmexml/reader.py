@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -31,7 +32,7 @@ from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.json_text import read_json
 from segdata.readers.labelmexml.objects import Boxes, LabelmeObjects, Rules, read_marked
 from segdata.readers.listed_items import label_files
-from segdata.readers.named_images import ImageFinder, image_folder
+from segdata.readers.named_images import ImageFinder, image_folder, told_elsewhere
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out, refuse_split
@@ -104,11 +105,12 @@ def read(
     folders = [base / "Images", base] if image_dir is None else [image_folder(image_dir, base)]
     finder = ImageFinder(folders) if images else None
     items = list(_items(found, base, finder, rules, report, receipt))
+    receipt.notes += told_elsewhere([finder] if finder is not None else [])
     if split is not None:
         there = [item.split for item in items]
         items = [item for item in items if item.split == split]
         if not items:
-            refuse_split(split, root, (name or "none" for name in there))
+            refuse_split(split, root, there)
     items.sort(key=lambda item: item.id)
     options: dict[str, object] = {"classes": chosen.told, "background": background, "overlap": overlap, "boxes": boxes}
     return Source(chosen.labels, items, inputs or chosen.inputs, chosen.rows, receipt, options)
@@ -160,8 +162,13 @@ def _items(
     names = [f"{one.folder}/{one.image}".lstrip("/") for one in found]
     ids, renamed = sample_ids(None, names)
     receipt.renamed += renamed
-    for one, name, id in zip(found, names, ids, strict=True):
-        image = id if isinstance(id, Problem) else None if finder is None else _image(one, name, base, finder)
+    files = [None if finder is None else _image(one, name, finder) for one, name in zip(found, names, strict=True)]
+    times = Counter(file for file in files if isinstance(file, str))
+    for one, file, id in zip(found, files, ids, strict=True):
+        image = id if isinstance(id, Problem) else file
+        if isinstance(image, str) and times[image] > 1:
+            what = f"{image} is the image of another sample, too: give the folder that holds both: --image-dir DIR"
+            image = Problem("image.ambiguous", what)
         path, masks = str(base / one.file), _mask_folder(one, base)
         if isinstance(id, str) and not isinstance(image, Problem):
             first = one.folder.partition("/")[0]
@@ -172,14 +179,10 @@ def _items(
             leave_out(problem, LabelmeObjects(path, None, masks, (), rules).ids, report, receipt)
 
 
-def _image(one: Found, name: str, base: Place, finder: ImageFinder) -> str | Problem:
+def _image(one: Found, name: str, finder: ImageFinder) -> str | Problem:
     """The path of an XML file's image, or why there is none; CVAT puts it beside the file."""
-    found = finder.find(name)
     beside = posixpath.join(posixpath.dirname(one.file), one.image)
-    with suppress(OSError):  # such as of a name that is too long
-        if isinstance(found, Problem) and lies_below(beside) and (base / beside).is_file():
-            return str(base / beside)
-    return found
+    return finder.at(name) or finder.at(beside) or finder.find(name)
 
 
 def _mask_folder(one: Found, base: Place) -> str:

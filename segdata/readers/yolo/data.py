@@ -131,7 +131,7 @@ def classes_beside(root: Place, receipt: Receipt) -> tuple[list[NamedClass], tup
     """The classes of a classes.txt, where no YAML names any. Raises `DataError` (`yolo.missing`, `classes.*`)."""
     path = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
     if path is None:
-        message = f"there is no {DATA_YAML} with names, and no classes.txt: {CLASSES}"
+        message = f"there is no {DATA_YAML} with names, and no classes.txt: {CLASSES}, or give the YAML: --data FILE"
         raise DataError(Problem("yolo.missing", message, str(root)))
     entries = read_classes(path, receipt)
     receipt.notes.append(f"{below(path, root)}: names {len(entries)} classes")
