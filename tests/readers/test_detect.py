@@ -78,7 +78,8 @@ def test_a_set_made_from_another_beside_it_is_told(shared_data: Path) -> None:
     for name, other in (("voc/labelme", "data_dataset_voc (voc)"), ("voc", "genuine (voc)")):
         found = detect(shared_data / name)
         assert found.format is None
-        assert found.hint is not None and "it is labelme" in found.hint and other in found.hint
+        assert "it is labelme" in str(found.hint)
+        assert other in str(found.hint)
         with pytest.raises(OptionError, match="name labelme in place of auto"):
             format_of(shared_data / name)
 
@@ -92,7 +93,7 @@ def test_a_set_of_another_format_below_one_is_told(samples: Path, tmp_path: Path
     shutil.copytree(samples / "voc", tmp_path / "set/voc")
     found = detect(tmp_path / "set")
     assert found.format is None
-    assert found.hint is not None and "voc (voc): name labelme in place of auto" in found.hint
+    assert "voc (voc): name labelme in place of auto" in str(found.hint)
     segdata.convert("labelme", tmp_path / "set", tmp_path / "d", images="none")
 
 
