@@ -22,6 +22,8 @@ from segdata.words import briefly, some
 
 ALREADY = "it is a segdata dataset already, which needs no converting"
 
+OWN = "a segdata dataset"
+
 ANY = "masks"
 """The format without a layout of its own: any pair of folders. It gives way to the others, and is asked last."""
 
@@ -72,11 +74,14 @@ def detect(source: str | Path) -> Detection:
     fitting = [name for name, reason in reasons.items() if reason is None]
     specific = [name for name in fitting if name != ANY] or fitting
     chosen = specific[0] if len(specific) == 1 else None
+    beside = None if chosen is None else _beside(root, chosen)
     for name in fitting:
         others = some(other for other in specific if other != name)
         more = f"fits too, but {chosen} has a layout of its own"
         reasons[name] = more if chosen else f"fits, and so does {others}: name the one that is meant"
-    hint = None if chosen else _hint(root, reasons, fits=bool(fitting))
+    if beside is not None:
+        reasons[str(chosen)], chosen = "fits, but a set of another format lies below it, too", None
+    hint = None if chosen else beside or _hint(root, reasons, fits=bool(fitting))
     return Detection(chosen, {name: str(reason) for name, reason in reasons.items() if name != chosen}, hint)
 
 
@@ -115,17 +120,23 @@ def _reasons(root: Place) -> dict[str, str | None]:
     return {name: import_module(READERS[name]).fits(root) for name in FORMATS}
 
 
+def _beside(root: Place, chosen: str) -> str | None:
+    """What a folder is that fits a format and has a set of another with a layout of its own below it; None if it has none."""
+    if chosen == ANY or not isinstance(root, Path):
+        return None
+    others = {folder: format for folder, format in _sets(_below(root)).items() if format not in (chosen, ANY, OWN)}
+    if not others:
+        return None
+    return f"it is {chosen}, and below it lies {_named(others)}: name {chosen} in place of auto, or give that folder"
+
+
 def _hint(root: Place, reasons: Mapping[str, str | None], *, fits: bool) -> str | None:
     """What a source is that is of no format for certain: several sets below it, a set below or above, a format that is not
     read, or the format that it is most like. Of one that fits some formats only the first.
     """
-    found: dict[Place, str] = {}
-    for folder in _around(root):
-        if not any(str(folder).startswith(f"{other}/") for other in found):
-            found.update(_fitting(folder))
+    found = _sets(_around(root))
     if len(found) > 1:
-        listed = some((f"{folder} ({format})" for folder, format in found.items()), 3)
-        return f"several sets lie here: give one of {listed}"
+        return f"several sets lie here: give one of {_named(found)}"
     if fits:
         return None
     for folder, format in found.items():
@@ -136,12 +147,28 @@ def _hint(root: Place, reasons: Mapping[str, str | None], *, fits: bool) -> str 
     return None if near is None else f"it is most like {near.format} ({near.file}), but {reasons[near.format]}"
 
 
+def _named(found: Mapping[Place, str]) -> str:
+    return some((f"{folder} ({format})" for folder, format in found.items()), 3)
+
+
+def _sets(folders: Iterable[Place]) -> dict[Place, str]:
+    """Which of the folders are sets, but for those within another, and their formats."""
+    found: dict[Place, str] = {}
+    for folder in folders:
+        if not any(str(folder).startswith(f"{other}/") for other in found):
+            found.update(_fitting(folder))
+    return found
+
+
+def _below(root: Place) -> Iterator[Place]:
+    if root.is_dir():
+        yield from (root / name for name in folders_in(root, LEVELS, NEAR))
+
+
 def _around(root: Place) -> Iterator[Place]:
     """The folders below a source, and those above one that has the name of a part of a set."""
-    if not root.is_dir():
-        return
-    yield from (root / name for name in folders_in(root, LEVELS, NEAR))
-    if isinstance(root, Path):
+    yield from _below(root)
+    if isinstance(root, Path) and root.is_dir():
         here = root.absolute()
         while here.name.lower().rstrip("0123456789") in PARTS and here.parent != here:
             here = here.parent
@@ -151,7 +178,7 @@ def _around(root: Place) -> Iterator[Place]:
 def _fitting(folder: Place) -> Iterator[tuple[Place, str]]:
     """The folder, and the format that fits it."""
     if (folder / CARD).is_file() and (folder / MANIFEST).is_file():
-        yield folder, "a segdata dataset"
+        yield folder, OWN
         return
     fitting = [name for name, reason in _reasons(folder).items() if reason is None]
     if fitting:

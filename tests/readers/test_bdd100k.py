@@ -255,6 +255,48 @@ def test_whose_size_a_mask_has(config: Any, own: Any, size: tuple[int, int], tmp
     assert mask_of(root, images=False).shape == size
 
 
+ONE, TWO = frames(label(), name="a.jpg")[0], frames(label(), label("road"), name="b.jpg")[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [ONE, TWO],
+        {"frames": [ONE, TWO], "groups": [{"name": "g", "frames": [{"name": "no frame"}]}]},
+        {"groups": [{"name": "g"}], "config": {"x": {"frames": [{"name": "no"}]}}, "frames": [ONE, TWO]},
+        {'a\\"frames': [{"name": "no"}], "frames": [ONE, TWO], "z": [{"name": "no"}, {"frames": [{"name": "no"}]}]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("chunk", [2**22, 7, 64])
+def test_frames_alone_are_found_whatever_stands_beside_them(
+    content: Any, indent: int | None, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segdata.readers.json_spans.CHUNK", chunk)
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps(content, indent=indent), "utf-8")
+    found = read_frames(str(path))
+    assert [(one.name, one.count) for one in found if isinstance(one, Found)] == [("a.jpg", 1), ("b.jpg", 2)]
+    data = path.read_bytes()
+    assert [json.loads(data[one.start : one.end]) for one in found if isinstance(one, Found)] == [ONE, TWO]
+
+
+def test_what_is_no_frame_is_told_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps([ONE, None, 7, TWO]), "utf-8")
+    found = read_frames(str(path))
+    assert [one.name if isinstance(one, Found) else one.sample for one in found] == [
+        "a.jpg",
+        "frame 1",
+        "frame 2",
+        "b.jpg",
+    ]
+    for text in (json.dumps([ONE, TWO])[:-1], json.dumps([ONE, TWO])[:-9], "[1, " + json.dumps([ONE])[1:]):
+        path.write_text(text, "utf-8")
+        with pytest.raises(DataError, match=r"not a (list of frames|frame of BDD100K)"):
+            read_frames(str(path))
+
+
 def test_labels_of_no_class_are_counted(tmp_path: Path) -> None:
     labels = [label(), label("pedestrian"), {"category": "car", "box2d": {}}, label(None), label(points=[[90, 90]] * 4)]
     dataset = segdata.convert("bdd100k", write(tmp_path / "s", frames(*labels)), tmp_path / "d")

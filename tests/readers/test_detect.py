@@ -72,6 +72,31 @@ def test_real_sets(name: str, shared_data: Path) -> None:
     assert detect(shared_data / name).format == REAL[name]
 
 
+@pytest.mark.data
+def test_a_set_made_from_another_beside_it_is_told(shared_data: Path) -> None:
+    """As labelme's examples have it: labels, and the VOC set that was made of them."""
+    for name, other in (("voc/labelme", "data_dataset_voc (voc)"), ("voc", "genuine (voc)")):
+        found = detect(shared_data / name)
+        assert found.format is None
+        assert "it is labelme" in str(found.hint)
+        assert other in str(found.hint)
+        with pytest.raises(OptionError, match="name labelme in place of auto"):
+            format_of(shared_data / name)
+
+
+def test_a_set_of_another_format_below_one_is_told(samples: Path, tmp_path: Path) -> None:
+    root, _ = reader_sample("labelme", tmp_path / "made")
+    shutil.copytree(root, tmp_path / "set")
+    shutil.copytree(samples / "masks", tmp_path / "set/masks_of_it")
+    segdata.convert("labelme", root, tmp_path / "set/converted")
+    assert detect(tmp_path / "set").format == "labelme"
+    shutil.copytree(samples / "voc", tmp_path / "set/voc")
+    found = detect(tmp_path / "set")
+    assert found.format is None
+    assert "voc (voc): name labelme in place of auto" in str(found.hint)
+    segdata.convert("labelme", tmp_path / "set", tmp_path / "d", images="none")
+
+
 @pytest.mark.parametrize("format", READERS)
 def test_exactly_one_format_fits_each_sample(format: str, tmp_path: Path) -> None:
     """What is masks in folders may fit `masks`, too, which gives way."""

@@ -363,3 +363,23 @@ def test_damage_is_one_error_whatever_it_is(tmp_path: Path) -> None:
         else:
             continue
         assert "a.parquet" in text or "--classes" in text
+
+
+def test_shards_that_are_missing_are_told(tmp_path: Path) -> None:
+    for i in (0, 2):
+        write_table(tmp_path / f"s/data/train-{i:05}-of-00003.parquet", [row(0)], BOTH)
+    (warning,) = read(tmp_path / "s", classes=NAMES).receipt.warnings
+    assert "train-*: 2 of 3 files are there" in warning
+    assert not read(tmp_path / "s/data/train-00000-of-00003.parquet", classes=NAMES).receipt.warnings
+
+
+def test_numbers_without_features_are_pointed_to(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = pa.array([[[0, 1], [2, 0]]], pa.list_(pa.list_(pa.int64())))
+    image = pa.array([cell(9)], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    pq.write_table(pa.table({"image": image, "mask": numbers}), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match="--mask-column mask"):
+        read(tmp_path, classes=NAMES)
+    assert len(read(tmp_path, classes=NAMES, mask_column="mask").items) == 1

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.limits import refuse_large
-from segdata.files.places import place, read_bytes, read_range
+from segdata.files.limits import MAX_PIXELS
+from segdata.files.places import place, read_range
 from segdata.labels import Remap
 from segdata.readers.bdd100k.agg import CURVE, LINE, Path, fill_paths
 from segdata.readers.bdd100k.classes import Task
 from segdata.readers.drawing import draw_shapes
+from segdata.readers.json_spans import objects_of
 from segdata.readers.json_text import decode_json
 from segdata.readers.paint import Overlap, Shape
 from segdata.readers.source import Drawn, Receipt, readable
@@ -82,12 +84,12 @@ class Config(msgspec.Struct, gc=False):
 class Whole(msgspec.Struct, gc=False):
     """A file that is not the list of frames alone."""
 
-    frames: msgspec.Raw
+    frames: list[msgspec.Raw]
     config: Config | None = None
 
 
 HEAD, FRAME = msgspec.json.Decoder(Head), msgspec.json.Decoder(Frame)
-WHOLE, ROWS = msgspec.json.Decoder(Whole | list[msgspec.Raw]), msgspec.json.Decoder(list[msgspec.Raw])
+WHOLE = msgspec.json.Decoder(Whole | list[msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,10 @@ def paths_of(poly2d: Sequence[Poly | OldVertex]) -> Iterator[Path]:
 # The file
 
 
+BEGINS = re.compile(rb'(\A\s*|(?<!\\)"frames"\s*:\s*)\[\s*\Z')
+"""What stands before the first frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A frame as its file has it: name, size (height, width), place in the file, and number of labels."""
@@ -188,43 +194,69 @@ class Found:
 
 
 def read_frames(path: str) -> list[Found | Problem]:
-    """The frames of a file, and what is wrong with those that are none.
+    """The frames of a file, and what is wrong with those that are none. All of the file but frames is in memory.
 
     Raises `DataError` (`bdd100k.*`) for a file that is missing, or no list of frames.
     """
+    rows: list[Found | Problem] = []
+    own: dict[int, Extent] = {}
+    rest, inside = bytearray(), False
     with readable(path, "bdd100k.missing"):
-        data = read_bytes(path)
+        for between, start, text in objects_of(path):
+            if text and inside and _goes_on(between):
+                strays = between.split(b",")[1:-1]  # numbers and such, which are no frames
+            elif text and BEGINS.search(between):
+                inside, strays = True, []
+                rest += between
+            else:
+                inside = False
+                rest += between + text
+                continue
+            for part in (*strays, text):
+                rows.append(_frame(part, start, path, len(rows), own))
     with located(file=path):
-        whole = _decode(data, WHOLE)
-        rows, config = (whole, None) if isinstance(whole, list) else (_decode(bytes(whole.frames), ROWS), whole.config)
-        start = 0 if isinstance(whole, list) else data.index(bytes(whole.frames))
-    found: list[Found | Problem] = []
-    for number, row in enumerate(rows):
-        text = bytes(row)
-        start = data.index(text[:1], start)
-        try:
-            head = decode_json(text, HEAD, "bdd100k", "a frame of BDD100K")
-            name, count = os.path.basename(str(head.name)), len(head.labels or ())
-            found.append(Found(name, _size(head, config), start, start + len(text), count))
-        except DataError as error:
-            found.append(error.at(path, f"frame {number}").problem)
-        start += len(text)
-    return found
+        whole = _decode(bytes(rest), WHOLE)
+        for stray in whole if isinstance(whole, list) else whole.frames:  # it begins with what is no frame
+            wrong = _frame(bytes(stray), 0, path, 0, own)
+            raise DataError(
+                wrong if isinstance(wrong, Problem) else Problem("bdd100k.json", "not a list of frames alone")
+            )
+    config = whole.config if isinstance(whole, Whole) else None
+    return [
+        row if isinstance(row, Problem) else _sized(row, number, own, config, path) for number, row in enumerate(rows)
+    ]
+
+
+def _goes_on(between: bytes) -> bool:
+    """Whether a list goes on with what stands between two frames, a comma or more numbers and such."""
+    return between.strip() == b"," or not set(b'[]{}"') & set(between)
+
+
+def _frame(text: bytes, start: int, path: str, number: int, own: dict[int, Extent]) -> Found | Problem:
+    """A frame, of the size of the set as yet; a size of its own is put into `own`."""
+    try:
+        head = decode_json(text, HEAD, "bdd100k", "a frame of BDD100K")
+    except DataError as error:
+        return error.at(path, f"frame {number}").problem
+    if head.size is not None:
+        own[number] = head.size
+    return Found(os.path.basename(str(head.name)), (HEIGHT, WIDTH), start, start + len(text), len(head.labels or ()))
+
+
+def _sized(found: Found, number: int, own: Mapping[int, Extent], config: Config | None, path: str) -> Found | Problem:
+    """A frame with its size: the file's, or else its own, or else that of the whole set."""
+    extent = (config.imageSize if config else None) or own.get(number)
+    if extent is None:
+        return found
+    if extent.height < 1 or extent.width < 1 or extent.height * extent.width > MAX_PIXELS:
+        message = f"its size is {extent.width} x {extent.height} pixels, which must be from 1 to {MAX_PIXELS} in all"
+        return Problem("bdd100k.size", f"{message}: correct it", path, f"frame {number}")
+    return replace(found, size=(extent.height, extent.width))
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return decoder.decode(data.removeprefix(b"\xef\xbb\xbf"))
+        return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = f"not a list of frames in JSON, perhaps cut off: {error}"
         raise DataError(Problem("bdd100k.json", what)) from error
-
-
-def _size(head: Head, config: Config | None) -> tuple[int, int]:
-    """(height, width) of a frame: the file's, or else its own, or else that of the whole set."""
-    extent = (config.imageSize if config else None) or head.size or Extent(WIDTH, HEIGHT)
-    if extent.height < 1 or extent.width < 1:
-        message = f"its size is {extent.width} x {extent.height} pixels: correct it"
-        raise DataError(Problem("bdd100k.size", message))
-    refuse_large(extent.height, extent.width, 1)
-    return extent.height, extent.width

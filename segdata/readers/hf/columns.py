@@ -86,6 +86,8 @@ def _one(table: Table, option: str, names: Sequence[str]) -> str:
         message = f"which column holds the {option}s is not plain: {ways}"
     else:
         message = f"no column holds {option}s, but there are {_listed(table)}"
+        if option == "mask" and (numbers := [name for name, kind in table.columns.items() if kind == "array"]):
+            message += f": if numbers of classes are in {some(numbers)}: --mask-column {numbers[0]}"
     raise DataError(Problem("hf.columns", message, file=table.path))
 
 

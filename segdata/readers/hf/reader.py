@@ -25,7 +25,7 @@ from segdata.readers.classes.entries import Entry
 from segdata.readers.hf.arrays import ArrayCell
 from segdata.readers.hf.classes import UNDECLARED, find_classes
 from segdata.readers.hf.columns import Columns, check_columns, find_columns
-from segdata.readers.hf.tables import ENDING, Found, find_tables
+from segdata.readers.hf.tables import ENDING, Found, find_tables, missing_shards
 from segdata.readers.label_files import Hints, LabelFile, Meaning
 from segdata.readers.label_look import look
 from segdata.readers.label_values import ClassTable, check_options, make_table, parse_values, show_key
@@ -97,6 +97,7 @@ def read(
     base, receipt, meant = Path(str(listed(root))), Receipt(), parse_values(values)
     with unreadable(base):
         chosen = of_split(find_tables(base, subset), split, base)
+        receipt.warnings += missing_shards(chosen) if base.is_dir() else ()
         tables = [read_table(str(one.path)) for one in chosen]
         columns = find_columns(tables[0], image_column, mask_column, images=images)
         rows = list(locate(chosen, tables, columns, base, image_dir))

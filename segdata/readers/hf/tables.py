@@ -7,7 +7,8 @@ else by names, `train-00000-of-00001.parquet`, or a folder or file with a word f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ KEYWORDS = {
 }
 """Words in names, by the split that the library calls them."""
 
-SHARD = re.compile(r"(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}")
+SHARD = re.compile(r"(?P<split>\w+(?:\.\w+)*)-\d{5}-of-(?P<count>\d{5})")
 
 ENDING = ".parquet"
 
@@ -57,6 +58,17 @@ def find_tables(root: Path, subset: str | None) -> list[Found]:
     else:
         found = [Found(split_of(name), root / name) for name in names]
     return sorted(found, key=lambda one: (one.split or "", str(one.path)))
+
+
+def missing_shards(found: Iterable[Found]) -> Iterator[str]:
+    """A line on each split of which files are missing, as names like `train-00000-of-00003` tell."""
+    there: Counter[tuple[str, int]] = Counter()
+    for one in found:
+        if shard := SHARD.match(one.path.name):
+            there[str(one.path.parent / shard["split"]), int(shard["count"])] += 1
+    for (split, count), files in there.items():
+        if files < count:
+            yield f"{split}-*: {files} of {count} files are there: fetch the others, or their rows are missing"
 
 
 def split_of(name: str) -> str | None:

@@ -84,7 +84,7 @@ def fits(root: Place) -> str | None:
     """Why SRC is not this format; None for meta.json with classes, and a dataset with annotations."""
     start = look(root).start(META) if (root / META).is_file() else ""
     if '"classes"' not in start and '"projectType"' not in start:
-        return f"there is no {META} with classes"
+        return f"there is no {META} with classes: {where_else(root)}" if root.is_dir() else f"there is no {META}"
     if next((name for name in find_datasets(root) if any_json(root / name / ANNOTATIONS)), None) is None:
         return f"there is no <dataset>/{ANNOTATIONS}/<image>.json"
     return None
