@@ -134,6 +134,10 @@ def test_a_class_of_index_0_is_warned_of(copy: Callable[[str], Path]) -> None:
     names = [f"n{i}" for i in range(1, 152)]
     assert "is the class 'n1'" in read(root, classes=names).receipt.warnings[0]
     assert not read(root, classes=["background", *names]).receipt.warnings
+    message = refusal(lambda: segdata.convert("ade20k", root, root.parent / "d", classes=names[:5]))
+    assert "index 0, which is what is not labelled, is the class 'n1'" in message
+    (root / "objectInfo150.txt").unlink()
+    assert read(root).options["classes"] is None
 
 
 def test_an_index_without_a_class_is_refused_and_the_way_out_works(copy: Callable[[str], Path]) -> None:

@@ -110,11 +110,12 @@ def read(
             named, inputs = index_classes(there, infos, receipt) or (found_classes(frames, parts, bad), ())
         table = class_table(named, background, receipt)
     given = classes is not None or len(inputs) > 0
-    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or given else BY_HAND)
+    way_out = "; ".join([*receipt.warnings, INDEX_WAY_OUT]) if challenge or given else BY_HAND
+    meaning = Meaning(table.values, way_out=way_out)
     rules = Rules(table, meaning, parts, challenge, given)
     chosen = [frame for frame in frames if split in (None, frame.split) and (images or frame.mask)]
     items = make_items(chosen, rules, images, bad, report, receipt)
-    names = inputs[0].name if inputs else list(table.labels.names) if challenge or given else None
+    names = inputs[0].name if inputs else None if classes is None else list(table.labels.names)
     options: dict[str, object] = {"classes": names, "background": background, "parts": parts}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
 
