@@ -30,6 +30,9 @@ from segdata.readers.label_merged import BlankMask
 from segdata.readers.source import Annotation, Item, Receipt, Source, leave_out, refuse_split
 from segdata.words import some
 
+DETECTRON2 = "annotations_detectron2"
+"""Masks that programs built on Detectron2 prepare: indices less one."""
+
 INDEX_WAY_OUT = "correct the mask, or name them in --classes FILE (rows id,name; the name ignore for what is no class)"
 
 
@@ -124,9 +127,11 @@ def check_frames(frames: Sequence[Frame], root: Place, split: str | None, parts:
     """Raise `DataError` (`ade20k.missing`) where there is no mask, `OptionError` for a split or a level that is not there."""
     if not any(frame.mask for frame in frames):
         what = f"holds no annotations/ with masks and no <image>{SEG}"
-        raise DataError(
-            Problem("ade20k.missing", f"{what}: give ADEChallengeData2016/ or ADE20K_2021_17_01/", str(root))
-        )
+        way_out = "give ADEChallengeData2016/ or ADE20K_2021_17_01/"
+        if (root / DETECTRON2).is_dir():
+            what += f", but {DETECTRON2}/, whose ids are others (class 1 is 0)"
+            way_out = f"segdata convert masks --mask-dir {DETECTRON2} --image-dir DIR --classes FILE (rows id,name) reads them"
+        raise DataError(Problem("ade20k.missing", f"{what}: {way_out}", str(root)))
     if split is not None and split not in {frame.split for frame in frames}:
         refuse_split(split, root, {frame.split for frame in frames})
     levels = {level for frame in frames for level in frame.parts}
