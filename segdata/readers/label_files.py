@@ -135,7 +135,7 @@ def through(table: Table, remap: Remap) -> dict[int, int | None]:
 
 
 def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
-    """(H, W) class ids from values, or from colours if the file holds these and they have a table."""
+    """(H, W) class ids from values, or from colours if the file holds these and they have a table, or are grey."""
     try:
         values = read_mask(path)
     except DataError as error:
@@ -143,11 +143,13 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
             raise
         if meaning.hints is not None or error.problem.code == "mask.numbers":
             values, _ = read_as_grey(path, meaning.hints or Hints({}))
-        elif meaning.colors is not None and error.problem.code == "mask.colours":
-            pixels, _ = read_stored(path)
-            if pixels.ndim == 2:
+        elif error.problem.code == "mask.colours":
+            pixels, lossy = read_stored(path)
+            if meaning.colors is not None and pixels.ndim == 3:
+                return color_ids(pixels, meaning, remap)
+            if lossy is not None or not is_grey(pixels):
                 raise
-            return color_ids(pixels, meaning, remap)
+            values = np.ascontiguousarray(pixels[..., 0])
         else:
             raise
     mask = ids_of(values, meaning, remap)
@@ -214,12 +216,17 @@ def read_as_grey(path: str, hints: Hints) -> tuple[Mask, str]:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     _check_colors(pixels, lossy, hints)
-    if (pixels[..., :3] == pixels[..., :1]).all():
+    if is_grey(pixels):
         return np.ascontiguousarray(pixels[..., 0]), "masks are colour images of three equal channels: read as grey"
     refuse(diagnose_colors(pixels[..., :3], hints.colors, hints.classes, coded=False))
 
 
 # Colours
+
+
+def is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Whether (H, W, 3 or 4) colours have three equal channels: values that a program saved as colours."""
+    return pixels.ndim == 3 and bool((pixels[..., :3] == pixels[..., :1]).all())
 
 
 def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:

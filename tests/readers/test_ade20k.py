@@ -134,6 +134,10 @@ def test_a_class_of_index_0_is_warned_of(copy: Callable[[str], Path]) -> None:
     names = [f"n{i}" for i in range(1, 152)]
     assert "is the class 'n1'" in read(root, classes=names).receipt.warnings[0]
     assert not read(root, classes=["background", *names]).receipt.warnings
+    message = refusal(lambda: segdata.convert("ade20k", root, root.parent / "d", classes=names[:5]))
+    assert "index 0, which is what is not labelled, is the class 'n1'" in message
+    (root / "objectInfo150.txt").unlink()
+    assert read(root).options["classes"] is None
 
 
 def test_an_index_without_a_class_is_refused_and_the_way_out_works(copy: Callable[[str], Path]) -> None:
@@ -151,6 +155,23 @@ def test_an_index_without_a_class_is_refused_and_the_way_out_works(copy: Callabl
     dataset = segdata.convert("ade20k", root, root.parent / "d", classes=str(root / "c.csv"))
     assert dataset.read_mask(dataset.sample("training/ADE_train_00000002"))[0, 0] == 255
     assert len(dataset.labels.classes) == 150
+
+
+def test_masks_prepared_for_detectron2_are_told_and_the_way_out_works(copy: Callable[[str], Path]) -> None:
+    root = copy("challenge")
+    for path in root.glob("annotations/*/*.png"):
+        there = root / "annotations_detectron2" / path.relative_to(root / "annotations")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((stored(path) - 1).astype(np.uint8)).save(there)
+    segdata.convert("ade20k", root, root.parent / "d", images="none")
+    shutil.rmtree(root / "annotations")
+    message = refusal(lambda: read(root))
+    assert "segdata convert masks --mask-dir annotations_detectron2 --image-dir DIR --classes FILE" in message
+    (root / "c.csv").write_text("id,name\n" + "".join(f"{i},c{i}\n" for i in range(150)) + "255,ignore\n")
+    options = {"mask_dir": "annotations_detectron2", "image_dir": "images", "classes": str(root / "c.csv")}
+    segdata.convert("masks", root, root.parent / "e", **options)
+    one, other = (sorted((root.parent / name / "masks").rglob("*.png")) for name in "de")
+    assert [stored(path).tolist() for path in one] == [stored(path).tolist() for path in other] != []
 
 
 def test_masks_without_splits_and_in_folders(copy: Callable[[str], Path]) -> None:

@@ -280,3 +280,16 @@ def test_images_that_are_pngs_are_no_masks(tmp_path: Path) -> None:
     (root / "annotations").mkdir()
     (root / "annotations/instances_val2017.json").write_text("{}")
     assert fits(root)
+
+
+def test_train_ids_under_the_names_of_maps(tmp_path: Path) -> None:
+    root = save(tmp_path, f"stuffthingmaps_detectron2/val2017/{DIGITS}.png", [0, 11, 170, 255])
+    assert named(root, mask_dir="stuffthingmaps_detectron2") == ["person", "stop sign", "wood", "ignore"]
+    assert named(root / "stuffthingmaps_detectron2") == ["person", "stop sign", "wood", "ignore"]
+    (root / "stuffthingmaps_detectron2").rename(root / "annotations")
+    assert "if these are train ids, 0 to 170 and 255, give --train-ids" in refused(root)
+    assert named(root, train_ids=True) == ["person", "stop sign", "wood", "ignore"]
+    ten = save(tmp_path / "10k", f"annotations/train2014/{COCO}.png", [0, 12, 171])
+    assert named(ten, train_ids=True) == ["ignore", "stop sign", "wood"]
+    pixelmap = save(tmp_path / "challenge", f"annotations/stuff_val2017_pixelmaps/{DIGITS}.png", [0, 92])
+    assert "leave it out" in refused(pixelmap, OptionError, train_ids=True)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import segdata
+from reader_samples import reader_sample
 from segdata.errors import DataError
 from segdata.labels import Labels
 from segdata.readers import label_bands
@@ -20,6 +21,8 @@ from segdata.readers.label_files import LabelFile, Meaning
 VALUES = np.kron(np.arange(12).reshape(4, 3), np.ones((8, 10))).astype(np.uint8)
 LABELS = Labels.of(["a", "b"])
 REMAP = LABELS.table({0: 0, 1: 1})
+
+MASK_FOLDERS = {"annotations", "labels", "labelsTr", "labelsTs"}
 
 
 @pytest.fixture
@@ -67,3 +70,19 @@ def test_a_large_mask_in_a_shard(tmp_path: Path, banded: None) -> None:
         tar.addfile(info, io.BytesIO(data.getvalue()))
     dataset = segdata.convert("webdataset", tmp_path, tmp_path / "d", images="none", classes=["a", "b"])
     np.testing.assert_array_equal(dataset.read_mask(dataset.samples[0]), VALUES % 2)
+
+
+@pytest.mark.parametrize("format", ["ade20k", "cocostuff", "mapillary", "nnunet"])
+def test_values_that_were_saved_as_three_equal_channels(tmp_path: Path, format: str) -> None:
+    root, _ = reader_sample(format, tmp_path)
+    segdata.convert(format, root, tmp_path / "before", images="none")
+    samples = {sample.id: sample.sha256 for sample in segdata.Dataset.open(tmp_path / "before")}
+    masks = [path for path in root.rglob("*.png") if set(path.parts) & MASK_FOLDERS]
+    for number, path in enumerate(masks):
+        with Image.open(path) as image:
+            values = np.array(image)
+        opaque = [np.full_like(values, 255)] if number % 2 else []
+        Image.fromarray(np.stack([values] * 3 + opaque, 2)).save(path)
+    assert masks
+    segdata.convert(format, root, tmp_path / "after", images="none")
+    assert {sample.id: sample.sha256 for sample in segdata.Dataset.open(tmp_path / "after")} == samples

@@ -315,6 +315,9 @@ def test_classes_can_be_given(copy: Callable[[str], Path]) -> None:
     source = read(root, classes="c.csv")
     assert source.labels.names == tuple(f"c{i}" for i in range(11))
     assert read(root, classes=[f"c{i}" for i in range(12)]).labels.names[-1] == "c11"
+    void = read(root, classes=["void--other", *(f"c{i}" for i in range(1, 12))]).receipt.notes
+    assert "classes, as --classes names them so: void--other (the name ignore is of no class)" in void
+    assert not any("--classes" in note for note in source.receipt.notes)
     with pytest.raises(OptionError, match="the name `ignore`"):
         read(root, classes="c.csv", void="all")
 

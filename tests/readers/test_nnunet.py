@@ -315,10 +315,20 @@ def test_cases_may_be_listed_with_their_paths(tmp_path: Path) -> None:
 
 def test_one_bad_file_among_many_is_left_out(tmp_path: Path) -> None:
     root = make(tmp_path / "set", cases=("a", "b", "c"))
-    save(root / "labelsTr/b.png", np.zeros((*SIZE, 3), np.uint8))
+    save(root / "labelsTr/b.png", np.full((*SIZE, 3), (0, 0, 1), np.uint8))
     said = trial_files.run("convert", "auto", root, tmp_path / "d", "--on-error", "skip", code=0).output
     assert "3 in = 2 converted + 1 left out" in said
     dataset = segdata.Dataset.open(tmp_path / "d")
     assert [sample.id for sample in dataset] == ["train/a", "train/c"]
     said = trial_files.run("convert", "auto", root, tmp_path / "e", code=1).output
     assert "labelsTr/b.png: train/b: a PNG of RGB colours" in said
+
+
+def test_endings_in_capital_letters_are_the_same(tmp_path: Path) -> None:
+    root = make(tmp_path / "set")
+    found = masks(read(root))
+    for file in (root / "labelsTr").iterdir():
+        file.rename(file.with_suffix(".PNG"))
+    assert {id: mask.tolist() for id, mask in masks(read(root)).items()} == {
+        id: mask.tolist() for id, mask in found.items()
+    }

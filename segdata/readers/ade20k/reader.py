@@ -30,6 +30,9 @@ from segdata.readers.label_merged import BlankMask
 from segdata.readers.source import Annotation, Item, Receipt, Source, leave_out, refuse_split
 from segdata.words import some
 
+DETECTRON2 = "annotations_detectron2"
+"""Masks that programs built on Detectron2 prepare: indices less one."""
+
 INDEX_WAY_OUT = "correct the mask, or name them in --classes FILE (rows id,name; the name ignore for what is no class)"
 
 
@@ -110,11 +113,12 @@ def read(
             named, inputs = index_classes(there, infos, receipt) or (found_classes(frames, parts, bad), ())
         table = class_table(named, background, receipt)
     given = classes is not None or len(inputs) > 0
-    meaning = Meaning(table.values, way_out=INDEX_WAY_OUT if challenge or given else BY_HAND)
+    way_out = "; ".join([*receipt.warnings, INDEX_WAY_OUT]) if challenge or given else BY_HAND
+    meaning = Meaning(table.values, way_out=way_out)
     rules = Rules(table, meaning, parts, challenge, given)
     chosen = [frame for frame in frames if split in (None, frame.split) and (images or frame.mask)]
     items = make_items(chosen, rules, images, bad, report, receipt)
-    names = inputs[0].name if inputs else list(table.labels.names) if challenge or given else None
+    names = inputs[0].name if inputs else None if classes is None else list(table.labels.names)
     options: dict[str, object] = {"classes": names, "background": background, "parts": parts}
     return Source(table.labels, items, inputs, table.classes, receipt, options)
 
@@ -123,9 +127,11 @@ def check_frames(frames: Sequence[Frame], root: Place, split: str | None, parts:
     """Raise `DataError` (`ade20k.missing`) where there is no mask, `OptionError` for a split or a level that is not there."""
     if not any(frame.mask for frame in frames):
         what = f"holds no annotations/ with masks and no <image>{SEG}"
-        raise DataError(
-            Problem("ade20k.missing", f"{what}: give ADEChallengeData2016/ or ADE20K_2021_17_01/", str(root))
-        )
+        way_out = "give ADEChallengeData2016/ or ADE20K_2021_17_01/"
+        if (root / DETECTRON2).is_dir():
+            what += f", but {DETECTRON2}/, whose ids are others (class 1 is 0)"
+            way_out = f"segdata convert masks --mask-dir {DETECTRON2} --image-dir DIR --classes FILE (rows id,name) reads them"
+        raise DataError(Problem("ade20k.missing", f"{what}: {way_out}", str(root)))
     if split is not None and split not in {frame.split for frame in frames}:
         refuse_split(split, root, {frame.split for frame in frames})
     levels = {level for frame in frames for level in frame.parts}

@@ -101,8 +101,10 @@ class Classes:
 
 LABELS_ALL = " (--labels ids has classes for the things, too, that the set leaves out)"
 
+MAPS = "maps of things and stuff hold 0 to 181 and 255: if these are train ids, 0 to 170 and 255, give --train-ids"
+
 WAYS_OUT: Mapping[Kind, str] = {
-    "map": f"maps of things and stuff hold 0 to 181 and 255: is this another mask{LABELS_ALL}",
+    "map": f"{MAPS}{LABELS_ALL}",
     "train-ids-164k": "train ids of the 164k set are 0 to 170 and 255: if these are of the 10k set, give --release 10k",
     "train-ids-10k": "train ids of the 10k set are 0 to 171: if these are of the 164k set, give --release 164k",
     "pixelmap": "pixelmaps of the stuff challenge hold 92 to 183 and 0: is this another mask",

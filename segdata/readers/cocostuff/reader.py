@@ -4,6 +4,7 @@
   that 0 is person; 255 is unlabelled. MMSegmentation's `*_labelTrainIds.png` number the 171 labels that are annotated.
 - 10k: `annotations/*.mat` and `imageLists/`. `S` holds ids as they are (version 1.0: places in its 172 names, from 1 on). In
   MMSegmentation's `*_labelTrainIds.png` of this set, in `train2014/` and `test2014/`, 0 is unlabelled and person is 1.
+- Programs built on Detectron2 have train ids of the 164k set under the names of maps, in `stuffthingmaps_detectron2/`.
 - challenge: `stuff_train2017_pixelmaps/` and `stuff_val2017_pixelmaps/`. Stuff has its ids, things are 183, 0 is unlabelled.
 
 Format: READMEs of https://github.com/nightrome/cocostuff and https://github.com/nightrome/cocostuff10k, cocostuffhelper.py of
@@ -41,6 +42,9 @@ NAMES_1_0 = 172
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 
+DETECTRON2 = "_detectron2"
+"""The end of the name of a folder whose PNGs hold train ids: what CAT-Seg, SAN and others prepare for Detectron2."""
+
 KINDS: tuple[Kind, ...] = ("map", "train-ids-164k", "train-ids-10k", "pixelmap")
 
 TOLD: dict[Kind, str] = {
@@ -69,6 +73,7 @@ def read(
     others: Others = "class",
     background: Background = "ignore",
     release: Release | None = None,
+    train_ids: bool = False,
     mask_dir: str | Path | None = None,
     image_dir: str | Path | None = None,
 ) -> Source:
@@ -86,6 +91,8 @@ def read(
         others: what the labels become that `labels` leaves out: `class` the class other, the last, or `ignore` ignored.
         background: what unlabelled pixels are: `class` is the class background; `ignore` is ignored, as the set has them.
         release: which set it is: `164k`, `10k` or `challenge`. By default the names of folders and files tell.
+        train_ids: PNGs hold train ids, whatever they are called: the labels that are annotated, by number. By default files
+            called *_labelTrainIds.png do, and all in a folder whose name ends in _detectron2.
         mask_dir: the folder of train2017/ and the like, or of *.mat. By default looked for in SRC, annotations/,
             stuffthingmaps/ and the like.
         image_dir: the folder of the images, here or in SRC; by default images/train2017/, train2017/ and the like, or images/
@@ -97,6 +104,9 @@ def read(
     labels = labels or ("stuff" if found.release == "challenge" else "all")
     if found.release == "challenge" and labels != "stuff":
         raise OptionError(f"--labels {labels}: pixelmaps of the challenge have no things: --labels stuff")
+    if train_ids and (found.release == "challenge" or not found.splits):
+        raise OptionError("--train-ids: only PNGs of the 164k and the 10k set have train ids: leave it out")
+    train_ids = train_ids or place(absolute(found.folder)).name.endswith(DETECTRON2)
     folders = (base, found.folder)
     tables = [there / name for there in folders for name in ("labels.txt", "cocostuff-labels.txt")]
     table = next((path for path in tables if path.is_file()), None)
@@ -105,8 +115,8 @@ def read(
     inputs = [] if table is None else [Input.of(table)]
     if found.splits:
         if release is None:
-            check_names(found)
-        items = read_maps(found, classes, split, where, report, receipt)
+            check_names(found, train_ids)
+        items = read_maps(found, classes, train_ids, split, where, report, receipt)
     else:
         items, lists = read_mats(found, classes, split, where, report, receipt)
         inputs += lists
@@ -116,6 +126,7 @@ def read(
         "others": others,
         "background": background,
         "release": found.release,
+        "train_ids": train_ids,
     }
     return Source(classes.labels, items, tuple(inputs), classes.rows, receipt, options)
 
@@ -170,7 +181,13 @@ class Images:
 
 
 def read_maps(
-    found: Found, classes: Classes, split: str | None, where: Images | None, report: Report, receipt: Receipt
+    found: Found,
+    classes: Classes,
+    train_ids: bool,
+    split: str | None,
+    where: Images | None,
+    report: Report,
+    receipt: Receipt,
 ) -> list[Item]:
     """The items of folders of PNGs. Raises `OptionError` for a split that there is not."""
     if split is not None and split not in found.splits:
@@ -182,11 +199,9 @@ def read_maps(
             continue
         folder = found.folder / name
         masks, passed = masks_in(folder)
-        labels = {
-            image: LabelFile(str(folder / file), meanings[_kind_of(file, found.release)])
-            for image, file in masks.items()
-        }
-        for kind, count in Counter(_kind_of(file, found.release) for file in masks.values()).items():
+        kinds = {image: _kind_of(file, found.release, train_ids) for image, file in masks.items()}
+        labels = {image: LabelFile(str(folder / file), meanings[kinds[image]]) for image, file in masks.items()}
+        for kind, count in Counter(kinds.values()).items():
             receipt.notes.append(f"{name}: {count:,} masks of {TOLD[kind]}")
         if passed:
             receipt.notes.append(f"{name}: {passed:,} *{TRAIN_IDS} are not read: the maps beside them say the same")
@@ -195,11 +210,11 @@ def read_maps(
     return items
 
 
-def _kind_of(file: str, release: Release) -> Kind:
+def _kind_of(file: str, release: Release, train_ids: bool) -> Kind:
     """How a PNG numbers the labels."""
     if release == "challenge":
         return "pixelmap"
-    if not file.endswith(TRAIN_IDS):
+    if not (train_ids or file.endswith(TRAIN_IDS)):
         return "map"
     return "train-ids-10k" if release == "10k" else "train-ids-164k"
 

@@ -116,7 +116,7 @@ def masks_in(folder: Place) -> tuple[dict[str, str], int]:
     return {**masks, **maps}, len(masks.keys() & maps.keys())
 
 
-def check_names(found: Found) -> None:
+def check_names(found: Found, train_ids: bool) -> None:
     """Raise `OptionError` for train ids of images that are called as those of the other set are.
 
     Train ids count from 0 in the 164k set, from 1 in the 10k set; images are called 000000000009 and COCO_train2014_000000000077.
@@ -124,7 +124,7 @@ def check_names(found: Found) -> None:
     for folder in found.splits.values():
         for name, file in masks_in(found.folder / folder)[0].items():
             told = "10k" if name.startswith("COCO_") else "164k" if re.fullmatch(r"\d{12}", name) else found.release
-            if file.endswith(TRAIN_IDS) and told != found.release:
+            if (train_ids or file.endswith(TRAIN_IDS)) and told != found.release:
                 what = f"{folder}/{file} is called as in the {told} set, the folder as in the {found.release} set"
                 way_out = f"--release {told} or --release {found.release} says which it is"
                 raise OptionError(f"{found.folder}: {what}, whose train ids differ: {way_out}")

@@ -96,6 +96,8 @@ def color_of(label: Label) -> RGB | None:
 def given_table(classes: str | Path | Sequence[str], root: Place, receipt: Receipt) -> tuple[Table, tuple[Input, ...]]:
     """What the classes of `--classes` mean, by label id. Raises `DataError` (`classes.*`)."""
     entries, inputs = given_classes(classes, root, receipt)
+    if kept := [entry.name for entry in entries if entry.is_class and entry.source_name.startswith(VOID)]:
+        receipt.notes.append(f"classes, as --classes names them so: {some(kept)} (the name ignore is of no class)")
     return table_of([(entry.value, entry.name, entry.color, entry.is_class) for entry in entries]), inputs
 
 

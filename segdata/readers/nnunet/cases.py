@@ -45,8 +45,8 @@ def find_cases(folder: Place, card: Card, ending: str, images: bool, receipt: Re
         return [listed_cases(folder, card.dataset, images)]
     found = []
     for part in PARTS:
-        names = sorted(name for name in names_in(folder / f"labels{part}") if name.endswith(ending) and name[:1] != ".")
-        labels = {name.removesuffix(ending): f"{folder}/labels{part}/{name}" for name in names}
+        names = sorted(name for name in names_in(folder / f"labels{part}") if has(name, ending) and name[:1] != ".")
+        labels = {name[: -len(ending)]: f"{folder}/labels{part}/{name}" for name in names}
         files = by_case(folder / f"images{part}", ending) if images else {}
         if part == "Ts" and (rest := files.keys() - labels.keys()):
             receipt.notes.append(f"imagesTs: {len(rest):,} images without a file in labelsTs/ are left out")
@@ -65,6 +65,11 @@ def find_cases(folder: Place, card: Card, ending: str, images: bool, receipt: Re
             f"dataset.json: numTraining is {card.numTraining}, and labelsTr/ has {train} label images"
         )
     return found
+
+
+def has(name: str, ending: str) -> bool:
+    """Whether a file has an ending, in capital letters or not."""
+    return name.lower().endswith(ending.lower())
 
 
 def listed_cases(folder: Place, cases: Mapping[str, Case], images: bool) -> Cases:
@@ -87,7 +92,7 @@ def listed_cases(folder: Place, cases: Mapping[str, Case], images: bool) -> Case
 def by_case(folder: Place, ending: str | None = None) -> dict[str, list[str]]:
     """The paths of a folder's images by case, channels in order; of those with an ending, if there are any."""
     names = sorted(name for name in names_in(folder) if name[:1] != ".")
-    usual = [name for name in names if ending is not None and name.endswith(ending)]
+    usual = [name for name in names if ending is not None and has(name, ending)]
     found: dict[str, list[str]] = defaultdict(list)
     for name in usual or names:
         stem, kind = splitext(name)
