@@ -31,7 +31,8 @@ FORMATS = sorted(READERS, key=lambda name: name == ANY)
 
 PARTS = {
     *IMAGE_WORDS, *MASK_WORDS, "leftimg8bit", "gtfine", "gtcoarse", "imagesets", "segmentation", "xmls", "shards", "vectors",
-    "geojson", "train", "val", "valid", "test", "training", "validation", "testing",
+    "geojson", "train", "val", "valid", "test", "training", "validation", "testing", "sem_seg", "drivable", "lane",
+    "polygons", "rles", "imagestr", "labelstr",
 }  # fmt: skip
 """Names of folders that are hardly a set, but a part of one."""
 

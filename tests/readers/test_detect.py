@@ -97,6 +97,14 @@ def test_a_set_of_another_format_below_one_is_told(samples: Path, tmp_path: Path
     segdata.convert("labelme", tmp_path / "set", tmp_path / "d", images="none")
 
 
+@pytest.mark.parametrize(
+    ("format", "part"), [("bdd100k", "labels/sem_seg"), ("bdd100k", "labels/drivable/masks"), ("nnunet", "labelsTr")]
+)
+def test_a_part_of_a_set_points_to_the_whole(format: str, part: str, tmp_path: Path) -> None:
+    root, _ = reader_sample(format, tmp_path / "made")
+    assert f"the set lies in {root} ({format})" in str(detect(root / part).hint)
+
+
 @pytest.mark.parametrize("format", READERS)
 def test_exactly_one_format_fits_each_sample(format: str, tmp_path: Path) -> None:
     """What is masks in folders may fit `masks`, too, which gives way."""
