@@ -1,12 +1,12 @@
 """The time and the memory of readers of annotation tools' files, on sets of reader_sets.py, beside the tools' own programs.
 
-    python tools/bench/bench_readers.py speed [FORMAT ...]            ms of processor time an image, and the peer's
+    python tools/bench/bench_readers.py speed [FORMAT ...]               ms of processor time an image, and the peer's
     python tools/bench/bench_readers.py memory [FORMAT ...] [--most N]   VmHWM over 1,000, 10,000 ... files
-    python tools/bench/bench_readers.py profile FORMAT                what takes the time
+    python tools/bench/bench_readers.py profile FORMAT                   what takes the time
 
-Time is user and system time of `segdata convert FORMAT SRC OUT --images reference`, the difference of two numbers of images, so
-that starting counts for nothing. Peers run oracle_<format>.py in the environments of peers.sh, and are left out if absent. Masks
-are compressed and written in both.
+`--record` puts the table into RESULTS.md. Time is user and system time of `segdata convert FORMAT SRC OUT`, the difference of
+two numbers of images, so that starting counts for nothing; the median of three rounds. Peers run oracle_<format>.py in the
+environments of peers.sh, and are left out if absent. Masks are compressed and written in both. Sets lie in TMPDIR: up to 2 GB.
 """
 
 from __future__ import annotations
@@ -19,20 +19,30 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import segdata
 from measure import BUILD, HERE, say
 from reader_sets import SETS, every
-from results import table
+from results import machine, record, table
 
-FEW, MANY = 200, 1_200
+FEW, MANY, ROUNDS = 200, 1_200, 3
 
 PEERS = {
-    "labelme": "labelme", "labelmexml": "datumaro", "labelstudio": "label-studio", "yolo": "ultralytics", "cvat": "cvat",
-    "supervisely": "supervisely", "nnunet": "nnunet", "sbd": "torchvision", "cocostuff": "mmsegmentation", "hf": "hf",
+    "labelme": "labelme", "labelmexml": "datumaro", "yolo": "ultralytics", "cvat": "cvat", "supervisely": "supervisely",
+    "nnunet": "nnunet", "sbd": "torchvision", "cocostuff": "mmsegmentation", "hf": "hf",
 }  # fmt: skip
-"""The environment of the peer, under build/bench/."""
+"""The environment of the peer, under build/bench/. That of Label Studio would start its converter anew for each region."""
+
+TITLES = {"speed": "Readers of annotation tools: time", "memory": "Readers of annotation tools: memory"}
+
+ABOUT = {
+    "speed": "640 x 480 (bdd100k: 1280 x 720), ten polygons of 24 corners an image, or a mask. Milliseconds of the processor, of "
+    f"one process, from {FEW:,} to {MANY:,} images; the median of {ROUNDS} rounds (least to most). The tool's program is "
+    "oracle_<format>.py: it reads, draws, and writes a PNG with Pillow, which takes part of its time.",
+    "memory": "The most memory (VmHWM) that the one process of `segdata convert` ever held, `--images reference`.",
+}
 
 CHILD = """
 import sys, segdata
@@ -76,15 +86,24 @@ def speed(formats: Sequence[str]) -> list[str]:
     """Milliseconds an image."""
     rows = []
     for format in formats:
+        ours, theirs = [], []
         with TemporaryDirectory() as name:
             work = Path(name)
-            low, high = (min(converted(format, count, work)[0] for _ in range(2)) for count in (FEW, MANY))
-            ours = 1000 * (high - low) / (MANY - FEW)
-            theirs = [peer(format, count, work) for count in (FEW, MANY)]
-        told = "" if theirs[0] is None or theirs[1] is None else f"{1000 * (theirs[1] - theirs[0]) / (MANY - FEW):.2f}"
-        rows.append([format, f"{ours:.2f}", told])
-        say(f"{format}: {ours:.2f} ms {told}")
-    return table("format | segdata, ms an image | its tool, ms an image", rows)
+            for _ in range(ROUNDS):
+                low, high = (converted(format, count, work)[0] for count in (FEW, MANY))
+                ours.append(1000 * (high - low) / (MANY - FEW))
+                few, many = (peer(format, count, work) for count in (FEW, MANY))
+                if few is not None and many is not None:
+                    theirs.append(1000 * (many - few) / (MANY - FEW))
+        ratio = f"{median(b / a for a, b in zip(ours, theirs, strict=True)):.1f}" if theirs else ""
+        rows.append([format, shown(ours), shown(theirs), ratio])
+        say(" ".join(rows[-1]))
+    return table("format | segdata, ms an image | its tool, ms an image | times segdata's", rows)
+
+
+def shown(values: Sequence[float]) -> str:
+    """The median, the least and the most; nothing of none."""
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else ""
 
 
 def memory(formats: Sequence[str], most: int) -> list[str]:
@@ -117,12 +136,18 @@ def main() -> None:
     parser.add_argument("what", choices=["speed", "memory", "profile"])
     parser.add_argument("formats", nargs="*", help="(default: all)")
     parser.add_argument("--most", type=int, default=10_000, help="images (default: 10000)")
+    parser.add_argument("--record", action="store_true", help="put the table into RESULTS.md")
     asked = parser.parse_args()
     formats = list(every(asked.formats))
     if asked.what == "profile":
         profile(formats[0])
-    else:
-        print("\n".join(speed(formats) if asked.what == "speed" else memory(formats, asked.most)))
+        return
+    head = f"`python tools/bench/bench_readers.py {asked.what}`, {machine({})}"
+    rows = speed(formats) if asked.what == "speed" else memory(formats, asked.most)
+    lines = [head, "", ABOUT[asked.what], "", *rows]
+    print("\n".join(lines), flush=True)
+    if asked.record:
+        record(TITLES[asked.what], lines)
 
 
 if __name__ == "__main__":

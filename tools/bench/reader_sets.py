@@ -106,6 +106,7 @@ def painted(path: Path, number: int) -> None:
 
 def labelme(out: Path, count: int) -> None:
     """A label file an image."""
+    write(out / "labels.txt", "\n".join(["__ignore__", "_background_", *NAMES]))
     for i in range(count):
         shapes: list[Any] = [{"label": NAMES[one.label], "points": one.points, "shape_type": "polygon", "flags": {}}
                   for one in scene(i)]  # fmt: skip
