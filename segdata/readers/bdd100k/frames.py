@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from segdata.errors import DataError, Problem, located
-from segdata.files.limits import MAX_PIXELS
+from segdata.files.limits import refuse_large
 from segdata.files.places import place, read_range
 from segdata.labels import Remap
 from segdata.readers.bdd100k.agg import CURVE, LINE, Path, fill_paths
@@ -248,9 +248,13 @@ def _sized(found: Found, number: int, own: Mapping[int, Extent], config: Config 
     extent = (config.imageSize if config else None) or own.get(number)
     if extent is None:
         return found
-    if extent.height < 1 or extent.width < 1 or extent.height * extent.width > MAX_PIXELS:
-        message = f"its size is {extent.width} x {extent.height} pixels, which must be from 1 to {MAX_PIXELS} in all"
-        return Problem("bdd100k.size", f"{message}: correct it", path, f"frame {number}")
+    if extent.height < 1 or extent.width < 1:
+        message = f"its size is {extent.width} x {extent.height} pixels: correct it"
+        return Problem("bdd100k.size", message, path, f"frame {number}")
+    try:
+        refuse_large(extent.height, extent.width, 1)
+    except DataError as error:
+        return error.at(path, f"frame {number}").problem
     return replace(found, size=(extent.height, extent.width))
 
 
