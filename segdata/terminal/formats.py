@@ -10,6 +10,7 @@ import click
 from segdata.terminal.commands import REST, Operation
 from segdata.terminal.derived_options import asked
 from segdata.terminal.signatures import Parameter, first_line
+from segdata.words import some
 
 CHOSEN = "segdata.formats"
 """Where a call keeps the names of the formats whose options it may be given."""
@@ -105,7 +106,7 @@ class Formats(Operation):
         having = [name for name in self.modules if error.option_name in self._flags(name)]
         if having and len(chosen) == 1:
             has = "has it" if len(having) == 1 else "have it"
-            message = f"format {chosen[0]} has no option {error.option_name}: {' and '.join(having)} {has}"
+            message = f"format {chosen[0]} has no option {error.option_name}: {some(having, 4)} {has}"
             raise click.UsageError(message, ctx) from error
 
     def _about(self, format: str) -> str:

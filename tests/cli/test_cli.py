@@ -339,7 +339,7 @@ def test_convert_auto_and_detect(samples: Path, tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--crowd", "drop"], "format pets has no option --crowd: coco has it"),
-        (["--image-dir", "x"], "format pets has no option --image-dir: coco and masks and vector have it"),
+        (["--image-dir", "x"], "format pets has no option --image-dir: coco, masks, vector, labelme and "),
         (["--bordr", "class"], "--border"),
         (["--labels", "train"], "'train' is not one of 'trimap', 'binary', 'species', 'breed'"),
     ],

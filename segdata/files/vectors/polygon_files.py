@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,9 @@ LAYER = "polygons"
 
 MADE = "2000-01-01T00:00:00.000Z"
 """When a GeoPackage says that it was changed: the same polygons give the same bytes."""
+
+_DATE = threading.Lock()
+"""GDAL's date is one for all threads, and so are the filters of warnings."""
 
 
 class Written(NamedTuple):
@@ -101,7 +105,7 @@ def _write_gpkg(path: Place, found: Iterable[Regions], labels: Labels, geo: Geo)
     shapes = polygons_of(moved_to_ground(points, geo), rings, parts)
     crs = None if geo.crs is None else parse_wkt(geo.crs).to_wkt()
     names = np.array([labels.name(id) for id in ids.tolist()], object)
-    with local_draft(path) as here, warnings.catch_warnings():
+    with local_draft(path) as here, _DATE, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that an image lies nowhere
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": MADE})
         try:

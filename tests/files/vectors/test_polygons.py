@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +337,14 @@ def test_more_polygons_than_are_worked_on_at_once(tmp_path: Path) -> None:
     mask = (np.indices((TILE, TILE)).sum(axis=0) % 2).astype(np.uint8)
     assert write_polygons(tmp_path, "x", mask, LABELS, PLACES["utm"], Polygons()) == (TILE**2, {})
     assert len(features(tmp_path / "vectors/x.geojson")) == TILE**2
+
+
+def test_geopackages_of_several_threads_have_the_same_bytes(tmp_path: Path) -> None:
+    """GDAL's date is one for all threads: none may take it away from another."""
+    mask = np.array([[0, 1], [1, 0]], np.uint8)
+    how = Polygons(vector_format="gpkg")
+    with ThreadPoolExecutor(8) as threads:
+        list(
+            threads.map(lambda id: write_polygons(tmp_path, id, mask, LABELS, PLACES["utm"], how), map(str, range(80)))
+        )
+    assert len({file.read_bytes() for file in (tmp_path / "vectors").iterdir()}) == 1
