@@ -339,6 +339,7 @@ def test_more_polygons_than_are_worked_on_at_once(tmp_path: Path) -> None:
     assert len(features(tmp_path / "vectors/x.geojson")) == TILE**2
 
 
+@pytest.mark.filterwarnings("ignore")  # filters of warnings are one for all threads, too
 def test_geopackages_of_several_threads_have_the_same_bytes(tmp_path: Path) -> None:
     """GDAL's date is one for all threads: none may take it away from another."""
     mask = np.array([[0, 1], [1, 0]], np.uint8)
