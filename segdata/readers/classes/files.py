@@ -2,8 +2,8 @@
 
 A file of text holds, in order of mask value, one name per line, or a name and a colour per line (`name,r,g,b`, `r g b name`).
 Or it is CSV (commas, semicolons, tabs), with a header row or without one: `id,name`, `name,r,g,b`, `id,name,r,g,b`. Or it is
-CVAT's labelmap, `name:r,g,b:parts:actions`. Names are read by `class_names`, JSON and YAML, such as YOLO's data.yaml, by
-`class_json_yaml`; `class_cells` knows what columns may be called.
+CVAT's labelmap, `name:r,g,b:parts:actions`. Names are read by `names`, JSON and YAML, such as YOLO's data.yaml, by
+`json_yaml`; `cells` knows what columns may be called.
 
 A line that begins with `#` is a comment. Between classes that have no ids, an empty line or a comment is refused: which value
 the next class has would be unclear. In a labelmap both are allowed. What is no class file is refused with its line.

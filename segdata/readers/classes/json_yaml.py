@@ -24,7 +24,7 @@ from segdata.readers.classes.entries import Entry, in_order, refuse, whole
 FORMS = "a list of names, {name: id}, {id: name}, or a list of {id, name, color}"
 
 UNDER = ("classes", "names", "categories", "labels", "classnames", "labelnames", "id2label", "label2id")
-"""Keys of class tables, as `class_cells.plain` has them."""
+"""Keys of class tables, as `cells.plain` has them."""
 
 PALETTES = ("palette", "colors", "colours")
 

@@ -14,10 +14,10 @@ from segdata.readers.classes.cells import COLUMN_NAMES, find_columns, plain
 from segdata.readers.classes.entries import Entry, in_order, refuse
 
 FORMS = "id,name or name,r,g,b or id,name,r,g,b"
-"""What a header row may be; more names of columns are in `class_cells`."""
+"""What a header row may be; more names of columns are in `cells`."""
 
 HEADINGS = {"classes", "names", "labels", "categories", "category", "classnames", "labelnames", *COLUMN_NAMES["name"]}
-"""What heads a column of names, and hardly is a class, as `class_cells.plain` has it."""
+"""What heads a column of names, and hardly is a class, as `cells.plain` has it."""
 
 WAY_OUT = f"if it is a table, give it the header row {FORMS}; if these are names, write them as a JSON list"
 

@@ -1,7 +1,7 @@
 """labelme: a JSON per image, with polygons, masks and other shapes.
 
 Files of the versions 3 to 7, and those of programs that write the same, such as AnyLabeling. Shapes are drawn as labelme's
-own `shapes_to_label` draws them (see `labelme_draw`): in the order of the file, lines 10 pixels wide, points as discs.
+own `shapes_to_label` draws them (see `draw`): in the order of the file, lines 10 pixels wide, points as discs.
 
 The image is the one within the JSON (`imageData`), or else the file that `imagePath` names. labelme shows files upright, as
 their EXIF orientation says, and what is within the JSON as it is. A labels.txt in SRC, as `labelme --labels` takes it, names

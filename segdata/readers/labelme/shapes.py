@@ -76,7 +76,7 @@ class LabelmeShapes(InFile):
         return places_in(self.path, lambda: read_content(self.path).shapes)
 
     def draw(self, remap: Remap) -> Drawn:
-        """Shapes in the order of the file, the later over the earlier by default, each by the rule of `labelme_draw`."""
+        """Shapes in the order of the file, the later over the earlier by default, each by the rule of `draw`."""
         with located(file=self.path):
             content = read_content(self.path)
             receipt = Receipt(annotations=len(content.shapes))

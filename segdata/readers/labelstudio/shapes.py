@@ -24,7 +24,7 @@ from segdata.readers.labelstudio.tasks import Marks, Result, decoded
 from segdata.readers.paint import encode
 
 NO_NUMBERS = (b'"NaN"', b'"Infinity"', b'"-Infinity"')
-"""What becomes of numbers that are none: see `labelstudio_tasks.parse_task`."""
+"""What becomes of numbers that are none: see `tasks.parse_task`."""
 
 Outline = NDArray[np.float64]
 """(N, 2) x, y in pixels."""

@@ -6,7 +6,7 @@ lies where the last `images/` of its path becomes `labels/`, or beside the image
 empty one, is background. Nothing outside SRC is read: of paths of another machine the last parts count.
 
 Coordinates are parts of the upright image. Outlines are drawn as the loader of Ultralytics draws them, at the size of the
-image: see `yolo_lines`. Lines that are boxes or key points are refused. Oriented boxes (OBB) look like outlines of four
+image: see `lines`. Lines that are boxes or key points are refused. Oriented boxes (OBB) look like outlines of four
 points.
 
 Format: https://docs.ultralytics.com/datasets/segment; loader: https://github.com/ultralytics/ultralytics (data/, 8.4.190).
