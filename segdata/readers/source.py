@@ -150,6 +150,17 @@ class InFile:
         return (self.path,)
 
 
+class InShared:
+    """What annotations share whose labels lie in a file with those of other images."""
+
+    __slots__ = ()
+
+    @property
+    def files(self) -> Sequence[str]:
+        """See `Annotation`."""
+        return ()
+
+
 def places_in(path: str, read: Callable[[], Sequence[object]]) -> Sequence[int | str]:
     """The places, from 0, of what is read from a label file; of a file that cannot be read, its name."""
     try:

@@ -20,7 +20,7 @@ from segdata.readers.drawing import draw_shapes
 from segdata.readers.json_spans import objects_of
 from segdata.readers.json_text import decode_json
 from segdata.readers.paint import Overlap, Shape
-from segdata.readers.source import Drawn, Receipt, readable
+from segdata.readers.source import Drawn, InShared, Receipt, readable
 
 HEIGHT, WIDTH = 720, 1280
 """The size of every image of the set, where a file states none."""
@@ -103,7 +103,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(InShared):
     """The labels of a frame of `size` (height, width), which lies from `start` to before `end` in the file; `count` labels."""
 
     rules: Rules
@@ -116,11 +116,6 @@ class Labelled:
     def ids(self) -> Sequence[int | str]:
         """The places of the labels in the frame, from 0."""
         return range(self.count)
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the file has the labels of all images."""
-        return ()
 
     def draw(self, remap: Remap) -> Drawn:
         """Labels in the order of the overlap policy. Raises `DataError` (`bdd100k.*`, `polygon.*`, `rle.size`)."""

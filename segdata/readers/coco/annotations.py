@@ -19,7 +19,7 @@ from segdata.labels import Remap
 from segdata.readers.coco.records import Id, Record, Segment, no_outline, read_box, read_segmentation
 from segdata.readers.drawing import NAN, clipped, draw_shapes
 from segdata.readers.paint import Overlap, Shape, rasterize, union
-from segdata.readers.source import Drawn, Receipt
+from segdata.readers.source import Drawn, InShared, Receipt
 
 Crowd = Literal["ignore", "class", "drop"]
 """What crowd regions become: ignore, their class, or nothing."""
@@ -50,7 +50,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Instances:
+class Instances(InShared):
     """The annotations of one image of `size` (height, width)."""
 
     rules: Rules
@@ -61,11 +61,6 @@ class Instances:
     def ids(self) -> list[Id]:
         """Annotation ids."""
         return [record.id for record in self.records]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the source's own files have the labels of all images."""
-        return ()
 
     def draw(self, remap: Remap) -> Drawn:
         """Every annotation's pixels as pycocotools' annToMask has them, painted in the order of the overlap policy."""

@@ -26,7 +26,7 @@ from segdata.readers.classes.named import class_id_of
 from segdata.readers.cvat.figures import DRAWN, Figure, run_lengths
 from segdata.readers.drawing import draw_shapes
 from segdata.readers.paint import Overlap, Shape, area_of
-from segdata.readers.source import Drawn, Receipt, readable
+from segdata.readers.source import Drawn, InShared, Receipt, readable
 
 Groups = Literal["merge", "keep"]
 """What shapes of one group become: one object of one class, or each its own."""
@@ -77,7 +77,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageShapes:
+class ImageShapes(InShared):
     """The `count` shapes and tags of an `image` element. `image` is the file that gives the size if the element does not."""
 
     rules: Rules
@@ -92,11 +92,6 @@ class ImageShapes:
         """Their places in the element, from 0."""
         return range(self.count)
 
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the XML has the labels of all images."""
-        return ()
-
     def draw(self, remap: Remap) -> Drawn:
         """The mask. Raises `DataError` (`cvat.*`)."""
         figures = [
@@ -107,7 +102,7 @@ class ImageShapes:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameShapes:
+class FrameShapes(InShared):
     """The shapes on a frame. `places` has four numbers for each: the first byte and the end of its track's tag, and its own."""
 
     rules: Rules
@@ -122,11 +117,6 @@ class FrameShapes:
             return [figure.id for figure in self.figures()]
         except DataError:
             return range(len(self.places) // 4)
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the XML has the labels of all frames."""
-        return ()
 
     def figures(self) -> list[Figure]:
         """The shapes, each with label and group of its track. Masks come first: for CVAT they are no tracks, but shapes."""

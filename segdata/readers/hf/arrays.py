@@ -14,11 +14,11 @@ from segdata.files.limits import refuse_large
 from segdata.files.members import cell_path
 from segdata.labels import Mask, Remap
 from segdata.readers.label_files import Meaning, ids_of
-from segdata.readers.source import Drawn, Receipt, readable
+from segdata.readers.source import Drawn, InShared, Receipt, readable
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayCell:
+class ArrayCell(InShared):
     """The mask in a row of a column."""
 
     path: str
@@ -30,11 +30,6 @@ class ArrayCell:
     def ids(self) -> Sequence[str]:
         """One annotation: the mask, by its place."""
         return [os.path.basename(cell_path(self.path, self.column, self.row, ""))]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """None: the table holds many."""
-        return ()
 
     def draw(self, remap: Remap) -> Drawn:
         """Its numbers through both tables at once. Raises `DataError` (`mask.*`)."""

@@ -140,7 +140,7 @@ def find_set(root: Place) -> Place:
             f"{root}: holds {some(folder.name for folder in found)}: give the folder of one data set as SRC"
         )
     if not found:
-        message = f"there is no {CARD} beside labelsTr/: give a folder of nnUNet_raw, DatasetXXX_NAME"
+        message = f"there is no {CARD} beside labelsTr/: give a folder of nnUNet_raw, such as Dataset001_NAME"
         raise DataError(Problem("nnunet.missing", message, file=str(root)))
     return found[0]
 

@@ -17,7 +17,7 @@ from segdata.files.vectors.geojson import Geometry, burn
 from segdata.files.vectors.outlines import Outlines
 from segdata.labels import Mask, Remap, tally
 from segdata.readers.paint import Contest, Overlap
-from segdata.readers.source import Banded, Drawn, Receipt
+from segdata.readers.source import Banded, Drawn, InShared, Receipt
 from segdata.windows import Window
 
 BAND = 2**22
@@ -30,7 +30,7 @@ Seen = list[tuple[int, Geometry]]
 
 
 @dataclass(frozen=True, slots=True)
-class Burnt:
+class Burnt(InShared):
     """The polygons on one image of `size`, in pixels: (annotation, class id or None for ignored, area, geometry) each."""
 
     size: tuple[int, int]
@@ -43,11 +43,6 @@ class Burnt:
     def ids(self) -> Sequence[int | str]:
         """The features, by their places in the file."""
         return [number for number, _, _, _ in self.shapes]
-
-    @property
-    def files(self) -> Sequence[str]:
-        """See `Annotation`: the source's own files have the labels of all images."""
-        return ()
 
     def draw(self, remap: Remap) -> Drawn:
         """See `Annotation`."""
