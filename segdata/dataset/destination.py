@@ -49,13 +49,13 @@ State = Literal["free", "unfinished", "whole", "strange"]
 class Kind:
     """A kind of folder that segdata makes.
 
-    `own`: the names of all files that it may hold; errors call these files `whose`. `state(root, names)`: what a folder is that
-    holds only such names. `mark`: the file that says that the folder is ours; it is removed last. `manifest`: the file without
-    which the folder is not whole.
+    `own(root)`: the names of all files that it may hold; errors call these files `whose`. `state(root, names)`: what a folder is
+    that holds only such names. `mark`: the file that says that the folder is ours; it is removed last. `manifest`: the file
+    without which the folder is not whole.
     """
 
     whose: str
-    own: tuple[str, ...]
+    own: Callable[[Place], Collection[str]]
     mark: str
     manifest: str
     state: Callable[[Place, set[str]], State]
@@ -63,9 +63,14 @@ class Kind:
 
 def dataset_state(root: Place, names: set[str]) -> State:
     """What a folder is that holds only names of a dataset: its card or its journal says so, its names do not."""
-    log = LOG if isinstance(root, Remote) else JOURNAL
     if CARD in names and _is_card(root / CARD):
         return "whole" if MANIFEST in names else "unfinished"
+    return begun_state(root, names)
+
+
+def begun_state(root: Place, names: set[str]) -> State:
+    """The same of a folder with nothing that says that it is ours but its journal, if it has one."""
+    log = LOG if isinstance(root, Remote) else JOURNAL
     if log not in names:
         return "strange" if names else "free"
     header = journal_header(root)
@@ -75,7 +80,7 @@ def dataset_state(root: Place, names: set[str]) -> State:
     return "free" if cut_off and set(map(_plain, names)) <= {log} else "strange"
 
 
-DATASET = Kind("segdata's", OWN, CARD, MANIFEST, dataset_state)
+DATASET = Kind("segdata's", lambda root: OWN, CARD, MANIFEST, dataset_state)
 
 
 def journal_header(root: Place) -> bytes:
@@ -94,8 +99,8 @@ def state_of(root: Place, kind: Kind = DATASET) -> State:
         return "free"
     if not root.is_dir():
         raise DatasetError(f"{root}: is a file, not a folder")
-    names = names_in(root)
-    foreign = sorted(name for name in names if _plain(name) not in kind.own)
+    names, own = names_in(root), kind.own(root)
+    foreign = sorted(name for name in names if _plain(name) not in own)
     if foreign:
         raise DatasetError(f"{root}: holds files that are not {kind.whose} ({foreign[0]}): choose an empty folder")
     state = kind.state(root, names)
@@ -175,9 +180,9 @@ def clean(root: Place, kind: Kind = DATASET) -> None:
 def empty(root: Place, kind: Kind = DATASET, keep: Iterable[str] = ()) -> None:
     """Remove all of ours from a folder: the manifest first, so that nothing looks whole meanwhile, and last the journal and
     the mark, which say that it is ours."""
-    last = {JOURNAL: 1, kind.mark: 2}
-    there = [name for name in names_in(root) if _plain(name) in kind.own and name not in keep]
-    for name in sorted(there, key=lambda name: (last.get(name, 0), name != MANIFEST, name)):
+    last, own = {JOURNAL: 1, kind.mark: 2}, kind.own(root)
+    there = [name for name in names_in(root) if _plain(name) in own and name not in keep]
+    for name in sorted(there, key=lambda name: (last.get(name, 0), name != kind.manifest, name)):
         remove(root / name)
 
 

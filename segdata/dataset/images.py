@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from segdata.dataset.sample import Images
 from segdata.errors import DataError, OptionError, Problem
@@ -23,7 +24,7 @@ def refuse_images(destination: Place, images: Images, files: Iterable[str | Plac
         return
     if images == "link" or (images == "reference" and not all(map(is_remote, files))):
         what = "cannot hold links" if images == "link" else "cannot refer to images of this machine"
-        raise OptionError(f"{destination}: object storage {what}: convert with --images copy (or none)")
+        raise OptionError(f"{destination}: object storage {what}: give --images copy (or none)")
 
 
 def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
@@ -39,8 +40,7 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
         return None
     if images == "reference" and only_gdal_opens(image):
         return image
-    folder, name = os.path.split(image)
-    there = image if is_stored(image) else os.path.join(real_folder(folder), name)
+    there, name = _there(image), os.path.basename(image)
     refuse_images(root, images, [there])
     if images == "reference":
         found = relative(there, place(real_folder(str(root))))
@@ -51,22 +51,40 @@ def place_image(image: str, id: str, root: Place, images: Images) -> str | None:
         return found
     kept = os.path.basename(id) == name  # as ids do that would collide without the extension
     here = f"images/{id}{'' if kept else os.path.splitext(name)[1]}"
-    path = root / here
+    put_image(image, root, here, images)
+    return here
+
+
+def put_image(image: str, root: Place, here: str, images: Literal["link", "copy"], others: str = "reference") -> None:
+    """Link or copy an image file, with the files beside it that say where it lies, to `here` below `root`.
+
+    Raises `DataError` where a link to a member of a shard is asked for, or a copy of an image that is in several files;
+    `OptionError` for other links that there cannot be. `others`: what else --images may be, besides copy and none.
+    """
+    there, path = _there(image), root / here
     refuse_parts(there)
     if images == "copy":
         copy_file(there, path)
     elif (member := member_of(there)) is not None:
         what = {"base64": "a text in JSON", "parquet": "a table"}.get(member.coding, "a shard")
-        raise DataError(Problem("image.member", f"no link leads into {what}: --images reference or copy", image))
+        ways = f"{others} or copy" if others else "copy"
+        raise DataError(Problem("image.member", f"no link leads into {what}: --images {ways}", image))
     elif isinstance(path, Path) and not is_stored(there):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(os.path.relpath(there, real_folder(str(path.parent))))
     else:
-        raise OptionError(f"{there}: object storage has no links: --images copy, reference or none")
+        raise OptionError(
+            f"{there}: object storage has no links: --images copy{f', {others}' if others else ''} or none"
+        )
     for beside, copied in sidecars(str(there), here):
         copy_file(beside, root / copied)
-    return here
+
+
+def _there(image: str) -> str:
+    """The image's file, its folder without symbolic links."""
+    folder, name = os.path.split(image)
+    return image if is_stored(image) else os.path.join(real_folder(folder), name)
 
 
 def refuse_parts(image: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.destination import refuse_held
+from segdata.dataset.destination import DATASET, Kind, refuse_held
 from segdata.dataset.inputs import Stamp, unchanged
 from segdata.dataset.journal import Journal
 from segdata.dataset.sample import Images, Sample
@@ -31,38 +31,40 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     inputs: list[Stamp] = []
 
 
-class Made(Noted, frozen=True):
-    """What one item became: the item's name, and its lines of the manifest. Also a line of the journal."""
+class Named(Noted, frozen=True):
+    """What one item became: the item's name. Also a line of the journal."""
 
     name: str
+
+
+class Made(Named, frozen=True):
+    """The same of a dataset, with the item's lines of the manifest."""
+
     samples: list[Sample]
 
 
 Item = TypeVar("Item")
 
-Entry = TypeVar("Entry", bound=Made)
+Entry = TypeVar("Entry", bound="Named")
+
+Lines = TypeVar("Lines", bound="Made")
 
 Reads = Callable[[Item], list[Stamp]]
 """Gives the files that an item is made from, as they are before it is made."""
 
 
 @dataclass(slots=True)
-class Job(Generic[Entry]):
-    """A dataset in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
+class Loop(Generic[Entry]):
+    """A folder in the making: `done` by the items' names, and `failed`, the problems of what was left out, by its name.
 
-    `dataset` has no samples yet. Its root is where to write: not the destination if that is to be replaced.
+    `root` is where to write: not the destination if that is to be replaced.
     """
 
-    dataset: Dataset
+    root: Place
     run: Run
     journal: Journal[Entry]
     done: dict[str, Entry]
     failed: dict[str, Problem] = field(default_factory=dict)
-
-    @property
-    def root(self) -> Place:
-        """The folder to write to."""
-        return self.dataset.root
 
     def work(
         self,
@@ -101,6 +103,13 @@ class Job(Generic[Entry]):
         """What was left out, each with its name."""
         return [replace(problem, sample=name) for name, problem in self.failed.items()]
 
+
+@dataclass(slots=True)
+class Job(Loop[Lines]):
+    """The same of a dataset. `dataset` has no samples yet; its root is that of the loop."""
+
+    dataset: Dataset = field(kw_only=True)
+
     @property
     def samples(self) -> list[Sample]:
         """The lines of all that is done."""
@@ -130,29 +139,52 @@ def _noted(item: Item, function: Callable[[Item], Entry], reads: Reads[Item]) ->
 
 
 @contextmanager
+def resumable_folder(
+    root: Place,
+    kind: Kind,
+    entry: type[Entry],
+    header: Mapping[str, Any],
+    inputs: Iterable[str | Place],
+    *,
+    is_there: Callable[[Place, Entry], bool],
+    overwrite: bool,
+    run: Run,
+) -> Iterator[Loop[Entry]]:
+    """Claim the place of a folder of a `kind`, and take up what a job of the same `header` did there.
+
+    An entry is done again if a file that it was made from has changed, or its own are not there: `is_there(root, entry)`. After
+    a `DataError` nothing is left; after any other end of the block the job can go on. `inputs` are all files and folders that
+    are read: none may lie in a destination that holds something. Raises `DatasetError` for a place that holds something else,
+    `OptionError` for one that holds an input.
+    """
+    refuse_held(root, inputs)
+    with Journal(root, dict(header), entry, overwrite=overwrite, kind=kind) as journal:
+        there = listed(journal.root)
+        done = {one.name: one for one in journal.done if unchanged(one.inputs) and is_there(there, one)}
+        yield Loop(journal.root, run, journal, done)
+
+
+@contextmanager
 def resumable(
     dataset: Dataset,
-    entry: type[Entry],
+    entry: type[Lines],
     given: Mapping[str, Any],
     inputs: Iterable[str | Place],
     *,
-    is_there: Callable[[Place, Entry], bool] | None = None,
+    is_there: Callable[[Place, Lines], bool] | None = None,
     overwrite: bool,
     run: Run,
-) -> Iterator[Job[Entry]]:
-    """Claim the place of `dataset`, which has no samples, and take up what a job of the same `made_by` and `given` did there.
+) -> Iterator[Job[Lines]]:
+    """The same of `dataset`, which has no samples: what a job of the same `made_by` and `given` did there is taken up.
 
-    An entry is done again if a file that it was made from has changed, or its own are not there: `is_there(root, entry)`, by
-    default its masks as they were written, and its images. After a `DataError` nothing is left; after any other end of the block
-    the job can go on. `inputs` are all files and folders that are read: none may lie in a destination that holds something.
-    Raises `DatasetError` for a place that holds something else, `OptionError` for one that holds an input.
+    By default the files of an entry are its masks as they were written, and its images. See `resumable_folder`.
     """
-    refuse_held(dataset.root, inputs)
     header = {**dataset.made_by, "images": dataset.images, "labels": dataset.labels.digest, **given}
-    with Journal(dataset.root, header, entry, overwrite=overwrite) as journal:
-        root, whether = listed(journal.root), is_there or (files_there if dataset.images == "copy" else masks_there)
-        done = {one.name: one for one in journal.done if unchanged(one.inputs) and whether(root, one)}
-        yield Job(replace(dataset, root=journal.root), run, journal, done)
+    whether = is_there or (files_there if dataset.images == "copy" else masks_there)
+    with resumable_folder(
+        dataset.root, DATASET, entry, header, inputs, is_there=whether, overwrite=overwrite, run=run
+    ) as loop:
+        yield Job(loop.root, run, loop.journal, loop.done, dataset=replace(dataset, root=loop.root))
 
 
 def masks_there(root: Place, entry: Made) -> bool:

@@ -13,7 +13,9 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 
 from segdata.dataset.destination import (
+    DATASET,
     REPLACES,
+    Kind,
     State,
     clean,
     draft_of,
@@ -26,7 +28,7 @@ from segdata.dataset.destination import (
     state_of,
     swap,
 )
-from segdata.dataset.layout import LOG, MANIFEST
+from segdata.dataset.layout import LOG
 from segdata.dataset.logs import Lines, Log, open_log
 from segdata.errors import DataError, DatasetError
 from segdata.files.places import names_in, place
@@ -50,12 +52,20 @@ class Journal(Generic[Entry]):
     done: list[Entry]
 
     def __init__(
-        self, root: str | Place, header: dict[str, Any], entry: type[Entry], *, overwrite: bool = False
+        self,
+        root: str | Place,
+        header: dict[str, Any],
+        entry: type[Entry],
+        *,
+        overwrite: bool = False,
+        kind: Kind = DATASET,
     ) -> None:
-        """Claim a folder. Raises `DatasetError` if it holds a dataset, another job's journal, or what is not ours."""
+        """Claim a folder, for a `kind` of result. Raises `DatasetError` if it holds one already, another job's journal, or what
+        is not ours."""
         self.root = self.destination = place(root)
-        settle(self.destination)
-        state, begun = state_of(self.destination), journal_header(self.destination)
+        self.kind = kind
+        settle(self.destination, kind)
+        state, begun = state_of(self.destination, kind), journal_header(self.destination)
         line = msgspec.json.encode(header) + b"\n"
         self._replaced: Log | None = None
         with ExitStack() as stack:
@@ -87,18 +97,18 @@ class Journal(Generic[Entry]):
         with ExitStack() as stack:
             stack.callback(self._log.close, remove_it=not self._log.header)
             if self._log.header == line:
-                (self.root / MANIFEST).unlink(missing_ok=True)  # the manifest of a draft that was whole
+                (self.root / self.kind.manifest).unlink(missing_ok=True)  # of a draft that was whole
                 self.done = list(self._log.entries(msgspec.json.Decoder(entry).decode))
             else:
                 self._refuse_late()
-                empty(self.root, keep=(self._log.name,))
+                empty(self.root, self.kind, keep=(self._log.name,))
                 self._log.begin(line)
                 self.done = []
             stack.pop_all()
 
     def _refuse_late(self) -> None:
         """Look again, now that the folder is locked. Raises `DatasetError`."""
-        state = state_of(self.root)
+        state = state_of(self.root, self.kind)
         if self.root == self.destination and state != "free":
             raise DatasetError(f"{self.root}: {'another run has just finished it' if state == 'whole' else OTHER}")
         if state == "whole" and not self._log.header:
@@ -125,11 +135,11 @@ class Journal(Generic[Entry]):
         """Move the new dataset, which is whole, to its destination, and return that."""
         if self.root != self.destination:
             if isinstance(self._log, Lines):
-                swap(self.root, self.destination)
+                swap(self.root, self.destination, self.kind)
                 self._log.follow(self.destination)
             else:
                 self._replaced = self._replaced or open_log(self.destination)
-                swap_logged(self._log, self._replaced)
+                swap_logged(self._log, self._replaced, self.kind)
                 self._replaced.close(remove_it=True)  # what it was the journal of is gone
             self.root = self.destination
         return self.destination
@@ -141,7 +151,7 @@ class Journal(Generic[Entry]):
 
     def discard(self) -> None:
         """Remove all that the job wrote."""
-        empty(self.root, keep=(self._log.name,))
+        empty(self.root, self.kind, keep=(self._log.name,))
         self._log.close(remove_it=True)
         if isinstance(self.root, Path) and (self._made or self.root != self.destination):
             with suppress(OSError):
@@ -152,21 +162,22 @@ class Journal(Generic[Entry]):
             self._replaced.close()
 
 
-def swap_logged(log: Log, old: Log) -> None:
+def swap_logged(log: Log, old: Log, kind: Kind) -> None:
     """Replace what is in storage, and has the journal `old`, by a draft that has the journal `log`."""
-    swap(log.root, old.root, leave=[f"{LOG}/{name}" for name in names_in(log.root / LOG)])
+    swap(log.root, old.root, kind, leave=[f"{LOG}/{name}" for name in names_in(log.root / LOG)])
 
 
-def settle(root: Place) -> None:
-    """Finish the work of a run that was killed after its dataset was whole. Raises `DatasetError` if that run is still going."""
+def settle(root: Place, kind: Kind = DATASET) -> None:
+    """Finish the work of a run that was killed after its result was whole. Raises `DatasetError` if that run is still going."""
     finish_swap(root)
     if is_swapping(root):
         log, old = open_log(draft_of(root)), open_log(root)
-        swap_logged(log, old)
+        swap_logged(log, old, kind)
         log.close(remove_it=True)
         old.close(remove_it=True)
-    if root.is_dir() and (root / MANIFEST).exists() and journal_header(root) and state_of(root) == "whole":
+    is_whole = root.is_dir() and (root / kind.manifest).exists() and journal_header(root)
+    if is_whole and state_of(root, kind) == "whole":
         log = open_log(root)
         if is_draft(root):
-            clean(root)
+            clean(root, kind)
         log.close(remove_it=True)

@@ -76,7 +76,7 @@ def run_state(root: Place, names: set[str]) -> Whose:
     return "free" if names <= {*RATES, LOCK, REPLACES, f"{ABOUT}.partial"} else "strange"
 
 
-RUN = Kind("from a run", OWN, ABOUT, ABOUT, run_state)
+RUN = Kind("from a run", lambda root: OWN, ABOUT, ABOUT, run_state)
 
 SECONDS_BETWEEN_CURVES = 5.0
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from segdata.dataset.contract import CONTRACT, Contract
 from segdata.dataset.layout import CARD, MANIFEST
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.listing import folders_in
@@ -61,7 +62,7 @@ class Detection:
 def detect(source: str | Path) -> Detection:
     """The format that labels are in, as each reader's `fits` tells. One with a layout of its own wins over `masks`.
 
-    Raises `DataError` (`source.missing`) if there is no such file or folder.
+    An export of segdata says itself how it is read. Raises `DataError` (`source.missing`) if there is no such file or folder.
 
     Args:
         source: The folder or file with the labels.
@@ -71,6 +72,9 @@ def detect(source: str | Path) -> Detection:
         raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
     if (root / CARD).is_file() and (root / MANIFEST).is_file():
         return Detection(None, dict.fromkeys(FORMATS, ALREADY))
+    if (contract := Contract.read(root)) is not None and contract.reader in READERS:
+        why = f"{CONTRACT} says that it is an export to {contract.format}, read as {contract.reader}"
+        return Detection(contract.reader, {name: why for name in FORMATS if name != contract.reader})
     reasons = _reasons(root)
     fitting = [name for name, reason in reasons.items() if reason is None]
     specific = [name for name in fitting if name != ANY] or fitting

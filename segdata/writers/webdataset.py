@@ -28,7 +28,8 @@ from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothi
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place, size_of, write_whole
 from segdata.files.remote import Place
-from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, as_it_is, write_shard
+from segdata.writers.images import as_it_is
+from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
 SIZE = 2**28
 """Bytes of a shard by default: 256 MiB, about a thousand photographs."""

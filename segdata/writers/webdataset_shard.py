@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,17 +18,13 @@ from segdata.dataset.job import Made
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, raise_exhausted, writing
 from segdata.files.drafts import Draft
-from segdata.files.file import open_file
 from segdata.files.members import member_path
-from segdata.files.parts import encode_part, fits_png
-from segdata.files.places import file_digest, only_gdal_opens, read_bytes
+from segdata.files.places import file_digest, read_bytes
 from segdata.files.png import encode_mask
 from segdata.files.rasters import Raster
-from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place
-from segdata.files.sidecars import sidecars
 from segdata.labels import Labels, Mask, tally
-from segdata.windows import Window
+from segdata.writers.images import as_it_is, encode_image_of
 
 SHARDS, INDEX = "shards", "index.json"
 
@@ -92,15 +88,6 @@ def write_shard(shard: Shard, target: Target) -> Written:
     return Written(shard.name, lines, shard.split, digest, size, left_out, inputs=inputs)
 
 
-def goes_as_pixels(image: str) -> bool:
-    """Whether an image's file cannot go into a shard as it is: it is far away, or opened in a way that no member is."""
-    if only_gdal_opens(image):
-        return True
-    with open_file(image) as file, suppress(DataError):  # a missing one is told when it is read
-        return file.form != "usual"
-    return False
-
-
 def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Contents:
     """Read a sample's files as they are, or its part of larger files, also where files beside it say where it lies.
 
@@ -122,27 +109,14 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
     return Contents(whole, (file.suffix.lower(), data), line)
 
 
-def as_it_is(sample: Sample, dataset: Dataset) -> bool:
-    """Whether a shard holds a sample's files as they are: whole ones, read as they say themselves, with nothing beside them."""
-    if sample.view is not None:
-        return False
-    if sample.image is None or dataset.images == "none":
-        return True
-    path = dataset.image_path(sample)
-    return dataset.reading == AS_IT_IS and not goes_as_pixels(path) and not sidecars(path, path)
-
-
 def cut_contents(line: Sample, image: Raster | None, ids: Mask) -> Contents:
     """Encode a sample's pixels as PNG, or as TIFF if they are not 8-bit RGB or have coordinates, and its ids as PNG."""
     data = encode_mask(ids)
     line = msgspec.structs.replace(line, exif=None, counts=tally(ids), sha256=hashlib.sha256(data).hexdigest())
     if image is None:
         return Contents(None, (".png", data), line)
-    values = image.read()
-    valid = image.valid(Window(0, 0, image.height, image.width), values)
-    format: Literal["png", "tiff"] = "png" if fits_png(image) and not image.geo.placed else "tiff"
-    data_of_image = encode_part(image.about, values, valid, image.geo, format)
-    return Contents((".png" if format == "png" else ".tif", data_of_image), (".png", data), line)
+    ending, data_of_image = encode_image_of(image)
+    return Contents((ending, data_of_image), (".png", data), line)
 
 
 def add(tar: tarfile.TarFile, shard: str, key: str, contents: Contents, labels: Labels) -> Sample:

@@ -342,7 +342,7 @@ def test_a_source_in_storage_is_converted_as_one_on_this_machine(
 
 
 def test_images_of_this_machine_are_not_referred_to_from_storage(samples: Path) -> None:
-    with pytest.raises(OptionError, match=r"cannot refer to images of this machine: convert with --images copy"):
+    with pytest.raises(OptionError, match=r"cannot refer to images of this machine: give --images copy"):
         convert("coco", samples / "coco", f"{MEMORY}/x")
     assert not place(f"{MEMORY}/x").exists()
 

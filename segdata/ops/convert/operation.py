@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
+from segdata.dataset.contract import CONTRACT, Contract
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.group_rules import Rule, group_names, read_rule
@@ -35,10 +36,12 @@ from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.nodata import over_data
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
 from segdata.readers import reader, reader_options, takes_reading
+from segdata.readers.contract import contract_of, through, with_contract
 from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
     Banded,
     Drawn,
+    Input,
     Item,
     LargeAnnotation,
     Receipt,
@@ -133,6 +136,8 @@ def convert(
     one_of("under-nodata", under_nodata, UnderNodata)
     reading = Reading(under_nodata=under_nodata).but(bands, alpha, vrt, subdataset)
     format = format_of(source) if format == "auto" else format
+    contract = contract_of(source, format)
+    options = options if contract is None else {**contract.options, **options}
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
@@ -141,7 +146,7 @@ def convert(
     with pointing(format, source):
         found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **passed))
     found = found if rule is None else grouped(found, rule)
-    remap = choose_classes(found.labels, map or {}, only, drop, unlisted)
+    remap = choose(found, contract, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     chosen["under_nodata"] = under_nodata
     if not found.items:
@@ -153,7 +158,8 @@ def convert(
     options_used = {
         "format": format, "split": split, **found.options, **chosen, **ruled, **told(bands, alpha, vrt, subdataset),
     }  # fmt: skip
-    made_by = made_of("convert", options_used, [msgspec.structs.asdict(i) for i in found.inputs])
+    read = [*found.inputs, *([] if contract is None else [Input.of(place(source) / CONTRACT)])]
+    made_by = made_of("convert", options_used, [msgspec.structs.asdict(one) for one in read])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
     dataset = Dataset(root, remap.labels, (), made_by, images, reading)
@@ -169,6 +175,21 @@ def convert(
             refuse_unpainted(receipt, job.samples, remap.labels, source)
         digest = labels_digest((one.name, one.inputs) for one in job.done.values())
         return job.save(lambda whole: receipt_json(receipt, found, remap, whole, digest))
+
+
+def choose(
+    found: Source,
+    contract: Contract | None,
+    renames: Mapping[str, str],
+    only: Sequence[str],
+    drop: Sequence[str],
+    unlisted: Unlisted | None,
+) -> Remap:
+    """The remap to the chosen classes, of those of the contract if there is one. Raises `OptionError` as `choose_classes`."""
+    if contract is None:
+        return choose_classes(found.labels, renames, only, drop, unlisted)
+    labels, ids = with_contract(found, contract)
+    return through(ids, choose_classes(labels, renames, only, drop, unlisted))
 
 
 def grouped(found: Source, rule: Rule) -> Source:

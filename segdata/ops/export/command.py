@@ -28,9 +28,11 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
     Each format has options of its own: segdata export FORMAT --help lists them. An export that was stopped goes on after
     its last whole shard when the command is repeated.
     """
+    from segdata.dataset.dataset import Dataset
     from segdata.ops.export.operation import export
     from segdata.writers import summary
 
-    with running(jobs, on_error, "writing shards") as run:
+    with running(jobs, on_error, "exporting") as run:
         written = export(format, dataset, destination, run=run, **given)
-    echo(f"wrote {summary(format, written)} in {destination} (segdata info {destination})")
+    again = "info" if isinstance(written, Dataset) else "convert auto"
+    echo(f"wrote {summary(format, written)} in {destination} (segdata {again} {destination})")

@@ -9,6 +9,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError
 from segdata.executors.run import Run
 from segdata.writers import writer, writer_options
+from segdata.writers.exporting import Exported
 
 
 def export(
@@ -20,8 +21,10 @@ def export(
     overwrite: bool = False,
     run: Run | None = None,
     **options: Any,
-) -> Dataset:
+) -> Dataset | Exported:
     """Export a dataset to a format of `segdata.writers.WRITERS`; `options` are those of its writer.
+
+    What is a dataset, too, as that of `webdataset` is, is returned as one.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead), and `DatasetError`.
 

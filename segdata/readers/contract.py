@@ -1,0 +1,55 @@
+"""segdata.json, the label contract of an export, honoured: its classes, their ids, and what is ignored, by the names in files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from segdata.dataset.contract import CONTRACT, Contract
+from segdata.files.places import place
+from segdata.labels import Label, Labels, Remap, is_background
+from segdata.readers.classes.named import class_name
+from segdata.readers.source import Source
+from segdata.words import some
+
+
+def contract_of(source: str | Path, format: str) -> Contract | None:
+    """The contract in a source's folder, if it is one of files that are read as `format`. Raises `DataError`."""
+    contract = Contract.read(place(source))
+    return contract if contract is not None and contract.reader == format else None
+
+
+def with_contract(found: Source, contract: Contract) -> tuple[Labels, dict[int, int | None]]:
+    """The classes of the contract, and each class id of the source as one of theirs (None: ignored).
+
+    Classes are told by name. What the files call background and the contract does not know is ignored: no pixel of the dataset
+    was without a class. Other classes that it does not know were added since; they come last. The receipt notes what was done.
+    """
+    known = {label.name: label.id for label in contract.labels.classes}
+    known = {**{class_name(name): id for name, id in known.items()}, **known}
+    named = {**{class_name(name): id for name, id in contract.names.items()}, **contract.names}
+    ids: dict[int, int | None] = {}
+    added: list[Label] = []
+    for label in found.labels.classes:
+        name = label.name
+        told = next((table[key] for table in (named, known) for key in (name, class_name(name)) if key in table), -1)
+        if told == -1 and is_background(name):
+            told = None
+        elif told == -1:
+            told = len(contract.labels.classes) + len(added)
+            added.append(label)
+        ids[label.id] = told
+    labels = contract.labels
+    if added:
+        every = [*labels.classes, *added]
+        labels = Labels.of([one.name for one in every], [one.color for one in every])
+        found.receipt.notes.append(
+            f"classes that {CONTRACT} does not have come last: {some(one.name for one in added)}"
+        )
+    found.receipt.notes.append(f"classes, their ids and what is ignored are those of {CONTRACT}")
+    return labels, {**ids, found.labels.ignore: None}
+
+
+def through(ids: dict[int, int | None], chosen: Remap) -> Remap:
+    """The remap of a source's class ids, first to those of the contract, then to the chosen ones."""
+    return replace(chosen, mapping={source: None if id is None else chosen.mapping[id] for source, id in ids.items()})

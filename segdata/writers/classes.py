@@ -1,0 +1,93 @@
+"""The classes that an export has, and what becomes of ignored pixels in formats that cannot hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from segdata.dataset.dataset import Dataset
+from segdata.errors import OptionError, Problem, one_of
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, is_background
+
+Ignored = Literal["class", "background", "drop"]
+"""What becomes of ignored pixels where a format has no value for them. class: they are a class of their own, called ignore.
+background: they are without a label, as background is. drop: samples that have any are left out."""
+
+
+class Written(NamedTuple):
+    """A class that is written: the mask value of its pixels, what the files call it, and its colour."""
+
+    value: int
+    name: str
+    color: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes of a format of shapes: `written` in order, and `background`, the class id that no shape has (None: no class).
+
+    `names`: see `Contract`.
+    """
+
+    written: tuple[Written, ...]
+    background: int | None
+    names: Mapping[str, int | None]
+
+
+def has_ignored(dataset: Dataset) -> int:
+    """In how many samples there are ignored pixels."""
+    return sum(1 for sample in dataset if sample.counts.get(dataset.labels.ignore))
+
+
+def ask_ignored(dataset: Dataset, ignored: Ignored | None, format: str) -> tuple[Dataset, list[Problem]]:
+    """The dataset, without the samples that `ignored` drops, and a problem (`export.ignored`) for each of those.
+
+    Raises `OptionError` if there are ignored pixels, and nobody said what becomes of them.
+    """
+    if ignored is not None:
+        one_of("ignored", ignored, Ignored)
+    number = has_ignored(dataset)
+    if number and ignored is None:
+        raise OptionError(
+            f"{number:,} of {len(dataset):,} samples have ignored pixels, which {format} cannot hold: --ignored class makes "
+            "them a class called ignore, --ignored background leaves them without a label, --ignored drop leaves out such samples"
+        )
+    if ignored != "drop" or not number:
+        return dataset, []
+    ignore = dataset.labels.ignore
+    gone = [sample for sample in dataset if sample.counts.get(ignore)]
+    if len(gone) == len(dataset):
+        raise OptionError("--ignored drop: every sample has ignored pixels: --ignored class or background")
+    problems = [
+        Problem("export.ignored", f"{sample.counts[ignore]:,} pixels are ignored (--ignored drop)", sample=sample.id)
+        for sample in gone
+    ]
+    return dataset.select(lambda sample: not sample.counts.get(ignore)), problems
+
+
+def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool = True) -> Classes:
+    """The classes of a format of shapes: all but the one called background, whose pixels no shape covers; ignore last.
+
+    `with_ignore`: whether the class of ignored pixels is written, if `ignored` is `class`. Raises `OptionError` for a class
+    that is called ignore, or if background is the only class.
+    """
+    refuse_ignore(labels)
+    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    written = [Written(label.id, label.name, label.color) for label in labels.classes if label.id != ground]
+    names: dict[str, int | None] = {one.name: one.value for one in written}
+    names[BACKGROUND] = ground
+    if ignored == "class" and with_ignore:
+        written.append(Written(labels.ignore, IGNORE, (255, 255, 255)))
+        names[IGNORE] = None
+    if not written:
+        raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
+    return Classes(tuple(written), ground, names)
+
+
+def refuse_ignore(labels: Labels) -> None:
+    """Raise `OptionError` for a class that is called as ignored pixels are."""
+    if IGNORE in labels.names:
+        raise OptionError(
+            f"a class is called {IGNORE}, as ignored pixels are: segdata remap --map {IGNORE}=other renames it"
+        )

@@ -1,0 +1,76 @@
+"""What the samples of a dataset are called in an export: a split, and a path below it without an extension."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import OptionError
+
+
+class Named(NamedTuple):
+    """A sample, the folder of its split (None: it is in no split), and its name there: a POSIX path without an extension."""
+
+    sample: Sample
+    split: str | None
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The split and the name, as a POSIX path."""
+        return self.name if self.split is None else f"{self.split}/{self.name}"
+
+
+def name_samples(dataset: Dataset, *, flat: bool = False, unsplit: str | None = None) -> list[Named]:
+    """The samples by id, each with its split and its name: the id without the split's name in front.
+
+    Args:
+        dataset: The dataset.
+        flat: Names have no folders: `a/b` becomes `a_b`; of names that are then one, each gets 8 digits of its id's SHA-256.
+        unsplit: The split of samples that are in none.
+
+    Raises `OptionError` if two splits would have one folder.
+    """
+    samples = sorted(dataset, key=lambda sample: sample.id)
+    folders = split_folders({sample.split for sample in samples if sample.split is not None})
+    named = [
+        Named(
+            sample,
+            unsplit if sample.split is None else folders[sample.split],
+            sample.id.removeprefix(f"{sample.split}/") if sample.split is not None else sample.id,
+        )
+        for sample in samples
+    ]
+    return flattened(named) if flat else unique(named)
+
+
+def split_folders(splits: set[str]) -> dict[str, str]:
+    """The name of the folder of each split: letters, digits, `_` and `-`. Raises `OptionError` if two would be one."""
+    folders = {split: re.sub(r"[^\w-]+", "_", split) for split in sorted(splits)}
+    first: dict[str, str] = {}
+    for split, folder in folders.items():
+        if (other := first.setdefault(folder.casefold(), split)) != split:
+            raise OptionError(f"splits {other!r} and {split!r} would both be in the folder {folder}: rename one")
+    return folders
+
+
+def flattened(named: Sequence[Named]) -> list[Named]:
+    """The same, in names without folders."""
+    return unique([one._replace(name=one.name.replace("/", "_")) for one in named])
+
+
+def unique(named: Sequence[Named]) -> list[Named]:
+    """The same, where names that are one in a split, apart from case, get digits of the ids."""
+    groups: dict[str, list[Named]] = defaultdict(list)
+    for one in named:
+        groups[one.path.casefold()].append(one)
+    return [one if len(groups[one.path.casefold()]) == 1 else _with_digits(one) for one in named]
+
+
+def _with_digits(one: Named) -> Named:
+    return one._replace(name=f"{one.name}-{hashlib.sha256(one.sample.id.encode()).hexdigest()[:8]}")
