@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ from segdata.dataset.contract import CONTRACT, EXPORT, Contract
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import put_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, newest, sample_files, stamps
-from segdata.dataset.job import Loop, made_of, receipt_of, resumable_folder
+from segdata.dataset.job import Loop, folder_name, made_of, receipt_of, resumable_folder
 from segdata.dataset.journal import settle
-from segdata.dataset.layout import JOURNAL, RECEIPT, UNDECODABLE
+from segdata.dataset.layout import CARD, JOURNAL, RECEIPT, UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
+from segdata.writers.about import About
+from segdata.writers.croissant import Shown, Written, write_croissant
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
 from segdata.writers.names import Named
 
@@ -117,6 +120,7 @@ class Plan:
         ways: The option that keeps what a format cannot hold, by kind.
         left_out: Samples that are left out as an option says, each with its problem.
         notes: What a person should know of the files, for the receipt.
+        shown: Where the images, masks and label files of the samples are, for croissant.json.
     """
 
     format: str
@@ -133,6 +137,7 @@ class Plan:
     ways: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Problem] = ()
     notes: Sequence[str] = ()
+    shown: Shown = field(default_factory=Shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,9 @@ class Exported:
         return dict(self.receipt)
 
 
-def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, run: Run | None) -> Exported:
+def export_files(
+    dataset: Dataset, root: Place, plan: Plan, *, about: About | None = None, overwrite: bool, run: Run | None
+) -> Exported:
     """Write the files of a format, and return what was written. An export that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left out),
@@ -161,7 +168,8 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
     check_images(dataset, plan.images)
     if plan.images != "none":
         refuse_images(root, plan.images, (dataset.image_path(one.sample) for one in plan.samples))
-    options = {"format": plan.format, "images": plan.images, **plan.options}
+    about = about or About()
+    options = {"format": plan.format, "images": plan.images, **plan.options, **about.given()}
     made_by = made_of("export", options, [dataset])
     contract = Contract(
         format=plan.format, reader=plan.reader, options=plan.reading, labels=dataset.labels, names=plan.names,
@@ -182,7 +190,7 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
         todo = [one for one in plan.samples if one.sample.id not in loop.done]
         reads = partial(_reads, source=source)
         loop.work(item, todo, lambda one: one.sample.id, reads=reads)
-        return _finish(loop, dataset, plan, contract)
+        return _finish(loop, dataset, plan, contract, about)
 
 
 def _row(named: Named, plan: Plan, source: Dataset, root: Place) -> Row:
@@ -211,19 +219,33 @@ def _is_there(root: Place, row: Row) -> bool:
         return False
 
 
-def _finish(loop: Loop[Row], dataset: Dataset, plan: Plan, contract: Contract) -> Exported:
-    """Write the files of all samples, the contract and the receipt. Raises `DataError` if everything was left out."""
+def _finish(loop: Loop[Row], dataset: Dataset, plan: Plan, contract: Contract, about: About) -> Exported:
+    """Write what all samples have in common, and the receipt. Raises `DataError` if everything was left out."""
     if not loop.done:
         refuse_nothing(loop.left_out)
     named = sorted((one for one in plan.samples if one.sample.id in loop.done), key=lambda one: one.sample.id)
     plan.finish(loop.root, ((one, msgspec.json.decode(loop.done[one.sample.id].part)) for one in named))
     loop.journal.flush()
+    samples = [(one.split, loop.done[one.sample.id].files) for one in named]
+    day = _day(dataset)
+    written = Written(folder_name(dataset), plan.format, dataset.labels, samples, contract.holds, day)
+    write_croissant(loop.root, written, plan.shown, about)
     if isinstance(loop.root, Path):
         sync_tree(loop.root)
     receipt = _receipt(loop, dataset, plan, named)
     write_whole(loop.root / CONTRACT, contract.to_bytes())
     write_whole(loop.root / RECEIPT, (json.dumps(receipt, indent=2) + "\n").encode())
     return Exported(loop.journal.land(), plan.format, receipt)
+
+
+def _day(dataset: Dataset) -> str | None:
+    """The day on which a dataset was written, in UTC; None if it is not on this machine."""
+    if isinstance(dataset.root, Remote):
+        return None
+    try:
+        return datetime.fromtimestamp((dataset.root / CARD).stat().st_mtime, UTC).date().isoformat()
+    except OSError:
+        return None
 
 
 def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Named]) -> dict[str, Any]:
