@@ -84,14 +84,15 @@ class Shown:
 class Written:
     """What there is to describe.
 
-    `samples`: the split of each sample, and its files as POSIX paths. `holds`: all names at the top of the folder. `day`: when
-    the dataset was written, as 2026-01-31.
+    `number`: of samples. `files`: those of each sample, or of a shard of several, as POSIX paths, with its split. `holds`: all
+    names at the top of the folder. `day`: when the dataset was written, as 2026-01-31.
     """
 
     name: str
     format: str
     labels: Labels
-    samples: Sequence[tuple[str | None, Collection[str]]]
+    number: int
+    files: Sequence[tuple[str | None, Collection[str]]]
     holds: Collection[str]
     day: str | None
 
@@ -104,7 +105,7 @@ def write_croissant(root: Place, written: Written, shown: Shown, about: About) -
 
 def head(written: Written, about: About) -> Json:
     """What is said of the dataset as a whole. What nobody said is left out, or its own word says that nobody did."""
-    name, number = written.name, len(written.samples)
+    name, number = written.name, written.number
     said: Json = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -128,7 +129,7 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
     patterns = {role: pattern_of(path) for role, path in roles.items() if path is not None}
     found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
     others: set[str] = set()
-    for split, files in written.samples:
+    for split, files in written.files:
         for path in files:
             role = next((role for role, pattern in patterns.items() if pattern.fullmatch(path)), None)
             if role is None:
@@ -137,9 +138,9 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
                 found[role].append((split, path))
     found = {role: files for role, files in found.items() if files}
     sets = [_file_set(f"{role}-files", {_glob(path) for _, path in files}) for role, files in found.items()]
-    own = {top_of(path) for _, files in written.samples for path in files}
+    own = {top_of(path) for _, files in written.files for path in files}
     records = [_records(role, patterns[role], files) for role, files in found.items()]
-    splits = sorted({split for split, _ in written.samples if split is not None})
+    splits = sorted({split for split, _ in written.files if split is not None})
     return {
         "distribution": [*sets, *_rest(root, set(written.holds) - own, others)],
         "recordSet": [_classes(written.labels, shown.values), *([_splits(splits)] if splits else []), *records],
