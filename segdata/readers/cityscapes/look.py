@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
+from segdata.files.cityscapes_table import (
+    COLOR,
+    GROUP,
+    INSTANCE_IDS,
+    LABEL_IDS,
+    POLYGONS,
+    TABLE,
+    TRAIN_IDS,
+    VOID_TRAIN_ID,
+)
 from segdata.files.images import read_image, read_mask
 from segdata.labels import Mask, tally
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID
-from segdata.readers.cityscapes.polygons import GROUP, read_frame
-from segdata.readers.cityscapes.rules import COLOR, INSTANCE_IDS, LABEL_IDS, POLYGONS, TRAIN_IDS, WAY_OUT, Rules
+from segdata.readers.cityscapes.polygons import read_frame
+from segdata.readers.cityscapes.rules import WAY_OUT, Rules
 from segdata.readers.diagnose import pack, unpack_color
 from segdata.words import some
 

@@ -22,30 +22,20 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.cityscapes_table import COLOR, FINE, IMAGES, INSTANCE_IDS, LABEL_IDS, POLYGONS
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.readers.cityscapes.look import check_labels
-from segdata.readers.cityscapes.rules import (
-    COLOR,
-    INSTANCE_IDS,
-    LABEL_IDS,
-    POLYGONS,
-    From,
-    LabelSet,
-    Rules,
-    own_classes,
-)
+from segdata.readers.cityscapes.rules import From, LabelSet, Rules, own_classes
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out
 from segdata.words import some
 
 Annotations = Literal["fine", "coarse"]
 
-FOLDERS: dict[Annotations, str] = {"fine": "gtFine", "coarse": "gtCoarse"}
+FOLDERS: dict[Annotations, str] = {"fine": FINE, "coarse": "gtCoarse"}
 
 SPLITS: dict[Annotations, tuple[str, ...]] = {"fine": ("train", "val"), "coarse": ("train", "train_extra", "val")}
 """What is taken unless a split is named. `test` is not: its public labels are placeholders."""
-
-IMAGES = "leftImg8bit"
 
 
 def fits(root: Place) -> str | None:

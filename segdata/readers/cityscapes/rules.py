@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 from segdata.errors import DataError, Problem
+from segdata.files.cityscapes_table import (
+    CLASSES_CSV,
+    COLOR,
+    INSTANCE_IDS,
+    LABEL_COLORS,
+    LABEL_IDS,
+    POLYGONS,
+    TABLE,
+    TRAIN_IDS,
+    VOID_TRAIN_ID,
+    Row,
+)
 from segdata.files.remote import Place
 from segdata.labels import RGB, Labels
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID, Row
 from segdata.readers.cityscapes.polygons import Polygons
 from segdata.readers.classes.entries import Entry
 from segdata.readers.classes.files import given_classes
@@ -23,21 +34,16 @@ LabelSet = Literal["train", "id", "category"]
 
 From = Literal["auto", "png", "polygons"]
 
-LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
-
-COLOR = "color.png"
-"""For people to look at; here it only tells whether the labels are those of the table."""
-
 OWN_FILES = (
-    "label_colors.txt",
+    LABEL_COLORS,
     "labelmap.txt",
-    "classes.csv",
+    CLASSES_CSV,
     "classes.json",
     "classes.txt",
     "labels.txt",
     "class_names.txt",
 )
-"""Names of class files that a set in this layout may bring, beside gtFine/ or in it. Datumaro writes the first."""
+"""Names of class files that a set in this layout may bring, beside gtFine/ or in it."""
 
 BY_COLOR = (
     "convert masks --image-dir 'leftImg8bit/{split}' --mask-dir 'gtFine/{split}' --image-pattern '{stem}_leftImg8bit' "
