@@ -46,7 +46,7 @@ def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules) -> None:
     if 2 * len(strange) > len(found):
         raise DataError(strange[0])
     shown = set().union(*(frame.labels for frame in found))
-    if shown and shown <= VOID and not rules.own:
+    if shown and shown <= VOID and not rules.has_void:
         what = f"no pixel of the {len(found)} frames looked at has a class (label ids {some(sorted(shown))})"
         message = f"{what}: are these labels not Cityscapes' own? {WAY_OUT}"
         raise DataError(Problem("cityscapes.own", message, found[0].file))
