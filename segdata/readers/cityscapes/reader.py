@@ -103,7 +103,9 @@ def read(
     looked_at: list[Mapping[str, str]] = []
     for its_split in find_splits(folder, image_root, annotations, split, splits):
         frames = list_frames(folder, image_root, its_split)
-        looked_at += [frame.labels for frame in frames.values() if frame.labels and (splits == "all" or its_split != "test")]
+        looked_at += [
+            frame.labels for frame in frames.values() if frame.labels and (splits == "all" or its_split != "test")
+        ]
         found = make_items(frames, its_split, images, rules, report, receipt)
         inputs = (*inputs, Input(f"{folder.name}_{its_split}", digest(found)))
         items += found
