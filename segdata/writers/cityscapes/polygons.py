@@ -1,11 +1,11 @@
-"""polygons.json of a frame: polygons that give back the frame's labels, pixel by pixel, when they are drawn one over the other.
+"""polygons.json of a frame: polygons that give the frame's labels, pixel by pixel, when they are drawn one over the other.
 
-Drawn, that is, as cityscapesScripts does (preparation/json2labelImg.py), by Pillow, whose rule has changed since the makers of
-Cityscapes drew theirs. A polygon's left and right edges lie on the first and the last pixels of its rows, as both rules fill both.
-Its upper edges lie on its rows' upper borders; its lower ones three quarters of a pixel below those of its last rows: new
-Pillow cuts off fractions, and fills to there; the old rule fills a row if the polygon has its middle.
+cityscapesScripts draws them with Pillow (preparation/json2labelImg.py), whose rule has changed since the makers of Cityscapes
+drew theirs. These come out the same by both rules. The left and right edges of a polygon lie on the first and the last pixels
+of its rows. Its upper edges lie on the upper borders of their rows, and its lower ones three quarters of a pixel below those:
+Pillow cuts off the fraction, and fills these rows, too; by the old rule rows count whose middles are inside.
 
-Holes are not in the outlines: what lies in them is drawn later, as its first pixel comes later, row by row.
+Holes are not in the outlines. What lies in one is drawn later: its first pixel comes later, row by row.
 """
 
 from __future__ import annotations

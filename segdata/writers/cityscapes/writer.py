@@ -3,10 +3,10 @@
     leftImg8bit/SPLIT/CITY/CITY_SEQUENCE_FRAME_leftImg8bit.png
     gtFine/SPLIT/CITY/CITY_SEQUENCE_FRAME_gtFine_labelIds.png  labelTrainIds.png  instanceIds.png  color.png  polygons.json
 
-Classes that are Cityscapes' by name get its label ids, train ids and colours; ignored pixels are `unlabeled`. Its programs know no
-other classes. Sets of other classes have label ids of their own, which a class file tells: label_colors.txt as Datumaro
-and CVAT read it, or classes.csv if names need quotes. A dataset has no instances: instanceIds.png says so with plain label
-ids, as for a group of objects.
+Classes that are Cityscapes' by name get its label ids, train ids and colours; ignored pixels are `unlabeled`. Its programs
+know no other classes. Sets of others have label ids of their own, which a class file tells: label_colors.txt, as Datumaro and
+CVAT read it, or classes.csv if names have spaces and the like. A dataset has no instances: instanceIds.png holds plain label
+ids, as for groups of objects.
 
 Format: https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py, helpers/csHelpers.py, preparation/);
 https://github.com/open-edge-platform/datumaro (plugins/data_formats/cityscapes.py).
@@ -21,7 +21,16 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.errors import one_of
 from segdata.executors.run import Run
-from segdata.files.cityscapes_table import COLOR, FINE, IMAGES, INSTANCE_IDS, LABEL_IDS, POLYGONS, TRAIN_IDS
+from segdata.files.cityscapes_table import (
+    COLOR,
+    FINE,
+    IMAGES,
+    INSTANCE_IDS,
+    LABEL_COLORS,
+    LABEL_IDS,
+    POLYGONS,
+    TRAIN_IDS,
+)
 from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask, encode_painted
 from segdata.files.remote import Place
@@ -103,10 +112,9 @@ def notes_of(dataset: Dataset, codes: Codes) -> list[str]:
     """What a person should know of the labels and the splits."""
     notes = []
     if codes.own:
-        readers = "Datumaro and CVAT" if codes.class_file == "label_colors.txt" else "segdata"
-        notes.append(
-            f"label ids are class ids, as {codes.class_file} says for {readers}: Cityscapes' own programs would take them for other labels"
-        )
+        readers = "Datumaro and CVAT read" if codes.class_file == LABEL_COLORS else "segdata reads"
+        file = f"{codes.class_file}, which {readers}"
+        notes.append(f"label ids are those of {file}: Cityscapes' own programs would take them for other labels")
     if unsplit := sum(sample.split is None for sample in dataset):
         notes.append(f"{unsplit:,} samples are in no split: they are in {'unsplit' if dataset.splits else 'train'}/")
     return notes
