@@ -1,7 +1,7 @@
 """Target formats, one module per format. A new format is a module here and a line below.
 
-A writer is a function `write(dataset, root, *, overwrite, run, **options) -> Dataset | Exported`. It does not change its input.
-A format of files is a `Plan` for `exporting.export_files`; what is a segdata dataset, too, returns that.
+A writer is a function `write(dataset, root, *, about, overwrite, run, **options) -> Dataset | Exported`. It does not change its
+input. A format of files is a `Plan` for `exporting.export_files`; what is a segdata dataset, too, returns that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WRITERS = {
     "webdataset": "segdata.writers.webdataset",
 }
 
-COMMON = ("dataset", "root", "overwrite", "run")
+COMMON = ("dataset", "root", "about", "overwrite", "run")
 
 
 def writer(name: str) -> Callable[..., Dataset | Exported]:

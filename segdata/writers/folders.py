@@ -12,6 +12,8 @@ from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.labels import IGNORE
+from segdata.writers.about import About
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages
 from segdata.writers.names import Named, name_samples
@@ -24,6 +26,7 @@ def write(
     root: str | Place,
     *,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -35,6 +38,7 @@ def write(
         dataset: The dataset to write.
         root: The folder to write to.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     samples = name_samples(dataset)
@@ -55,8 +59,9 @@ def write(
         },
         names={name: id for id, name in enumerate(dataset.labels.names)},
         images=images,
+        shown=Shown(mask="masks/*.png"),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def write_sample(named: Named, files: Files) -> None:

@@ -21,7 +21,8 @@ from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.files.endings import MASK_ENDINGS
 from segdata.files.places import absolute, listed, matching, names_in, place
 from segdata.files.remote import Place
-from segdata.readers.classes.named import NamedClass, class_name, name_classes
+from segdata.labels import class_name
+from segdata.readers.classes.named import NamedClass, name_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items
 from segdata.readers.named_images import image_folder
