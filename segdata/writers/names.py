@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.ids import SHORT
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
 
@@ -60,8 +61,15 @@ def split_folders(splits: set[str]) -> dict[str, str]:
 
 
 def flattened(named: Sequence[Named]) -> list[Named]:
-    """The same, in names without folders."""
-    return unique([one._replace(name=one.name.replace("/", "_")) for one in named])
+    """The same, in names without folders. A dot in front, by which files are hidden, becomes `_`; long names are cut."""
+    flat = [one._replace(name=re.sub(r"^\.", "_", one.name.replace("/", "_"))) for one in named]
+    return unique([one if len(one.name) <= SHORT // 4 else _cut(one) for one in flat])
+
+
+def _cut(one: Named) -> Named:
+    """The same, with digits in place of what a name has beyond `SHORT` bytes."""
+    data = one.name.encode()
+    return one if len(data) <= SHORT else _with_digits(one._replace(name=data[:SHORT].decode(errors="ignore")))
 
 
 def unique(named: Sequence[Named]) -> list[Named]:
