@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
     "folders": "segdata.writers.folders",
+    "nnunet": "segdata.writers.nnunet",
     "webdataset": "segdata.writers.webdataset",
 }
 
