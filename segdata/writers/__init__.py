@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from segdata.writers.exporting import Exported
 
 WRITERS = {
-    "folders": "segdata.writers.folders",
+    "folders": "segdata.writers.folders.writer",
+    "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",
 }
 
