@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
-    "folders": "segdata.writers.folders",
+    "folders": "segdata.writers.folders.writer",
     "nnunet": "segdata.writers.nnunet",
+    "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",
 }
 

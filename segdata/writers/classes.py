@@ -12,6 +12,9 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError, Problem, one_of
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, class_name, is_background
 
+IN_LINES = r"^\s|\s$|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""What no line of text can hold of a name: space around it, and characters that end a line or are no text."""
+
 Ignored = Literal["class", "background", "drop"]
 """What becomes of ignored pixels where a format has no value for them. class: they are a class of their own, called ignore.
 background: they are without a label, as background is. drop: samples that have any are left out."""
@@ -89,10 +92,13 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 
 def refuse_ignore(labels: Labels) -> None:
-    """Raise `OptionError` for a class that is called as ignored pixels are."""
+    """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
     if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
         way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
         raise OptionError(f"a class is called {name}, as ignored pixels are: {way_out}")
+    if {BACKGROUND, "_background_"} <= set(labels.names):
+        way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
+        raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
 
 
 def refuse_alike(labels: Labels) -> None:

@@ -10,7 +10,10 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segdata.dataset.contract import CROISSANT
 from segdata.files.endings import ending
@@ -54,6 +57,8 @@ MEDIA = {
     ".gpkg": "application/geopackage+sqlite3", ".npy": "application/octet-stream",
 }  # fmt: skip
 
+SPLIT: Final = "{split}"
+
 USES = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
 
 MANY = 100
@@ -65,7 +70,9 @@ NOT_SAID = "NOASSERTION"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Where an export has the images, masks and label files of its samples: POSIX paths, in which `*` is a sample's name.
+    """Where an export has the images, masks and label files of its samples.
+
+    Paths are POSIX paths, in which `*` is a sample's name. It begins with the split, unless `{split}` stands before.
 
     Args:
         image: The images, without their ending.
@@ -78,6 +85,11 @@ class Shown:
     mask: str | None = None
     values: Mapping[int, int | None] | None = None
     labels: str | None = None
+
+
+def meaning_of(table: Sequence[int] | NDArray[np.unsignedinteger[Any]], labels: Labels) -> dict[int, int | None]:
+    """What the values of masks are, as `Shown` wants it, from the value of each mask value of the dataset."""
+    return {int(table[labels.ignore]): None, **{int(table[label.id]): label.id for label in labels.classes}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +138,8 @@ def head(written: Written, about: About) -> Json:
 def contents(root: Place, written: Written, shown: Shown) -> Json:
     """The files, and the records that they hold."""
     roles = {"images": shown.image + ".*", "masks": shown.mask, "labels": shown.labels}
-    patterns = {role: pattern_of(path) for role, path in roles.items() if path is not None}
+    paths = {role: path for role, path in roles.items() if path is not None}
+    patterns = {role: pattern_of(path) for role, path in paths.items()}
     found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
     others: set[str] = set()
     for split, files in written.files:
@@ -139,7 +152,7 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
     found = {role: files for role, files in found.items() if files}
     sets = [_file_set(f"{role}-files", {_glob(path) for _, path in files}) for role, files in found.items()]
     own = {top_of(path) for _, files in written.files for path in files}
-    records = [_records(role, patterns[role], files) for role, files in found.items()]
+    records = [_records(role, paths[role], files) for role, files in found.items()]
     splits = sorted({split for split, _ in written.files if split is not None})
     return {
         "distribution": [*sets, *_rest(root, set(written.holds) - own, others)],
@@ -152,11 +165,17 @@ def top_of(path: str) -> str:
     return path.partition("/")[0]
 
 
-def pattern_of(path: str) -> re.Pattern[str]:
-    """The expression for paths in which `*` is a sample's name; `.*` at the end is an ending."""
-    before, after = path.split("*", 1)
-    tail = r"\.[^./]+" if after.endswith(".*") else ""
-    return re.compile(f"^{re.escape(before)}(.+){re.escape(after.removesuffix('.*'))}{tail}$")
+def pattern_of(path: str, wanted: Literal["*", "{split}"] = "*") -> re.Pattern[str]:
+    """The expression for the files at a path, with what is wanted of them in a group; `.*` at the end is an ending.
+
+    A split that has no place of its own in the path is where the name begins.
+    """
+    held = {"*": ".+", SPLIT: "[^/]+"}
+    if wanted == SPLIT and SPLIT not in path:
+        path = path.replace("*", f"{SPLIT}/*", 1)
+    parts = re.split(r"(\*|\{split\})", path.removesuffix(".*"))
+    text = "".join(f"({held[part]})" if part == wanted else held.get(part) or re.escape(part) for part in parts)
+    return re.compile(f"^{text}{r'[.][^./]+' if path.endswith('.*') else ''}$")
 
 
 def _glob(path: str) -> str:
@@ -229,13 +248,13 @@ def _splits(splits: Sequence[str]) -> Json:
     }
 
 
-def _records(role: str, pattern: re.Pattern[str], files: Sequence[tuple[str | None, str]]) -> Json:
+def _records(role: str, path: str, files: Sequence[tuple[str | None, str]]) -> Json:
     """The images, masks or label files of the samples, one record each: its name, which all three share, its split and itself."""
-    fields = [_field(f"{role}/name", "sc:Text", role, "fullpath", pattern.pattern)]
-    before = pattern.pattern.partition("(.+)")[0]
-    in_split = re.compile(before + r"([^/]+)/.+$")
-    if all(split is not None and (one := in_split.match(path)) and one[1] == split for split, path in files):
+    fields = [_field(f"{role}/name", "sc:Text", role, "fullpath", pattern_of(path).pattern)]
+    in_split = pattern_of(path, SPLIT)
+    if all(split is not None and (found := in_split.match(file)) and found[1] == split for split, file in files):
         fields.append(_field(f"{role}/split", ["sc:Text", "cr:Split"], role, "fullpath", in_split.pattern))
+    key = [{"@id": field["@id"]} for field in (fields if SPLIT in path else fields[:1])]
     if role == "images":
         fields.append(_field("images/image", "sc:ImageObject", role, "content"))
     if role == "masks":
@@ -248,7 +267,7 @@ def _records(role: str, pattern: re.Pattern[str], files: Sequence[tuple[str | No
         fields.append(mask)
     if role == "labels" and {ending(path) for _, path in files} == {".txt"}:
         fields.append(_field("labels/outlines", ["cr:SegmentationMask", "sc:GeoShape", "sc:Text"], role, "content"))
-    return {"@type": "cr:RecordSet", "@id": role, "name": role, "key": {"@id": f"{role}/name"}, "field": fields}
+    return {"@type": "cr:RecordSet", "@id": role, "name": role, "key": key, "field": fields}
 
 
 def _field(id: str, kind: str | Sequence[str], files: str = "", of: str = "", regex: str = "") -> Json:

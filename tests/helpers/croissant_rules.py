@@ -88,7 +88,8 @@ def of_records(document: dict[str, Any], root: Path) -> Iterator[str]:
         yield from (f"{records['@id']}: columns" for row in records.get("data", ()) if set(row) != fields)
         if "data" in records and not records["data"]:
             yield f"{records['@id']}: data is empty"
-        if records["key"]["@id"] not in fields:
+        keys = records["key"] if isinstance(records["key"], list) else [records["key"]]
+        if not {key["@id"] for key in keys} <= fields:
             yield f"{records['@id']}: its key is no field"
         for field in records["field"]:
             kinds = field["dataType"] if isinstance(field["dataType"], list) else [field["dataType"]]
