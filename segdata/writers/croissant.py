@@ -59,7 +59,9 @@ MEDIA = {
 
 SPLIT: Final = "{split}"
 
-USES = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+USES = {
+    "train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit", "Tr": "cr:TrainingSplit", "Ts": "cr:TestSplit",
+}  # fmt: skip
 
 MANY = 100
 """From so many folders on, they are not listed one by one."""
@@ -137,7 +139,11 @@ def head(written: Written, about: About) -> Json:
 
 def contents(root: Place, written: Written, shown: Shown) -> Json:
     """The files, and the records that they hold."""
-    roles = {"images": shown.image + ".*", "masks": shown.mask, "labels": shown.labels}
+    roles = {
+        "masks": shown.mask,
+        "labels": shown.labels,
+        "images": shown.image + ".*",
+    }  # what is no mask may be an image
     paths = {role: path for role, path in roles.items() if path is not None}
     patterns = {role: pattern_of(path) for role, path in paths.items()}
     found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
@@ -150,7 +156,9 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
             else:
                 found[role].append((split, path))
     found = {role: files for role, files in found.items() if files}
-    sets = [_file_set(f"{role}-files", {_glob(path) for _, path in files}) for role, files in found.items()]
+    sets = [
+        _file_set(f"{role}-files", {_glob(file, paths[role]) for _, file in files}) for role, files in found.items()
+    ]
     own = {top_of(path) for _, files in written.files for path in files}
     records = [_records(role, paths[role], files) for role, files in found.items()]
     splits = sorted({split for split, _ in written.files if split is not None})
@@ -178,18 +186,20 @@ def pattern_of(path: str, wanted: Literal["*", "{split}"] = "*") -> re.Pattern[s
     return re.compile(f"^{text}{r'[.][^./]+' if path.endswith('.*') else ''}$")
 
 
-def _glob(path: str) -> str:
-    """The files in a file's folder that have its ending, as a pattern."""
-    folder, slash, _ = path.rpartition("/")
-    return re.sub(r"([*?[])", r"[\1]", folder) + slash + "*" + ending(path)
+def _glob(file: str, path: str = "*.*") -> str:
+    """The files in a file's folder that are called as it is, as a pattern: as the end of `path`, or by its ending."""
+    folder, slash, _ = file.rpartition("/")
+    last = path.rpartition("/")[2]
+    name = last.removesuffix(".*") + ending(file) if last.endswith(".*") else last
+    return re.sub(r"([*?[])", r"[\1]", folder) + slash + name
 
 
 def _file_set(id: str, globs: set[str]) -> Json:
     """A FileSet of all files that the patterns fit."""
     includes = sorted(globs)
     if len(globs) > MANY:
-        tops = {(one.partition("/")[0], ending(one)) for one in globs}
-        includes = sorted(f"{top}/{any}*{end}" for top, end in tops for any in ("", "**/"))
+        tops = {(top_of(one), one.rpartition("/")[2]) for one in globs}
+        includes = sorted(f"{top}/{any}{name}" for top, name in tops for any in ("", "**/"))
     media = sorted({MEDIA.get(ending(one), "application/octet-stream") for one in globs})
     return {"@type": "cr:FileSet", "@id": id, "name": id, "encodingFormat": media, "includes": includes}
 

@@ -44,7 +44,7 @@ from segdata.writers.classes import refuse_alike, refuse_ignore
 from segdata.writers.croissant import Shown, meaning_of
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, check_images, ending_of
-from segdata.writers.names import Named, flattened, name_samples
+from segdata.writers.names import Named, flattened, name_samples, unique
 
 CARD, FOLDS = "dataset.json", "splits_final.json"
 
@@ -124,7 +124,7 @@ def notes_on(root: Place, dataset: Dataset, values: Values, channels: Channels, 
 def name_cases(dataset: Dataset) -> list[Named]:
     """The samples, each with the end of its folders (Tr or Ts) in place of the split, and a name without folders."""
     named = name_samples(dataset)
-    return flattened([one._replace(split="Ts" if one.sample.split == "test" else "Tr") for one in named])
+    return unique([flattened(one._replace(split="Ts" if one.sample.split == "test" else "Tr")) for one in named])
 
 
 def write_case(named: Named, files: Files, values: Values, channels: Channels) -> bool:
