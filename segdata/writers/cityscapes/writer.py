@@ -34,9 +34,11 @@ from segdata.files.cityscapes_table import (
 from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask, encode_painted
 from segdata.files.remote import Place
+from segdata.writers.about import About
 from segdata.writers.cityscapes.codes import Codes, Table, codes_of, translated
 from segdata.writers.cityscapes.frames import name_frames
 from segdata.writers.cityscapes.polygons import encode_polygons
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages
 from segdata.writers.names import Named
@@ -51,6 +53,7 @@ def write(
     *,
     table: Table = "auto",
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -65,6 +68,7 @@ def write(
             dataset's class ids, with a class file, which Cityscapes' own programs cannot read. auto, the default: cityscapes if
             its table has all classes by name, otherwise own.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("table", table, Table)
@@ -82,8 +86,14 @@ def write(
         names=codes.names,
         images=images,
         notes=notes_of(dataset, codes),
+        shown=Shown(
+            image=f"{IMAGES}/*_{IMAGES}",
+            mask=f"{FINE}/*_{FINE}_{LABEL_IDS}",
+            values=codes.values(dataset.labels),
+            labels=f"{FINE}/*_{FINE}_{POLYGONS}",
+        ),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def write_frame(named: Named, files: Files, codes: Codes) -> None:
