@@ -60,7 +60,8 @@ MEDIA = {
 SPLIT: Final = "{split}"
 
 USES = {
-    "train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit", "Tr": "cr:TrainingSplit", "Ts": "cr:TestSplit",
+    "train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit", "Tr": "cr:TrainingSplit",
+    "Ts": "cr:TestSplit",
 }  # fmt: skip
 
 MANY = 100

@@ -18,7 +18,7 @@ from segdata.files.cityscapes_table import CLASSES_CSV, GROUP, LABEL_COLORS, TAB
 from segdata.kernels.count import translate
 from segdata.labels import IGNORE, RGB, Labels, Mask
 from segdata.words import some
-from segdata.writers.classes import has_ignored, refuse_ignore
+from segdata.writers.classes import has_ignored, refuse_alike, refuse_ignore, refuse_names
 
 Table = Literal["auto", "cityscapes", "own"]
 
@@ -54,6 +54,11 @@ class Codes:
         if not self.own:
             return None
         return LABEL_COLORS if all(PLAIN.fullmatch(name) for name, _ in self.own) else CLASSES_CSV
+
+    def values(self, labels: Labels) -> dict[int, int | None]:
+        """The class id of each label id that is used; None: ignored."""
+        classes: dict[int, int | None] = {int(self.label_ids[label.id]): label.id for label in labels.classes}
+        return {int(self.label_ids[labels.ignore]): None, **classes}
 
     def class_bytes(self) -> bytes:
         """The bytes of the class file."""
@@ -120,12 +125,11 @@ def own_codes(labels: Labels) -> Codes:
     Raises `OptionError` for what an image of 8 bits or a class file cannot hold.
     """
     refuse_ignore(labels)
+    refuse_alike(labels)
     if len(labels.classes) > MOST:
         what = f"{len(labels.classes):,} classes: Cityscapes' label images have 8 bits, which hold {MOST}"
         raise OptionError(f"{what}: segdata remap --only or --map leaves fewer")
-    if broken := [repr(name) for name in labels.names if not name.isprintable() or name != name.strip()]:
-        what = f"no class file can hold the names {some(broken)}, with line breaks or spaces around them"
-        raise OptionError(f"{what}: segdata remap --map OLD=NEW renames them")
+    refuse_names(labels, r"^\s|\s$|[\x00-\x1f\x7f\x85\u2028\u2029]", "a class file")
     own = (*((label.name, label.color) for label in labels.classes), (IGNORE, (0, 0, 0)))  # Datumaro wants a black one
     colors = {label.id: label.color for label in labels.classes} | {labels.ignore: (0, 0, 0)}
     ids = {label.id: label.id for label in labels.classes}

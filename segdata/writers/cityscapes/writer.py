@@ -38,7 +38,7 @@ from segdata.writers.about import About
 from segdata.writers.cityscapes.codes import Codes, Table, codes_of, translated
 from segdata.writers.cityscapes.frames import name_frames
 from segdata.writers.cityscapes.polygons import encode_polygons
-from segdata.writers.croissant import Shown, meaning_of
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages
 from segdata.writers.names import Named
@@ -87,7 +87,10 @@ def write(
         images=images,
         notes=notes_of(dataset, codes),
         shown=Shown(
-            f"{IMAGES}/*_{IMAGES}", f"{FINE}/*_{FINE}_{LABEL_IDS}", meaning_of(codes.label_ids, dataset.labels)
+            image=f"{IMAGES}/*_{IMAGES}",
+            mask=f"{FINE}/*_{FINE}_{LABEL_IDS}",
+            values=codes.values(dataset.labels),
+            labels=f"{FINE}/*_{FINE}_{POLYGONS}",
         ),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
