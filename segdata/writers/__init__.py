@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WRITERS = {
     "folders": "segdata.writers.folders",
     "webdataset": "segdata.writers.webdataset",
+    "yolo": "segdata.writers.yolo.writer",
 }
 
 COMMON = ("dataset", "root", "overwrite", "run")
