@@ -12,8 +12,8 @@ from segdata.kernels import kernel
 
 @kernel
 def count_strays(
-    forth: NDArray[np.int32],
-    back: NDArray[np.int32],
+    forth: NDArray[np.integer[Any]],
+    back: NDArray[np.integer[Any]],
     values: NDArray[np.int64],
     mask: NDArray[np.unsignedinteger[Any]],
     skip: NDArray[np.int64],
@@ -23,23 +23,13 @@ def count_strays(
     `forth` and `back` (H, W) hold the number of the shape on top, from 1 on, 0 for none: drawn in their order, and in the reverse
     one. `values` (N,) are the shapes' values; no shape may have pixels of a `mask` (H, W) whose value is in `skip`.
     """
-    strays = 0
+    strays = wrong = 0
+    shape, other, value = -1, -1, -1
     for y in range(mask.shape[0]):
         for x in range(mask.shape[1]):
-            shape = forth[y, x]
-            if shape != back[y, x]:
-                strays += 1
-            elif shape > 0:
-                strays += values[shape - 1] != mask[y, x]
-            else:
-                strays += not among(mask[y, x], skip)
+            if forth[y, x] != shape or back[y, x] != other or mask[y, x] != value:  # most pixels are as those before
+                shape, other, value = int(forth[y, x]), int(back[y, x]), int(mask[y, x])
+                shown = value if shape == 0 and (skip == value).any() else values[shape - 1] if shape > 0 else -1
+                wrong = int(shape != other or shown != value)
+            strays += wrong
     return strays
-
-
-@kernel
-def among(value: int, values: NDArray[np.int64]) -> bool:
-    """Whether a value is one of a few; compiled code makes no array of it, as numpy does."""
-    found = False
-    for one in values:
-        found |= one == value
-    return found

@@ -11,69 +11,42 @@ lower wall and the step to the left, the left wall and the step up.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
-from segdata.kernels.strays import among
 
 Ints = NDArray[np.int64]
 Walls = NDArray[np.uint8]
-Mask = NDArray[np.unsignedinteger[Any]]
 
 UPPER, RIGHT, LOWER, LEFT = 1, 2, 4, 8
-"""The bits of walls in `Walls`; 16 times as much says that a walk has passed them."""
+"""The bits of walls in `Walls`; with 16 times as much, a walk has passed them."""
 
 
 @kernel
-def walk_regions(mask: Mask, skip: Ints) -> tuple[NDArray[np.int32], Ints, Ints]:
-    """Walk around the regions of a mask (H, W), but not around those whose values are in `skip`.
+def walk_regions(walls: Walls) -> tuple[NDArray[np.int32], Ints, Ints]:
+    """Walk around the regions that `walls` (H, W) enclose. Slits are added to these.
 
-    Returns the corners of all walks, (2 P,) x and y in turn, at which of the P corners each walk ends (N,), and the value of each
-    region (N,), in order of their first pixels, row by row. x is in half pixels: 2 x is the left half of pixel x, 2 x + 1 its
-    right half; so is y.
+    Returns the corners of all walks, (2 P,) x and y in turn, at which of the P corners each walk ends (N,), and the place of each
+    region's first pixel in the mask read row by row (N,), ascending. x is in half pixels: 2 x is the left half of pixel x,
+    2 x + 1 its right half; so is y.
     """
-    walls = find_walls(mask, skip)
     most, regions = open_holes(walls)
-    height, width = mask.shape
-    corners, ends, values = np.empty(2 * most, np.int32), np.empty(regions, np.int64), np.empty(regions, np.int64)
+    height, width = walls.shape
+    corners, ends, firsts = np.empty(2 * most, np.int32), np.empty(regions, np.int64), np.empty(regions, np.int64)
     count = used = width - width  # no constant: numba would compile what it is passed to once more
     for y in range(height):
         for x in range(width):
-            if walls[y, x] & 17 == UPPER:
-                used = _walk(walls, y, x, 0, corners, used)
-                ends[count], values[count] = used, mask[y, x]
+            if walls[y, x] & 17 == 17:
+                used = _walk(walls, y, x, 0, 1, corners, used)
+                ends[count], firsts[count] = used, y * width + x
                 count += 1
-    return corners[: 2 * used], ends, values
-
-
-@kernel
-def find_walls(mask: Mask, skip: Ints) -> Walls:
-    """The walls of each pixel (H, W); none of pixels whose value is in `skip`."""
-    height, width = mask.shape
-    walls = np.zeros((height, width), np.uint8)
-    for y in range(height):
-        for x in range(width):
-            value, found = mask[y, x], 0
-            if y == 0 or mask[y - 1, x] != value:
-                found |= UPPER
-            if x == width - 1 or mask[y, x + 1] != value:
-                found |= RIGHT
-            if y == height - 1 or mask[y + 1, x] != value:
-                found |= LOWER
-            if x == 0 or mask[y, x - 1] != value:
-                found |= LEFT
-            if found and among(value, skip):
-                found = 0
-            walls[y, x] = found
-    return walls
+    return corners[: 2 * used], ends, firsts
 
 
 @kernel
 def open_holes(walls: Walls) -> tuple[int, int]:
-    """Add the slits to `walls`. Returns how many corners the walks have at most, and how many regions there are.
+    """Add the slits to `walls`, and pass all walls. Returns how many corners the walks have at most, and how many regions there are.
 
     The first wall of a region, row by row, is an upper one at its outside; that of a hole is the lower wall of the pixel above.
     """
@@ -83,36 +56,33 @@ def open_holes(walls: Walls) -> tuple[int, int]:
     for y in range(height):
         for x in range(width):
             if y > 0 and walls[y - 1, x] & 68 == LOWER:
-                corners = _walk(walls, y - 1, x, 2, nowhere, corners) + 4  # at the ends of the slit
+                corners = _walk(walls, y - 1, x, 2, 0, nowhere, corners) + 4  # at the ends of the slit
                 _cut(walls, y, x)
             if walls[y, x] & 17 == UPPER:
-                corners = _walk(walls, y, x, 0, nowhere, corners)
+                corners = _walk(walls, y, x, 0, 0, nowhere, corners)
                 regions += 1
-    for y in range(height):
-        for x in range(width):
-            walls[y, x] &= 15
     return corners, regions
 
 
 @kernel
 def _cut(walls: Walls, y: int, x: int) -> None:
-    """Add walls on both sides of the edges from the upper left corner of pixel y, x straight up to the next wall."""
+    """Add passed walls on both sides of the edges from the upper left corner of pixel y, x straight up to the next wall."""
     while True:
         y -= 1
-        walls[y, x - 1] |= RIGHT
-        walls[y, x] |= LEFT
+        walls[y, x - 1] |= RIGHT * 17
+        walls[y, x] |= LEFT * 17
         if (walls[y, x - 1] | walls[y, x]) & UPPER or walls[y - 1, x] & LEFT:
             return
 
 
 @kernel
-def _walk(walls: Walls, y: int, x: int, wall: int, corners: NDArray[np.int32], used: int) -> int:
-    """Walk along walls, from one that no walk has passed until it is reached again, and note that they are passed.
+def _walk(walls: Walls, y: int, x: int, wall: int, passed: int, corners: NDArray[np.int32], used: int) -> int:
+    """Walk along walls that are `passed` (1) or not (0), from one until it is reached again; then they are not, or are.
 
     Adds corners to the `used` ones in `corners`, if there is room. Returns how many there are then.
     """
-    while not walls[y, x] >> wall & 16:
-        walls[y, x] |= 16 << wall
+    while walls[y, x] >> wall + 4 & 1 == passed:
+        walls[y, x] ^= 16 << wall
         corner_y, corner_x, following = y, x, (wall + 1) % 4
         if not walls[y, x] >> following & 1:
             y, x = _step(y, x, wall)

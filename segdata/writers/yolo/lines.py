@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.kernels.strays import count_strays
-from segdata.kernels.walk import walk_regions
+from segdata.kernels.walk import LEFT, LOWER, RIGHT, UPPER, walk_regions
 
 NEAR, FAR = 0.1, 0.4
 """How far corners lie in their pixels: in the left or upper half, and in the right or lower one."""
@@ -39,8 +39,8 @@ def label_lines(mask: NDArray[Any], numbers: Mapping[int, int], skip: Collection
     Raises `DataError` (`yolo.size`, `yolo.pixels`) if a loader would not draw the same mask.
     """
     skipped = np.array(sorted(skip), np.int64)
-    flat, ends, values = walk_regions(np.ascontiguousarray(mask), skipped)
-    corners = flat.reshape(-1, 2)
+    flat, ends, firsts = walk_regions(walls_of(mask, skip))
+    corners, values = flat.reshape(-1, 2), mask.reshape(-1)[firsts].astype(np.int64)
     across, down = coordinates(mask.shape[1]), coordinates(mask.shape[0])
     prove(mask, skipped, corners, ends, values)
     texts = np.concatenate((across[corners[:, 0]], down[corners[:, 1]]), axis=1)
@@ -49,6 +49,21 @@ def label_lines(mask: NDArray[Any], numbers: Mapping[int, int], skip: Collection
     return b"".join(
         b"%d%b\n" % (numbers[value], text[a:b]) for value, (a, b) in zip(values.tolist(), pairwise(stops), strict=True)
     )
+
+
+def walls_of(mask: NDArray[Any], skip: Collection[int]) -> NDArray[np.uint8]:
+    """The walls of a mask's pixels, (H, W), as `walk_regions` takes them; none of those whose value is in `skip`."""
+    upper, left = np.ones(mask.shape, np.uint8), np.ones(mask.shape, np.uint8)
+    np.not_equal(mask[1:], mask[:-1], out=upper[1:], casting="unsafe")
+    np.not_equal(mask[:, 1:], mask[:, :-1], out=left[:, 1:], casting="unsafe")
+    walls = UPPER * upper + LEFT * left
+    walls[:-1] += LOWER * upper[1:]
+    walls[-1] += LOWER
+    walls[:, :-1] += RIGHT * left[:, 1:]
+    walls[:, -1] += RIGHT
+    for value in skip:
+        walls *= mask != value
+    return walls
 
 
 @lru_cache(64)
@@ -85,7 +100,8 @@ def prove(
     before = np.roll(corners, 1, axis=0)
     begins = np.concatenate(([0], ends[:-1]))[: len(ends)]
     before[begins] = corners[ends - 1]
-    forth, back = np.zeros(mask.shape, np.int32), np.zeros(mask.shape, np.int32)
+    kind = np.uint16 if len(ends) < 2**16 else np.int32
+    forth, back = np.zeros(mask.shape, kind), np.zeros(mask.shape, kind)
     pixels = corners // 2
     polygons = [pixels[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
     for number, polygon in enumerate(polygons, start=1):
