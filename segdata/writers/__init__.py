@@ -23,6 +23,7 @@ WRITERS = {
     "nnunet": "segdata.writers.nnunet",
     "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",
+    "yolo": "segdata.writers.yolo.writer",
 }
 
 COMMON = ("dataset", "root", "about", "overwrite", "run")
