@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "folders": "segdata.writers.folders",
+    "labelstudio": "segdata.writers.labelstudio.writer",
     "webdataset": "segdata.writers.webdataset",
 }
 

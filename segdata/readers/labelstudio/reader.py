@@ -81,8 +81,8 @@ def read(
         annotation: which annotation of an image is taken: the `latest` by created_at or the `first`, cancelled ones aside;
             `ground-truth` the one that is marked so; `prediction` the latest prediction of a model, and no annotation.
         control: the name of a control (from_name): its regions alone are drawn; by default those of all controls are.
-        config: the project's labelling configuration (XML): it orders the classes, and says which data an image tag shows; by
-            default classes are sorted by name, and each task must have one image or name it.
+        config: the project's labelling configuration (XML), in SRC or here: it orders the classes, and says which data an image
+            tag shows; by default classes are sorted by name, and each task must have one image or name it.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
             the labels of the configuration, then the others that there are, sorted.
         unlabelled: what images become that have no annotation: `drop` leaves them out; with background, that is all they are.
@@ -102,8 +102,12 @@ def read(
         )
     receipt = Receipt()
     folder = there if there.is_dir() else there.parent
-    shown = Shown() if config is None else read_config(place(config), control)
-    inputs: tuple[Input, ...] = () if config is None else (Input.of(place(config)),)
+    shown = Shown()
+    inputs: tuple[Input, ...] = ()
+    if config is not None:
+        beside = folder / str(config)
+        file = beside if beside.is_file() else place(config)
+        shown, inputs = read_config(file, control), (Input.of(file),)
     seen = Seen(shown, control, annotation == "prediction")
     files = label_files(there, folder / classes if isinstance(classes, str | Path) else None)
     for file in files:

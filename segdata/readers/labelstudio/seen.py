@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from segdata.dataset.origin import KEY, Origin
 from segdata.errors import DataError, Problem, Report
 from segdata.files.remote import Place
 from segdata.readers.labelstudio.images import EMBEDDED, Shown, images_of, shows_video
@@ -40,7 +41,7 @@ class WorkSeen(NamedTuple):
 class TaskSeen(NamedTuple):
     """A task: where it lies, its id, what it calls its images by the key in its data, and its annotations.
 
-    `own`: no other task is in the file.
+    `own`: no other task is in the file. `origin`: the sample that its image is of, if segdata wrote the task.
     """
 
     span: Span
@@ -48,6 +49,7 @@ class TaskSeen(NamedTuple):
     images: tuple[tuple[str, tuple[str, ...]], ...]
     works: tuple[WorkSeen, ...]
     own: bool
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,8 @@ class Seen:
         works = task.predictions if self.predicted else task.works
         seen = tuple(self._look_at(place, work, task, images, counts) for place, work in enumerate(works))
         id = number if task.id is None else task.id
-        return TaskSeen(
-            span, id, tuple((sys.intern(key), tuple(names)) for key, names in images.items()), seen, own=False
-        )
+        shows = tuple((sys.intern(key), tuple(names)) for key, names in images.items())
+        return TaskSeen(span, id, shows, seen, own=False, origin=Origin.told(task.data.get(KEY)))
 
     def _look_at(
         self, place: int, work: Work, task: Task, images: dict[str, list[str]], counts: Counter[str]
