@@ -137,9 +137,8 @@ def convert(
     reading = Reading(under_nodata=under_nodata).but(bands, alpha, vrt, subdataset)
     format = format_of(source) if format == "auto" else format
     contract = contract_of(source, format)
-    if contract is not None:
-        images = "none" if contract.images == "none" and "image_dir" not in options else images
-        options = {**contract.options, **options}
+    options = options if contract is None else {**contract.options, **options}
+    images = images if contract is None or contract.images != "none" else "none"
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")

@@ -9,7 +9,6 @@ https://github.com/HumanSignal/label-studio-sdk. Each task's data has a `segdata
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from segdata.dataset.origin import KEY, Origin
 from segdata.errors import one_of
 from segdata.executors.run import Run
 from segdata.files.drafts import Draft
-from segdata.files.places import place, read_bytes, remove, write_whole
+from segdata.files.places import place, write_whole
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Mask
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
@@ -34,8 +33,7 @@ from segdata.writers.names import Named, name_samples
 
 As = Literal["annotations", "predictions"]
 
-TASKS, CONFIG, PARTS = "tasks.json", "config.xml", "tasks"
-"""The names in the folder. A part is the task of one sample until all are one file."""
+TASKS, CONFIG = "tasks.json", "config.xml"
 
 KINDS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 """The endings of images that browsers show: https://labelstud.io/guide/tasks."""
@@ -101,9 +99,9 @@ def write(
         format="labelstudio",
         options=options,
         samples=name_samples(dataset),
-        item=partial(write_part, how=How(names, lost, shapes, objects, as_, image_url)),
+        item=partial(write_task, how=How(names, lost, shapes, objects, as_, image_url)),
         finish=partial(write_all, config=labelling_config(classes.written, shapes)),
-        holds=[TASKS, CONFIG, PARTS, *(["images"] if images != "none" else [])],
+        holds=[TASKS, CONFIG, *(["images"] if images != "none" else [])],
         reader="labelstudio",
         reading={"config": CONFIG, **({"annotation": "prediction"} if as_ == "predictions" else {})},
         names=classes.names,
@@ -116,8 +114,8 @@ def write(
     return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
 
 
-def write_part(named: Named, files: Files, how: How) -> None:
-    """Write the task of a sample to a file of its own, and its image."""
+def write_task(named: Named, files: Files, how: How) -> str:
+    """Write the image of a sample; its task without an id, as JSON."""
     mask = files.source.read_mask(named.sample)
     if how.lost is not None and (pixels := named.sample.counts.get(how.lost)):
         files.lose("ignored", pixels, count_regions(mask, how.lost))
@@ -127,7 +125,7 @@ def write_part(named: Named, files: Files, how: How) -> None:
     work: dict[str, Any] = {"result": results(mask, how)}
     if how.as_ == "predictions":
         work["model_version"] = "segdata"
-    files.write(part_of(named), msgspec.json.encode({"data": data, how.as_: [work]}))
+    return msgspec.json.encode({"data": data, how.as_: [work]}).decode()
 
 
 def results(mask: Mask, how: How) -> list[dict[str, Any]]:
@@ -152,18 +150,10 @@ def url_of(named: Named, source: Dataset, prefix: str, path: str | None) -> str:
     return image_url(prefix, f"{named.path}{ending_of(file)}")
 
 
-def part_of(named: Named) -> str:
-    """The file of a sample's task, by its id, whatever characters that has."""
-    digest = hashlib.sha256(named.sample.id.encode()).hexdigest()[:32]
-    return f"{PARTS}/{digest[:2]}/{digest}.json"
-
-
-def write_all(root: Place, rows: Iterable[tuple[Named, Any]], config: bytes) -> None:
-    """Join the tasks of all samples to one list, numbered from 1 on, and write the labelling configuration."""
+def write_all(root: Place, rows: Iterable[tuple[Named, str]], config: bytes) -> None:
+    """Write the tasks of all samples as one list, numbered from 1 on, and the labelling configuration."""
     write_whole(root / CONFIG, config)
     with Draft(root / TASKS) as draft:
-        for number, (named, _) in enumerate(rows, 1):
-            task = read_bytes(root / part_of(named))
-            draft.file.write(b'%s\n{"id":%d,%s' % (b"[" if number == 1 else b",", number, task[1:]))
+        for number, (_, task) in enumerate(rows, 1):
+            draft.file.write(f'{"[" if number == 1 else ","}\n{{"id":{number},{task[1:]}'.encode())
         draft.file.write(b"\n]\n")
-    remove(root / PARTS)
