@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from segdata.dataset.origin import KEY, Origin
-from segdata.errors import DataError, Problem, Report
+from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files.remote import Place
 from segdata.readers.labelstudio.images import EMBEDDED, Shown, images_of, shows_video
 from segdata.readers.labelstudio.masks import DRAWN, regions_of, stated_size, target_of
 from segdata.readers.labelstudio.tasks import OTHER, Id, Result, Span, Task, Work, parse_task, task_spans
 from segdata.readers.source import Input, Receipt, leave_out
+from segdata.words import some
 
 Size = tuple[int, int]
 
@@ -95,6 +96,14 @@ class Seen:
         own = len(found) + len(bad) == 1
         self.tasks.extend(task._replace(own=own) for task in found)
         return () if own else (Input.of(file),)
+
+    def keep_split(self, split: str) -> None:
+        """Keep the tasks of a split alone. Raises `OptionError` if there are none: only tasks that segdata wrote say theirs."""
+        known = {task.origin.split for task in self.tasks if task.origin is not None and task.origin.split is not None}
+        if split not in known:
+            what = f"tasks are of {some(sorted(known))}" if known else "Label Studio's exports have no splits"
+            raise OptionError(f"--split {split}: {what}: leave it out, and use segdata split later")
+        self.tasks[:] = [task for task in self.tasks if task.origin is not None and task.origin.split == split]
 
     def _look(self, span: Span, number: int, task: Task, data: bytes, counts: Counter[str]) -> TaskSeen:
         """What is seen of a task. Raises `DataError` if its regions cannot be told apart."""
