@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
     "folders": "segdata.writers.folders.writer",
+    "labelstudio": "segdata.writers.labelstudio.writer",
     "nnunet": "segdata.writers.nnunet",
     "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from carry_files import contents, make, random_masks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import segdata
+from carry_files import contents, make, random_masks
 from segdata import Dataset, OptionError
 from segdata.dataset.contract import CONTRACT
 from segdata.files.cityscapes_table import TABLE
