@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from segdata.dataset.destination import Kind, State, begun_state, journal_header
 from segdata.dataset.layout import JOURNAL, LOG, RECEIPT, UNDECODABLE
 from segdata.errors import DataError, OptionError, Problem, reason
-from segdata.files.places import read_bytes
+from segdata.files.places import leads_out, read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 
@@ -82,10 +82,21 @@ class Contract:
             texts = {name: msgspec.convert(data[name], str) for name in ("format", "reader", "images")}
             options, made_by = (msgspec.convert(data[name], dict[str, Any]) for name in ("options", "made_by"))
             holds = msgspec.convert(data["holds"], list[str])
+            if outside := [value for value in _texts(options) if leads_out(value)]:
+                raise ValueError(f"options: {outside[0]!r} leads out of the folder")
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             what = f"not a label contract of an export ({reason(error)}): {WAY_OUT}"
             raise DataError(Problem("contract.json", what, file=str(path))) from error
         return cls(**texts, options=options, labels=labels, names=names, made_by=made_by, holds=holds)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of JSON, which may be paths."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _held(root: Place) -> Collection[str]:
