@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any
 
 import msgspec
 
-import segdata.dataset.job as jobs
 from segdata.caches import note
 from segdata.dataset.contract import CONTRACT, EXPORT, Contract
 from segdata.dataset.dataset import Dataset
@@ -35,22 +35,10 @@ from segdata.files.places import absolute, file_digest, read_bytes, write_bytes,
 from segdata.files.remote import Place, Remote
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
 from segdata.writers.names import Named
+from segdata.writers.rows import Row, Rows
 
 IMAGE = ""
 """What stands for the digest of an image file, which is not read again."""
-
-
-class Row(jobs.Named, frozen=True):
-    """What one sample became. Also a line of the journal.
-
-    `files`: the SHA-256 of each file that was written, `IMAGE` of images. `part`: what the common files need of it, as JSON.
-    `lost`: what the format cannot hold of it, by kind: pixels and regions. `pixels`: whether its image was written as pixels.
-    """
-
-    files: dict[str, str]
-    part: msgspec.Raw = msgspec.Raw(b"null")
-    lost: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
-    pixels: bool = False
 
 
 @dataclass(slots=True)
@@ -173,16 +161,20 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
     given = {"labels": dataset.labels.digest, "source": absolute(dataset.root), "holds": contract.holds}
     header = {**made_by, "images": plan.images, **given}
     source = replace(dataset, samples=())
-    with resumable_folder(
-        root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run or Run()
-    ) as loop:
+    with (
+        resumable_folder(
+            root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run or Run()
+        ) as loop,
+        closing(Rows(loop.done, loop.root)) as rows,
+    ):
+        loop.done = rows
         for problem in plan.left_out:
             loop.failed[str(problem.sample)] = problem
         item = partial(_row, plan=replace(plan, samples=()), source=source, root=loop.root)
         todo = [one for one in plan.samples if one.sample.id not in loop.done]
         reads = partial(_reads, source=source)
         loop.work(item, todo, lambda one: one.sample.id, reads=reads)
-        return _finish(loop, dataset, plan, contract)
+        return _finish(loop, rows, dataset, plan, contract)
 
 
 def _row(named: Named, plan: Plan, source: Dataset, root: Place) -> Row:
@@ -211,12 +203,12 @@ def _is_there(root: Place, row: Row) -> bool:
         return False
 
 
-def _finish(loop: Loop[Row], dataset: Dataset, plan: Plan, contract: Contract) -> Exported:
+def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract: Contract) -> Exported:
     """Write the files of all samples, the contract and the receipt. Raises `DataError` if everything was left out."""
     if not loop.done:
         refuse_nothing(loop.left_out)
     named = sorted((one for one in plan.samples if one.sample.id in loop.done), key=lambda one: one.sample.id)
-    plan.finish(loop.root, ((one, msgspec.json.decode(loop.done[one.sample.id].part)) for one in named))
+    plan.finish(loop.root, ((one, rows.part(one.sample.id)) for one in named))
     loop.journal.flush()
     if isinstance(loop.root, Path):
         sync_tree(loop.root)
