@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
+    "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders.writer",
     "labelstudio": "segdata.writers.labelstudio.writer",
     "nnunet": "segdata.writers.nnunet",
