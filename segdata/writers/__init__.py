@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "folders": "segdata.writers.folders",
+    "hf": "segdata.writers.hf",
     "nnunet": "segdata.writers.nnunet",
     "webdataset": "segdata.writers.webdataset",
 }
