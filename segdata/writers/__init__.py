@@ -21,6 +21,7 @@ WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
     "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders.writer",
+    "hf": "segdata.writers.hf",
     "labelstudio": "segdata.writers.labelstudio.writer",
     "nnunet": "segdata.writers.nnunet",
     "voc": "segdata.writers.voc",

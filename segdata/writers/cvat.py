@@ -31,6 +31,7 @@ from segdata.files.remote import Place
 from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.labels import Mask
+from segdata.writers.about import About
 from segdata.writers.boxed import Objects, box_objects, count_regions
 from segdata.writers.classes import Ignored, Written, ask_ignored, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
@@ -72,6 +73,7 @@ def write(
     objects: Objects = "regions",
     ignored: Ignored | None = None,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -88,6 +90,7 @@ def write(
         ignored: What becomes of ignored pixels: a label called ignore (class), no shape, as background has (background), or
             samples that have any are left out (drop). By default they are refused.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("shapes", shapes, Shapes)
@@ -113,7 +116,7 @@ def write(
         left_out=left_out,
         notes=notes(dataset),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def refuse_unwritable(dataset: Dataset) -> None:
