@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from segdata.writers.exporting import Exported
 
 WRITERS = {
+    "coco": "segdata.writers.coco.writer",
     "folders": "segdata.writers.folders",
     "webdataset": "segdata.writers.webdataset",
 }
