@@ -23,9 +23,10 @@ from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.places import files_below, lies_below, listed, matching
 from segdata.files.remote import Place
-from segdata.labels import RGB, Labels
+from segdata.files.voc_colors import VOC_VOID, voc_color
+from segdata.labels import Labels
 from segdata.readers.classes.entries import Entry, refuse
-from segdata.readers.classes.files import VOC_VOID, given_classes
+from segdata.readers.classes.files import given_classes
 from segdata.readers.diagnose import pack_color
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
@@ -147,15 +148,6 @@ def class_table(entries: Sequence[Entry]) -> ClassTable:
         rows.append(SourceClass(255, "unlabelled", None))
     meaning = Meaning({255: None, 65535: None, **values}, {pack_color(VOC_VOID): None, **colors}, way_out=WAY_OUT)
     return ClassTable(labels, meaning, tuple(rows))
-
-
-def voc_color(index: int) -> RGB:
-    """VOC's colour of an index: its bits by threes go to R, G and B, the lowest ones to the highest bit.
-
-    Source: VOClabelcolormap.m in the VOC development kit.
-    """
-    r, g, b = (sum((index >> (3 * j + k) & 1) << (7 - j) for j in range(8)) for k in range(3))
-    return r, g, b
 
 
 # Folders and lists

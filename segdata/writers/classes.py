@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -87,7 +89,16 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 def refuse_ignore(labels: Labels) -> None:
     """Raise `OptionError` for a class that is called as ignored pixels are."""
-    if IGNORE in labels.names:
-        raise OptionError(
-            f"a class is called {IGNORE}, as ignored pixels are: segdata remap --map {IGNORE}=other renames it"
-        )
+    for name in IGNORE, "__ignore__":
+        if name in labels.names:
+            raise OptionError(
+                f"a class is called {name}, as ignored pixels are: segdata remap --map {name}=other renames it"
+            )
+
+
+def refuse_names(labels: Labels, what: str, file: str) -> None:
+    """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
+    for name in labels.names:
+        if (found := re.search(what, name)) is not None:
+            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
+            raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from segdata.caches import note
 from segdata.dataset.contract import CONTRACT, EXPORT, Contract
@@ -34,6 +36,7 @@ from segdata.files.durable import sync_tree
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
+from segdata.writers.masks import put_mask
 from segdata.writers.names import Named
 from segdata.writers.rows import Row, Rows
 
@@ -57,26 +60,34 @@ class Files:
         write_bytes(self.root / path, data)
         self.written[path] = hashlib.sha256(data).hexdigest()
 
-    def image(self, sample: Sample, path: str, kinds: Collection[str] | None = None) -> str | None:
+    def mask(self, sample: Sample, path: str, palette: NDArray[np.uint8] | None = None) -> None:
+        """Write the mask of a sample as a PNG of class ids, grey or with a (256, 3) `palette`: see `put_mask`."""
+        self.written[path] = put_mask(sample, self.source, self.root / path, palette)
+
+    def image(
+        self, sample: Sample, path: str, kinds: Collection[str] | None = None, ending: str | None = None
+    ) -> str | None:
         """Link, copy or write the image of a sample at `path`, without an ending; where it is then, None if there are none.
 
         The pixels are written, as PNG or TIFF, if the file alone is not what lies under the mask: a part of a larger one, some
-        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any).
+        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any). With an
+        `ending` all files are called so, whatever is in them, for programs that look for no other name.
         """
         if self.images == "none":
             return None
         file = self.source.image_path(sample)
         as_file = as_it_is(sample, self.source) and sample.exif is None
         if as_file and (kinds is None or ending_of(file) in kinds):
-            here = f"{path}{ending_of(file)}"
+            here = f"{path}{ending or ending_of(file)}"
             put_image(file, self.root, here, self.images, others="")
             self.written[here] = IMAGE
             return here
         with self.source.open_image(sample) as image:
-            ending, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
-        self.write(f"{path}{ending}", data)
+            own, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
+        here = f"{path}{ending or own}"
+        self.write(here, data)
         self.pixels = True
-        return f"{path}{ending}"
+        return here
 
     def lose(self, kind: str, pixels: int, regions: int = 0) -> None:
         """Note what the format cannot hold of the sample."""
