@@ -5,8 +5,7 @@ Run lengths are pycocotools' (https://github.com/cocodataset/cocoapi, common/mas
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -102,56 +101,68 @@ def run_length_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> li
 def polygon_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> list[Shape]:
     """The same as polygons that cover exactly the pixels: one per region, joined to its holes by bridges of no width."""
     outlines = trace_outlines(mask, skip)
-    rings, values, areas = exact_rings(outlines), outlines.values.tolist(), outlines.areas.tolist()
-    return gathered(zip(values, rings, areas, strict=True), objects)
+    return shapes_of(outlines.values, *bridged(outlines), outlines.areas, objects)
 
 
-def simplified_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> tuple[list[Shape], int]:
+def simplified_shapes(mask: Mask, skip: Collection[int], objects: Objects, rest: int) -> tuple[list[Shape], int]:
     """The same as polygons with fewer corners, neighbours with one border; and how many pixels these get wrong.
 
-    A region of which nothing would be left keeps its exact outline.
+    A region of which nothing would be left keeps its exact outline. `rest`: the value of what no polygon covers.
     """
-    height, width = mask.shape
     outlines = trace_outlines(mask)
-    regions = simplified(_closed(outlines), CORNERS, (height, width))
-    kept = ~np.isin(outlines.values, list(skip))
-    simple = [ring for ring, one in zip(_rings(regions), kept, strict=True) if one]
-    exact = [ring for ring, one in zip(exact_rings(outlines), kept, strict=True) if one]
-    columns = np.ascontiguousarray(mask.T).ravel()
-    wrong, missing = np.zeros(columns.shape, np.bool_), ~np.isin(columns, list(skip))
-    found = []
-    for value, ring, instead in zip(outlines.values[kept].tolist(), simple, exact, strict=True):
-        runs, area = _filled(ring, height, width)
-        if area == 0:
-            ring = instead
-            runs, area = _filled(ring, height, width)
-        for start, stop in runs.tolist():
-            wrong[start:stop] |= columns[start:stop] != value
-            missing[start:stop] = False
-        found.append((value, ring, area))
-    return gathered(found, objects), int((wrong | missing).sum())
-
-
-def exact_rings(outlines: Outlines) -> list[NDArray[Any]]:
-    """One ring per region, (Q, 2)."""
     points, ends = bridged(outlines)
-    return np.split(points, ends[:-1]) if len(ends) else []
+    simple = _rings(simplified(_closed(outlines), CORNERS, (mask.shape[0], mask.shape[1])))
+    values, rings, areas = [], [], []
+    for value, ring, exact in zip(outlines.values.tolist(), simple, np.split(points, ends[:-1]), strict=True):
+        if value not in skip:
+            _, area = _filled(ring, mask.shape)
+            values.append(value)
+            rings.append(ring if area else exact)
+            areas.append(area or _filled(exact, mask.shape)[1])
+    joined = np.concatenate(rings) if rings else np.zeros((0, 2))
+    shapes = shapes_of(np.array(values), joined, np.cumsum([len(ring) for ring in rings]), np.array(areas), objects)
+    return shapes, wrong_pixels(shapes, mask, skip, rest)
 
 
-def gathered(rings: Iterable[tuple[int, NDArray[Any], int]], objects: Objects) -> list[Shape]:
-    """Values, rings and pixels as shapes, one per ring, or per value in order of it."""
-    groups: dict[tuple[int, int], list[tuple[NDArray[Any], int]]] = defaultdict(list)
-    for number, (value, ring, area) in enumerate(rings):
-        groups[value, number if objects == "regions" else 0].append((ring, area))
-    found = groups.items() if objects == "regions" else sorted(groups.items())
-    return [_shape(value, [ring for ring, _ in parts], sum(area for _, area in parts)) for (value, _), parts in found]
+def wrong_pixels(shapes: Sequence[Shape], mask: Mask, skip: Collection[int], rest: int) -> int:
+    """How many pixels of a mask are of another value if polygons are filled, those of fewer pixels on top, in the same order."""
+    expected = mask.T.flatten()
+    expected[np.isin(expected, list(skip))] = rest
+    painted = np.full(expected.shape, rest)
+    for shape in sorted(shapes, key=lambda shape: -shape.area):
+        for polygon in shape.segmentation:
+            runs, _ = _filled(np.array(polygon).reshape(-1, 2), mask.shape)
+            for start, stop in runs.tolist():
+                painted[start:stop] = shape.value
+    return int((painted != expected).sum())
 
 
-def _shape(value: int, rings: list[NDArray[Any]], area: int) -> Shape:
-    low = np.min([ring.min(axis=0) for ring in rings], axis=0)
-    high = np.max([ring.max(axis=0) for ring in rings], axis=0)
-    (x, y), (width, height) = low.tolist(), (high - low).tolist()
-    return Shape(value, [ring.ravel().tolist() for ring in rings], area, (x, y, width, height))
+def shapes_of(
+    values: NDArray[np.int64], points: NDArray[Any], ends: NDArray[np.int64], areas: NDArray[np.int64], objects: Objects
+) -> list[Shape]:
+    """Rings as shapes, by their points (Q, 2) and where each ends (N,), with its value and pixels (N,).
+
+    Each is a shape of its own, or those of one value are one, in order of values.
+    """
+    if not len(values):
+        return []
+    starts = np.append(0, ends[:-1])
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    corners, pixels = np.concatenate([low, high], axis=1).tolist(), areas.tolist()
+    flat, cuts = points.ravel().tolist(), [(2 * a, 2 * b) for a, b in pairwise([0, *ends.tolist()])]
+    if objects == "regions":
+        groups = [[i] for i in range(len(values))]
+    else:
+        groups = [np.flatnonzero(values == value).tolist() for value in np.unique(values)]
+    found = []
+    for value, group in zip((values[group[0]] for group in groups), groups, strict=True):
+        left, top = (min(corners[i][k] for i in group) for k in (0, 1))
+        right, bottom = (max(corners[i][k] for i in group) for k in (2, 3))
+        polygons = [flat[slice(*cuts[i])] for i in group]
+        found.append(
+            Shape(int(value), polygons, sum(pixels[i] for i in group), (left, top, right - left, bottom - top))
+        )
+    return found
 
 
 def _closed(outlines: Outlines) -> Regions:
@@ -169,8 +180,9 @@ def _rings(regions: Regions) -> Iterator[NDArray[np.float64]]:
         yield np.round(bridged_rings(opened[a:b]), DIGITS)
 
 
-def _filled(ring: NDArray[Any], height: int, width: int) -> tuple[NDArray[np.int64], int]:
+def _filled(ring: NDArray[Any], size: tuple[int, ...]) -> tuple[NDArray[np.int64], int]:
     """The pixels of a polygon as pycocotools fills it: runs, (R, 2) [start, stop) down the columns, and how many."""
+    height, width = size
     text, ends = outline_text(ring.astype(np.float64), np.array([len(ring)]), height, width)
     runs, _, areas = decode_runs(text, ends, height * width)
     return runs, int(areas[0])

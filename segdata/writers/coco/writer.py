@@ -24,7 +24,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, OptionError, Problem, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
-from segdata.files.png import encode_mask, encode_rgb
+from segdata.files.png import MaskWriter, encode_rgb
 from segdata.files.remote import Place
 from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import is_background
@@ -123,13 +123,14 @@ def plan_instances(
     classes = shape_classes(labels, ignored, with_ignore=has_ignored(dataset) > 0)
     ids = {one.value: id for id, one in enumerate(classes.written, 1)}
     skip = {*range(len(labels.classes)), labels.ignore} - ids.keys()
+    rest = labels.ignore if classes.background is None else classes.background
     named = named_samples(dataset)
     categories = [category(id, one.name, one.color) for id, one in zip(ids.values(), classes.written, strict=True)]
     return Plan(
         format="coco",
         options={"kind": "instances", "polygons": polygons, "objects": objects, "ignored": ignored},
         samples=named,
-        item=partial(write_instances, ids=ids, skip=skip, polygons=polygons, objects=objects),
+        item=partial(write_instances, ids=ids, skip=skip, rest=rest, polygons=polygons, objects=objects),
         finish=partial(finish_instances, kind="instances", splits=splits_of(named), categories=categories),
         holds=holds_of(images),
         reader="coco",
@@ -164,12 +165,14 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
         things = [objects == "regions" and label.id != ground for label in labels.classes]
         categories = [{**one, "isthing": int(thing)} for one, thing in zip(categories, things, strict=True)]
     named = named_samples(dataset)
-    item = partial(write_panoptic, objects=objects, ground=ground) if kind == "panoptic" else write_stuff
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1 : len(categories) + 1] = [label.color for label in labels.classes][:255]
+    stuff, panoptic = partial(write_stuff, palette=palette), partial(write_panoptic, objects=objects, ground=ground)
     return Plan(
         format="coco",
         options={"kind": kind, "objects": objects},
         samples=named,
-        item=item,
+        item=panoptic if kind == "panoptic" else stuff,
         finish=partial(
             finish_panoptic if kind == "panoptic" else finish_instances,
             kind=kind,
@@ -225,15 +228,24 @@ def notes_of(named: Sequence[Named]) -> list[str]:
 
 
 def write_instances(
-    named: Named, files: Files, ids: Mapping[int, int], skip: set[int], polygons: Polygons | None, objects: Objects
+    named: Named,
+    files: Files,
+    ids: Mapping[int, int],
+    skip: set[int],
+    rest: int,
+    polygons: Polygons | None,
+    objects: Objects,
 ) -> dict[str, Any]:
-    """Write the image of a sample, and find its objects."""
+    """Write the image of a sample, and find its objects.
+
+    `ids` are the categories by value, `skip` the values that have none, and `rest` is what they come back as.
+    """
     mask = files.source.read_mask(named.sample)
     ignore = files.source.labels.ignore
     if ignore in skip and (number := named.sample.counts.get(ignore, 0)):
         files.lose("ignored", number, int((number_objects(mask, (), "regions").values == ignore).sum()))
     if polygons == "simplified":
-        shapes, wrong = simplified_shapes(mask, skip, objects)
+        shapes, wrong = simplified_shapes(mask, skip, objects, rest)
         if wrong:
             files.lose("borders", wrong)
     else:
@@ -241,11 +253,13 @@ def write_instances(
     return {"image": image_record(named, files), "shapes": [(ids[one.value], *one[1:]) for one in shapes]}
 
 
-def write_stuff(named: Named, files: Files) -> dict[str, Any]:
-    """Write the image and the pixelmap of a sample, and find its classes."""
+def write_stuff(named: Named, files: Files, palette: NDArray[np.uint8]) -> dict[str, Any]:
+    """Write the image and the pixelmap of a sample, and find its classes. The map holds category ids, 0 where it is ignored."""
     mask, ignore = files.source.read_mask(named.sample), files.source.labels.ignore
-    category_ids = np.where(mask == ignore, 0, mask + 1).astype(np.uint8)
-    files.write(f"{beside('stuff', named)}_pixelmaps/{named.name}.png", encode_mask(category_ids))
+    path = f"{beside('stuff', named)}_pixelmaps/{named.name}.png"
+    with MaskWriter(files.root / path, named.sample.height, named.sample.width, np.uint8, palette) as writer:
+        writer.write(np.where(mask == ignore, 0, mask + 1).astype(np.uint8))
+    files.written[path] = writer.sha256
     shapes = run_length_shapes(mask, {ignore}, "classes")
     return {"image": image_record(named, files), "shapes": [(one.value + 1, *one[1:]) for one in shapes]}
 
