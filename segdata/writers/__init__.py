@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
+    "coco": "segdata.writers.coco.writer",
     "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders.writer",
     "hf": "segdata.writers.hf",
