@@ -32,6 +32,8 @@ from segdata.writers.names import Named, name_samples
 
 CLASSES, TABLE = "classes.txt", "classes.csv"
 
+SPLIT_LAST = "/{split}"
+
 UNSPLIT = "unsplit"
 """The split of samples that are in none, if others are in one."""
 
@@ -81,7 +83,7 @@ def write(
         names={name: id for id, name in enumerate(dataset.labels.names)},
         images=images,
         notes=list(notes_on(chosen, samples, splits, with_images=with_images)),
-        shown=Shown(image=f"{image_dir}/*", mask=f"{mask_dir}/*.png"),
+        shown=Shown(f"{image_dir.removesuffix(SPLIT_LAST)}/*", f"{mask_dir.removesuffix(SPLIT_LAST)}/*.png"),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
