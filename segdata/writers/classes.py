@@ -95,7 +95,7 @@ def refuse_ignore(labels: Labels) -> None:
     for name in IGNORE, "__ignore__":
         if name in labels.names:
             raise OptionError(
-                f"a class is called {name}, as ignored pixels are: segdata remap --map {name}=other renames it"
+                f"a class is called {name}, as ignored pixels are: segdata remap --map {name}={_free(labels)} renames it"
             )
     if {BACKGROUND, "_background_"} <= set(labels.names):
         way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
@@ -106,5 +106,12 @@ def refuse_names(labels: Labels, what: str, file: str) -> None:
     """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
     for name in labels.names:
         if (found := re.search(what, name)) is not None:
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
+            typed = shlex.quote(f"{name}={_free(labels)}") if name.isprintable() and "=" not in name else None
+            way_out = f"--map {typed}" if typed else "--map-file FILE (JSON: an object of old and new names)"
+            way_out = f"segdata remap {way_out} renames the class"
             raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")
+
+
+def _free(labels: Labels) -> str:
+    """A name that no class has, for a way out: of two classes of one name `remap` would make one."""
+    return next(name for i in range(len(labels.names) + 1) if (name := f"other{i or ''}") not in labels.names)
