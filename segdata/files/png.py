@@ -83,6 +83,18 @@ def encode_rgb(image: NDArray[np.uint8]) -> bytes:
     return _head(height, width, 8, RGB if bands == 3 else RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
+def encode_painted(mask: Mask, colors: NDArray[np.uint8]) -> bytes:
+    """(H, W) values and their colours, (N, 4) RGBA -> the bytes of a PNG of colours, deflated as masks are."""
+    from segdata.kernels.count import translate
+
+    height, width = mask.shape
+    painted = np.empty(mask.size, np.uint32)
+    translate(np.ascontiguousarray(mask).ravel(), np.ascontiguousarray(colors).view(np.uint32).ravel(), painted)
+    deflater = _deflater()
+    body = deflater.compress(_filtered(painted.view(np.uint8).reshape(height, -1))) + deflater.flush()
+    return _head(height, width, 8, RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
 class MaskWriter:
     """A mask of any size written from the top, a few rows at a time, in memory that does not depend on its height.
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from segdata.dataset.contract import CONTRACT, Contract
 from segdata.files.places import place
-from segdata.labels import Label, Labels, Remap, is_background
-from segdata.readers.classes.named import class_name
+from segdata.labels import Label, Labels, Remap, class_name, is_background
 from segdata.readers.source import Source
 from segdata.words import some
 

@@ -28,6 +28,7 @@ from segdata.files.png import MaskWriter, encode_rgb
 from segdata.files.remote import Place
 from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import is_background
+from segdata.writers.about import About
 from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_ignore, shape_classes
 from segdata.writers.coco.shapes import (
     Numbered,
@@ -65,6 +66,7 @@ def write(
     objects: Objects | None = None,
     ignored: Ignored | None = None,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -84,6 +86,7 @@ def write(
         ignored: What becomes of ignored pixels in instances, which have no place for them. class: they are objects of a class
             called ignore. background: they are without a label. drop: leave out the samples that have any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     check_options(kind, polygons, objects, ignored)
@@ -91,7 +94,7 @@ def write(
         plan = plan_instances(dataset, polygons, objects or "regions", ignored, images)
     else:
         plan = plan_every_pixel(dataset, kind, objects or "classes", images)
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def check_options(kind: Kind, polygons: Polygons | None, objects: Objects | None, ignored: Ignored | None) -> None:
