@@ -77,7 +77,7 @@ def with_ignored(dataset: Dataset, how: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", [*INSTANCES, *EVERY_PIXEL], ids=str)
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(drawn=sets(), with_images=st.booleans())
 def test_masks_come_back(
     tmp_path_factory: pytest.TempPathFactory, how: dict[str, Any], drawn: Any, with_images: bool
@@ -124,7 +124,7 @@ def tables(out: Path, kind: str) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("how", INSTANCES, ids=str)
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(drawn=sets())
 def test_pycocotools_reads_the_same(tmp_path_factory: pytest.TempPathFactory, how: dict[str, Any], drawn: Any) -> None:
     names, masks = drawn
@@ -166,7 +166,7 @@ def test_pycocotools_reads_the_same(tmp_path_factory: pytest.TempPathFactory, ho
 
 
 @pytest.mark.parametrize("objects", ["regions", "classes"])
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(drawn=sets())
 def test_panoptic_files_are_as_panopticapi_has_them(
     tmp_path_factory: pytest.TempPathFactory, objects: str, drawn: Any
@@ -208,7 +208,7 @@ def test_panoptic_files_are_as_panopticapi_has_them(
     assert seen == len(masks)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(drawn=sets().filter(lambda drawn: len(drawn[0]) < 256))
 def test_pixelmaps_are_what_cocostuffapi_makes_of_the_json(
     tmp_path_factory: pytest.TempPathFactory, drawn: Any
