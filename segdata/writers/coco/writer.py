@@ -29,7 +29,7 @@ from segdata.files.remote import Place
 from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import is_background
 from segdata.writers.about import About
-from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_ignore, shape_classes
+from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_alike, refuse_ignore, shape_classes
 from segdata.writers.coco.shapes import (
     Numbered,
     Objects,
@@ -40,6 +40,7 @@ from segdata.writers.coco.shapes import (
     simplified_shapes,
 )
 from segdata.writers.coco.tables import table_path, write_tables
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
@@ -157,6 +158,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
     """How a segment or a class for every pixel is written, background as well. Raises `OptionError`."""
     labels = dataset.labels
     refuse_ignore(labels)
+    refuse_alike(labels)
     if kind == "stuff" and labels.ignore > 255:
         raise OptionError(
             f"{len(labels.classes)} classes: pixelmaps hold 255 at most: --kind panoptic or instances, "
@@ -188,6 +190,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
         names={label.name: label.id for label in labels.classes},
         images=images,
         notes=notes_of(named),
+        shown=shown_maps(named, len(categories)) if kind == "stuff" else Shown(),
     )
 
 
@@ -219,6 +222,13 @@ def reading_of(kind: str, named: Sequence[Named]) -> dict[str, Any]:
     """The label file of each split, which its name alone may not tell."""
     files = {one.sample.split or one.split: table_path(kind, one.split) for one in named if one.split is not None}
     return {"annotations": dict(sorted(files.items()))} if files else {}
+
+
+def shown_maps(named: Sequence[Named], classes: int) -> Shown:
+    """Where the pixelmaps are, and what their values are."""
+    below, of_split = ("{split}/", "_{split}") if any(one.split is not None for one in named) else ("", "")
+    values = {0: None, **{id + 1: id for id in range(classes)}}
+    return Shown(f"images/{below}*", f"annotations/stuff{of_split}_pixelmaps/*.png", values)
 
 
 def notes_of(named: Sequence[Named]) -> list[str]:
