@@ -1,4 +1,4 @@
-"""Exports to YOLO: polygons that are exactly their regions under the rules of both loaders, splits, names, and what is refused."""
+"""Exports to YOLO: polygons that are exactly their regions by the rules of both loaders, splits, names, and what is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ("background", "person", "car", "dog")
 
 @st.composite
 def masks(draw: st.DrawFn) -> NDArray[np.uint8]:
-    """Blocks and noise of four values, with holes, islands in holes, lines and single pixels, at the border too; 255 is ignored."""
+    """Blocks and noise of four values, with islands in holes, lines and single pixels, at the border too; 255 is ignored."""
     height, width = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size, most = draw(st.tuples(st.integers(1, 6), st.integers(1, 4)))
@@ -88,7 +88,9 @@ def test_a_coordinate_is_its_pixel_cut_or_rounded(size: int) -> None:
     pixels = np.repeat(np.arange(size), 2)
     np.testing.assert_array_equal((read * np.float32(size)).astype(np.int32), pixels)
     np.testing.assert_array_equal(np.round(read * np.int64(size)), pixels)
-    assert read.min() > 0 and read.max() < 1 and (np.diff(read) > 0).all()
+    assert read.min() > 0
+    assert read.max() < 1
+    assert (np.diff(read) > 0).all()
 
 
 def test_a_side_that_float32_cannot_divide_is_refused() -> None:
@@ -210,20 +212,8 @@ def test_notes_tell_what_ultralytics_leaves_out(tmp_path: Path) -> None:
 
 
 ODD = [
-    "a b",
-    "a, b",
-    '"it\'s"',
-    "é",
-    "e\u0301x",
-    "日本",
-    "# no",
-    "x: y",
-    "yes",
-    "12",
-    "null",
-    "back\\slash",
-    "\x7f\u2028z",
-    "👩\u200d🚀",
+    "a b", "a, b", "\"it's\"", "é", "e\u0301x", "日本", "# no", "x: y", "yes", "12", "null", "back\\slash", "\x7f\u2028z", "👩\u200d🚀",
+]  # fmt: skip
 ]
 
 
@@ -284,10 +274,11 @@ def test_tiffs_that_both_loaders_read_are_linked(kind: str, bands: int, ending: 
 def test_other_tiffs_are_refused_and_the_ways_out_lead_out(tmp_path: Path) -> None:
     save_tiff(tmp_path / "a.tif", np.ones((12, 14, 5), np.uint8))
     dataset = with_image(tmp_path / "set", tmp_path / "a.tif")
-    with pytest.raises(DataError, match="its 5 bands of uint8 fit no .* --bands.*, or --images none"):
+    with pytest.raises(DataError, match=r"its 5 bands of uint8 fit no .* --bands.*, or --images none"):
         segdata.export("yolo", dataset, tmp_path / "out")
     exported = segdata.export("yolo", dataset, tmp_path / "none", images="none")
-    assert len(exported) == 1 and not (tmp_path / "none/images").exists()
+    assert len(exported) == 1
+    assert not (tmp_path / "none/images").exists()
     three = with_image(tmp_path / "three", tmp_path / "a.tif", bands="3,2,1")
     assert segdata.export("yolo", three, tmp_path / "bands").receipt["written_as_pixels"] == 1
     assert (tmp_path / "bands/images/train/a.png").is_file()

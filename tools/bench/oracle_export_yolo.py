@@ -1,4 +1,4 @@
-"""What Ultralytics or supervision reads from a set in YOLO's format, beside the masks it was made of; or their own export of them.
+"""What Ultralytics or supervision reads from a set in YOLO's format, beside the masks it was made of; or their own export.
 
 Run it in the environment of the peer, on what `bench_yolo.py` makes:
 
