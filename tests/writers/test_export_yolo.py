@@ -177,6 +177,11 @@ def test_ignored_pixels_are_asked_about(tmp_path: Path) -> None:
         (["a", "b"], {"train", "splits"}, {"train"}),
         (["a", "train/b", "c"], {"train", "splits"}, {"train", "unsplit"}),
         (["val/a.b", "val/.c"], {"val"}, {"val"}),
+        (
+            ["images/a", "labels/a", "train/images/a", "train/labels/a"],
+            {"train", "splits"},
+            {"images-1", "labels", "train"},
+        ),
     ],
 )
 def test_splits_come_back_as_they_were(ids: list[str], told: set[str], folders: set[str], tmp_path: Path) -> None:
@@ -189,6 +194,7 @@ def test_splits_come_back_as_they_were(ids: list[str], told: set[str], folders: 
     assert {path.name for path in (tmp_path / "out/labels").iterdir()} == folders
     assert {path.name for path in (tmp_path / "out/images").iterdir()} == folders
     back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
+    assert all((back.read_mask(one) == mask).all() for one in back)
     assert {(one.split, one.id) for one in back} == {
         (one.split, f"{one.split}/{flat(one)}" if one.split else flat(one)) for one in dataset
     }
