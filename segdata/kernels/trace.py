@@ -93,6 +93,9 @@ def link_corners(begins: Ints, numbers: Ints, height: int, width: int) -> tuple[
             if under == x:
                 d = numbers[j] if x < width else -1
                 j += x < width
+            if a == c and b == d:  # no ring has a corner here, and most have edges down or up alone
+                anchor, anchor_x, a, c = up[x], x, b, d
+                continue
             n, left, right, anchor, anchor_x = _turn(
                 n, x, y, a, b, c, d, left, right, anchor, anchor_x, up, down, points, after, region, anchors
             )

@@ -19,7 +19,9 @@ from segdata.dataset.sample import Sample
 from segdata.executors.run import Run
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
+from segdata.writers.about import About
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, as_it_is, ending_of
 from segdata.writers.names import Named, name_samples, unique
@@ -42,6 +44,7 @@ def write(
     *,
     images: ExportImages = "link",
     ignored: Ignored | None = None,
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -55,6 +58,7 @@ def write(
         images: What becomes of the images: links to them (the default), copies, or there are none.
         ignored: What becomes of ignored pixels, which YOLO cannot hold. class: they are a class called ignore; background: no
             polygon covers them; drop: samples that have any are left out. By default they are refused.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     dataset, left_out = ask_ignored(dataset, ignored, "yolo")
@@ -79,8 +83,9 @@ def write(
         ways={"ignored": "--ignored class"},
         left_out=left_out,
         notes=list(notes(samples)),
+        shown=Shown(labels="labels/*.txt"),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def named(dataset: Dataset) -> list[Named]:
