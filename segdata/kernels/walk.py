@@ -46,8 +46,9 @@ def walk_regions(walls: Walls) -> tuple[NDArray[np.int32], Ints, Ints]:
 
 @kernel
 def open_holes(walls: Walls) -> tuple[int, int]:
-    """Add the slits to `walls`, and pass all walls. Returns how many corners the walks have at most, and how many regions there are.
+    """Add the slits to `walls`, and pass all walls.
 
+    Returns how many corners the walks have at most, and how many regions there are.
     The first wall of a region, row by row, is an upper one at its outside; that of a hole is the lower wall of the pixel above.
     """
     height, width = walls.shape

@@ -64,13 +64,13 @@ def coco(root: Path) -> Dataset:
 
 
 def random_masks(root: Path) -> Dataset:
-    """Seeded random masks of up to 300 x 300 pixels and eight classes, the first of them background; a few pixels ignored."""
+    """Seeded random masks of up to 120 x 120 pixels and eight classes, the first of them background; a few pixels ignored."""
     rng = np.random.default_rng(SEED)
     source = root.with_name(f"{root.name}_source")
     for folder in ("images", "masks"):
         (source / folder).mkdir(parents=True)
     for number in range(RANDOM):
-        height, width = (int(side) for side in rng.integers(10, 300, 2))
+        height, width = (int(side) for side in rng.integers(10, 120, 2))
         mask = draw(rng, height, width)
         mask[rng.random((height, width)) < 0.002] = 255
         Image.fromarray(mask).save(source / f"masks/{number:04}.png")
@@ -92,7 +92,7 @@ def draw(rng: np.random.Generator, height: int, width: int) -> Any:
     else:
         mask = np.zeros((height, width), np.uint8)
         for _ in range(rng.integers(1, 40)):
-            middle, radius = (int(rng.integers(width)), int(rng.integers(height))), int(rng.integers(1, 120))
+            middle, radius = (int(rng.integers(width)), int(rng.integers(height))), int(rng.integers(1, 60))
             cv2.circle(mask, middle, radius, (int(rng.integers(8)),), int(rng.choice([-1, 1, 2])))
     if rng.random() < 0.2:
         noise = rng.random((height, width)) < 0.02
@@ -123,7 +123,7 @@ def pixels(work: Path) -> list[str]:
                 continue
             theirs = work / f"{number}_{peer}"
             (theirs / "labels").mkdir(parents=True)
-            (theirs / "images").symlink_to(own / "images")
+            shutil.copytree(own / "images", theirs / "images", symlinks=True)
             shutil.copy(own / "data.yaml", theirs)
             ask(peer, "write", theirs, masks)
             rows += read_by_both(name, peer, theirs, masks)
@@ -149,10 +149,10 @@ def read_by_both(name: str, by: str, root: Path, masks: Path) -> list[list[str]]
     rows = []
     for peer in PEERS:
         for task in TASKS[peer] if python(peer).exists() else ():
-            say(f"  {name}: {by}, read by {peer} ({task})")
             got = ask(peer, "read", root, masks, "--task", task)
             share = f"{100 * got['differ'] / max(got['pixels'], 1):.3f}"
             counts = [f"{got[key]:,}" for key in ("images", "refused", "pixels", "differ")]
+            say(f"  {name}: {by}, read by {peer} ({task}): {got}")
             rows.append([name, by, f"{peer} ({task})", *counts, share, f"{100 * got['least_iou']:.1f}"])
     return rows
 

@@ -1,13 +1,13 @@
-"""What Ultralytics or supervision reads from a set in YOLO's format, beside the masks it was made of; or their own export of these.
+"""What Ultralytics or supervision reads from a set in YOLO's format, beside the masks it was made of; or their own export.
 
 Run it in the environment of the peer, on what `bench_yolo.py` makes:
 
     build/bench/ultralytics/bin/python tools/bench/oracle_export_yolo.py ultralytics read SET MASKS
     build/bench/supervision/bin/python tools/bench/oracle_export_yolo.py supervision write SET MASKS
 
-SET has data.yaml, images/SPLIT and labels/SPLIT; `write` makes the labels. MASKS/SPLIT/NAME.png has the class number + 1, 0 where no
-class is, and 255 for ignored pixels, which count nowhere. `read` prints JSON: images, those that the loader or the exporter
-refused, pixels, those that differ, and the least IoU of a class. Polygons of supervision overlap as their lines come, the last on top.
+SET has data.yaml, images/SPLIT and labels/SPLIT; `write` makes the labels. MASKS/SPLIT/NAME.png has the class number + 1, 0 where
+no class is, and 255 for ignored pixels, which count nowhere. `read` prints JSON: images, those that the loader or the exporter
+refused, pixels, those that differ, and the least IoU of a class. Polygons of supervision overlap in the order of their lines.
 """
 
 from __future__ import annotations

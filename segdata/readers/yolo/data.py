@@ -91,7 +91,7 @@ def splits_of(values: dict[str, Any]) -> dict[str | None, list[str]]:
     """
     own = values.get("splits")
     if isinstance(own, dict) and own and all(str(path).startswith("images/") for path in own.values()):
-        return {None if name is None else str(name): paths_of(path, str(name)) for name, path in own.items()}
+        return {str(name) or None: paths_of(path, str(name)) for name, path in own.items()}
     splits: dict[str | None, list[str]] = {
         name: paths for name in SPLITS if (paths := paths_of(values.get(name), name))
     }

@@ -1,7 +1,8 @@
 """data.yaml: where the images of each split are, and what the classes are called.
 
 Ultralytics wants the keys train and val, and knows test. Paths start at the YAML's own folder, as it says nothing else. `splits`
-is a key of segdata's own: it is there if the splits of the dataset have other names than these, or samples are in none.
+is a key of segdata's own: it is there if the splits of the dataset have other names than these, or some
+samples are in none: that has no name.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _lines(folders: Mapping[str, str | None], names: Sequence[str]) -> Iterator[
     if any(folders.get(key, key) != key for key in KEYS) or not folders.keys() <= KEYS.keys():
         yield "splits: # as segdata knows them; Ultralytics reads the keys above"
         for folder, split in sorted(folders.items()):
-            yield f"  {'~' if split is None else quoted(split)}: images/{folder}"
+            yield f"  {quoted(split or '')}: images/{folder}"
     yield f"nc: {len(names)}"
     yield "names:"
     for number, name in enumerate(names):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
@@ -90,11 +91,15 @@ def write(
 def named(dataset: Dataset) -> list[Named]:
     """The names of the samples. supervision does not look into folders, nor Ultralytics at what begins with a dot.
 
-    Samples in no split are in the folder of train, unless there is a split train.
+    Samples in no split are in the folder of train, unless there is a split train. No folder of a split is called images: the last
+    one of that name on the way to an image tells where its labels are.
     """
     unsplit = "unsplit" if any(sample.split == "train" for sample in dataset) else "train"
     samples = name_samples(dataset, flat=True, unsplit=unsplit)
-    return unique([one._replace(name=f"_{one.name}"[one.name[0] != "." :]) for one in samples])
+    folders = {one.split for one in samples}
+    free = next(name for n in count(1) if (name := f"images-{n}") not in folders)
+    renamed = [one._replace(split=free) if one.split == "images" else one for one in samples]
+    return unique([one._replace(name=f"_{one.name}"[one.name[0] != "." :]) for one in renamed])
 
 
 def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: Collection[int]) -> None:
