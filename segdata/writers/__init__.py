@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WRITERS = {
     "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders",
+    "labelme": "segdata.writers.labelme",
     "webdataset": "segdata.writers.webdataset",
 }
 
