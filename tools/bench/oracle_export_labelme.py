@@ -4,15 +4,17 @@
 
 SRC is what `segdata export labelme` wrote; OUT gets a .npy per image, FOLDER/NAME, of the number of the label on each pixel, from
 1 on in the order of OUT/labels.txt, 0 where there is none. labelme opens each file by its own `LabelFile` and draws it by its
-`shapes_to_label`; supervision loads each folder by `DetectionDataset.from_labelme`.
+`shapes_to_label`; supervision loads each by `DetectionDataset.from_labelme`.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,12 +37,15 @@ def of_supervision(folder: Path) -> Iterator[tuple[str, Any, list[str]]]:
     """The same, as supervision does."""
     import supervision as sv  # type: ignore[import-not-found, unused-ignore]
 
-    dataset = sv.DetectionDataset.from_labelme(str(folder), str(folder), force_masks=True)
-    for path, image, found in dataset:
+    for label_file in sorted(folder.rglob("*.json")):
+        with TemporaryDirectory() as alone:  # of all images together it would hold a mask per object in memory
+            shutil.copy(label_file, alone)
+            dataset = sv.DetectionDataset.from_labelme(str(label_file.parent), alone, force_masks=True)
+        ((_, image, found),) = dataset
         drawn = np.zeros(image.shape[:2], int)
         for mask, label in zip(found.mask if len(found) else (), found.class_id if len(found) else (), strict=True):
             drawn[mask] = label + 1
-        yield Path(path).stem, drawn, list(dataset.classes)
+        yield label_file.relative_to(folder).with_suffix("").as_posix(), drawn, list(dataset.classes)
 
 
 def main(source: str, out: str, program: str = "") -> None:
