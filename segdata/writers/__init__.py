@@ -23,6 +23,7 @@ WRITERS = {
     "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders.writer",
     "hf": "segdata.writers.hf",
+    "labelme": "segdata.writers.labelme",
     "labelstudio": "segdata.writers.labelstudio.writer",
     "nnunet": "segdata.writers.nnunet",
     "voc": "segdata.writers.voc",

@@ -237,7 +237,7 @@ def test_without_images_there_is_no_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [" a", "a ", "a\nb", "a\tb", "a\u2028b", "\ufeffa", " =a"])
 def test_names_that_no_line_holds_are_refused_and_the_way_out_works(tmp_path: Path, name: str) -> None:
     dataset = make(tmp_path / "d", random_masks(2), names=["x", name, "y"])
-    with pytest.raises(OptionError, match=r"segdata remap --map.* renames the class") as error:
+    with pytest.raises(OptionError, match=r"segdata remap --map.* renames it") as error:
         export(dataset, tmp_path / "out", images="none")
     assert "\n" not in str(error.value)
     (tmp_path / "names.json").write_text(json.dumps({name: "other"}))
