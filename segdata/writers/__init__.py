@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
+    "coco": "segdata.writers.coco.writer",
     "folders": "segdata.writers.folders",
+    "geojson": "segdata.writers.geojson",
     "webdataset": "segdata.writers.webdataset",
 }
 

@@ -5,7 +5,7 @@
 
 Classes that are Cityscapes' by name get its label ids, train ids and colours; ignored pixels are `unlabeled`. Its programs
 know no other classes. Sets of others have label ids of their own, which a class file tells: label_colors.txt, as Datumaro and
-CVAT read it, or classes.csv if names have spaces and the like. A dataset has no instances: instanceIds.png holds plain label
+CVAT read it, or classes.json if names have spaces and the like. A dataset has no instances: instanceIds.png holds plain label
 ids, as for groups of objects.
 
 Format: https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py, helpers/csHelpers.py, preparation/);
