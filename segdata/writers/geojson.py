@@ -10,18 +10,30 @@ Format: https://www.rfc-editor.org/rfc/rfc7946
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from msgspec.json import encode
+
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
 from segdata.executors.run import Run
+from segdata.files.geo import Geo
+from segdata.files.opening import read_geo
 from segdata.files.places import file_digest, place, write_whole
 from segdata.files.remote import Place
-from segdata.files.vectors.polygon_files import write_polygons
-from segdata.files.vectors.polygons import Polygons, VectorFormat
-from segdata.labels import Labels
+from segdata.files.vectors.geojson import burn
+from segdata.files.vectors.polygon_files import annotation_of, geometries_of, write_polygons
+from segdata.files.vectors.polygons import OFF_EARTH, Polygons, VectorFormat, trace
+from segdata.files.vectors.tracing import trace_outlines
+from segdata.kernels.ring_text import write_points
+from segdata.labels import Labels, Mask
 from segdata.tiling.area import open_place
+from segdata.windows import Window
 from segdata.writers.about import About
 from segdata.writers.classes import class_list, refuse_alike, refuse_ignore
 from segdata.writers.croissant import Shown
@@ -34,10 +46,13 @@ CLASSES = "classes.json"
 ENDINGS = {"geojson": "geojson", "qupath": "geojson", "gpkg": "gpkg"}
 
 WAYS = {
-    "small": "--min-area 0", "in_holes": "--min-hole 0", "off_earth": "--vector-format gpkg", "background": "--background",
+    "changed": "--min-area 0 --min-hole 0 --simplify 0",
+    "off_earth": "--vector-format gpkg",
+    "background": "--background",
     "skipped": "no --skip-class",
-}  # fmt: skip
-"""What keeps what an option leaves out, or the format."""
+}
+"""The option that keeps what an option leaves out, or the format. changed: pixels whose class the polygons do not tell, and
+polygons that were left out."""
 
 
 def write(
@@ -109,20 +124,64 @@ def write(
 
 def write_regions(named: Named, files: Files, labels: Labels, how: Polygons) -> None:
     """Write the polygons of a sample, and its image."""
-    sample = named.sample
+    sample, path = named.sample, f"vectors/{named.path}.{ENDINGS[how.vector_format]}"
     files.image(sample, f"images/{named.path}")
-    with open_place(files.source, sample) as raster:
-        geo = raster.geo
-    written = write_polygons(files.root, named.path, files.source.read_mask(sample), labels, geo, how)
-    path = f"vectors/{named.path}.{ENDINGS[how.vector_format]}"
-    files.written[path] = file_digest(files.root / path)
-    for why, number in written.left_out.items():
-        files.lose(why, 0, number)
-    for value in how.skipped(labels) - {labels.ignore}:
+    geo = Geo() if how.vector_format == "qupath" else geo_of(files.source, sample)
+    mask, skipped = files.source.read_mask(sample), how.skipped(labels)
+    exact = not (how.min_area or how.min_hole or how.simplify)
+    if exact and how.vector_format != "gpkg" and not geo.placed:
+        files.write(path, encode_regions(mask, skipped, properties_of(labels, how.vector_format)))
+    else:
+        left_out = write_polygons(files.root, named.path, mask, labels, geo, how).left_out
+        files.written[path] = file_digest(files.root / path)
+        if off := left_out.pop(OFF_EARTH, 0):
+            files.lose(OFF_EARTH, 0, off)
+        if not exact and (changed := count_changed(mask, skipped, labels, how)):
+            files.lose("changed", changed, sum(left_out.values()))
+    for value in skipped - {labels.ignore}:
         if value in sample.counts:
-            files.lose(
-                "skipped" if labels.classes[value].name in how.skip_classes else "background", sample.counts[value]
-            )
+            kind = "skipped" if labels.classes[value].name in how.skip_classes else "background"
+            files.lose(kind, sample.counts[value])
+
+
+def geo_of(dataset: Dataset, sample: Sample) -> Geo:
+    """Where a sample lies, as its image says, or its mask where there is no image."""
+    if sample.image is not None and sample.view is None and dataset.images != "none":
+        return read_geo(dataset.image_path(sample), exif=sample.exif, reading=dataset.reading)
+    with open_place(dataset, sample) as raster:
+        return raster.geo
+
+
+def properties_of(labels: Labels, format: VectorFormat) -> dict[int, bytes]:
+    """The properties of features by class id, as JSON: see `write_polygons`."""
+    if format == "qupath":
+        return {label.id: encode(annotation_of(label)) for label in labels.classes}
+    return {label.id: encode({"class": label.name, "class_id": label.id}) for label in labels.classes}
+
+
+def encode_regions(mask: Mask, skipped: Collection[int], properties: Mapping[int, bytes]) -> bytes:
+    """The bytes of GeoJSON of the regions of a mask, (H, W), in pixels, but for those of `skipped` values: a line each."""
+    outlines = trace_outlines(mask, skipped)
+    text, stops = write_points(4 * outlines.points, outlines.rings[1:], closed=True)
+    data, begins = text.tobytes(), [0, *stops.tolist()]
+    rings = [b"[" + data[begin:end] + b"]" for begin, end in pairwise(begins)]
+    features = [
+        b'{"type":"Feature","properties":' + properties[value] + b',"geometry":{"type":"Polygon","coordinates":['
+        + b",".join(rings[first:last]) + b"]}}"
+        for value, (first, last) in zip(outlines.values.tolist(), pairwise(outlines.parts.tolist()), strict=True)
+    ]  # fmt: skip
+    return b'{"type":"FeatureCollection","features":[\n' + b",\n".join(features) + b"\n]}\n"
+
+
+def count_changed(mask: Mask, skipped: Collection[int], labels: Labels, how: Polygons) -> int:
+    """The pixels of a mask, (H, W), whose class its polygons do not tell, as filtered and simplified."""
+    drawn = np.full(mask.shape, labels.ignore, np.int32)
+    for regions in trace(mask, labels, how, Counter()):
+        shapes = zip(geometries_of(regions.shapes), regions.ids.tolist(), strict=True)
+        part = burn(shapes, Window(0, 0, *mask.shape), fill=-1)
+        drawn[part >= 0] = part[part >= 0]
+    told = np.isin(mask, list(skipped), invert=True)
+    return int((drawn[told] != mask[told]).sum()) + int((drawn[~told] != labels.ignore).sum())
 
 
 def write_classes(root: Place, rows: Iterable[tuple[Named, Any]], labels: Labels) -> None:
