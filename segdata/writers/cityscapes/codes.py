@@ -137,9 +137,9 @@ def own_codes(labels: Labels) -> Codes:
     )
 
 
-def translated(mask: Mask, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) mask values -> (H, W) label ids or train ids, by `codes` (256,)."""
-    found = np.empty(mask.size, np.uint8)
+def translated(mask: Mask, codes: Mask) -> Mask:
+    """(H, W) mask values -> (H, W) label ids or train ids, by `codes` (256,) and of their dtype."""
+    found = np.empty(mask.size, codes.dtype)
     translate(np.ascontiguousarray(mask).ravel(), codes, found)
     return found.reshape(mask.shape)
 

@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from segdata.dataset.dataset import Dataset
 from segdata.errors import one_of
 from segdata.executors.run import Run
@@ -100,10 +102,9 @@ def write_frame(named: Named, files: Files, codes: Codes) -> None:
     """Write the labels of a sample, and its image."""
     files.image(named.sample, f"{IMAGES}/{named.path}_{IMAGES}", KINDS)
     mask = files.source.read_mask(named.sample)
-    label_ids = encode_mask(translated(mask, codes.label_ids))
     kinds = {
-        LABEL_IDS: label_ids,
-        INSTANCE_IDS: label_ids,
+        LABEL_IDS: encode_mask(translated(mask, codes.label_ids)),
+        INSTANCE_IDS: encode_mask(translated(mask, codes.label_ids.astype(np.uint16))),
         TRAIN_IDS: encode_mask(translated(mask, codes.train_ids)),
         COLOR: encode_painted(mask, codes.colors),
         POLYGONS: encode_polygons(mask, codes.labels),
