@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/bench/export_sets.py FORMAT OUT [SEEDS]
 
-OUT/DatasetNNN_<set>/ is an export. Beside it NNN.npz has of each sample, by id, `mask <id>` (H, W) uint16, 65535 for ignored pixels,
-and `image <id>` (H, W, C); NNN.json has the names of the classes in order, and the split of each sample.
+OUT/sets/DatasetNNN_<set>/ is an export. OUT/NNN.npz has of each sample, by id, `mask <id>` (H, W) uint16, 65535 for ignored
+pixels, and `image <id>` (H, W, C); NNN.json has the names of the classes in order, and the split of each sample.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def random_set(work: Path, seed: int, samples: int = 25) -> Dataset:
             (work / folder / id).parent.mkdir(parents=True, exist_ok=True)
         (work / f"masks/{id}.png").write_bytes(encode_mask(mask.astype(np.uint8 if ignore == 255 else np.uint16)))
         save_image(work / f"images/{id}", Image.fromarray(pixels), int(rng.integers(5)))
-    more = {"values": {ignore: "ignore"}, "image_dir": "images", "mask_dir": "masks"}
+    more: dict[str, Any] = {"values": {ignore: "ignore"}, "image_dir": "images", "mask_dir": "masks"}
     return segdata.convert("masks", work, work / "dataset", classes=names, allow_empty=True, **more)
 
 
@@ -92,7 +93,7 @@ def main(format: str, out: Path, seeds: int) -> None:
     """Write all sets."""
     for number, (name, dataset) in enumerate(datasets(out / "sources", seeds), 1):
         segdata.export(format, dataset, out / f"sets/Dataset{number:03d}_{name}")
-        held = {}
+        held: dict[str, Any] = {}
         for sample in dataset:
             mask = dataset.read_mask(sample).astype(np.uint16)
             mask[mask == dataset.labels.ignore] = 65535

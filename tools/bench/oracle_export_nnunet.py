@@ -42,12 +42,12 @@ def check_set(folder: Path, held: Any, about: dict[str, Any]) -> Counter[str]:
     else:
         found["of the test alone"] += 1
     card = json.loads((folder / "dataset.json").read_text())
-    values = {name: value for name, value in card["labels"].items()}
     table = np.full(65536, 10**6)
-    table[[values[name] for name in values if name in about["classes"]]] = [
-        about["classes"].index(name) for name in values if name in about["classes"]
-    ]
-    table[values.get("ignore", 65535)] = 65535
+    for name, value in card["labels"].items():
+        if name == "ignore":
+            table[value] = 65535
+        elif name in about["classes"]:
+            table[value] = about["classes"].index(name)
     for sample, split in about["splits"].items():
         part = "Ts" if split == "test" else "Tr"
         label = next(

@@ -116,8 +116,8 @@ def read(
         receipt.notes.append(SLOW)
     options: dict[str, object] = {
         "image_column": columns.image, "mask_column": columns.mask, "id_column": id_column, "subset": subset,
-        "classes": given.told, "values": {show_key(key): name for key, name in meant.items()}, "colors": colors, "threshold": threshold,
-        "offset": offset,
+        "classes": given.told, "values": {show_key(key): name for key, name in meant.items()}, "colors": colors,
+        "threshold": threshold, "offset": offset,
     }  # fmt: skip
     inputs = (*given.inputs, *(Input.of(one.path) for one in chosen))
     return Source(table.labels, items, inputs, table.rows, receipt, options)
