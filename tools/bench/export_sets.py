@@ -41,10 +41,10 @@ def random_mask(rng: np.random.Generator, classes: int, ignore: int) -> NDArray[
         mask = np.maximum(abs(y - height // 2), abs(x - width // 2)) // 3 % classes
     else:
         mask = np.full((height, width), rng.integers(0, classes))
-    mask = mask[:height, :width].astype(np.uint16)
+    found = mask[:height, :width].astype(np.uint16)
     if rng.random() < 0.5:
-        mask[rng.random(mask.shape) < rng.choice([0.02, 0.4, 1])] = ignore
-    return mask
+        found[rng.random(found.shape) < rng.choice([0.02, 0.4, 1])] = ignore
+    return found
 
 
 def random_set(work: Path, seed: int, samples: int = 25) -> Dataset:

@@ -1,7 +1,7 @@
 """A stand-in for the hub of Hugging Face, on this machine: it takes what `huggingface_hub` uploads, and keeps it in memory.
 
-Its requests are those of huggingface_hub/hf_api.py and lfs.py (https://github.com/huggingface/huggingface_hub): a repository is made,
-files are asked about, large ones are put as LFS objects, and a commit names them all.
+Its requests are those of hf_api.py and lfs.py in https://github.com/huggingface/huggingface_hub: a repository is made, files are
+asked about, large ones are put as LFS objects, and a commit names them all.
 """
 
 from __future__ import annotations
