@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Literal, NamedTuple
 from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError, Problem, one_of
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, class_name, is_background
+
+IN_LINES = r"^\s|\s$|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""What no line of text can hold of a name: space around it, and characters that end a line or are no text."""
 
 Ignored = Literal["class", "background", "drop"]
 """What becomes of ignored pixels where a format has no value for them. class: they are a class of their own, called ignore.
@@ -88,10 +92,13 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 
 def refuse_ignore(labels: Labels) -> None:
-    """Raise `OptionError` for a class that is called as ignored pixels are."""
-    if (name := next((name for name in labels.names if class_name(name) == IGNORE), None)) is not None:
+    """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
+    if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
         way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
         raise OptionError(f"a class is called {name}, as ignored pixels are: {way_out}")
+    if {BACKGROUND, "_background_"} <= set(labels.names):
+        way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
+        raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
 
 
 def refuse_alike(labels: Labels) -> None:
@@ -107,3 +114,11 @@ def refuse_alike(labels: Labels) -> None:
             )
             way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
             raise OptionError(f"{what}: {way_out}")
+
+
+def refuse_names(labels: Labels, what: str, file: str) -> None:
+    """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
+    for name in labels.names:
+        if (found := re.search(what, name)) is not None:
+            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
+            raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")

@@ -11,49 +11,40 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-import segdata.dataset.job as jobs
 from segdata.caches import note
 from segdata.dataset.contract import CONTRACT, EXPORT, Contract
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import put_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, newest, sample_files, stamps
-from segdata.dataset.job import Loop, made_of, receipt_of, resumable_folder
+from segdata.dataset.job import Loop, folder_name, made_of, receipt_of, resumable_folder
 from segdata.dataset.journal import settle
-from segdata.dataset.layout import JOURNAL, RECEIPT, UNDECODABLE
+from segdata.dataset.layout import CARD, JOURNAL, RECEIPT, UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
+from segdata.writers.about import About
+from segdata.writers.croissant import Shown, Written, write_croissant
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
+from segdata.writers.masks import put_mask
 from segdata.writers.names import Named
+from segdata.writers.rows import Row, Rows
 
 IMAGE = ""
 """What stands for the digest of an image file, which is not read again."""
-
-
-class Row(jobs.Named, frozen=True):
-    """What one sample became. Also a line of the journal.
-
-    `files`: the SHA-256 of each file that was written, `IMAGE` of images. `part`: what the common files need of it, as JSON.
-    `lost`: what the format cannot hold of it, by kind: pixels and regions. `pixels`: how many images were written as pixels.
-    Of a shard `part` has what the common files need of each sample, by id, and `left_out` the samples that are not in it.
-    """
-
-    files: dict[str, str]
-    part: msgspec.Raw = msgspec.Raw(b"null")
-    lost: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
-    pixels: int = 0
-    left_out: list[Problem] = msgspec.field(default_factory=list)
 
 
 class Shard(NamedTuple):
@@ -84,24 +75,32 @@ class Files:
         write_bytes(self.root / path, data)
         self.written[path] = hashlib.sha256(data).hexdigest()
 
-    def image(self, sample: Sample, path: str, kinds: Collection[str] | None = None) -> str | None:
+    def mask(self, sample: Sample, path: str, palette: NDArray[np.uint8] | None = None) -> None:
+        """Write the mask of a sample as a PNG of class ids, grey or with a (256, 3) `palette`: see `put_mask`."""
+        self.written[path] = put_mask(sample, self.source, self.root / path, palette)
+
+    def image(
+        self, sample: Sample, path: str, kinds: Collection[str] | None = None, ending: str | None = None
+    ) -> str | None:
         """Link, copy or write the image of a sample at `path`, without an ending; where it is then, None if there are none.
 
         The pixels are written, as PNG or TIFF, if the file alone is not what lies under the mask: a part of a larger one, some
-        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any).
+        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any). With an
+        `ending` all files are called so, whatever is in them, for programs that look for no other name.
         """
         if self.images == "none":
             return None
         file = self.source.image_path(sample)
         if self.is_whole(sample) and (kinds is None or ending_of(file) in kinds):
-            here = f"{path}{ending_of(file)}"
+            here = f"{path}{ending or ending_of(file)}"
             self.put(file, here, self.images)
             return here
         with self.source.open_image(sample) as image:
-            ending, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
-        self.write(f"{path}{ending}", data)
+            own, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
+        here = f"{path}{ending or own}"
+        self.write(here, data)
         self.pixels += 1
-        return f"{path}{ending}"
+        return here
 
     def is_whole(self, sample: Sample) -> bool:
         """Whether the file of a sample's image is what lies under its mask: not a part of a larger one, nor turned by EXIF."""
@@ -146,6 +145,7 @@ class Plan:
         ways: The option that keeps what a format cannot hold, by kind.
         left_out: Samples that are left out as an option says, each with its problem.
         notes: What a person should know of the files, for the receipt.
+        shown: Where the images, masks and label files of the samples are, for croissant.json.
         shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
@@ -163,6 +163,7 @@ class Plan:
     ways: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Problem] = ()
     notes: Sequence[str] = ()
+    shown: Shown = field(default_factory=Shown)
     shards: Sequence[Shard] = ()
 
 
@@ -183,7 +184,9 @@ class Exported:
         return dict(self.receipt)
 
 
-def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, run: Run | None) -> Exported:
+def export_files(
+    dataset: Dataset, root: Place, plan: Plan, *, about: About | None = None, overwrite: bool, run: Run | None
+) -> Exported:
     """Write the files of a format, and return what was written. An export that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left out),
@@ -192,7 +195,8 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
     check_images(dataset, plan.images)
     if plan.images != "none":
         refuse_images(root, plan.images, (dataset.image_path(one.sample) for one in plan.samples))
-    options = {"format": plan.format, "images": plan.images, **plan.options}
+    about = about or About()
+    options = {"format": plan.format, "images": plan.images, **plan.options, **about.given()}
     made_by = made_of("export", options, [dataset])
     contract = Contract(
         format=plan.format, reader=plan.reader, options=plan.reading, labels=dataset.labels, names=plan.names,
@@ -204,7 +208,11 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
     given = {"labels": dataset.labels.digest, "source": absolute(dataset.root), "holds": contract.holds}
     header = {**made_by, "images": plan.images, **given}
     source, run = replace(dataset, samples=()), run or Run()
-    with resumable_folder(root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run) as loop:
+    with (
+        resumable_folder(root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run) as loop,
+        closing(Rows(loop.done, loop.root, shards=bool(plan.shards))) as rows,
+    ):
+        loop.done = rows
         for problem in plan.left_out:
             loop.failed[str(problem.sample)] = problem
         skip = run.report.on_error == "skip"
@@ -213,12 +221,17 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
         loop.work(item, todo, _key, reads=partial(_reads, source=source))
         for problem in [problem for row in loop.done.values() for problem in row.left_out]:
             loop.fail(str(problem.sample), problem)
-        return _finish(loop, dataset, plan, contract)
+        return _finish(loop, rows, dataset, plan, contract, about)
 
 
 def _key(one: Named | Shard) -> str:
     """The name of a line of the journal."""
     return one.name if isinstance(one, Shard) else one.sample.id
+
+
+def _split(one: Named | Shard) -> str | None:
+    """The folder of the split of what is written."""
+    return one.samples[0].split if isinstance(one, Shard) else one.split
 
 
 def _row(one: Named | Shard, plan: Plan, source: Dataset, root: Place, skip: bool) -> Row:
@@ -254,14 +267,19 @@ def _is_there(root: Place, row: Row) -> bool:
         return False
 
 
-def _finish(loop: Loop[Row], dataset: Dataset, plan: Plan, contract: Contract) -> Exported:
-    """Write the files of all samples, the contract and the receipt. Raises `DataError` if everything was left out."""
-    parts = _parts(loop.done.values(), plan)
-    named = sorted((one for one in plan.samples if one.sample.id in parts), key=lambda one: one.sample.id)
+def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract: Contract, about: About) -> Exported:
+    """Write what all samples have in common, and the receipt. Raises `DataError` if everything was left out."""
+    named = sorted((one for one in plan.samples if one.sample.id in rows.ids), key=lambda one: one.sample.id)
     if not named:
         refuse_nothing(loop.left_out)
-    plan.finish(loop.root, ((one, msgspec.json.decode(parts[one.sample.id])) for one in named))
+    plan.finish(loop.root, ((one, rows.part(one.sample.id)) for one in named))
     loop.journal.flush()
+    splits = {_key(one): _split(one) for one in plan.shards or named}
+    files = [(splits[name], row.files) for name, row in sorted(rows.items())]
+    written = Written(
+        folder_name(dataset), plan.format, dataset.labels, len(named), files, contract.holds, _day(dataset)
+    )
+    write_croissant(loop.root, written, plan.shown, about)
     if isinstance(loop.root, Path):
         sync_tree(loop.root)
     receipt = _receipt(loop, dataset, plan, named)
@@ -270,11 +288,14 @@ def _finish(loop: Loop[Row], dataset: Dataset, plan: Plan, contract: Contract) -
     return Exported(loop.journal.land(), plan.format, receipt)
 
 
-def _parts(rows: Iterable[Row], plan: Plan) -> dict[str, msgspec.Raw]:
-    """What the common files need of each sample, by id."""
-    if not plan.shards:
-        return {row.name: row.part for row in rows}
-    return {id: part for row in rows for id, part in msgspec.json.decode(row.part, type=dict[str, msgspec.Raw]).items()}
+def _day(dataset: Dataset) -> str | None:
+    """The day on which a dataset was written, in UTC; None if it is not on this machine."""
+    if isinstance(dataset.root, Remote):
+        return None
+    try:
+        return datetime.fromtimestamp((dataset.root / CARD).stat().st_mtime, UTC).date().isoformat()
+    except OSError:
+        return None
 
 
 def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Named]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from segdata.files.remote import Place
 from segdata.files.tables import Column, TableWriter
 from segdata.files.tiff import encode_tiff
 from segdata.labels import IGNORE, Labels, tally
+from segdata.writers.about import About
 from segdata.writers.classes import refuse_alike, refuse_ignore
 from segdata.writers.division import Bytes, Division
 from segdata.writers.exporting import Exported, Files, Plan, Shard, export_files
@@ -65,6 +66,7 @@ def write(
     shard_size: Bytes | None = None,
     samples_per_shard: int | None = None,
     shard_count: int | None = None,
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -80,6 +82,7 @@ def write(
         shard_size: The most bytes of a shard, such as 256M (the default) or 1G. A larger sample has a shard alone.
         samples_per_shard: How many samples a shard holds, instead of `shard_size`.
         shard_count: How many shards each split has, instead of `shard_size`.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("images", images, EmbeddedImages)
@@ -109,7 +112,7 @@ def write(
         images=images,
         notes=list(notes_on(samples)),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def notes_on(samples: Sequence[Named]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,12 +27,15 @@ class Named(NamedTuple):
         return self.name if self.split is None else f"{self.split}/{self.name}"
 
 
-def name_samples(dataset: Dataset, *, flat: bool = False, unsplit: str | None = None) -> list[Named]:
+def name_samples(
+    dataset: Dataset, *, flat: bool = False, together: bool = False, unsplit: str | None = None
+) -> list[Named]:
     """The samples by id, each with its split and its name: the id without the split's name in front.
 
     Args:
         dataset: The dataset.
         flat: Names have no folders: `a/b` becomes `a_b`; of names that are then one, each gets 8 digits of its id's SHA-256.
+        together: The files of all splits are in one folder, so that names are unique across splits.
         unsplit: The split of samples that are in none.
 
     Raises `OptionError` if two splits would have one folder.
@@ -47,7 +50,7 @@ def name_samples(dataset: Dataset, *, flat: bool = False, unsplit: str | None = 
         )
         for sample in samples
     ]
-    return flattened(named) if flat else unique(named)
+    return unique([*map(flattened, named)] if flat else named, together=together)
 
 
 def split_folders(splits: set[str]) -> dict[str, str]:
@@ -60,24 +63,20 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     return folders
 
 
-def flattened(named: Sequence[Named]) -> list[Named]:
-    """The same, in names without folders. A dot in front, by which files are hidden, becomes `_`; long names are cut."""
-    flat = [one._replace(name=re.sub(r"^\.", "_", one.name.replace("/", "_"))) for one in named]
-    return unique([one if len(one.name) <= SHORT // 4 else _cut(one) for one in flat])
+def flattened(one: Named) -> Named:
+    """The same, in a name without folders. A dot in front, by which files are hidden, becomes `_`; a long name is cut."""
+    name = re.sub(r"^\.", "_", one.name.replace("/", "_"))
+    data = name.encode()
+    if len(data) <= SHORT:
+        return one._replace(name=name)
+    return _with_digits(one._replace(name=data[:SHORT].decode(errors="ignore")))
 
 
-def _cut(one: Named) -> Named:
-    """The same, with digits in place of what a name has beyond `SHORT` bytes."""
-    data = one.name.encode()
-    return one if len(data) <= SHORT else _with_digits(one._replace(name=data[:SHORT].decode(errors="ignore")))
-
-
-def unique(named: Sequence[Named]) -> list[Named]:
-    """The same, where names that are one in a split, apart from case, get digits of the ids."""
-    groups: dict[str, list[Named]] = defaultdict(list)
-    for one in named:
-        groups[one.path.casefold()].append(one)
-    return [one if len(groups[one.path.casefold()]) == 1 else _with_digits(one) for one in named]
+def unique(named: Sequence[Named], *, together: bool = False) -> list[Named]:
+    """The same, where names that are one in a split (`together`: in any), apart from case, get digits of the ids."""
+    keys = [(one.name if together else one.path).casefold() for one in named]
+    times = Counter(keys)
+    return [one if times[key] == 1 else _with_digits(one) for one, key in zip(named, keys, strict=True)]
 
 
 def _with_digits(one: Named) -> Named:

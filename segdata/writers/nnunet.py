@@ -39,10 +39,12 @@ from segdata.files.rasters import Raster
 from segdata.files.remote import Place
 from segdata.files.tiff import encode_tiff
 from segdata.labels import BACKGROUND, IGNORE, Labels, Mask, is_background
+from segdata.writers.about import About
 from segdata.writers.classes import refuse_alike, refuse_ignore
+from segdata.writers.croissant import Shown, meaning_of
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, check_images, ending_of
-from segdata.writers.names import Named, flattened, name_samples
+from segdata.writers.names import Named, flattened, name_samples, unique
 
 CARD, FOLDS = "dataset.json", "splits_final.json"
 
@@ -60,6 +62,7 @@ def write(
     root: str | Place,
     *,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -72,6 +75,7 @@ def write(
         root: The folder to write to, such as nnUNet_raw/Dataset001_NAME.
         images: What becomes of the images: links to RGB PNGs (the default) or copies of them, or there are none. Other images
             are written as their pixels.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     check_images(dataset, images)
@@ -94,8 +98,9 @@ def write(
         names=values.names,
         images=images,
         notes=list(notes_on(root, dataset, values, channels, folds)),
+        shown=Shown("images{split}/*_0000", f"labels{{split}}/*{channels.ending}", meaning_of(values.table, dataset.labels)),
     )  # fmt: skip
-    return export_files(dataset, root, plan, overwrite=overwrite, run=run)
+    return export_files(dataset, root, plan, about=about, overwrite=overwrite, run=run)
 
 
 def notes_on(root: Place, dataset: Dataset, values: Values, channels: Channels, folds: bool) -> Iterable[str]:
@@ -119,7 +124,7 @@ def notes_on(root: Place, dataset: Dataset, values: Values, channels: Channels, 
 def name_cases(dataset: Dataset) -> list[Named]:
     """The samples, each with the end of its folders (Tr or Ts) in place of the split, and a name without folders."""
     named = name_samples(dataset)
-    return flattened([one._replace(split="Ts" if one.sample.split == "test" else "Tr") for one in named])
+    return unique([flattened(one._replace(split="Ts" if one.sample.split == "test" else "Tr")) for one in named])
 
 
 def write_case(named: Named, files: Files, values: Values, channels: Channels) -> bool:

@@ -27,6 +27,7 @@ from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothi
 from segdata.executors.run import Run
 from segdata.files.places import absolute, file_digest, place, write_whole
 from segdata.files.remote import Place
+from segdata.writers.about import About
 from segdata.writers.division import Bytes, Division
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
@@ -39,6 +40,7 @@ def write(
     samples_per_shard: int | None = None,
     shard_count: int | None = None,
     shuffle: int | None = None,
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
@@ -58,6 +60,7 @@ def write(
         samples_per_shard: How many samples a shard holds, instead of `shard_size`.
         shard_count: How many shards each split has, instead of `shard_size`.
         shuffle: Mix the samples in an order drawn by this seed. By default they come in order of id.
+        about: What croissant.json says of the dataset.
         overwrite: Replace a dataset there.
     """
     run, root = run or Run(), place(root)
