@@ -138,7 +138,7 @@ def test_a_round_trip_with_and_without_the_contract(
         np.testing.assert_array_equal(found[counts], truth[counts])
         assert set(found[~counts].tolist()) <= {0 if with_background else 255}
     (root / "out/segdata.json").unlink()
-    plain = segdata.convert("yolo", root / "out", root / "plain", allow_empty=True)
+    plain = segdata.convert("auto", root / "out", root / "plain", allow_empty=True)
     assert plain.labels.names == NAMES
     for sample in plain:
         truth = truths[sample.id]
@@ -203,7 +203,7 @@ def test_splits_come_back_as_they_were(ids: list[str], told: set[str], folders: 
 def flat(sample: segdata.Sample) -> str:
     """The name of a sample in an export."""
     name = sample.id.removeprefix(f"{sample.split}/").replace("/", "_")
-    return f"_{name}" if name.startswith(".") else name
+    return f"_{name[1:]}" if name.startswith(".") else name
 
 
 def test_notes_tell_what_ultralytics_leaves_out(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from segdata.writers.about import About
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.images import ExportImages, as_it_is, ending_of
+from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples, unique
 from segdata.writers.yolo.data import DATA_YAML, data_yaml
 from segdata.writers.yolo.lines import label_lines
@@ -89,7 +89,7 @@ def write(
 
 
 def named(dataset: Dataset) -> list[Named]:
-    """The names of the samples. supervision does not look into folders, nor Ultralytics at what begins with a dot.
+    """The names of the samples, without folders, into which supervision does not look.
 
     Samples in no split are in the folder of train, unless there is a split train. No folder of a split is called images: the last
     one of that name on the way to an image tells where its labels are.
@@ -98,8 +98,7 @@ def named(dataset: Dataset) -> list[Named]:
     samples = name_samples(dataset, flat=True, unsplit=unsplit)
     folders = {one.split for one in samples}
     free = next(name for n in count(1) if (name := f"images-{n}") not in folders)
-    renamed = [one._replace(split=free) if one.split == "images" else one for one in samples]
-    return unique([one._replace(name=f"_{one.name}"[one.name[0] != "." :]) for one in renamed])
+    return unique([one._replace(split=free) if one.split == "images" else one for one in samples])
 
 
 def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: Collection[int]) -> None:
@@ -107,14 +106,14 @@ def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: C
     sample = named.sample
     files.write(f"labels/{named.path}.txt", label_lines(files.source.read_mask(sample), numbers, skip))
     if files.images != "none":
-        files.image(sample, f"images/{named.path}", kinds_of(sample, files.source))
+        files.image(sample, f"images/{named.path}", kinds_of(sample, files))
 
 
-def kinds_of(sample: Sample, source: Dataset) -> Collection[str]:
+def kinds_of(sample: Sample, files: Files) -> Collection[str]:
     """The endings that a sample's image may have so that both loaders read it."""
-    if ending_of(source.image_path(sample)) in KINDS and sample.exif is None and as_it_is(sample, source):
+    if ending_of(files.source.image_path(sample)) in KINDS and files.is_whole(sample):
         return KINDS
-    with source.open_image(sample) as image:
+    with files.source.open_image(sample) as image:
         return (*KINDS, ".tif", ".tiff") if (image.bands, image.dtype.name) in TIFFS else KINDS
 
 
