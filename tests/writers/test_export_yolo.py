@@ -213,7 +213,8 @@ def test_notes_tell_what_ultralytics_leaves_out(tmp_path: Path) -> None:
     exported = segdata.export("yolo", dataset, tmp_path / "out")
     assert exported.receipt["notes"] == [
         "2 samples are in no split: images/train holds them",
-        "Ultralytics leaves out images with a side below 10 pixels: 1 are",
+        "Ultralytics trains on a split train and measures on val, and there is no val: segdata split makes splits",
+        "1 images have a side below 10 pixels: Ultralytics leaves them out",
     ]
 
 
@@ -295,7 +296,8 @@ def test_turned_images_and_endings_of_other_programs_become_pixels(tmp_path: Pat
     exif[0x112] = 6
     Image.new("RGB", (12, 14), "red").save(tmp_path / "turned.jpg", exif=exif)
     Image.new("RGB", (14, 12), "red").save(tmp_path / "odd.gif")
-    for name, written in (("turned.jpg", "turned.png"), ("odd.gif", "odd.png")):
+    Image.new("RGB", (14, 12), "red").save(tmp_path / "false.jpg", "GIF")
+    for name, written in (("turned.jpg", "turned.png"), ("odd.gif", "odd.png"), ("false.jpg", "false.png")):
         dataset = with_image(tmp_path / name[:3], tmp_path / name)
         exported = segdata.export("yolo", dataset, tmp_path / f"out {name}")
         assert exported.receipt["written_as_pixels"] == 1

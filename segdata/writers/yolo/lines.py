@@ -66,7 +66,7 @@ def walls_of(mask: NDArray[Any], skip: Collection[int]) -> NDArray[np.uint8]:
     return walls
 
 
-@lru_cache(64)
+@lru_cache(512)
 def coordinates(size: int) -> NDArray[np.uint8]:
     """The texts of the coordinates along a side of `size` pixels, (2 * size, n): of the near and the far half of each pixel.
 

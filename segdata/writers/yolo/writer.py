@@ -17,6 +17,7 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.executors.run import Run
+from segdata.files.file import JPEG, PNG, open_file
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.writers.about import About
@@ -25,11 +26,13 @@ from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples, unique
-from segdata.writers.yolo.data import DATA_YAML, data_yaml
+from segdata.writers.yolo.data import DATA_YAML, KEYS, WANTED, data_yaml
 from segdata.writers.yolo.lines import label_lines
 
 KINDS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-"""The endings of images that both loaders read, whatever is in them."""
+"""The endings of images that both loaders read, whatever their bands are, if they begin as one of `HEADS`."""
+
+HEADS = (b"BM", PNG, JPEG, b"RIFF")
 
 TIFFS = {(1, "uint8"), (3, "uint8"), (4, "uint8"), (1, "uint16"), (3, "uint16")}
 """The bands and types of TIFFs that both read."""
@@ -110,11 +113,14 @@ def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: C
 
 
 def kinds_of(sample: Sample, files: Files) -> Collection[str]:
-    """The endings that a sample's image may have so that both loaders read it."""
-    if ending_of(files.source.image_path(sample)) in KINDS and files.is_whole(sample):
-        return KINDS
+    """The endings that a sample's image may have so that both loaders read it. Raises `DataError`."""
+    path = files.source.image_path(sample)
+    if files.is_whole(sample) and ending_of(path) in KINDS:
+        with open_file(path) as file:
+            if file.head.startswith(HEADS):
+                return KINDS
     with files.source.open_image(sample) as image:
-        return (*KINDS, ".tif", ".tiff") if (image.bands, image.dtype.name) in TIFFS else KINDS
+        return (".png", ".tif", ".tiff") if (image.bands, image.dtype.name) in TIFFS else (".png",)
 
 
 def notes(samples: Sequence[Named]) -> Iterator[str]:
@@ -122,8 +128,12 @@ def notes(samples: Sequence[Named]) -> Iterator[str]:
     if unsplit := [one for one in samples if one.sample.split is None]:
         told = "" if unsplit[0].split == "train" else ", which Ultralytics does not read"
         yield f"{len(unsplit)} samples are in no split: images/{unsplit[0].split} holds them{told}"
+    folders = {one.split for one in samples}
+    for key in WANTED:
+        if not folders.intersection(KEYS[key]):
+            yield f"Ultralytics trains on a split train and measures on val, and there is no {key}: segdata split makes splits"
     if small := sum(min(one.sample.height, one.sample.width) < SMALLEST for one in samples):
-        yield f"Ultralytics leaves out images with a side below {SMALLEST} pixels: {small} are"
+        yield f"{small} images have a side below {SMALLEST} pixels: Ultralytics leaves them out"
 
 
 def write_data(root: Place, rows: Iterable[tuple[Named, Any]], names: list[str]) -> None:
