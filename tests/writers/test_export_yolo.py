@@ -176,6 +176,7 @@ def test_ignored_pixels_are_asked_about(tmp_path: Path) -> None:
         (["fold 1/a", "fold 2/a/b"], {"splits"}, {"fold_1", "fold_2"}),
         (["a", "b"], {"train", "splits"}, {"train"}),
         (["a", "train/b", "c"], {"train", "splits"}, {"train", "unsplit"}),
+        (["a", "trainval/b", "test/c"], {"train", "test", "splits"}, {"trainval", "test", "unsplit"}),
         (["val/a.b", "val/.c"], {"val"}, {"val"}),
         (
             ["images/a", "labels/a", "train/images/a", "train/labels/a"],

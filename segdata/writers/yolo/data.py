@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 DATA_YAML = "data.yaml"
 
-KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+KEYS = {
+    "train": ("train", "training", "trainval"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
+}  # fmt: skip
 """The keys of Ultralytics, and which folder each is: the first one that there is."""
 
 WANTED = ("train", "val")

@@ -94,10 +94,10 @@ def write(
 def named(dataset: Dataset) -> list[Named]:
     """The names of the samples, without folders, into which supervision does not look.
 
-    Samples in no split are in the folder of train, unless there is a split train. No folder of a split is called images: the last
-    one of that name on the way to an image tells where its labels are.
+    If no sample is in a split, all are in the folder of train. No folder of a split is called images: the last one of that name on
+    the way to an image tells where its labels are.
     """
-    unsplit = "unsplit" if any(sample.split == "train" for sample in dataset) else "train"
+    unsplit = "train" if all(sample.split is None for sample in dataset) else "unsplit"
     samples = name_samples(dataset, flat=True, unsplit=unsplit)
     folders = {one.split for one in samples}
     free = next(name for n in count(1) if (name := f"images-{n}") not in folders)
