@@ -94,8 +94,8 @@ def write(
 def named(dataset: Dataset) -> list[Named]:
     """The names of the samples, without folders, into which supervision does not look.
 
-    If no sample is in a split, all are in the folder of train. No folder of a split is called images: the last one of that name on
-    the way to an image tells where its labels are.
+    If no sample is in a split, all are in the folder of train. No folder of a split is called images: the last one of that name
+    in an image's path tells where its labels are.
     """
     unsplit = "train" if all(sample.split is None for sample in dataset) else "unsplit"
     samples = name_samples(dataset, flat=True, unsplit=unsplit)
