@@ -118,6 +118,7 @@ def test_what_would_be_drawn_otherwise_is_not_written(monkeypatch: pytest.Monkey
         label_lines(mask, {0: 0, 1: 1}, ())
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(masks(), min_size=1, max_size=3), st.booleans())
 def test_a_round_trip_with_and_without_the_contract(
@@ -306,6 +307,7 @@ def test_turned_images_and_endings_of_other_programs_become_pixels(tmp_path: Pat
             assert (image.size, dict(image.getexif())) == ((14, 12), {})
 
 
+@pytest.mark.slow
 def test_real_masks_come_back(shared_data: Path, tmp_path: Path) -> None:
     dataset = segdata.convert("coco", shared_data / "coco/mini", tmp_path / "data")
     exported = segdata.export("yolo", dataset, tmp_path / "out", ignored="class")
