@@ -7,6 +7,7 @@ https://labelstud.io/guide/tasks, local files: https://labelstud.io/guide/storag
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -39,7 +40,8 @@ def labelling_config(written: Sequence[Written], shapes: Shapes) -> bytes:
     lines.append(f'  <{TAGS[shapes]} name="{CONTROL}" toName="{OBJECT}">')
     for one in written:
         if NO_XML.search(one.name):
-            raise OptionError(f"class name {one.name!r} has a character that XML cannot hold: segdata remap renames it")
+            way_out = f"segdata remap --map {shlex.quote(f'{one.name}=other')} renames the class"
+            raise OptionError(f"class name {one.name!r} has a character that XML cannot hold: {way_out}")
         color = "".join(f"{part:02x}" for part in one.color)
         lines.append(f'    <Label value={quoteattr(one.name, ESCAPES)} background="#{color}"/>')
     return "\n".join([*lines, f"  </{TAGS[shapes]}>", "</View>", ""]).encode()

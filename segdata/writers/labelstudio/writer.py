@@ -22,6 +22,7 @@ from segdata.errors import one_of
 from segdata.executors.run import Run
 from segdata.files.drafts import Draft
 from segdata.files.places import place, write_whole
+from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Mask
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
@@ -83,8 +84,8 @@ def write(
         image_url: What stands before the paths of images in tasks. By default the tool serves them from its own machine, where
             LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder of this export; otherwise where you put the contents of
             images/, such as s3://bucket/folder.
-        images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images that
-            are far away by their own URLs, and others as links would be called.
+        images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images in
+            object storage by their own URLs, and others as links would be called.
         overwrite: Replace an export there.
     """
     for name, value, allowed in (("as", as_, As), ("shapes", shapes, Shapes), ("objects", objects, Objects)):
@@ -139,15 +140,19 @@ def results(mask: Mask, how: How) -> list[dict[str, Any]]:
 
 
 def url_of(named: Named, source: Dataset, prefix: str, path: str | None) -> str:
-    """What a task calls the image of a sample: `path` is where it was written, None if it was not."""
+    """What a task calls the image of a sample: `path` is where it was written, None if it was not.
+
+    Without images it is the URL of an image that is far away, if all of that is the sample; or else where it would be written.
+    """
     if path is not None:
         return image_url(prefix, path.removeprefix("images/"))
-    if source.images == "none" or named.sample.image is None:
-        return image_url(prefix, f"{named.path}.png")
-    file = source.image_path(named.sample)
-    if is_remote(file) and prefix == LOCAL:
-        return file
-    return image_url(prefix, f"{named.path}{ending_of(file)}")
+    sample, ending = named.sample, ".png"
+    if sample.image is not None and sample.view is None and sample.exif is None and source.reading == AS_IT_IS:
+        file = source.image_path(sample)
+        if is_remote(file) and prefix == LOCAL:
+            return file
+        ending = ending_of(file) if ending_of(file) in KINDS else ending
+    return image_url(prefix, f"{named.path}{ending}")
 
 
 def write_all(root: Place, rows: Iterable[tuple[Named, str]], config: bytes) -> None:
