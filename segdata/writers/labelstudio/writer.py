@@ -25,6 +25,7 @@ from segdata.files.places import place, write_whole
 from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Mask
+from segdata.writers.about import About
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
@@ -65,6 +66,7 @@ def write(
     ignored: Ignored | None = None,
     image_url: str = LOCAL,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -86,6 +88,7 @@ def write(
             images/, such as s3://bucket/folder.
         images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images in
             object storage by their own URLs, and others as links would be called.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     for name, value, allowed in (("as", as_, As), ("shapes", shapes, Shapes), ("objects", objects, Objects)):
@@ -112,7 +115,7 @@ def write(
         left_out=left_out,
         notes=[NO_LABEL] if unlabelled and lost is None else [],
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def write_task(named: Named, files: Files, how: How) -> str:
