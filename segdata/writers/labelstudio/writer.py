@@ -2,7 +2,9 @@
 
     OUT/  tasks.json, config.xml, images/
 
-A project takes config.xml under Settings, Labeling Interface, Code, and tasks.json by Import. What a region states:
+A project takes config.xml under Settings, Labeling Interface, Code, and tasks.json by Import. The tool shows images of its own
+machine if it runs with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=OUT, and the
+project has OUT/images as a source storage of local files (https://labelstud.io/guide/storage). What a region states:
 https://labelstud.io/guide/task_format, https://labelstud.io/guide/predictions, and src/label_studio_sdk/label_interface of
 https://github.com/HumanSignal/label-studio-sdk. Each task's data has a `segdata` besides its image: see `Origin`.
 """
@@ -26,10 +28,10 @@ from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.classes import Ignored, ask_ignored, shape_classes
+from segdata.writers.classes import Ignored, ask_ignored, refuse_names, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
-from segdata.writers.labelstudio.config import CONTROL, LOCAL, OBJECT, image_url, labelling_config
+from segdata.writers.labelstudio.config import CONTROL, LOCAL, NO_XML, OBJECT, image_url, labelling_config
 from segdata.writers.labelstudio.shapes import Objects, Shapes, count_regions, shape_values
 from segdata.writers.names import Named, name_samples
 
@@ -93,6 +95,7 @@ def write(
     """
     for name, value, allowed in (("as", as_, As), ("shapes", shapes, Shapes), ("objects", objects, Objects)):
         one_of(name, value, allowed)
+    refuse_names(dataset.labels, NO_XML, CONFIG)
     dataset, left_out = ask_ignored(dataset, ignored, "labelstudio")
     classes = shape_classes(dataset.labels, ignored)
     names = {one.value: one.name for one in classes.written}
