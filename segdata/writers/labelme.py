@@ -30,7 +30,7 @@ from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
 from segdata.labels import IGNORE, Mask
-from segdata.writers.boxed import Objects, box_objects, count_regions
+from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
@@ -161,10 +161,9 @@ def kinds_of(named: Named, files: Files) -> tuple[str, ...]:
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
     """A polygon for each region. They do not overlap."""
     found = trace_centres(mask, how.skip)
-    points, start = found.points.tolist(), 0
-    for value, end in zip(found.values.tolist(), found.ends.tolist(), strict=True):
-        yield shape(how.labels[value], points[start:end], "polygon")
-        start = end
+    texts = point_texts(found.points, found.ends, ",", bracketed=True)
+    for value, points in zip(found.values.tolist(), texts, strict=True):
+        yield shape(how.labels[value], msgspec.Raw(f"[{points}]".encode()), "polygon")
 
 
 def masks(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
@@ -174,7 +173,7 @@ def masks(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
         yield {**shape(how.labels[value], corners, "mask"), "mask": b64encode(encode_mask(bitmap)).decode("ascii")}
 
 
-def shape(label: str, points: list[list[int]], kind: str) -> dict[str, Any]:
+def shape(label: str, points: list[list[int]] | msgspec.Raw, kind: str) -> dict[str, Any]:
     """An entry of `shapes`, with all keys that labelme writes."""
     return {"label": label, "points": points, "group_id": None, "description": "", "shape_type": kind, "flags": {}}
 
