@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,10 +210,19 @@ Unlisted = Literal["keep", "ignore", "background"]
 
 IGNORE, BACKGROUND = "ignore", "background"
 
+LABELME = {"__ignore__": IGNORE, "_background_": BACKGROUND}
+"""labelme's names, and what they are called here."""
+
 
 def is_background(name: str) -> bool:
     """Whether a class is the background by its name, in one of its spellings."""
     return name.strip(" _").casefold() == BACKGROUND
+
+
+def class_name(name: str) -> str:
+    """The name of the class: without spaces around it, accents composed, and one spelling of background and of ignore."""
+    name = normalize("NFC", " ".join(part for part in name.strip().split(" ") if part))
+    return LABELME.get(name) or (BACKGROUND if is_background(name) else name)
 
 
 def choose_classes(

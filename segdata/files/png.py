@@ -53,6 +53,11 @@ def is_palette_png(head: bytes) -> bool:
     return head.startswith(SIGNATURE) and head[25:26] == bytes([PALETTE])
 
 
+def is_grey_png(head: bytes) -> bool:
+    """Whether a file that begins so, with 26 bytes or more, is a grey PNG of 8 or 16 bits, as masks are written."""
+    return head.startswith(SIGNATURE) and head[25:26] == bytes([GREY]) and head[24:25] in (b"\x08", b"\x10")
+
+
 def encode_mask(mask: Mask) -> bytes:
     """(H, W) uint8 or uint16 -> the bytes of a grey PNG. Raises `ValueError` for any other array."""
     if mask.ndim != 2 or mask.dtype not in (np.uint8, np.uint16) or 0 in mask.shape:
@@ -78,20 +83,37 @@ def encode_rgb(image: NDArray[np.uint8]) -> bytes:
     return _head(height, width, 8, RGB if bands == 3 else RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
+def encode_painted(mask: Mask, colors: NDArray[np.uint8]) -> bytes:
+    """(H, W) values and their colours, (N, 4) RGBA -> the bytes of a PNG of colours, deflated as masks are."""
+    from segdata.kernels.count import translate
+
+    height, width = mask.shape
+    painted = np.empty(mask.size, np.uint32)
+    translate(np.ascontiguousarray(mask).ravel(), np.ascontiguousarray(colors).view(np.uint32).ravel(), painted)
+    deflater = _deflater()
+    body = deflater.compress(_filtered(painted.view(np.uint8).reshape(height, -1))) + deflater.flush()
+    return _head(height, width, 8, RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
 class MaskWriter:
     """A mask of any size written from the top, a few rows at a time, in memory that does not depend on its height.
 
     Use it as a context: the file has its name only once it is whole. `sha256` is of its bytes then, which are those of
-    `encode_mask` but for more IDAT chunks than one if it is very large.
+    `encode_mask` but for more IDAT chunks than one if it is very large. With a `palette`, (256, 3) uint8 RGB by value, it is a
+    palette PNG; then the dtype is uint8.
     """
 
-    def __init__(self, path: str | Place, height: int, width: int, dtype: Any) -> None:
+    def __init__(
+        self, path: str | Place, height: int, width: int, dtype: Any, palette: NDArray[np.uint8] | None = None
+    ) -> None:
         self._dtype, self._left, self._width = np.dtype(dtype), height, width
         self._above: NDArray[np.uint8] | None = None
         self._deflate, self._body = _deflater(), bytearray()
         self._digest = hashlib.sha256()
         self._draft = Draft(path)
-        self._put(_head(height, width, 8 * self._dtype.itemsize, GREY))
+        self._put(_head(height, width, 8 * self._dtype.itemsize, GREY if palette is None else PALETTE))
+        if palette is not None:
+            self._put(_chunk(b"PLTE", palette.tobytes()))
 
     def write(self, rows: Mask) -> None:
         """The next (h, W) rows. Raises `ValueError` for more than there is room for."""

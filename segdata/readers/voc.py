@@ -23,9 +23,10 @@ from segdata.errors import DataError, OptionError, Problem, Report, strict
 from segdata.files.endings import IMAGE_ENDINGS
 from segdata.files.places import files_below, lies_below, listed, matching
 from segdata.files.remote import Place
-from segdata.labels import RGB, Labels
+from segdata.files.voc_colors import VOC_VOID, voc_color
+from segdata.labels import Labels
 from segdata.readers.classes.entries import Entry, refuse
-from segdata.readers.classes.files import VOC_VOID, given_classes
+from segdata.readers.classes.files import given_classes
 from segdata.readers.diagnose import pack_color
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.source import Input, Item, Receipt, Source, SourceClass, leave_out, read_text
@@ -71,6 +72,7 @@ def read(
     report: Report = strict,
     images: bool = True,
     mask_dir: str = "SegmentationClass",
+    all_lists: bool = False,
     classes: str | Path | Sequence[str] | None = None,
 ) -> Source:
     """Read a year's folder, or a VOCdevkit with one in it. Samples are the images that the lists name.
@@ -83,6 +85,7 @@ def read(
 
     Args:
         mask_dir: the folder of the masks below the year's, such as SegmentationClassAug.
+        all_lists: read every list; by default train, val, trainval and test alone if there is one of these.
         classes: the class file (a labelmap, one name per line, CSV, JSON or YAML), or names in order of mask value; by default
             the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
     """
@@ -94,7 +97,7 @@ def read(
     table = class_table(entries or [Entry.of(value, name) for value, name in enumerate(CLASSES)])
     masks = year / mask_dir
     refuse_supervisely(year, masks)
-    lists = find_lists(year, split, masks, receipt)
+    lists = find_lists(year, split, masks, receipt, all_lists=all_lists)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
     pairs = {match["name"]: match for path in lists for line in list_lines(path) if (match := find_pair(line))}
     folders = Folders(masks, find_images(year) if images else None, table.meaning, year, pairs)
@@ -149,15 +152,6 @@ def class_table(entries: Sequence[Entry]) -> ClassTable:
     return ClassTable(labels, meaning, tuple(rows))
 
 
-def voc_color(index: int) -> RGB:
-    """VOC's colour of an index: its bits by threes go to R, G and B, the lowest ones to the highest bit.
-
-    Source: VOClabelcolormap.m in the VOC development kit.
-    """
-    r, g, b = (sum((index >> (3 * j + k) & 1) << (7 - j) for j in range(8)) for k in range(3))
-    return r, g, b
-
-
 # Folders and lists
 
 
@@ -198,7 +192,9 @@ def find_images(year: Place) -> Place:
     return folder
 
 
-def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -> dict[Place, list[str]]:
+def find_lists(
+    year: Place, split: str | None, masks: Place, receipt: Receipt, *, all_lists: bool = False
+) -> dict[Place, list[str]]:
     """The split lists to read, with the image names in each. What is passed over gets a line in the receipt.
 
     Raises `OptionError` where there is no list of the split, `DataError` (`voc.list`).
@@ -209,14 +205,15 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
             way_out = suggest(split, found) if found else "there is no list: leave --split out"
             raise OptionError(f"no split {split!r}, as {LISTS} has no {split}.txt: {way_out}")
         return {found[split]: read_list(found[split])}
-    chosen = [found[name] for name in OFFICIAL if name in found] or list(found.values())
+    official = [found[name] for name in OFFICIAL if name in found]
+    chosen = list(found.values()) if all_lists or not official else official
     lists = {path: read_list(path) for path in chosen}
     there = set(masks_in(masks)) if lists else set()
     test = found.get("test")
     if test in lists and len(lists) > 1 and there.isdisjoint(lists[test]):
         receipt.notes.append(f"test.txt: left out, as none of its {len(lists.pop(test))} images has a mask")
     if others := [path.name for path in found.values() if path not in chosen]:
-        receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them)")
+        receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them, --all-lists all)")
     if rest := len(there.difference(*lists.values())):
         receipt.notes.append(f"{masks.name}: {rest} masks are left out, as no list that was read names them")
     return lists

@@ -1,7 +1,7 @@
 """Target formats, one module per format. A new format is a module here and a line below.
 
-A writer is a function `write(dataset, root, *, overwrite, run, **options) -> Dataset | Exported`. It does not change its input.
-A format of files is a `Plan` for `exporting.export_files`; what is a segdata dataset, too, returns that.
+A writer is a function `write(dataset, root, *, about, overwrite, run, **options) -> Dataset | Exported`. It does not change its
+input. A format of files is a `Plan` for `exporting.export_files`; what is a segdata dataset, too, returns that.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from segdata.writers.exporting import Exported
 
 WRITERS = {
+    "cityscapes": "segdata.writers.cityscapes.writer",
+    "coco": "segdata.writers.coco.writer",
     "cvat": "segdata.writers.cvat",
-    "folders": "segdata.writers.folders",
+    "folders": "segdata.writers.folders.writer",
+    "hf": "segdata.writers.hf",
     "labelme": "segdata.writers.labelme",
+    "labelstudio": "segdata.writers.labelstudio.writer",
+    "nnunet": "segdata.writers.nnunet",
+    "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",
+    "yolo": "segdata.writers.yolo.writer",
 }
 
-COMMON = ("dataset", "root", "overwrite", "run")
+COMMON = ("dataset", "root", "about", "overwrite", "run")
 
 
 def writer(name: str) -> Callable[..., Dataset | Exported]:

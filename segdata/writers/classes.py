@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError, Problem, one_of
-from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, is_background
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, class_name, is_background
+
+IN_LINES = r"^\s|\s$|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""What no line of text can hold of a name: space around it, and characters that end a line or are no text."""
 
 Ignored = Literal["class", "background", "drop"]
 """What becomes of ignored pixels where a format has no value for them. class: they are a class of their own, called ignore.
@@ -70,9 +75,10 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
     """The classes of a format of shapes: all but the one called background, whose pixels no shape covers; ignore last.
 
     `with_ignore`: whether the class of ignored pixels is written, if `ignored` is `class`. Raises `OptionError` for a class
-    that is called ignore, or if background is the only class.
+    that is called ignore, for names that are one, or if background is the only class.
     """
     refuse_ignore(labels)
+    refuse_alike(labels)
     ground = next((label.id for label in labels.classes if is_background(label.name)), None)
     written = [Written(label.id, label.name, label.color) for label in labels.classes if label.id != ground]
     names: dict[str, int | None] = {one.name: one.value for one in written}
@@ -86,8 +92,43 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 
 def refuse_ignore(labels: Labels) -> None:
-    """Raise `OptionError` for a class that is called as ignored pixels are."""
-    if IGNORE in labels.names:
-        raise OptionError(
-            f"a class is called {IGNORE}, as ignored pixels are: segdata remap --map {IGNORE}=other renames it"
-        )
+    """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
+    if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
+        raise OptionError(f"a class is called {name}, as ignored pixels are: {renaming(labels, name)}")
+    if {BACKGROUND, "_background_"} <= set(labels.names):
+        way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
+        raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
+
+
+def refuse_alike(labels: Labels) -> None:
+    """Raise `OptionError` for classes that a format's names do not tell apart, or for a name of spaces alone."""
+    first: dict[str, str] = {}
+    for name in labels.names:
+        other = first.setdefault(class_name(name), name)
+        if other != name or not name.strip():
+            what = (
+                f"names {other!r} and {name!r} are one in label files"
+                if name.strip()
+                else f"a class is called {name!r}"
+            )
+            raise OptionError(f"{what}: {renaming(labels, name)}")
+
+
+def refuse_names(labels: Labels, what: str, file: str) -> None:
+    """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
+    for name in labels.names:
+        if (found := re.search(what, name)) is not None:
+            what = f"class name {name!r}: no line of {file} can hold {found[0]!r}"
+            raise OptionError(f"{what}: {renaming(labels, name)}")
+
+
+def renaming(labels: Labels, name: str) -> str:
+    """The way out of a name that a format cannot hold: the command that gives the class one that no other has."""
+    typed = shlex.quote(f"{name}={_free(labels)}") if name.isprintable() and "=" not in name else None
+    how = f"--map {typed}" if typed else "--map-file FILE (JSON: an object of old and new names)"
+    return f"segdata remap {how} renames it"
+
+
+def _free(labels: Labels) -> str:
+    """A name that no class has: of two classes of one name `remap` would make one."""
+    return next(name for i in range(len(labels.names) + 1) if (name := f"other{i or ''}") not in labels.names)

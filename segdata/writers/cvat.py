@@ -14,7 +14,6 @@ https://github.com/open-edge-platform/datumaro, src/datumaro/plugins/data_format
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,8 +30,9 @@ from segdata.files.remote import Place
 from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.labels import Mask
+from segdata.writers.about import About
 from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
-from segdata.writers.classes import Ignored, Written, ask_ignored, shape_classes
+from segdata.writers.classes import Ignored, Written, ask_ignored, renaming, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
@@ -72,6 +72,7 @@ def write(
     objects: Objects = "regions",
     ignored: Ignored | None = None,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -88,6 +89,7 @@ def write(
         ignored: What becomes of ignored pixels: a label called ignore (class), no shape, as background has (background), or
             samples that have any are left out (drop). By default they are refused.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("shapes", shapes, Shapes)
@@ -113,15 +115,14 @@ def write(
         left_out=left_out,
         notes=notes(dataset),
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def refuse_unwritable(dataset: Dataset) -> None:
     """Raise `OptionError` for a class or a split whose name has characters that XML cannot hold."""
     for name in dataset.labels.names:
         if NO_TEXT.search(name):
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-            raise OptionError(f"class {name!r}: no XML can hold its characters: {way_out}")
+            raise OptionError(f"class {name!r}: no XML can hold its characters: {renaming(dataset.labels, name)}")
     for split in {sample.split for sample in dataset if sample.split is not None}:
         if NO_TEXT.search(split):
             raise OptionError(f"split {split!r}: no XML can hold its characters: segdata split gives new ones")

@@ -11,20 +11,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from segdata.caches import note
 from segdata.dataset.contract import CONTRACT, EXPORT, Contract
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.images import put_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, newest, sample_files, stamps
-from segdata.dataset.job import Loop, made_of, receipt_of, resumable_folder
+from segdata.dataset.job import Loop, folder_name, made_of, receipt_of, resumable_folder
 from segdata.dataset.journal import settle
 from segdata.dataset.layout import JOURNAL, RECEIPT, UNDECODABLE
 from segdata.dataset.sample import Sample
@@ -33,7 +35,10 @@ from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
+from segdata.writers.about import About
+from segdata.writers.croissant import Described, Shown, day_of, write_croissant
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
+from segdata.writers.masks import put_mask
 from segdata.writers.names import Named
 from segdata.writers.rows import Row, Rows
 
@@ -41,42 +46,75 @@ IMAGE = ""
 """What stands for the digest of an image file, which is not read again."""
 
 
+class Shard(NamedTuple):
+    """A file of several samples: its name, and what is in it."""
+
+    name: str
+    samples: tuple[Named, ...]
+
+
 @dataclass(slots=True)
 class Files:
-    """The files of one sample, as they are written below `root`; and what is lost of it."""
+    """The files of one sample or shard, as they are written below `root`; and what is lost of it.
+
+    `skip`: whether bad samples of a shard are left out.
+    """
 
     root: Place
     source: Dataset
     images: ExportImages
+    skip: bool = False
     written: dict[str, str] = field(default_factory=dict)
     lost: dict[str, tuple[int, int]] = field(default_factory=dict)
-    pixels: bool = False
+    pixels: int = 0
+    left_out: list[Problem] = field(default_factory=list)
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file, at a POSIX path below the root."""
         write_bytes(self.root / path, data)
         self.written[path] = hashlib.sha256(data).hexdigest()
 
-    def image(self, sample: Sample, path: str, kinds: Collection[str] | None = None) -> str | None:
+    def mask(self, sample: Sample, path: str, palette: NDArray[np.uint8] | None = None) -> None:
+        """Write the mask of a sample as a PNG of class ids, grey or with a (256, 3) `palette`: see `put_mask`."""
+        self.written[path] = put_mask(sample, self.source, self.root / path, palette)
+
+    def image(
+        self, sample: Sample, path: str, kinds: Collection[str] | None = None, ending: str | None = None
+    ) -> str | None:
         """Link, copy or write the image of a sample at `path`, without an ending; where it is then, None if there are none.
 
         The pixels are written, as PNG or TIFF, if the file alone is not what lies under the mask: a part of a larger one, some
-        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any).
+        of its bands, turned by EXIF; and if its ending is none of `kinds`, those that the format can hold (None: any). With an
+        `ending` all files are called so, whatever is in them, for programs that look for no other name.
         """
         if self.images == "none":
             return None
         file = self.source.image_path(sample)
-        as_file = as_it_is(sample, self.source) and sample.exif is None
-        if as_file and (kinds is None or ending_of(file) in kinds):
-            here = f"{path}{ending_of(file)}"
-            put_image(file, self.root, here, self.images, others="")
-            self.written[here] = IMAGE
+        if self.is_whole(sample) and (kinds is None or ending_of(file) in kinds):
+            here = f"{path}{ending or ending_of(file)}"
+            self.put(file, here, self.images)
             return here
         with self.source.open_image(sample) as image:
-            ending, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
-        self.write(f"{path}{ending}", data)
-        self.pixels = True
-        return f"{path}{ending}"
+            own, data = encode_image_of(image) if kinds is None else encode_image_of(image, kinds)
+        here = f"{path}{ending or own}"
+        self.write(here, data)
+        self.pixels += 1
+        return here
+
+    def is_whole(self, sample: Sample) -> bool:
+        """Whether the file of a sample's image is what lies under its mask: not a part of a larger one, nor turned by EXIF."""
+        return as_it_is(sample, self.source) and sample.exif is None
+
+    def put(self, file: str, path: str, images: Literal["link", "copy"]) -> None:
+        """Link or copy an image file as it is."""
+        put_image(file, self.root, path, images, others="")
+        self.written[path] = IMAGE
+
+    def leave_out(self, error: DataError) -> None:
+        """Leave out a sample of a shard. Raises the error if bad samples are not skipped."""
+        if not self.skip:
+            raise error
+        self.left_out.append(error.problem)
 
     def lose(self, kind: str, pixels: int, regions: int = 0) -> None:
         """Note what the format cannot hold of the sample."""
@@ -93,7 +131,8 @@ class Plan:
         options: The options that change what is written, by name.
         samples: What the samples are called.
         item: `item(named, files)` writes the files of one sample, and returns what `finish` needs of it: values of JSON. It
-            must pickle: a function of a module, or a `functools.partial` of one.
+            must pickle: a function of a module, or a `functools.partial` of one. If there are `shards`, it is
+            `item(shard, files)`, and returns that of each sample in the shard by id; others it gives to `files.leave_out`.
         finish: `finish(root, rows)` writes the common files. `rows` are the samples in order of id, each with what `item` has
             returned for it; those that could not be read are not among them. It can be iterated once.
         holds: The names at the top of the folder.
@@ -105,12 +144,14 @@ class Plan:
         ways: The option that keeps what a format cannot hold, by kind.
         left_out: Samples that are left out as an option says, each with its problem.
         notes: What a person should know of the files, for the receipt.
+        shown: Where the images, masks and label files of the samples are, for croissant.json.
+        shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
     format: str
     options: Mapping[str, object]
     samples: Sequence[Named]
-    item: Callable[[Named, Files], Any]
+    item: Callable[[Any, Files], Any]
     finish: Callable[[Place, Iterable[tuple[Named, Any]]], None]
     holds: Sequence[str]
     reader: str
@@ -121,6 +162,8 @@ class Plan:
     ways: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Problem] = ()
     notes: Sequence[str] = ()
+    shown: Shown = field(default_factory=Shown)
+    shards: Sequence[Shard] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +183,9 @@ class Exported:
         return dict(self.receipt)
 
 
-def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, run: Run | None) -> Exported:
+def export_files(
+    dataset: Dataset, root: Place, plan: Plan, *, about: About | None = None, overwrite: bool, run: Run | None
+) -> Exported:
     """Write the files of a format, and return what was written. An export that was stopped goes on where it was.
 
     Raises `OptionError`, `DataError` for the first bad file (`run.report` may skip instead: such samples are then left out),
@@ -149,7 +194,8 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
     check_images(dataset, plan.images)
     if plan.images != "none":
         refuse_images(root, plan.images, (dataset.image_path(one.sample) for one in plan.samples))
-    options = {"format": plan.format, "images": plan.images, **plan.options}
+    about = about or About()
+    options = {"format": plan.format, "images": plan.images, **plan.options, **about.given()}
     made_by = made_of("export", options, [dataset])
     contract = Contract(
         format=plan.format, reader=plan.reader, options=plan.reading, labels=dataset.labels, names=plan.names,
@@ -160,38 +206,55 @@ def export_files(dataset: Dataset, root: Place, plan: Plan, *, overwrite: bool, 
         return there
     given = {"labels": dataset.labels.digest, "source": absolute(dataset.root), "holds": contract.holds}
     header = {**made_by, "images": plan.images, **given}
-    source = replace(dataset, samples=())
+    source, run = replace(dataset, samples=()), run or Run()
     with (
-        resumable_folder(
-            root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run or Run()
-        ) as loop,
-        closing(Rows(loop.done, loop.root)) as rows,
+        resumable_folder(root, EXPORT, Row, header, inputs, is_there=_is_there, overwrite=overwrite, run=run) as loop,
+        closing(Rows(loop.done, loop.root, shards=bool(plan.shards))) as rows,
     ):
         loop.done = rows
         for problem in plan.left_out:
             loop.failed[str(problem.sample)] = problem
-        item = partial(_row, plan=replace(plan, samples=()), source=source, root=loop.root)
-        todo = [one for one in plan.samples if one.sample.id not in loop.done]
-        reads = partial(_reads, source=source)
-        loop.work(item, todo, lambda one: one.sample.id, reads=reads)
-        return _finish(loop, rows, dataset, plan, contract)
+        skip = run.report.on_error == "skip"
+        item = partial(_row, plan=replace(plan, samples=(), shards=()), source=source, root=loop.root, skip=skip)
+        todo = [one for one in plan.shards or plan.samples if _key(one) not in loop.done]
+        loop.work(item, todo, _key, reads=partial(_reads, source=source))
+        for problem in [problem for row in loop.done.values() for problem in row.left_out]:
+            loop.fail(str(problem.sample), problem)
+        return _finish(loop, rows, dataset, plan, contract, about)
 
 
-def _row(named: Named, plan: Plan, source: Dataset, root: Place) -> Row:
-    """Write the files of one sample. Raises `DataError`."""
-    files = Files(root, source, plan.images)
-    with located(sample=named.sample.id):
-        part = plan.item(named, files)
-    return Row(named.sample.id, files.written, msgspec.Raw(msgspec.json.encode(part)), files.lost, files.pixels)
+def _key(one: Named | Shard) -> str:
+    """The name of a line of the journal."""
+    return one.name if isinstance(one, Shard) else one.sample.id
 
 
-def _reads(named: Named, source: Dataset) -> list[Stamp]:
-    """The files that a sample is made from."""
-    return stamps(sample_files(source, [named.sample]))
+def _split(one: Named | Shard) -> str | None:
+    """The folder of the split of what is written."""
+    return one.samples[0].split if isinstance(one, Shard) else one.split
+
+
+def _row(one: Named | Shard, plan: Plan, source: Dataset, root: Place, skip: bool) -> Row:
+    """Write the files of one sample or shard. Raises `DataError`."""
+    files = Files(root, source, plan.images, skip)
+    with nullcontext() if isinstance(one, Shard) else located(sample=one.sample.id):
+        part = plan.item(one, files)
+    raw = msgspec.Raw(msgspec.json.encode(part))
+    return Row(_key(one), files.written, raw, files.lost, files.pixels, files.left_out)
+
+
+def _reads(one: Named | Shard, source: Dataset) -> list[Stamp]:
+    """The files that a sample or shard is made from."""
+    samples = [named.sample for named in one.samples] if isinstance(one, Shard) else [one.sample]
+    return stamps(sample_files(source, samples))
 
 
 def _is_there(root: Place, row: Row) -> bool:
-    """Whether what was written for a sample is there as it was written; in storage, where files are whole or absent, at all."""
+    """Whether what was written for a sample is there as it was written; in storage, where files are whole or absent, at all.
+
+    A shard that lacks samples is written again: they may be mended.
+    """
+    if row.left_out:
+        return False
     try:
         return all(
             (root / path).is_file()
@@ -203,13 +266,19 @@ def _is_there(root: Place, row: Row) -> bool:
         return False
 
 
-def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract: Contract) -> Exported:
-    """Write the files of all samples, the contract and the receipt. Raises `DataError` if everything was left out."""
-    if not loop.done:
+def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract: Contract, about: About) -> Exported:
+    """Write what all samples have in common, and the receipt. Raises `DataError` if everything was left out."""
+    named = sorted((one for one in plan.samples if one.sample.id in rows.ids), key=lambda one: one.sample.id)
+    if not named:
         refuse_nothing(loop.left_out)
-    named = sorted((one for one in plan.samples if one.sample.id in loop.done), key=lambda one: one.sample.id)
     plan.finish(loop.root, ((one, rows.part(one.sample.id)) for one in named))
     loop.journal.flush()
+    splits = {_key(one): _split(one) for one in plan.shards or named}
+    files = [(splits[name], row.files) for name, row in sorted(rows.items())]
+    described = Described(
+        folder_name(dataset), plan.format, dataset.labels, len(named), files, contract.holds, day_of(dataset)
+    )
+    write_croissant(loop.root, described, plan.shown, about)
     if isinstance(loop.root, Path):
         sync_tree(loop.root)
     receipt = _receipt(loop, dataset, plan, named)
@@ -220,10 +289,10 @@ def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract:
 
 def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Named]) -> dict[str, Any]:
     """What was exported, and what the format cannot hold of it: pixels and regions, in how many images, and what keeps them."""
-    rows = [loop.done[one.sample.id] for one in named]
     pixels, regions, images = Counter[str](), Counter[str](), Counter[str]()
-    for one, row in zip(named, rows, strict=True):
-        for kind, lost in {**row.lost, **_lost_by_all(one.sample, dataset, plan)}.items():
+    for one in named:
+        row = loop.done.get(one.sample.id)  # none of what is in a shard
+        for kind, lost in {**(row.lost if row else {}), **_lost_by_all(one.sample, dataset, plan)}.items():
             pixels[kind] += lost[0]
             regions[kind] += lost[1]
             images[kind] += 1
@@ -236,7 +305,7 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
         loop.left_out,
         format=plan.format,
         pixels={dataset.labels.name(value): counts[value] for value in sorted(counts)},
-        written_as_pixels=sum(row.pixels for row in rows),
+        written_as_pixels=sum(row.pixels for row in loop.done.values()),
         cannot_hold={
             kind: {
                 "images": images[kind],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.ids import SHORT
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
 
@@ -26,12 +27,15 @@ class Named(NamedTuple):
         return self.name if self.split is None else f"{self.split}/{self.name}"
 
 
-def name_samples(dataset: Dataset, *, flat: bool = False, unsplit: str | None = None) -> list[Named]:
+def name_samples(
+    dataset: Dataset, *, flat: bool = False, together: bool = False, unsplit: str | None = None
+) -> list[Named]:
     """The samples by id, each with its split and its name: the id without the split's name in front.
 
     Args:
         dataset: The dataset.
         flat: Names have no folders: `a/b` becomes `a_b`; of names that are then one, each gets 8 digits of its id's SHA-256.
+        together: The files of all splits are in one folder, so that names are unique across splits.
         unsplit: The split of samples that are in none.
 
     Raises `OptionError` if two splits would have one folder.
@@ -46,7 +50,7 @@ def name_samples(dataset: Dataset, *, flat: bool = False, unsplit: str | None = 
         )
         for sample in samples
     ]
-    return flattened(named) if flat else unique(named)
+    return unique([*map(flattened, named)] if flat else named, together=together)
 
 
 def split_folders(splits: set[str]) -> dict[str, str]:
@@ -55,21 +59,26 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     for split, folder in folders.items():
         if (other := first.setdefault(folder.casefold(), split)) != split:
-            raise OptionError(f"splits {other!r} and {split!r} would both be in the folder {folder}: rename one")
+            raise OptionError(
+                f"splits {other!r} and {split!r} would both be in the folder {folder}: --split exports one of them"
+            )
     return folders
 
 
-def flattened(named: Sequence[Named]) -> list[Named]:
-    """The same, in names without folders."""
-    return unique([one._replace(name=one.name.replace("/", "_")) for one in named])
+def flattened(one: Named) -> Named:
+    """The same, in a name without folders. A dot in front, by which files are hidden, becomes `_`; a long name is cut."""
+    name = re.sub(r"^\.", "_", one.name.replace("/", "_"))
+    data = name.encode()
+    if len(data) <= SHORT:
+        return one._replace(name=name)
+    return _with_digits(one._replace(name=data[:SHORT].decode(errors="ignore")))
 
 
-def unique(named: Sequence[Named]) -> list[Named]:
-    """The same, where names that are one in a split, apart from case, get digits of the ids."""
-    groups: dict[str, list[Named]] = defaultdict(list)
-    for one in named:
-        groups[one.path.casefold()].append(one)
-    return [one if len(groups[one.path.casefold()]) == 1 else _with_digits(one) for one in named]
+def unique(named: Sequence[Named], *, together: bool = False) -> list[Named]:
+    """The same, where names that are one in a split (`together`: in any), apart from case, get digits of the ids."""
+    keys = [(one.name if together else one.path).casefold() for one in named]
+    times = Counter(keys)
+    return [one if times[key] == 1 else _with_digits(one) for one, key in zip(named, keys, strict=True)]
 
 
 def _with_digits(one: Named) -> Named:

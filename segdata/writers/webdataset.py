@@ -12,66 +12,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Annotated
 
 import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
-from segdata.dataset.job import made_of, receipt_of, resumable
+from segdata.dataset.job import Job, folder_name, made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothing
 from segdata.executors.run import Run
-from segdata.files.places import absolute, file_digest, place, size_of, write_whole
+from segdata.files.endings import ending
+from segdata.files.places import absolute, file_digest, place, write_whole
 from segdata.files.remote import Place
-from segdata.writers.images import as_it_is
+from segdata.writers.about import About
+from segdata.writers.croissant import Described, Shown, day_of, write_croissant
+from segdata.writers.division import Bytes, Division
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
-
-SIZE = 2**28
-"""Bytes of a shard by default: 256 MiB, about a thousand photographs."""
-
-Bytes = Annotated[int, "bytes"]
-"""A number of bytes, which a person may give as 256M."""
-
-ABOUT = 4096
-"""Bytes of a sample besides its image and mask, about: three headers, the filling of blocks, and the metadata."""
-
-
-@dataclass(frozen=True, slots=True)
-class Division:
-    """How samples are divided into shards: of at most `size` bytes, of `samples` each, or each split into `count` shards."""
-
-    size: int | None = None
-    samples: int | None = None
-    count: int | None = None
-
-    def __post_init__(self) -> None:
-        given = {"--shard-size": self.size, "--samples-per-shard": self.samples, "--shard-count": self.count}
-        asked = {name: value for name, value in given.items() if value is not None}
-        if len(asked) > 1:
-            raise OptionError(f"{' and '.join(asked)} exclude each other")
-        if wrong := [f"{name} {value}" for name, value in asked.items() if value < 1]:
-            raise OptionError(f"{wrong[0]}: must be 1 or more")
-
-    def ends(self, samples: Sequence[Sample], dataset: Dataset) -> list[int]:
-        """The index in `samples` at which each shard ends."""
-        n = len(samples)
-        if self.samples is not None:
-            return [*range(self.samples, n, self.samples), n]
-        if self.count is not None:
-            count = min(n, self.count)
-            return [n * (i + 1) // count for i in range(count)]
-        ends, held = [], 0
-        for i, size in enumerate(sizes(samples, dataset)):
-            if held and held + size > (self.size or SIZE):
-                ends.append(i)
-                held = 0
-            held += size
-        return [*ends, n]
 
 
 def write(
@@ -82,6 +42,7 @@ def write(
     samples_per_shard: int | None = None,
     shard_count: int | None = None,
     shuffle: int | None = None,
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Dataset:
@@ -101,6 +62,7 @@ def write(
         samples_per_shard: How many samples a shard holds, instead of `shard_size`.
         shard_count: How many shards each split has, instead of `shard_size`.
         shuffle: Mix the samples in an order drawn by this seed. By default they come in order of id.
+        about: What croissant.json says of the dataset.
         overwrite: Replace a dataset there.
     """
     run, root = run or Run(), place(root)
@@ -110,7 +72,8 @@ def write(
         "shard_size": shard_size, "samples_per_shard": samples_per_shard, "shard_count": shard_count, "shuffle": shuffle,
     }  # fmt: skip
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
-    made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
+    about = about or About()
+    made_by = made_of("export", {"format": "webdataset", **options, **about.given()}, [dataset], shuffle)
     made = Dataset(root, dataset.labels, (), made_by, dataset.images, dataset.reading.written())
     given, inputs = {"source": absolute(dataset.root)}, Inputs([dataset])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:
@@ -125,9 +88,25 @@ def write(
         gone = [problem for one in done for problem in one.left_out]
         if not written:
             refuse_nothing(gone)
+        _describe(job, dataset, written, about)
+        scored = sum(sample.scores is not None for sample in dataset)
+        lost = {"scores": {"images": scored, "pixels": 0, "regions": 0, "keep": None}} if scored else {}
         sizes = {"number": len(written), "bytes": sum(one.size for one in written)}
         images: Images = "copy" if any(line.image for line in job.samples) else "none"
-        return job.save(lambda _: receipt_of("exported", len(dataset), gone, shards=sizes), images=images)
+        return job.save(
+            lambda _: receipt_of("exported", len(dataset), gone, shards=sizes, cannot_hold=lost), images=images
+        )
+
+
+def _describe(job: Job[Written], dataset: Dataset, written: Sequence[Written], about: About) -> None:
+    """Write croissant.json, which says what members the shards have."""
+    kinds = {(f"0{ending(line.image or '')}", f"0.mask{ending(line.mask)}") for line in job.samples}
+    told = Described(
+        name=folder_name(dataset), format="webdataset", labels=dataset.labels, number=len(job.samples),
+        files=[(None, kind) for kind in sorted(kinds)], holds=(), day=day_of(dataset),
+        shards={f"{SHARDS}/{one.name}": one.sha256 for one in written},
+    )  # fmt: skip
+    write_croissant(job.root, told, Shown("*", "*.mask.*"), about)
 
 
 def _told(results: Iterable[tuple[Shard, Written | Problem]], report: Report) -> Iterator[tuple[Shard, Written]]:
@@ -160,29 +139,6 @@ def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[
         first += len(samples)
 
 
-def sizes(samples: Sequence[Sample], dataset: Dataset) -> Iterator[int]:
-    """The largest number of bytes that each sample can take in a shard: its files as they are, or its pixels uncompressed."""
-    depth = 0
-    for sample in samples:
-        pixels = sample.height * sample.width
-        with_image = sample.image is not None and dataset.images != "none"
-        if as_it_is(sample, dataset):
-            own = _size_of(dataset.image_path(sample)) if with_image else 0
-            yield ABOUT + own + _size_of(dataset.inside(sample.mask))
-            continue
-        if with_image and not depth:
-            with dataset.open_image(sample) as image:
-                depth = image.bands * image.dtype.itemsize
-        yield ABOUT + round(1.01 * pixels * (np.dtype(dataset.labels.dtype).itemsize + depth * with_image))
-
-
-def _size_of(path: str | Place) -> int:
-    try:
-        return size_of(path)
-    except OSError:  # reported later, when the file is read
-        return 0
-
-
 def shard_is_there(root: Place, written: Written) -> bool:
     """Whether a shard that a journal lists is on disk as it was written."""
     try:
@@ -203,4 +159,4 @@ def _index(written: Sequence[Written]) -> bytes:
 def summary(written: Dataset) -> str:
     """How many shards there are, and what they hold."""
     shards = written.read_receipt()["shards"]
-    return f"{shards['number']:,} shards of {len(written):,} samples, {shards['bytes']:,} bytes,"
+    return f"{shards['number']:,} shards of {len(written):,} samples, {shards['bytes']:,} bytes"

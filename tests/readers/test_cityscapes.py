@@ -21,8 +21,8 @@ from PIL import Image
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.files.cityscapes_table import TABLE
 from segdata.kernels.scanline import fill_runs, polygon_runs
-from segdata.readers.cityscapes.labels import TABLE
 from segdata.readers.cityscapes.polygons import Polygons, corners
 from segdata.readers.cityscapes.reader import read
 from segdata.readers.cityscapes.rules import class_ids, class_labels

@@ -19,11 +19,12 @@ from PIL import Image
 import segdata
 from parquet_files import cell, write_table
 from segdata.errors import DataError, MissingDependency
+from segdata.files.voc_colors import VOC_VOID
+from segdata.labels import class_name
 from segdata.readers import reader, voc
 from segdata.readers.classes import cells as class_cells
 from segdata.readers.classes import names as class_names
-from segdata.readers.classes.files import VOC_VOID, given_classes, read_classes
-from segdata.readers.classes.named import class_name
+from segdata.readers.classes.files import given_classes, read_classes
 from segdata.readers.source import Receipt, Source
 
 yaml = pytest.importorskip("yaml")

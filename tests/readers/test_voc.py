@@ -22,10 +22,11 @@ from PIL import Image
 import segdata
 import segdata.readers
 from segdata.errors import DataError, OptionError, Report, SegdataError
+from segdata.files.voc_colors import VOC_VOID as VOID
+from segdata.files.voc_colors import voc_color
 from segdata.readers.classes.entries import Entry
-from segdata.readers.classes.files import VOC_VOID as VOID
 from segdata.readers.source import Source
-from segdata.readers.voc import CLASSES, class_table, read, voc_color
+from segdata.readers.voc import CLASSES, class_table, read
 
 NAME = "2012_000018"
 LIST = "ImageSets/Segmentation/{}.txt"

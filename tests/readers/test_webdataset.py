@@ -31,7 +31,7 @@ from segdata.files.members import Member, gdal_path, member_of, member_path
 from segdata.files.places import file_digest
 from segdata.labels import Labels
 from segdata.windows import Window
-from segdata.writers.webdataset import Division
+from segdata.writers.division import Division
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_shards_hold_what_was_asked_for(data: st.DataObject) -> None:
     assert len(ends) == min(limit, n)
     assert lengths.max() - lengths.min() <= 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segdata.writers.webdataset.sizes", lambda samples, _: iter(samples))
+        patch.setattr("segdata.writers.division.sizes", lambda samples, _: iter(samples))
         ends = ends_of(sizes, size=limit)
     assert ends[-1] == n
     for start, end in zip([0, *ends], ends, strict=False):

@@ -24,7 +24,7 @@ from inputs import DATA
 from measure import BUILD, HERE, QUICK, Command, Sizes, race, say, workspace
 from results import Target, machine, peer_versions, record, table
 from segdata import Dataset, Labels, Sample, read_mask, write_mask
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID
+from segdata.files.cityscapes_table import TABLE, VOID_TRAIN_ID
 
 TITLE = "Evaluation of 2048 x 1024 masks"
 PEERS = ("torchmetrics", "mmsegmentation", "cityscapesscripts")

@@ -112,7 +112,7 @@ def trace(mask: NDArray[Any] | Place, labels: Labels, how: Polygons, left_out: C
             regions = _filled(regions, how.min_hole, left_out)
         if how.min_area:
             regions = _large(regions, how.min_area, left_out)
-        yield _simplified(regions, how.simplify, _size(mask)) if how.simplify else regions
+        yield simplified(regions, how.simplify, _size(mask)) if how.simplify else regions
 
 
 def rings_of(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -193,7 +193,7 @@ def _large(regions: Regions, least: float, left_out: Counter[str]) -> Regions:
     return regions.only(large)
 
 
-def _simplified(regions: Regions, tolerance: float, size: tuple[int, int]) -> Regions:
+def simplified(regions: Regions, tolerance: float, size: tuple[int, int]) -> Regions:
     """With simpler borders, the same on both sides. (Visvalingam and Whyatt 1993, as GEOS has it for coverages.)
 
     The edges of the image, of `size` (height, width), stay where they are: four strips are around it, so that its corners, and

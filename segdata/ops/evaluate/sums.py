@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from segdata.errors import DatasetError
+from segdata.files.cityscapes_table import TABLE, VOID_TRAIN_ID
 from segdata.labels import Labels
 from segdata.metrics import METRICS
 from segdata.metrics.base import Metric
@@ -17,7 +18,6 @@ from segdata.metrics.conventions import Counts, conventions
 from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.evaluate.images import ByImage
 from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore, Loss
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID
 from segdata.tiling.tiles import Pair
 
 SCORES = (*MEANS, "iou")

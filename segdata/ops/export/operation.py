@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError
 from segdata.executors.run import Run
 from segdata.writers import writer, writer_options
+from segdata.writers.about import About
 from segdata.writers.exporting import Exported
 
 
@@ -18,6 +20,12 @@ def export(
     destination: str | Path,
     *,
     split: str | None = None,
+    license: str | None = None,
+    url: str | None = None,
+    creator: Sequence[str] = (),
+    cite_as: str | None = None,
+    published: str | None = None,
+    data_version: str | None = None,
     overwrite: bool = False,
     run: Run | None = None,
     **options: Any,
@@ -33,12 +41,21 @@ def export(
         dataset: The dataset, or its folder.
         destination: The folder to write to.
         split: Export this split only; several: a,b; all but one: !a.
+        license: The license of the dataset, for croissant.json: a URL, such as that of a list of licenses
+            (https://spdx.org/licenses/), or a text. By default it says that nobody said what it is.
+        url: The web page of the dataset, for croissant.json.
+        creator: Who made the dataset, for croissant.json: the name of a person, or org: and that of an organization.
+        cite_as: How to cite the dataset, for croissant.json: a text, best as BibTeX. By default it is the dataset's name.
+        published: The day on which the dataset is published, for croissant.json, such as 2026-01-31. By default it is the day on
+            which the dataset was written.
+        data_version: The version of the dataset, for croissant.json, such as 1.2.0. By default it is 1.0.0.
         overwrite: Replace a dataset at `destination`.
     """
+    about = About(license, url, creator, cite_as, published, data_version)
     known = writer_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
     dataset = Dataset.of(dataset)
     if split is not None:
         dataset = dataset.split(split)
-    return writer(format)(dataset, destination, overwrite=overwrite, run=run, **options)
+    return writer(format)(dataset, destination, about=about, overwrite=overwrite, run=run, **options)

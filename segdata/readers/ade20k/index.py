@@ -17,8 +17,9 @@ from typing import IO, cast
 from segdata.errors import DataError
 from segdata.files.limits import open_regular
 from segdata.files.remote import Place
+from segdata.labels import class_name
 from segdata.readers.ade20k.names import MAX_INDEX, read_names
-from segdata.readers.classes.named import NamedClass, class_name
+from segdata.readers.classes.named import NamedClass
 from segdata.readers.source import Input, Receipt
 
 INDEX = "index_ade20k.pkl"

@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
+from segdata.files.cityscapes_table import (
+    COLOR,
+    GROUP,
+    INSTANCE_IDS,
+    LABEL_IDS,
+    POLYGONS,
+    TABLE,
+    TRAIN_IDS,
+    VOID_TRAIN_ID,
+)
 from segdata.files.images import read_image, read_mask
 from segdata.labels import Mask, tally
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID
-from segdata.readers.cityscapes.polygons import GROUP, read_frame
-from segdata.readers.cityscapes.rules import COLOR, INSTANCE_IDS, LABEL_IDS, POLYGONS, TRAIN_IDS, WAY_OUT, Rules
+from segdata.readers.cityscapes.polygons import read_frame
+from segdata.readers.cityscapes.rules import WAY_OUT, Rules
 from segdata.readers.diagnose import pack, unpack_color
 from segdata.words import some
 
@@ -37,7 +46,7 @@ def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules) -> None:
     if 2 * len(strange) > len(found):
         raise DataError(strange[0])
     shown = set().union(*(frame.labels for frame in found))
-    if shown and shown <= VOID and not rules.own:
+    if shown and shown <= VOID and not rules.has_void:
         what = f"no pixel of the {len(found)} frames looked at has a class (label ids {some(sorted(shown))})"
         message = f"{what}: are these labels not Cityscapes' own? {WAY_OUT}"
         raise DataError(Problem("cityscapes.own", message, found[0].file))

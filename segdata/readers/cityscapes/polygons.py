@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem, located
+from segdata.files.cityscapes_table import GROUP
 from segdata.files.limits import refuse_large
 from segdata.kernels.paint import find_shown
 from segdata.kernels.scanline import fill_runs, polygon_runs
@@ -22,8 +23,6 @@ from segdata.words import suggest
 
 UNDRAWN = ("unlabeled", "background")
 """The label of pixels under no polygon: the first that there is, or else they are ignored."""
-
-GROUP = "group"
 
 LARGEST = 1e30
 """A coordinate beyond this is no number to compute with: float32 ends at 3.4e38."""

@@ -22,30 +22,22 @@ from typing import Literal
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
+from segdata.files.cityscapes_table import COLOR, FINE, IMAGES, INSTANCE_IDS, LABEL_IDS, POLYGONS
 from segdata.files.places import list_folder, listed
 from segdata.files.remote import Place
 from segdata.readers.cityscapes.look import check_labels
-from segdata.readers.cityscapes.rules import (
-    COLOR,
-    INSTANCE_IDS,
-    LABEL_IDS,
-    POLYGONS,
-    From,
-    LabelSet,
-    Rules,
-    own_classes,
-)
+from segdata.readers.cityscapes.rules import From, LabelSet, Rules, own_classes
 from segdata.readers.source import Input, Item, Receipt, Source, leave_out
 from segdata.words import some
 
 Annotations = Literal["fine", "coarse"]
 
-FOLDERS: dict[Annotations, str] = {"fine": "gtFine", "coarse": "gtCoarse"}
+FOLDERS: dict[Annotations, str] = {"fine": FINE, "coarse": "gtCoarse"}
 
 SPLITS: dict[Annotations, tuple[str, ...]] = {"fine": ("train", "val"), "coarse": ("train", "train_extra", "val")}
 """What is taken unless a split is named. `test` is not: its public labels are placeholders."""
 
-IMAGES = "leftImg8bit"
+Splits = Literal["labelled", "all"]
 
 
 def fits(root: Place) -> str | None:
@@ -72,8 +64,9 @@ def read(
     from_: From = "auto",
     classes: str | Path | Sequence[str] | None = None,
     label_kind: str | None = None,
+    splits: Splits = "labelled",
 ) -> Source:
-    """Read the splits train and val (and, of coarse labels, train_extra), or the one that `split` names.
+    """Read the splits train and val (and, of coarse labels, train_extra), all, or the one that `split` names.
 
     Some frames are looked at here, and labels that plainly are not those of Cityscapes' table are refused.
 
@@ -90,7 +83,10 @@ def read(
             order of label id; by default a label_colors.txt or the like beside gtFine/, or else Cityscapes' table. All of
             them but `ignore` are classes, whatever `labels` says.
         label_kind: the kind of label file that is read with `classes`, such as labellevel3Ids of IDD; by default labelIds.
+        splits: which splits are read if none is named: `labelled` train and val (and, of coarse labels, train_extra), as the
+            public labels of Cityscapes' test are placeholders; `all` every folder of labels, as sets of others have them.
     """
+    one_of("splits", splits, Splits)
     one_of("annotations", annotations, Annotations)
     one_of("labels", labels, LabelSet)
     one_of("from", from_, From)
@@ -105,13 +101,15 @@ def read(
     rules = Rules.own_of(entries, kind, from_) if entries else Rules.of(labels, from_)
     items: list[Item] = []
     looked_at: list[Mapping[str, str]] = []
-    for its_split in find_splits(folder, image_root, annotations, split):
+    for its_split in find_splits(folder, image_root, annotations, split, splits):
         frames = list_frames(folder, image_root, its_split)
-        looked_at += [frame.labels for frame in frames.values() if frame.labels and its_split != "test"]
+        looked_at += [
+            frame.labels for frame in frames.values() if frame.labels and (splits == "all" or its_split != "test")
+        ]
         found = make_items(frames, its_split, images, rules, report, receipt)
         inputs = (*inputs, Input(f"{folder.name}_{its_split}", digest(found)))
         items += found
-        if its_split == "test":
+        if its_split == "test" and splits == "labelled":
             receipt.notes.append(
                 "test: its public labels are placeholders, which show no more than the edges of a frame"
             )
@@ -121,6 +119,7 @@ def read(
     check_labels(looked_at, rules)
     items.sort(key=lambda item: item.id)
     options: dict[str, object] = {"annotations": annotations, "labels": labels, "from": from_}
+    options |= {"splits": splits} if splits == "all" else {}
     if entries:
         options |= {"labels": "own", "classes": [entry.name for entry in entries], "label_kind": kind or LABEL_IDS}
     return Source(rules.labels, items, inputs, rules.table, receipt, options)
@@ -182,13 +181,17 @@ def one_folder(root: Place, found: Sequence[Place]) -> Place:
     return found[0]
 
 
-def find_splits(folder: Place, images: Place | None, annotations: Annotations, split: str | None) -> list[str]:
+def find_splits(
+    folder: Place, images: Place | None, annotations: Annotations, split: str | None, splits: Splits
+) -> list[str]:
     """The splits to read. Raises `OptionError` for one that is not there, or where none but `test` is."""
     there = sorted({path.name for base in (folder, images) if base for path in base.iterdir() if path.is_dir()})
-    chosen = [name for name in there if name == split or (split is None and name in SPLITS[annotations])]
+    usual = there if splits == "all" else SPLITS[annotations]
+    chosen = [name for name in there if name == split or (split is None and name in usual)]
     if not chosen:
         wanted = repr(split) if split is not None else " or ".join(SPLITS[annotations])
-        raise OptionError(f"no split {wanted} in {folder}: --split may be {some(there) or 'none'}")
+        every = ", or --splits all" if there and split is None else ""
+        raise OptionError(f"no split {wanted} in {folder}: --split may be {some(there) or 'none'}{every}")
     return chosen
 
 

@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 from segdata.errors import DataError, Problem
+from segdata.files.cityscapes_table import (
+    CLASSES_CSV,
+    COLOR,
+    INSTANCE_IDS,
+    LABEL_COLORS,
+    LABEL_IDS,
+    POLYGONS,
+    TABLE,
+    TRAIN_IDS,
+    VOID_TRAIN_ID,
+    Row,
+)
 from segdata.files.remote import Place
 from segdata.labels import RGB, Labels
-from segdata.readers.cityscapes.labels import TABLE, VOID_TRAIN_ID, Row
 from segdata.readers.cityscapes.polygons import Polygons
 from segdata.readers.classes.entries import Entry
 from segdata.readers.classes.files import given_classes
@@ -23,21 +34,16 @@ LabelSet = Literal["train", "id", "category"]
 
 From = Literal["auto", "png", "polygons"]
 
-LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
-
-COLOR = "color.png"
-"""For people to look at; here it only tells whether the labels are those of the table."""
-
 OWN_FILES = (
-    "label_colors.txt",
+    LABEL_COLORS,
     "labelmap.txt",
-    "classes.csv",
+    CLASSES_CSV,
     "classes.json",
     "classes.txt",
     "labels.txt",
     "class_names.txt",
 )
-"""Names of class files that a set in this layout may bring, beside gtFine/ or in it. Datumaro writes the first."""
+"""Names of class files that a set in this layout may bring, beside gtFine/ or in it."""
 
 BY_COLOR = (
     "convert masks --image-dir 'leftImg8bit/{split}' --mask-dir 'gtFine/{split}' --image-pattern '{stem}_leftImg8bit' "
@@ -113,7 +119,8 @@ def is_official(entries: Iterable[Entry]) -> bool:
 class Rules:
     """What is read: kinds of label files, the best first; class ids by value of each kind of PNG, and by label name.
 
-    `own`: by another table than Cityscapes'. `colors`: those of labels in color.png, by value, if they are known.
+    `own`: by another table than Cityscapes'. `has_void`: labels that are void by Cityscapes' table are classes. `colors`: those
+    of labels in color.png, by value, if they are known.
     """
 
     labels: Labels
@@ -123,6 +130,7 @@ class Rules:
     names: Mapping[str, tuple[int, int | None]]
     colors: Mapping[int, RGB]
     own: bool = False
+    has_void: bool = False
 
     @classmethod
     def of(cls, labels: LabelSet, from_: From) -> Rules:
@@ -135,7 +143,7 @@ class Rules:
         names = {row.name: (row.id, ids[row.id]) for row in TABLE}
         table = tuple(SourceClass(row.id, row.name, ids[row.id]) for row in TABLE)
         colors = {row.id: row.color for row in TABLE if row.id >= 0}
-        return cls(class_labels(labels), table, _kinds(pngs, from_), values, names, colors)
+        return cls(class_labels(labels), table, _kinds(pngs, from_), values, names, colors, has_void=labels == "id")
 
     @classmethod
     def own_of(cls, entries: Sequence[Entry], kind: str | None, from_: From) -> Rules:
@@ -148,7 +156,7 @@ class Rules:
         names = {entry.source_name: (entry.value, plain[entry.value]) for entry in entries}
         table = tuple(SourceClass(entry.value, entry.source_name, plain[entry.value]) for entry in entries)
         colors = {entry.value: entry.color for entry in entries if entry.color is not None}
-        return cls(labels, table, _kinds(pngs, from_), values, names, colors, own=True)
+        return cls(labels, table, _kinds(pngs, from_), values, names, colors, own=True, has_void=True)
 
     def annotation(self, files: Mapping[str, str]) -> Annotation | None:
         """The best of a frame's label files; None if none may be read."""

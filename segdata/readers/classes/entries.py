@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from segdata.errors import DataError, Problem
-from segdata.labels import BACKGROUND, IGNORE, RGB
-
-LABELME = {"__ignore__": IGNORE, "_background_": BACKGROUND}
-"""labelme's names, and what they are called here."""
+from segdata.labels import IGNORE, LABELME, RGB
 
 MAX_VALUE = 65535
 

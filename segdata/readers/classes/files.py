@@ -24,6 +24,7 @@ from segdata.errors import DataError, OptionError, Problem, located
 from segdata.files import places
 from segdata.files.places import place
 from segdata.files.remote import Place
+from segdata.files.voc_colors import VOC_VOID
 from segdata.labels import IGNORE, RGB
 from segdata.readers.classes.cells import find_columns, parse_color, plain
 from segdata.readers.classes.entries import Entry, check_entries, in_order, refuse, whole
@@ -31,9 +32,6 @@ from segdata.readers.classes.json_yaml import parse_json, parse_yaml
 from segdata.readers.classes.names import FORMS, WAY_OUT, Line, ends_with_number, ordered, parse_names
 from segdata.readers.source import Input, Receipt, read_text
 from segdata.words import some
-
-VOC_VOID: RGB = (224, 224, 192)
-"""VOC's colour of index 255: in a labelmap no class has it, but what Datumaro calls `ignored`."""
 
 COLUMNS = (
     ("id", "name"), ("name", "r", "g", "b"), ("r", "g", "b", "name"), ("id", "name", "r", "g", "b"),

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
-from unicodedata import normalize
 
 from segdata.errors import DataError, Problem
 from segdata.files.remote import Place
-from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, is_background
-from segdata.readers.classes.entries import LABELME, Entry
+from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, class_name
+from segdata.readers.classes.entries import Entry
 from segdata.readers.classes.files import given_classes
 from segdata.readers.source import Input, Receipt, SourceClass
 from segdata.words import some, suggest
@@ -69,12 +68,6 @@ def choose_classes(
     ids |= {class_name(row.name): None for row in rows if row.class_id is None} | {IGNORE: None}
     ground = labels.id(BACKGROUND) if background == "class" else None
     return Chosen(labels, rows, ids, ground, inputs)
-
-
-def class_name(name: str) -> str:
-    """The name of the class: without spaces around it, accents composed, and one spelling of background and of ignore."""
-    name = normalize("NFC", " ".join(part for part in name.strip().split(" ") if part))
-    return LABELME.get(name) or (BACKGROUND if is_background(name) else name)
 
 
 def name_classes(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from segdata.errors import DataError, Problem
-from segdata.labels import Labels
-from segdata.readers.classes.named import Background, NamedClass, class_name, name_classes
+from segdata.labels import Labels, class_name
+from segdata.readers.classes.named import Background, NamedClass, name_classes
 from segdata.readers.coco.records import Id, one_id
 from segdata.readers.coco.tables import Category, LabelTable
 from segdata.readers.source import Receipt, SourceClass

@@ -66,9 +66,9 @@ def locate(
 
 def image_folders(path: Place, split: str | None, image_dir: str | Path | None) -> list[Place]:
     """The folders that there are of those where a label file's images may be, the likeliest first."""
-    subset = path.stem.rsplit("_", 1)[-1]
+    subset, longer = path.stem.rsplit("_", 1)[-1], path.stem.partition("_")[2]
     bases = [place(image_dir)] if image_dir is not None else _bases(path)
-    folders = [base / sub for base in bases for sub in dict.fromkeys((subset, split or "", ""))]
+    folders = [base / sub for base in bases for sub in dict.fromkeys((subset, longer, split or "", ""))]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()] or bases[:1]
 
 

@@ -141,12 +141,12 @@ def find_label_files(
 
 
 def _named(root: Place, named: Mapping[str, str]) -> Iterator[tuple[Place, str | None]]:
-    """The files that `--annotations` names, as they are given, or below SRC. Raises `DataError` (`coco.missing`)."""
+    """The files that `--annotations` names, below SRC, or as they are given. Raises `DataError` (`coco.missing`)."""
     if root.is_file():
         raise OptionError(f"--annotations: {root} is a label file itself: give the folder that it is in as SRC")
     for its_split, name in named.items():
         given, inside = place(name), root / name
-        path = given if given.is_file() else inside
+        path = inside if inside.is_file() else given
         if not path.is_file():
             raise DataError(
                 Problem("coco.missing", f"--annotations {its_split}: no such file, nor {inside}", file=name)

@@ -6,10 +6,17 @@ from segdata.dataset.dataset import Dataset
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
+from segdata.writers.about import About
 
 
 def write(
-    dataset: Dataset, root: str | Place, *, title: str = "samples", overwrite: bool = False, run: Run | None = None
+    dataset: Dataset,
+    root: str | Place,
+    *,
+    title: str = "samples",
+    about: About | None = None,
+    overwrite: bool = False,
+    run: Run | None = None,
 ) -> Dataset:
     """Write list.txt, and return the dataset that was given.
 

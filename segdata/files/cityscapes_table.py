@@ -1,4 +1,7 @@
-"""Cityscapes' table of labels."""
+"""Cityscapes' table of labels, and what its files are called.
+
+https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,19 @@ from typing import NamedTuple
 from segdata.labels import RGB
 
 VOID_TRAIN_ID = 255
+
+IMAGES, FINE = "leftImg8bit", "gtFine"
+
+LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.png", "instanceIds.png", "polygons.json"
+
+COLOR = "color.png"
+"""For people to look at; when reading it only tells whether the labels are those of the table."""
+
+LABEL_COLORS, CLASSES_CSV = "label_colors.txt", "classes.csv"
+"""Class files that a set with labels of its own may bring. Datumaro writes the first."""
+
+GROUP = "group"
+"""Behind a label in polygons.json: several objects that nobody told apart."""
 
 
 class Row(NamedTuple):

@@ -1,0 +1,1 @@
+"""COCO: how the labels of an image become annotations, and annotations files."""
