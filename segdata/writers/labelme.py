@@ -30,6 +30,7 @@ from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
 from segdata.labels import IGNORE, Mask
+from segdata.writers.about import About
 from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
@@ -80,6 +81,7 @@ def write(
     objects: Objects = "regions",
     ignored: Ignored = "class",
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -97,6 +99,7 @@ def write(
         ignored: What becomes of ignored pixels: shapes labelled `__ignore__` (class, the default), no shape, as background has
             (background), or samples that have any are left out (drop).
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("shapes", shapes, Shapes)
@@ -124,7 +127,7 @@ def write(
         left_out=left_out,
         notes=[f"there is no {LABELS}, which cannot hold the name {name!r}" for name in odd[:1]],
     )
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def write_sample(named: Named, files: Files, how: How) -> None:
