@@ -33,6 +33,7 @@ from segdata.labels import IGNORE, Mask
 from segdata.writers.about import About
 from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
@@ -125,6 +126,7 @@ def write(
         keeps=("ignored", "groups"),
         ways={"ignored": "--ignored class"},
         left_out=left_out,
+        shown=Shown("*", labels="*.json"),
         notes=[f"there is no {LABELS}, which cannot hold the name {name!r}" for name in odd[:1]],
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
