@@ -88,7 +88,9 @@ def main(dataset: Path, export: Path) -> int:
         panoptic = sum(1 for _ in Path(out).rglob("*_panoptic.png"))
     differ = sum(count for what, count in found.items() if what not in ("images", "pixels"))
     versions = {name: version(name) for name in ("cityscapesscripts", "pillow")}
-    print(json.dumps({**versions, **found, "differ": differ, "score of val": score(export), "panoptic images": panoptic}))
+    print(
+        json.dumps({**versions, **found, "differ": differ, "score of val": score(export), "panoptic images": panoptic})
+    )
     return int(differ > 0)
 
 
