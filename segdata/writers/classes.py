@@ -93,9 +93,8 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 def refuse_ignore(labels: Labels) -> None:
     """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
-    if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
-        way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-        raise OptionError(f"a class is called {name}, as ignored pixels are: {way_out}")
+    if (name := next((name for name in labels.names if class_name(name) == IGNORE), None)) is not None:
+        raise OptionError(f"a class is called {name}, as ignored pixels are: {_renaming(labels, name)}")
     if {BACKGROUND, "_background_"} <= set(labels.names):
         way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
         raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
@@ -112,13 +111,24 @@ def refuse_alike(labels: Labels) -> None:
                 if name.strip()
                 else f"a class is called {name!r}"
             )
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-            raise OptionError(f"{what}: {way_out}")
+            raise OptionError(f"{what}: {_renaming(labels, name)}")
 
 
 def refuse_names(labels: Labels, what: str, file: str) -> None:
     """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
     for name in labels.names:
         if (found := re.search(what, name)) is not None:
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
-            raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")
+            what = f"class name {name!r}: no line of {file} can hold {found[0]!r}"
+            raise OptionError(f"{what}: {_renaming(labels, name)}")
+
+
+def _renaming(labels: Labels, name: str) -> str:
+    """The way out for a class whose name cannot be."""
+    typed = shlex.quote(f"{name}={_free(labels)}") if name.isprintable() and "=" not in name else None
+    way_out = f"--map {typed}" if typed else "--map-file FILE (JSON: an object of old and new names)"
+    return f"segdata remap {way_out} renames the class"
+
+
+def _free(labels: Labels) -> str:
+    """A name that no class has, for a way out: of two classes of one name `remap` would make one."""
+    return next(name for i in range(len(labels.names) + 1) if (name := f"other{i or ''}") not in labels.names)

@@ -110,7 +110,7 @@ def name_in_lists(dataset: Dataset) -> list[Named]:
     for split in sorted({str(one.split) for one in named}):
         if (other := lists.setdefault(split.replace("_", "-").casefold(), split)) != split:
             raise OptionError(
-                f"splits {other!r} and {split!r} would both be in {split.replace('_', '-')}.txt: rename one"
+                f"splits {other!r} and {split!r} would both be in {split.replace('_', '-')}.txt: --split exports one of them"
             )
     names = [re.sub(r"[\s#]", "_", one.name) for one in named]
     return unique(

@@ -99,7 +99,7 @@ def refuse_folders(layout: Layout, splits: Sequence[str | None]) -> None:
     """Raise `OptionError` if a folder would hold images of one split and masks of another."""
     times = Counter(folder for split in splits for folder in layout.folders(split))
     if double := [folder for folder, number in times.items() if number > 1]:
-        raise OptionError(f"{double[0]} would be a folder of two splits: rename one, or --split exports one of them")
+        raise OptionError(f"{double[0]} would be a folder of two splits: --split exports one of them")
 
 
 def notes_on(
