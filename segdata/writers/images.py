@@ -52,10 +52,9 @@ def encode_image_of(image: Raster, kinds: Collection[str] = (".png", ".tif")) ->
     plain = fits_png(image) and (not image.geo.placed or ".tif" not in kinds)
     ending: Literal[".png", ".tif"] = ".png" if plain else ".tif"
     if ending not in kinds:
-        what = f"its {image.bands} bands of {image.dtype} fit no {' or '.join(kinds)}: "
-        raise DataError(
-            Problem("image.kind", f"{what}choose three 8-bit bands (segdata convert --bands), or --images none")
-        )
+        what = f"its {image.bands} bands of {image.dtype} fit no PNG: --images none exports the labels alone"
+        bands = ", segdata convert --bands chooses three bands" if image.dtype == "uint8" else ""
+        raise DataError(Problem("image.kind", f"{what}{bands}"))
     return ending, encode_part(image.about, values, valid, image.geo, "png" if plain else "tiff")
 
 
