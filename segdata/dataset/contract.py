@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from segdata.dataset.destination import Kind, State, begun_state, journal_header
-from segdata.dataset.layout import JOURNAL, LOG, RECEIPT, UNDECODABLE
+from segdata.dataset.layout import CROISSANT, JOURNAL, LOG, RECEIPT, UNDECODABLE
 from segdata.errors import DataError, DatasetError, OptionError, Problem, reason
 from segdata.files.places import leads_out, read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 
-CONTRACT, CROISSANT = "segdata.json", "croissant.json"
+CONTRACT = "segdata.json"
 
 VERSION = 1
 

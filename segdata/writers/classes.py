@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -91,11 +92,16 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
     return Classes(tuple(written), ground, names)
 
 
+def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:
+    """The names and colours of classes, in order of id, as the bytes of a class file: a JSON list of id, name and color."""
+    rows = [{"id": id, "name": name, "color": list(color)} for id, (name, color) in enumerate(classes)]
+    return ("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode()
+
+
 def refuse_ignore(labels: Labels) -> None:
     """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
     if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
-        way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-        raise OptionError(f"a class is called {name}, as ignored pixels are: {way_out}")
+        raise OptionError(f"a class is called {name}, as ignored pixels are: {renaming(labels, name)}")
     if {BACKGROUND, "_background_"} <= set(labels.names):
         way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
         raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
@@ -112,13 +118,24 @@ def refuse_alike(labels: Labels) -> None:
                 if name.strip()
                 else f"a class is called {name!r}"
             )
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-            raise OptionError(f"{what}: {way_out}")
+            raise OptionError(f"{what}: {renaming(labels, name)}")
 
 
 def refuse_names(labels: Labels, what: str, file: str) -> None:
     """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
     for name in labels.names:
         if (found := re.search(what, name)) is not None:
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
-            raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")
+            what = f"class name {name!r}: no line of {file} can hold {found[0]!r}"
+            raise OptionError(f"{what}: {renaming(labels, name)}")
+
+
+def renaming(labels: Labels, name: str) -> str:
+    """The way out of a name that a format cannot hold: the command that gives the class one that no other has."""
+    typed = shlex.quote(f"{name}={_free(labels)}") if name.isprintable() and "=" not in name else None
+    how = f"--map {typed}" if typed else "--map-file FILE (JSON: an object of old and new names)"
+    return f"segdata remap {how} renames it"
+
+
+def _free(labels: Labels) -> str:
+    """A name that no class has: of two classes of one name `remap` would make one."""
+    return next(name for i in range(len(labels.names) + 1) if (name := f"other{i or ''}") not in labels.names)

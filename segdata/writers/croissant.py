@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.dataset.contract import CROISSANT
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.layout import CARD, CROISSANT
 from segdata.files.endings import ending
 from segdata.files.places import file_digest, files_below, write_whole
-from segdata.files.remote import Place
+from segdata.files.remote import Place, Remote
 from segdata.labels import IGNORE, Labels
 from segdata.writers.about import About
 
@@ -96,11 +98,12 @@ def meaning_of(table: Sequence[int] | NDArray[np.unsignedinteger[Any]], labels: 
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Described:
     """What there is to describe.
 
     `number`: of samples. `files`: those of each sample, or of a shard of several, as POSIX paths, with its split. `holds`: all
-    names at the top of the folder. `day`: when the dataset was written, as 2026-01-31.
+    names at the top of the folder. `day`: when the dataset was written, as 2026-01-31. `shards`: the tar files that hold all
+    files, each with its SHA-256; names begin with digits there.
     """
 
     name: str
@@ -110,46 +113,57 @@ class Written:
     files: Sequence[tuple[str | None, Collection[str]]]
     holds: Collection[str]
     day: str | None
+    shards: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_croissant(root: Place, written: Written, shown: Shown, about: About) -> None:
+def day_of(dataset: Dataset) -> str | None:
+    """The day on which a dataset was written, in UTC; None if it is not on this machine."""
+    if isinstance(dataset.root, Remote):
+        return None
+    try:
+        return datetime.fromtimestamp((dataset.root / CARD).stat().st_mtime, UTC).date().isoformat()
+    except OSError:
+        return None
+
+
+def write_croissant(root: Place, described: Described, shown: Shown, about: About) -> None:
     """Write croissant.json for the files below `root`, which are all there."""
-    document = {**head(written, about), **contents(root, written, shown)}
+    document = {**head(described, about), **contents(root, described, shown)}
     write_whole(root / CROISSANT, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def head(written: Written, about: About) -> Json:
+def head(described: Described, about: About) -> Json:
     """What is said of the dataset as a whole. What nobody said is left out, or its own word says that nobody did."""
-    name, number = written.name, written.number
+    name, number = described.name, described.number
     said: Json = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": name,
-        "description": f"{number:,} samples for semantic segmentation, {len(written.labels.classes):,} classes. "
-        f"Exported from {name} to {written.format} by segdata.",
+        "description": f"{number:,} samples for semantic segmentation, {len(described.labels.classes):,} classes. "
+        f"Exported from {name} to {described.format} by segdata.",
         "license": about.license or NOT_SAID,
         "url": about.url,
         "creator": about.creators(),
-        "datePublished": about.published or written.day,
+        "datePublished": about.published or described.day,
         "version": about.data_version or "1.0.0",
         "citeAs": about.cite_as or f"{name}, {number:,} samples for semantic segmentation.",
     }
     return {key: value for key, value in said.items() if value}
 
 
-def contents(root: Place, written: Written, shown: Shown) -> Json:
+def contents(root: Place, described: Described, shown: Shown) -> Json:
     """The files, and the records that they hold."""
     roles = {
         "masks": shown.mask,
         "labels": shown.labels,
-        "images": shown.image + ".*",
+        "images": f"{shown.image}.*",
     }  # what is no mask may be an image
     paths = {role: path for role, path in roles.items() if path is not None}
     patterns = {role: pattern_of(path) for role, path in paths.items()}
     found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
     others: set[str] = set()
-    for split, files in written.files:
+    for split, files in described.files:
         for path in files:
             role = next((role for role, pattern in patterns.items() if pattern.fullmatch(path)), None)
             if role is None:
@@ -160,13 +174,32 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
     sets = [
         _file_set(f"{role}-files", {_glob(file, paths[role]) for _, file in files}) for role, files in found.items()
     ]
-    own = {top_of(path) for _, files in written.files for path in files}
     records = [_records(role, paths[role], files) for role, files in found.items()]
-    splits = sorted({split for split, _ in written.files if split is not None})
+    if described.shards:
+        return {
+            "distribution": [*_in_shards(sets, described.shards)],
+            "recordSet": [_classes(described.labels, None), *records],
+        }
+    own = {top_of(path) for _, files in described.files for path in files}
+    splits = sorted({split for split, _ in described.files if split is not None})
     return {
-        "distribution": [*sets, *_rest(root, set(written.holds) - own, others)],
-        "recordSet": [_classes(written.labels, shown.values), *([_splits(splits)] if splits else []), *records],
+        "distribution": [*sets, *_rest(root, set(described.holds) - own, others)],
+        "recordSet": [_classes(described.labels, shown.values), *([_splits(splits)] if splits else []), *records],
     }
+
+
+def _in_shards(sets: Sequence[Json], shards: Mapping[str, str]) -> Iterable[Json]:
+    """The shards, and the FileSets in all of them. An image is told from a mask by the digit before its ending."""
+    yield from (_file_object(path, "application/x-tar", sha256) for path, sha256 in shards.items())
+    for one in sets:
+        globs = [name.replace("*", "*[0-9]") if one["@id"] == "images-files" else name for name in one["includes"]]
+        yield {**one, "containedIn": [{"@id": path} for path in shards], "includes": globs}
+
+
+def _file_object(path: str, media: str, sha256: str) -> Json:
+    """A FileObject of a file that lies below the root."""
+    common = {"@type": "cr:FileObject", "@id": path, "name": path, "contentUrl": path}
+    return {**common, "encodingFormat": media, "sha256": sha256}
 
 
 def top_of(path: str) -> str:
@@ -212,14 +245,7 @@ def _rest(root: Place, common: Collection[str], others: Collection[str]) -> Iter
         folders[f"{top_of(one)}/" if "/" in one else "other-files"].add(one)
     for name in sorted(common):
         if (root / name).is_file():
-            yield {
-                "@type": "cr:FileObject",
-                "@id": name,
-                "name": name,
-                "contentUrl": name,
-                "encodingFormat": MEDIA.get(ending(name), "application/octet-stream"),
-                "sha256": file_digest(root / name),
-            }
+            yield _file_object(name, MEDIA.get(ending(name), "application/octet-stream"), file_digest(root / name))
         elif globs := {_glob(f"{name}/{path}") for path in files_below(root / name)}:
             folders[f"{name}/"] = globs
     yield from (_file_set(id, globs) for id, globs in folders.items())

@@ -14,7 +14,6 @@ https://github.com/open-edge-platform/datumaro, src/datumaro/plugins/data_format
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,8 +31,8 @@ from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import Objects, box_objects, count_regions
-from segdata.writers.classes import Ignored, Written, ask_ignored, shape_classes
+from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
+from segdata.writers.classes import Ignored, Written, ask_ignored, renaming, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
@@ -123,8 +122,7 @@ def refuse_unwritable(dataset: Dataset) -> None:
     """Raise `OptionError` for a class or a split whose name has characters that XML cannot hold."""
     for name in dataset.labels.names:
         if NO_TEXT.search(name):
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-            raise OptionError(f"class {name!r}: no XML can hold its characters: {way_out}")
+            raise OptionError(f"class {name!r}: no XML can hold its characters: {renaming(dataset.labels, name)}")
     for split in {sample.split for sample in dataset if sample.split is not None}:
         if NO_TEXT.search(split):
             raise OptionError(f"split {split!r}: no XML can hold its characters: segdata split gives new ones")
@@ -168,12 +166,10 @@ def shape_tags(mask: Mask, how: How) -> Iterator[str]:
 def polygon_tags(mask: Mask, how: How) -> Iterator[str]:
     """A polygon for each region. They do not overlap."""
     outlines = trace_outlines(mask, how.skip)
-    points, ends = bridged(outlines)
-    texts, start = [f"{x},{y}" for x, y in points.tolist()], 0
-    for value, end in zip(outlines.values.tolist(), ends.tolist(), strict=True):
+    texts = point_texts(*bridged(outlines), ";")
+    for value, points in zip(outlines.values.tolist(), texts, strict=True):
         common = f'label={how.labels[value]} source="file" occluded="0"'
-        yield f'    <polygon {common} points="{";".join(texts[start:end])}" z_order="0">\n    </polygon>\n'
-        start = end
+        yield f'    <polygon {common} points="{points}" z_order="0">\n    </polygon>\n'
 
 
 # XMLs

@@ -59,7 +59,9 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     for split, folder in folders.items():
         if (other := first.setdefault(folder.casefold(), split)) != split:
-            raise OptionError(f"splits {other!r} and {split!r} would both be in the folder {folder}: rename one")
+            raise OptionError(
+                f"splits {other!r} and {split!r} would both be in the folder {folder}: --split exports one of them"
+            )
     return folders
 
 

@@ -40,7 +40,7 @@ def main() -> None:
                 pattern = re.compile(records["field"][0]["source"]["transform"]["regex"])
                 files = [path.relative_to(root).as_posix() for path in root.rglob("*")]
                 of = {match[1]: match[0] for match in map(pattern.match, files) if match}
-                for one in found:
+                for one in found if of else ():  # of members of shards there is no file
                     mask = np.asarray(Image.open(root / of[one["masks/name"].decode()]))
                     if mask.dtype == np.uint8 and Image.open(root / of[one["masks/name"].decode()]).mode == "L":
                         pixels += mask.size

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from segdata.dataset.contract import CONTRACT, CROISSANT
-from segdata.dataset.layout import RECEIPT
+from segdata.dataset.contract import CONTRACT
+from segdata.dataset.layout import CROISSANT, RECEIPT
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.places import files_below, listed, names_in, place
 from segdata.files.remote import Place

@@ -86,6 +86,7 @@ def write(
         ways={"ignored": "--ignored class"},
         left_out=left_out,
         notes=list(notes(samples)),
+        needs_images=True,
         shown=Shown(labels="labels/*.txt"),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
