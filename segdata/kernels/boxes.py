@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+from segdata.kernels.digits import write_digits
 from segdata.kernels.longer import longer
 
 Ints = NDArray[np.int64]
@@ -86,16 +87,9 @@ def box_counts(begins: Ints, order: Ints, ends: Ints, boxes: Ints, width: int) -
 @kernel
 def _write_count(value: int, text: NDArray[np.uint8], used: int) -> int:
     """Write a number, a comma and a space. Returns how many characters are used then."""
-    digits = 1
-    power = 10
-    while power <= value:
-        power *= 10
-        digits += 1
-    for i in range(digits):
-        text[used + digits - 1 - i] = 48 + value % 10
-        value //= 10
-    text[used + digits], text[used + digits + 1] = 44, 32
-    return used + digits + 2
+    used = write_digits(value, text, used)
+    text[used], text[used + 1] = 44, 32
+    return used + 2
 
 
 @kernel

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segdata.files.vectors.tracing import runs_of
 from segdata.kernels.boxes import box_bitmap, box_counts, box_runs
+from segdata.kernels.digits import pairs_text
 from segdata.kernels.trace import number_runs
 from segdata.labels import Mask, value_counts
 
@@ -43,11 +44,9 @@ class Boxed:
 
     def counts(self) -> Iterator[tuple[int, Box, str]]:
         """Value, box, and run lengths in the box of each: along its rows, off and on in turn, as `0, 3, 2, 1`."""
-        text, ends = box_counts(self.begins, self.order, self.ends, self.boxes, self.width)
-        whole, start = text.tobytes().decode("ascii"), 0
-        for value, box, end in zip(self.values.tolist(), self.boxes.tolist(), ends.tolist(), strict=True):
-            yield value, Box(*box), whole[start:end]
-            start = end
+        texts = parts_of(*box_counts(self.begins, self.order, self.ends, self.boxes, self.width))
+        for value, box, text in zip(self.values.tolist(), self.boxes.tolist(), texts, strict=True):
+            yield value, Box(*box), text
 
     def bitmaps(self) -> Iterator[tuple[int, Box, NDArray[np.uint8]]]:
         """Value, box, and pixels in the box of each, (height, width) of 0 and 1."""
@@ -78,3 +77,18 @@ def count_regions(mask: Mask, value: int) -> int:
     begins, values = runs_of(mask)
     _, _, found = number_runs(begins, values, mask.shape[1], np.zeros(0, np.int64))
     return int(np.count_nonzero(found == value))
+
+
+def point_texts(
+    points: NDArray[np.int32], ends: NDArray[np.int64], between: str, *, bracketed: bool = False
+) -> Iterator[str]:
+    """The points (P, 2) of polygons that end at `ends` (N,), as `1,2;3,4` if `between` is `;`, or `[1,2],[3,4]`."""
+    return parts_of(*pairs_text(points, ends, ord(between), bracketed))
+
+
+def parts_of(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> Iterator[str]:
+    """ASCII (T,) in parts, which end at `ends` (N,)."""
+    whole, start = text.tobytes().decode("ascii"), 0
+    for end in ends.tolist():
+        yield whole[start:end]
+        start = end

@@ -31,7 +31,7 @@ from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import Objects, box_objects, count_regions
+from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
 from segdata.writers.classes import Ignored, Written, ask_ignored, renaming, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
@@ -166,12 +166,10 @@ def shape_tags(mask: Mask, how: How) -> Iterator[str]:
 def polygon_tags(mask: Mask, how: How) -> Iterator[str]:
     """A polygon for each region. They do not overlap."""
     outlines = trace_outlines(mask, how.skip)
-    points, ends = bridged(outlines)
-    texts, start = [f"{x},{y}" for x, y in points.tolist()], 0
-    for value, end in zip(outlines.values.tolist(), ends.tolist(), strict=True):
+    texts = point_texts(*bridged(outlines), ";")
+    for value, points in zip(outlines.values.tolist(), texts, strict=True):
         common = f'label={how.labels[value]} source="file" occluded="0"'
-        yield f'    <polygon {common} points="{";".join(texts[start:end])}" z_order="0">\n    </polygon>\n'
-        start = end
+        yield f'    <polygon {common} points="{points}" z_order="0">\n    </polygon>\n'
 
 
 # XMLs

@@ -31,8 +31,9 @@ from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
 from segdata.labels import IGNORE, Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import Objects, box_objects, count_regions
+from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
+from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
@@ -125,6 +126,7 @@ def write(
         keeps=("ignored", "groups"),
         ways={"ignored": "--ignored class"},
         left_out=left_out,
+        shown=Shown("*", labels="*.json"),
         notes=[f"there is no {LABELS}, which cannot hold the name {name!r}" for name in odd[:1]],
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
@@ -164,10 +166,9 @@ def kinds_of(named: Named, files: Files) -> tuple[str, ...]:
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
     """A polygon for each region. They do not overlap."""
     found = trace_centres(mask, how.skip)
-    points, start = found.points.tolist(), 0
-    for value, end in zip(found.values.tolist(), found.ends.tolist(), strict=True):
-        yield shape(how.labels[value], points[start:end], "polygon")
-        start = end
+    texts = point_texts(found.points, found.ends, ",", bracketed=True)
+    for value, points in zip(found.values.tolist(), texts, strict=True):
+        yield shape(how.labels[value], msgspec.Raw(f"[{points}]".encode()), "polygon")
 
 
 def masks(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
@@ -177,7 +178,7 @@ def masks(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
         yield {**shape(how.labels[value], corners, "mask"), "mask": b64encode(encode_mask(bitmap)).decode("ascii")}
 
 
-def shape(label: str, points: list[list[int]], kind: str) -> dict[str, Any]:
+def shape(label: str, points: list[list[int]] | msgspec.Raw, kind: str) -> dict[str, Any]:
     """An entry of `shapes`, with all keys that labelme writes."""
     return {"label": label, "points": points, "group_id": None, "description": "", "shape_type": kind, "flags": {}}
 
