@@ -39,5 +39,6 @@ peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data 
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
 peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
 peer panopticapi 'panopticapi-lite==0.2.0' 'pycocotools==2.0.11' # its panoptic quality: oracle_export_coco.py
+peer label-studio-server 'label-studio==1.23.2' # the tool itself: oracle_labelstudio_server.py
 peer mlcroissant mlcroissant==1.1.1 pillow # croissant.json of exports: oracle_export_croissant.py
 peer ade20k numpy pillow matplotlib opencv-python-headless ipdb scikit-learn scipy tqdm # what the programs of the makers of ADE20K and of Mapillary Vistas import
