@@ -35,7 +35,7 @@ from segdata.writers.boxed import Objects, box_objects, count_regions, point_tex
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.images import ExportImages, ending_of
+from segdata.writers.images import ExportImages, encode_image_of, ending_of
 from segdata.writers.names import Named, name_samples
 
 Shapes = Literal["polygon", "mask"]
@@ -47,8 +47,8 @@ VERSION = "6.0.2"
 KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Endings of images that labelme opens."""
 
-DEEP, NOT_PNG = b"\x10", (".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-"""The depth of PNGs that labelme does not open, as byte 24 has it: it opens such images as TIFFs."""
+DEEP = b"\x10"
+"""Byte 24 of a PNG of 16 bits, which labelme does not open."""
 
 LABELS, UNSPLIT = "labels.txt", "images"
 """The file of labels, and the folder of samples that are in no split."""
@@ -138,7 +138,7 @@ def write_sample(named: Named, files: Files, how: How) -> None:
     mask = files.source.read_mask(sample)
     if how.lost is not None and (pixels := sample.counts.get(how.lost)):
         files.lose("ignored", pixels, count_regions(mask, how.lost))
-    path = files.image(sample, named.path, kinds_of(named, files))
+    path = write_image(named, files)
     ending = ending_of(path or sample.image or "") or ".png"
     content: dict[str, Any] = {
         "version": VERSION,
@@ -153,14 +153,23 @@ def write_sample(named: Named, files: Files, how: How) -> None:
     files.write(f"{named.path}.json", msgspec.json.encode(content))
 
 
-def kinds_of(named: Named, files: Files) -> tuple[str, ...]:
-    """The endings of images that labelme opens, but `.png` for a PNG of 16 bits."""
-    if files.images == "none" or ending_of(file := files.source.image_path(named.sample)) != ".png":
-        return KINDS
+def write_image(named: Named, files: Files) -> str | None:
+    """Link, copy or write the image of a sample; where it is then, None if there are none."""
+    if files.images == "none" or not is_deep(files.source.image_path(named.sample)):
+        return files.image(named.sample, named.path, KINDS)
+    with files.source.open_image(named.sample) as image:
+        ending, data = encode_image_of(image)
+    files.write(path := f"{named.path}{ending}", data)
+    files.pixels += 1
+    return path
+
+
+def is_deep(file: str) -> bool:
+    """Whether an image is a PNG of 16 bits. A file that cannot be read is told when it is linked or copied."""
     try:
-        return NOT_PNG if read_start(place(file), 25)[24:] == DEEP else KINDS
-    except OSError:  # told when it is linked or read
-        return KINDS
+        return ending_of(file) == ".png" and read_start(place(file), 25)[24:] == DEEP
+    except OSError:
+        return False
 
 
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
