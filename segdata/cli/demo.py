@@ -40,7 +40,7 @@ def samples_root() -> Path:
 def demo(context: click.Context, out: str, jobs: int | str) -> None:
     """Go the whole way on the samples that come with segdata.
 
-    It runs from labels in four formats to evaluated masks. Without the extra `train` it ends before the training.
+    It runs from labels in four formats to evaluated masks, and out again. Without the extra `train` it leaves out the training.
     """
     samples, root = samples_root(), Path(out)
     many = ["--dask" if isinstance(jobs, str) else "-j", str(jobs)] if jobs != 1 else []
@@ -58,17 +58,31 @@ def demo(context: click.Context, out: str, jobs: int | str) -> None:
     step("check", coco)
     step("tile", coco, tiles, "--size", "128", "--overlap", "32", "--overwrite", *many)
     if missing := [name for name in ("torch", "albumentations", "yaml", "matplotlib") if find_spec(name) is None]:
-        echo(f"The rest of the demo trains a model, which needs {', '.join(missing)}: pip install segdata[train]")
+        echo(f"The demo trains a model, too, which needs {', '.join(missing)}: pip install segdata[train]")
     else:
         step("train", tiles, run, *TRAINING.split(), "--overwrite")
         step("predict", run / "best.pt", coco, pred, "--split", "val", "--scores", "--overwrite")
         step("refine", pred, refined, "--tune", coco, "--split", "val", "--held-out", "0.25", "--overwrite", *many)
         step("evaluate", refined, coco, "--split", "val", "--compare", pred, "--html", root / "evaluation.html")
         echo(f"Open {root}/evaluation.html.")
+    exported, back = root / "exported", root / "back"
+    step("export", "folders", coco, exported, "--overwrite", *many)
+    step("convert", "auto", exported, back, "--overwrite", *many)
+    echo(_compared(coco, back))
     echo(f"Look at {root}/*.png and {root}/stats.html, read {root}/coco/receipt.json, then try your own labels:")
     echo("  segdata detect path/to/labels")
     echo("  segdata convert auto path/to/labels mydata")
     echo("  segdata preview mydata sheet.png --sort worst")
+
+
+def _compared(before: Path, after: Path) -> str:
+    """How many pixels of masks differ between two datasets of the same samples, ignored ones among them."""
+    from segdata.dataset.dataset import Dataset
+
+    first, second = Dataset.open(before), Dataset.open(after)
+    pairs = [(first.read_mask(sample), second.read_mask(second.sample(sample.id))) for sample in first]
+    pixels, differ = sum(one.size for one, _ in pairs), sum(int((one != other).sum()) for one, other in pairs)
+    return f"Exported and read back: {len(pairs)} masks, {differ} of {pixels:,} pixels differ."
 
 
 def _show(context: click.Context, arguments: list[str]) -> None:

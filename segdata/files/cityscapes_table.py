@@ -18,7 +18,7 @@ LABEL_IDS, TRAIN_IDS, INSTANCE_IDS, POLYGONS = "labelIds.png", "labelTrainIds.pn
 COLOR = "color.png"
 """For people to look at; when reading it only tells whether the labels are those of the table."""
 
-LABEL_COLORS, CLASSES_CSV = "label_colors.txt", "classes.csv"
+LABEL_COLORS, CLASSES_JSON = "label_colors.txt", "classes.json"
 """Class files that a set with labels of its own may bring. Datumaro writes the first."""
 
 GROUP = "group"

@@ -66,6 +66,15 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
         yield raster if reading.under_nodata == "ignore" else FilledRaster(raster)
 
 
+def read_geo(path: str | Place, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Geo:
+    """Where an image lies; its pixels are not decoded for it. Raises `DataError` as `open_image`."""
+    with open_file(path) as file:
+        if file.form != "slide" and file.access == "whole":
+            return _as_turned(geo_beside(str(file)), file, exif)
+    with open_image(path, exif=exif, reading=reading) as image:
+        return image.geo
+
+
 @contextmanager
 def open_mask(path: str | Place | File) -> Iterator[MaskRaster | WholeMask]:
     """A mask open for reading by windows. Raises `DataError` (`mask.*`)."""

@@ -138,10 +138,18 @@ def world_files(path: str) -> list[str]:
 
 
 def sidecars(path: str, new: str) -> list[tuple[str, str]]:
-    """The files beside an image that say where it lies, each with its name beside the same image at `new`."""
+    """The files beside an image that say where it lies, each with its name beside the same image at `new`.
+
+    A world file keeps its ending, if that is one for the ending of `new`.
+    """
     if is_remote(path) or member_of(path) is not None:
         return []
-    names = zip([f"{path}.aux.xml", *world_files(path)], [f"{new}.aux.xml", *world_files(new)], strict=True)
+    base, others = os.path.splitext(new)[0], world_files(new)
+    kept = [(old, f"{base}{os.path.splitext(old)[1]}") for old in world_files(path)]
+    names = [
+        (f"{path}.aux.xml", f"{new}.aux.xml"),
+        *((old, name if name in others else others[0]) for old, name in kept),
+    ]
     return [(old, there) for old, there in names if os.path.isfile(old)]
 
 

@@ -15,23 +15,27 @@ OPEN, CLOSE, COMMA, POINT, ZERO = 91, 93, 44, 46, 48
 
 
 @kernel
-def write_points(points: NDArray[np.int32], ends: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def write_points(
+    points: NDArray[np.int32], ends: NDArray[np.int64], closed: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Write rings of points, (P, 2) in quarters of a pixel, 0 or more, as `[x,y],[x,y]` in pixels.
 
-    `ends` (R,): where each ring's points end. Returns the ASCII text (T,), and where each ring's ends (R,).
+    `ends` (R,): where each ring's points end. `closed`: whether a ring's first point is also its last one. Returns the ASCII text
+    (T,), and where each ring's ends (R,).
     """
-    text = np.empty(LONGEST * points.shape[0], np.uint8)
+    text = np.empty(LONGEST * (points.shape[0] + ends.shape[0]), np.uint8)
     stops = np.empty(ends.shape[0], np.int64)
     n = begin = 0
     for r in range(ends.shape[0]):
-        for i in range(begin, ends[r]):
+        for i in range(begin, ends[r] + closed):
+            point = points[i if i < ends[r] else begin]
             if i > begin:
                 text[n] = COMMA
                 n += 1
             text[n] = OPEN
-            n = _write(points[i, 0], text, n + 1)
+            n = _write(point[0], text, n + 1)
             text[n] = COMMA
-            n = _write(points[i, 1], text, n + 1)
+            n = _write(point[1], text, n + 1)
             text[n] = CLOSE
             n += 1
         stops[r], begin = n, ends[r]

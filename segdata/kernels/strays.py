@@ -21,8 +21,8 @@ def count_strays(
     """Count the pixels that no shape has, or the wrong one, or more than one.
 
     `forth` and `back` (H, W) hold the number of the shape on top, from 1 on, 0 for none: drawn in their order, and in the reverse
-    one. `values` (N,) are the shapes' values; under no shape are the pixels of a `mask` (H, W) whose
-    values are in `skip`.
+    one. `values` (N,) are the shapes' values; the pixels of a `mask` (H, W) whose values are in
+    `skip` are under none.
     """
     strays = wrong = 0
     shape, other, value = -1, -1, -1

@@ -22,6 +22,7 @@ WRITERS = {
     "coco": "segdata.writers.coco.writer",
     "cvat": "segdata.writers.cvat",
     "folders": "segdata.writers.folders.writer",
+    "geojson": "segdata.writers.geojson",
     "hf": "segdata.writers.hf",
     "labelme": "segdata.writers.labelme",
     "labelstudio": "segdata.writers.labelstudio.writer",

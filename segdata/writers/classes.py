@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -89,6 +90,12 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
     if not written:
         raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
     return Classes(tuple(written), ground, names)
+
+
+def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:
+    """The names and colours of classes, in order of id, as the bytes of a class file: a JSON list of id, name and color."""
+    rows = [{"id": id, "name": name, "color": list(color)} for id, (name, color) in enumerate(classes)]
+    return ("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode()
 
 
 def refuse_ignore(labels: Labels) -> None:

@@ -53,6 +53,9 @@ class Shard(NamedTuple):
     samples: tuple[Named, ...]
 
 
+NO_SIZES = "the files do not say how large the images are: no program reads them until the images are put beside them"
+
+
 @dataclass(slots=True)
 class Files:
     """The files of one sample or shard, as they are written below `root`; and what is lost of it.
@@ -145,6 +148,7 @@ class Plan:
         left_out: Samples that are left out as an option says, each with its problem.
         notes: What a person should know of the files, for the receipt.
         shown: Where the images, masks and label files of the samples are, for croissant.json.
+        needs_images: Whether the files do not say how large the images are, so that `segdata convert` cannot read them alone.
         shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
@@ -163,6 +167,7 @@ class Plan:
     left_out: Sequence[Problem] = ()
     notes: Sequence[str] = ()
     shown: Shown = field(default_factory=Shown)
+    needs_images: bool = False
     shards: Sequence[Shard] = ()
 
 
@@ -296,6 +301,7 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             pixels[kind] += lost[0]
             regions[kind] += lost[1]
             images[kind] += 1
+    alone = plan.needs_images and plan.images == "none"
     counts: Counter[int] = Counter()
     for one in named:
         counts.update(one.sample.counts)
@@ -315,7 +321,8 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             }
             for kind in sorted(images)
         },
-        notes=list(plan.notes),
+        notes=[*plan.notes, *([NO_SIZES] if alone else [])],
+        reads_back=not alone,
     )
 
 

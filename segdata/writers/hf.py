@@ -105,6 +105,7 @@ def write(
         reading={
             "classes": NAMES,
             "values": {str(dataset.labels.ignore): IGNORE},
+            "id_column": "id",
             **{f"{name}_column": name for name in columns if name in ("image", "mask")},
         },
         names={name: id for id, name in enumerate(dataset.labels.names)},

@@ -34,8 +34,8 @@ from segdata.executors.run import Run
 from segdata.files.file import open_file
 from segdata.files.pillow import header_of
 from segdata.files.places import place, write_whole
-from segdata.files.png import encode_mask, encode_rgb
-from segdata.files.rasters import Raster
+from segdata.files.png import MaskWriter, encode_rgb
+from segdata.files.rasters import Raster, bands_of
 from segdata.files.remote import Place
 from segdata.files.tiff import encode_tiff
 from segdata.labels import BACKGROUND, IGNORE, Labels, Mask, is_background
@@ -132,10 +132,26 @@ def write_case(named: Named, files: Files, values: Values, channels: Channels) -
     if named.sample.split not in (None, "train", "val", "test"):
         files.lose("splits", 0)
     write_image(named.sample, f"images{named.split}/{named.name}", files, channels)
+    path = f"labels{named.split}/{named.name}{channels.ending}"
+    if channels.ending == ".png":
+        return write_rows(named.sample, path, files, values)
     labels = values(files.source.read_mask(named.sample))
-    data = encode_mask(labels) if channels.ending == ".png" else encode_tiff(labels[:, :, None], compress="deflate")
-    files.write(f"labels{named.split}/{named.name}{channels.ending}", data)
+    files.write(path, encode_tiff(labels[:, :, None], compress="deflate"))
     return bool((labels == values.ignore).any())
+
+
+def write_rows(sample: Sample, path: str, files: Files, values: Values) -> bool:
+    """Write a label image row by row. Returns whether there are ignored pixels."""
+    has_ignored = False
+    with (
+        files.source.open_mask(sample) as mask,
+        MaskWriter(files.root / path, sample.height, sample.width, values.table.dtype) as writer,
+    ):
+        for rows in map(values, bands_of(mask)):
+            has_ignored |= bool((rows == values.ignore).any())
+            writer.write(rows)
+    files.written[path] = writer.sha256
+    return has_ignored
 
 
 def write_common(

@@ -30,6 +30,7 @@ from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.files.voc_colors import VOC_VOID, voc_color
 from segdata.labels import BACKGROUND, RGB, Labels
+from segdata.words import some
 from segdata.writers.about import About
 from segdata.writers.classes import IN_LINES, refuse_ignore, refuse_names
 from segdata.writers.croissant import Shown
@@ -44,6 +45,9 @@ UNSPLIT = "default"
 
 IGNORED = "ignored"
 """What Datumaro calls index 255."""
+
+TORCHVISION = ("train", "val", "trainval")
+"""The lists that torchvision's VOCSegmentation reads."""
 
 KINDS = (".jpg", ".jpeg", ".png")
 
@@ -88,8 +92,8 @@ def write(
         reading={"all_lists": True},
         names={name: id for id, name in enumerate(labels.names)},
         images=images,
-        notes=list(notes_on(samples, labels, colors, with_images=images != "none")),
         shown=Shown(f"{year}JPEGImages/*", f"{year}SegmentationClass/*.png"),
+        notes=list(notes_on(samples, labels, colors, devkit=devkit, with_images=images != "none")),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
@@ -141,10 +145,15 @@ def mask_palette(colors: Sequence[RGB]) -> NDArray[np.uint8]:
     return np.array([*colors, *map(voc_color, range(len(colors), 256))], np.uint8)
 
 
-def notes_on(samples: Sequence[Named], labels: Labels, colors: Sequence[RGB], *, with_images: bool) -> Iterator[str]:
+def notes_on(
+    samples: Sequence[Named], labels: Labels, colors: Sequence[RGB], *, devkit: bool, with_images: bool
+) -> Iterator[str]:
     """What a person should know of the files."""
     if changed := sum(label.color != color for label, color in zip(labels.classes, colors, strict=True)):
         yield f"labelmap.txt: {changed} classes have other colours than in the dataset, as each needs one of its own"
+    if devkit and (strange := sorted({str(one.split) for one in samples} - {*TORCHVISION})):
+        ways = f"torchvision reads {', '.join(TORCHVISION)} alone: segdata split makes train and val"
+        yield f"ImageSets: has the lists {some(strange)}, and {ways}"
     others = sum(splitext(str(one.sample.image))[1].lower() not in (".jpg", ".jpeg") for one in samples)
     if with_images and others:
         yield f"JPEGImages: {others:,} images are not JPEG, and called .jpg all the same: torchvision looks for no other name"

@@ -203,6 +203,7 @@ def test_the_demo_without_the_extra_ends_before_the_training(tmp_path: Path, mon
     assert "$ segdata convert coco" in first
     assert "needs torch: pip install segdata[train]" in first
     assert "$ segdata train" not in first
+    assert "Exported and read back: 32 masks, 0 of " in first
     assert (tmp_path / "demo" / "coco.png").stat().st_size > 10_000
     assert run("demo", "--out", tmp_path / "demo").stdout == first  # and again over itself
 
@@ -213,7 +214,7 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     """A model learns from the samples: far above a constant prediction, whose mean IoU is at most 1 / 8 of one class's."""
     pytest.importorskip("torch")
     text = run("demo", "--out", tmp_path).stdout
-    steps = ["convert", "stats", "check", "tile", "train", "predict", "refine", "evaluate"]
+    steps = ["convert", "stats", "check", "tile", "train", "predict", "refine", "evaluate", "export"]
     assert [step for step in steps if f"$ segdata {step} " in text] == steps
     assert segdata.evaluate(tmp_path / "refined", tmp_path / "coco", split="val").confusion.mean_iou > 0.35
     tuned_on = segdata.evaluate(tmp_path / "pred", tmp_path / "coco", split="val").confusion.mean_iou

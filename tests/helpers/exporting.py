@@ -17,23 +17,18 @@ from segdata import Dataset
 from segdata.labels import IGNORE, class_name
 from segdata.writers import WRITERS, writer, writer_options
 
-LOSSY = {("coco", "polygons", "simplified")}
-"""Choices that change pixels, as their name says."""
+LOSSY = {("coco", "polygons", "simplified"), ("geojson", "background", False)}
+"""Choices that leave out pixels, as their names say."""
 
 IGNORED = ("class", "background", "drop")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A format, and the options that it is written with; `asks` whether it asks what becomes of ignored pixels."""
+    """A format, and the options that it is written with."""
 
     format: str
     options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def asks(self) -> bool:
-        """Whether it has no value for ignored pixels."""
-        return "ignored" in writer_options(self.format)
 
     def __str__(self) -> str:
         return " ".join([self.format, *(f"{name}={value}" for name, value in self.options.items())])

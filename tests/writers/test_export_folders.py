@@ -24,7 +24,7 @@ from carry_files import make, random_masks
 from drawn_masks import drawn_sets, same_pixels
 from segdata import Dataset, OptionError
 from segdata.cli import main
-from segdata.writers.folders.configs import roles
+from segdata.writers.folders.configs import find_roles
 from segdata.writers.folders.layouts import LAYOUTS, LayoutName
 from segdata.writers.names import name_samples
 
@@ -156,9 +156,9 @@ def test_virtual_tiles_are_cut(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_names_are_usual_has_the_roles() -> None:
-    assert roles([None]) == {"train": None}
-    assert roles(["Train", "val", "validation", "x"]) == {"train": "Train", "val": "val"}
-    assert roles(["fold0", "testing"]) == {"test": "testing"}
+    assert find_roles([None]) == {"train": None}
+    assert find_roles(["Train", "val", "validation", "x"]) == {"train": "Train", "val": "val"}
+    assert find_roles(["fold0", "testing"]) == {"test": "testing"}
 
 
 @pytest.mark.parametrize("layout", ["ultralytics", "lightly"])
@@ -218,11 +218,21 @@ def test_the_receipt_tells_of_splits_that_the_config_does_not_have(tmp_path: Pat
     masks = {**random_masks(2, prefix="train/"), **random_masks(2, prefix="fold1/"), "lone": random_masks(1)["000"]}
     receipt = export(make(tmp_path / "d", masks, images="reference"), tmp_path / "out", layout=layout)
     config = LAYOUTS[layout].config[0]  # type: ignore[index]
-    assert receipt["notes"] == [
+    asked = "train, val" if layout == "lightly" else "train, val, test"
+    notes = [note for note in receipt["notes"] if "does not read" not in note]
+    assert notes == [
         f"1 samples that are in no split are in {LAYOUTS[layout].folders('unsplit')[1]}",  # type: ignore[index]
-        f"{config}: does not speak of fold1, unsplit, as a trainer asks for train, val and test",
+        f"{config}: does not speak of fold1, unsplit, as the trainer asks for {asked}",
         f"{config}: has no val: segdata split makes such splits",
     ]
+
+
+def test_the_receipt_tells_of_images_that_ultralytics_does_not_read(tmp_path: Path) -> None:
+    masks = {"train/a": np.zeros((10, 10), np.uint8), "val/b": np.zeros((9, 10), np.uint8)}
+    dataset = make(tmp_path / "d", masks, images="reference")
+    told = "1 images have a side of less than 10 pixels: the trainer does not read them"
+    assert export(dataset, tmp_path / "out", layout="ultralytics")["notes"] == [told]
+    assert export(dataset, tmp_path / "other", layout="lightly")["notes"] == []
 
 
 def test_without_images_there_is_no_config(tmp_path: Path) -> None:

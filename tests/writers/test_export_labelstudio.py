@@ -21,6 +21,7 @@ import segdata
 from carry_files import contents, make
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, OptionError
+from segdata.windows import Window
 from segdata.writers.labelstudio.config import LOCAL, image_url
 
 Json = dict[str, Any]
@@ -238,7 +239,7 @@ def test_what_no_browser_shows_is_written_as_png(tmp_path: Path) -> None:
     for id in ("turned", "t"):
         with Image.open(tmp_path / f"out/images/{id}.png") as image:
             assert image.size == (4, 3)
-    Image.fromarray(np.zeros((3, 4), np.uint16)).save(source / "images/t.tif")
+    Image.fromarray(np.arange(12, dtype=np.uint16).reshape(3, 4) * 999).save(source / "images/t.tif")
     deep = segdata.convert("masks", source, tmp_path / "deep", **options)
     with pytest.raises(DataError, match="--images none") as caught:
         segdata.export("labelstudio", deep, tmp_path / "refused")
@@ -247,19 +248,27 @@ def test_what_no_browser_shows_is_written_as_png(tmp_path: Path) -> None:
 
 
 def test_images_that_are_far_away_keep_their_urls(tmp_path: Path) -> None:
-    far = {"a": {"image": "s3://bucket/x/1.jpg"}}
-    dataset = make(tmp_path / "d", {"a": RING, "b": RING}, images="reference", fields=far)
+    """But not parts of them, and not if an option says where the images are."""
+    far = {
+        "a": {"image": "s3://bucket/x/1.jpg"}, "c": {"image": "s3://bucket/x/2.tif"},
+        "d": {"image": "s3://bucket/x/3.jpg", "crop": Window(0, 0, 3, 4)},
+    }  # fmt: skip
+    dataset = make(tmp_path / "d", dict.fromkeys("abcd", RING), images="reference", fields=far)
     segdata.export("labelstudio", dataset, tmp_path / "out", images="none")
-    assert [task["data"]["image"] for task in tasks_of(tmp_path / "out")] == ["s3://bucket/x/1.jpg", LOCAL + "b.png"]
+    urls = [task["data"]["image"] for task in tasks_of(tmp_path / "out")]
+    assert urls == ["s3://bucket/x/1.jpg", LOCAL + "b.png", "s3://bucket/x/2.tif", LOCAL + "d.png"]
     segdata.export("labelstudio", dataset, tmp_path / "out", images="none", image_url="https://h", overwrite=True)
-    assert [task["data"]["image"] for task in tasks_of(tmp_path / "out")] == ["https://h/a.jpg", "https://h/b.png"]
+    urls = [task["data"]["image"] for task in tasks_of(tmp_path / "out")]
+    assert urls == ["https://h/a.jpg", "https://h/b.png", "https://h/c.png", "https://h/d.png"]
 
 
 def test_a_name_that_xml_cannot_hold_is_refused(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", {"a": RING}, names=("background", "x\x01", "y"))
-    with pytest.raises(OptionError, match=r"'x\\x01' has a character that XML cannot hold: segdata remap"):
+    with pytest.raises(OptionError, match=r"'x\\x01': no line of config.xml can hold .*: segdata remap"):
         segdata.export("labelstudio", dataset, tmp_path / "out", images="none")
     assert not (tmp_path / "out").exists()
+    renamed = segdata.remap(dataset, tmp_path / "renamed", map={"x\x01": "other"})
+    segdata.export("labelstudio", renamed, tmp_path / "out", images="none")
 
 
 def test_the_same_bytes_from_the_same_masks(tmp_path: Path) -> None:

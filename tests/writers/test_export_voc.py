@@ -119,7 +119,9 @@ def test_the_files_are_where_programs_look(tmp_path: Path) -> None:
     }
     assert all((year / f"JPEGImages/{name}.jpg").is_file() for names in lists.values() for name in names)
     assert receipt["notes"] == [
-        "JPEGImages: 5 images are not JPEG, and called .jpg all the same: torchvision looks for no other name"
+        "ImageSets: has the lists default, val-2, and torchvision reads train, val, trainval alone: "
+        "segdata split makes train and val",
+        "JPEGImages: 5 images are not JPEG, and called .jpg all the same: torchvision looks for no other name",
     ]
 
 

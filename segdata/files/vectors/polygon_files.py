@@ -19,7 +19,7 @@ from segdata.files.remote import Place
 from segdata.files.vectors.geojson import write_features
 from segdata.files.vectors.lonlat import coordinates_of, to_lonlat
 from segdata.files.vectors.polygons import OFF_EARTH, Polygons, Regions, polygons_of, rings_of, trace
-from segdata.labels import Labels
+from segdata.labels import Label, Labels
 
 LAYER = "polygons"
 """What the layer of a GeoPackage is called."""
@@ -69,7 +69,7 @@ def written_json(files: Iterable[Written]) -> dict[str, Any]:
 def _on_earth(found: Iterable[Regions], labels: Labels, geo: Geo, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Features in longitude and latitude if the image has a coordinate system, else as its transform says."""
     for regions in found:
-        geometries = to_lonlat(regions.shapes, geo) if geo.crs is not None else _geometries(regions.shapes, geo)
+        geometries = to_lonlat(regions.shapes, geo) if geo.crs is not None else geometries_of(regions.shapes, geo)
         for geometry, id in zip(geometries, regions.ids.tolist(), strict=True):
             if geometry is None:
                 left_out[OFF_EARTH] += 1
@@ -81,17 +81,20 @@ def _on_earth(found: Iterable[Regions], labels: Labels, geo: Geo, left_out: Coun
 def _for_qupath(found: Iterable[Regions], labels: Labels) -> Iterator[dict[str, Any]]:
     """Annotations as QuPath has them: pixels, and a class with its colour. (QuPath 0.3 and newer, "Import objects".)"""
     for regions in found:
-        for geometry, id in zip(_geometries(regions.shapes, Geo()), regions.ids.tolist(), strict=True):
-            label = labels.classes[id]
-            classification = {"name": label.name, "color": list(label.color)}
-            properties = {"objectType": "annotation", "classification": classification}
-            yield {"type": "Feature", "geometry": geometry, "properties": properties}
+        for geometry, id in zip(geometries_of(regions.shapes), regions.ids.tolist(), strict=True):
+            yield {"type": "Feature", "geometry": geometry, "properties": annotation_of(labels.classes[id])}
 
 
-def _geometries(shapes: NDArray[Any], geo: Geo) -> list[dict[str, Any]]:
-    """Polygons in pixels -> GeoJSON geometries in the coordinates of the image."""
+def annotation_of(label: Label) -> dict[str, Any]:
+    """The properties of a region as QuPath has them."""
+    return {"objectType": "annotation", "classification": {"name": label.name, "color": list(label.color)}}
+
+
+def geometries_of(shapes: NDArray[Any], geo: Geo | None = None) -> list[dict[str, Any]]:
+    """Polygons in pixels -> GeoJSON geometries in the coordinates of the image; by default in pixels."""
     points, rings, parts = rings_of(shapes)
-    return [{"type": "Polygon", "coordinates": c} for c in coordinates_of(moved_to_ground(points, geo), rings, parts)]
+    moved = moved_to_ground(points, geo or Geo())
+    return [{"type": "Polygon", "coordinates": one} for one in coordinates_of(moved, rings, parts)]
 
 
 def _write_gpkg(path: Place, found: Iterable[Regions], labels: Labels, geo: Geo) -> int:

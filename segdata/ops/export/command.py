@@ -36,5 +36,6 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
     with running(jobs, on_error, "exporting") as run:
         written = export(format, dataset, destination, run=run, **given)
     is_dataset = isinstance(written, Dataset)
-    echo(receipt_lines(written.read_receipt() if isinstance(written, Dataset) else written.receipt))
-    echo(export_line(format, summary(format, written), destination, is_dataset=is_dataset))
+    receipt = written.read_receipt() if isinstance(written, Dataset) else written.receipt
+    echo(receipt_lines(receipt))
+    echo(export_line(format, summary(format, written), destination, receipt, is_dataset=is_dataset))

@@ -42,7 +42,9 @@ def _cannot_hold(lost: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"not held:    {KINDS.get(kind, kind)}: {what} ({keep})"
 
 
-def export_line(format: str, what: str, destination: str, *, is_dataset: bool) -> str:
+def export_line(format: str, what: str, destination: str, receipt: Mapping[str, Any], *, is_dataset: bool) -> str:
     """The line with which the command ends: what is where, and how it is read."""
     again = f"segdata info {destination}" if is_dataset else f"segdata convert auto {destination} DST reads it back"
-    return f"export:      {destination}: {what} as {format} ({again})"
+    return f"export:      {destination}: {what} as {format}" + (
+        f" ({again})" if receipt.get("reads_back", True) else ""
+    )

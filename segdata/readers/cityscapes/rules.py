@@ -10,7 +10,7 @@ from typing import Literal
 
 from segdata.errors import DataError, Problem
 from segdata.files.cityscapes_table import (
-    CLASSES_CSV,
+    CLASSES_JSON,
     COLOR,
     INSTANCE_IDS,
     LABEL_COLORS,
@@ -37,8 +37,8 @@ From = Literal["auto", "png", "polygons"]
 OWN_FILES = (
     LABEL_COLORS,
     "labelmap.txt",
-    CLASSES_CSV,
-    "classes.json",
+    "classes.csv",
+    CLASSES_JSON,
     "classes.txt",
     "labels.txt",
     "class_names.txt",

@@ -202,7 +202,8 @@ def pair(folder: Place, where: Place, report: Report, receipt: Receipt, reading:
     """The id of each image in a folder, its path and that of its file of polygons. Raises `DataError` (`image.missing`)."""
     images = [folder / name for name in images_among(folder, files_in(folder), reading)]
     if not images:
-        raise DataError(Problem("image.missing", f"holds no image, but {kinds_in(files_in(folder))}", file=str(folder)))
+        what = f"holds no image, but {kinds_in(files_in(folder))}: name the folder of the images (--image-dir)"
+        raise DataError(Problem("image.missing", what, file=str(folder)))
     ids, receipt.renamed = sample_ids(None, [below(path, folder) for path in images])
     labels = {} if where.is_file() else own_files(where)
     for id, path in sorted(zip(ids, images, strict=True), key=lambda one: str(one[0])):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +12,11 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError
-from segdata.files.cityscapes_table import CLASSES_CSV, GROUP, LABEL_COLORS, TABLE, VOID_TRAIN_ID, Row
+from segdata.files.cityscapes_table import CLASSES_JSON, GROUP, LABEL_COLORS, TABLE, VOID_TRAIN_ID, Row
 from segdata.kernels.count import translate
 from segdata.labels import IGNORE, RGB, Labels, Mask
 from segdata.words import some
-from segdata.writers.classes import has_ignored, refuse_alike, refuse_ignore, refuse_names
+from segdata.writers.classes import class_list, has_ignored, refuse_alike, refuse_ignore
 
 Table = Literal["auto", "cityscapes", "own"]
 
@@ -53,7 +51,7 @@ class Codes:
         """The name of the class file; None if the table is Cityscapes'."""
         if not self.own:
             return None
-        return LABEL_COLORS if all(PLAIN.fullmatch(name) for name, _ in self.own) else CLASSES_CSV
+        return LABEL_COLORS if all(PLAIN.fullmatch(name) for name, _ in self.own) else CLASSES_JSON
 
     def values(self, labels: Labels) -> dict[int, int | None]:
         """The class id of each label id that is used; None: ignored."""
@@ -62,12 +60,9 @@ class Codes:
 
     def class_bytes(self) -> bytes:
         """The bytes of the class file."""
-        if self.class_file == LABEL_COLORS:
-            return "".join(f"{r} {g} {b} {name}\n" for name, (r, g, b) in self.own).encode()
-        text = io.StringIO()
-        rows = ((id, name, *color) for id, (name, color) in enumerate(self.own))
-        csv.writer(text, lineterminator="\n").writerows([("id", "name", "r", "g", "b"), *rows])
-        return text.getvalue().encode()
+        if self.class_file == CLASSES_JSON:
+            return class_list(self.own)
+        return "".join(f"{r} {g} {b} {name}\n" for name, (r, g, b) in self.own).encode()
 
 
 def codes_of(dataset: Dataset, table: Table) -> Codes:
@@ -129,7 +124,6 @@ def own_codes(labels: Labels) -> Codes:
     if len(labels.classes) > MOST:
         what = f"{len(labels.classes):,} classes: Cityscapes' label images have 8 bits, which hold {MOST}"
         raise OptionError(f"{what}: segdata remap --only or --map leaves fewer")
-    refuse_names(labels, r"^\s|\s$|[\x00-\x1f\x7f\x85\u2028\u2029]", "a class file")
     own = (*((label.name, label.color) for label in labels.classes), (IGNORE, (0, 0, 0)))  # Datumaro wants a black one
     colors = {label.id: label.color for label in labels.classes} | {labels.ignore: (0, 0, 0)}
     ids = {label.id: label.id for label in labels.classes}
@@ -143,9 +137,9 @@ def own_codes(labels: Labels) -> Codes:
     )
 
 
-def translated(mask: Mask, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) mask values -> (H, W) label ids or train ids, by `codes` (256,)."""
-    found = np.empty(mask.size, np.uint8)
+def translated(mask: Mask, codes: Mask) -> Mask:
+    """(H, W) mask values -> (H, W) label ids or train ids, by `codes` (256,) and of their dtype."""
+    found = np.empty(mask.size, codes.dtype)
     translate(np.ascontiguousarray(mask).ravel(), codes, found)
     return found.reshape(mask.shape)
 

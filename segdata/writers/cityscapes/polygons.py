@@ -25,7 +25,7 @@ def encode_polygons(mask: NDArray[np.unsignedinteger[Any]], labels: Mapping[int,
     """The bytes of polygons.json of a mask, (H, W), whose values have these `labels`: a polygon per region, a line each."""
     outlines = trace_outlines(mask)
     points, ends = outer_rings(outlines.points, outlines.rings, outlines.parts)
-    text, stops = write_points(drawn_points(points, ends), ends)
+    text, stops = write_points(drawn_points(points, ends), ends, closed=False)
     values = outlines.values.tolist()
     starts = {value: f'{{"label":{json.dumps(labels[value])},"polygon":['.encode() for value in set(values)}
     data, begin, objects = text.tobytes(), 0, []

@@ -5,7 +5,7 @@
 
 Classes that are Cityscapes' by name get its label ids, train ids and colours; ignored pixels are `unlabeled`. Its programs
 know no other classes. Sets of others have label ids of their own, which a class file tells: label_colors.txt, as Datumaro and
-CVAT read it, or classes.csv if names have spaces and the like. A dataset has no instances: instanceIds.png holds plain label
+CVAT read it, or classes.json if names have spaces and the like. A dataset has no instances: instanceIds.png holds plain label
 ids, as for groups of objects.
 
 Format: https://github.com/mcordts/cityscapesScripts (README.md, helpers/labels.py, helpers/csHelpers.py, preparation/);
@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import one_of
@@ -100,10 +102,9 @@ def write_frame(named: Named, files: Files, codes: Codes) -> None:
     """Write the labels of a sample, and its image."""
     files.image(named.sample, f"{IMAGES}/{named.path}_{IMAGES}", KINDS)
     mask = files.source.read_mask(named.sample)
-    label_ids = encode_mask(translated(mask, codes.label_ids))
     kinds = {
-        LABEL_IDS: label_ids,
-        INSTANCE_IDS: label_ids,
+        LABEL_IDS: encode_mask(translated(mask, codes.label_ids)),
+        INSTANCE_IDS: encode_mask(translated(mask, codes.label_ids.astype(np.uint16))),
         TRAIN_IDS: encode_mask(translated(mask, codes.train_ids)),
         COLOR: encode_painted(mask, codes.colors),
         POLYGONS: encode_polygons(mask, codes.labels),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from segdata.labels import Labels
@@ -33,13 +33,13 @@ class Contents:
     splits: Mapping[str, Split]
 
 
-def roles(splits: Iterable[str | None]) -> dict[str, str | None]:
-    """The split for each role; a dataset without splits is for training."""
+def find_roles(splits: Iterable[str | None], wanted: Collection[str] = tuple(ROLES)) -> dict[str, str | None]:
+    """The split for each of the `wanted` roles; a dataset without splits is for training."""
     there = list(splits)
     if there == [None]:
         return {"train": None}
     folded = {split.casefold(): split for split in there if split is not None}
-    found = {role: [folded[name] for name in names if name in folded] for role, names in ROLES.items()}
+    found = {role: [folded[name] for name in ROLES[role] if name in folded] for role in wanted}
     return {role: names[0] for role, names in found.items() if names}
 
 

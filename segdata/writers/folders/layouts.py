@@ -30,7 +30,8 @@ class Layout:
     """How a trainer wants files: the folders of images and masks of a split, and of a dataset without splits.
 
     `kinds`: the image files that it reads. `flat`: it looks for no files in folders below. `config`: the name of its config,
-    and what writes it (None: it has none).
+    and what writes it (None: it has none). `roles`: what splits the config may name. `least`: it does not read images with a
+    side of fewer pixels.
     """
 
     images: str
@@ -39,6 +40,8 @@ class Layout:
     kinds: Collection[str] = ORDINARY
     flat: bool = False
     config: tuple[str, Callable[[Contents], str]] | None = None
+    roles: tuple[str, ...] = ("train", "val", "test")
+    least: int = 1
 
     def folders(self, split: str | None) -> tuple[str, str]:
         """The folders of the images and masks of a split."""
@@ -48,12 +51,22 @@ class Layout:
 LAYOUTS: dict[LayoutName, Layout] = {
     "plain": Layout("images/{split}", "masks/{split}", ("images", "masks"), IMAGE_ENDINGS),
     "mmseg": Layout(
-        "img_dir/{split}", "ann_dir/{split}", ("img_dir", "ann_dir"), config=("mmseg_dataset.py", configs.mmseg)
+        "img_dir/{split}",
+        "ann_dir/{split}",
+        ("img_dir", "ann_dir"),
+        config=("mmseg_dataset.py", configs.mmseg),
+        least=2,
     ),
     "ultralytics": Layout(
-        "images/{split}", "masks/{split}", ("images", "masks"), config=("data.yaml", configs.ultralytics)
+        "images/{split}", "masks/{split}", ("images", "masks"), config=("data.yaml", configs.ultralytics), least=10
     ),
-    "lightly": Layout("{split}/images", "{split}/masks", ("images", "masks"), config=("data.yaml", configs.lightly)),
+    "lightly": Layout(
+        "{split}/images",
+        "{split}/masks",
+        ("images", "masks"),
+        config=("data.yaml", configs.lightly),
+        roles=("train", "val"),
+    ),
     "smp": Layout(
         "{split}", "{split}annot", ("images", "masks"), (".png",), flat=True, config=("smp_dataset.py", configs.smp)
     ),

@@ -25,7 +25,7 @@ from segdata.writers.about import About
 from segdata.writers.classes import IN_LINES, refuse_ignore, refuse_names
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.folders.configs import Contents, Split, roles
+from segdata.writers.folders.configs import Contents, Split, find_roles
 from segdata.writers.folders.layouts import LAYOUTS, Layout, LayoutName
 from segdata.writers.images import ExportImages
 from segdata.writers.names import Named, name_samples
@@ -112,12 +112,14 @@ def notes_on(
         yield f"{number:,} samples that are in no split are in {layout.folders(UNSPLIT)[1]}"
     if layout.config is None:
         return
-    name, there = layout.config[0], roles(splits)
+    if small := sum(min(one.sample.size) < layout.least for one in samples):
+        yield f"{small:,} images have a side of less than {layout.least} pixels: the trainer does not read them"
+    name, there = layout.config[0], find_roles(splits, layout.roles)
     if not with_images:
         yield f"there is no {name}, as there are no images"
         return
     if others := [split for split in splits if split not in there.values()]:
-        yield f"{name}: does not speak of {some(others)}, as a trainer asks for train, val and test"
+        yield f"{name}: does not speak of {some(others)}, as the trainer asks for {', '.join(layout.roles)}"
     if missing := [role for role in ("train", "val") if role not in there]:
         yield f"{name}: has no {' and no '.join(missing)}: segdata split makes such splits"
 
@@ -142,9 +144,8 @@ def write_common(
     for named, ending in rows:
         endings[named.split].add(ending or "")
     name, text = layout.config
-    splits = {
-        role: Split(*layout.folders(split), tuple(sorted(endings[split]))) for role, split in roles(endings).items()
-    }
+    there = find_roles(endings, layout.roles)
+    splits = {role: Split(*layout.folders(split), tuple(sorted(endings[split]))) for role, split in there.items()}
     write_whole(root / name, text(Contents(labels, splits)).encode())
 
 

@@ -6,12 +6,10 @@ https://labelstud.io/guide/tasks, local files: https://labelstud.io/guide/storag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from segdata.errors import OptionError
 from segdata.writers.classes import Written
 from segdata.writers.labelstudio.shapes import Shapes
 
@@ -29,17 +27,15 @@ STORAGE = ("s3://", "gs://", "azure-blob://")
 ESCAPES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;", '"': "&quot;"}
 """What would become a space, or end the text."""
 
-NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What no XML can hold: https://www.w3.org/TR/xml/#charsets."""
+NO_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+"""A pattern of what no XML can hold: https://www.w3.org/TR/xml/#charsets."""
 
 
 def labelling_config(written: Sequence[Written], shapes: Shapes) -> bytes:
-    """The labelling configuration, XML. Raises `OptionError` for a class name that XML cannot hold."""
+    """The labelling configuration, XML, of classes whose names have nothing of `NO_XML`."""
     lines = ["<View>", f'  <Image name="{OBJECT}" value="${OBJECT}" zoom="true"/>']
     lines.append(f'  <{TAGS[shapes]} name="{CONTROL}" toName="{OBJECT}">')
     for one in written:
-        if NO_XML.search(one.name):
-            raise OptionError(f"class name {one.name!r} has a character that XML cannot hold: segdata remap renames it")
         color = "".join(f"{part:02x}" for part in one.color)
         lines.append(f'    <Label value={quoteattr(one.name, ESCAPES)} background="#{color}"/>')
     return "\n".join([*lines, f"  </{TAGS[shapes]}>", "</View>", ""]).encode()

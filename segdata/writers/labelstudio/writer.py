@@ -2,7 +2,9 @@
 
     OUT/  tasks.json, config.xml, images/
 
-A project takes config.xml under Settings, Labeling Interface, Code, and tasks.json by Import. What a region states:
+A project takes config.xml under Settings, Labeling Interface, Code, and tasks.json by Import. The tool shows images of its own
+machine if it runs with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=OUT, and the
+project has OUT/images as a source storage of local files (https://labelstud.io/guide/storage). What a region states:
 https://labelstud.io/guide/task_format, https://labelstud.io/guide/predictions, and src/label_studio_sdk/label_interface of
 https://github.com/HumanSignal/label-studio-sdk. Each task's data has a `segdata` besides its image: see `Origin`.
 """
@@ -22,13 +24,14 @@ from segdata.errors import one_of
 from segdata.executors.run import Run
 from segdata.files.drafts import Draft
 from segdata.files.places import place, write_whole
+from segdata.files.reading import AS_IT_IS
 from segdata.files.remote import Place, is_remote
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.classes import Ignored, ask_ignored, shape_classes
+from segdata.writers.classes import Ignored, ask_ignored, refuse_names, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
-from segdata.writers.labelstudio.config import CONTROL, LOCAL, OBJECT, image_url, labelling_config
+from segdata.writers.labelstudio.config import CONTROL, LOCAL, NO_XML, OBJECT, image_url, labelling_config
 from segdata.writers.labelstudio.shapes import Objects, Shapes, count_regions, shape_values
 from segdata.writers.names import Named, name_samples
 
@@ -85,13 +88,14 @@ def write(
         image_url: What stands before the paths of images in tasks. By default the tool serves them from its own machine, where
             LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder of this export; otherwise where you put the contents of
             images/, such as s3://bucket/folder.
-        images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images that
-            are far away by their own URLs, and others as links would be called.
+        images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images in
+            object storage by their own URLs, and others as links would be called.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     for name, value, allowed in (("as", as_, As), ("shapes", shapes, Shapes), ("objects", objects, Objects)):
         one_of(name, value, allowed)
+    refuse_names(dataset.labels, NO_XML, CONFIG)
     dataset, left_out = ask_ignored(dataset, ignored, "labelstudio")
     classes = shape_classes(dataset.labels, ignored)
     names = {one.value: one.name for one in classes.written}
@@ -142,15 +146,19 @@ def results(mask: Mask, how: How) -> list[dict[str, Any]]:
 
 
 def url_of(named: Named, source: Dataset, prefix: str, path: str | None) -> str:
-    """What a task calls the image of a sample: `path` is where it was written, None if it was not."""
+    """What a task calls the image of a sample: `path` is where it was written, None if it was not.
+
+    Without images it is the URL of an image that is far away, if all of that is the sample; or else where it would be written.
+    """
     if path is not None:
         return image_url(prefix, path.removeprefix("images/"))
-    if source.images == "none" or named.sample.image is None:
-        return image_url(prefix, f"{named.path}.png")
-    file = source.image_path(named.sample)
-    if is_remote(file) and prefix == LOCAL:
-        return file
-    return image_url(prefix, f"{named.path}{ending_of(file)}")
+    sample, ending = named.sample, ".png"
+    if sample.image is not None and sample.view is None and sample.exif is None and source.reading == AS_IT_IS:
+        file = source.image_path(sample)
+        if is_remote(file) and prefix == LOCAL:
+            return file
+        ending = ending_of(file) if ending_of(file) in KINDS else ending
+    return image_url(prefix, f"{named.path}{ending}")
 
 
 def write_all(root: Place, rows: Iterable[tuple[Named, str]], config: bytes) -> None:

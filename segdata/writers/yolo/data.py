@@ -1,8 +1,8 @@
 """data.yaml: where the images of each split are, and what the classes are called.
 
 Ultralytics wants the keys train and val, and knows test. Paths start at the YAML's own folder, as it says nothing else. `splits`
-is a key of segdata's own: it is there if the splits of the dataset have other names than these, or some
-samples are in none: that has no name.
+is a key of segdata's own, written if the splits of the dataset have other names than these. Samples in no split are there under
+an empty name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 DATA_YAML = "data.yaml"
 
-KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+KEYS = {
+    "train": ("train", "training", "trainval"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
+}  # fmt: skip
 """The keys of Ultralytics, and which folder each is: the first one that there is."""
 
 WANTED = ("train", "val")

@@ -66,7 +66,7 @@ def walls_of(mask: NDArray[Any], skip: Collection[int]) -> NDArray[np.uint8]:
     return walls
 
 
-@lru_cache(64)
+@lru_cache(512)
 def coordinates(size: int) -> NDArray[np.uint8]:
     """The texts of the coordinates along a side of `size` pixels, (2 * size, n): of the near and the far half of each pixel.
 
@@ -75,14 +75,14 @@ def coordinates(size: int) -> NDArray[np.uint8]:
     digits = len(str(PRECISION * size - 1))
     inside = np.arange(size)[:, None] + (NEAR, FAR)
     decimals = np.rint(inside.reshape(-1) / size * 10**digits).astype(np.int64)
-    texts = [f" 0.{decimal:0{digits}}" for decimal in decimals.tolist()]
-    read = np.array(texts, np.float32)
+    read = (decimals / 10**digits).astype(np.float32)  # as texts are parsed, too
     pixels = np.arange(2 * size) // 2
     products = read * np.float32(size), read * np.int64(size)
     if any((product.astype(np.int32) != pixels).any() or (np.round(product) != pixels).any() for product in products):
         what = f"float32 cannot tell the pixels of a side of {size:,} apart: cut tiles (segdata tile)"
         raise DataError(Problem("yolo.size", what))
-    return np.frombuffer("".join(texts).encode(), np.uint8).reshape(2 * size, -1)
+    texts = "".join(f" 0.{decimal:0{digits}}" for decimal in decimals.tolist())
+    return np.frombuffer(texts.encode(), np.uint8).reshape(2 * size, -1)
 
 
 def prove(

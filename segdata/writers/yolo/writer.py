@@ -17,19 +17,22 @@ from typing import Any
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.executors.run import Run
+from segdata.files.file import JPEG, PNG, open_file
 from segdata.files.places import place, write_whole
 from segdata.files.remote import Place
 from segdata.writers.about import About
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.images import ExportImages, as_it_is, ending_of
+from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples, unique
-from segdata.writers.yolo.data import DATA_YAML, data_yaml
+from segdata.writers.yolo.data import DATA_YAML, KEYS, WANTED, data_yaml
 from segdata.writers.yolo.lines import label_lines
 
 KINDS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-"""The endings of images that both loaders read, whatever is in them."""
+"""The endings of images that both loaders read, whatever their bands are, if they begin as one of `HEADS`."""
+
+HEADS = (b"BM", PNG, JPEG, b"RIFF")
 
 TIFFS = {(1, "uint8"), (3, "uint8"), (4, "uint8"), (1, "uint16"), (3, "uint16")}
 """The bands and types of TIFFs that both read."""
@@ -83,23 +86,23 @@ def write(
         ways={"ignored": "--ignored class"},
         left_out=left_out,
         notes=list(notes(samples)),
+        needs_images=True,
         shown=Shown(labels="labels/*.txt"),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def named(dataset: Dataset) -> list[Named]:
-    """The names of the samples. supervision does not look into folders, nor Ultralytics at what begins with a dot.
+    """The names of the samples, without folders, into which supervision does not look.
 
-    Samples in no split are in the folder of train, unless there is a split train. No folder of a split is called images: the last
-    one of that name on the way to an image tells where its labels are.
+    If no sample is in a split, all are in the folder of train. No folder of a split is called images: the last one of that name
+    in an image's path tells where its labels are.
     """
-    unsplit = "unsplit" if any(sample.split == "train" for sample in dataset) else "train"
+    unsplit = "train" if all(sample.split is None for sample in dataset) else "unsplit"
     samples = name_samples(dataset, flat=True, unsplit=unsplit)
     folders = {one.split for one in samples}
     free = next(name for n in count(1) if (name := f"images-{n}") not in folders)
-    renamed = [one._replace(split=free) if one.split == "images" else one for one in samples]
-    return unique([one._replace(name=f"_{one.name}"[one.name[0] != "." :]) for one in renamed])
+    return unique([one._replace(split=free) if one.split == "images" else one for one in samples])
 
 
 def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: Collection[int]) -> None:
@@ -107,15 +110,18 @@ def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: C
     sample = named.sample
     files.write(f"labels/{named.path}.txt", label_lines(files.source.read_mask(sample), numbers, skip))
     if files.images != "none":
-        files.image(sample, f"images/{named.path}", kinds_of(sample, files.source))
+        files.image(sample, f"images/{named.path}", kinds_of(sample, files))
 
 
-def kinds_of(sample: Sample, source: Dataset) -> Collection[str]:
-    """The endings that a sample's image may have so that both loaders read it."""
-    if ending_of(source.image_path(sample)) in KINDS and sample.exif is None and as_it_is(sample, source):
-        return KINDS
-    with source.open_image(sample) as image:
-        return (*KINDS, ".tif", ".tiff") if (image.bands, image.dtype.name) in TIFFS else KINDS
+def kinds_of(sample: Sample, files: Files) -> Collection[str]:
+    """The endings that a sample's image may have so that both loaders read it. Raises `DataError`."""
+    path = files.source.image_path(sample)
+    if files.is_whole(sample) and ending_of(path) in KINDS:
+        with open_file(path) as file:
+            if file.head.startswith(HEADS):
+                return KINDS
+    with files.source.open_image(sample) as image:
+        return (".png", ".tif", ".tiff") if (image.bands, image.dtype.name) in TIFFS else (".png",)
 
 
 def notes(samples: Sequence[Named]) -> Iterator[str]:
@@ -123,8 +129,12 @@ def notes(samples: Sequence[Named]) -> Iterator[str]:
     if unsplit := [one for one in samples if one.sample.split is None]:
         told = "" if unsplit[0].split == "train" else ", which Ultralytics does not read"
         yield f"{len(unsplit)} samples are in no split: images/{unsplit[0].split} holds them{told}"
+    folders = {one.split for one in samples}
+    for key in WANTED:
+        if not folders.intersection(KEYS[key]):
+            yield f"Ultralytics trains on a split train and measures on val, and there is no {key}: segdata split makes splits"
     if small := sum(min(one.sample.height, one.sample.width) < SMALLEST for one in samples):
-        yield f"Ultralytics leaves out images with a side below {SMALLEST} pixels: {small} are"
+        yield f"{small} images have a side below {SMALLEST} pixels: Ultralytics leaves them out"
 
 
 def write_data(root: Place, rows: Iterable[tuple[Named, Any]], names: list[str]) -> None:
