@@ -23,9 +23,11 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.origin import KEY, Origin
-from segdata.errors import one_of
+from segdata.errors import DataError, one_of
 from segdata.executors.run import Run
-from segdata.files.places import place, read_start, write_whole
+from segdata.files.file import open_file
+from segdata.files.pillow import header_of
+from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
@@ -47,8 +49,9 @@ VERSION = "6.0.2"
 KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Endings of images that labelme opens."""
 
-DEEP = b"\x10"
-"""Byte 24 of a PNG of 16 bits, which labelme does not open."""
+MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "PA")
+"""What Pillow calls the images that labelme shows: not PNGs of 16 bits nor CMYK, nor TIFFs of other bands and types, of which it
+opens some."""
 
 LABELS, UNSPLIT = "labels.txt", "images"
 """The file of labels, and the folder of samples that are in no split."""
@@ -155,7 +158,7 @@ def write_sample(named: Named, files: Files, how: How) -> None:
 
 def write_image(named: Named, files: Files) -> str | None:
     """Link, copy or write the image of a sample; where it is then, None if there are none."""
-    if files.images == "none" or not is_deep(files.source.image_path(named.sample)):
+    if files.images == "none" or is_shown(files.source.image_path(named.sample)):
         return files.image(named.sample, named.path, KINDS)
     with files.source.open_image(named.sample) as image:
         ending, data = encode_image_of(image)
@@ -164,12 +167,14 @@ def write_image(named: Named, files: Files) -> str | None:
     return path
 
 
-def is_deep(file: str) -> bool:
-    """Whether an image is a PNG of 16 bits. A file that cannot be read is told when it is linked or copied."""
+def is_shown(file: str) -> bool:
+    """Whether labelme shows an image file as it is; True of one that cannot be read, which is told when it is linked."""
     try:
-        return ending_of(file) == ".png" and read_start(place(file), 25)[24:] == DEEP
-    except OSError:
-        return False
+        with open_file(file) as opened:
+            header = header_of(opened)
+    except DataError:
+        return True
+    return header is not None and header.mode in MODES
 
 
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:

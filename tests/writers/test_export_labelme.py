@@ -175,7 +175,7 @@ def test_without_labels_txt_names_that_it_cannot_hold_come_back(tmp_path: Path, 
     same_pixels(back(tmp_path / "out", tmp_path / "back"), dataset, same_ids(dataset))
 
 
-def test_pngs_of_16_bits_are_written_as_they_are_read(tmp_path: Path) -> None:
+def test_images_that_labelme_does_not_show_are_written_as_they_are_read(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", random_masks(2), images="copy")
     cv2.imwrite(str(tmp_path / "d/images/000.png"), np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000)
     receipt = export(dataset, tmp_path / "out", images="link")
