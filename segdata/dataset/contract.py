@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from segdata.dataset.destination import Kind, State, begun_state, journal_header
-from segdata.dataset.layout import JOURNAL, LOG, RECEIPT, UNDECODABLE
-from segdata.errors import DataError, OptionError, Problem, reason
+from segdata.dataset.layout import CROISSANT, JOURNAL, LOG, RECEIPT, UNDECODABLE
+from segdata.errors import DataError, DatasetError, OptionError, Problem, reason
 from segdata.files.places import leads_out, read_bytes
 from segdata.files.remote import Place
 from segdata.labels import Labels
 
-CONTRACT, CROISSANT = "segdata.json", "croissant.json"
+CONTRACT = "segdata.json"
 
 VERSION = 1
 
@@ -97,6 +97,19 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list | dict):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _texts(part)
+
+
+def refuse_unfinished(root: Place) -> None:
+    """Raise `DatasetError` for the folder of an export that was stopped: its files are a part of what they will be."""
+    header = journal_header(root)
+    if not header or (root / CONTRACT).is_file():
+        return
+    try:
+        is_export = msgspec.json.decode(header)["operation"] == "export"
+    except (*UNDECODABLE, KeyError, TypeError):
+        return
+    if is_export:
+        raise DatasetError(f"{root}: is an unfinished export: repeat the command that was making it to finish it")
 
 
 def _held(root: Place) -> Collection[str]:

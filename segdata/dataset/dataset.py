@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from segdata.dataset.choosing import chosen_splits
+from segdata.dataset.contract import Contract
 from segdata.dataset.destination import finish_swap
 from segdata.dataset.faults import refuse_scores, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
@@ -268,7 +269,7 @@ class Dataset:
 
 
 def refuse_absent(root: Place) -> None:
-    """Raise `DatasetError` if there is no whole dataset: it is being replaced, is unfinished, or there is none."""
+    """Raise `DatasetError` if there is no whole dataset: it is being replaced, is unfinished, is an export, or there is none."""
     is_there = root.is_dir()
     if is_there and (root / MANIFEST).exists():
         return
@@ -278,6 +279,9 @@ def refuse_absent(root: Place) -> None:
         raise DatasetError(f"{root}: there is no such folder")
     if (root / JOURNAL).exists() or (root / LOG).exists():
         raise DatasetError(f"{root}: unfinished: repeat the command that was making it to finish it")
+    if (contract := Contract.read(root)) is not None:
+        what = f"is an export to {contract.format}, which is not a dataset"
+        raise DatasetError(f"{root}: {what}: `segdata convert auto {root} DST` makes one of it")
     raise DatasetError(f"{root}: not a segdata dataset (no {MANIFEST}); `segdata convert` makes one")
 
 

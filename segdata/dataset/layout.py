@@ -6,7 +6,12 @@ import msgspec
 
 CARD, MANIFEST, RECEIPT, JOURNAL, LOG = "dataset.json", "manifest.jsonl", "receipt.json", "journal.jsonl", "journal"
 
-OWN = (CARD, MANIFEST, RECEIPT, JOURNAL, LOG, "masks", "images", "scores", "vectors", "entropy", "shards", "manifest")
+CROISSANT = "croissant.json"
+"""What an export is, for catalogues of datasets."""
+
+OWN = (
+    CARD, MANIFEST, RECEIPT, JOURNAL, LOG, CROISSANT, "masks", "images", "scores", "vectors", "entropy", "shards", "manifest",
+)  # fmt: skip
 """Everything that segdata puts in a dataset's folder, and so all that it ever removes there."""
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -85,6 +85,15 @@ def read_names(path: str, column: str) -> Iterator[Name]:
             yield from _names(file, column, group)
 
 
+def read_texts(path: str, column: str) -> Iterator[str | None]:
+    """The text in each cell of a column, in order; None for an empty one. Raises `OSError`, `MissingDependency`."""
+    with reading(path):
+        file = _open(path)
+        for group in range(file.metadata.num_row_groups):
+            cells = file.read_row_group(group, columns=[column], use_threads=False).column(0).to_pylist()
+            yield from (None if cell is None else str(cell) for cell in cells)
+
+
 def read_cell(path: str, column: str, row: int) -> bytes:
     """The bytes in a cell. Raises `OSError`, also for an empty one and for more than `MAX_BYTES`; `MissingDependency`."""
     value = read_value(path, column, row)

@@ -2,6 +2,8 @@
 
 32 bits are the number of values, 5 the bits of a value less 1, and four times 4 the bits of a length less 1. Then follow blocks:
 a bit (1: one value that repeats, 0: as many values), 2 bits that choose one of the four, the length less 1, and the values.
+
+Format: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack, which the tool's editor packs with.
 """
 
 from __future__ import annotations
@@ -10,6 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+
+SIZES = (3, 4, 8, 16)
+"""The bits of the four kinds of lengths, as the editor writes them."""
+
+LONGEST = 2 ** SIZES[3]
+"""The values of a longest block, which takes 27 bits."""
+
+# Reading
 
 
 @kernel
@@ -100,3 +110,95 @@ def _bits(data: NDArray[np.uint8], at: int, count: int) -> int:
     for byte in range(at // 8, (last + 7) // 8):
         value = value << 8 | np.int64(data[byte])
     return int(value >> ((8 - last % 8) % 8) & ((np.int64(1) << count) - 1))
+
+
+# Writing
+
+
+@kernel
+def brush_texts(
+    begins: NDArray[np.int64], owners: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pack the pixels of objects, each as a list of numbers in JSON.
+
+    `begins` (N + 1,) are where runs begin in the pixels read row by row, and the number of pixels; `owners` (N,) the object of
+    each run, 0 to `count` - 1, or -1. All four values of an object's pixels are 255, those of others 0. Returns the texts of
+    all objects, one after the other, and where each ends (count,).
+    """
+    first = np.zeros(count + 1, np.int64)
+    for owner in owners:
+        if owner >= 0:
+            first[owner + 1] += 1
+    first = np.cumsum(first)
+    runs, filled = np.empty(first[count], np.int64), first.copy()
+    for i in range(owners.shape[0]):
+        if owners[i] >= 0:
+            runs[filled[owners[i]]] = i
+            filled[owners[i]] += 1
+    values = 4 * begins[-1]
+    blocks = 2 * runs.shape[0] + count * (values // LONGEST + 2)
+    text = np.empty(4 * ((27 * blocks + 64 * count) // 8 + 1) + 2 * count, np.uint8)
+    ends, at = np.empty(count, np.int64), 0
+    for k in range(count):
+        at = _write_brush(begins, runs[first[k] : first[k + 1]], text, at)
+        ends[k] = at
+    return text[:at], ends
+
+
+@kernel
+def _write_brush(begins: NDArray[np.int64], runs: NDArray[np.int64], text: NDArray[np.uint8], at: int) -> int:
+    """Write the list of one object, whose runs these are, at a place of `text`; where it ends."""
+    rest = np.zeros(2, np.int64)  # bits that are not written yet, and how many
+    text[at] = 91  # [
+    at = _put(4 * begins[-1], 32, rest, text, at + 1)
+    at = _put(7, 5, rest, text, at)
+    for size in SIZES:
+        at = _put(size - 1, 4, rest, text, at)
+    end, i = 0, 0
+    while i < runs.shape[0]:
+        begin, stop = begins[runs[i]], begins[runs[i] + 1]
+        i += 1
+        while i < runs.shape[0] and begins[runs[i]] == stop:
+            stop = begins[runs[i] + 1]
+            i += 1
+        at = _put_run(4 * (begin - end), 0, rest, text, at)
+        at = _put_run(4 * (stop - begin), 255, rest, text, at)
+        end = stop
+    at = _put_run(4 * (begins[-1] - end), 0, rest, text, at)
+    if rest[1] > 0:
+        at = _put(0, 8 - rest[1], rest, text, at)
+    text[at - 1] = 93  # ], for the last comma
+    return at
+
+
+@kernel
+def _put_run(length: int, value: int, rest: NDArray[np.int64], text: NDArray[np.uint8], at: int) -> int:
+    """Write so many of one value, in blocks."""
+    while length > 0:
+        part = min(length, LONGEST)
+        kind = 0 if part <= 8 else 1 if part <= 16 else 2 if part <= 256 else 3
+        at = _put(4 + kind, 3, rest, text, at)
+        at = _put(part - 1, SIZES[kind], rest, text, at)
+        at = _put(value, 8, rest, text, at)
+        length -= part
+    return at
+
+
+@kernel
+def _put(value: int, size: int, rest: NDArray[np.int64], text: NDArray[np.uint8], at: int) -> int:
+    """Append a number of `size` bits; each byte that is whole is written as a decimal number and a comma."""
+    bits, count = rest[0] << size | value, rest[1] + size
+    while count >= 8:
+        count -= 8
+        byte = bits >> count & 255
+        if byte >= 100:
+            text[at] = 48 + byte // 100
+            at += 1
+        if byte >= 10:
+            text[at] = 48 + byte // 10 % 10
+            at += 1
+        text[at] = 48 + byte % 10
+        text[at + 1] = 44  # a comma
+        at += 2
+    rest[0], rest[1] = bits & ((1 << count) - 1), count
+    return at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from segdata.dataset.contract import CONTRACT, Contract
+from segdata.dataset.contract import CONTRACT, Contract, refuse_unfinished
 from segdata.files.places import place
 from segdata.labels import Label, Labels, Remap, class_name, is_background
 from segdata.readers.source import Source
@@ -13,12 +13,14 @@ from segdata.words import some
 
 
 def contract_of(source: str | Path, format: str) -> Contract | None:
-    """The contract in a source's folder, if it is one of files that are read as `format`. Raises `DataError`.
+    """The contract in a source's folder, if it is one of files that are read as `format`. Raises `DataError`, and
+    `DatasetError` for an export that was stopped.
 
     Files that its options name are those of the folder, whatever lies where the command is run.
     """
     root = place(source)
     contract = Contract.read(root)
+    refuse_unfinished(root)
     if contract is None or contract.reader != format:
         return None
     files = {name: root / value for name, value in contract.options.items() if isinstance(value, str)}

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from segdata.dataset.contract import CONTRACT, Contract
+from segdata.dataset.contract import CONTRACT, Contract, refuse_unfinished
 from segdata.dataset.layout import CARD, MANIFEST
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.listing import folders_in
@@ -62,7 +62,8 @@ class Detection:
 def detect(source: str | Path) -> Detection:
     """The format that labels are in, as each reader's `fits` tells. One with a layout of its own wins over `masks`.
 
-    An export of segdata says itself how it is read. Raises `DataError` (`source.missing`) if there is no such file or folder.
+    An export of segdata says itself how it is read. Raises `DataError` (`source.missing`) if there is no such file or folder,
+    and `DatasetError` for an export that was stopped.
 
     Args:
         source: The folder or file with the labels.
@@ -75,6 +76,7 @@ def detect(source: str | Path) -> Detection:
     if (contract := Contract.read(root)) is not None and contract.reader in READERS:
         why = f"{CONTRACT} says that it is an export to {contract.format}, read as {contract.reader}"
         return Detection(contract.reader, {name: why for name in FORMATS if name != contract.reader})
+    refuse_unfinished(root)
     reasons = _reasons(root)
     fitting = [name for name, reason in reasons.items() if reason is None]
     specific = [name for name in fitting if name != ANY] or fitting

@@ -72,6 +72,7 @@ def read(
     report: Report = strict,
     images: bool = True,
     mask_dir: str = "SegmentationClass",
+    all_lists: bool = False,
     classes: str | Path | Sequence[str] | None = None,
 ) -> Source:
     """Read a year's folder, or a VOCdevkit with one in it. Samples are the images that the lists name.
@@ -84,6 +85,7 @@ def read(
 
     Args:
         mask_dir: the folder of the masks below the year's, such as SegmentationClassAug.
+        all_lists: read every list; by default train, val, trainval and test alone if there is one of these.
         classes: the class file (a labelmap, one name per line, CSV, JSON or YAML), or names in order of mask value; by default
             the labelmap.txt, class_names.txt or labels.txt of the folder, or else VOC's 21 classes.
     """
@@ -95,7 +97,7 @@ def read(
     table = class_table(entries or [Entry.of(value, name) for value, name in enumerate(CLASSES)])
     masks = year / mask_dir
     refuse_supervisely(year, masks)
-    lists = find_lists(year, split, masks, receipt)
+    lists = find_lists(year, split, masks, receipt, all_lists=all_lists)
     members = assign(lists, report, receipt) if lists else {None: masks_in(masks)}
     pairs = {match["name"]: match for path in lists for line in list_lines(path) if (match := find_pair(line))}
     folders = Folders(masks, find_images(year) if images else None, table.meaning, year, pairs)
@@ -190,7 +192,9 @@ def find_images(year: Place) -> Place:
     return folder
 
 
-def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -> dict[Place, list[str]]:
+def find_lists(
+    year: Place, split: str | None, masks: Place, receipt: Receipt, *, all_lists: bool = False
+) -> dict[Place, list[str]]:
     """The split lists to read, with the image names in each. What is passed over gets a line in the receipt.
 
     Raises `OptionError` where there is no list of the split, `DataError` (`voc.list`).
@@ -201,14 +205,15 @@ def find_lists(year: Place, split: str | None, masks: Place, receipt: Receipt) -
             way_out = suggest(split, found) if found else "there is no list: leave --split out"
             raise OptionError(f"no split {split!r}, as {LISTS} has no {split}.txt: {way_out}")
         return {found[split]: read_list(found[split])}
-    chosen = [found[name] for name in OFFICIAL if name in found] or list(found.values())
+    official = [found[name] for name in OFFICIAL if name in found]
+    chosen = list(found.values()) if all_lists or not official else official
     lists = {path: read_list(path) for path in chosen}
     there = set(masks_in(masks)) if lists else set()
     test = found.get("test")
     if test in lists and len(lists) > 1 and there.isdisjoint(lists[test]):
         receipt.notes.append(f"test.txt: left out, as none of its {len(lists.pop(test))} images has a mask")
     if others := [path.name for path in found.values() if path not in chosen]:
-        receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them)")
+        receipt.notes.append(f"not read: {some(others)} in {LISTS} (--split reads one of them, --all-lists all)")
     if rest := len(there.difference(*lists.values())):
         receipt.notes.append(f"{masks.name}: {rest} masks are left out, as no list that was read names them")
     return lists

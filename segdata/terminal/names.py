@@ -15,6 +15,7 @@ OPTIONS = {
 """Other names of options, in every command that has the option."""
 
 PARAMETERS = {
+    "as_": "as",
     "from_": "from",
     "other": "compare",
     "part": "parts",
@@ -42,6 +43,7 @@ METAVARS = {
     "annotations": "SPLIT=FILE",
     "background": "CLASS",
     "bands": "BAND,...",
+    "image_url": "PREFIX",
     "drop": "CLASS",
     "aoi_layer": "NAME",
     "layer": "NAME",

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 WRITERS = {
     "cityscapes": "segdata.writers.cityscapes.writer",
     "coco": "segdata.writers.coco.writer",
-    "folders": "segdata.writers.folders",
+    "cvat": "segdata.writers.cvat",
+    "folders": "segdata.writers.folders.writer",
     "geojson": "segdata.writers.geojson",
+    "hf": "segdata.writers.hf",
+    "labelme": "segdata.writers.labelme",
+    "labelstudio": "segdata.writers.labelstudio.writer",
+    "nnunet": "segdata.writers.nnunet",
+    "voc": "segdata.writers.voc",
     "webdataset": "segdata.writers.webdataset",
+    "yolo": "segdata.writers.yolo.writer",
 }
 
 COMMON = ("dataset", "root", "about", "overwrite", "run")

@@ -13,6 +13,9 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError, Problem, one_of
 from segdata.labels import BACKGROUND, IGNORE, RGB, Labels, class_name, is_background
 
+IN_LINES = r"^\s|\s$|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""What no line of text can hold of a name: space around it, and characters that end a line or are no text."""
+
 Ignored = Literal["class", "background", "drop"]
 """What becomes of ignored pixels where a format has no value for them. class: they are a class of their own, called ignore.
 background: they are without a label, as background is. drop: samples that have any are left out."""
@@ -96,10 +99,12 @@ def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:
 
 
 def refuse_ignore(labels: Labels) -> None:
-    """Raise `OptionError` for a class that is called as ignored pixels are."""
+    """Raise `OptionError` for a class that is called as ignored pixels are, and for two that are called as background is."""
     if (name := next((name for name in labels.names if class_name(name) in (IGNORE, "__ignore__")), None)) is not None:
-        way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-        raise OptionError(f"a class is called {name}, as ignored pixels are: {way_out}")
+        raise OptionError(f"a class is called {name}, as ignored pixels are: {renaming(labels, name)}")
+    if {BACKGROUND, "_background_"} <= set(labels.names):
+        way_out = f"segdata remap --map _background_={BACKGROUND} makes them one"
+        raise OptionError(f"classes {BACKGROUND} and _background_ are both read as {BACKGROUND}: {way_out}")
 
 
 def refuse_alike(labels: Labels) -> None:
@@ -113,13 +118,24 @@ def refuse_alike(labels: Labels) -> None:
                 if name.strip()
                 else f"a class is called {name!r}"
             )
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames it"
-            raise OptionError(f"{what}: {way_out}")
+            raise OptionError(f"{what}: {renaming(labels, name)}")
 
 
 def refuse_names(labels: Labels, what: str, file: str) -> None:
     """Raise `OptionError` for a class name that a line of a file cannot hold: one in which `what`, a pattern, is found."""
     for name in labels.names:
         if (found := re.search(what, name)) is not None:
-            way_out = f"segdata remap --map {shlex.quote(f'{name}=other')} renames the class"
-            raise OptionError(f"class name {name!r}: no line of {file} can hold {found[0]!r}: {way_out}")
+            what = f"class name {name!r}: no line of {file} can hold {found[0]!r}"
+            raise OptionError(f"{what}: {renaming(labels, name)}")
+
+
+def renaming(labels: Labels, name: str) -> str:
+    """The way out of a name that a format cannot hold: the command that gives the class one that no other has."""
+    typed = shlex.quote(f"{name}={_free(labels)}") if name.isprintable() and "=" not in name else None
+    how = f"--map {typed}" if typed else "--map-file FILE (JSON: an object of old and new names)"
+    return f"segdata remap {how} renames it"
+
+
+def _free(labels: Labels) -> str:
+    """A name that no class has: of two classes of one name `remap` would make one."""
+    return next(name for i in range(len(labels.names) + 1) if (name := f"other{i or ''}") not in labels.names)

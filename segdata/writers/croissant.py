@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
-from segdata.dataset.contract import CROISSANT
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.layout import CARD, CROISSANT
 from segdata.files.endings import ending
 from segdata.files.places import file_digest, files_below, write_whole
-from segdata.files.remote import Place
+from segdata.files.remote import Place, Remote
 from segdata.labels import IGNORE, Labels
 from segdata.writers.about import About
 
@@ -54,7 +59,12 @@ MEDIA = {
     ".gpkg": "application/geopackage+sqlite3", ".npy": "application/octet-stream",
 }  # fmt: skip
 
-USES = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+SPLIT: Final = "{split}"
+
+USES = {
+    "train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit", "Tr": "cr:TrainingSplit",
+    "Ts": "cr:TestSplit",
+}  # fmt: skip
 
 MANY = 100
 """From so many folders on, they are not listed one by one."""
@@ -65,7 +75,9 @@ NOT_SAID = "NOASSERTION"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Where an export has the images, masks and label files of its samples: POSIX paths, in which `*` is a sample's name.
+    """Where an export has the images, masks and label files of its samples.
+
+    Paths are POSIX paths, in which `*` is a sample's name. It begins with the split, unless `{split}` stands before.
 
     Args:
         image: The images, without their ending.
@@ -80,12 +92,18 @@ class Shown:
     labels: str | None = None
 
 
+def meaning_of(table: Sequence[int] | NDArray[np.unsignedinteger[Any]], labels: Labels) -> dict[int, int | None]:
+    """What the values of masks are, as `Shown` wants it, from the value of each mask value of the dataset."""
+    return {int(table[labels.ignore]): None, **{int(table[label.id]): label.id for label in labels.classes}}
+
+
 @dataclass(frozen=True, slots=True)
-class Written:
+class Described:
     """What there is to describe.
 
     `number`: of samples. `files`: those of each sample, or of a shard of several, as POSIX paths, with its split. `holds`: all
-    names at the top of the folder. `day`: when the dataset was written, as 2026-01-31.
+    names at the top of the folder. `day`: when the dataset was written, as 2026-01-31. `shards`: the tar files that hold all
+    files, each with its SHA-256; names begin with digits there.
     """
 
     name: str
@@ -95,41 +113,57 @@ class Written:
     files: Sequence[tuple[str | None, Collection[str]]]
     holds: Collection[str]
     day: str | None
+    shards: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_croissant(root: Place, written: Written, shown: Shown, about: About) -> None:
+def day_of(dataset: Dataset) -> str | None:
+    """The day on which a dataset was written, in UTC; None if it is not on this machine."""
+    if isinstance(dataset.root, Remote):
+        return None
+    try:
+        return datetime.fromtimestamp((dataset.root / CARD).stat().st_mtime, UTC).date().isoformat()
+    except OSError:
+        return None
+
+
+def write_croissant(root: Place, described: Described, shown: Shown, about: About) -> None:
     """Write croissant.json for the files below `root`, which are all there."""
-    document = {**head(written, about), **contents(root, written, shown)}
+    document = {**head(described, about), **contents(root, described, shown)}
     write_whole(root / CROISSANT, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def head(written: Written, about: About) -> Json:
+def head(described: Described, about: About) -> Json:
     """What is said of the dataset as a whole. What nobody said is left out, or its own word says that nobody did."""
-    name, number = written.name, written.number
+    name, number = described.name, described.number
     said: Json = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": name,
-        "description": f"{number:,} samples for semantic segmentation, {len(written.labels.classes):,} classes. "
-        f"Exported from {name} to {written.format} by segdata.",
+        "description": f"{number:,} samples for semantic segmentation, {len(described.labels.classes):,} classes. "
+        f"Exported from {name} to {described.format} by segdata.",
         "license": about.license or NOT_SAID,
         "url": about.url,
         "creator": about.creators(),
-        "datePublished": about.published or written.day,
+        "datePublished": about.published or described.day,
         "version": about.data_version or "1.0.0",
         "citeAs": about.cite_as or f"{name}, {number:,} samples for semantic segmentation.",
     }
     return {key: value for key, value in said.items() if value}
 
 
-def contents(root: Place, written: Written, shown: Shown) -> Json:
+def contents(root: Place, described: Described, shown: Shown) -> Json:
     """The files, and the records that they hold."""
-    roles = {"images": shown.image + ".*", "masks": shown.mask, "labels": shown.labels}
-    patterns = {role: pattern_of(path) for role, path in roles.items() if path is not None}
+    roles = {
+        "masks": shown.mask,
+        "labels": shown.labels,
+        "images": f"{shown.image}.*",
+    }  # what is no mask may be an image
+    paths = {role: path for role, path in roles.items() if path is not None}
+    patterns = {role: pattern_of(path) for role, path in paths.items()}
     found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
     others: set[str] = set()
-    for split, files in written.files:
+    for split, files in described.files:
         for path in files:
             role = next((role for role, pattern in patterns.items() if pattern.fullmatch(path)), None)
             if role is None:
@@ -137,14 +171,35 @@ def contents(root: Place, written: Written, shown: Shown) -> Json:
             else:
                 found[role].append((split, path))
     found = {role: files for role, files in found.items() if files}
-    sets = [_file_set(f"{role}-files", {_glob(path) for _, path in files}) for role, files in found.items()]
-    own = {top_of(path) for _, files in written.files for path in files}
-    records = [_records(role, patterns[role], files) for role, files in found.items()]
-    splits = sorted({split for split, _ in written.files if split is not None})
+    sets = [
+        _file_set(f"{role}-files", {_glob(file, paths[role]) for _, file in files}) for role, files in found.items()
+    ]
+    records = [_records(role, paths[role], files) for role, files in found.items()]
+    if described.shards:
+        return {
+            "distribution": [*_in_shards(sets, described.shards)],
+            "recordSet": [_classes(described.labels, None), *records],
+        }
+    own = {top_of(path) for _, files in described.files for path in files}
+    splits = sorted({split for split, _ in described.files if split is not None})
     return {
-        "distribution": [*sets, *_rest(root, set(written.holds) - own, others)],
-        "recordSet": [_classes(written.labels, shown.values), *([_splits(splits)] if splits else []), *records],
+        "distribution": [*sets, *_rest(root, set(described.holds) - own, others)],
+        "recordSet": [_classes(described.labels, shown.values), *([_splits(splits)] if splits else []), *records],
     }
+
+
+def _in_shards(sets: Sequence[Json], shards: Mapping[str, str]) -> Iterable[Json]:
+    """The shards, and the FileSets in all of them. An image is told from a mask by the digit before its ending."""
+    yield from (_file_object(path, "application/x-tar", sha256) for path, sha256 in shards.items())
+    for one in sets:
+        globs = [name.replace("*", "*[0-9]") if one["@id"] == "images-files" else name for name in one["includes"]]
+        yield {**one, "containedIn": [{"@id": path} for path in shards], "includes": globs}
+
+
+def _file_object(path: str, media: str, sha256: str) -> Json:
+    """A FileObject of a file that lies below the root."""
+    common = {"@type": "cr:FileObject", "@id": path, "name": path, "contentUrl": path}
+    return {**common, "encodingFormat": media, "sha256": sha256}
 
 
 def top_of(path: str) -> str:
@@ -152,25 +207,33 @@ def top_of(path: str) -> str:
     return path.partition("/")[0]
 
 
-def pattern_of(path: str) -> re.Pattern[str]:
-    """The expression for paths in which `*` is a sample's name; `.*` at the end is an ending."""
-    before, after = path.split("*", 1)
-    tail = r"\.[^./]+" if after.endswith(".*") else ""
-    return re.compile(f"^{re.escape(before)}(.+){re.escape(after.removesuffix('.*'))}{tail}$")
+def pattern_of(path: str, wanted: Literal["*", "{split}"] = "*") -> re.Pattern[str]:
+    """The expression for the files at a path, with what is wanted of them in a group; `.*` at the end is an ending.
+
+    A split that has no place of its own in the path is where the name begins.
+    """
+    held = {"*": ".+", SPLIT: "[^/]+"}
+    if wanted == SPLIT and SPLIT not in path:
+        path = path.replace("*", f"{SPLIT}/*", 1)
+    parts = re.split(r"(\*|\{split\})", path.removesuffix(".*"))
+    text = "".join(f"({held[part]})" if part == wanted else held.get(part) or re.escape(part) for part in parts)
+    return re.compile(f"^{text}{r'[.][^./]+' if path.endswith('.*') else ''}$")
 
 
-def _glob(path: str) -> str:
-    """The files in a file's folder that have its ending, as a pattern."""
-    folder, slash, _ = path.rpartition("/")
-    return re.sub(r"([*?[])", r"[\1]", folder) + slash + "*" + ending(path)
+def _glob(file: str, path: str = "*.*") -> str:
+    """The files in a file's folder that are called as it is, as a pattern: as the end of `path`, or by its ending."""
+    folder, slash, _ = file.rpartition("/")
+    last = path.rpartition("/")[2]
+    name = last.removesuffix(".*") + ending(file) if last.endswith(".*") else last
+    return re.sub(r"([*?[])", r"[\1]", folder) + slash + name
 
 
 def _file_set(id: str, globs: set[str]) -> Json:
     """A FileSet of all files that the patterns fit."""
     includes = sorted(globs)
     if len(globs) > MANY:
-        tops = {(one.partition("/")[0], ending(one)) for one in globs}
-        includes = sorted(f"{top}/{any}*{end}" for top, end in tops for any in ("", "**/"))
+        tops = {(top_of(one), one.rpartition("/")[2]) for one in globs}
+        includes = sorted(f"{top}/{any}{name}" for top, name in tops for any in ("", "**/"))
     media = sorted({MEDIA.get(ending(one), "application/octet-stream") for one in globs})
     return {"@type": "cr:FileSet", "@id": id, "name": id, "encodingFormat": media, "includes": includes}
 
@@ -182,14 +245,7 @@ def _rest(root: Place, common: Collection[str], others: Collection[str]) -> Iter
         folders[f"{top_of(one)}/" if "/" in one else "other-files"].add(one)
     for name in sorted(common):
         if (root / name).is_file():
-            yield {
-                "@type": "cr:FileObject",
-                "@id": name,
-                "name": name,
-                "contentUrl": name,
-                "encodingFormat": MEDIA.get(ending(name), "application/octet-stream"),
-                "sha256": file_digest(root / name),
-            }
+            yield _file_object(name, MEDIA.get(ending(name), "application/octet-stream"), file_digest(root / name))
         elif globs := {_glob(f"{name}/{path}") for path in files_below(root / name)}:
             folders[f"{name}/"] = globs
     yield from (_file_set(id, globs) for id, globs in folders.items())
@@ -229,13 +285,13 @@ def _splits(splits: Sequence[str]) -> Json:
     }
 
 
-def _records(role: str, pattern: re.Pattern[str], files: Sequence[tuple[str | None, str]]) -> Json:
+def _records(role: str, path: str, files: Sequence[tuple[str | None, str]]) -> Json:
     """The images, masks or label files of the samples, one record each: its name, which all three share, its split and itself."""
-    fields = [_field(f"{role}/name", "sc:Text", role, "fullpath", pattern.pattern)]
-    before = pattern.pattern.partition("(.+)")[0]
-    in_split = re.compile(before + r"([^/]+)/.+$")
-    if all(split is not None and (one := in_split.match(path)) and one[1] == split for split, path in files):
+    fields = [_field(f"{role}/name", "sc:Text", role, "fullpath", pattern_of(path).pattern)]
+    in_split = pattern_of(path, SPLIT)
+    if all(split is not None and (found := in_split.match(file)) and found[1] == split for split, file in files):
         fields.append(_field(f"{role}/split", ["sc:Text", "cr:Split"], role, "fullpath", in_split.pattern))
+    key = [{"@id": field["@id"]} for field in (fields if SPLIT in path else fields[:1])]
     if role == "images":
         fields.append(_field("images/image", "sc:ImageObject", role, "content"))
     if role == "masks":
@@ -248,7 +304,7 @@ def _records(role: str, pattern: re.Pattern[str], files: Sequence[tuple[str | No
         fields.append(mask)
     if role == "labels" and {ending(path) for _, path in files} == {".txt"}:
         fields.append(_field("labels/outlines", ["cr:SegmentationMask", "sc:GeoShape", "sc:Text"], role, "content"))
-    return {"@type": "cr:RecordSet", "@id": role, "name": role, "key": {"@id": f"{role}/name"}, "field": fields}
+    return {"@type": "cr:RecordSet", "@id": role, "name": role, "key": key, "field": fields}
 
 
 def _field(id: str, kind: str | Sequence[str], files: str = "", of: str = "", regex: str = "") -> Json:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,7 +28,7 @@ from segdata.dataset.images import put_image, refuse_images
 from segdata.dataset.inputs import Inputs, Stamp, newest, sample_files, stamps
 from segdata.dataset.job import Loop, folder_name, made_of, receipt_of, resumable_folder
 from segdata.dataset.journal import settle
-from segdata.dataset.layout import CARD, JOURNAL, RECEIPT, UNDECODABLE
+from segdata.dataset.layout import JOURNAL, RECEIPT, UNDECODABLE
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, refuse_nothing
 from segdata.executors.run import Run
@@ -37,7 +36,7 @@ from segdata.files.durable import sync_tree
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.writers.about import About
-from segdata.writers.croissant import Shown, Written, write_croissant
+from segdata.writers.croissant import Described, Shown, day_of, write_croissant
 from segdata.writers.images import ExportImages, as_it_is, check_images, encode_image_of, ending_of
 from segdata.writers.masks import put_mask
 from segdata.writers.names import Named
@@ -52,6 +51,9 @@ class Shard(NamedTuple):
 
     name: str
     samples: tuple[Named, ...]
+
+
+NO_SIZES = "the files do not say how large the images are: no program reads them until the images are put beside them"
 
 
 @dataclass(slots=True)
@@ -146,6 +148,7 @@ class Plan:
         left_out: Samples that are left out as an option says, each with its problem.
         notes: What a person should know of the files, for the receipt.
         shown: Where the images, masks and label files of the samples are, for croissant.json.
+        needs_images: Whether the files do not say how large the images are, so that `segdata convert` cannot read them alone.
         shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
@@ -164,6 +167,7 @@ class Plan:
     left_out: Sequence[Problem] = ()
     notes: Sequence[str] = ()
     shown: Shown = field(default_factory=Shown)
+    needs_images: bool = False
     shards: Sequence[Shard] = ()
 
 
@@ -276,26 +280,16 @@ def _finish(loop: Loop[Row], rows: Rows, dataset: Dataset, plan: Plan, contract:
     loop.journal.flush()
     splits = {_key(one): _split(one) for one in plan.shards or named}
     files = [(splits[name], row.files) for name, row in sorted(rows.items())]
-    written = Written(
-        folder_name(dataset), plan.format, dataset.labels, len(named), files, contract.holds, _day(dataset)
+    described = Described(
+        folder_name(dataset), plan.format, dataset.labels, len(named), files, contract.holds, day_of(dataset)
     )
-    write_croissant(loop.root, written, plan.shown, about)
+    write_croissant(loop.root, described, plan.shown, about)
     if isinstance(loop.root, Path):
         sync_tree(loop.root)
     receipt = _receipt(loop, dataset, plan, named)
     write_whole(loop.root / CONTRACT, contract.to_bytes())
     write_whole(loop.root / RECEIPT, (json.dumps(receipt, indent=2) + "\n").encode())
     return Exported(loop.journal.land(), plan.format, receipt)
-
-
-def _day(dataset: Dataset) -> str | None:
-    """The day on which a dataset was written, in UTC; None if it is not on this machine."""
-    if isinstance(dataset.root, Remote):
-        return None
-    try:
-        return datetime.fromtimestamp((dataset.root / CARD).stat().st_mtime, UTC).date().isoformat()
-    except OSError:
-        return None
 
 
 def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Named]) -> dict[str, Any]:
@@ -307,6 +301,7 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             pixels[kind] += lost[0]
             regions[kind] += lost[1]
             images[kind] += 1
+    alone = plan.needs_images and plan.images == "none"
     counts: Counter[int] = Counter()
     for one in named:
         counts.update(one.sample.counts)
@@ -326,7 +321,8 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             }
             for kind in sorted(images)
         },
-        notes=list(plan.notes),
+        notes=[*plan.notes, *([NO_SIZES] if alone else [])],
+        reads_back=not alone,
     )
 
 

@@ -117,6 +117,7 @@ def write(
         images=images,
         ways=WAYS,
         notes=notes_of(dataset, images),
+        needs_images=True,
         shown=Shown(labels=f"vectors/*.{ENDINGS[vector_format]}"),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)

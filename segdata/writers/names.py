@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.ids import SHORT
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
 
@@ -49,8 +50,7 @@ def name_samples(
         )
         for sample in samples
     ]
-    named = [one._replace(name=one.name.replace("/", "_")) for one in named] if flat else named
-    return unique(named, together=together)
+    return unique([*map(flattened, named)] if flat else named, together=together)
 
 
 def split_folders(splits: set[str]) -> dict[str, str]:
@@ -59,8 +59,19 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     for split, folder in folders.items():
         if (other := first.setdefault(folder.casefold(), split)) != split:
-            raise OptionError(f"splits {other!r} and {split!r} would both be in the folder {folder}: rename one")
+            raise OptionError(
+                f"splits {other!r} and {split!r} would both be in the folder {folder}: --split exports one of them"
+            )
     return folders
+
+
+def flattened(one: Named) -> Named:
+    """The same, in a name without folders. A dot in front, by which files are hidden, becomes `_`; a long name is cut."""
+    name = re.sub(r"^\.", "_", one.name.replace("/", "_"))
+    data = name.encode()
+    if len(data) <= SHORT:
+        return one._replace(name=name)
+    return _with_digits(one._replace(name=data[:SHORT].decode(errors="ignore")))
 
 
 def unique(named: Sequence[Named], *, together: bool = False) -> list[Named]:

@@ -21,13 +21,15 @@ import numpy as np
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.finished import finished
 from segdata.dataset.inputs import Inputs
-from segdata.dataset.job import made_of, receipt_of, resumable
+from segdata.dataset.job import Job, folder_name, made_of, receipt_of, resumable
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem, Report, refuse_nothing
 from segdata.executors.run import Run
+from segdata.files.endings import ending
 from segdata.files.places import absolute, file_digest, place, write_whole
 from segdata.files.remote import Place
 from segdata.writers.about import About
+from segdata.writers.croissant import Described, Shown, day_of, write_croissant
 from segdata.writers.division import Bytes, Division
 from segdata.writers.webdataset_shard import INDEX, SHARDS, Shard, Target, Written, write_shard
 
@@ -70,7 +72,8 @@ def write(
         "shard_size": shard_size, "samples_per_shard": samples_per_shard, "shard_count": shard_count, "shuffle": shuffle,
     }  # fmt: skip
     shards = list(plan(dataset, Division(shard_size, samples_per_shard, shard_count), shuffle))
-    made_by = made_of("export", {"format": "webdataset", **options}, [dataset], shuffle)
+    about = about or About()
+    made_by = made_of("export", {"format": "webdataset", **options, **about.given()}, [dataset], shuffle)
     made = Dataset(root, dataset.labels, (), made_by, dataset.images, dataset.reading.written())
     given, inputs = {"source": absolute(dataset.root)}, Inputs([dataset])
     if (there := finished(made, inputs, overwrite=overwrite)) is not None:
@@ -85,9 +88,25 @@ def write(
         gone = [problem for one in done for problem in one.left_out]
         if not written:
             refuse_nothing(gone)
+        _describe(job, dataset, written, about)
+        scored = sum(sample.scores is not None for sample in dataset)
+        lost = {"scores": {"images": scored, "pixels": 0, "regions": 0, "keep": None}} if scored else {}
         sizes = {"number": len(written), "bytes": sum(one.size for one in written)}
         images: Images = "copy" if any(line.image for line in job.samples) else "none"
-        return job.save(lambda _: receipt_of("exported", len(dataset), gone, shards=sizes), images=images)
+        return job.save(
+            lambda _: receipt_of("exported", len(dataset), gone, shards=sizes, cannot_hold=lost), images=images
+        )
+
+
+def _describe(job: Job[Written], dataset: Dataset, written: Sequence[Written], about: About) -> None:
+    """Write croissant.json, which says what members the shards have."""
+    kinds = {(f"0{ending(line.image or '')}", f"0.mask{ending(line.mask)}") for line in job.samples}
+    told = Described(
+        name=folder_name(dataset), format="webdataset", labels=dataset.labels, number=len(job.samples),
+        files=[(None, kind) for kind in sorted(kinds)], holds=(), day=day_of(dataset),
+        shards={f"{SHARDS}/{one.name}": one.sha256 for one in written},
+    )  # fmt: skip
+    write_croissant(job.root, told, Shown("*", "*.mask.*"), about)
 
 
 def _told(results: Iterable[tuple[Shard, Written | Problem]], report: Report) -> Iterator[tuple[Shard, Written]]:
@@ -140,4 +159,4 @@ def _index(written: Sequence[Written]) -> bytes:
 def summary(written: Dataset) -> str:
     """How many shards there are, and what they hold."""
     shards = written.read_receipt()["shards"]
-    return f"{shards['number']:,} shards of {len(written):,} samples, {shards['bytes']:,} bytes,"
+    return f"{shards['number']:,} shards of {len(written):,} samples, {shards['bytes']:,} bytes"

@@ -16,14 +16,14 @@ from PIL import Image
 
 import segdata
 from carry_files import contents
-from operations import DATASETS, MODEL_FILE, Inputs, Outcome, Steps
+from operations import DATASETS, MADE, MODEL_FILE, Inputs, Outcome, Steps, older, open_made
 from reader_samples import reader_sample
 from segdata import Dataset, Run
 from segdata.dataset.layout import CARD, JOURNAL, MANIFEST
 from segdata.errors import DataError, DatasetError, OptionError, Problem, Report
 from segdata.readers import READERS, reader
 
-WRITING = {**{name: one for name, one in DATASETS.items() if not name.startswith("convert")}, **MODEL_FILE,
+WRITING = {**{name: one for name, one in MADE.items() if not name.startswith("convert")}, **MODEL_FILE,
            **{name: DATASETS[name] for name in ("convert masks", "convert coco", "convert webdataset")}}  # fmt: skip
 
 SOURCES = {
@@ -92,7 +92,7 @@ def test_a_strangers_folder_stays(
 @each(WRITING)
 def test_a_dataset_stays_without_being_told(name: str, inputs: Inputs, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    shutil.copytree(inputs.other.root, out)
+    older(name, inputs, out)
     before = held(tmp_path)
     with pytest.raises(DatasetError, match="exists already"):
         WRITING[name](inputs, out, Run())
@@ -137,7 +137,7 @@ def test_the_old_dataset_stays_until_the_new_is_whole(
 ) -> None:
     """Whatever ends a run; and the same call makes the new one whole, by the bytes of an undisturbed run."""
     out = tmp_path / "out"
-    shutil.copytree(inputs.other.root, out)
+    older(name, inputs, out)
     before = held(out)
 
     whole = undisturbed(name)
@@ -149,7 +149,7 @@ def test_the_old_dataset_stays_until_the_new_is_whole(
     with pytest.raises(type(ENDS[end](""))):
         WRITING[name](inputs, out, Run(track=Steps(stop)), overwrite=True)
     assert held(out) == before
-    assert Dataset.open(out).made_by["operation"] == "remap"
+    open_made(out)
     assert (tmp_path / "out.partial").exists() == (end != "bad item")
     made = WRITING[name](inputs, out, Run(), overwrite=True)
     assert made.root == out

@@ -18,8 +18,8 @@ import pytest
 
 from carry_files import contents
 from injecting import ERRORS, Faults, injected
-from operations import DATASETS, Inputs
-from segdata import Dataset, Run
+from operations import DATASETS, FRAME, MADE, Inputs, older, open_made
+from segdata import Run
 from segdata.dataset.layout import JOURNAL
 from segdata.errors import DatasetError, SegdataError
 
@@ -30,7 +30,7 @@ SOME = 4
 MARKS: dict[str, Any] = {
     "augment": [pytest.mark.torch, pytest.mark.skipif(not find_spec("albumentations"), reason="takes albumentations")]
 }
-EACH = [pytest.param(name, marks=MARKS.get(name, [])) for name in DATASETS]
+EACH = [pytest.param(name, marks=MARKS.get(name, [])) for name in (*DATASETS, *FRAME)]
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ class Place:
 
 
 def opens(root: Path) -> bool:
-    """Whether there is a dataset."""
+    """Whether there is a whole dataset or export."""
     try:
-        Dataset.open(root)
+        open_made(root)
     except DatasetError:
         return False
     return True
@@ -120,8 +120,8 @@ def test_whatever_call_fails_nothing_is_lost(
     before = None
     if old:
         before = tmp_path / "old"
-        shutil.copytree(inputs.root / "other", before)
-    place = Place(tmp_path / "place", lambda out: DATASETS[name](inputs, out, Run(), **more), before)
+        older(name, inputs, before)
+    place = Place(tmp_path / "place", lambda out: MADE[name](inputs, out, Run(), **more), before)
     assert set(place.counted.counts) >= {"open", "write", "mkdir"}
     every = request.config.getoption("-m") == "slow"
     found = []

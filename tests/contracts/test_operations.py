@@ -5,7 +5,6 @@ A new one is tested by being listed in tests/helpers/operations.py; a new format
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -17,8 +16,20 @@ import pytest
 
 from carry_files import contents
 from killing import Killer
-from operations import ANYWHERE, DATASETS, OPERATIONS, RESUMED, Inputs, Outcome, Steps, outcome
-from segdata import Dataset, Run
+from operations import (
+    ANYWHERE,
+    DATASETS,
+    EXPORTS,
+    OPERATIONS,
+    RESUMED,
+    Inputs,
+    Outcome,
+    Steps,
+    older,
+    open_made,
+    outcome,
+)
+from segdata import Run
 from segdata.cli import COMMANDS
 from segdata.dataset.layout import CARD, JOURNAL, MANIFEST, OWN, RECEIPT
 from segdata.errors import DatasetError
@@ -91,7 +102,7 @@ def test_killed_and_run_again_the_bytes_are_those_of_an_undisturbed_run(
     item = ITEMS[when](whole.totals[loop])
     assert killer.kill(name, inputs.root, out, loop, item) == signal.SIGKILL
     with pytest.raises(DatasetError, match="unfinished"):
-        Dataset.open(out)
+        open_made(out)
     if item == 0:
         spoil(out)
     again = outcome(name, inputs, out)
@@ -106,7 +117,7 @@ def test_what_is_to_be_replaced_survives_a_kill(
 ) -> None:
     """And the same call goes on, beside it, until the new one is whole."""
     whole, out = undisturbed(name), tmp_path / "out"
-    shutil.copytree(inputs.other.root, out)
+    older(name, inputs, out)
     before = contents(out)
     loop = NOTED.get(name, len(whole.totals) - 1)
     item = whole.totals[loop] // 2
@@ -135,6 +146,15 @@ def test_a_dataset_says_nothing_of_the_machine(
     texts = [(root / file).read_text() for file in (CARD, MANIFEST, RECEIPT)]
     assert not [text for text in texts if str(inputs.root) in text or str(samples) in text or str(root) in text]
     assert {path.name for path in root.iterdir()} <= set(OWN)
+
+
+@each(EXPORTS)
+def test_an_export_says_nothing_of_the_machine(
+    name: str, inputs: Inputs, samples: Path, undisturbed: Callable[[str], Outcome]
+) -> None:
+    root = undisturbed(name).root
+    data = b"".join(path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
+    assert not [text for text in (inputs.root, samples, root) if str(text).encode() in data]
 
 
 def spoil(out: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from carry_files import contents, make, random_masks
-from operations import DATASETS, Inputs, outcome
+from operations import DATASETS, FRAME, Inputs, open_made, outcome
 from power import MODES, Cut, Power, build
 from segdata import Dataset, split
 from segdata.dataset import dataset as datasets
@@ -59,7 +59,7 @@ def some(cuts: list[Cut], seed: str) -> list[Cut]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in DATASETS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in (*DATASETS, *FRAME)])
 def test_after_a_power_cut_a_dataset_is_whole_or_made_so(
     name: str, inputs: Inputs, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +78,7 @@ def test_after_a_power_cut_a_dataset_is_whole_or_made_so(
             tried.append(after)
             build(power.root, after)
             try:
-                Dataset.open(root)
+                open_made(root)
             except DatasetError:
                 outcome(name, inputs, root)
                 assert contents(root) == whole, f"cut {number}, {mode}"

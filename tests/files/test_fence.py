@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from operations import DATASETS, MODEL, Inputs
+from operations import DATASETS, FRAME, MADE, MODEL, Inputs
 from s3_server import BASE, BUCKET, Server, bytes_of, point_at, serving
 from segdata.dataset import locks, logs
 from segdata.dataset.dataset import Dataset
@@ -428,7 +428,7 @@ def stored(inputs: Inputs) -> Iterator[Remote]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*DATASETS, *MODEL])
+@pytest.mark.parametrize("name", [*DATASETS, *FRAME, *MODEL])
 def test_every_operation_writes_behind_its_fence(
     name: str, inputs: Inputs, stored: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,9 +446,12 @@ def test_every_operation_writes_behind_its_fence(
     remove(Remote(out))
     free.clear()
     given = inputs if name.startswith("convert") else Inputs(stored)  # type: ignore[arg-type]
-    made = {**DATASETS, **MODEL}[name](given, out, Run())  # type: ignore[arg-type]
+    made = {**MADE, **MODEL}[name](given, out, Run())  # type: ignore[arg-type]
     assert free == []
-    assert set(bytes_of(out)) > {"dataset.json", "manifest.jsonl"}
-    made.save()
-    assert len(free) == 2, "what was made may be changed later"
+    if name in FRAME:
+        assert set(bytes_of(out)) > {"segdata.json", "croissant.json", "receipt.json"}
+    else:
+        assert set(bytes_of(out)) > {"dataset.json", "manifest.jsonl"}
+        made.save()
+        assert len(free) == 2, "what was made may be changed later"
     remove(Remote(out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -19,12 +20,16 @@ from placed_files import patches, scenes
 from predictors import ByColour
 from reader_samples import reader_sample
 from segdata import Dataset, Labels, Recipe, Refinement, Run, Window
+from segdata.dataset.contract import CONTRACT
+from segdata.dataset.layout import RECEIPT
 from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
-from segdata.errors import Report
+from segdata.errors import DatasetError, Report
 from segdata.files.vectors.polygons import Polygons
 from segdata.ops.predict.predictor import LOADERS
 from segdata.readers import READERS
 from segdata.refinement.settings import CrfSettings
+from segdata.writers import WRITERS, writer_options
+from segdata.writers.exporting import Exported
 
 CRF = Refinement(CrfSettings(iterations=1))
 PASTE = {"copy_paste": {"p": 1.0}, "transforms": [{"HorizontalFlip": {"p": 0.5}}]}
@@ -104,6 +109,42 @@ DATASETS: dict[str, Operate] = {
 }
 """Those that make a dataset, and go on if they were stopped."""
 
+
+def export(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Exported:
+    """An export with copies of the images, and a class of ignored pixels where the format has no value for them."""
+    options = {"ignored": "class", "samples_per_shard": 3}
+    own = {option: value for option, value in options.items() if option in writer_options(name)}
+    made = segdata.export(name, inputs.whole, out, images="copy", run=run, **own, **more)
+    assert isinstance(made, Exported)
+    return made
+
+
+EXPORTS: dict[str, Operate] = {f"export {name}": partial(export, name) for name in WRITERS if name != "webdataset"}
+"""Those that make the files of another format, and go on if they were stopped."""
+
+FRAME = ("export coco", "export folders", "export hf")
+"""Exports that together do all that the frame of exports does: files of samples, of all of them, and of shards."""
+
+MADE = {**DATASETS, **EXPORTS}
+"""Those that make a folder."""
+
+
+def older(name: str, inputs: Inputs, out: Path) -> None:
+    """Put something at a place that an operation may replace: a dataset, or an export."""
+    if name in EXPORTS:
+        segdata.export("folders", inputs.other, out, images="none")
+    else:
+        shutil.copytree(inputs.other.root, out)
+
+
+def open_made(root: Path) -> None:
+    """Raise `DatasetError` if there is no whole dataset or export."""
+    if not (root / CONTRACT).is_file():
+        Dataset.open(root)
+    elif not (root / RECEIPT).is_file():
+        raise DatasetError(f"{root}: unfinished")
+
+
 MODEL_FILE: dict[str, Operate] = {
     "predict by a file": lambda d, out, run, **more: predicted(d.root / "model.toy", d, out, run, **more)
 }
@@ -121,10 +162,10 @@ VALUES: dict[str, Operate] = {
 
 MODEL: dict[str, Operate] = {"predict": lambda d, out, run: predicted(ByColour(d.whole.labels, 0.7), d, out, run)}
 
-ANYWHERE = {**DATASETS, **MODEL, **VALUES}
+ANYWHERE = {**MADE, **MODEL, **VALUES}
 """Those that may run on any workers."""
 
-RESUMED = {**DATASETS, **MODEL_FILE}
+RESUMED = {**MADE, **MODEL_FILE}
 """Those that go on if they were stopped."""
 
 OPERATIONS = {**ANYWHERE, **RESUMED}
@@ -171,7 +212,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an operation came to: the digests of all files of its dataset or its value as JSON; its loops' items; where."""
+    """What an operation came to: the digests of all files of what it made or its value as JSON; its loops' items; where."""
 
     result: dict[str, str] | str
     totals: list[int]
@@ -184,5 +225,5 @@ def outcome(
     """Run an operation of the table."""
     steps = Steps()
     found = OPERATIONS[name](inputs, out, Run(executor, Report(), steps, chunk=chunk))
-    result = contents(found.root) if isinstance(found, Dataset) else json.dumps(found.to_json())
+    result = contents(found.root) if isinstance(found, Dataset | Exported) else json.dumps(found.to_json())
     return Outcome(result, steps.totals, out)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.kernels.brush import brush_bitmap, brush_values, parse_bytes
+from segdata.kernels.brush import brush_bitmap, brush_texts, brush_values, parse_bytes
 from segdata.kernels.json_spans import DEPTH, IN_STRING, WRONG, find_spans
 
 
@@ -61,6 +61,44 @@ def test_damaged_brushes_are_told() -> None:
         packed[7:] ^= (rng.random(len(packed) - 7) < 0.2).astype(np.uint8) * rng.integers(0, 256, dtype=np.uint8)
         assert brush_bitmap(packed, bitmap, box) in (0, -1, -2)
     assert brush_values(np.zeros(7, np.uint8)) == -1
+
+
+def unpacked(data: list[int]) -> list[int]:
+    """The values that a list of numbers holds, read as the packing is described, and how many bits are left behind them."""
+    bits = "".join(f"{byte:08b}" for byte in data)
+    take = iter(range(len(bits)))
+
+    def number(size: int) -> int:
+        return int("".join(bits[next(take)] for _ in range(size)), 2)
+
+    total, word = number(32), number(5) + 1
+    sizes = [number(4) + 1 for _ in range(4)]
+    values: list[int] = []
+    while len(values) < total:
+        repeats, size = number(1), sizes[number(2)]
+        length = number(size) + 1
+        values += [number(word)] * length if repeats else [number(word) for _ in range(length)]
+    assert len(values) == total
+    assert len([*take]) < 8
+    return values
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5), st.sampled_from([(1, 1), (3, 7), (40, 33), (9, 2000), (130, 150)]))
+def test_texts_hold_the_pixels_of_their_objects(seed: int, count: int, size: tuple[int, int]) -> None:
+    """Runs of any length, also longer than a block; an object's runs that follow each other are one."""
+    rng = np.random.default_rng(seed)
+    pixels = size[0] * size[1]
+    begins = np.unique(np.append(rng.integers(0, pixels, rng.integers(0, 30)), [0, pixels]))
+    owners = rng.integers(-1, count, len(begins) - 1)
+    text, ends = brush_texts(begins, owners, count)
+    assert ends[-1] == len(text)
+    owner = np.repeat(owners, np.diff(begins))
+    for k, part in enumerate(np.split(text, ends[:-1])):
+        data = json.loads(part.tobytes())
+        assert unpacked(data) == np.repeat(np.where(owner == k, 255, 0), 4).tolist()
+        bitmap, box = np.zeros(size, np.uint8), np.zeros(4, np.int64)
+        assert brush_bitmap(np.array(data, np.uint8), bitmap, box) == 0
+        assert np.array_equal(bitmap.ravel() > 0, owner == k)
 
 
 def parsed(text: str) -> list[int] | None:

@@ -83,6 +83,26 @@ def test_an_outline_keeps_its_corners_and_gets_points_between_them(
         assert point == pytest.approx(wanted, abs=1e-6)
 
 
+unit = st.floats(0, 1, width=32)
+
+
+@given(st.lists(st.tuples(unit, unit), min_size=2, max_size=8), st.integers(0, 1000), st.integers(1, 90))
+def test_an_outline_along_the_axes_is_drawn_as_if_it_were_resampled(
+    corners: list[tuple[float, float]], more: int, side: int
+) -> None:
+    """Each corner is reached over the x of the one before and its own y."""
+    both = zip(corners, corners[1:] + corners[:1], strict=True)
+    points = np.array([point for (x, y), (u, v) in both for point in ((x, y), (x, v))], np.float32)
+    (found,) = pixels([Outline(0, 0, points)], (side, 70), "segment")
+    assert len(found) == len(points)
+    scale = np.array([70, side], np.float32)
+    wanted = (resampled(points, len(points) + 1 + more) * scale).astype(np.int32)
+    masks = [np.zeros((side + 1, 71), np.uint8) for _ in range(2)]
+    for mask, ring in zip(masks, (found, wanted), strict=True):
+        cv2.fillPoly(mask, [ring], (1,))
+    np.testing.assert_array_equal(*masks)
+
+
 def brute_mask(lines: list[tuple[int, NDArray[np.int32]]], size: tuple[int, int], policy: Overlap) -> NDArray[Any]:
     """Class numbers from 1, a whole image for each outline."""
     layers = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -36,11 +37,12 @@ def main() -> None:
             found = list(read.records(records["@id"]))
             counts[records["@id"]] = len(found)
             if records["@id"] == "masks":
-                before_name, after = records["field"][0]["source"]["transform"]["regex"].strip("^$").split("(.+)")
-                for one in found:
-                    path = (before_name + "\0" + after).replace("\\", "").replace("\0", one["masks/name"].decode())
-                    mask = np.asarray(Image.open(root / path))
-                    if mask.dtype == np.uint8:
+                pattern = re.compile(records["field"][0]["source"]["transform"]["regex"])
+                files = [path.relative_to(root).as_posix() for path in root.rglob("*")]
+                of = {match[1]: match[0] for match in map(pattern.match, files) if match}
+                for one in found if of else ():  # of members of shards there is no file
+                    mask = np.asarray(Image.open(root / of[one["masks/name"].decode()]))
+                    if mask.dtype == np.uint8 and Image.open(root / of[one["masks/name"].decode()]).mode == "L":
                         pixels += mask.size
                         differ += int((np.asarray(one["masks/mask"])[..., 0] != mask).sum())
         told += [line for line in logged[before:] if line not in told]

@@ -33,6 +33,7 @@ peer patchify patchify pillow
 peer supervisely supervisely==6.74.51 # its SDK draws annotations: oracle_supervisely.py
 peer bdd100k bdd100k==1.0.1 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_mask, which later ones cannot run: oracle_bdd100k.py
 peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
+peer supervision supervision==0.31.2 opencv-python-headless # its loader and exporter of YOLO: oracle_export_yolo.py
 peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
 peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder

@@ -138,6 +138,7 @@ def convert(
     format = format_of(source) if format == "auto" else format
     contract = contract_of(source, format)
     options = options if contract is None else {**contract.options, **options}
+    images = images if contract is None or contract.images != "none" else "none"
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")

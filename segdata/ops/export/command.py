@@ -30,9 +30,12 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
     """
     from segdata.dataset.dataset import Dataset
     from segdata.ops.export.operation import export
+    from segdata.ops.export.text import export_line, receipt_lines
     from segdata.writers import summary
 
     with running(jobs, on_error, "exporting") as run:
         written = export(format, dataset, destination, run=run, **given)
-    again = "info" if isinstance(written, Dataset) else "convert auto"
-    echo(f"wrote {summary(format, written)} in {destination} (segdata {again} {destination})")
+    is_dataset = isinstance(written, Dataset)
+    receipt = written.read_receipt() if isinstance(written, Dataset) else written.receipt
+    echo(receipt_lines(receipt))
+    echo(export_line(format, summary(format, written), destination, receipt, is_dataset=is_dataset))

@@ -71,7 +71,7 @@ def read(
     place, receipt = listed(root), Receipt()
     folder = place.parent if place.is_file() else place
     given = None if image_dir is None else image_folder(image_dir, folder)
-    indexes = dict(read_all(find_xmls(place, receipt), attribute, report))
+    indexes = apart(dict(read_all(find_xmls(place, receipt), attribute, report)))
     chosen = choose_classes(classes, folder, background, receipt, lambda: labels_of(indexes.values(), attribute))
     rules = Rules("", chosen.ids, overlap, groups, chosen.background, attribute)
     found = [one for xml, index in indexes.items() for one in find_samples(xml, index, given, images, rules, receipt)]
@@ -98,6 +98,14 @@ def read_all(xmls: Sequence[LabelXml], attribute: str | None, report: Report) ->
             if len(xmls) == 1:
                 raise
             report.add(error.problem)
+
+
+def apart(indexes: Mapping[LabelXml, Index]) -> dict[LabelXml, Index]:
+    """The same XMLs; those whose tasks are of other subsets than all others need no folder in their ids."""
+    splits = {xml: {xml.split_of(task.subset) for task in index.tasks.values()} for xml, index in indexes.items()}
+    times = Counter(split for xml in splits for split in splits[xml] or {xml.split})
+    alone = {xml for xml in splits if all(times[split] == 1 for split in splits[xml] or {xml.split})}
+    return {replace(xml, prefix="") if xml in alone else xml: index for xml, index in indexes.items()}
 
 
 class Found(NamedTuple):

@@ -16,8 +16,9 @@ from itertools import groupby, repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from segdata.dataset.ids import sample_ids
 from segdata.errors import DataError, MissingDependency, OptionError, Problem, Report, raise_exhausted, strict
-from segdata.files.cells import Table, read_names, read_table
+from segdata.files.cells import Table, read_names, read_table, read_texts
 from segdata.files.members import cell_path, is_encoded
 from segdata.files.places import is_stored, listed
 from segdata.files.remote import Place
@@ -32,6 +33,7 @@ from segdata.readers.label_values import ClassTable, check_options, make_table, 
 from segdata.readers.named_images import ImageFinder, image_folder
 from segdata.readers.sight import look as glance
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
+from segdata.words import some
 
 SLOW = "images are cells of Parquet tables, which are slower to read than files: --images copy makes files of them"
 
@@ -63,6 +65,7 @@ def read(
     images: bool = True,
     image_column: str | None = None,
     mask_column: str | None = None,
+    id_column: str | None = None,
     image_dir: str | Path | None = None,
     subset: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
@@ -81,6 +84,7 @@ def read(
     Args:
         image_column: the column of the images. By default the one whose name tells, or the only one that is left.
         mask_column: the column of the masks. By default the one whose name tells, or the only one that is left.
+        id_column: the column of the samples' names. By default a sample is called by its number in the split.
         image_dir: the folder, here or in SRC, of images and masks of which a cell has the path alone; by default that of the
             Parquet file.
         subset: which of the configurations that README.md declares. By default the only one, or the one called default.
@@ -100,7 +104,7 @@ def read(
         receipt.warnings += missing_shards(chosen) if base.is_dir() else ()
         tables = [read_table(str(one.path)) for one in chosen]
         columns = find_columns(tables[0], image_column, mask_column, images=images)
-        rows = list(locate(chosen, tables, columns, base, image_dir))
+        rows = list(locate(chosen, tables, columns, base, image_dir, id_column))
         if not rows:
             raise DataError(Problem("hf.none", "its tables have no rows", str(root)))
         masks = [row.mask for row in rows if not isinstance(row.mask, Problem)]
@@ -111,9 +115,9 @@ def read(
     if any(is_encoded(str(item.image)) for item in items):
         receipt.notes.append(SLOW)
     options: dict[str, object] = {
-        "image_column": columns.image, "mask_column": columns.mask, "subset": subset, "classes": given.told,
-        "values": {show_key(key): name for key, name in meant.items()}, "colors": colors, "threshold": threshold,
-        "offset": offset,
+        "image_column": columns.image, "mask_column": columns.mask, "id_column": id_column, "subset": subset,
+        "classes": given.told, "values": {show_key(key): name for key, name in meant.items()}, "colors": colors,
+        "threshold": threshold, "offset": offset,
     }  # fmt: skip
     inputs = (*given.inputs, *(Input.of(one.path) for one in chosen))
     return Source(table.labels, items, inputs, table.rows, receipt, options)
@@ -170,21 +174,50 @@ class Row(NamedTuple):
 
 
 def locate(
-    found: Sequence[Found], tables: Sequence[Table], columns: Columns, base: Path, image_dir: str | Path | None
+    found: Sequence[Found],
+    tables: Sequence[Table],
+    columns: Columns,
+    base: Path,
+    image_dir: str | Path | None,
+    id_column: str | None,
 ) -> Iterator[Row]:
-    """The rows of tables, numbered by split in the order of the library. Raises `DataError` (`hf.columns`), `OSError`."""
+    """The rows of tables, numbered or named by split, in the order of the library.
+
+    Raises `DataError` (`hf.columns`), `OptionError`, `OSError`.
+    """
     for split, group in groupby(zip(found, tables, strict=True), key=lambda pair: pair[0].split):
         parts = [table for _, table in group]
-        digits = max(6, len(str(sum(table.rows for table in parts))))
-        number = 0
+        ids = iter(numbers(parts, split) if id_column is None else names(parts, split, id_column))
         for table in parts:
             check_columns(table, columns)
             folder = Path(table.path).parent
             above = base if base.is_dir() else folder
             finder = ImageFinder([image_folder(image_dir, above)] if image_dir else [folder, above])
             for image, mask in cells(table, columns, finder):
-                yield Row(f"{split}/{number:0{digits}d}" if split else f"{number:0{digits}d}", split, image, mask)
-                number += 1
+                id = next(ids)
+                yield Row(id, split, image, mask) if isinstance(id, str) else Row(str(id.sample), split, None, id)
+
+
+def numbers(parts: Sequence[Table], split: str | None) -> Iterator[str]:
+    """The ids of a split's samples: their numbers."""
+    rows = sum(table.rows for table in parts)
+    digits = max(6, len(str(rows)))
+    return (f"{split}/{number:0{digits}d}" if split else f"{number:0{digits}d}" for number in range(rows))
+
+
+def names(parts: Sequence[Table], split: str | None, column: str) -> Sequence[str | Problem]:
+    """The ids of a split's samples by a column, or why a sample has none. Raises `OptionError`, `OSError`."""
+    found: list[str | None] = []
+    for table in parts:
+        if column not in table.columns:
+            raise OptionError(f"--id-column {column}: {table.path} has no such column: there are {some(table.columns)}")
+        found += read_texts(table.path, column)
+    ids, _ = sample_ids(split, [f"{(name or '').removeprefix(f'{split}/')}.png" for name in found])
+    empty = f"has nothing in column {column}: --on-error skip leaves it out"
+    return [
+        id if name else Problem("hf.empty", empty, sample=f"row {row}")
+        for row, (name, id) in enumerate(zip(found, ids, strict=True))
+    ]
 
 
 def cells(

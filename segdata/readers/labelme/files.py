@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from segdata.dataset.origin import Origin
 from segdata.errors import DataError, Problem, Report
 from segdata.files.members import member_path
 from segdata.files.places import read_bytes
@@ -43,6 +44,7 @@ class Head(msgspec.Struct):
     imagePath: str | None = None
     imageData: str | None = None
     flags: object = None
+    segdata: object = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -61,13 +63,17 @@ HEAD = msgspec.json.Decoder(Head)
 
 
 class Found(NamedTuple):
-    """A label file: its path below the folder, the labels in it, the image that it names, and the path of the one within it."""
+    """A label file: its path below the folder, the labels in it, the image that it names, and the path of the one within it.
+
+    `origin`: the sample that segdata wrote it of.
+    """
 
     name: str
     labels: tuple[str, ...]
     image: str | None
     inside: str | None
     flags: tuple[str, ...]
+    origin: Origin | None = None
 
 
 def is_label_file(data: bytes) -> bool:
@@ -95,7 +101,8 @@ def read_heads(folder: Place, names: Sequence[str], report: Report, receipt: Rec
             continue
         data, its = head
         labels = seen.setdefault(its.labels, its.labels)
-        yield Found(name, labels, its.imagePath, _inside(path, data, its.imageData), its.flags_set)
+        inside = _inside(path, data, its.imageData)
+        yield Found(name, labels, its.imagePath, inside, its.flags_set, Origin.told(its.segdata))
     if others:
         receipt.notes.append(f"not read, as they have no shapes of labelme: {some(others)}")
 

@@ -72,7 +72,9 @@ def read(
     point_size: int = 5,
     drawing: Drawing = "6",
 ) -> Source:
-    """Read the label files of a folder and all below it, or one label file. There are no splits.
+    """Read the label files of a folder and all below it, or one label file.
+
+    There are no splits, ids or groups but those of files that segdata wrote.
 
     Raises `DataError` (`labelme.*`, `classes.*`, `image.*`), or adds to `report`: a label file that is damaged, or without its
     image.
@@ -97,12 +99,12 @@ def read(
         if not 0 <= size <= 1000:
             raise OptionError(f"--{name} {size}: must be from 0 to 1000 pixels")
     base, receipt = listed(root), Receipt()
-    if split is not None:
-        refuse_split(split, root, [])
     folder, names = label_files(base, ".json", "labelme.missing")
     if classes is None and (folder / CLASS_FILE).is_file():
         classes = str(folder / CLASS_FILE)
     found = list(read_heads(folder, names, report, receipt))
+    if split is not None:
+        found = of_split(split, found, root)
     every = sorted({label for one in found for label in one.labels})
     own = [NamedClass(label, label) for label in every]
     chosen = choose_classes(classes, folder, background, receipt, lambda: own)
@@ -116,17 +118,32 @@ def read(
     return Source(chosen.labels, items, chosen.inputs, chosen.rows, receipt, options)
 
 
+def of_split(split: str, found: Sequence[Found], root: str | Path) -> list[Found]:
+    """The label files of one split. Raises `OptionError` if there are none."""
+    splits = [None if one.origin is None else one.origin.split for one in found]
+    if split not in splits:
+        refuse_split(split, root, splits)
+    return [one for one, its in zip(found, splits, strict=True) if its == split]
+
+
+def _paths(found: Sequence[Found]) -> list[str]:
+    """What ids are made of: the paths of label files, or those that segdata wrote into them, if these are all different."""
+    told = [one.name if one.origin is None else f"{one.origin.id}.json" for one in found]
+    return told if len(set(told)) == len(told) else [one.name for one in found]
+
+
 def _items(found: Sequence[Found], images: Images, rules: Rules, report: Report, receipt: Receipt) -> list[Item]:
     """The item of each label file that has its image where one is wanted, in order."""
     items: list[Item] = []
-    ids, renamed = sample_ids(None, [one.name for one in found])
+    ids, renamed = sample_ids(None, _paths(found))
     receipt.renamed += renamed
     for one, id in zip(found, ids, strict=True):
         image = images.of(one) if isinstance(id, str) else id
         annotation = LabelmeShapes(images.path(one), None if isinstance(image, Problem) else image, rules)
         if isinstance(id, str) and not isinstance(image, Problem):
             exif: Exif = "upright" if one.inside != image else "raw"
-            items.append(Item(id, image if images.wanted else None, None, annotation, exif=exif))
+            split, group = (None, None) if one.origin is None else (one.origin.split, one.origin.group)
+            items.append(Item(id, image if images.wanted else None, None, annotation, split, group, exif=exif))
         elif isinstance(image, Problem):
             sample = id if isinstance(id, str) else image.sample
             leave_out(replace(image, file=annotation.path, sample=sample), annotation.ids, report, receipt)

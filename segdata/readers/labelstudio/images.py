@@ -31,6 +31,9 @@ UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 CONFIG = "give the project's labelling configuration (Settings, Labeling Interface, Code): --config FILE.xml"
 """A way out."""
 
+STORAGE = ("s3://", "gs://", "azure-blob://")
+"""How URLs begin that are a bucket and a key, in which no character is escaped, as `resolve_s3_url` of the tool takes it."""
+
 VIDEOS = (".mp4", ".webm", ".avi", ".mov", ".mkv", ".ogv", ".m4v")
 
 
@@ -149,6 +152,8 @@ def local_name(url: str) -> str:
             return local_name(urlsafe_b64decode(found[1].rstrip("=") + "==").decode())
     if found := re.search(r"[?&](?:d|filepath)=([^&]+)", url):
         return unquote(found[1])
+    if url.startswith(STORAGE):
+        return url.partition("://")[2]
     if "://" in url:  # the host or bucket tells files of one path apart
         return "/".join(part for part in (urlsplit(url).netloc, *tail(url)) if part)
     return "/".join(tail(unquote(url.partition("?")[0])))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from segdata.dataset.ids import sample_ids
+from segdata.dataset.origin import Origin
 from segdata.errors import Problem, Report
 from segdata.readers.labelstudio.images import CONFIG, Finder, local_name
 from segdata.readers.labelstudio.masks import Drawing, Drawings, Rules
@@ -31,7 +32,8 @@ WITHOUT = {
 @dataclass(slots=True)
 class ImageSeen:
     """An image: its URL, or its path within a label file; what its sample id is made of; the first task that shows it;
-    the drawings of all; the label files that hold no task but one of its own; and whether there are several."""
+    the drawings of all; the label files that hold no task but one of its own; and whether there are several. `origin`: the
+    sample that segdata wrote the task of."""
 
     url: str
     name: str | None
@@ -39,6 +41,7 @@ class ImageSeen:
     drawings: list[Drawing] = field(default_factory=list)
     own: tuple[str, ...] = ()
     shared: bool = False
+    origin: Origin | None = None
 
 
 def make_items(
@@ -70,8 +73,11 @@ def make_items(
             several += not all(other.cancelled for other in others)
             shared += image.shared
             size = next((one.size for one in (taken, *others) if one is not None and one.size is not None), None)
+            split, group = None, None
+            if (origin := image.origin) is not None:
+                size, split, group = size or origin.size, origin.split, origin.group
             drawings = Drawings(rules, taken, others, size, there, image.own)
-            items.append(Item(str(name), there, size, drawings, exif="upright"))
+            items.append(Item(str(name), there, size, drawings, split, group, exif="upright"))
     if without:
         what = "--unlabelled background makes them background"
         receipt.notes.append(f"images of which no annotation is taken ({which}): {without:,}, left out ({what})")
@@ -115,7 +121,10 @@ def images_seen(seen: Seen, report: Report, receipt: Receipt) -> list[ImageSeen]
         all = [(key, nth, url) for key, urls in task.images if key in keys for nth, url in enumerate(urls)]
         for key, nth, url in all:
             name = f"task-{task.id}" + (f"-{key}-{nth}" if len(all) > 1 else "") if isinstance(url, Inside) else None
-            image = images.setdefault(url if name is None else (task.span.file, name), ImageSeen(url, name, task.id))
+            origin = task.origin if len(all) == 1 else None
+            name = name if origin is None else f"{origin.id}.png"  # an id is a path without an extension
+            seen_as = url if not isinstance(url, Inside) else (task.span.file, name)
+            image = images.setdefault(seen_as, ImageSeen(url, name, task.id, origin=origin))
             image.drawings.extend(drawings(task, key, nth))
             image.shared |= image.task != task.id
             if task.own and task.span.file not in image.own:

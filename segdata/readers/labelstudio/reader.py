@@ -6,7 +6,8 @@ the eight digits before the name), from local or object storage, or by URL; or t
 
 Of each image one annotation is taken; the others are left out and compared. Images without one are left out. Regions lie over
 each other in the order of the file. Key points, vectors, texts, choices and relations hold no pixels. Which way the image was
-turned while it was labelled (`image_rotation`) changes nothing: the tool states regions on the image as it is.
+turned while it was labelled (`image_rotation`) changes nothing: the tool states regions on the image as it is. Tasks that segdata
+wrote say the sample's id, split and group.
 
 Format: https://labelstud.io/guide/task_format, https://labelstud.io/guide/export. What regions write: `serialize` in
 web/libs/editor/src/regions of https://github.com/HumanSignal/label-studio; what they mean as pixels:
@@ -18,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from segdata.dataset.contract import CONTRACT
+from segdata.dataset.layout import CROISSANT, RECEIPT
 from segdata.errors import DataError, OptionError, Problem, Report, one_of, strict
 from segdata.files.places import files_below, listed, names_in, place
 from segdata.files.remote import Place
@@ -81,8 +84,8 @@ def read(
         annotation: which annotation of an image is taken: the `latest` by created_at or the `first`, cancelled ones aside;
             `ground-truth` the one that is marked so; `prediction` the latest prediction of a model, and no annotation.
         control: the name of a control (from_name): its regions alone are drawn; by default those of all controls are.
-        config: the project's labelling configuration (XML): it orders the classes, and says which data an image tag shows; by
-            default classes are sorted by name, and each task must have one image or name it.
+        config: the project's labelling configuration (XML), in SRC or here: it orders the classes, and says which data an image
+            tag shows; by default classes are sorted by name, and each task must have one image or name it.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of class id; by default
             the labels of the configuration, then the others that there are, sorted.
         unlabelled: what images become that have no annotation: `drop` leaves them out; with background, that is all they are.
@@ -96,14 +99,14 @@ def read(
     ):  # fmt: skip
         one_of(name, value, allowed)
     there = listed(root)
-    if split is not None:
-        raise OptionError(
-            f"--split {split}: Label Studio's exports have no splits: leave it out, and use segdata split later"
-        )
     receipt = Receipt()
     folder = there if there.is_dir() else there.parent
-    shown = Shown() if config is None else read_config(place(config), control)
-    inputs: tuple[Input, ...] = () if config is None else (Input.of(place(config)),)
+    shown = Shown()
+    inputs: tuple[Input, ...] = ()
+    if config is not None:
+        beside = folder / str(config)
+        file = beside if beside.is_file() else place(config)
+        shown, inputs = read_config(file, control), (Input.of(file),)
     seen = Seen(shown, control, annotation == "prediction")
     files = label_files(there, folder / classes if isinstance(classes, str | Path) else None)
     for file in files:
@@ -111,6 +114,8 @@ def read(
     if not seen.tasks:
         what = "there are no tasks of Label Studio"
         raise DataError(Problem("labelstudio.nothing", "; ".join([what, *receipt.notes]), str(there)))
+    if split is not None:
+        seen.keep_split(split)
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     chosen = choose_classes(classes, folder, background, receipt, lambda: own_classes(seen, folder, receipt))
@@ -133,6 +138,8 @@ def label_files(root: Place, classes: Place | None = None) -> list[Place]:
     if root.is_file():
         return [root]
     names = sorted(name for name in names_in(root) if name[:1] != ".") if root.is_dir() else []
+    if CONTRACT in names:
+        names = [name for name in names if name not in (CONTRACT, CROISSANT, RECEIPT)]
     found = [name for name in names if name.lower().endswith((".json", ".jsonl"))]
     if not found and root.is_dir():
         found = sorted(

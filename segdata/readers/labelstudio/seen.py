@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from segdata.errors import DataError, Problem, Report
+from segdata.dataset.origin import KEY, Origin
+from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files.remote import Place
 from segdata.readers.labelstudio.images import EMBEDDED, Shown, images_of, shows_video
 from segdata.readers.labelstudio.masks import DRAWN, regions_of, stated_size, target_of
 from segdata.readers.labelstudio.tasks import OTHER, Id, Result, Span, Task, Work, parse_task, task_spans
 from segdata.readers.source import Input, Receipt, leave_out
+from segdata.words import some
 
 Size = tuple[int, int]
 
@@ -40,7 +42,7 @@ class WorkSeen(NamedTuple):
 class TaskSeen(NamedTuple):
     """A task: where it lies, its id, what it calls its images by the key in its data, and its annotations.
 
-    `own`: no other task is in the file.
+    `own`: no other task is in the file. `origin`: the sample that its image is of, if segdata wrote the task.
     """
 
     span: Span
@@ -48,6 +50,7 @@ class TaskSeen(NamedTuple):
     images: tuple[tuple[str, tuple[str, ...]], ...]
     works: tuple[WorkSeen, ...]
     own: bool
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,14 @@ class Seen:
         self.tasks.extend(task._replace(own=own) for task in found)
         return () if own else (Input.of(file),)
 
+    def keep_split(self, split: str) -> None:
+        """Keep the tasks of a split alone. Raises `OptionError` if there are none: only tasks that segdata wrote say theirs."""
+        known = {task.origin.split for task in self.tasks if task.origin is not None and task.origin.split is not None}
+        if split not in known:
+            what = f"tasks are of {some(sorted(known))}" if known else "Label Studio's exports have no splits"
+            raise OptionError(f"--split {split}: {what}: leave it out, and use segdata split later")
+        self.tasks[:] = [task for task in self.tasks if task.origin is not None and task.origin.split == split]
+
     def _look(self, span: Span, number: int, task: Task, data: bytes, counts: Counter[str]) -> TaskSeen:
         """What is seen of a task. Raises `DataError` if its regions cannot be told apart."""
         listed = images_of(task.data, self.shown)
@@ -110,9 +121,8 @@ class Seen:
         works = task.predictions if self.predicted else task.works
         seen = tuple(self._look_at(place, work, task, images, counts) for place, work in enumerate(works))
         id = number if task.id is None else task.id
-        return TaskSeen(
-            span, id, tuple((sys.intern(key), tuple(names)) for key, names in images.items()), seen, own=False
-        )
+        shows = tuple((sys.intern(key), tuple(names)) for key, names in images.items())
+        return TaskSeen(span, id, shows, seen, own=False, origin=Origin.told(task.data.get(KEY)))
 
     def _look_at(
         self, place: int, work: Work, task: Task, images: dict[str, list[str]], counts: Counter[str]

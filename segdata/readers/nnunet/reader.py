@@ -26,7 +26,7 @@ from segdata.readers.classes.named import NamedClass, name_classes
 from segdata.readers.label_files import LabelFile, Meaning
 from segdata.readers.listed_items import make_items
 from segdata.readers.named_images import image_folder
-from segdata.readers.nnunet.cases import Cases, Finder, find_cases
+from segdata.readers.nnunet.cases import PARTS, Cases, Finder, find_cases
 from segdata.readers.nnunet.json import Card, read_card, read_fold, read_labels
 from segdata.readers.sight import Sight
 from segdata.readers.source import Annotation, Input, Item, Receipt, Source, leave_out, refuse_split
@@ -71,7 +71,10 @@ def _is_set(folder: Place) -> bool:
     """Whether a folder is a data set, by its names, or by a glance at a dataset.json that lists the cases."""
     if not (folder / CARD).is_file():
         return False
-    return (folder / "labelsTr").is_dir() or LISTED.search(Sight(folder, ()).start(CARD)) is not None
+    return (
+        any((folder / f"labels{part}").is_dir() for part in PARTS)
+        or LISTED.search(Sight(folder, ()).start(CARD)) is not None
+    )
 
 
 def read(

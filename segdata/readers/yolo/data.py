@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Data:
     file: str
     path: str | None = None
     names: Sequence[NamedClass] | None = None
-    splits: dict[str, list[str]] = field(default_factory=dict)
+    splits: Mapping[str | None, list[str]] = field(default_factory=dict)
     keypoints: int = 0
 
 
@@ -75,15 +75,29 @@ def read_data(path: Place) -> Data:
     with located(file=path.name):
         try:
             values = msgspec.convert(yaml_values(read_text(path, "yolo.yaml")), dict[str, Any])
-            splits = {name: paths for name in SPLITS if (paths := paths_of(values.get(name), name))}
-            if "val" not in splits and (paths := paths_of(values.get("validation"), "validation")):
-                splits["val"] = paths
+            splits = splits_of(values)
             start = values.get("path")
             where = None if start is None or str(start) in NONE else str(start)
             return Data(path.name, where, names_of(values), splits, keypoints_of(values.get("kpt_shape")))
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             message = f"not a YAML of names, train, val: {' '.join(str(error).split())}"
             raise DataError(Problem("yolo.yaml", message)) from error
+
+
+def splits_of(values: dict[str, Any]) -> dict[str | None, list[str]]:
+    """The paths of each split: by `splits`, a key that segdata writes if they have other names, or else by the usual keys.
+
+    Raises `ValueError`.
+    """
+    own = values.get("splits")
+    if isinstance(own, dict) and own and all(str(path).startswith("images/") for path in own.values()):
+        return {str(name) or None: paths_of(path, str(name)) for name, path in own.items()}
+    splits: dict[str | None, list[str]] = {
+        name: paths for name in SPLITS if (paths := paths_of(values.get(name), name))
+    }
+    if "val" not in splits and (paths := paths_of(values.get("validation"), "validation")):
+        splits["val"] = paths
+    return splits
 
 
 def paths_of(value: Any, key: str) -> list[str]:

@@ -103,7 +103,7 @@ def told_places(there: Set, data: Data, split: str | None) -> dict[str | None, l
     for its_split, paths in data.splits.items():
         for path in paths if split in (None, its_split) else ():
             if (found := find_inside(path, there.starts)) is None:
-                missing.append(f"{its_split}: {path[:LONGEST]}")
+                missing.append(f"{its_split or 'no split'}: {path[:LONGEST]}")
                 continue
             where, cut = found
             if cut:

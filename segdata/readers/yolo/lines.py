@@ -228,17 +228,25 @@ def without_copies(outlines: Sequence[Outline], file: str, receipt: Receipt) -> 
 def pixels(outlines: Sequence[Outline], size: tuple[int, int], task: Task) -> Iterator[NDArray[np.int32]]:
     """Each outline's points in an image of `size` (height, width), x, y cut to whole pixels.
 
+    Outlines along the axes alone are not resampled: points on their edges would change nothing.
+
     Raises `DataError` (`yolo.points`) for more points than can be drawn in a minute.
     """
     scale = np.array([size[1], size[0]], np.float32)
     longest = max((len(outline.points) for outline in outlines), default=0)
     count = POINTS if longest <= POINTS else longest + 1
-    if task == "segment" and count * len(outlines) > MOST_POINTS:
-        what = f"its {len(outlines)} outlines would have {count} points each, as the longest has {longest}"
+    slanted = [task == "segment" and not along_axes(outline.points) for outline in outlines]
+    if count * sum(slanted) > MOST_POINTS:
+        what = f"its {sum(slanted)} outlines would have {count} points each, as the longest has {longest}"
         raise DataError(Problem("yolo.points", f"{what}: simplify that one, or draw them by --task semantic"))
-    for outline in outlines:
-        points = resampled(outline.points, count) if task == "segment" else outline.points
+    for outline, is_slanted in zip(outlines, slanted, strict=True):
+        points = resampled(outline.points, count) if is_slanted else outline.points
         yield (points * scale).astype(np.int32)
+
+
+def along_axes(points: NDArray[np.float32]) -> bool:
+    """Whether each edge of a closed outline, (N, 2), is along an axis."""
+    return bool((points == np.concatenate((points[1:], points[:1]))).any(axis=1).all())
 
 
 def resampled(points: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,7 +85,7 @@ def as_one(numbered: Numbered, value: int | None) -> Numbered:
 
 def run_length_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> list[Shape]:
     """The objects of a mask, (H, W), as compressed run lengths, which go down its columns; none of values in `skip`."""
-    columns = np.ascontiguousarray(mask.T)
+    columns: NDArray[Any] = cv2.transpose(mask)  # which is faster than NumPy's
     begins, numbers, values, areas = number_objects(columns, skip, objects)
     text, ends = run_texts(begins, numbers, len(values))
     whole = text.tobytes().decode("ascii")

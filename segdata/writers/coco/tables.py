@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -70,3 +71,39 @@ def write_tables(
             tables[named.split].add(image, annotations(number, part))
         for table in tables.values():
             table.close()
+
+
+def finish_instances(
+    root: Place, rows: Iterable[tuple[Named, Any]], kind: str, splits: Sequence[str | None], categories: Sequence[Any]
+) -> None:
+    """Write the label files of objects, each of which has an id of its own."""
+    ids = count(1)
+
+    def annotations(image: int, part: Any) -> Iterator[dict[str, Any]]:
+        for category_id, segmentation, area, box in part["shapes"]:
+            known = {
+                "id": next(ids),
+                "image_id": image,
+                "category_id": category_id,
+                "area": area,
+                "bbox": box,
+                "iscrowd": 0,
+            }
+            yield {**known, "segmentation": msgspec.Raw(segmentation.encode())}
+
+    write_tables(root, rows, kind=kind, splits=splits, categories=categories, annotations=annotations)
+
+
+def finish_panoptic(
+    root: Place, rows: Iterable[tuple[Named, Any]], kind: str, splits: Sequence[str | None], categories: Sequence[Any]
+) -> None:
+    """Write the label files of segments, one annotation per image."""
+
+    def annotations(image: int, part: Any) -> Iterator[dict[str, Any]]:
+        segments = [
+            {"id": id, "category_id": category_id, "area": area, "bbox": box, "iscrowd": 0}
+            for id, category_id, area, box in part["segments"]
+        ]
+        yield {"image_id": image, "file_name": part["png"], "segments_info": segments}
+
+    write_tables(root, rows, kind=kind, splits=splits, categories=categories, annotations=annotations)

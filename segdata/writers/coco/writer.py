@@ -12,45 +12,30 @@ as cocostuffhelper.py of https://github.com/nightrome/cocostuffapi writes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import count
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
-from segdata.errors import DataError, OptionError, Problem, one_of
+from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
-from segdata.files.png import MaskWriter, encode_rgb
 from segdata.files.remote import Place
-from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import is_background
-from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_ignore, shape_classes
-from segdata.writers.coco.shapes import (
-    Numbered,
-    Objects,
-    as_one,
-    number_objects,
-    polygon_shapes,
-    run_length_shapes,
-    simplified_shapes,
-)
-from segdata.writers.coco.tables import table_path, write_tables
-from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.images import ExportImages, ending_of
+from segdata.writers.about import About
+from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_alike, refuse_ignore, shape_classes
+from segdata.writers.coco.items import Polygons, write_instances, write_panoptic, write_stuff
+from segdata.writers.coco.shapes import Objects
+from segdata.writers.coco.tables import finish_instances, finish_panoptic, table_path
+from segdata.writers.croissant import Shown
+from segdata.writers.exporting import Exported, Plan, export_files
+from segdata.writers.images import ExportImages
 from segdata.writers.names import Named, name_samples
 
 Kind = Literal["instances", "panoptic", "stuff"]
 """Which of COCO's label files: objects, a segment for every pixel, or a class for every pixel."""
-
-Polygons = Literal["exact", "simplified"]
-"""Outlines along the edges of pixels, or with fewer corners."""
-
-READABLE = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""Images that Pillow and OpenCV open, as programs for COCO do."""
 
 UNSPLIT = "unsplit"
 """The split of samples that are in none, if others are in one."""
@@ -65,6 +50,7 @@ def write(
     objects: Objects | None = None,
     ignored: Ignored | None = None,
     images: ExportImages = "link",
+    about: About | None = None,
     overwrite: bool = False,
     run: Run | None = None,
 ) -> Exported:
@@ -84,6 +70,7 @@ def write(
         ignored: What becomes of ignored pixels in instances, which have no place for them. class: they are objects of a class
             called ignore. background: they are without a label. drop: leave out the samples that have any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
+        about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     check_options(kind, polygons, objects, ignored)
@@ -91,7 +78,7 @@ def write(
         plan = plan_instances(dataset, polygons, objects or "regions", ignored, images)
     else:
         plan = plan_every_pixel(dataset, kind, objects or "classes", images)
-    return export_files(dataset, place(root), plan, overwrite=overwrite, run=run)
+    return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 
 def check_options(kind: Kind, polygons: Polygons | None, objects: Objects | None, ignored: Ignored | None) -> None:
@@ -154,6 +141,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
     """How a segment or a class for every pixel is written, background as well. Raises `OptionError`."""
     labels = dataset.labels
     refuse_ignore(labels)
+    refuse_alike(labels)
     if kind == "stuff" and labels.ignore > 255:
         raise OptionError(
             f"{len(labels.classes)} classes: pixelmaps hold 255 at most: --kind panoptic or instances, "
@@ -185,6 +173,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
         names={label.name: label.id for label in labels.classes},
         images=images,
         notes=notes_of(named),
+        shown=shown_maps(named, len(categories)) if kind == "stuff" else Shown(),
     )
 
 
@@ -218,126 +207,14 @@ def reading_of(kind: str, named: Sequence[Named]) -> dict[str, Any]:
     return {"annotations": dict(sorted(files.items()))} if files else {}
 
 
+def shown_maps(named: Sequence[Named], classes: int) -> Shown:
+    """Where the pixelmaps are, and what their values are."""
+    below, of_split = ("{split}/", "_{split}") if any(one.split is not None for one in named) else ("", "")
+    values = {0: None, **{id + 1: id for id in range(classes)}}
+    return Shown(f"images/{below}*", f"annotations/stuff{of_split}_pixelmaps/*.png", values)
+
+
 def notes_of(named: Sequence[Named]) -> list[str]:
     """What became of samples that are in no split."""
     number = sum(1 for one in named if one.sample.split is None and one.split is not None)
     return [f"{number:,} samples in no split are in a split called {UNSPLIT}, as others are in one"] if number else []
-
-
-# One sample
-
-
-def write_instances(
-    named: Named,
-    files: Files,
-    ids: Mapping[int, int],
-    skip: set[int],
-    rest: int,
-    polygons: Polygons | None,
-    objects: Objects,
-) -> dict[str, Any]:
-    """Write the image of a sample, and find its objects.
-
-    `ids` are the categories by value, `skip` the values that have none, and `rest` is what they come back as.
-    """
-    mask = files.source.read_mask(named.sample)
-    ignore = files.source.labels.ignore
-    if ignore in skip and (number := named.sample.counts.get(ignore, 0)):
-        files.lose("ignored", number, int((number_objects(mask, (), "regions").values == ignore).sum()))
-    if polygons == "simplified":
-        shapes, wrong = simplified_shapes(mask, skip, objects, rest)
-        if wrong:
-            files.lose("borders", wrong)
-    else:
-        shapes = (run_length_shapes if polygons is None else polygon_shapes)(mask, skip, objects)
-    return {"image": image_record(named, files), "shapes": [(ids[one.value], *one[1:]) for one in shapes]}
-
-
-def write_stuff(named: Named, files: Files, palette: NDArray[np.uint8]) -> dict[str, Any]:
-    """Write the image and the pixelmap of a sample, and find its classes. The map holds category ids, 0 where it is ignored."""
-    mask, ignore = files.source.read_mask(named.sample), files.source.labels.ignore
-    path = f"{beside('stuff', named)}_pixelmaps/{named.name}.png"
-    with MaskWriter(files.root / path, named.sample.height, named.sample.width, np.uint8, palette) as writer:
-        writer.write(np.where(mask == ignore, 0, mask + 1).astype(np.uint8))
-    files.written[path] = writer.sha256
-    shapes = run_length_shapes(mask, {ignore}, "classes")
-    return {"image": image_record(named, files), "shapes": [(one.value + 1, *one[1:]) for one in shapes]}
-
-
-def write_panoptic(named: Named, files: Files, objects: Objects, ground: int | None) -> dict[str, Any]:
-    """Write the image and the PNG of a sample, and find its segments. Raises `DataError` (`export.segments`)."""
-    mask, ignore = files.source.read_mask(named.sample), files.source.labels.ignore
-    height, width = mask.shape
-    numbered = as_one(number_objects(mask, {ignore}, objects), ground)
-    if len(numbered.values) >= 2**24:
-        what = f"{len(numbered.values):,} regions: a panoptic PNG holds 16,777,215 at most: --objects classes"
-        raise DataError(Problem("export.segments", what))
-    path = f"{named.name}.png"
-    files.write(f"{beside('panoptic', named)}/{path}", encode_rgb(segment_colors(numbered).reshape(height, width, 3)))
-    boxes = run_boxes(numbered.begins, numbered.numbers, len(numbered.values), width).tolist()
-    segments = [
-        (id, value + 1, area, (left, top, right - left, bottom - top))
-        for id, (value, area, (top, bottom, left, right)) in enumerate(
-            zip(numbered.values.tolist(), numbered.areas.tolist(), boxes, strict=True), 1
-        )
-    ]
-    return {"image": image_record(named, files), "png": path, "segments": segments}
-
-
-def segment_colors(numbered: Numbered) -> NDArray[np.uint8]:
-    """(H * W, 3) uint8: the number of each pixel's segment, from 1 on, as R + 256 G + 65536 B; 0 is none."""
-    ids = numbered.numbers + 1
-    colors = np.stack([ids, ids >> 8, ids >> 16], axis=1).astype(np.uint8)
-    return np.repeat(colors, np.diff(numbered.begins), axis=0)
-
-
-def beside(kind: str, named: Named) -> str:
-    """The path of the label file of a sample's split, without its extension."""
-    return table_path(kind, named.split).removesuffix(".json")
-
-
-def image_record(named: Named, files: Files) -> dict[str, Any]:
-    """Write the image of a sample; its record, whose file_name is a path below the folder of the split."""
-    sample, folder = named.sample, "images" if named.split is None else f"images/{named.split}"
-    path = files.image(sample, f"{folder}/{named.name}", READABLE)
-    if path is None:
-        known = ending_of(sample.image or "")
-        path = f"{folder}/{named.name}{known if known in READABLE else '.png'}"
-    return {"file_name": path.removeprefix(f"{folder}/"), "height": sample.height, "width": sample.width}
-
-
-# All samples
-
-
-def finish_instances(
-    root: Place, rows: Iterable[tuple[Named, Any]], kind: str, splits: Sequence[str | None], categories: Sequence[Any]
-) -> None:
-    """Write the label files of objects, each of which has an id of its own."""
-    ids = count(1)
-
-    def annotations(image: int, part: Any) -> Iterator[dict[str, Any]]:
-        size = [part["image"]["height"], part["image"]["width"]]
-        for category_id, segmentation, area, box in part["shapes"]:
-            if isinstance(segmentation, str):
-                segmentation = {"size": size, "counts": segmentation}
-            yield {
-                "id": next(ids), "image_id": image, "category_id": category_id, "segmentation": segmentation,
-                "area": area, "bbox": box, "iscrowd": 0,
-            }  # fmt: skip
-
-    write_tables(root, rows, kind=kind, splits=splits, categories=categories, annotations=annotations)
-
-
-def finish_panoptic(
-    root: Place, rows: Iterable[tuple[Named, Any]], kind: str, splits: Sequence[str | None], categories: Sequence[Any]
-) -> None:
-    """Write the label files of segments, one annotation per image."""
-
-    def annotations(image: int, part: Any) -> Iterator[dict[str, Any]]:
-        segments = [
-            {"id": id, "category_id": category_id, "area": area, "bbox": box, "iscrowd": 0}
-            for id, category_id, area, box in part["segments"]
-        ]
-        yield {"image_id": image, "file_name": part["png"], "segments_info": segments}
-
-    write_tables(root, rows, kind=kind, splits=splits, categories=categories, annotations=annotations)

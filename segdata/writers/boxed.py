@@ -1,0 +1,94 @@
+"""What covers pixels of a mask, each in its box: connected regions, or whole classes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.files.vectors.tracing import runs_of
+from segdata.kernels.boxes import box_bitmap, box_counts, box_runs
+from segdata.kernels.digits import pairs_text
+from segdata.kernels.trace import number_runs
+from segdata.labels import Mask, value_counts
+
+Objects = Literal["regions", "classes"]
+"""What a shape covers: one connected region, or all pixels of a class."""
+
+
+class Box(NamedTuple):
+    """A box of pixels: its first column and row, and its size."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boxed:
+    """N objects of a mask of this `width`: the value of each (N,), and its box (N, 4).
+
+    `begins` are where the runs of the mask begin, `order` the runs by object, `ends` (N,) where those of each object end.
+    """
+
+    width: int
+    values: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    order: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def counts(self) -> Iterator[tuple[int, Box, str]]:
+        """Value, box, and run lengths in the box of each: along its rows, off and on in turn, as `0, 3, 2, 1`."""
+        texts = parts_of(*box_counts(self.begins, self.order, self.ends, self.boxes, self.width))
+        for value, box, text in zip(self.values.tolist(), self.boxes.tolist(), texts, strict=True):
+            yield value, Box(*box), text
+
+    def bitmaps(self) -> Iterator[tuple[int, Box, NDArray[np.uint8]]]:
+        """Value, box, and pixels in the box of each, (height, width) of 0 and 1."""
+        start = 0
+        for value, box, end in zip(self.values.tolist(), self.boxes, self.ends.tolist(), strict=True):
+            yield value, Box(*box.tolist()), box_bitmap(self.begins, self.order[start:end], box, self.width)
+            start = end
+
+
+def box_objects(mask: Mask, objects: Objects, skip: Collection[int]) -> Boxed:
+    """The objects of a mask, (H, W) of 1 pixel or more, but for values to `skip`: regions in order of their first pixels, row by
+    row, or classes in order of their values. Pixels that touch at a corner alone are not connected."""
+    begins, values = runs_of(mask)
+    if objects == "regions":
+        numbers, _, found = number_runs(begins, values, mask.shape[1], np.array(sorted(skip), np.int64))
+    else:
+        present = np.flatnonzero(value_counts(values))
+        found = present[~np.isin(present, list(skip))]
+        places = np.full(2 ** (8 * values.itemsize), -1, np.int64)
+        places[found] = np.arange(len(found))
+        numbers = places[values]
+    order, ends, boxes = box_runs(begins, numbers, mask.shape[1], len(found))
+    return Boxed(mask.shape[1], found, boxes, begins, order, ends)
+
+
+def count_regions(mask: Mask, value: int) -> int:
+    """How many connected regions one value has in a mask."""
+    begins, values = runs_of(mask)
+    _, _, found = number_runs(begins, values, mask.shape[1], np.zeros(0, np.int64))
+    return int(np.count_nonzero(found == value))
+
+
+def point_texts(
+    points: NDArray[np.int32], ends: NDArray[np.int64], between: str, *, bracketed: bool = False
+) -> Iterator[str]:
+    """The points (P, 2) of polygons that end at `ends` (N,), as `1,2;3,4` if `between` is `;`, or `[1,2],[3,4]`."""
+    return parts_of(*pairs_text(points, ends, ord(between), bracketed))
+
+
+def parts_of(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> Iterator[str]:
+    """ASCII (T,) in parts, which end at `ends` (N,)."""
+    whole, start = text.tobytes().decode("ascii"), 0
+    for end in ends.tolist():
+        yield whole[start:end]
+        start = end

@@ -1,0 +1,1 @@
+"""Folders of images and of masks, named as a trainer wants them, with its config."""

@@ -1,0 +1,1 @@
+"""Label Studio: tasks with brushes or polygons, and the labelling configuration."""

@@ -1,0 +1,1 @@
+"""Ultralytics YOLO segmentation: `data.yaml`, images, and `labels/*.txt` with one polygon per region."""
