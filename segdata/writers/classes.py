@@ -93,7 +93,10 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
 
 
 def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:
-    """The names and colours of classes, in order of id, as the bytes of a class file: a JSON list of id, name and color."""
+    """The names and colours of classes, in order of id, as the bytes of a class file: a JSON list of id, name and color.
+
+    It cannot hold spaces around names: see `refuse_spaces`.
+    """
     rows = [{"id": id, "name": name, "color": list(color)} for id, (name, color) in enumerate(classes)]
     return ("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode()
 
@@ -119,6 +122,11 @@ def refuse_alike(labels: Labels) -> None:
                 else f"a class is called {name!r}"
             )
             raise OptionError(f"{what}: {renaming(labels, name)}")
+
+
+def refuse_spaces(labels: Labels, file: str) -> None:
+    """Raise `OptionError` for a class name with spaces around it, which class files do not keep."""
+    refuse_names(labels, r"^\s+|\s+$", file)
 
 
 def refuse_names(labels: Labels, what: str, file: str) -> None:

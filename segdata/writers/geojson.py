@@ -35,7 +35,7 @@ from segdata.labels import Labels, Mask
 from segdata.tiling.area import open_place
 from segdata.windows import Window
 from segdata.writers.about import About
-from segdata.writers.classes import class_list, refuse_alike, refuse_ignore
+from segdata.writers.classes import class_list, refuse_alike, refuse_ignore, refuse_spaces
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages
@@ -91,6 +91,7 @@ def write(
     """
     refuse_ignore(dataset.labels)
     refuse_alike(dataset.labels)
+    refuse_spaces(dataset.labels, CLASSES)
     how = Polygons(
         vector_format=vector_format, min_area=min_area, min_hole=min_hole, simplify=simplify, background=background,
         skip_classes=tuple(skip_classes),

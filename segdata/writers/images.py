@@ -7,6 +7,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Literal
 
+import numpy as np
+
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, OptionError, Problem, one_of
@@ -52,9 +54,9 @@ def encode_image_of(image: Raster, kinds: Collection[str] = (".png", ".tif")) ->
     plain = fits_png(image) and (not image.geo.placed or ".tif" not in kinds)
     ending: Literal[".png", ".tif"] = ".png" if plain else ".tif"
     if ending not in kinds:
-        what = f"its {image.bands} bands of {image.dtype} fit no PNG: --images none exports the labels alone"
-        bands = ", segdata convert --bands chooses three bands" if image.dtype == "uint8" else ""
-        raise DataError(Problem("image.kind", f"{what}{bands}"))
+        what = f"its {image.bands} band{'s' * (image.bands > 1)} of {image.dtype} fit no PNG"
+        eight = "choose three (segdata convert --bands), or " if image.bands > 3 and image.dtype == np.uint8 else ""
+        raise DataError(Problem("image.kind", f"{what}: {eight}--images none exports the labels alone"))
     return ending, encode_part(image.about, values, valid, image.geo, "png" if plain else "tiff")
 
 

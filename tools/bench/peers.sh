@@ -17,6 +17,7 @@ peer() {
 
 peer datumaro datumaro # wants an OpenCV of its own
 peer cvat 'datumaro==0.3.1' 'numpy<2' 'opencv-python-headless<4.12' 'setuptools<81' # CVAT's fork is of it: its mask export
+peer geopandas geopandas rasterio pillow # oracle_export_geojson.py
 peer cityscapesscripts cityscapesscripts 'numpy<2' # its scores want np.in1d: oracle_export_cityscapes.py
 peer labelme 'labelme==6.0.2' # the last with shapes_to_label in its interface; GPL, so in no test
 peer segmentation-models-pytorch segmentation-models-pytorch # with a torch and torchvision of its own: 5.5 GB

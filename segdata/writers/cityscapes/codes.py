@@ -16,7 +16,7 @@ from segdata.files.cityscapes_table import CLASSES_JSON, GROUP, LABEL_COLORS, TA
 from segdata.kernels.count import translate
 from segdata.labels import IGNORE, RGB, Labels, Mask
 from segdata.words import some
-from segdata.writers.classes import class_list, has_ignored, refuse_alike, refuse_ignore
+from segdata.writers.classes import class_list, has_ignored, refuse_alike, refuse_ignore, refuse_spaces
 
 Table = Literal["auto", "cityscapes", "own"]
 
@@ -121,6 +121,7 @@ def own_codes(labels: Labels) -> Codes:
     """
     refuse_ignore(labels)
     refuse_alike(labels)
+    refuse_spaces(labels, CLASSES_JSON)
     if len(labels.classes) > MOST:
         what = f"{len(labels.classes):,} classes: Cityscapes' label images have 8 bits, which hold {MOST}"
         raise OptionError(f"{what}: segdata remap --only or --map leaves fewer")
