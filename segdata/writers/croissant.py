@@ -177,7 +177,7 @@ def contents(root: Place, described: Described, shown: Shown) -> Json:
     sets = [
         _file_set(f"{role}-files", {_glob(file, paths[role]) for _, file in files}) for role, files in found.items()
     ]
-    records = [_records(role, paths[role], files) for role, files in found.items()]
+    records = [_records(role, paths[role], files) for role, files in found.items() if _is_read(role, files)]
     if described.shards:
         return {
             "distribution": [*_in_shards(sets, described.shards)],
@@ -243,8 +243,9 @@ def _file_set(id: str, globs: set[str]) -> Json:
     if len(globs) > MANY:
         tops = {(top_of(one), one.rpartition("/")[2]) for one in globs}
         includes = sorted(f"{top}/{any}{name}" for top, name in tops for any in ("", "**/"))
-    media = sorted({MEDIA.get(ending(one), "application/octet-stream") for one in globs})
-    return {"@type": "cr:FileSet", "@id": id, "name": id, "encodingFormat": media, "includes": includes}
+    media = {MEDIA.get(ending(one), "application/octet-stream") for one in globs}
+    media |= {MEDIA[".json"]} if MEDIA[".geojson"] in media else set()
+    return {"@type": "cr:FileSet", "@id": id, "name": id, "encodingFormat": sorted(media), "includes": includes}
 
 
 def _rest(root: Place, common: Collection[str], others: Collection[str]) -> Iterable[Json]:
@@ -292,6 +293,11 @@ def _splits(splits: Sequence[str]) -> Json:
         "field": [_field("splits/name", "sc:Text"), _field("splits/url", "sc:URL")],
         "data": [{"splits/name": split, "splits/url": USES.get(split, "cr:Split")} for split in splits],
     }
+
+
+def _is_read(role: str, files: Sequence[tuple[str | None, str]]) -> bool:
+    """Whether files can be the source of records: label files only if they are text or JSON."""
+    return role != "labels" or {ending(path) for _, path in files} <= {".txt", ".json", ".geojson"}
 
 
 def _records(role: str, path: str, files: Sequence[tuple[str | None, str]]) -> Json:

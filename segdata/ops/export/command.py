@@ -18,15 +18,24 @@ from segdata.writers import COMMON, WRITERS
 def export(format: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Write DATASET in a FORMAT that other programs want.
 
-    The folder DST holds it then.
+    The folder DST holds it then, with segdata.json, by which segdata convert auto DST reads the same classes back.
 
     \b
+    segdata export folders mydata out/ --layout mmseg
+    segdata export coco mydata out/ --kind panoptic
+    segdata export voc mydata out/ --devkit
+    segdata export cityscapes mydata out/
+    segdata export yolo mydata out/ --ignored background
+    segdata export labelstudio mydata out/ --as predictions --ignored class
+    segdata export cvat mydata out/ --shapes polygon --ignored class
+    segdata export labelme mydata out/
+    segdata export nnunet mydata nnUNet_raw/Dataset001_mydata
+    segdata export hf mydata out/ --license CC-BY-4.0
+    segdata export geojson mydata out/ --vector-format gpkg
     segdata export webdataset mydata shards/ --shuffle 0 --shard-size 1G -j 8
-    segdata train shards/ run/                       # DST is a dataset, too
-    segdata convert webdataset shards/ back/         # shards become files again
 
-    Each format has options of its own: segdata export FORMAT --help lists them. An export that was stopped goes on after
-    its last whole shard when the command is repeated.
+    Each format has options of its own: segdata export FORMAT --help lists them. An export that was stopped goes on where
+    it was when the command is repeated.
     """
     from segdata.dataset.dataset import Dataset
     from segdata.ops.export.operation import export
