@@ -23,6 +23,7 @@ from segdata.files.places import file_digest, files_below, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import IGNORE, Labels
 from segdata.writers.about import About
+from segdata.writers.croissant_tables import table_records
 
 Json = dict[str, Any]
 
@@ -84,12 +85,14 @@ class Shown:
         mask: Images whose values are classes, such as masks/*.png.
         values: What the values of those are: class ids (None: ignored). By default they are the class ids and the ignore value.
         labels: Label files of single images, such as labels/*.txt.
+        columns: The columns of tables of samples, of formats that have these: see `croissant_tables`.
     """
 
     image: str = "images/*"
     mask: str | None = None
     values: Mapping[int, int | None] | None = None
     labels: str | None = None
+    columns: Collection[str] = ()
 
 
 def meaning_of(table: Sequence[int] | NDArray[np.unsignedinteger[Any]], labels: Labels) -> dict[int, int | None]:
@@ -182,9 +185,15 @@ def contents(root: Place, described: Described, shown: Shown) -> Json:
         }
     own = {top_of(path) for _, files in described.files for path in files}
     splits = sorted({split for split, _ in described.files if split is not None})
+    tables = [table_records(shown.columns, splits=bool(splits))] if shown.columns else []
     return {
         "distribution": [*sets, *_rest(root, set(described.holds) - own, others)],
-        "recordSet": [_classes(described.labels, shown.values), *([_splits(splits)] if splits else []), *records],
+        "recordSet": [
+            _classes(described.labels, shown.values),
+            *([_splits(splits)] if splits else []),
+            *records,
+            *tables,
+        ],
     }
 
 

@@ -62,7 +62,12 @@ def random_set(work: Path, seed: int, samples: int = 25) -> Dataset:
             (work / folder / id).parent.mkdir(parents=True, exist_ok=True)
         (work / f"masks/{id}.png").write_bytes(encode_mask(mask.astype(np.uint8 if ignore == 255 else np.uint16)))
         save_image(work / f"images/{id}", Image.fromarray(pixels), int(rng.integers(5)))
-    more: dict[str, Any] = {"values": {ignore: "ignore"}, "image_dir": "images", "mask_dir": "masks"}
+    below = "/{split}" if seed % 3 else ""
+    more: dict[str, Any] = {
+        "values": {ignore: "ignore"},
+        "image_dir": f"images{below}",
+        "mask_dir": f"masks{below}",
+    }
     return segdata.convert("masks", work, work / "dataset", classes=names, allow_empty=True, **more)
 
 
