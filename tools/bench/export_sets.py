@@ -94,7 +94,7 @@ def datasets(work: Path, seeds: int) -> Iterator[tuple[str, Dataset]]:
         yield "pets", segdata.convert("pets", DATA / "pets", work / "pets")
 
 
-def main(format: str, out: Path, seeds: int = 12, **options: str) -> None:
+def main(format: str, out: Path, seeds: int = 12, **options: Any) -> None:
     """Write all sets."""
     for number, (name, dataset) in enumerate(datasets(out / "sources", seeds), 1):
         segdata.export(format, dataset, out / f"sets/Dataset{number:03d}_{name}", **options)
@@ -110,5 +110,5 @@ def main(format: str, out: Path, seeds: int = 12, **options: str) -> None:
 
 if __name__ == "__main__":
     given = [argument for argument in sys.argv[3:] if "=" not in argument]
-    options = dict(argument.split("=") for argument in sys.argv[3:] if "=" in argument)
+    options: dict[str, Any] = dict(argument.split("=") for argument in sys.argv[3:] if "=" in argument)
     main(sys.argv[1], Path(sys.argv[2]), *map(int, given), **options)
