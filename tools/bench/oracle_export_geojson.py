@@ -16,7 +16,7 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import geopandas  # type: ignore[import-not-found, unused-ignore]
+import geopandas  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import numpy as np
 import rasterio
 from PIL import Image
