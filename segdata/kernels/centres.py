@@ -29,16 +29,16 @@ def join_touching(points: Points, after: Ints, region: Ints) -> None:
 
 
 @kernel
-def through_centres(points: Points, ends: Ints) -> tuple[Points, Ints]:
-    """Move rings, as `join_rings` gives them, to the centres of pixels.
+def through_halves(points: Points, ends: Ints) -> tuple[Points, Ints]:
+    """Move rings, as `join_rings` gives them, into the pixels to their right.
 
-    Returns points (Q, 2), x and y of pixels, and where each ring's end. Points at which a line goes straight on are left out;
-    a ring of one pixel or one line of them has three points, so its last one may come twice.
+    Returns points (Q, 2), x and y in half pixels, and where each ring's end: 2 x is the left half of pixel x, 2 x + 1 its right
+    half. It is the half on whose side the ring was. Points at which a line goes straight on are left out.
     """
     out, out_ends = np.empty_like(points), np.empty_like(ends)
     used = begin = 0
     for r in range(ends.shape[0]):
-        first, end = used, ends[r]
+        end = ends[r]
         before = end - 1
         while points[before, 0] == points[begin, 0] and points[before, 1] == points[begin, 1]:
             before -= 1
@@ -48,14 +48,34 @@ def through_centres(points: Points, ends: Ints) -> tuple[Points, Ints]:
             new_x, new_y = _sign(points[k, 0] - points[i, 0]), _sign(points[k, 1] - points[i, 1])
             if (new_x, new_y) == (0, 0) or (new_x, new_y) == (dx, dy):
                 continue
-            used = _add(points[i, 0] - (dy + new_y + 1) // 2, points[i, 1] + (dx + new_x - 1) // 2, out, first, used)
+            out[used, 0] = 2 * points[i, 0] - (dy + new_y == 1)
+            out[used, 1] = 2 * points[i, 1] - (dx + new_x == -1)
+            used += 1
             dx, dy = new_x, new_y
+        begin, out_ends[r] = end, used
+    return out[:used], out_ends
+
+
+@kernel
+def through_centres(points: Points, ends: Ints) -> tuple[Points, Ints]:
+    """Move rings, as `join_rings` gives them, to the centres of pixels.
+
+    Returns points (Q, 2), x and y of pixels, and where each ring's end. Points at which a line goes straight on are left out;
+    a ring of one pixel or one line of them has three points, so its last one may come twice.
+    """
+    halves, stops = through_halves(points, ends)
+    out, out_ends = np.empty_like(halves), np.empty_like(stops)
+    used = begin = 0
+    for r in range(stops.shape[0]):
+        first = used
+        for i in range(begin, stops[r]):
+            used = _add(halves[i, 0] // 2, halves[i, 1] // 2, out, first, used)
         while used > first + 1 and out[used - 1, 0] == out[first, 0] and out[used - 1, 1] == out[first, 1]:
             used -= 1
         while used < first + 3:
             out[used] = out[used - 1]
             used += 1
-        begin, out_ends[r] = end, used
+        begin, out_ends[r] = stops[r], used
     return out[:used], out_ends
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.layout import CARD, CROISSANT
 from segdata.files.endings import ending
-from segdata.files.places import file_digest, files_below, write_whole
+from segdata.files.places import file_digest, files_below, names_in, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import IGNORE, Labels
 from segdata.writers.about import About
+from segdata.writers.croissant_tables import table_records
 
 Json = dict[str, Any]
 
@@ -84,12 +86,14 @@ class Shown:
         mask: Images whose values are classes, such as masks/*.png.
         values: What the values of those are: class ids (None: ignored). By default they are the class ids and the ignore value.
         labels: Label files of single images, such as labels/*.txt.
+        columns: The columns of tables of samples, of formats that have these: see `croissant_tables`.
     """
 
     image: str = "images/*"
     mask: str | None = None
     values: Mapping[int, int | None] | None = None
     labels: str | None = None
+    columns: Collection[str] = ()
 
 
 def meaning_of(table: Sequence[int] | NDArray[np.unsignedinteger[Any]], labels: Labels) -> dict[int, int | None]:
@@ -154,14 +158,28 @@ def head(described: Described, about: About) -> Json:
 
 def contents(root: Place, described: Described, shown: Shown) -> Json:
     """The files, and the records that they hold."""
-    roles = {
-        "masks": shown.mask,
-        "labels": shown.labels,
-        "images": f"{shown.image}.*",
-    }  # what is no mask may be an image
-    paths = {role: path for role, path in roles.items() if path is not None}
-    patterns = {role: pattern_of(path) for role, path in paths.items()}
-    found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in patterns}
+    paths = {"masks": shown.mask, "labels": shown.labels, "images": f"{shown.image}.*"}
+    roles = {role: path for role, path in paths.items() if path is not None}
+    found, others = by_role(described, roles)
+    globs = {role: {_glob(file, roles[role]) for _, file in files} for role, files in found.items()}
+    sets = [_file_set(f"{role}-files", some) for role, some in globs.items()]
+    records = [_records(role, roles[role], files) for role, files in found.items() if _is_read(role, files)]
+    classes = _classes(described.labels, shown.values)
+    if described.shards:
+        return {"distribution": [*_in_shards(sets, described.shards)], "recordSet": [classes, *records]}
+    splits = sorted({split for split, _ in described.files if split is not None})
+    own = {path for _, files in described.files for path in files}
+    tables = [table_records(shown.columns, splits=bool(splits))] if shown.columns else []
+    return {
+        "distribution": [*sets, *_rest(root, described.holds, own, others)],
+        "recordSet": [classes, *([_splits(splits)] if splits else []), *records, *tables],
+    }
+
+
+def by_role(described: Described, roles: Mapping[str, str]) -> tuple[dict[str, list[tuple[str | None, str]]], set[str]]:
+    """The files that a path of each role fits, each with its split, and patterns of all others. The first role wins."""
+    patterns = {role: pattern_of(path) for role, path in roles.items()}
+    found: dict[str, list[tuple[str | None, str]]] = {role: [] for role in roles}
     others: set[str] = set()
     for split, files in described.files:
         for path in files:
@@ -170,22 +188,7 @@ def contents(root: Place, described: Described, shown: Shown) -> Json:
                 others.add(_glob(path))
             else:
                 found[role].append((split, path))
-    found = {role: files for role, files in found.items() if files}
-    sets = [
-        _file_set(f"{role}-files", {_glob(file, paths[role]) for _, file in files}) for role, files in found.items()
-    ]
-    records = [_records(role, paths[role], files) for role, files in found.items() if _is_read(role, files)]
-    if described.shards:
-        return {
-            "distribution": [*_in_shards(sets, described.shards)],
-            "recordSet": [_classes(described.labels, None), *records],
-        }
-    own = {top_of(path) for _, files in described.files for path in files}
-    splits = sorted({split for split, _ in described.files if split is not None})
-    return {
-        "distribution": [*sets, *_rest(root, set(described.holds) - own, others)],
-        "recordSet": [_classes(described.labels, shown.values), *([_splits(splits)] if splits else []), *records],
-    }
+    return {role: files for role, files in found.items() if files}, others
 
 
 def _in_shards(sets: Sequence[Json], shards: Mapping[str, str]) -> Iterable[Json]:
@@ -239,17 +242,26 @@ def _file_set(id: str, globs: set[str]) -> Json:
     return {"@type": "cr:FileSet", "@id": id, "name": id, "encodingFormat": sorted(media), "includes": includes}
 
 
-def _rest(root: Place, common: Collection[str], others: Collection[str]) -> Iterable[Json]:
-    """What is not the images, masks and labels of samples: `others` of their files, folder by folder, and the `common` names."""
-    folders = {f"{top_of(one)}/" if "/" in one else "other-files": set[str]() for one in sorted(others)}
+def _rest(root: Place, holds: Collection[str], own: Collection[str], others: Collection[str]) -> Iterable[Json]:
+    """What is not the images, masks and labels of samples: `others` of their `own` files, folder by folder, and common files."""
+    folders: dict[str, set[str]] = defaultdict(set)
     for one in others:
         folders[f"{top_of(one)}/" if "/" in one else "other-files"].add(one)
-    for name in sorted(common):
+    with_own = {top_of(path) for path in own}
+    for name in sorted(set(holds) - set(own)):
         if (root / name).is_file():
-            yield _file_object(name, MEDIA.get(ending(name), "application/octet-stream"), file_digest(root / name))
+            yield _common_file(root, name)
+        elif name in with_own:
+            here = sorted(f"{name}/{one}" for one in names_in(root / name))
+            yield from (_common_file(root, path) for path in here if path not in own and (root / path).is_file())
         elif globs := {_glob(f"{name}/{path}") for path in files_below(root / name)}:
             folders[f"{name}/"] = globs
-    yield from (_file_set(id, globs) for id, globs in folders.items())
+    yield from (_file_set(id, globs) for id, globs in sorted(folders.items()))
+
+
+def _common_file(root: Place, path: str) -> Json:
+    """A file that all samples have in common."""
+    return _file_object(path, MEDIA.get(ending(path), "application/octet-stream"), file_digest(root / path))
 
 
 def _classes(labels: Labels, values: Mapping[int, int | None] | None) -> Json:

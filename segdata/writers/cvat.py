@@ -29,6 +29,7 @@ from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
+from segdata.files.xml_text import LARGEST
 from segdata.labels import Mask
 from segdata.writers.about import About
 from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
@@ -149,7 +150,11 @@ def write_sample(named: Named, files: Files, how: How) -> dict[str, str]:
     if NO_TEXT.search(name):
         what = "no XML can hold the characters of its name: rename its image, and convert it again"
         raise DataError(Problem("export.name", what))
-    return {"name": name, "shapes": "".join(shape_tags(mask, how))}
+    tags = [*shape_tags(mask, how)]
+    if max(map(len, tags), default=0) > LARGEST:
+        what = f"a shape takes more than {LARGEST:,} characters: --objects regions has smaller ones, segdata tile cuts tiles"
+        raise DataError(Problem("export.size", what))
+    return {"name": name, "shapes": "".join(tags)}
 
 
 def shape_tags(mask: Mask, how: How) -> Iterator[str]:

@@ -38,6 +38,7 @@ from segdata.files.tiff import encode_tiff
 from segdata.labels import IGNORE, Labels, tally
 from segdata.writers.about import About
 from segdata.writers.classes import refuse_alike, refuse_ignore
+from segdata.writers.croissant import Shown
 from segdata.writers.division import Bytes, Division
 from segdata.writers.exporting import Exported, Files, Plan, Shard, export_files
 from segdata.writers.images import check_images, encode_image_of, ending_of
@@ -111,6 +112,7 @@ def write(
         names={name: id for id, name in enumerate(dataset.labels.names)},
         images=images,
         notes=list(notes_on(samples)),
+        shown=Shown(columns=columns),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 

@@ -54,7 +54,7 @@ def encode_image_of(image: Raster, kinds: Collection[str] = (".png", ".tif")) ->
     plain = fits_png(image) and (not image.geo.placed or ".tif" not in kinds)
     ending: Literal[".png", ".tif"] = ".png" if plain else ".tif"
     if ending not in kinds:
-        what = f"its {image.bands} band{'s' * (image.bands > 1)} of {image.dtype} fit no {' or '.join(kinds)}"
+        what = f"its {image.bands} band{'s' * (image.bands > 1)} of {image.dtype} fit no PNG"
         eight = "choose three (segdata convert --bands), or " if image.bands > 3 and image.dtype == np.uint8 else ""
         raise DataError(Problem("image.kind", f"{what}: {eight}--images none exports the labels alone"))
     return ending, encode_part(image.about, values, valid, image.geo, "png" if plain else "tiff")

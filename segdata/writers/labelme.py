@@ -23,9 +23,11 @@ import msgspec
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.origin import KEY, Origin
-from segdata.errors import one_of
+from segdata.errors import DataError, one_of
 from segdata.executors.run import Run
-from segdata.files.places import place, read_start, write_whole
+from segdata.files.file import open_file
+from segdata.files.pillow import header_of
+from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
@@ -35,7 +37,7 @@ from segdata.writers.boxed import Objects, box_objects, count_regions, point_tex
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
-from segdata.writers.images import ExportImages, ending_of
+from segdata.writers.images import ExportImages, encode_image_of, ending_of
 from segdata.writers.names import Named, name_samples
 
 Shapes = Literal["polygon", "mask"]
@@ -47,8 +49,9 @@ VERSION = "6.0.2"
 KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Endings of images that labelme opens."""
 
-DEEP, NOT_PNG = b"\x10", (".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-"""The depth of PNGs that labelme does not open, as byte 24 has it: it opens such images as TIFFs."""
+MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "PA")
+"""What Pillow calls the images that labelme shows: not PNGs of 16 bits nor CMYK, nor TIFFs of other bands and types, of which it
+opens some."""
 
 LABELS, UNSPLIT = "labels.txt", "images"
 """The file of labels, and the folder of samples that are in no split."""
@@ -138,7 +141,7 @@ def write_sample(named: Named, files: Files, how: How) -> None:
     mask = files.source.read_mask(sample)
     if how.lost is not None and (pixels := sample.counts.get(how.lost)):
         files.lose("ignored", pixels, count_regions(mask, how.lost))
-    path = files.image(sample, named.path, kinds_of(named, files))
+    path = write_image(named, files)
     ending = ending_of(path or sample.image or "") or ".png"
     content: dict[str, Any] = {
         "version": VERSION,
@@ -153,14 +156,25 @@ def write_sample(named: Named, files: Files, how: How) -> None:
     files.write(f"{named.path}.json", msgspec.json.encode(content))
 
 
-def kinds_of(named: Named, files: Files) -> tuple[str, ...]:
-    """The endings of images that labelme opens, but `.png` for a PNG of 16 bits."""
-    if files.images == "none" or ending_of(file := files.source.image_path(named.sample)) != ".png":
-        return KINDS
+def write_image(named: Named, files: Files) -> str | None:
+    """Link, copy or write the image of a sample; where it is then, None if there are none."""
+    if files.images == "none" or is_shown(files.source.image_path(named.sample)):
+        return files.image(named.sample, named.path, KINDS)
+    with files.source.open_image(named.sample) as image:
+        ending, data = encode_image_of(image)
+    files.write(path := f"{named.path}{ending}", data)
+    files.pixels += 1
+    return path
+
+
+def is_shown(file: str) -> bool:
+    """Whether labelme shows an image file as it is; True of one that cannot be read, which is told when it is linked."""
     try:
-        return NOT_PNG if read_start(place(file), 25)[24:] == DEEP else KINDS
-    except OSError:  # told when it is linked or read
-        return KINDS
+        with open_file(file) as opened:
+            header = header_of(opened)
+    except DataError:
+        return True
+    return header is not None and header.mode in MODES
 
 
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:

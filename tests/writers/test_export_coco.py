@@ -41,7 +41,7 @@ INSTANCES: tuple[dict[str, Any], ...] = (
 )
 EVERY_PIXEL: tuple[dict[str, Any], ...] = (
     {"kind": "panoptic"},
-    {"kind": "panoptic", "objects": "regions"},
+    {"kind": "panoptic", "objects": "classes"},
     {"kind": "stuff"},
 )
 

@@ -52,7 +52,7 @@ def expected_ids(dataset: Dataset, layout: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("layout", NAMES)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(drawn=drawn_sets(), with_images=st.booleans())
 def test_masks_come_back(tmp_path_factory: pytest.TempPathFactory, layout: str, drawn: Any, with_images: bool) -> None:
     names, masks = drawn
@@ -74,7 +74,7 @@ def test_masks_come_back(tmp_path_factory: pytest.TempPathFactory, layout: str, 
 
 
 @pytest.mark.parametrize("layout", NAMES)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(drawn=drawn_sets())
 def test_without_the_contract_the_table_of_classes_says_it_all(
     tmp_path_factory: pytest.TempPathFactory, layout: str, drawn: Any
@@ -91,6 +91,9 @@ def test_without_the_contract_the_table_of_classes_says_it_all(
     given: dict[str, Any] = {"mask_dir": mask_dir, "classes": str(root / "out/classes.csv"), "images": "none"}
     back = segdata.convert("masks", root / "out", root / "back", allow_empty=True, **given)
     same_pixels(back, dataset, expected_ids(dataset, layout))
+    del given["classes"]
+    alone = segdata.convert("masks", root / "out", root / "alone", allow_empty=True, **given)
+    same_pixels(alone, dataset, expected_ids(dataset, layout))
 
 
 def test_a_table_of_other_classes_in_the_folder_of_the_user_is_not_read(

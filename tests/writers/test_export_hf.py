@@ -18,6 +18,7 @@ from PIL import Image
 
 import segdata
 from carry_files import contents, make, random_masks
+from croissant_rules import issues
 from drawn_masks import ODD_NAMES, drawn_sets, same_pixels
 from segdata import DataError, Dataset, OptionError, Report, Run
 from segdata.files.tables import GROUP, ROWS, TableWriter
@@ -132,6 +133,23 @@ def test_the_card_says_which_files_are_of_which_split(tmp_path: Path) -> None:
         }
     ]
     assert json.loads((out / "id2label.json").read_text()) == {"0": "road", "1": "car", "2": "sign"}
+
+
+@pytest.mark.parametrize("masks", [THREE, random_masks(2)], ids=["splits", "none"])
+@pytest.mark.parametrize("images", ["copy", "none"])
+def test_croissant_has_a_field_for_each_column(tmp_path: Path, images: str, masks: dict[str, Any]) -> None:
+    export(make(tmp_path / "d", masks, images="copy"), out := tmp_path / "out", images=images, samples_per_shard=2)
+    assert issues(out) == []
+    samples = json.loads((out / "croissant.json").read_text("utf-8"))["recordSet"][-1]
+    columns = [
+        "id",
+        *(["image"] if images == "copy" else []),
+        "mask",
+        "classes",
+        *(["split"] if len(masks) > 2 else []),
+    ]
+    assert [field["@id"] for field in samples["field"]] == [f"samples/{name}" for name in columns]
+    assert list(rows(out)[0]) == [name for name in columns if name != "split"]
 
 
 def test_splits_are_called_as_the_library_can(tmp_path: Path) -> None:

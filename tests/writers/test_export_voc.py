@@ -35,7 +35,7 @@ def expected_ids(dataset: Dataset) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("devkit", [False, True])
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(drawn=drawn_sets(names=NAMES, most=255), with_images=st.booleans())
 def test_masks_come_back(tmp_path_factory: pytest.TempPathFactory, devkit: bool, drawn: Any, with_images: bool) -> None:
     names, masks = drawn
@@ -51,7 +51,7 @@ def test_masks_come_back(tmp_path_factory: pytest.TempPathFactory, devkit: bool,
         np.testing.assert_array_equal(back.read_image(here), dataset.read_image(sample))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(drawn=drawn_sets(names=NAMES, most=255))
 def test_without_the_contract_classes_come_back_by_the_labelmap(
     tmp_path_factory: pytest.TempPathFactory, drawn: Any

@@ -94,8 +94,8 @@ def test_a_coordinate_is_its_pixel_cut_or_rounded(size: int) -> None:
 
 
 def test_a_side_that_float32_cannot_divide_is_refused() -> None:
-    with pytest.raises(DataError, match="float32 cannot tell the pixels of a side of 4,194,304 apart: cut tiles"):
-        coordinates(2**22)
+    with pytest.raises(DataError, match="float32 cannot tell the pixels of a side of 1,500,000 apart: cut tiles"):
+        coordinates(1_500_000)
 
 
 def test_what_would_be_drawn_otherwise_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_what_would_be_drawn_otherwise_is_not_written(monkeypatch: pytest.Monkey
         prove(mask, none, np.concatenate((square, square)), np.array([4, 8]), np.array([1, 1]))
     with pytest.raises(DataError, match="52 pixels would be drawn otherwise"):
         prove(mask, np.array([1]), square, ends, values)
-    monkeypatch.setattr(lines, "walk_regions", lambda walls: (square.ravel(), ends, np.array([0])))
+    monkeypatch.setattr(lines, "trace_halves", lambda *_: (square, ends, np.array([0]), np.array([12])))
     with pytest.raises(DataError, match="pixels would be drawn otherwise"):
         label_lines(mask, {0: 0, 1: 1}, ())
 

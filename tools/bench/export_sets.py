@@ -1,6 +1,6 @@
 """Seeded and real datasets, exported, beside what they hold: what the oracles of exports read.
 
-    .venv/bin/python tools/bench/export_sets.py FORMAT OUT [SEEDS]
+    .venv/bin/python tools/bench/export_sets.py FORMAT OUT [SEEDS] [OPTION=VALUE ...]
 
 OUT/sets/DatasetNNN_<set>/ is an export. OUT/NNN.npz has of each sample, by id, `mask <id>` (H, W) uint16, 65535 for ignored
 pixels, and `image <id>` (H, W, C); NNN.json has the names of the classes in order, and the split of each sample.
@@ -62,7 +62,12 @@ def random_set(work: Path, seed: int, samples: int = 25) -> Dataset:
             (work / folder / id).parent.mkdir(parents=True, exist_ok=True)
         (work / f"masks/{id}.png").write_bytes(encode_mask(mask.astype(np.uint8 if ignore == 255 else np.uint16)))
         save_image(work / f"images/{id}", Image.fromarray(pixels), int(rng.integers(5)))
-    more: dict[str, Any] = {"values": {ignore: "ignore"}, "image_dir": "images", "mask_dir": "masks"}
+    below = "/{split}" if seed % 3 else ""
+    more: dict[str, Any] = {
+        "values": {ignore: "ignore"},
+        "image_dir": f"images{below}",
+        "mask_dir": f"masks{below}",
+    }
     return segdata.convert("masks", work, work / "dataset", classes=names, allow_empty=True, **more)
 
 
@@ -89,10 +94,10 @@ def datasets(work: Path, seeds: int) -> Iterator[tuple[str, Dataset]]:
         yield "pets", segdata.convert("pets", DATA / "pets", work / "pets")
 
 
-def main(format: str, out: Path, seeds: int) -> None:
+def main(format: str, out: Path, seeds: int = 12, **options: Any) -> None:
     """Write all sets."""
     for number, (name, dataset) in enumerate(datasets(out / "sources", seeds), 1):
-        segdata.export(format, dataset, out / f"sets/Dataset{number:03d}_{name}")
+        segdata.export(format, dataset, out / f"sets/Dataset{number:03d}_{name}", **options)
         held: dict[str, Any] = {}
         for sample in dataset:
             mask = dataset.read_mask(sample).astype(np.uint16)
@@ -104,4 +109,6 @@ def main(format: str, out: Path, seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int((*sys.argv, "12")[3]))
+    given = [argument for argument in sys.argv[3:] if "=" not in argument]
+    options: dict[str, Any] = dict(argument.split("=") for argument in sys.argv[3:] if "=" in argument)
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, given), **options)

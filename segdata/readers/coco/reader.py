@@ -59,7 +59,7 @@ def read(
         image_match: how file_name names an image: `path` takes it as the path below the folder of the images; `name` takes the
             one file below that folder whose path has the longest end in common with file_name, which may then be a URL or a
             path of another machine.
-        annotations: the label file of a split, a path as it is given or below SRC; by default names tell which files there are.
+        annotations: the label file of a split, a path below SRC or as it is given; by default names tell which files there are.
         background: what unlabelled pixels are: `class` is class 0, background, with the categories from 1; `ignore` is
             ignored, with the categories from 0. The default depends on the source: `ignore` for LVIS, where what is not
             annotated is not background, and for panoptic files, which have no `class`; otherwise `class`.

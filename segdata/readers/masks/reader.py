@@ -16,6 +16,7 @@ from segdata.files.patterns import NAME, STEM, Pattern
 from segdata.files.places import listed, place
 from segdata.files.remote import Place
 from segdata.labels import IGNORE
+from segdata.readers.classes.cells import find_columns
 from segdata.readers.classes.files import given_classes
 from segdata.readers.foreign import foreign
 from segdata.readers.label_files import Hints, LabelFile, Meaning
@@ -31,8 +32,8 @@ from segdata.readers.paint import Overlap
 from segdata.readers.source import Annotation, Item, Receipt, Source, read_text
 from segdata.words import some, suggest
 
-OWN_CLASSES = "_classes.csv"
-"""The class file that is read if none is given."""
+OWN_CLASSES, TABLE = "_classes.csv", "classes.csv"
+"""The class files that are read if none is given: beside the masks, and in SRC."""
 
 
 def fits(root: Place) -> str | None:
@@ -93,7 +94,7 @@ def read(
             the image's name with its ending.
         match: how masks are named after their images, such as `{stem}_mask`, as in `evaluate`. By default `mask_pattern` says it.
         classes: the class file (one name per line, CSV, a labelmap, JSON or YAML), or names in order of mask value; by default
-            the _classes.csv beside the masks, or `values` alone, names the classes.
+            the _classes.csv beside the masks, the classes.csv in SRC if it has ids, or `values` alone, names the classes.
         values: what a value is, over `classes`: `11=ignore`, `3=road`, `1..40=cell`, with `colors` `0,128,0=tree`.
         colors: read masks by the colours of the classes.
         threshold: read masks by brightness: class 1 from this one on, class 0 below it. None: not by brightness.
@@ -117,10 +118,14 @@ def read(
     base, receipt = listed(root), Receipt()
     layout = make_layout(base, image_dir, mask_dir, (image_pattern, mask_pattern), images=images)
     folders = find_folders(base, layout, split, images=images)
-    given = own_classes([one.masks for one in folders]) if classes is None and not values else classes
+    given = classes
+    if classes is None and not values:
+        given = own_classes([one.masks for one in folders])
+        given = own_table(base) if given is None and not colors and threshold is None else given
     entries, inputs = given_classes(given, base, receipt) if given is not None else ([], ())
     if classes is None and given is not None:
-        receipt.notes.append(f"classes are those of {OWN_CLASSES} beside the masks")
+        where = "" if inputs[0].name == TABLE else " beside the masks"
+        receipt.notes.append(f"classes are those of {inputs[0].name}{where}")
     meant = parse_values(values)
     table = make_table(entries, meant, colors, offset, threshold)
     if offset < 0 and table.names.get(-1 - offset, "") is None and -1 - offset not in meant:
@@ -187,6 +192,15 @@ def own_classes(folders: Sequence[Place]) -> str | None:
     if len({read_text(file, "classes.text") for file in files}) > 1:
         raise OptionError(f"{some(files, 2)} differ: --classes FILE says which classes there are")
     return str(files[0]) if files else None
+
+
+def own_table(base: Place) -> str | None:
+    """The table of classes in SRC, if it says which value each class has; as exports have it."""
+    file = base / TABLE
+    if not file.is_file():
+        return None
+    head = read_text(file, "classes.text").partition("\n")[0]
+    return str(file) if "id" in find_columns(head.split(",")) else None
 
 
 def make_rules(table: ClassTable, overlap: Overlap | None, without_mask: str | None) -> Lacking:

@@ -65,8 +65,8 @@ def write(
             segment for every pixel that is not ignored. stuff: run lengths and pixelmaps of every class.
         polygons: Write objects as polygons, one per region, instead of run lengths, which are the default. exact: along the edges
             of pixels, joined to holes by bridges, so that pycocotools gives the same pixels. simplified: with fewer corners.
-        objects: What an object is. regions: what a class covers without a gap, which is the default of instances. classes: all
-            that a class covers in an image, which is the default of panoptic.
+        objects: What an object or segment is. regions (the default): what a class covers without a gap. classes: all that a
+            class covers in an image, as background always is in panoptic, and every class in stuff.
         ignored: What becomes of ignored pixels in instances, which have no place for them. class: they are objects of a class
             called ignore. background: they are without a label. drop: leave out the samples that have any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
@@ -77,7 +77,7 @@ def write(
     if kind == "instances":
         plan = plan_instances(dataset, polygons, objects or "regions", ignored, images)
     else:
-        plan = plan_every_pixel(dataset, kind, objects or "classes", images)
+        plan = plan_every_pixel(dataset, kind, objects or ("regions" if kind == "panoptic" else "classes"), images)
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
 

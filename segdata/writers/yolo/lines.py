@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
+from segdata.files.vectors.centres import trace_halves
 from segdata.kernels.strays import count_strays
-from segdata.kernels.walk import LEFT, LOWER, RIGHT, UPPER, walk_regions
 
 NEAR, FAR = 0.1, 0.4
 """How far corners lie in their pixels: in the left or upper half, and in the right or lower one."""
@@ -38,32 +38,15 @@ def label_lines(mask: NDArray[Any], numbers: Mapping[int, int], skip: Collection
 
     Raises `DataError` (`yolo.size`, `yolo.pixels`) if a loader would not draw the same mask.
     """
-    skipped = np.array(sorted(skip), np.int64)
-    flat, ends, firsts = walk_regions(walls_of(mask, skip))
-    corners, values = flat.reshape(-1, 2), mask.reshape(-1)[firsts].astype(np.int64)
+    corners, ends, values, _ = trace_halves(mask, skip)
     across, down = coordinates(mask.shape[1]), coordinates(mask.shape[0])
-    prove(mask, skipped, corners, ends, values)
+    prove(mask, np.array(sorted(skip), np.int64), corners, ends, values)
     texts = np.concatenate((across[corners[:, 0]], down[corners[:, 1]]), axis=1)
     stops = [0, *(ends * texts.shape[1]).tolist()]
     text = texts.tobytes()
     return b"".join(
         b"%d%b\n" % (numbers[value], text[a:b]) for value, (a, b) in zip(values.tolist(), pairwise(stops), strict=True)
     )
-
-
-def walls_of(mask: NDArray[Any], skip: Collection[int]) -> NDArray[np.uint8]:
-    """The walls of a mask's pixels, (H, W), as `walk_regions` takes them; none of those whose value is in `skip`."""
-    upper, left = np.ones(mask.shape, np.uint8), np.ones(mask.shape, np.uint8)
-    np.not_equal(mask[1:], mask[:-1], out=upper[1:], casting="unsafe")
-    np.not_equal(mask[:, 1:], mask[:, :-1], out=left[:, 1:], casting="unsafe")
-    walls = UPPER * upper + LEFT * left
-    walls[:-1] += LOWER * upper[1:]
-    walls[-1] += LOWER
-    walls[:, :-1] += RIGHT * left[:, 1:]
-    walls[:, -1] += RIGHT
-    for value in skip:
-        walls *= mask != value
-    return walls
 
 
 @lru_cache(512)
@@ -94,7 +77,7 @@ def prove(
 ) -> None:
     """Draw polygons as the loaders do; raise `DataError` (`yolo.pixels`) if they are not exactly the mask.
 
-    See `walk_regions` for what is given. Every edge must lie along an axis. Then all are drawn twice, in order and in reverse:
+    See `trace_halves` for what is given. Every edge must lie along an axis. Then all are drawn twice, in order and in reverse:
     only if no two of them share a pixel, both are equal.
     """
     before = np.roll(corners, 1, axis=0)

@@ -1,4 +1,4 @@
-"""Polygons through the centres of pixels: Pillow and OpenCV, which draw the edges of what they fill, give the same pixels back."""
+"""Polygons through the centres of pixels: Pillow and OpenCV, which draw edges, too, give the same pixels back."""
 
 from __future__ import annotations
 
