@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from segdata.errors import writing
 from segdata.files.drafts import Draft
 from segdata.files.remote import Place
 from segdata.writers.names import Named
@@ -62,7 +63,7 @@ def write_tables(
     annotations: Annotations,
 ) -> None:
     """Write the JSON of every split. Images and annotations are numbered from 1, through all of them."""
-    with ExitStack() as stack:
+    with writing(root), ExitStack() as stack:
         tables = {split: Table(root / table_path(kind, split), categories) for split in splits}
         for table in tables.values():
             stack.callback(table.draft.discard)  # nothing, if it is whole

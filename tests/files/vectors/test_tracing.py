@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 from scipy import ndimage
 
-from segdata.files.vectors.bridges import bridged
+from segdata.files.vectors.bridges import bridged, bridged_rings
 from segdata.files.vectors.tracing import Outlines, trace_outlines
 
 MASKS = st.one_of(
@@ -109,6 +109,19 @@ def check_bridges(mask: NDArray[Any], skip: tuple[int, ...] = ()) -> None:
         assert signed_area(ring) == pixels.sum()
         drawn = coco.decode(coco.frPyObjects([ring.astype(float).ravel().tolist()], height, width))[..., 0]
         np.testing.assert_array_equal(drawn, pixels)
+
+
+@settings(max_examples=100)
+@given(MASKS)
+def test_bridges_between_corners_that_lie_anywhere(mask: NDArray[Any]) -> None:
+    height, width = mask.shape
+    outlines = trace_outlines(mask)
+    for (_, _, pixels), rings in zip(regions(mask), rings_of_each(outlines), strict=True):
+        joined = bridged_rings([ring.astype(float) for ring in rings[:1] + rings[:0:-1]])
+        drawn = coco.decode(coco.frPyObjects([joined.ravel().tolist()], height, width))[..., 0]
+        np.testing.assert_array_equal(drawn, pixels)
+        slanted = bridged_rings([ring @ [[1.0, 0.25], [-0.5, 1.0]] for ring in rings])
+        assert abs(signed_area(slanted)) == pytest.approx(1.125 * pixels.sum())
 
 
 def test_bridges_go_left_and_back() -> None:
