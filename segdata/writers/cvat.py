@@ -84,7 +84,8 @@ def write(
     Args:
         dataset: The dataset to write.
         root: The folder to write to.
-        shapes: What an object is: a mask (the default), or a polygon along the edges of pixels. Both hold every pixel.
+        shapes: What an object is: a mask (the default), or a polygon along the edges of pixels. Both hold every pixel. A task of
+            CVAT takes both; an import of a dataset into a project takes polygons alone.
         objects: What a mask covers: one connected region (regions, the default), or all of a class (classes). A polygon is
             always one region.
         ignored: What becomes of ignored pixels: a label called ignore (class), no shape, as background has (background), or
