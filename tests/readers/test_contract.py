@@ -99,3 +99,16 @@ def test_what_no_export_says_is_refused_with_the_way_out(
         segdata.detect(out)
     (out / CONTRACT).unlink()
     assert segdata.convert("auto", out, tmp_path / "back").labels.names == NAMES
+
+
+@pytest.mark.parametrize("layout", ["plain", "lightly", "smp"])
+def test_images_that_were_put_where_the_export_would_have_them_are_found(
+    layout: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    segdata.export("folders", dataset, tmp_path / "out", images="none", layout=layout)
+    segdata.export("folders", dataset, tmp_path / "full", images="copy", layout=layout)
+    for there in (tmp_path / "full").rglob("*.png"):
+        path = tmp_path / "out" / there.relative_to(tmp_path / "full")
+        path.parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy(there, path)
+    assert segdata.convert("auto", tmp_path / "out", tmp_path / "back", images="link").images == "link"
