@@ -1,22 +1,18 @@
-"""What covers pixels of a mask, each in its box: connected regions, or whole classes."""
+"""The objects of a mask, each in its box: as run lengths, as bitmaps; and points as text."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.vectors.tracing import runs_of
 from segdata.kernels.boxes import box_bitmap, box_counts, box_runs
 from segdata.kernels.digits import pairs_text
-from segdata.kernels.trace import number_runs
-from segdata.labels import Mask, value_counts
-
-Objects = Literal["regions", "classes"]
-"""What a shape covers: one connected region, or all pixels of a class."""
+from segdata.labels import Mask
+from segdata.writers.objects import Objects, number_objects
 
 
 class Box(NamedTuple):
@@ -57,26 +53,10 @@ class Boxed:
 
 
 def box_objects(mask: Mask, objects: Objects, skip: Collection[int]) -> Boxed:
-    """The objects of a mask, (H, W) of 1 pixel or more, but for values to `skip`: regions in order of their first pixels, row by
-    row, or classes in order of their values. Pixels that touch at a corner alone are not connected."""
-    begins, values = runs_of(mask)
-    if objects == "regions":
-        numbers, _, found = number_runs(begins, values, mask.shape[1], np.array(sorted(skip), np.int64))
-    else:
-        present = np.flatnonzero(value_counts(values))
-        found = present[~np.isin(present, list(skip))]
-        places = np.full(2 ** (8 * values.itemsize), -1, np.int64)
-        places[found] = np.arange(len(found))
-        numbers = places[values]
+    """The objects of a mask, each in its box: see `number_objects`."""
+    begins, numbers, found, _ = number_objects(mask, objects, skip)
     order, ends, boxes = box_runs(begins, numbers, mask.shape[1], len(found))
     return Boxed(mask.shape[1], found, boxes, begins, order, ends)
-
-
-def count_regions(mask: Mask, value: int) -> int:
-    """How many connected regions one value has in a mask."""
-    begins, values = runs_of(mask)
-    _, _, found = number_runs(begins, values, mask.shape[1], np.zeros(0, np.int64))
-    return int(np.count_nonzero(found == value))
 
 
 def point_texts(

@@ -33,12 +33,14 @@ class Written(NamedTuple):
 class Classes:
     """The classes of a format of shapes: `written` in order, and `background`, the class id that no shape has (None: no class).
 
-    `names`: see `Contract`.
+    `names`: see `Contract`. `skip`: the mask values that no shape has. `lost`: that of ignored pixels, if they become background.
     """
 
     written: tuple[Written, ...]
     background: int | None
     names: Mapping[str, int | None]
+    skip: frozenset[int]
+    lost: int | None
 
 
 def has_ignored(dataset: Dataset) -> int:
@@ -89,7 +91,9 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
         names[IGNORE] = None
     if not written:
         raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
-    return Classes(tuple(written), ground, names)
+    skip = frozenset({*range(len(labels.classes)), labels.ignore} - {one.value for one in written})
+    lost = labels.ignore if ignored == "background" and ground is not None else None
+    return Classes(tuple(written), ground, names, skip, lost)
 
 
 def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.writers.boxed import Objects, box_objects, count_regions, parts_of, point_texts
+from segdata.writers.boxed import box_objects, parts_of, point_texts
+from segdata.writers.objects import Objects, number_objects
 
 
 @st.composite
@@ -49,11 +50,16 @@ def test_boxes_hold_all_pixels(mask: NDArray[Any], skip: set[int], objects: Obje
 
 @given(mask=masks())
 def test_regions_are_those_of_opencv(mask: NDArray[Any]) -> None:
+    numbered = number_objects(mask, "regions", ())
     for value in np.unique(mask).tolist():
         number, _ = cv2.connectedComponents((mask == value).astype(np.uint8), connectivity=4)
-        assert count_regions(mask, value) == number - 1
+        assert np.count_nonzero(numbered.values == value) == number - 1
+        assert numbered.areas[numbered.values == value].sum() == np.count_nonzero(mask == value)
         assert len(box_objects(mask, "regions", {*np.unique(mask).tolist()} - {value}).values) == number - 1
-    assert box_objects(mask, "classes", ()).values.tolist() == np.unique(mask).tolist()
+    whole = number_objects(mask, "classes", ())
+    assert [whole.values.tolist(), whole.areas.tolist()] == [
+        one.tolist() for one in np.unique(mask, return_counts=True)
+    ]
 
 
 @given(
