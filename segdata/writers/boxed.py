@@ -1,4 +1,4 @@
-"""The objects of a mask, each in its box: as run lengths, as bitmaps; and points as text."""
+"""The objects of a mask, each in its box: as run lengths or bitmaps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.kernels.boxes import box_bitmap, box_counts, box_runs
-from segdata.kernels.digits import pairs_text
+from segdata.kernels.boxes import box_bitmap, box_counts
 from segdata.labels import Mask
-from segdata.writers.objects import Objects, number_objects
+from segdata.writers.objects import Objects, number_objects, parts_of
 
 
 class Box(NamedTuple):
@@ -54,21 +53,7 @@ class Boxed:
 
 def box_objects(mask: Mask, objects: Objects, skip: Collection[int]) -> Boxed:
     """The objects of a mask, each in its box: see `number_objects`."""
-    begins, numbers, found, _ = number_objects(mask, objects, skip)
-    order, ends, boxes = box_runs(begins, numbers, mask.shape[1], len(found))
-    return Boxed(mask.shape[1], found, boxes, begins, order, ends)
-
-
-def point_texts(
-    points: NDArray[np.int32], ends: NDArray[np.int64], between: str, *, bracketed: bool = False
-) -> Iterator[str]:
-    """The points (P, 2) of polygons that end at `ends` (N,), as `1,2;3,4` if `between` is `;`, or `[1,2],[3,4]`."""
-    return parts_of(*pairs_text(points, ends, ord(between), bracketed))
-
-
-def parts_of(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> Iterator[str]:
-    """ASCII (T,) in parts, which end at `ends` (N,)."""
-    whole, start = text.tobytes().decode("ascii"), 0
-    for end in ends.tolist():
-        yield whole[start:end]
-        start = end
+    numbered, width = number_objects(mask, objects, skip), mask.shape[1]
+    top, bottom, left, right = numbered.boxes(width).T
+    boxes = np.stack([left, top, right - left, bottom - top], axis=1)
+    return Boxed(width, numbered.values, boxes, numbered.begins, *numbered.by_object())

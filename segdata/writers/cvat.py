@@ -29,14 +29,15 @@ from segdata.files.remote import Place
 from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.files.xml_text import LARGEST
+from segdata.kernels.digits import pairs_text
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import box_objects, point_texts
+from segdata.writers.boxed import box_objects
 from segdata.writers.classes import Ignored, Written, ask_ignored, renaming, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
-from segdata.writers.objects import How, Objects, Shapes, lose_pixels
+from segdata.writers.objects import How, Objects, Shapes, lose_pixels, parts_of
 
 KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Endings of images that CVAT opens."""
@@ -152,7 +153,7 @@ def shape_tags(mask: Mask, how: How) -> Iterator[str]:
 def polygon_tags(mask: Mask, how: How) -> Iterator[str]:
     """A polygon for each region. They do not overlap."""
     outlines = trace_outlines(mask, how.skip)
-    texts = point_texts(*bridged(outlines), ";")
+    texts = parts_of(*pairs_text(*bridged(outlines)))
     for value, points in zip(outlines.values.tolist(), texts, strict=True):
         common = f'label={how.labels[value]} source="file" occluded="0"'
         yield f'    <polygon {common} points="{points}" z_order="0">\n    </polygon>\n'

@@ -30,15 +30,16 @@ from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
+from segdata.kernels.ring_text import write_points
 from segdata.labels import IGNORE, Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import box_objects, point_texts
+from segdata.writers.boxed import box_objects
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, encode_image_of, ending_of
 from segdata.writers.names import Named, name_samples
-from segdata.writers.objects import How, Objects, Shapes, lose_pixels
+from segdata.writers.objects import How, Objects, Shapes, lose_pixels, parts_of
 
 VERSION = "6.0.2"
 """The version of labelme whose files these are."""
@@ -160,7 +161,7 @@ def is_shown(file: str) -> bool:
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
     """A polygon for each region. They do not overlap."""
     found = trace_centres(mask, how.skip)
-    texts = point_texts(found.points, found.ends, ",", bracketed=True)
+    texts = parts_of(*write_points(4 * found.points, found.ends, closed=False))
     for value, points in zip(found.values.tolist(), texts, strict=True):
         yield shape(how.labels[value], msgspec.Raw(f"[{points}]".encode()), "polygon")
 

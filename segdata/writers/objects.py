@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segdata.dataset.sample import Sample
 from segdata.files.vectors.tracing import runs_of
-from segdata.kernels.trace import number_runs
+from segdata.kernels.runs import number_runs, run_boxes, sort_runs
 from segdata.labels import value_counts
 from segdata.writers.exporting import Files
 
@@ -47,6 +47,14 @@ class Numbered(NamedTuple):
     values: NDArray[np.int64]
     areas: NDArray[np.int64]
 
+    def by_object(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The runs in order of objects (M,), and where those of each end (R,)."""
+        return sort_runs(self.numbers, len(self.values))
+
+    def boxes(self, width: int) -> NDArray[np.int64]:
+        """The box of each in a mask of this width: top, bottom, left and right (R, 4), whose ends are not included."""
+        return run_boxes(self.begins, self.numbers, len(self.values), width)
+
 
 def number_objects(mask: NDArray[np.unsignedinteger[Any]], objects: Objects, skip: Collection[int]) -> Numbered:
     """Number the objects of a mask, (H, W) of 1 pixel or more, but for values to `skip`: regions in order of their first pixels,
@@ -70,3 +78,11 @@ def lose_pixels(files: Files, sample: Sample, mask: NDArray[np.unsignedinteger[A
     if value is not None and (pixels := sample.counts.get(value)):
         regions = number_objects(mask, "regions", ()).values == value
         files.lose("ignored", pixels, int(np.count_nonzero(regions)))
+
+
+def parts_of(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> Iterator[str]:
+    """ASCII (T,) in parts, which end at `ends` (N,)."""
+    whole, start = text.tobytes().decode("ascii"), 0
+    for end in ends.tolist():
+        yield whole[start:end]
+        start = end

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.png import MaskWriter, encode_rgb
-from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import Mask
 from segdata.writers.coco.shapes import (
     Shape,
@@ -89,7 +88,7 @@ def write_panoptic(named: Named, files: Files, objects: Objects, ground: int | N
         raise DataError(Problem("export.segments", what))
     path = f"{named.name}.png"
     files.write(f"{beside('panoptic', named)}/{path}", encode_rgb(segment_colors(numbered).reshape(height, width, 3)))
-    boxes = run_boxes(numbered.begins, numbered.numbers, len(numbered.values), width).tolist()
+    boxes = numbered.boxes(width).tolist()
     segments = [
         (id, value + 1, area, (left, top, right - left, bottom - top))
         for id, (value, area, (top, bottom, left, right)) in enumerate(

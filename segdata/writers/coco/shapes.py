@@ -18,9 +18,9 @@ from segdata.files.vectors.polygons import Regions, polygons_of, rings_of, simpl
 from segdata.files.vectors.tracing import Outlines, trace_outlines
 from segdata.kernels.outline import outline_text
 from segdata.kernels.paint import decode_runs
-from segdata.kernels.run_lengths import run_boxes, run_texts
+from segdata.kernels.run_lengths import run_texts
 from segdata.labels import Mask
-from segdata.writers.objects import Numbered, Objects, number_objects
+from segdata.writers.objects import Numbered, Objects, number_objects, parts_of
 
 CORNERS = 1.0
 """Simplified polygons lack the corners whose triangle has a smaller area than this, squared, in pixels."""
@@ -56,15 +56,13 @@ def as_one(numbered: Numbered, value: int | None) -> Numbered:
 def run_length_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> list[Shape]:
     """The objects of a mask, (H, W), as compressed run lengths, which go down its columns; none of values in `skip`."""
     columns: NDArray[Any] = cv2.transpose(mask)  # which is faster than NumPy's
-    begins, numbers, values, areas = number_objects(columns, objects, skip)
-    text, ends = run_texts(begins, numbers, len(values))
-    whole = text.tobytes().decode("ascii")
-    boxes = run_boxes(begins, numbers, len(values), mask.shape[0]).tolist()
-    texts = (whole[a:b] for a, b in pairwise([0, *ends.tolist()]))
+    numbered = number_objects(columns, objects, skip)
+    texts = parts_of(*run_texts(numbered.begins, *numbered.by_object()))
+    boxes = numbered.boxes(mask.shape[0]).tolist()
     return [
         Shape(value, counts, area, (left, top, right - left, bottom - top))
         for value, counts, area, (left, right, top, bottom) in zip(
-            values.tolist(), texts, areas.tolist(), boxes, strict=True
+            numbered.values.tolist(), texts, numbered.areas.tolist(), boxes, strict=True
         )
     ]
 

@@ -47,10 +47,10 @@ def shape_values(
 
 def brush_values(mask: Mask, names: Mapping[int, str], skip: Collection[int], objects: Objects) -> Iterator[Value]:
     """A brush per class, or per connected region."""
-    begins, numbers, found, _ = number_objects(mask, objects, skip)
-    texts, ends = brush_texts(begins, numbers, len(found))
+    numbered = number_objects(mask, objects, skip)
+    texts, ends = brush_texts(numbered.begins, *numbered.by_object())
     data, start = texts.tobytes(), 0
-    for value, end in zip(found.tolist(), ends.tolist(), strict=True):
+    for value, end in zip(numbered.values.tolist(), ends.tolist(), strict=True):
         yield {"format": "rle", "rle": msgspec.Raw(data[start:end]), "brushlabels": [names[value]]}
         start = end
 
