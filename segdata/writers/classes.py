@@ -43,6 +43,11 @@ class Classes:
     lost: int | None
 
 
+def background_of(labels: Labels) -> int | None:
+    """The id of the class that is called background, None if there is none."""
+    return next((label.id for label in labels.classes if is_background(label.name)), None)
+
+
 def has_ignored(dataset: Dataset) -> int:
     """In how many samples there are ignored pixels."""
     return sum(1 for sample in dataset if sample.counts.get(dataset.labels.ignore))
@@ -82,7 +87,7 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
     """
     refuse_ignore(labels)
     refuse_alike(labels)
-    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    ground = background_of(labels)
     written = [Written(label.id, label.name, label.color) for label in labels.classes if label.id != ground]
     names: dict[str, int | None] = {one.name: one.value for one in written}
     names[BACKGROUND] = ground

@@ -23,9 +23,16 @@ from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
-from segdata.labels import is_background
 from segdata.writers.about import About
-from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_alike, refuse_ignore, shape_classes
+from segdata.writers.classes import (
+    Ignored,
+    ask_ignored,
+    background_of,
+    has_ignored,
+    refuse_alike,
+    refuse_ignore,
+    shape_classes,
+)
 from segdata.writers.coco.items import Polygons, write_instances, write_panoptic, write_stuff
 from segdata.writers.coco.tables import finish_instances, finish_panoptic, table_path
 from segdata.writers.croissant import Shown
@@ -146,7 +153,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
             f"{len(labels.classes)} classes: pixelmaps hold 255 at most: --kind panoptic or instances, "
             "or fewer classes (segdata remap)"
         )
-    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    ground = background_of(labels)
     categories = [category(label.id + 1, label.name, label.color) for label in labels.classes]
     if kind == "panoptic":
         things = [objects == "regions" and label.id != ground for label in labels.classes]
