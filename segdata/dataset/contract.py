@@ -80,7 +80,7 @@ class Contract:
             if wrong := [id for id in names.values() if id is not None and not 0 <= id < len(labels.classes)]:
                 raise ValueError(f"names: {wrong[0]} is no class id")
             texts = {name: msgspec.convert(data[name], str) for name in ("format", "reader", "images")}
-            options = msgspec.convert(data["options"], dict[str, str | bool | dict[str, str]])
+            options = msgspec.convert(data["options"], dict[str, str | bool | int | dict[str, str]])
             made_by = msgspec.convert(data["made_by"], dict[str, Any])
             holds = msgspec.convert(data["holds"], list[str])
             if outside := [value for value in _texts(options) if leads_out(value) or is_remote(value)]:

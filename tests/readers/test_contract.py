@@ -78,7 +78,7 @@ def test_the_contract_of_other_files_is_not_used_and_told(dataset: Dataset, tmp_
         ({"options": {"split": "train"}}, "option 'split'"),
         ({"options": {"mask_dir": True}}, "option 'mask_dir'"),
         ({"options": {"mask_dir": {"a": "b"}}}, "option 'mask_dir'"),
-        ({"options": {"mask_dir": 5}}, "not a label contract"),
+        ({"options": {"mask_dir": 5}}, "option 'mask_dir'"),
         ({"options": {"mask_dir": ["masks"]}}, "not a label contract"),
         ({"options": {"values": {"1": 2}}}, "not a label contract"),
         ({"options": {"mask_dir": "s3://bucket/masks"}}, "leads out of the folder"),
