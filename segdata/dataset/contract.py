@@ -19,7 +19,7 @@ from segdata.dataset.destination import Kind, State, begun_state, journal_header
 from segdata.dataset.layout import CROISSANT, JOURNAL, LOG, RECEIPT, UNDECODABLE
 from segdata.errors import DataError, DatasetError, OptionError, Problem, reason
 from segdata.files.places import leads_out, read_bytes
-from segdata.files.remote import Place
+from segdata.files.remote import Place, is_remote
 from segdata.labels import Labels
 
 CONTRACT = "segdata.json"
@@ -80,9 +80,10 @@ class Contract:
             if wrong := [id for id in names.values() if id is not None and not 0 <= id < len(labels.classes)]:
                 raise ValueError(f"names: {wrong[0]} is no class id")
             texts = {name: msgspec.convert(data[name], str) for name in ("format", "reader", "images")}
-            options, made_by = (msgspec.convert(data[name], dict[str, Any]) for name in ("options", "made_by"))
+            options = msgspec.convert(data["options"], dict[str, str | bool | int | dict[str, str]])
+            made_by = msgspec.convert(data["made_by"], dict[str, Any])
             holds = msgspec.convert(data["holds"], list[str])
-            if outside := [value for value in _texts(options) if leads_out(value)]:
+            if outside := [value for value in _texts(options) if leads_out(value) or is_remote(value)]:
                 raise ValueError(f"options: {outside[0]!r} leads out of the folder")
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             what = f"not a label contract of an export ({reason(error)}): {WAY_OUT}"
@@ -91,11 +92,11 @@ class Contract:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """All texts in a value of JSON, which may be paths."""
+    """All texts in options, which may be paths."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for part in value.values():
             yield from _texts(part)
 
 

@@ -1,6 +1,6 @@
 """The pixels of a mask's regions, each in its box: as run lengths along the rows, and as bitmaps.
 
-Both are made from the mask's runs, as `kernels.trace.number_runs` takes them, and the number of the region of each.
+Both are made from the mask's runs, in order of regions: see `kernels.runs`. A box is left, top, width and height.
 """
 
 from __future__ import annotations
@@ -16,44 +16,11 @@ Ints = NDArray[np.int64]
 
 
 @kernel
-def box_runs(begins: Ints, numbers: Ints, width: int, regions: int) -> tuple[Ints, Ints, Ints]:
-    """Sort runs by region, and find the box of each region.
-
-    `begins` (N + 1,) are where runs begin in a mask of this `width` read row by row, `numbers` (N,) their regions, -1 for none.
-    Returns the runs in order (M,), where those of each region end (regions,), and left, top, width and height (regions, 4).
-    """
-    boxes = np.empty((regions, 4), np.int64)
-    ends = np.zeros(regions, np.int64)
-    for i in range(numbers.shape[0]):
-        r = numbers[i]
-        if r < 0:
-            continue
-        y = begins[i] // width
-        left, right = begins[i] - y * width, begins[i + 1] - y * width
-        if ends[r] == 0:
-            boxes[r, 0], boxes[r, 1], boxes[r, 2] = left, y, right
-        boxes[r, 0], boxes[r, 2], boxes[r, 3] = min(boxes[r, 0], left), max(boxes[r, 2], right), y + 1
-        ends[r] += 1
-    total = 0
-    for r in range(regions):
-        boxes[r, 2] -= boxes[r, 0]
-        boxes[r, 3] -= boxes[r, 1]
-        total += ends[r]
-        ends[r] = total - ends[r]
-    order = np.empty(total, np.int64)
-    for i in range(numbers.shape[0]):
-        r = numbers[i]
-        if r >= 0:
-            order[ends[r]] = i
-            ends[r] += 1
-    return order, ends, boxes
-
-
-@kernel
 def box_counts(begins: Ints, order: Ints, ends: Ints, boxes: Ints, width: int) -> tuple[NDArray[np.uint8], Ints]:
     """Write the run lengths of each region in its box, along the rows, off and on in turn, the first one off.
 
-    Takes what `box_runs` takes and gives. Returns ASCII such as `0, 3, 2, 1` (T,), and where each region's ends (regions,).
+    `begins` (N + 1,) are where runs begin in a mask of this `width` read row by row, `order` (M,) the runs by region, `ends` (R,)
+    where those of each end, and `boxes` (R, 4). Returns ASCII such as `0, 3, 2, 1` (T,), and where each region's ends (R,).
     """
     text, text_ends = np.empty(8 * order.shape[0] + 64, np.uint8), np.empty_like(ends)
     used = k = width - width  # no constant: numba would compile what it is passed to once more

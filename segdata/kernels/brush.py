@@ -117,31 +117,21 @@ def _bits(data: NDArray[np.uint8], at: int, count: int) -> int:
 
 @kernel
 def brush_texts(
-    begins: NDArray[np.int64], owners: NDArray[np.int64], count: int
+    begins: NDArray[np.int64], order: NDArray[np.int64], run_ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Pack the pixels of objects, each as a list of numbers in JSON.
 
-    `begins` (N + 1,) are where runs begin in the pixels read row by row, and the number of pixels; `owners` (N,) the object of
-    each run, 0 to `count` - 1, or -1. All four values of an object's pixels are 255, those of others 0. Returns the texts of
-    all objects, one after the other, and where each ends (count,).
+    `begins` (N + 1,) are where runs begin in the pixels read row by row, and the number of pixels; `order` (M,) the runs by
+    object, and `run_ends` (R,) where those of each end. All four values of an object's pixels are 255, those of others 0. Returns
+    the texts of all objects, one after the other, and where each ends (R,).
     """
-    first = np.zeros(count + 1, np.int64)
-    for owner in owners:
-        if owner >= 0:
-            first[owner + 1] += 1
-    first = np.cumsum(first)
-    runs, filled = np.empty(first[count], np.int64), first.copy()
-    for i in range(owners.shape[0]):
-        if owners[i] >= 0:
-            runs[filled[owners[i]]] = i
-            filled[owners[i]] += 1
-    values = 4 * begins[-1]
-    blocks = 2 * runs.shape[0] + count * (values // LONGEST + 2)
+    count, values = run_ends.shape[0], 4 * begins[-1]
+    blocks = 2 * order.shape[0] + count * (values // LONGEST + 2)
     text = np.empty(4 * ((27 * blocks + 64 * count) // 8 + 1) + 2 * count, np.uint8)
-    ends, at = np.empty(count, np.int64), 0
+    ends, at, first = np.empty_like(run_ends), 0, 0
     for k in range(count):
-        at = _write_brush(begins, runs[first[k] : first[k + 1]], text, at)
-        ends[k] = at
+        at = _write_brush(begins, order[first : run_ends[k]], text, at)
+        ends[k], first = at, run_ends[k]
     return text[:at], ends
 
 

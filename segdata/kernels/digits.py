@@ -25,28 +25,20 @@ def write_digits(value: int, text: Text, used: int) -> int:
 
 
 @kernel
-def pairs_text(
-    pairs: NDArray[np.int32], ends: NDArray[np.int64], between: int, bracketed: bool
-) -> tuple[Text, NDArray[np.int64]]:
-    """Write pairs of numbers from 0 on (P, 2), which come in lists that end at `ends` (N,), as `1,2;3,4` or `[1,2],[3,4]`.
+def pairs_text(pairs: NDArray[np.int32], ends: NDArray[np.int64]) -> tuple[Text, NDArray[np.int64]]:
+    """Write pairs of numbers from 0 on (P, 2), which come in lists that end at `ends` (N,), as `1,2;3,4`.
 
-    `between` is the character between pairs. Returns ASCII (T,), and where each list's ends (N,).
+    Returns ASCII (T,), and where each list's ends (N,).
     """
     text, text_ends = np.empty(10 * pairs.shape[0] + 64, np.uint8), np.empty_like(ends)
     used = i = 0
     for k in range(ends.shape[0]):
         while i < ends[k]:
             text = text if used + 64 < text.shape[0] else longer(text, used + 64)
-            if bracketed:
-                text[used] = 91
-                used += 1
             used = write_digits(pairs[i, 0], text, used)
             text[used] = 44
             used = write_digits(pairs[i, 1], text, used + 1)
-            if bracketed:
-                text[used] = 93
-                used += 1
-            text[used] = between
+            text[used] = 59
             used += 1
             i += 1
         used -= 1

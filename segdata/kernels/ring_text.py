@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+from segdata.kernels.digits import write_digits
 
 LONGEST = len("[,],") + 2 * len("536870911.75")
 """The most bytes of a point."""
@@ -46,13 +47,7 @@ def write_points(
 def _write(quarters: int, text: NDArray[np.uint8], n: int) -> int:
     """Write a number at place `n` of the text. Returns the place behind it."""
     whole, rest = quarters // 4, quarters % 4
-    size = 1
-    while whole >= 10**size:
-        size += 1
-    for i in range(n + size - 1, n - 1, -1):
-        text[i] = ZERO + whole % 10
-        whole //= 10
-    n += size
+    n = write_digits(whole, text, n)
     if rest:
         text[n] = POINT
         text[n + 1] = ZERO + (25 * rest) // 10

@@ -12,28 +12,18 @@ Ints = NDArray[np.int64]
 
 
 @kernel
-def run_texts(begins: Ints, numbers: Ints, regions: int) -> tuple[NDArray[np.uint8], Ints]:
+def run_texts(begins: Ints, order: Ints, ends: Ints) -> tuple[NDArray[np.uint8], Ints]:
     """Encode the regions of a mask that was read column by column.
 
-    `begins` (N + 1,) are where its runs begin, and its size; `numbers` (N,) which region each run belongs to, -1 for none.
-    Returns the text of all regions, (T,) ASCII, and where each region's text ends (R,).
+    `begins` (N + 1,) are where its runs begin, and its size; `order` (M,) the runs by region, and `ends` (R,) where those of each
+    end. Returns the text of all regions, (T,) ASCII, and where each region's text ends (R,).
     """
-    runs = numbers.shape[0]
-    free = np.zeros(regions + 1, np.int64)
-    for i in range(runs):
-        free[numbers[i] + 1] += numbers[i] >= 0
-    free = np.cumsum(free)
-    order = np.empty(free[-1], np.int64)
-    for i in range(runs):
-        if numbers[i] >= 0:
-            order[free[numbers[i]]] = i
-            free[numbers[i]] += 1
-    text, ends = np.empty(14 * runs + 14 * regions, np.uint8), np.empty(regions, np.int64)
+    text, text_ends = np.empty(14 * (order.shape[0] + ends.shape[0]), np.uint8), np.empty_like(ends)
     used = first = 0
-    for k in range(regions):
-        used = _write_region(begins, order[first : free[k]], text, used)
-        ends[k], first = used, free[k]
-    return text[:used], ends
+    for k in range(ends.shape[0]):
+        used = _write_region(begins, order[first : ends[k]], text, used)
+        text_ends[k], first = used, ends[k]
+    return text[:used], text_ends
 
 
 @kernel
@@ -55,21 +45,3 @@ def _write_region(begins: Ints, runs: Ints, text: NDArray[np.uint8], used: int) 
     if position < size:
         used = write_number(size - position - (off if count > 2 else 0), text, used)
     return used
-
-
-@kernel
-def run_boxes(begins: Ints, numbers: Ints, regions: int, length: int) -> Ints:
-    """The box of each region, (R, 4): from which line to which, and from where to where in lines of that `length`; ends are not
-    included. `begins` and `numbers`: see `run_texts`; lines are the columns, or the rows if the mask was read row by row."""
-    boxes = np.empty((regions, 4), np.int64)
-    boxes[:, 0] = boxes[:, 2] = begins[begins.shape[0] - 1]
-    boxes[:, 1] = boxes[:, 3] = 0
-    line = 0
-    for i in range(numbers.shape[0]):
-        while begins[i] >= (line + 1) * length:
-            line += 1
-        if numbers[i] >= 0:
-            box = boxes[numbers[i]]
-            box[0], box[1] = min(box[0], line), max(box[1], line + 1)
-            box[2], box[3] = min(box[2], begins[i] - line * length), max(box[3], begins[i + 1] - line * length)
-    return boxes

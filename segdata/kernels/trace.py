@@ -1,14 +1,11 @@
 """The outlines of a mask's regions along the edges of pixels, found from its runs, and outlines that are joined to one ring each.
 
-A run is a stretch of equal pixels in a row. Runs that touch the same value in the row above are one region. Then each line
-between two rows is followed from left to right, from one place to the next at which a run ends above or below it: only there
-rings have corners. `up`, `down`, `left` and `right` hold the corners whose edges are still open. A ring has its region to its
-right, so that on screen outer rings go clockwise, inner ones counter-clockwise.
+`kernels.runs` tells the region of each run. Then each line between two rows is followed from left to right, from one place to the
+next at which a run ends above or below it: only there rings have corners. `up`, `down`, `left` and `right` hold the corners whose
+edges are open. A ring has its region to its right, so that on screen outer rings go clockwise, inner ones counter-clockwise.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,53 +14,6 @@ from segdata.kernels import kernel
 
 Ints = NDArray[np.int64]
 Points = NDArray[np.int32]
-
-
-@kernel
-def number_runs(
-    begins: Ints, values: NDArray[np.unsignedinteger[Any]], width: int, skip: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Find which region each run belongs to; pixels that touch at a corner alone are not connected.
-
-    `begins` (N + 1,) are where runs begin in the mask read row by row, and its size; `values` (N,) are theirs. Returns the
-    number of each run's region (N,), in order of the regions' first pixels, -1 for values to `skip`; and per region its
-    pixels (R,) and its value (R,).
-    """
-    runs = values.shape[0]
-    parent = np.arange(runs)
-    above = 0
-    for i in range(runs):
-        begin, end = begins[i] - width, begins[i + 1] - width
-        while begins[above + 1] <= begin:
-            above += 1
-        k = above
-        while begins[k] < end and begin >= 0:
-            if values[k] == values[i]:
-                a, b = _root(parent, k), _root(parent, i)
-                parent[max(a, b)] = min(a, b)
-            k += 1
-    numbers, areas, found = np.empty(runs, np.int64), np.zeros(runs, np.int64), np.empty(runs, np.int64)
-    count = 0
-    for i in range(runs):
-        if parent[i] != i:
-            numbers[i] = numbers[parent[i]]
-        elif (skip == values[i]).any():
-            numbers[i] = -1
-        else:
-            numbers[i], found[count] = count, values[i]
-            count += 1
-        if numbers[i] >= 0:
-            areas[numbers[i]] += begins[i + 1] - begins[i]
-    return numbers, areas[:count], found[:count]
-
-
-@kernel
-def _root(parent: Ints, i: int) -> int:
-    """The first run of the region of run `i`, as far as known."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 @kernel

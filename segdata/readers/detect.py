@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from segdata.files.listing import folders_in
 from segdata.files.places import listed, matching
 from segdata.files.remote import Place
 from segdata.readers import READERS
+from segdata.readers.contract import known_contract
 from segdata.readers.foreign import foreign
 from segdata.readers.nearest import nearest
 from segdata.readers.words_in_names import IMAGE_WORDS, MASK_WORDS
@@ -73,7 +74,7 @@ def detect(source: str | Path) -> Detection:
         raise DataError(Problem("source.missing", "there is no such file or folder", file=str(root)))
     if (root / CARD).is_file() and (root / MANIFEST).is_file():
         return Detection(None, dict.fromkeys(FORMATS, ALREADY))
-    if (contract := Contract.read(root)) is not None and contract.reader in READERS:
+    if (contract := known_contract(root)) is not None:
         why = f"{CONTRACT} says that it is an export to {contract.format}, read as {contract.reader}"
         return Detection(contract.reader, {name: why for name in FORMATS if name != contract.reader})
     refuse_unfinished(root)
@@ -107,8 +108,10 @@ def format_of(source: str | Path) -> str:
 
 
 @contextmanager
-def pointing(format: str, source: str | Path) -> Iterator[None]:
-    """Add to a `DataError` that a source is not of a format where below or above it such a set lies."""
+def pointing(format: str, source: str | Path, contract: Contract | None) -> Iterator[None]:
+    """Add to a `DataError` that a source is not of a format where below or above it such a set lies, or that a `contract` by
+    which it is read says that it is.
+    """
     try:
         yield
     except DataError as error:
@@ -116,6 +119,9 @@ def pointing(format: str, source: str | Path) -> Iterator[None]:
             raise
         root, fits = listed(source), import_module(READERS[format]).fits
         there = None if fits(root) is None else next((folder for folder in _around(root) if fits(folder) is None), None)
+        if there is None and contract is not None and not error.problem.code.startswith("image."):
+            message = f"{error.problem.message}; {CONTRACT} says that {format} lies here: remove it if that is not so"
+            raise DataError(replace(error.problem, message=message)) from error
         if there is None:
             raise
         message = f"no {format} here: the set lies in {there}: give that folder"

@@ -1,22 +1,17 @@
-"""What covers pixels of a mask, each in its box: connected regions, or whole classes."""
+"""The objects of a mask, each in its box: as run lengths or bitmaps."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.files.vectors.tracing import runs_of
-from segdata.kernels.boxes import box_bitmap, box_counts, box_runs
-from segdata.kernels.digits import pairs_text
-from segdata.kernels.trace import number_runs
-from segdata.labels import Mask, value_counts
-
-Objects = Literal["regions", "classes"]
-"""What a shape covers: one connected region, or all pixels of a class."""
+from segdata.kernels.boxes import box_bitmap, box_counts
+from segdata.labels import Mask
+from segdata.writers.objects import Objects, number_objects, parts_of
 
 
 class Box(NamedTuple):
@@ -57,38 +52,8 @@ class Boxed:
 
 
 def box_objects(mask: Mask, objects: Objects, skip: Collection[int]) -> Boxed:
-    """The objects of a mask, (H, W) of 1 pixel or more, but for values to `skip`: regions in order of their first pixels, row by
-    row, or classes in order of their values. Pixels that touch at a corner alone are not connected."""
-    begins, values = runs_of(mask)
-    if objects == "regions":
-        numbers, _, found = number_runs(begins, values, mask.shape[1], np.array(sorted(skip), np.int64))
-    else:
-        present = np.flatnonzero(value_counts(values))
-        found = present[~np.isin(present, list(skip))]
-        places = np.full(2 ** (8 * values.itemsize), -1, np.int64)
-        places[found] = np.arange(len(found))
-        numbers = places[values]
-    order, ends, boxes = box_runs(begins, numbers, mask.shape[1], len(found))
-    return Boxed(mask.shape[1], found, boxes, begins, order, ends)
-
-
-def count_regions(mask: Mask, value: int) -> int:
-    """How many connected regions one value has in a mask."""
-    begins, values = runs_of(mask)
-    _, _, found = number_runs(begins, values, mask.shape[1], np.zeros(0, np.int64))
-    return int(np.count_nonzero(found == value))
-
-
-def point_texts(
-    points: NDArray[np.int32], ends: NDArray[np.int64], between: str, *, bracketed: bool = False
-) -> Iterator[str]:
-    """The points (P, 2) of polygons that end at `ends` (N,), as `1,2;3,4` if `between` is `;`, or `[1,2],[3,4]`."""
-    return parts_of(*pairs_text(points, ends, ord(between), bracketed))
-
-
-def parts_of(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> Iterator[str]:
-    """ASCII (T,) in parts, which end at `ends` (N,)."""
-    whole, start = text.tobytes().decode("ascii"), 0
-    for end in ends.tolist():
-        yield whole[start:end]
-        start = end
+    """The objects of a mask, each in its box: see `number_objects`."""
+    numbered, width = number_objects(mask, objects, skip), mask.shape[1]
+    top, bottom, left, right = numbered.boxes(width).T
+    boxes = np.stack([left, top, right - left, bottom - top], axis=1)
+    return Boxed(width, numbered.values, boxes, numbered.begins, *numbered.by_object())

@@ -33,12 +33,19 @@ class Written(NamedTuple):
 class Classes:
     """The classes of a format of shapes: `written` in order, and `background`, the class id that no shape has (None: no class).
 
-    `names`: see `Contract`.
+    `names`: see `Contract`. `skip`: the mask values that no shape has. `lost`: that of ignored pixels, if they become background.
     """
 
     written: tuple[Written, ...]
     background: int | None
     names: Mapping[str, int | None]
+    skip: frozenset[int]
+    lost: int | None
+
+
+def background_of(labels: Labels) -> int | None:
+    """The id of the class that is called background, None if there is none."""
+    return next((label.id for label in labels.classes if is_background(label.name)), None)
 
 
 def has_ignored(dataset: Dataset) -> int:
@@ -80,7 +87,7 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
     """
     refuse_ignore(labels)
     refuse_alike(labels)
-    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    ground = background_of(labels)
     written = [Written(label.id, label.name, label.color) for label in labels.classes if label.id != ground]
     names: dict[str, int | None] = {one.name: one.value for one in written}
     names[BACKGROUND] = ground
@@ -89,7 +96,9 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
         names[IGNORE] = None
     if not written:
         raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
-    return Classes(tuple(written), ground, names)
+    skip = frozenset({*range(len(labels.classes)), labels.ignore} - {one.value for one in written})
+    lost = labels.ignore if ignored == "background" and ground is not None else None
+    return Classes(tuple(written), ground, names, skip, lost)
 
 
 def class_list(classes: Iterable[tuple[str, RGB]]) -> bytes:

@@ -16,9 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from segdata.dataset.dataset import Dataset
@@ -30,16 +29,15 @@ from segdata.files.remote import Place
 from segdata.files.vectors.bridges import bridged
 from segdata.files.vectors.tracing import trace_outlines
 from segdata.files.xml_text import LARGEST
+from segdata.kernels.digits import pairs_text
 from segdata.labels import Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
+from segdata.writers.boxed import box_objects
 from segdata.writers.classes import Ignored, Written, ask_ignored, renaming, shape_classes
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples
-
-Shapes = Literal["mask", "polygon"]
-"""What an object becomes: a mask of run lengths in its box, or a polygon."""
+from segdata.writers.objects import How, Objects, Shapes, lose_pixels, parts_of
 
 KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Endings of images that CVAT opens."""
@@ -49,20 +47,6 @@ IMAGES, WHOLE, NO_SUBSET = "images", "annotations", "default"
 
 NO_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How masks become shapes: the label of each value that has shapes, as XML, and the values that have none.
-
-    `lost`: the value whose pixels cannot be told from background, None if there is none.
-    """
-
-    labels: dict[int, str]
-    skip: frozenset[int]
-    lost: int | None
-    shapes: Shapes
-    objects: Objects
 
 
 def write(
@@ -101,13 +85,11 @@ def write(
     refuse_unwritable(dataset)
     samples = name_samples(dataset, unsplit=NO_SUBSET if any(sample.split for sample in dataset) else None)
     labels = {one.value: quoteattr(one.name) for one in classes.written}
-    skip = frozenset({dataset.labels.ignore, *range(len(dataset.labels.classes))} - labels.keys())
-    lost = dataset.labels.ignore if ignored == "background" and classes.background is not None else None
     plan = Plan(
         format="cvat",
         options={"shapes": shapes, "objects": objects, "ignored": ignored},
         samples=samples,
-        item=partial(write_sample, how=How(labels, skip, lost, shapes, objects)),
+        item=partial(write_sample, how=How(labels, classes.skip, classes.lost, shapes, objects)),
         finish=partial(write_subsets, written=classes.written),
         holds=[*{xml_of(one) for one in samples}, *([] if images == "none" else [IMAGES])],
         reader="cvat",
@@ -143,8 +125,7 @@ def notes(dataset: Dataset) -> list[str]:
 def write_sample(named: Named, files: Files, how: How) -> dict[str, str]:
     """Write the image of a sample. Returns what its XML calls the image, and its shapes."""
     mask = files.source.read_mask(named.sample)
-    if how.lost is not None and (pixels := named.sample.counts.get(how.lost)):
-        files.lose("ignored", pixels, count_regions(mask, how.lost))
+    lose_pixels(files, named.sample, mask, how.lost)
     path = files.image(named.sample, f"{IMAGES}/{named.path}", KINDS)
     ending = ending_of(path or named.sample.image or "") or ".png"
     name = f"{named.name}{ending}"
@@ -172,7 +153,7 @@ def shape_tags(mask: Mask, how: How) -> Iterator[str]:
 def polygon_tags(mask: Mask, how: How) -> Iterator[str]:
     """A polygon for each region. They do not overlap."""
     outlines = trace_outlines(mask, how.skip)
-    texts = point_texts(*bridged(outlines), ";")
+    texts = parts_of(*pairs_text(*bridged(outlines)))
     for value, points in zip(outlines.values.tolist(), texts, strict=True):
         common = f'label={how.labels[value]} source="file" occluded="0"'
         yield f'    <polygon {common} points="{points}" z_order="0">\n    </polygon>\n'

@@ -97,21 +97,20 @@ def write(
         skip_classes=tuple(skip_classes),
     )  # fmt: skip
     how.check(dataset.labels)
-    with_images = images != "none"
     plan = Plan(
         format="geojson",
         options={"polygons": how.to_json()},
         samples=name_samples(dataset),
         item=partial(write_regions, labels=dataset.labels, how=how),
         finish=partial(write_classes, labels=dataset.labels),
-        holds=[*(["images"] if with_images else []), "vectors", CLASSES],
+        holds=[*(["images"] if images != "none" else []), "vectors", CLASSES],
         reader="vector",
         reading={
             "vectors": "vectors",
             "classes": CLASSES,
             "class_property": "classification" if vector_format == "qupath" else "class",
             "background": "ignore",
-            **({"image_dir": "images"} if with_images else {}),
+            "image_dir": "images",
             **({"crs": "pixel"} if vector_format == "qupath" else {}),
         },
         names={label.name: label.id for label in dataset.labels.classes},

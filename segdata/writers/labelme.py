@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -31,17 +30,16 @@ from segdata.files.places import place, write_whole
 from segdata.files.png import encode_mask
 from segdata.files.remote import Place
 from segdata.files.vectors.centres import trace_centres
+from segdata.kernels.ring_text import write_points
 from segdata.labels import IGNORE, Mask
 from segdata.writers.about import About
-from segdata.writers.boxed import Objects, box_objects, count_regions, point_texts
+from segdata.writers.boxed import box_objects
 from segdata.writers.classes import Ignored, ask_ignored, shape_classes
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, encode_image_of, ending_of
 from segdata.writers.names import Named, name_samples
-
-Shapes = Literal["polygon", "mask"]
-"""What an object becomes: a polygon, or a mask in its box."""
+from segdata.writers.objects import How, Objects, Shapes, lose_pixels, parts_of
 
 VERSION = "6.0.2"
 """The version of labelme whose files these are."""
@@ -61,20 +59,6 @@ FIRST = ("__ignore__", "_background_")
 
 PLAIN = re.compile(r"[^\W\d_]([\w .()&+/'-]*[\w)])?")
 """A name that no reader of a file of labels takes for anything else."""
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How masks become shapes: the label of each value that has shapes, and the values that have none.
-
-    `lost`: the value whose pixels cannot be told from background, None if there is none.
-    """
-
-    labels: Mapping[int, str]
-    skip: frozenset[int]
-    lost: int | None
-    shapes: Shapes
-    objects: Objects
 
 
 def write(
@@ -111,8 +95,6 @@ def write(
     dataset, left_out = ask_ignored(dataset, ignored, "labelme")
     classes = shape_classes(dataset.labels, ignored)
     labels = {one.value: FIRST[0] if one.value == dataset.labels.ignore else one.name for one in classes.written}
-    skip = frozenset({dataset.labels.ignore, *range(len(dataset.labels.classes))} - labels.keys())
-    lost = dataset.labels.ignore if ignored == "background" and classes.background is not None else None
     names = [one.name for one in classes.written if one.name != IGNORE]
     odd = [name for name in names if not PLAIN.fullmatch(name)]
     samples = name_samples(dataset, unsplit=UNSPLIT)
@@ -120,7 +102,7 @@ def write(
         format="labelme",
         options={"shapes": shapes, "objects": objects, "ignored": ignored},
         samples=samples,
-        item=partial(write_sample, how=How(labels, skip, lost, shapes, objects)),
+        item=partial(write_sample, how=How(labels, classes.skip, classes.lost, shapes, objects)),
         finish=partial(write_labels, names=None if odd else (*FIRST, *names)),
         holds=[*{str(one.split) for one in samples}, *([] if odd else [LABELS])],
         reader="labelme",
@@ -139,8 +121,7 @@ def write_sample(named: Named, files: Files, how: How) -> None:
     """Write the label file of a sample, and its image."""
     sample = named.sample
     mask = files.source.read_mask(sample)
-    if how.lost is not None and (pixels := sample.counts.get(how.lost)):
-        files.lose("ignored", pixels, count_regions(mask, how.lost))
+    lose_pixels(files, sample, mask, how.lost)
     path = write_image(named, files)
     ending = ending_of(path or sample.image or "") or ".png"
     content: dict[str, Any] = {
@@ -180,7 +161,7 @@ def is_shown(file: str) -> bool:
 def polygons(mask: Mask, how: How) -> Iterator[dict[str, Any]]:
     """A polygon for each region. They do not overlap."""
     found = trace_centres(mask, how.skip)
-    texts = point_texts(found.points, found.ends, ",", bracketed=True)
+    texts = parts_of(*write_points(4 * found.points, found.ends, closed=False))
     for value, points in zip(found.values.tolist(), texts, strict=True):
         yield shape(how.labels[value], msgspec.Raw(f"[{points}]".encode()), "polygon")
 

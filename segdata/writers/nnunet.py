@@ -38,9 +38,9 @@ from segdata.files.png import MaskWriter, encode_rgb
 from segdata.files.rasters import Raster, bands_of
 from segdata.files.remote import Place
 from segdata.files.tiff import encode_tiff
-from segdata.labels import BACKGROUND, IGNORE, Labels, Mask, is_background
+from segdata.labels import BACKGROUND, IGNORE, Labels, Mask
 from segdata.writers.about import About
-from segdata.writers.classes import refuse_alike, refuse_ignore
+from segdata.writers.classes import background_of, refuse_alike, refuse_ignore
 from segdata.writers.croissant import Shown, meaning_of
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, check_images, ending_of
@@ -202,7 +202,7 @@ def values_of(labels: Labels) -> Values:
     """0 for background, then the other classes in order, then ignore. Raises `OptionError` for classes that do not fit."""
     refuse_ignore(labels)
     refuse_alike(labels)
-    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    ground = background_of(labels)
     classes = [label for label in labels.classes if label.id != ground]
     ignore = len(classes) + 1
     if ignore > HIGHEST:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from segdata.kernels.brush import brush_bitmap, brush_texts, brush_values, parse_bytes
 from segdata.kernels.json_spans import DEPTH, IN_STRING, WRONG, find_spans
+from segdata.kernels.runs import sort_runs
 
 
 def random_blocks(rng: np.random.Generator, total: int) -> tuple[list[int], list[int]]:
@@ -90,7 +91,7 @@ def test_texts_hold_the_pixels_of_their_objects(seed: int, count: int, size: tup
     pixels = size[0] * size[1]
     begins = np.unique(np.append(rng.integers(0, pixels, rng.integers(0, 30)), [0, pixels]))
     owners = rng.integers(-1, count, len(begins) - 1)
-    text, ends = brush_texts(begins, owners, count)
+    text, ends = brush_texts(begins, *sort_runs(owners, count))
     assert ends[-1] == len(text)
     owner = np.repeat(owners, np.diff(begins))
     for k, part in enumerate(np.split(text, ends[:-1])):

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segdata.writers.boxed import Objects, box_objects, count_regions, parts_of, point_texts
+from segdata.kernels.digits import pairs_text
+from segdata.writers.boxed import box_objects
+from segdata.writers.objects import Objects, number_objects, parts_of
 
 
 @st.composite
@@ -49,23 +51,26 @@ def test_boxes_hold_all_pixels(mask: NDArray[Any], skip: set[int], objects: Obje
 
 @given(mask=masks())
 def test_regions_are_those_of_opencv(mask: NDArray[Any]) -> None:
+    numbered = number_objects(mask, "regions", ())
     for value in np.unique(mask).tolist():
         number, _ = cv2.connectedComponents((mask == value).astype(np.uint8), connectivity=4)
-        assert count_regions(mask, value) == number - 1
+        assert np.count_nonzero(numbered.values == value) == number - 1
+        assert numbered.areas[numbered.values == value].sum() == np.count_nonzero(mask == value)
         assert len(box_objects(mask, "regions", {*np.unique(mask).tolist()} - {value}).values) == number - 1
-    assert box_objects(mask, "classes", ()).values.tolist() == np.unique(mask).tolist()
+    whole = number_objects(mask, "classes", ())
+    assert [whole.values.tolist(), whole.areas.tolist()] == [
+        one.tolist() for one in np.unique(mask, return_counts=True)
+    ]
 
 
 @given(
     numbers=st.lists(st.lists(st.tuples(*[st.integers(0, 2**31 - 1)] * 2), min_size=1, max_size=5), max_size=4),
-    bracketed=st.booleans(),
 )
-def test_points_are_written_as_python_writes_them(numbers: list[list[tuple[int, int]]], bracketed: bool) -> None:
+def test_points_are_written_as_python_writes_them(numbers: list[list[tuple[int, int]]]) -> None:
     points = np.array([point for part in numbers for point in part], np.int32).reshape(-1, 2)
     ends = np.cumsum([len(part) for part in numbers]).astype(np.int64)
-    form = "[{},{}]" if bracketed else "{},{}"
-    expected = [";".join(form.format(x, y) for x, y in part) for part in numbers]
-    assert [*point_texts(points, ends, ";", bracketed=bracketed)] == expected
+    expected = [";".join(f"{x},{y}" for x, y in part) for part in numbers]
+    assert [*parts_of(*pairs_text(points, ends))] == expected
 
 
 def test_no_object_is_no_text() -> None:

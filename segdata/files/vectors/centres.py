@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from segdata.files.vectors.tracing import runs_of
 from segdata.kernels.centres import join_touching, through_centres, through_halves
-from segdata.kernels.trace import join_rings, link_corners, number_runs, order_rings
+from segdata.kernels.runs import number_runs
+from segdata.kernels.trace import join_rings, link_corners, order_rings
 
 
 class Centred(NamedTuple):

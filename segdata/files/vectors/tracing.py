@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.kernels.trace import link_corners, number_runs, order_rings
+from segdata.kernels.runs import number_runs
+from segdata.kernels.trace import link_corners, order_rings
 
 
 class Outlines(NamedTuple):

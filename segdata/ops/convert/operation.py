@@ -36,7 +36,7 @@ from segdata.labels import Labels, Remap, Unlisted, choose_classes, tally
 from segdata.ops.convert.nodata import over_data
 from segdata.ops.convert.receipt import receipt_json, refuse_unpainted
 from segdata.readers import reader, reader_options, takes_reading
-from segdata.readers.contract import contract_of, through, with_contract
+from segdata.readers.contract import agree, contract_of, through, with_contract
 from segdata.readers.detect import format_of, pointing
 from segdata.readers.source import (
     Banded,
@@ -136,17 +136,17 @@ def convert(
     one_of("under-nodata", under_nodata, UnderNodata)
     reading = Reading(under_nodata=under_nodata).but(bands, alpha, vrt, subdataset)
     format = format_of(source) if format == "auto" else format
-    contract = contract_of(source, format)
-    options = options if contract is None else {**contract.options, **options}
-    images = images if contract is None or contract.images != "none" else "none"
+    there = contract_of(source)
+    options, images, contract, notes = agree(there, format, options, images)
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
     passed = {**options, "reading": reading} if takes_reading(format) else options
     rule = None if group is None else read_rule(group, "--group")
-    with pointing(format, source):
+    with pointing(format, source, contract):
         found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **passed))
     found = found if rule is None else grouped(found, rule)
+    found.receipt.notes += notes
     remap = choose(found, contract, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     chosen["under_nodata"] = under_nodata
@@ -159,15 +159,15 @@ def convert(
     options_used = {
         "format": format, "split": split, **found.options, **chosen, **ruled, **told(bands, alpha, vrt, subdataset),
     }  # fmt: skip
-    read = [*found.inputs, *([] if contract is None else [Input.of(place(source) / CONTRACT)])]
+    read = [*found.inputs, *([] if there is None else [Input.of(place(source) / CONTRACT)])]
     made_by = made_of("convert", options_used, [msgspec.structs.asdict(one) for one in read])
     root = place(destination)
     refuse_images(root, images, (item.image for item in found.items if item.image is not None))
     dataset = Dataset(root, remap.labels, (), made_by, images, reading)
     given = {"source": absolute(source), "given": {name: str(value) for name, value in options.items()}}
     inputs = list(read_files(source, {**options, "group": None if rule is None else rule.table}, found.items))
-    if (there := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
-        return there
+    if (made := finished(dataset, inputs, partial(is_same, items=found.items), overwrite=overwrite)) is not None:
+        return made
     with resumable(dataset, Converted, given, inputs, overwrite=overwrite, run=run) as job:
         work = partial(convert_item, target=Target(job.root, remap, images, exif, max_pixels, reading))
         job.work(work, found.items, lambda item: item.id, reads=read_stamps)

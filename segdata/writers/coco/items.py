@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.png import MaskWriter, encode_rgb
-from segdata.kernels.run_lengths import run_boxes
 from segdata.labels import Mask
 from segdata.writers.coco.shapes import (
-    Numbered,
-    Objects,
     Shape,
     as_one,
-    number_objects,
     polygon_shapes,
     run_length_shapes,
     simplified_shapes,
@@ -27,6 +23,7 @@ from segdata.writers.coco.tables import table_path
 from segdata.writers.exporting import Files
 from segdata.writers.images import ending_of
 from segdata.writers.names import Named
+from segdata.writers.objects import Numbered, Objects, lose_pixels, number_objects
 
 Polygons = Literal["exact", "simplified"]
 """Outlines along the edges of pixels, or with fewer corners."""
@@ -39,7 +36,7 @@ def write_instances(
     named: Named,
     files: Files,
     ids: Mapping[int, int],
-    skip: set[int],
+    skip: Collection[int],
     rest: int,
     polygons: Polygons | None,
     objects: Objects,
@@ -50,8 +47,7 @@ def write_instances(
     """
     mask = files.source.read_mask(named.sample)
     ignore = files.source.labels.ignore
-    if ignore in skip and (number := named.sample.counts.get(ignore, 0)):
-        files.lose("ignored", number, int((number_objects(mask, (), "regions").values == ignore).sum()))
+    lose_pixels(files, named.sample, mask, ignore if ignore in skip else None)
     if polygons == "simplified":
         shapes, wrong = simplified_shapes(mask, skip, objects, rest)
         if wrong:
@@ -86,13 +82,13 @@ def write_panoptic(named: Named, files: Files, objects: Objects, ground: int | N
     """Write the image and the PNG of a sample, and find its segments. Raises `DataError` (`export.segments`)."""
     mask, ignore = files.source.read_mask(named.sample), files.source.labels.ignore
     height, width = mask.shape
-    numbered = as_one(number_objects(mask, {ignore}, objects), ground)
+    numbered = as_one(number_objects(mask, objects, {ignore}), ground)
     if len(numbered.values) >= 2**24:
         what = f"{len(numbered.values):,} regions: a panoptic PNG holds 16,777,215 at most: --objects classes"
         raise DataError(Problem("export.segments", what))
     path = f"{named.name}.png"
     files.write(f"{beside('panoptic', named)}/{path}", encode_rgb(segment_colors(numbered).reshape(height, width, 3)))
-    boxes = run_boxes(numbered.begins, numbered.numbers, len(numbered.values), width).tolist()
+    boxes = numbered.boxes(width).tolist()
     segments = [
         (id, value + 1, area, (left, top, right - left, bottom - top))
         for id, (value, area, (top, bottom, left, right)) in enumerate(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from segdata.files.vectors.bridges import bridged, bridged_rings
 from segdata.files.vectors.polygons import Regions, polygons_of, rings_of, simplified
-from segdata.files.vectors.tracing import Outlines, runs_of, trace_outlines
+from segdata.files.vectors.tracing import Outlines, trace_outlines
 from segdata.kernels.outline import outline_text
 from segdata.kernels.paint import decode_runs
-from segdata.kernels.run_lengths import run_boxes, run_texts
-from segdata.kernels.trace import number_runs
+from segdata.kernels.run_lengths import run_texts
 from segdata.labels import Mask
-
-Objects = Literal["regions", "classes"]
-"""What an object is: what one class covers without a gap, or all that it covers in an image."""
+from segdata.writers.objects import Numbered, Objects, number_objects, parts_of
 
 CORNERS = 1.0
 """Simplified polygons lack the corners whose triangle has a smaller area than this, squared, in pixels."""
@@ -44,33 +41,6 @@ class Shape(NamedTuple):
     box: tuple[float, float, float, float]
 
 
-class Numbered(NamedTuple):
-    """The runs of a mask: where each begins, and the mask's size (N + 1,), and its object (N,), -1 for none.
-
-    `values` and `areas` (R,): the value of each object, and its pixels.
-    """
-
-    begins: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    values: NDArray[np.int64]
-    areas: NDArray[np.int64]
-
-
-def number_objects(mask: Mask, skip: Collection[int], objects: Objects) -> Numbered:
-    """Number the objects of a mask, read row by row: regions in order of their first pixels, classes in order of their values."""
-    begins, values = runs_of(mask)
-    if objects == "regions":
-        numbers, areas, found = number_runs(begins, values, mask.shape[1], np.array(sorted(skip), np.int64))
-        return Numbered(begins, numbers, found, areas)
-    found = np.setdiff1d(values, list(skip)).astype(np.int64)
-    numbers = np.full(int(values.max()) + 1, -1)
-    numbers[found] = np.arange(len(found))
-    numbers = numbers[values]
-    has = numbers >= 0
-    areas = np.bincount(numbers[has], np.diff(begins)[has], len(found)).astype(np.int64)
-    return Numbered(begins, numbers, found, areas)
-
-
 def as_one(numbered: Numbered, value: int | None) -> Numbered:
     """The same, where all objects of a value are one."""
     same = numbered.values == value
@@ -86,15 +56,13 @@ def as_one(numbered: Numbered, value: int | None) -> Numbered:
 def run_length_shapes(mask: Mask, skip: Collection[int], objects: Objects) -> list[Shape]:
     """The objects of a mask, (H, W), as compressed run lengths, which go down its columns; none of values in `skip`."""
     columns: NDArray[Any] = cv2.transpose(mask)  # which is faster than NumPy's
-    begins, numbers, values, areas = number_objects(columns, skip, objects)
-    text, ends = run_texts(begins, numbers, len(values))
-    whole = text.tobytes().decode("ascii")
-    boxes = run_boxes(begins, numbers, len(values), mask.shape[0]).tolist()
-    texts = (whole[a:b] for a, b in pairwise([0, *ends.tolist()]))
+    numbered = number_objects(columns, objects, skip)
+    texts = parts_of(*run_texts(numbered.begins, *numbered.by_object()))
+    boxes = numbered.boxes(mask.shape[0]).tolist()
     return [
         Shape(value, counts, area, (left, top, right - left, bottom - top))
         for value, counts, area, (left, right, top, bottom) in zip(
-            values.tolist(), texts, areas.tolist(), boxes, strict=True
+            numbered.values.tolist(), texts, numbered.areas.tolist(), boxes, strict=True
         )
     ]
 

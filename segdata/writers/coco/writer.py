@@ -23,16 +23,23 @@ from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
-from segdata.labels import is_background
 from segdata.writers.about import About
-from segdata.writers.classes import Ignored, ask_ignored, has_ignored, refuse_alike, refuse_ignore, shape_classes
+from segdata.writers.classes import (
+    Ignored,
+    ask_ignored,
+    background_of,
+    has_ignored,
+    refuse_alike,
+    refuse_ignore,
+    shape_classes,
+)
 from segdata.writers.coco.items import Polygons, write_instances, write_panoptic, write_stuff
-from segdata.writers.coco.shapes import Objects
 from segdata.writers.coco.tables import finish_instances, finish_panoptic, table_path
 from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Plan, export_files
 from segdata.writers.images import ExportImages
 from segdata.writers.names import Named, name_samples
+from segdata.writers.objects import Objects
 
 Kind = Literal["instances", "panoptic", "stuff"]
 """Which of COCO's label files: objects, a segment for every pixel, or a class for every pixel."""
@@ -109,7 +116,6 @@ def plan_instances(
     labels = dataset.labels
     classes = shape_classes(labels, ignored, with_ignore=has_ignored(dataset) > 0)
     ids = {one.value: id for id, one in enumerate(classes.written, 1)}
-    skip = {*range(len(labels.classes)), labels.ignore} - ids.keys()
     rest = labels.ignore if classes.background is None else classes.background
     named = named_samples(dataset)
     categories = [category(id, one.name, one.color) for id, one in zip(ids.values(), classes.written, strict=True)]
@@ -117,7 +123,7 @@ def plan_instances(
         format="coco",
         options={"kind": "instances", "polygons": polygons, "objects": objects, "ignored": ignored},
         samples=named,
-        item=partial(write_instances, ids=ids, skip=skip, rest=rest, polygons=polygons, objects=objects),
+        item=partial(write_instances, ids=ids, skip=classes.skip, rest=rest, polygons=polygons, objects=objects),
         finish=partial(finish_instances, kind="instances", splits=splits_of(named), categories=categories),
         holds=holds_of(images),
         reader="coco",
@@ -147,7 +153,7 @@ def plan_every_pixel(dataset: Dataset, kind: Kind, objects: Objects, images: Exp
             f"{len(labels.classes)} classes: pixelmaps hold 255 at most: --kind panoptic or instances, "
             "or fewer classes (segdata remap)"
         )
-    ground = next((label.id for label in labels.classes if is_background(label.name)), None)
+    ground = background_of(labels)
     categories = [category(label.id + 1, label.name, label.color) for label in labels.classes]
     if kind == "panoptic":
         things = [objects == "regions" and label.id != ground for label in labels.classes]

@@ -79,7 +79,7 @@ def write(
         finish=partial(write_common, labels=dataset.labels, layout=chosen, with_config=bool(config)),
         holds=[*sorted({folder.split("/")[0] for folder in folders}), CLASSES, TABLE, *config],
         reader="masks",
-        reading={"mask_dir": mask_dir, "classes": TABLE, **({"image_dir": image_dir} if with_images else {})},
+        reading={"mask_dir": mask_dir, "classes": TABLE, "image_dir": image_dir},
         names={name: id for id, name in enumerate(dataset.labels.names)},
         images=images,
         notes=list(notes_on(chosen, samples, splits, with_images=with_images)),

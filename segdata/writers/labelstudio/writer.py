@@ -11,7 +11,7 @@ https://github.com/HumanSignal/label-studio-sdk. Each task's data has a `segdata
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -32,8 +32,9 @@ from segdata.writers.classes import Ignored, ask_ignored, refuse_names, shape_cl
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.labelstudio.config import CONTROL, LOCAL, NO_XML, OBJECT, image_url, labelling_config
-from segdata.writers.labelstudio.shapes import Objects, Shapes, count_regions, shape_values
+from segdata.writers.labelstudio.shapes import Shapes, shape_values
 from segdata.writers.names import Named, name_samples
+from segdata.writers.objects import Objects, lose_pixels
 
 As = Literal["annotations", "predictions"]
 
@@ -47,10 +48,10 @@ NO_LABEL = "pixels without a label are ignored pixels, which segdata.json says: 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a sample becomes a task. `names`: what the values are called that regions have. `lost`: the value of ignored pixels, if
-    they become background."""
+    """How a sample becomes a task. `names`: what the values are called that regions have. `skip` and `lost`: see `Classes`."""
 
     names: Mapping[int, str]
+    skip: Collection[int]
     lost: int | None
     shapes: Shapes
     objects: Objects
@@ -99,14 +100,12 @@ def write(
     dataset, left_out = ask_ignored(dataset, ignored, "labelstudio")
     classes = shape_classes(dataset.labels, ignored)
     names = {one.value: one.name for one in classes.written}
-    unlabelled = ignored == "background"
-    lost = dataset.labels.ignore if unlabelled and classes.background is not None else None
     options = {"as": as_, "shapes": shapes, "objects": objects, "ignored": ignored, "image_url": image_url}
     plan = Plan(
         format="labelstudio",
         options=options,
         samples=name_samples(dataset),
-        item=partial(write_task, how=How(names, lost, shapes, objects, as_, image_url)),
+        item=partial(write_task, how=How(names, classes.skip, classes.lost, shapes, objects, as_, image_url)),
         finish=partial(write_all, config=labelling_config(classes.written, shapes)),
         holds=[TASKS, CONFIG, *(["images"] if images != "none" else [])],
         reader="labelstudio",
@@ -116,7 +115,7 @@ def write(
         keeps=("ignored", "groups"),
         ways={"ignored": "--ignored class"},
         left_out=left_out,
-        notes=[NO_LABEL] if unlabelled and lost is None else [],
+        notes=[NO_LABEL] if ignored == "background" and classes.lost is None else [],
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)
 
@@ -124,8 +123,7 @@ def write(
 def write_task(named: Named, files: Files, how: How) -> str:
     """Write the image of a sample; its task without an id, as JSON."""
     mask = files.source.read_mask(named.sample)
-    if how.lost is not None and (pixels := named.sample.counts.get(how.lost)):
-        files.lose("ignored", pixels, count_regions(mask, how.lost))
+    lose_pixels(files, named.sample, mask, how.lost)
     path = files.image(named.sample, f"images/{named.path}", KINDS)
     url = url_of(named, files.source, how.image_url, path)
     data = {"image": url, KEY: Origin.of(named.sample)}
@@ -141,7 +139,7 @@ def results(mask: Mask, how: How) -> list[dict[str, Any]]:
         "from_name": CONTROL, "to_name": OBJECT, "type": f"{how.shapes}labels", "image_rotation": 0,
         "original_width": mask.shape[1], "original_height": mask.shape[0],
     }  # fmt: skip
-    values = shape_values(mask, how.names, how.shapes, how.objects)
+    values = shape_values(mask, how.names, how.skip, how.shapes, how.objects)
     return [{"id": f"r{number}", **about, "value": value} for number, value in enumerate(values, 1)]
 
 

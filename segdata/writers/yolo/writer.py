@@ -68,14 +68,11 @@ def write(
     classes = shape_classes(dataset.labels, ignored)
     samples = named(dataset)
     numbers = {one.value: number for number, one in enumerate(classes.written)}
-    nowhere = {dataset.labels.ignore} - set(numbers)
-    if classes.background is not None:
-        nowhere.add(classes.background)
     plan = Plan(
         format="yolo",
         options={"ignored": ignored},
         samples=samples,
-        item=partial(write_sample, numbers=numbers, skip=nowhere),
+        item=partial(write_sample, numbers=numbers, skip=classes.skip),
         finish=partial(write_data, names=[one.name for one in classes.written]),
         holds=[DATA_YAML, "labels", *(["images"] if images != "none" else [])],
         reader="yolo",

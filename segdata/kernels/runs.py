@@ -1,0 +1,96 @@
+"""The runs of a mask, which are stretches of equal pixels in a row: which region each is of, in order of regions, in boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.kernels import kernel
+
+Ints = NDArray[np.int64]
+
+
+@kernel
+def number_runs(
+    begins: Ints, values: NDArray[np.unsignedinteger[Any]], width: int, skip: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """Find which region each run belongs to; pixels that touch at a corner alone are not connected.
+
+    `begins` (N + 1,) are where runs begin in the mask read row by row, and its size; `values` (N,) are theirs. Returns the
+    number of each run's region (N,), in order of the regions' first pixels, -1 for values to `skip`; and per region its
+    pixels (R,) and its value (R,).
+    """
+    runs = values.shape[0]
+    parent = np.arange(runs)
+    above = 0
+    for i in range(runs):
+        begin, end = begins[i] - width, begins[i + 1] - width
+        while begins[above + 1] <= begin:
+            above += 1
+        k = above
+        while begins[k] < end and begin >= 0:
+            if values[k] == values[i]:
+                a, b = _root(parent, k), _root(parent, i)
+                parent[max(a, b)] = min(a, b)
+            k += 1
+    numbers, areas, found = np.empty(runs, np.int64), np.zeros(runs, np.int64), np.empty(runs, np.int64)
+    count = 0
+    for i in range(runs):
+        if parent[i] != i:
+            numbers[i] = numbers[parent[i]]
+        elif (skip == values[i]).any():
+            numbers[i] = -1
+        else:
+            numbers[i], found[count] = count, values[i]
+            count += 1
+        if numbers[i] >= 0:
+            areas[numbers[i]] += begins[i + 1] - begins[i]
+    return numbers, areas[:count], found[:count]
+
+
+@kernel
+def _root(parent: Ints, i: int) -> int:
+    """The first run of the region of run `i`, as far as known."""
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@kernel
+def sort_runs(numbers: Ints, regions: int) -> tuple[Ints, Ints]:
+    """Sort runs by region: `numbers` (N,) has that of each, -1 for none.
+
+    Returns the runs (M,), and where those of each region end (R,).
+    """
+    ends = np.zeros(regions + 1, np.int64)
+    for number in numbers:
+        ends[number + 1] += number >= 0
+    ends = np.cumsum(ends)
+    order = np.empty(ends[-1], np.int64)
+    for i in range(numbers.shape[0]):
+        if numbers[i] >= 0:
+            order[ends[numbers[i]]] = i
+            ends[numbers[i]] += 1
+    return order, ends[:-1]
+
+
+@kernel
+def run_boxes(begins: Ints, numbers: Ints, regions: int, length: int) -> Ints:
+    """The box of each region, (R, 4): from which line to which, and from where to where in lines of that `length`; ends are not
+    included. `begins` and `numbers`: as `number_runs` takes and gives them; lines are the columns, or the rows if the mask was
+    read row by row."""
+    boxes = np.empty((regions, 4), np.int64)
+    boxes[:, 0] = boxes[:, 2] = begins[begins.shape[0] - 1]
+    boxes[:, 1] = boxes[:, 3] = 0
+    line = 0
+    for i in range(numbers.shape[0]):
+        while begins[i] >= (line + 1) * length:
+            line += 1
+        if numbers[i] >= 0:
+            box = boxes[numbers[i]]
+            box[0], box[1] = min(box[0], line), max(box[1], line + 1)
+            box[2], box[3] = min(box[2], begins[i] - line * length), max(box[3], begins[i + 1] - line * length)
+    return boxes
