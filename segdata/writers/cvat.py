@@ -88,15 +88,15 @@ def write(
             CVAT takes both; an import of a dataset into a project takes polygons alone.
         objects: What a mask covers: one connected region (regions, the default), or all of a class (classes). A polygon is
             always one region.
-        ignored: What becomes of ignored pixels: a label called ignore (class), no shape, as background has (background), or
-            samples that have any are left out (drop). By default they are refused.
+        ignored: What becomes of ignored pixels, which CVAT cannot hold: a label called ignore (class), no shape, as background
+            has (background), or samples that have any are left out (drop). By default the export is refused if there are any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("shapes", shapes, Shapes)
     one_of("objects", objects, Objects)
-    dataset, left_out = ask_ignored(dataset, ignored, "cvat")
+    dataset, left_out = ask_ignored(dataset, ignored, "CVAT")
     classes = shape_classes(dataset.labels, ignored)
     refuse_unwritable(dataset)
     samples = name_samples(dataset, unsplit=NO_SUBSET if any(sample.split for sample in dataset) else None)
