@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -247,16 +248,25 @@ def _rest(root: Place, holds: Collection[str], own: Collection[str], others: Col
     folders: dict[str, set[str]] = defaultdict(set)
     for one in others:
         folders[f"{top_of(one)}/" if "/" in one else "other-files"].add(one)
-    with_own = {top_of(path) for path in own}
+    with_own = {
+        str(folder)
+        for one in {path.rpartition("/")[0] for path in own}
+        for folder in (one, *PurePosixPath(one).parents)
+    }
     for name in sorted(set(holds) - set(own)):
-        if (root / name).is_file():
-            yield _common_file(root, name)
-        elif name in with_own:
-            here = sorted(f"{name}/{one}" for one in names_in(root / name))
-            yield from (_common_file(root, path) for path in here if path not in own and (root / path).is_file())
-        elif globs := {_glob(f"{name}/{path}") for path in files_below(root / name)}:
-            folders[f"{name}/"] = globs
+        yield from _common(root, name, own, with_own)
     yield from (_file_set(id, globs) for id, globs in sorted(folders.items()))
+
+
+def _common(root: Place, path: str, own: Collection[str], with_own: Collection[str]) -> Iterable[Json]:
+    """A file that all samples have in common, or all such below a folder. `with_own`: the folders of files of samples."""
+    if (root / path).is_file():
+        yield _common_file(root, path)
+    elif path in with_own:
+        here = (f"{path}/{name}" for name in sorted(names_in(root / path)))
+        yield from (one for below in here if below not in own for one in _common(root, below, own, with_own))
+    elif globs := {_glob(f"{path}/{name}") for name in files_below(root / path)}:
+        yield _file_set(f"{path}/", globs)
 
 
 def _common_file(root: Place, path: str) -> Json:
