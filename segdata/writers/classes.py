@@ -91,7 +91,9 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
         written.append(Written(labels.ignore, IGNORE, (255, 255, 255)))
         names[IGNORE] = None
     if not written:
-        raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
+        raise OptionError(
+            f"the only class is {labels.names[0]!r}, which no shape has: segdata export folders writes it"
+        )
     return Classes(tuple(written), ground, names)
 
 

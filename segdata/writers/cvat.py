@@ -1,4 +1,4 @@
-"""CVAT's own XML, "CVAT for images 1.1": masks or polygons of a task per split.
+"""CVAT's own XML, "CVAT for images 1.1": a task per split, with masks or polygons.
 
     OUT/  train.xml, val.xml ...                images/train/...        annotations.xml and images/ if there are no splits
 
@@ -134,7 +134,7 @@ def notes(dataset: Dataset) -> list[str]:
     """What to know of names."""
     if all(sample.split != NO_SUBSET for sample in dataset):
         return []
-    return [f"CVAT calls {NO_SUBSET} what is in no split: samples of the split of this name come back without one"]
+    return [f"CVAT calls what is in no split {NO_SUBSET}: samples of a split of this name come back without one"]
 
 
 # Samples

@@ -106,7 +106,7 @@ def plan_instances(
     dataset: Dataset, polygons: Polygons | None, objects: Objects, ignored: Ignored | None, images: ExportImages
 ) -> Plan:
     """How objects are written."""
-    dataset, left_out = ask_ignored(dataset, ignored, "COCO")
+    dataset, left_out = ask_ignored(dataset, ignored, "COCO's instances")
     labels = dataset.labels
     classes = shape_classes(labels, ignored, with_ignore=has_ignored(dataset) > 0)
     ids = {one.value: id for id, one in enumerate(classes.written, 1)}
