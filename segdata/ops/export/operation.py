@@ -49,7 +49,7 @@ def export(
         published: The day on which the dataset is published, for croissant.json, such as 2026-01-31. By default it is the day on
             which the dataset was written.
         data_version: The version of the dataset, for croissant.json, such as 1.2.0. By default it is 1.0.0.
-        overwrite: Replace a dataset at `destination`.
+        overwrite: Replace an export at `destination`.
     """
     about = About(license, url, creator, cite_as, published, data_version)
     known = writer_options(format)
