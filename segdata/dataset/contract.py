@@ -82,7 +82,7 @@ class Contract:
             texts = {name: msgspec.convert(data[name], str) for name in ("format", "reader", "images")}
             options, made_by = (msgspec.convert(data[name], dict[str, Any]) for name in ("options", "made_by"))
             holds = msgspec.convert(data["holds"], list[str])
-            if outside := [value for value in _texts(options) if leads_out(value) or "://" in value]:
+            if outside := [value for value in _texts(options) if leads_out(value)]:
                 raise ValueError(f"options: {outside[0]!r} leads out of the folder")
         except (*UNDECODABLE, KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             what = f"not a label contract of an export ({reason(error)}): {WAY_OUT}"

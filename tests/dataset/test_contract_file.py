@@ -42,8 +42,6 @@ def test_a_folder_without_it_has_none(tmp_path: Path) -> None:
         ({"classes": [{"id": 1, "name": "a", "color": [0, 0, 0]}]}, "class ids must be 0, 1, 2"),
         ({"options": {"mask_dir": "../other"}}, "leads out of the folder"),
         ({"options": {"mask_dir": "/etc"}}, "leads out of the folder"),
-        ({"options": {"image_dir": "s3://bucket/images"}}, "leads out of the folder"),
-        ({"options": {"image_dir": "file:///etc"}}, "leads out of the folder"),
         ({"options": {"values": {"1": ["/etc/passwd"]}}}, "leads out of the folder"),
         ({"holds": 3}, "not a label contract"),
     ],
