@@ -112,9 +112,9 @@ DATASETS: dict[str, Operate] = {
 
 def export(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Exported:
     """An export with copies of the images, and a class of ignored pixels where the format has no value for them."""
-    options = {"ignored": "class", "samples_per_shard": 3}
+    options = {"ignored": "class", "samples_per_shard": 3, "images": "copy"}
     own = {option: value for option, value in options.items() if option in writer_options(name)}
-    made = segdata.export(name, inputs.whole, out, images="copy", run=run, **own, **more)
+    made = segdata.export(name, inputs.whole, out, run=run, **own, **more)
     assert isinstance(made, Exported)
     return made
 
