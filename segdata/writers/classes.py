@@ -63,17 +63,20 @@ def ask_ignored(dataset: Dataset, ignored: Ignored | None, format: str) -> tuple
     number = has_ignored(dataset)
     if number and ignored is None:
         raise OptionError(
-            f"{number:,} of {len(dataset):,} samples have ignored pixels, which {format} cannot hold: --ignored class makes "
-            "them a class called ignore, --ignored background leaves them without a label, --ignored drop leaves out such samples"
+            f"{number:,} of {len(dataset):,} samples have ignored pixels, which {format} cannot hold: choose --ignored class "
+            "(they are a class called ignore), --ignored background (they have no label) or --ignored drop (these samples are "
+            "left out)"
         )
     if ignored != "drop" or not number:
         return dataset, []
     ignore = dataset.labels.ignore
     gone = [sample for sample in dataset if sample.counts.get(ignore)]
     if len(gone) == len(dataset):
-        raise OptionError("--ignored drop: every sample has ignored pixels: --ignored class or background")
+        raise OptionError(
+            "--ignored drop leaves no sample, as all have ignored pixels: choose --ignored class or background"
+        )
     problems = [
-        Problem("export.ignored", f"{sample.counts[ignore]:,} pixels are ignored (--ignored drop)", sample=sample.id)
+        Problem("export.ignored", f"has ignored pixels (--ignored drop): {sample.counts[ignore]:,}", sample=sample.id)
         for sample in gone
     ]
     return dataset.select(lambda sample: not sample.counts.get(ignore)), problems
@@ -95,7 +98,9 @@ def shape_classes(labels: Labels, ignored: Ignored | None, *, with_ignore: bool 
         written.append(Written(labels.ignore, IGNORE, (255, 255, 255)))
         names[IGNORE] = None
     if not written:
-        raise OptionError(f"the only class is {labels.names[0]!r}: there is nothing to write")
+        raise OptionError(
+            f"the only class is {labels.names[0]!r}, which no shape has: segdata export folders writes it"
+        )
     skip = frozenset({*range(len(labels.classes)), labels.ignore} - {one.value for one in written})
     lost = labels.ignore if ignored == "background" and ground is not None else None
     return Classes(tuple(written), ground, names, skip, lost)

@@ -1,7 +1,7 @@
 """croissant.json: what an export is, in the form that catalogues of datasets and loaders read.
 
-It follows Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html). What a mask of several classes is,
-that does not say: docs/croissant.md has the convention, which `classes` and `masks` below follow.
+It follows Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html). That does not
+say how a mask of several classes is described: docs/croissant.md has a convention, which `classes` and `masks` below follow.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CONTEXT: Json = {
         )
     },
 }  # fmt: skip
-"""Appendix 1 of the specification, with the two names more that mlcroissant looks for."""
+"""Appendix 1 of the specification, and two more names that mlcroissant looks for."""
 
 MEDIA = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".tif": "image/tiff", ".tiff": "image/tiff",

@@ -1,4 +1,4 @@
-"""CVAT's own XML, "CVAT for images 1.1": masks or polygons of a task per split.
+"""CVAT's own XML, "CVAT for images 1.1": a task per split, with masks or polygons.
 
     OUT/  train.xml, val.xml ...                images/train/...        annotations.xml and images/ if there are no splits
 
@@ -72,15 +72,15 @@ def write(
             CVAT takes both; an import of a dataset into a project takes polygons alone.
         objects: What a mask covers: one connected region (regions, the default), or all of a class (classes). A polygon is
             always one region.
-        ignored: What becomes of ignored pixels: a label called ignore (class), no shape, as background has (background), or
-            samples that have any are left out (drop). By default they are refused.
+        ignored: What becomes of ignored pixels, which CVAT cannot hold: a label called ignore (class), no shape, as background
+            has (background), or samples that have any are left out (drop). By default the export is refused if there are any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     one_of("shapes", shapes, Shapes)
     one_of("objects", objects, Objects)
-    dataset, left_out = ask_ignored(dataset, ignored, "cvat")
+    dataset, left_out = ask_ignored(dataset, ignored, "CVAT")
     classes = shape_classes(dataset.labels, ignored)
     refuse_unwritable(dataset)
     samples = name_samples(dataset, unsplit=NO_SUBSET if any(sample.split for sample in dataset) else None)
@@ -116,7 +116,7 @@ def notes(dataset: Dataset) -> list[str]:
     """What to know of names."""
     if all(sample.split != NO_SUBSET for sample in dataset):
         return []
-    return [f"CVAT calls {NO_SUBSET} what is in no split: samples of the split of this name come back without one"]
+    return [f"CVAT calls what is in no split {NO_SUBSET}: samples of a split of this name come back without one"]
 
 
 # Samples

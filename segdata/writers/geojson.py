@@ -51,7 +51,7 @@ WAYS = {
     "background": "--background",
     "skipped": "no --skip-class",
 }
-"""The option that keeps what an option leaves out, or the format. changed: pixels whose class the polygons do not tell, and
+"""The option, or the format, that keeps what was left out. changed: pixels whose class the polygons do not tell, and
 polygons that were left out."""
 
 

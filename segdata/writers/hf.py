@@ -144,7 +144,9 @@ def name_rows(dataset: Dataset) -> list[Named]:
     first: dict[str | None, str | None] = {}
     for split, name in called.items():
         if (other := first.setdefault(name, split)) != split:
-            raise OptionError(f"splits {other!r} and {split!r} would both be called {name}: rename one")
+            raise OptionError(
+                f"splits {other!r} and {split!r} would both be called {name}: --split exports one of them"
+            )
     return [one._replace(split=called[one.sample.split]) for one in samples]
 
 

@@ -71,7 +71,7 @@ def check_images(dataset: Dataset, images: ExportImages) -> None:
         if sample.image is None:
             raise OptionError(f"{dataset.root}: {sample.id} has no image: --images none exports the labels alone")
         if images == "link" and is_remote(path := dataset.image_path(sample)):
-            raise OptionError(f"{path}: no link leads to what is not on this machine: --images copy or none")
+            raise OptionError(f"{path} is not on this machine, so no link leads to it: --images copy or none")
 
 
 def ending_of(path: str) -> str:

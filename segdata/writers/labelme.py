@@ -80,7 +80,7 @@ def write(
     Args:
         dataset: The dataset to write.
         root: The folder to write to.
-        shapes: What an object is: a polygon (the default), or a mask, which labelme reads, and few others. Both hold every
+        shapes: What an object is: a polygon (the default), or a mask, which few programs but labelme read. Both hold every
             pixel.
         objects: What a mask covers: one connected region (regions, the default), or all of a class (classes). A polygon is
             always one region.

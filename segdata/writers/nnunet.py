@@ -73,8 +73,8 @@ def write(
     Args:
         dataset: The dataset to write.
         root: The folder to write to, such as nnUNet_raw/Dataset001_NAME.
-        images: What becomes of the images: links to RGB PNGs (the default) or copies of them, or there are none. Other images
-            are written as their pixels.
+        images: What becomes of the images: links to them (the default), copies, or there are none. Images that are not RGB PNGs
+            are written as PNGs, or as TIFFs.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
@@ -107,11 +107,11 @@ def notes_on(root: Place, dataset: Dataset, values: Values, channels: Channels, 
     """What a person should know before nnU-Net reads the set."""
     if not re.fullmatch(r"Dataset\d{3}_.+", root.name):
         name = re.sub(r"\W+", "_", folder_name(dataset))
-        yield f"nnU-Net finds a set by its folder's name: export to nnUNet_raw/Dataset001_{name}, or call it so"
+        yield f"nnU-Net finds a set by its folder's name: export to nnUNet_raw/Dataset001_{name}, or rename the folder"
     if values.names[BACKGROUND] is None:
-        yield "no class is called background, which nnU-Net wants as label 0: no pixel has that"
+        yield "no class is called background, which nnU-Net wants as label 0: no pixel has the label 0"
     if folds:
-        yield f"{FOLDS} holds one fold, train and val: nnU-Net wants it in the set's folder in nnUNet_preprocessed/"
+        yield f"{FOLDS} holds one fold, train and val: before training copy it to the set's folder in nnUNet_preprocessed/"
     if not channels.names:
         yield f"there are no images: put NAME_0000.png into imagesTr/, and name their channels in {CARD}"
     if channels.apart:

@@ -129,7 +129,9 @@ def plan(dataset: Dataset, division: Division, shuffle: int | None) -> Iterator[
     for split, samples in sorted(splits.items(), key=lambda item: str(item[0])):
         stem = re.sub(r"[^\w-]+", "_", split or "shard")
         if stem in stems:
-            raise OptionError(f"splits {split!r} and {stems[stem]!r} would both be {stem}-000000.tar: rename one")
+            raise OptionError(
+                f"splits {split!r} and {stems[stem]!r} would both be {stem}-000000.tar: --split exports one of them"
+            )
         stems[stem] = split
         if shuffle is not None:
             order = np.random.default_rng([shuffle, *stem.encode()]).permutation(len(samples))

@@ -224,7 +224,7 @@ def test_names_that_no_xml_can_hold_are_refused_and_the_way_out_runs(tmp_path: P
 def test_a_split_of_the_name_for_none_is_told(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", random_masks(1, prefix="default/"))
     assert export(dataset, tmp_path / "out")["notes"] == [
-        "CVAT calls default what is in no split: samples of the split of this name come back without one"
+        "CVAT calls what is in no split default: samples of a split of this name come back without one"
     ]
     assert back(tmp_path / "out", tmp_path / "back").sample("000").split is None
 

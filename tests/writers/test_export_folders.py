@@ -224,8 +224,8 @@ def test_the_receipt_tells_of_splits_that_the_config_does_not_have(tmp_path: Pat
     asked = "train, val" if layout == "lightly" else "train, val, test"
     notes = [note for note in receipt["notes"] if "does not read" not in note]
     assert notes == [
-        f"1 samples that are in no split are in {LAYOUTS[layout].folders('unsplit')[1]}",  # type: ignore[index]
-        f"{config}: does not speak of fold1, unsplit, as the trainer asks for {asked}",
+        f"1 samples are in no split: they are in {LAYOUTS[layout].folders('unsplit')[1]}",  # type: ignore[index]
+        f"{config}: does not name fold1, unsplit, as the trainer knows {asked} alone",
         f"{config}: has no val: segdata split makes such splits",
     ]
 
@@ -233,7 +233,7 @@ def test_the_receipt_tells_of_splits_that_the_config_does_not_have(tmp_path: Pat
 def test_the_receipt_tells_of_images_that_ultralytics_does_not_read(tmp_path: Path) -> None:
     masks = {"train/a": np.zeros((10, 10), np.uint8), "val/b": np.zeros((9, 10), np.uint8)}
     dataset = make(tmp_path / "d", masks, images="reference")
-    told = "1 images have a side of less than 10 pixels: the trainer does not read them"
+    told = "images with a side of less than 10 pixels, which the trainer does not read: 1"
     assert export(dataset, tmp_path / "out", layout="ultralytics")["notes"] == [told]
     assert export(dataset, tmp_path / "other", layout="lightly")["notes"] == []
 

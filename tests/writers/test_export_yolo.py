@@ -151,7 +151,7 @@ def test_ignored_pixels_are_asked_about(tmp_path: Path) -> None:
     mask = np.array([[0, 1, 255], [0, 2, 255]], np.uint8)
     dataset = make_dataset(tmp_path / "data", {"a": mask, "b": mask % 3}, NAMES, images=True)
     with pytest.raises(
-        OptionError, match="1 of 2 samples have ignored pixels, which yolo cannot hold: --ignored class"
+        OptionError, match="1 of 2 samples have ignored pixels, which YOLO cannot hold: choose --ignored class"
     ):
         segdata.export("yolo", dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -214,9 +214,9 @@ def test_notes_tell_what_ultralytics_leaves_out(tmp_path: Path) -> None:
     )
     exported = segdata.export("yolo", dataset, tmp_path / "out")
     assert exported.receipt["notes"] == [
-        "2 samples are in no split: images/train holds them",
-        "Ultralytics trains on a split train and measures on val, and there is no val: segdata split makes splits",
-        "1 images have a side below 10 pixels: Ultralytics leaves them out",
+        "2 samples are in no split: they are in images/train",
+        "Ultralytics wants the splits train and val, and there is no val: segdata split makes them",
+        "images with a side of less than 10 pixels, which Ultralytics does not read: 1",
     ]
 
 

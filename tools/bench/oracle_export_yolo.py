@@ -7,7 +7,8 @@ Run it in the environment of the peer, on what `bench_yolo.py` makes:
 
 SET has data.yaml, images/SPLIT and labels/SPLIT; `write` makes the labels. MASKS/SPLIT/NAME.png has the class number + 1, 0 where
 no class is, and 255 for ignored pixels, which count nowhere. `read` prints JSON: images, those that the loader or the exporter
-refused, pixels, those that differ, and the least IoU of a class. Polygons of supervision overlap in the order of their lines.
+refused, pixels, those that differ, and the least IoU of a class; `--save FOLDER` keeps the masks that were read. Polygons of
+supervision overlap in the order of their lines.
 """
 
 from __future__ import annotations
@@ -34,13 +35,17 @@ def main() -> None:
     parser.add_argument("set", type=Path)
     parser.add_argument("masks", type=Path)
     parser.add_argument("--task", default="segment", choices=("segment", "semantic"))
+    parser.add_argument("--save", type=Path)
     given = parser.parse_args()
     with redirect_stdout(stderr):
         if given.what == "write":
             answer = {"ultralytics": ultralytics_write, "supervision": supervision_write}[given.peer](given)
         else:
             read = {"ultralytics": ultralytics_read, "supervision": supervision_read}[given.peer](given)
-            answer = compare(dict(read), given.masks)
+            found = dict(read)
+            answer = compare(found, given.masks)
+            if given.save is not None:
+                save(found, given.save)
     print(json.dumps(answer))
 
 
@@ -65,6 +70,14 @@ def compare(read: dict[str, Any], masks: Path) -> dict[str, Any]:
         "images": images, "refused": len(paths) - images, "pixels": int(pixels), "differ": int(differ),
         "least_iou": float(ious.min()) if ious.size else 1.0,
     }  # fmt: skip
+
+
+def save(read: dict[str, Any], root: Path) -> None:
+    """Keep masks as PNGs, by SPLIT/NAME."""
+    for name, mask in read.items():
+        path = root / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask.astype(np.uint8)).save(path)
 
 
 # Ultralytics

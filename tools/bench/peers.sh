@@ -36,7 +36,6 @@ peer bdd100k bdd100k==1.0.1 'matplotlib==3.9.4' 'pydantic<2' 'numpy<2' # its to_
 peer ultralytics torch==2.13.0 ultralytics==8.4.190 # oracle_yolo.py: its loader's drawing; with a torch of its own: 6 GB
 peer supervision supervision==0.31.2 opencv-python-headless # its loader and exporter of YOLO: oracle_export_yolo.py
 peer lightly-train lightly-train==0.18.0 # oracle_export_folders.py: its reading of masks; AGPL, so in no test
-peer nnunet nnunetv2==2.8.1                     # its own reading of a raw data set
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
 peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
 peer panopticapi 'panopticapi-lite==0.2.0' 'pycocotools==2.0.11' # its panoptic quality: oracle_export_coco.py

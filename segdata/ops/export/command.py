@@ -18,7 +18,7 @@ from segdata.writers import COMMON, WRITERS
 def export(format: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Write DATASET in a FORMAT that other programs want.
 
-    The folder DST holds it then, with segdata.json, by which segdata convert auto DST reads the same classes back.
+    DST is a new folder. It also gets segdata.json, by which segdata convert auto DST NEW gives the same masks and classes again.
 
     \b
     segdata export folders mydata out/ --layout mmseg

@@ -42,14 +42,14 @@ def export(
         destination: The folder to write to.
         split: Export this split only; several: a,b; all but one: !a.
         license: The license of the dataset, for croissant.json: a URL, such as that of a list of licenses
-            (https://spdx.org/licenses/), or a text. By default it says that nobody said what it is.
+            (https://spdx.org/licenses/), or a text. By default it is NOASSERTION: nobody said what it is.
         url: The web page of the dataset, for croissant.json.
         creator: Who made the dataset, for croissant.json: the name of a person, or org: and that of an organization.
         cite_as: How to cite the dataset, for croissant.json: a text, best as BibTeX. By default it is the dataset's name.
         published: The day on which the dataset is published, for croissant.json, such as 2026-01-31. By default it is the day on
             which the dataset was written.
         data_version: The version of the dataset, for croissant.json, such as 1.2.0. By default it is 1.0.0.
-        overwrite: Replace a dataset at `destination`.
+        overwrite: Replace an export at `destination`.
     """
     about = About(license, url, creator, cite_as, published, data_version)
     known = writer_options(format)

@@ -27,7 +27,9 @@ def receipt_lines(receipt: Mapping[str, Any]) -> list[str]:
         reasons = Counter({f"[{code}]": number for code, number in alike.items()})
     lines += [f"             {number:,} left out: {reason}" for reason, number in reasons.most_common()]
     if pixels := receipt.get("written_as_pixels"):
-        what = "images are written as their pixels, as the file alone is not what lies under the mask, or not of this format"
+        what = (
+            "images are new files: their own are of a kind that the format does not take, or not what is under the mask"
+        )
         lines.append(f"as pixels:   {pixels:,} {what}")
     lines += list(_cannot_hold(receipt.get("cannot_hold", {})))
     return lines + [f"note:        {note}" for note in receipt.get("notes", ())]
@@ -38,7 +40,7 @@ def _cannot_hold(lost: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for kind, found in lost.items():
         numbers = [f"{found[name]:,} {name}" for name in ("pixels", "regions") if found[name]]
         what = f"{', '.join(numbers)} in {found['images']:,} images" if numbers else f"of {found['images']:,} images"
-        keep = f"{found['keep']} keeps them" if found["keep"] else "no option keeps them, the dataset has them"
+        keep = f"{found['keep']} keeps them" if found["keep"] else "no option keeps them; the dataset still has them"
         yield f"not held:    {KINDS.get(kind, kind)}: {what} ({keep})"
 
 

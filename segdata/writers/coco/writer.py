@@ -68,14 +68,15 @@ def write(
     Args:
         dataset: The dataset to write.
         root: The folder to write to.
-        kind: Which label files. instances (the default): objects of all classes but the one called background. panoptic: a
-            segment for every pixel that is not ignored. stuff: run lengths and pixelmaps of every class.
+        kind: Which label files. instances (the default): the objects of all classes but the one called background. panoptic:
+            segments that cover every pixel that is not ignored. stuff: run lengths and pixelmaps of every class.
         polygons: Write objects as polygons, one per region, instead of run lengths, which are the default. exact: along the edges
             of pixels, joined to holes by bridges, so that pycocotools gives the same pixels. simplified: with fewer corners.
-        objects: What an object or segment is. regions (the default): what a class covers without a gap. classes: all that a
-            class covers in an image, as background always is in panoptic, and every class in stuff.
-        ignored: What becomes of ignored pixels in instances, which have no place for them. class: they are objects of a class
-            called ignore. background: they are without a label. drop: leave out the samples that have any.
+        objects: What an object or segment is: one connected region (regions, the default), or all of a class (classes).
+            Background is always one segment in panoptic, and stuff has all of a class.
+        ignored: What becomes of ignored pixels, which instances cannot hold (panoptic and stuff can): objects of a class called
+            ignore (class), no label, as background has (background), or samples that have any are left out (drop). By default
+            the export is refused if there are any.
         images: What becomes of the images: links to them (the default), copies, or there are none.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
@@ -112,7 +113,7 @@ def plan_instances(
     dataset: Dataset, polygons: Polygons | None, objects: Objects, ignored: Ignored | None, images: ExportImages
 ) -> Plan:
     """How objects are written."""
-    dataset, left_out = ask_ignored(dataset, ignored, "COCO")
+    dataset, left_out = ask_ignored(dataset, ignored, "COCO's instances")
     labels = dataset.labels
     classes = shape_classes(labels, ignored, with_ignore=has_ignored(dataset) > 0)
     ids = {one.value: id for id, one in enumerate(classes.written, 1)}

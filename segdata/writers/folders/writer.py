@@ -109,17 +109,17 @@ def notes_on(
 ) -> Iterable[str]:
     """What a person should know of the files."""
     if UNSPLIT in splits and (number := sum(one.sample.split is None for one in samples)):
-        yield f"{number:,} samples that are in no split are in {layout.folders(UNSPLIT)[1]}"
+        yield f"{number:,} samples are in no split: they are in {layout.folders(UNSPLIT)[1]}"
     if layout.config is None:
         return
     if small := sum(min(one.sample.size) < layout.least for one in samples):
-        yield f"{small:,} images have a side of less than {layout.least} pixels: the trainer does not read them"
+        yield f"images with a side of less than {layout.least} pixels, which the trainer does not read: {small:,}"
     name, there = layout.config[0], find_roles(splits, layout.roles)
     if not with_images:
         yield f"there is no {name}, as there are no images"
         return
     if others := [split for split in splits if split not in there.values()]:
-        yield f"{name}: does not speak of {some(others)}, as the trainer asks for {', '.join(layout.roles)}"
+        yield f"{name}: does not name {some(others)}, as the trainer knows {', '.join(layout.roles)} alone"
     if missing := [role for role in ("train", "val") if role not in there]:
         yield f"{name}: has no {' and no '.join(missing)}: segdata split makes such splits"
 

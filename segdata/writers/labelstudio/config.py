@@ -22,7 +22,7 @@ LOCAL = "/data/local-files/?d=images/"
 """Where the tool serves images of a folder on its machine: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder of the export."""
 
 STORAGE = ("s3://", "gs://", "azure-blob://")
-"""How URLs begin that the tool takes for the keys of objects, in which no character is escaped."""
+"""The beginnings of URLs that the tool takes for keys of objects: no character of them is escaped."""
 
 ESCAPES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;", '"': "&quot;"}
 """What would become a space, or end the text."""

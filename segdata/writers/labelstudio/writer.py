@@ -84,20 +84,21 @@ def write(
         shapes: What a region is: a brush (the default), which holds any pixels, or a polygon along the edges of pixels.
         objects: What a brush holds: all of a class (classes, the default), or one connected region (regions). A polygon is always
             one region.
-        ignored: What becomes of ignored pixels: a class called ignore (class), no label, as background has (background), or
-            samples that have any are left out (drop). By default they are refused.
-        image_url: What stands before the paths of images in tasks. By default the tool serves them from its own machine, where
-            LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder of this export; otherwise where you put the contents of
-            images/, such as s3://bucket/folder.
-        images: What becomes of the images: links to them (the default), copies, or there are none: tasks then name images in
-            object storage by their own URLs, and others as links would be called.
+        ignored: What becomes of ignored pixels, which Label Studio cannot hold: a class called ignore (class), no label, as
+            background has (background), or samples that have any are left out (drop). By default the export is refused if there
+            are any.
+        image_url: What stands before the paths of images in tasks: where you put the contents of images/, such as
+            s3://bucket/folder. By default Label Studio serves them from its own machine, where
+            LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder of this export.
+        images: What becomes of the images: links to them (the default), copies, or there are none. With none, tasks name images
+            in object storage by their own URLs, and others as the links would be called.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
     for name, value, allowed in (("as", as_, As), ("shapes", shapes, Shapes), ("objects", objects, Objects)):
         one_of(name, value, allowed)
     refuse_names(dataset.labels, NO_XML, CONFIG)
-    dataset, left_out = ask_ignored(dataset, ignored, "labelstudio")
+    dataset, left_out = ask_ignored(dataset, ignored, "Label Studio")
     classes = shape_classes(dataset.labels, ignored)
     names = {one.value: one.name for one in classes.written}
     options = {"as": as_, "shapes": shapes, "objects": objects, "ignored": ignored, "image_url": image_url}

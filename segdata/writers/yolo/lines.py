@@ -94,5 +94,7 @@ def prove(
     strays = count_strays(forth, back, values, mask, skip)
     if strays or not ((corners != before).sum(axis=1) == 1).all():
         raise DataError(
-            Problem("yolo.pixels", f"{strays} pixels would be drawn otherwise: export it as coco or folders")
+            Problem(
+                "yolo.pixels", f"{strays:,} pixels would be drawn otherwise: segdata export coco and folders hold them"
+            )
         )

@@ -59,12 +59,12 @@ def write(
         dataset: The dataset to write.
         root: The folder to write to.
         images: What becomes of the images: links to them (the default), copies, or there are none.
-        ignored: What becomes of ignored pixels, which YOLO cannot hold. class: they are a class called ignore; background: no
-            polygon covers them; drop: samples that have any are left out. By default they are refused.
+        ignored: What becomes of ignored pixels, which YOLO cannot hold: a class called ignore (class), no polygon, as background
+            has (background), or samples that have any are left out (drop). By default the export is refused if there are any.
         about: What croissant.json says of the dataset.
         overwrite: Replace an export there.
     """
-    dataset, left_out = ask_ignored(dataset, ignored, "yolo")
+    dataset, left_out = ask_ignored(dataset, ignored, "YOLO")
     classes = shape_classes(dataset.labels, ignored)
     samples = named(dataset)
     numbers = {one.value: number for number, one in enumerate(classes.written)}
@@ -125,13 +125,13 @@ def notes(samples: Sequence[Named]) -> Iterator[str]:
     """What a person should know before training."""
     if unsplit := [one for one in samples if one.sample.split is None]:
         told = "" if unsplit[0].split == "train" else ", which Ultralytics does not read"
-        yield f"{len(unsplit)} samples are in no split: images/{unsplit[0].split} holds them{told}"
+        yield f"{len(unsplit):,} samples are in no split: they are in images/{unsplit[0].split}{told}"
     folders = {one.split for one in samples}
     for key in WANTED:
         if not folders.intersection(KEYS[key]):
-            yield f"Ultralytics trains on a split train and measures on val, and there is no {key}: segdata split makes splits"
+            yield f"Ultralytics wants the splits train and val, and there is no {key}: segdata split makes them"
     if small := sum(min(one.sample.height, one.sample.width) < SMALLEST for one in samples):
-        yield f"{small} images have a side below {SMALLEST} pixels: Ultralytics leaves them out"
+        yield f"images with a side of less than {SMALLEST} pixels, which Ultralytics does not read: {small:,}"
 
 
 def write_data(root: Place, rows: Iterable[tuple[Named, Any]], names: list[str]) -> None:
