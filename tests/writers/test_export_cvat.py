@@ -144,6 +144,18 @@ def test_each_split_has_an_xml_and_a_folder_of_images(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))
 
 
+def test_ids_may_begin_as_the_xml_is_called(tmp_path: Path) -> None:
+    """images/annotations is then a folder of some images, not that of the XML."""
+    masks = {**random_masks(2, prefix="annotations/"), **random_masks(3, seed=1)}
+    fields = {id: {"split": None} for id in masks}
+    dataset = make(tmp_path / "d", masks, images="reference", fields=fields)
+    export(dataset, tmp_path / "out", images="link")
+    found = back(tmp_path / "out", tmp_path / "back", images="reference")
+    same_pixels(found, dataset, {sample.id: sample.id for sample in dataset})
+    for sample in dataset:
+        np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))
+
+
 def test_labels_are_listed_with_colours_and_without_background(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", random_masks(1), names=["road", "background", 'a, "b" <c> & ü'])
     export(dataset, tmp_path / "out")
