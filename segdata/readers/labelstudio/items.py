@@ -12,12 +12,10 @@ from segdata.errors import Problem, Report
 from segdata.readers.labelstudio.images import CONFIG, Finder, local_name
 from segdata.readers.labelstudio.masks import Drawing, Drawings, Rules
 from segdata.readers.labelstudio.seen import Inside, Seen, TaskSeen
+from segdata.readers.labelstudio.tasks import Which
 from segdata.readers.named_images import tail, without_common
 from segdata.readers.source import Item, Receipt, leave_out, left_out
 from segdata.words import some
-
-Which = Literal["latest", "first", "ground-truth", "prediction"]
-"""Which annotation of an image is taken."""
 
 Unlabelled = Literal["drop", "background"]
 """What images become that have no annotation."""
@@ -25,6 +23,7 @@ Unlabelled = Literal["drop", "background"]
 WITHOUT = {
     "ground-truth": "no annotation is marked as ground truth (--annotation latest takes others)",
     "prediction": "it has no prediction",
+    "corrected": "it has no annotation and no prediction",
 }
 """Why an image is left out that no annotation is taken of, if it is not that it has none."""
 
