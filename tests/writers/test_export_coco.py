@@ -22,7 +22,7 @@ from scipy import ndimage
 
 import segdata
 from carry_files import make
-from segdata import Dataset, OptionError
+from segdata import DataError, Dataset, OptionError
 from segdata.cli import main
 
 NAMES = (
@@ -313,6 +313,21 @@ def test_a_class_called_as_ignored_pixels_are_is_refused_with_a_way_out_that_wor
     assert run.exit_code == 0, run.output
     run = CliRunner().invoke(main, ["export", "coco", str(tmp_path / "r"), str(tmp_path / "o"), "--images", "none"])
     assert run.exit_code == 0, run.output
+
+
+@pytest.mark.parametrize("kind", ["instances", "panoptic", "stuff"])
+def test_label_files_that_come_or_go_later_are_told(tmp_path: Path, dataset: Dataset, kind: str) -> None:
+    ignored = {"ignored": "class"} if kind == "instances" else {}
+    out = tmp_path / "out"
+    segdata.export("coco", dataset, out, kind=kind, images="none", **ignored)
+    (out / f"annotations/{kind}_val.json").rename(out / f"annotations/{kind}_test.json")
+    with pytest.raises(DataError, match=r"--annotations val: no such file, .* name those that there are"):
+        segdata.convert("auto", out, tmp_path / "none")
+    there = {"train": f"annotations/{kind}_train.json"}
+    back = segdata.convert("auto", out, tmp_path / "back", annotations=there)
+    assert [sample.id for sample in back] == ["train/a"]
+    (told,) = [note for note in back.read_receipt()["notes"] if "are not read" in note]
+    assert told.endswith(f"annotations/{kind}_test.json")
 
 
 # Images
