@@ -358,3 +358,17 @@ def test_names_stay_short_and_the_files_are_streamed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != "croissant.json") == [
         "annotations", "receipt.json", "segdata.json",
     ]  # fmt: skip
+
+
+def test_background_that_was_added_later_is_a_class(tmp_path: Path) -> None:
+    """In a dataset without such a class what has no label is ignored; what is labelled background is not."""
+    mask = np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
+    dataset = make(tmp_path / "d", {"train/a": mask}, names=["road", "car"])
+    segdata.export("coco", dataset, tmp_path / "out", images="none")
+    ((path, table),) = tables(tmp_path / "out", "instances")
+    table["categories"][1]["name"] = "background"
+    table["annotations"] = table["annotations"][1:]
+    path.write_text(json.dumps(table))
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back", allow_empty=True)
+    assert back.labels.names == ("road", "car", "background")
+    np.testing.assert_array_equal(back.read_mask(back.sample("train/a")), np.where(mask == 1, 2, 255))

@@ -221,6 +221,17 @@ def test_without_a_class_of_that_name_background_is_ignored_pixels(tmp_path: Pat
     same_pixels(back(tmp_path / "out", tmp_path / "back"), dataset, {"a": "a"})
 
 
+def test_background_that_was_added_later_is_ignored_and_told(tmp_path: Path) -> None:
+    """No CVAT file tells it from what has no label, which is ignored in a dataset without such a class."""
+    dataset = make(tmp_path / "d", {"a": np.array([[0, 1]], np.uint8)}, names=["road", "car"])
+    export(dataset, tmp_path / "out")
+    xml = tmp_path / "out/annotations.xml"
+    xml.write_text(xml.read_text().replace("car", "background"))
+    found = back(tmp_path / "out", tmp_path / "back")
+    assert found.read_mask(found.sample("a")).tolist() == [[0, 255]]
+    assert "background, which is no class of segdata.json, is ignored" in found.read_receipt()["notes"]
+
+
 def test_names_that_no_xml_can_hold_are_refused_and_the_way_out_runs(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", random_masks(1), names=["road", "a\x01b", "sky"])
     with pytest.raises(OptionError, match=r"class 'a\\x01b': no XML can hold its characters: segdata remap"):

@@ -231,14 +231,16 @@ def test_predictions_stay_where_nobody_corrected_them(tmp_path: Path) -> None:
         task["annotations"] = [{"id": 7, "result": work["result"][:1]}]
     skipped["annotations"] = [{"id": 8, "result": [], "was_cancelled": True}]
     numbered["predictions"] = [3]
+    del numbered["data"]["segdata"]
     (tmp_path / "out/tasks.json").write_text(json.dumps([corrected, kept, skipped, numbered]))
     back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
-    assert [sample.id for sample in back] == ["train/a", "train/b", "train/d"]
+    assert [(sample.id, sample.split) for sample in back] == [("d", None), ("train/a", "train"), ("train/b", "train")]
     for sample in back:
         expected = RING if sample.id == "train/b" else np.where(RING == 0, RING, 255)
         np.testing.assert_array_equal(back.read_mask(sample), expected)
     notes = back.read_receipt()["notes"]
     assert "tasks.json: taken: predictions of 1 tasks that have no annotation" in notes
+    assert "tasks that segdata did not write, in no split: 1, such as d" in notes
     assert any("images of which no annotation is taken (corrected): 1, left out" in note for note in notes)
 
 

@@ -119,8 +119,9 @@ def find_label_files(
     """The JSON files that SRC means, each with its split. Raises `DataError` (`coco.missing`), `OptionError`."""
     if named:
         found = list(_named(root, named))
-        if others := sorted({*sure_files(root)} - {path for path, _ in found}):
-            names = some(below(path, root) for path in others)
+        read = {path for path, _ in found}
+        if unread := sorted(below(path, root) for path in sure_files(root) if path not in read):
+            names = some(unread)
             receipt.notes.append(f"label files that --annotations or segdata.json do not name are not read: {names}")
     elif root.is_file():
         found = [(root, split_of(root, root.parent))]

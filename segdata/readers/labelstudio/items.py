@@ -57,6 +57,7 @@ def make_items(
     names, renamed = sample_ids(None, sample_names(images))
     receipt.renamed += renamed
     items: list[Item] = []
+    kept: list[ImageSeen] = []
     several = without = shared = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
@@ -75,6 +76,7 @@ def make_items(
             split, group = None, None
             if (origin := image.origin) is not None:
                 size, split, group = size or origin.size, origin.split, origin.group
+            kept.append(image)
             drawings = Drawings(rules, taken, others, size, there, image.own)
             items.append(Item(str(name), there, size, drawings, split, group, exif="upright"))
     if without:
@@ -83,6 +85,9 @@ def make_items(
     if several:
         what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
         receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
+    new = [item.id for item, image in zip(items, kept, strict=True) if image.origin is None]
+    if new and any(item.split is not None for item in items):
+        receipt.notes.append(f"tasks that segdata did not write, in no split: {len(new):,}, such as {min(new)}")
     if shared:
         what = f"images that several tasks show: {shared:,}, of all their annotations one is taken"
         receipt.warnings.append(f"{what}: convert one label file at a time if each says something else")
