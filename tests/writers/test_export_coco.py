@@ -372,3 +372,13 @@ def test_background_that_was_added_later_is_a_class(tmp_path: Path) -> None:
     back = segdata.convert("auto", tmp_path / "out", tmp_path / "back", allow_empty=True)
     assert back.labels.names == ("road", "car", "background")
     np.testing.assert_array_equal(back.read_mask(back.sample("train/a")), np.where(mask == 1, 2, 255))
+
+
+def test_images_that_an_export_left_out_are_told_and_given(tmp_path: Path, dataset: Dataset) -> None:
+    segdata.export("coco", dataset, tmp_path / "out", kind="panoptic", images="none")
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
+    assert {sample.image for sample in back} == {None}
+    assert any("no images: segdata.json says that they were left out" in note for note in back.read_receipt()["notes"])
+    found = segdata.convert("auto", tmp_path / "out", tmp_path / "found", image_dir=tmp_path / "d-images")
+    for sample in dataset:
+        np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))

@@ -138,7 +138,8 @@ def convert(
     format = format_of(source) if format == "auto" else format
     contract = contract_of(source, format)
     options = options if contract is None else {**contract.options, **options}
-    images = images if contract is None or contract.images != "none" else "none"
+    alone = contract is not None and contract.images == "none" and images != "none" and "image_dir" not in options
+    images = "none" if alone else images
     known = reader_options(format)
     if foreign := [name for name in options if name not in known]:
         raise OptionError(f"format {format} has no option {foreign[0]!r}: it has {', '.join(known) or 'none'}")
@@ -147,6 +148,10 @@ def convert(
     with pointing(format, source):
         found = renamed(reader(format)(source, split=split, report=run.report, images=images != "none", **passed))
     found = found if rule is None else grouped(found, rule)
+    if alone:
+        found.receipt.notes.append(
+            f"no images: {CONTRACT} says that they were left out; without it they are looked for"
+        )
     remap = choose(found, contract, map or {}, only, drop, unlisted)
     chosen = {"map": dict(map or {}), "only": sorted(only), "drop": sorted(drop), "unlisted": unlisted, "exif": exif}
     chosen["under_nodata"] = under_nodata
