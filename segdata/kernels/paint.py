@@ -96,14 +96,16 @@ def paint_runs(
     `order` (N,) lists the shapes from the top; `codes` (N,) are their class codes, 1 or more, and `slots` (N,) the same classes
     numbered 0..S-1. `owner` and `loser` (W * H,) start as 0. At the end `owner` has the code that owns each pixel, and `loser`
     the first other code that claimed it. `contests` (S, S) counts pixels by [winner, loser], `held` (S,) those that each class
-    owns. Third and further classes on a pixel are returned as (M,) (pixel x S + winner slot) x S + loser slot, with repeats.
+    owns. Third and further classes on a pixel are returned as (M,) (pixel x S + winner slot) x S + loser slot, with repeats; and
+    so are all, if `contests` is (0, 0).
     """
     slot_of = np.zeros(codes.max() + 1, np.int64)
     for i in range(codes.shape[0]):
         slot_of[codes[i]] = slots[i]
     spill = np.empty(64, np.int64)
     spilled = 0
-    classes = contests.shape[0]
+    classes = held.shape[0]
+    counted = contests.shape[0] == classes
     for i in order:
         code = codes[i]
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
@@ -119,7 +121,7 @@ def paint_runs(
                 held[slots[i]] += mine.shape[0]
                 continue
             lost = loser[start : runs[r, 1]]
-            rival, pixels, free = _paint_under_one(mine, lost, code)
+            rival, pixels, free = _paint_under_one(mine, lost, code) if counted else (-1, 0, 0)
             if rival >= 0:
                 contests[slot_of[rival], slot_of[code]] += pixels
                 held[slots[i]] += free
@@ -129,7 +131,7 @@ def paint_runs(
                 if has == 0:
                     mine[p] = code
                     held[slots[i]] += 1
-                elif has != code and lost[p] == 0:
+                elif has != code and lost[p] == 0 and counted:
                     lost[p] = code
                     contests[slot_of[has], slot_of[code]] += 1
                 elif has != code and lost[p] != code:
@@ -137,6 +139,8 @@ def paint_runs(
                         spill = longer(spill, spilled + 1)
                     spill[spilled] = ((start + p) * classes + slot_of[has]) * classes + slot_of[code]
                     spilled += 1
+                    if lost[p] == 0:
+                        lost[p] = code
     return spill[:spilled]
 
 

@@ -99,8 +99,9 @@ def agree(contract: Contract | None, format: str, options: dict[str, Any], image
 def with_contract(found: Source, contract: Contract) -> tuple[Labels, dict[int, int | None]]:
     """The classes of the contract, and each class id of the source as one of theirs (None: ignored).
 
-    Classes are told by name. What the files call background and the contract does not know is ignored: no pixel of the dataset
-    was without a class. Other classes that it does not know were added since; they come last. The receipt notes what was done.
+    Classes are told by name. Background that the contract does not know, and that stands for what has no label, is ignored: no
+    pixel of the dataset was without a class. Other classes that it does not know were added since; they come last. The receipt
+    notes what was done.
     """
     known = {label.name: label.id for label in contract.labels.classes}
     known = {**{class_name(name): id for name, id in known.items()}, **known}
@@ -110,9 +111,11 @@ def with_contract(found: Source, contract: Contract) -> tuple[Labels, dict[int, 
     for label in found.labels.classes:
         name = label.name
         told = next((table[key] for table in (named, known) for key in (name, class_name(name)) if key in table), -1)
-        if told == -1 and is_background(name):
-            told = None
-        elif told == -1:
+        if told in (-1, None) and is_background(name):
+            told = -1 if found.options.get("background") == "ignore" else None
+            if told is None:
+                found.receipt.notes.append(f"{name}, which is no class of {CONTRACT}, is ignored")
+        if told == -1:
             told = len(contract.labels.classes) + len(added)
             added.append(label)
         ids[label.id] = told

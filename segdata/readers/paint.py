@@ -26,6 +26,9 @@ Overlap = Literal["smallest", "first", "last", "ignore"]
 """Which shape is on top where shapes of different classes overlap: the one of the fewest pixels (on a tie the higher
 annotation id), the first or the last in the file, or none: such pixels become ignore."""
 
+FEW = 2048
+"""Of so many classes in one image, how many pixels each lost to each other is counted in a table of all pairs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -135,15 +138,12 @@ def paint(
     codes = np.array(listed, code_type)
     owner = np.zeros(width * height, code_type)  # in column order, as the runs are
     loser = np.zeros(width * height, code_type)
-    pairs = np.zeros((len(slot_of), len(slot_of)), np.int64)
+    pairs = np.zeros((len(slot_of), len(slot_of)) if len(slot_of) <= FEW else (0, 0), np.int64)
     held = np.zeros(len(slot_of), np.int64)
     order = _from_the_top(shapes, areas, overlap)
     spill = paint_runs(runs, run_ends, order, codes, slots, owner, loser, pairs, held)
-    if spill.size:
-        spill = np.sort(spill)  # each once: np.unique hashes, which takes ten times as long
-        once = spill[np.flatnonzero(np.diff(spill, prepend=-1))]
-        pairs += np.bincount(once % pairs.size, minlength=pairs.size).reshape(pairs.shape)
-    contested = int(np.count_nonzero(loser)) if pairs.any() else 0
+    met = _meetings(pairs, spill, len(slot_of))
+    contested = int(np.count_nonzero(loser)) if met else 0
     if overlap == "ignore" and contested:
         owner[loser > 0] = ignore_code
     shown = np.zeros(len(shapes), np.bool_)
@@ -153,8 +153,8 @@ def paint(
 
     value_of = [labels.ignore if code == ignore_code else code - 1 for code in slot_of]
     contests = [
-        Contest(labels.ignore if overlap == "ignore" else value_of[w], value_of[w], value_of[s], int(pairs[w, s]))
-        for w, s in (np.argwhere(pairs).tolist() if contested else ())
+        Contest(labels.ignore if overlap == "ignore" else value_of[w], value_of[w], value_of[s], pixels)
+        for w, s, pixels in met
     ]
     if overlap == "ignore" and contested:
         return Painted(mask, areas, shown, contests, contested)
@@ -162,6 +162,18 @@ def paint(
     counts[background] = counts.get(background, 0) + mask.size - int(held.sum())
     counts = {value: n for value, n in sorted(counts.items()) if n}
     return Painted(mask, areas, shown, contests, contested, counts)
+
+
+def _meetings(pairs: NDArray[np.int64], spill: NDArray[np.int64], classes: int) -> list[tuple[int, int, int]]:
+    """Winner, loser and pixels of each pair of classes that met, by their slots, from what `paint_runs` counts and returns."""
+    spill = np.sort(spill)  # each once: np.unique hashes, which takes ten times as long
+    once = spill[np.flatnonzero(np.diff(spill, prepend=-1))] % classes**2
+    if not pairs.size:
+        found, pixels = np.unique(once, return_counts=True)
+        return [(pair // classes, pair % classes, n) for pair, n in zip(found.tolist(), pixels.tolist(), strict=True)]
+    if once.size:
+        pairs = pairs + np.bincount(once, minlength=pairs.size).reshape(pairs.shape)
+    return [(w, s, int(pairs[w, s])) for w, s in np.argwhere(pairs).tolist()]
 
 
 def _from_the_top(shapes: Sequence[Shape], areas: NDArray[np.int64], overlap: Overlap) -> NDArray[np.int64]:

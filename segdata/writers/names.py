@@ -46,7 +46,7 @@ def name_samples(
         Named(
             sample,
             unsplit if sample.split is None else folders[sample.split],
-            sample.id.removeprefix(f"{sample.split}/") if sample.split is not None else sample.id,
+            _name_in(sample),
         )
         for sample in samples
     ]
@@ -79,6 +79,12 @@ def unique(named: Sequence[Named], *, together: bool = False) -> list[Named]:
     keys = [(one.name if together else one.path).casefold() for one in named]
     times = Counter(keys)
     return [one if times[key] == 1 else _with_digits(one) for one, key in zip(named, keys, strict=True)]
+
+
+def _name_in(sample: Sample) -> str:
+    """A sample's name in its split. One that leads to a drive of Windows, as `a:b` does, gets `_` for the colon."""
+    name = sample.id if sample.split is None else sample.id.removeprefix(f"{sample.split}/")
+    return re.sub("^([^/]):", r"\1_", name)
 
 
 def _with_digits(one: Named) -> Named:

@@ -169,6 +169,14 @@ def test_images_come_back(case: Case, images: str, tmp_path: Path) -> None:
     assert agree(*pixels)
 
 
+@pytest.mark.parametrize("case", FILES)
+def test_names_that_lead_to_a_drive_elsewhere_come_back(case: Case, tmp_path: Path) -> None:
+    drawn = {id: np.full((3, 4), value, np.uint8) for value, id in enumerate(["train/a:b", "train/z", "val/1:x/y"])}
+    dataset = make(tmp_path / "d", drawn, images=images_of(case), names=NAMES["cityscapes"])
+    assert written(case, dataset, tmp_path / "out", images=images_of(case)) is not None
+    assert agree(in_order(dataset), in_order(read_back(tmp_path / "out", tmp_path / "back")))
+
+
 # What cannot be held
 
 

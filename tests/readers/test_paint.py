@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_rle
 from pycocotools.coco import COCO
 
+import segdata.readers.paint as painting
 from segdata.errors import DataError, OptionError
 from segdata.labels import Labels
-from segdata.readers.paint import Contest, Overlap, Painted, Shape, compress, encode, paint, rasterize, union
+from segdata.readers.paint import FEW, Contest, Overlap, Painted, Shape, compress, encode, paint, rasterize, union
 
 POLICIES: tuple[Overlap, ...] = get_args(Overlap)
 LABELS = {count: Labels.of([f"class {i}" for i in range(count)]) for count in (1, 3, 254, 255, 256, 300)}
@@ -95,13 +96,16 @@ def scenes(draw: st.DrawFn) -> tuple[list[Claim], tuple[int, int], Labels]:
     return claims, size, labels
 
 
-@given(scenes(), st.sampled_from(POLICIES), st.sampled_from(["zero", "ignore"]))
+@given(scenes(), st.sampled_from(POLICIES), st.sampled_from(["zero", "ignore"]), st.sampled_from([0, 3, FEW]))
 def test_painting_is_what_a_slow_painter_paints(
-    scene: tuple[list[Claim], tuple[int, int], Labels], overlap: Overlap, background: str
+    scene: tuple[list[Claim], tuple[int, int], Labels], overlap: Overlap, background: str, few: int
 ) -> None:
+    """Whether all pairs of classes are counted in a table or, of more than `few` classes, those that meet are listed."""
     claims, size, labels = scene
     value = 0 if background == "zero" else labels.ignore
-    found = paint([c.shape() for c in claims], *size, labels, background=value, overlap=overlap)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painting, "FEW", few)
+        found = paint([c.shape() for c in claims], *size, labels, background=value, overlap=overlap)
     assert found.mask.shape == size
     assert_same(found, brute_paint(claims, size, labels, value, overlap))
 
@@ -115,6 +119,17 @@ def test_many_classes_on_one_pixel(overlap: Overlap) -> None:
         claims = [Claim(rng.random((6, 5)) < 0.6, value, value) for value in [*range(count), labels.ignore]]
         found = paint([c.shape() for c in claims], 6, 5, labels, background=0, overlap=overlap)
         assert_same(found, brute_paint(claims, (6, 5), labels, 0, overlap))
+
+
+def test_as_many_classes_as_16_bits_hold() -> None:
+    """Memory grows with the classes, not with their pairs: a table of these would take 34 GB."""
+    count = 65534
+    labels = Labels.of([f"class {i}" for i in range(count)])
+    rles = [compress([n, 1, count - 1 - n], 1, count) for n in range(count)]
+    shapes = [*(Shape(n, rles[n], n) for n in range(count)), Shape(7, rles[9], count)]
+    found = paint(shapes, 1, count, labels, background=labels.ignore, overlap="last")
+    assert found.contests == [Contest(7, 7, 9, 1)]
+    assert found.mask.tolist() == [[7 if n == 9 else n for n in range(count)]]
 
 
 def test_larger_images() -> None:

@@ -22,7 +22,7 @@ from scipy import ndimage
 
 import segdata
 from carry_files import make
-from segdata import Dataset, OptionError
+from segdata import DataError, Dataset, OptionError
 from segdata.cli import main
 
 NAMES = (
@@ -315,6 +315,21 @@ def test_a_class_called_as_ignored_pixels_are_is_refused_with_a_way_out_that_wor
     assert run.exit_code == 0, run.output
 
 
+@pytest.mark.parametrize("kind", ["instances", "panoptic", "stuff"])
+def test_label_files_that_come_or_go_later_are_told(tmp_path: Path, dataset: Dataset, kind: str) -> None:
+    ignored = {"ignored": "class"} if kind == "instances" else {}
+    out = tmp_path / "out"
+    segdata.export("coco", dataset, out, kind=kind, images="none", **ignored)
+    (out / f"annotations/{kind}_val.json").rename(out / f"annotations/{kind}_test.json")
+    with pytest.raises(DataError, match=r"--annotations val: no such file, .* name those that there are"):
+        segdata.convert("auto", out, tmp_path / "none")
+    there = {"train": f"annotations/{kind}_train.json"}
+    back = segdata.convert("auto", out, tmp_path / "back", annotations=there)
+    assert [sample.id for sample in back] == ["train/a"]
+    (told,) = [note for note in back.read_receipt()["notes"] if "are not read" in note]
+    assert told.endswith(f"annotations/{kind}_test.json")
+
+
 # Images
 
 
@@ -343,3 +358,27 @@ def test_names_stay_short_and_the_files_are_streamed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != "croissant.json") == [
         "annotations", "receipt.json", "segdata.json",
     ]  # fmt: skip
+
+
+def test_background_that_was_added_later_is_a_class(tmp_path: Path) -> None:
+    """In a dataset without such a class what has no label is ignored; what is labelled background is not."""
+    mask = np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
+    dataset = make(tmp_path / "d", {"train/a": mask}, names=["road", "car"])
+    segdata.export("coco", dataset, tmp_path / "out", images="none")
+    ((path, table),) = tables(tmp_path / "out", "instances")
+    table["categories"][1]["name"] = "background"
+    table["annotations"] = table["annotations"][1:]
+    path.write_text(json.dumps(table))
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back", allow_empty=True)
+    assert back.labels.names == ("road", "car", "background")
+    np.testing.assert_array_equal(back.read_mask(back.sample("train/a")), np.where(mask == 1, 2, 255))
+
+
+def test_images_that_an_export_left_out_are_told_and_given(tmp_path: Path, dataset: Dataset) -> None:
+    segdata.export("coco", dataset, tmp_path / "out", kind="panoptic", images="none")
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
+    assert {sample.image for sample in back} == {None}
+    assert any("no images: segdata.json says that they were left out" in note for note in back.read_receipt()["notes"])
+    found = segdata.convert("auto", tmp_path / "out", tmp_path / "found", image_dir=tmp_path / "d-images")
+    for sample in dataset:
+        np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))

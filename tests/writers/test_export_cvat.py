@@ -144,6 +144,18 @@ def test_each_split_has_an_xml_and_a_folder_of_images(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))
 
 
+def test_ids_may_begin_as_the_xml_is_called(tmp_path: Path) -> None:
+    """images/annotations is then a folder of some images, not that of the XML."""
+    masks = {**random_masks(2, prefix="annotations/"), **random_masks(3, seed=1)}
+    fields = {id: {"split": None} for id in masks}
+    dataset = make(tmp_path / "d", masks, images="reference", fields=fields)
+    export(dataset, tmp_path / "out", images="link")
+    found = back(tmp_path / "out", tmp_path / "back", images="reference")
+    same_pixels(found, dataset, {sample.id: sample.id for sample in dataset})
+    for sample in dataset:
+        np.testing.assert_array_equal(found.read_image(found.sample(sample.id)), dataset.read_image(sample))
+
+
 def test_labels_are_listed_with_colours_and_without_background(tmp_path: Path) -> None:
     dataset = make(tmp_path / "d", random_masks(1), names=["road", "background", 'a, "b" <c> & ü'])
     export(dataset, tmp_path / "out")
@@ -207,6 +219,17 @@ def test_without_a_class_of_that_name_background_is_ignored_pixels(tmp_path: Pat
     dataset = make(tmp_path / "d", masks, names=["road", "cat"])
     assert export(dataset, tmp_path / "out", ignored="background")["cannot_hold"] == {}
     same_pixels(back(tmp_path / "out", tmp_path / "back"), dataset, {"a": "a"})
+
+
+def test_background_that_was_added_later_is_ignored_and_told(tmp_path: Path) -> None:
+    """No CVAT file tells it from what has no label, which is ignored in a dataset without such a class."""
+    dataset = make(tmp_path / "d", {"a": np.array([[0, 1]], np.uint8)}, names=["road", "car"])
+    export(dataset, tmp_path / "out")
+    xml = tmp_path / "out/annotations.xml"
+    xml.write_text(xml.read_text().replace("car", "background"))
+    found = back(tmp_path / "out", tmp_path / "back")
+    assert found.read_mask(found.sample("a")).tolist() == [[0, 255]]
+    assert "background, which is no class of segdata.json, is ignored" in found.read_receipt()["notes"]
 
 
 def test_names_that_no_xml_can_hold_are_refused_and_the_way_out_runs(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 import segdata
 from carry_files import make, random_masks
 from drawn_masks import drawn_sets, same_pixels
-from segdata import Dataset, OptionError
+from segdata import DataError, Dataset, OptionError
 from segdata.labels import class_name
 
 SHAPES = ("polygon", "mask")
@@ -208,3 +208,27 @@ def test_a_class_of_the_name_for_ignored_pixels_is_refused(tmp_path: Path) -> No
     dataset = make(tmp_path / "d", random_masks(1), names=["background", "__ignore__", "cat"])
     with pytest.raises(OptionError, match="a class is called __ignore__, as ignored pixels are: segdata remap"):
         export(dataset, tmp_path / "out")
+
+
+def test_what_labelme_changed_later_is_told(tmp_path: Path) -> None:
+    """It writes a label that is new into label files alone, no split, and nothing of images that nobody labelled."""
+    dataset = make(tmp_path / "d", random_masks(3, prefix="train/"), images="copy")
+    export(dataset, tmp_path / "out", images="copy")
+    content = read(tmp_path / "out/train/000.json")
+    content["shapes"].append({**content["shapes"][0], "label": "dog"})
+    (tmp_path / "out/train/000.json").write_text(json.dumps(content))
+    (tmp_path / "out/train/001.json").unlink()
+    del content["segdata"]
+    (tmp_path / "out/train/002.png").rename(tmp_path / "out/train/new.png")
+    (tmp_path / "out/train/002.json").unlink()
+    (tmp_path / "out/train/new.json").write_text(json.dumps({**content, "imagePath": "new.png"}))
+    with pytest.raises(DataError, match=r"no class 'dog': .* add it to labels\.txt"):
+        back(tmp_path / "out", tmp_path / "none", images="copy")
+    with open(tmp_path / "out/labels.txt", "a") as lines:
+        lines.write("dog\n")
+    found = back(tmp_path / "out", tmp_path / "back", images="copy")
+    assert found.labels.names == (*dataset.labels.names, "dog")
+    assert [(sample.id, sample.split) for sample in found] == [("train/000", "train"), ("train/new", None)]
+    notes = found.read_receipt()["notes"]
+    assert "images without a label file, left out: 1, such as train/001.png" in notes
+    assert "label files that segdata did not write, in no split: 1, such as train/new" in notes

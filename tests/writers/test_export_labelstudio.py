@@ -207,18 +207,41 @@ def test_corrected_tasks_come_back_corrected(tmp_path: Path) -> None:
     segdata.export("labelstudio", dataset, tmp_path / "out", as_="predictions")
     tasks = tasks_of(tmp_path / "out")
     for task in tasks:
-        (work,) = task.pop("predictions")
+        (work,) = json.loads(json.dumps(task["predictions"]))
         work["result"][1]["value"]["brushlabels"] = ["new"]
         task["annotations"] = [{**work, "id": 7, "created_at": "2024-01-01T00:00:00Z"}]
     (tmp_path / "out/tasks.json").write_text(json.dumps(tasks))
-    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back", annotation="latest")
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
     assert back.labels.names == ("road", "car", "sign", "new")
     assert [(one.id, one.split, one.group) for one in back] == [("train/a", "train", None), ("val/b", "val", "street")]
     np.testing.assert_array_equal(back.read_mask(back.sample("val/b")), np.where(RING == 1, 3, RING))
-    one = segdata.convert("auto", tmp_path / "out", tmp_path / "one", annotation="latest", split="val")
+    one = segdata.convert("auto", tmp_path / "out", tmp_path / "one", split="val")
     assert [sample.id for sample in one] == ["val/b"]
     with pytest.raises(OptionError, match="--split test: tasks are of train, val: leave it out"):
         segdata.convert("auto", tmp_path / "out", tmp_path / "none", split="test")
+
+
+def test_predictions_stay_where_nobody_corrected_them(tmp_path: Path) -> None:
+    """The server's exports keep predictions, or have their numbers alone. A task that was skipped has no label."""
+    dataset = make(tmp_path / "d", {"train/a": RING, "train/b": RING, "train/c": RING, "train/d": RING}, images="copy")
+    segdata.export("labelstudio", dataset, tmp_path / "out", as_="predictions")
+    corrected, kept, skipped, numbered = tasks_of(tmp_path / "out")
+    for task in (corrected, numbered):
+        (work,) = json.loads(json.dumps(task["predictions"]))
+        task["annotations"] = [{"id": 7, "result": work["result"][:1]}]
+    skipped["annotations"] = [{"id": 8, "result": [], "was_cancelled": True}]
+    numbered["predictions"] = [3]
+    del numbered["data"]["segdata"]
+    (tmp_path / "out/tasks.json").write_text(json.dumps([corrected, kept, skipped, numbered]))
+    back = segdata.convert("auto", tmp_path / "out", tmp_path / "back")
+    assert [(sample.id, sample.split) for sample in back] == [("d", None), ("train/a", "train"), ("train/b", "train")]
+    for sample in back:
+        expected = RING if sample.id == "train/b" else np.where(RING == 0, RING, 255)
+        np.testing.assert_array_equal(back.read_mask(sample), expected)
+    notes = back.read_receipt()["notes"]
+    assert "tasks.json: taken: predictions of 1 tasks that have no annotation" in notes
+    assert "tasks that segdata did not write, in no split: 1, such as d" in notes
+    assert any("images of which no annotation is taken (corrected): 1, left out" in note for note in notes)
 
 
 def test_what_no_browser_shows_is_written_as_png(tmp_path: Path) -> None:

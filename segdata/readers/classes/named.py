@@ -113,11 +113,16 @@ def listed_classes(
     )
 
 
-def class_id_of(name: str, ids: Mapping[str, int | None], code: str, annotation: int | str) -> int | None:
-    """The class id of an annotation's label; None for ignored. Raises `DataError` (`code`) for one that is no class."""
+def class_id_of(
+    name: str, ids: Mapping[str, int | None], code: str, annotation: int | str, file: str = "the class file"
+) -> int | None:
+    """The class id of an annotation's label; None for ignored. Raises `DataError` (`code`) for one that is no class.
+
+    `file`: what the class file is called.
+    """
     if (known := class_name(name)) in ids:
         return ids[known]
-    message = f"no class {name!r}: {suggest(known, ids)}: add it to the class file, or correct the label"
+    message = f"no class {name!r}: {suggest(known, ids)}: add it to {file}, or correct the label"
     raise DataError(Problem(code, message, annotation=annotation))
 
 

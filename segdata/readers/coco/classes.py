@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -52,9 +53,10 @@ def _by_id(files: Sequence[tuple[LabelTable, list[Category]]]) -> dict[Id, Categ
 
 def _drop_root(categories: dict[Id, Category], tables: Sequence[LabelTable], receipt: Receipt) -> None:
     """Take away the category that only heads the others, as Roboflow writes it: their supercategory, without an annotation."""
+    headed = Counter(category.supercategory for category in categories.values())
+    others = len(categories) - 1
     for id, category in categories.items():
-        others = [other for other in categories.values() if other is not category]
-        heads = others and all(other.supercategory == category.name for other in others)
+        heads = others and headed[category.name] - (category.supercategory == category.name) == others
         alone = category.supercategory in (None, "", "none", category.name)
         if heads and alone and not any(table.panoptic or _uses(table, id) for table in tables):
             what = "only heads the others as their supercategory, and has no annotation: no class"

@@ -76,15 +76,19 @@ def unlike(path: Place) -> str | None:
     return f"{path.name} has no {' and no '.join(missing)}" if missing else None
 
 
+def sure_files(root: Place) -> list[Place]:
+    """The label files in the likeliest place where there are some whose names say that they are."""
+    return next((found for pattern in SURE if (found := shown(root, pattern))), [])
+
+
 def look(root: Place) -> tuple[list[Place], list[str]]:
     """The label files of a folder, and a line on each JSON beside them that is none.
 
     If there are none, the files are the first ones that should be some. A file that is no JSON counts as a label file: it
     may be cut off.
     """
-    for pattern in SURE:
-        if found := shown(root, pattern):
-            return found, []
+    if found := sure_files(root):
+        return found, []
     instead: list[Place] = []
     for pattern in LIKELY:
         found = shown(root, pattern)
@@ -115,6 +119,10 @@ def find_label_files(
     """The JSON files that SRC means, each with its split. Raises `DataError` (`coco.missing`), `OptionError`."""
     if named:
         found = list(_named(root, named))
+        read = {path for path, _ in found}
+        if unread := sorted(below(path, root) for path in sure_files(root) if path not in read):
+            names = some(unread)
+            receipt.notes.append(f"label files that --annotations or segdata.json do not name are not read: {names}")
     elif root.is_file():
         found = [(root, split_of(root, root.parent))]
     elif not root.is_dir():
@@ -144,12 +152,13 @@ def _named(root: Place, named: Mapping[str, str]) -> Iterator[tuple[Place, str |
     """The files that `--annotations` names, below SRC, or as they are given. Raises `DataError` (`coco.missing`)."""
     if root.is_file():
         raise OptionError(f"--annotations: {root} is a label file itself: give the folder that it is in as SRC")
+    way_out = "put it there, or name those that there are: --annotations SPLIT=FILE"
     for its_split, name in named.items():
         given, inside = place(name), root / name
         path = inside if inside.is_file() else given
         if not path.is_file():
             raise DataError(
-                Problem("coco.missing", f"--annotations {its_split}: no such file, nor {inside}", file=name)
+                Problem("coco.missing", f"--annotations {its_split}: no such file, nor {inside}: {way_out}", file=name)
             )
         yield path, its_split
 

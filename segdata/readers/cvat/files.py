@@ -139,7 +139,8 @@ class Images:
     def folders(self, subset: str | None) -> list[Place]:
         """The folders where images of a subset may be, the likeliest first."""
         if subset not in self._folders:
-            names = [name for name in (subset, self._xml.split, self._xml.name) if name and lies_below(name)]
+            name = None if self._xml.name == USUAL[0] else self._xml.name  # a folder of that name is the images' own
+            names = [name for name in (subset, self._xml.split, name) if name and lies_below(name)]
             own = [base / name for base in self._bases for name in dict.fromkeys(names) if (base / name).is_dir()]
             self._folders[subset] = own or [base for base in self._bases if base.is_dir()] or self._bases[:1]
         return self._folders[subset]

@@ -15,15 +15,17 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from segdata.dataset.ids import sample_ids
 from segdata.errors import OptionError, Problem, Report, one_of, strict
+from segdata.files.endings import is_image
 from segdata.files.images import Exif
 from segdata.files.limits import MAX_TEXT
+from segdata.files.listing import files_in
 from segdata.files.places import listed, read_bytes
 from segdata.files.remote import Place
 from segdata.readers.classes.named import Background, NamedClass, choose_classes
@@ -108,10 +110,13 @@ def read(
     every = sorted({label for one in found for label in one.labels})
     own = [NamedClass(label, label) for label in every]
     chosen = choose_classes(classes, folder, background, receipt, lambda: own)
-    rules = Rules(chosen.ids, chosen.background, overlap, Pen(line_width, point_size, drawing))
+    file = chosen.inputs[0].name if chosen.inputs else "the class file"
+    rules = Rules(chosen.ids, chosen.background, overlap, Pen(line_width, point_size, drawing), file)
     where = Images(folder, None if image_dir is None else image_folder(image_dir, folder), images)
     items = _items(found, where, rules, report, receipt)
     _tell(found, items, receipt)
+    if images and image_dir is None and split is None and base.is_dir():
+        receipt.notes += _unlabelled(folder, found, items)
     receipt.notes += told_elsewhere([where.finder])
     options: dict[str, object] = {"classes": chosen.told, "background": background, "overlap": overlap}
     options |= {"line_width": line_width, "point_size": point_size, "drawing": drawing}
@@ -150,11 +155,26 @@ def _items(found: Sequence[Found], images: Images, rules: Rules, report: Report,
     return sorted(items, key=lambda item: item.id)
 
 
+def _unlabelled(folder: Place, found: Sequence[Found], items: Sequence[Item]) -> Iterator[str]:
+    """A note of the images beside label files that none is of: labelme writes none for what nobody has labelled."""
+    of_files = {posixpath.splitext(one.name)[0] for one in found}
+    folders, used = {posixpath.dirname(name) for name in of_files}, {item.image for item in items}
+    images = [path for path in files_in(folder) if is_image(path) and posixpath.dirname(path) in folders]
+    images = [path for path in images if posixpath.splitext(path)[0] not in of_files and str(folder / path) not in used]
+    if images:
+        yield f"images without a label file, left out: {len(images):,}, such as {min(images)}"
+
+
 def _tell(found: Sequence[Found], items: Sequence[Item], receipt: Receipt) -> None:
     """Notes on what masks do not hold, and on images that several label files name."""
     if flags := Counter(flag for one in found for flag in one.flags):
         told = some(f"{flag} ({count:,})" for flag, count in flags.most_common())
         receipt.notes.append(f"flags of images, which masks do not hold: {told}")
+    others = [posixpath.splitext(one.name)[0] for one in found if one.origin is None]
+    if any(item.split is not None for item in items) and others:
+        receipt.notes.append(
+            f"label files that segdata did not write, in no split: {len(others):,}, such as {min(others)}"
+        )
     times = Counter(item.image for item in items if item.image is not None)
     if twice := [posixpath.basename(image) for image, count in times.items() if count > 1]:
         receipt.warnings.append(f"images that several label files name, each of which is a sample: {some(twice)}")

@@ -61,6 +61,7 @@ class Rules:
     background: int | None
     overlap: Overlap
     pen: Pen
+    file: str = "the class file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class LabelmeShapes(InFile):
                 if skipped is not None:
                     receipt.skipped.append(self._line(skipped.code, skipped.message, number))
                     continue
-                class_id = class_id_of(figure.label, self.rules.ids, "labelme.label", number)
+                class_id = class_id_of(figure.label, self.rules.ids, "labelme.label", number, self.rules.file)
                 if kind == "mask":
                     runs, told = mask_runs(figure.mask, figure.points, size, self.rules.pen)
                     if told is not None:

@@ -12,12 +12,10 @@ from segdata.errors import Problem, Report
 from segdata.readers.labelstudio.images import CONFIG, Finder, local_name
 from segdata.readers.labelstudio.masks import Drawing, Drawings, Rules
 from segdata.readers.labelstudio.seen import Inside, Seen, TaskSeen
+from segdata.readers.labelstudio.tasks import Which
 from segdata.readers.named_images import tail, without_common
 from segdata.readers.source import Item, Receipt, leave_out, left_out
 from segdata.words import some
-
-Which = Literal["latest", "first", "ground-truth", "prediction"]
-"""Which annotation of an image is taken."""
 
 Unlabelled = Literal["drop", "background"]
 """What images become that have no annotation."""
@@ -25,6 +23,7 @@ Unlabelled = Literal["drop", "background"]
 WITHOUT = {
     "ground-truth": "no annotation is marked as ground truth (--annotation latest takes others)",
     "prediction": "it has no prediction",
+    "corrected": "it has no annotation and no prediction",
 }
 """Why an image is left out that no annotation is taken of, if it is not that it has none."""
 
@@ -58,6 +57,7 @@ def make_items(
     names, renamed = sample_ids(None, sample_names(images))
     receipt.renamed += renamed
     items: list[Item] = []
+    kept: list[ImageSeen] = []
     several = without = shared = 0
     for image, name in zip(images, names, strict=True):
         taken = choose(image.drawings, which)
@@ -76,6 +76,7 @@ def make_items(
             split, group = None, None
             if (origin := image.origin) is not None:
                 size, split, group = size or origin.size, origin.split, origin.group
+            kept.append(image)
             drawings = Drawings(rules, taken, others, size, there, image.own)
             items.append(Item(str(name), there, size, drawings, split, group, exif="upright"))
     if without:
@@ -84,6 +85,9 @@ def make_items(
     if several:
         what = f"images with several annotations: {several:,}, of each one is taken ({which}, see --annotation)"
         receipt.notes.append(f"{what}; the others are listed as left out, with how many pixels differ")
+    new = [item.id for item, image in zip(items, kept, strict=True) if image.origin is None]
+    if new and any(item.split is not None for item in items):
+        receipt.notes.append(f"tasks that segdata did not write, in no split: {len(new):,}, such as {min(new)}")
     if shared:
         what = f"images that several tasks show: {shared:,}, of all their annotations one is taken"
         receipt.warnings.append(f"{what}: convert one label file at a time if each says something else")

@@ -27,7 +27,7 @@ from segdata.readers.labelstudio.shapes import (
     oval_pixels,
     polygon_corners,
 )
-from segdata.readers.labelstudio.tasks import Id, Marks, Result, Span, Work, marks_of, read_task
+from segdata.readers.labelstudio.tasks import Id, Marks, Result, Span, Which, Work, marks_of, read_task
 from segdata.readers.paint import Overlap, Shape, rasterize
 from segdata.readers.source import Drawn, Receipt
 
@@ -47,7 +47,7 @@ class Rules:
     overlap: Overlap
     background: int | None
     control: str | None = None
-    predicted: bool = False
+    which: Which = "latest"
 
 
 class Drawing(NamedTuple):
@@ -145,7 +145,7 @@ class Drawings:
     def _regions(self, drawing: Drawing) -> tuple[list[Region], bytes]:
         """The regions of an annotation that are on this image, and the bytes of its task."""
         task, data = read_task(drawing.span)
-        works = task.predictions if self.rules.predicted else task.works
+        works = task.chosen_from(self.rules.which)
         if drawing.place >= len(works):
             raise DataError(Problem("labelstudio.task", "the label file has changed: convert again"))
         regions = regions_of(works[drawing.place], self.rules.control)

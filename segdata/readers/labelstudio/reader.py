@@ -26,9 +26,10 @@ from segdata.files.places import files_below, listed, names_in, place
 from segdata.files.remote import Place
 from segdata.readers.classes.named import Background, NamedClass, choose_classes
 from segdata.readers.labelstudio.images import Finder, Shown, read_config
-from segdata.readers.labelstudio.items import Unlabelled, Which, make_items
+from segdata.readers.labelstudio.items import Unlabelled, make_items
 from segdata.readers.labelstudio.masks import Rules
 from segdata.readers.labelstudio.seen import Seen
+from segdata.readers.labelstudio.tasks import Which
 from segdata.readers.named_images import image_folder
 from segdata.readers.paint import Overlap
 from segdata.readers.sight import look
@@ -82,7 +83,8 @@ def read(
         image_dir: the folder of the images, here or in SRC; by default they are looked for below SRC, or beside it if it is a
             file.
         annotation: which annotation of an image is taken: the `latest` by created_at or the `first`, cancelled ones aside;
-            `ground-truth` the one that is marked so; `prediction` the latest prediction of a model, and no annotation.
+            `ground-truth` the one that is marked so; `prediction` the latest prediction of a model, and no annotation;
+            `corrected` the latest annotation, and of tasks that have none the latest prediction.
         control: the name of a control (from_name): its regions alone are drawn; by default those of all controls are.
         config: the project's labelling configuration (XML), in SRC or here: it orders the classes, and says which data an image
             tag shows; by default classes are sorted by name, and each task must have one image or name it.
@@ -107,7 +109,7 @@ def read(
         beside = folder / str(config)
         file = beside if beside.is_file() else place(config)
         shown, inputs = read_config(file, control), (Input.of(file),)
-    seen = Seen(shown, control, annotation == "prediction")
+    seen = Seen(shown, control, annotation)
     files = label_files(there, folder / classes if isinstance(classes, str | Path) else None)
     for file in files:
         inputs += seen.read(file, report, receipt, alone=len(files) == 1)
@@ -119,7 +121,7 @@ def read(
     if control is not None and control not in seen.controls:
         raise OptionError(f"--control {control}: no region is of it: {suggest(control, seen.controls)}")
     chosen = choose_classes(classes, folder, background, receipt, lambda: own_classes(seen, folder, receipt))
-    rules = Rules(chosen.ids, Shown(shown.keys), overlap, chosen.background, control, seen.predicted)
+    rules = Rules(chosen.ids, Shown(shown.keys), overlap, chosen.background, control, annotation)
     finder = Finder([folder if image_dir is None else image_folder(image_dir, folder)]) if images else None
     items = make_items(seen, rules, annotation, unlabelled, finder, report, receipt)
     options: dict[str, object] = {
@@ -127,7 +129,8 @@ def read(
     }  # fmt: skip
     if control is not None:
         options["control"] = control
-    return Source(chosen.labels, items, (*inputs, *chosen.inputs), chosen.rows, receipt, options, seen.predicted)
+    predicted = annotation in ("prediction", "corrected")
+    return Source(chosen.labels, items, (*inputs, *chosen.inputs), chosen.rows, receipt, options, predicted)
 
 
 def label_files(root: Place, classes: Place | None = None) -> list[Place]:

@@ -12,7 +12,7 @@ from segdata.errors import DataError, OptionError, Problem, Report
 from segdata.files.remote import Place
 from segdata.readers.labelstudio.images import EMBEDDED, Shown, images_of, shows_video
 from segdata.readers.labelstudio.masks import DRAWN, regions_of, stated_size, target_of
-from segdata.readers.labelstudio.tasks import OTHER, Id, Result, Span, Task, Work, parse_task, task_spans
+from segdata.readers.labelstudio.tasks import OTHER, Id, Result, Span, Task, Which, Work, parse_task, task_spans
 from segdata.readers.source import Input, Receipt, leave_out
 from segdata.words import some
 
@@ -59,7 +59,7 @@ class Seen:
 
     shown: Shown
     control: str | None
-    predicted: bool
+    which: Which
     tasks: list[TaskSeen] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     labels: set[str] = field(default_factory=set)
@@ -112,13 +112,15 @@ class Seen:
             raise DataError(Problem("labelstudio.video", "a video, which is not read: label its frames as images"))
         if task.drafts:
             counts["not read: drafts of {} tasks (submit them, and export again)"] += 1
-        if task.predictions and not self.predicted:
+        works = task.chosen_from(self.which)
+        if self.which == "corrected" and works and not task.works:
+            counts["taken: predictions of {} tasks that have no annotation"] += 1
+        elif task.predictions and self.which != "prediction":
             counts["not read: predictions of {} tasks (--annotation prediction takes them)"] += 1
         images = {
             key: [_within(span, data, name) if name.startswith(EMBEDDED) else name for name in names]
             for key, names in listed.items()
         }
-        works = task.predictions if self.predicted else task.works
         seen = tuple(self._look_at(place, work, task, images, counts) for place, work in enumerate(works))
         id = number if task.id is None else task.id
         shows = tuple((sys.intern(key), tuple(names)) for key, names in images.items())

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +24,9 @@ from segdata.words import some
 T = TypeVar("T")
 
 Id = str | int
+
+Which = Literal["latest", "first", "ground-truth", "prediction", "corrected"]
+"""Which annotation of an image is taken."""
 
 CHUNK = 2**22
 """So many bytes of a label file are looked through at once."""
@@ -160,6 +163,12 @@ class Task:
     drafts: int = 0
     minimal: bool = False
     """Whether it is a record of JSON-MIN, in which regions are listed by control."""
+
+    def chosen_from(self, which: Which) -> list[Work]:
+        """What the annotation of each image is one of: annotations, or predictions."""
+        if which == "prediction" or (which == "corrected" and not self.works):
+            return self.predictions
+        return self.works
 
 
 class Span(NamedTuple):

@@ -145,7 +145,7 @@ def make_items(
             items.append(item if wanted else item._replace(image=None))
         else:
             leave_out(item, [], report, there.receipt, sample=image.name)
-    tell_empty(split, images, items, there.receipt)
+    tell_empty(split, images, items, rules, there.receipt)
     return items
 
 
@@ -162,18 +162,21 @@ def make_item(root: Place, rules: Rules, split: str | None, image: Image, id: st
     return Item(id, file, None, Lines(str(path) if path.is_file() else None, file, rules), split, exif="upright")
 
 
-def tell_empty(split: str | None, images: Sequence[Image], items: Sequence[Item], receipt: Receipt) -> None:
+def tell_empty(
+    split: str | None, images: Sequence[Image], items: Sequence[Item], rules: Rules, receipt: Receipt
+) -> None:
     """A note of the images that have no label file or an empty one; a warning where none has any."""
+    nothing = "ignored" if rules.background is None else "background"
     missing = [item for item in items if not item.annotation.files]
     empty = sum(is_empty(place(path)) for item in items for path in item.annotation.files)
     of = f"{split}: {len(items)} images" if split else f"{len(items)} images"
     if items and len(missing) == len(items):
         image = next(str(one.path) for one in images if not isinstance(one.path, Problem))
         where = f"where Ultralytics has it, as {label_path(image)} is of {image}"
-        receipt.warnings.insert(0, f"{of}, all background: none has its label file {where}")
+        receipt.warnings.insert(0, f"{of}, all {nothing}: none has its label file {where}")
     elif missing or empty:
         counts = [f"{len(missing)} have no label file"] * bool(missing) + [f"{empty} an empty one"] * bool(empty)
-        receipt.notes.append(f"{of}, of which {' and '.join(counts)}: these are background")
+        receipt.notes.append(f"{of}, of which {' and '.join(counts)}: these are {nothing}")
 
 
 def without_images(root: Place, items: Sequence[Item]) -> Iterator[str]:

@@ -110,7 +110,7 @@ def write(
         finish=partial(write_all, config=labelling_config(classes.written, shapes)),
         holds=[TASKS, CONFIG, *(["images"] if images != "none" else [])],
         reader="labelstudio",
-        reading={"config": CONFIG, **({"annotation": "prediction"} if as_ == "predictions" else {})},
+        reading={"config": CONFIG, **({"annotation": "corrected"} if as_ == "predictions" else {})},
         names=classes.names,
         images=images,
         keeps=("ignored", "groups"),
