@@ -55,6 +55,8 @@ class Shard(NamedTuple):
 
 NO_SIZES = "the files do not say how large the images are: no program reads them until the images are put beside them"
 
+FAR = "segdata reads this format on this machine alone: copy the folder here to convert it"
+
 
 @dataclass(slots=True)
 class Files:
@@ -149,6 +151,7 @@ class Plan:
         notes: What a person should know of the files, for the receipt.
         shown: Where the images, masks and label files of the samples are, for croissant.json.
         needs_images: Whether the files do not say how large the images are, so that `segdata convert` cannot read them alone.
+        needs_here: Whether `segdata convert` reads the format on this machine alone, and not in storage.
         shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
@@ -168,6 +171,7 @@ class Plan:
     notes: Sequence[str] = ()
     shown: Shown = field(default_factory=Shown)
     needs_images: bool = False
+    needs_here: bool = False
     shards: Sequence[Shard] = ()
 
 
@@ -301,7 +305,7 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             pixels[kind] += lost[0]
             regions[kind] += lost[1]
             images[kind] += 1
-    alone = plan.needs_images and plan.images == "none"
+    alone, far = plan.needs_images and plan.images == "none", plan.needs_here and isinstance(loop.root, Remote)
     counts: Counter[int] = Counter()
     for one in named:
         counts.update(one.sample.counts)
@@ -321,8 +325,8 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             }
             for kind in sorted(images)
         },
-        notes=[*plan.notes, *([NO_SIZES] if alone else [])],
-        reads_back=not alone,
+        notes=[*plan.notes, *([NO_SIZES] if alone else []), *([FAR] if far else [])],
+        reads_back=not (alone or far),
     )
 
 

@@ -32,6 +32,8 @@ def name_samples(
 ) -> list[Named]:
     """The samples by id, each with its split and its name: the id without the split's name in front.
 
+    Programs pass over names that begin with a dot: `_` stands for it.
+
     Args:
         dataset: The dataset.
         flat: Names have no folders: `a/b` becomes `a_b`; of names that are then one, each gets 8 digits of its id's SHA-256.
@@ -46,7 +48,7 @@ def name_samples(
         Named(
             sample,
             unsplit if sample.split is None else folders[sample.split],
-            sample.id.removeprefix(f"{sample.split}/") if sample.split is not None else sample.id,
+            shown(sample.id.removeprefix(f"{sample.split}/") if sample.split is not None else sample.id),
         )
         for sample in samples
     ]
@@ -65,9 +67,14 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     return folders
 
 
+def shown(name: str) -> str:
+    """A name of whose folders and file none is hidden: `_` for dots in front."""
+    return re.sub(r"(?<![^/])\.", "_", name)
+
+
 def flattened(one: Named) -> Named:
-    """The same, in a name without folders. A dot in front, by which files are hidden, becomes `_`; a long name is cut."""
-    name = re.sub(r"^\.", "_", one.name.replace("/", "_"))
+    """The same, in a name without folders; a long name is cut."""
+    name = one.name.replace("/", "_")
     data = name.encode()
     if len(data) <= SHORT:
         return one._replace(name=name)

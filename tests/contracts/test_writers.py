@@ -56,6 +56,7 @@ IDS = {
     "splits": ("train/a", "train/b", "val/c"),
     "no splits": ("a", "b"),
     "folders": ("train/x/a", "train/y/a", "val/x/b"),
+    "hidden": ("train/.x/.a", "train/.y/b", "val/.x/c"),
 }
 
 
