@@ -121,6 +121,12 @@ class Files:
             raise error
         self.left_out.append(error.problem)
 
+    def take_back(self) -> None:
+        """Remove what was written: the files of a sample that is left out would be there without the others."""
+        for path in self.written:
+            (self.root / path).unlink(missing_ok=True)
+        self.written.clear()
+
     def lose(self, kind: str, pixels: int, regions: int = 0) -> None:
         """Note what the format cannot hold of the sample."""
         before = self.lost.get(kind, (0, 0))
@@ -245,8 +251,12 @@ def _split(one: Named | Shard) -> str | None:
 def _row(one: Named | Shard, plan: Plan, source: Dataset, root: Place, skip: bool) -> Row:
     """Write the files of one sample or shard. Raises `DataError`."""
     files = Files(root, source, plan.images, skip)
-    with nullcontext() if isinstance(one, Shard) else located(sample=one.sample.id):
-        part = plan.item(one, files)
+    try:
+        with nullcontext() if isinstance(one, Shard) else located(sample=one.sample.id):
+            part = plan.item(one, files)
+    except DataError:
+        files.take_back()
+        raise
     raw = msgspec.Raw(msgspec.json.encode(part))
     return Row(_key(one), files.written, raw, files.lost, files.pixels, files.left_out)
 
