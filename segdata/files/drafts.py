@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from segdata.errors import writing
 from segdata.files.durable import replacing
-from segdata.files.places import place
+from segdata.files.places import beside_of, place
 from segdata.files.remote import Place, Remote
 
 
@@ -34,7 +34,7 @@ class Draft:
             self.beside = Path(self._folder.name, self.path.name)
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.beside = Path(f"{self.path}.partial")
+            self.beside = beside_of(self.path)
         with writing(self.path, self.beside):
             self.file: BinaryIO = open(self.beside, "w+b")  # noqa: SIM115 - closed by close or discard
 

@@ -28,6 +28,9 @@ from segdata.files.remote import Place, Remote, is_remote
 DRIVE = re.compile("[^/]:")
 """How a path begins that leads to a drive on Windows, wherever it is read."""
 
+LONG = 240
+"""The bytes of a name to which `.partial` can be added: file systems have 255."""
+
 # What a user gives
 
 
@@ -136,8 +139,9 @@ def write_whole(path: Place, data: bytes) -> None:
 
 
 def beside_of(path: Path) -> Path:
-    """The path at which a file is written before it gets its name."""
-    return path.with_name(f"{path.name}.partial")
+    """The path at which a file is written before it gets its name; a long name, which leaves no room, is cut to its digest."""
+    name = path.name if len(os.fsencode(path.name)) <= LONG else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.with_name(f"{name}.partial")
 
 
 def write_new(path: Place, data: bytes, way_out: str) -> None:

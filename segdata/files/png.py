@@ -88,11 +88,18 @@ def encode_painted(mask: Mask, colors: NDArray[np.uint8]) -> bytes:
     from segdata.kernels.count import translate
 
     height, width = mask.shape
-    painted = np.empty(mask.size, np.uint32)
-    translate(np.ascontiguousarray(mask).ravel(), np.ascontiguousarray(colors).view(np.uint32).ravel(), painted)
+    rows, table = max(1, STRIP // (4 * width)), np.ascontiguousarray(colors).view(np.uint32).ravel()
     deflater = _deflater()
-    body = deflater.compress(_filtered(painted.view(np.uint8).reshape(height, -1))) + deflater.flush()
-    return _head(height, width, 8, RGBA) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    above, body = None, []
+    for y in range(0, height, rows):
+        some = np.ascontiguousarray(mask[y : y + rows])
+        painted = np.empty(some.shape, np.uint32)
+        translate(some.ravel(), table, painted.ravel())
+        data = painted.view(np.uint8)
+        body.append(deflater.compress(_filtered(data, above)))
+        above = data[-1]
+    body.append(deflater.flush())
+    return _head(height, width, 8, RGBA) + _chunk(b"IDAT", b"".join(body)) + _chunk(b"IEND", b"")
 
 
 class MaskWriter:

@@ -51,16 +51,6 @@ def translate(
     table: NDArray[np.unsignedinteger[Any]],
     out: NDArray[np.unsignedinteger[Any]],
 ) -> None:
-    """Write table[values] to `out` (N,) for `values` (N,), both contiguous. A word of equal values is looked up once."""
-    lanes = 8 // values.itemsize
-    mask, repeat = (0xFF, 0x0101010101010101) if lanes == 8 else (0xFFFF, 0x0001000100010001)
-    words = values[: values.shape[0] // lanes * lanes].view(np.uint64)
-    for i in range(words.shape[0]):
-        word = words[i]
-        if word == (word & np.uint64(mask)) * np.uint64(repeat):
-            out[i * lanes : (i + 1) * lanes] = table[values[i * lanes]]
-        else:
-            for j in range(i * lanes, (i + 1) * lanes):
-                out[j] = table[values[j]]
-    for j in range(words.shape[0] * lanes, values.shape[0]):
-        out[j] = table[values[j]]
+    """Write table[values] to `out` (N,) for `values` (N,), both contiguous."""
+    for i in range(values.shape[0]):
+        out[i] = table[values[i]]

@@ -55,6 +55,8 @@ class Shard(NamedTuple):
 
 NO_SIZES = "the files do not say how large the images are: no program reads them until the images are put beside them"
 
+FAR = "segdata reads this format on this machine alone: copy the folder here to convert it"
+
 
 @dataclass(slots=True)
 class Files:
@@ -119,6 +121,12 @@ class Files:
             raise error
         self.left_out.append(error.problem)
 
+    def take_back(self) -> None:
+        """Remove what was written: the files of a sample that is left out would be there without the others."""
+        for path in self.written:
+            (self.root / path).unlink(missing_ok=True)
+        self.written.clear()
+
     def lose(self, kind: str, pixels: int, regions: int = 0) -> None:
         """Note what the format cannot hold of the sample."""
         before = self.lost.get(kind, (0, 0))
@@ -149,6 +157,7 @@ class Plan:
         notes: What a person should know of the files, for the receipt.
         shown: Where the images, masks and label files of the samples are, for croissant.json.
         needs_images: Whether the files do not say how large the images are, so that `segdata convert` cannot read them alone.
+        needs_here: Whether `segdata convert` reads the format on this machine alone, and not in storage.
         shards: Which samples are in one file, of formats whose files hold many. An export goes on after the last whole one.
     """
 
@@ -168,6 +177,7 @@ class Plan:
     notes: Sequence[str] = ()
     shown: Shown = field(default_factory=Shown)
     needs_images: bool = False
+    needs_here: bool = False
     shards: Sequence[Shard] = ()
 
 
@@ -241,8 +251,12 @@ def _split(one: Named | Shard) -> str | None:
 def _row(one: Named | Shard, plan: Plan, source: Dataset, root: Place, skip: bool) -> Row:
     """Write the files of one sample or shard. Raises `DataError`."""
     files = Files(root, source, plan.images, skip)
-    with nullcontext() if isinstance(one, Shard) else located(sample=one.sample.id):
-        part = plan.item(one, files)
+    try:
+        with nullcontext() if isinstance(one, Shard) else located(sample=one.sample.id):
+            part = plan.item(one, files)
+    except DataError:
+        files.take_back()
+        raise
     raw = msgspec.Raw(msgspec.json.encode(part))
     return Row(_key(one), files.written, raw, files.lost, files.pixels, files.left_out)
 
@@ -301,7 +315,7 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             pixels[kind] += lost[0]
             regions[kind] += lost[1]
             images[kind] += 1
-    alone = plan.needs_images and plan.images == "none"
+    alone, far = plan.needs_images and plan.images == "none", plan.needs_here and isinstance(loop.root, Remote)
     counts: Counter[int] = Counter()
     for one in named:
         counts.update(one.sample.counts)
@@ -321,8 +335,8 @@ def _receipt(loop: Loop[Row], dataset: Dataset, plan: Plan, named: Sequence[Name
             }
             for kind in sorted(images)
         },
-        notes=[*plan.notes, *([NO_SIZES] if alone else [])],
-        reads_back=not alone,
+        notes=[*plan.notes, *([NO_SIZES] if alone else []), *([FAR] if far else [])],
+        reads_back=not (alone or far),
     )
 
 

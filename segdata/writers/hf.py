@@ -112,6 +112,7 @@ def write(
         names={name: id for id, name in enumerate(dataset.labels.names)},
         images=images,
         notes=list(notes_on(samples)),
+        needs_here=True,
         shown=Shown(columns=columns),
     )
     return export_files(dataset, place(root), plan, about=about, overwrite=overwrite, run=run)

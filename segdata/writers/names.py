@@ -13,6 +13,9 @@ from segdata.dataset.ids import SHORT
 from segdata.dataset.sample import Sample
 from segdata.errors import OptionError
 
+LONGEST = 240
+"""The bytes of a name to which every ending can be added: file systems have 255."""
+
 
 class Named(NamedTuple):
     """A sample, the folder of its split (None: it is in no split), and its name there: a POSIX path without an extension."""
@@ -32,6 +35,8 @@ def name_samples(
 ) -> list[Named]:
     """The samples by id, each with its split and its name: the id without the split's name in front.
 
+    Programs pass over names that begin with a dot: `_` stands for it. Names that leave no room for an ending are cut.
+
     Args:
         dataset: The dataset.
         flat: Names have no folders: `a/b` becomes `a_b`; of names that are then one, each gets 8 digits of its id's SHA-256.
@@ -46,11 +51,11 @@ def name_samples(
         Named(
             sample,
             unsplit if sample.split is None else folders[sample.split],
-            _name_in(sample),
+            shown(_name_in(sample)),
         )
         for sample in samples
     ]
-    return unique([*map(flattened, named)] if flat else named, together=together)
+    return unique([*map(flattened if flat else fitted, named)], together=together)
 
 
 def split_folders(splits: set[str]) -> dict[str, str]:
@@ -65,9 +70,22 @@ def split_folders(splits: set[str]) -> dict[str, str]:
     return folders
 
 
+def shown(name: str) -> str:
+    """A name of whose folders and file none is hidden: `_` for dots in front."""
+    return re.sub(r"(?<![^/])\.", "_", name)
+
+
+def fitted(one: Named) -> Named:
+    """The same, in a name that is cut if no ending fits to it."""
+    folder, slash, base = one.name.rpartition("/")
+    if len(data := base.encode()) <= LONGEST:
+        return one
+    return _with_digits(one._replace(name=f"{folder}{slash}{data[:SHORT].decode(errors='ignore')}"))
+
+
 def flattened(one: Named) -> Named:
-    """The same, in a name without folders. A dot in front, by which files are hidden, becomes `_`; a long name is cut."""
-    name = re.sub(r"^\.", "_", one.name.replace("/", "_"))
+    """The same, in a name without folders; a long name is cut."""
+    name = one.name.replace("/", "_")
     data = name.encode()
     if len(data) <= SHORT:
         return one._replace(name=name)

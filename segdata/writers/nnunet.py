@@ -110,6 +110,8 @@ def notes_on(root: Place, dataset: Dataset, values: Values, channels: Channels, 
         yield f"nnU-Net finds a set by its folder's name: export to nnUNet_raw/Dataset001_{name}, or rename the folder"
     if values.names[BACKGROUND] is None:
         yield "no class is called background, which nnU-Net wants as label 0: no pixel has the label 0"
+    if dataset.splits and (number := sum(sample.split is None for sample in dataset)):
+        yield f"{number:,} samples that are in no split are for training, in labelsTr/"
     if folds:
         yield f"{FOLDS} holds one fold, train and val: before training copy it to the set's folder in nnUNet_preprocessed/"
     if not channels.names:

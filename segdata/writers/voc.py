@@ -154,6 +154,8 @@ def notes_on(
     if devkit and (strange := sorted({str(one.split) for one in samples} - {*TORCHVISION})):
         ways = f"torchvision reads {', '.join(TORCHVISION)} alone: segdata split makes train and val"
         yield f"ImageSets: has the lists {some(strange)}, and {ways}"
+    if 0 < (number := sum(one.sample.split is None for one in samples)) < len(samples):
+        yield f"{number:,} samples that are in no split are in the list {UNSPLIT}"
     others = sum(splitext(str(one.sample.image))[1].lower() not in (".jpg", ".jpeg") for one in samples)
     if with_images and others:
         yield f"JPEGImages: {others:,} images are not JPEG, and called .jpg all the same: torchvision looks for no other name"

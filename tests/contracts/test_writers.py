@@ -56,6 +56,7 @@ IDS = {
     "splits": ("train/a", "train/b", "val/c"),
     "no splits": ("a", "b"),
     "folders": ("train/x/a", "train/y/a", "val/x/b"),
+    "hidden": ("train/.x/.a", "train/.y/b", "val/.x/c"),
 }
 
 
@@ -409,3 +410,18 @@ def made_options(out: Path) -> dict[str, Any]:
     name = CONTRACT if (out / CONTRACT).is_file() else "dataset.json"
     options: dict[str, Any] = json.loads((out / name).read_text())["made_by"]["options"]
     return options
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_nothing_is_left_of_samples_that_are_left_out(case: Case, tmp_path: Path) -> None:
+    drawn = random_masks(4, prefix="train/")
+    dataset = make(tmp_path / "d", drawn, names=NAMES["cityscapes"], images="copy")
+    first, *others = sorted(dataset, key=lambda sample: sample.id)
+    (tmp_path / "d" / first.mask).write_bytes(b"damaged")
+    made = written(case, dataset, tmp_path / "out", run=Run(report=Report(on_error="skip")))
+    assert made is not None
+    assert len(made) == len(others)
+    back = read_back(tmp_path / "out", tmp_path / "back")
+    assert agree(in_order(dataset.select(lambda sample: sample.id != first.id)), in_order(back))
+    name = first.id.rpartition("/")[2]
+    assert not [path for path in (tmp_path / "out").rglob("*") if not path.is_dir() and path.stem == name]

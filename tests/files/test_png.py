@@ -522,3 +522,13 @@ def test_a_image_is_what_pillow_reads(h: int, w: int) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_rgb(image)))), image)
     with pytest.raises(ValueError, match="an image is"):
         encode_rgb(image[:, :, :2])
+
+
+def test_painted_masks_are_the_same_in_any_number_of_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mask, colors = rng.integers(0, 9, (37, 11)).astype(np.uint8), rng.integers(0, 256, (256, 4)).astype(np.uint8)
+    whole = masks.encode_painted(mask, colors)
+    monkeypatch.setattr(masks, "STRIP", 100)
+    assert masks.encode_painted(mask, colors) == whole
+    with Image.open(io.BytesIO(whole)) as image:
+        np.testing.assert_array_equal(np.asarray(image), colors[mask])

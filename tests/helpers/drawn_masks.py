@@ -11,8 +11,24 @@ from numpy.typing import NDArray
 
 from segdata import Dataset
 
-IDS = ("a", "b/c", "train/a", "train/b", "val/a", "val/d e", "extra/k", "b/C", "x.y", "ü", "#1", "_", "1")
-"""Ids with folders, in splits and not (what stands before a slash is the split), alike but for case, and odd ones."""
+IDS = (
+    "a",
+    "b/c",
+    "train/a",
+    "train/b",
+    "val/a",
+    "val/d e",
+    "extra/k",
+    "b/C",
+    "x.y",
+    "ü",
+    "#1",
+    "_",
+    "1",
+    ".a",
+    "train/.x/k",
+)
+"""Ids with folders, in splits and not (what stands before a slash is the split), alike but for case, hidden, and odd ones."""
 
 ODD_NAMES = (
     "background", "road sign", "a, b", 'say "x"', "Straße", "猫", "it's", "12", "class 1", "class 2", "a/b", "#hash", "no",

@@ -190,6 +190,7 @@ def test_what_the_format_cannot_hold_is_refused_before_anything_is_written(tmp_p
         ("0001TP_006690", "city/city_000000_0001TP-006690"),
         ("a_b/c/d_e", "a-b-c/a-b-c_000000_d-e"),
         (".hidden/x", "hidden/hidden_000000_x"),
+        ("_hidden/x", "hidden/hidden_000000_x"),
         ("aachen/bochum_1_2", "aachen/aachen_000000_bochum-1-2"),
     ],
 )

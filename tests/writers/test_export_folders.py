@@ -288,3 +288,13 @@ def test_the_receipt_is_what_the_export_returns(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/receipt.json").read_text()) == receipt
     assert receipt["images"] == {"in": 4, "exported": 4, "skipped": 0}
     assert receipt["cannot_hold"] == {}
+
+
+@pytest.mark.parametrize("format", ["folders", "voc", "nnunet", "webdataset", "hf", "cityscapes", "labelme"])
+def test_names_as_long_as_file_systems_hold_come_back(format: str, tmp_path: Path) -> None:
+    masks = {f"train/{'a' * 251}": np.array([[0, 1]]), f"train/{'a' * 250}b": np.array([[1, 0]])}
+    dataset = make(tmp_path / "d", masks)
+    more: dict[str, Any] = {} if format == "webdataset" else {"images": "none"}
+    made = segdata.export(format, dataset, tmp_path / "out", **more)
+    back = made if isinstance(made, Dataset) else segdata.convert("auto", tmp_path / "out", tmp_path / "back")
+    assert {bytes(back.read_mask(sample)) for sample in back} == {b"\0\1", b"\1\0"}

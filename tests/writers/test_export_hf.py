@@ -21,6 +21,7 @@ from carry_files import contents, make, random_masks
 from croissant_rules import issues
 from drawn_masks import ODD_NAMES, drawn_sets, same_pixels
 from segdata import DataError, Dataset, OptionError, Report, Run
+from segdata.files.places import copy_file, files_below, place
 from segdata.files.tables import GROUP, ROWS, TableWriter
 from segdata.files.tiff import encode_tiff
 from segdata.labels import class_name
@@ -271,3 +272,14 @@ def test_options_are_checked(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         export(dataset, tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_in_storage_is_not_said_to_be_read_there(tmp_path: Path) -> None:
+    there = place(f"memory://{tmp_path.name}")
+    receipt = segdata.export("hf", make(tmp_path / "d", THREE), str(there), images="none").to_json()
+    assert not receipt["reads_back"]
+    assert "copy the folder here" in receipt["notes"][-1]
+    for name in files_below(there):
+        copy_file(there / name, tmp_path / "here" / name)
+    assert len(segdata.convert("auto", tmp_path / "here", tmp_path / "back", images="none")) == len(THREE)
+    assert export(make(tmp_path / "d", THREE), tmp_path / "out", images="none")["reads_back"]

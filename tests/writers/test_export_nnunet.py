@@ -276,3 +276,9 @@ def test_tiles_that_are_virtual_are_cut(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             back.read_image(back.sample(expected_ids(tiles)[sample.id])), tiles.read_image(sample)
         )
+
+
+def test_samples_in_no_split_are_told(tmp_path: Path) -> None:
+    dataset = make(tmp_path / "d", {**random_masks(1), **random_masks(1, prefix="val/")})
+    notes = segdata.export("nnunet", dataset, tmp_path / "out", images="none").to_json()["notes"]
+    assert any("1 samples that are in no split" in note and "for training, in labelsTr/" in note for note in notes)

@@ -157,3 +157,9 @@ def test_splits_that_would_be_one_list_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"would both be in a-b.txt: --split exports one of them"):
         export(dataset, tmp_path / "out", images="none")
     export(dataset.split("a_b"), tmp_path / "out", images="none")
+
+
+def test_samples_in_no_split_are_told(tmp_path: Path) -> None:
+    dataset = make(tmp_path / "d", {**random_masks(1), **random_masks(1, prefix="val/")})
+    notes = segdata.export("voc", dataset, tmp_path / "out", images="none").to_json()["notes"]
+    assert any("1 samples that are in no split" in note and "in the list default" in note for note in notes)

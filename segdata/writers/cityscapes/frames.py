@@ -37,7 +37,7 @@ def frame_name(name: str) -> str:
     """CITY/CITY_SEQUENCE_FRAME of a sample's name."""
     folder, base = split(name)
     own = re.fullmatch(r"[^._/][^_/]*", folder) and re.fullmatch(rf"{re.escape(folder)}_[^_]+_[^_]+", base)
-    city, frame = re.sub("[_/]", "-", folder).lstrip(".") or CITY, base.replace("_", "-")
+    city, frame = re.sub("[_/]", "-", folder).lstrip(".-") or CITY, base.replace("_", "-")
     whole = base if own else f"{city}_{SEQUENCE}_{frame}"
     if len(whole.encode()) > ROOM:
         digits = hashlib.sha256(name.encode()).hexdigest()[:8]
