@@ -161,8 +161,8 @@ def test_ignored_pixels_are_asked_about(tmp_path: Path) -> None:
     back = segdata.convert("auto", tmp_path / "class", tmp_path / "back")
     np.testing.assert_array_equal(back.read_mask(back.samples[0]), mask)
     lost = segdata.export("yolo", dataset, tmp_path / "background", ignored="background")
-    assert lost.receipt["cannot_hold"]["ignored"] | {"regions": 0} == {
-        "images": 1, "pixels": 2, "regions": 0, "keep": "--ignored class",
+    assert lost.receipt["cannot_hold"]["ignored"] == {
+        "images": 1, "pixels": 2, "regions": 1, "keep": "--ignored class",
     }  # fmt: skip
     dropped = segdata.export("yolo", dataset, tmp_path / "drop", ignored="drop")
     assert len(dropped) == 1

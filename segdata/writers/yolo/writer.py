@@ -26,6 +26,7 @@ from segdata.writers.croissant import Shown
 from segdata.writers.exporting import Exported, Files, Plan, export_files
 from segdata.writers.images import ExportImages, ending_of
 from segdata.writers.names import Named, name_samples, unique
+from segdata.writers.objects import lose_pixels
 from segdata.writers.yolo.data import DATA_YAML, KEYS, WANTED, data_yaml
 from segdata.writers.yolo.lines import label_lines
 
@@ -67,19 +68,19 @@ def write(
     dataset, left_out = ask_ignored(dataset, ignored, "YOLO")
     classes = shape_classes(dataset.labels, ignored)
     samples = named(dataset)
+    lost = dataset.labels.ignore if ignored == "background" else None
     numbers = {one.value: number for number, one in enumerate(classes.written)}
     plan = Plan(
         format="yolo",
         options={"ignored": ignored},
         samples=samples,
-        item=partial(write_sample, numbers=numbers, skip=classes.skip),
+        item=partial(write_sample, numbers=numbers, skip=classes.skip, lost=lost),
         finish=partial(write_data, names=[one.name for one in classes.written]),
         holds=[DATA_YAML, "labels", *(["images"] if images != "none" else [])],
         reader="yolo",
         reading={"background": "ignore"} if classes.background is None else {},
         names=classes.names,
         images=images,
-        keeps=["ignored"] if ignored == "class" else [],
         ways={"ignored": "--ignored class"},
         left_out=left_out,
         notes=list(notes(samples)),
@@ -102,10 +103,15 @@ def named(dataset: Dataset) -> list[Named]:
     return unique([one._replace(split=free) if one.split == "images" else one for one in samples])
 
 
-def write_sample(named: Named, files: Files, numbers: Mapping[int, int], skip: Collection[int]) -> None:
-    """Write the label file of a sample, empty if nothing is in it, and its image. Raises `DataError`."""
+def write_sample(
+    named: Named, files: Files, numbers: Mapping[int, int], skip: Collection[int], lost: int | None
+) -> None:
+    """Write the label file of a sample, empty if nothing is in it, and its image. `lost` is the value of pixels that a trainer
+    takes for background. Raises `DataError`."""
     sample = named.sample
-    files.write(f"labels/{named.path}.txt", label_lines(files.source.read_mask(sample), numbers, skip))
+    mask = files.source.read_mask(sample)
+    files.write(f"labels/{named.path}.txt", label_lines(mask, numbers, skip))
+    lose_pixels(files, sample, mask, lost)
     if files.images != "none":
         files.image(sample, f"images/{named.path}", kinds_of(sample, files))
 
