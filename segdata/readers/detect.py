@@ -134,8 +134,13 @@ def _reasons(root: Place) -> dict[str, str | None]:
 
 
 def _beside(root: Place, chosen: str) -> str | None:
-    """What a folder is that fits a format and has a set of another with a layout of its own below it; None if it has none."""
-    if chosen == ANY or not isinstance(root, Path):
+    """What a folder is that fits a format, and has below it exports, or a set of another format with a layout of its own; None
+    if it has neither."""
+    if not isinstance(root, Path):
+        return None
+    if exports := [folder for folder in _below(root) if (folder / CONTRACT).is_file()]:
+        return f"it is {chosen}, and exports lie below it: name {chosen} in place of auto, or give one of {some(exports, 3)}"
+    if chosen == ANY:
         return None
     others = {folder: format for folder, format in _sets(_below(root)).items() if format not in (chosen, ANY, OWN)}
     if not others:

@@ -217,6 +217,15 @@ def test_a_dataset_needs_no_converting(samples: Path, tmp_path: Path) -> None:
     assert str(caught.value).count(already) == 1
 
 
+def test_a_folder_of_exports_is_none_itself(samples: Path, tmp_path: Path) -> None:
+    dataset = segdata.convert("voc", samples / "voc", tmp_path / "data", images="copy")
+    for format in ("folders", "voc"):
+        segdata.export(format, dataset, tmp_path / "exports" / format, images="copy")
+    with pytest.raises(OptionError, match=r"exports lie below it: .*or give one of \S+folders, \S+voc$"):
+        format_of(tmp_path / "exports")
+    assert format_of(tmp_path / "exports/voc") == "voc"
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file or folder"):
         detect(tmp_path / "nowhere")
