@@ -24,10 +24,15 @@ TAKES = {
     "join": ("whole", "other"), "tile": ("whole",), "tile virtual": ("whole",), "split": ("whole",), "remap": ("whole",),
     "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
     "stats": ("whole",),
-    "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"), "export webdataset": ("whole",),
+    "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
+    **{name: ("whole",) for name in OPERATIONS if name.startswith("export ")},
     "predict": (), "predict by a file": (), "mosaic": ("scenes",),
 }  # fmt: skip
 """The datasets whose masks an operation reads."""
+
+
+COPIED = {"export folders", "export webdataset"}
+"""What copies the files of masks, which must be those of the manifest, byte by byte."""
 
 
 def test_every_operation_is_here() -> None:
@@ -93,7 +98,7 @@ def test_it_stops_with_sample_and_value(name: str, inputs: Inputs, tmp_path: Pat
     with pytest.raises(DataError) as caught:
         OPERATIONS[name](inputs, tmp_path / "out", Run())
     assert caught.value.problem.sample in sources(name, inputs)
-    if name == "export webdataset":  # whose masks must be those of the manifest, byte by byte
+    if name in COPIED:
         assert caught.value.problem.code == "mask.changed"
         return
     words = "the mask holds values that are no class: 77 (1 pixels): was it replaced? convert again [mask.values]"

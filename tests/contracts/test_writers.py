@@ -398,7 +398,8 @@ def test_in_storage_the_same_files_are_written(case: Case, tmp_path: Path) -> No
     segdata.export(case.format, dataset, there, **options)
     names = set(files_below(place(there)))
     assert names == set(contents(here))
-    assert all(read_bytes(place(there) / name) == (here / name).read_bytes() for name in names)
+    differ = {name for name in names if read_bytes(place(there) / name) != (here / name).read_bytes()}
+    assert differ <= ({RECEIPT} if case.format == "hf" else set())  # which says that Parquet is not read there
     if case.format not in ("webdataset", "hf"):  # Parquet is read on this machine alone
         back = segdata.convert("auto", there, tmp_path / "back", images="copy", allow_empty=True)
         assert agree(in_order(dataset), in_order(back))

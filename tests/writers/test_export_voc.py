@@ -121,6 +121,7 @@ def test_the_files_are_where_programs_look(tmp_path: Path) -> None:
     assert receipt["notes"] == [
         "ImageSets: has the lists default, val-2, and torchvision reads train, val, trainval alone: "
         "segdata split makes train and val",
+        "1 samples that are in no split are in the list default",
         "JPEGImages: 5 images are not JPEG, and called .jpg all the same: torchvision looks for no other name",
     ]
 

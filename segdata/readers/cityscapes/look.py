@@ -35,10 +35,11 @@ FRAMES = 16
 VOID = {row.id for row in TABLE if row.category == "void"}
 
 
-def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules) -> None:
+def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules, *, void: bool) -> None:
     """Raise `DataError` (`cityscapes.own`) if frames (label files by kind) show that the labels are not those of the rules.
 
-    Up to 16 are looked at, evenly spread; most of them must show it. A file that cannot be read is left to its conversion.
+    `void`: whether there may be none but void labels in them, if the rules have classes for those. Up to 16 are looked at,
+    evenly spread; most of them must show it. A file that cannot be read is left to its conversion.
     """
     looked_at = [frames[i * len(frames) // FRAMES] for i in range(FRAMES)] if len(frames) > FRAMES else frames
     found = list(filter(None, (_look(files, rules) for files in looked_at)))
@@ -46,7 +47,7 @@ def check_labels(frames: Sequence[Mapping[str, str]], rules: Rules) -> None:
     if 2 * len(strange) > len(found):
         raise DataError(strange[0])
     shown = set().union(*(frame.labels for frame in found))
-    if shown and shown <= VOID and not rules.has_void:
+    if shown and shown <= VOID and not (rules.own or (void and rules.has_void)):
         what = f"no pixel of the {len(found)} frames looked at has a class (label ids {some(sorted(shown))})"
         message = f"{what}: are these labels not Cityscapes' own? {WAY_OUT}"
         raise DataError(Problem("cityscapes.own", message, found[0].file))

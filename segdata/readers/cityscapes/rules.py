@@ -156,7 +156,7 @@ class Rules:
         names = {entry.source_name: (entry.value, plain[entry.value]) for entry in entries}
         table = tuple(SourceClass(entry.value, entry.source_name, plain[entry.value]) for entry in entries)
         colors = {entry.value: entry.color for entry in entries if entry.color is not None}
-        return cls(labels, table, _kinds(pngs, from_), values, names, colors, own=True, has_void=True)
+        return cls(labels, table, _kinds(pngs, from_), values, names, colors, own=True)
 
     def annotation(self, files: Mapping[str, str]) -> Annotation | None:
         """The best of a frame's label files; None if none may be read."""
