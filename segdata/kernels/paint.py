@@ -110,9 +110,7 @@ def paint_runs(
         code = codes[i]
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
             start = runs[r, 0]
-            mine = owner[
-                start : runs[r, 1]
-            ]  # a view: its indices are never negative, so the compiler vectorises the loops
+            mine = owner[start : runs[r, 1]]  # a view: no index is negative, so that the loops become vectors
             taken = code & 0
             for p in range(mine.shape[0]):
                 taken |= mine[p]

@@ -47,10 +47,15 @@ def _copied(sample: Sample, file: Place, path: Place) -> str:
         for part in _parts(file):
             digest.update(part)
             draft.file.write(part)
-        if digest.hexdigest() != sample.sha256:
-            what = "its bytes are not those that were written (sha256): segdata check finds out more"
-            raise DataError(Problem("mask.changed", what, file=sample.mask))
+        refuse_changed(sample, digest.hexdigest())
     return digest.hexdigest()
+
+
+def refuse_changed(sample: Sample, sha256: str) -> None:
+    """Raise `DataError` (`mask.changed`) if the bytes of a mask file, of this SHA-256, are not those that the manifest means."""
+    if sha256 != sample.sha256:
+        what = "its bytes are not those that were written (sha256): segdata check finds out more"
+        raise DataError(Problem("mask.changed", what, file=sample.mask))
 
 
 def _parts(file: Place) -> Iterator[bytes]:

@@ -25,6 +25,7 @@ from segdata.files.rasters import Raster
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, tally
 from segdata.writers.images import as_it_is, encode_image_of
+from segdata.writers.masks import refuse_changed
 
 SHARDS, INDEX = "shards", "index.json"
 
@@ -102,9 +103,7 @@ def read_contents(sample: Sample, dataset: Dataset, openings: Openings) -> Conte
         return cut_contents(line, image, ids.read())
     file = dataset.inside(sample.mask)
     data = _read(file, "mask")
-    if hashlib.sha256(data).hexdigest() != sample.sha256:
-        what = "its bytes are not those that were written (sha256): segdata check finds out more"
-        raise DataError(Problem("mask.changed", what, file=sample.mask))
+    refuse_changed(sample, hashlib.sha256(data).hexdigest())
     whole = None if path is None else (os.path.splitext(path)[1].lower() or ".image", _read(path))
     return Contents(whole, (file.suffix.lower(), data), line)
 
