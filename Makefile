@@ -19,7 +19,7 @@ CHECK = VIRTUAL_ENV="$(CURDIR)/$(VENV)" tools/check.sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.train
+demo: $(VENV)/.train,weights
 	@rm -rf build/demo && mkdir -p build
 	@$(VENV)/bin/segdata demo --out build/demo
 

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from segdata.ops.join.operation import join as join
     from segdata.ops.mosaic.operation import mosaic as mosaic
     from segdata.ops.predict.operation import predict as predict
-    from segdata.ops.predict.predictor import Predictor as Predictor
-    from segdata.ops.predict.predictor import load_predictor as load_predictor
     from segdata.ops.preview.operation import preview as preview
     from segdata.ops.refine.operation import refine as refine
     from segdata.ops.refine.tune import tune as tune
@@ -53,6 +51,8 @@ if TYPE_CHECKING:
     from segdata.ops.stitch.operation import untile as untile
     from segdata.ops.suspects.operation import suspects as suspects
     from segdata.ops.tile.operation import tile as tile
+    from segdata.prediction.predictor import Predictor as Predictor
+    from segdata.prediction.predictor import load_predictor as load_predictor
     from segdata.readers.detect import detect as detect
     from segdata.readers.paint import Shape as Shape
     from segdata.readers.paint import paint as paint
@@ -90,8 +90,8 @@ _HOMES = {
     "join": "ops.join.operation",
     "mosaic": "ops.mosaic.operation",
     "predict": "ops.predict.operation",
-    "Predictor": "ops.predict.predictor",
-    "load_predictor": "ops.predict.predictor",
+    "Predictor": "prediction.predictor",
+    "load_predictor": "prediction.predictor",
     "preview": "ops.preview.operation",
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",

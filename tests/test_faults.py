@@ -35,8 +35,8 @@ from segdata.executors.run import Run, workers
 from segdata.executors.worker import each
 from segdata.ops.check.operation import check
 from segdata.ops.join.operation import join
-from segdata.ops.predict import predictor as predictors
 from segdata.ops.tile.operation import tile
+from segdata.prediction import predictor as predictors
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("road", "car", "sign")

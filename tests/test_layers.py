@@ -32,6 +32,7 @@ LAYERS = (
     ("executors",),
     ("dataset",),
     ("recipes", "refinement", "metrics", "tiling"),
+    ("prediction",),
     ("readers", "writers"),
     ("terminal", "pages"),
     ("ops",),

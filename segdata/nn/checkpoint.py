@@ -61,6 +61,8 @@ class Plain(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     dtype: Literal["uint8", "uint16", "float32"] | None = None
     options: dict[str, Any] = msgspec.field(default_factory=dict)
+    temperature: Annotated[float, Meta(gt=0, le=LARGEST)] = 1.0
+    """What logits are divided by before the softmax, so that confidences are calibrated."""
 
     @property
     def chosen(self) -> str | None:

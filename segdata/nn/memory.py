@@ -12,7 +12,7 @@ import torch
 from segdata.errors import OptionError, SegdataError
 from segdata.nn.data import Batch
 from segdata.nn.distributed import World
-from segdata.ops.predict.sliding import is_out_of_memory
+from segdata.prediction.sliding import is_out_of_memory
 
 if TYPE_CHECKING:
     from segdata.nn.step import Step

@@ -78,6 +78,8 @@ class TorchPredictor:
     dtype: str | None = None
     chosen: str | None = None
     """The bands that its training was told to read, of those that its dataset reads."""
+    temperature: float = 1.0
+    """What logits are divided by, so that confidences are calibrated (Guo et al. 2017, section 4.2)."""
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -89,7 +91,7 @@ class TorchPredictor:
         span_of(images[0], self.recipe.span)
         with torch.inference_mode():
             logits = self.model(self.standardise(to_tensor(images).to(self.device)).contiguous())
-            return probabilities(logits, self.head).cpu().numpy()
+            return probabilities(logits / self.temperature, self.head).cpu().numpy()
 
 
 def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> TorchPredictor:
@@ -108,5 +110,5 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     plain = checkpoint.plain_of(found, path)
     return TorchPredictor(
         model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place,
-        replace(plain.reading, vrt=False), plain.names, plain.dtype, plain.chosen,
+        replace(plain.reading, vrt=False), plain.names, plain.dtype, plain.chosen, plain.temperature,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from segdata.dataset.layout import RECEIPT
 from segdata.dataset.logs import Lines as Lines  # what is killed flushes it
 from segdata.errors import DatasetError, Report
 from segdata.files.vectors.polygons import Polygons
-from segdata.ops.predict.predictor import LOADERS
+from segdata.prediction.predictor import LOADERS
 from segdata.readers import READERS
 from segdata.refinement.settings import CrfSettings
 from segdata.writers import WRITERS, writer_options

@@ -18,7 +18,7 @@ from PIL import Image
 from predictors import ByColour
 from segdata.dataset.dataset import Dataset
 from segdata.labels import Labels
-from segdata.ops.predict import predictor as predictors
+from segdata.prediction import predictor as predictors
 from trial_files import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -19,7 +19,7 @@ from segdata.files.places import file_digest, read_start, read_text
 from segdata.files.remote import Place
 from segdata.files.yaml_text import load_yaml
 from segdata.labels import must_agree
-from segdata.ops.predict.predictor import Predictor, Stored
+from segdata.prediction.predictor import Predictor, Stored
 
 FOLDS = "folds"
 """What `split` is called if each fold is to be predicted by the model that has not seen it."""

@@ -15,7 +15,7 @@ from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.rasters import Raster
 from segdata.files.reading import AS_IT_IS, Alpha, Reading
-from segdata.ops.predict.predictor import Predictor
+from segdata.prediction.predictor import Predictor
 from segdata.tiling.retype import Dtype, Retype, RetypedRaster
 
 

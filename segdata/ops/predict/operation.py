@@ -32,9 +32,9 @@ from segdata.labels import tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
 from segdata.ops.predict.inputs import image_stamps, opened_for, read_as, typed
-from segdata.ops.predict.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
-from segdata.ops.predict.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.ops.predict.write import ImageWriter, Output
+from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
+from segdata.prediction.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.area import Area, refuse_elsewhere
@@ -110,7 +110,7 @@ def predict(
     """Predict the images of a dataset, or those below a folder; the result is a dataset with the same ids.
 
     Masks of georeferenced images are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where an image has no data, and
-    where a tile is padded, masks are ignored. For the windows see `segdata.ops.predict.sliding.Sliding`.
+    where a tile is padded, masks are ignored. For the windows see `segdata.prediction.sliding.Sliding`.
 
     A job that was stopped goes on after the last whole image, or the last whole batch of small ones. Raises `DatasetError`
     for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad image

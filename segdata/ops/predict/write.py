@@ -20,7 +20,7 @@ from segdata.files.scores import quantise
 from segdata.files.tiff import TILE, TiffWriter
 from segdata.kernels.decide import decide
 from segdata.labels import Labels, Mask, tally
-from segdata.ops.predict.sliding import Probs
+from segdata.prediction.sliding import Probs
 
 ROWS = 16
 """So many rows are worked on at a time."""

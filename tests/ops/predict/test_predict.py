@@ -27,11 +27,11 @@ from segdata.files.images import read_mask
 from segdata.files.scores import HALF_STEP, read_scores
 from segdata.labels import Labels
 from segdata.ops.evaluate.operation import evaluate
-from segdata.ops.predict import predictor as predictors
 from segdata.ops.predict.operation import predict
-from segdata.ops.predict.sliding import Input, Sliding, slide
 from segdata.ops.stitch.operation import stitch
 from segdata.ops.tile.operation import tile
+from segdata.prediction import predictor as predictors
+from segdata.prediction.sliding import Input, Sliding, slide
 from segdata.windows import Window
 
 NAMES = ("road", "car", "sign")

@@ -19,7 +19,7 @@ from segdata.errors import DataError, OptionError, Problem, SegdataError
 from segdata.files.geo import Geo
 from segdata.files.rasters import WholeRaster
 from segdata.labels import Labels
-from segdata.ops.predict.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
+from segdata.prediction.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
 from segdata.recipes.recipe import Recipe
 from segdata.resize import resize_image, resize_scores
 from segdata.tiling.area import AreaOfImage

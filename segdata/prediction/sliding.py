@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, OptionError, Problem, SegdataError, one_of
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values
-from segdata.ops.predict.predictor import Predictor
+from segdata.prediction.predictor import Predictor
 from segdata.resize import resize_image, resize_scores
 from segdata.tiling.area import AreaOfImage
 from segdata.tiling.rows import Downwards
