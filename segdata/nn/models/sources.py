@@ -18,6 +18,7 @@ from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.files.limits import open_regular
+from segdata.nn.models.timm_encoders import PREFIX, hub_file, timm_normalisation
 from segdata.recipes.settings import IMAGENET, Normalise
 
 TORCHVISION = "https://download.pytorch.org/models/"
@@ -56,6 +57,8 @@ DIGITS = re.compile(r"[0-9a-f]{8,64}")
 
 def normalisation(encoder: str | None) -> Normalise:
     """The mean and standard deviation that an encoder's published weights were trained with."""
+    if encoder is not None and encoder.startswith(PREFIX):
+        return timm_normalisation(encoder)
     return LITE if encoder in WHEELS else Normalise(*IMAGENET)
 
 
@@ -115,6 +118,10 @@ def published_file(name: str) -> Path:
     """The published file of an encoder; its checksum is verified each time."""
     if name in WHEELS:
         return wheel_file(name)
+    if name.startswith(PREFIX):
+        path, digest = hub_file(name)
+        verify(path, digest, "delete it")
+        return path
     if name not in PUBLISHED:
         raise OptionError(f"no published weights of {name!r}: there are {', '.join((*WHEELS, *PUBLISHED))}")
     return fetched(address_of(PUBLISHED[name]))
