@@ -89,7 +89,7 @@ def window_size(predictor: Predictor, asked: tuple[int, int] | None) -> tuple[in
         return most or Sliding().size
     if most is not None and (asked[0] > most[0] or asked[1] > most[1]):
         raise OptionError(
-            f"--size {asked[0]} {asked[1]}: the model takes no more than {most[0]} x {most[1]}: leave it out"
+            f"--size {asked[0]}x{asked[1]}: the model takes no more than {most[0]} x {most[1]}: leave it out"
         )
     return asked
 

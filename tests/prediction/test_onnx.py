@@ -166,7 +166,7 @@ def test_windows_are_of_the_size_that_the_model_takes(dataset: Dataset, tmp_path
     masks = [np.concatenate([d.read_mask(s).ravel() for s in d]) for d in (out, free)]
     # the one narrow image is padded to 24 columns, which reaches its last one
     assert np.mean(masks[0] != masks[1]) < 0.02
-    with pytest.raises(OptionError, match="--size 32 24: the model takes no more than 16 x 24: leave it out"):
+    with pytest.raises(OptionError, match="--size 32x24: the model takes no more than 16 x 24: leave it out"):
         predict(path, dataset, tmp_path / "more", size=(32, 24))
     with pytest.raises(OptionError, match="--scales up to 1"):
         predict(path, dataset, tmp_path / "more", scales=(1.0, 1.5))

@@ -21,7 +21,7 @@ PREDICT = "segdata.ops.predict.operation:predict"
 def predict(model: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Predict the images of DATASET with MODEL, a checkpoint.
 
-    MODEL may also be an .onnx file that `segdata export onnx` wrote, which takes no torch. The masks are a new dataset DST.
+    MODEL may also be an .onnx file that segdata export onnx wrote, which takes no torch. The masks are a new dataset DST.
     DATASET may also be a folder of images, or one image, whose mask alone is written if DST ends in .png.
 
     \b
