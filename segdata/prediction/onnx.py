@@ -8,24 +8,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from segdata.errors import DatasetError, OptionError
 from segdata.files.places import read_bytes
-from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
-from segdata.labels import Labels
 from segdata.prediction.exported import EMBEDDING, IMAGE, KEY, Exported, read_exported
+from segdata.prediction.exported_predictor import Ask, ExportedPredictor, Floats, predictor_of
 from segdata.prediction.onnx_file import OnnxFile, look_through
-from segdata.recipes.recipe import Recipe
-from segdata.resize import Pixels
-from segdata.words import briefly
 
 FAULTS: tuple[type[Exception], ...] = (
     ValueError,
@@ -41,89 +37,46 @@ FAULTS: tuple[type[Exception], ...] = (
 LONG = 600
 """So much of what onnxruntime says is told; its own reason comes last."""
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+NO_MEMORY = ("Failed to allocate memory", "out of memory")
+"""Of the messages with which it says that there is too little."""
 
-Floats = NDArray[np.float32]
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxPredictor:
-    """An exported model with its label contract and its recipe. `load` makes it."""
+class Session:
+    """A model that onnxruntime has loaded. It can be sent to another process, which loads the file anew.
 
-    __repr__ = briefly
+    `alone`: it was exported for one image at a time.
+    """
 
     path: str
     device: str
-    session: onnxruntime.InferenceSession
-    labels: Labels
-    recipe: Recipe
-    bands: int
-    head: str
-    gives: str = "probabilities"
-    temperature: float = 1.0
-    reading: Reading = AS_IT_IS
-    names: tuple[str, ...] = ()
-    dtype: str | None = None
-    chosen: str | None = None
-    size: tuple[int, int] | None = None
-    """(height, width) of the windows, if it takes no others; smaller ones are padded to it."""
-    least: int = 1
-    embedding: int | None = None
+    sha256: str
+    inner: onnxruntime.InferenceSession
+    names: tuple[str, ...]
+    alone: bool
 
-    def __call__(self, images: Pixels) -> Floats:
-        """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
-
-        Raises `OptionError` for images of other bands than the model's, or larger than it takes.
-        """
-        return self._run(images, 1)[0]
-
-    def both(self, images: Pixels) -> tuple[Floats, Floats]:
-        """The same, and (N, D) float32 embeddings. Raises `OptionError` also if the model gives none."""
-        if self.embedding is None:
-            raise OptionError(f"{self.path}: gives no embeddings: its model has no encoder")
-        probs, embeddings = self._run(images, 2)
-        return probs, embeddings
-
-    def __reduce__(self) -> tuple[Callable[..., OnnxPredictor], tuple[str, str]]:
-        """As what travels to another process, which makes its own session of the file."""
-        return load, (self.path, self.device)
-
-    def _run(self, images: Pixels, outputs: int) -> list[Floats]:
-        """The probabilities, and with two `outputs` the embeddings."""
-        if images.ndim != 4 or images.shape[3] != self.bands:
-            raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
-        height, width = images.shape[1:3]
-        batch = padded(np.stack([self.recipe.normalise(image) for image in images]), self._padded_to(height, width))
-        names = [output.name for output in self.session.get_outputs()][:outputs]
-        alone = isinstance(self.session.get_inputs()[0].shape[0], int)  # exported for one image at a time
+    def __call__(self, batch: Floats, outputs: int) -> list[Floats]:
+        """(N, C, h, w) float32 -> the first so many outputs. Raises `DatasetError` for what it fails on, `MemoryError`."""
+        parts = batch[:, None] if self.alone else [batch]
         try:
-            parts = [self.session.run(names, {IMAGE: part}) for part in (batch[:, None] if alone else [batch])]
+            found = [self.inner.run(self.names[:outputs], {IMAGE: part}) for part in parts]
         except FAULTS as error:
-            self._refuse_run(error, batch.shape)
-        first, *more = (np.concatenate(each).astype(np.float32, copy=False) for each in zip(*parts, strict=True))
-        first = first[:, :, :height, :width]
-        if self.gives == "logits":
-            first = probabilities(first / np.float32(self.temperature), self.head)
-        return [first, *more]
+            text = _first_line(error)
+            if any(sign in text for sign in NO_MEMORY):
+                raise MemoryError("onnxruntime fails to allocate memory") from error
+            raise DatasetError(
+                f"{self.path}: onnxruntime cannot run it on {batch.shape} float32: {text}: export it again"
+            ) from error
+        return [np.concatenate(each).astype(np.float32, copy=False) for each in zip(*found, strict=True)]
 
-    def _padded_to(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which an image goes to the model."""
-        if self.size is None:
-            return max(height, self.least), max(width, self.least)
-        if height > self.size[0] or width > self.size[1]:
-            most = f"the model takes no more than {self.size[0]} x {self.size[1]}"
-            raise OptionError(f"windows of {height} x {width}: {most}: take a smaller --size, or --scales up to 1")
-        return self.size
-
-    def _refuse_run(self, error: Exception, shape: tuple[int, ...]) -> NoReturn:
-        """Raise what a failure means: `MemoryError`, or `DatasetError`."""
-        text = _first_line(error)
-        if "Failed to allocate memory" in text or "out of memory" in text:
-            raise MemoryError("onnxruntime fails to allocate memory") from error
-        raise DatasetError(f"{self.path}: onnxruntime cannot run it on {shape} float32: {text}") from error
+    def __reduce__(self) -> tuple[Callable[..., Ask], tuple[str, str, str]]:
+        """As what travels to another process."""
+        return _loaded_again, (self.path, self.device, self.sha256)
 
 
-def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> OnnxPredictor:
+def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> ExportedPredictor:
     """Load an exported model. `trust_code` changes nothing: such a file has no code.
 
     Raises `DatasetError` for a file that is damaged, somebody else's, or that asks for more than this onnxruntime has,
@@ -137,24 +90,19 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     file = look_through(data, path)
     about = read_exported(file.metadata.get(KEY), path)
     file.refuse(path)
-    recipe = _recipe(about, path)
-    session = _session(data, path, wanted, file)
-    _refuse_other(session, about, path)
-    return OnnxPredictor(
-        str(path), device, session, about.contract, recipe, about.bands, about.head, about.gives, about.temperature,
-        replace(about.reading, vrt=False), about.names, about.dtype, about.chosen, about.size, about.least,
-        about.embedding,
-    )  # fmt: skip
+    inner = _session(data, path, wanted, file)
+    _refuse_other(inner, about, path)
+    names = tuple(output.name for output in inner.get_outputs())
+    alone = isinstance(inner.get_inputs()[0].shape[0], int)
+    return predictor_of(about, path, Session(str(path), device, sha256(data).hexdigest(), inner, names, alone))
 
 
-def _recipe(about: Exported, path: str | Place) -> Recipe:
-    """The preprocessing, once it is known to fit the bands."""
-    try:
-        recipe = Recipe.from_dict(about.recipe, str(path))
-        recipe.normalise(np.zeros((1, 1, about.bands), np.uint8))
-    except OptionError as error:
-        raise DatasetError(f"{path}: what it says of itself is damaged: {error}") from error
-    return recipe
+def _loaded_again(path: str, device: str, sha256: str) -> Ask:
+    """The same session in another process. Raises `DatasetError` for a file that has changed."""
+    ask = load(path, device).ask
+    if getattr(ask, "sha256", None) != sha256:
+        raise DatasetError(f"{path}: has changed since it was loaded: load it again")
+    return ask
 
 
 def providers(device: str) -> list[tuple[str, dict[str, Any]]]:
@@ -251,21 +199,6 @@ def _other_outputs(outputs: Sequence[onnxruntime.NodeArg], about: Exported) -> s
     if isinstance(given, int) and given != classes:
         return f"it gives {given} classes, and it says {classes}"
     return None
-
-
-def padded(images: Floats, size: tuple[int, int]) -> Floats:
-    """(N, C, h, w) -> (N, C, *size): the last row and column are repeated, as `segdata.nn.models.base.pad` does."""
-    bottom, right = size[0] - images.shape[2], size[1] - images.shape[3]
-    return np.pad(images, ((0, 0), (0, 0), (0, bottom), (0, right)), "edge") if bottom or right else images
-
-
-def probabilities(logits: Floats, head: str) -> Floats:
-    """(N, K, h, w) logits to float32 that sum to 1 over K, as `segdata.nn.models.base.probabilities` gives them."""
-    if head == "softmax" or logits.shape[1] == 2:  # two classes are (0, z)
-        grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    else:
-        grown = np.maximum(1 / (1 + np.exp(np.minimum(-logits, 88))), np.finfo(np.float32).tiny)
-    return np.asarray(grown / grown.sum(axis=1, keepdims=True), np.float32)
 
 
 def _first_line(error: Exception) -> str:

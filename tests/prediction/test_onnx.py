@@ -31,7 +31,7 @@ from segdata.errors import DatasetError, MissingDependency, OptionError  # noqa:
 from segdata.labels import Labels  # noqa: E402
 from segdata.ops.predict.operation import predict  # noqa: E402
 from segdata.prediction.exported import IMAGE, KEY  # noqa: E402
-from segdata.prediction.onnx import OnnxPredictor, load, threads  # noqa: E402
+from segdata.prediction.onnx import load, threads  # noqa: E402
 from segdata.prediction.onnx_file import look_through  # noqa: E402
 from segdata.prediction.predictor import load_predictor  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
@@ -131,8 +131,11 @@ def test_other_bands_are_refused(tmp_path: Path) -> None:
 
 def test_it_travels_to_other_processes(tmp_path: Path) -> None:
     model = load(write_onnx(tmp_path / "m.onnx"))
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again(images()), model(images()))
+    sent = pickle.dumps(model)
+    np.testing.assert_array_equal(pickle.loads(sent)(images()), model(images()))
+    write_onnx(tmp_path / "m.onnx", about(temperature=2))
+    with pytest.raises(DatasetError, match="has changed since it was loaded"):
+        pickle.loads(sent)
 
 
 # Predicting with it
@@ -233,7 +236,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(OptionError, match="is a build for CPUs: use --device cpu"):
         load(path, "cuda")
-    assert load(path, "auto").session.get_providers() == ["CPUExecutionProvider"]
+    assert load(path, "auto").ask.inner.get_providers() == ["CPUExecutionProvider"]
 
 
 # What is refused
@@ -431,5 +434,4 @@ def test_the_file_is_seen_as_onnx_sees_it(tmp_path: Path) -> None:
 
 def test_the_predictor_is_shown_in_a_line(tmp_path: Path) -> None:
     model = load(write_onnx(tmp_path / "m.onnx"))
-    assert isinstance(model, OnnxPredictor)
-    assert repr(model).startswith("OnnxPredictor(path=")
+    assert repr(model).startswith("ExportedPredictor(path=")
