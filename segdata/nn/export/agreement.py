@@ -25,7 +25,7 @@ def least_size(network: Network, ask: Ask, bands: int) -> int:
     """
     most = around(network)
     for number, size in enumerate(((most + 1, 2 * most + 9), (3 * most, 2 * most), (2 * most + 7, most + 1))):
-        refuse_difference(network, ask, bands, size, number + 1, "give its size, such as --size 512,512")
+        refuse_difference(network, ask, bands, size, number + 1, "give its size, such as --size 512x512")
     least = most + 1
     for side in (most, most // 2 + 1, most // 4 + 1, 2, 1):
         if any(differences(network, ask, bands, (side, side), 1)):
@@ -49,7 +49,7 @@ def differences(network: Network, ask: Ask, bands: int, size: Size, batch: int) 
         wanted = [one.numpy() for one in network(image)]
     try:
         found = ask(image.numpy())
-    except Exception as error:  # whatever a runtime raises on a graph that does not hold
+    except Exception as error:  # noqa: BLE001  # whatever a runtime raises on a graph that does not hold
         yield " ".join(str(error).split())[:200] or type(error).__name__
         return
     for a, b in zip(wanted, found, strict=True):

@@ -1,7 +1,6 @@
 """What is exported of a model: normalised images in, probabilities or logits and the embedding out; and `torch.export` of it.
 
-https://docs.pytorch.org/docs/stable/export.html: sizes that are `Dim.DYNAMIC` are free, and what the model's arithmetic demands of
-them is found, or, if it demands one size, refused.
+https://docs.pytorch.org/docs/stable/export.html: sizes that are `Dim.DYNAMIC` are free; a model that demands one size is refused.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from segdata.errors import OptionError, SegdataError
+from segdata.nn.embedding import Embedding, embedding_of
 from segdata.nn.models.base import Segmenter, probabilities
 
 Gives = Literal["probabilities", "logits"]
@@ -24,51 +25,27 @@ Size = tuple[int, int]
 
 
 class Network(nn.Module):
-    """`(N, C, H, W)` float32, normalised, to what `gives` says `(N, K, H, W)`, and, of a model with an encoder, `(N, D)` too.
+    """`(N, C, H, W)` float32, normalised, to what `gives` says `(N, K, H, W)`, and to the embedding `(N, D)`, if the model has one.
 
     Probabilities are those of `TorchPredictor`, with its temperature. Logits are not divided by it.
     """
 
     def __init__(self, model: nn.Module, *, head: str, temperature: float, gives: Gives) -> None:
         super().__init__()
-        self.model, self.head, self.temperature, self.gives = model, head, temperature, gives
+        self.embedding = embedding_of(model)
+        self.multiple = model.multiple if isinstance(model, Segmenter) else 1
+        self.net = model if self.embedding is None else Embedding(model)
+        self.head, self.temperature, self.gives = head, temperature, gives
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        with coarsest(self.model) as maps:
-            logits = self.model(image)
+        out = self.net(image)
+        logits, *rest = out if self.embedding is not None else (out,)
         first = logits if self.gives == "logits" else probabilities(logits / self.temperature, self.head)
-        return (first, *(one.mean((2, 3)) for one in maps[:1]))
+        return (first, *rest)
 
 
-@contextmanager
-def coarsest(model: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that gets the last map `(N, D, h, w)` of the model's encoder at each of its calls; none of a model without."""
-    maps: list[Tensor] = []
-
-    def keep(_: nn.Module, __: object, out: Any) -> None:
-        last = list(out.values()) if isinstance(out, dict) else out
-        last = last[-1] if isinstance(last, list | tuple) and last else last
-        if isinstance(last, Tensor) and last.ndim == 4:
-            maps.append(last)
-
-    encoder = getattr(model, "encoder", None)
-    hook = encoder.register_forward_hook(keep) if isinstance(encoder, nn.Module) else None
-    try:
-        yield maps
-    finally:
-        if hook is not None:
-            hook.remove()
-
-
-class Traced(NamedTuple):
-    """A network as `torch.export` has it. `embedding` is D, or None."""
-
-    program: torch.export.ExportedProgram
-    embedding: int | None
-
-
-def trace(network: Network, bands: int, size: Size | None) -> Traced:
+def trace(network: Network, bands: int, size: Size | None) -> ExportedProgram:
     """The network with any batch, and any height and width unless `size` (height, width) fixes them.
 
     Raises `OptionError` for a model that cannot be exported, or for one size only, which it then asks for.
@@ -79,19 +56,18 @@ def trace(network: Network, bands: int, size: Size | None) -> Traced:
     free = torch.export.Dim.DYNAMIC
     axes = {0: free} if size else {0: free, 2: free, 3: free}
     with torch.no_grad(), quiet():
-        outputs = network(image)
+        network(image)
         try:
-            program = torch.export.export(network, (image,), dynamic_shapes=(axes,))
+            return torch.export.export(network, (image,), dynamic_shapes=(axes,))
         except SegdataError:
             raise
         except Exception as error:  # whatever the model's own code and the tracer raise
             raise _refused(error, size) from error
-    return Traced(program, outputs[1].shape[1] if len(outputs) > 1 else None)
 
 
 def around(network: Network) -> int:
     """A size from which on every map of the model has more than a pixel."""
-    return max(network.model.multiple if isinstance(network.model, Segmenter) else 1, 32)
+    return max(network.multiple, 32)
 
 
 def noise(bands: int, size: Size, *, batch: int) -> Tensor:
@@ -104,7 +80,7 @@ def _refused(error: Exception, size: Size | None) -> OptionError:
     text = " ".join(str(error).split())[:MOST] or type(error).__name__
     if size is None:
         return OptionError(
-            f"this model cannot be exported for images of any size ({text}): give its size, such as --size 512,512"
+            f"this model cannot be exported for images of any size ({text}): give its size, such as --size 512x512"
         )
     return OptionError(f"this model cannot be exported: torch.export says: {text}")
 

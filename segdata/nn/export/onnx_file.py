@@ -6,14 +6,15 @@ The file says nothing of the machine: the exporter's notes of where each operati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.export import ExportedProgram
 
 from segdata.errors import MissingDependency, OptionError
-from segdata.nn.export.network import MOST, Traced, quiet
-from segdata.prediction.exported import EMBEDDING, IMAGE, KEY, Exported
+from segdata.nn.export.network import MOST, quiet
+from segdata.prediction.exported import IMAGE, KEY, Exported
 from segdata.version import __version__
 
 if TYPE_CHECKING:
@@ -44,26 +45,19 @@ def refuse_opset(opset: int) -> None:
         raise OptionError(f"--opset {opset}: must be {OPSETS[0]} to {OPSETS[1]}")
 
 
-def to_onnx(traced: Traced, gives: str, opset: int) -> ModelProto:
+def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> ModelProto:
     """The network as an ONNX model. Raises `OptionError` where ONNX, or this opset, has no form for it."""
-    outputs = [gives] if traced.embedding is None else [gives, EMBEDDING]
+    none = f"this model has no form in ONNX of opset {opset}"
     with quiet():
         try:
             made = torch.onnx.export(
-                traced.program,
-                dynamo=True,
-                opset_version=opset,
-                input_names=[IMAGE],
-                output_names=outputs,
-                verbose=False,
+                program, dynamo=True, opset_version=opset, input_names=[IMAGE], output_names=outputs, verbose=False
             )
         except Exception as error:  # whatever the exporter and its passes raise
             text = " ".join(str(error).split())[:MOST]
-            raise OptionError(
-                f"this model has no form in ONNX of opset {opset} ({text}): segdata export torch may have one"
-            ) from error
+            raise OptionError(f"{none} ({text}): segdata export torch may have one") from error
     if made is None:
-        raise OptionError(f"this model has no form in ONNX of opset {opset}: segdata export torch may have one")
+        raise OptionError(f"{none}: segdata export torch may have one")
     model = made.model_proto
     clean(model)
     written = next(one.version for one in model.opset_import if not one.domain)
@@ -101,7 +95,8 @@ def describe(model: ModelProto, about: Exported, plain: dict[str, Any]) -> bytes
         entry.key, entry.value = key, value
     if model.ByteSize() > LARGEST:
         raise OptionError("this model has more than 2 GB of weights, which one ONNX file cannot hold")
-    return model.SerializeToString(deterministic=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 def _props(about: Exported, plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
