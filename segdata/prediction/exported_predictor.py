@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Labels
 from segdata.prediction.exported import Exported
+from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.recipes.recipe import Recipe
 from segdata.resize import Pixels
 from segdata.words import briefly
@@ -30,6 +32,9 @@ class ExportedPredictor:
     __repr__ = briefly
 
     path: str
+    device: str
+    sha256: str
+    """Of the file."""
     ask: Ask
     labels: Labels
     recipe: Recipe
@@ -60,6 +65,10 @@ class ExportedPredictor:
         probs, embeddings = self._run(images, 2)
         return probs, embeddings
 
+    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[str, str, str]]:
+        """As what travels to another process, which loads the file anew: what runs models cannot be sent."""
+        return _loaded_again, (self.path, self.device, self.sha256)
+
     def _run(self, images: Pixels, outputs: int) -> list[Floats]:
         """The probabilities, and with two `outputs` the embeddings."""
         if images.ndim != 4 or images.shape[3] != self.bands:
@@ -82,18 +91,29 @@ class ExportedPredictor:
         return self.size
 
 
-def predictor_of(about: Exported, path: str | Place, ask: Ask) -> ExportedPredictor:
-    """The predictor that a description asks for. Raises `DatasetError` where its preprocessing does not fit its bands."""
+def predictor_of(about: Exported, path: str | Place, device: str, data: bytes, ask: Ask) -> ExportedPredictor:
+    """The predictor that the description in a file of these bytes asks for.
+
+    Raises `DatasetError` where its preprocessing does not fit its bands.
+    """
     try:
         recipe = Recipe.from_dict(about.recipe, str(path))
         recipe.normalise(np.zeros((1, 1, about.bands), np.uint8))
     except OptionError as error:
         raise DatasetError(f"{path}: what it says of itself is damaged: {error}") from error
     return ExportedPredictor(
-        str(path), ask, about.contract, recipe, about.bands, about.head, about.gives, about.temperature,
-        replace(about.reading, vrt=False), about.names, about.dtype, about.chosen, about.size, about.least,
-        about.embedding,
+        str(path), device, sha256(data).hexdigest(), ask, about.contract, recipe, about.bands, about.head, about.gives,
+        about.temperature, replace(about.reading, vrt=False), about.names, about.dtype, about.chosen, about.size,
+        about.least, about.embedding,
     )  # fmt: skip
+
+
+def _loaded_again(path: str, device: str, sha256: str) -> Predictor:
+    """The same in another process; whoever sent it trusted the file. Raises `DatasetError` for one that has changed."""
+    predictor = load_predictor(path, device, trust_code=True)
+    if getattr(predictor, "sha256", None) != sha256:
+        raise DatasetError(f"{path}: has changed since it was loaded: load it again")
+    return predictor
 
 
 def padded(images: Floats, size: tuple[int, int]) -> Floats:

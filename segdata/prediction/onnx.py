@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from segdata.errors import DatasetError, OptionError
 from segdata.files.places import read_bytes
 from segdata.files.remote import Place
 from segdata.prediction.exported import EMBEDDING, IMAGE, KEY, Exported, read_exported
-from segdata.prediction.exported_predictor import Ask, ExportedPredictor, Floats, predictor_of
+from segdata.prediction.exported_predictor import ExportedPredictor, Floats, predictor_of
 from segdata.prediction.onnx_file import OnnxFile, look_through
 
 FAULTS: tuple[type[Exception], ...] = (
@@ -37,6 +36,9 @@ FAULTS: tuple[type[Exception], ...] = (
 LONG = 600
 """So much of what onnxruntime says is told; its own reason comes last."""
 
+LOWEST = 18
+"""The opset that is advised if one is too new: the lowest that `segdata export onnx` writes."""
+
 NO_MEMORY = ("Failed to allocate memory", "out of memory")
 """Of the messages with which it says that there is too little."""
 
@@ -45,14 +47,9 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A model that onnxruntime has loaded. It can be sent to another process, which loads the file anew.
-
-    `alone`: it was exported for one image at a time.
-    """
+    """A model that onnxruntime has loaded. `alone`: it was exported for one image at a time."""
 
     path: str
-    device: str
-    sha256: str
     inner: onnxruntime.InferenceSession
     names: tuple[str, ...]
     alone: bool
@@ -69,11 +66,7 @@ class Session:
             raise DatasetError(
                 f"{self.path}: onnxruntime cannot run it on {batch.shape} float32: {text}: export it again"
             ) from error
-        return [np.concatenate(each).astype(np.float32, copy=False) for each in zip(*found, strict=True)]
-
-    def __reduce__(self) -> tuple[Callable[..., Ask], tuple[str, str, str]]:
-        """As what travels to another process."""
-        return _loaded_again, (self.path, self.device, self.sha256)
+        return [_joined(each).astype(np.float32, copy=False) for each in zip(*found, strict=True)]
 
 
 def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> ExportedPredictor:
@@ -82,7 +75,7 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     Raises `DatasetError` for a file that is damaged, somebody else's, or that asks for more than this onnxruntime has,
     `OptionError` for a device that does not exist.
     """
-    wanted = providers(device)
+    providers(device)
     try:
         data = read_bytes(path)
     except OSError as error:
@@ -90,19 +83,11 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     file = look_through(data, path)
     about = read_exported(file.metadata.get(KEY), path)
     file.refuse(path)
-    inner = _session(data, path, wanted, file)
+    inner = _session(data, path, device, file)
     _refuse_other(inner, about, path)
     names = tuple(output.name for output in inner.get_outputs())
     alone = isinstance(inner.get_inputs()[0].shape[0], int)
-    return predictor_of(about, path, Session(str(path), device, sha256(data).hexdigest(), inner, names, alone))
-
-
-def _loaded_again(path: str, device: str, sha256: str) -> Ask:
-    """The same session in another process. Raises `DatasetError` for a file that has changed."""
-    ask = load(path, device).ask
-    if getattr(ask, "sha256", None) != sha256:
-        raise DatasetError(f"{path}: has changed since it was loaded: load it again")
-    return ask
+    return predictor_of(about, path, device, data, Session(str(path), inner, names, alone))
 
 
 def providers(device: str) -> list[tuple[str, dict[str, Any]]]:
@@ -133,22 +118,23 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _session(
-    data: bytes, path: str | Place, wanted: Sequence[tuple[str, dict[str, Any]]], file: OnnxFile
-) -> onnxruntime.InferenceSession:
+def _session(data: bytes, path: str | Place, device: str, file: OnnxFile) -> onnxruntime.InferenceSession:
     """A session of the file. Raises `DatasetError` for what this onnxruntime does not run, `OptionError` without the GPU."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are told once, by what is raised
     options.intra_op_num_threads = threads()
     options.add_session_config_entry("session.load_model_format", "ONNX")  # it has another format, with its own rules
+    wanted = providers(device)
     try:
         session = onnxruntime.InferenceSession(data, options, wanted, enable_fallback=0)
     except FAULTS as error:
+        if device == "auto" and wanted != providers("cpu"):
+            return _session(data, path, "cpu", file)
         raise DatasetError(f"{path}: {_why_not(error, file)}") from error
-    if session.get_providers()[0] != wanted[0][0]:
+    if session.get_providers()[0] != wanted[0][0] and device != "auto":
         raise OptionError(
-            "--device cuda: onnxruntime finds no GPU that it can use, or no CUDA for it: use --device cpu"
+            f"--device {device}: onnxruntime finds no such GPU, or no CUDA that fits it: use --device cpu"
         )
     return session
 
@@ -158,7 +144,7 @@ def _why_not(error: Exception, file: OnnxFile) -> str:
     text, version = _first_line(error), f"onnxruntime {onnxruntime.__version__}"
     upgrade = "upgrade it (pip install -U onnxruntime), or export the model again"
     if match := re.search(r"Opset (\d+) is under development.* for domain (\S+) is till opset (\d+)", text):
-        return f"of opset {match[1]}, and this {version} reads up to {match[3]}: {upgrade} with --opset {match[3]}"
+        return f"of opset {match[1]}, and this {version} reads up to {match[3]}: {upgrade} with --opset {LOWEST}"
     if match := re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", text):
         return f"of ONNX's format {match[1]}, and this {version} reads up to {match[2]}: {upgrade}"
     opset = file.opsets.get("", file.opsets.get("ai.onnx", 0))
@@ -199,6 +185,11 @@ def _other_outputs(outputs: Sequence[onnxruntime.NodeArg], about: Exported) -> s
     if isinstance(given, int) and given != classes:
         return f"it gives {given} classes, and it says {classes}"
     return None
+
+
+def _joined(parts: Sequence[Floats]) -> Floats:
+    """The outputs of all images, without a copy of those of a single run."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,11 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.words import some
 
-LOADERS = {".pt": ("segdata.nn.predictor", "train"), ".onnx": ("segdata.prediction.onnx", "onnx")}
+LOADERS = {
+    ".pt": ("segdata.nn.predictor", "train"),
+    ".onnx": ("segdata.prediction.onnx", "onnx"),
+    ".pt2": ("segdata.nn.exported_program", "train"),
+}
 """Suffix of a model's file -> the module, imported when asked, whose `load(path, device, trust_code=...)` reads it; its extra."""
 
 
