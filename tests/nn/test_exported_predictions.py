@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,17 @@ pytest.importorskip("albumentations")
 pytest.importorskip("onnxscript")
 
 import segdata  # noqa: E402
+from onnx_files import about  # noqa: E402
 from segdata.dataset.dataset import Dataset  # noqa: E402
+from segdata.errors import DatasetError  # noqa: E402
 from segdata.files.scores import read_scores  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
+from segdata.nn.export.network import Network, trace  # noqa: E402
 from segdata.nn.export.operation import export_onnx  # noqa: E402
+from segdata.nn.models import build  # noqa: E402
+from segdata.prediction.exported import KEY  # noqa: E402
 from segdata.prediction.predictor import load_predictor  # noqa: E402
+from segdata.recipes.recipe import Recipe  # noqa: E402
 from segdata.refinement.settings import Refinement  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
@@ -123,3 +130,48 @@ def test_what_it_writes_is_evaluated_and_refined(trained: Trained, tmp_path: Pat
     truth = trained.dataset.split("val")
     assert segdata.evaluate(tmp_path / "out", truth).to_json()["mean_iou"] > 0
     assert len(segdata.refine(tmp_path / "out", tmp_path / "refined", Refinement())) == len(truth)
+
+
+# Programs of torch.export
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .pt2 file with what it says of itself."""
+    torch.manual_seed(0)
+    network = Network(build("unet", classes=3, width=8).eval(), head="softmax", temperature=1.5, gives="probabilities")
+    path = tmp_path_factory.mktemp("program") / "m.pt2"
+    said = about(recipe=Recipe(), temperature=1.5, embedding=network.embedding)
+    torch.export.save(trace(network, 3, None), path, extra_files={KEY: said.to_json()})
+    return path
+
+
+def test_a_program_predicts_if_its_code_is_trusted(program: Path) -> None:
+    model = load_predictor(program, trust_code=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 37, 51, 3)).astype(np.uint8)
+    torch.manual_seed(0)
+    network = Network(build("unet", classes=3, width=8).eval(), head="softmax", temperature=1.5, gives="probabilities")
+    with torch.inference_mode():
+        wanted, embedding = network(torch.from_numpy(np.stack([Recipe().normalise(one) for one in pixels])))
+    probs, embeddings = model.both(pixels)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(probs, wanted.numpy(), atol=1e-6)
+    np.testing.assert_allclose(embeddings, embedding.numpy(), atol=1e-6)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(pixels), probs)
+
+
+def test_a_program_is_not_loaded_unasked(program: Path) -> None:
+    """torch unpickles it, which runs what a stranger wrote; the way out is an option."""
+    with pytest.raises(DatasetError, match=r"code that a \.pt2 file may hold: if you trust it, give --trust-code"):
+        load_predictor(program)
+
+
+def test_other_programs_are_refused(program: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "m.pt2"
+    for data in (b"", b"hello" * 50, program.read_bytes()[:2000]):
+        path.write_bytes(data)
+        with pytest.raises(DatasetError, match=r"not a program that torch .* reads: export it again"):
+            load_predictor(path, trust_code=True)
+    torch.export.save(torch.export.load(program), path)
+    with pytest.raises(DatasetError, match="does not say which classes it knows"):
+        load_predictor(path, trust_code=True)
+    assert caplog.text == ""

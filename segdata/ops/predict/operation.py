@@ -117,7 +117,7 @@ def predict(
     (`run.report` may skip instead).
 
     Args:
-        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx); with split `folds` the folder of a
+        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder of a
             cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
@@ -152,7 +152,7 @@ def predict(
         scale_values: For images of another type than the model was trained on: the values LOW,HIGH that become the darkest and
             the brightest of that type, as `tile --dtype` writes them.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one. An exported model takes no mps.
-        trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
+        trust_code: Call the package.module:factory that the checkpoint names, or load a .pt2 file: both run their code.
         overwrite: Replace a dataset at `destination`.
     """
     models: dict[str, Stored] = {}
