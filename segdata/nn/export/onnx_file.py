@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from segdata.errors import MissingDependency, OptionError
 from segdata.nn.export.network import MOST, quiet
+from segdata.nn.export.pooling import translations
 from segdata.prediction.exported import IMAGE, KEY, Exported
 from segdata.version import __version__
 
@@ -51,8 +52,9 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
     with quiet():
         try:
             made = torch.onnx.export(
-                program, dynamo=True, opset_version=opset, input_names=[IMAGE], output_names=outputs, verbose=False
-            )
+                program, dynamo=True, opset_version=opset, input_names=[IMAGE], output_names=outputs, verbose=False,
+                custom_translation_table=translations(),
+            )  # fmt: skip
         except Exception as error:  # whatever the exporter and its passes raise
             text = " ".join(str(error).split())[:MOST]
             raise OptionError(f"{none} ({text}): segdata export torch may have one") from error

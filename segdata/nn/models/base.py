@@ -187,10 +187,15 @@ def exporting() -> bool:
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until height and width are multiples of `multiple`."""
     if exporting():
-        height, width = ((n + multiple - 1) // multiple * multiple for n in image.shape[-2:])
+        height, width = (rounded_up(n, multiple) for n in image.shape[-2:])
         return taken(image, height, width)
     bottom, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
     return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
+
+
+def rounded_up(length: int, multiple: int) -> int:
+    """The least multiple that is not below `length`, 0 or more."""
+    return (length + multiple - 1) // multiple * multiple
 
 
 def cut(x: Tensor, height: int, width: int) -> Tensor:
