@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.words import some
 
-LOADERS = {".pt": ("segdata.nn.predictor", "train")}
+LOADERS = {
+    ".pt": ("segdata.nn.predictor", "train"),
+    ".onnx": ("segdata.prediction.onnx", "onnx"),
+    ".pt2": ("segdata.nn.exported_program", "train"),
+}
 """Suffix of a model's file -> the module, imported when asked, whose `load(path, device, trust_code=...)` reads it; its extra."""
 
 
@@ -26,7 +30,7 @@ class Predictor(Protocol):
 
     Called with (N, h, w, C) pixels as they were read, at the size that its `recipe` (where it has one) asks for, it gives
     (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C;
-    `dtype` the type of pixels that it takes, if no other will do.
+    `dtype` the type of pixels that it takes, if no other will do; `size` the largest (height, width), if there is one.
     """
 
     @property
@@ -35,6 +39,21 @@ class Predictor(Protocol):
 
     def __call__(self, images: NDArray[Any], /) -> NDArray[np.float32]:
         """(N, h, w, C) -> (N, K, h, w) float32."""
+
+
+@runtime_checkable
+class Embeds(Predictor, Protocol):
+    """A predictor that may give embeddings too: `embedding`, D, is None if it does not after all, and then `both` is not called.
+
+    The embedding of an image is the mean over height and width of the last, coarsest map of the model's encoder.
+    """
+
+    @property
+    def embedding(self) -> int | None:
+        """D."""
+
+    def both(self, images: NDArray[Any], /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, h, w, C) -> (N, K, h, w) and (N, D) float32."""
 
 
 def load_predictor(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> Predictor:
