@@ -61,7 +61,6 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
     if made is None:
         raise OptionError(f"{none}: segdata export torch may have one")
     model = made.model_proto
-    clean(model)
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
         raise OptionError(f"--opset {opset}: the exporter gives {written}: ask for that, or install a newer torch")
@@ -91,7 +90,7 @@ def name_sizes(graph: GraphProto) -> None:
 
 def describe(model: ModelProto, about: Exported, plain: dict[str, Any]) -> bytes:
     """The bytes of the file, with `about` under `KEY`, and `plain` values for people. Raises `OptionError` for too many."""
-    del model.metadata_props[:]
+    clean(model)
     for key, value in _props(about, plain):
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
