@@ -25,7 +25,7 @@ from segdata.ops.monitor.drift import (
     least_p,
 )
 from segdata.ops.monitor.estimate import Estimate, share_of, thresholded
-from segdata.ops.monitor.features import PREDICTED, Part, parts_of, vectors_of
+from segdata.ops.monitor.features import ASPECTS, PREDICTED, Part, parts_of, vectors_of
 from segdata.ops.monitor.result import Change, ClassChange, Finding, Monitored
 from segdata.ops.monitor.sources import Gathered, gather, resampling
 from segdata.prediction.profile import Profile
@@ -88,11 +88,11 @@ def monitor(
 
 
 def _check(alpha: float, permutations: int, most: int) -> None:
-    if not 1e-4 <= alpha <= 0.5:
-        raise OptionError(f"--alpha {alpha:g}: must be 0.0001 to 0.5")
+    if not 1e-3 <= alpha <= 0.5:
+        raise OptionError(f"--alpha {alpha:g}: must be 0.001 to 0.5")
     if not 1 <= permutations <= MOST_DEALT:
         raise OptionError(f"--permutations {permutations}: must be 1 to {MOST_DEALT}")
-    if permutations + 1 < 1 / alpha:
+    if permutations + 1 < len(ASPECTS) / alpha:  # each aspect has a permutation in which it is largest
         wanted = min(MOST_DEALT, round(100 / alpha))
         raise OptionError(f"--permutations {permutations}: too few for --alpha {alpha:g}: take {wanted}")
     if not 2 <= most <= MOST_TESTED:
