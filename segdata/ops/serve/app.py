@@ -124,4 +124,4 @@ def _say_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def internal(_: Request, error: Exception) -> Response:
         said = Refusal(500, "internal", "an error of the service, which its log tells")
-        return JSONResponse(said.to_json(), 500)
+        return JSONResponse(said.to_json(), 500, {"Connection": "close"})  # as the server does, once the error is told

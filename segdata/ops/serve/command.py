@@ -10,7 +10,9 @@ from segdata.terminal.echo import echo
 
 @operation("segdata.ops.serve.operation:serve")
 def serve(model: str, **given: Any) -> None:
-    """Answer images with masks of MODEL over HTTP, until Ctrl-C or SIGTERM.
+    """Answer images with masks over HTTP.
+
+    MODEL is a checkpoint or an exported model. Ctrl-C or SIGTERM stops the service once it has answered what it has begun.
 
     \b
     segdata serve run1/best.pt

@@ -6,7 +6,7 @@ import re
 
 from segdata.errors import DataError, SegdataError
 from segdata.files.file import InMemory
-from segdata.files.pillow import header_of
+from segdata.files.pillow import is_known
 from segdata.prediction.sliding import is_out_of_memory
 
 OPERATOR = " (options and settings are those of segdata serve, for whoever runs it)"
@@ -43,8 +43,7 @@ def refusal_of(error: SegdataError | MemoryError, file: InMemory) -> Refusal:
             return Refusal(413, code, message + SMALLER)
         if code != "image.unreadable":
             return Refusal(422, code, for_operator(message))
-        known = file.access == "windows" or header_of(file) is not None
-        return Refusal(400 if known else 415, code, for_operator(message))
+        return Refusal(400 if is_known(file) else 415, code, for_operator(message))
     if is_out_of_memory(error) or "out of memory" in str(error):
         return Refusal(
             503, "memory", f"the service has too little memory for this image now: {for_operator(str(error))}", 60
