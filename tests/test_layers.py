@@ -43,6 +43,7 @@ LAYERS = (
 """The rooms from the ground up: a module imports from its own room, or from one in a lower line; types and functions count."""
 FENCES = {
     "torch": ("nn",),
+    "onnxruntime": ("nn", "prediction"),
     "albumentations": ("recipes",),
     "numba": ("kernels",),
     "llvmlite": ("kernels",),
