@@ -37,6 +37,11 @@ class Bands:
     labels: Labels = field(default_factory=lambda: Labels.of(NAMES, COLORS))
     bands: int = 4
     dtype: str = "uint16"
+    embedding: int = 2
+
+    def both(self, images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        means = images.astype(np.float64).mean(axis=(1, 2))[:, :2] / 65535
+        return self(images), means.astype(np.float32)
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
         values = images.astype(np.float64) / 65535

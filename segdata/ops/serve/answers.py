@@ -11,7 +11,7 @@ from segdata.files.colors import encode_coloured
 from segdata.files.png import encode_mask
 from segdata.files.vectors.polygon_files import features_in_pixels
 from segdata.files.vectors.polygons import Polygons
-from segdata.labels import Labels, Mask, tally
+from segdata.labels import Labels, Mask
 from segdata.ops.serve.refusals import Refusal
 
 Format = Literal["mask", "palette", "polygons", "shares"]
@@ -66,8 +66,3 @@ def shares(mask: Mask, counts: dict[int, int], labels: Labels) -> dict[str, Any]
 
     classes = [{"id": label.id, "name": label.name, **part(label.id)} for label in labels.classes]
     return {"height": height, "width": width, "classes": classes, "ignore": part(labels.ignore)}
-
-
-def counted(mask: Mask) -> dict[int, int]:
-    """How often each value of a mask occurs."""
-    return dict(tally(mask))

@@ -29,6 +29,7 @@ class Metrics:
             buckets=BUCKETS, registry=found,
         )  # fmt: skip
         self._errors = Counter("segdata_errors", "Requests without a mask, by error.", ["code"], registry=found)
+        self._lost = Counter("segdata_signals_lost", "Rows of signals that could not be written.", registry=found)
         self._pixels = Counter("segdata_pixels", "Predicted pixels by class.", ["class"], registry=found)
         queue = Gauge("segdata_queue", "Requests that wait, or are on their way in.", registry=found)
         queue.set_function(waiting)
@@ -53,6 +54,10 @@ class Metrics:
         """A mask in which each value occurs so often."""
         for value, pixels in counts.items():
             self._pixels.labels(self._labels.name(value)).inc(pixels)
+
+    def lost(self) -> None:
+        """A row of signals could not be written."""
+        self._lost.inc()
 
     def text(self) -> bytes:
         """All of it."""

@@ -6,27 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DataError, SegdataError
+from segdata.errors import DataError, OptionError, SegdataError
 from segdata.files.bands import look
 from segdata.files.file import InMemory
 from segdata.files.opening import open_image, refuse_pixels
 from segdata.files.rasters import Raster, WholeRaster
 from segdata.files.reading import Reading
 from segdata.kernels.decide import decide
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, tally
 from segdata.ops.serve.refusals import Refusal, Stopped, refusal_of
 from segdata.prediction.fitting import fitted
-from segdata.prediction.predictor import Predictor
+from segdata.prediction.predictor import Embeds, Predictor
+from segdata.prediction.signals import Measure
 from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is, slide
 from segdata.tiling.retype import Retype
 
 WARM = 64
 """Height and width of the image that is predicted before the first request: code is compiled and loaded by it."""
+
+
+class Done(NamedTuple):
+    """A mask, (H, W) class ids, how often each value occurs in it, and what gives the signals if they are wanted."""
+
+    mask: Mask
+    counts: dict[int, int]
+    measure: Measure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +48,16 @@ class Work:
     retype: Retype | None
     least: float
     max_pixels: int
+    measured: bool = False
+    """Whether signals are wanted."""
 
     @property
     def labels(self) -> Labels:
         """The classes of masks."""
         return self.predictor.labels
 
-    def mask(self, data: bytes, stop: Event) -> Mask:
-        """(H, W) class ids of an image that is turned upright. Raises `Refusal`; `Stopped` soon after `stop` is set."""
+    def done(self, data: bytes, stop: Event) -> Done:
+        """What an image becomes, turned upright. Raises `Refusal`; `Stopped` soon after `stop` is set."""
         file = InMemory(data)
         try:
             with file:
@@ -55,8 +66,8 @@ class Work:
         except (SegdataError, MemoryError) as error:
             raise refusal_of(error, file) from error
 
-    def warm(self) -> Mask:
-        """(H, W) of an image without content: what the model needs for its first image is loaded. Raises `SegdataError`."""
+    def warm(self) -> Done:
+        """What an image without content becomes: what the model needs for its first image is loaded. Raises `SegdataError`."""
         bands, dtype = getattr(self.predictor, "bands", None) or 3, getattr(self.predictor, "dtype", None) or "uint8"
         blank = WholeRaster(np.zeros((WARM, WARM, bands), dtype))
 
@@ -79,20 +90,23 @@ class Work:
         with open_image(file, exif="upright", reading=reading) as raster:
             yield fitted(raster, self.predictor, reading, self.retype)
 
-    def _decided(self, image: Input[str], stop: Event) -> Mask:
+    def _decided(self, image: Input[str], stop: Event) -> Done:
         labels = self.labels
         table = np.array([*range(len(labels.classes)), labels.ignore], labels.dtype)
         mask: Mask | None = None
-        for band in slide([image], Stoppable(self.predictor, stop), self.sliding):
+        measure = Measure(len(labels.classes))
+        for band in slide([image], Stoppable(self.predictor, stop), self.sliding, besides=self.measured):
             if isinstance(band, Failed):
                 raise DataError(band.problem)
             if mask is None:
                 mask = np.empty(band.size, labels.dtype)
             rows = mask[band.y : band.y + band.probs.shape[1]]
             decide(np.ascontiguousarray(band.probs), table, self.least, rows)
+            if self.measured:
+                measure.add(band)
         if mask is None:
             raise Refusal(500, "model", "the model gave nothing")
-        return mask
+        return Done(mask, dict(tally(mask)), measure if self.measured else None)
 
 
 class Stoppable:
@@ -100,6 +114,8 @@ class Stoppable:
 
     def __init__(self, predictor: Predictor, stop: Event) -> None:
         self._predictor, self._stop = predictor, stop
+        self.recipe = getattr(predictor, "recipe", None)
+        self.embedding: int | None = getattr(predictor, "embedding", None)
 
     @property
     def labels(self) -> Labels:
@@ -108,6 +124,16 @@ class Stoppable:
 
     def __call__(self, images: NDArray[Any], /) -> NDArray[np.float32]:
         """See `Predictor`."""
+        self._check()
+        return self._predictor(images)
+
+    def both(self, images: NDArray[Any], /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Embeds`; asked only of a predictor that is one."""
+        self._check()
+        if not isinstance(self._predictor, Embeds):
+            raise OptionError("the predictor says that it embeds, and does not")
+        return self._predictor.both(images)
+
+    def _check(self) -> None:
         if self._stop.is_set():
             raise Stopped
-        return self._predictor(images)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from segdata.files.geo import Geo
 from segdata.files.images import read_mask
 from segdata.files.tiff import TiffWriter
 from segdata.files.vectors.geojson import burn
+from segdata.prediction.profile import read_profile
 from segdata.windows import Window
 from serving import COLORS, NAMES, PATIENCE, ROOT, Serving, predictor, serving, started, wait_for
 
@@ -278,6 +280,58 @@ def test_many_clients_get_their_own_masks(client: Any) -> None:
         with ThreadPoolExecutor(12) as pool:
             found = list(pool.map(ask, range(120)))
         assert found == [wanted[i % 12] for i in range(120)]
+
+
+def test_signals_are_those_of_predict(tmp_path: Path, client: Any) -> None:
+    """One row per mask, for images in any order and from any number of clients; a service goes on in the file."""
+    images = {}
+    for seed in range(6):
+        values = np.random.default_rng(seed).integers(0, 65536, (30 + seed, 21, 4)).astype(np.uint16)
+        images[seed] = tiff(tmp_path, values)
+    out = tmp_path / "kept/signals.jsonl"
+    for part in (range(3), range(3, 6)):
+        with serving("bands", **SMALL, signals=str(out), concurrency=2) as service, ThreadPoolExecutor(2) as pool:
+            for answer in pool.map(
+                lambda i: httpx.post(f"{service.url}/predict", content=images[i], timeout=PATIENCE), part
+            ):
+                assert answer.status_code == 200
+            client.post(f"{service.url}/predict", content=b"no image")
+            assert service.stop() == 0
+    found = read_profile(out)
+    (tmp_path / "images").mkdir()
+    for data in images.values():
+        (tmp_path / f"images/{sha256(data).hexdigest()[:16]}.tif").write_bytes(data)
+    predict(predictor("bands"), tmp_path / "images", tmp_path / "out", images="none", size=(16, 16))
+    wanted = read_profile(tmp_path / "out/signals.jsonl")
+    assert found.about == wanted.about
+    assert sorted(found.rows, key=lambda row: row.id) == sorted(wanted.rows, key=lambda row: row.id)
+    assert all(row.vector is not None for row in found.rows)
+
+
+def test_signals_of_another_model_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text("no signals")
+    with (
+        pytest.raises(AssertionError, match="not a file of signals"),
+        serving("colour", signals=str(tmp_path / "s.jsonl")),
+    ):
+        pass
+    with serving("colour", signals=str(tmp_path / "t.jsonl")):
+        pass
+    with pytest.raises(AssertionError, match="another model"), serving("many", signals=str(tmp_path / "t.jsonl")):
+        pass
+
+
+def test_a_mask_comes_also_when_its_signals_find_no_room(tmp_path: Path, client: Any) -> None:
+    pytest.importorskip("resource")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))\n"
+    limited += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks/sitecustomize.py").write_text(limited)
+    settings = {"env": {"PYTHONPATH": str(tmp_path / "hooks")}}
+    with serving("colour", settings=settings, signals=str(tmp_path / "s.jsonl")) as service:
+        for _ in range(5):
+            assert client.post(f"{service.url}/predict", content=encoded(scene())).status_code == 200
+        assert service.figures()["segdata_signals_lost_total"] >= 3
 
 
 # Limits
