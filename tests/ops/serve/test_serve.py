@@ -511,6 +511,33 @@ def test_bad_options_are_one_message(tmp_path: Path, options: list[str], message
     assert message in line
 
 
+@pytest.mark.parametrize("size", [None, (16, 24)])
+def test_an_exported_model_is_served_without_torch(tmp_path: Path, client: Any, size: tuple[int, int] | None) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from onnx_files import about, write_onnx
+
+    model = write_onnx(tmp_path / "model.onnx", about(embedding=3, size=size))
+    (tmp_path / "hooks").mkdir()
+    names = ("torch", "albumentations", "onnx", "yaml")
+    (tmp_path / "hooks/sitecustomize.py").write_text(f"import sys\nfor name in {names}: sys.modules[name] = None\n")
+    line = [sys.executable, "-m", "segdata", "serve", str(model), "--port", "0", "--signals", str(tmp_path / "s.jsonl")]
+    data = encoded(scene())
+    with started([*line, "--device", "cpu"], cwd=ROOT, env={"PYTHONPATH": str(tmp_path / "hooks")}) as service:
+        mask = mask_in(client.post(f"{service.url}/predict", content=data).content)
+        assert service.stop() == 0
+    (tmp_path / "image.png").write_bytes(data)
+    made = predict(model, tmp_path / "image.png", tmp_path / "out", device="cpu")
+    assert np.array_equal(mask, made.read_mask(made.samples[0]))
+    found, wanted = read_profile(tmp_path / "s.jsonl"), read_profile(tmp_path / "out/signals.jsonl")
+    assert found.about == wanted.about
+    assert (
+        [row.vector.tolist() for row in found.rows if row.vector is not None]
+        == [row.vector.tolist() for row in wanted.rows if row.vector is not None]
+        != []
+    )
+
+
 @pytest.mark.torch
 @pytest.mark.slow
 def test_a_checkpoint_is_served(tmp_path: Path, client: Any) -> None:
