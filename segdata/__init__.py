@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from segdata.ops.refine.operation import refine as refine
     from segdata.ops.refine.tune import tune as tune
     from segdata.ops.remap.operation import remap as remap
+    from segdata.ops.serve.operation import serve as serve
     from segdata.ops.split.operation import split as split
     from segdata.ops.stats.operation import class_counts as class_counts
     from segdata.ops.stats.operation import stats as stats
@@ -104,6 +105,7 @@ _HOMES = {
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",
     "remap": "ops.remap.operation",
+    "serve": "ops.serve.operation",
     "split": "ops.split.operation",
     "class_counts": "ops.stats.operation",
     "stats": "ops.stats.operation",

@@ -35,6 +35,7 @@ COMMANDS = {
     "train": "segdata.nn.command",
     "compare": "segdata.nn.command",
     "predict": "segdata.ops.predict.command",
+    "serve": "segdata.ops.serve.command",
     "evaluate": "segdata.ops.evaluate.command",
     "monitor": "segdata.ops.monitor.command",
     "refine": "segdata.ops.refine.command",
