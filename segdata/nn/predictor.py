@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,12 +88,21 @@ class TorchPredictor:
 
         Raises `OptionError` for images with another number of bands than the model's.
         """
+        logits = self.logits(images)
+        with torch.inference_mode():
+            return probabilities(logits / self.temperature, self.head).cpu().numpy()
+
+    def logits(self, images: Pixels) -> Tensor:
+        """(N, h, w, C) pixels as for a call -> (N, K, h, w) on the model's device, not yet divided by the temperature.
+
+        Raises `OptionError` for images with another number of bands than the model's.
+        """
         if images.ndim != 4 or images.shape[3] != self.bands:
             raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
         span_of(images[0], self.recipe.span)
         with torch.inference_mode():
-            logits = self.model(self.standardise(to_tensor(images).to(self.device)).contiguous())
-            return probabilities(logits / self.temperature, self.head).cpu().numpy()
+            logits: Tensor = self.model(self.standardise(to_tensor(images).to(self.device)).contiguous())
+            return logits
 
 
 def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> TorchPredictor:
@@ -100,8 +111,13 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     A model that is the user's own code (`package.module:factory`) is called only with `trust_code`. Raises `DatasetError` if
     the file is no checkpoint, `OptionError` for a device that does not exist.
     """
-    place = choose_device(device)
-    found = checkpoint.read(path)
+    return predictor_of(checkpoint.read(path), path, choose_device(device), trust_code=trust_code)
+
+
+def predictor_of(
+    found: Mapping[str, Any], path: str | Place, place: torch.device, *, trust_code: bool = False
+) -> TorchPredictor:
+    """The model of a checkpoint that was read from `path`. Raises as `load`."""
     model = checkpoint.model_of(found, path, trust_code=trust_code).to(place).eval()
     recipe, bands = Recipe.from_dict(found["recipe"], str(path)), int(found["model"]["bands"])
     labels = checkpoint.labels_of(found, path)

@@ -181,6 +181,13 @@ def slide(images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding) ->
                     yield Band(cut.key, cut.size, cut.geo, y, band)
 
 
+def windows_of(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[list[Cut[T]] | Failed[T]]:
+    """The windows of images, in the batches in which `slide` gives them to a model."""
+    for batch in ahead(_batches(_cuts(images, sliding), sliding.batch)):
+        if not isinstance(batch, Blank):
+            yield batch
+
+
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "Insufficient memory")
 """Of the messages with which torch, C++, OpenCV and the system say it."""
 
