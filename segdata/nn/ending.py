@@ -1,24 +1,35 @@
-"""The end of a training: temperatures of its checkpoints. What was stopped in the middle of it goes on when it is repeated."""
+"""The end of a training: temperatures of its checkpoints, and a profile of its validation images.
+
+Every process of a training calls what is here. What was stopped in the middle of it goes on when the training is repeated.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
-from segdata.errors import DatasetError
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError, DatasetError
+from segdata.files.places import file_digest
+from segdata.files.remote import Place
 from segdata.nn import checkpoint
-from segdata.nn.calibrate import Calibrated, calibrated_on, halves, with_temperature
+from segdata.nn.calibrate import Calibrated, calibrated_on, halves, inputs_of, with_temperature
 from segdata.nn.distributed import World
 from segdata.nn.folder import BEST, LAST, Folder
 from segdata.nn.notes import note_once
-from segdata.nn.predictor import predictor_of
+from segdata.nn.predictor import TorchPredictor, predictor_of
 from segdata.nn.task import Task
-from segdata.prediction.sliding import Sliding
+from segdata.prediction.profile import PROFILE, About, Profile, streamed
+from segdata.prediction.signals import Signals, measured
+from segdata.prediction.sliding import Failed, Sliding
 
 
 def calibrate_run(task: Task, folder: Folder, here: World) -> Calibrated | None:
     """Give best.pt and last.pt their temperatures, unless they have them; returns what came of the first that there is.
 
-    None if there are too few validation images. Every process of a training calls this. Raises `DatasetError`.
+    None if there are too few validation images. Raises `DatasetError`.
     """
     here.wait()  # the first process may still be writing
     found: dict[object, Calibrated | None] = {}
@@ -36,6 +47,48 @@ def calibrate_run(task: Task, folder: Folder, here: World) -> Calibrated | None:
             checkpoint.write(path, with_temperature(held, found[epoch]))
     here.wait()
     return next(iter(found.values()), None)
+
+
+def profile_run(task: Task, folder: Folder, here: World) -> None:
+    """Write the signals of the validation images, with what is right in them, of best.pt, or else of last.pt.
+
+    They are those of `segdata predict`. Nothing is done if they are there already. Raises `DatasetError`.
+    """
+    here.wait()  # the first process may still be writing
+    model = next(path for path in (folder.root / BEST, folder.root / LAST) if path.exists())
+    path, digest = folder.root / PROFILE, file_digest(model)
+    if _is_of(path, digest):
+        return
+    predictor = predictor_of(checkpoint.read(model), str(model), here.device, trust_code=True)
+    rows = here.gather(list(_signals(predictor, task.val, here)))
+    if here.first:
+        Profile(About.of(task.labels, digest, predictor.temperature), tuple(rows)).save(path)
+    here.wait()
+
+
+def _is_of(path: Place, model: str) -> bool:
+    """Whether a file holds the signals of a model, by its digest."""
+    if not path.exists():
+        return False
+    try:
+        with streamed(path) as (about, _):
+            return about.model == model
+    except DatasetError:
+        return False
+
+
+def _signals(predictor: TorchPredictor, dataset: Dataset, here: World) -> Iterator[Signals]:
+    """Those of this process's images."""
+    sliding = Sliding()
+    images = inputs_of(predictor, dataset, sliding, here)
+    for row in measured(images, predictor, sliding, name=_name, truth=dataset.read_mask):
+        if isinstance(row, Failed):
+            raise DataError(row.problem)
+        yield row
+
+
+def _name(sample: Sample) -> tuple[str, str | None]:
+    return sample.id, sample.group or sample.parent
 
 
 def _calibrated(task: Task, held: dict[str, object], path: str, here: World) -> Calibrated | None:

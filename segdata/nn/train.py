@@ -22,7 +22,7 @@ from segdata.files.remote import Place
 from segdata.metrics.confusion import Tally
 from segdata.nn.calibrate import Calibrated
 from segdata.nn.distributed import world
-from segdata.nn.ending import calibrate_run
+from segdata.nn.ending import calibrate_run, profile_run
 from segdata.nn.folder import Folder
 from segdata.nn.memory import memory_told, peak_memory, shortage_told
 from segdata.nn.names import refuse_unknown
@@ -97,7 +97,7 @@ def train(
     run: Run | None = None,
     **options: Any,
 ) -> Trained:
-    """Train a model on a dataset; write checkpoints, config.yaml, metrics.csv and curves to the folder `run_dir`.
+    """Train a model on a dataset; write checkpoints, config.yaml, metrics.csv, curves and a profile to the folder `run_dir`.
 
     `options` are those of `segdata.nn.options.Training`, which says what each means. A run that was stopped goes on where it
     was when the same call is repeated, and comes to the same weights, bit for bit on a CPU; one that is finished is returned
@@ -129,6 +129,7 @@ def train(
                 announce(plan_of(task, state, here))
             fit(learn, validator, folder, watch)
             calibrated = calibrate_run(task, folder, here) if chosen.calibrate else None
+            profile_run(task, folder, here)
         best = best_row(state.rows, chosen)
         parameters = sum(p.numel() for p in state.model.parameters())
         row = {} if best is None else state.rows[best]
