@@ -38,6 +38,7 @@ from segdata.ops.predict.inputs import opened_for
 from segdata.ops.predict.operation import grouped
 from segdata.prediction.sliding import Cut, Failed, Input, Sliding, slide, windows_of
 from segdata.resize import resize_image, resize_mask
+from segdata.tiling.tiles import tile_content
 from segdata.windows import Window
 
 PIXELS, NUMBERS = 100_000, 2**25
@@ -228,7 +229,8 @@ def inputs_of(predictor: TorchPredictor, dataset: Dataset, sliding: Sliding, her
     """The images of this process, in the batches of `segdata predict`."""
     for number, group in enumerate(grouped(dataset, sliding)[here.rank :: here.size]):
         for sample in group:
-            yield Input(sample, partial(opened_for, dataset, sample, predictor), predictor.recipe.resized, number)
+            opened = partial(opened_for, dataset, sample, predictor)
+            yield Input(sample, opened, predictor.recipe.resized, number, content=tile_content(sample))
 
 
 class Truth:

@@ -9,21 +9,22 @@ from collections.abc import Iterator
 
 import msgspec
 
-from segdata.dataset.dataset import Dataset
-from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
 from segdata.files.places import file_digest
 from segdata.files.remote import Place
 from segdata.nn import checkpoint
-from segdata.nn.calibrate import Calibrated, calibrated_on, halves, inputs_of, with_temperature
+from segdata.nn.calibrate import Calibrated, Truth, calibrated_on, halves, inputs_of, with_temperature
 from segdata.nn.distributed import World
 from segdata.nn.folder import BEST, LAST, Folder
 from segdata.nn.notes import note_once
 from segdata.nn.predictor import TorchPredictor, predictor_of
 from segdata.nn.task import Task
+from segdata.ops.predict.signals import signals_of
 from segdata.prediction.profile import PROFILE, About, Profile, streamed
-from segdata.prediction.signals import Signals, measured
-from segdata.prediction.sliding import Failed, Sliding
+from segdata.prediction.signals import Measure, Signals
+from segdata.prediction.sliding import Failed, Sliding, slide
+from segdata.tiling.tiles import tile_content
+from segdata.windows import Window
 
 
 def calibrate_run(task: Task, folder: Folder, here: World) -> Calibrated | None:
@@ -60,7 +61,7 @@ def profile_run(task: Task, folder: Folder, here: World) -> None:
     if _is_of(path, digest):
         return
     predictor = predictor_of(checkpoint.read(model), str(model), here.device, trust_code=True)
-    rows = here.gather(list(_signals(predictor, task.val, here)))
+    rows = here.gather(list(_signals(predictor, task, here)))
     if here.first:
         Profile(About.of(task.labels, digest, predictor.temperature), tuple(rows)).save(path)
     here.wait()
@@ -77,18 +78,26 @@ def _is_of(path: Place, model: str) -> bool:
         return False
 
 
-def _signals(predictor: TorchPredictor, dataset: Dataset, here: World) -> Iterator[Signals]:
+def _signals(predictor: TorchPredictor, task: Task, here: World) -> Iterator[Signals]:
     """Those of this process's images."""
-    sliding = Sliding()
-    images = inputs_of(predictor, dataset, sliding, here)
-    for row in measured(images, predictor, sliding, name=_name, truth=dataset.read_mask):
-        if isinstance(row, Failed):
-            raise DataError(row.problem)
-        yield row
+    sliding = windows(task)
+    measure: Measure | None = None
+    with Truth(task.val) as masks:
+        for band in slide(inputs_of(predictor, task.val, sliding, here), predictor, sliding, besides=True):
+            if isinstance(band, Failed):
+                raise DataError(band.problem)
+            rows = Window(band.y, 0, *band.probs.shape[1:])
+            measure = measure or Measure(len(band.probs), tile_content(band.key), judged=True)
+            measure.add(band, masks(band.key, rows))
+            if rows.y + rows.height == band.size[0]:
+                yield signals_of(band.key, measure)
+                measure = None
 
 
-def _name(sample: Sample) -> tuple[str, str | None]:
-    return sample.id, sample.group or sample.parent
+def windows(task: Task) -> Sliding:
+    """The windows of `segdata predict`, no more at once than images are validated at once, so that the memory suffices."""
+    options = task.options
+    return Sliding(batch=min(Sliding().batch, options.val_batch or max(1, options.batch // options.accumulate)))
 
 
 def _calibrated(task: Task, held: dict[str, object], path: str, here: World) -> Calibrated | None:
@@ -97,7 +106,7 @@ def _calibrated(task: Task, held: dict[str, object], path: str, here: World) -> 
         note_once("confidences are not calibrated: it takes two labelled validation images, one to measure on")
         return None
     predictor = predictor_of(held, path, here.device, trust_code=True)
-    return calibrated_on(predictor, parts, Sliding(), task.options.seed, here)
+    return calibrated_on(predictor, parts, windows(task), task.options.seed, here)
 
 
 def _told(held: dict[str, object], path: str) -> Calibrated | None:

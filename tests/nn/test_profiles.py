@@ -33,6 +33,13 @@ def test_it_holds_what_predict_gives(tmp_path: Path) -> None:
     assert [row.id for row in profile.rows] == [sample.id for sample in val]
     segdata.predict(tmp_path / "run" / "best.pt", val, tmp_path / "pred", trust_code=True)
     predicted = segdata.Dataset.open(tmp_path / "pred")
+    signals = read_profile(tmp_path / "pred" / "signals.jsonl")
+    assert signals.about.whose == profile.about.whose
+    for own, row in zip(signals.rows, profile.rows, strict=True):
+        assert own.pixels == row.pixels
+        assert own.confidence == pytest.approx(row.confidence, rel=1e-5)  # the number of threads differs
+        same = ("id", "height", "width", "brightness", "contrast", "blur", "embedding", "group")
+        assert [getattr(own, name) for name in same] == [getattr(row, name) for name in same]
     assert (16, 20) in [sample.size for sample in val]
     for row, sample, mine in zip(profile.rows, val, predicted, strict=True):
         truth, mask = dataset.read_mask(sample), predicted.read_mask(mine)
@@ -52,14 +59,14 @@ def test_it_is_that_of_the_best_checkpoint_and_made_once(tmp_path: Path, monkeyp
     dataset = scenes(tmp_path / "d")
     segdata.train(dataset, tmp_path / "whole", **QUICK)
     with monkeypatch.context() as patch:
-        patch.setattr(ending, "measured", lambda *given, **more: iter([ending.Failed(None, PROBLEM)]))
+        patch.setattr(ending, "slide", lambda *given, **more: iter([ending.Failed(None, PROBLEM)]))
         with pytest.raises(DataError, match="cannot be read"):
             segdata.train(dataset, tmp_path / "cut", **QUICK)
     assert not (tmp_path / "cut" / "profile.jsonl").exists()
     segdata.train(dataset, tmp_path / "cut", **QUICK)
     whole, cut = (read_profile(tmp_path / run / "profile.jsonl") for run in ("whole", "cut"))
     assert whole.rows == cut.rows
-    monkeypatch.setattr(ending, "measured", None)
+    monkeypatch.setattr(ending, "slide", None)
     before = (tmp_path / "cut" / "profile.jsonl").read_bytes()
     segdata.train(dataset, tmp_path / "cut", **QUICK)
     assert (tmp_path / "cut" / "profile.jsonl").read_bytes() == before
