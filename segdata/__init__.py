@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from segdata.labels import Label as Label
     from segdata.labels import Labels as Labels
     from segdata.metrics.confusion import Confusion as Confusion
+    from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
     from segdata.nn.train import train as train
     from segdata.ops.augment.operation import augment as augment
@@ -84,6 +85,7 @@ _HOMES = {
     "Label": "labels",
     "Labels": "labels",
     "Confusion": "metrics.confusion",
+    "calibrate": "nn.calibrate",
     "compare": "nn.compare",
     "train": "nn.train",
     "augment": "ops.augment.operation",

@@ -34,6 +34,7 @@ COMMANDS = {
     "models": "segdata.nn.models.command",
     "train": "segdata.nn.command",
     "compare": "segdata.nn.command",
+    "calibrate": "segdata.nn.command",
     "predict": "segdata.ops.predict.command",
     "serve": "segdata.ops.serve.command",
     "evaluate": "segdata.ops.evaluate.command",

@@ -1,4 +1,4 @@
-"""The folder of a run: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, TensorBoard events, sample predictions."""
+"""The folder of a run: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, profile.jsonl, events, samples."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ from segdata.nn.distributed import World
 from segdata.nn.options import FREE, Training, config_text, read_config
 from segdata.nn.state import State, best_row
 from segdata.nn.task import Task
+from segdata.prediction.profile import PROFILE
 from segdata.resize import Pixels, resize_image, resize_mask
 from segdata.terminal.names import SINGULAR
 from segdata.version import __version__
@@ -61,7 +62,7 @@ RATES = ("lr.csv", "lr.png")
 LOCK = "run.lock"
 """A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
 
-OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES, LOCK, REPLACES)
+OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, PROFILE, "events", "samples", *RATES, LOCK, REPLACES)
 """Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
 
 

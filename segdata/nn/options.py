@@ -117,6 +117,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"],
         _about("The measure by which best.pt is chosen."),
     ] = "mean_iou"
+    calibrate: Annotated[
+        bool,
+        _about("In the end, fit a temperature on half of the validation images; keep it if ECE falls on the others."),
+    ] = True
     val_every: Annotated[Positive, _about("Validate once per this many epochs, and after the last.")] = 1
     val_batch: Annotated[Positive | None, _about("Images validated at once; by default as many as in training.")] = None
 

@@ -288,6 +288,13 @@ class Mean:
         return None if self._sum is None else (self._sum / self._weight).astype(np.float32)
 
 
+def windows_of(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[list[Cut[T]] | Failed[T]]:
+    """The windows of images, in the batches in which `slide` gives them to a model."""
+    for batch in ahead(_batches(_cuts(images, sliding, Measured()), sliding.batch)):
+        if not isinstance(batch, Blank):
+            yield batch
+
+
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "Insufficient memory")
 """Of the messages with which torch, C++, OpenCV and the system say it."""
 

@@ -149,6 +149,22 @@ def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> 
 
 
 @pytest.mark.torch
+def test_calibrate(tmp_path: Path) -> None:
+    from segdata.nn import checkpoint, models
+    from segdata.nn.options import Training
+    from segdata.recipes.recipe import Recipe
+    from train_files import scenes
+
+    dataset = scenes(tmp_path / "d")
+    options = Training.of({"model_options": {"width": 2}})
+    state = models.build("unet", bands=3, classes=3, width=2).state_dict()
+    recipe = Recipe.read("none").to_dict()
+    made = checkpoint.of(options, state, labels=dataset.labels, bands=3, recipe=recipe, dataset=dataset.digest)
+    checkpoint.write(tmp_path / "model.pt", made)
+    compare("calibrate", run("calibrate", tmp_path / "model.pt", dataset.root, tmp_path / "out.pt"))
+
+
+@pytest.mark.torch
 def test_models_and_compare(tmp_path: Path) -> None:
     compare("models", run("models", "unet", "--size", "32"))
     folder = tmp_path / "run"
