@@ -1,0 +1,61 @@
+"""`segdata pick`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segdata.terminal.commands import operation
+from segdata.terminal.echo import echo
+from segdata.terminal.options import run_options, running
+from segdata.terminal.text import dataset_line, json_lines
+
+if TYPE_CHECKING:
+    from segdata.ops.pick.result import Picked
+
+
+@operation("segdata.ops.pick.operation:pick")
+@click.option("--json", "as_json", is_flag=True, help="Print what was picked as one JSON object.")
+@run_options
+def pick(pool: str, destination: str, as_json: bool, jobs: int | str, on_error: Any, **given: Any) -> None:
+    """Pick the images of POOL to label next: unsure predictions, rare classes, unlike each other.
+
+    POOL is what segdata predict --signals made of images without labels.
+
+    \b
+    segdata predict run1/best.pt images/ pred --signals
+    segdata pick pred next --n 100 --labelled mydata
+    segdata export labelstudio next tasks            # to correct the predictions
+    segdata pick pred next.txt --n 100 --per-group 5 --group-by sequence
+    segdata pick week.jsonl next.csv --n 100         # of segdata serve --signals
+    """
+    from segdata.ops.pick.operation import pick
+
+    with running(jobs, on_error, "picking") as run:
+        picked = pick(pool, destination, run=run, **given)
+    echo(json_lines(picked.to_json()) if as_json else picked_lines(picked, destination))
+
+
+def picked_lines(picked: Picked, destination: str) -> list[str]:
+    """What was picked, and what was written of it."""
+    images = picked.images
+    lines = [
+        f"pool:        {picked.pool:,} images, {picked.labelled:,} of them labelled",
+        f"picked:      {len(images):,} by {picked.strategy}",
+        f"uncertainty: {_mean([one.uncertainty for one in images])} in the mean, {picked.uncertainty:.4f} of all that could be picked",
+        f"rarity:      {_mean([one.rarity for one in images])} in the mean, 1 over the pixels of the pool",
+    ]
+    if groups := {one.group for one in images} - {None}:
+        lines.append(f"groups:      {len(groups):,}")
+    if len(images) < picked.asked:
+        lines.append(f"note:        {picked.asked:,} were asked for, and no more may be picked")
+    if picked.unknown:
+        lines.append(f"note:        {picked.unknown:,} labelled images have no embedding: images near them may have been picked")
+    if picked.dataset is not None:
+        return [*lines, dataset_line(picked.dataset, destination)]
+    return [*lines, f"list:        {destination}"]
+
+
+def _mean(values: list[float]) -> str:
+    return f"{sum(values) / max(len(values), 1):.4f}"

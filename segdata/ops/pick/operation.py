@@ -1,0 +1,189 @@
+"""Which images to label next: those that the model is least sure of, of rare classes, and unlike each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from segdata.dataset.dataset import Dataset
+from segdata.dataset.groups import rule_of
+from segdata.errors import OptionError, one_of
+from segdata.executors.run import Run
+from segdata.ops.pick.choose import Floats, Ints, Room, Vectors, farthest, heaviest, nearest
+from segdata.ops.pick.pool import Labelled, Pool, groups_of, open_pool, refuse_alone
+from segdata.ops.pick.result import Picked, PickedImage
+from segdata.ops.pick.weigh import Strategy, Weighed, vectors_of, weigh
+from segdata.prediction.profile import SIGNALS
+from segdata.ops.pick.write import Order, is_list, write_dataset, write_list
+
+FAR = ("combined", "diversity")
+"""Strategies that look at distances."""
+
+MOST = 20_000
+"""The embeddings of so many images are in memory at once, or four times as many as are picked."""
+
+
+class Options(NamedTuple):
+    """What is asked for, apart from the images."""
+
+    n: int
+    strategy: Strategy
+    kinds: list[str]
+    per_group: int | None
+    seed: int
+
+
+def pick(
+    pool: Dataset | str | Path,
+    destination: str | Path,
+    *,
+    n: int = 100,
+    strategy: Strategy = "combined",
+    labelled: Dataset | str | Path | None = None,
+    per_group: int | None = None,
+    group_by: str | Sequence[str] = (),
+    split: str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    run: Run | None = None,
+) -> Picked:
+    """Pick the images to label next, by what a model says of them: a list, or a dataset of its predictions to correct.
+
+    One image is taken after another: each time that with the largest product of how unsure the model is (mean entropy), how
+    rare the classes are that it sees there, and how far the embedding is from all labelled and taken before. Of more than
+    20,000 images, those of the largest weights are candidates. What is picked follows from the signals and `seed`.
+
+    Raises `DatasetError` for a pool without signals, or of another model than the labelled images', `OptionError`; and as
+    `carry` does, if a dataset is written.
+
+    Args:
+        pool: A dataset of predictions with signals, its folder, or a file of signals, such as a service writes.
+        destination: The list to write: .txt has an id per line, .csv a table; or else the folder of a new dataset of the picked
+            images with their predicted masks.
+        n: How many images to pick.
+        strategy: combined is uncertainty x rarity x distance; uncertainty and rarity look at one of these, diversity at
+            distances alone; random draws.
+        labelled: A dataset whose images are labelled already: they are not picked, and images near them are avoided. Those that
+            are not in the pool need signals of their own: predict them with the same model.
+        per_group: Pick at most this many images of a group, such as frames of one drive.
+        group_by: What a group is: group, the manifest's field (the default if samples have it); parent, the image alone;
+            regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
+            image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
+            same or nearly so (reads the images).
+        split: Pick from this split of the pool only; several: a,b; all but one: !a.
+        seed: Another seed breaks ties otherwise, and draws other images.
+        overwrite: Replace a list, or a dataset, at `destination`.
+    """
+    one_of("strategy", strategy, Strategy)
+    if n < 1 or (per_group is not None and per_group < 1):
+        raise OptionError("--n and --per-group: must be 1 or more")
+    kinds = [group_by] if isinstance(group_by, str) else list(group_by)
+    if kinds and per_group is None:
+        raise OptionError("--group-by: give --per-group too: at most so many images of each")
+    run = run or Run()
+    options = Options(n, strategy, kinds, per_group, seed)
+    source = open_pool(pool, split)
+    known = Labelled.of(labelled, source)
+    rule = rule_of(kinds)
+    picked = choose(source, known, options, run)
+    read = [labelled.root if isinstance(labelled, Dataset) else labelled, source.signals, rule and rule.table]
+    inputs = [source.dataset.root, *filter(None, read)]
+    if is_list(destination):
+        write_list(picked, source, destination, inputs, overwrite=overwrite)
+        return picked
+    facts = {**options._asdict(), "split": split, "signals": source.digest, **(rule.facts if rule else {})}
+    if labelled is not None:
+        facts["labelled"] = Dataset.of(labelled).digest
+    order = Order(source, facts, inputs[1:])
+    return replace(picked, dataset=write_dataset(picked, order, destination, overwrite=overwrite, run=run))
+
+
+def choose(pool: Pool, labelled: Labelled, options: Options, run: Run) -> Picked:
+    """What to pick of a pool. Raises as `pick`, and writes nothing."""
+    left = weigh(pool.read, len(pool.about.contract.classes), labelled.ids, options.seed)
+    if not left.ids:
+        raise OptionError(f"{pool.signals}: no image is left to pick: all {len(labelled.ids):,} are labelled")
+    groups: Ints | None = None
+    if options.per_group is not None:
+        groups, names = groups_of(pool, left.ids, options.kinds, run)
+        refuse_alone(names, len(left.ids))
+    places = candidates(left.weights(options.strategy), groups, options)
+    images, groups = left.only(places), None if groups is None else groups[places]
+    room = Room(groups, options.per_group)
+    if options.strategy in FAR:
+        distance, vectors, unknown = _distances(pool, labelled, images)
+        taken, gaps = farthest(images.weights(options.strategy), vectors, distance, options.n, room)
+    else:
+        taken, gaps, unknown = heaviest(images.weights(options.strategy), options.n, room), None, 0
+    return Picked(
+        _rows(pool, images, taken, gaps), options.n, len(pool.dataset), len(labelled.ids), unknown,
+        round(float(left.uncertainty.mean()), 6), options.strategy,
+    )  # fmt: skip
+
+
+def candidates(weights: Floats, groups: Ints | None, options: Options) -> Ints:
+    """(M,) the places of the images to choose from: all, or of many the heaviest, no more of a group than eight times its limit.
+
+    They stay in order.
+    """
+    most = max(MOST, 4 * options.n)
+    order = np.argsort(-weights, kind="stable")
+    if len(order) <= most:
+        return np.arange(len(order))
+    if groups is not None and options.per_group is not None:
+        order = order[_place_in_group(groups[order]) < 8 * options.per_group]
+    return np.sort(order[:most])
+
+
+def _place_in_group(groups: Ints) -> Ints:
+    """(N,): how many of the same group come before each."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    first = np.searchsorted(ordered, ordered)
+    out = np.empty(len(groups), np.int64)
+    out[order] = np.arange(len(groups)) - first
+    return out
+
+
+def _distances(pool: Pool, labelled: Labelled, images: Weighed) -> tuple[Floats, Vectors, int]:
+    """(N,) how far each image is from what is labelled; (N, D) the embeddings; of how many labelled images there is none.
+
+    Raises `OptionError` for a pool without embeddings, and if there is none of any labelled image.
+    """
+    vectors = vectors_of(pool.read, {id: place for place, id in enumerate(images.ids)})
+    if vectors is None:
+        why = "not every image has an embedding, as of a model without an encoder"
+        raise OptionError(f"{pool.signals}: {why}: --strategy uncertainty does without")
+    seen = set[str]()
+
+    def labelled_ones() -> Iterator[Vectors]:
+        for ids, some in labelled.vectors(pool):
+            seen.update(ids)
+            if some.shape[1] != vectors.shape[1]:
+                raise OptionError(f"--labelled: its embeddings are of another model than those of {pool.signals}: predict again")
+            yield some
+
+    distance = nearest(vectors, labelled_ones())
+    whole = len(labelled.ids) + len(labelled.others)
+    if whole and not seen:
+        raise OptionError(f"--labelled: {labelled.root} has no {SIGNALS}, and none of its images is in the pool: predict them "
+                          f"with the same model (segdata predict MODEL {labelled.root} PRED), and give that")  # fmt: skip
+    return distance, vectors, whole - len(seen)
+
+
+def _rows(pool: Pool, images: Weighed, taken: Sequence[int], gaps: Sequence[float] | None) -> tuple[PickedImage, ...]:
+    """The images taken, in order."""
+    wanted = {images.ids[i] for i in taken}
+    samples = {sample.id: sample for sample in pool.dataset if sample.id in wanted}
+    return tuple(
+        PickedImage(
+            rank=rank, id=images.ids[i], image=pool.image_path(samples[images.ids[i]]), group=samples[images.ids[i]].group,
+            uncertainty=round(float(images.uncertainty[i]), 6), rarity=round(float(images.rarity[i]), 6),
+            distance=None if gaps is None else round(gaps[rank - 1], 6),
+        )
+        for rank, i in enumerate(taken, 1)
+    )  # fmt: skip
