@@ -16,6 +16,7 @@ from segdata.labels import Labels
 from segdata.nn import checkpoint
 from segdata.nn.data import to_tensor
 from segdata.nn.distributed import choose_device
+from segdata.nn.embedding import Embedding, embedding_of
 from segdata.nn.models.base import probabilities
 from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
@@ -86,12 +87,29 @@ class TorchPredictor:
 
         Raises `OptionError` for images with another number of bands than the model's.
         """
+        with torch.inference_mode():
+            return self._probabilities(self.model(self._input(images)))
+
+    @property
+    def embedding(self) -> int | None:
+        """D, the length of the embeddings of `both`; None for a model without an encoder of segdata's or smp's kind."""
+        return embedding_of(self.model)
+
+    def both(self, images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, and (N, D) float32 embeddings: the means over height and width of the encoder's last map."""
+        with torch.inference_mode():
+            logits, embeddings = Embedding(self.model)(self._input(images))
+            return self._probabilities(logits), embeddings.cpu().numpy()
+
+    def _input(self, images: Pixels) -> Tensor:
         if images.ndim != 4 or images.shape[3] != self.bands:
             raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
         span_of(images[0], self.recipe.span)
-        with torch.inference_mode():
-            logits = self.model(self.standardise(to_tensor(images).to(self.device)).contiguous())
-            return probabilities(logits / self.temperature, self.head).cpu().numpy()
+        standard: Tensor = self.standardise(to_tensor(images).to(self.device))
+        return standard.contiguous()
+
+    def _probabilities(self, logits: Tensor) -> NDArray[np.float32]:
+        return probabilities(logits / self.temperature, self.head).cpu().numpy()
 
 
 def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> TorchPredictor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,21 @@ class Predictor(Protocol):
 
     def __call__(self, images: NDArray[Any], /) -> NDArray[np.float32]:
         """(N, h, w, C) -> (N, K, h, w) float32."""
+
+
+@runtime_checkable
+class Embeds(Predictor, Protocol):
+    """A predictor that may give embeddings too: `embedding`, D, is None if it does not after all, and then `both` is not called.
+
+    The embedding of an image is the mean over height and width of the last, coarsest map of the model's encoder.
+    """
+
+    @property
+    def embedding(self) -> int | None:
+        """D."""
+
+    def both(self, images: NDArray[Any], /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, h, w, C) -> (N, K, h, w) and (N, D) float32."""
 
 
 def load_predictor(path: str | Place, device: str = "cpu", *, trust_code: bool = False) -> Predictor:

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from segdata.errors import DataError, OptionError, Problem, SegdataError, one_of
 from segdata.files.geo import Geo
 from segdata.files.rasters import Raster, Values
-from segdata.prediction.predictor import Predictor
+from segdata.labels import Labels
+from segdata.prediction.light import Light, LightMeter
+from segdata.prediction.predictor import Embeds, Predictor
+from segdata.recipes.pixels import Span
 from segdata.resize import resize_image, resize_scores
 from segdata.tiling.area import AreaOfImage
 from segdata.tiling.rows import Downwards
@@ -98,7 +101,7 @@ def as_it_is(height: int, width: int) -> tuple[int, int]:
 @dataclass(frozen=True, slots=True)
 class Input(Generic[T]):
     """An image to predict: `key` is the caller's, `open` opens it, `target` says at which size the model sees it. Of an image
-    that lies at a `Geo`, of that size, `area` says which pixels are asked for.
+    that lies at a `Geo`, of that size, `area` says which pixels are asked for. `content` (height, width): the rest is padding.
 
     Windows of neighbours share batches where their `group` is the same. What a model says of a window may differ in the last
     bit with the batch that it is in.
@@ -109,12 +112,14 @@ class Input(Generic[T]):
     target: Target = as_it_is
     group: int = 0
     area: Callable[[Geo, tuple[int, int]], AreaOfImage] | None = None
+    content: tuple[int, int] = (0, 0)
 
 
 class Band(NamedTuple, Generic[T]):
     """Rows `y` and on of an image of `size`: (K, rows, W) float32 probabilities, all 0 where nothing is known.
 
-    They are overwritten once later bands are asked for.
+    They are overwritten once later bands are asked for. The last band of an image has what is asked for besides: its `light`,
+    and its `embedding` (D,) float32, the mean over its windows, each by its pixels, if the predictor gives embeddings.
     """
 
     key: T
@@ -122,6 +127,8 @@ class Band(NamedTuple, Generic[T]):
     geo: Geo
     y: int
     probs: Probs
+    light: Light | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
 class Failed(NamedTuple, Generic[T]):
@@ -132,7 +139,8 @@ class Failed(NamedTuple, Generic[T]):
 
 
 class Cut(NamedTuple, Generic[T]):
-    """A window of an image: `pixels` (h, w, C), `valid` (h, w) or None, `seen` its size for the model. `last` of its image."""
+    """A window of an image: `pixels` (h, w, C), `valid` (h, w) or None, `seen` its size for the model. `last` of its image,
+    whose `light` it has then, if that is measured."""
 
     key: T
     size: tuple[int, int]
@@ -143,6 +151,12 @@ class Cut(NamedTuple, Generic[T]):
     seen: tuple[int, int]
     last: bool
     group: int
+    light: Light | None = None
+
+    @property
+    def weight(self) -> float:
+        """The pixels that have data."""
+        return float(self.window.height * self.window.width if self.valid is None else self.valid.sum())
 
 
 class Blank(NamedTuple, Generic[T]):
@@ -153,32 +167,110 @@ class Blank(NamedTuple, Generic[T]):
     geo: Geo
 
 
-def slide(images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding) -> Iterator[Band[T] | Failed[T]]:
+def slide(
+    images: Iterable[Input[T]], predictor: Predictor, sliding: Sliding, *, besides: bool = False
+) -> Iterator[Band[T] | Failed[T]]:
     """The bands of each image in turn, from top to bottom. The next windows are read while the model is at work.
 
-    Raises `OptionError` where the predictor gives something else than (N, K, h, w) probabilities, `SegdataError` where the
-    memory is too small.
+    `besides`: measure what an image looks like, and take its embedding. Raises `OptionError` where the predictor gives
+    something else than (N, K, h, w) probabilities, `SegdataError` where the memory is too small.
     """
     sliding.check()
     stitcher: Stitcher | None = None
+    asked = Asked(predictor, besides)
+    mean = Mean()
+    measured = Measured(besides, getattr(getattr(predictor, "recipe", None), "span", None))
     with _memory_told(sliding):
-        for batch in ahead(_batches(_cuts(images, sliding), sliding.batch)):
+        for batch in ahead(_batches(_cuts(images, sliding, measured), sliding.batch)):
             if isinstance(batch, Failed):
-                stitcher = None
+                stitcher, mean = None, Mean()
                 yield batch
                 continue
             if isinstance(batch, Blank):
                 for y, band in Stitcher(*batch.size, len(predictor.labels.classes)).finish():
                     yield Band(*batch, y, band)
                 continue
-            for cut, probs in zip(batch, predict_batch(predictor, batch, sliding), strict=True):
+            each = predict_batch(asked, batch, sliding)
+            for cut, probs, embedding in zip(batch, each, asked.taken(len(batch)), strict=True):
                 stitcher = stitcher or Stitcher(*cut.size, probs.shape[0], blend=sliding.blend, reuse=True)
                 rows = stitcher.add(cut.window, probs)
-                if cut.last:
-                    rows += stitcher.finish()
-                    stitcher = None
-                for y, band in rows:
-                    yield Band(cut.key, cut.size, cut.geo, y, band)
+                mean.add(embedding, cut.weight)
+                if not cut.last:
+                    yield from (Band(cut.key, cut.size, cut.geo, y, band) for y, band in rows)
+                    continue
+                *rows, (y, band) = rows + stitcher.finish()
+                yield from (Band(cut.key, cut.size, cut.geo, above, held) for above, held in rows)
+                yield Band(cut.key, cut.size, cut.geo, y, band, cut.light, mean.value)
+                stitcher, mean = None, Mean()
+
+
+class Measured(NamedTuple):
+    """Whether what an image looks like is measured, and in which span of values."""
+
+    wanted: bool = False
+    span: Span | None = None
+
+    def meter(self, content: tuple[int, int]) -> LightMeter | None:
+        """What measures an image, if that is wanted."""
+        return LightMeter(self.span, content) if self.wanted else None
+
+
+class Asked:
+    """A predictor, with the embeddings that it gave of the windows as they are, the first variant, if they are wanted."""
+
+    def __init__(self, predictor: Predictor, embeddings: bool) -> None:
+        self._predictor = predictor
+        self._both: Embeds | None = None
+        if embeddings and getattr(predictor, "embedding", None) is not None and isinstance(predictor, Embeds):
+            self._both = predictor
+        self._embeddings: NDArray[np.float32] | None = None
+
+    @property
+    def labels(self) -> Labels:
+        """The predictor's."""
+        return self._predictor.labels
+
+    def __call__(self, images: NDArray[Any]) -> Probs:
+        """(N, h, w, C) -> (N, K, h, w)."""
+        if self._both is None or self._embeddings is not None:
+            return self._predictor(images)
+        probs, self._embeddings = self._both.both(images)
+        return probs
+
+    def taken(self, count: int) -> Sequence[NDArray[np.float32] | None]:
+        """(D,) of each window of the last batch, or None; the next batch is embedded anew.
+
+        Raises `OptionError` where the predictor gives something else than (N, D) numbers.
+        """
+        found, self._embeddings = self._embeddings, None
+        if found is None:
+            return [None] * count
+        found = np.asarray(found, np.float32)
+        if found.ndim != 2 or len(found) != count or not np.isfinite(found).all():
+            raise OptionError(
+                f"the predictor gives embeddings of {found.shape} where it should be ({count}, D) numbers"
+            )
+        return list(found)
+
+
+class Mean:
+    """The mean of embeddings, each by its weight."""
+
+    def __init__(self) -> None:
+        self._sum: NDArray[np.float64] | None = None
+        self._weight = 0.0
+
+    def add(self, embedding: NDArray[np.float32] | None, weight: float) -> None:
+        """One more (D,)."""
+        if embedding is not None and weight:
+            part = embedding * np.float64(weight)
+            self._sum = part if self._sum is None else self._sum + part
+            self._weight += weight
+
+    @property
+    def value(self) -> NDArray[np.float32] | None:
+        """(D,); None without any."""
+        return None if self._sum is None else (self._sum / self._weight).astype(np.float32)
 
 
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "Insufficient memory")
@@ -261,16 +353,18 @@ def _kind(cut: Cut[Any]) -> tuple[object, ...]:
     return cut.pixels.shape, cut.pixels.dtype, cut.seen, cut.group
 
 
-def _cuts(images: Iterable[Input[T]], sliding: Sliding) -> Iterator[Cut[T] | Failed[T] | Blank[T]]:
+def _cuts(images: Iterable[Input[T]], sliding: Sliding, measured: Measured) -> Iterator[Cut[T] | Failed[T] | Blank[T]]:
     for image in images:
         try:
             with image.open() as raster:
-                yield from _cuts_of(image, raster, sliding)
+                yield from _cuts_of(image, raster, sliding, measured.meter(image.content))
         except DataError as error:
             yield Failed(image.key, error.problem)
 
 
-def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[T] | Blank[T]]:
+def _cuts_of(
+    image: Input[T], raster: Raster, sliding: Sliding, meter: LightMeter | None
+) -> Iterator[Cut[T] | Blank[T]]:
     size = raster.height, raster.width
     target = image.target(*size)
     windows = sliding.windows(size, target)
@@ -280,20 +374,26 @@ def _cuts_of(image: Input[T], raster: Raster, sliding: Sliding) -> Iterator[Cut[
     if not windows:
         yield Blank(image.key, size, raster.geo)
     rows = Downwards(raster.read, 0, raster.width)
-    known = Downwards(lambda window: _known(raster, window, rows.read(window), area), 0, raster.width)
+    known = Downwards(lambda window: _known(raster, window, rows.read(window), area, meter), 0, raster.width)
     for number, window in enumerate(windows):
         pixels, valid = rows.read(window), known.read(window)
         gaps = None if valid.all() else valid
         seen = tuple(max(1, round(n * to / whole)) for n, to, whole in zip(window[2:], target, size, strict=True))
         last = number == len(windows) - 1
-        yield Cut(image.key, size, raster.geo, window, pixels, gaps, (seen[0], seen[1]), last, image.group)
+        light = meter.light() if last and meter is not None else None
+        yield Cut(image.key, size, raster.geo, window, pixels, gaps, (seen[0], seen[1]), last, image.group, light)
 
 
-def _known(raster: Raster, window: Window, pixels: Values, area: AreaOfImage | None) -> NDArray[np.bool_]:
-    """(h, w): where a window has data, and is asked for."""
+def _known(
+    raster: Raster, window: Window, pixels: Values, area: AreaOfImage | None, meter: LightMeter | None
+) -> NDArray[np.bool_]:
+    """(h, w): where a window, of rows that are seen for the first time, has data, and is asked for."""
     valid = raster.valid(window, pixels)
     known = np.ones(window[2:], np.bool_) if valid is None else valid
-    return known if area is None else known & area.inside(window)
+    known = known if area is None else known & area.inside(window)
+    if meter is not None:
+        meter.add(pixels, known)
+    return known
 
 
 def _flipped(array: NDArray[Any], flip: str, axis: int) -> NDArray[Any]:
