@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from segdata.ops.info.operation import info as info
     from segdata.ops.join.operation import join as join
     from segdata.ops.mosaic.operation import mosaic as mosaic
+    from segdata.ops.pick.operation import pick as pick
     from segdata.ops.predict.operation import predict as predict
     from segdata.ops.preview.operation import preview as preview
     from segdata.ops.refine.operation import refine as refine
@@ -89,6 +90,7 @@ _HOMES = {
     "info": "ops.info.operation",
     "join": "ops.join.operation",
     "mosaic": "ops.mosaic.operation",
+    "pick": "ops.pick.operation",
     "predict": "ops.predict.operation",
     "Predictor": "prediction.predictor",
     "load_predictor": "prediction.predictor",

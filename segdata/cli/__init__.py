@@ -38,6 +38,7 @@ COMMANDS = {
     "evaluate": "segdata.ops.evaluate.command",
     "refine": "segdata.ops.refine.command",
     "suspects": "segdata.ops.suspects.command",
+    "pick": "segdata.ops.pick.command",
     "export": "segdata.ops.export.command",
     "demo": "segdata.cli.demo",
 }

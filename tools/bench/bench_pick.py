@@ -47,8 +47,9 @@ def small(work: Path) -> Dataset:
             labels = path.parent.name.endswith("annot")
             how = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA
             there = work / "small" / path.parent.name / f"{path.stem}.png"
+            read = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
             there.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(there), cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), SIZE[::-1], interpolation=how))
+            cv2.imwrite(str(there), cv2.resize(read, SIZE[::-1], interpolation=how))
         (work / "classes.txt").write_text("\n".join(CAMVID))
         segdata.convert(
             "masks", work / "small", work / "data", image_dir="{split}", mask_dir="{split}annot",
@@ -68,15 +69,19 @@ def trained(dataset: Dataset, run: Path, seed: int, options: dict[str, Any]) -> 
     return 100 * float(made.rows[-1]["mean_iou"])
 
 
-def picked(dataset: Dataset, run: Path, ids: set[str], step: int, seed: int, strategy: str) -> set[str]:
+def picked(dataset: Dataset, run: Path, ids: set[str], step: int, seed: int, strategy: Any) -> set[str]:
     """`ids`, and those that are picked by the model of `run` among all of train."""
     pool = segdata.predict(run / "last.pt", dataset, run / "pred", split="train", size=SIZE, signals=True)
     labelled = replace(dataset, samples=[sample for sample in dataset if sample.id in ids])
-    made = segdata.pick(pool, run / f"{strategy}.csv", n=step, strategy=strategy, labelled=labelled, seed=seed, overwrite=True)
+    made = segdata.pick(
+        pool, run / f"{strategy}.csv", n=step, strategy=strategy, labelled=labelled, seed=seed, overwrite=True
+    )
     return ids | {one.id for one in made.images}
 
 
-def arm(dataset: Dataset, work: Path, strategy: str, seed: int, rounds: int, options: dict[str, Any]) -> Iterator[tuple[int, float]]:
+def arm(
+    dataset: Dataset, work: Path, strategy: str, seed: int, rounds: int, options: dict[str, Any]
+) -> Iterator[tuple[int, float]]:
     """How many images were labelled in each round, and the mIoU on val."""
     every = sorted(sample.id for sample in dataset.split("train"))
     if strategy == FULL:

@@ -32,7 +32,7 @@ def apart(vectors: Vectors, one: NDArray[np.float32]) -> Floats:
 
 
 def nearest(vectors: Vectors, others: Iterable[Vectors]) -> Floats:
-    """(N,) float64: how far each of the vectors is `apart` from the nearest of others, which come some at a time; 2 if none do."""
+    """(N,) float64: how far each of the vectors is `apart` from the nearest of others, which come in parts; 2 without any."""
     distance = np.full(len(vectors), 2.0)
     for some in others:
         for one in some:
@@ -72,7 +72,9 @@ def heaviest(weights: Floats, count: int, room: Room) -> list[int]:
     return taken
 
 
-def farthest(weights: Floats, vectors: Vectors, distance: Floats, count: int, room: Room) -> tuple[list[int], list[float]]:
+def farthest(
+    weights: Floats, vectors: Vectors, distance: Floats, count: int, room: Room
+) -> tuple[list[int], list[float]]:
     """Up to `count` images, each that of the largest weight x distance, and the distance that each had then.
 
     `weights` (N,) are above 0; `distance` (N,) is from what is labelled already. Of equal ones the first is taken.

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def pick(pool: str, destination: str, as_json: bool, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Pick the images of POOL to label next: unsure predictions, rare classes, unlike each other.
 
-    POOL is what segdata predict --signals made of images without labels.
+    POOL is what segdata predict made of images without labels.
 
     \b
-    segdata predict run1/best.pt images/ pred --signals
+    segdata predict run1/best.pt images/ pred
     segdata pick pred next --n 100 --labelled mydata
     segdata export labelstudio next tasks            # to correct the predictions
     segdata pick pred next.txt --n 100 --per-group 5 --group-by sequence
@@ -43,7 +43,7 @@ def picked_lines(picked: Picked, destination: str) -> list[str]:
     lines = [
         f"pool:        {picked.pool:,} images, {picked.labelled:,} of them labelled",
         f"picked:      {len(images):,} by {picked.strategy}",
-        f"uncertainty: {_mean([one.uncertainty for one in images])} in the mean, {picked.uncertainty:.4f} of all that could be picked",
+        f"uncertainty: {_mean([one.uncertainty for one in images])} in the mean, {picked.uncertainty:.4f} of all unlabelled ones",
         f"rarity:      {_mean([one.rarity for one in images])} in the mean, 1 over the pixels of the pool",
     ]
     if groups := {one.group for one in images} - {None}:
@@ -51,7 +51,9 @@ def picked_lines(picked: Picked, destination: str) -> list[str]:
     if len(images) < picked.asked:
         lines.append(f"note:        {picked.asked:,} were asked for, and no more may be picked")
     if picked.unknown:
-        lines.append(f"note:        {picked.unknown:,} labelled images have no embedding: images near them may have been picked")
+        lines.append(
+            f"note:        {picked.unknown:,} labelled images have no embedding: images near them may have been picked"
+        )
     if picked.dataset is not None:
         return [*lines, dataset_line(picked.dataset, destination)]
     return [*lines, f"list:        {destination}"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.groups import rule_of
 from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
+from segdata.files.places import place
 from segdata.ops.pick.choose import Floats, Ints, Room, Vectors, farthest, heaviest, nearest
 from segdata.ops.pick.pool import Labelled, Pool, groups_of, open_pool, refuse_alone
 from segdata.ops.pick.result import Picked, PickedImage
 from segdata.ops.pick.weigh import Strategy, Weighed, vectors_of, weigh
-from segdata.prediction.profile import SIGNALS
 from segdata.ops.pick.write import Order, is_list, write_dataset, write_list
+from segdata.prediction.profile import SIGNALS
 
 FAR = ("combined", "diversity")
 """Strategies that look at distances."""
@@ -90,8 +91,8 @@ def pick(
     known = Labelled.of(labelled, source)
     rule = rule_of(kinds)
     picked = choose(source, known, options, run)
-    read = [labelled.root if isinstance(labelled, Dataset) else labelled, source.signals, rule and rule.table]
-    inputs = [source.dataset.root, *filter(None, read)]
+    read = [known.root, source.signals, place(rule.table) if rule and rule.table else None]
+    inputs = [source.dataset.root, *(one for one in read if one is not None)]
     if is_list(destination):
         write_list(picked, source, destination, inputs, overwrite=overwrite)
         return picked
@@ -108,9 +109,11 @@ def choose(pool: Pool, labelled: Labelled, options: Options, run: Run) -> Picked
     if not left.ids:
         raise OptionError(f"{pool.signals}: no image is left to pick: all {len(labelled.ids):,} are labelled")
     groups: Ints | None = None
+    named: dict[str, str] = {}
     if options.per_group is not None:
         groups, names = groups_of(pool, left.ids, options.kinds, run)
         refuse_alone(names, len(left.ids))
+        named = {id: names[number] for id, number in zip(left.ids, groups.tolist(), strict=True)}
     places = candidates(left.weights(options.strategy), groups, options)
     images, groups = left.only(places), None if groups is None else groups[places]
     room = Room(groups, options.per_group)
@@ -120,7 +123,7 @@ def choose(pool: Pool, labelled: Labelled, options: Options, run: Run) -> Picked
     else:
         taken, gaps, unknown = heaviest(images.weights(options.strategy), options.n, room), None, 0
     return Picked(
-        _rows(pool, images, taken, gaps), options.n, len(pool.dataset), len(labelled.ids), unknown,
+        _rows(pool, images, taken, gaps, named), options.n, len(pool.dataset), len(labelled.ids), unknown,
         round(float(left.uncertainty.mean()), 6), options.strategy,
     )  # fmt: skip
 
@@ -164,7 +167,9 @@ def _distances(pool: Pool, labelled: Labelled, images: Weighed) -> tuple[Floats,
         for ids, some in labelled.vectors(pool):
             seen.update(ids)
             if some.shape[1] != vectors.shape[1]:
-                raise OptionError(f"--labelled: its embeddings are of another model than those of {pool.signals}: predict again")
+                raise OptionError(
+                    f"--labelled: its embeddings are of another model than those of {pool.signals}: predict again"
+                )
             yield some
 
     distance = nearest(vectors, labelled_ones())
@@ -175,15 +180,20 @@ def _distances(pool: Pool, labelled: Labelled, images: Weighed) -> tuple[Floats,
     return distance, vectors, whole - len(seen)
 
 
-def _rows(pool: Pool, images: Weighed, taken: Sequence[int], gaps: Sequence[float] | None) -> tuple[PickedImage, ...]:
-    """The images taken, in order."""
+def _rows(
+    pool: Pool, images: Weighed, taken: Sequence[int], gaps: Sequence[float] | None, named: Mapping[str, str]
+) -> tuple[PickedImage, ...]:
+    """The images taken, in order. `named`: what the groups of images are called, if others than in the manifest are meant."""
     wanted = {images.ids[i] for i in taken}
     samples = {sample.id: sample for sample in pool.dataset if sample.id in wanted}
-    return tuple(
-        PickedImage(
-            rank=rank, id=images.ids[i], image=pool.image_path(samples[images.ids[i]]), group=samples[images.ids[i]].group,
-            uncertainty=round(float(images.uncertainty[i]), 6), rarity=round(float(images.rarity[i]), 6),
-            distance=None if gaps is None else round(gaps[rank - 1], 6),
-        )
-        for rank, i in enumerate(taken, 1)
-    )  # fmt: skip
+    out = []
+    for rank, i in enumerate(taken, 1):
+        sample = samples[images.ids[i]]
+        out.append(
+            PickedImage(
+                rank=rank, id=sample.id, image=pool.image_path(sample), group=named.get(sample.id, sample.group),
+                uncertainty=round(float(images.uncertainty[i]), 6), rarity=round(float(images.rarity[i]), 6),
+                distance=None if gaps is None else round(gaps[rank - 1], 6),
+            )
+        )  # fmt: skip
+    return tuple(out)

@@ -1,4 +1,4 @@
-"""The images to pick from, with their signals: a dataset of predictions, or a file that a service wrote; and those labelled already."""
+"""The images to pick from, with their signals: a dataset of predictions, or a file of a service; and what is labelled already."""
 
 from __future__ import annotations
 
@@ -64,13 +64,18 @@ def open_pool(pool: Dataset | str | Place, split: str | None = None) -> Pool:
         return _bare(place(pool))
     dataset = Dataset.of(pool)
     dataset = dataset if split is None else dataset.split(split)
-    signals = dataset.root / SIGNALS
-    if not signals.is_file():
-        way = f"predict its images with --signals, and pick from what that writes: segdata predict MODEL {dataset.root} PRED --signals"
+    if not (dataset.root / SIGNALS).is_file():
+        way = f"segdata predict MODEL {dataset.root} PRED, and pick from PRED"
         raise DatasetError(f"{dataset.root}: has no {SIGNALS}, which says how sure a model is: {way}")
+    return _of_dataset(dataset, whole=True)
+
+
+def _of_dataset(dataset: Dataset, *, whole: bool) -> Pool:
+    """The images of a dataset that have signals, which are all of them if it is `whole`. Raises `DatasetError`."""
+    signals = dataset.root / SIGNALS
     with streamed(signals) as (about, rows):
         ids = [row.id for row in rows]
-    if lacking := {sample.id for sample in dataset} - set(ids):
+    if whole and (lacking := {sample.id for sample in dataset} - set(ids)):
         raise DatasetError(f"{signals}: has no line of {some(sorted(lacking), 3)}: predict again")
     return Pool(signals, about, dataset, len(ids), False)
 
@@ -82,7 +87,9 @@ def _bare(signals: Place) -> Pool:
     with streamed(signals) as (about, rows):
         for row in rows:
             count += 1
-            samples.setdefault(row.id, Sample(id=row.id, mask="", height=0, width=0, counts={}, sha256="", group=row.group))
+            samples.setdefault(
+                row.id, Sample(id=row.id, mask="", height=0, width=0, counts={}, sha256="", group=row.group)
+            )
     dataset = Dataset(signals.parent, about.contract, tuple(samples.values()))
     return Pool(signals, about, dataset, count, True)
 
@@ -108,7 +115,7 @@ class Labelled:
         alike = dataset if pool.is_bare else renamed_like(dataset, pool.dataset)[0]
         ids = frozenset(sample.id for sample in alike) & known
         others = frozenset(sample.id for sample in alike) - known
-        own = open_pool(dataset) if (dataset.root / SIGNALS).is_file() else None
+        own = _of_dataset(dataset, whole=False) if others and (dataset.root / SIGNALS).is_file() else None
         if own is not None and (own.about.digest, own.about.model) != (pool.about.digest, pool.about.model):
             what = "its signals are of another model than the pool's"
             raise DatasetError(f"{dataset.root}: {what}: predict both with the same one, and give that as --labelled")

@@ -46,5 +46,7 @@ class Picked:
 
     def to_json(self) -> dict[str, Any]:
         """All of it but the dataset."""
-        counts = {key: getattr(self, key) for key in ("asked", "pool", "labelled", "unknown", "uncertainty", "strategy")}
+        counts = {
+            key: getattr(self, key) for key in ("asked", "pool", "labelled", "unknown", "uncertainty", "strategy")
+        }
         return {**counts, "images": msgspec.to_builtins(self.images)}

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from segdata.ops.pick.choose import Floats, Vectors, unit
+from segdata.ops.pick.choose import Floats, Ints, Vectors, unit
 from segdata.prediction.signals import Signals
 from segdata.words import briefly
 
@@ -41,9 +41,9 @@ class Weighed:
     def weights(self, strategy: Strategy) -> Floats:
         """(N,) above 0: what a strategy prefers; all the same where it looks at distances alone, or at nothing."""
         by = {"combined": self.uncertainty * self.rarity, "uncertainty": self.uncertainty, "rarity": self.rarity}
-        return np.maximum(by.get(strategy, np.ones(len(self.ids))), 1e-12)
+        return np.asarray(np.maximum(by.get(strategy, np.ones(len(self.ids))), 1e-12), np.float64)
 
-    def only(self, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Weighed:
+    def only(self, places: Ints) -> Weighed:
         """Those at these places, in the same order."""
         return Weighed([self.ids[i] for i in places.tolist()], self.uncertainty[places], self.rarity[places])
 
@@ -54,11 +54,13 @@ def class_rarity(pixels: Floats) -> Floats:
     The root is that of square-root sampling (Mahajan et al. 2018, Exploring the Limits of Weakly Supervised Pretraining, 3.1).
     """
     share = pixels / max(pixels.sum(), 1)
-    return np.divide(1, np.sqrt(share) * max(np.sqrt(share).sum(), 1e-300), out=np.zeros(len(share)), where=share > 0)
+    rare = np.zeros(len(share))
+    np.divide(1, np.sqrt(share) * max(np.sqrt(share).sum(), 1e-300), out=rare, where=share > 0)
+    return rare
 
 
 def weigh(read: Read, classes: int, without: Collection[str], seed: int) -> Weighed:
-    """All images of a pool but some; what is equal comes in an order that follows from `seed` and the ids alone."""
+    """All images of a pool but some, and but those without data. What is equal comes in an order of `seed` and the ids alone."""
     pixels = np.zeros(classes)
     for row in read():
         pixels += row.pixels
@@ -66,10 +68,9 @@ def weigh(read: Read, classes: int, without: Collection[str], seed: int) -> Weig
     seen, values, drawn = dict.fromkeys(without), array("d"), array("Q")
     ids = []
     for row in read():
-        if row.id not in seen:  # a service may be asked for an image twice
-            seen[row.id] = None
+        if row.id not in seen and (whole := row.total):
+            seen[row.id] = None  # a service may be asked for an image twice
             ids.append(row.id)
-            whole = max(row.total, 1)
             values.extend((sum(row.entropy) / whole, float(rare @ row.pixels) / whole))
             drawn.append(_drawn(seed, row.id))
     order = np.argsort(np.frombuffer(drawn, np.uint64), kind="stable") if ids else np.empty(0, np.int64)
@@ -85,19 +86,16 @@ def _drawn(seed: int, id: str) -> int:
 def vectors_of(read: Read, places: Mapping[str, int]) -> Vectors | None:
     """(N, D) float32: the direction of the embedding of each image at its place; None if one has none."""
     out: Vectors | None = None
-    left = len(places)
+    left = dict(places)
     for row in read():
-        place = places.get(row.id)
-        if place is None:
+        if (place := left.pop(row.id, None)) is None:
             continue
-        vector = row.vector
-        if vector is None:
+        if (vector := row.vector) is None:
             return None
         if out is None:
             out = np.zeros((len(places), len(vector)), np.float32)
         out[place] = unit(vector[None])[0]
-        left -= 1
-    return None if left else out
+    return out
 
 
 def vectors_among(read: Read, ids: Collection[str]) -> Iterator[tuple[list[str], Vectors]]:

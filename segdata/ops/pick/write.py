@@ -1,12 +1,10 @@
-"""What was picked, written: as a list, or as a dataset with the predictions, from which `export` makes tasks for labelling tools."""
+"""What was picked, written: a list, or a dataset with the predictions, from which `export` makes tasks for labelling tools."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import msgspec
 
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
