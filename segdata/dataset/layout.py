@@ -11,6 +11,7 @@ CROISSANT = "croissant.json"
 
 OWN = (
     CARD, MANIFEST, RECEIPT, JOURNAL, LOG, CROISSANT, "masks", "images", "scores", "vectors", "entropy", "shards", "manifest",
+    "signals.jsonl",
 )  # fmt: skip
 """Everything that segdata puts in a dataset's folder, and so all that it ever removes there."""
 

@@ -21,7 +21,7 @@ from segdata.files.png import encode_mask
 from segdata.labels import Labels, Mask
 from segdata.ops.predict.operation import predict
 
-OTHERS = ("split", "scores", "entropy", "images", "match_names", "vectorize", "cog")
+OTHERS = ("split", "scores", "entropy", "images", "match_names", "vectorize", "cog", "signals")
 """Options of `predict` that are for datasets: what they would write has no place in one file."""
 
 
@@ -63,7 +63,9 @@ def predict_image(
         raise DatasetError(f"{path}: exists: choose another name, or --overwrite")
     with tempfile.TemporaryDirectory(prefix="segdata-") as folder:
         try:
-            made = predict(model, image, os.path.join(folder, "dataset"), images="none", run=run, **options)
+            made = predict(
+                model, image, os.path.join(folder, "dataset"), images="none", signals=False, run=run, **options
+            )
         except DataError as error:  # one image cannot be left out
             raise DataError(replace(error.problem, sample=None)) from error
         sample = made.samples[0]

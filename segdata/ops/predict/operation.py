@@ -32,8 +32,11 @@ from segdata.labels import tally
 from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
 from segdata.ops.predict.inputs import image_stamps, opened_for, read_as, typed
+from segdata.ops.predict.signals import about_of, measure_of, save_signals, signals_of
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
+from segdata.prediction.profile import About
+from segdata.prediction.signals import Measure, Signals
 from segdata.prediction.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
@@ -54,7 +57,7 @@ class Plan:
     """What becomes of each sample: from `source`, as `images` says, into what `output` says.
 
     Its mask is refined, for which the output has scores, that are kept where `scores` are asked for. Outside of `area` it is
-    ignored. Images are brought into another type by `retype`.
+    ignored. Images are brought into another type by `retype`. `about`: what signals are of, if they are written.
     """
 
     source: Dataset
@@ -65,11 +68,13 @@ class Plan:
     area: Area | None = None
     polygons: Polygons | None = None
     retype: Retype | None = None
+    about: About | None = None
 
 
 class Predicted(Made, frozen=True):
-    """What an image became, its polygons, and how many were left out, by why."""
+    """What an image became, its signals, its polygons, and how many were left out, by why."""
 
+    signals: Signals | None = None
     polygons: int = 0
     left_out: dict[str, int] = msgspec.field(default_factory=dict)
 
@@ -96,6 +101,7 @@ def predict(
     aoi_layer: str | None = None,
     vectorize: bool | Polygons = False,
     cog: bool = False,
+    signals: bool = True,
     images: Images = "reference",
     bands: str | None = None,
     alpha: Alpha = "auto",
@@ -139,6 +145,7 @@ def predict(
         aoi_layer: The layer of `aoi` to read, if it has several.
         vectorize: Write polygons too: vectors/<id>.geojson.
         cog: Write masks as Cloud Optimized GeoTIFFs: tiled, with overviews, in the colours of the classes.
+        signals: Write what is known of each image without labels, for `monitor` and `pick`: signals.jsonl.
         images: What becomes of the images: masks refer to them where they are (reference), through symbolic links (link), as
             copies (copy), or there are none (none).
         bands: Read only these bands of the images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2).
@@ -186,8 +193,7 @@ def predict(
     polygons = Polygons.of(vectorize, source.labels)
     if polygons is not None:
         options["vectorize"] = polygons.to_json()
-    if cog:
-        options["cog"] = True
+    options |= {**({"cog": True} if cog else {}), **({} if signals else {"signals": False})}
     area = Area.given(aoi, aoi_crs, aoi_layer)
     made_by = made_of("predict", options, [source])
     if area is not None:
@@ -203,7 +209,8 @@ def predict(
     target = Dataset(root, source.labels, (), made_by, images, source.reading)
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy, cog)
-    plan = Plan(source, target, output, scores, refinement, area, polygons, retype)
+    about = about_of(predictor, named["sha256"], not models) if signals else None
+    plan = Plan(source, target, output, scores, refinement, area, polygons, retype, about)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
@@ -247,6 +254,8 @@ def _predicted(
         for groups, work in stages:
             todo = [group for group in groups if any(sample.id not in job.done for sample in group)]
             job.gather(_of_each(run.stream(partial(work, plan=bare), todo, into=job.root)), lambda sample: sample.id)
+        if plan.about is not None and job.done:
+            save_signals(job.root, plan.about, (one.signals for one in job.done.values()))
         return job.save(lambda whole: _receipt(plan, whole, job))
 
 
@@ -276,12 +285,13 @@ def predict_groups(
             seen,
             number,
             None if plan.area is None else partial(plan.area.on, sample=sample),
+            tile_content(sample),
         )
         for number, group in enumerate(groups)
         for sample in group
     )
     found: list[Predicted | Problem] = []
-    for last, result in _each(plan, slide(images, predictor, sliding)):
+    for last, result in _each(plan, slide(images, predictor, sliding, besides=plan.about is not None)):
         found.append(result)
         if last:
             yield found
@@ -302,18 +312,23 @@ def _each(
                 writer = None
                 yield last, replace(part.problem, sample=sample.id)
                 continue
-            writer = writer or ImageWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
+            if writer is None:
+                writer = ImageWriter(plan.output, sample.id, part.size, part.geo, tile_content(sample))
+                measure = measure_of(sample, len(part.probs))
             writer.add(part.y, part.probs)
+            if plan.about is not None:
+                measure.add(part)
             if part.y + part.probs.shape[1] == part.size[0]:
                 written, writer = writer, None
-                yield last, _caught(plan, part, written)
+                yield last, _caught(plan, part, written, measure)
     finally:
         if writer is not None:
             writer.discard()
 
 
-def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Predicted | Problem:
+def _caught(plan: Plan, part: Band[Key], writer: ImageWriter, measure: Measure) -> Predicted | Problem:
     id = part.key[0].id
+    signals = None if plan.about is None else signals_of(part.key[0], measure)
     try:
         line = _line(plan, part, writer)
         written = Written(0, {})
@@ -322,7 +337,7 @@ def _caught(plan: Plan, part: Band[Key], writer: ImageWriter) -> Predicted | Pro
             written = write_polygons(plan.target.root, id, mask, plan.target.labels, part.geo, plan.polygons)
         if plan.output.cog:
             line = _as_cog(plan, line)
-        return Predicted(id, [line], *written, inputs=part.key[2])
+        return Predicted(id, [line], signals, *written, inputs=part.key[2])
     except DataError as error:
         return replace(error.problem, sample=id)
 
