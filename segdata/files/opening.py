@@ -66,6 +66,22 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
         yield raster if reading.under_nodata == "ignore" else FilledRaster(raster)
 
 
+def refuse_pixels(file: File, most: int) -> None:
+    """Raise `DataError` (`image.too_large`) for an image of more pixels, by its header: none is decoded.
+
+    A block of a TIFF, which has to be decoded at once, counts as an image. Raises `DataError` (`image.unreadable`).
+    """
+    sizes: list[tuple[int, int]] = []
+    if file.access == "windows":
+        with others.opened(file) as source:
+            sizes = [source.shape, source.block_shapes[0]]
+    elif (header := header_of(file)) is not None:
+        sizes = [(header.height, header.width)]
+    for height, width in sizes:
+        if height * width > most:
+            raise file.problem("too_large", f"{width} x {height} pixels are more than the limit of {most}")
+
+
 def read_geo(path: str | Place, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Geo:
     """Where an image lies; its pixels are not decoded for it. Raises `DataError` as `open_image`."""
     with open_file(path) as file:
