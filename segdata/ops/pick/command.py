@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print what was picked as one JSON object.")
 @run_options
 def pick(pool: str, destination: str, as_json: bool, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Pick the images of POOL to label next: unsure predictions, rare classes, unlike each other.
+    """Pick the images of POOL to label next.
 
-    POOL is what segdata predict made of images without labels.
+    They are those that a model is least sure of, of rare classes, and unlike each other. POOL is what segdata predict made of
+    images without labels. DST is a list (.txt, .csv), or a new dataset with their predicted masks.
 
     \b
     segdata predict run1/best.pt images/ pred
     segdata pick pred next --n 100 --labelled mydata
-    segdata export labelstudio next tasks            # to correct the predictions
+    segdata export labelstudio next tasks --as predictions
     segdata pick pred next.txt --n 100 --per-group 5 --group-by sequence
+    segdata pick images/ next.csv --n 100 --model run1/best.pt
     segdata pick week.jsonl next.csv --n 100         # of segdata serve --signals
     """
     from segdata.ops.pick.operation import pick

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.ops.pick.choose import Floats, Ints, Room, Vectors, farthest, heaviest, nearest
-from segdata.ops.pick.pool import Labelled, Pool, groups_of, open_pool, refuse_alone
+from segdata.ops.pick.look import Looking
+from segdata.ops.pick.pool import ENDING, Labelled, Pool, groups_of, open_pool, refuse_alone
 from segdata.ops.pick.result import Picked, PickedImage
 from segdata.ops.pick.weigh import Strategy, Weighed, vectors_of, weigh
-from segdata.ops.pick.write import Order, is_list, write_dataset, write_list
+from segdata.ops.pick.write import Order, is_list, refuse_dataset, write_dataset, write_list
+from segdata.prediction.predictor import Predictor
 from segdata.prediction.profile import SIGNALS
 
 FAR = ("combined", "diversity")
@@ -35,6 +38,7 @@ class Options(NamedTuple):
     strategy: Strategy
     kinds: list[str]
     per_group: int | None
+    split: str | None
     seed: int
 
 
@@ -48,6 +52,9 @@ def pick(
     per_group: int | None = None,
     group_by: str | Sequence[str] = (),
     split: str | None = None,
+    model: Predictor | str | Path | None = None,
+    device: str = "auto",
+    trust_code: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     run: Run | None = None,
@@ -62,20 +69,25 @@ def pick(
     `carry` does, if a dataset is written.
 
     Args:
-        pool: A dataset of predictions with signals, its folder, or a file of signals, such as a service writes.
+        pool: A dataset of predictions, its folder, or a file of signals, such as a service writes; with `model` any dataset,
+            or a folder of images.
         destination: The list to write: .txt has an id per line, .csv a table; or else the folder of a new dataset of the picked
             images with their predicted masks.
         n: How many images to pick.
         strategy: combined is uncertainty x rarity x distance; uncertainty and rarity look at one of these, diversity at
             distances alone; random draws.
         labelled: A dataset whose images are labelled already: they are not picked, and images near them are avoided. Those that
-            are not in the pool need signals of their own: predict them with the same model.
+            are not in the pool are to be predictions of the same model, unless `model` is given.
         per_group: Pick at most this many images of a group, such as frames of one drive.
         group_by: What a group is: group, the manifest's field (the default if samples have it); parent, the image alone;
             regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
             image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
             same or nearly so (reads the images).
         split: Pick from this split of the pool only; several: a,b; all but one: !a.
+        model: Look at the pool with this model first: a `Predictor`, or the file of one. A list is written then: a dataset is
+            made of predictions.
+        device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
+        trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         seed: Another seed breaks ties otherwise, and draws other images.
         overwrite: Replace a list, or a dataset, at `destination`.
     """
@@ -83,23 +95,38 @@ def pick(
     if n < 1 or (per_group is not None and per_group < 1):
         raise OptionError("--n and --per-group: must be 1 or more")
     kinds = [group_by] if isinstance(group_by, str) else list(group_by)
+    if model is not None and str(pool).endswith(ENDING):
+        raise OptionError(f"--model: {pool} has signals already, which no model can look at: leave it out")
     if kinds and per_group is None:
         raise OptionError("--group-by: give --per-group too: at most so many images of each")
     run = run or Run()
-    options = Options(n, strategy, kinds, per_group, seed)
-    source = open_pool(pool, split)
-    known = Labelled.of(labelled, source)
-    rule = rule_of(kinds)
-    picked = choose(source, known, options, run)
-    read = [known.root, source.signals, place(rule.table) if rule and rule.table else None]
-    inputs = [source.dataset.root, *(one for one in read if one is not None)]
+    options = Options(n, strategy, kinds, per_group, split, seed)
+    if model is None:
+        source = open_pool(pool, split)
+        if not source.masks:
+            refuse_dataset(destination, source.name, None)
+        return _written(source, Labelled.of(labelled, source), options, destination, overwrite, run)
+    refuse_dataset(destination, pool, model)
+    with TemporaryDirectory(prefix="segdata-") as folder:
+        looking = Looking.by(model, Path(folder), device, trust_code, run)
+        source = looking.pool(pool, split)
+        known = looking.others(Labelled.of(labelled, source, signals=False))
+        return _written(source, known, options, destination, overwrite, run)
+
+
+def _written(
+    pool: Pool, labelled: Labelled, options: Options, destination: str | Path, overwrite: bool, run: Run
+) -> Picked:
+    """What was picked, once it is written."""
+    rule = rule_of(options.kinds)
+    picked = choose(pool, labelled, options, run)
+    read = [pool.dataset.root, labelled.root, pool.signals, place(rule.table) if rule and rule.table else None]
+    beside = [one for one in read if one is not None]
     if is_list(destination):
-        write_list(picked, source, destination, inputs, overwrite=overwrite)
+        write_list(picked, destination, beside, overwrite=overwrite)
         return picked
-    facts = {**options._asdict(), "split": split, "signals": source.digest, **(rule.facts if rule else {})}
-    if labelled is not None:
-        facts["labelled"] = Dataset.of(labelled).digest
-    order = Order(source, facts, inputs[1:])
+    facts = {**options._asdict(), "signals": pool.digest, "labelled": labelled.digest, **(rule.facts if rule else {})}
+    order = Order(pool, facts, beside)
     return replace(picked, dataset=write_dataset(picked, order, destination, overwrite=overwrite, run=run))
 
 
@@ -107,7 +134,7 @@ def choose(pool: Pool, labelled: Labelled, options: Options, run: Run) -> Picked
     """What to pick of a pool. Raises as `pick`, and writes nothing."""
     left = weigh(pool.read, len(pool.about.contract.classes), labelled.ids, options.seed)
     if not left.ids:
-        raise OptionError(f"{pool.signals}: no image is left to pick: all {len(labelled.ids):,} are labelled")
+        raise OptionError(f"{pool.name}: no image is left to pick: all {len(labelled.ids):,} are labelled")
     groups: Ints | None = None
     named: dict[str, str] = {}
     if options.per_group is not None:
@@ -160,7 +187,7 @@ def _distances(pool: Pool, labelled: Labelled, images: Weighed) -> tuple[Floats,
     vectors = vectors_of(pool.read, {id: place for place, id in enumerate(images.ids)})
     if vectors is None:
         why = "not every image has an embedding, as of a model without an encoder"
-        raise OptionError(f"{pool.signals}: {why}: --strategy uncertainty does without")
+        raise OptionError(f"{pool.name}: {why}: --strategy uncertainty does without")
     seen = set[str]()
 
     def labelled_ones() -> Iterator[Vectors]:
@@ -168,7 +195,7 @@ def _distances(pool: Pool, labelled: Labelled, images: Weighed) -> tuple[Floats,
             seen.update(ids)
             if some.shape[1] != vectors.shape[1]:
                 raise OptionError(
-                    f"--labelled: its embeddings are of another model than those of {pool.signals}: predict again"
+                    f"--labelled: its embeddings are of another model than those of {pool.name}: predict again"
                 )
             yield some
 

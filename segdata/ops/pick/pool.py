@@ -10,11 +10,12 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.groups import group_samples
+from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST
 from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError
 from segdata.executors.run import Run
-from segdata.files.places import file_digest, place
+from segdata.files.places import absolute, file_digest, names_in, place
 from segdata.files.remote import Place
 from segdata.ops.pick.choose import Ints, Vectors
 from segdata.ops.pick.weigh import vectors_among
@@ -27,28 +28,27 @@ ENDING = ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Images with signals. `dataset` has a line for each; it has no files where the signals alone are known (`is_bare`)."""
+    """Images with signals. `name` is what was given, `dataset` has a line for each. `masks`: it is of predictions, with files."""
 
     __repr__ = briefly
 
+    name: str
     signals: Place
     about: About
     dataset: Dataset
     rows: int
     """How many lines of signals there are: a service may write more while they are read."""
-    is_bare: bool
+    masks: bool
 
     def read(self) -> Iterator[Signals]:
         """The signals of the images, one at a time. Raises `DatasetError` for a damaged line."""
-        wanted = None if self.is_bare else {sample.id for sample in self.dataset}
+        wanted = {sample.id for sample in self.dataset}
         with streamed(self.signals) as (_, rows):
-            for row in islice(rows, self.rows):
-                if wanted is None or row.id in wanted:
-                    yield row
+            yield from (row for row in islice(rows, self.rows) if row.id in wanted)
 
     def image_path(self, sample: Sample) -> str | None:
         """Where an image is; None if that is not known."""
-        return None if sample.image is None else self.dataset.image_path(sample)
+        return None if sample.image is None else absolute(self.dataset.image_path(sample))
 
     @property
     def digest(self) -> str:
@@ -62,6 +62,13 @@ def open_pool(pool: Dataset | str | Place, split: str | None = None) -> Pool:
         if split is not None:
             raise OptionError(f"--split: {pool} has no splits: give the dataset of predictions")
         return _bare(place(pool))
+    if (
+        not isinstance(pool, Dataset)
+        and place(pool).is_dir()
+        and not names_in(place(pool)) & {CARD, MANIFEST, JOURNAL, LOG}
+    ):
+        way = f"segdata predict MODEL {pool} PRED, and pick from PRED; or --model MODEL, for a list"
+        raise DatasetError(f"{pool}: is no dataset of predictions: {way}")
     dataset = Dataset.of(pool)
     dataset = dataset if split is None else dataset.split(split)
     if not (dataset.root / SIGNALS).is_file():
@@ -77,7 +84,7 @@ def _of_dataset(dataset: Dataset, *, whole: bool) -> Pool:
         ids = [row.id for row in rows]
     if whole and (lacking := {sample.id for sample in dataset} - set(ids)):
         raise DatasetError(f"{signals}: has no line of {some(sorted(lacking), 3)}: predict again")
-    return Pool(signals, about, dataset, len(ids), False)
+    return Pool(str(dataset.root), signals, about, dataset, len(ids), True)
 
 
 def _bare(signals: Place) -> Pool:
@@ -91,7 +98,7 @@ def _bare(signals: Place) -> Pool:
                 row.id, Sample(id=row.id, mask="", height=0, width=0, counts={}, sha256="", group=row.group)
             )
     dataset = Dataset(signals.parent, about.contract, tuple(samples.values()))
-    return Pool(signals, about, dataset, count, True)
+    return Pool(str(signals), signals, about, dataset, count, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +107,39 @@ class Labelled:
 
     __repr__ = briefly
 
-    root: Place | None = None
+    dataset: Dataset | None = None
     ids: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     own: Pool | None = None
 
     @classmethod
-    def of(cls, labelled: Dataset | str | Place | None, pool: Pool) -> Labelled:
-        """Those of a dataset: the same by their id, or by their image. Raises `DatasetError` for signals of another model."""
+    def of(cls, labelled: Dataset | str | Place | None, pool: Pool, *, signals: bool = True) -> Labelled:
+        """Those of a dataset, the same by their id, or by their image; with the `signals` that it has, if it has any.
+
+        Raises `DatasetError` for signals of another model.
+        """
         if labelled is None:
             return cls()
         dataset = Dataset.of(labelled)
         known = {sample.id for sample in pool.dataset}
-        alike = dataset if pool.is_bare else renamed_like(dataset, pool.dataset)[0]
+        alike, _ = renamed_like(dataset, pool.dataset)
         ids = frozenset(sample.id for sample in alike) & known
         others = frozenset(sample.id for sample in alike) - known
-        own = _of_dataset(dataset, whole=False) if others and (dataset.root / SIGNALS).is_file() else None
+        own = _of_dataset(dataset, whole=False) if signals and others and (dataset.root / SIGNALS).is_file() else None
         if own is not None and (own.about.digest, own.about.model) != (pool.about.digest, pool.about.model):
             what = "its signals are of another model than the pool's"
             raise DatasetError(f"{dataset.root}: {what}: predict both with the same one, and give that as --labelled")
-        return cls(dataset.root, ids, others, own)
+        return cls(dataset, ids, others, own)
+
+    @property
+    def root(self) -> Place | None:
+        """Where they are."""
+        return None if self.dataset is None else self.dataset.root
+
+    @property
+    def digest(self) -> str | None:
+        """That of their dataset."""
+        return None if self.dataset is None else self.dataset.digest
 
     def vectors(self, pool: Pool) -> Iterator[tuple[list[str], Vectors]]:
         """Their embeddings, some at a time, with their ids, as far as they are known."""

@@ -33,8 +33,16 @@ def is_list(destination: str | Path) -> bool:
     return str(destination).lower().endswith(LISTS) and not place(destination).is_dir()
 
 
+def refuse_dataset(destination: str | Path, pool: object, model: object) -> None:
+    """Raise `OptionError` for what is no list: of images whose predictions are not written, no dataset can be made."""
+    if not is_list(destination):
+        first = f"segdata predict {'MODEL IMAGES' if model is None else f'{model} {pool}'} PRED"
+        why = f"{pool}: has no masks that a dataset could be made of"
+        raise OptionError(f"{why}: write a list (.txt or .csv), or {first}, and then segdata pick PRED {destination}")
+
+
 def write_list(
-    picked: Picked, pool: Pool, destination: str | Path, inputs: Sequence[str | Path | Place], *, overwrite: bool
+    picked: Picked, destination: str | Path, inputs: Sequence[str | Path | Place], *, overwrite: bool
 ) -> None:
     """Write ids, a line each, or a table. It is whole or absent; the same list stays.
 
@@ -60,11 +68,8 @@ def _table(picked: Picked) -> list[list[object]]:
 
 
 def write_dataset(picked: Picked, order: Order, destination: str | Path, *, overwrite: bool, run: Run) -> Dataset:
-    """The picked images with their predicted masks, under the same ids. Raises as `carry`, and `OptionError` without masks."""
+    """The picked images with their predicted masks, under the same ids. Raises as `carry`."""
     source = order.pool.dataset
-    if order.pool.is_bare:
-        way = "write a list (.txt or .csv), or predict the images and pick from what that writes"
-        raise OptionError(f"{order.pool.signals}: has no masks that a dataset could be made of: {way}")
     made_by = made_of("pick", order.options, [source], order.options["seed"])
     wanted = {one.id for one in picked.images}
     moves = [Move(0, sample, sample) for sample in source if sample.id in wanted]

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,18 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 import segdata
 from carry_files import contents, make
+from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DataError, DatasetError, OptionError, Report
+from segdata.executors.run import Run
 from segdata.files.geo import Geo
+from segdata.labels import Labels
 from segdata.ops.pick import operation
 from segdata.ops.pick.choose import Room, farthest, heaviest, nearest, unit
 from segdata.ops.pick.operation import pick
@@ -247,6 +253,60 @@ def test_images_without_data_and_twice_the_same_are_not_picked(tmp_path: Path) -
     with path.open("ab") as file:
         file.write(b'{"id": "half')
     assert ids(pick(path, tmp_path / "l.txt", n=9)) == ["a"]
+
+
+# A model that looks at the pool first
+
+
+@dataclass
+class Eyes(ByColour):
+    """Knows colours, is as unsure as it is told, and its embedding is the mean colour."""
+
+    embedding: int | None = 3
+
+    def both(self, images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self(images), images.mean(axis=(1, 2)).astype(np.float32)
+
+
+def colours(folder: Path, values: Mapping[str, Sequence[int]]) -> Path:
+    for name, colour in values.items():
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 9, 3), colour, np.uint8)).save(path)
+    return folder
+
+
+def test_a_model_looks_at_a_folder_of_images(tmp_path: Path) -> None:
+    """The same as of its predictions, without writing any."""
+    eyes = Eyes(Labels.of(NAMES), 0.7)
+    near = {f"a{i}": (200, 10 + i, 10) for i in range(4)}
+    pool = colours(tmp_path / "new", {**near, "b": (10, 200, 10), "c": (10, 10, 200)})
+    found = pick(pool, tmp_path / "l.csv", n=3, strategy="diversity", model=eyes)
+    assert {id[0] for id in ids(found)} == {"a", "b", "c"}
+    assert [Path(one.image or "").name for one in found.images] == [f"{one.id}.png" for one in found.images]
+    predicted = segdata.predict(eyes, pool, tmp_path / "pred")
+    assert pick(predicted, tmp_path / "m.csv", n=3, strategy="diversity").images == found.images
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "l.csv", "m.csv", "pred"}
+    old = segdata.predict(eyes, colours(tmp_path / "old", {"x": (10, 190, 10)}), tmp_path / "labelled", signals=False)
+    rest = pick(pool, tmp_path / "n.csv", n=2, strategy="diversity", model=eyes, labelled=old)
+    assert (rest.labelled, rest.unknown) == (0, 0)
+    assert {id[0] for id in ids(rest)} == {"a", "c"}
+
+
+def test_what_a_model_cannot_do_is_refused(tmp_path: Path) -> None:
+    eyes = Eyes(Labels.of(NAMES), 0.7)
+    pool = colours(tmp_path / "new", {"a": (1, 2, 3)})
+    with pytest.raises(OptionError, match=r"segdata predict .*new PRED, and then segdata pick PRED"):
+        pick(pool, tmp_path / "next", model=eyes)
+    with pytest.raises(DatasetError, match=r"is no dataset of predictions: segdata predict MODEL .*new PRED"):
+        pick(pool, tmp_path / "l.txt")
+    with pytest.raises(OptionError, match="has signals already"):
+        pick(save(tmp_path / "s.jsonl", random_rows(3)), tmp_path / "l.txt", model=eyes)
+    (pool / "b.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"b\.png"):
+        pick(pool, tmp_path / "l.txt", model=eyes)
+    assert not (tmp_path / "l.txt").exists()
+    assert ids(pick(pool, tmp_path / "l.txt", model=eyes, run=Run(report=Report("skip")))) == ["a"]
 
 
 # What is written
