@@ -30,6 +30,11 @@ FLAT = {
 LAST_FLAT = re.compile(r"^((?:.*\.)?)conv\.([01])\.(\w+)$")
 """The last convolution of those versions, which torchvision has as `features.18`."""
 
+UNDERSCORED = re.compile(
+    r"(?:^|(?<=\.))_(?=(?:conv_stem|conv_head|blocks|bn[012]|fc|(?:expand|depthwise|project)_conv)\.)"
+)
+"""The underscores in front of names in the published files of EfficientNet-Lite."""
+
 Known = Mapping[str, Callable[[], Encoder]]
 """The listed encoders by name; a call makes one."""
 
@@ -110,7 +115,9 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     def name(key: str) -> str:
         if (found := FLAT_BLOCK.match(key)) and found["block"] in flat:
             return f"{found['block']}.conv.{flat[found['block']][found['layer']]}.{found['rest']}"
-        return LAST_FLAT.sub(r"\1features.18.\2.\3", key) if flat else OLD_DENSENET.sub(r"\1\2", key)
+        if flat:
+            return LAST_FLAT.sub(r"\1features.18.\2.\3", key)
+        return UNDERSCORED.sub("", OLD_DENSENET.sub(r"\1\2", key))
 
     return {name(key): value for key, value in state.items()}
 
