@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 
 @operation("segdata.ops.pick.operation:pick")
+@click.argument("destination", required=False, metavar="[DST]")
 @click.option("--json", "as_json", is_flag=True, help="Print what was picked as one JSON object.")
 @run_options
-def pick(pool: str, destination: str, as_json: bool, jobs: int | str, on_error: Any, **given: Any) -> None:
+def pick(pool: str, destination: str | None, as_json: bool, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Pick the images of POOL to label next.
 
     They are those that a model is least sure of, of rare classes, and unlike each other. POOL is what segdata predict made of
-    images without labels. DST is a list (.txt, .csv), or a new dataset with their predicted masks.
+    images without labels. DST is a list (.txt, .csv), or a new dataset with their predicted masks. Without it ids are
+    printed.
 
     \b
     segdata predict run1/best.pt images/ pred
@@ -36,10 +38,15 @@ def pick(pool: str, destination: str, as_json: bool, jobs: int | str, on_error: 
 
     with running(jobs, on_error, "picking") as run:
         picked = pick(pool, destination, run=run, **given)
-    echo(json_lines(picked.to_json()) if as_json else picked_lines(picked, destination))
+    if as_json:
+        echo(json_lines(picked.to_json()))
+        return
+    echo(picked_lines(picked, destination), err=destination is None)
+    if destination is None:
+        echo([one.id for one in picked.images])
 
 
-def picked_lines(picked: Picked, destination: str) -> list[str]:
+def picked_lines(picked: Picked, destination: str | None) -> list[str]:
     """What was picked, and what was written of it."""
     images = picked.images
     lines = [
@@ -57,8 +64,8 @@ def picked_lines(picked: Picked, destination: str) -> list[str]:
             f"note:        {picked.unknown:,} labelled images have no embedding: images near them may have been picked"
         )
     if picked.dataset is not None:
-        return [*lines, dataset_line(picked.dataset, destination)]
-    return [*lines, f"list:        {destination}"]
+        return [*lines, dataset_line(picked.dataset, str(destination))]
+    return [*lines, f"list:        {destination}"] if destination is not None else lines
 
 
 def _mean(values: list[float]) -> str:

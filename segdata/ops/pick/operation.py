@@ -44,7 +44,7 @@ class Options(NamedTuple):
 
 def pick(
     pool: Dataset | str | Path,
-    destination: str | Path,
+    destination: str | Path | None = None,
     *,
     n: int = 100,
     strategy: Strategy = "combined",
@@ -72,7 +72,7 @@ def pick(
         pool: A dataset of predictions, its folder, or a file of signals, such as a service writes; with `model` any dataset,
             or a folder of images.
         destination: The list to write: .txt has an id per line, .csv a table; or else the folder of a new dataset of the picked
-            images with their predicted masks.
+            images with their predicted masks. By default nothing is written.
         n: How many images to pick.
         strategy: combined is uncertainty x rarity x distance; uncertainty and rarity look at one of these, diversity at
             distances alone; random draws.
@@ -103,10 +103,11 @@ def pick(
     options = Options(n, strategy, kinds, per_group, split, seed)
     if model is None:
         source = open_pool(pool, split)
-        if not source.masks:
+        if destination is not None and not source.masks:
             refuse_dataset(destination, source.name, None)
         return _written(source, Labelled.of(labelled, source), options, destination, overwrite, run)
-    refuse_dataset(destination, pool, model)
+    if destination is not None:
+        refuse_dataset(destination, pool, model)
     with TemporaryDirectory(prefix="segdata-") as folder:
         looking = Looking.by(model, Path(folder), device, trust_code, run)
         source = looking.pool(pool, split)
@@ -115,11 +116,13 @@ def pick(
 
 
 def _written(
-    pool: Pool, labelled: Labelled, options: Options, destination: str | Path, overwrite: bool, run: Run
+    pool: Pool, labelled: Labelled, options: Options, destination: str | Path | None, overwrite: bool, run: Run
 ) -> Picked:
     """What was picked, once it is written."""
     rule = rule_of(options.kinds)
     picked = choose(pool, labelled, options, run)
+    if destination is None:
+        return picked
     read = [pool.dataset.root, labelled.root, pool.signals, place(rule.table) if rule and rule.table else None]
     beside = [one for one in read if one is not None]
     if is_list(destination):

@@ -361,6 +361,8 @@ def test_the_command_says_what_it_did_and_what_is_wrong(tmp_path: Path) -> None:
     assert "picked:      3 by combined" in done.output
     as_json = json.loads(run(pool.root, tmp_path / "l.csv", "--n", 3, "--json").stdout)
     assert [one["rank"] for one in as_json["images"]] == [1, 2, 3]
+    printed = run(pool.root, "--n", 3)
+    assert printed.stdout.split() == [one["id"] for one in as_json["images"]]
     bare = make(tmp_path / "bare", {"a": np.zeros((2, 3))}, names=NAMES)
     stream = save(tmp_path / "s.jsonl", random_rows(3))
     flat = save(tmp_path / "flat.jsonl", [signals("a", [1, 1, 1], 0.5, None)])
