@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from segdata.ops.monitor.operation import monitor as monitor
     from segdata.ops.monitor.page import monitor_page as monitor_page
     from segdata.ops.mosaic.operation import mosaic as mosaic
+    from segdata.ops.pick.operation import pick as pick
     from segdata.ops.predict.operation import predict as predict
     from segdata.ops.preview.operation import preview as preview
     from segdata.ops.refine.operation import refine as refine
@@ -98,6 +99,7 @@ _HOMES = {
     "monitor": "ops.monitor.operation",
     "monitor_page": "ops.monitor.page",
     "mosaic": "ops.mosaic.operation",
+    "pick": "ops.pick.operation",
     "predict": "ops.predict.operation",
     "Predictor": "prediction.predictor",
     "load_predictor": "prediction.predictor",

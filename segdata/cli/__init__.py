@@ -41,6 +41,7 @@ COMMANDS = {
     "monitor": "segdata.ops.monitor.command",
     "refine": "segdata.ops.refine.command",
     "suspects": "segdata.ops.suspects.command",
+    "pick": "segdata.ops.pick.command",
     "export": "segdata.ops.export.command",
     "demo": "segdata.cli.demo",
 }

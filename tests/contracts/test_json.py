@@ -21,6 +21,7 @@ from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
+from signal_files import save, signals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -146,6 +147,12 @@ def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> 
     given = ["convert", "predictions", tmp_path / "scores", tmp_path / "s", "--like", truth.root, "--images", "none"]
     assert CliRunner().invoke(main, [str(one) for one in given]).exit_code == 0
     compare("suspects", run("suspects", tmp_path / "s", truth.root, "--min-area", 1))
+
+
+def test_pick(tmp_path: Path) -> None:
+    rows = [signals(name, [n, 1, 1], 0.1 * n, [1, n], "drive") for n, name in enumerate("abc", 1)]
+    save(tmp_path / "s.jsonl", rows)
+    compare("pick", run("pick", tmp_path / "s.jsonl", tmp_path / "l.csv", "--n", 2))
 
 
 @pytest.mark.torch

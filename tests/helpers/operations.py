@@ -104,6 +104,7 @@ DATASETS: dict[str, Operate] = {
     "augment": lambda d, out, run, **more: segdata.augment(
         d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
     ),
+    "pick": lambda d, out, run, **more: segdata.pick(d.pred, out, n=3, strategy="uncertainty", run=run, **more).dataset,
     "refine": lambda d, out, run, **more: segdata.refine(d.pred, out, CRF, run=run, **more),
     "export webdataset": lambda d, out, run, **more: segdata.export(
         "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run, **more

@@ -29,12 +29,12 @@ from segdata.files.values import span_given
 from segdata.files.vectors.polygon_files import Written, write_polygons, written_json
 from segdata.files.vectors.polygons import Polygons
 from segdata.labels import tally
-from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
-from segdata.ops.predict.inputs import image_stamps, opened_for, read_as
 from segdata.ops.predict.signals import about_of, measure_of, save_signals, signals_of
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.prediction.fitting import typed
+from segdata.prediction.folder import dataset_or_images
+from segdata.prediction.inputs import image_stamps, opened_for, read_as
 from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
 from segdata.prediction.profile import About
 from segdata.prediction.signals import Measure, Signals
@@ -124,8 +124,8 @@ def predict(
     (`run.report` may skip instead).
 
     Args:
-        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder of a
-            cross-validation.
+        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder
+            of a cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
         split: Predict this split only; several: a,b; all but one: !a; folds: each fold, by the model that was not trained on it.

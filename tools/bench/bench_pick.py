@@ -1,0 +1,179 @@
+"""What `segdata pick` is worth: CamVid labelled little by little, as it picks and at random, each time with a model trained anew.
+
+    python tools/bench/bench_pick.py WORK [--strategy NAME ...] [--seeds 3] [--rounds 5] [--encoder NAME --weights imagenet]
+    python tools/bench/bench_pick.py WORK --table      # what is there so far
+
+Images of 96 x 128 from ../shared/data. Each seed begins with the same tenth of the training images for all strategies, which is
+drawn at random; each round adds another tenth, picked by the model of the round before, and trains from the start for as many
+updates. WORK keeps every run: the same command goes on where it was stopped. It takes some minutes a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+import segdata
+from inputs import CAMVID, DATA
+from measure import say
+from results import table
+from segdata import Dataset
+
+SIZE = (96, 128)
+FULL = "full"
+ENOUGH = 0.95
+"""The part of the mIoU with all images that is to be reached."""
+
+BUDGET: dict[str, Any] = {
+    "model": "unet", "encoder_rate": 0.3, "epochs": 8, "steps": 96, "val_every": 8, "batch": 4, "lr": 2e-3, "loss": "ce+dice",
+    "recipe": "light", "threads": 1, "channels_last": True, "images": 0, "tensorboard": False,
+}  # fmt: skip
+
+
+def small(work: Path) -> Dataset:
+    """CamVid's train and val at `SIZE`, made once."""
+    if not (work / "data").is_dir():
+        for path in sorted((DATA / "camvid").rglob("*.*")):
+            labels = path.parent.name.endswith("annot")
+            how = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA
+            there = work / "small" / path.parent.name / f"{path.stem}.png"
+            read = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+            there.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(there), cv2.resize(read, SIZE[::-1], interpolation=how))
+        (work / "classes.txt").write_text("\n".join(CAMVID))
+        segdata.convert(
+            "masks", work / "small", work / "data", image_dir="{split}", mask_dir="{split}annot",
+            classes=work / "classes.txt", values={11: "ignore"},
+        )  # fmt: skip
+    return Dataset.open(work / "data")
+
+
+def only(dataset: Dataset, ids: set[str]) -> Dataset:
+    """Its val, and of train the images `ids` alone."""
+    return dataset.select(lambda sample: sample.split == "val" or sample.id in ids)
+
+
+def trained(dataset: Dataset, run: Path, seed: int, options: dict[str, Any]) -> float:
+    """The mIoU on val, in %, after the last update."""
+    made = segdata.train(dataset, run, **{**BUDGET, **options, "seed": seed})
+    return 100 * float(made.rows[-1]["mean_iou"])
+
+
+def picked(dataset: Dataset, run: Path, ids: set[str], step: int, seed: int, strategy: Any) -> set[str]:
+    """`ids`, and those that are picked by the model of `run` among all of train."""
+    pool = segdata.predict(run / "last.pt", dataset, run / "pred", split="train", size=SIZE, signals=True)
+    labelled = replace(dataset, samples=[sample for sample in dataset if sample.id in ids])
+    made = segdata.pick(
+        pool, run / f"{strategy}.csv", n=step, strategy=strategy, labelled=labelled, seed=seed, overwrite=True
+    )
+    return ids | {one.id for one in made.images}
+
+
+def arm(
+    dataset: Dataset, work: Path, strategy: str, seed: int, rounds: int, options: dict[str, Any]
+) -> Iterator[tuple[int, float]]:
+    """How many images were labelled in each round, and the mIoU on val."""
+    every = sorted(sample.id for sample in dataset.split("train"))
+    if strategy == FULL:
+        yield len(every), trained(dataset, work / f"{seed}-full", seed, options)
+        return
+    step = round(len(every) / 10)
+    ids = set(np.random.default_rng(seed).permutation(every)[:step].tolist())
+    run = work / f"{seed}-first"
+    for number in range(rounds + 1):
+        yield len(ids), trained(only(dataset, ids), run, seed, options)
+        if number < rounds:
+            ids = picked(dataset, run, ids, step, seed, strategy)
+            if number:
+                shutil.rmtree(run / "pred")
+            run = work / f"{seed}-{strategy}-{number + 1}"
+
+
+def measure(work: Path, strategies: list[str], seeds: int, rounds: int, options: dict[str, Any]) -> None:
+    """All arms, seed by seed; what is done is in results.jsonl, a line per round."""
+    dataset = small(work)
+    (work / "options.json").write_text(json.dumps({**BUDGET, **options}))
+    for seed in range(seeds):
+        for strategy in (FULL, *strategies):
+            for images, iou in arm(dataset, work, strategy, seed, rounds, options):
+                row = {"seed": seed, "strategy": strategy, "images": images, "iou": iou}
+                if row not in rows(work):
+                    with (work / "results.jsonl").open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    say(f"seed {seed}, {strategy}: {images} images, mIoU {iou:.2f}")
+
+
+def rows(work: Path) -> list[dict[str, Any]]:
+    """What is done."""
+    path = work / "results.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def reached(curve: dict[int, float], wanted: float) -> str:
+    """With how many images the mean curve first comes to `wanted`, between two rounds by a straight line."""
+    last = (0, 0.0)
+    for images, iou in sorted(curve.items()):
+        if iou >= wanted:
+            part = 1.0 if last[0] == 0 else (wanted - last[1]) / (iou - last[1])
+            return f"{'up to ' if last[0] == 0 else ''}{last[0] + part * (images - last[0]):.0f}"
+        last = images, iou
+    return f"over {last[0]}"
+
+
+def report(work: Path) -> list[str]:
+    """The means over the seeds that have all rounds of an arm, and where `ENOUGH` of the mIoU of all images is reached."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for row in rows(work):
+        found.setdefault(row["strategy"], {}).setdefault(row["images"], []).append(row["iou"])
+    if FULL not in found:
+        return ["nothing is finished yet"]
+    whole = fmean(next(iter(found[FULL].values())))
+    sizes = sorted({images for name, arm in found.items() if name != FULL for images in arm})
+    lines = []
+    for name, one in found.items():
+        curve = {images: fmean(values) for images, values in one.items()}
+        cells = [told(one.get(images, [])) for images in sizes]
+        lines.append([name, *cells] if name != FULL else [f"all {next(iter(one))} images", *[""] * len(sizes)])
+        lines[-1].append(told(next(iter(one.values()))) if name == FULL else reached(curve, ENOUGH * whole))
+    head = f"mIoU on val by images | {' | '.join(map(str, sizes))} | images for {ENOUGH * whole:.1f}"
+    options = (work / "options.json").read_text()
+    return [f"torch {torch.__version__}; {options}", "", *table(head, lines)]
+
+
+def told(values: list[float]) -> str:
+    """The mean, the deviation over seeds, and how many seeds."""
+    if len(values) < 2:
+        return "".join(f"{value:.1f}" for value in values)
+    return f"{fmean(values):.1f} ± {stdev(values):.1f} ({len(values)})"
+
+
+def main() -> None:
+    """Measure, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--strategy", nargs="+", default=["random", "combined"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--encoder", default="mobilenet_v2")
+    parser.add_argument("--weights")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    options = {"encoder": given.encoder, "encoder_weights": given.weights}
+    if not given.table:
+        measure(given.work, given.strategy, given.seeds, given.rounds, options)
+    print("\n".join(report(given.work)))
+
+
+if __name__ == "__main__":
+    main()
