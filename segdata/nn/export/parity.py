@@ -27,8 +27,8 @@ from segdata.nn.export.network import Size
 from segdata.nn.export.result import Change, Parity
 from segdata.nn.models.base import probabilities
 from segdata.nn.predictor import TorchPredictor
-from segdata.ops.predict.inputs import opened_for
 from segdata.prediction.exported import Exported
+from segdata.prediction.inputs import opened_for
 from segdata.prediction.predictor import Predictor
 from segdata.prediction.sliding import Band, Failed, Input, Sliding, slide
 from segdata.resize import Pixels
