@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from segdata.metrics.confusion import Confusion as Confusion
     from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
+    from segdata.nn.export.operation import export_onnx as export_onnx
+    from segdata.nn.export.operation import export_torch as export_torch
     from segdata.nn.train import train as train
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
@@ -88,6 +90,8 @@ _HOMES = {
     "Confusion": "metrics.confusion",
     "calibrate": "nn.calibrate",
     "compare": "nn.compare",
+    "export_onnx": "nn.export.operation",
+    "export_torch": "nn.export.operation",
     "train": "nn.train",
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",

@@ -68,11 +68,15 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
 
 
 def clean(model: ModelProto) -> None:
-    """Leave out what the exporter notes of its source files, and sizes of maps by names that nobody knows."""
+    """Leave out what the exporter notes of its source files, operators' domains that it does not use, and names of sizes."""
     model.doc_string = ""
     model.producer_name, model.producer_version = "segdata", __version__
     del model.metadata_props[:]
     graph = model.graph
+    used = {node.domain for node in graph.node}
+    opsets = [one for one in model.opset_import if one.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     del graph.value_info[:]
     for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
