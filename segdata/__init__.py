@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from segdata.labels import Labels as Labels
     from segdata.metrics.confusion import Confusion as Confusion
     from segdata.nn.compare import compare as compare
+    from segdata.nn.export.operation import export_onnx as export_onnx
+    from segdata.nn.export.operation import export_torch as export_torch
     from segdata.nn.train import train as train
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
@@ -80,6 +82,8 @@ _HOMES = {
     "Labels": "labels",
     "Confusion": "metrics.confusion",
     "compare": "nn.compare",
+    "export_onnx": "nn.export.operation",
+    "export_torch": "nn.export.operation",
     "train": "nn.train",
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",

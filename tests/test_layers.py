@@ -43,7 +43,9 @@ LAYERS = (
 """The rooms from the ground up: a module imports from its own room, or from one in a lower line; types and functions count."""
 FENCES = {
     "torch": ("nn",),
-    "onnxruntime": ("nn", "prediction"),
+    "onnx": ("nn",),
+    "onnxscript": ("nn",),
+    "onnxruntime": ("prediction", "nn"),
     "albumentations": ("recipes",),
     "numba": ("kernels",),
     "llvmlite": ("kernels",),

@@ -25,7 +25,7 @@ Size = tuple[int, int]
 
 
 class Network(nn.Module):
-    """`(N, C, H, W)` float32, normalised, to what `gives` says `(N, K, H, W)`, and to the embedding `(N, D)`, if the model has one.
+    """`(N, C, H, W)` float32, normalised, to what `gives` says `(N, K, H, W)`, and the embedding `(N, D)`, if the model has one.
 
     Probabilities are those of `TorchPredictor`, with its temperature. Logits are not divided by it.
     """
@@ -97,7 +97,8 @@ def need_torch() -> None:
         )
 
 
-NOISY = ("torch", "onnxscript", "onnx_ir")
+NOISY = ("torch", "onnxscript", "onnx_ir", "")
+"""Loggers of the exporters; the last one is the root, with which onnxruntime speaks."""
 
 
 @contextmanager

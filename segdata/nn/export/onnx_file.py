@@ -61,7 +61,6 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
     if made is None:
         raise OptionError(f"{none}: segdata export torch may have one")
     model = made.model_proto
-    clean(model)
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
         raise OptionError(f"--opset {opset}: the exporter gives {written}: ask for that, or install a newer torch")
@@ -69,11 +68,15 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
 
 
 def clean(model: ModelProto) -> None:
-    """Leave out what the exporter notes of its source files, and sizes of maps by names that nobody knows."""
+    """Leave out what the exporter notes of its source files, operators' domains that it does not use, and names of sizes."""
     model.doc_string = ""
     model.producer_name, model.producer_version = "segdata", __version__
     del model.metadata_props[:]
     graph = model.graph
+    used = {node.domain for node in graph.node}
+    opsets = [one for one in model.opset_import if one.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     del graph.value_info[:]
     for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
@@ -91,7 +94,7 @@ def name_sizes(graph: GraphProto) -> None:
 
 def describe(model: ModelProto, about: Exported, plain: dict[str, Any]) -> bytes:
     """The bytes of the file, with `about` under `KEY`, and `plain` values for people. Raises `OptionError` for too many."""
-    del model.metadata_props[:]
+    clean(model)
     for key, value in _props(about, plain):
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value

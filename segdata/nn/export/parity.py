@@ -1,7 +1,7 @@
 """An exported model beside its checkpoint on real images: the same windows, stitched and at the images' own size.
 
-Counted are the pixels whose likeliest class differs, the largest difference of probabilities, and, if there are masks, the mIoU of
-both; the interval of its change is that of `segdata.metrics.intervals`, over images or their groups.
+It counts the pixels whose likeliest class differs, finds the largest difference of probabilities, and, if there are masks, the
+mIoU of both. The interval of its change is that of `segdata.metrics.intervals`, over images or their groups.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from segdata.metrics.confusion import Ints, pair_counts
 from segdata.metrics.intervals import Columns, spread
 from segdata.nn.data import to_tensor
 from segdata.nn.export.agreement import Ask
+from segdata.nn.export.network import Size
 from segdata.nn.export.result import Change, Parity
 from segdata.nn.models.base import probabilities
 from segdata.nn.predictor import TorchPredictor
@@ -67,7 +68,7 @@ class Measured:
     """
 
     by: Predictor
-    least: tuple[int, int]
+    least: Size
     seconds: float = 0.0
     windows: int = 0
     ready: bool = False
@@ -80,8 +81,7 @@ class Measured:
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """As the predictor; where padded, the last row and column are repeated."""
         height, width = images.shape[1:3]
-        more = [(0, max(0, to - n)) for n, to in zip((height, width), self.least, strict=True)]
-        images = np.ascontiguousarray(np.pad(images, ((0, 0), *more, (0, 0)), mode="edge"))
+        images = padded(images, self.least)
         start = time.perf_counter()
         found = self.by(images)
         if self.ready:
@@ -94,6 +94,12 @@ class Measured:
     def each(self) -> float:
         """Seconds per window; NaN if there was one call only."""
         return self.seconds / self.windows if self.windows else float("nan")
+
+
+def padded(images: Pixels, least: Size) -> Pixels:
+    """(N, h, w, C), their last rows and columns repeated up to `least` (height, width)."""
+    more = [(0, max(0, to - n)) for n, to in zip(images.shape[1:3], least, strict=True)]
+    return np.ascontiguousarray(np.pad(images, ((0, 0), *more, (0, 0)), mode="edge"))
 
 
 @dataclass(slots=True)
