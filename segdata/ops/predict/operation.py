@@ -117,8 +117,8 @@ def predict(
     (`run.report` may skip instead).
 
     Args:
-        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder of a
-            cross-validation.
+        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder
+            of a cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
         split: Predict this split only; several: a,b; all but one: !a; folds: each fold, by the model that was not trained on it.
