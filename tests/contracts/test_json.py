@@ -22,6 +22,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
 from signal_files import save, signals
+from signal_rows import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,6 +136,15 @@ def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     slides.root.mkdir()
     slides.save()
     compare("info", run("info", pred.root), run("info", truth.root), run("info", slides.root))
+
+
+def test_monitor(tmp_path: Path) -> None:
+    world = World()
+    world.profile(20, 0, judged=True).save(tmp_path / "old.jsonl")
+    world.but(lacks=1).profile(20, 1).save(tmp_path / "new.jsonl")
+    bare = [msgspec.structs.replace(row, embedding=None) for row in world.rows(9, 2)]
+    replace(world.profile(9, 2), rows=tuple(bare)).save(tmp_path / "bare.jsonl")
+    compare("monitor", *(run("monitor", tmp_path / "old.jsonl", tmp_path / f"{new}.jsonl") for new in ("new", "bare")))
 
 
 def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_is_to_be_replaced_survives_a_kill(
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-NONE = {"detect", "stack", "info", "manifest", "preview", "models", "train", "compare", "demo"}
+NONE = {"detect", "stack", "info", "manifest", "preview", "monitor", "models", "train", "compare", "demo"}
 """Commands that have no items, or whose items depend on one another (train), or are files without a manifest (stack)."""
 
 
