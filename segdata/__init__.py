@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
     from segdata.ops.join.operation import join as join
+    from segdata.ops.monitor.operation import monitor as monitor
+    from segdata.ops.monitor.page import monitor_page as monitor_page
     from segdata.ops.mosaic.operation import mosaic as mosaic
     from segdata.ops.predict.operation import predict as predict
     from segdata.ops.preview.operation import preview as preview
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from segdata.ops.tile.operation import tile as tile
     from segdata.prediction.predictor import Predictor as Predictor
     from segdata.prediction.predictor import load_predictor as load_predictor
+    from segdata.prediction.profile import Profile as Profile
+    from segdata.prediction.profile import read_profile as read_profile
     from segdata.readers.detect import detect as detect
     from segdata.readers.paint import Shape as Shape
     from segdata.readers.paint import paint as paint
@@ -90,10 +94,14 @@ _HOMES = {
     "export": "ops.export.operation",
     "info": "ops.info.operation",
     "join": "ops.join.operation",
+    "monitor": "ops.monitor.operation",
+    "monitor_page": "ops.monitor.page",
     "mosaic": "ops.mosaic.operation",
     "predict": "ops.predict.operation",
     "Predictor": "prediction.predictor",
     "load_predictor": "prediction.predictor",
+    "Profile": "prediction.profile",
+    "read_profile": "prediction.profile",
     "preview": "ops.preview.operation",
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",

@@ -37,6 +37,7 @@ COMMANDS = {
     "calibrate": "segdata.nn.command",
     "predict": "segdata.ops.predict.command",
     "evaluate": "segdata.ops.evaluate.command",
+    "monitor": "segdata.ops.monitor.command",
     "refine": "segdata.ops.refine.command",
     "suspects": "segdata.ops.suspects.command",
     "export": "segdata.ops.export.command",
