@@ -64,11 +64,11 @@ def train(
 @operation("segdata.nn.calibrate:calibrate")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def calibrate(model: str, dataset: str, destination: str, as_json: bool, **given: Any) -> None:
-    """Calibrate the confidences of MODEL, a checkpoint, on labelled images of DATASET; write the checkpoint DST.
+    """Make a model as often right as it says.
 
-    Predicted classes stay the same, confidences become right as often as they say (temperature scaling). One half of the
-    images is fitted on, the other half says whether the calibration error (ECE) falls; otherwise nothing changes. A training
-    does this at its end.
+    MODEL is a checkpoint; DST is a new one, with a temperature that was fitted on labelled images of DATASET. Predicted classes
+    stay the same, confidences become right as often as they say. One half of the images is fitted on, the other half says
+    whether the calibration error (ECE) falls; otherwise nothing changes. A training does this at its end.
 
     \b
     segdata calibrate run1/best.pt mydata calibrated.pt
