@@ -131,23 +131,25 @@ def reached(curve: dict[int, float], wanted: float) -> str:
 
 
 def report(work: Path) -> list[str]:
-    """The means over the seeds that have all rounds of an arm, and where `ENOUGH` of the mIoU of all images is reached."""
+    """The mean curves, and where each comes to `ENOUGH` of the mIoU with all images."""
     found: dict[str, dict[int, list[float]]] = {}
     for row in rows(work):
         found.setdefault(row["strategy"], {}).setdefault(row["images"], []).append(row["iou"])
     if FULL not in found:
         return ["nothing is finished yet"]
-    whole = fmean(next(iter(found[FULL].values())))
-    sizes = sorted({images for name, arm in found.items() if name != FULL for images in arm})
-    lines = []
-    for name, one in found.items():
-        curve = {images: fmean(values) for images, values in one.items()}
-        cells = [told(one.get(images, [])) for images in sizes]
-        lines.append([name, *cells] if name != FULL else [f"all {next(iter(one))} images", *[""] * len(sizes)])
-        lines[-1].append(told(next(iter(one.values()))) if name == FULL else reached(curve, ENOUGH * whole))
-    head = f"mIoU on val by images | {' | '.join(map(str, sizes))} | images for {ENOUGH * whole:.1f}"
-    options = (work / "options.json").read_text()
-    return [f"torch {torch.__version__}; {options}", "", *table(head, lines)]
+    ((every, values),) = found.pop(FULL).items()
+    wanted = ENOUGH * fmean(values)
+    sizes = sorted({images for one in found.values() for images in one})
+    lines = [
+        [name, *(told(one.get(images, [])) for images in sizes), reached({n: fmean(v) for n, v in one.items()}, wanted)]
+        for name, one in found.items()
+    ]
+    return [
+        f"torch {torch.__version__}; {(work / 'options.json').read_text()}",
+        f"All {every} images: {told(values)}; {ENOUGH:.0%} of that is {wanted:.1f}. Mean ± deviation (seeds):",
+        "",
+        *table(f"mIoU on val, % with images | {' | '.join(map(str, sizes))} | images for {wanted:.1f}", lines),
+    ]
 
 
 def told(values: list[float]) -> str:
