@@ -83,17 +83,15 @@ def trained(dataset: Dataset, run: Path, seed: int, options: dict[str, Any]) -> 
     """The mIoU, in %, after the last update: on all that is validated on, and on CamVid's own val."""
     made = segdata.train(dataset, run, **{**BUDGET, **options, "seed": seed})
     own = dataset.select(lambda sample: sample.id.startswith("val/"))
-    pred = segdata.predict(run / "last.pt", own, run / "val", size=SIZE)
+    pred = segdata.predict(run / "last.pt", own, run.with_name(f"{run.name}-val"), size=SIZE)
     return 100 * float(made.rows[-1]["mean_iou"]), 100 * segdata.evaluate(pred, own, draws=0).confusion.mean_iou
 
 
 def picked(dataset: Dataset, run: Path, ids: set[str], step: int, seed: int, strategy: Any) -> set[str]:
     """`ids`, and those that are picked by the model of `run` among all of train."""
-    pool = segdata.predict(run / "last.pt", dataset, run / "pred", split="train", size=SIZE, signals=True)
+    pool = segdata.predict(run / "last.pt", dataset, run.with_name(f"{run.name}-pred"), split="train", size=SIZE)
     labelled = replace(dataset, samples=[sample for sample in dataset if sample.id in ids])
-    made = segdata.pick(
-        pool, run / f"{strategy}.csv", n=step, strategy=strategy, labelled=labelled, seed=seed, overwrite=True
-    )
+    made = segdata.pick(pool, n=step, strategy=strategy, labelled=labelled, seed=seed)
     return ids | {one.id for one in made.images}
 
 
