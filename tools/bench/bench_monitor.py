@@ -93,7 +93,7 @@ def profile_of(
     return read_profile(path)
 
 
-def drawn(profile: Profile, places: Sequence[int]) -> Profile:
+def drawn(profile: Profile, places: Sequence[int] | NDArray[Any]) -> Profile:
     """Some of its images."""
     return replace(profile, rows=tuple(profile.rows[i] for i in places))
 
