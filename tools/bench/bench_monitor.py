@@ -42,9 +42,9 @@ RUNS = 200
 def scaled(image: Pixels, mask: Mask, factor: float) -> tuple[Pixels, Mask]:
     """Another camera size."""
     size = round(image.shape[1] * factor), round(image.shape[0] * factor)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.resize(
-        mask, size, interpolation=cv2.INTER_NEAREST
-    )
+    smaller: Pixels = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    labels: Mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST).astype(mask.dtype)
+    return smaller, labels
 
 
 VARIANTS: dict[str, Callable[[Pixels, Mask], tuple[Pixels, Mask]]] = {
