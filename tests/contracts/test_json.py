@@ -21,6 +21,7 @@ from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
+from signal_files import save, signals
 from signal_rows import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,11 +87,11 @@ def test_every_command_with_json_is_documented() -> None:
     runner = CliRunner()
     having = {
         name
-        for name in COMMANDS
-        if re.search(r"^ +--json ", runner.invoke(main, [name, "--help"]).output, re.MULTILINE)
+        for name in (*COMMANDS, "export onnx", "export torch")
+        if re.search(r"^ +--json ", runner.invoke(main, [*name.split(), "--help"]).output, re.MULTILINE)
     }
     text = (ROOT / "docs/json.md").read_text()
-    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == having
+    assert set(re.findall(r"^## ([\w ]+)$", text, re.MULTILINE)) == having
 
 
 def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -156,6 +157,28 @@ def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> 
     given = ["convert", "predictions", tmp_path / "scores", tmp_path / "s", "--like", truth.root, "--images", "none"]
     assert CliRunner().invoke(main, [str(one) for one in given]).exit_code == 0
     compare("suspects", run("suspects", tmp_path / "s", truth.root, "--min-area", 1))
+
+
+def test_pick(tmp_path: Path) -> None:
+    rows = [signals(name, [n, 1, 1], 0.1 * n, [1, n], "drive") for n, name in enumerate("abc", 1)]
+    save(tmp_path / "s.jsonl", rows)
+    compare("pick", run("pick", tmp_path / "s.jsonl", tmp_path / "l.csv", "--n", 2))
+
+
+@pytest.mark.torch
+def test_calibrate(tmp_path: Path) -> None:
+    from segdata.nn import checkpoint, models
+    from segdata.nn.options import Training
+    from segdata.recipes.recipe import Recipe
+    from train_files import scenes
+
+    dataset = scenes(tmp_path / "d")
+    options = Training.of({"model_options": {"width": 2}})
+    state = models.build("unet", bands=3, classes=3, width=2).state_dict()
+    recipe = Recipe.read("none").to_dict()
+    made = checkpoint.of(options, state, labels=dataset.labels, bands=3, recipe=recipe, dataset=dataset.digest)
+    checkpoint.write(tmp_path / "model.pt", made)
+    compare("calibrate", run("calibrate", tmp_path / "model.pt", dataset.root, tmp_path / "out.pt"))
 
 
 @pytest.mark.torch

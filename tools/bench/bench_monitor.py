@@ -28,7 +28,7 @@ from segdata.files.rasters import WholeRaster
 from segdata.labels import Mask
 from segdata.ops.monitor.operation import monitor
 from segdata.ops.monitor.result import Monitored
-from segdata.ops.predict.inputs import opened_for
+from segdata.prediction.inputs import opened_for
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, Profile, read_profile
 from segdata.prediction.signals import Signals, measured
