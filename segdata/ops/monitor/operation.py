@@ -171,11 +171,8 @@ def _estimate(old: Gathered, new: Gathered) -> Estimate:
 
 def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], least: float, alpha: float) -> list[str]:
     notes = []
-    if old.about.model != new.about.model or old.about.temperature != new.about.temperature:
-        notes.append(
-            "the predictions are of two files of models, or of one with two temperatures: unless one is an export of the other, "
-            "differences may be those of the models"
-        )
+    if old.about.origin != new.about.origin:
+        notes.append("the predictions are of two models, or of two precisions: differences may be theirs")
     if least > alpha:
         what = "blocks" if kind.startswith("block") else f"{kind}s"
         notes.append(
