@@ -23,7 +23,7 @@ measure() { # run, dataset, split, checkpoint, options of the training
     shift 4
     [[ ! -s $run.json ]] || return 0
     "${segdata[@]}" train "$data" "$run" "$@" --threads 1 --images 0 --no-tensorboard
-    "${segdata[@]}" predict "$run/$best" "$data" "$run-pred" --split "$split" --threads 1
+    "${segdata[@]}" predict "$run/$best" "$data" "$run-pred" --split "$split"
     "${segdata[@]}" evaluate "$run-pred" "$data" --split "$split" --json >"$run.json.part"
     mv "$run.json.part" "$run.json"
     echo "finished $run after $((SECONDS - begun)) s"
