@@ -50,6 +50,8 @@ class ExportedPredictor:
     """(height, width) of the windows, if it takes no others; smaller ones are padded to it."""
     least: int = 1
     embedding: int | None = None
+    checkpoint: str | None = None
+    """The SHA-256 of the checkpoint that it says the same as; None in another precision, which says a little else."""
 
     def __call__(self, images: Pixels) -> Floats:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -114,7 +116,7 @@ def predictor_of(about: Exported, path: str | Place, device: str, data: bytes, a
     return ExportedPredictor(
         str(path), device, sha256(data).hexdigest(), ask, about.contract, recipe, about.bands, about.head, about.gives,
         about.temperature, replace(about.reading, vrt=False), about.names, about.dtype, about.chosen, about.size,
-        about.least, about.embedding,
+        about.least, about.embedding, about.checkpoint if about.precision == "fp32" else None,
     )  # fmt: skip
 
 

@@ -463,6 +463,7 @@ def test_the_file_is_seen_as_onnx_sees_it(tmp_path: Path) -> None:
     found.refuse("m.onnx")  # its own functions are no operators of others
 
 
-def test_the_predictor_is_shown_in_a_line(tmp_path: Path) -> None:
+def test_the_predictor_is_shown_in_a_line_and_knows_its_checkpoint(tmp_path: Path) -> None:
     model = load(write_onnx(tmp_path / "m.onnx"))
     assert repr(model).startswith("ExportedPredictor(path=")
+    assert model.checkpoint is not None

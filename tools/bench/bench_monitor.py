@@ -42,9 +42,9 @@ RUNS = 200
 def scaled(image: Pixels, mask: Mask, factor: float) -> tuple[Pixels, Mask]:
     """Another camera size."""
     size = round(image.shape[1] * factor), round(image.shape[0] * factor)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.resize(
-        mask, size, interpolation=cv2.INTER_NEAREST
-    )
+    smaller: Pixels = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    labels: Mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST).astype(mask.dtype)
+    return smaller, labels
 
 
 VARIANTS: dict[str, Callable[[Pixels, Mask], tuple[Pixels, Mask]]] = {
@@ -93,7 +93,7 @@ def profile_of(
     return read_profile(path)
 
 
-def drawn(profile: Profile, places: Sequence[int]) -> Profile:
+def drawn(profile: Profile, places: Sequence[int] | NDArray[Any]) -> Profile:
     """Some of its images."""
     return replace(profile, rows=tuple(profile.rows[i] for i in places))
 
@@ -107,7 +107,7 @@ def runs(
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(old.rows))
         held = order[old_size : old_size + new_size] if same else rng.permutation(len(new.rows))[:new_size]
-        found.append(monitor(drawn(old, order[:old_size]), drawn(new, held), permutations=499, seed=seed, **options))
+        found.append(monitor(drawn(old, order[:old_size]), drawn(new, held), permutations=499, seed=seed + 10**6, **options))
     return found
 
 

@@ -111,7 +111,7 @@ def serve(
 
 def told(named: dict[str, Any], predictor: Predictor) -> About:
     """What the signals of a service are of: the same as those of `predict` with this model."""
-    return About.of(predictor.labels, named.get("sha256"), getattr(predictor, "temperature", 1.0))
+    return About.by(predictor, named.get("sha256"))
 
 
 def about(model: Predictor | str | Path, predictor: Predictor) -> dict[str, Any]:
