@@ -119,21 +119,19 @@ Arm = Callable[[str, int], Iterator[tuple[int, tuple[float, float]]]]
 """Of a strategy and a seed: how many images were labelled in each round, and the mIoU on all drives and on CamVid's val."""
 
 
-def measure(work: Path, strategies: list[str], seeds: int, arm: Arm) -> None:
+def measure(work: Path, strategies: list[str], seeds: int, rounds: int, arm: Arm) -> None:
     """All arms, seed by seed; what is done is in results.jsonl, a line per round."""
     for seed in range(seeds):
         for strategy in (FULL, *strategies):
-            if (seed, strategy) in {(row["seed"], row["strategy"]) for row in rows(work) if row["last"]}:
+            done = {row["images"] for row in rows(work) if (row["seed"], row["strategy"]) == (seed, strategy)}
+            if len(done) == (1 if strategy == FULL else rounds + 1):
                 continue
-            found = list[dict[str, Any]]()
             for images, (iou, own) in arm(strategy, seed):
-                found.append(
-                    {"seed": seed, "strategy": strategy, "images": images, "iou": iou, "own": own, "last": False}
-                )
-                say(f"seed {seed}, {strategy}: {images} images, mIoU {iou:.2f}, on CamVid's val {own:.2f}")
-            found[-1]["last"] = True
-            with (work / "results.jsonl").open("a") as file:
-                file.writelines(json.dumps(row) + "\n" for row in found)
+                if images not in done:
+                    row = {"seed": seed, "strategy": strategy, "images": images, "iou": iou, "own": own}
+                    with (work / "results.jsonl").open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    say(f"seed {seed}, {strategy}: {images} images, mIoU {iou:.2f}, on CamVid's val {own:.2f}")
 
 
 def rows(work: Path) -> list[dict[str, Any]]:
@@ -206,8 +204,8 @@ def main() -> None:
     options = {**BUDGET, "encoder": given.encoder, "encoder_weights": given.weights}
     if given.heads:
         options = {"heads": pick_heads.UPDATES, "places": pick_heads.PLACES}
-    (given.work / "options.json").write_text(json.dumps(options))
     if not given.table:
+        (given.work / "options.json").write_text(json.dumps(options))
         dataset = small(given.work)
         known = pick_heads.known_of(dataset) if given.heads else None
 
@@ -216,7 +214,7 @@ def main() -> None:
                 return pick_heads.arm(known, strategy, seed, given.rounds, given.work)
             return whole_models(dataset, given.work, strategy, seed, given.rounds, options)
 
-        measure(given.work, given.strategy, given.seeds, arm)
+        measure(given.work, given.strategy, given.seeds, given.rounds, arm)
     print("\n".join(report(given.work)))
 
 

@@ -1,7 +1,7 @@
 """What `segdata pick` is worth to a small head on a frozen encoder: `python tools/bench/bench_pick.py WORK --heads`.
 
-The encoder is EfficientNet-Lite0 with its ImageNet weights; the head, a hidden layer of 64 at each place of a grid of a quarter of
-the size, is trained anew in each round. So a seed takes minutes, and many can be drawn.
+The encoder is EfficientNet-Lite0 with its ImageNet weights. The head, a hidden layer of 64 at each place of a grid of a quarter
+of the size, is trained anew in each round. So a seed takes minutes, and many can be drawn.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from torch.nn import functional as F
 import segdata
 from segdata import Confusion, Dataset, Labels
 from segdata.files.geo import Geo
-from segdata.nn.models import ENCODERS, build_encoder
-from segdata.nn.models.weights import load_encoder
+from segdata.nn.models import build
 from segdata.prediction.profile import About, Profile
 from segdata.prediction.signals import Measure, encoded
 from segdata.prediction.sliding import Band
@@ -53,8 +52,7 @@ class Known:
 
 def known_of(dataset: Dataset) -> Known:
     """What the frozen encoder says of each image; `own` are those of CamVid's own val."""
-    encoder: Any = build_encoder("efficientnet_lite0").eval()
-    load_encoder(encoder, "imagenet", ENCODERS)
+    encoder: Any = build("unet", classes=1, encoder_weights="imagenet").encoder.eval()
     fine, coarse, embeddings, truth = [], [], [], []
     with torch.inference_mode():
         for sample in dataset:
