@@ -207,7 +207,9 @@ def test_another_name_of_an_option_gives_the_same(other: str, name: str) -> None
     having = [view for view, (one, context) in views().items() if other in _flags(one, context)]
     flag, _, value = name.partition(" ")
     for view, (one, context) in views().items():
-        takes = [o for o in one.get_params(context) if flag in o.opts and value in ("", *getattr(o.type, "choices", ()))]
+        takes = [
+            o for o in one.get_params(context) if flag in o.opts and value in ("", *getattr(o.type, "choices", ()))
+        ]
         assert bool(takes) == (view in having)
     assert having
     for view in having:
