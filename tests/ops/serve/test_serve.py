@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdata import predict
+from segdata.errors import MissingDependency
 from segdata.files.colors import encode_coloured
 from segdata.files.geo import Geo
 from segdata.files.images import read_mask
@@ -476,6 +477,19 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "segdata", "serve", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT,
         timeout=PATIENCE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "python_multipart", "prometheus_client"])
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("segdata.ops.serve.", f"{missing}."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    from segdata.ops.serve.operation import serve
+
+    with pytest.raises(MissingDependency, match=rf"{missing}\b.*pip install 'segdata\[serve\]'"):
+        serve(tmp_path / "model.pt")
 
 
 def test_a_port_in_use_is_one_message(tmp_path: Path) -> None:
