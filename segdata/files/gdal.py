@@ -118,9 +118,14 @@ def refuse_unfit(source: Any, file: File) -> None:
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)
+    refuse_block(source.block_shapes[0], source.shape, block_depth(source), str(file), file.kind)
+
+
+def block_depth(source: Any) -> int:
+    """Bytes per pixel of a block of an open rasterio dataset, all of which are decoded at once."""
     kind = source.dtypes[0]
-    depth = np.dtype("complex64" if "complex" in kind else kind).itemsize * (source.count if pixelwise else 1)
-    refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)
+    bands = source.count if source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
+    return int(np.dtype("complex64" if "complex" in kind else kind).itemsize * bands)
 
 
 @contextmanager

@@ -222,7 +222,7 @@ def bins_of(predictor: TorchPredictor, dataset: Dataset, sliding: Sliding, here:
             mask = masks(band.key, Window(band.y, 0, *band.probs.shape[1:]))
             known = np.where(band.probs.any(axis=0), mask, mask.dtype.type(labels.ignore))
             total += Calibration.of(band.probs, known, labels).bins
-    return Bins(*(_summed(values, here) for values in (total.pixels, total.hits, total.confidence)))
+    return Bins(*(here.total(values) for values in (total.pixels, total.hits, total.confidence)))
 
 
 def inputs_of(predictor: TorchPredictor, dataset: Dataset, sliding: Sliding, here: World) -> Iterator[Input[Sample]]:
@@ -277,11 +277,6 @@ def _pixels_seen(predictor: TorchPredictor, dataset: Dataset) -> float:
         height, width = predictor.recipe.resized(*sample.size)
         total += _labelled(sample, dataset.labels.ignore) * height * width / (sample.height * sample.width)
     return total
-
-
-def _summed(values: NDArray[Any], here: World) -> NDArray[Any]:
-    """The sum over all processes."""
-    return np.asarray(here.sum(torch.from_numpy(values).to(here.device)).cpu().numpy())
 
 
 def _tell_of_training(found: dict[str, Any], whole: Dataset, images: Dataset) -> None:

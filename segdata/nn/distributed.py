@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch.distributed as dist
 import torch.distributed.nn
+from numpy.typing import NDArray
 from torch import nn
 
 from segdata.errors import OptionError, SegdataError
@@ -38,6 +40,12 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def total(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The sum over all processes of an array of any shape; every process gets the same."""
+        if self.size == 1:  # no need of a device, which may not have such numbers
+            return values
+        return np.asarray(self.sum(torch.from_numpy(values).to(self.device)).cpu().numpy())
 
     def mean(self, value: float) -> float:
         """The mean over all processes."""

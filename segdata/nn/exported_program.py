@@ -41,7 +41,7 @@ class Program:
                 found = self.run(torch.from_numpy(batch).to(self.device))
                 found = found if isinstance(found, tuple | list) else (found,)
                 return [one.float().cpu().numpy() for one in found[:outputs]]
-        except RUN_FAULTS as error:
+        except (*RUN_FAULTS, AssertionError) as error:  # the latter for a size that the program does not take
             if "memory" in str(error):
                 raise
             text = (str(error).splitlines() or [type(error).__name__])[0]

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,7 +29,7 @@ def fit_temperature(logits: Tensor, truth: Tensor, head: str, here: World) -> fl
 
     (P, K) float32 logits and (P,) int64 classes. 1 where no process has a pixel.
     """
-    if not here.sum(torch.tensor(len(truth), device=here.device)).item():
+    if not here.total(np.array(len(truth))):
         return 1.0
     first, last = math.log(LOWEST), math.log(HIGHEST)
 
@@ -66,4 +65,4 @@ def _sum_of_nll(logits: Tensor, truth: Tensor, head: str, temperature: float, he
     if head == "sigmoid" and logits.shape[1] > 2:  # as `probabilities` has it: each class's own, over their sum
         scores = F.logsigmoid(scores)
     each = F.cross_entropy(scores, truth, reduction="none") if len(truth) else scores.new_zeros(1)
-    return float(here.sum(each.double().sum().to(here.device)))
+    return float(here.total(np.array(each.double().sum().item())))

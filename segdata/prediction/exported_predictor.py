@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -77,11 +77,21 @@ class ExportedPredictor:
             raise OptionError(f"pixels of shape {images.shape}: the model takes (N, h, w, {self.bands})")
         height, width = images.shape[1:3]
         unit = np.stack([self.recipe.normalise(image) for image in images])
-        first, *more = self.ask(padded(unit, self._padded_to(height, width)), outputs)
+        batch = padded(unit, self._padded_to(height, width))
+        first, *more = self.ask(batch, outputs)
+        self._refuse_shapes([first, *more], batch)
         first = first[:, :, :height, :width]
         if self.gives == "logits":
             first = probabilities(first / np.float32(self.temperature), self.head)
         return [first, *more]
+
+    def _refuse_shapes(self, found: Sequence[Floats], batch: Floats) -> None:
+        """Raise `DatasetError` for outputs of other shapes than the file says."""
+        size = batch.shape[2:]
+        wanted = [(len(batch), len(self.labels.classes), *size), (len(batch), self.embedding or 0)][: len(found)]
+        for one, shape in zip(found, wanted, strict=True):
+            if one.shape != shape:
+                raise DatasetError(f"{self.path}: gives {one.shape} where it says {shape}: export it again")
 
     def _padded_to(self, height: int, width: int) -> tuple[int, int]:
         """The size at which an image goes to the model."""

@@ -42,6 +42,9 @@ LOWEST = 18
 NO_MEMORY = ("Failed to allocate memory", "out of memory")
 """Of the messages with which it says that there is too little."""
 
+FLOATS = "tensor(float)"
+"""What it calls the type of float32."""
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -84,7 +87,10 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     about = read_exported(file.metadata.get(KEY), path)
     file.refuse(path)
     inner = _session(data, path, device, file)
-    _refuse_other(inner, about, path)
+    try:
+        _refuse_other(inner, about, path)
+    except UnicodeDecodeError as error:  # names, as onnxruntime gives them
+        raise DatasetError(f"{path}: a damaged ONNX file: export it again") from error
     names = tuple(output.name for output in inner.get_outputs())
     alone = isinstance(inner.get_inputs()[0].shape[0], int)
     return predictor_of(about, path, device, data, Session(str(path), inner, names, alone))
@@ -155,7 +161,7 @@ def _refuse_other(session: onnxruntime.InferenceSession, about: Exported, path: 
     """Raise `DatasetError` unless inputs and outputs are those that the file says it has."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     why: str | None
-    if [(one.name, one.type, len(one.shape)) for one in inputs] != [(IMAGE, "tensor(float)", 4)]:
+    if [(one.name, one.type, len(one.shape)) for one in inputs] != [(IMAGE, FLOATS, 4)]:
         why = f"its input is not {IMAGE} (N, C, H, W) float32 alone"
     else:
         why = _other_shape(inputs[0].shape, about) or _other_outputs(outputs, about)
@@ -181,7 +187,9 @@ def _other_outputs(outputs: Sequence[onnxruntime.NodeArg], about: Exported) -> s
     wanted = [about.gives] if about.embedding is None else [about.gives, EMBEDDING]
     if names[: len(wanted)] != wanted:
         return f"its outputs are {', '.join(names)}, and it says {', '.join(wanted)}"
-    given = outputs[0].shape[1] if len(outputs[0].shape) == 4 else None
+    if [(one.type, len(one.shape)) for one in outputs[: len(wanted)]] != [(FLOATS, 4), (FLOATS, 2)][: len(wanted)]:
+        return "its outputs are not (N, K, H, W) float32, and (N, D)"
+    given = outputs[0].shape[1]
     if isinstance(given, int) and given != classes:
         return f"it gives {given} classes, and it says {classes}"
     return None

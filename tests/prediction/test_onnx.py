@@ -138,6 +138,19 @@ def test_it_travels_to_other_processes(tmp_path: Path) -> None:
         pickle.loads(sent)
 
 
+def test_outputs_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    """Half as many rows: whatever the file says, nothing is stretched or cut in silence."""
+    said = about(recipe=RECIPE)
+    made = graph(said)
+    made.node[-1].output[0] = "all"
+    for name, values in (("first", [0]), ("last", [4]), ("axes", [2])):
+        made.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
+    made.node.append(helper.make_node("Slice", ["all", "first", "last", "axes"], ["probabilities"]))
+    (tmp_path / "m.onnx").write_bytes(model_of(said, made).SerializeToString())
+    with pytest.raises(DatasetError, match=r"gives \(2, 3, 4, 12\) where it says \(2, 3, 9, 12\): export it again"):
+        load(tmp_path / "m.onnx")(images())
+
+
 # Predicting with it
 
 
@@ -363,6 +376,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: model_of(about(Labels.of(("a", "b"))), graph(about())),
         "it gives 3 classes, and it says 2",
     ),
+    "names that are no text": (
+        lambda: model_of(about(), graph(about())).SerializeToString().replace(b"\x01H", b"\x01\xeb"),
+        "m.onnx: a damaged ONNX file: export it again",
+    ),
     "a batch of two": (lambda: model_of(about(), graph(about(), batch=2)), "it takes 2 images at once"),
 }
 
@@ -371,7 +388,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_is_no_such_file_is_refused(tmp_path: Path, case: str) -> None:
     path = tmp_path / "m.onnx"
     made, message = REFUSED[case]
-    path.write_bytes(made().SerializeToString())
+    data = made()
+    path.write_bytes(data if isinstance(data, bytes) else data.SerializeToString())
     with pytest.raises(DatasetError, match=message) as error:
         load(path)
     assert str(error.value).startswith(str(path))

@@ -107,7 +107,9 @@ def runs(
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(old.rows))
         held = order[old_size : old_size + new_size] if same else rng.permutation(len(new.rows))[:new_size]
-        found.append(monitor(drawn(old, order[:old_size]), drawn(new, held), permutations=499, seed=seed + 10**6, **options))
+        found.append(
+            monitor(drawn(old, order[:old_size]), drawn(new, held), permutations=499, seed=seed + 10**6, **options)
+        )
     return found
 
 

@@ -1,19 +1,20 @@
 """What `segdata pick` is worth: CamVid labelled little by little, as it picks and at random, each time with a model trained anew.
 
     python tools/bench/bench_pick.py WORK [--strategy NAME ...] [--seeds 3] [--rounds 5] [--encoder NAME --weights imagenet]
-    python tools/bench/bench_pick.py WORK --table      # what is there so far
+    python tools/bench/bench_pick.py WORK --heads --seeds 10       # heads on a frozen encoder: minutes a seed, not hours
+    python tools/bench/bench_pick.py WORK [--heads] --table        # what is there so far
 
 Images of 96 x 128 from ../shared/data. CamVid's val is of one drive of three, so that what helps with the others would not show
 there: the last fifth of the frames of either other drive is validated on, too. Each seed begins with the same tenth of the
 training images for all strategies, drawn at random; each round adds another tenth, picked by the model of the round before, and
-trains from the start for as many updates. WORK keeps every run: the same command goes on where it was stopped. It takes hours.
+trains from the start for as many updates. WORK keeps every run: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -24,6 +25,7 @@ import msgspec
 import numpy as np
 import torch
 
+import pick_heads
 import segdata
 from inputs import CAMVID, DATA
 from measure import say
@@ -81,7 +83,7 @@ def only(dataset: Dataset, ids: set[str]) -> Dataset:
 
 def trained(dataset: Dataset, run: Path, seed: int, options: dict[str, Any]) -> tuple[float, float]:
     """The mIoU, in %, after the last update: on all that is validated on, and on CamVid's own val."""
-    made = segdata.train(dataset, run, **{**BUDGET, **options, "seed": seed})
+    made = segdata.train(dataset, run, **options, seed=seed)
     own = dataset.select(lambda sample: sample.id.startswith("val/"))
     pred = segdata.predict(run / "last.pt", own, run.with_name(f"{run.name}-val"), size=SIZE)
     return 100 * float(made.rows[-1]["mean_iou"]), 100 * segdata.evaluate(pred, own, draws=0).confusion.mean_iou
@@ -95,7 +97,7 @@ def picked(dataset: Dataset, run: Path, ids: set[str], step: int, seed: int, str
     return ids | {one.id for one in made.images}
 
 
-def arm(
+def whole_models(
     dataset: Dataset, work: Path, strategy: str, seed: int, rounds: int, options: dict[str, Any]
 ) -> Iterator[tuple[int, tuple[float, float]]]:
     """How many images were labelled in each round, and what that comes to."""
@@ -113,15 +115,20 @@ def arm(
             run = work / f"{seed}-{strategy}-{number + 1}"
 
 
-def measure(work: Path, strategies: list[str], seeds: int, rounds: int, options: dict[str, Any]) -> None:
+Arm = Callable[[str, int], Iterator[tuple[int, tuple[float, float]]]]
+"""Of a strategy and a seed: how many images were labelled in each round, and the mIoU on all drives and on CamVid's val."""
+
+
+def measure(work: Path, strategies: list[str], seeds: int, rounds: int, arm: Arm) -> None:
     """All arms, seed by seed; what is done is in results.jsonl, a line per round."""
-    dataset = small(work)
-    (work / "options.json").write_text(json.dumps({**BUDGET, **options}))
     for seed in range(seeds):
         for strategy in (FULL, *strategies):
-            for images, (iou, own) in arm(dataset, work, strategy, seed, rounds, options):
-                row = {"seed": seed, "strategy": strategy, "images": images, "iou": iou, "own": own}
-                if row not in rows(work):
+            done = {row["images"] for row in rows(work) if (row["seed"], row["strategy"]) == (seed, strategy)}
+            if len(done) == (1 if strategy == FULL else rounds + 1):
+                continue
+            for images, (iou, own) in arm(strategy, seed):
+                if images not in done:
+                    row = {"seed": seed, "strategy": strategy, "images": images, "iou": iou, "own": own}
                     with (work / "results.jsonl").open("a") as file:
                         file.write(json.dumps(row) + "\n")
                     say(f"seed {seed}, {strategy}: {images} images, mIoU {iou:.2f}, on CamVid's val {own:.2f}")
@@ -190,12 +197,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--encoder", default="mobilenet_v2")
     parser.add_argument("--weights")
+    parser.add_argument("--heads", action="store_true")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    options = {"encoder": given.encoder, "encoder_weights": given.weights}
+    options = {**BUDGET, "encoder": given.encoder, "encoder_weights": given.weights}
+    if given.heads:
+        options = {"heads": pick_heads.UPDATES, "places": pick_heads.PLACES}
     if not given.table:
-        measure(given.work, given.strategy, given.seeds, given.rounds, options)
+        (given.work / "options.json").write_text(json.dumps(options))
+        dataset = small(given.work)
+        known = pick_heads.known_of(dataset) if given.heads else None
+
+        def arm(strategy: str, seed: int) -> Iterator[tuple[int, tuple[float, float]]]:
+            if known is not None:
+                return pick_heads.arm(known, strategy, seed, given.rounds, given.work)
+            return whole_models(dataset, given.work, strategy, seed, given.rounds, options)
+
+        measure(given.work, given.strategy, given.seeds, given.rounds, arm)
     print("\n".join(report(given.work)))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from segdata.errors import OptionError
+from segdata.errors import DatasetError, OptionError
 from segdata.nn.export.network import Network, Size, around, noise
-
-Ask = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
-"""An exported network: `(N, C, H, W)` float32 to its outputs. May raise what its runtime raises."""
+from segdata.prediction.exported_predictor import Ask
 
 NEAR = 1e-3
 """By how much outputs may differ, as a part of the largest: arithmetic in another order, no other network."""
@@ -48,9 +45,9 @@ def differences(network: Network, ask: Ask, bands: int, size: Size, batch: int) 
     with torch.inference_mode():
         wanted = [one.numpy() for one in network(image)]
     try:
-        found = ask(image.numpy())
-    except Exception as error:  # noqa: BLE001  # whatever a runtime raises on a graph that does not hold
-        yield " ".join(str(error).split())[:200] or type(error).__name__
+        found = ask(image.numpy(), len(wanted))
+    except DatasetError as error:
+        yield " ".join(str(error).split())
         return
     for a, b in zip(wanted, found, strict=True):
         if a.shape != b.shape:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch.export import ExportedProgram
 
@@ -12,13 +13,15 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, OptionError, one_of
 from segdata.files.places import file_digest, place, real, size_of, write_whole
 from segdata.files.remote import Place
-from segdata.nn.export.agreement import Ask, least_size, refuse_difference
+from segdata.nn.export.agreement import least_size, refuse_difference
 from segdata.nn.export.description import described, for_people
 from segdata.nn.export.network import Gives, Network, Size, trace
 from segdata.nn.export.parity import compared
 from segdata.nn.export.result import ExportedModel, Parity
 from segdata.nn.predictor import TorchPredictor, load
 from segdata.prediction.exported import EMBEDDING, Exported, Precision
+from segdata.prediction.exported_predictor import Ask, ExportedPredictor
+from segdata.prediction.predictor import load_predictor
 
 MOST_DIFFER = 1e-4
 """The largest part of the pixels whose class may differ in a file of full precision."""
@@ -57,6 +60,17 @@ class Job:
         """See `network.trace`."""
         return trace(self.network, self.predictor.bands, self.size)
 
+    def loaded(self, data: bytes) -> ExportedPredictor:
+        """The file of these bytes as `segdata predict` takes it. Raises `OptionError` if what is installed here does not."""
+        with tempfile.TemporaryDirectory(prefix="segdata-") as folder:
+            draft = Path(folder) / self.path.name
+            draft.write_bytes(data)
+            try:
+                made = load_predictor(draft, trust_code=True)
+            except DatasetError as error:
+                raise OptionError(str(error).replace(str(draft), str(self.path))) from error
+        return cast("ExportedPredictor", made)
+
     def agreed(self, ask: Ask) -> int:
         """The smallest height and width that the exported network takes. Raises `OptionError` if it is another network."""
         if self.size is None:
@@ -65,7 +79,7 @@ class Job:
             refuse_difference(self.network, ask, self.predictor.bands, self.size, batch, "it cannot be exported so")
         return 1
 
-    def about(self, precision: Precision, least: int) -> Exported:
+    def about(self, precision: Precision = "fp32", least: int = 1) -> Exported:
         """What the file says of itself."""
         return described(
             self.predictor, file_digest(self.model), gives=self.network.gives, precision=precision, size=self.size,
@@ -76,12 +90,14 @@ class Job:
         """See `description.for_people`."""
         return for_people(self.predictor, self.network.gives)
 
-    def compared(self, about: Exported, ask: Ask, images: Dataset | None, limit: float | None = None) -> Parity | None:
-        """How the exported model predicts images. Raises `OptionError` if it differs by more than it may."""
+    def compared(
+        self, data: bytes, precision: Precision, images: Dataset | None, limit: float | None = None
+    ) -> Parity | None:
+        """How the file of these bytes predicts images. Raises `OptionError` if it differs by more than it may."""
         if images is None:
             return None
-        parity = compared(self.predictor, about, ask, images)
-        refuse_other(parity, about.precision, limit)
+        parity = compared(self.predictor, self.loaded(data), images)
+        refuse_other(parity, precision, limit)
         return parity
 
     def write(self, data: bytes, about: Exported, parity: Parity | None, opset: int | None = None) -> ExportedModel:

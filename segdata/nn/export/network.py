@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from segdata.errors import OptionError, SegdataError
+from segdata.errors import OptionError
+from segdata.nn.checkpoint import FAULTS
 from segdata.nn.embedding import Embedding, embedding_of
 from segdata.nn.models.base import Segmenter, probabilities
 
@@ -59,9 +60,7 @@ def trace(network: Network, bands: int, size: Size | None) -> ExportedProgram:
         network(image)
         try:
             return torch.export.export(network, (image,), dynamic_shapes=(axes,))
-        except SegdataError:
-            raise
-        except Exception as error:  # whatever the model's own code and the tracer raise
+        except FAULTS as error:
             raise _refused(error, size) from error
 
 

@@ -13,6 +13,7 @@ import torch
 from torch.export import ExportedProgram
 
 from segdata.errors import MissingDependency, OptionError
+from segdata.nn.checkpoint import FAULTS
 from segdata.nn.export.network import MOST, quiet
 from segdata.nn.export.pooling import translations
 from segdata.prediction.exported import IMAGE, KEY, Exported
@@ -55,7 +56,7 @@ def to_onnx(program: ExportedProgram, outputs: Sequence[str], opset: int) -> Mod
                 program, dynamo=True, opset_version=opset, input_names=[IMAGE], output_names=outputs, verbose=False,
                 custom_translation_table=translations(),
             )  # fmt: skip
-        except Exception as error:  # whatever the exporter and its passes raise
+        except FAULTS as error:
             text = " ".join(str(error).split())[:MOST]
             raise OptionError(f"{none} ({text}): segdata export torch may have one") from error
     if made is None:

@@ -12,9 +12,8 @@ from segdata.nn.export.job import Job
 from segdata.nn.export.network import Gives
 from segdata.nn.export.onnx_file import OPSET, describe, need_onnx, refuse_opset, to_onnx
 from segdata.nn.export.precision import half, quantised, windows_of
-from segdata.nn.export.program import asked, saved
+from segdata.nn.export.program import saved
 from segdata.nn.export.result import ExportedModel
-from segdata.nn.export.session import session
 from segdata.prediction.exported import Precision
 
 if TYPE_CHECKING:
@@ -77,12 +76,13 @@ def export_onnx(
     if precision == "int8":
         ranges = trained_images(model, job.predictor, ranges_from, verify, ranges_count)
     made = to_onnx(job.trace(), job.outputs, opset)
-    least = job.agreed(session(made.SerializeToString()))
+    plain = job.for_people()
+    least = job.agreed(job.loaded(describe(made, job.about(), plain)).ask)
     if precision != "fp32":
         made = fewer_bits(made, job, ranges)
     about = job.about(precision, least)
-    parity = job.compared(about, session(made.SerializeToString()), images, limit)
-    return job.write(describe(made, about, job.for_people()), about, parity, opset)
+    data = describe(made, about, plain)
+    return job.write(data, about, job.compared(data, precision, images, limit), opset)
 
 
 def export_torch(
@@ -116,11 +116,11 @@ def export_torch(
     """
     job = Job.begin(model, destination, ".pt2", gives, size, trust_code=trust_code, overwrite=overwrite)
     images = None if no_verify else shown_images(model, job.predictor, verify, split, count)
-    program = job.trace()
-    ask = asked(program)
-    about = job.about("fp32", job.agreed(ask))
-    parity = job.compared(about, ask, images)
-    return job.write(saved(program, about, job.for_people()), about, parity)
+    program, plain = job.trace(), job.for_people()
+    least = job.agreed(job.loaded(saved(program, job.about(), plain)).ask)
+    about = job.about(least=least)
+    data = saved(program, about, plain)
+    return job.write(data, about, job.compared(data, "fp32", images))
 
 
 def refuse_limit(limit: float | None, no_verify: bool) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
@@ -21,13 +20,10 @@ from segdata.errors import DatasetError
 from segdata.labels import Labels
 from segdata.metrics.confusion import Ints, pair_counts
 from segdata.metrics.intervals import Columns, spread
-from segdata.nn.data import to_tensor
-from segdata.nn.export.agreement import Ask
 from segdata.nn.export.network import Size
 from segdata.nn.export.result import Change, Parity
-from segdata.nn.models.base import probabilities
 from segdata.nn.predictor import TorchPredictor
-from segdata.prediction.exported import Exported
+from segdata.prediction.exported_predictor import ExportedPredictor, Floats
 from segdata.prediction.inputs import opened_for
 from segdata.prediction.predictor import Predictor
 from segdata.prediction.sliding import Band, Failed, Input, Sliding, slide
@@ -38,37 +34,11 @@ WINDOW, BATCH = (512, 512), 4
 """As `segdata predict` has them by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standin:
-    """An exported model as a `Predictor`: pixels are normalised by the checkpoint's own arithmetic."""
-
-    of: TorchPredictor
-    about: Exported
-    ask: Ask
-
-    @property
-    def labels(self) -> Labels:
-        """Those of the checkpoint."""
-        return self.of.labels
-
-    def __call__(self, images: Pixels) -> NDArray[np.float32]:
-        """(N, h, w, C) pixels as read -> (N, K, h, w) float32."""
-        ready = self.of.standardise(to_tensor(images)).contiguous().numpy()
-        first = self.ask(ready)[0]
-        if self.about.gives == "probabilities":
-            return first
-        return probabilities(torch.from_numpy(first) / self.about.temperature, self.about.head).numpy()
-
-
 @dataclass(slots=True)
 class Measured:
-    """A predictor whose images are padded to `least` (height, width), the seconds that it took, and the windows it was asked.
-
-    The first call is not counted: it makes things ready.
-    """
+    """A predictor, and the seconds that its windows took. The first call is not counted: it makes things ready."""
 
     by: Predictor
-    least: Size
     seconds: float = 0.0
     windows: int = 0
     ready: bool = False
@@ -78,17 +48,15 @@ class Measured:
         """Those of the predictor."""
         return self.by.labels
 
-    def __call__(self, images: Pixels) -> NDArray[np.float32]:
-        """As the predictor; where padded, the last row and column are repeated."""
-        height, width = images.shape[1:3]
-        images = padded(images, self.least)
+    def __call__(self, images: Pixels) -> Floats:
+        """As the predictor."""
         start = time.perf_counter()
         found = self.by(images)
         if self.ready:
             self.seconds += time.perf_counter() - start
             self.windows += len(images)
         self.ready = True
-        return found[:, :, :height, :width]
+        return found
 
     @property
     def each(self) -> float:
@@ -96,10 +64,25 @@ class Measured:
         return self.seconds / self.windows if self.windows else float("nan")
 
 
-def padded(images: Pixels, least: Size) -> Pixels:
-    """(N, h, w, C), their last rows and columns repeated up to `least` (height, width)."""
-    more = [(0, max(0, to - n)) for n, to in zip(images.shape[1:3], least, strict=True)]
-    return np.ascontiguousarray(np.pad(images, ((0, 0), *more, (0, 0)), mode="edge"))
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """A predictor whose images are padded to `least` (height, width), as those of a model that takes one size."""
+
+    by: Predictor
+    least: Size
+
+    @property
+    def labels(self) -> Labels:
+        """Those of the predictor."""
+        return self.by.labels
+
+    def __call__(self, images: Pixels) -> Floats:
+        """(N, h, w, C) -> (N, K, h, w) float32; the last rows and columns of images are repeated."""
+        height, width = images.shape[1:3]
+        more = [(0, max(0, to - n)) for n, to in zip((height, width), self.least, strict=True)]
+        return self.by(np.ascontiguousarray(np.pad(images, ((0, 0), *more, (0, 0)), mode="edge")))[
+            :, :, :height, :width
+        ]
 
 
 @dataclass(slots=True)
@@ -112,11 +95,12 @@ class Counts:
     pairs: tuple[dict[str, list[Ints]], dict[str, list[Ints]]] = field(default_factory=lambda: ({}, {}))
 
 
-def compared(predictor: TorchPredictor, about: Exported, ask: Ask, images: Dataset) -> Parity:
+def compared(predictor: TorchPredictor, exported: ExportedPredictor, images: Dataset) -> Parity:
     """How both predict the images of a dataset. Raises `DatasetError` for images that cannot be read."""
-    counts, least = Counts(), about.size or (about.least, about.least)
-    both = Measured(predictor, least), Measured(Standin(predictor, about, ask), least)
-    sliding = Sliding(about.size or WINDOW, batch=BATCH)
+    counts = Counts()
+    least = exported.size or (exported.least, exported.least)
+    both = Measured(Padding(predictor, least)), Measured(exported)
+    sliding = Sliding(exported.size or WINDOW, batch=BATCH)
     for one, other in zip(*(slide(inputs(images, predictor), by, sliding) for by in both), strict=True):
         if isinstance(one, Failed) or isinstance(other, Failed):
             problem = next(part.problem for part in (one, other) if isinstance(part, Failed))

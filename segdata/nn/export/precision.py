@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.labels import Labels
 from segdata.nn.data import to_tensor
 from segdata.nn.export.network import Size, quiet
-from segdata.nn.export.parity import WINDOW, inputs, padded
+from segdata.nn.export.parity import WINDOW, Padding, inputs
 from segdata.nn.predictor import TorchPredictor
 from segdata.prediction.exported import IMAGE
+from segdata.prediction.exported_predictor import Floats
 from segdata.prediction.sliding import Failed, Sliding, slide
 from segdata.resize import Pixels
 
@@ -58,7 +58,7 @@ def half(model: ModelProto) -> ModelProto:
     return made
 
 
-def quantised(model: ModelProto, images: Iterator[NDArray[np.float32]]) -> ModelProto:
+def quantised(model: ModelProto, images: Iterator[Floats]) -> ModelProto:
     """The model in int8, its ranges from `images`, (1, C, H, W) float32 each."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -89,14 +89,14 @@ def fuse(model: ModelProto, path: Path) -> None:
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def windows_of(predictor: TorchPredictor, images: Dataset, size: Size | None) -> Iterator[NDArray[np.float32]]:
+def windows_of(predictor: TorchPredictor, images: Dataset, size: Size | None) -> Iterator[Floats]:
     """(1, C, h, w) float32: the windows of images as the model gets them, `MOST` at most; of `size` if that is fixed.
 
     Raises `DatasetError` for images that cannot be read.
     """
-    given = Given(predictor, size or (1, 1))
+    given = Given(predictor)
     number = 0
-    for part in slide(inputs(images, predictor), given, Sliding(size or WINDOW, batch=1)):
+    for part in slide(inputs(images, predictor), Padding(given, size or (1, 1)), Sliding(size or WINDOW, batch=1)):
         if isinstance(part, Failed):
             raise DatasetError(f"{part.problem}: correct it, or name other images (--ranges-from)")
         while given.windows and number < MOST:
@@ -106,19 +106,18 @@ def windows_of(predictor: TorchPredictor, images: Dataset, size: Size | None) ->
 
 @dataclass(slots=True)
 class Given:
-    """A `Predictor` that keeps what it is given, normalised and padded to `least`, and says that nothing is known."""
+    """A `Predictor` that keeps what it is given, normalised, and says that nothing is known."""
 
     by: TorchPredictor
-    least: Size
-    windows: list[NDArray[np.float32]] = field(default_factory=list)
+    windows: list[Floats] = field(default_factory=list)
 
     @property
     def labels(self) -> Labels:
         """Those of the model."""
         return self.by.labels
 
-    def __call__(self, images: Pixels) -> NDArray[np.float32]:
+    def __call__(self, images: Pixels) -> Floats:
         """(N, h, w, C) pixels as read -> (N, K, h, w) float32, 1 / K each."""
-        self.windows.append(self.by.standardise(to_tensor(padded(images, self.least))).contiguous().numpy())
+        self.windows.append(self.by.standardise(to_tensor(images)).contiguous().numpy())
         classes = len(self.labels.classes)
         return np.full((len(images), classes, *images.shape[1:3]), 1 / classes, np.float32)

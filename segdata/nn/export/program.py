@@ -6,28 +6,14 @@ import io
 import json
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
-from segdata.nn.export.agreement import Ask
 from segdata.nn.export.network import quiet
 from segdata.prediction.exported import KEY, Exported
 
 PEOPLE = "people.json"
 """The extra file that holds plain values for people."""
-
-
-def asked(program: ExportedProgram) -> Ask:
-    """The program as a function of its input."""
-    module = program.module()
-
-    def ask(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        with torch.inference_mode():
-            return [one.numpy() for one in module(torch.from_numpy(image))]
-
-    return ask
 
 
 def saved(program: ExportedProgram, about: Exported, plain: dict[str, Any]) -> bytes:

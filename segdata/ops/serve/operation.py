@@ -37,7 +37,7 @@ def serve(
     alpha: Alpha = "auto",
     scale_values: Sequence[float] = (),
     max_bytes: int = 2**26,
-    max_pixels: int = 2**26,
+    max_pixels: int = 2**25,
     seconds: float = 60.0,
     queue: int = 16,
     concurrency: int = 1,

@@ -21,6 +21,7 @@ from PIL import Image
 
 import segdata
 from carry_files import contents, make
+from operations import toy_models
 from predictors import ByColour
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
@@ -291,6 +292,16 @@ def test_a_model_looks_at_a_folder_of_images(tmp_path: Path) -> None:
     rest = pick(pool, tmp_path / "n.csv", n=2, strategy="diversity", model=eyes, labelled=old)
     assert (rest.labelled, rest.unknown) == (0, 0)
     assert {id[0] for id in ids(rest)} == {"a", "c"}
+
+
+def test_a_model_may_be_a_file(tmp_path: Path) -> None:
+    pool = colours(tmp_path / "new", {"a": (200, 10, 10), "b": (10, 200, 10)})
+    (tmp_path / "model.toy").write_text("\n".join(NAMES))
+    with toy_models():
+        found = pick(pool, model=tmp_path / "model.toy", strategy="uncertainty", n=1)
+        with pytest.raises(OptionError, match="not every image has an embedding"):
+            pick(pool, model=tmp_path / "model.toy", n=1)
+    assert len(found.images) == 1
 
 
 def test_what_a_model_cannot_do_is_refused(tmp_path: Path) -> None:

@@ -116,3 +116,25 @@ def test_bytes_in_memory_have_nothing_beside_them(tmp_path, monkeypatch) -> None
         refuse_pixels(file, 63)
         with pytest.raises(DataError, match="9 x 7 pixels are more than the limit of 62"):
             refuse_pixels(file, 62)
+
+
+def test_blocks_count_with_all_their_bands() -> None:
+    """A TIFF of a few bytes: its one tile of 1024 x 1024 pixels has 64 bands of 8 bytes, 537 MB to decode."""
+    import rasterio
+    from rasterio.io import MemoryFile
+
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", width=64, height=64, count=64, dtype="float64", tiled=True, blockxsize=1024, blockysize=1024,
+            interleave="pixel", SPARSE_OK=True, transform=rasterio.Affine(2, 0, 0, 0, -2, 0),
+        ):  # fmt: skip
+            pass
+        data = memory.read()
+    assert len(data) < 10_000
+    with (
+        InMemory(data) as file,
+        pytest.raises(DataError, match=r"1024 x 1024 pixels, 512 bytes each, .*image.too_large"),
+    ):
+        refuse_pixels(file, 2**20)
+    with InMemory(data) as file:
+        refuse_pixels(file, 2**25)
