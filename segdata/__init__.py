@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from segdata.labels import Label as Label
     from segdata.labels import Labels as Labels
     from segdata.metrics.confusion import Confusion as Confusion
+    from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
+    from segdata.nn.export.operation import export_onnx as export_onnx
+    from segdata.nn.export.operation import export_torch as export_torch
     from segdata.nn.train import train as train
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
     from segdata.ops.join.operation import join as join
+    from segdata.ops.monitor.operation import monitor as monitor
+    from segdata.ops.monitor.page import monitor_page as monitor_page
     from segdata.ops.mosaic.operation import mosaic as mosaic
     from segdata.ops.pick.operation import pick as pick
     from segdata.ops.predict.operation import predict as predict
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from segdata.ops.refine.operation import refine as refine
     from segdata.ops.refine.tune import tune as tune
     from segdata.ops.remap.operation import remap as remap
+    from segdata.ops.serve.operation import serve as serve
     from segdata.ops.split.operation import split as split
     from segdata.ops.stats.operation import class_counts as class_counts
     from segdata.ops.stats.operation import stats as stats
@@ -54,6 +60,8 @@ if TYPE_CHECKING:
     from segdata.ops.tile.operation import tile as tile
     from segdata.prediction.predictor import Predictor as Predictor
     from segdata.prediction.predictor import load_predictor as load_predictor
+    from segdata.prediction.profile import Profile as Profile
+    from segdata.prediction.profile import read_profile as read_profile
     from segdata.readers.detect import detect as detect
     from segdata.readers.paint import Shape as Shape
     from segdata.readers.paint import paint as paint
@@ -80,7 +88,10 @@ _HOMES = {
     "Label": "labels",
     "Labels": "labels",
     "Confusion": "metrics.confusion",
+    "calibrate": "nn.calibrate",
     "compare": "nn.compare",
+    "export_onnx": "nn.export.operation",
+    "export_torch": "nn.export.operation",
     "train": "nn.train",
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",
@@ -89,15 +100,20 @@ _HOMES = {
     "export": "ops.export.operation",
     "info": "ops.info.operation",
     "join": "ops.join.operation",
+    "monitor": "ops.monitor.operation",
+    "monitor_page": "ops.monitor.page",
     "mosaic": "ops.mosaic.operation",
     "pick": "ops.pick.operation",
     "predict": "ops.predict.operation",
     "Predictor": "prediction.predictor",
     "load_predictor": "prediction.predictor",
+    "Profile": "prediction.profile",
+    "read_profile": "prediction.profile",
     "preview": "ops.preview.operation",
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",
     "remap": "ops.remap.operation",
+    "serve": "ops.serve.operation",
     "split": "ops.split.operation",
     "class_counts": "ops.stats.operation",
     "stats": "ops.stats.operation",

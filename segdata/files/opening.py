@@ -48,6 +48,10 @@ DATA = Reading(alpha=False)
 """For what looks at colours alone: it need not be known whether a further band is one of transparency."""
 
 
+BLOCK = 2**20
+"""Blocks of up to so many pixels are never too large, however small the image may be."""
+
+
 @contextmanager
 def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Iterator[Raster]:
     """An image open for reading by windows; `exif` is the manifest's, `reading` the dataset's.
@@ -69,17 +73,17 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
 def refuse_pixels(file: File, most: int) -> None:
     """Raise `DataError` (`image.too_large`) for an image of more pixels, by its header: none is decoded.
 
-    A block of a TIFF, which has to be decoded at once, counts as an image. Raises `DataError` (`image.unreadable`).
+    So is one in blocks of more, each of which has to be decoded at once. Raises `DataError` (`image.unreadable`).
     """
-    sizes: list[tuple[int, int]] = []
+    size, block = (0, 0), (0, 0)
     if file.access == "windows":
         with others.opened(file) as source:
-            sizes = [source.shape, source.block_shapes[0]]
+            size, block = source.shape, source.block_shapes[0]
     elif (header := header_of(file)) is not None:
-        sizes = [(header.height, header.width)]
-    for height, width in sizes:
-        if height * width > most:
-            raise file.problem("too_large", f"{width} x {height} pixels are more than the limit of {most}")
+        size = header.height, header.width
+    for (height, width), limit, what in ((size, most, "pixels"), (block, max(most, BLOCK), "pixels in a block")):
+        if height * width > limit:
+            raise file.problem("too_large", f"{width} x {height} {what} are more than the limit of {limit}")
 
 
 def read_geo(path: str | Place, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Geo:

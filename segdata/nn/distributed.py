@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
+from typing import TypeVar
 
 import torch.distributed as dist
 import torch.distributed.nn
 from torch import nn
 
 from segdata.errors import OptionError, SegdataError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class World:
     def mean(self, value: float) -> float:
         """The mean over all processes."""
         return float(self.sum(torch.tensor(value, dtype=torch.float64, device=self.device))) / self.size
+
+    def gather(self, values: list[T]) -> list[T]:
+        """Those of all processes, in the order of their numbers; every process gets the same."""
+        if self.size == 1:
+            return values
+        found: list[list[T]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(found, values)
+        return [value for each in found for value in each]
 
     def share(self, model: nn.Module) -> None:
         """Give all processes the running statistics of the first one; the weights are always the same."""

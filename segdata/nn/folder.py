@@ -1,4 +1,4 @@
-"""The folder of a run: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, TensorBoard events, sample predictions."""
+"""The folder of a run: config.yaml, recipe.yaml, checkpoints, metrics.csv, curves.png, profile.jsonl, events, samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from segdata.dataset.locks import Lock, locked, unlock
 from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft
-from segdata.files.places import names_in, read_start, write_whole
+from segdata.files.places import absolute, names_in, read_start, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import Labels, Mask, must_agree
 from segdata.nn import checkpoint
@@ -44,6 +44,7 @@ from segdata.nn.distributed import World
 from segdata.nn.options import FREE, Training, config_text, read_config
 from segdata.nn.state import State, best_row
 from segdata.nn.task import Task
+from segdata.prediction.profile import PROFILE
 from segdata.resize import Pixels, resize_image, resize_mask
 from segdata.terminal.names import SINGULAR
 from segdata.version import __version__
@@ -61,7 +62,7 @@ RATES = ("lr.csv", "lr.png")
 LOCK = "run.lock"
 """A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
 
-OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, "events", "samples", *RATES, LOCK, REPLACES)
+OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, PROFILE, "events", "samples", *RATES, LOCK, REPLACES)
 """Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
 
 
@@ -238,7 +239,7 @@ class Folder:
         self.save_last(state)
 
     def about(self, state: State) -> dict[str, Any]:
-        """The facts about a run that `segdata compare` needs besides its rows."""
+        """The facts about a run that `segdata compare` needs besides its rows, and where its dataset is."""
         task, best = self.task, best_row(state.rows, self.task.options)
         encoder = f" over {task.options.encoder}" if task.options.encoder else ""
         return {
@@ -247,6 +248,7 @@ class Folder:
             "parameters": sum(p.numel() for p in state.model.parameters()),
             "labels": task.labels.digest,
             "dataset": task.digest,
+            "source": absolute(task.val.root),
             "device": self.here.device.type,
             "processes": self.here.size,
             "epochs": task.options.epochs,

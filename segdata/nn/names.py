@@ -39,4 +39,4 @@ def refuse_model(options: Training) -> None:
                 options.model, encoder=options.encoder, classes=2, head=options.head, **options.model_options
             )  # fmt: skip
     if source is not None and (is_file_name(source) or not foreign):
-        refuse_source(source)
+        refuse_source(source, options.encoder)

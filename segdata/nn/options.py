@@ -35,8 +35,13 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The options of a training. `Training.of` makes it from plain values and checks them."""
 
     model: Annotated[str, _about("A name of `segdata models`, or package.module:factory.")] = "unet"
-    encoder: Annotated[str | None, _about("The encoder of a model that has one.")] = None
-    encoder_weights: Annotated[str | None, _about("'imagenet', a file, a URL#sha256=..., or a checkpoint.")] = None
+    encoder: Annotated[str | None, _about("The encoder of a model that has one, or timm:NAME.")] = None
+    encoder_weights: Annotated[
+        str | None,
+        _about(
+            "'imagenet', a file, URL#sha256=..., or a checkpoint; imagenet alone gives unet the encoder efficientnet_lite0."
+        ),
+    ] = None
     freeze_encoder: Annotated[bool, _about("Leave the encoder's weights as they are.")] = False
     unfreeze_at: Annotated[Positive | None, _about("Train the encoder too from this epoch on.")] = None
     head: Annotated[
@@ -117,6 +122,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["mean_iou", "pixel_accuracy", "class_accuracy", "loss"],
         _about("The measure by which best.pt is chosen."),
     ] = "mean_iou"
+    calibrate: Annotated[
+        bool,
+        _about("In the end, fit a temperature on half of the validation images; keep it if ECE falls on the others."),
+    ] = True
     val_every: Annotated[Positive, _about("Validate once per this many epochs, and after the last.")] = 1
     val_batch: Annotated[Positive | None, _about("Images validated at once; by default as many as in training.")] = None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +90,13 @@ class TorchPredictor:
         Raises `OptionError` for images with another number of bands than the model's.
         """
         with torch.inference_mode():
-            return self._probabilities(self.model(self._input(images)))
+            return self._probabilities(self.logits(images))
+
+    def logits(self, images: Pixels) -> Tensor:
+        """(N, h, w, C) pixels as for a call -> (N, K, h, w) on the model's device, not yet divided by the temperature."""
+        with torch.inference_mode():
+            logits: Tensor = self.model(self._input(images))
+            return logits
 
     @property
     def embedding(self) -> int | None:
@@ -118,8 +126,13 @@ def load(path: str | Place, device: str = "cpu", *, trust_code: bool = False) ->
     A model that is the user's own code (`package.module:factory`) is called only with `trust_code`. Raises `DatasetError` if
     the file is no checkpoint, `OptionError` for a device that does not exist.
     """
-    place = choose_device(device)
-    found = checkpoint.read(path)
+    return predictor_of(checkpoint.read(path), path, choose_device(device), trust_code=trust_code)
+
+
+def predictor_of(
+    found: Mapping[str, Any], path: str | Place, place: torch.device, *, trust_code: bool = False
+) -> TorchPredictor:
+    """The model of a checkpoint that was read from `path`. Raises as `load`."""
     model = checkpoint.model_of(found, path, trust_code=trust_code).to(place).eval()
     recipe, bands = Recipe.from_dict(found["recipe"], str(path)), int(found["model"]["bands"])
     labels = checkpoint.labels_of(found, path)

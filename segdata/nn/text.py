@@ -13,6 +13,7 @@ from segdata.terminal.text import table
 from segdata.words import percent, share, shown, span
 
 if TYPE_CHECKING:
+    from segdata.nn.calibrate import Calibrated
     from segdata.nn.compare import Setting, Trial
     from segdata.nn.plan import Plan
     from segdata.nn.probes import Overfit
@@ -150,10 +151,21 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
         what = f"mIoU {share(best['mean_iou'])}, pixel accuracy {share(best['pixel_accuracy'])}"
         lines.append(f"best:        epoch {int(best['epoch'])}: {what}, class accuracy {share(best['class_accuracy'])}")
         lines.append(f"             (most frequent class everywhere: mIoU {share(trained.constant)})")
+    if trained.calibrated is not None:
+        lines += [f"confidence:  {line}" for line in calibrated_lines(trained.calibrated)]
     return [
         *lines,
         f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
     ]
+
+
+def calibrated_lines(found: Calibrated) -> list[str]:
+    """What a calibration came to, as a line."""
+    errors = f"{share(found.ece_before)} to {share(found.ece_fitted)}"
+    where = f"on {found.measured_on:,} images, fitted on {found.fitted_on:,} others"
+    if found.kept:
+        return [f"temperature {found.temperature:g}: calibration error (ECE) {errors} {where}"]
+    return [f"stays at temperature {found.temperature:g}: {found.fitted:g} gives ECE {errors} {where}"]
 
 
 def clock(seconds: float) -> str:

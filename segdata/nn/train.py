@@ -20,7 +20,9 @@ from segdata.executors.run import Run
 from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.metrics.confusion import Tally
+from segdata.nn.calibrate import Calibrated
 from segdata.nn.distributed import world
+from segdata.nn.ending import calibrate_run, profile_run
 from segdata.nn.folder import Folder
 from segdata.nn.memory import memory_told, peak_memory, shortage_told
 from segdata.nn.names import refuse_unknown
@@ -70,7 +72,8 @@ def note_only(plan: Plan) -> None:
 class Trained:
     """The result of a training: its folder, one row per epoch as in metrics.csv, the best row, the model's parameters.
 
-    `constant`: the mean IoU that a model should exceed, see `constant_iou`.
+    `constant`: the mean IoU that a model should exceed, see `constant_iou`. `calibrated`: what calibration of the best (or else
+    the last) checkpoint came to.
     """
 
     __repr__ = briefly
@@ -80,6 +83,7 @@ class Trained:
     best: Row
     parameters: int
     constant: float
+    calibrated: Calibrated | None = None
 
 
 def train(
@@ -93,7 +97,7 @@ def train(
     run: Run | None = None,
     **options: Any,
 ) -> Trained:
-    """Train a model on a dataset; write checkpoints, config.yaml, metrics.csv and curves to the folder `run_dir`.
+    """Train a model on a dataset; write checkpoints, config.yaml, metrics.csv, curves and a profile to the folder `run_dir`.
 
     `options` are those of `segdata.nn.options.Training`, which says what each means. A run that was stopped goes on where it
     was when the same call is repeated, and comes to the same weights, bit for bit on a CPU; one that is finished is returned
@@ -124,10 +128,12 @@ def train(
             if here.first and state.step < task.last:
                 announce(plan_of(task, state, here))
             fit(learn, validator, folder, watch)
+            calibrated = calibrate_run(task, folder, here) if chosen.calibrate else None
+            profile_run(task, folder, here)
         best = best_row(state.rows, chosen)
         parameters = sum(p.numel() for p in state.model.parameters())
         row = {} if best is None else state.rows[best]
-        return Trained(place(run_dir), tuple(state.rows), row, parameters, constant_iou(task.val))
+        return Trained(place(run_dir), tuple(state.rows), row, parameters, constant_iou(task.val), calibrated)
 
 
 def constant_iou(truth: Dataset) -> float:

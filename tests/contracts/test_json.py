@@ -22,6 +22,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
 from signal_files import save, signals
+from signal_rows import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,11 +87,11 @@ def test_every_command_with_json_is_documented() -> None:
     runner = CliRunner()
     having = {
         name
-        for name in COMMANDS
-        if re.search(r"^ +--json ", runner.invoke(main, [name, "--help"]).output, re.MULTILINE)
+        for name in (*COMMANDS, "export onnx", "export torch")
+        if re.search(r"^ +--json ", runner.invoke(main, [*name.split(), "--help"]).output, re.MULTILINE)
     }
     text = (ROOT / "docs/json.md").read_text()
-    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == having
+    assert set(re.findall(r"^## ([\w ]+)$", text, re.MULTILINE)) == having
 
 
 def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -137,6 +138,15 @@ def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     compare("info", run("info", pred.root), run("info", truth.root), run("info", slides.root))
 
 
+def test_monitor(tmp_path: Path) -> None:
+    world = World()
+    world.profile(20, 0, judged=True).save(tmp_path / "old.jsonl")
+    world.but(lacks=1).profile(20, 1).save(tmp_path / "new.jsonl")
+    bare = [msgspec.structs.replace(row, embedding=None) for row in world.rows(9, 2)]
+    replace(world.profile(9, 2), rows=tuple(bare)).save(tmp_path / "bare.jsonl")
+    compare("monitor", *(run("monitor", tmp_path / "old.jsonl", tmp_path / f"{new}.jsonl") for new in ("new", "bare")))
+
+
 def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     _, truth = sides
     compare("detect", run("detect", reader_sample("coco", tmp_path)[0]), run("detect", tmp_path, code=1))
@@ -149,13 +159,29 @@ def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> 
     compare("suspects", run("suspects", tmp_path / "s", truth.root, "--min-area", 1))
 
 
-@pytest.mark.torch
 def test_pick(tmp_path: Path) -> None:
     rows = [signals(name, [n, 1, 1], 0.1 * n, [1, n], "drive") for n, name in enumerate("abc", 1)]
     save(tmp_path / "s.jsonl", rows)
     compare("pick", run("pick", tmp_path / "s.jsonl", tmp_path / "l.csv", "--n", 2))
 
 
+@pytest.mark.torch
+def test_calibrate(tmp_path: Path) -> None:
+    from segdata.nn import checkpoint, models
+    from segdata.nn.options import Training
+    from segdata.recipes.recipe import Recipe
+    from train_files import scenes
+
+    dataset = scenes(tmp_path / "d")
+    options = Training.of({"model_options": {"width": 2}})
+    state = models.build("unet", bands=3, classes=3, width=2).state_dict()
+    recipe = Recipe.read("none").to_dict()
+    made = checkpoint.of(options, state, labels=dataset.labels, bands=3, recipe=recipe, dataset=dataset.digest)
+    checkpoint.write(tmp_path / "model.pt", made)
+    compare("calibrate", run("calibrate", tmp_path / "model.pt", dataset.root, tmp_path / "out.pt"))
+
+
+@pytest.mark.torch
 def test_models_and_compare(tmp_path: Path) -> None:
     compare("models", run("models", "unet", "--size", "32"))
     folder = tmp_path / "run"

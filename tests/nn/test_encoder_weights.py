@@ -185,7 +185,13 @@ def test_offline_the_error_says_what_to_do(hub: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sources, "download_url_to_file", offline)
     with pytest.raises(OptionError) as caught:
         weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet", KNOWN)
-    for part in ("Name or service not known", str(hub), "--encoder-weights FILE", "start with random weights"):
+    for part in (
+        "Name or service not known",
+        str(hub),
+        "--encoder-weights FILE",
+        "--encoder efficientnet_lite0",
+        "random weights",
+    ):
         assert part in str(caught.value)
 
 

@@ -87,7 +87,8 @@ def test_it_learns_and_leaves_what_it_should(dataset: segdata.Dataset, tmp_path:
     assert f"(most frequent class everywhere: mIoU {share(result.constant)})" in "\n".join(closing_lines("run", result))
     held = {path.name for path in (tmp_path / "run").iterdir()}
     assert held == {
-        "config.yaml", "recipe.yaml", "run.json", "last.pt", "best.pt", "metrics.csv", "curves.png", "events", "samples"
+        "config.yaml", "recipe.yaml", "run.json", "last.pt", "best.pt", "metrics.csv", "curves.png", "profile.jsonl",
+        "events", "samples",
     }  # fmt: skip
     rows = read_rows(tmp_path / "run" / "metrics.csv")
     assert rows == [{k: v for k, v in row.items() if v == v} for row in result.rows]

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
 import segdata  # noqa: E402
+from segdata.prediction.profile import read_profile  # noqa: E402
 from train_files import QUICK, scenes, written  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,7 @@ THREADS = """
 import json, sys
 from pathlib import Path
 import segdata  # noqa: E402
+from segdata.prediction.profile import read_profile  # noqa: E402
 def alive():
     return any("gloo" in name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
 seen = []
@@ -197,3 +199,25 @@ def test_a_killed_run_goes_on_when_the_command_is_repeated(tmp_path: Path) -> No
     segdata.train(tmp_path / "d", tmp_path / "whole", **options)
     whole, cut = (torch.load(tmp_path / n / "last.pt", weights_only=True)["state"] for n in ("whole", "run"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_two_processes_calibrate_and_profile_as_one(tmp_path: Path) -> None:
+    """The same weights come to the same temperature and the same profile, each image once."""
+    dataset = scenes(tmp_path / "d", val=7, sizes=[(24, 32)] * 8 + [(20, 32)] * 3)
+    options = {**QUICK, "model": "train_files:plain", "epochs": 3, "batch": 4, "lr": 0.01}
+    one = segdata.train(dataset, tmp_path / "run", **options)
+    for name in ("best.pt", "last.pt"):
+        held = torch.load(tmp_path / "run" / name, weights_only=True)
+        torch.save({k: v for k, v in held.items() if k not in ("temperature", "calibration")}, tmp_path / "run" / name)
+    before = read_profile(tmp_path / "run" / "profile.jsonl")
+    done([*TORCHRUN, *command(tmp_path / "d", tmp_path / "run", options)])
+    two = segdata.train(dataset, tmp_path / "run", **options)  # finished: as it was left
+    assert one.calibrated is not None
+    assert two.calibrated is not None
+    assert two.calibrated.fitted == pytest.approx(one.calibrated.fitted, rel=1e-3)
+    assert two.calibrated.ece_before == pytest.approx(one.calibrated.ece_before, abs=1e-5)
+    after = read_profile(tmp_path / "run" / "profile.jsonl")
+    assert [row.id for row in after.rows] == [row.id for row in before.rows]
+    for row, other in zip(after.rows, before.rows, strict=True):
+        assert row.pixels == other.pixels
+        assert row.confidence == pytest.approx(other.confidence, rel=1e-3)

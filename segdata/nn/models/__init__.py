@@ -1,8 +1,9 @@
 """Architectures and encoders, one small module each, and `build`, which makes any of them.
 
 A model takes `(N, C, H, W)` float32 of any size and gives logits `(N, K, H, W)`. A new model is a module here and a line in
-MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is the user's own model, and
-`smp:Unet/resnet34` one of segmentation_models_pytorch. Importing this package loads no torch: the tables hold names.
+MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is the user's own model, `smp:Unet/resnet34` one
+of segmentation_models_pytorch, and the encoder `timm:NAME` one of timm. Importing this package loads no torch: the tables hold
+names.
 """
 
 from __future__ import annotations
@@ -104,8 +105,13 @@ def default_encoder(name: str, encoder: str | None, encoder_weights: str | None)
 
 
 def build_encoder(name: str, *, bands: int = 3, **options: Any) -> Encoder:
-    """Make an encoder with random weights. Raises `OptionError` like `build`."""
-    encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
+    """Make an encoder of ENCODERS, or `timm:NAME`, with random weights. Raises `OptionError` like `build`."""
+    if name.startswith("timm:"):
+        from segdata.nn.models.timm_encoders import TimmEncoder
+
+        encoder: Encoder = TimmEncoder(name, bands=bands, **options)
+    else:
+        encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
     encoder.name = name
     return encoder
 

@@ -35,6 +35,9 @@ UNDERSCORED = re.compile(
 )
 """The underscores in front of names in the published files of EfficientNet-Lite."""
 
+TIMM = re.compile(r"(?:^|\.)blocks\.\d+\.\d+\.(?:conv|bn)")
+"""What only names of timm's EfficientNets and MobileNets have: blocks within stages."""
+
 Known = Mapping[str, Callable[[], Encoder]]
 """The listed encoders by name; a call makes one."""
 
@@ -145,10 +148,12 @@ def not_fitting(state: Mapping[str, Tensor], found: Match | None, first: str, kn
     )
     told = "; ".join(f"{what} {some(keys, 1)}" for keys, what in faults if keys)
     name, part = named_like(state, known)
-    if part == 1:
+    if any(TIMM.search(key) for key in state):
+        whose = "these are timm's names: give --encoder timm:NAME, with the name that the network has there"
+    elif part == 1:
         whose = f"they are those of {name}: give --encoder {name}"
     elif part > 0.5:
         whose = f"the nearest encoder is {name}, of which it has {part:.0%}"
     else:
-        whose = f"none of {', '.join(known)} is near"
+        whose = f"none of {', '.join(known)} is near (a file of timm's networks: give --encoder timm:NAME)"
     return f"weights of another network: it {told}; it begins {some(state, 3)}: {whose}"

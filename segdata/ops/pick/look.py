@@ -40,7 +40,7 @@ class Looking:
             path = place(model)
             model = load_predictor(path, device, trust_code=trust_code)
             digest = file_digest(path)
-        about = About.of(model.labels, digest, getattr(model, "temperature", 1.0))
+        about = About.by(model, digest)
         return cls(model, about, folder, run)
 
     def pool(self, images: Dataset | str | Path, split: str | None) -> Pool:

@@ -1,0 +1,1 @@
+"""`segdata monitor`: whether new images are like those that a model was validated on."""
