@@ -362,7 +362,7 @@ def test_a_full_queue_sends_away_and_says_when_to_come_again(tmp_path: Path, cli
 
 def test_what_takes_too_long_is_given_up(tmp_path: Path, client: Any) -> None:
     """An image of many windows: its work ends with the window at which it is, and the next image has its turn."""
-    with serving("held", tmp_path / "go", **{**SMALL, "batch": 1}, queue=1, seconds=1.0) as service:
+    with serving("held", tmp_path / "go", **{**SMALL, "batch": 1}, queue=1, seconds=3.0) as service:
         answer = client.post(f"{service.url}/predict", content=encoded(scene(size=(400, 400))))
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "time")
         waiting = client.post(f"{service.url}/predict", content=encoded(scene()))
@@ -378,7 +378,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(client: Any) -> None:
         with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as raw:
             raw.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
             assert raw.recv(12) == b"HTTP/1.1 408"
-        assert client.post(f"{service.url}/predict", content=encoded(scene())).status_code == 200
+        assert wait_for(lambda: client.post(f"{service.url}/predict", content=encoded(scene())).status_code == 200)
 
 
 def test_the_place_of_a_client_that_leaves_is_free_again(tmp_path: Path, client: Any) -> None:
