@@ -212,12 +212,14 @@ def test_a_run_that_was_stopped_at_its_end_comes_to_the_same(
 
 
 def test_one_validation_image_is_too_few(
-    run: tuple[segdata.Dataset, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: tuple[segdata.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(ending, "note_once", told.append)
     dataset = scenes(tmp_path / "d", val=1)
     trained = segdata.train(dataset, tmp_path / "run", **QUICK)
     assert trained.calibrated is None
-    assert "confidences are not calibrated: it takes two labelled validation images" in capsys.readouterr().err
+    assert told == ["confidences are not calibrated: it takes two labelled validation images, one to measure on"]
     assert load(tmp_path / "run" / "best.pt", trust_code=True).temperature == 1.0
     with pytest.raises(DatasetError, match="it takes two labelled images"):
         segdata.calibrate(run[1] / "last.pt", dataset, tmp_path / "out.pt", trust_code=True)
