@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import torch
@@ -54,15 +54,16 @@ def trace(network: Network, bands: int, size: Size | None) -> ExportedProgram:
     need_torch()
     network.eval()
     image = noise(bands, size or (2 * around(network) + 6, 3 * around(network) + 5), batch=2)
+    leasts = (1,) if size else (network.multiple + 1, 2 * around(network) + 1)
     with torch.no_grad(), quiet():
         network(image)
-        for number, least in enumerate(leasts := (network.multiple + 1, 2 * around(network) + 1)):
-            try:
+        for least in leasts[:-1]:
+            with suppress(*FAULTS):  # a map of one pixel is fixed: the next range has none
                 return torch.export.export(network, (image,), dynamic_shapes=(free(size, least),))
-            except FAULTS as error:
-                if size or number + 1 == len(leasts):
-                    raise _refused(error, size) from error
-    raise OptionError("this model cannot be exported")
+        try:
+            return torch.export.export(network, (image,), dynamic_shapes=(free(size, leasts[-1]),))
+        except FAULTS as error:
+            raise _refused(error, size) from error
 
 
 def free(size: Size | None, least: int) -> dict[int, Dim]:
