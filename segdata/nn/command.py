@@ -67,8 +67,9 @@ def calibrate(model: str, dataset: str, destination: str, as_json: bool, **given
     """Make a model as often right as it says.
 
     MODEL is a checkpoint; DST is a new one, with a temperature that was fitted on labelled images of DATASET. Predicted classes
-    stay the same, confidences become right as often as they say. One half of the images is fitted on, the other half says
-    whether the calibration error (ECE) falls; otherwise nothing changes. A training does this at its end.
+    stay the same, but for a few pixels where windows overlap; confidences become right as often as they say. One half of the
+    images is fitted on, the other half says whether the calibration error (ECE) falls; otherwise nothing changes. A training
+    does this at its end.
 
     \b
     segdata calibrate run1/best.pt mydata calibrated.pt

@@ -2,8 +2,8 @@
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, section 4.2: logits z are divided by one
 number T before the softmax (equation 9), the T of the least negative log-likelihood on images that the model was not trained on.
-The likeliest class stays the same. The paper looks for T by gradients; here it is a bounded search over log T. With a softmax
-the likelihood has one valley, since it is convex in 1 / T.
+The likeliest class of each output stays the same. The paper looks for T by gradients; here it is a bounded search over log T.
+With a softmax the likelihood has one valley, since it is convex in 1 / T.
 """
 
 from __future__ import annotations
