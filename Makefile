@@ -19,7 +19,7 @@ CHECK = VIRTUAL_ENV="$(CURDIR)/$(VENV)" tools/check.sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.train,weights
+demo: $(VENV)/.train,weights,onnx
 	@rm -rf build/demo && mkdir -p build
 	@$(VENV)/bin/segdata demo --out build/demo
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from segdata.metrics.confusion import Confusion as Confusion
     from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
+    from segdata.nn.export.operation import export_onnx as export_onnx
+    from segdata.nn.export.operation import export_torch as export_torch
     from segdata.nn.train import train as train
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
     from segdata.ops.monitor.operation import monitor as monitor
     from segdata.ops.monitor.page import monitor_page as monitor_page
     from segdata.ops.mosaic.operation import mosaic as mosaic
+    from segdata.ops.pick.operation import pick as pick
     from segdata.ops.predict.operation import predict as predict
     from segdata.ops.preview.operation import preview as preview
     from segdata.ops.refine.operation import refine as refine
     from segdata.ops.refine.tune import tune as tune
     from segdata.ops.remap.operation import remap as remap
+    from segdata.ops.serve.operation import serve as serve
     from segdata.ops.split.operation import split as split
     from segdata.ops.stats.operation import class_counts as class_counts
     from segdata.ops.stats.operation import stats as stats
@@ -86,6 +90,8 @@ _HOMES = {
     "Confusion": "metrics.confusion",
     "calibrate": "nn.calibrate",
     "compare": "nn.compare",
+    "export_onnx": "nn.export.operation",
+    "export_torch": "nn.export.operation",
     "train": "nn.train",
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",
@@ -97,6 +103,7 @@ _HOMES = {
     "monitor": "ops.monitor.operation",
     "monitor_page": "ops.monitor.page",
     "mosaic": "ops.mosaic.operation",
+    "pick": "ops.pick.operation",
     "predict": "ops.predict.operation",
     "Predictor": "prediction.predictor",
     "load_predictor": "prediction.predictor",
@@ -106,6 +113,7 @@ _HOMES = {
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",
     "remap": "ops.remap.operation",
+    "serve": "ops.serve.operation",
     "split": "ops.split.operation",
     "class_counts": "ops.stats.operation",
     "stats": "ops.stats.operation",

@@ -133,6 +133,15 @@ def checkpoint(root: Path) -> None:
     shutil.rmtree(root / "run")
 
 
+def exported(root: Path) -> None:
+    """A dataset, a model exported from a checkpoint, and what it says of the images."""
+    checkpoint(root)
+    segdata.export_onnx(root / "model.pt", root / "model.onnx", no_verify=True)
+    segdata.predict(str(root / "model.onnx"), root / "d", root / "p")
+    shutil.copy(root / "p" / "signals.jsonl", root)
+    shutil.copy(root / "p" / "signals.jsonl", root / "before.jsonl")
+
+
 MASKS = ("--classes", "IN/classes.csv")
 READ: Commands = [
     ["check", "IN/d"], ["info", "IN/d"], ["stats", "IN/d", "--recount", "--objects"], ["preview", "IN/d", "OUT.png"],
@@ -193,8 +202,17 @@ TARGETS = {
         ("*.yaml", "*.json"),
     ),
     "checkpoint": Target(checkpoint, [["predict", "IN/model.pt", "IN/d", "OUT"]], ("model.pt",)),
+    "onnx": Target(exported, [["predict", "IN/model.onnx", "IN/d", "OUT"]], ("model.onnx",)),
+    "signals": Target(
+        exported,
+        [
+            ["monitor", "IN/before.jsonl", "IN/signals.jsonl", "--permutations", "99"],
+            ["pick", "IN/signals.jsonl", "OUT.csv", "--n", "3"],
+        ],
+        ("signals.jsonl",),
+    ),
 }
-TORCH = ("settings", "checkpoint")
+TORCH = ("settings", "checkpoint", "onnx", "signals")
 """Targets that take the extra `train`."""
 
 

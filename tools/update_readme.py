@@ -24,13 +24,16 @@ WIDTH = 80
 
 
 def every_help() -> Iterator[tuple[str, str]]:
-    """What is typed before `--help`, and what it shows: of each command by name, then of each of its formats."""
+    """What is typed before `--help`, and what it shows: of each command by name, then of each of its formats, and of others."""
     for name in sorted(program.list_commands(click.Context(program))):
         command = program.get_command(click.Context(program), name)
         if command is None:
             continue
         for format in ("", *(command.modules if isinstance(command, Formats) else ())):
             yield f"{name} {format}".strip(), help_of(command, name, format)
+        if isinstance(command, Formats):
+            for other in command.others:
+                yield f"{name} {other}", help_of(command.other(other), f"{name} {other}", "")
 
 
 def help_of(command: click.Command, name: str, format: str) -> str:

@@ -36,10 +36,12 @@ COMMANDS = {
     "compare": "segdata.nn.command",
     "calibrate": "segdata.nn.command",
     "predict": "segdata.ops.predict.command",
+    "serve": "segdata.ops.serve.command",
     "evaluate": "segdata.ops.evaluate.command",
     "monitor": "segdata.ops.monitor.command",
     "refine": "segdata.ops.refine.command",
     "suspects": "segdata.ops.suspects.command",
+    "pick": "segdata.ops.pick.command",
     "export": "segdata.ops.export.command",
     "demo": "segdata.cli.demo",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def samples_root() -> Path:
 def demo(context: click.Context, out: str, jobs: int | str) -> None:
     """Go the whole way on the samples that come with segdata.
 
-    It runs from labels in four formats to evaluated masks, and out again. Without the extra `train` it leaves out the training.
+    It runs from labels in four formats to evaluated masks, and out again. Without the extra `train` it leaves out the training,
+    without `onnx` the exported model.
     """
     samples, root = samples_root(), Path(out)
     many = ["--dask" if isinstance(jobs, str) else "-j", str(jobs)] if jobs != 1 else []
@@ -52,27 +54,45 @@ def demo(context: click.Context, out: str, jobs: int | str) -> None:
         dst = root / format
         step("convert", format, samples / folder, dst, "--overwrite", *many)
         step("preview", dst, root / f"{format}.png", "--sort", "rarest")
-    coco, tiles, run, pred, refined = (root / name for name in ("coco", "tiles", "run", "pred", "refined"))
+    coco, tiles = root / "coco", root / "tiles"
     step("info", coco)
     step("stats", coco, "--html", root / "stats.html")
     step("check", coco)
     step("tile", coco, tiles, "--size", "128", "--overlap", "32", "--overwrite", *many)
-    if missing := [name for name in ("torch", "albumentations", "yaml", "matplotlib") if find_spec(name) is None]:
-        echo(f"The demo trains a model, too, which needs {', '.join(missing)}: pip install segdata[train]")
-    else:
-        step("train", tiles, run, *TRAINING.split(), "--overwrite")
-        step("predict", run / "best.pt", coco, pred, "--split", "val", "--scores", "--overwrite")
-        step("refine", pred, refined, "--tune", coco, "--split", "val", "--held-out", "0.25", "--overwrite", *many)
-        step("evaluate", refined, coco, "--split", "val", "--compare", pred, "--html", root / "evaluation.html")
-        echo(f"Open {root}/evaluation.html.")
+    if _has("train", "torch", "albumentations", "yaml", "matplotlib"):
+        _model(step, root, many)
     exported, back = root / "exported", root / "back"
     step("export", "folders", coco, exported, "--overwrite", *many)
     step("convert", "auto", exported, back, "--overwrite", *many)
-    echo(_compared(coco, back))
+    echo(f"Exported and read back: {_compared(coco, back)}")
     echo(f"Look at {root}/*.png and {root}/stats.html, read {root}/coco/receipt.json, then try your own labels:")
     echo("  segdata detect path/to/labels")
     echo("  segdata convert auto path/to/labels mydata")
     echo("  segdata preview mydata sheet.png --sort worst")
+
+
+def _model(step: Callable[..., None], root: Path, many: Sequence[str]) -> None:
+    """From tiles to evaluated masks, and to the same masks without torch."""
+    coco, run, pred, refined = (root / name for name in ("coco", "run", "pred", "refined"))
+    step("train", root / "tiles", run, *TRAINING.split(), "--overwrite")
+    step("predict", run / "best.pt", coco, pred, "--split", "val", "--scores", "--overwrite")
+    step("refine", pred, refined, "--tune", coco, "--split", "val", "--held-out", "0.25", "--overwrite", *many)
+    step("evaluate", refined, coco, "--split", "val", "--compare", pred, "--html", root / "evaluation.html")
+    echo(f"Open {root}/evaluation.html.")
+    if _has("onnx", "onnxruntime", "onnx", "onnxscript"):
+        model, again = root / "model.onnx", root / "pred-onnx"
+        step("export", "onnx", run / "best.pt", model, "--verify", coco, "--overwrite")
+        step("predict", model, coco, again, "--split", "val", "--overwrite")
+        echo(f"By the checkpoint and by the exported model: {_compared(pred, again)}")
+
+
+def _has(extra: str, *packages: str) -> bool:
+    """Whether packages are installed; of what the demo leaves out, it says which extra brings it."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        what = {"train": "trains a model", "onnx": "exports a model and predicts by it"}[extra]
+        echo(f"The demo {what}, too, which needs {', '.join(missing)}: pip install 'segdata[{extra}]'")
+    return not missing
 
 
 def _compared(before: Path, after: Path) -> str:
@@ -82,7 +102,7 @@ def _compared(before: Path, after: Path) -> str:
     first, second = Dataset.open(before), Dataset.open(after)
     pairs = [(first.read_mask(sample), second.read_mask(second.sample(sample.id))) for sample in first]
     pixels, differ = sum(one.size for one, _ in pairs), sum(int((one != other).sum()) for one, other in pairs)
-    return f"Exported and read back: {len(pairs)} masks, {differ} of {pixels:,} pixels differ."
+    return f"{len(pairs)} masks, {differ} of {pixels:,} pixels differ."
 
 
 def _show(context: click.Context, arguments: list[str]) -> None:

@@ -193,7 +193,7 @@ class Looked(NamedTuple):
 NONE = Looked("none", 0)
 
 
-def look(path: str | Place, reading: Reading = AS_IT_IS) -> Looked:
+def look(path: str | Place | File, reading: Reading = AS_IT_IS) -> Looked:
     """What the last band of an image is, by its header where that tells. Files that cannot be read have none."""
     try:
         with open_file(path) as file:
@@ -202,7 +202,7 @@ def look(path: str | Place, reading: Reading = AS_IT_IS) -> Looked:
             if file.access != "windows":
                 header = header_of(file)
                 return Looked("sure", 4) if header is not None and header.mode in ALPHA else NONE
-            here = not only_gdal_opens(path) and not is_stored(path)
+            here = not only_gdal_opens(file.path) and not is_stored(file.path)
             found = _by_header(file) if here and file.head.startswith(TIFF) else None
             return found or _by_gdal(file, reading)
     except DataError:

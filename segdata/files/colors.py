@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segdata.files.images import ImageArray
+from segdata.files.png import encode_mask
 from segdata.files.rasters import Values
 from segdata.labels import Labels, Mask
 
@@ -80,3 +83,14 @@ def _hatched(image: ImageArray, ignored: NDArray[np.bool_]) -> ImageArray:
     image[ignored & (stripe == 0)] = 255
     image[ignored & (stripe == 1)] = HATCH
     return image
+
+
+def encode_coloured(mask: Mask, labels: Labels) -> bytes:
+    """The bytes of a PNG of (H, W) class ids: uint8 with a palette of the classes' colours, uint16 in grey."""
+    if mask.dtype != np.uint8:
+        return encode_mask(mask)
+    image = Image.fromarray(mask)
+    image.putpalette(labels.palette().tobytes())
+    data = BytesIO()
+    image.save(data, format="PNG", optimize=False)
+    return data.getvalue()

@@ -169,6 +169,29 @@ class File:
         return _jpeg_size(self.handle) if self.head.startswith(JPEG) else (1, 1)
 
 
+class InMemory(File):
+    """An image of which there are only its bytes, such as one that came over a network. Nothing beside it is looked for.
+
+    What lies in files of several parts, or in several images by name, is none of the formats that it may be.
+    """
+
+    def __init__(self, data: bytes, name: str = "image") -> None:
+        super().__init__(Path(name), "image")
+        self.__dict__["data"] = data
+        self.__dict__["form"] = "usual"
+        self._name = name
+
+    def __str__(self) -> str:
+        return f"memory://{self._name}"  # a URL has no files beside it
+
+    @property
+    def handle(self) -> Stream:
+        """Its bytes open for reading."""
+        if self._handle is None:
+            self._handle = BytesIO(self.data)
+        return self._handle
+
+
 def open_file(path: str | Place | File, kind: str = "image") -> File:
     """A file of pixels, to be used as a context; one that is open already stays so."""
     return path if isinstance(path, File) else File(path, kind)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from segdata.errors import DataError, Problem, raise_exhausted
-from segdata.files.file import File, open_file
+from segdata.files.file import File, InMemory, open_file
 from segdata.files.limits import refuse_block
 from segdata.files.members import gdal_path, is_encoded
 from segdata.files.no_image import what_else
@@ -71,7 +71,7 @@ def _open_here(file: File, stack: ExitStack) -> Any:
     """An open rasterio dataset of a file of this machine, or of what GDAL alone reaches."""
     if is_remote(file.path):
         return open_alone(str(file), file)
-    if is_encoded(str(file)):
+    if isinstance(file, InMemory) or is_encoded(str(file)):
         return open_alone(_memory(file, stack), file)
     file.start(0)  # there is such a file, and a regular one
     return open_alone(gdal_path(str(file)), file)
@@ -95,7 +95,8 @@ def _open_stored(file: File, stack: ExitStack) -> Any:
 
 def _memory(file: File, stack: ExitStack) -> str:
     """What GDAL calls a file whose bytes are in memory."""
-    return str(stack.enter_context(load_rasterio().MemoryFile(file.data)).name)
+    name = "image" if isinstance(file, InMemory) else None  # messages have it
+    return str(stack.enter_context(load_rasterio().MemoryFile(file.data, filename=name)).name)
 
 
 def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: str) -> Any:
@@ -117,9 +118,14 @@ def refuse_unfit(source: Any, file: File) -> None:
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)
+    refuse_block(source.block_shapes[0], source.shape, block_depth(source), str(file), file.kind)
+
+
+def block_depth(source: Any) -> int:
+    """Bytes per pixel of a block of an open rasterio dataset, all of which are decoded at once."""
     kind = source.dtypes[0]
-    depth = np.dtype("complex64" if "complex" in kind else kind).itemsize * (source.count if pixelwise else 1)
-    refuse_block(source.block_shapes[0], source.shape, depth, str(file), file.kind)
+    bands = source.count if source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
+    return int(np.dtype("complex64" if "complex" in kind else kind).itemsize * bands)
 
 
 @contextmanager

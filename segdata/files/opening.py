@@ -48,6 +48,10 @@ DATA = Reading(alpha=False)
 """For what looks at colours alone: it need not be known whether a further band is one of transparency."""
 
 
+BLOCK = 2**20
+"""Blocks of up to so many pixels are never too large, however small the image may be."""
+
+
 @contextmanager
 def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Iterator[Raster]:
     """An image open for reading by windows; `exif` is the manifest's, `reading` the dataset's.
@@ -64,6 +68,25 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
                 source = stack.enter_context(others.opened(file, reading))
                 raster = _by_windows(source, file, exif, _orientation(file), reading)
         yield raster if reading.under_nodata == "ignore" else FilledRaster(raster)
+
+
+def refuse_pixels(file: File, most: int) -> None:
+    """Raise `DataError` (`image.too_large`) for an image of more pixels, by its header: none is decoded.
+
+    So is one in blocks of more, each of which has to be decoded at once; 16 bytes count as a pixel there. Raises `DataError`
+    (`image.unreadable`).
+    """
+    size, block, depth = (0, 0), (0, 0), 16
+    if file.access == "windows":
+        with others.opened(file) as source:
+            size, block, depth = source.shape, source.block_shapes[0], max(16, gdal.block_depth(source))
+    elif (header := header_of(file)) is not None:
+        size = header.height, header.width
+    if size[0] * size[1] > most:
+        raise file.problem("too_large", f"{size[1]} x {size[0]} pixels are more than the limit of {most}")
+    if block[0] * block[1] * depth > 16 * max(most, BLOCK):
+        what = f"its blocks of {block[1]} x {block[0]} pixels, {depth} bytes each, are more than the limit of {most} pixels"
+        raise file.problem("too_large", what)
 
 
 def read_geo(path: str | Place, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Geo:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import StubImageFile
 
 from segdata.files.file import TIFF, File
 from segdata.files.no_image import what_else
@@ -89,6 +90,14 @@ def header_of(file: File) -> Image.Image | None:
             file.__dict__["header"] = Image.open(file.handle)
     header: Image.Image | None = file.__dict__["header"]
     return header
+
+
+def is_known(file: File) -> bool:
+    """Whether it begins as an image of a format that is read, be it damaged."""
+    if file.access == "windows":
+        return True
+    header = header_of(file)
+    return header is not None and header.format not in RUN and not isinstance(header, StubImageFile)
 
 
 def header_orientation(file: File) -> int:

@@ -35,7 +35,7 @@ from segdata.dataset.locks import Lock, locked, unlock
 from segdata.errors import DatasetError, OptionError
 from segdata.files.colors import overlay, to_rgb
 from segdata.files.drafts import local_draft
-from segdata.files.places import names_in, read_start, write_whole
+from segdata.files.places import absolute, names_in, read_start, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.labels import Labels, Mask, must_agree
 from segdata.nn import checkpoint
@@ -239,7 +239,7 @@ class Folder:
         self.save_last(state)
 
     def about(self, state: State) -> dict[str, Any]:
-        """The facts about a run that `segdata compare` needs besides its rows."""
+        """The facts about a run that `segdata compare` needs besides its rows, and where its dataset is."""
         task, best = self.task, best_row(state.rows, self.task.options)
         encoder = f" over {task.options.encoder}" if task.options.encoder else ""
         return {
@@ -248,6 +248,7 @@ class Folder:
             "parameters": sum(p.numel() for p in state.model.parameters()),
             "labels": task.labels.digest,
             "dataset": task.digest,
+            "source": absolute(task.val.root),
             "device": self.here.device.type,
             "processes": self.here.size,
             "epochs": task.options.epochs,

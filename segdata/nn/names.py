@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from segdata.dataset.weights import SCHEMES
@@ -11,7 +9,7 @@ from segdata.errors import OptionError
 from segdata.files.places import place
 from segdata.nn import losses, models
 from segdata.nn.models.foreign import refuse_options
-from segdata.nn.models.weights import is_file_name, refuse_no_file
+from segdata.nn.models.sources import is_file_name, refuse_source
 from segdata.nn.options import Training
 from segdata.recipes.recipe import Recipe
 from segdata.words import suggest
@@ -40,5 +38,5 @@ def refuse_model(options: Training) -> None:
             models.build(
                 options.model, encoder=options.encoder, classes=2, head=options.head, **options.model_options
             )  # fmt: skip
-    if source is not None and (is_file_name(source) or not foreign) and source != "imagenet":
-        refuse_no_file(Path(source))
+    if source is not None and (is_file_name(source) or not foreign):
+        refuse_source(source, options.encoder)

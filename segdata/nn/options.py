@@ -17,6 +17,7 @@ from segdata.files.places import read_text
 from segdata.files.reading import Alpha
 from segdata.files.remote import Place
 from segdata.files.yaml_text import load_yaml
+from segdata.nn.models import default_encoder
 
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -34,8 +35,13 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The options of a training. `Training.of` makes it from plain values and checks them."""
 
     model: Annotated[str, _about("A name of `segdata models`, or package.module:factory.")] = "unet"
-    encoder: Annotated[str | None, _about("The encoder of a model that has one.")] = None
-    encoder_weights: Annotated[str | None, _about("'imagenet', a file of weights, or a checkpoint.")] = None
+    encoder: Annotated[str | None, _about("The encoder of a model that has one, or timm:NAME.")] = None
+    encoder_weights: Annotated[
+        str | None,
+        _about(
+            "'imagenet', a file, URL#sha256=..., or a checkpoint; imagenet alone gives unet the encoder efficientnet_lite0."
+        ),
+    ] = None
     freeze_encoder: Annotated[bool, _about("Leave the encoder's weights as they are.")] = False
     unfreeze_at: Annotated[Positive | None, _about("Train the encoder too from this epoch on.")] = None
     head: Annotated[
@@ -157,6 +163,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise OptionError(
                 f"--{place.rstrip('`').replace('_', '-')}: {message[0].lower()}{message[1:]}{way}"
             ) from error
+        encoder = default_encoder(options.model, options.encoder, options.encoder_weights)
+        options = msgspec.structs.replace(options, encoder=encoder)
         options._refuse_contradictions()
         same = options.val_share is None and options.train_split == options.val_split
         if same and not {"train_split", "val_split"} <= given.keys():

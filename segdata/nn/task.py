@@ -21,13 +21,14 @@ from segdata.executors.run import Run
 from segdata.files.values import known_bands, span_given
 from segdata.labels import Labels
 from segdata.nn.data import Order
+from segdata.nn.models.sources import normalisation
 from segdata.nn.notes import note_once
 from segdata.nn.options import Training
 from segdata.nn.split_names import refuse_splits
 from segdata.ops.split.balance import balance
 from segdata.recipes.pixels import Moments
 from segdata.recipes.recipe import Recipe
-from segdata.recipes.settings import Crop, Resize
+from segdata.recipes.settings import IMAGENET, Crop, Normalise, Resize
 from segdata.windows import Window
 from segdata.words import some, suggest
 
@@ -207,10 +208,31 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
         raise OptionError(f"--crops {options.crops}: of which size? Give --crop too, or a recipe with a crop")
     if options.sampler == "class_aware" and recipe.crop is not None and recipe.crop.class_aware == 0:
         recipe = replace(recipe, crop=replace(recipe.crop, class_aware=1.0))
+    recipe, other = as_published(recipe, options, bands)
+    told = "; ".join(filter(None, (told, other))) or None
     if recipe.normalise_by == "dataset":
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
     recipe.normalise(first)  # raises if mean and std have other bands
     return recipe, bands, told
+
+
+def as_published(recipe: Recipe, options: Training, bands: int) -> tuple[Recipe, str | None]:
+    """The recipe whose `normalise: imagenet` is that of the encoder's published weights; and what is told if it has another."""
+    wanted, by = normalisation(options.encoder), recipe.normalise_by
+    if by == "imagenet":
+        return recipe if wanted == Normalise(*IMAGENET) else replace(recipe, normalise_by=wanted), None
+    if options.encoder_weights != "imagenet" or bands != 3 or by == wanted:
+        return recipe, None
+    given = f"mean {numbers(by.mean)} and std {numbers(by.std)}" if isinstance(by, Normalise) else f"`{by}`"
+    return recipe, (
+        f"{recipe.origin}: normalises by {given}; the published weights learnt with mean {numbers(wanted.mean)} and "
+        f"std {numbers(wanted.std)}: `normalise: imagenet` in the recipe gives them that"
+    )
+
+
+def numbers(values: Sequence[float]) -> str:
+    """Numbers for people."""
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 def band_names(train: Dataset) -> tuple[str, ...]:

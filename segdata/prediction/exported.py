@@ -58,8 +58,9 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """D, the length of the embedding; None without."""
 
     def to_json(self) -> str:
-        """The JSON under `KEY`."""
-        return msgspec.json.encode(self).decode()
+        """The JSON under `KEY`: format and version are always in it, other values if they are not the usual ones."""
+        always = {"format": self.format, "segdata": self.segdata}
+        return msgspec.json.encode(always | msgspec.to_builtins(self)).decode()
 
     @property
     def contract(self) -> Labels:

@@ -2,7 +2,7 @@
 
 All are of the grey image, the mean over the bands, in 0..1 of the span: its mean, its standard deviation, and the variance of
 its Laplacian, which falls when an image is blurred (Pech-Pacheco, Cristobal, Chamorro-Martinez and Fernandez-Valdivia, "Diatom
-autofocusing in brightfield microscopy: a comparative study", ICPR 2000, section 2.1).
+autofocusing in brightfield microscopy: a comparative study", ICPR 2000).
 """
 
 from __future__ import annotations

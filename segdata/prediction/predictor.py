@@ -17,7 +17,11 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.words import some
 
-LOADERS = {".pt": ("segdata.nn.predictor", "train")}
+LOADERS = {
+    ".pt": ("segdata.nn.predictor", "train"),
+    ".onnx": ("segdata.prediction.onnx", "onnx"),
+    ".pt2": ("segdata.nn.exported_program", "train"),
+}
 """Suffix of a model's file -> the module, imported when asked, whose `load(path, device, trust_code=...)` reads it; its extra."""
 
 
@@ -26,7 +30,7 @@ class Predictor(Protocol):
 
     Called with (N, h, w, C) pixels as they were read, at the size that its `recipe` (where it has one) asks for, it gives
     (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C;
-    `dtype` the type of pixels that it takes, if no other will do.
+    `dtype` the type of pixels that it takes, if no other will do; `size` the largest (height, width), if there is one.
     """
 
     @property

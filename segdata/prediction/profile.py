@@ -26,6 +26,7 @@ from segdata.files.limits import open_regular
 from segdata.files.places import local_copy, place, write_whole
 from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
+from segdata.prediction.predictor import Predictor
 from segdata.prediction.signals import BINS, Signals
 from segdata.version import __version__
 from segdata.words import briefly
@@ -61,6 +62,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """That of the label contract."""
     model: str | None = None
     """The SHA-256 of the model's file, of several ones together with a cross-validation; None for one that is no file."""
+    checkpoint: str | None = None
+    """The SHA-256 of the checkpoint that an exported model says the same as."""
     temperature: Annotated[float, Meta(gt=0, le=2**14)] = 1.0
     """What the model divides logits by; 1 where several models have several."""
 
@@ -68,6 +71,17 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, labels: Labels, model: str | None = None, temperature: float = 1.0) -> About:
         """Of a model with these labels."""
         return cls(labels=labels.to_json(), digest=labels.digest, model=model, temperature=temperature)
+
+    @classmethod
+    def by(cls, predictor: Predictor, model: str | None) -> About:
+        """Of what a predictor says; `model` is the SHA-256 of its file, None if there is none."""
+        about = cls.of(predictor.labels, model, getattr(predictor, "temperature", 1.0))
+        return msgspec.structs.replace(about, checkpoint=getattr(predictor, "checkpoint", None))
+
+    @property
+    def origin(self) -> str | None:
+        """The SHA-256 of the checkpoint that all comes from, as far as that is known."""
+        return self.checkpoint or self.model
 
     @property
     def contract(self) -> Labels:

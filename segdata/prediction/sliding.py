@@ -79,6 +79,21 @@ class Sliding:
         return [Window(y, x, height, width) for y in even_starts(size[0], height, self.overlap) for x in columns]
 
 
+def window_size(predictor: Predictor, asked: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the windows: as `asked`, by default that of a model which takes no other, or else 512.
+
+    Raises `OptionError` for windows larger than such a model takes.
+    """
+    most: tuple[int, int] | None = getattr(predictor, "size", None)
+    if asked is None:
+        return most or Sliding().size
+    if most is not None and (asked[0] > most[0] or asked[1] > most[1]):
+        raise OptionError(
+            f"--size {asked[0]}x{asked[1]}: the model takes no more than {most[0]} x {most[1]}: leave it out"
+        )
+    return asked
+
+
 def even_starts(length: int, size: int, overlap: float) -> list[int]:
     """Where as few windows of `size` as overlap by that part begin along `length` pixels, in even steps (to a pixel).
 

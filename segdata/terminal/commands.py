@@ -109,7 +109,7 @@ class Operation(click.Command):
         """Other names of the command and of its options, in one line."""
         there = {option for one in self.get_params(ctx) for option in one.opts}
         other = [f"{alias} for {real}" for alias, real in COMMANDS.items() if real == self.name]
-        other += [f"{alias} for {real}" for alias, real in OPTIONS.items() if real.split()[0] in there]
+        other += [f"{alias} for {real}" for alias, real in OPTIONS.items() if alias in there]
         if other:
             formatter.write_paragraph()
             formatter.write_text(f"Other names: {', '.join(other)}.")

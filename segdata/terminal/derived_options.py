@@ -32,7 +32,7 @@ def _other_names(option: click.Option, settings: dict[str, Any]) -> list[click.P
     made: list[click.Parameter] = []
     for alias, real in OPTIONS.items():
         meant, _, value = real.partition(" ")
-        if meant in option.opts:
+        if meant in option.opts and value in ("", *getattr(option.type, "choices", (value,))):
             how = {"is_flag": True, "flag_value": value} if value else settings
             made.append(click.Option([alias, str(option.name)], default=None, hidden=True, **how))
     return made

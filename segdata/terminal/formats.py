@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 import click
@@ -22,15 +23,17 @@ def formats(
     entry: str,
     common: Iterable[str],
     detect: Callable[[str], str] | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Formats]:
     """Make a command that takes what `function` takes, and what the function `entry` of a format's module takes.
 
     `common` are the parameters of `entry` that are no options of a format. `detect` says what format a source is in if
-    FORMAT is `auto`.
+    FORMAT is `auto`. `others` are commands of their own that are typed in place of a FORMAT, each as `module:command`.
     """
     return click.command(
-        cls=Formats, function=function, more={}, modules=modules, entry=entry, common=tuple(common), detect=detect
-    )
+        cls=Formats, function=function, more={}, modules=modules, entry=entry, common=tuple(common), detect=detect,
+        others=others or {},
+    )  # fmt: skip
 
 
 class Formats(Operation):
@@ -43,13 +46,29 @@ class Formats(Operation):
         entry: str,
         common: tuple[str, ...],
         detect: Callable[[str], str] | None,
+        others: Mapping[str, str],
         **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
+        self.others = others
         self.modules = modules
         self.entries = {name: f"{module}:{entry}" for name, module in modules.items()}
         self.common = common
         self.detect = detect
+
+    def other(self, name: str) -> click.Command:
+        """The command of `others` that is typed by this name."""
+        module, _, attribute = self.others[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """That of the other command, if its name comes first."""
+        if args and args[0] in self.others:
+            return self.other(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
     def chosen(self, ctx: click.Context) -> tuple[str, ...]:
         """The formats whose options may be given: one; all while it is not known which; none in the help of all."""
@@ -144,4 +163,7 @@ class Formats(Operation):
         if not self.chosen(ctx):
             with formatter.section("Formats"):
                 formatter.write_dl([(name, self._about(name)) for name in self.modules])
+            if self.others:
+                with formatter.section("Of a model"):
+                    formatter.write_dl([(name, self.other(name).get_short_help_str(200)) for name in self.others])
         super().format_options(ctx, formatter)

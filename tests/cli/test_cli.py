@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +203,7 @@ def test_the_demo_without_the_extra_ends_before_the_training(tmp_path: Path, mon
     monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "torch" else "there")
     first = run("demo", "--out", tmp_path / "demo").stdout
     assert "$ segdata convert coco" in first
-    assert "needs torch: pip install segdata[train]" in first
+    assert "needs torch: pip install 'segdata[train]'" in first
     assert "$ segdata train" not in first
     assert "Exported and read back: 32 masks, 0 of " in first
     assert (tmp_path / "demo" / "coco.png").stat().st_size > 10_000
@@ -220,6 +222,10 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     tuned_on = segdata.evaluate(tmp_path / "pred", tmp_path / "coco", split="val").confusion.mean_iou
     assert tuned_on > 0.35
     assert "<svg" in (tmp_path / "evaluation.html").read_text()
+    if find_spec("onnxruntime") and find_spec("onnxscript"):
+        said = re.search(r"by the exported model: 8 masks, (\d+) of ([\d,]+) pixels differ", text)
+        assert said
+        assert int(said[1]) <= 1e-4 * int(said[2].replace(",", ""))
 
 
 def test_help_says_what_each_command_does() -> None:

@@ -41,7 +41,7 @@ def operations() -> dict[str, Operation]:
 
 
 def views() -> dict[str, tuple[Operation, click.Context]]:
-    """Each operation, and each of its formats, with a context in which it has the options that a person may give."""
+    """Each operation, and each of its formats and others, with a context in which it has the options that a person may give."""
     found = {}
     for name, one in operations().items():
         for format in getattr(one, "modules", [""]):
@@ -49,6 +49,10 @@ def views() -> dict[str, tuple[Operation, click.Context]]:
             if isinstance(one, Formats):
                 one.choose(context, format)
             found[f"{name} {format}".strip()] = (one, context)
+        for other in one.others if isinstance(one, Formats) else ():
+            its = one.other(other)
+            assert isinstance(its, Operation)
+            found[f"{name} {other}"] = (its, click.Context(its, info_name=f"{name} {other}", **main.context_settings))
     return found
 
 
@@ -200,7 +204,13 @@ def test_another_name_of_a_command_is_the_same_command(other: str, name: str) ->
 
 @pytest.mark.parametrize(("other", "name"), names.OPTIONS.items())
 def test_another_name_of_an_option_gives_the_same(other: str, name: str) -> None:
-    having = [view for view, (one, context) in views().items() if name.split()[0] in _flags(one, context)]
+    having = [view for view, (one, context) in views().items() if other in _flags(one, context)]
+    flag, _, value = name.partition(" ")
+    for view, (one, context) in views().items():
+        takes = [
+            o for o in one.get_params(context) if flag in o.opts and value in ("", *getattr(o.type, "choices", ()))
+        ]
+        assert bool(takes) == (view in having)
     assert having
     for view in having:
         one, context = views()[view]

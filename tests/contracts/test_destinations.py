@@ -27,7 +27,7 @@ WRITING = {**{name: one for name, one in MADE.items() if not name.startswith("co
            **{name: DATASETS[name] for name in ("convert masks", "convert coco", "convert webdataset")}}  # fmt: skip
 
 SOURCES = {
-    "stitch": "tiles", "stitch to polygons": "tiles", "untile": "tiles", "refine": "pred", "mosaic": "scenes",
+    "stitch": "tiles", "stitch to polygons": "tiles", "untile": "tiles", "refine": "pred", "pick": "pred", "mosaic": "scenes",
 }  # fmt: skip
 """The dataset that an operation reads, if it is not `whole`."""
 

@@ -26,7 +26,7 @@ TAKES = {
     "stats": ("whole",),
     "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
     **{name: ("whole",) for name in OPERATIONS if name.startswith("export ")},
-    "predict": (), "predict by a file": (), "mosaic": ("scenes",),
+    "predict": (), "predict by a file": (), "predict by an ONNX file": (), "mosaic": ("scenes",),
 }  # fmt: skip
 """The datasets whose masks an operation reads."""
 

@@ -16,11 +16,14 @@ from click.testing import CliRunner
 
 from carry_files import make
 from convention_files import CITYSCAPES
+from exported_models import checkpoint_of, images_for
 from reader_samples import reader_sample
 from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
 from segdata.files.reading import Reading
 from segdata.terminal.text import SCHEMA
+from signal_files import save, signals
+from signal_rows import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,11 +88,11 @@ def test_every_command_with_json_is_documented() -> None:
     runner = CliRunner()
     having = {
         name
-        for name in COMMANDS
-        if re.search(r"^ +--json ", runner.invoke(main, [name, "--help"]).output, re.MULTILINE)
+        for name in (*COMMANDS, "export onnx", "export torch")
+        if re.search(r"^ +--json ", runner.invoke(main, [*name.split(), "--help"]).output, re.MULTILINE)
     }
     text = (ROOT / "docs/json.md").read_text()
-    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == having
+    assert set(re.findall(r"^## ([\w ]+)$", text, re.MULTILINE)) == having
 
 
 def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -136,6 +139,15 @@ def test_check_and_info(sides: tuple[Dataset, Dataset]) -> None:
     compare("info", run("info", pred.root), run("info", truth.root), run("info", slides.root))
 
 
+def test_monitor(tmp_path: Path) -> None:
+    world = World()
+    world.profile(20, 0, judged=True).save(tmp_path / "old.jsonl")
+    world.but(lacks=1).profile(20, 1).save(tmp_path / "new.jsonl")
+    bare = [msgspec.structs.replace(row, embedding=None) for row in world.rows(9, 2)]
+    replace(world.profile(9, 2), rows=tuple(bare)).save(tmp_path / "bare.jsonl")
+    compare("monitor", *(run("monitor", tmp_path / "old.jsonl", tmp_path / f"{new}.jsonl") for new in ("new", "bare")))
+
+
 def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     _, truth = sides
     compare("detect", run("detect", reader_sample("coco", tmp_path)[0]), run("detect", tmp_path, code=1))
@@ -146,6 +158,12 @@ def test_detect_and_suspects(sides: tuple[Dataset, Dataset], tmp_path: Path) -> 
     given = ["convert", "predictions", tmp_path / "scores", tmp_path / "s", "--like", truth.root, "--images", "none"]
     assert CliRunner().invoke(main, [str(one) for one in given]).exit_code == 0
     compare("suspects", run("suspects", tmp_path / "s", truth.root, "--min-area", 1))
+
+
+def test_pick(tmp_path: Path) -> None:
+    rows = [signals(name, [n, 1, 1], 0.1 * n, [1, n], "drive") for n, name in enumerate("abc", 1)]
+    save(tmp_path / "s.jsonl", rows)
+    compare("pick", run("pick", tmp_path / "s.jsonl", tmp_path / "l.csv", "--n", 2))
 
 
 @pytest.mark.torch
@@ -175,3 +193,14 @@ def test_models_and_compare(tmp_path: Path) -> None:
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "config.yaml").write_text("lr: 0.1\nseed: 0\n")
     compare("compare", run("compare", folder))
+
+
+@pytest.mark.torch
+def test_export_of_models(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    model = checkpoint_of(tmp_path / "a.pt", width=4, depth=2)
+    data = images_for(tmp_path / "d", count=8)
+    for kind, ending in (("onnx", "onnx"), ("torch", "pt2")):
+        given = ["export", kind, model, tmp_path / f"a.{ending}", "--verify", data.root]
+        size = ["--size", "32x32"]
+        compare(f"export {kind}", run(*given), run(*given, *size, "--overwrite"))

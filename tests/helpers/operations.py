@@ -16,6 +16,7 @@ import numpy as np
 
 import segdata
 from carry_files import contents
+from onnx_files import about, write_onnx
 from placed_files import patches, scenes
 from predictors import ByColour
 from reader_samples import reader_sample
@@ -53,6 +54,7 @@ class Inputs:
         image = np.random.default_rng(0).integers(0, 256, (500, 150, 3)).astype(np.uint8)
         scenes(root / "scenes", image, patches(500, 150), pairs)
         (root / "model.toy").write_text("\n".join(whole.labels.names))
+        write_onnx(root / "model.onnx", about(whole.labels, embedding=3))
         return cls(root)
 
     def shortened(self, samples: int) -> Inputs:
@@ -102,6 +104,7 @@ DATASETS: dict[str, Operate] = {
     "augment": lambda d, out, run, **more: segdata.augment(
         d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
     ),
+    "pick": lambda d, out, run, **more: segdata.pick(d.pred, out, n=3, strategy="uncertainty", run=run, **more).dataset,
     "refine": lambda d, out, run, **more: segdata.refine(d.pred, out, CRF, run=run, **more),
     "export webdataset": lambda d, out, run, **more: segdata.export(
         "webdataset", d.whole, out, samples_per_shard=3, shuffle=3, run=run, **more
@@ -160,12 +163,17 @@ VALUES: dict[str, Operate] = {
 }
 """Those that give a value."""
 
+ONNX: dict[str, Operate] = {
+    "predict by an ONNX file": lambda d, out, run, **more: predicted(d.root / "model.onnx", d, out, run, **more)
+}
+"""A model that every worker loads."""
+
 MODEL: dict[str, Operate] = {"predict": lambda d, out, run: predicted(ByColour(d.whole.labels, 0.7), d, out, run)}
 
-ANYWHERE = {**MADE, **MODEL, **VALUES}
+ANYWHERE = {**MADE, **MODEL, **ONNX, **VALUES}
 """Those that may run on any workers."""
 
-RESUMED = {**MADE, **MODEL_FILE}
+RESUMED = {**MADE, **MODEL_FILE, **ONNX}
 """Those that go on if they were stopped."""
 
 OPERATIONS = {**ANYWHERE, **RESUMED}

@@ -21,7 +21,7 @@ from segdata.cli import main
 from segdata.errors import DatasetError, OptionError, SegdataError
 from segdata.labels import Labels
 from segdata.nn import checkpoint, models
-from segdata.nn.models import weights
+from segdata.nn.models import sources, weights
 from segdata.nn.options import Training
 from segdata.nn.predictor import load
 from segdata.nn.saved import load_saved
@@ -154,8 +154,8 @@ def test_no_other_weights_are_fetched(
     def never(*_: object, **__: object) -> Any:
         raise AssertionError("another file was asked for")
 
-    for door in ("published_file", "read_state", "download_url_to_file"):
-        monkeypatch.setattr(weights, door, never)
+    for room, door in ((weights, "weights_file"), (weights, "read_state"), (sources, "download_url_to_file")):
+        monkeypatch.setattr(room, door, never)
     found = copy.deepcopy(good)
     found["model"].update(name=name, options={option: value}, encoder="resnet18" if name == "deeplabv3" else None)
     found["options"]["encoder_weights"] = found["options"]["init"] = value

@@ -20,12 +20,12 @@ torch = pytest.importorskip("torch")
 from segdata.errors import DataError, DatasetError, OptionError  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
-from segdata.nn.models import ENCODERS, build, build_encoder, weights  # noqa: E402
+from segdata.nn.models import ENCODERS, build, build_encoder, sources, weights  # noqa: E402
 from segdata.nn.models.state_file import load_tensors  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
 
 FILES = Path(__file__).parent / "published"
-HEADS = ("classifier.", "fc.")
+HEADS = ("classifier.", "fc.", "_fc.")
 KNOWN = {name: partial(build_encoder, name) for name in ENCODERS}
 
 
@@ -53,13 +53,13 @@ def test_the_published_file_fills_every_weight(name: str, counts: bool, tmp_path
     assert len(loaded) == len(wanted)
     for (key, value), (other, given) in zip(loaded.items(), wanted.items(), strict=True):
         assert torch.equal(value, given), (key, other)  # the order of the file, so also under an older naming
-    assert next(iter(loaded)) == next(iter(wanted))
+    assert next(iter(loaded)) == next(iter(wanted)).lstrip("_")
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_listed_encoder_has_a_published_file_with_a_checksum_in_its_name(name: str) -> None:
-    file = weights.PUBLISHED[name].rpartition("/")[2]
-    assert file.removesuffix(".pth").rpartition("-")[0] == name
+    file = {**sources.PUBLISHED, **sources.WHEELS}[name].rpartition("/")[2]
+    assert file.removesuffix(".pth").rpartition("-")[0].replace("-", "_") == name
     assert len(bytes.fromhex(file.removesuffix(".pth").rpartition("-")[2])) == 4
     assert (FILES / f"{name}.txt").read_text().startswith(f"# {file} ")
 
@@ -155,7 +155,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.save(published("mobilenet_v2"), tmp_path / "server" / "w.pth")
     digest = hashlib.sha256((tmp_path / "server" / "w.pth").read_bytes()).hexdigest()[:8]
     file = (tmp_path / "server" / "w.pth").rename(tmp_path / "server" / f"mobilenet_v2-{digest}.pth")
-    monkeypatch.setitem(weights.PUBLISHED, "mobilenet_v2", file.as_uri())
+    monkeypatch.setitem(sources.PUBLISHED, "mobilenet_v2", file.as_uri())
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "hub" / "checkpoints" / file.name
 
@@ -163,7 +163,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_published_weights_are_fetched_once_with_their_checksum(hub: Path) -> None:
     weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet", KNOWN)
     assert hub.is_file()
-    Path(weights.PUBLISHED["mobilenet_v2"].removeprefix("file://")).unlink()
+    Path(sources.PUBLISHED["mobilenet_v2"].removeprefix("file://")).unlink()
     weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet", KNOWN)
     hub.write_bytes(hub.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"SHA-256 begins .* delete it"):
@@ -171,7 +171,7 @@ def test_published_weights_are_fetched_once_with_their_checksum(hub: Path) -> No
 
 
 def test_a_file_that_arrives_damaged_is_not_kept(hub: Path) -> None:
-    server = Path(weights.PUBLISHED["mobilenet_v2"].removeprefix("file://"))
+    server = Path(sources.PUBLISHED["mobilenet_v2"].removeprefix("file://"))
     server.write_bytes(server.read_bytes() + b"!")
     with pytest.raises(OptionError, match="cannot be fetched"):
         weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet", KNOWN)
@@ -182,10 +182,16 @@ def test_offline_the_error_says_what_to_do(hub: Path, monkeypatch: pytest.Monkey
     def offline(*args: Any, **kwargs: Any) -> None:
         raise URLError("Name or service not known")
 
-    monkeypatch.setattr(weights, "download_url_to_file", offline)
+    monkeypatch.setattr(sources, "download_url_to_file", offline)
     with pytest.raises(OptionError) as caught:
         weights.load_encoder(build_encoder("mobilenet_v2"), "imagenet", KNOWN)
-    for part in ("Name or service not known", str(hub), "--encoder-weights FILE", "start with random weights"):
+    for part in (
+        "Name or service not known",
+        str(hub),
+        "--encoder-weights FILE",
+        "--encoder efficientnet_lite0",
+        "random weights",
+    ):
         assert part in str(caught.value)
 
 

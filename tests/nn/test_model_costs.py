@@ -40,12 +40,13 @@ def test_operations_and_memory_grow_with_the_image() -> None:
 
 OPERATIONS = {
     "mobilenet_v2": 0.301, "resnet18": 1.814, "resnet34": 3.664, "resnet50": 4.089, "densenet121": 2.834,
-    "vgg16": 15.47, "vgg16_bn": 15.47, "vgg19": 19.632, "vgg19_bn": 19.632,
+    "vgg16": 15.47, "vgg16_bn": 15.47, "vgg19": 19.632, "vgg19_bn": 19.632, "efficientnet_lite0": 0.385,
 }  # fmt: skip
-"""G multiply-additions at 224 x 224 with the classifier: _ops in the metadata of torchvision's weights (0.29.1)."""
+"""G multiply-additions at 224 x 224 with the classifier: _ops in the metadata of torchvision's weights (0.29.1), and the table of
+github.com/d-li14/efficientnet-lite.pytorch, whose other sizes are no multiples of 32."""
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_published_operations(name: str) -> None:
     encoder = build_encoder(name)
     last = encoder.channels[-1]

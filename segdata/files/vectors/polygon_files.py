@@ -85,6 +85,14 @@ def _for_qupath(found: Iterable[Regions], labels: Labels) -> Iterator[dict[str, 
             yield {"type": "Feature", "geometry": geometry, "properties": annotation_of(labels.classes[id])}
 
 
+def features_in_pixels(mask: NDArray[Any], labels: Labels, how: Polygons) -> Iterator[dict[str, Any]]:
+    """The regions of (H, W) class ids as features of GeoJSON with `class` and `class_id`, in pixels: x to the right, y down."""
+    for regions in trace(mask, labels, how, Counter()):
+        for geometry, id in zip(geometries_of(regions.shapes), regions.ids.tolist(), strict=True):
+            properties = {"class": labels.name(id), "class_id": id}
+            yield {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
 def annotation_of(label: Label) -> dict[str, Any]:
     """The properties of a region as QuPath has them."""
     return {"objectType": "annotation", "classification": {"name": label.name, "color": list(label.color)}}

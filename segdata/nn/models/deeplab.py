@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdata.nn.models import build_encoder
-from segdata.nn.models.base import Encoder, Segmenter, he_init, resize
+from segdata.nn.models.base import Encoder, Segmenter, he_init, resize, rounded_up
 from segdata.nn.models.vgg import VGG
 
 SCALES = (1.0, 0.75, 0.5)
@@ -86,8 +86,10 @@ class DeepLabV2(Segmenter):
         """The image at a scale; its sides are rounded up to multiples of `multiple`."""
         if scale == 1:
             return image
-        part, whole = scale.as_integer_ratio()  # whole numbers alone, so that `torch.export` can follow
-        size = [-(-(length * part // whole) // self.multiple) * self.multiple for length in image.shape[-2:]]
+        part, whole = (
+            scale.as_integer_ratio()
+        )  # whole numbers of 0 or more alone: so exports can follow, ONNX rounds to 0
+        size = [rounded_up(length * part // whole, self.multiple) for length in image.shape[-2:]]
         return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
 
 

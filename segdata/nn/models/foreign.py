@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from segdata.errors import MissingDependency, OptionError
 from segdata.nn.models.base import Segmenter
-from segdata.nn.models.weights import is_file_name
+from segdata.nn.models.sources import is_file_name
 from segdata.words import suggest
 
 

@@ -30,6 +30,14 @@ FLAT = {
 LAST_FLAT = re.compile(r"^((?:.*\.)?)conv\.([01])\.(\w+)$")
 """The last convolution of those versions, which torchvision has as `features.18`."""
 
+UNDERSCORED = re.compile(
+    r"(?:^|(?<=\.))_(?=(?:conv_stem|conv_head|blocks|bn[012]|fc|(?:expand|depthwise|project)_conv)\.)"
+)
+"""The underscores in front of names in the published files of EfficientNet-Lite."""
+
+TIMM = re.compile(r"(?:^|\.)blocks\.\d+\.\d+\.(?:conv|bn)")
+"""What only names of timm's EfficientNets and MobileNets have: blocks within stages."""
+
 Known = Mapping[str, Callable[[], Encoder]]
 """The listed encoders by name; a call makes one."""
 
@@ -110,7 +118,9 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     def name(key: str) -> str:
         if (found := FLAT_BLOCK.match(key)) and found["block"] in flat:
             return f"{found['block']}.conv.{flat[found['block']][found['layer']]}.{found['rest']}"
-        return LAST_FLAT.sub(r"\1features.18.\2.\3", key) if flat else OLD_DENSENET.sub(r"\1\2", key)
+        if flat:
+            return LAST_FLAT.sub(r"\1features.18.\2.\3", key)
+        return UNDERSCORED.sub("", OLD_DENSENET.sub(r"\1\2", key))
 
     return {name(key): value for key, value in state.items()}
 
@@ -138,10 +148,12 @@ def not_fitting(state: Mapping[str, Tensor], found: Match | None, first: str, kn
     )
     told = "; ".join(f"{what} {some(keys, 1)}" for keys, what in faults if keys)
     name, part = named_like(state, known)
-    if part == 1:
+    if any(TIMM.search(key) for key in state):
+        whose = "these are timm's names: give --encoder timm:NAME, with the name that the network has there"
+    elif part == 1:
         whose = f"they are those of {name}: give --encoder {name}"
     elif part > 0.5:
         whose = f"the nearest encoder is {name}, of which it has {part:.0%}"
     else:
-        whose = f"none of {', '.join(known)} is near"
+        whose = f"none of {', '.join(known)} is near (a file of timm's networks: give --encoder timm:NAME)"
     return f"weights of another network: it {told}; it begins {some(state, 3)}: {whose}"

@@ -111,7 +111,9 @@ def unet(
     if encoder is None:
         return _plain(bands, classes, head, decoder, width, depth, stem)
     if (width, depth, stem) != (64, 4, 1):
-        raise OptionError("width, depth and stem are for the plain U-Net: leave them out, or leave the encoder out")
+        raise OptionError(
+            "width, depth and stem are for the plain U-Net: leave them out, or the encoder and its weights"
+        )
     made = build_encoder(encoder, bands=bands)
     if decoder == "pix2pix":
         return Pix2PixUNet(made, classes=classes, head=head, dropout=dropout)

@@ -11,9 +11,12 @@ from segdata.terminal.formats import formats
 from segdata.terminal.options import run_options, running
 from segdata.writers import COMMON, WRITERS
 
+OF_MODELS = {"onnx": "segdata.nn.export.command:onnx", "torch": "segdata.nn.export.command:torch"}
+"""What is exported of a model, not of a dataset: a command each, imported when asked."""
 
-@formats("segdata.ops.export.operation:export", WRITERS, entry="write", common=COMMON)
-@click.argument("format", type=click.Choice(list(WRITERS)), metavar="FORMAT")
+
+@formats("segdata.ops.export.operation:export", WRITERS, entry="write", common=COMMON, others=OF_MODELS)
+@click.argument("format", type=click.Choice([*WRITERS, *OF_MODELS]), metavar="FORMAT")
 @run_options
 def export(format: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Write DATASET in a FORMAT that other programs want.
@@ -33,6 +36,12 @@ def export(format: str, dataset: str, destination: str, jobs: int | str, on_erro
     segdata export hf mydata out/ --license CC-BY-4.0
     segdata export geojson mydata out/ --vector-format gpkg
     segdata export webdataset mydata shards/ --shuffle 0 --shard-size 1G -j 8
+
+    Or write a trained MODEL for other programs:
+
+    \b
+    segdata export onnx run1/best.pt model.onnx
+    segdata export torch run1/best.pt model.pt2
 
     Each format has options of its own: segdata export FORMAT --help lists them. An export that was stopped goes on where
     it was when the command is repeated.

@@ -16,7 +16,9 @@ from segdata.terminal.text import json_lines
 @click.option("--html", type=click.Path(), metavar="FILE", help="Write an HTML page with charts.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with code 1 if anything has drifted.")
 def monitor(as_json: bool, html: str | None, fail_on_drift: bool, **given: Any) -> None:
-    """Compare predictions PRED of new images with those of a REFERENCE, without labels.
+    """Find drift in new predictions PRED, beside a REFERENCE.
+
+    No labels are needed: images, classes, confidence and embeddings are compared, and what is right is estimated.
 
     REFERENCE is a checkpoint with the profile.jsonl of its training beside it, predictions, or a file of signals; PRED is
     predictions, or a file of signals, such as that of segdata serve.

@@ -6,10 +6,10 @@ anew many times, and each statistic is measured each time: what is as large as w
 - A number of each image, such as its brightness: the Cramer-von Mises criterion of two samples, which sees any change of its
   distribution and nothing of its unit (Anderson, "On the distribution of the two-sample Cramer-von Mises criterion", 1962,
   equation 2). Images without the number, such as the confidence of a class that they lack, are left out.
-- Embeddings: the energy distance (Szekely and Rizzo, "Testing for equal distributions in high dimension", 2004, equation 5).
+- Embeddings: the energy distance (Szekely and Rizzo, "Testing for equal distributions in high dimension", InterStat 2004).
 - Several statistics of one aspect, such as those of all classes: the largest, each less its mean and over its standard deviation
   over the permutations; over aspects, the least p. Both are measured in the same permutations, so the rate is kept whatever
-  depends on what (Westfall and Young, "Resampling-Based Multiple Testing", 1993, section 2.3, single-step min P and max T).
+  depends on what (Westfall and Young, "Resampling-Based Multiple Testing", 1993: max T and min P, in a single step).
 """
 
 from __future__ import annotations
@@ -95,6 +95,14 @@ def energy(apart: Floats, sides: Sides) -> Floats:
         value = n * m / (n + m) * (2 * across / (n * m) - within / n**2 - others / m**2)
         found[i : i + CHUNK] = np.where(new * old > 0, value, 0.0)
     return found
+
+
+def inhomogeneity(apart: Floats, new: NDArray[np.bool_]) -> float | None:
+    """How far two sides (N,) lie apart, 0 to 1, for (N, N) `distances`: 1 less the mean distance within a side (the mean of both
+    sides') over that between them; None if that is 0. (Szekely and Rizzo, "Energy statistics", 2013: the coefficient H.)"""
+    across = float(apart[np.ix_(new, ~new)].mean())
+    within = float(apart[np.ix_(new, new)].mean() + apart[np.ix_(~new, ~new)].mean()) / 2
+    return max(0.0, 1 - within / across) if across > 0 else None
 
 
 def distances(vectors: NDArray[np.float32]) -> Floats:

@@ -1,8 +1,8 @@
 """How many pixels are right, estimated without labels.
 
 Average thresholded confidence (Garg, Balakrishnan, Lipton, Neyshabur and Sedghi, "Leveraging Unlabeled Data to Predict
-Out-of-Distribution Performance", ICLR 2022, equations 1 and 2): on images with labels find the confidence t below which as many
-pixels lie as are wrong; of new images, the part of the pixels that are at least as sure is the estimate.
+Out-of-Distribution Performance", ICLR 2022, with the largest probability as the score): on images with labels find the confidence
+below which as many pixels lie as are wrong; of new images, the part of the pixels that are at least as sure is the estimate.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from segdata.ops.monitor.drift import (
     deal,
     distances,
     energy,
+    inhomogeneity,
     least_p,
 )
 from segdata.ops.monitor.estimate import Estimate, share_of, thresholded
@@ -76,9 +77,11 @@ def monitor(
     units = (len(set(old.units(kind))), len(set(new.units(kind))))
     sides = deal([*old.units(kind), *new.units(kind)], is_new, permutations, seed)
     parts = parts_of(rows, old.about.contract.names)
-    left_out, statistics = _statistics(parts, rows, sides)
+    left_out, statistics, apart = _statistics(parts, rows, sides)
     tested = corrected(statistics)
     findings = [_finding(aspect, tested[aspect], parts.get(aspect, ()), is_new) for aspect in statistics]
+    if EMBEDDING in tested:
+        findings[-1] = Finding(EMBEDDING, tested[EMBEDDING].p, [Change("distance", None, apart, tested[EMBEDDING].p)])
     least = least_p(*units, permutations)
     return Monitored(
         old.about.contract, alpha, kind, (old.images, new.images), (len(old.rows), len(new.rows)), units, permutations, least,
@@ -101,8 +104,9 @@ def _check(alpha: float, permutations: int, most: int) -> None:
 
 def _statistics(
     parts: Mapping[str, Sequence[Part]], rows: Sequence[Signals], sides: Sides
-) -> tuple[dict[str, str], dict[str, list[Floats]]]:
-    """What cannot be tested, with why; and the statistics of all else, by aspect."""
+) -> tuple[dict[str, str], dict[str, list[Floats]], float | None]:
+    """What cannot be tested, with why; the statistics of all else, by aspect; how far embeddings lie apart."""
+    apart: float | None = None
     left_out: dict[str, str] = {}
     found: dict[str, list[Floats]] = {}
     for aspect, each in parts.items():
@@ -116,8 +120,10 @@ def _statistics(
             "not all images have one, of one length: the model has no encoder, or they are of two models"
         )
     else:
-        found[EMBEDDING] = [energy(distances(standardised(vectors)), sides)]
-    return left_out, found
+        between = distances(standardised(vectors))
+        apart = inhomogeneity(between, sides[0])
+        found[EMBEDDING] = [energy(between, sides)]
+    return left_out, found, apart
 
 
 def standardised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -165,11 +171,8 @@ def _estimate(old: Gathered, new: Gathered) -> Estimate:
 
 def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], least: float, alpha: float) -> list[str]:
     notes = []
-    if old.about.model != new.about.model or old.about.temperature != new.about.temperature:
-        notes.append(
-            "the predictions are of two files of models, or of one with two temperatures: unless one is an export of the other, "
-            "differences may be those of the models"
-        )
+    if old.about.origin != new.about.origin:
+        notes.append("the predictions are of two models, or of two precisions: differences may be theirs")
     if least > alpha:
         what = "blocks" if kind.startswith("block") else f"{kind}s"
         notes.append(

@@ -21,12 +21,13 @@ PREDICT = "segdata.ops.predict.operation:predict"
 def predict(model: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Predict the images of DATASET with MODEL, a checkpoint.
 
-    The masks are a new dataset DST. DATASET may also be a folder of images, or one image, whose mask alone is written if DST
-    ends in .png.
+    MODEL may also be an .onnx file that segdata export onnx wrote, which takes no torch. The masks are a new dataset DST.
+    DATASET may also be a folder of images, or one image, whose mask alone is written if DST ends in .png.
 
     \b
     segdata predict run1/best.pt mydata predictions --split val
     segdata predict run1/best.pt images/ predictions --flip x --scores
+    segdata predict model.onnx images/ predictions
     segdata predict run1/best.pt scene.tif predictions --size 1024
     segdata predict run1/best.pt scene.tif out --cog --vectorize
     segdata predict run1/best.pt photo.jpg out.png

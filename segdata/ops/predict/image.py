@@ -6,19 +6,15 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from segdata.errors import DataError, DatasetError, OptionError
 from segdata.executors.run import Run
+from segdata.files.colors import encode_coloured
 from segdata.files.endings import is_image
 from segdata.files.places import listed, place, real, write_whole
-from segdata.files.png import encode_mask
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels
 from segdata.ops.predict.operation import predict
 
 OTHERS = ("split", "scores", "entropy", "images", "match_names", "vectorize", "cog", "signals")
@@ -73,14 +69,3 @@ def predict_image(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, encode_coloured(mask, made.labels))
     return Painted(made.labels, sample.size, sample.counts, sample.mask.endswith(".tif"))
-
-
-def encode_coloured(mask: Mask, labels: Labels) -> bytes:
-    """The bytes of a PNG of (H, W) class ids: uint8 with a palette of the classes' colours, uint16 in grey."""
-    if mask.dtype != np.uint8:
-        return encode_mask(mask)
-    image = Image.fromarray(mask)
-    image.putpalette(labels.palette().tobytes())
-    data = BytesIO()
-    image.save(data, format="PNG", optimize=False)
-    return data.getvalue()

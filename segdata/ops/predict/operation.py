@@ -29,15 +29,16 @@ from segdata.files.values import span_given
 from segdata.files.vectors.polygon_files import Written, write_polygons, written_json
 from segdata.files.vectors.polygons import Polygons
 from segdata.labels import tally
-from segdata.ops.predict.folder import dataset_or_images
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
-from segdata.ops.predict.inputs import image_stamps, opened_for, read_as, typed
 from segdata.ops.predict.signals import about_of, measure_of, save_signals, signals_of
 from segdata.ops.predict.write import ImageWriter, Output
+from segdata.prediction.fitting import typed
+from segdata.prediction.folder import dataset_or_images
+from segdata.prediction.inputs import image_stamps, opened_for, read_as
 from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
 from segdata.prediction.profile import About
 from segdata.prediction.signals import Measure, Signals
-from segdata.prediction.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide
+from segdata.prediction.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide, window_size
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.area import Area, refuse_elsewhere
@@ -85,7 +86,7 @@ def predict(
     destination: str | Path,
     *,
     split: str | None = None,
-    size: tuple[int, int] = (512, 512),
+    size: tuple[int, int] | None = None,
     overlap: float = 0.25,
     blend: Blend = "gaussian",
     batch: int = 4,
@@ -123,11 +124,13 @@ def predict(
     (`run.report` may skip instead).
 
     Args:
-        model: A `Predictor`, or the file of a checkpoint; with split `folds` the folder of a cross-validation.
+        model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx, .pt2); with split `folds` the folder
+            of a cross-validation.
         dataset: A dataset, its folder, or a folder of images or one image.
         destination: The folder of the new dataset.
         split: Predict this split only; several: a,b; all but one: !a; folds: each fold, by the model that was not trained on it.
-        size: Height and width of the windows, in pixels of the model; one number is both.
+        size: Height and width of the windows, in pixels of the model; one number is both. By default 512, or the size of a
+            model that takes no other.
         overlap: The least part of a window that neighbours share.
         blend: How overlapping windows are weighed. crop takes the one whose edge is farthest.
         batch: How many windows are predicted at once, of several images too.
@@ -156,8 +159,8 @@ def predict(
         subdataset: Read this image of files that hold several (NetCDF, HDF5, Zarr): its name there.
         scale_values: For images of another type than the model was trained on: the values LOW,HIGH that become the darkest and
             the brightest of that type, as `tile --dtype` writes them.
-        device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
-        trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
+        device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one. An exported model takes no mps.
+        trust_code: Call the package.module:factory that the checkpoint names, or load a .pt2 file: both run their code.
         overwrite: Replace a dataset at `destination`.
     """
     models: dict[str, Stored] = {}
@@ -166,7 +169,7 @@ def predict(
         models = held_out(place(model), dataset, device, trust_code)
     predictor = _loaded(model, models, device, trust_code)
     retype = typed(predictor, span_given(scale_values))
-    sliding = Sliding(size, overlap, blend, batch, tuple(flips), tuple(scales))
+    sliding = Sliding(window_size(predictor, size), overlap, blend, batch, tuple(flips), tuple(scales))
     sliding.check()
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:

@@ -14,8 +14,7 @@ from segdata.tiling.tiles import tile_content
 
 def about_of(predictor: Predictor, model: str | None, alone: bool) -> About:
     """What the signals are of; `model` is the SHA-256 of the file or files. `alone`: it is the one model that predicts."""
-    temperature = getattr(predictor, "temperature", 1.0) if alone else 1.0
-    return About.of(predictor.labels, model, temperature)
+    return About.by(predictor, model) if alone else About.of(predictor.labels, model)
 
 
 def measure_of(sample: Sample, classes: int) -> Measure:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdata.ops.monitor.drift import corrected, cramer_von_mises, deal, distances, energy, least_p
+from segdata.ops.monitor.drift import corrected, cramer_von_mises, deal, distances, energy, inhomogeneity, least_p
 
 
 def criterion(values: np.ndarray, new: np.ndarray) -> float:
@@ -53,6 +53,30 @@ def test_the_energy_distance_is_that_of_its_formula(n: int, d: int, seed: int) -
 
         wanted = len(x) * len(y) / n * (2 * mean(x, y) - mean(x, x) - mean(y, y))
         assert mine == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_criterion_is_scipys_where_no_values_are_equal() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    for n, m in ((5, 9), (30, 12)):
+        values, new = rng.normal(size=n + m), np.arange(n + m) < n
+        wanted = stats.cramervonmises_2samp(values[new], values[~new]).statistic
+        assert cramer_von_mises(values, new[None])[0] == pytest.approx(wanted)
+
+
+def test_the_energy_distance_is_that_of_another_program() -> None:
+    """The figures in the documentation of dcor.energy_distance and dcor.homogeneity.energy_test_statistic."""
+    x = np.arange(1, 17).reshape(4, 4)
+    y = np.array([[1, 0, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]])
+    vectors, new = np.concatenate([x, y]).astype(np.float32), np.arange(7) < 4
+    assert energy(distances(vectors), new[None])[0] == pytest.approx(35.2766732, abs=1e-5)
+    apart = inhomogeneity(distances(vectors), new)
+    mean = np.mean([np.linalg.norm(p - q) for p in x for q in y])
+    assert apart == pytest.approx(20.5780594 / (2 * mean), abs=1e-6)
+    same = np.concatenate([y, y]).astype(np.float32)
+    assert inhomogeneity(distances(same), np.arange(6) < 3) == pytest.approx(0, abs=1e-9)
+    assert inhomogeneity(np.zeros((4, 4)), np.arange(4) < 2) is None
 
 
 def test_groups_are_dealt_whole() -> None:

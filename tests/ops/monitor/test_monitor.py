@@ -260,7 +260,10 @@ def test_models_and_embeddings_that_differ_are_told(files: tuple[Path, Path], tm
     bare = [msgspec.structs.replace(row, embedding=None) for row in WORLD.rows(30, 1)]
     found = monitor(old, Profile(About.of(LABELS, "another"), tuple(bare)), permutations=199)
     assert found.left_out.keys() == {"embedding"}
-    assert any("two files of models" in note for note in found.notes)
+    assert any("of two models" in note for note in found.notes)
+    exported = msgspec.structs.replace(About.of(LABELS, "another"), checkpoint="m")
+    found = monitor(old, Profile(exported, tuple(bare)), permutations=199)
+    assert not any("of two models" in note for note in found.notes), "one is an export of the other"
     assert "embedding" not in {one.aspect for one in found.findings}
 
 

@@ -82,3 +82,13 @@ def test_without_when_told(dataset: Dataset, tmp_path: Path) -> None:
 def test_the_command_has_the_option() -> None:
     shown = CliRunner().invoke(main, ["predict", "--help"]).stdout
     assert "--no-signals" in shown
+
+
+def test_an_exported_model_says_which_checkpoint_it_is_of(dataset: Dataset, tmp_path: Path) -> None:
+    class Exported(ByColour):
+        checkpoint = "c" * 64
+        temperature = 1.5
+
+    out = predict(Exported(LABELS), dataset, tmp_path / "out")
+    about = read_profile(out.root / "signals.jsonl").about
+    assert (about.origin, about.temperature) == ("c" * 64, 1.5)

@@ -1,38 +1,18 @@
-"""How images are opened for a model: with the bands that it takes, and values of the type that it was trained on."""
+"""Images as a model takes them: its bands, in its order, and values of the type that it was trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-
-from segdata.caches import note
-from segdata.dataset.dataset import Dataset
-from segdata.dataset.inputs import Stamp, stamps
-from segdata.dataset.sample import Sample
-from segdata.dataset.transparency import settled
 from segdata.errors import DataError, OptionError, Problem
-from segdata.executors.run import Run
 from segdata.files.rasters import Raster
-from segdata.files.reading import AS_IT_IS, Alpha, Reading
+from segdata.files.reading import AS_IT_IS, Reading
 from segdata.prediction.predictor import Predictor
 from segdata.tiling.retype import Dtype, Retype, RetypedRaster
 
 
-def read_as(source: Dataset, predictor: Predictor, bands: str | None, alpha: Alpha, run: Run) -> Dataset:
-    """The same dataset, its images read as is asked; images of no dataset as those that the model was trained on.
-
-    Raises `OptionError` for bands that the dataset does not read.
-    """
-    if source.made_by:
-        return source.read_as(bands, alpha)
+def trained_reading(predictor: Predictor, bands: str | None) -> Reading:
+    """How images of no dataset are read: like those that a model was trained on; its bands, unless others are asked for."""
     trained: Reading = getattr(predictor, "reading", AS_IT_IS)
-    known = Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
-    asked = replace(source.reading, bands=known.bands, alpha=known.alpha).but(bands, alpha)
-    reading, notes = settled(asked, [source.image_path(sample) for sample in source], run)
-    for text in notes:
-        note(text)
-    return replace(source, reading=reading)
+    return Reading(trained.bands if bands is None else (), False if trained.alpha is False else None)
 
 
 def typed(predictor: Predictor, span: tuple[float, float] | None) -> Retype | None:
@@ -49,23 +29,20 @@ def typed(predictor: Predictor, span: tuple[float, float] | None) -> Retype | No
     return Retype(dtype, span)
 
 
-@contextmanager
-def opened_for(source: Dataset, sample: Sample, predictor: Predictor, retype: Retype | None = None) -> Iterator[Raster]:
-    """A sample's image, open, brought into another type by `retype`.
+def fitted(raster: Raster, predictor: Predictor, reading: Reading, retype: Retype | None = None) -> Raster:
+    """An open image, which is read as `reading` says, as a model takes it, brought into another type by `retype`.
 
     Raises `DataError` (`image.bands`, `image.type`) if its bands are not those that the model takes, in order, or its values
     of another type than those that it was trained on.
     """
     recipe = getattr(predictor, "recipe", None)
-    with source.open_image(sample) as raster:
-        problem = _other_bands(predictor, raster, source.reading) or (
-            _other_type(predictor, raster) if retype is None else None
-        )
-        if problem is not None:
-            raise DataError(Problem(*problem, source.image_path(sample), sample.id))
-        if retype is not None:
-            raster = RetypedRaster(raster, retype)
-        yield raster if recipe is None else recipe.values_of(raster)
+    problem = _other_bands(predictor, raster, reading) or (_other_type(predictor, raster) if retype is None else None)
+    if problem is not None:
+        raise DataError(Problem(*problem))
+    if retype is not None:
+        raster = RetypedRaster(raster, retype)
+    fit: Raster = raster if recipe is None else recipe.values_of(raster)
+    return fit
 
 
 def _other_bands(predictor: Predictor, raster: Raster, reading: Reading) -> tuple[str, str] | None:
@@ -96,8 +73,3 @@ def _other_type(predictor: Predictor, raster: Raster) -> tuple[str, str] | None:
     what = f"its pixels are {raster.dtype}, and the model was trained on {trained}"
     ways = "say which of its values are the darkest and brightest there: --scale-values LOW,HIGH"
     return "image.type", f"{what}: {ways}, as tile --dtype takes them"
-
-
-def image_stamps(source: Dataset, sample: Sample) -> list[Stamp]:
-    """The file that a sample is predicted from, as it is before that."""
-    return stamps([] if sample.image is None else [source.image_path(sample)])

@@ -1,0 +1,1 @@
+"""`segdata serve`: a model behind HTTP."""
