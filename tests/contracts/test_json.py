@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from carry_files import make
 from convention_files import CITYSCAPES
+from exported_models import checkpoint_of, images_for
 from reader_samples import reader_sample
 from segdata.cli import COMMANDS, main
 from segdata.dataset.dataset import Dataset
@@ -159,3 +160,14 @@ def test_models_and_compare(tmp_path: Path) -> None:
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "config.yaml").write_text("lr: 0.1\nseed: 0\n")
     compare("compare", run("compare", folder))
+
+
+@pytest.mark.torch
+def test_export_of_models(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    model = checkpoint_of(tmp_path / "a.pt", width=4, depth=2)
+    data = images_for(tmp_path / "d", count=8)
+    for kind, ending in (("onnx", "onnx"), ("torch", "pt2")):
+        given = ["export", kind, model, tmp_path / f"a.{ending}", "--verify", data.root]
+        size = ["--size", "32x32"]
+        compare(f"export {kind}", run(*given), run(*given, *size, "--overwrite"))

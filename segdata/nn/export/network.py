@@ -1,6 +1,6 @@
 """What is exported of a model: normalised images in, probabilities or logits and the embedding out; and `torch.export` of it.
 
-https://docs.pytorch.org/docs/stable/export.html: sizes that are `Dim.DYNAMIC` are free; a model that demands one size is refused.
+https://docs.pytorch.org/docs/stable/export.html: a size is free within a range; a model that demands one size is refused.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
+from torch.export import Dim, ExportedProgram
 
 from segdata.errors import OptionError
 from segdata.nn.checkpoint import FAULTS
@@ -54,14 +54,28 @@ def trace(network: Network, bands: int, size: Size | None) -> ExportedProgram:
     need_torch()
     network.eval()
     image = noise(bands, size or (2 * around(network) + 6, 3 * around(network) + 5), batch=2)
-    free = torch.export.Dim.DYNAMIC
-    axes = {0: free} if size else {0: free, 2: free, 3: free}
+    leasts = (1,) if size else (network.multiple + 1, 2 * around(network) + 1)
     with torch.no_grad(), quiet():
         network(image)
+        for least in leasts[:-1]:
+            with suppress(*FAULTS):  # a map of one pixel is fixed: the next range has none
+                return torch.export.export(network, (image,), dynamic_shapes=(free(size, least),))
         try:
-            return torch.export.export(network, (image,), dynamic_shapes=(axes,))
+            return torch.export.export(network, (image,), dynamic_shapes=(free(size, leasts[-1]),))
         except FAULTS as error:
             raise _refused(error, size) from error
+
+
+def free(size: Size | None, least: int) -> dict[int, Dim]:
+    """The axes that are free, each with its range: what holds for a part of the range only is refused by the tracer."""
+    axes = {0: Dim("batch")}
+    if size is None:
+        axes |= {axis: Dim(name, min=least, max=MOST_PIXELS) for axis, name in ((2, "height"), (3, "width"))}
+    return axes
+
+
+MOST_PIXELS = 2**15
+"""The largest height and width that is promised to a tracer."""
 
 
 def around(network: Network) -> int:
@@ -90,7 +104,7 @@ MOST = 300
 
 def need_torch() -> None:
     """Check that torch can export with free sizes. Raises `OptionError` for an older one."""
-    if not hasattr(torch.export.Dim, "DYNAMIC") or not hasattr(torch.compiler, "is_exporting"):
+    if not hasattr(torch.compiler, "is_exporting"):
         raise OptionError(
             f"exporting models takes torch 2.7 or newer, this is {torch.__version__}: pip install -U torch"
         )

@@ -16,7 +16,7 @@ OF_MODELS = {"onnx": "segdata.nn.export.command:onnx", "torch": "segdata.nn.expo
 
 
 @formats("segdata.ops.export.operation:export", WRITERS, entry="write", common=COMMON, others=OF_MODELS)
-@click.argument("format", type=click.Choice(list(WRITERS)), metavar="FORMAT")
+@click.argument("format", type=click.Choice([*WRITERS, *OF_MODELS]), metavar="FORMAT")
 @run_options
 def export(format: str, dataset: str, destination: str, jobs: int | str, on_error: Any, **given: Any) -> None:
     """Write DATASET in a FORMAT that other programs want.
