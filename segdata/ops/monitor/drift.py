@@ -2,6 +2,7 @@
 
 If nothing has drifted, it makes no difference which units (images, or groups of them) are called new. So the names are dealt out
 anew many times, and each statistic is measured each time: what is as large as with the true names in few of them has drifted.
+This takes for granted that units are as large on either side; if they are not, images of the larger ones are left out first.
 
 - A number of each image, such as its brightness: the Cramer-von Mises criterion of two samples, which sees any change of its
   distribution and nothing of its unit (Anderson, "On the distribution of the two-sample Cramer-von Mises criterion", 1962,
@@ -39,6 +40,28 @@ class Tested:
 
     p: float
     parts: Sequence[float]
+
+
+def evened(units: Sequence[str], new: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """(N,) which images to keep so that the units of both sides are as large: a large one says more than a small one does.
+
+    Units are compared by their rank in size, the largest of one side with the largest of the other. Images are drawn by chance.
+    """
+    names, at, sizes = np.unique(np.array(units), return_inverse=True, return_counts=True)
+    called = np.zeros(len(names), np.bool_)
+    called[at[new]] = True
+    ranked = [
+        np.flatnonzero(called == side)[np.argsort(sizes[called == side], kind="stable")] for side in (False, True)
+    ]
+    most = sizes.copy()
+    for mine, others in (ranked, ranked[::-1]):
+        rank = (2 * np.arange(len(mine)) + 1) * len(others) // (2 * len(mine))
+        most[mine] = np.minimum(sizes[mine], sizes[others[rank]])
+    drawn = np.random.default_rng(seed).permutation(len(units))
+    order = drawn[np.argsort(at[drawn], kind="stable")]
+    keep = np.zeros(len(units), np.bool_)
+    keep[order] = np.arange(len(units)) - np.repeat(np.cumsum(sizes) - sizes, sizes) < np.repeat(most, sizes)
+    return keep
 
 
 def deal(units: Sequence[str], new: NDArray[np.bool_], count: int, seed: int) -> Sides:

@@ -22,6 +22,7 @@ from segdata.ops.monitor.drift import (
     deal,
     distances,
     energy,
+    evened,
     inhomogeneity,
     least_p,
 )
@@ -72,10 +73,9 @@ def monitor(
         "give predictions of one model, or of models with the same classes",
     )  # fmt: skip
     kind = resampling(resample, old.grouped or new.grouped)
-    rows = [row for side in (old, new) for _, row in side.rows]
-    is_new = np.arange(len(rows)) >= len(old.rows)
-    units = (len(set(old.units(kind))), len(set(new.units(kind))))
-    sides = deal([*old.units(kind), *new.units(kind)], is_new, permutations, seed)
+    rows, of, is_new = _tested(old, new, kind, seed)
+    units = len(set(old.units(kind))), len(set(new.units(kind)))
+    sides = deal(of, is_new, permutations, seed)
     parts = parts_of(rows, old.about.contract.names)
     left_out, statistics, apart = _statistics(parts, rows, sides)
     tested = corrected(statistics)
@@ -84,10 +84,20 @@ def monitor(
         findings[-1] = Finding(EMBEDDING, tested[EMBEDDING].p, [Change("distance", None, apart, tested[EMBEDDING].p)])
     least = least_p(*units, permutations)
     return Monitored(
-        old.about.contract, alpha, kind, (old.images, new.images), (len(old.rows), len(new.rows)), units, permutations, least,
-        findings, _classes(old, new, findings, alpha), _estimate(old, new), left_out,
-        _notes(old, new, kind, units, least, alpha),
-    )  # fmt: skip
+        labels=old.about.contract,
+        alpha=alpha,
+        resample=kind,
+        images=(old.images, new.images),
+        tested=(int((~is_new).sum()), int(is_new.sum())),
+        units=units,
+        permutations=permutations,
+        least=least,
+        findings=findings,
+        classes=_classes(old, new, findings, alpha),
+        estimate=_estimate(old, new),
+        left_out=left_out,
+        notes=_notes(old, new, kind, units, least, alpha),
+    )
 
 
 def _check(alpha: float, permutations: int, most: int) -> None:
@@ -100,6 +110,15 @@ def _check(alpha: float, permutations: int, most: int) -> None:
         raise OptionError(f"--permutations {permutations}: too few for --alpha {alpha:g}: take {wanted}")
     if not 2 <= most <= MOST_TESTED:
         raise OptionError(f"--most {most}: must be 2 to {MOST_TESTED}")
+
+
+def _tested(old: Gathered, new: Gathered, kind: str, seed: int) -> tuple[list[Signals], list[str], NDArray[np.bool_]]:
+    """The images that are tested, of which unit each is, and which are new; units of both sides are as large."""
+    rows = [row for side in (old, new) for _, row in side.rows]
+    units = [*old.units(kind), *new.units(kind)]
+    is_new = np.arange(len(rows)) >= len(old.rows)
+    kept = np.flatnonzero(evened(units, is_new, seed))
+    return [rows[i] for i in kept], [units[i] for i in kept], is_new[kept]
 
 
 def _statistics(
@@ -178,6 +197,12 @@ def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], leas
         notes.append(
             f"{units[0]} and {units[1]} {what} are too few: no test of them can give less than p = {least:.2g}, so nothing can "
             "be found; more images are needed, or smaller units (--resample image, which also finds that drives differ)"
+        )
+    if kind == "group" and old.grouped != new.grouped:
+        lone, other = (old, new) if new.grouped else (new, old)
+        notes.append(
+            f"the {lone.name} images have no groups, so each counts as a group of its own, beside one image of each group of the "
+            f"{other.name} ones: if they are frames of a few drives, --resample block:10 takes ten in a row as one on both sides"
         )
     ids = [row.id for side in (old, new) for _, row in side.rows]
     if kind == "image" and 2 * len(set(chain(*(run.ids for run in sequences(ids, set()))))) >= len(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdata.ops.monitor.drift import corrected, cramer_von_mises, deal, distances, energy, inhomogeneity, least_p
+from segdata.ops.monitor.drift import (
+    corrected,
+    cramer_von_mises,
+    deal,
+    distances,
+    energy,
+    evened,
+    inhomogeneity,
+    least_p,
+)
 
 
 def criterion(values: np.ndarray, new: np.ndarray) -> float:
@@ -77,6 +87,48 @@ def test_the_energy_distance_is_that_of_another_program() -> None:
     same = np.concatenate([y, y]).astype(np.float32)
     assert inhomogeneity(distances(same), np.arange(6) < 3) == pytest.approx(0, abs=1e-9)
     assert inhomogeneity(np.zeros((4, 4)), np.arange(4) < 2) is None
+
+
+SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=8)
+
+
+def sizes_of(units: list[str]) -> list[int]:
+    return sorted(Counter(units).values())
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    st.integers(0, 9),
+)
+def test_units_are_as_large_on_both_sides(old: list[int], new: list[int], seed: int) -> None:
+    """With as many units on either side: the lesser of the two sizes of each rank. None is lost."""
+    units = [
+        f"{side}{i}" for side, sizes in (("o", old), ("n", new)) for i, size in enumerate(sizes) for _ in range(size)
+    ]
+    order = np.random.default_rng(seed).permutation(len(units))
+    units = [units[i] for i in order]
+    is_new = np.array([unit.startswith("n") for unit in units])
+    keep = evened(units, is_new, seed)
+    kept = [
+        sizes_of([u for u, k, n in zip(units, keep, is_new, strict=True) if k and n == side]) for side in (False, True)
+    ]
+    assert [len(one) for one in kept] == [len(old), len(new)]
+    for mine, others, left in ((old, new, kept[0]), (new, old, kept[1])):
+        mine, others = sorted(mine), sorted(others)
+        assert left == sorted(
+            min(size, others[math.floor((rank + 0.5) / len(mine) * len(others))]) for rank, size in enumerate(mine)
+        )
+    if len(old) == len(new):
+        assert kept[0] == kept[1]
+
+
+def test_the_images_of_a_large_unit_are_drawn_by_chance() -> None:
+    units, new = ["a"] * 6 + ["b", "b"], np.arange(8) >= 6
+    drawn = np.sum([evened(units, new, seed) for seed in range(600)], axis=0)
+    assert (drawn[6:] == 600).all()
+    assert np.abs(drawn[:6] - 200).max() < 5 * math.sqrt(200 * 2 / 3)
 
 
 def test_groups_are_dealt_whole() -> None:

@@ -82,6 +82,29 @@ def test_groups_keep_the_rate_where_images_do_not() -> None:
     assert alarms["image"] > runs / 2
 
 
+@pytest.mark.slow
+def test_groups_of_other_sizes_keep_the_rate_and_still_find_what_drifted() -> None:
+    """Drives of thirty images beside single ones, and beside drives of three: a large group says more than a small one."""
+    large, runs = World(spread=0.2, per_group=30), 40
+    single, small = World(spread=0.2), World(spread=0.2, per_group=3)
+    alarms = found = 0
+    for i in range(runs):
+        old = large.profile(180, 2 * i)
+        alarms += bool(monitor(old, single.profile(90, 2 * i + 1), permutations=199, alpha=0.1).drifted)
+        found += bool(monitor(old, small.but(blur=0.05).profile(24, 2 * i + 1), permutations=199, alpha=0.1).drifted)
+    assert alarms / runs <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / runs)
+    assert found >= 0.8 * runs
+
+
+def test_groups_on_one_side_alone_are_told_with_a_way_out() -> None:
+    pair = World(per_group=10).profile(60, 0), WORLD.profile(40, 1)
+    found = monitor(*pair, permutations=199)
+    assert (found.resample, found.units, found.images, found.tested) == ("group", (6, 40), (60, 40), (6, 40))
+    (note,) = (note for note in found.notes if "have no groups" in note)
+    assert "--resample block:10" in note
+    assert monitor(*pair, permutations=199, resample="block:10").units == (6, 4)
+
+
 def test_groups_are_the_units_where_there_are_some() -> None:
     world = World(per_group=10)
     found = monitor(world.profile(80, 0), world.profile(60, 1), permutations=199)
