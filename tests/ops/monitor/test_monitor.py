@@ -84,16 +84,17 @@ def test_groups_keep_the_rate_where_images_do_not() -> None:
 
 @pytest.mark.slow
 def test_groups_of_other_sizes_keep_the_rate_and_still_find_what_drifted() -> None:
-    """Drives of thirty images beside single ones, and beside drives of three: a large group says more than a small one."""
-    large, runs = World(spread=0.2, per_group=30), 40
-    single, small = World(spread=0.2), World(spread=0.2, per_group=3)
-    alarms = found = 0
+    """Drives beside single images, and beside shorter drives: a large group says more than a small one."""
+    few, single = World(spread=1, per_group=40), World(spread=1)
+    large, small = World(spread=0.05, per_group=30), World(spread=0.05, per_group=3, brightness=0.65)
+    alarms, found, runs = 0, 0, 40
     for i in range(runs):
-        old = large.profile(180, 2 * i)
-        alarms += bool(monitor(old, single.profile(90, 2 * i + 1), permutations=199, alpha=0.1).drifted)
-        found += bool(monitor(old, small.but(blur=0.05).profile(24, 2 * i + 1), permutations=199, alpha=0.1).drifted)
+        pair = few.profile(120, 2 * i), single.profile(150, 2 * i + 1)
+        alarms += bool(monitor(*pair, permutations=199, alpha=0.1).drifted)
+        pair = large.profile(180, 2 * i), small.profile(24, 2 * i + 1)
+        found += bool(monitor(*pair, permutations=199, alpha=0.1).drifted)
     assert alarms / runs <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / runs)
-    assert found >= 0.8 * runs
+    assert found > 0.6 * runs
 
 
 def test_groups_on_one_side_alone_are_told_with_a_way_out() -> None:
