@@ -145,9 +145,11 @@ def measured(
     sliding: Sliding,
     *,
     name: Callable[[T], tuple[str, str | None]],
+    content: Callable[[T], tuple[int, int]] | None = None,
     truth: Callable[[T], Mask] | None = None,
 ) -> Iterator[Signals | Failed[T]]:
-    """The signals of each image in turn. `name` gives an image's id and group, `truth` (H, W) the model's class of each pixel.
+    """The signals of each image in turn. `name` gives an image's id and group, `content` its (height, width) without
+    padding, `truth` (H, W) the model's class of each pixel.
 
     Raises as `slide`, and what `truth` raises.
     """
@@ -159,7 +161,8 @@ def measured(
             yield band
             continue
         if measure is None:
-            measure = Measure(len(predictor.labels.classes), judged=truth is not None)
+            whole = (0, 0) if content is None else content(band.key)
+            measure = Measure(len(predictor.labels.classes), whole, judged=truth is not None)
             mask = None if truth is None else truth(band.key)
         end = band.y + band.probs.shape[1]
         measure.add(band, None if mask is None else mask[band.y : end])

@@ -35,8 +35,8 @@ def nearest(vectors: Vectors, others: Iterable[Vectors]) -> Floats:
     """(N,) float64: how far each of the vectors is `apart` from the nearest of others, which come in parts; 2 without any."""
     distance = np.full(len(vectors), 2.0)
     for some in others:
-        for one in some:
-            np.minimum(distance, apart(vectors, one), out=distance)
+        closest = (vectors @ some.T).max(axis=1, initial=-1)
+        np.minimum(distance, np.maximum(1 - closest.astype(np.float64), 0), out=distance)
     return distance
 
 

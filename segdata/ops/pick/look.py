@@ -17,7 +17,8 @@ from segdata.prediction.inputs import opened_for, read_as
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, line_of
 from segdata.prediction.signals import measured
-from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is
+from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is, window_size
+from segdata.tiling.tiles import tile_content
 from segdata.words import briefly
 
 
@@ -58,14 +59,16 @@ class Looking:
     def _looked_at(self, dataset: Dataset, name: str) -> Pool:
         dataset = read_as(dataset, self.predictor, None, "auto", self.run)
         recipe = getattr(self.predictor, "recipe", None)
+        seen = recipe.resized if recipe else as_it_is
+        sliding = Sliding(window_size(self.predictor, None))
         images = (
-            Input(sample, partial(opened_for, dataset, sample, self.predictor), recipe.resized if recipe else as_it_is)
+            Input(sample, partial(opened_for, dataset, sample, self.predictor), seen, content=tile_content(sample))
             for sample in sorted(dataset, key=lambda sample: sample.id)
         )
         signals, bad, known = self.folder / f"{name}.jsonl", list[Problem](), set[str]()
         with signals.open("wb") as file:
             file.write(line_of(self.about))
-            for row in measured(images, self.predictor, Sliding(), name=_named):
+            for row in measured(images, self.predictor, sliding, name=_named, content=tile_content):
                 if isinstance(row, Failed):
                     self.run.report.add(row.problem)
                     bad.append(row.problem)

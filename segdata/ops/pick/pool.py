@@ -126,7 +126,7 @@ class Labelled:
         ids = frozenset(sample.id for sample in alike) & known
         others = frozenset(sample.id for sample in alike) - known
         own = _of_dataset(dataset, whole=False) if signals and others and (dataset.root / SIGNALS).is_file() else None
-        if own is not None and (own.about.digest, own.about.model) != (pool.about.digest, pool.about.model):
+        if own is not None and (own.about.digest, own.about.origin) != (pool.about.digest, pool.about.origin):
             what = "its signals are of another model than the pool's"
             raise DatasetError(f"{dataset.root}: {what}: predict both with the same one, and give that as --labelled")
         return cls(dataset, ids, others, own)

@@ -33,9 +33,10 @@ from segdata.ops.pick import operation
 from segdata.ops.pick.choose import Room, farthest, heaviest, nearest, unit
 from segdata.ops.pick.operation import pick
 from segdata.ops.pick.weigh import class_rarity, weigh
+from segdata.prediction.profile import About, Profile
 from segdata.prediction.signals import Measure, Signals
 from segdata.prediction.sliding import Band
-from signal_files import NAMES, save, signals
+from signal_files import MODEL, NAMES, save, signals
 
 
 def pool_of(root: Path, rows: Sequence[Signals], **fields: Any) -> Dataset:
@@ -201,6 +202,9 @@ def test_labelled_images_outside_the_pool_need_signals_of_the_same_model(tmp_pat
     assert not (tmp_path / "l.txt").exists()
     save(labelled.root, [signals("old", [1, 1, 1], 0.5, [1, 0.1])])
     assert ids(pick(pool, tmp_path / "l.txt", n=1, labelled=labelled)) == ["b"]
+    exported = msgspec.structs.replace(About.of(pool.labels, "b" * 64), checkpoint=MODEL)
+    Profile(exported, (signals("old", [1, 1, 1], 0.5, [1, 0.1]),)).save(labelled.root / "signals.jsonl")
+    assert ids(pick(pool, tmp_path / "e.txt", n=1, labelled=labelled)) == ["b"], "an export of the same checkpoint"
     save(labelled.root, [signals("old", [1, 1, 1], 0.5, [1, 0.1])], model="b" * 64)
     with pytest.raises(DatasetError, match="of another model"):
         pick(pool, tmp_path / "m.txt", n=1, labelled=labelled)
@@ -292,6 +296,30 @@ def test_a_model_looks_at_a_folder_of_images(tmp_path: Path) -> None:
     rest = pick(pool, tmp_path / "n.csv", n=2, strategy="diversity", model=eyes, labelled=old)
     assert (rest.labelled, rest.unknown) == (0, 0)
     assert {id[0] for id in ids(rest)} == {"a", "c"}
+
+
+@dataclass
+class OneSize(Eyes):
+    """Takes windows of one size."""
+
+    size: tuple[int, int] = (4, 4)
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        assert images.shape[1] <= 4
+        assert images.shape[2] <= 4
+        return super().__call__(images)
+
+
+@pytest.mark.parametrize("model", [Eyes, OneSize])
+def test_a_model_looks_at_padded_tiles_as_predict_does(tmp_path: Path, model: type[Eyes]) -> None:
+    """Padding counts in neither, and windows are as large as the model takes."""
+    whole = make(tmp_path / "whole", {id: np.zeros((7, 9)) for id in "abc"}, images="reference")
+    tiles = segdata.tile(whole, tmp_path / "tiles", size=6, pad="zero")
+    eyes = model(Labels.of(NAMES), 0.7)
+    predicted = segdata.predict(eyes, tiles, tmp_path / "pred")
+    found = pick(tiles, n=99, model=eyes)
+    assert len(found.images) == len(tiles) > 3
+    assert found.images == pick(predicted, n=99).images
 
 
 def test_a_model_may_be_a_file(tmp_path: Path) -> None:
