@@ -121,11 +121,16 @@ def energy(apart: Floats, sides: Sides) -> Floats:
 
 
 def inhomogeneity(apart: Floats, new: NDArray[np.bool_]) -> float | None:
-    """How far two sides (N,) lie apart, 0 to 1, for (N, N) `distances`: 1 less the mean distance within a side (the mean of both
-    sides') over that between them; None if that is 0. (Szekely and Rizzo, "Energy statistics", 2013: the coefficient H.)"""
+    """How far two sides (N,) lie apart, 0 to 1, for (N, N) `distances`: 1 less the mean distance of two images of one side (the
+    mean of both sides') over that of two of different sides. None if all distances between sides are 0, or no side has two.
+
+    (Szekely and Rizzo, "Energy statistics", 2013: the coefficient H; but no image is paired with itself, which would make few
+    images lie apart that do not.)
+    """
     across = float(apart[np.ix_(new, ~new)].mean())
-    within = float(apart[np.ix_(new, new)].mean() + apart[np.ix_(~new, ~new)].mean()) / 2
-    return max(0.0, 1 - within / across) if across > 0 else None
+    counts = [(side, int(side.sum())) for side in (new, ~new)]
+    within = [float(apart[np.ix_(side, side)].sum()) / (n * (n - 1)) for side, n in counts if n > 1]
+    return max(0.0, 1 - sum(within) / len(within) / across) if across > 0 and within else None
 
 
 def distances(vectors: NDArray[np.float32]) -> Floats:

@@ -76,17 +76,31 @@ def test_the_criterion_is_scipys_where_no_values_are_equal() -> None:
 
 
 def test_the_energy_distance_is_that_of_another_program() -> None:
-    """The figures in the documentation of dcor.energy_distance and dcor.homogeneity.energy_test_statistic."""
+    """The figure in the documentation of dcor.homogeneity.energy_test_statistic."""
     x = np.arange(1, 17).reshape(4, 4)
     y = np.array([[1, 0, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]])
     vectors, new = np.concatenate([x, y]).astype(np.float32), np.arange(7) < 4
     assert energy(distances(vectors), new[None])[0] == pytest.approx(35.2766732, abs=1e-5)
-    apart = inhomogeneity(distances(vectors), new)
-    mean = np.mean([np.linalg.norm(p - q) for p in x for q in y])
-    assert apart == pytest.approx(20.5780594 / (2 * mean), abs=1e-6)
-    same = np.concatenate([y, y]).astype(np.float32)
-    assert inhomogeneity(distances(same), np.arange(6) < 3) == pytest.approx(0, abs=1e-9)
+
+
+def test_how_far_embeddings_lie_apart_does_not_depend_on_how_many_there_are() -> None:
+    x, y = [0.0, 1, 3], [9.0, 17]
+    apart, new = distances(np.array([*x, *y], np.float32)[:, None]), np.arange(5) >= 3
+    within = [np.mean([abs(a - b) for a, b in combinations(side, 2)]) for side in (x, y)]
+    across = np.mean([abs(a - b) for a in x for b in y])
+    assert inhomogeneity(apart, new) == pytest.approx(1 - np.mean(within) / across)
+    assert inhomogeneity(apart[:4, :4], new[:4]) == pytest.approx(1 - within[0] / np.mean([abs(a - 9) for a in x]))
+    assert inhomogeneity(apart[2:4, 2:4], new[2:4]) is None, "one image on either side"
     assert inhomogeneity(np.zeros((4, 4)), np.arange(4) < 2) is None
+    same = np.concatenate([vectors := np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), vectors])
+    assert inhomogeneity(distances(same), np.arange(18) < 9) == 0
+    few = [
+        inhomogeneity(
+            distances(np.random.default_rng(seed).normal(size=(14, 64)).astype(np.float32)), np.arange(14) < 4
+        )
+        for seed in range(20)
+    ]
+    assert np.mean([one or 0 for one in few]) < 0.01
 
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=8)
