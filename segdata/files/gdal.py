@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,9 @@ MAX_BANDS = 2**12
 
 NAMES_FILES = "OVERVIEWS"
 """The domain of metadata in which a GeoTIFF says that smaller copies of it are in another file, or at a URL."""
+
+MEMORY = re.compile(r"/vsimem/[-0-9a-f]+/")
+"""Where GDAL has a file of its memory, before the name."""
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +141,7 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
         raise_exhausted(error, file)
         name = Path(file).name
-        reason = str(error.__cause__ or error).replace(gdal_path(file), name).replace(file, name)
+        reason = MEMORY.sub("", str(error.__cause__ or error)).replace(gdal_path(file), name).replace(file, name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 
 
