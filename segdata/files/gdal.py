@@ -119,6 +119,8 @@ def refuse_unfit(source: Any, file: File) -> None:
     if pixelwise and source.count > MAX_BANDS:
         message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them band by band"
         raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
+    if isinstance(file, InMemory) and source.count > MAX_BANDS:  # a stranger's, and each band takes its time below
+        raise file.problem("too_large", f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}")
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)

@@ -171,3 +171,17 @@ def test_what_only_decoders_find_is_damage() -> None:
         with pytest.raises(Refusal) as found:
             work.done(bytes(data), Event())
         assert (found.value.status, found.value.code) == (status, "image.unreadable")
+
+
+def test_many_bands_are_refused_before_each_is_asked() -> None:
+    """A TIFF of 5,000 bands of one pixel, which lie one after the other."""
+    import rasterio
+    from rasterio.io import MemoryFile
+
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=1, height=1, count=5000, dtype="uint8", interleave="band", SPARSE_OK=True,
+                         transform=rasterio.Affine(2, 0, 0, 0, -2, 0)):  # fmt: skip
+            pass
+        data = memory.read()
+    with InMemory(data) as file, pytest.raises(DataError, match=r"5,000 bands are more than the limit of 4,096"):
+        refuse_pixels(file, 2**20)
