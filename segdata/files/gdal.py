@@ -115,7 +115,7 @@ def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: 
 
 def refuse_unfit(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
-    pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
+    pixelwise = structure_of(source).get("INTERLEAVE") == "PIXEL"
     if pixelwise and source.count > MAX_BANDS:
         message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them band by band"
         raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
@@ -127,10 +127,18 @@ def refuse_unfit(source: Any, file: File) -> None:
     refuse_block(source.block_shapes[0], source.shape, block_depth(source), str(file), file.kind)
 
 
+def structure_of(source: Any) -> dict[str, str]:
+    """How an open rasterio dataset is stored. Of JPEG 2000 GDAL (3.10) is not asked: of a damaged one it never answers."""
+    if source.driver == "JP2OpenJPEG":
+        return {"INTERLEAVE": "PIXEL"}
+    found: dict[str, str] = source.tags(ns="IMAGE_STRUCTURE")
+    return found
+
+
 def block_depth(source: Any) -> int:
     """Bytes per pixel of a block of an open rasterio dataset, all of which are decoded at once."""
     kind = source.dtypes[0]
-    bands = source.count if source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
+    bands = source.count if structure_of(source).get("INTERLEAVE") == "PIXEL" else 1
     return int(np.dtype("complex64" if "complex" in kind else kind).itemsize * bands)
 
 
@@ -149,7 +157,7 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
 
 def black_of(source: Any) -> int:
     """The value that is black in a file of one band of unsigned numbers whose 0 is white; 0 in other files."""
-    if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES" or not source.dtypes[0].startswith("uint"):
+    if structure_of(source).get("MINISWHITE") != "YES" or not source.dtypes[0].startswith("uint"):
         return 0
     bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(source.dtypes[0]).itemsize)
     return int(2 ** int(bits) - 1)
