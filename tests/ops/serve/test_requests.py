@@ -153,7 +153,7 @@ def test_what_only_decoders_find_is_damage() -> None:
 
     from segdata.files.reading import Reading
     from segdata.ops.serve.work import Work
-    from segdata.prediction.sliding import Sliding
+    from segdata.prediction.windows import Sliding
     from serving import predictor
 
     def encoded(mode: str, format: str) -> bytearray:
