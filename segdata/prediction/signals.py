@@ -19,7 +19,8 @@ from segdata.kernels.signals import add_signals
 from segdata.labels import Mask
 from segdata.prediction.light import Light
 from segdata.prediction.predictor import Predictor
-from segdata.prediction.sliding import Band, Failed, Input, Probs, Sliding, slide
+from segdata.prediction.sliding import Band, Failed, Input, Probs, slide
+from segdata.prediction.windows import Sliding
 
 T = TypeVar("T")
 
@@ -145,11 +146,9 @@ def measured(
     sliding: Sliding,
     *,
     name: Callable[[T], tuple[str, str | None]],
-    content: Callable[[T], tuple[int, int]] | None = None,
     truth: Callable[[T], Mask] | None = None,
 ) -> Iterator[Signals | Failed[T]]:
-    """The signals of each image in turn. `name` gives an image's id and group, `content` its (height, width) without
-    padding, `truth` (H, W) the model's class of each pixel.
+    """The signals of each image in turn. `name` gives an image's id and group, `truth` (H, W) the model's class of each pixel.
 
     Raises as `slide`, and what `truth` raises.
     """
@@ -161,8 +160,7 @@ def measured(
             yield band
             continue
         if measure is None:
-            whole = (0, 0) if content is None else content(band.key)
-            measure = Measure(len(predictor.labels.classes), whole, judged=truth is not None)
+            measure = Measure(len(predictor.labels.classes), judged=truth is not None)
             mask = None if truth is None else truth(band.key)
         end = band.y + band.probs.shape[1]
         measure.add(band, None if mask is None else mask[band.y : end])

@@ -17,8 +17,8 @@ from segdata.prediction.inputs import opened_for, read_as
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, line_of
 from segdata.prediction.signals import measured
-from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is, window_size
-from segdata.tiling.tiles import tile_content
+from segdata.prediction.sliding import Failed, Input, as_it_is
+from segdata.prediction.windows import Sliding, window_size
 from segdata.words import briefly
 
 
@@ -62,13 +62,13 @@ class Looking:
         seen = recipe.resized if recipe else as_it_is
         sliding = Sliding(window_size(self.predictor, None))
         images = (
-            Input(sample, partial(opened_for, dataset, sample, self.predictor), seen, content=tile_content(sample))
+            Input(sample, partial(opened_for, dataset, sample, self.predictor), seen)
             for sample in sorted(dataset, key=lambda sample: sample.id)
         )
         signals, bad, known = self.folder / f"{name}.jsonl", list[Problem](), set[str]()
         with signals.open("wb") as file:
             file.write(line_of(self.about))
-            for row in measured(images, self.predictor, sliding, name=_named, content=tile_content):
+            for row in measured(images, self.predictor, sliding, name=_named):
                 if isinstance(row, Failed):
                     self.run.report.add(row.problem)
                     bad.append(row.problem)

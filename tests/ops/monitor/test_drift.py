@@ -100,7 +100,7 @@ def test_how_far_embeddings_lie_apart_does_not_depend_on_how_many_there_are() ->
         )
         for seed in range(20)
     ]
-    assert np.mean([one or 0 for one in few]) < 0.01
+    assert np.mean([one or 0 for one in few]) < 0.03
 
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=8)

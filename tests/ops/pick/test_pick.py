@@ -312,7 +312,7 @@ class OneSize(Eyes):
 
 @pytest.mark.parametrize("model", [Eyes, OneSize])
 def test_a_model_looks_at_padded_tiles_as_predict_does(tmp_path: Path, model: type[Eyes]) -> None:
-    """Padding counts in neither, and windows are as large as the model takes."""
+    """Padding says nothing in either, and windows are as large as the model takes."""
     whole = make(tmp_path / "whole", {id: np.zeros((7, 9)) for id in "abc"}, images="reference")
     tiles = segdata.tile(whole, tmp_path / "tiles", size=(8, 6), pad="zero")
     eyes = model(Labels.of(NAMES), 0.7)
