@@ -11,6 +11,23 @@ from segdata.kernels import kernel
 
 
 @kernel
+def decide_row(probs: NDArray[np.float32], y: int, largest: NDArray[np.float32], likeliest: NDArray[np.int32]) -> None:
+    """Write to (w,) arrays the `largest` of `probs` (K, h, w) in the row `y`, and which class has it. On a tie, the first one.
+
+    Of pixels without any probability (all 0) it is 0, and the class is K.
+    """
+    classes, _, width = probs.shape
+    largest[:] = 0
+    likeliest[:] = classes
+    for k in range(classes):
+        row = probs[k, y]
+        for x in range(width):  # no branches: many pixels are compared at once
+            better = row[x] > largest[x]
+            largest[x] = row[x] if better else largest[x]
+            likeliest[x] = np.int32(k) if better else likeliest[x]
+
+
+@kernel
 def decide(
     probs: NDArray[np.float32],
     table: NDArray[np.unsignedinteger[Any]],
@@ -25,13 +42,6 @@ def decide(
     largest = np.empty(width, np.float32)
     likeliest = np.empty(width, np.int32)
     for y in range(height):
-        largest[:] = 0
-        likeliest[:] = classes
-        for k in range(classes):
-            row = probs[k, y]
-            for x in range(width):  # no branches: many pixels are compared at once
-                better = row[x] > largest[x]
-                largest[x] = row[x] if better else largest[x]
-                likeliest[x] = np.int32(k) if better else likeliest[x]
+        decide_row(probs, y, largest, likeliest)
         for x in range(width):
             ids[y, x] = table[classes if largest[x] < least else likeliest[x]]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdata.kernels import kernel
+from segdata.kernels.decide import decide_row
 
 
 @kernel
@@ -28,14 +29,7 @@ def add_signals(
     largest = np.empty(width, np.float32)
     likeliest = np.empty(width, np.int32)
     for y in range(height):
-        largest[:] = 0
-        likeliest[:] = classes
-        for k in range(classes):
-            row = probs[k, y]
-            for x in range(width):  # no branches: many pixels are compared at once
-                better = row[x] > largest[x]
-                largest[x] = row[x] if better else largest[x]
-                likeliest[x] = np.int32(k) if better else likeliest[x]
+        decide_row(probs, y, largest, likeliest)
         for x in range(width):
             k = likeliest[x]
             if k == classes:

@@ -15,7 +15,7 @@ from torch import nn  # noqa: E402
 
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
-from segdata.nn.models import MODELS, build, build_encoder, model_options, sources, timm_encoders  # noqa: E402
+from segdata.nn.models import MODELS, build, build_encoder, model_options, packages, sources  # noqa: E402
 from segdata.nn.names import refuse_unknown  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
 
@@ -188,7 +188,7 @@ def test_maps_in_another_order_are_refused() -> None:
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    monkeypatch.setattr(timm_encoders, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"timm:five needs timm: pip install 'segdata\[timm\]'"):
         build_encoder("timm:five")
 

@@ -6,16 +6,14 @@ import inspect
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from segdata.errors import MissingDependency, OptionError
+from segdata.errors import OptionError
 from segdata.nn.models.base import Segmenter
+from segdata.nn.models.packages import package
 from segdata.nn.models.sources import is_file_name
 from segdata.words import suggest
 
@@ -157,21 +155,9 @@ MOST = 300
 """So many characters of a message of others are repeated: it may list hundreds of encoders."""
 
 
-def _smp_package(name: str) -> ModuleType:
-    """The package. Raises `MissingDependency` if it, or what it needs, is not there or cannot be imported."""
-    try:
-        return import_module("segmentation_models_pytorch")
-    except (ImportError, RuntimeError, AttributeError) as error:  # a torchvision for another torch raises RuntimeError
-        way = "pip install segdata[smp]"
-        if find_spec("segmentation_models_pytorch") is not None:
-            why = " ".join(str(error).split())
-            way = f"it is installed, but importing it fails ({why}): install what fits torch {torch.__version__}"
-        raise MissingDependency(f"{name} needs segmentation_models_pytorch: {way}") from error
-
-
 def _smp_factory(name: str, options: Mapping[str, Any]) -> tuple[type[nn.Module], str]:
     """The architecture that a name means, and its encoder ("": its own), if it takes the options. Raises like `foreign`."""
-    smp = _smp_package(name)
+    smp = package("segmentation_models_pytorch", "smp", name)
     architecture, _, encoder = name.removeprefix("smp:").partition("/")
     known = {key: value for key, value in vars(smp).items() if isinstance(value, type) and issubclass(value, nn.Module)}
     if architecture not in known:

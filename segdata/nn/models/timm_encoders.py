@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from segdata.errors import MissingDependency, OptionError
+from segdata.errors import OptionError
 from segdata.nn.models.base import Encoder, exporting
+from segdata.nn.models.packages import package
 from segdata.recipes.settings import Normalise
 from segdata.words import suggest
 
@@ -44,7 +43,7 @@ class TimmEncoder(Encoder):
 
     def __init__(self, name: str, bands: int = 3, *, output_stride: int = 32) -> None:
         super().__init__()
-        timm = package(name)
+        timm = package("timm", "timm", f"encoder {name}")
         plain = refuse_unlisted(timm, name)
         refuse_one_size(name, timm.get_pretrained_cfg(plain))
         more = {} if output_stride == 32 else {"output_stride": output_stride}
@@ -71,18 +70,6 @@ class TimmEncoder(Encoder):
                 f"encoder {self.name} gives maps of {shapes}, not (N, channels, height, width): choose another"
             )
         return maps
-
-
-def package(name: str) -> ModuleType:
-    """timm. Raises `MissingDependency` if it is not there or cannot be imported."""
-    try:
-        return import_module("timm")
-    except (ImportError, RuntimeError, AttributeError) as error:  # a torchvision for another torch raises RuntimeError
-        way = "pip install 'segdata[timm]'"
-        if find_spec("timm") is not None:
-            why = " ".join(str(error).split())
-            way = f"it is installed, but importing it fails ({why}): install what fits torch {torch.__version__}"
-        raise MissingDependency(f"encoder {name} needs timm: {way}") from error
 
 
 def refuse_unlisted(timm: ModuleType, name: str) -> str:
@@ -136,14 +123,14 @@ def spelling(net: nn.Module, whole: nn.Module) -> dict[str, str]:
 
 def timm_normalisation(name: str) -> Normalise:
     """The mean and standard deviation that timm's weights of a network were trained with."""
-    timm = package(name)
+    timm = package("timm", "timm", f"encoder {name}")
     about = timm.get_pretrained_cfg(refuse_unlisted(timm, name))
     return Normalise(tuple(map(float, about.mean)), tuple(map(float, about.std)))
 
 
 def hub_file(name: str) -> tuple[Path, str]:
     """The file that timm publishes for a network, fetched if it is not there yet, and its SHA-256. Raises `OptionError`."""
-    timm = package(name)
+    timm = package("timm", "timm", f"encoder {name}")
     about: Any = timm.get_pretrained_cfg(refuse_unlisted(timm, name))
     way = "name a file or a URL with --encoder-weights, or leave the option out to start with random weights"
     if about is None or not about.hf_hub_id:

@@ -61,7 +61,8 @@ def picked_lines(picked: Picked, destination: str | None) -> list[str]:
         lines.append(f"note:        {picked.asked:,} were asked for, and no more may be picked")
     if picked.unknown:
         lines.append(
-            f"note:        {picked.unknown:,} labelled images have no embedding: images near them may have been picked"
+            f"note:        {picked.unknown:,} labelled images have no embedding, so images near them may have been picked: "
+            "predict them with the same model, and give these predictions as --labelled"
         )
     if picked.dataset is not None:
         return [*lines, dataset_line(picked.dataset, str(destination))]
