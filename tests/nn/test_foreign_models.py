@@ -206,5 +206,5 @@ def test_a_package_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch:
 
 def test_without_segmentation_models_pytorch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
-    with pytest.raises(MissingDependency, match=r"pip install segdata\[smp\]"):
+    with pytest.raises(MissingDependency, match=r"pip install 'segdata\[smp\]"):
         build("smp:Unet/resnet18", classes=3)
