@@ -2,7 +2,6 @@
 
 If nothing has drifted, it makes no difference which units (images, or groups of them) are called new. So the names are dealt out
 anew many times, and each statistic is measured each time: what is as large as with the true names in few of them has drifted.
-This takes for granted that units are as large on either side; if they are not, images of the larger ones are left out first.
 
 - A number of each image, such as its brightness: the Cramer-von Mises criterion of two samples, which sees any change of its
   distribution and nothing of its unit (Anderson, "On the distribution of the two-sample Cramer-von Mises criterion", 1962,
@@ -11,6 +10,8 @@ This takes for granted that units are as large on either side; if they are not, 
 - Several statistics of one aspect, such as those of all classes: the largest, each less its mean and over its standard deviation
   over the permutations; over aspects, the least p. Both are measured in the same permutations, so the rate is kept whatever
   depends on what (Westfall and Young, "Resampling-Based Multiple Testing", 1993: max T and min P, in a single step).
+
+All this takes for granted that units are as large on either side. If they are not, images of the larger ones are left out first.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def monitor(
         most: Test so many images of each side at most, drawn by chance; sums are of all.
         seed: Of the draws.
     """
-    _check(alpha, permutations, most)
+    _check(alpha, permutations, most, seed)
     old, new = gather(reference, "reference", most, seed), gather(pred, "new", most, seed + 1)
     must_agree(
         new.about.contract, old.about.contract, "the new predictions", "the reference",
@@ -100,7 +100,9 @@ def monitor(
     )
 
 
-def _check(alpha: float, permutations: int, most: int) -> None:
+def _check(alpha: float, permutations: int, most: int, seed: int) -> None:
+    if seed < 0:
+        raise OptionError(f"--seed {seed}: must be 0 or more")
     if not 1e-3 <= alpha <= 0.5:
         raise OptionError(f"--alpha {alpha:g}: must be 0.001 to 0.5")
     if not 1 <= permutations <= MOST_DEALT:
@@ -193,11 +195,7 @@ def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], leas
     if old.about.origin != new.about.origin:
         notes.append("the predictions are of two models, or of two precisions: differences may be theirs")
     if least > alpha:
-        what = "blocks" if kind.startswith("block") else f"{kind}s"
-        notes.append(
-            f"{units[0]} and {units[1]} {what} are too few: no test of them can give less than p = {least:.2g}, so nothing can "
-            "be found; more images are needed, or smaller units (--resample image, which also finds that drives differ)"
-        )
+        notes.append(_too_few(old, new, kind, units, least))
     if kind == "group" and old.grouped != new.grouped:
         lone, other = (old, new) if new.grouped else (new, old)
         notes.append(
@@ -211,3 +209,15 @@ def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], leas
             "--resample block:10, ten in a row are one"
         )
     return notes
+
+
+def _too_few(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], least: float) -> str:
+    what = "blocks" if kind.startswith("block") else f"{kind}s"
+    left_out = any(len(side.rows) < side.images for side in (old, new))
+    way = "take a larger --most" if left_out else "more images are needed"
+    if kind != "image":
+        way += ", or smaller units (--resample image, which also finds that drives differ)"
+    return (
+        f"{units[0]} and {units[1]} {what} are too few: no test of them can give less than p = {least:.2g}, so nothing can be "
+        f"found; {way}"
+    )

@@ -122,6 +122,14 @@ def test_groups_are_the_units_where_there_are_some() -> None:
     assert "brightness" in way_out.drifted
 
 
+@pytest.mark.parametrize(("most", "way"), [(2, "take a larger --most"), (1000, "more images are needed")])
+def test_the_way_out_of_too_few_images_is_one(most: int, way: str) -> None:
+    """Images are the smallest units there are."""
+    found = monitor(WORLD.profile(2, 0), WORLD.profile(2 if most > 2 else 60, 1), permutations=199, most=most)
+    (note,) = (note for note in found.notes if "too few" in note)
+    assert note.endswith(f"so nothing can be found; {way}")
+
+
 def test_the_same_images_have_not_drifted_and_seeds_repeat() -> None:
     profile = WORLD.profile(30, 0)
     assert {one.p for one in monitor(profile, profile, permutations=199).findings} == {1.0}
@@ -268,6 +276,7 @@ def test_bad_input_is_one_message(files: tuple[Path, Path], tmp_path: Path) -> N
         ((old, new, "--resample", "group"), "no image has a group"),
         ((old, new, "--permutations", "9"), "too few for --alpha 0.05: take 2000"),
         ((old, new, "--most", "1"), "--most 1: must be"),
+        ((old, new, "--seed", "-1"), "--seed -1: must be 0 or more"),
     ):
         shown = run(*arguments)
         assert shown.exit_code == 1, arguments
