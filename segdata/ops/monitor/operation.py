@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +73,14 @@ def monitor(
         "give predictions of one model, or of models with the same classes",
     )  # fmt: skip
     kind = resampling(resample, old.grouped or new.grouped)
-    rows, of, is_new = _tested(old, new, kind, seed)
+    rows = [row for side in (old, new) for _, row in side.rows]
+    of = [*old.units(kind), *new.units(kind)]
+    is_new = np.arange(len(rows)) >= len(old.rows)
+    kept = evened(of, is_new, seed)
     units = len(set(old.units(kind))), len(set(new.units(kind)))
-    sides = deal(of, is_new, permutations, seed)
+    sides = deal(list(compress(of, kept)), is_new[kept], permutations, seed)
     parts = parts_of(rows, old.about.contract.names)
-    left_out, statistics, apart = _statistics(parts, rows, sides)
+    left_out, statistics, apart = _statistics(parts, rows, kept, sides)
     tested = corrected(statistics)
     findings = [_finding(aspect, tested[aspect], parts.get(aspect, ()), is_new) for aspect in statistics]
     if EMBEDDING in tested:
@@ -88,7 +91,7 @@ def monitor(
         alpha=alpha,
         resample=kind,
         images=(old.images, new.images),
-        tested=(int((~is_new).sum()), int(is_new.sum())),
+        tested=(int((~sides[0]).sum()), int(sides[0].sum())),
         units=units,
         permutations=permutations,
         least=least,
@@ -114,28 +117,21 @@ def _check(alpha: float, permutations: int, most: int, seed: int) -> None:
         raise OptionError(f"--most {most}: must be 2 to {MOST_TESTED}")
 
 
-def _tested(old: Gathered, new: Gathered, kind: str, seed: int) -> tuple[list[Signals], list[str], NDArray[np.bool_]]:
-    """The images that are tested, of which unit each is, and which are new; units of both sides are as large."""
-    rows = [row for side in (old, new) for _, row in side.rows]
-    units = [*old.units(kind), *new.units(kind)]
-    is_new = np.arange(len(rows)) >= len(old.rows)
-    kept = np.flatnonzero(evened(units, is_new, seed))
-    return [rows[i] for i in kept], [units[i] for i in kept], is_new[kept]
-
-
 def _statistics(
-    parts: Mapping[str, Sequence[Part]], rows: Sequence[Signals], sides: Sides
+    parts: Mapping[str, Sequence[Part]], rows: Sequence[Signals], kept: NDArray[np.bool_], sides: Sides
 ) -> tuple[dict[str, str], dict[str, list[Floats]], float | None]:
-    """What cannot be tested, with why; the statistics of all else, by aspect; how far embeddings lie apart."""
+    """What cannot be tested of the images that are `kept` (N,), with why; the statistics of all else, by aspect; how far
+    embeddings lie apart."""
     apart: float | None = None
     left_out: dict[str, str] = {}
     found: dict[str, list[Floats]] = {}
     for aspect, each in parts.items():
-        if all(not np.isfinite(part.values).any() for part in each):
-            left_out[aspect] = "no image has it"
+        values = [part.values[kept] for part in each]
+        if np.isfinite(values).any():
+            found[aspect] = [cramer_von_mises(one, sides) for one in values]
         else:
-            found[aspect] = [cramer_von_mises(part.values, sides) for part in each]
-    vectors = vectors_of(rows)
+            left_out[aspect] = "no image has it"
+    vectors = vectors_of(list(compress(rows, kept)))
     if vectors is None:
         left_out[EMBEDDING] = (
             "not all images have one, of one length: the model has no encoder, or they are of two models"

@@ -101,6 +101,8 @@ def test_groups_on_one_side_alone_are_told_with_a_way_out() -> None:
     pair = World(per_group=10).profile(60, 0), WORLD.profile(40, 1)
     found = monitor(*pair, permutations=199)
     assert (found.resample, found.units, found.images, found.tested) == ("group", (6, 40), (60, 40), (6, 40))
+    (brightness,) = (one.parts[0] for one in found.findings if one.aspect == "brightness")
+    assert brightness.before == pytest.approx(np.mean([row.brightness for row in pair[0].rows])), "of all 60"
     (note,) = (note for note in found.notes if "have no groups" in note)
     assert "--resample block:10" in note
     assert monitor(*pair, permutations=199, resample="block:10").units == (6, 4)
