@@ -89,7 +89,7 @@ def pick(
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         seed: Another seed breaks ties otherwise, and draws other images.
-        overwrite: Replace a list, or a dataset, at `destination`.
+        overwrite: Replace a list or a dataset that is there.
     """
     one_of("strategy", strategy, Strategy)
     if n < 1 or (per_group is not None and per_group < 1):
