@@ -18,6 +18,7 @@ from PIL import Image
 from segdata import serve
 from segdata.cli import main
 from segdata.ops.serve import operation
+from segdata.ops.serve.app import ELSEWHERE
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs/serve.md").read_text()
@@ -47,7 +48,9 @@ def test_errors_are_those_of_the_code() -> None:
     thrown = set(re.findall(r'Refusal\(\s*(\d{3}), "(\w+)"', source)) - {("500", "model")}
     told = {(row[0], code) for row in rows("status") for code in re.findall(r"`([\w.]+)`", row[1])}
     assert thrown <= told
-    assert {code for _, code in told if not code.startswith("image.")} == {code for _, code in thrown} | {"model"}
+    named = {code for _, code in told if not code.startswith("image.")}
+    assert named == {code for _, code in thrown} | {"model", "http"}
+    assert (", ".join(map(str, ELSEWHERE)), "http") in told
 
 
 def test_the_service_starts_as_is_said() -> None:
