@@ -18,7 +18,6 @@ from PIL import Image
 from segdata import serve
 from segdata.cli import main
 from segdata.ops.serve import operation
-from segdata.ops.serve.app import ELSEWHERE
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs/serve.md").read_text()
@@ -44,6 +43,8 @@ def test_defaults_are_those_of_the_function() -> None:
 
 
 def test_errors_are_those_of_the_code() -> None:
+    from segdata.ops.serve.app import ELSEWHERE
+
     source = "\n".join(path.read_text() for path in Path(operation.__file__).parent.glob("*.py"))
     thrown = set(re.findall(r'Refusal\(\s*(\d{3}), "(\w+)"', source)) - {("500", "model")}
     told = {(row[0], code) for row in rows("status") for code in re.findall(r"`([\w.]+)`", row[1])}
