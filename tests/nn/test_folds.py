@@ -118,7 +118,7 @@ def test_what_cannot_be_a_cross_validation_is_refused(tmp_path: Path) -> None:
         train_folds(dataset, tmp_path / "run", **QUICK)
     with pytest.raises(OptionError, match="takes the folder of a cross-validation"):
         segdata.predict(str(tmp_path / "run" / "best.pt"), dataset, tmp_path / "p", split="folds")
-    with pytest.raises(DatasetError, match=r"is a folder: give its best.pt, or, .* --split folds"):
+    with pytest.raises(DatasetError, match=r"is a folder: give its best.pt; .* segdata predict --split folds"):
         segdata.predict(str(tmp_path / "run"), dataset, tmp_path / "p")
     assert not (tmp_path / "cv").exists()
 

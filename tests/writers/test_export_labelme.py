@@ -19,8 +19,9 @@ from PIL import Image, ImageDraw
 import segdata
 from carry_files import make, random_masks
 from drawn_masks import drawn_sets, same_pixels
+from predictors import ByColour
 from segdata import DataError, Dataset, OptionError
-from segdata.labels import class_name
+from segdata.labels import Labels, class_name
 
 SHAPES = ("polygon", "mask")
 
@@ -184,6 +185,21 @@ def test_images_that_labelme_does_not_show_are_written_as_they_are_read(tmp_path
     np.testing.assert_array_equal(np.asarray(written), dataset.read_image(dataset.sample("000")))
     assert written.mode == "RGB"
     assert (tmp_path / "out/images/001.png").is_symlink()
+
+
+def test_images_of_a_folder_stay_as_they_are_unless_exif_turns_them(tmp_path: Path) -> None:
+    """A prediction reads all of them upright; files that are upright anyway are no new ones."""
+    (tmp_path / "images").mkdir()
+    for name, orientation in (("plain", 1), ("turned", 6)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (8, 6), (200, 0, 0)).save(tmp_path / f"images/{name}.jpg", exif=exif)
+    predicted = segdata.predict(ByColour(Labels.of(["road", "car"])), tmp_path / "images", tmp_path / "d")
+    receipt = export(predicted, tmp_path / "out", images="link")
+    assert receipt["written_as_pixels"] == 1
+    assert (tmp_path / "out/images/plain.jpg").is_symlink()
+    with Image.open(tmp_path / "out/images/turned.png") as image:
+        assert image.size == (6, 8)
 
 
 # What cannot be held

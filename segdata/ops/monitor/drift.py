@@ -1,7 +1,7 @@
 """Whether two sets of images differ, by permutations: a family of tests whose false-alarm rate as a whole is what is asked.
 
-If nothing has drifted, it makes no difference which units (images, or groups of them) are called new. So the names are dealt out
-anew many times, and each statistic is measured each time: what is as large as with the true names in few of them has drifted.
+If nothing has drifted, it makes no difference which units (images, or groups of them) are called new. So old and new are shuffled
+many times, and each statistic is measured each time. What has drifted is as large in few of these as it truly is.
 
 - A number of each image, such as its brightness: the Cramer-von Mises criterion of two samples, which sees any change of its
   distribution and nothing of its unit (Anderson, "On the distribution of the two-sample Cramer-von Mises criterion", 1962,

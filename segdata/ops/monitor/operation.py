@@ -62,7 +62,7 @@ def monitor(
         alpha: The chance of a false alarm of all tests together.
         resample: What tests take as one independent unit: image, group, or block:N for N images in a row of their ids, such as
             frames of a video. By default group if images have groups, otherwise image.
-        permutations: How often the names of old and new are dealt out anew.
+        permutations: How often reference and new are shuffled.
         most: Test so many images of each side at most, drawn by chance; sums are of all.
         seed: Of the draws.
     """
@@ -201,8 +201,8 @@ def _notes(old: Gathered, new: Gathered, kind: str, units: tuple[int, int], leas
     ids = [row.id for side in (old, new) for _, row in side.rows]
     if kind == "image" and 2 * len(set(chain(*(run.ids for run in sequences(ids, set()))))) >= len(ids):
         notes.append(
-            "the ids look like frames that follow one another, which are alike: images of another drive count as drift; with "
-            "--resample block:10, ten in a row are one"
+            "the ids look like frames of videos, which are alike: frames of any other video count as drift. With --resample "
+            "block:10, ten in a row count as one image"
         )
     return notes
 

@@ -57,7 +57,7 @@ def _chart(found: Monitored, shown: Sequence[int]) -> Markup:
         rows,
         [
             Panel("share of the pixels", _series([one.share for one in classes]), show=share, tick=whole),
-            Panel("confidence", _series([one.confidence for one in classes]), show=share, tick=whole, most=1),
+            Panel("confidence", _series([one.confidence for one in classes]), most=1),
             Panel("entropy", _series([one.entropy for one in classes]), most=1),
         ],
     )

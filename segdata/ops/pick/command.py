@@ -28,7 +28,8 @@ def pick(pool: str, destination: str | None, as_json: bool, jobs: int | str, on_
 
     \b
     segdata predict run1/best.pt images/ pred
-    segdata pick pred next --n 100 --labelled mydata
+    segdata predict run1/best.pt mydata known           # what is labelled
+    segdata pick pred next --n 100 --labelled known
     segdata export labelstudio next tasks --as predictions
     segdata pick pred next.txt --n 100 --per-group 5 --group-by sequence
     segdata pick images/ next.csv --n 100 --model run1/best.pt

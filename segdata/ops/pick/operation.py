@@ -84,12 +84,11 @@ def pick(
             image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
             same or nearly so (reads the images).
         split: Pick from this split of the pool only; several: a,b; all but one: !a.
-        model: Look at the pool with this model first: a `Predictor`, or the file of one. A list is written then: a dataset is
-            made of predictions.
+        model: Look at the pool with this model first: its file, or in Python a `Predictor`. Only lists are written then.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.
         trust_code: Call the package.module:factory that the checkpoint names, which runs its code.
         seed: Another seed breaks ties otherwise, and draws other images.
-        overwrite: Replace a list, or a dataset, at `destination`.
+        overwrite: Replace a list or a dataset that is there.
     """
     one_of("strategy", strategy, Strategy)
     if n < 1 or (per_group is not None and per_group < 1):

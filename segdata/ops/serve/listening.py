@@ -68,7 +68,7 @@ def run(app: Any, listening: socket.socket, limits: Limits, announce: Callable[[
 
 def _no_such_host(host: str) -> OptionError:
     return OptionError(
-        f"--host {host}: is no address of this machine: give 127.0.0.1 for itself alone, or 0.0.0.0 for every one that reaches it"
+        f"--host {host}: is no address of this machine: give 127.0.0.1 for itself alone, or 0.0.0.0 for everyone who reaches it"
     )
 
 

@@ -55,7 +55,7 @@ def serve(
 
     Args:
         model: A `Predictor`, or the file of a checkpoint or of an exported model (.onnx).
-        host: The address to listen at. 127.0.0.1: for this machine alone; 0.0.0.0: for every one that reaches it.
+        host: The address to listen at. 127.0.0.1: for this machine alone; 0.0.0.0: for everyone who reaches it.
         port: The port to listen at. 0: a free one.
         size: Height and width of the windows, in pixels of the model; one number is both. By default 512, or the size of a
             model that takes no other.

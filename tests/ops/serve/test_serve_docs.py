@@ -43,11 +43,15 @@ def test_defaults_are_those_of_the_function() -> None:
 
 
 def test_errors_are_those_of_the_code() -> None:
+    from segdata.ops.serve.app import ELSEWHERE
+
     source = "\n".join(path.read_text() for path in Path(operation.__file__).parent.glob("*.py"))
     thrown = set(re.findall(r'Refusal\(\s*(\d{3}), "(\w+)"', source)) - {("500", "model")}
     told = {(row[0], code) for row in rows("status") for code in re.findall(r"`([\w.]+)`", row[1])}
     assert thrown <= told
-    assert {code for _, code in told if not code.startswith("image.")} == {code for _, code in thrown} | {"model"}
+    named = {code for _, code in told if not code.startswith("image.")}
+    assert named == {code for _, code in thrown} | {"model", "http"}
+    assert (", ".join(map(str, ELSEWHERE)), "http") in told
 
 
 def test_the_service_starts_as_is_said() -> None:
