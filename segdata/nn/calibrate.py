@@ -119,6 +119,8 @@ def calibrate(
     """
     sliding = Sliding(size, overlap, batch=batch)
     sliding.check()
+    if seed < 0:
+        raise OptionError(f"--seed {seed}: must be 0 or more")
     refuse_destination(model, destination, overwrite)
     found = checkpoint.read(model)
     predictor = predictor_of(found, model, choose_device(device), trust_code=trust_code)
@@ -137,6 +139,8 @@ def calibrate(
 def refuse_destination(model: str | Path, destination: str | Path, overwrite: bool) -> None:
     """Raise `DatasetError`, `OptionError` unless a checkpoint may be written there, of the checkpoint `model`."""
     source, path = place(model), place(destination)
+    if source.is_dir():
+        raise DatasetError(f"{source}: is a folder: give its best.pt, or the one of each fold for itself")
     if source.suffix != ".pt":
         way = "a model that was exported has the temperature of its checkpoint: calibrate that one, and export it again"
         raise DatasetError(f"{source}: is no checkpoint (.pt): {way}")

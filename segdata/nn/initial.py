@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segdata.errors import DatasetError
@@ -22,10 +23,17 @@ from segdata.nn.models.naming import UNLEARNT, alike
 from segdata.nn.models.weights import fit_bands
 from segdata.nn.notes import note_once
 from segdata.nn.options import Training
+from segdata.recipes.recipe import Recipe
+from segdata.recipes.settings import IMAGENET, Normalise
 from segdata.words import some
 
 AUXILIARY = "auxiliary_head."
 """Where models have heads that are only for training; either side may lack them."""
+
+APART = 0.5
+"""By how many standard deviations means may be apart, and by what factor, its logarithm, standard deviations may."""
+
+Floats = NDArray[np.float64]
 
 Axes = dict[str, tuple[int, ...]]
 """Names of tensors, and along which of their axes lie the outputs, or the bands."""
@@ -51,12 +59,20 @@ class Depends:
     bands: int
 
 
-def start_from(model: Segmenter, path: str, options: Training, labels: Labels, bands: int) -> None:
+def start_from(
+    model: Segmenter, path: str, options: Training, labels: Labels, bands: int, recipe: Recipe | None = None
+) -> None:
     """Give a model the weights of a checkpoint, and say on stderr what was carried over, if not all was.
 
-    `labels` and `bands` are the dataset's. Raises `DatasetError` if it is no checkpoint, or of another model.
+    `labels` and `bands` are the dataset's; if the `recipe` normalises otherwise than the checkpoint's, that is said too. Raises
+    `DatasetError` if it is no checkpoint, or of another model.
     """
     found = checkpoint.read(path)
+    if recipe is not None and normalised_apart(Recipe.from_dict(found["recipe"], path), recipe):
+        what = "its weights learnt from images that were normalised otherwise"
+        note_once(
+            f"--init {path}: {what}: `normalise:` in the recipe.yaml beside it says how, and --recipe takes that file"
+        )
     about, base = checkpoint.plain_of(found, path).model, checkpoint.labels_of(found, path)
     if len(base.classes) != about.classes:
         raise DatasetError(f"{path}: its label contract is damaged: its model has {about.classes} classes")
@@ -72,6 +88,21 @@ def start_from(model: Segmenter, path: str, options: Training, labels: Labels, b
     new = "; the auxiliary head is new" * any(name.startswith(AUXILIARY) for name in missing)
     if not same or new:
         note_once(f"--init {path}: {told(rows, base, labels, about, options)}{fitted(about.bands, bands)}{new}")
+
+
+def normalised_apart(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes normalise so differently that it is not for the statistics of two datasets: by `APART`."""
+    (mean, std), (mean2, std2) = scale_of(one), scale_of(other)
+    if len({len(mean), len(mean2)} - {1}) > 1:  # of other bands
+        return False
+    return bool((np.abs(mean - mean2) > APART * std).any() or (np.abs(np.log(std / std2)) > APART).any())
+
+
+def scale_of(recipe: Recipe) -> tuple[Floats, Floats]:
+    """The mean and standard deviation of a checkpoint's recipe, (C,) each, or (1,) for all bands."""
+    by = recipe.normalise_by
+    mean, std = (by.mean, by.std) if isinstance(by, Normalise) else ((0.0,), (1.0,)) if by == "none" else IMAGENET
+    return np.array(mean, np.float64), np.array(std, np.float64)
 
 
 def may_lack(name: str) -> bool:

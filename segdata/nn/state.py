@@ -90,7 +90,7 @@ def start(task: Task, here: World) -> State:
     if options.freeze_encoder:
         refuse_without_encoder(model)
     if options.init is not None:
-        start_from(model, options.init, options, task.labels, task.bands)
+        start_from(model, options.init, options, task.labels, task.bands, task.recipe)
     model.to(device=here.device, memory_format=layout(options))  # type: ignore[call-overload]
     scaler = torch.amp.GradScaler(here.device.type, enabled=precision_of(options, here.device) == torch.float16)
     average = None if options.ema is None else Average(model, options.ema)

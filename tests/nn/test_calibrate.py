@@ -274,6 +274,7 @@ def test_what_cannot_be_calibrated_is_told(run: tuple[segdata.Dataset, Path], tm
         ((tmp_path / "m.onnx", dataset, out), DatasetError, "calibrate that one, and export it again"),
         ((model, dataset, tmp_path / "out.bin"), OptionError, "call it out.pt"),
         ((model, dataset, model), OptionError, "is what is read"),
+        ((root, dataset, out), DatasetError, "is a folder: give its best.pt"),
         ((model, other, out), DatasetError, "class 2 is 'blue'.*'green'.*train again, or give the dataset"),
         ((dataset.root / "dataset.json", dataset, out), DatasetError, "no checkpoint"),
     ):
@@ -281,4 +282,6 @@ def test_what_cannot_be_calibrated_is_told(run: tuple[segdata.Dataset, Path], tm
             segdata.calibrate(*given, trust_code=True)
     with pytest.raises(DatasetError, match="--trust-code"):
         segdata.calibrate(model, dataset, out)
+    with pytest.raises(OptionError, match="--seed -1: must be 0 or more"):
+        segdata.calibrate(model, dataset, out, seed=-1, trust_code=True)
     assert not out.exists()

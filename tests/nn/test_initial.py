@@ -9,12 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import segdata  # noqa: E402
 from segdata.errors import DatasetError  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint, models  # noqa: E402
-from segdata.nn.initial import start_from  # noqa: E402
+from segdata.nn.initial import normalised_apart, start_from  # noqa: E402
 from segdata.nn.models import MODELS  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
+from segdata.recipes.recipe import Recipe  # noqa: E402
+from segdata.recipes.settings import Normalise  # noqa: E402
+from train_files import QUICK, scenes  # noqa: E402
 
 LIGHT = "mobilenet_v2"
 OLD = ("ground", "red", "blue")
@@ -171,3 +175,33 @@ def test_its_own_contract_is_believed_only_if_it_is_whole(tmp_path: Path) -> Non
         torch.save({**found, **change}, tmp_path / "bad.pt")
         with pytest.raises(DatasetError, match=message):
             started(tmp_path / "bad.pt", options)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "told"),
+    [
+        ("imagenet", "imagenet", False),
+        ("imagenet", Normalise((0.5,) * 3, (0.25,) * 3), False),  # a dataset's own
+        ("imagenet", Normalise((127 / 255,) * 3, (128 / 255,) * 3), True),
+        ("none", "imagenet", True),
+        ("none", "none", False),
+        (Normalise((0.4,) * 3, (0.2,) * 3), Normalise((0.4,) * 4, (0.1,) * 4), False),  # other bands
+    ],
+)
+def test_weights_that_learnt_from_other_pixels_are_told(theirs: Any, ours: Any, told: bool) -> None:
+    one, other = Recipe(normalise_by=theirs), Recipe(normalise_by=ours)
+    assert normalised_apart(one, other) == normalised_apart(other, one) == told
+
+
+def test_a_start_from_other_pixels_is_noted_and_the_recipe_beside_it_is_the_way_out(
+    tmp_path: Path, capsys: Any
+) -> None:
+    dataset = scenes(tmp_path / "d")
+    (tmp_path / "own.yaml").write_text("normalise: none\n")
+    small = {**QUICK, "model": "unet", "model_options": {"width": 2, "depth": 1}}
+    segdata.train(dataset, tmp_path / "a", **small, recipe=str(tmp_path / "own.yaml"))
+    init = str(tmp_path / "a" / "best.pt")
+    segdata.train(dataset, tmp_path / "b", **small, init=init)
+    assert "normalised otherwise" in capsys.readouterr().err
+    segdata.train(dataset, tmp_path / "c", **small, init=init, recipe=str(tmp_path / "a" / "recipe.yaml"))
+    assert "normalised otherwise" not in capsys.readouterr().err

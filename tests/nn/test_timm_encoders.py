@@ -16,8 +16,10 @@ from torch import nn  # noqa: E402
 from segdata.errors import DataError, DatasetError, MissingDependency, OptionError  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.models import MODELS, build, build_encoder, model_options, packages, sources  # noqa: E402
+from segdata.nn.models.sources import normalisation  # noqa: E402
 from segdata.nn.names import refuse_unknown  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
+from segdata.recipes.settings import IMAGENET, Normalise  # noqa: E402
 
 
 class Whole(nn.Module):
@@ -87,6 +89,14 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
     made.create_model, made.list_models, made.get_pretrained_cfg = create_model, list_models, get_pretrained_cfg
     monkeypatch.setitem(sys.modules, "timm", made)
     return made
+
+
+def test_a_network_without_published_weights_is_normalised_by_imagenet(
+    timm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert normalisation("timm:five").mean == (0.5, 0.4, 0.3)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: None)
+    assert normalisation("timm:five") == Normalise(*IMAGENET)
 
 
 @pytest.mark.parametrize("net", ["five", "five.in1k", "four"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +62,80 @@ def test_a_checksum_may_be_in_the_name(served: Any) -> None:
     loaded(named.as_uri())
     assert [path.name for path in cache.iterdir()] == [named.name]
     other = named.rename(named.with_name("resnet-0123456789.pth"))
-    with pytest.raises(OptionError, match=r"cannot be fetched \(invalid hash value"):
+    with pytest.raises(
+        DataError, match=r"what came is another file, or cut off .*: fetch it again, or correct the che"
+    ):
         loaded(other.as_uri())
+    assert [path.name for path in cache.iterdir()] == [named.name]
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that answers each path in another way: whole, elsewhere, in half, and in no way that HTTP knows."""
+
+    protocol_version = "HTTP/1.1"
+    data = b""
+
+    def log_message(self, *told: object) -> None:
+        """Nothing."""
+
+    def do_GET(self) -> None:
+        """The answer."""
+        said = {
+            "/whole": self.head(f"200 OK\r\nContent-Length: {len(self.data)}") + self.data,
+            "/elsewhere": self.head("302 Found\r\nContent-Length: 0\r\nLocation: /whole"),
+            "/inside": self.head("302 Found\r\nContent-Length: 0\r\nLocation: file:///etc/hostname"),
+            "/half": self.head(f"200 OK\r\nContent-Length: {len(self.data)}") + self.data[:1000],
+            "/chunk": self.head("200 OK\r\nTransfer-Encoding: chunked") + b"ffff\r\n" + self.data[:1000],
+            "/noise": b"hello\r\n",
+        }
+        self.wfile.write(said[self.path])
+        self.close_connection = True
+
+    @staticmethod
+    def head(said: str) -> bytes:
+        """The first lines of an answer."""
+        return f"HTTP/1.1 {said}\r\n\r\n".encode()
+
+
+@pytest.fixture
+def server(served: Any) -> Iterator[tuple[str, str]]:
+    """The address of `Answers`, and the SHA-256 of its file."""
+    Answers.data = served[0].read_bytes()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}", served[1]
+        serving.shutdown()
+
+
+@pytest.mark.net
+def test_answers_of_servers_are_the_file_or_one_message(server: tuple[str, str], served: Any) -> None:
+    base, digest = server
+    for whole in ("whole", "elsewhere"):
+        loaded(f"{base}/{whole}#sha256={digest}")
+    for path, error, told in (
+        ("inside", OptionError, "cannot be fetched .* is not allowed"),
+        ("half", DataError, "another file, or cut off"),
+        ("chunk", OptionError, "cannot be fetched .*put it at"),
+        ("noise", OptionError, "cannot be fetched .*put it at"),
+    ):
+        with pytest.raises(error, match=told) as caught:
+            loaded(f"{base}/{path}#sha256={digest}")
+        assert "\n" not in str(caught.value)
+    assert len([*served[2].iterdir()]) == 2, "nothing else is kept"
+
+
+@pytest.mark.parametrize("url", ["http://[::1/w.pth", "https://a host/w.pth", "http://localhost:port/w.pth"])
+def test_what_is_no_address_is_told_in_one_message(served: Any, url: str) -> None:
+    with pytest.raises(OptionError, match=r"no address|cannot be fetched"):
+        loaded(f"{url}#sha256={served[1]}")
+
+
+def test_a_long_name_fits_into_the_cache(served: Any) -> None:
+    """Such as that of an address with a key in it."""
+    file, digest, cache = served
+    long = file.rename(file.with_name("w" * 240 + ".pth"))
+    loaded(f"{long.as_uri()}#sha256={digest}")
+    assert [path.suffix for path in cache.iterdir()] == [".pth"]
 
 
 @pytest.mark.parametrize("suffix", ["", "#", "#sha256=", "#sha256=xyz", "#sha256=0123", "#md5=0123456789abcdef"])

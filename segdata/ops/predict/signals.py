@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.files.remote import Place
 from segdata.prediction.predictor import Predictor
@@ -30,3 +31,8 @@ def signals_of(sample: Sample, measure: Measure) -> Signals:
 def save_signals(root: Place, about: About, found: Iterable[Signals | None]) -> None:
     """Write `signals.jsonl`."""
     Profile(about, tuple(one for one in found if one is not None)).save(root / SIGNALS)
+
+
+def whole_with(about: About | None, there: Dataset) -> bool:
+    """Whether predictions have their signals, if they are asked for: those of older versions have none."""
+    return about is None or (there.root / SIGNALS).is_file()

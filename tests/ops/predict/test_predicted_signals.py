@@ -93,3 +93,25 @@ def test_an_exported_model_says_which_checkpoint_it_is_of(dataset: Dataset, tmp_
     out = predict(Exported(LABELS), dataset, tmp_path / "out")
     about = read_profile(out.root / "signals.jsonl").about
     assert (about.origin, about.temperature) == ("c" * 64, 1.5)
+
+
+def test_predictions_whose_signals_are_gone_are_not_called_finished(dataset: Dataset, tmp_path: Path) -> None:
+    """As those of versions that wrote none. The way out runs, and without signals nothing is missing."""
+    pytest.importorskip("onnxruntime")
+    from onnx_files import about, write_onnx
+
+    model = write_onnx(tmp_path / "m.onnx", about(LABELS))
+    out = tmp_path / "out"
+    given = [str(model), str(dataset.root), str(out)]
+    predict(*given)
+    there = (out / "signals.jsonl").read_bytes()
+    (out / "signals.jsonl").unlink()
+    told = CliRunner().invoke(main, ["predict", *given])
+    assert told.exit_code == 1
+    assert "exists already" in told.stderr
+    assert "--overwrite" in told.stderr
+    predict(*given, overwrite=True)
+    assert (out / "signals.jsonl").read_bytes() == there
+    predict(*given, signals=False, overwrite=True)
+    assert not (out / "signals.jsonl").exists()
+    predict(*given, signals=False)  # is finished
