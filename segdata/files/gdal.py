@@ -111,8 +111,7 @@ def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: 
 
 def refuse_unfit(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
-    pixelwise = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
-    if pixelwise and source.count > MAX_BANDS:
+    if is_pixelwise(source) and source.count > MAX_BANDS:
         message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them band by band"
         raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
@@ -121,10 +120,17 @@ def refuse_unfit(source: Any, file: File) -> None:
     refuse_block(source.block_shapes[0], source.shape, block_depth(source), str(file), file.kind)
 
 
+def is_pixelwise(source: Any) -> bool:
+    """Whether the bands of a pixel are stored together. Only this is asked: for all of its domain GDAL goes through the code
+    of a JPEG 2000 image, which takes hours if that is damaged.
+    """
+    return bool(source.get_tag_item("INTERLEAVE", "IMAGE_STRUCTURE") == "PIXEL")
+
+
 def block_depth(source: Any) -> int:
     """Bytes per pixel of a block of an open rasterio dataset, all of which are decoded at once."""
     kind = source.dtypes[0]
-    bands = source.count if source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
+    bands = source.count if is_pixelwise(source) else 1
     return int(np.dtype("complex64" if "complex" in kind else kind).itemsize * bands)
 
 
@@ -143,9 +149,9 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
 
 def black_of(source: Any) -> int:
     """The value that is black in a file of one band of unsigned numbers whose 0 is white; 0 in other files."""
-    if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES" or not source.dtypes[0].startswith("uint"):
+    if source.get_tag_item("MINISWHITE", "IMAGE_STRUCTURE") != "YES" or not source.dtypes[0].startswith("uint"):
         return 0
-    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(source.dtypes[0]).itemsize)
+    bits = source.get_tag_item("NBITS", "IMAGE_STRUCTURE", bidx=1) or 8 * np.dtype(source.dtypes[0]).itemsize
     return int(2 ** int(bits) - 1)
 
 
