@@ -210,7 +210,7 @@ def look(path: str | Place | File, reading: Reading = AS_IT_IS) -> Looked:
 
 
 def _by_gdal(file: File, reading: Reading) -> Looked:
-    with opened(file, reading) as source:
+    with opened(file, reading) as source, damaged(str(file)):
         if (band := _called_alpha(source)) is None:
             return Looked("none", source.count)
         if source.driver in SURE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,9 @@ MAX_BANDS = 2**12
 
 NAMES_FILES = "OVERVIEWS"
 """The domain of metadata in which a GeoTIFF says that smaller copies of it are in another file, or at a URL."""
+
+MEMORY = re.compile(r"/vsimem/[-0-9a-f]+/")
+"""Where GDAL has a file of its memory, before the name."""
 
 
 @lru_cache(maxsize=1)
@@ -111,26 +115,30 @@ def open_alone(path: str, file: File, drivers: Sequence[str] = DRIVERS, **more: 
 
 def refuse_unfit(source: Any, file: File) -> None:
     """Raise `DataError` for a file that names others to read, or that cannot be read by parts."""
-    if is_pixelwise(source) and source.count > MAX_BANDS:
+    pixelwise = structure_of(source).get("INTERLEAVE") == "PIXEL"
+    if pixelwise and source.count > MAX_BANDS:
         message = f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}: store them band by band"
         raise file.problem("too_large", f"{message} (INTERLEAVE=BAND)")
+    if isinstance(file, InMemory) and source.count > MAX_BANDS:  # a stranger's, and each band takes its time below
+        raise file.problem("too_large", f"{source.count:,} bands are more than the limit of {MAX_BANDS:,}")
     if any(NAMES_FILES in source.tag_namespaces(band) for band in (0, *source.indexes)):
         message = "names another file that holds smaller copies: save it again, with overviews inside or without"
         raise file.problem("unreadable", message)
     refuse_block(source.block_shapes[0], source.shape, block_depth(source), str(file), file.kind)
 
 
-def is_pixelwise(source: Any) -> bool:
-    """Whether the bands of a pixel are stored together. Only this is asked: for all of its domain GDAL goes through the code
-    of a JPEG 2000 image, which takes hours if that is damaged.
-    """
-    return bool(source.get_tag_item("INTERLEAVE", "IMAGE_STRUCTURE") == "PIXEL")
+def structure_of(source: Any) -> dict[str, str]:
+    """How an open rasterio dataset is stored. Of JPEG 2000 GDAL (3.10) is not asked: of a damaged one it never answers."""
+    if source.driver == "JP2OpenJPEG":
+        return {"INTERLEAVE": "PIXEL"}
+    found: dict[str, str] = source.tags(ns="IMAGE_STRUCTURE")
+    return found
 
 
 def block_depth(source: Any) -> int:
     """Bytes per pixel of a block of an open rasterio dataset, all of which are decoded at once."""
     kind = source.dtypes[0]
-    bands = source.count if is_pixelwise(source) else 1
+    bands = source.count if structure_of(source).get("INTERLEAVE") == "PIXEL" else 1
     return int(np.dtype("complex64" if "complex" in kind else kind).itemsize * bands)
 
 
@@ -143,15 +151,15 @@ def damaged(file: str, kind: str = "image") -> Iterator[None]:
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
         raise_exhausted(error, file)
         name = Path(file).name
-        reason = str(error.__cause__ or error).replace(gdal_path(file), name).replace(file, name)
+        reason = MEMORY.sub("", str(error.__cause__ or error)).replace(gdal_path(file), name).replace(file, name)
         raise DataError(Problem(f"{kind}.unreadable", f"cannot be decoded: {reason}", file=file)) from error
 
 
 def black_of(source: Any) -> int:
     """The value that is black in a file of one band of unsigned numbers whose 0 is white; 0 in other files."""
-    if source.get_tag_item("MINISWHITE", "IMAGE_STRUCTURE") != "YES" or not source.dtypes[0].startswith("uint"):
+    if structure_of(source).get("MINISWHITE") != "YES" or not source.dtypes[0].startswith("uint"):
         return 0
-    bits = source.get_tag_item("NBITS", "IMAGE_STRUCTURE", bidx=1) or 8 * np.dtype(source.dtypes[0]).itemsize
+    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(source.dtypes[0]).itemsize)
     return int(2 ** int(bits) - 1)
 
 

@@ -78,7 +78,7 @@ def refuse_pixels(file: File, most: int) -> None:
     """
     size, block, depth = (0, 0), (0, 0), 16
     if file.access == "windows":
-        with others.opened(file) as source:
+        with others.opened(file) as source, gdal.damaged(str(file)):
             size, block, depth = source.shape, source.block_shapes[0], max(16, gdal.block_depth(source))
     elif (header := header_of(file)) is not None:
         size = header.height, header.width

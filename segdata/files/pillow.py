@@ -31,7 +31,8 @@ BACK = {
 """What undoes the turn of each EXIF orientation."""
 
 UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error,
+    OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError, NotImplementedError,
+    struct.error, zlib.error,
 )  # fmt: skip
 """What Pillow's decoders raise on damaged files."""
 

@@ -217,7 +217,7 @@ class Look:
 
 def _look_of(source: Any, kind: str, colours: Sequence[str], ordinary: bool) -> Look:
     """How the values of an open rasterio dataset are shown."""
-    bits = int(source.get_tag_item("NBITS", "IMAGE_STRUCTURE", bidx=1) or 8 * np.dtype(kind).itemsize)
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(kind).itemsize))
     if ordinary and colours == ["palette"]:
         palette = np.zeros((256, 3), np.uint8)
         for value, color in source.colormap(1).items():

@@ -34,9 +34,10 @@ from segdata.nn.notes import note_once
 from segdata.nn.predictor import TorchPredictor, predictor_of
 from segdata.nn.task import hold_out
 from segdata.nn.temperature import fit_temperature
-from segdata.ops.predict.operation import grouped
+from segdata.prediction.groups import grouped
 from segdata.prediction.inputs import opened_for
-from segdata.prediction.sliding import Cut, Failed, Input, Sliding, slide, windows_of
+from segdata.prediction.sliding import Cut, Failed, Input, slide, windows_of
+from segdata.prediction.windows import Sliding
 from segdata.resize import resize_image, resize_mask
 from segdata.tiling.tiles import tile_content
 from segdata.windows import Window

@@ -22,7 +22,8 @@ from segdata.nn.task import Task
 from segdata.ops.predict.signals import signals_of
 from segdata.prediction.profile import PROFILE, About, Profile, streamed
 from segdata.prediction.signals import Measure, Signals
-from segdata.prediction.sliding import Failed, Sliding, slide
+from segdata.prediction.sliding import Failed, slide
+from segdata.prediction.windows import Sliding
 from segdata.tiling.tiles import tile_content
 from segdata.windows import Window
 

@@ -19,7 +19,8 @@ from segdata.kernels.signals import add_signals
 from segdata.labels import Mask
 from segdata.prediction.light import Light
 from segdata.prediction.predictor import Predictor
-from segdata.prediction.sliding import Band, Failed, Input, Probs, Sliding, slide
+from segdata.prediction.sliding import Band, Failed, Input, Probs, slide
+from segdata.prediction.windows import Sliding
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from segdata.nn.models import MODELS, build  # noqa: E402
 from segdata.nn.models.base import pad  # noqa: E402
 from segdata.nn.predictor import Standardise, TorchPredictor  # noqa: E402
 from segdata.prediction.signals import Signals, measured  # noqa: E402
-from segdata.prediction.sliding import Input, Sliding  # noqa: E402
+from segdata.prediction.sliding import Input  # noqa: E402
+from segdata.prediction.windows import Sliding  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
 
 LABELS = Labels.of(["a", "b", "c"])

@@ -22,7 +22,8 @@ from segdata.labels import Labels
 from segdata.prediction.light import Light, LightMeter
 from segdata.prediction.profile import About, Profile, Stream, line_of, read_profile, streamed
 from segdata.prediction.signals import BINS, EDGES, Measure, Signals, decoded, encoded, measured
-from segdata.prediction.sliding import Band, Failed, Input, Sliding, slide
+from segdata.prediction.sliding import Band, Failed, Input, slide
+from segdata.prediction.windows import Sliding
 
 LABELS = Labels.of(["a", "b", "c"])
 

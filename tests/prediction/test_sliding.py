@@ -19,7 +19,8 @@ from segdata.errors import DataError, OptionError, Problem, SegdataError
 from segdata.files.geo import Geo
 from segdata.files.rasters import WholeRaster
 from segdata.labels import Labels
-from segdata.prediction.sliding import Band, Failed, Input, Sliding, ahead, even_starts, slide
+from segdata.prediction.sliding import Band, Failed, Input, ahead, slide
+from segdata.prediction.windows import Sliding, even_starts
 from segdata.recipes.recipe import Recipe
 from segdata.resize import resize_image, resize_scores
 from segdata.tiling.area import AreaOfImage

@@ -33,7 +33,8 @@ from segdata.prediction.inputs import opened_for
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, Profile, read_profile
 from segdata.prediction.signals import Signals, measured
-from segdata.prediction.sliding import Input, Sliding, as_it_is
+from segdata.prediction.sliding import Input, as_it_is
+from segdata.prediction.windows import Sliding
 
 Pixels = NDArray[Any]
 

@@ -36,9 +36,9 @@ IMAGES = 12
 
 def runtimes(sizes: Sizes) -> list[str]:
     """Each model on the same images of 360 x 480, by turns."""
-    count = 4 if sizes == QUICK else IMAGES
+    count, steps = (4, 2) if sizes == QUICK else (IMAGES, BUDGET["steps"])
     with workspace(need=0.5) as work:
-        models = made(work, 2 if sizes == QUICK else BUDGET["steps"])
+        models = made(work, steps)
         dataset = segdata.Dataset.open(work / "camvid").split("val")
         pixels = np.stack([dataset.read_image(sample) for sample in dataset.samples[:count]])
         np.save(work / "images.npy", pixels)
@@ -71,7 +71,7 @@ def runtimes(sizes: Sizes) -> list[str]:
         differ = 100 * float(np.mean(masks[fp32] != masks[first]))
         targets.append(Target(f"pixels of another class, fp32, batch {batch}", differ, 0.01, at_most=True, unit=" %"))
     return [
-        f"U-Net over {ENCODER} after {BUDGET['steps']} updates on CamVid, {count} images of 360 x 480 of val; one "
+        f"U-Net over {ENCODER} after {steps} updates on CamVid, {count} images of 360 x 480 of val; one "
         "thread, processor milliseconds of an image from its pixels to its probabilities; peak of the whole process with its "
         "imports. "
         f"torch {version('torch')} eager, onnxruntime {version('onnxruntime')}.",

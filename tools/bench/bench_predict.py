@@ -27,7 +27,7 @@ from segdata.files.tiff import TILE, TiffWriter
 from segdata.nn.data import to_tensor
 from segdata.nn.models import build
 from segdata.nn.models.base import probabilities
-from segdata.prediction.sliding import Sliding
+from segdata.prediction.windows import Sliding
 
 WINDOW, CLASSES = 512, 19
 SIDE = 12_000

@@ -26,7 +26,8 @@ from segdata.nn.predictor import TorchPredictor
 from segdata.prediction.exported_predictor import ExportedPredictor, Floats
 from segdata.prediction.inputs import opened_for
 from segdata.prediction.predictor import Predictor
-from segdata.prediction.sliding import Band, Failed, Input, Sliding, slide
+from segdata.prediction.sliding import Band, Failed, Input, slide
+from segdata.prediction.windows import Sliding
 from segdata.resize import Pixels
 from segdata.windows import Window
 

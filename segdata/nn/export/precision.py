@@ -23,7 +23,8 @@ from segdata.nn.export.parity import WINDOW, Padding, inputs
 from segdata.nn.predictor import TorchPredictor
 from segdata.prediction.exported import IMAGE
 from segdata.prediction.exported_predictor import Floats
-from segdata.prediction.sliding import Failed, Sliding, slide
+from segdata.prediction.sliding import Failed, slide
+from segdata.prediction.windows import Sliding
 from segdata.resize import Pixels
 
 if TYPE_CHECKING:

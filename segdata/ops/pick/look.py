@@ -17,7 +17,8 @@ from segdata.prediction.inputs import opened_for, read_as
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, line_of
 from segdata.prediction.signals import measured
-from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is
+from segdata.prediction.sliding import Failed, Input, as_it_is
+from segdata.prediction.windows import Sliding
 from segdata.words import briefly
 
 

@@ -34,20 +34,19 @@ from segdata.ops.predict.signals import about_of, measure_of, save_signals, sign
 from segdata.ops.predict.write import ImageWriter, Output
 from segdata.prediction.fitting import typed
 from segdata.prediction.folder import dataset_or_images
+from segdata.prediction.groups import Group, grouped
 from segdata.prediction.inputs import image_stamps, opened_for, read_as
 from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
 from segdata.prediction.profile import About
 from segdata.prediction.signals import Measure, Signals
-from segdata.prediction.sliding import Band, Failed, Flip, Input, Sliding, Target, as_it_is, slide, window_size
+from segdata.prediction.sliding import Band, Failed, Input, Target, as_it_is, slide
+from segdata.prediction.windows import Flip, Sliding, window_size
 from segdata.refinement.apply import refined
 from segdata.refinement.settings import Refinement
 from segdata.tiling.area import Area, refuse_elsewhere
 from segdata.tiling.retype import Retype
 from segdata.tiling.stitcher import Blend
 from segdata.tiling.tiles import tile_content
-
-Group = tuple[Sample, ...]
-"""Samples whose windows may share batches."""
 
 Key = tuple[Sample, bool, list[Stamp]]
 """A sample, whether it is the last of its group, and the file that it is predicted from."""
@@ -117,7 +116,7 @@ def predict(
     """Predict the images of a dataset, or those below a folder; the result is a dataset with the same ids.
 
     Masks of georeferenced images are GeoTIFFs, and those of more than 67 million pixels TIFFs. Where an image has no data, and
-    where a tile is padded, masks are ignored. For the windows see `segdata.prediction.sliding.Sliding`.
+    where a tile is padded, masks are ignored. For the windows see `segdata.prediction.windows.Sliding`.
 
     A job that was stopped goes on after the last whole image, or the last whole batch of small ones. Raises `DatasetError`
     for label contracts that differ and the destination, `OptionError`, and `DataError` for the first bad image
@@ -221,20 +220,6 @@ def predict(
     ]
     more = [one for one in (model, refinement_file, aoi) if isinstance(one, str | Path)]
     return _predicted(plan, stages, named, Inputs([source], more), overwrite, run)
-
-
-def grouped(samples: Iterable[Sample], sliding: Sliding) -> list[Group]:
-    """Samples in order of size, as many together as fill batches; one that fills batches by itself is alone.
-
-    Batches are of one group, so that the same ones come up whatever was predicted before, and by whichever worker.
-    """
-    alone = sliding.batch * sliding.size[0] * sliding.size[1]
-    groups: list[list[Sample]] = []
-    for sample in sorted(samples, key=lambda s: (s.size, s.id)):
-        if not groups or len(groups[-1]) == sliding.batch or sample.height * sample.width > alone:
-            groups.append([])
-        groups[-1].append(sample)
-    return [tuple(group) for group in groups]
 
 
 def _predicted(

@@ -21,7 +21,8 @@ def serve(model: str, **given: Any) -> None:
     curl -F file=@photo.jpg "http://127.0.0.1:8000/predict?format=shares"
 
     Formats: mask, palette, polygons, shares. Also there: /model, /health, /ready, /metrics, /openapi.json (docs/serve.md).
-    Nothing is written. There are no accounts: let strangers reach it only through a server of yours that knows who they are.
+    Nothing is written but --signals. There are no accounts: let strangers reach it only through a server of yours that knows
+    who they are.
     """
     from segdata.ops.serve.operation import serve
 

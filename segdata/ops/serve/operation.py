@@ -17,7 +17,7 @@ from segdata.ops.serve.work import Work
 from segdata.prediction.fitting import trained_reading, typed
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, Stream
-from segdata.prediction.sliding import Flip, Sliding, window_size
+from segdata.prediction.windows import Flip, Sliding, window_size
 from segdata.tiling.stitcher import Blend
 
 

@@ -23,7 +23,8 @@ from segdata.ops.serve.refusals import Refusal, Stopped, refusal_of
 from segdata.prediction.fitting import fitted
 from segdata.prediction.predictor import Embeds, Predictor
 from segdata.prediction.signals import Measure
-from segdata.prediction.sliding import Failed, Input, Sliding, as_it_is, slide
+from segdata.prediction.sliding import Failed, Input, as_it_is, slide
+from segdata.prediction.windows import Sliding
 from segdata.tiling.retype import Retype
 
 WARM = 64

@@ -294,6 +294,18 @@ def test_a_model_looks_at_a_folder_of_images(tmp_path: Path) -> None:
     assert {id[0] for id in ids(rest)} == {"a", "c"}
 
 
+def test_padding_of_tiles_says_nothing(tmp_path: Path) -> None:
+    """As of `predict`, which leaves it out."""
+    eyes = Eyes(Labels.of(NAMES), 0.7)
+    whole = make(tmp_path / "whole", {f"w{i}": np.zeros((10 + i, 24)) for i in range(3)}, names=NAMES, images="copy")
+    tiles = segdata.tile(whole, tmp_path / "tiles", size=16)
+    found = pick(tiles, n=99, model=eyes, strategy="uncertainty")
+    predicted = segdata.predict(eyes, tiles, tmp_path / "pred")
+    assert any(tile.tiling is not None and tile.window is not None for tile in tiles)
+    by_id = {one.id: (one.uncertainty, one.rarity) for one in pick(predicted, n=99, strategy="uncertainty").images}
+    assert {one.id: (one.uncertainty, one.rarity) for one in found.images} == by_id
+
+
 def test_a_model_may_be_a_file(tmp_path: Path) -> None:
     pool = colours(tmp_path / "new", {"a": (200, 10, 10), "b": (10, 200, 10)})
     (tmp_path / "model.toy").write_text("\n".join(NAMES))

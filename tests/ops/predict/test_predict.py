@@ -31,7 +31,8 @@ from segdata.ops.predict.operation import predict
 from segdata.ops.stitch.operation import stitch
 from segdata.ops.tile.operation import tile
 from segdata.prediction import predictor as predictors
-from segdata.prediction.sliding import Input, Sliding, slide
+from segdata.prediction.sliding import Input, slide
+from segdata.prediction.windows import Sliding
 from segdata.windows import Window
 
 NAMES = ("road", "car", "sign")

@@ -20,7 +20,8 @@ from segdata.labels import Labels
 from segdata.ops.predict.operation import predict
 from segdata.prediction.profile import read_profile
 from segdata.prediction.signals import measured
-from segdata.prediction.sliding import Input, Sliding
+from segdata.prediction.sliding import Input
+from segdata.prediction.windows import Sliding
 
 LABELS = Labels.of(["road", "car", "sign"])
 

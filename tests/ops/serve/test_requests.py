@@ -141,3 +141,47 @@ def test_blocks_count_with_all_their_bands() -> None:
         refuse_pixels(file, 2**20)
     with InMemory(data) as file:
         refuse_pixels(file, 2**25)
+
+
+def test_what_only_decoders_find_is_damage() -> None:
+    """A DDS of unknown pixels, which Pillow calls not implemented, and a TIFF whose next directory lies beyond its end."""
+    import io
+    import struct
+    from threading import Event
+
+    from PIL import Image
+
+    from segdata.files.reading import Reading
+    from segdata.ops.serve.work import Work
+    from segdata.prediction.windows import Sliding
+    from serving import predictor
+
+    def encoded(mode: str, format: str) -> bytearray:
+        data = io.BytesIO()
+        Image.new(mode, (8, 9)).save(data, format)
+        return bytearray(data.getvalue())
+
+    dds, tiff = encoded("RGB", "DDS"), encoded("RGBA", "TIFF")
+    dds[80:84] = bytes(4)  # the flags of its pixel format
+    first = struct.unpack("<I", tiff[4:8])[0]
+    after = first + 2 + 12 * struct.unpack("<H", tiff[first : first + 2])[0]
+    tiff[after : after + 4] = struct.pack("<I", 0x70000000)
+    work = Work(predictor("colour"), Sliding(), Reading(), None, 0.0, 10_000)
+    for data, status in ((dds, 415), (tiff, 400)):
+        with pytest.raises(Refusal) as found:
+            work.done(bytes(data), Event())
+        assert (found.value.status, found.value.code) == (status, "image.unreadable")
+
+
+def test_many_bands_are_refused_before_each_is_asked() -> None:
+    """A TIFF of 5,000 bands of one pixel, which lie one after the other."""
+    import rasterio
+    from rasterio.io import MemoryFile
+
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=1, height=1, count=5000, dtype="uint8", interleave="band", SPARSE_OK=True,
+                         transform=rasterio.Affine(2, 0, 0, 0, -2, 0)):  # fmt: skip
+            pass
+        data = memory.read()
+    with InMemory(data) as file, pytest.raises(DataError, match=r"5,000 bands are more than the limit of 4,096"):
+        refuse_pixels(file, 2**20)
