@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import numpy as np
 
 import segdata
 from carry_files import contents
-from onnx_files import about, write_onnx
 from placed_files import patches, scenes
 from predictors import ByColour
 from reader_samples import reader_sample
@@ -54,7 +54,10 @@ class Inputs:
         image = np.random.default_rng(0).integers(0, 256, (500, 150, 3)).astype(np.uint8)
         scenes(root / "scenes", image, patches(500, 150), pairs)
         (root / "model.toy").write_text("\n".join(whole.labels.names))
-        write_onnx(root / "model.onnx", about(whole.labels, embedding=3))
+        if ONNX:
+            from onnx_files import about, write_onnx
+
+            write_onnx(root / "model.onnx", about(whole.labels, embedding=3))
         return cls(root)
 
     def shortened(self, samples: int) -> Inputs:
@@ -164,9 +167,11 @@ VALUES: dict[str, Operate] = {
 """Those that give a value."""
 
 ONNX: dict[str, Operate] = {
-    "predict by an ONNX file": lambda d, out, run, **more: predicted(d.root / "model.onnx", d, out, run, **more)
+    name: lambda d, out, run, **more: predicted(d.root / "model.onnx", d, out, run, **more)
+    for name in ("predict by an ONNX file",)
+    if find_spec("onnx") and find_spec("onnxruntime")
 }
-"""A model that every worker loads."""
+"""A model that every worker loads; nothing without the extra `onnx`."""
 
 MODEL: dict[str, Operate] = {"predict": lambda d, out, run: predicted(ByColour(d.whole.labels, 0.7), d, out, run)}
 

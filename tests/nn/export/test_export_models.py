@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-import torch
 from click.testing import CliRunner
-from onnx import numpy_helper
 
-import segdata
-from exported_models import checkpoint_of, images_for
-from segdata.cli import main
-from segdata.errors import DatasetError, OptionError
-from segdata.labels import Labels
-from segdata.nn import checkpoint
-from segdata.nn.export import operation
-from segdata.nn.options import Training
-from segdata.nn.task import choose_splits
-from segdata.prediction.exported import KEY, read_exported
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from onnx import numpy_helper  # noqa: E402
+
+import segdata  # noqa: E402
+from exported_models import checkpoint_of, images_for  # noqa: E402
+from segdata.cli import main  # noqa: E402
+from segdata.errors import DatasetError, OptionError  # noqa: E402
+from segdata.labels import Labels  # noqa: E402
+from segdata.nn import checkpoint  # noqa: E402
+from segdata.nn.export import operation  # noqa: E402
+from segdata.nn.options import Training  # noqa: E402
+from segdata.nn.task import choose_splits  # noqa: E402
+from segdata.prediction.exported import KEY, read_exported  # noqa: E402
 
 SMALL: dict[str, Any] = {"width": 4, "depth": 2}
 
