@@ -129,7 +129,9 @@ def refuse_other(parity: Parity, precision: Precision, limit: float | None) -> N
     """Raise `OptionError` for an exported model that differs from its checkpoint by more than it may."""
     if precision == "fp32" and parity.share > MOST_DIFFER:
         what = f"{parity.differ:,} of {parity.pixels:,} pixels ({100 * parity.share:.3g} %) have another class"
-        raise OptionError(f"the exported model differs from the checkpoint: {what}: it is not written")
+        raise OptionError(
+            f"the exported model differs from the checkpoint: {what}: it is not written; --no-verify writes it all the same"
+        )
     change = parity.change
     if limit is None:
         return

@@ -24,6 +24,8 @@ from segdata.errors import DatasetError, OptionError  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.export import operation  # noqa: E402
+from segdata.nn.export.agreement import difference  # noqa: E402
+from segdata.nn.export.network import Network  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
 from segdata.nn.task import choose_splits  # noqa: E402
 from segdata.prediction.exported import KEY, read_exported  # noqa: E402
@@ -298,6 +300,22 @@ class Halves(torch.nn.Module):
 
 def halves(bands: int, classes: int) -> torch.nn.Module:
     return Halves(classes)
+
+
+@pytest.mark.parametrize(("off", "same"), [((), True), ((0,), True), ((0, 1, 2), True), (range(9), False)])
+def test_a_network_is_another_one_only_if_it_differs_on_every_draw(off: Any, same: bool) -> None:
+    network = Network(Halves(3), head="softmax", temperature=1.0, gives="logits")
+    draws: list[bytes] = []
+
+    def ask(image: Any, outputs: int) -> list[Any]:
+        with torch.inference_mode():
+            found = [one.numpy() for one in network(torch.from_numpy(image))][:outputs]
+        found[0] = found[0] + 0.1 * (len(draws) in off)  # as rounding moves a value at a tie
+        draws.append(image.tobytes())
+        return found
+
+    assert (difference(network, ask, 3, (5, 6), 2) is None) == same
+    assert len(set(draws)) == len(draws)
 
 
 def test_a_model_that_asks_for_a_size_is_exported_for_one(
