@@ -298,20 +298,20 @@ def test_a_stream_goes_on_after_a_torn_line(tmp_path: Path) -> None:
 
 def test_a_row_without_room_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about, rows, path = About.of(LABELS), rows_of(4), tmp_path / "s.jsonl"
-    write, room = os.write, 0
+    write, left = os.write, [0]
 
     def with_room(number: int, data: bytes) -> int:
-        nonlocal room
-        if not room:
+        if not left[0]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written = write(number, data[:room])
-        room -= written
+        written = write(number, data[: left[0]])
+        left[0] -= written
         return written
 
     with Stream(path, about) as stream:
         stream.append(rows[0])
         monkeypatch.setattr(os, "write", with_room)
         for room in (0, 1, 50, len(line_of(rows[1])) - 1):
+            left[0] = room
             with pytest.raises(OSError, match="No space") as told:
                 stream.append(rows[1])
             assert told.value.filename == str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,18 @@ def free(model: str | Path, destination: str | Path, suffix: str, overwrite: boo
         raise DatasetError(f"{path}: is a folder: choose another name")
     if path.exists() and not overwrite:
         raise DatasetError(f"{path}: exists: choose another name, or --overwrite")
+    if isinstance(path, Path):
+        refuse_folder(path)
     return path
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise `DatasetError` for a file in a folder that cannot be made or written to: it would be found out after the work."""
+    above = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), path.parent)
+    if not above.is_dir():
+        raise DatasetError(f"{path}: {above} is no folder: choose another name")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise DatasetError(f"{path}: {above} cannot be written to: choose another folder")
 
 
 def refuse_other(parity: Parity, precision: Precision, limit: float | None) -> None:

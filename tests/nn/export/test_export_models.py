@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -255,7 +256,7 @@ def test_an_option_that_cannot_be_is_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path) -> None:
+def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match=r"ends in \.onnx: call it a\.onnx"):
         segdata.export_onnx(model, tmp_path / "a.pt2", no_verify=True)
     with pytest.raises(OptionError, match=r"ends in \.pt2: call it a\.pt2"):
@@ -264,6 +265,15 @@ def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path) ->
     with pytest.raises(DatasetError, match="exists: choose another name, or --overwrite"):
         segdata.export_onnx(model, tmp_path / "a.onnx", no_verify=True)
     assert (tmp_path / "a.onnx").read_bytes() == b"mine"
+    with pytest.raises(DatasetError, match=r"a\.onnx is no folder: choose another name"):
+        segdata.export_onnx(model, tmp_path / "a.onnx/deep/b.onnx", no_verify=True)
+    with (
+        monkeypatch.context() as only,
+        pytest.raises(DatasetError, match="cannot be written to: choose another folder"),
+    ):
+        only.setattr(os, "access", lambda *_: False)
+        segdata.export_torch(model, tmp_path / "deep/b.pt2", no_verify=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     segdata.export_onnx(model, tmp_path / "a.onnx", no_verify=True, overwrite=True)
     assert len((tmp_path / "a.onnx").read_bytes()) > 1000
 
