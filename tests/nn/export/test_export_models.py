@@ -267,12 +267,10 @@ def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path, mo
     assert (tmp_path / "a.onnx").read_bytes() == b"mine"
     with pytest.raises(DatasetError, match=r"a\.onnx is no folder: choose another name"):
         segdata.export_onnx(model, tmp_path / "a.onnx/deep/b.onnx", no_verify=True)
-    with (
-        monkeypatch.context() as only,
-        pytest.raises(DatasetError, match="cannot be written to: choose another folder"),
-    ):
+    with monkeypatch.context() as only:
         only.setattr(os, "access", lambda *_: False)
-        segdata.export_torch(model, tmp_path / "deep/b.pt2", no_verify=True)
+        with pytest.raises(DatasetError, match="cannot be written to: choose another folder"):
+            segdata.export_torch(model, tmp_path / "deep/b.pt2", no_verify=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     segdata.export_onnx(model, tmp_path / "a.onnx", no_verify=True, overwrite=True)
     assert len((tmp_path / "a.onnx").read_bytes()) > 1000
