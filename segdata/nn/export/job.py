@@ -97,7 +97,12 @@ class Job:
         """How the file of these bytes predicts images. Raises `OptionError` if it differs by more than it may."""
         if images is None:
             return None
-        parity = compared(self.predictor, self.loaded(data), images)
+        try:
+            parity = compared(self.predictor, self.loaded(data), images)
+        except OptionError as error:
+            if precision == "fp32":
+                raise
+            raise OptionError(f"--precision {precision}: {error}; it is not written: take --precision fp32") from error
         refuse_other(parity, precision, limit)
         return parity
 

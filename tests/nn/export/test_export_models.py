@@ -256,6 +256,16 @@ def test_an_option_that_cannot_be_is_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_values_that_fewer_bits_cannot_hold_are_told(model: Path, data: segdata.Dataset, tmp_path: Path) -> None:
+    found = torch.load(model, weights_only=True)
+    norm = next(name for name, value in found["state"].items() if name.endswith("weight") and value.ndim == 1)
+    found["state"][norm] *= 1e6  # fp16 ends at 65,504
+    torch.save(found, tmp_path / "wide.pt")
+    with pytest.raises(OptionError, match=r"--precision fp16: .*NaN or infinity.*: take --precision fp32"):
+        segdata.export_onnx(tmp_path / "wide.pt", tmp_path / "a.onnx", precision="fp16", verify=data)
+    assert not (tmp_path / "a.onnx").exists()
+
+
 def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match=r"ends in \.onnx: call it a\.onnx"):
         segdata.export_onnx(model, tmp_path / "a.pt2", no_verify=True)
