@@ -192,7 +192,7 @@ def _checked(row: Signals, classes: int, length: int | None) -> int | None:
 class Stream:
     """A file that rows are appended to, as a service answers; a killed process loses none, a power cut those of `SYNC` seconds.
 
-    One program may have it open. As a context it is closed in the end.
+    A row for which there is no room leaves nothing. One program may have it open. As a context it is closed in the end.
     """
 
     def __init__(self, path: str | Place, about: About) -> None:
@@ -210,8 +210,7 @@ class Stream:
     def append(self, row: Signals) -> None:
         """Write one more row. Raises `OSError`, such as for a full disk."""
         with writing(self._path):
-            self._file.write(line_of(row))
-            self._file.flush()
+            self._put(line_of(row))
             if time.monotonic() > self._due:
                 os.fsync(self._file.fileno())
                 self._due = time.monotonic() + SYNC
@@ -222,7 +221,6 @@ class Stream:
             return
         with writing(self._path):
             try:
-                self._file.flush()
                 os.fsync(self._file.fileno())
             finally:
                 with suppress(OSError):  # the first one is on its way
@@ -245,9 +243,19 @@ class Stream:
             self._file.truncate(self._whole())
         else:
             with writing(self._path):
-                self._file.write(line_of(about))
-                self._file.flush()
+                self._put(line_of(about))
         sync_file(self._path)
+
+    def _put(self, line: bytes) -> None:
+        """Write a line at the end, past the buffer, which would keep a part of it; a line that does not fit is cut off again."""
+        number = self._file.fileno()
+        end, left = os.fstat(number).st_size, line
+        try:
+            while left:
+                left = left[os.write(number, left) :]
+        except OSError:
+            os.ftruncate(number, end)
+            raise
 
     def _whole(self) -> int:
         """How many bytes the lines have that have an end."""

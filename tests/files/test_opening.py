@@ -221,3 +221,19 @@ def test_check_and_training_open_images_and_masks_once(tmp_path: Path) -> None:
     found = opens({name: code.format(root=str(dataset.root)) for name, code in commands.items()}, *files)
     for counts in found.values():
         assert counts == {**{(str(file), "python"): 1 for file in files}, ("any", "pillow"): 3}  # masks: the codec
+
+
+def test_a_box_of_no_length_in_a_jpeg_2000_image_is_not_gone_through_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "a.jp2"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path, irreversible=False)
+    data = path.read_bytes()
+    box = data.index(b"colr")
+    path.write_bytes(data[: box - 4] + bytes(4) + data[box:])
+    code = f"""
+from segdata.files.opening import open_image
+with open_image({str(path)!r}) as image:
+    print(image.height, image.width, int(image.read().sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout.split() == ["40", "50", str(int(pixels.sum()))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -292,6 +294,31 @@ def test_a_stream_goes_on_after_a_torn_line(tmp_path: Path) -> None:
     with Stream(path, about) as stream:
         stream.append(rows[3])
     assert read_profile(path).rows == (rows[0], rows[1], rows[3])
+
+
+def test_a_row_without_room_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about, rows, path = About.of(LABELS), rows_of(4), tmp_path / "s.jsonl"
+    write, left = os.write, [0]
+
+    def with_room(number: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write(number, data[: left[0]])
+        left[0] -= written
+        return written
+
+    with Stream(path, about) as stream:
+        stream.append(rows[0])
+        monkeypatch.setattr(os, "write", with_room)
+        for room in (0, 1, 50, len(line_of(rows[1])) - 1):
+            left[0] = room
+            with pytest.raises(OSError, match="No space") as told:
+                stream.append(rows[1])
+            assert told.value.filename == str(path)
+        monkeypatch.undo()
+        for row in rows[2:]:
+            stream.append(row)
+    assert read_profile(path).rows == (rows[0], *rows[2:])
 
 
 def test_a_stream_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,12 @@ class Job:
         """How the file of these bytes predicts images. Raises `OptionError` if it differs by more than it may."""
         if images is None:
             return None
-        parity = compared(self.predictor, self.loaded(data), images)
+        try:
+            parity = compared(self.predictor, self.loaded(data), images)
+        except OptionError as error:
+            if precision == "fp32":
+                raise
+            raise OptionError(f"--precision {precision}: {error}; it is not written: take --precision fp32") from error
         refuse_other(parity, precision, limit)
         return parity
 
@@ -122,14 +128,27 @@ def free(model: str | Path, destination: str | Path, suffix: str, overwrite: boo
         raise DatasetError(f"{path}: is a folder: choose another name")
     if path.exists() and not overwrite:
         raise DatasetError(f"{path}: exists: choose another name, or --overwrite")
+    if isinstance(path, Path):
+        refuse_folder(path)
     return path
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise `DatasetError` for a file in a folder that cannot be made or written to: it would be found out after the work."""
+    above = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), path.parent)
+    if not above.is_dir():
+        raise DatasetError(f"{path}: {above} is no folder: choose another name")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise DatasetError(f"{path}: {above} cannot be written to: choose another folder")
 
 
 def refuse_other(parity: Parity, precision: Precision, limit: float | None) -> None:
     """Raise `OptionError` for an exported model that differs from its checkpoint by more than it may."""
     if precision == "fp32" and parity.share > MOST_DIFFER:
         what = f"{parity.differ:,} of {parity.pixels:,} pixels ({100 * parity.share:.3g} %) have another class"
-        raise OptionError(f"the exported model differs from the checkpoint: {what}: it is not written")
+        raise OptionError(
+            f"the exported model differs from the checkpoint: {what}: it is not written; --no-verify writes it all the same"
+        )
     change = parity.change
     if limit is None:
         return

@@ -83,9 +83,9 @@ def around(network: Network) -> int:
     return max(network.multiple, 32)
 
 
-def noise(bands: int, size: Size, *, batch: int) -> Tensor:
-    """Normal noise `(batch, bands, *size)` float32, always the same."""
-    return torch.randn(batch, bands, *size, generator=torch.Generator().manual_seed(0))
+def noise(bands: int, size: Size, *, batch: int, seed: int = 0) -> Tensor:
+    """Normal noise `(batch, bands, *size)` float32, always the same for a seed."""
+    return torch.randn(batch, bands, *size, generator=torch.Generator().manual_seed(seed))
 
 
 def _refused(error: Exception, size: Size | None) -> OptionError:

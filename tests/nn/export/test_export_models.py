@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from segdata.errors import DatasetError, OptionError  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.export import operation  # noqa: E402
+from segdata.nn.export.agreement import difference  # noqa: E402
+from segdata.nn.export.network import Network  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
 from segdata.nn.task import choose_splits  # noqa: E402
 from segdata.prediction.exported import KEY, read_exported  # noqa: E402
@@ -253,7 +256,17 @@ def test_an_option_that_cannot_be_is_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path) -> None:
+def test_values_that_fewer_bits_cannot_hold_are_told(model: Path, data: segdata.Dataset, tmp_path: Path) -> None:
+    found = torch.load(model, weights_only=True)
+    norm = next(name for name, value in found["state"].items() if name.endswith("weight") and value.ndim == 1)
+    found["state"][norm] *= 1e6  # fp16 ends at 65,504
+    torch.save(found, tmp_path / "wide.pt")
+    with pytest.raises(OptionError, match=r"--precision fp16: .*NaN or infinity.*: take --precision fp32"):
+        segdata.export_onnx(tmp_path / "wide.pt", tmp_path / "a.onnx", precision="fp16", verify=data)
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match=r"ends in \.onnx: call it a\.onnx"):
         segdata.export_onnx(model, tmp_path / "a.pt2", no_verify=True)
     with pytest.raises(OptionError, match=r"ends in \.pt2: call it a\.pt2"):
@@ -262,6 +275,13 @@ def test_a_destination_is_a_new_file_of_its_kind(model: Path, tmp_path: Path) ->
     with pytest.raises(DatasetError, match="exists: choose another name, or --overwrite"):
         segdata.export_onnx(model, tmp_path / "a.onnx", no_verify=True)
     assert (tmp_path / "a.onnx").read_bytes() == b"mine"
+    with pytest.raises(DatasetError, match=r"a\.onnx is no folder: choose another name"):
+        segdata.export_onnx(model, tmp_path / "a.onnx/deep/b.onnx", no_verify=True)
+    with monkeypatch.context() as only:
+        only.setattr(os, "access", lambda *_: False)
+        with pytest.raises(DatasetError, match="cannot be written to: choose another folder"):
+            segdata.export_torch(model, tmp_path / "deep/b.pt2", no_verify=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
     segdata.export_onnx(model, tmp_path / "a.onnx", no_verify=True, overwrite=True)
     assert len((tmp_path / "a.onnx").read_bytes()) > 1000
 
@@ -298,6 +318,22 @@ class Halves(torch.nn.Module):
 
 def halves(bands: int, classes: int) -> torch.nn.Module:
     return Halves(classes)
+
+
+@pytest.mark.parametrize(("off", "same"), [((), True), ((0,), True), ((0, 1, 2), True), (range(9), False)])
+def test_a_network_is_another_one_only_if_it_differs_on_every_draw(off: Any, same: bool) -> None:
+    network = Network(Halves(3), head="softmax", temperature=1.0, gives="logits")
+    draws: list[bytes] = []
+
+    def ask(image: Any, outputs: int) -> list[Any]:
+        with torch.inference_mode():
+            found = [one.numpy() for one in network(torch.from_numpy(image))][:outputs]
+        found[0] = found[0] + 0.1 * (len(draws) in off)  # as rounding moves a value at a tie
+        draws.append(image.tobytes())
+        return found
+
+    assert (difference(network, ask, 3, (5, 6), 2) is None) == same
+    assert len(set(draws)) == len(draws)
 
 
 def test_a_model_that_asks_for_a_size_is_exported_for_one(
