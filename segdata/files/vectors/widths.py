@@ -96,7 +96,7 @@ def _surface(geometry: Geometry, width: float, metres: float | None) -> Geometry
     try:
         thin = shapely.force_2d(shape(geometry))
         if metres is not None:
-            wide = shapely.buffer(thin, width / 2 / metres, quad_segs=CORNERS)
+            wide = _around(thin, width / 2 / metres)
         else:
             wide = shapely.union_all([_of_degrees(part, width) for part in _short(thin)])
         return dict(mapping(wide))
@@ -120,11 +120,20 @@ def _short(thin: Any) -> Iterator[Any]:
                 start = end
 
 
+def _around(thin: Any, distance: float) -> Any:
+    """What lies within a distance. Lines that cross themselves are cut there: GEOS loses parts of closed ones otherwise."""
+    import shapely
+
+    if shapely.get_dimensions(thin) == 1 and not shapely.is_simple(thin):
+        thin = shapely.node(thin)
+    return shapely.buffer(thin, distance, quad_segs=CORNERS)
+
+
 def _of_degrees(part: Any, width: float) -> Any:
     """What lies within half a width, in metres, of a point or a short line in degrees."""
     import shapely
 
     latitude = float(shapely.get_coordinates(part)[:, 1].mean())
     scale = np.array(metres_per_degree(max(-NORTHERNMOST, min(NORTHERNMOST, latitude))))
-    wide = shapely.buffer(shapely.transform(part, lambda points: points * scale), width / 2, quad_segs=CORNERS)
+    wide = _around(shapely.transform(part, lambda points: points * scale), width / 2)
     return shapely.transform(wide, lambda points: points / scale)

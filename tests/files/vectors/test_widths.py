@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.warp import transform_geom
 from shapely.geometry import mapping, shape
@@ -37,6 +37,7 @@ def near(geometry: Any, width: float, edge: float) -> tuple[Any, Any]:
 
 
 @settings(max_examples=30)
+@example(2.0, [(2.0, 3.0), (2.0, 2.0), (3.0, 3.0), (3.0, 2.0), (2.0, 3.0)])  # closed, and crosses itself
 @given(st.floats(0.5, 9), st.lists(st.tuples(st.floats(2, 28), st.floats(2, 28)), min_size=1, max_size=5))
 def test_pixels_within_half_a_width(width: float, points: list[tuple[float, float]]) -> None:
     kind = "LineString" if len(points) > 1 else "Point"
