@@ -67,6 +67,8 @@ def test_results_of_operations_are_short(tmp_path: Path) -> None:
     pred = make(tmp_path / "p", {name: np.roll(mask, 1) for name, mask in masks.items()}, names=NAMES[:60])
     found = {
         "evaluate": segdata.evaluate(pred, truth, other=truth),
+        "diff": segdata.diff(pred, truth),
+        "agree": segdata.agree([pred, truth]),
         "stats": segdata.stats(truth),
         "class_counts": segdata.class_counts(truth),
         "split": segdata.split(truth, tmp_path / "s", ratios={"a": 0.5, "b": 0.5}),

@@ -313,15 +313,17 @@ HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 
 
 
 def test_pages_show_names_as_text(tmp_path: Path) -> None:
-    """Classes, splits, ids and folders, in the pages of stats, check and evaluate."""
+    """Classes, splits, ids and folders, in every page of a dataset."""
     ids = {f"<b>{i}</b>/<script>alert({i})</script>": mask for i, mask in enumerate(MASKS.values())}
     dataset = make(tmp_path / "<i>d", ids, names=HOSTILE, images="copy")
-    for arguments in (["stats"], ["check"], ["evaluate", str(dataset.root)]):
+    other = make(tmp_path / "<i>e", {id: np.roll(mask, 1) for id, mask in ids.items()}, names=HOSTILE, images="copy")
+    beside = [[name, str(other.root)] for name in ("evaluate", "diff", "agree")]
+    for arguments in (["stats"], ["check"], *beside):
         out = tmp_path / f"{arguments[0]}.html"
         result = CliRunner().invoke(main, [*arguments, str(dataset.root), "--html", str(out)])
         assert result.exit_code in (0, 1), result.output
         text = out.read_text()
-        assert not re.findall(r"<script|<img src=x|<b>\d</b>/|<i>d", text), arguments
+        assert not re.findall(r"<script|<img src=x|<b>\d</b>/|<i>[de]", text), arguments
         assert HOSTILE[0] in html.unescape(text), arguments
         assert HOSTILE[2] in html.unescape(text), "names are no templates"
 

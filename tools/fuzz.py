@@ -41,6 +41,7 @@ import make_samples  # noqa: E402
 import segdata  # noqa: E402
 from fuzz_mutations import mutated  # noqa: E402
 from segdata.cli import main as command_line  # noqa: E402
+from segdata.refinement.morphology import Step  # noqa: E402
 
 SAMPLES = ROOT / "samples"
 USUAL = ("error: ", "left out: ", "correct it, ", "note: ", "Usage: ", "Try '", "Error: ", "warning: ")
@@ -75,9 +76,10 @@ def converting(name: str, *more: str, of: str = "") -> Target:
 
 
 def dataset(root: Path) -> None:
-    """A dataset with copies of its images, and its tiles."""
+    """A dataset with copies of its images, its tiles, and other labels of the same images."""
     segdata.convert("voc", SAMPLES / "voc", root / "d", images="copy")
     segdata.tile(root / "d", root / "t", size=96)
+    segdata.refine(root / "d", root / "e", segdata.Refinement(None, (Step("open", size=5),)))
 
 
 def rasters(root: Path) -> None:
@@ -145,12 +147,15 @@ def exported(root: Path) -> None:
 MASKS = ("--classes", "IN/classes.csv")
 READ: Commands = [
     ["check", "IN/d"], ["info", "IN/d"], ["stats", "IN/d", "--recount", "--objects"], ["preview", "IN/d", "OUT.png"],
-    ["evaluate", "IN/d", "IN/d", "--draws", "0"],
+    ["evaluate", "IN/d", "IN/d", "--draws", "0", "--surface", "--objects", "--cldice"],
+    ["diff", "IN/d", "IN/e", "--images-by", "bytes", "--html", "OUT.html"], ["diff", "IN/d", "IN/t"],
+    ["agree", "IN/d", "IN/e", "--html", "OUT.html"], ["agree", "IN/d", "IN/t"],
 ]  # fmt: skip
 WRITE: Commands = [
     ["tile", "IN/d", "OUT", "--size", "64"], ["split", "IN/d", "OUT", "--ratios", "a=0.5,b=0.5"],
     ["remap", "IN/d", "OUT", "--drop", "car"], ["join", "IN/d", "IN/t", "OUT"], ["export", "webdataset", "IN/d", "OUT"],
     ["refine", "IN/d", "OUT", "--no-crf", "--step", "open:size=1"], ["stitch", "IN/t", "OUT"], ["untile", "IN/t", "OUT"],
+    ["agree", "IN/d", "IN/e", "--consensus", "staple", "OUT"],
 ]  # fmt: skip
 BOTH: Commands = [*READ, *WRITE, *([*command, "--on-error", "skip"] for command in WRITE)]
 TARGETS = {
@@ -179,7 +184,7 @@ TARGETS = {
     "vistas_polygons": converting("mapillary", "--from", "polygons", of="mapillary"),
     "dataset": Target(dataset, BOTH, ("*/*.json", "*/*.jsonl")),
     "files": Target(dataset, BOTH, ("*/masks/**/*", "*/images/**/*")),
-    "rasters": Target(rasters, [command for command in BOTH if "IN/t" not in command and "car" not in command]),
+    "rasters": Target(rasters, [command for command in BOTH if not {"IN/t", "IN/e", "car"} & {*command}]),
     "classes": Target(sample("masks"), [["convert", "masks", "IN", "OUT", *MASKS]], ("classes.csv",)),
     "scores": Target(
         scores,

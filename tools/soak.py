@@ -336,6 +336,7 @@ def prepare(work: Path) -> list[Job]:
         Job("stitch", [tiles]),
         Job("untile", [tiles]),
         Job("refine", [pred], ["--no-crf", "--step", "close:size=5"]),
+        Job("agree", [pred, streets, *part], ["--consensus", "staple"]),
         Job("evaluate", [pred, streets, *part, "--boundary-f"], ["--html"]),
     ]
 

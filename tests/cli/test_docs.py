@@ -71,6 +71,20 @@ def test_the_loop_closes() -> None:
         exec(compile(code, "loop.md", "exec"), {"__name__": "loop"})
 
 
+@pytest.mark.usefixtures("beside_the_samples")
+@pytest.mark.parametrize("page", ["diff", "agree"])
+def test_a_page_runs(page: str) -> None:
+    """The commands of a page that begins with the samples, and what it shows of their output."""
+    text = (ROOT / f"docs/{page}.md").read_text()
+    lines = commands(text)
+    assert any(line.startswith(f"segdata {page} ") for line in lines)
+    outputs = ran(lines)
+    for shown in blocks("text", text):
+        assert any(shown.strip() in output for output in outputs), shown
+    for code in blocks("python", text):
+        exec(compile(code, f"{page}.md", "exec"), {"__name__": page})
+
+
 def test_every_extra_is_told() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     table = README.partition("| extra |")[2].partition("\n\n")[0]

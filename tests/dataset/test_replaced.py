@@ -58,6 +58,8 @@ MASK: dict[str, Operation] = {
     "evaluate": lambda at, d: segdata.evaluate(at.pred, d),
     "evaluate, replaced": lambda at, d: segdata.evaluate(d, at.source),
     "suspects": lambda at, d: segdata.suspects(at.pred, d),
+    "diff": lambda at, d: segdata.diff(at.pred, d),
+    "agree": lambda at, d: segdata.agree([at.pred, d]),
     "tune": lambda at, d: segdata.tune(at.pred, d, held_out=0),
 }
 IMAGE: dict[str, Operation] = {
@@ -100,6 +102,8 @@ def test_a_tile_of_another_size(tmp_path: Path, virtual: bool) -> None:
         lambda: segdata.stats(tiles, recount=True),
         lambda: segdata.remap(tiles, tmp_path / "whole", drop=["car"]),
         lambda: segdata.evaluate(tiles, source),
+        lambda: segdata.diff(tiles, source),
+        lambda: segdata.agree([tiles, source]),
         lambda: segdata.preview(tiles, tmp_path / "sheet.png", grid=True),
     ):
         with pytest.raises(DataError) as caught:
