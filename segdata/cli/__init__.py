@@ -38,6 +38,7 @@ COMMANDS = {
     "predict": "segdata.ops.predict.command",
     "serve": "segdata.ops.serve.command",
     "evaluate": "segdata.ops.evaluate.command",
+    "agree": "segdata.ops.agree.command",
     "monitor": "segdata.ops.monitor.command",
     "refine": "segdata.ops.refine.command",
     "suspects": "segdata.ops.suspects.command",

@@ -80,7 +80,7 @@ class Columns:
     def summed(self, unit: Ints, units: int) -> Columns:
         """Fewer, larger units; `unit` (U,) says which of the new ones each goes to."""
         keys, places = np.unique(unit[self.unit] * self.classes + self.class_id, return_inverse=True)
-        table = np.zeros((3, len(keys)), np.int64)
+        table = np.zeros((3, len(keys)), self.tally.hits.dtype)
         for counts, field in zip(table, fields(Tally), strict=True):
             np.add.at(counts, places, getattr(self.tally, field.name))
         return Columns(keys // self.classes, keys % self.classes, Tally(*table), units, self.classes)
@@ -92,7 +92,7 @@ class Columns:
     @property
     def total(self) -> Tally:
         """(K,): all units together."""
-        sums = np.zeros((3, self.classes), np.int64)
+        sums = np.zeros((3, self.classes), self.tally.hits.dtype)
         for counts, field in zip(sums, fields(Tally), strict=True):
             np.add.at(counts, self.class_id, getattr(self.tally, field.name))
         return Tally(*sums)

@@ -34,7 +34,6 @@ from segdata.ops.evaluate.sums import (
     compare,
     sum_up,
 )
-from segdata.ops.evaluate.units import frames, in_blocks, resampled
 from segdata.readers.predictions.opening import (
     open_predictions,
     read_predicted,
@@ -55,6 +54,7 @@ from segdata.tiling.tiles import (
     read_stitched,
     tile_content,
 )
+from segdata.tiling.units import frames, in_blocks, resampled
 from segdata.windows import Window
 from segdata.words import some
 
