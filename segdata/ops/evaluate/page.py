@@ -22,11 +22,12 @@ from segdata.metrics.confusion import mean
 from segdata.ops.evaluate.images import Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
+from segdata.pages.crops import read_rgb
 from segdata.pages.page import jpeg_uri, write_page
 from segdata.pages.sheet import fit
-from segdata.resize import resize_image
 from segdata.tiling.area import Area, area_of_image
-from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
+from segdata.tiling.tiles import by_image, extent, image_of, read_stitched
+from segdata.windows import Window
 from segdata.words import points, share, span, whole
 
 ROWS, SQUARES, WIDTH = 60, 30, 420
@@ -113,7 +114,7 @@ def _shown_sample(
         if area is not None:
             mask = area_of_image(area, truth, true[0], mask.shape).kept(mask, truth.labels.ignore)
         guess = read_stitched(pred, given, mask.shape).mask if given else np.full_like(mask, truth.labels.ignore)
-        image = _image(truth, true, mask)
+        image = read_rgb(truth, true, Window(0, 0, *mask.shape))
     except (DataError, DatasetError) as error:
         return Shown(score, (), str(error))
     base = np.full((*mask.shape, 3), 128, np.uint8) if image is None else image
@@ -128,20 +129,6 @@ def _shown_sample(
         ("errors", errors(base, mask, guess, truth.labels)),
     ]
     return Shown(score, [(name, jpeg_uri(fit(panel, WIDTH))) for name, panel in panels])
-
-
-def _image(truth: Dataset, samples: Sequence[Sample], mask: Mask) -> ImageArray | None:
-    """The image, put together if it is tiles; None if there is none."""
-    if any(sample.image is None for sample in samples):
-        return None
-    if len(samples) == 1 and samples[0].size == mask.shape:
-        return truth.read_rgb(samples[0])
-    out = np.zeros((*mask.shape, 3), np.uint8)
-    for sample in samples:
-        if sample.window is not None:
-            height, width = tile_content(sample)
-            out[sample.window.slices] = resize_image(truth.read_rgb(sample)[:height, :width], sample.window[2:])
-    return out
 
 
 def _shown(found: Evaluation) -> list[int]:
