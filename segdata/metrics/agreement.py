@@ -77,7 +77,7 @@ class Votes:
     @property
     def annotators(self) -> int:
         """R."""
-        return self.patterns.shape[1]
+        return int(self.patterns.shape[1])
 
     @property
     def given(self) -> Ints:
@@ -204,6 +204,11 @@ def kappa_spread(columns: Columns) -> Spread:
     value = _kappa(hits, chance, pixels)
     change = np.nan_to_num(value - _kappa(*left))
     return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, share=False)
+
+
+def kappa_interval(columns: Columns) -> Floats:
+    """(2,) float64: the 95 % interval of `kappa`, -1 to 1; NaN with fewer units than intervals need."""
+    return np.clip(kappa_spread(columns).interval()[:, 0], -1, 1)
 
 
 def _kappa(hits: NDArray[np.float64], chance: NDArray[np.float64], pixels: NDArray[np.float64]) -> Floats:

@@ -1,20 +1,21 @@
 """STAPLE: the truth that several labellings speak of, and how far each can be trusted, each estimated from the other.
 
 Warfield, Zou and Wells, "Simultaneous Truth and Performance Level Estimation (STAPLE)", 2004, sections II-A and II-B, for two
-classes; for several, Rohlfing, Russakoff and Maurer, "Performance-Based Classifier Combination in Atlas-Based Image Segmentation
-Using Expectation-Maximization Parameter Estimation", 2004, section II. As ITK has both (itk::STAPLEImageFilter,
-itk::MultiLabelSTAPLEImageFilter). With f(k) the prior of class k, and T_r(v, k) how often annotator r says v where the truth is k:
+classes; for several, Rohlfing, Russakoff and Maurer, "Performance-Based Classifier Combination in Atlas-Based Image
+Segmentation Using Expectation-Maximization Parameter Estimation", 2004, section II. As ITK has both (itk::STAPLEImageFilter,
+itk::MultiLabelSTAPLEImageFilter). With f(k) the prior of class k, and T_r(v, k) how often annotator r says v where the truth
+is k:
 
     E:  W(p, k)   = f(k) * product over r of T_r(v_r(p), k), divided by its sum over k
     M:  T_r(v, k) = sum of W(p, k) over the pixels p with v_r(p) = v, divided by that over all p on which r votes
 
-f is the part of the votes that class k has, and stays. Where the rounds begin is ITK's: of two classes, at a W that is the part of
-the votes on a pixel; of several, at a T that is how often the vote with the most others on its side is k where r says v, for each v
-(see `_from_most`). Rounds end when no T changes by more than 1e-7.
+f is the part of the votes that class k has, and stays. Where the rounds begin is ITK's: of two classes, at a W that is the part
+of the votes on a pixel; of several, at a T by which class has the most votes (see `_from_most`). Rounds end when no T changes
+by more than 1e-7.
 
-W is the same for all pixels of one pattern of votes, so patterns are what is summed over. An annotator that ignores a pixel has no
-vote there: it is in neither product nor sum. Two annotators alone cannot tell who is right: what comes out then depends on where
-the rounds begin.
+W is the same for all pixels of one pattern of votes, so patterns are what is summed over. An annotator that ignores a pixel has
+no vote there: it is in neither product nor sum. Two annotators alone cannot tell who is right: what comes out then depends on
+where the rounds begin.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ TIE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Staple:
-    """What `staple` finds. `prior` (K,) float64; `rates` (R, K, K) float64, how often each annotator gives a vote (first K) if the
-    truth is a class (second K), 0 for a class that is nowhere true; `mass` (R, K) float64, the pixels of each true class on
-    which it votes. `settled`: whether the last of so many `rounds` changed next to nothing.
+    """What `staple` finds. `prior` (K,) float64; `rates` (R, K, K) float64, how often each annotator gives a vote (first K) if
+    the truth is a class (second K), 0 for a class that is nowhere true; `mass` (R, K) float64, the pixels of each true class
+    on which it votes. `settled`: whether the last of so many `rounds` changed next to nothing.
     """
 
     __repr__ = briefly
@@ -57,7 +58,7 @@ class Staple:
     @property
     def sensitivity(self) -> Floats:
         """(R, K) float64: how often each annotator gives the class where it is true; NaN for one that is nowhere true."""
-        return np.where(self.mass > 0, np.diagonal(self.rates, axis1=1, axis2=2), np.nan)
+        return np.asarray(np.where(self.mass > 0, np.diagonal(self.rates, axis1=1, axis2=2), np.nan))
 
     @property
     def specificity(self) -> Floats:

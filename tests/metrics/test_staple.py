@@ -80,7 +80,7 @@ def pixelwise(masks: list[NDArray[Any]], classes: int, rounds: int) -> tuple[NDA
 
 
 def most_voted(votes: NDArray[Any], shares: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Where rounds of several classes begin: how often each vote is beside each class of the most votes; a tie as ITK takes it."""
+    """Where rounds of several classes begin: how often each vote is beside the class of most votes; a tie as in ITK."""
     out = np.zeros((len(votes), classes + 1, classes))
     for pixel, share in zip(votes.T, shares, strict=True):
         most = np.flatnonzero(np.isclose(share, share.max()))

@@ -18,7 +18,7 @@ import SimpleITK as sitk  # type: ignore[import-not-found, unused-ignore]
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/helpers"))
 
-from annotators import CASES, annotators
+from annotators import CASES, annotators  # type: ignore[import-not-found, unused-ignore]
 
 THRESHOLD = 1e-9
 """Below what change the filter of several classes ends; its own 1e-5 ends too early to compare 6 digits."""

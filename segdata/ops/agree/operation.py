@@ -17,7 +17,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError, Problem, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import Labels, Mask
-from segdata.metrics.agreement import Votes, class_kappa, kappa, kappa_spread, shared_columns
+from segdata.metrics.agreement import Votes, class_kappa, kappa, kappa_interval, shared_columns
 from segdata.metrics.base import Case
 from segdata.metrics.boundary import Boundary, measure
 from segdata.metrics.confusion import Confusion, Floats, Ints
@@ -172,7 +172,7 @@ def _sum_up(sides: tuple[Side, ...], gathered: Gathered, kind: str) -> Agreement
         votes=Votes.total(votes, len(sides), classes),
         fleiss=class_kappa(shared.total),
         fleiss_all=float(kappa(shared.total)),
-        fleiss_interval=kappa_spread(shared.summed(units.of, units.count)).interval()[:, 0],
+        fleiss_interval=kappa_interval(shared.summed(units.of, units.count)),
         every=_between(names, len(votes), every, reduce(_added, gathered.boundaries), units, classes),
         pairs=tuple(_pairs(names, gathered, units, classes)),
         images=_images(gathered, Columns.of(every, classes).mean_iou),
@@ -218,7 +218,7 @@ def _between(
     intervals: dict[str, Floats] = {}
     if units.count >= FEWEST:
         intervals = {"iou": spread(columns, "iou").interval(), "mean_iou": spread(columns, "mean_iou").interval()[:, 0]}
-        intervals["kappa"] = kappa_spread(columns).interval()[:, 0]
+        intervals["kappa"] = kappa_interval(columns)
     return Between(names, images, confusion, intervals, boundary)
 
 

@@ -104,7 +104,7 @@ def _chart(found: Agreement, shown: Sequence[int]) -> Markup | None:
 
 
 def _matrix(found: Agreement) -> Markup | None:
-    """Of the votes for the row's class, the part beside which another annotator's vote is for the column's; the largest classes."""
+    """Of the votes for the row's class, the part beside which another one is for the column's; the largest classes."""
     names = found.labels.names
     both = found.every.confusion.counts[:, :-1]
     both = both + both.T
