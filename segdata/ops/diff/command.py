@@ -29,7 +29,7 @@ def diff(jobs: int | str, on_error: Any, as_json: bool, html: str | None, exit_c
     \b
     segdata diff mydata-v1 mydata-v2
     segdata diff mydata-v1 mydata-v2 --html diff.html
-    segdata diff released rebuilt --images-by bytes --exit-code   # holds a dataset still
+    segdata diff released rebuilt --exit-code    # holds a dataset still
     segdata diff mydata masks/ --match "{stem}_labels"
     """
     from segdata.ops.diff.operation import diff

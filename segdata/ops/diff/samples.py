@@ -19,7 +19,7 @@ from segdata.files.patterns import STEM, Pattern
 from segdata.files.places import file_digest, listed
 from segdata.files.remote import is_remote
 from segdata.readers.predictions.opening import is_dataset, is_files, open_predictions
-from segdata.tiling.tiles import Pair, by_image, extent, is_whole, pair_up
+from segdata.tiling.tiles import Pair, by_image, extent, image_of, is_whole, pair_up
 from segdata.words import briefly, some
 
 ImagesBy = Literal["length", "bytes", "nothing"]
@@ -119,7 +119,7 @@ def pair_samples(before: Dataset, after: Dataset, split: str | None) -> Paired:
     renamed = by_images | by_masks
     pairs = pair_up(before.samples, [under.samples], group=False)
     there = {pair.id for pair in pairs}
-    added = {id: samples for id, samples in by_image(under.samples).items() if id not in there}
+    added = by_image(sample for sample in under if image_of(sample) not in there)
     if split is not None:
         chosen = set(_chosen(split, before, after))
         pairs = [p for p in pairs if chosen & _splits((*p.truth, *p.preds[0]))]
@@ -157,10 +157,10 @@ def refuse_rescaled(paired: Paired, resized: Sequence[Resized]) -> None:
 
 def known_resized(pair: Pair) -> Resized | None:
     """An image whose size differs, as both manifests say."""
-    if not all(_size_known(samples) for samples in (pair.truth, pair.preds[0])):
-        return None
     before, after = extent(pair.truth), extent(pair.preds[0])
-    return Resized(pair.id, before, after) if before != after else None
+    if before == after or not (_size_known(pair.truth) and _size_known(pair.preds[0])):
+        return None
+    return Resized(pair.id, before, after)
 
 
 def image_changed(before: Dataset, after: Dataset, pair: Pair, by: ImagesBy) -> bool:
@@ -211,10 +211,9 @@ def _moved(pairs: Sequence[Pair], what: Literal["split", "group"]) -> tuple[Move
     """The images that are in another split or group; files of other programs are in none, which tells nothing."""
     found = []
     for pair in pairs:
-        if all(sample.sha256 for sample in (*pair.truth, *pair.preds[0])):
-            before, after = (_names(samples, what) for samples in (pair.truth, pair.preds[0]))
-            if before != after:
-                found.append(Moved(pair.id, before, after))
+        before, after = _names(pair.truth, what), _names(pair.preds[0], what)
+        if before != after and all(sample.sha256 for sample in (*pair.truth, *pair.preds[0])):
+            found.append(Moved(pair.id, before, after))
     return tuple(found)
 
 
