@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
     from segdata.ops.convert.operation import convert as convert
+    from segdata.ops.diff.operation import diff as diff
     from segdata.ops.evaluate.operation import evaluate as evaluate
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
@@ -100,6 +101,7 @@ _HOMES = {
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",
     "convert": "ops.convert.operation",
+    "diff": "ops.diff.operation",
     "evaluate": "ops.evaluate.operation",
     "export": "ops.export.operation",
     "info": "ops.info.operation",

@@ -22,6 +22,7 @@ COMMANDS = {
     "preview": "segdata.ops.preview.command",
     "stats": "segdata.ops.stats.command",
     "check": "segdata.ops.check.command",
+    "diff": "segdata.ops.diff.command",
     "split": "segdata.ops.split.command",
     "join": "segdata.ops.join.command",
     "remap": "segdata.ops.remap.command",

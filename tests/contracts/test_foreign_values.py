@@ -25,7 +25,7 @@ TAKES = {
     "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
     "pick": ("pred",), "stats": ("whole",),
     "agree": ("whole", "pred", "tiles"), "agree by majority": ("whole", "pred"), "agree by staple": ("whole", "pred"),
-    "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
+    "check": ("other",), "diff": ("pred", "whole"), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
     **{name: ("whole",) for name in OPERATIONS if name.startswith("export ")},
     "predict": (), "predict by a file": (), "predict by an ONNX file": (), "mosaic": ("scenes",),
 }  # fmt: skip

@@ -120,6 +120,21 @@ def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     )
 
 
+def test_diff(tmp_path: Path) -> None:
+    """All that can differ: classes, samples, pixels."""
+    mask = np.array([[0, 0, 1, 1, 2, 255]] * 2)
+    one = {"split": "train", "group": "g"}
+    old = {"a": mask, "b": mask[:, ::-1], "c": mask, "d": mask[:1]}
+    new = {"a": mask, "x": mask[:, ::-1], "c": np.where(mask == 0, 2, mask), "d": mask, "e": mask}
+    before = make(tmp_path / "a", old, names=["road", "car", "sign"], fields={"a": one})
+    many = ["sign", "vehicle", "road", *map(str, range(300))]
+    after = make(
+        tmp_path / "b", {id: np.choose(np.minimum(m, 3), [2, 1, 0, 65535]) for id, m in new.items()}, names=many
+    )
+    few = make(tmp_path / "c", new, names=["road", "vehicle", "sign"])
+    compare("diff", *(run("diff", before.root, other.root) for other in (after, few, before)))
+
+
 def test_stats(sides: tuple[Dataset, Dataset]) -> None:
     _, truth = sides
     whole = run("stats", truth.root, "--objects", "--images", "--recount")

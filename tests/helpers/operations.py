@@ -165,6 +165,7 @@ MODEL_FILE: dict[str, Operate] = {
 VALUES: dict[str, Operate] = {
     "stats": lambda d, out, run: segdata.stats(d.whole, recount=True, objects=True, run=run),
     "check": lambda d, out, run: segdata.check(d.other, run=run),
+    "diff": lambda d, out, run: segdata.diff(d.pred, d.whole, run=run),
     "evaluate": lambda d, out, run: segdata.evaluate(
         d.pred, d.whole, other=d.whole, boundary_f=True, draws=20, run=run
     ),

@@ -24,6 +24,7 @@ from segdata.metrics.confusion import Confusion, Floats, Ints
 from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.agree.reading import Side, open_sides, read_sides, samples_of_all
 from segdata.ops.agree.result import Agreement, Between, ImageAgreement
+from segdata.readers.predictions.opening import refuse_two_valued
 from segdata.tiling.tiles import Pair, pair_up
 from segdata.tiling.units import in_blocks, resampled
 from segdata.words import some
@@ -102,6 +103,7 @@ def agree(
     )  # refuses a wrong width before the work
     counted, problems = _count(several, task, run)
     found = _sum_up(sides, counted, kind)
+    _refuse_two_valued(sides, found.votes)
     alone = tuple(pair.id for pair in pairs if sum(map(bool, pair.preds)) < 2)
     return replace(found, alone=alone, problems=tuple(problems), renamed=renamed)
 
@@ -153,6 +155,14 @@ def _boundary(one: Mask, other: Mask, task: Task) -> Boundary | None:
     ignore = np.array(task.labels.ignore, one.dtype)
     case = Case(np.where(other == ignore, ignore, one), other, task.labels)
     return measure(case, boundary=task.boundary, boundary_width=task.boundary_width, boundary_f=task.boundary_f)
+
+
+def _refuse_two_valued(sides: Sequence[Side], votes: Votes) -> None:
+    """Raise `DatasetError` for files of another program that hold class 0 and ignore alone, if the first dataset has more."""
+    for number, side in enumerate(sides):
+        if side.is_files:
+            pairs = np.column_stack([votes.patterns[:, [0, number]].astype(np.int64), votes.pixels])
+            refuse_two_valued(side.dataset, Confusion.from_pairs(pairs, votes.classes), "agree")
 
 
 # Summed up

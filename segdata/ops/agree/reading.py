@@ -12,8 +12,8 @@ from segdata.dataset.sample import Sample
 from segdata.dataset.several import folder_names, in_one_of
 from segdata.errors import DataError, DatasetError, OptionError, Problem
 from segdata.files.remote import Place
-from segdata.labels import Labels, Mask, Remap
-from segdata.readers.predictions.opening import FILES, open_predictions, read_predicted, refuse_elsewhere
+from segdata.labels import Labels, Mask, Remap, into_union
+from segdata.readers.predictions.opening import is_files, open_predictions, read_predicted, refuse_elsewhere
 from segdata.tiling.tiles import Pair, extent, image_of
 from segdata.words import sized, some
 
@@ -32,7 +32,7 @@ class Side:
     @property
     def is_files(self) -> bool:
         """Whether the masks are files of another program, without images and without what a manifest knows."""
-        return self.dataset.made_by.get("operation") == FILES
+        return is_files(self.dataset)
 
     def values(self, mask: Mask) -> Mask:
         """(H, W) in the class ids of the first dataset."""
@@ -68,19 +68,17 @@ def open_sides(
 def _remap(dataset: Dataset, first: Dataset) -> Remap | None:
     """From a dataset's class ids to those of the first, by name. Raises `DatasetError` if the names are others."""
     ours, theirs = dataset.labels.names, first.labels.names
-    if ours == theirs:
-        return None
     if set(ours) == set(theirs):
-        return first.labels.table(
-            {**{i: first.labels.id(name) for i, name in enumerate(ours)}, dataset.labels.ignore: None}
+        return into_union(dataset.labels, first.labels)
+    if not set(ours) & set(theirs):
+        names = f"{some(ours, 3)} there, {some(theirs, 3)} in {first.root}"
+        way_out = f"segdata remap {shlex.quote(str(dataset.root))} DST --map OLD=NEW (one for each class)"
+        raise DatasetError(
+            f"{dataset.root}: none of its classes is called as one of the first dataset ({names}): {way_out}"
         )
-    more = [
-        (one.root, [name for name in one.labels.names if name not in others])
-        for one, others in ((dataset, theirs), (first, ours))
-    ]
-    told = " and ".join(
-        f"{root} has the classes {some(names)}, which the other has not" for root, names in more if names
-    )
+    sides = (dataset, theirs), (first, ours)
+    more = [(one.root, [name for name in one.labels.names if name not in others]) for one, others in sides]
+    told = " and ".join(f"{root} has classes that the other has not ({some(names)})" for root, names in more if names)
     ways = [f"segdata remap {shlex.quote(str(root))} DST {_dropping(names)}" for root, names in more if names]
     raise DatasetError(f"{told}: rename them (--map OLD=NEW), or have them ignored: {'; '.join(ways)}")
 
@@ -115,8 +113,8 @@ def read_sides(pair: Pair, sides: Sequence[Side], labels: Labels) -> list[Mask |
         if not samples:
             masks.append(None)
             continue
-        refuse_elsewhere(side.dataset, samples, holder.dataset, pair.truth[0])
-        masks.append(side.values(read_predicted(side.dataset, samples, size).mask))
+        refuse_elsewhere(side.dataset, samples, holder.dataset, pair.truth[0], "agree")
+        masks.append(side.values(read_predicted(side.dataset, samples, size, "agree").mask))
     must_be_one_size(masks, [side.name for side in sides], pair.id)
     return masks
 

@@ -17,7 +17,7 @@ from segdata.dataset.several import folder_names, images_of, in_one_of, one_read
 from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
 from segdata.files.places import place
-from segdata.labels import Labels, Remap
+from segdata.labels import into_union, union_of
 from segdata.words import some
 
 
@@ -47,8 +47,8 @@ def join(
         raise OptionError("join takes two datasets or more")
     if repeated := [str(d.root) for i, d in enumerate(opened) if in_one_of(d, opened[:i])]:
         raise OptionError(f"{repeated[0]}: given twice")
-    labels = _union([d.labels for d in opened])
-    origins = [Origin.remapped(d, _remap(d.labels, labels)) for d in opened]
+    labels = union_of([d.labels for d in opened])
+    origins = [Origin.remapped(d, into_union(d.labels, labels)) for d in opened]
     names = folder_names(opened)
     moves = _moves(opened, names)
     target = Dataset(
@@ -59,22 +59,6 @@ def join(
         return _receipt(opened, names, moves, whole, left_out)
 
     return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
-
-
-def _union(parts: Sequence[Labels]) -> Labels:
-    """Classes by name in order of first appearance, each in the colour that it has there."""
-    colors = {label.name: label.color for labels in reversed(parts) for label in labels.classes}
-    names = list(dict.fromkeys(label.name for labels in parts for label in labels.classes))
-    return Labels.of(names, [colors[name] for name in names])
-
-
-def _remap(labels: Labels, union: Labels) -> Remap | None:
-    """From a dataset's values to those of the union; None where they are the same."""
-    ids = {name: i for i, name in enumerate(union.names)}
-    mapping = {label.id: ids[label.name] for label in labels.classes}
-    if labels.ignore == union.ignore and all(old == new for old, new in mapping.items()):
-        return None
-    return union.table({**mapping, labels.ignore: None})
 
 
 def _moves(datasets: Sequence[Dataset], names: Sequence[str]) -> list[Move]:

@@ -139,8 +139,8 @@ def test_other_classes_are_refused_and_the_ways_out_work(tmp_path: Path) -> None
     with pytest.raises(DatasetError) as caught:
         agree([one, other])
     message = str(caught.value)
-    assert "the classes pole" in message
-    assert "the classes a b" in message
+    assert "classes that the other has not (pole)" in message
+    assert "classes that the other has not (a b)" in message
     commands = re.findall(r"segdata (remap .*? DST(?: --drop (?:'[^']+'|\w+))+)", message)
     assert len(commands) == 2
     made = []
@@ -149,6 +149,17 @@ def test_other_classes_are_refused_and_the_ways_out_work(tmp_path: Path) -> None
         run = CliRunner().invoke(main, shlex.split(command.replace("DST", str(made[-1]))))
         assert run.exit_code == 0, run.output
     assert agree(made).labels.names == ("road", "car", "sign")
+
+
+def test_classes_of_no_common_name_are_refused_and_the_way_out_works(tmp_path: Path) -> None:
+    one = make(tmp_path / "a", plain(), names=("road", "car", "sign"))
+    other = make(tmp_path / "b", plain(), names=("Strasse", "Auto", "Schild"))
+    with pytest.raises(
+        DatasetError, match=r"Strasse, Auto, Schild there, road, car, sign in .*segdata remap .* --map OLD=NEW"
+    ):
+        agree([one, other])
+    renamed = segdata.remap(other, tmp_path / "c", map={"Strasse": "road", "Auto": "car", "Schild": "sign"})
+    assert agree([one, renamed]).fleiss_all == 1
 
 
 def test_tiles_are_put_together(tmp_path: Path) -> None:
@@ -172,6 +183,19 @@ def test_folders_of_mask_files(tmp_path: Path) -> None:
         found.pairs[0].confusion == agree([one, make(tmp_path / "b", erring(1, masks), names=NAMES)]).pairs[0].confusion
     )
     assert found.names == ("a", "files")
+
+
+def test_files_that_hold_two_values_are_refused(tmp_path: Path) -> None:
+    """A mask of 0 and 255 is not one whose objects are ignored."""
+    masks = {id: (m > 0).astype(np.uint8) for id, m in plain().items()}
+    one = make(tmp_path / "a", masks, names=("background", "car"))
+    (tmp_path / "files/val").mkdir(parents=True)
+    for id, mask in masks.items():
+        Image.fromarray(255 * mask).save(tmp_path / "files" / f"{id}.png")
+    with pytest.raises(
+        DatasetError, match=r"hold background \(0\) and ignore \(255\) alone.*--values 255=car, then agree DST"
+    ):
+        agree([one, tmp_path / "files"])
 
 
 def test_groups_are_units(tmp_path: Path) -> None:
