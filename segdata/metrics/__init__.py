@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 METRICS = {
     "boundary": "segdata.metrics.boundary",
     "calibration": "segdata.metrics.calibration",
+    "surface": "segdata.metrics.surface",
 }
 
 
