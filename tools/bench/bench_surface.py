@@ -86,8 +86,8 @@ def surface(sizes: Sizes) -> list[str]:
         ]
     return [
         "Images of 2048 x 1024, 19 classes and ignored pixels: mosaics of real CamVid masks, which have more borders than "
-        "street scenes of that size. Surface Dice, Hausdorff 95 and ASSD of every class. One thread each, milliseconds of processor time "
-        "per image; a process each that takes turns.",
+        "street scenes of that size. Surface Dice, Hausdorff 95 and ASSD of every class. One thread each, milliseconds of "
+        "processor time per image; a process each that takes turns.",
         "",
         *table("prediction | way | ms per image | times segdata's", rows),
         "",

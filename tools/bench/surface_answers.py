@@ -41,7 +41,7 @@ def monai(truth: Any, pred: Any, classes: int, steps: Any, tolerance: float) -> 
 
 def surface_distance(truth: Any, pred: Any, classes: int, steps: Any, tolerance: float) -> Any:
     """DeepMind's, class by class. Its ASSD is what follows from its two directed distances, each weighted by its length."""
-    np.inf = np.inf  # type: ignore[attr-defined]  # it was written for NumPy 1
+    vars(np)["Inf"] = np.inf  # it was written for NumPy 1
     from surface_distance import metrics  # type: ignore[import-not-found, unused-ignore]
 
     rows = []
