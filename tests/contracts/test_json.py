@@ -136,6 +136,18 @@ def test_diff(tmp_path: Path) -> None:
     compare("diff", *(run("diff", before.root, other.root) for other in (after, few, before)))
 
 
+def test_agree(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    one, other = sides
+    few = make(tmp_path / "few", {"train/0": one.read_mask(one.samples[0])}, names=list(one.labels.names))
+    renamed = make(tmp_path / "r", {"x/0": other.read_mask(other.samples[0])}, names=list(one.labels.names), images="copy")
+    Path(renamed.image_path(renamed.samples[0])).write_bytes(Path(other.image_path(other.samples[0])).read_bytes())
+    compare(
+        "agree",
+        run("agree", one.root, other.root, few.root, "--boundary-f"),
+        run("agree", other.root, renamed.root),
+    )
+
+
 def test_stats(sides: tuple[Dataset, Dataset]) -> None:
     _, truth = sides
     whole = run("stats", truth.root, "--objects", "--images", "--recount")
