@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from segdata.nn.export.operation import export_onnx as export_onnx
     from segdata.nn.export.operation import export_torch as export_torch
     from segdata.nn.train import train as train
+    from segdata.ops.agree.consensus import consensus as consensus
+    from segdata.ops.agree.operation import agree as agree
     from segdata.ops.augment.operation import augment as augment
     from segdata.ops.check.operation import check as check
     from segdata.ops.convert.operation import convert as convert
+    from segdata.ops.diff.operation import diff as diff
     from segdata.ops.evaluate.operation import evaluate as evaluate
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
@@ -93,9 +96,12 @@ _HOMES = {
     "export_onnx": "nn.export.operation",
     "export_torch": "nn.export.operation",
     "train": "nn.train",
+    "agree": "ops.agree.operation",
+    "consensus": "ops.agree.consensus",
     "augment": "ops.augment.operation",
     "check": "ops.check.operation",
     "convert": "ops.convert.operation",
+    "diff": "ops.diff.operation",
     "evaluate": "ops.evaluate.operation",
     "export": "ops.export.operation",
     "info": "ops.info.operation",

@@ -269,6 +269,22 @@ def choose_classes(
     return chosen.table({**{i: kept.get(name) for i, name in goes_to.items()}, labels.ignore: None})
 
 
+def union_of(parts: Sequence[Labels]) -> Labels:
+    """All classes by name in order of first appearance, each in the colour that it has there."""
+    colors = {label.name: label.color for labels in reversed(parts) for label in labels.classes}
+    names = list(dict.fromkeys(label.name for labels in parts for label in labels.classes))
+    return Labels.of(names, [colors[name] for name in names])
+
+
+def into_union(labels: Labels, union: Labels) -> Remap | None:
+    """The remap from mask values to those of the classes of the same names in a union; None if they are the same."""
+    ids = {name: i for i, name in enumerate(union.names)}
+    mapping = {label.id: ids[label.name] for label in labels.classes}
+    if labels.ignore == union.ignore and all(old == new for old, new in mapping.items()):
+        return None
+    return union.table({**mapping, labels.ignore: None})
+
+
 def must_agree(one: Labels, other: Labels, what: str, that: str, way_out: str) -> None:
     """Raise `DatasetError` that names the first difference if two label contracts are not the same names in the same order."""
     if one.digest == other.digest:

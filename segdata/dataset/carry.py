@@ -149,7 +149,7 @@ def carry_load(load: Load, target: Target) -> Made:
         out = []
         for move in load:
             if move.old.image is not None and move.old.image not in images:
-                images[move.old.image] = _carry_image(move, origin.dataset, target.dataset)
+                images[move.old.image] = carry_image(move.old, move.new.id, origin.dataset, target.dataset)
             scores = None
             if move.old.scores is not None and origin.change is None:
                 there = origin.dataset.inside(move.old.scores)
@@ -182,13 +182,14 @@ def write_like(there: Place, here: Place, values: Mask) -> str:
     return file_digest(here)
 
 
-def _carry_image(move: Move, source: Dataset, target: Dataset) -> str | None:
-    path = source.image_path(move.old)
-    if path == move.old.image:  # a URL
+def carry_image(sample: Sample, id: str, source: Dataset, target: Dataset) -> str | None:
+    """Bring the image of a sample of `source` in reach of `target`, where it is called `id`; returns the manifest's path."""
+    path = source.image_path(sample)
+    if path == sample.image:  # a URL
         return path
     if source.images == "link" and os.path.islink(path):  # on to what it shows, not to a link to a link
         path = os.path.join(real_folder(os.path.dirname(path)), os.readlink(path))
-    return place_image(path, move.new.id, target.root, target.images)
+    return place_image(path, id, target.root, target.images)
 
 
 def _remapped(dataset: Dataset, samples: Sequence[Sample], remap: Remap) -> Mask:

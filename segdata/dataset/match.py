@@ -103,10 +103,42 @@ def renamed_like(pred: Dataset, truth: Dataset) -> tuple[Dataset, dict[str, str]
     rest = {id: s for id, s in spare.items() if id not in new}
     left = {id: s for id, s in lacking.items() if id not in new.values()}
     new |= _same(*_by_bytes(pred, rest, truth, left)) if rest and left else {}
+    return _under(pred, lacking, new), new
+
+
+def same_masks(other: Dataset, dataset: Dataset) -> tuple[Dataset, dict[str, str]]:
+    """`other` under the ids of `dataset` where it has the same mask, byte by byte, under another one; and what became of each id.
+
+    A mask that several samples of a side have tells nothing, nor does one of a single value. Tiles keep their ids.
+    """
+    known, given = {sample.id for sample in dataset}, {sample.id for sample in other}
+    lacking = {s.id: s for s in dataset if s.id not in given and _telling(s)}
+    spare = {s.id: s for s in other if s.id not in known and _telling(s)}
+    if not lacking or not spare:
+        return other, {}
+    new = _same(_by_mask(spare), _by_mask(lacking))
+    return _under(other, lacking, new), new
+
+
+def _telling(sample: Sample) -> bool:
+    """Whether a sample is an image whose mask hardly any other one can have."""
+    return sample.crop is None and sample.parent is None and bool(sample.sha256) and len(sample.counts) > 1
+
+
+def _by_mask(samples: Mapping[str, Sample]) -> dict[str, list[str]]:
+    """The ids by the digest of the mask."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for id, sample in samples.items():
+        found[sample.sha256].append(id)
+    return found
+
+
+def _under(dataset: Dataset, samples: Mapping[str, Sample], new: Mapping[str, str]) -> Dataset:
+    """The dataset with new ids for old ones, those of `samples`; all else stays."""
     if not new:
-        return pred, {}
-    samples = [_renamed(s, lacking[new[s.id]]) if s.id in new else s for s in pred]
-    return replace(pred, samples=sorted(samples, key=lambda s: s.id)), new
+        return dataset
+    renamed = [_renamed(s, samples[new[s.id]]) if s.id in new else s for s in dataset]
+    return replace(dataset, samples=sorted(renamed, key=lambda s: s.id))
 
 
 def _whole(sample: Sample) -> bool:

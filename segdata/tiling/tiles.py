@@ -102,7 +102,7 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
     (height, width) of the image if it is known; otherwise the image reaches as far as its tiles. Pixels that no tile covers
     are `ignore`. Raises `DataError` (`mask.*`, `evaluate.size`).
     """
-    if _is_whole(samples):
+    if is_whole(samples):
         return Stitched(dataset.read_mask(samples[0]))
     windows = [sample.window for sample in samples if sample.window is not None]
     height, width = size or extent(samples)
@@ -143,7 +143,7 @@ def tile_content(sample: Sample) -> tuple[int, int]:
 
 def extent(samples: Sequence[Sample]) -> tuple[int, int]:
     """(height, width) of an image; if its tiles do not say it, as far as they reach."""
-    if _is_whole(samples):
+    if is_whole(samples):
         return samples[0].size
     if samples[0].tiling is not None:
         return samples[0].tiling.parent
@@ -160,7 +160,8 @@ def _depths(start: int, length: int, whole: int) -> NDArray[np.int32]:
     return np.minimum(before, after)
 
 
-def _is_whole(samples: Sequence[Sample]) -> bool:
+def is_whole(samples: Sequence[Sample]) -> bool:
+    """Whether an image is one sample, not tiles."""
     return len(samples) == 1 and image_of(samples[0]) == samples[0].id
 
 

@@ -24,7 +24,8 @@ TAKES = {
     "join": ("whole", "other"), "tile": ("whole",), "tile virtual": ("whole",), "split": ("whole",), "remap": ("whole",),
     "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
     "pick": ("pred",), "stats": ("whole",),
-    "check": ("other",), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
+    "agree": ("whole", "pred", "tiles"), "agree by majority": ("whole", "pred"), "agree by staple": ("whole", "pred"),
+    "check": ("other",), "diff": ("pred", "whole"), "evaluate": ("pred", "whole"), "suspects": ("pred", "whole"),
     **{name: ("whole",) for name in OPERATIONS if name.startswith("export ")},
     "predict": (), "predict by a file": (), "predict by an ONNX file": (), "mosaic": ("scenes",),
 }  # fmt: skip

@@ -114,9 +114,37 @@ def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         "evaluate",
         run("evaluate", pred.root, truth.root, "--aoi", aoi),
         run("evaluate", pred.root, truth.root, "--boundary-f", "--slice", "split", "--compare", tmp_path / "s"),
+        run("evaluate", pred.root, truth.root, "--surface"),
         run("evaluate", tmp_path / "s", truth.root, "--compare", truth.root),
         run("evaluate", city.root, city.root),
         run("evaluate", renamed.root, truth.root, "--draws", 0),
+    )
+
+
+def test_diff(tmp_path: Path) -> None:
+    """All that can differ: classes, samples, pixels."""
+    mask = np.array([[0, 0, 1, 1, 2, 255]] * 2)
+    one = {"split": "train", "group": "g"}
+    old = {"a": mask, "b": mask[:, ::-1], "c": mask, "d": mask[:1]}
+    new = {"a": mask, "x": mask[:, ::-1], "c": np.where(mask == 0, 2, mask), "d": mask, "e": mask}
+    before = make(tmp_path / "a", old, names=["road", "car", "sign"], fields={"a": one})
+    many = ["sign", "vehicle", "road", *map(str, range(300))]
+    after = make(
+        tmp_path / "b", {id: np.choose(np.minimum(m, 3), [2, 1, 0, 65535]) for id, m in new.items()}, names=many
+    )
+    few = make(tmp_path / "c", new, names=["road", "vehicle", "sign"])
+    compare("diff", *(run("diff", before.root, other.root) for other in (after, few, before)))
+
+
+def test_agree(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    one, other = sides
+    few = make(tmp_path / "few", {"train/0": one.read_mask(one.samples[0])}, names=list(one.labels.names))
+    renamed = make(tmp_path / "r", {"x/0": other.read_mask(other.samples[0])}, names=list(one.labels.names), images="copy")
+    Path(renamed.image_path(renamed.samples[0])).write_bytes(Path(other.image_path(other.samples[0])).read_bytes())
+    compare(
+        "agree",
+        run("agree", one.root, other.root, few.root, "--boundary-f"),
+        run("agree", other.root, renamed.root),
     )
 
 

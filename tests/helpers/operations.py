@@ -84,6 +84,11 @@ def convert(name: str, inputs: Inputs, out: Path, run: Run, **more: Any) -> Data
     return segdata.convert(name, root, out, images="copy", run=run, **options, **more)
 
 
+def agreed(method: Any, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dataset:
+    """The labels in common of a dataset and of its predictions."""
+    return segdata.consensus(segdata.agree([inputs.whole, inputs.pred], run=run), out, method=method, run=run, **more)
+
+
 DATASETS: dict[str, Operate] = {
     **{f"convert {name}": partial(convert, name) for name in READERS},
     "split": lambda d, out, run, **more: segdata.split(d.whole, out, group_by="duplicates", run=run, **more),
@@ -104,6 +109,7 @@ DATASETS: dict[str, Operate] = {
     ),
     "untile": lambda d, out, run, **more: segdata.untile(d.tiles, out, run=run, **more),
     "mosaic": lambda d, out, run, **more: segdata.mosaic(d.scenes, out, run=run, **more),
+    **{f"agree by {method}": partial(agreed, method) for method in ("majority", "staple")},
     "augment": lambda d, out, run, **more: segdata.augment(
         d.whole, out, Recipe.from_dict(PASTE, "test"), run=run, **more
     ),
@@ -159,9 +165,11 @@ MODEL_FILE: dict[str, Operate] = {
 VALUES: dict[str, Operate] = {
     "stats": lambda d, out, run: segdata.stats(d.whole, recount=True, objects=True, run=run),
     "check": lambda d, out, run: segdata.check(d.other, run=run),
+    "diff": lambda d, out, run: segdata.diff(d.pred, d.whole, run=run),
     "evaluate": lambda d, out, run: segdata.evaluate(
         d.pred, d.whole, other=d.whole, boundary_f=True, draws=20, run=run
     ),
+    "agree": lambda d, out, run: segdata.agree([d.whole, d.pred, d.tiles], run=run),
     "suspects": lambda d, out, run: segdata.suspects(d.pred, d.whole, run=run),
 }
 """Those that give a value."""

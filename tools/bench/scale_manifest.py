@@ -15,6 +15,7 @@ import numpy as np
 
 from segdata import Dataset
 from segdata.dataset.counts import ImageCounts
+from segdata.ops.diff.operation import diff
 from segdata.ops.export.operation import export
 from segdata.ops.remap.operation import remap
 from segdata.ops.split.balance import balance
@@ -53,6 +54,11 @@ def packed(dataset: Dataset) -> None:
     export("webdataset", dataset, Path(str(dataset.root)).with_name("packed"), samples_per_shard=10_000)
 
 
+def compared(dataset: Dataset) -> None:
+    """Compare with the dataset itself, opened anew: no mask is read."""
+    diff(dataset, str(dataset.root))
+
+
 STEPS: dict[str, Callable[[Dataset], Any]] = {
     "open": opened,
     "stats": summed,
@@ -60,6 +66,7 @@ STEPS: dict[str, Callable[[Dataset], Any]] = {
     "split": divided,
     "remap": carried,
     "export": packed,
+    "diff": compared,
 }
 
 

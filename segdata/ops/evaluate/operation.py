@@ -18,7 +18,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem, one_of, refuse_nothing
+from segdata.errors import DatasetError, OptionError, Problem, located, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
@@ -34,7 +34,6 @@ from segdata.ops.evaluate.sums import (
     compare,
     sum_up,
 )
-from segdata.ops.evaluate.units import frames, in_blocks, resampled
 from segdata.readers.predictions.opening import (
     open_predictions,
     read_predicted,
@@ -42,7 +41,7 @@ from segdata.readers.predictions.opening import (
     refuse_swapped,
     refuse_two_valued,
 )
-from segdata.tiling.area import Area, area_of_image, refuse_area, touches
+from segdata.tiling.area import Area, area_of_image, ground_of_image, refuse_area, touches
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -55,6 +54,7 @@ from segdata.tiling.tiles import (
     read_stitched,
     tile_content,
 )
+from segdata.tiling.units import frames, in_blocks, resampled
 from segdata.windows import Window
 from segdata.words import some
 
@@ -151,7 +151,7 @@ def evaluate(
     pairs = in_blocks(pair_up(chosen.samples, [side.samples for side in sides], group=grouped), resample)
     lacking = [s.id for pair in pairs if not pair.preds[0] for s in pair.truth]
     _refuse_missing(chosen, sides[0], lacking, missing)
-    gathered = _gather(pairs, task, zero, run)
+    gathered = _gather(pairs, task, zero, run, intervals=resampling.wanted)
     tiles = _lost_tiles(gathered, missing)
     whole = sum_up(gathered, truth.labels, resampling)
     refuse_two_valued(sides[0], whole.confusion)
@@ -229,8 +229,11 @@ def _lost_tiles(gathered: Gathered, missing: Missing) -> list[str]:
     return tiles
 
 
-def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run) -> Gathered:
-    """Evaluate all images; metrics are added as they come, onto `zero`. Raises `DataError` if all were left out."""
+def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run, *, intervals: bool) -> Gathered:
+    """Evaluate all images; metrics are added as they come, onto `zero`, and only those that need `intervals` are kept too.
+
+    Raises `DataError` if all were left out.
+    """
     images: list[tuple[Pair, tuple[Found | None, ...]]] = []
     bad: list[Problem] = []
     total = zero
@@ -241,10 +244,15 @@ def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: 
             continue
         if result[0] is not None:
             total = add_up(total, result[0].metrics)
-        images.append((pair, tuple(None if one is None else replace(one, metrics={}) for one in result)))
+        images.append((pair, tuple(None if one is None else _kept(one, intervals) for one in result)))
     if not any(found[0] for _, found in images):
         refuse_nothing(bad)
-    return Gathered(images, total, tuple(str(problem.sample) for problem in bad))
+    return Gathered(images, total, tuple(str(problem.sample) for problem in bad), zero)
+
+
+def _kept(found: Found, intervals: bool) -> Found:
+    """What must be kept of an image once its metrics are added."""
+    return replace(found, metrics={name: one for name, one in found.metrics.items() if intervals and one.intervals})
 
 
 def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
@@ -290,7 +298,10 @@ def _found(
         truth, uncovered, tiles = _uncovered(pair, truth, pred.covered, labels)
     pairs = pair_counts(truth, pred.mask, labels)
     scores = partial(_scores, truth, pred, dataset, samples) if _scored(samples) else None
-    return Found(pairs, _measured(Case(truth, pred.mask, labels, scores), measures), uncovered, tiles)
+    ground = partial(ground_of_image, task.truth, pair.truth[0], truth.shape)
+    with located(sample=pair.id):
+        found = _measured(Case(truth, pred.mask, labels, scores, ground), measures)
+    return Found(pairs, found, uncovered, tiles)
 
 
 def _uncovered(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ import msgspec
 
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
-from segdata.dataset.job import folder_name, made_of, pixels_of, receipt_of
-from segdata.dataset.sample import Images, Sample
-from segdata.dataset.transparency import may_be
-from segdata.errors import DatasetError, OptionError, Problem
+from segdata.dataset.job import made_of, pixels_of, receipt_of
+from segdata.dataset.sample import Sample
+from segdata.dataset.several import folder_names, images_of, in_one_of, one_reading
+from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.places import place, real
-from segdata.files.reading import Reading
-from segdata.labels import Labels, Remap
+from segdata.files.places import place
+from segdata.labels import into_union, union_of
 from segdata.words import some
 
 
@@ -47,75 +45,20 @@ def join(
     opened = [Dataset.of(d) for d in datasets]
     if len(opened) < 2:
         raise OptionError("join takes two datasets or more")
-    if repeated := [str(d.root) for i, d in enumerate(opened) if _same_place(d, opened[:i])]:
+    if repeated := [str(d.root) for i, d in enumerate(opened) if in_one_of(d, opened[:i])]:
         raise OptionError(f"{repeated[0]}: given twice")
-    labels = _union([d.labels for d in opened])
-    origins = [Origin.remapped(d, _remap(d.labels, labels)) for d in opened]
-    names = _names(opened)
+    labels = union_of([d.labels for d in opened])
+    origins = [Origin.remapped(d, into_union(d.labels, labels)) for d in opened]
+    names = folder_names(opened)
     moves = _moves(opened, names)
-    target = Dataset(place(destination), labels, (), made_of("join", {}, opened), _images(opened), one_reading(opened))
+    target = Dataset(
+        place(destination), labels, (), made_of("join", {}, opened), images_of(opened), one_reading(opened)
+    )
 
     def receipt(whole: Dataset, left_out: list[Problem]) -> dict[str, Any]:
         return _receipt(opened, names, moves, whole, left_out)
 
     return carry(target, origins, moves, receipt, overwrite=overwrite, run=run or Run())
-
-
-def one_reading(datasets: Sequence[Dataset]) -> Reading:
-    """How the images of all of them are read. Raises `DatasetError` if they are read differently.
-
-    What one dataset says of alpha holds for one that says nothing, if its images are read alike then.
-    """
-    said = next((d.reading.alpha for d in datasets if d.reading.alpha is not None), None)
-    reading = replace(datasets[0].reading, alpha=said)
-    for dataset in datasets:
-        own = dataset.reading
-        if own != reading and not (own == replace(reading, alpha=None) and said is not None and _may_be(said, dataset)):
-            ways = f"{reading.to_json() or 'as the files are'} and {own.to_json() or 'as the files are'}"
-            message = f"{dataset.root}: its images are read otherwise than those of {datasets[0].root}: {ways}"
-            raise DatasetError(f"{message}: convert both with the same --bands and --alpha")
-    return reading
-
-
-def _may_be(alpha: bool, dataset: Dataset) -> bool:
-    return may_be(alpha, (dataset.image_path(sample) for sample in dataset if sample.image is not None))
-
-
-def _same_place(dataset: Dataset, others: Sequence[Dataset]) -> bool:
-    return any(real(dataset.root) == real(other.root) for other in others)
-
-
-def _union(parts: Sequence[Labels]) -> Labels:
-    """Classes by name in order of first appearance, each in the colour that it has there."""
-    colors = {label.name: label.color for labels in reversed(parts) for label in labels.classes}
-    names = list(dict.fromkeys(label.name for labels in parts for label in labels.classes))
-    return Labels.of(names, [colors[name] for name in names])
-
-
-def _remap(labels: Labels, union: Labels) -> Remap | None:
-    """From a dataset's values to those of the union; None where they are the same."""
-    ids = {name: i for i, name in enumerate(union.names)}
-    mapping = {label.id: ids[label.name] for label in labels.classes}
-    if labels.ignore == union.ignore and all(old == new for old, new in mapping.items()):
-        return None
-    return union.table({**mapping, labels.ignore: None})
-
-
-def _images(datasets: Sequence[Dataset]) -> Images:
-    kinds = {d.images for d in datasets if len(d)}
-    return kinds.pop() if len(kinds) == 1 else "reference"
-
-
-def _names(datasets: Sequence[Dataset]) -> list[str]:
-    """Folder names, numbered where several datasets have the same."""
-    names: list[str] = []
-    for dataset in datasets:
-        name, number = folder_name(dataset), 1
-        while name in names:
-            number += 1
-            name = f"{folder_name(dataset)}-{number}"
-        names.append(name)
-    return names
 
 
 def _moves(datasets: Sequence[Dataset], names: Sequence[str]) -> list[Move]:

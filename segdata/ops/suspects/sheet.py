@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from segdata.errors import DatasetError
-from segdata.files.images import ImageArray
+from segdata.files.colors import colorize, overlay
 from segdata.files.remote import Place
 from segdata.labels import Labels, tally
 from segdata.metrics.label_quality import Region
 from segdata.ops.suspects.operation import RegionDoubt, Suspects
-from segdata.pages.sheet import panels, write_sheet
+from segdata.pages.crops import around, outlined, read_crop
+from segdata.pages.sheet import captioned, write_sheet
 from segdata.windows import Window
-
-AROUND = 1.5
-"""How many times a region's larger side is shown; `LEAST` pixels at least."""
-
-LEAST = 96
-
-LINE = (255, 255, 255)
 
 
 def suspects_sheet(
@@ -38,32 +32,21 @@ def suspects_sheet(
     cells, counts = [], Counter[int]()
     for number, one in enumerate(regions, 1):
         sample = samples[one.sample]
-        window = _around(one.region, sample.size)
-        mask = found.truth.read_mask(sample)[window.slices]
-        image = None
-        if sample.image is not None:
-            image = outlined(found.truth.read_rgb(sample)[window.slices], one.region, window)
-        cells.append(panels(image, mask, found.labels, _caption(number, one, found.labels), size))
+        window = around(one.region.box, sample.size)
+        image, mask = read_crop(found.truth, sample, window)
+        inside = _inside(one.region, window)
+        shown = [colorize(mask, found.labels)] if image is None else [image, overlay(image, mask, found.labels)]
+        caption = _caption(number, one, found.labels)
+        cells.append(captioned([outlined(pixels, inside, size) for pixels in shown], caption, size))
         counts.update(tally(mask))
     return write_sheet(out, cells, columns, found.labels, counts)
 
 
-def outlined(image: ImageArray, region: Region, window: Window) -> ImageArray:
-    """(h, w, 3) of a window of the image, with the region's outline in it."""
-    out = np.ascontiguousarray(image)
-    lines = [np.reshape(polygon, (-1, 2)) - (window.x, window.y) for polygon in region.polygons]
-    cv2.polylines(out, [np.floor(line).astype(np.int32) for line in lines], isClosed=True, color=LINE)
+def _inside(region: Region, window: Window) -> NDArray[np.bool_]:
+    """(h, w) of a window around a region: which pixels are the region's."""
+    out = np.zeros((window.height, window.width), bool)
+    out[Window(*region.box).shifted(-window.y, -window.x).slices] = region.inside
     return out
-
-
-def _around(region: Region, size: tuple[int, int]) -> Window:
-    """A square around a region, as far as the image reaches."""
-    y, x, h, w = region.box
-    side = max(LEAST, round(AROUND * max(h, w)))
-    height, width = min(side, size[0]), min(side, size[1])
-    top = min(max(y + h // 2 - height // 2, 0), size[0] - height)
-    left = min(max(x + w // 2 - width // 2, 0), size[1] - width)
-    return Window(top, left, height, width)
 
 
 def _caption(number: int, one: RegionDoubt, labels: Labels) -> str:

@@ -48,7 +48,7 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
     With `match` the ids of a dataset's images are matched, too. `chosen` is the part of `truth` that is wanted. Files that
     match no sample keep their names. Raises `DataError`, `DatasetError`, `OptionError`.
     """
-    if isinstance(pred, Dataset) or _is_dataset(listed(pred)):
+    if isinstance(pred, Dataset) or is_dataset(listed(pred)):
         dataset = Dataset.of(pred)
         return dataset if match is None else _matched(dataset, truth, chosen, match)
     base = listed(pred)
@@ -66,47 +66,51 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
     return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES})
 
 
-def read_predicted(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int]) -> Stitched:
+def read_predicted(
+    dataset: Dataset, samples: Sequence[Sample], size: tuple[int, int], command: str = "evaluate"
+) -> Stitched:
     """`read_stitched` of predictions. Raises `DataError`, for values of another coding with the way to read them."""
     try:
         return read_stitched(dataset, samples, size)
     except DataError as error:
         problem = error.problem
-        if dataset.made_by.get("operation") != FILES or problem.code not in CODING:
+        if not is_files(dataset) or problem.code not in CODING:
             raise
         what = problem.message.partition(": was it replaced")[0]
         raise DataError(
-            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then evaluate DST")
+            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then {command} DST")
         ) from error
 
 
-def refuse_elsewhere(pred: Dataset, samples: Sequence[Sample], truth: Dataset, sample: Sample) -> None:
+def refuse_elsewhere(
+    pred: Dataset, samples: Sequence[Sample], truth: Dataset, sample: Sample, command: str = "evaluate"
+) -> None:
     """Raise `DataError` (`mask.elsewhere`) for a file of another program that does not lie where the image of truth does.
 
     Only if both say where that is, and the sample of truth is all of its image.
     """
-    if pred.made_by.get("operation") != FILES or sample.image is None or (sample.crop or sample.tiling) is not None:
+    if not is_files(pred) or sample.image is None or (sample.crop or sample.tiling) is not None:
         return
     for mask in samples:
         path = pred.inside(mask.mask)
         if (grounds := elsewhere(read_ground(path), truth.image_path(sample))) is not None:
-            what = f"{not_there(*grounds)}: {WARP}, then evaluate DST"
+            what = f"{not_there(*grounds)}: {WARP}, then {command} DST"
             raise DataError(Problem("mask.elsewhere", what, str(path), sample.id))
 
 
-def refuse_two_valued(pred: Dataset, found: Confusion) -> None:
+def refuse_two_valued(pred: Dataset, found: Confusion, command: str = "evaluate") -> None:
     """Raise `DatasetError` for files of another program that hold class 0 and ignore alone: 255 is rather a class there."""
     tally, names, ignore = found.tally, pred.labels.names, pred.labels.ignore
-    if pred.made_by.get("operation") == FILES and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
+    if is_files(pred) and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
         raise DatasetError(
             f"{pred.root}: its masks hold {names[0]} (0) and ignore ({ignore}) alone; if {ignore} is a class: "
-            f"{READ} --values {ignore}={names[1]}, then evaluate DST; otherwise {READ.rstrip()}"
+            f"{READ} --values {ignore}={names[1]}, then {command} DST; otherwise {READ.rstrip()}"
         )
 
 
 def refuse_swapped(pred: Dataset, truth: Dataset) -> None:
     """Raise `DatasetError` if `truth` is a dataset of predictions, as its card says, and `pred` is none: they are swapped."""
-    if _is_predicted(truth) and not _is_predicted(pred) and pred.made_by.get("operation") != FILES:
+    if _is_predicted(truth) and not _is_predicted(pred) and not is_files(pred):
         names, first = f"{folder_name(truth)} {folder_name(pred)}", truth.labels.names[0]
         raise DatasetError(
             f"{truth.root}: is a prediction, as its dataset.json says, and {folder_name(pred)} is none: PRED comes first, "
@@ -114,12 +118,18 @@ def refuse_swapped(pred: Dataset, truth: Dataset) -> None:
         )
 
 
+def is_files(dataset: Dataset) -> bool:
+    """Whether it is the files of another program, of which nothing is known but their names."""
+    return dataset.made_by.get("operation") == FILES
+
+
 def _is_predicted(dataset: Dataset) -> bool:
     made, options = dataset.made_by.get("operation"), dataset.made_by.get("options")
     return made in ("predict", "refine") or (isinstance(options, dict) and options.get("format") == "predictions")
 
 
-def _is_dataset(root: Place) -> bool:
+def is_dataset(root: Place) -> bool:
+    """Whether a folder is a dataset, or one in the making."""
     return any((root / name).exists() for name in (CARD, MANIFEST, JOURNAL, LOG))
 
 

@@ -40,9 +40,9 @@ from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
 from segdata.metrics.label_quality import Quality, Region, examine
-from segdata.ops.suspects import sheet as suspects_sheet_module
 from segdata.ops.suspects.operation import without, write_relabel
 from segdata.ops.suspects.sheet import suspects_sheet
+from segdata.pages.crops import around
 
 Planted = dict[str, NDArray[np.bool_]]
 
@@ -313,7 +313,7 @@ def test_sheet(made: tuple[Dataset, Dataset, Planted], tmp_path: Path, monkeypat
     seen = {}
     monkeypatch.setattr("segdata.ops.suspects.sheet.write_sheet", lambda *arguments: seen.update(arguments[-1]))
     suspects_sheet(found, found.regions[:1], tmp_path / "s.png")
-    window = suspects_sheet_module._around(found.regions[0].region, truth.sample(found.regions[0].sample).size)
+    window = around(found.regions[0].region.box, truth.sample(found.regions[0].sample).size)
     sample = truth.sample(found.regions[0].sample)
     values, counts = np.unique(truth.read_mask(sample)[window.slices], return_counts=True)
     assert {v: n for v, n in seen.items() if n} == dict(zip(values.tolist(), counts.tolist(), strict=True)), (

@@ -12,8 +12,8 @@ from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError
 from segdata.ops.evaluate.operation import evaluate
-from segdata.ops.evaluate.units import frames, in_blocks
 from segdata.tiling.tiles import pair_up
+from segdata.tiling.units import frames, in_blocks
 
 
 def dataset(root: Path, ids: list[str]) -> Dataset:

@@ -1,0 +1,1 @@
+"""`segdata agree`: the operation, its values, and how they are told."""

@@ -1,0 +1,1 @@
+"""`segdata diff`: the operation, its values, and how they are told."""
