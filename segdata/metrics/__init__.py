@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 METRICS = {
     "boundary": "segdata.metrics.boundary",
     "calibration": "segdata.metrics.calibration",
+    "cldice": "segdata.metrics.cldice",
+    "objects": "segdata.metrics.objects",
 }
 
 
