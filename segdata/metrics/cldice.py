@@ -33,8 +33,8 @@ FIRST, SECOND = 1, 2
 """The two turns of Zhang and Suen, which add up: 3 is both, 0 neither."""
 
 OTHERWISE = {
-    3: 1, 6: 1, 10: 3, 11: 1, 12: 1, 14: 1, 24: 2, 26: 2, 40: 3, 48: 0, 56: 2, 96: 2, 104: 2, 108: 2, 129: 0, 130: 3, 131: 1, 134: 1,
-    160: 3, 161: 1, 176: 2, 192: 2, 194: 1, 198: 1, 224: 2,
+    3: 1, 6: 1, 10: 3, 11: 1, 12: 1, 14: 1, 24: 2, 26: 2, 40: 3, 48: 0, 56: 2, 96: 2, 104: 2, 108: 2, 129: 0, 130: 3, 131: 1,
+    134: 1, 160: 3, 161: 1, 176: 2, 192: 2, 194: 1, 198: 1, 224: 2,
 }  # fmt: skip
 """In which turns scikit-image (0.26) takes a pixel away where Zhang and Suen decide otherwise, by its neighbours (`removable`):
 corners of lines one pixel wide go, and fewer ends of lines two pixels wide."""

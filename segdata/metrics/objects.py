@@ -186,8 +186,8 @@ class Objects(Metric):
         bounds = _bounds(sizes)
         found = Matches.empty(len(bounds) + 1, len(labels.classes))
         if truth.size:
-            sides = [_segments(mask, labels, corners=connectivity == CORNERS) for mask in (truth, pred)]
-            found = _matched(*sides, bounds, found)
+            true, given = (_segments(mask, labels, corners=connectivity == CORNERS) for mask in (truth, pred))
+            found = _matched(true, given, bounds, found)
         return cls(labels.names, connectivity, bounds, found)
 
     def __add__(self, other: Objects) -> Objects:
@@ -233,7 +233,7 @@ class Objects(Metric):
     def lines(self) -> Sequence[str]:
         """What an object is, then a line per size."""
         corners = "connected" if self.connectivity == CORNERS else "not connected"
-        told = f"objects are components of a class (pixels that touch at a corner alone are {corners}), matched above an IoU of 50 %"
+        told = f"objects: parts of a class (pixels that touch at a corner alone are {corners}), matched if their IoU is above 50 %"
         heading, *rows = self._sizes_table()
         out = ["", told]
         for name, pixels, *cells in rows:
@@ -266,15 +266,15 @@ class Objects(Metric):
         rows: list[list[str | int | float]] = [["name", "true", "predicted", "matched"]]
         rows[0] += [f"F1 {name}" for name, *_ in self.by_size]
         count = whole.truth + whole.pred
-        for i in [i for i in np.argsort(-count, kind="stable").tolist() if count[i]][:MOST]:
-            rows.append([self.names[i], *whole.counts_json(i).values(), *(float(part.f1[i]) for part in parts)])
+        shown = [i for i in np.argsort(-count, kind="stable").tolist() if count[i]][:MOST]
+        rows += [[self.names[i], *whole.counts_json(i).values(), *(float(p.f1[i]) for p in parts)] for i in shown]
         return rows
 
 
 class Segments(NamedTuple):
     """The objects of a mask, numbered from 0.
 
-    Run i goes from begins[i] to begins[i + 1] in the mask read row by row, and is of the object numbers[i], -1 for ignored pixels.
+    Run i goes from begins[i] to begins[i + 1] in the mask read row by row; numbers[i] is its object, -1 for ignored pixels.
     """
 
     begins: Ints

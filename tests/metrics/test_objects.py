@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_panopticapi_itself_says_the_same(connectivity: int) -> None:
 def test_panopticapi_says_the_same_of_real_masks(shared_data: Path, connectivity: int) -> None:
     read = [read_mask(shared_data / "camvid/valannot" / name) for name in GOLDEN["camvid"]["files"]]
     real = [np.where(mask == 11, 255, mask).astype(np.uint8) for mask in read]
-    pairs = list(zip(real, real[1:], strict=False))
+    pairs = list(pairwise(real))
     as_panopticapi(pairs, GOLDEN["camvid"][f"panoptic {connectivity}"], 11, connectivity)
 
 

@@ -2,8 +2,8 @@
 
     python tools/bench/bench_objects.py [cldice | objects | all] [--quick] [--record]
 
-Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and the peer
-in its own environment, which tools/bench/peers.sh makes.
+Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs the real labels in ../shared/data, and the
+peers in their own environment, which tools/bench/peers.sh makes.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def objects(sizes: Sizes) -> list[str]:
     found, *times = beside(sizes, "panoptic 8", lambda t, p: Objects.of(t, p, LABELS), agree)
     count = sum(int(one.matches.truth.sum()) for one in found) // len(found)
     text = (
-        f"{count:,} true objects per pair. segdata finds the components too; panopticapi is given them, and reads PNGs. Both have "
-        "the same TP, FP, FN and sums of IoU in every pair and class."
+        f"{count:,} true objects per pair. segdata finds the components too; panopticapi is given them, and reads PNGs. Both "
+        "have the same TP, FP, FN and sums of IoU in every pair and class."
     )
     return shown("panopticapi", text, len(found), *times)
 

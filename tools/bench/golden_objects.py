@@ -1,12 +1,13 @@
-"""Write the answers of scikit-image and panopticapi that tests/metrics compare with: `golden_objects.py`, needs `tools/bench/peers.sh`.
+"""Write the answers of scikit-image and panopticapi that tests/metrics compare with, in the environment that peers.sh makes.
 
-objects.npz gets drawn masks, and objects.json what object_answers.py says of them and of real ones, CamVid's val, each beside the
-next as its prediction.
+objects.npz gets drawn masks; objects.json gets what object_answers.py says of them and of real ones: CamVid's val, each mask with
+the next one as its prediction.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,7 +69,7 @@ def main() -> None:
     real = [np.where(mask == 11, IGNORE, mask).astype(np.uint8) for mask in map(read_mask, files)]
     found = {
         "drawn": answers(made),
-        "camvid": {"files": [file.name for file in files], **answers(list(zip(real, real[1:], strict=False)))},
+        "camvid": {"files": [file.name for file in files], **answers(list(pairwise(real)))},
     }
     (GOLDEN / "objects.json").write_text(json.dumps(found) + "\n", "utf-8")
 

@@ -1,11 +1,11 @@
-"""Skeletons by scikit-image and panoptic quality by panopticapi, in an environment of their own. `object_answers.py MASKS.npz OUT`
+"""Skeletons by scikit-image and panoptic quality by panopticapi, in their own environment: `object_answers.py MASKS.npz OUT`.
 
-MASKS holds `truth` and `pred`, (N, H, W) uint8 class ids, 255 for ignored pixels. For each line, `clDice` or `panoptic N` with N the
-connectivity, seconds that the processor worked on all pairs; OUT gets a JSON object of the last answers to each.
+MASKS holds `truth` and `pred`, (N, H, W) uint8 class ids, 255 for ignored pixels. A line is `clDice` or `panoptic N`, N being the
+connectivity. Each is answered with the seconds that the processor worked on all pairs; OUT gets a JSON object of all answers.
 
-Of clDice: per pair and class the pixels of the prediction's skeleton, those inside truth, of truth's, those inside the
-prediction; the clDice of these by the formula of its makers (null for 0 / 0); and CRC-32 of both skeletons. What truth ignores is ignored in the
-prediction too. Of panoptic: per pair and class the sum of IoU, TP, FP, FN, and what `pq_average` makes of all pairs together.
+Of clDice: per pair and class the pixels of the prediction's skeleton, those inside truth, of truth's skeleton, those inside the
+prediction; clDice by the formula of its makers (null for 0 / 0); and CRC-32 of both skeletons. What truth ignores is ignored in
+the prediction too. Of panoptic: per pair and class the sum of IoU, TP, FP and FN, and what `pq_average` makes of all pairs.
 """
 
 import contextlib
@@ -39,7 +39,9 @@ def topology(truth: Mask, pred: Mask) -> dict[str, list[Any]]:
     for value in np.setdiff1d(np.union1d(truth, pred), [IGNORE]):
         true, given = truth == value, pred == value
         lines = [skeletonize(given), skeletonize(true)]
-        counts = [int(n) for line, other in zip(lines, (true, given)) for n in (line.sum(), (line & other).sum())]
+        counts = [
+            int(n) for line, other in zip(lines, (true, given), strict=True) for n in (line.sum(), (line & other).sum())
+        ]
         with np.errstate(invalid="ignore", divide="ignore"):
             precision, sensitivity = np.array(counts[1::2]) / np.array(counts[::2])
             score = 2 * precision * sensitivity / (precision + sensitivity)
@@ -50,7 +52,8 @@ def topology(truth: Mask, pred: Mask) -> dict[str, list[Any]]:
 
 def segments(mask: Mask, connectivity: int, file: Path) -> list[dict[str, Any]]:
     """Write the components of a mask as panopticapi reads them, and list them."""
-    ids, listed = np.zeros(mask.shape, np.uint32), []
+    ids = np.zeros(mask.shape, np.uint32)
+    listed: list[dict[str, Any]] = []
     near = np.ones((3, 3)) if connectivity == 8 else None
     for value in np.unique(mask[mask != IGNORE]):
         parts, count = ndimage.label(mask == value, near)
@@ -95,7 +98,7 @@ def panoptic(pairs: list[tuple[Mask, Mask]], connectivity: int) -> tuple[dict[st
 def main(source: str, out: str) -> None:
     """Answer each line of the input."""
     data = np.load(source)
-    pairs = list(zip(data["truth"], data["pred"]))
+    pairs = list(zip(data["truth"], data["pred"], strict=True))
     answers: dict[str, Any] = {"made with": {name: version(name) for name in ("scikit-image", "panopticapi-lite")}}
     for line in sys.stdin:
         what, _, number = line.strip().partition(" ")
