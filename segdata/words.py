@@ -1,8 +1,9 @@
 """Lists, shares and numbers as words for people. On terminals and pages there is one form for each kind of number:
 
     a score               `share`    62.08            per cent, two decimals, no sign
+    a distance            `distance` 3.20             in a unit that stands beside it
     bounds of a score     `span`     61.81 to 93.49
-    a difference          `points`   +2.10            of two scores; its bounds are a `span`, signed
+    a difference          `points`   +2.10            of two scores; its bounds are a `span` of `points`
     a part of pixels ...  `percent`  6.2 %
     a count               `{:,}`     48,000
     what is not known                -
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 if TYPE_CHECKING:
@@ -55,9 +56,16 @@ def whole(value: SupportsFloat) -> str:
     return f"{100 * float(value):.0f}"
 
 
-def span(low: SupportsFloat, high: SupportsFloat, *, signed: bool = False) -> str:
-    """The bounds of a score, or (`signed`) of a difference of two; `-` if one is not known."""
-    told = points if signed else share
+def distance(value: SupportsFloat) -> str:
+    """A distance with two decimals, or more if it is short; `-` for NaN."""
+    number = float(value)
+    if math.isnan(number):
+        return "-"
+    return f"{number:.2f}" if number >= 1 or number == 0 else f"{number:.3g}"
+
+
+def span(low: SupportsFloat, high: SupportsFloat, *, told: Callable[[SupportsFloat], str] = share) -> str:
+    """The bounds of a score, each as `told` says it, such as `points` for a difference; `-` if one is not known."""
     ends = told(low), told(high)
     return "-" if "-" in ends else " to ".join(ends)
 

@@ -9,11 +9,14 @@ contract tests find it there. The module defines two things:
 
    | method | what it gives | where it appears |
    |---|---|---|
-   | `by_class` | scores of every class | JSON, CSV, terminal, page: per class and as a mean |
+   | `by_class` | scores of every class, shares or distances | JSON, CSV, terminal, page: per class and as a mean |
    | `to_json` | other numbers, NaN as None | the keys of `segdata evaluate --json` |
    | `lines` | lines of text | the terminal |
    | `cards` | the most important numbers | the top of the page |
    | `sections` | a heading, a text, and a table or a curve | the page |
+
+   With `intervals = True` in its class, the scores of `by_class` get 95 % intervals everywhere: every image, or group of images,
+   is left out once. Of an image without pixels, `measure` must then not give None.
 
 2. `measure(case, *, OPTION=DEFAULT, ...) -> Metric | None`: the value of one image. A `segdata.metrics.base.Case` has truth,
    prediction, labels, and the scores of the model if it wrote any. An image without pixels gives the zero that changes no sum.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.labels import Labels, Mask
-from segdata.words import briefly
+from segdata.words import briefly, distance, share, span
 
 Scores = Iterable[tuple[NDArray[np.float32], Mask]]
 
@@ -40,9 +40,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassScore:
-    """One score of every class: (K,) float64 `values`, NaN for a class that has none; mostly 0 to 1.
+    """One score of every class: (K,) float64 `values`, NaN for a class that has none. It is called `key` in JSON and CSV, where
+    its mean is `mean_KEY`, and `title` in text and on the page.
 
-    It is called `key` in JSON and CSV, where its mean is `mean_KEY`, and `title` in text and on the page.
+    `unit`: of a distance, which is 0 or more, what it is in, such as px; None for a share, from 0 to 1. `absent`: why a class has
+    no score, if that is not only that it is in neither truth nor prediction. `evaluate` adds the 95 % intervals of metrics that
+    have some: `interval` (2, K), NaN where there is none, and `mean_interval` (2,).
     """
 
     __repr__ = briefly
@@ -50,6 +53,23 @@ class ClassScore:
     key: str
     title: str
     values: NDArray[np.float64]
+    unit: str | None = None
+    absent: str = ""
+    interval: NDArray[np.float64] | None = None
+    mean_interval: NDArray[np.float64] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, with the unit of a distance."""
+        return self.title if self.unit is None else f"{self.title} ({self.unit})"
+
+    def shown(self, value: SupportsFloat) -> str:
+        """A value of this score, or its mean, as people read it; `-` for NaN."""
+        return share(value) if self.unit is None else distance(value)
+
+    def spanned(self, bounds: NDArray[np.float64]) -> str:
+        """(2,) bounds of a value as people read them; `-` if one is NaN."""
+        return span(*bounds, told=self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +105,9 @@ class Metric(ABC):
     """What a metric measured of some images: it adds, and says what it found. Only `+` must be defined."""
 
     __slots__ = ()
+
+    intervals: ClassVar[bool] = False
+    """Whether `evaluate` gives the scores of `by_class` intervals. It keeps the value of every unit for that."""
 
     @abstractmethod
     def __add__(self, other: Self) -> Self:

@@ -9,26 +9,34 @@ groups of images. Each unit is left out once, and d is by how much the score fal
 t is the quantile of Student's distribution for n - 1 degrees of freedom. n is the number of units; for the score of a class, of
 those that have the class in truth; for a mean over classes, as many as those of the classes that make it unsure, by the rule of
 Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", 1946. A score from 0 to 1 gets its interval on
-the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A difference of two scores gets it as it is.
+the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A difference of two scores gets it as it is,
+and so does a distance, but that no bound is below 0.
 
 An interval always contains its score, and the classes are the same in all of this. A class that is gone without a unit counts
 as 0 there. With fewer than `FEWEST` units there is no interval: nothing tells how far such a score may be off. A mean over
-classes takes it as any number from 0 to 1, whose variance is 1/12. How often these intervals contain the truth, beside those of
-the bootstrap, is measured by `tools/bench/bench_intervals.py`.
+classes takes it as any number from 0 to 1, whose variance is 1/12; a distance as one of an exponential distribution, whose
+variance is its square. How often these intervals contain the truth, beside those of the bootstrap, is measured by
+`tools/bench/bench_intervals.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segdata.metrics.base import ClassScore, Metric
 from segdata.metrics.confusion import Floats, Ints, Tally, mean, ratio
 from segdata.metrics.student import t_below, t_quantile
 from segdata.words import briefly
+
+M = TypeVar("M", bound=Metric)
 
 LEVEL = 0.95
 
@@ -37,6 +45,9 @@ FEWEST = 3
 
 LEAST = 5
 """A mean over classes is taken to rest on so many units at least, if there are as many: measured, like all of this."""
+
+ROUNDING = 1e-12
+"""A smaller part of a score is what adding in another order changes, and no change."""
 
 MEAN_OF = {"mean_iou": "iou", "mean_dice": "dice", "mean_accuracy": "recall"}
 """The scores of a `Tally` that are means over classes, and of what."""
@@ -119,7 +130,8 @@ class Spread:
 
     `value` (C,) float64, NaN for a score that there is not; `units` (C,) int64, how many units speak of each. Sparse, both (M,):
     `place` is unit * C + score, `change` the value less the value without this unit. Of what is not there the change is 0.
-    `unknown`: the variance of what no unit tells of, 0 or more. `share`: the values are from 0 to 1, and no differences.
+    `unknown`: the variance of what no unit tells of, 0 or more. `share`: the values are from 0 to 1, and no differences. If they
+    are not, `least` is the least that they can be.
     """
 
     value: Floats
@@ -128,6 +140,7 @@ class Spread:
     change: Floats
     unknown: float = 0.0
     share: bool = True
+    least: float = -math.inf
 
     def __sub__(self, other: Spread) -> Spread:
         """The differences of two measurements of the same units."""
@@ -147,7 +160,7 @@ class Spread:
         """(2, C) float64: the bounds; NaN where there is no `error`."""
         reach = self.error * [t_quantile((1 + level) / 2, max(int(n) - 1, 1)) for n in self.units]
         if not self.share:
-            return np.stack([self.value - reach, self.value + reach])
+            return np.stack([np.maximum(self.value - reach, self.least), self.value + reach])
         slope = self.value * (1 - self.value)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.log(self.value / (1 - self.value)) + np.stack([-reach, reach]) / slope
@@ -170,7 +183,7 @@ def spread(columns: Columns, score: str, *, paired: bool = False) -> Spread:
     no class is taken as unknown.
     """
     if score in MEAN_OF:
-        return _mean(_classes(columns, MEAN_OF[score]), columns, paired)
+        return _mean(_classes(columns, MEAN_OF[score]), columns.labelled, paired=paired)
     if score in ("pixel_accuracy", "frequency_weighted_iou"):
         return _pixels(columns, weighted=score == "frequency_weighted_iou")
     return _classes(columns, score)
@@ -184,17 +197,62 @@ def _classes(columns: Columns, score: str) -> Spread:
     return Spread(value, units, columns.unit * columns.classes + columns.class_id, change)
 
 
-def _mean(classes: Spread, columns: Columns, paired: bool) -> Spread:
-    """The mean of those classes that have a score."""
+def without_each(values: Sequence[M], rest: M) -> Iterator[M]:
+    """For each of `values`, in order, the sum of `rest` and of all the others: what is left without it.
+
+    By halves: N values need about N log N additions, no subtraction, and few sums in memory at a time.
+    """
+    if len(values) < 2:
+        yield from [rest] * len(values)
+        return
+    left, right = values[: len(values) // 2], values[len(values) // 2 :]
+    yield from without_each(left, reduce(add, right, rest))
+    yield from without_each(right, reduce(add, left, rest))
+
+
+def metric_spreads(values: Sequence[Metric], zero: Metric, columns: Columns) -> list[tuple[Spread, Spread]]:
+    """Of each score of `by_class`: that of its classes, and that of their mean. `values` (U,): what a metric gives of each unit.
+
+    The units of a class are those of `columns` that have it in truth, as far as they alone have a score of it.
+    """
+    whole = reduce(add, values, zero).by_class()
+    in_truth = np.zeros((columns.units, columns.classes), np.bool_)
+    in_truth[columns.unit, columns.class_id] = columns.tally.truth > 0
+    units = np.zeros((len(whole), columns.classes), np.int64)
+    places: list[list[Ints]] = [[np.empty(0, np.int64)] for _ in whole]
+    changes: list[list[Floats]] = [[np.empty(0)] for _ in whole]
+    for unit, (own, rest) in enumerate(zip(values, without_each(values, zero), strict=True)):
+        for i, (score, alone, other) in enumerate(zip(whole, own.by_class(), rest.by_class(), strict=True)):
+            units[i] += in_truth[unit] & ~np.isnan(alone.values)
+            change = np.nan_to_num(score.values - np.nan_to_num(other.values))
+            moved = np.flatnonzero(np.abs(change) > ROUNDING * np.abs(score.values))
+            places[i].append(unit * columns.classes + moved)
+            changes[i].append(change[moved])
+    parts = zip(whole, units, map(np.concatenate, places), map(np.concatenate, changes), strict=True)
+    return [_with_mean(*part, columns.labelled) for part in parts]
+
+
+def _with_mean(score: ClassScore, units: Ints, place: Ints, change: Floats, labelled: Ints) -> tuple[Spread, Spread]:
+    """Of a score of classes, and of its mean."""
+    least = -math.inf if score.unit is None else 0.0
+    classes = Spread(score.values, units, place, change, share=score.unit is None, least=least)
+    return classes, _mean(classes, labelled)
+
+
+def _mean(classes: Spread, labelled: Ints, *, paired: bool = False) -> Spread:
+    """The mean of those classes that have a score; `labelled` (1,) units have any class."""
+    count = len(classes.value)
+    unit, class_id = np.divmod(classes.place, max(count, 1))
     known = ~np.isnan(classes.value)
     few = known & (classes.units < FEWEST) & (not paired)
-    told = np.where(few[columns.class_id], 0, classes.change)
-    count = max(int(known.sum()), 1)
-    unknown = float(few.sum()) / 12
-    variance = np.bincount(columns.class_id, told**2, columns.classes).astype(np.float64)
-    units = _resting_on(variance, classes.units, unknown, columns.labelled)
-    change = columns.by_unit(told) / count
-    return Spread(mean(classes.value)[None], units, np.arange(columns.units), change, unknown / count**2)
+    told = np.where(few[class_id], 0, classes.change)
+    number = max(int(known.sum()), 1)
+    unknown = float(few.sum()) / 12 if classes.share else float((classes.value[few] ** 2).sum())
+    variance = np.bincount(class_id, told**2, count).astype(np.float64)
+    units = _resting_on(variance, classes.units, unknown, labelled)
+    change = np.bincount(unit, told).astype(np.float64) / number
+    value, place, unknown = mean(classes.value)[None], np.arange(len(change)), unknown / number**2
+    return Spread(value, units, place, change, unknown, classes.share, classes.least)
 
 
 def _resting_on(variance: Floats, units: Ints, unknown: float, labelled: Ints) -> Ints:

@@ -120,7 +120,8 @@ def test_an_image_without_pixels_is_zero(measure: Measure) -> None:
     assert agree(said(zero + value), said(value))
     assert agree(said(value + zero), said(value))
     assert agree(said(zero + zero), said(zero))
-    measure(Case.empty(LABELS))  # evaluate begins with it
+    begun = measure(Case.empty(LABELS))  # evaluate begins with it
+    assert begun is not None or not value.intervals, "intervals need it"
 
 
 def test_ignored_pixels_never_count(measure: Measure) -> None:
@@ -159,6 +160,9 @@ def test_what_it_says_is_in_order(measure: Measure) -> None:
             assert re.fullmatch(r"[a-z0-9_]+", score.key)
             assert score.values.shape == (3,)
             assert score.values.dtype == np.float64
+            assert not (score.values < 0).any()
+            assert score.unit is not None or not (score.values > 1).any(), "a share"
+            assert score.unit != ""
         for _, shown in value.cards():
             assert isinstance(shown, str | float)
         for section in value.sections():

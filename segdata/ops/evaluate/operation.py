@@ -151,7 +151,7 @@ def evaluate(
     pairs = in_blocks(pair_up(chosen.samples, [side.samples for side in sides], group=grouped), resample)
     lacking = [s.id for pair in pairs if not pair.preds[0] for s in pair.truth]
     _refuse_missing(chosen, sides[0], lacking, missing)
-    gathered = _gather(pairs, task, zero, run)
+    gathered = _gather(pairs, task, zero, run, intervals=resampling.wanted)
     tiles = _lost_tiles(gathered, missing)
     whole = sum_up(gathered, truth.labels, resampling)
     refuse_two_valued(sides[0], whole.confusion)
@@ -229,8 +229,11 @@ def _lost_tiles(gathered: Gathered, missing: Missing) -> list[str]:
     return tiles
 
 
-def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run) -> Gathered:
-    """Evaluate all images; metrics are added as they come, onto `zero`. Raises `DataError` if all were left out."""
+def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: Run, *, intervals: bool) -> Gathered:
+    """Evaluate all images; metrics are added as they come, onto `zero`, and only those that need `intervals` are kept too.
+
+    Raises `DataError` if all were left out.
+    """
     images: list[tuple[Pair, tuple[Found | None, ...]]] = []
     bad: list[Problem] = []
     total = zero
@@ -241,10 +244,15 @@ def _gather(pairs: Sequence[Pair], task: Task, zero: Mapping[str, Metric], run: 
             continue
         if result[0] is not None:
             total = add_up(total, result[0].metrics)
-        images.append((pair, tuple(None if one is None else replace(one, metrics={}) for one in result)))
+        images.append((pair, tuple(None if one is None else _kept(one, intervals) for one in result)))
     if not any(found[0] for _, found in images):
         refuse_nothing(bad)
-    return Gathered(images, total, tuple(str(problem.sample) for problem in bad))
+    return Gathered(images, total, tuple(str(problem.sample) for problem in bad), zero)
+
+
+def _kept(found: Found, intervals: bool) -> Found:
+    """What must be kept of an image once its metrics are added."""
+    return replace(found, metrics={name: one for name, one in found.metrics.items() if intervals and one.intervals})
 
 
 def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:

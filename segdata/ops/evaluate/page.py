@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from segdata.files.colors import colorize, overlay
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
-from segdata.metrics.base import Curve, Section
+from segdata.metrics.base import ClassScore, Curve, Section
 from segdata.metrics.confusion import mean
 from segdata.ops.evaluate.images import Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
@@ -29,8 +30,8 @@ from segdata.tiling.area import Area, area_of_image
 from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
 from segdata.words import points, share, span, whole
 
-ROWS, SQUARES, WIDTH = 60, 30, 420
-"""How many classes the charts show, how many the matrix, and how wide an image is."""
+ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 4
+"""How many classes the charts show, how many the matrix, how wide an image is, and how many scores stand beside each other."""
 
 MOST_PIXELS = 2**26
 """An image of more is not put together from tiles for the page."""
@@ -63,13 +64,14 @@ def evaluate_page(
         cards=_cards(found),
         shown=len(shown),
         classes=_class_chart(found, shown),
+        scores=_score_charts(found, shown),
         matrix=_matrix(found),
         confusions=_cells(found),
         slices=_slice_rows(found),
         sections=_sections(found),
         comparison=_comparison_chart(found, shown),
         worst=worst_images(found, pred, truth, worst),
-        table=found.rows(),
+        table=_told(found),
         share=share,
         points=points,
     )
@@ -161,10 +163,16 @@ def _cards(found: Evaluation) -> list[tuple[str, str]]:
         (share(tally.mean_accuracy), "mean accuracy"),
         (share(tally.mean_dice), "mean Dice"),
     ]
-    cards += [(share(mean(score.values)), f"mean {score.title}") for score in found.class_scores]
+    cards += [_mean_card(score) for score in found.class_scores]
     for metric in found.metrics.values():
         cards += [(value if isinstance(value, str) else share(value), title) for title, value in metric.cards()]
     return [*cards, (f"{len(found.images):,}", "images")]
+
+
+def _mean_card(score: ClassScore) -> tuple[str, str]:
+    bounds = score.mean_interval
+    spread = "" if bounds is None or np.isnan(bounds).any() else f" ({score.spanned(bounds)})"
+    return score.shown(mean(score.values)), f"mean {score.heading}{spread}"
 
 
 def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
@@ -172,20 +180,47 @@ def _class_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
         return None
     tally, bounds = found.confusion.tally, found.intervals.get("iou")
     iou = tally.iou
-    if bounds is None:
-        first = Panel("IoU", {"": [float(iou[i]) for i in shown]}, "bars", show=share, tick=whole, most=1)
-    else:
-        ends = [np.where(np.isnan(bounds[:, i]), iou[i], bounds[:, i]) for i in shown]  # no interval: the dot alone
-        spans = [(float(low), *[float(iou[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
-        known = [None if np.isnan(span).any() else span for span in spans]
-        first = Panel("IoU and its 95 % interval", {"": known}, "ranges", show=share, tick=whole, most=1)
+    first = _score_panel(ClassScore("iou", "IoU", iou, interval=bounds), shown)
     both = {"precision": _at(tally.precision, shown), "recall": _at(tally.recall, shown)}
     charts = [first, Panel("precision and recall", both, show=share, tick=whole, most=1)]
     charts += [
-        Panel(score.title, {"": _at(score.values, shown)}, "bars", show=share, tick=whole, most=1)
-        for score in found.class_scores
+        _score_panel(score, shown)
+        for metric in found.metrics.values()
+        if not metric.intervals
+        for score in metric.by_class()
     ]
     return panels(_rows(found, shown), charts)
+
+
+def _score_charts(found: Evaluation, shown: Sequence[int]) -> list[Markup]:
+    """The scores of classes of metrics that have intervals, few beside each other."""
+    metrics = [found.scores_of(metric) for metric in found.metrics.values() if shown and metric.intervals]
+    beside = [scores[i : i + BESIDE] for scores in metrics for i in range(0, len(scores), BESIDE)]
+    return [panels(_rows(found, shown), [_score_panel(score, shown) for score in scores]) for scores in beside]
+
+
+def _score_panel(score: ClassScore, shown: Sequence[int]) -> Panel:
+    """One score of the classes shown: bars, or dots in their intervals."""
+    tick, most = (whole, 1) if score.unit is None else (None, None)
+    if score.interval is None:
+        values = _at(score.values, shown)
+        return Panel(score.heading, {"": values}, "bars", show=score.shown, tick=tick, most=most)
+    middle = score.values
+    ends = [np.where(np.isnan(score.interval[:, i]), middle[i], score.interval[:, i]) for i in shown]  # the dot alone
+    spans = [(float(low), *[float(middle[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
+    known = [None if np.isnan(span).any() else span for span in spans]
+    title = f"{score.heading} and its 95 % interval"
+    return Panel(title, {"": known}, "ranges", show=score.shown, tick=tick, most=most)
+
+
+def _told(found: Evaluation) -> list[list[object]]:
+    """All numbers, heading first; distances as text, since every other number between 0 and 1 is a share."""
+    heading, *rows = found.rows()
+    distances = {score.key: score for score in found.class_scores if score.unit is not None}
+    names = [re.sub("_(low|high)$", "", str(name)) for name in heading]
+    shown = [distances[name].shown if name in distances else None for name in names]
+    cells = [[told(v) if told and isinstance(v, float) else v for told, v in zip(shown, r, strict=True)] for r in rows]
+    return [heading, *cells]
 
 
 def _comparison_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -75,13 +75,13 @@ class Evaluation:
     """What `evaluate` finds. `images` are worst first.
 
     `metrics`: what was measured besides the matrix, by name in `METRICS`. Each is an attribute too, such as `boundary`: None if
-    it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou`; {} if there are too few units. Of
-    these there are `units`, which are `resampled`: images, groups or blocks. `frames`: the first and the last id of a sequence
-    that the images seem to be from, though each is a unit. `background` is the class that the means
-    `without_background` leave out. `missing`: ids of truth without a prediction, `extra`: predictions without truth,
-    `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that were skipped, `renamed`:
-    what predictions are called that have another id, and the id of truth with the same image. `area`: where pixels count,
-    if not everywhere.
+    it was not measured. `intervals`: (2,) the 95 % interval of each score, (2, K) of `iou` and of those scores of classes whose
+    metrics have intervals; {} if there are too few units. Of these there are `units`, which are `resampled`: images, groups or
+    blocks. `frames`: the first and the last id of a sequence that the images seem to be from, though each is a unit.
+    `background` is the class that the means `without_background` leave out. `missing`: ids of truth without a prediction,
+    `extra`: predictions without truth, `uncovered`: pixels of truth that no tile predicts, `left_out`: ids of bad files that
+    were skipped, `renamed`: what predictions are called that have another id, and the id of truth with the same image. `area`:
+    where pixels count, if not everywhere.
     """
 
     __repr__ = briefly
@@ -116,7 +116,25 @@ class Evaluation:
     @property
     def class_scores(self) -> list[ClassScore]:
         """The scores of classes that metrics give besides those of the matrix."""
-        return [score for metric in self.metrics.values() for score in metric.by_class()]
+        return [score for metric in self.metrics.values() for score in self.scores_of(metric)]
+
+    def scores_of(self, metric: Metric) -> list[ClassScore]:
+        """The scores of classes of one metric, with their intervals, if there are some."""
+        known = self.intervals if metric.intervals else {}
+        scores = metric.by_class()
+        return [replace(s, interval=known.get(s.key), mean_interval=known.get(f"mean_{s.key}")) for s in scores]
+
+    @property
+    def unscored(self) -> list[str]:
+        """Of classes that are not `absent` but have no score, which score and why, a sentence each."""
+        absent = self.confusion.absent
+        found: dict[tuple[str, str], list[str]] = {}
+        for score in self.class_scores:
+            lacking = [i for i in np.flatnonzero(np.isnan(score.values)).tolist() if i not in absent]
+            if score.absent and lacking:
+                names = some([self.labels.names[i] for i in lacking], 12)
+                found.setdefault((score.absent, names), []).append(score.title)
+        return [f"{why}, so without {' and '.join(titles)}: {names}" for (why, names), titles in found.items()]
 
     @property
     def absent(self) -> list[str]:
@@ -218,21 +236,25 @@ class Evaluation:
     def rows(self) -> list[list[object]]:
         """A table, heading first: a line per class, then one of means; what is not known is empty."""
         tally, scores = self.confusion.tally, self._scores()
-        bounds = ["iou_low", "iou_high"] if self.intervals else []
-        rows: list[list[object]] = [["id", "name", *scores, "pixels", "predicted", *bounds]]
+        bounds = self._class_intervals()
+        ends = [f"{name}_{end}" for name in bounds for end in ("low", "high")]
+        rows: list[list[object]] = [["id", "name", *scores, "pixels", "predicted", *ends]]
         for label in self.labels.classes:
             i = label.id
-            low_high = self.intervals["iou"][:, i] if self.intervals else ()
             row = (
                 [plain(v[i]) for v in scores.values()],
                 [int(tally.truth[i]), int(tally.pred[i])],
-                [plain(v) for v in low_high],
+                [plain(v) for both in bounds.values() for v in both[:, i]],
             )
             rows.append([i, label.name, *(cell for part in row for cell in part)])
-        ends = self.intervals["mean_iou"] if self.intervals else ()
+        of_means = [plain(v) for name in bounds for v in self.intervals[f"mean_{name}"]]
         means = [plain(mean(values)) for values in scores.values()]
-        rows.append(["", "(mean)", *means, self.confusion.total, int(tally.pred.sum()), *(plain(v) for v in ends)])
+        rows.append(["", "(mean)", *means, self.confusion.total, int(tally.pred.sum()), *of_means])
         return [["" if cell is None else cell for cell in row] for row in rows]
+
+    def _class_intervals(self) -> dict[str, Floats]:
+        """The intervals of scores of classes, (2, K) each, by name."""
+        return {name: bounds for name, bounds in self.intervals.items() if bounds.ndim == 2}
 
     def _scores(self) -> dict[str, Floats]:
         """The scores of classes, (K,) each, by name."""
@@ -247,13 +269,13 @@ class Evaluation:
             row: dict[str, Any] = {"id": label.id, "name": label.name}
             row |= {name: plain(values[label.id]) for name, values in scores.items()}
             row |= {"pixels": int(tally.truth[label.id]), "predicted": int(tally.pred[label.id])}
-            if self.intervals:
-                row["iou_interval"] = [plain(v) for v in self.intervals["iou"][:, label.id]]
+            for name, bounds in self._class_intervals().items():
+                row[f"{name}_interval"] = [plain(v) for v in bounds[:, label.id]]
             out.append(row)
         return out
 
     def _intervals_json(self) -> dict[str, Any]:
-        bounds = {name: [plain(v) for v in values] for name, values in self.intervals.items() if name != "iou"}
+        bounds = {name: [plain(v) for v in values] for name, values in self.intervals.items() if values.ndim == 1}
         return {"level": 0.95, "units": self.units, "of": self.resampled, "notes": self.cautions, **bounds}
 
     def _comparison_json(self, c: Comparison) -> dict[str, Any]:

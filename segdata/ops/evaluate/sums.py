@@ -15,7 +15,7 @@ from segdata.metrics.base import Metric
 from segdata.metrics.boundary import Boundary
 from segdata.metrics.confusion import Confusion, Floats, Ints, ratio
 from segdata.metrics.conventions import Counts, conventions
-from segdata.metrics.intervals import FEWEST, Columns, spread
+from segdata.metrics.intervals import FEWEST, Columns, metric_spreads, spread
 from segdata.ops.evaluate.images import ByImage
 from segdata.ops.evaluate.result import MEANS, Comparison, Evaluation, ImageScore, Loss
 from segdata.tiling.tiles import Pair
@@ -26,7 +26,8 @@ SCORES = (*MEANS, "iou")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What one prediction of one image gave: `pairs` (P, 3), see `pair_counts`, and its metrics.
+    """What one prediction of one image gave: `pairs` (P, 3), see `pair_counts`, and its metrics; once they are added, only those
+    that need intervals.
 
     `uncovered`: pixels of truth that are left out, since no tile predicts them; `tiles`: the tiles of truth that have no others.
     """
@@ -41,12 +42,13 @@ class Found:
 class Gathered:
     """What all images gave: what each prediction of an image gave, None if it has none; and the metrics of the first, added.
 
-    `left_out`: the ids of images that could not be evaluated.
+    `left_out`: the ids of images that could not be evaluated. `zero`: what each metric gives of no image.
     """
 
     images: Sequence[tuple[Pair, tuple[Found | None, ...]]]
     metrics: Mapping[str, Metric]
     left_out: tuple[str, ...]
+    zero: Mapping[str, Metric]
 
     @property
     def first(self) -> list[tuple[Pair, Found]]:
@@ -79,6 +81,8 @@ def sum_up(gathered: Gathered, labels: Labels, resampling: Resampling) -> Evalua
     boundary = gathered.metrics.get("boundary")
     bands = boundary.paper if isinstance(boundary, Boundary) else None
     intervals, units = intervals_of(columns, pairs, resampling)
+    if intervals:
+        intervals |= intervals_of_metrics(gathered, columns)
     return Evaluation(
         labels=labels,
         confusion=confusion,
@@ -142,6 +146,23 @@ def intervals_of(columns: Columns, pairs: Sequence[Pair], resampling: Resampling
     summed = columns.summed(units, count)
     bounds = {name: spread(summed, name).interval() for name in SCORES}
     return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}, count
+
+
+def intervals_of_metrics(gathered: Gathered, columns: Columns) -> dict[str, Floats]:
+    """Of each score of metrics that have `intervals`: (2, K), by its key, and (2,) of its mean, by mean_KEY."""
+    units, count = units_of([pair for pair, _ in gathered.first])
+    summed = columns.summed(units, count)
+    out: dict[str, Floats] = {}
+    for name, metric in gathered.metrics.items():
+        if not metric.intervals:
+            continue
+        values = [gathered.zero[name]] * count
+        for unit, (_, found) in zip(units.tolist(), gathered.first, strict=True):
+            values[unit] = add_up({name: values[unit]}, found.metrics)[name]
+        spreads = metric_spreads(values, gathered.zero[name], summed)
+        for score, (classes, whole) in zip(metric.by_class(), spreads, strict=True):
+            out |= {score.key: classes.interval(), f"mean_{score.key}": whole.interval()[:, 0]}
+    return out
 
 
 def compare(name: str, gathered: Gathered, labels: Labels, resampling: Resampling) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from segdata.terminal.text import table
 from segdata.words import percent, points, share, some, span
 
 if TYPE_CHECKING:
+    from segdata.metrics.base import ClassScore
     from segdata.metrics.confusion import Floats
     from segdata.ops.evaluate.result import Comparison, Evaluation
 
@@ -43,7 +45,9 @@ def evaluation_lines(found: Evaluation, conventions: bool = False) -> list[str]:
         "",
         *_mean_lines(found),
     ]
-    lines += [line for metric in found.metrics.values() for line in metric.lines()]
+    for metric in found.metrics.values():
+        scores = found.scores_of(metric) if metric.intervals else []
+        lines += [*([""] if scores else []), *metric.lines(), *_score_lines(found, scores)]
     if found.comparison is not None:
         lines += ["", *_comparison_lines(found.comparison), *loss_lines(found.comparison)]
     if found.slices is not None:
@@ -65,12 +69,9 @@ def _class_lines(found: Evaluation) -> list[str]:
         "Dice": tally.dice,
         "precision": tally.precision,
         "recall": tally.recall,
-        **{score.title: score.values for score in found.class_scores},
+        **{s.title: s.values for m in found.metrics.values() if not m.intervals for s in m.by_class()},
     }
-    ids = [label.id for label in found.labels.classes]
-    if len(ids) > LIMIT:
-        known = [i for i in np.argsort(-tally.iou, kind="stable").tolist() if not np.isnan(tally.iou[i])]
-        ids = known if len(known) <= LIMIT else known[: LIMIT // 2] + known[-LIMIT // 2 :]
+    ids = _listed(found)
     bounds = found.intervals.get("iou")
     interval = [] if bounds is None else ["95 % interval"]
     names = list(columns)
@@ -86,6 +87,30 @@ def _class_lines(found: Evaluation) -> list[str]:
     if len(ids) < len(found.labels.classes):
         lines.append(f"... {len(ids)} of {len(found.labels.classes):,} classes (--json and --csv list all)")
     return lines
+
+
+def _listed(found: Evaluation) -> list[int]:
+    """The classes that the text lists: all, or of many half of `LIMIT` with the best IoU and half with the worst."""
+    iou = found.confusion.iou
+    if len(iou) <= LIMIT:
+        return list(range(len(iou)))
+    known = [i for i in np.argsort(-iou, kind="stable").tolist() if not np.isnan(iou[i])]
+    return known if len(known) <= LIMIT else known[: LIMIT // 2] + known[-LIMIT // 2 :]
+
+
+def _score_lines(found: Evaluation, scores: Sequence[ClassScore]) -> list[str]:
+    """A line per class with the scores of a metric, each with its interval; [] without scores."""
+    if not scores:
+        return []
+    ids = _listed(found)
+    columns: list[list[object]] = [["id", *ids, ""], ["class", *(found.labels.names[i] for i in ids), "(mean)"]]
+    for score in scores:
+        columns.append([score.heading, *(score.shown(score.values[i]) for i in ids), score.shown(mean(score.values))])
+        if score.interval is not None and score.mean_interval is not None:
+            spans = [score.spanned(score.interval[:, i]) for i in ids]
+            columns.append(["95 % interval", *spans, score.spanned(score.mean_interval)])
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return table(rows, "r " + "r" * (len(rows[0]) - 2))
 
 
 def _mean_lines(found: Evaluation) -> list[str]:
@@ -111,7 +136,7 @@ def _comparison_lines(c: Comparison) -> list[str]:
     rows: list[list[object]] = [[f"PRED minus {c.name}", "PRED", c.name, "difference", "95 % interval"]]
     for key, name in NAMES.items():
         value, bounds = c.difference[key]
-        rows.append([name, *(share(v) for v in c.scores[key]), points(value), span(*bounds, signed=True)])
+        rows.append([name, *(share(v) for v in c.scores[key]), points(value), span(*bounds, told=points)])
     over = f"paired over the {c.images:,} images of both"
     if np.isnan(c.better):
         return [*table(rows, " rrrr"), f"{over}; too few for an interval"]
@@ -131,6 +156,7 @@ def _notes(found: Evaluation) -> list[str]:
         notes.append("truth is ignored everywhere: nothing has a score")
     elif found.absent:
         notes.append(f"in neither truth nor prediction, so without a score and in no mean: {some(found.absent, 12)}")
+    notes += found.unscored
     if found.confusion.rejected > MUCH * found.confusion.total:
         notes.append(
             f"{found.confusion.rejected:,} labelled pixels are predicted as ignored, and count as missed: if that part was not "

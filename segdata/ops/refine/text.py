@@ -51,7 +51,7 @@ def _table(name: str, of: Difference, tuned: Tuned) -> list[str]:
 
 def _cells(change: Change, i: int) -> str:
     before, after, low, high = (float(of[i]) for of in (change.before, change.after, change.low, change.high))
-    between = "too few images" if math.isnan(low) else span(low, high, signed=True)
+    between = "too few images" if math.isnan(low) else span(low, high, told=points)
     return f"{share(before):>6} -> {share(after):>6}  {points(after - before):>6} ({between})"
 
 
