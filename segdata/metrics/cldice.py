@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class ClDice(Metric):
 
     __repr__ = briefly
 
+    intervals: ClassVar[bool] = True
     counts: Ints
 
     @classmethod
@@ -89,9 +91,11 @@ class ClDice(Metric):
     def by_class(self) -> Sequence[ClassScore]:
         """clDice, and the two scores that it is made of."""
         return [
-            ClassScore("cldice", "clDice", self.cldice),
-            ClassScore("topology_precision", "topology precision", self.precision),
-            ClassScore("topology_sensitivity", "topology sensitivity", self.sensitivity),
+            ClassScore("cldice", "clDice", self.cldice, absent="no skeleton in truth or prediction"),
+            ClassScore(
+                "topology_precision", "topology precision", self.precision, absent="no skeleton in the prediction"
+            ),
+            ClassScore("topology_sensitivity", "topology sensitivity", self.sensitivity, absent="no skeleton in truth"),
         ]
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +155,9 @@ SCORES = ("precision", "recall", "f1", "segmentation_quality", "panoptic_quality
 TITLES = ("object precision", "object recall", "object F1", "SQ", "PQ")
 """What they are called in text."""
 
+ABSENT = ("no object in the prediction", "no object in truth", *["no object in truth or prediction"] * 3)
+"""Why a class has none."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects(Metric):
@@ -165,6 +168,7 @@ class Objects(Metric):
 
     __repr__ = briefly
 
+    intervals: ClassVar[bool] = True
     names: tuple[str, ...]
     connectivity: int
     sizes: tuple[int, ...]
@@ -205,9 +209,8 @@ class Objects(Metric):
         """Precision, recall and F1 of objects, segmentation quality and panoptic quality."""
         whole = self.matches.summed()
         keys = [name if name.endswith("quality") else f"object_{name}" for name in SCORES]
-        return [
-            ClassScore(key, title, getattr(whole, name)) for key, title, name in zip(keys, TITLES, SCORES, strict=True)
-        ]
+        rows = zip(keys, SCORES, TITLES, ABSENT, strict=True)
+        return [ClassScore(key, title, getattr(whole, name), absent=absent) for key, name, title, absent in rows]
 
     def to_json(self) -> dict[str, Any]:
         """`objects`: how many there are, by class and by size."""
@@ -233,9 +236,9 @@ class Objects(Metric):
     def lines(self) -> Sequence[str]:
         """What an object is, then a line per size."""
         corners = "connected" if self.connectivity == CORNERS else "not connected"
-        told = f"objects: parts of a class (pixels that touch at a corner alone are {corners}), matched if their IoU is above 50 %"
+        told = f"objects: parts of a class (pixels that touch at a corner are {corners}), matched if their IoU is above 50 %"
         heading, *rows = self._sizes_table()
-        out = ["", told]
+        out = [told]
         for name, pixels, *cells in rows:
             numbers = [share(cell) if isinstance(cell, float) else f"{cell:,}" for cell in cells]
             pairs = ", ".join(f"{title} {number}" for title, number in zip(heading[2:], numbers, strict=True))
