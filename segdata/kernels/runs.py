@@ -14,9 +14,9 @@ Ints = NDArray[np.int64]
 
 @kernel
 def number_runs(
-    begins: Ints, values: NDArray[np.unsignedinteger[Any]], width: int, skip: Ints
+    begins: Ints, values: NDArray[np.unsignedinteger[Any]], width: int, skip: Ints, corners: bool = False
 ) -> tuple[Ints, Ints, Ints]:
-    """Find which region each run belongs to; pixels that touch at a corner alone are not connected.
+    """Find which region each run belongs to; pixels that touch at a corner alone are connected if `corners`.
 
     `begins` (N + 1,) are where runs begin in the mask read row by row, and its size; `values` (N,) are theirs. Returns the
     number of each run's region (N,), in order of the regions' first pixels, -1 for values to `skip`; and per region its
@@ -27,10 +27,14 @@ def number_runs(
     above = 0
     for i in range(runs):
         begin, end = begins[i] - width, begins[i + 1] - width
+        if begin < 0:
+            continue
+        if corners:  # a pixel further on either side, if the row has it
+            begin, end = begin - int(begin % width > 0), end + int(end % width > 0)
         while begins[above + 1] <= begin:
             above += 1
         k = above
-        while begins[k] < end and begin >= 0:
+        while begins[k] < end:
             if values[k] == values[i]:
                 a, b = _root(parent, k), _root(parent, i)
                 parent[max(a, b)] = min(a, b)

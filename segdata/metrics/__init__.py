@@ -42,6 +42,8 @@ METRICS = {
     "boundary": "segdata.metrics.boundary",
     "calibration": "segdata.metrics.calibration",
     "surface": "segdata.metrics.surface",
+    "cldice": "segdata.metrics.cldice",
+    "objects": "segdata.metrics.objects",
 }
 
 

@@ -39,7 +39,7 @@ peer supervision supervision==0.31.2 opencv-python-headless # its loader and exp
 peer lightly-train lightly-train==0.18.0 # oracle_export_folders.py: its reading of masks; AGPL, so in no test
 peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
 peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
-peer panopticapi 'panopticapi-lite==0.2.0' 'pycocotools==2.0.11' # its panoptic quality: oracle_export_coco.py
+peer panopticapi 'panopticapi-lite==0.2.0' 'pycocotools==2.0.11' 'scikit-image==0.26.0' # its panoptic quality: oracle_export_coco.py, object_answers.py
 peer label-studio-server 'label-studio==1.23.2' # the tool itself: oracle_labelstudio_server.py
 peer mlcroissant mlcroissant==1.1.1 pillow # croissant.json of exports: oracle_export_croissant.py
 peer nnunet nnunetv2==2.8.1 # its own reading of a raw data set, and its integrity check: oracle_export_nnunet.py

@@ -1,0 +1,349 @@
+"""Objects: connected components of a class in truth, and whether the prediction has each as one object too.
+
+Panoptic quality (Kirillov, He, Girshick, Rother and Dollar, "Panoptic Segmentation", 2019, section 4), by the algorithm of its
+makers (https://github.com/cocodataset/panopticapi, panopticapi/evaluation.py), with components as segments. Two objects of one
+class match if their IoU is above 0.5, so that none can have two matches. TP are matched pairs, FN true objects without a match,
+FP predicted ones without a match:
+
+    precision = TP / (TP + FP)
+    recall    = TP / (TP + FN)
+    F1        = TP / (TP + FP / 2 + FN / 2)                    recognition quality
+    SQ        = sum of the IoU of matched pairs / TP           segmentation quality, 0 if nothing matches
+    PQ        = SQ * F1                                        panoptic quality (equation 1)
+
+What truth ignores: a predicted object's pixels there are in no union, and one without a match of which more than half lies there
+is no FP. Objects are formed in the whole prediction, which knows nothing of what truth ignores; pixels that it ignores itself
+are of no object.
+
+Counts are summed over the set first, as in panopticapi. A class without TP, FP and FN has no score and is in no mean; precision
+needs a predicted object, recall a true one. Sizes are areas in pixels: those of the true object for TP and FN, of the predicted
+one for FP, as in COCO (https://cocodataset.org/#detection-eval: small, medium and large are parted at 32 * 32 and 96 * 96).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdata.errors import OptionError
+from segdata.labels import Labels, Mask
+from segdata.metrics.base import Case, ClassScore, Metric, Section
+from segdata.metrics.confusion import Floats, Ints, mean, plain, ratio
+from segdata.words import briefly, share
+
+CORNERS, EDGES = 8, 4
+"""With how many of its neighbours a pixel is connected: those that touch at a corner too, or not."""
+
+SMALL, LARGE = 32.0**2, 96.0**2
+"""Pixels: where small objects end and large ones begin in COCO."""
+
+COCO = ("small", "medium", "large")
+"""What three sizes are called."""
+
+READING = (
+    "Objects are connected components. A true and a predicted one match if their IoU is above 50 %. Scores are means over the "
+    "classes that have such objects; sizes are in pixels."
+)
+
+OF_CLASSES = "How many true and predicted objects each class has, how many of them match, and its F1 by size."
+
+MOST = 60
+"""How many classes the table on the page shows."""
+
+
+def measure(
+    case: Case,
+    *,
+    objects: bool = False,
+    object_connectivity: int = CORNERS,
+    object_sizes: tuple[float, ...] = (SMALL, LARGE),
+) -> Objects | None:
+    """The objects of one image; None unless they are asked for.
+
+    Raises `OptionError` for another connectivity, for sizes that do not ascend, and for either without `objects`.
+
+    Args:
+        objects: Match connected components too, at an IoU above 0.5: precision, recall, F1, panoptic quality, and these by size.
+        object_connectivity: Whether pixels that touch at a corner alone are one object (8) or two (4).
+        object_sizes: Areas in pixels at which a larger size of objects begins.
+    """
+    if not objects:
+        if object_connectivity != CORNERS or tuple(object_sizes) != (SMALL, LARGE):
+            raise OptionError("--object-connectivity and --object-sizes say how objects are measured: add --objects")
+        return None
+    return Objects.of(case.truth, case.pred, case.labels, connectivity=object_connectivity, sizes=object_sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """Objects, each (..., K): `matched` pairs, true objects that are `missed`, predicted ones that are `wrong` (int64), and `iou`
+    (float64), the sum over matched pairs."""
+
+    matched: Ints
+    missed: Ints
+    wrong: Ints
+    iou: Floats
+
+    @classmethod
+    def empty(cls, *shape: int) -> Matches:
+        """Of no object."""
+        matched, missed, wrong = np.zeros((3, *shape), np.int64)
+        return cls(matched, missed, wrong, np.zeros(shape))
+
+    def __add__(self, other: Matches) -> Matches:
+        """The objects of both."""
+        counts = self.matched + other.matched, self.missed + other.missed, self.wrong + other.wrong
+        return Matches(*counts, self.iou + other.iou)
+
+    def __getitem__(self, size: int) -> Matches:
+        """(S, K) -> (K,): the objects of one size."""
+        return Matches(self.matched[size], self.missed[size], self.wrong[size], self.iou[size])
+
+    def summed(self) -> Matches:
+        """(S, K) -> (K,): the objects of all sizes."""
+        return Matches(*(field.sum(axis=0) for field in (self.matched, self.missed, self.wrong, self.iou)))
+
+    @property
+    def truth(self) -> Ints:
+        """True objects."""
+        return self.matched + self.missed
+
+    @property
+    def pred(self) -> Ints:
+        """Predicted objects, without those that truth ignores."""
+        return self.matched + self.wrong
+
+    @property
+    def precision(self) -> Floats:
+        """TP / (TP + FP); NaN without a predicted object."""
+        return ratio(self.matched, self.pred)
+
+    @property
+    def recall(self) -> Floats:
+        """TP / (TP + FN); NaN without a true object."""
+        return ratio(self.matched, self.truth)
+
+    @property
+    def f1(self) -> Floats:
+        """TP / (TP + FP / 2 + FN / 2); NaN without any object."""
+        return ratio(2 * self.matched, self.truth + self.pred)
+
+    @property
+    def segmentation_quality(self) -> Floats:
+        """The mean IoU of matched pairs, 0 if nothing matches; NaN without any object."""
+        quality = self.iou / np.maximum(self.matched, 1)
+        return np.where(self.truth + self.pred > 0, quality, np.nan)
+
+    @property
+    def panoptic_quality(self) -> Floats:
+        """Segmentation quality times F1; NaN without any object."""
+        return ratio(2 * self.iou, self.truth + self.pred)
+
+    def counts_json(self, number: int | None = None) -> dict[str, int]:
+        """How many objects a class has, or all."""
+        of = {"truth": self.truth, "predicted": self.pred, "matched": self.matched}
+        return {name: int(values.sum() if number is None else values[number]) for name, values in of.items()}
+
+
+SCORES = ("precision", "recall", "f1", "segmentation_quality", "panoptic_quality")
+"""The scores of `Matches`."""
+
+TITLES = ("object precision", "object recall", "object F1", "SQ", "PQ")
+"""What they are called in text."""
+
+ABSENT = ("no object in the prediction", "no object in truth", *["no object in truth or prediction"] * 3)
+"""Why a class has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects(Metric):
+    """Objects of K classes by size: (S, K) `matches`. `sizes` (S - 1,) are the pixels at which a larger size begins.
+
+    `connectivity` is 4 or 8, and `names` are those of the classes.
+    """
+
+    __repr__ = briefly
+
+    intervals: ClassVar[bool] = True
+    names: tuple[str, ...]
+    connectivity: int
+    sizes: tuple[int, ...]
+    matches: Matches
+
+    @classmethod
+    def of(
+        cls,
+        truth: Mask,
+        pred: Mask,
+        labels: Labels,
+        *,
+        connectivity: int = CORNERS,
+        sizes: Sequence[float] = (SMALL, LARGE),
+    ) -> Objects:
+        """Of (H, W) class ids and ignore, both of the labels' dtype. Raises `OptionError`."""
+        if connectivity not in (EDGES, CORNERS):
+            raise OptionError(f"--object-connectivity {connectivity}: must be {EDGES} or {CORNERS}")
+        bounds = _bounds(sizes)
+        found = Matches.empty(len(bounds) + 1, len(labels.classes))
+        if truth.size:
+            true, given = (_segments(mask, labels, corners=connectivity == CORNERS) for mask in (truth, pred))
+            found = _matched(true, given, bounds, found)
+        return cls(labels.names, connectivity, bounds, found)
+
+    def __add__(self, other: Objects) -> Objects:
+        """The objects of both."""
+        return Objects(self.names, self.connectivity, self.sizes, self.matches + other.matches)
+
+    @property
+    def by_size(self) -> Iterator[tuple[str, int, int | None, Matches]]:
+        """Each size: its name, from how many pixels on, below how many, and the objects of classes."""
+        for number, (low, high) in enumerate(zip((0, *self.sizes), (*self.sizes, None), strict=True)):
+            name = COCO[number] if len(self.sizes) == len(COCO) - 1 else _range(low, high)
+            yield name, low, high, self.matches[number]
+
+    def by_class(self) -> Sequence[ClassScore]:
+        """Precision, recall and F1 of objects, segmentation quality and panoptic quality."""
+        whole = self.matches.summed()
+        keys = [name if name.endswith("quality") else f"object_{name}" for name in SCORES]
+        rows = zip(keys, SCORES, TITLES, ABSENT, strict=True)
+        return [ClassScore(key, title, getattr(whole, name), absent=absent) for key, name, title, absent in rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """`objects`: how many there are, by class and by size."""
+        whole = self.matches.summed()
+        classes = [{"id": i, "name": name, **whole.counts_json(i)} for i, name in enumerate(self.names)]
+        sizes = [
+            {
+                "name": name,
+                "from": low,
+                "to": high,
+                **part.counts_json(),
+                **{score: plain(mean(getattr(part, score))) for score in SCORES},
+                "classes": [self._class_json(part, i) for i in range(len(self.names))],
+            }
+            for name, low, high, part in self.by_size
+        ]
+        return {"objects": {"connectivity": self.connectivity, "classes": classes, "sizes": sizes}}
+
+    def _class_json(self, part: Matches, number: int) -> dict[str, Any]:
+        scores = {score: plain(getattr(part, score)[number]) for score in SCORES}
+        return {"id": number, "name": self.names[number], **part.counts_json(number), **scores}
+
+    def lines(self) -> Sequence[str]:
+        """What an object is, then a line per size."""
+        corners = "connected" if self.connectivity == CORNERS else "not connected"
+        told = f"objects: parts of a class (pixels that touch at a corner are {corners}), matched if their IoU is above 50 %"
+        heading, *rows = self._sizes_table()
+        out = [told]
+        for name, pixels, *cells in rows:
+            numbers = [share(cell) if isinstance(cell, float) else f"{cell:,}" for cell in cells]
+            pairs = ", ".join(f"{title} {number}" for title, number in zip(heading[2:], numbers, strict=True))
+            out.append(f"{name} objects{f' ({pixels} pixels)' if pixels != name else ''}: {pairs}")
+        return out
+
+    def sections(self) -> Sequence[Section]:
+        """Objects by size, and of each class."""
+        return [
+            Section("Objects by size", READING, table=self._sizes_table()),
+            Section("Objects of classes", OF_CLASSES, table=self._classes_table()),
+        ]
+
+    def _sizes_table(self) -> list[list[str | int | float]]:
+        """A line per size, heading first; scores are means over classes."""
+        rows: list[list[str | int | float]] = [["objects", "pixels", "true", "predicted", "matched"]]
+        rows[0] += ["precision", "recall", "F1", "SQ", "PQ"]
+        sizes = [(name, _range(low, high), part) for name, low, high, part in self.by_size]
+        for name, pixels, part in [*sizes, ("all", "all", self.matches.summed())]:
+            scores = [float(mean(getattr(part, score))) for score in SCORES]
+            rows.append([name, pixels, *part.counts_json().values(), *scores])
+        return rows
+
+    def _classes_table(self) -> list[list[str | int | float]]:
+        """A line per class that has objects, those of most first."""
+        parts = [part for *_, part in self.by_size]
+        whole = self.matches.summed()
+        rows: list[list[str | int | float]] = [["name", "true", "predicted", "matched"]]
+        rows[0] += [f"F1 {name}" for name, *_ in self.by_size]
+        count = whole.truth + whole.pred
+        shown = [i for i in np.argsort(-count, kind="stable").tolist() if count[i]][:MOST]
+        rows += [[self.names[i], *whole.counts_json(i).values(), *(float(p.f1[i]) for p in parts)] for i in shown]
+        return rows
+
+
+class Segments(NamedTuple):
+    """The objects of a mask, numbered from 0.
+
+    Run i goes from begins[i] to begins[i + 1] in the mask read row by row; numbers[i] is its object, -1 for ignored pixels.
+    """
+
+    begins: Ints
+    numbers: Ints
+    areas: Ints
+    """(N,) pixels of each object."""
+
+    classes: Ints
+    """(N,) the class of each."""
+
+
+def _segments(mask: Mask, labels: Labels, *, corners: bool) -> Segments:
+    """The objects of a mask, (H, W) of 1 pixel or more."""
+    from segdata.files.vectors.tracing import runs_of
+    from segdata.kernels.runs import number_runs
+
+    begins, values = runs_of(mask)
+    ignored = np.array([labels.ignore], np.int64)
+    return Segments(begins, *number_runs(begins, values, mask.shape[1], ignored, corners))
+
+
+def _matched(truth: Segments, pred: Segments, bounds: Sequence[int], out: Matches) -> Matches:
+    """Match the objects of an image, and count them in `out`, (S, K) of zeros, which is returned."""
+    true, given, pixels = _shared(truth, pred)
+    unknown = np.zeros(len(pred.areas), np.int64)
+    beside = (true < 0) & (given >= 0)
+    unknown[given[beside]] = pixels[beside]
+    both = (true >= 0) & (given >= 0)
+    true, given, pixels = true[both], given[both], pixels[both]
+    union = truth.areas[true] + pred.areas[given] - pixels - unknown[given]
+    match = (truth.classes[true] == pred.classes[given]) & (2 * pixels > union)
+    true, given, iou = true[match], given[match], pixels[match] / union[match]
+    missed, wrong = np.ones(len(truth.areas), np.bool_), 2 * unknown <= pred.areas
+    missed[true] = wrong[given] = False
+    for table, side, chosen, value in (
+        (out.matched, truth, true, 1),
+        (out.iou, truth, true, iou),
+        (out.missed, truth, np.flatnonzero(missed), 1),
+        (out.wrong, pred, np.flatnonzero(wrong), 1),
+    ):
+        np.add.at(table, (np.searchsorted(bounds, side.areas[chosen], "right"), side.classes[chosen]), value)
+    return out
+
+
+def _shared(truth: Segments, pred: Segments) -> tuple[Ints, Ints, Ints]:
+    """Each pair of numbers that share pixels, -1 too, and how many they share, (P,) each."""
+    starts = np.union1d(truth.begins, pred.begins)
+    numbers = [s.numbers[np.searchsorted(s.begins, starts[:-1], "right") - 1] + 1 for s in (truth, pred)]
+    count = len(pred.areas) + 1
+    keys, places = np.unique(numbers[0] * count + numbers[1], return_inverse=True)
+    pixels = np.zeros(len(keys), np.int64)
+    np.add.at(pixels, places, np.diff(starts))
+    return keys // count - 1, keys % count - 1, pixels
+
+
+def _bounds(sizes: Sequence[float] | NDArray[Any]) -> tuple[int, ...]:
+    """Sizes as whole numbers. Raises `OptionError` unless they are above 0 and ascend."""
+    bounds = tuple(int(size) for size in sizes if 0 < size < np.inf and size == int(size))
+    if len(bounds) < len(sizes) or list(bounds) != sorted(set(bounds)):
+        given = ",".join(f"{size:g}" for size in sizes)
+        raise OptionError(f"--object-sizes {given}: must be whole pixels above 0 that ascend, like 1024,9216")
+    return bounds
+
+
+def _range(low: int, high: int | None) -> str:
+    """The areas of a size."""
+    if high is None:
+        return f"{low:,} and more"
+    return f"{low:,} to {high - 1:,}" if low else f"below {high:,}"
