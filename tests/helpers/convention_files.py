@@ -10,11 +10,15 @@ CITYSCAPES = (
     "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
 CATEGORIES = [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 6, 6, 6, 6, 6, 6]
-KINDS = ("plain", "void", "rejected")
+KINDS = {"plain": 19, "void": 19, "rejected": 19, "ignored": 19, "two": 2, "one": 1}
+"""The cases, and how many classes each has."""
 
 
 def case(kind: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Truth and prediction, (4, 40, 50) of 19 classes, the same on every machine: numbers from a multiplicative hash."""
+    """Truth and prediction, (4, 40, 50) of the classes of `KINDS`, the same on every machine: numbers from a multiplicative hash.
+
+    All but "plain" have void in truth, "ignored" nothing else; "rejected" and "one" have it in the prediction too.
+    """
     shape = (4, 40, 50)
 
     def numbers(salt: int, below: int) -> NDArray[np.int64]:
@@ -36,6 +40,10 @@ def case(kind: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         masks[0][masks[0] == 9] = 10  # absent from one image
     if kind != "plain":
         truth[numbers(4, 10) == 0] = 255
-    if kind == "rejected":
+    if kind in ("rejected", "one"):
         pred[numbers(5, 10) == 0] = 255
+    if kind == "ignored":
+        truth[:] = 255
+    for masks in (truth, pred):
+        masks[masks != 255] %= KINDS[kind]
     return truth.astype(np.uint8), pred.astype(np.uint8)

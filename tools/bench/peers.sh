@@ -47,3 +47,5 @@ peer torchvision torchvision==0.29.1 scipy==1.17.1 # its SBDataset
 peer label-studio 'label-studio-sdk==2.1.2' 'pycocotools==2.0.11' # its converter and brush decoder
 peer mlcroissant mlcroissant==1.1.1 pillow pyarrow # croissant.json of exports: oracle_export_croissant.py
 peer ade20k numpy pillow matplotlib opencv-python-headless ipdb scikit-learn scipy tqdm # what the programs of the makers of ADE20K and of Mapillary Vistas import
+peer torchgeo torchgeo==0.8.1 evaluate==0.4.6 # convention_answers.py, with evaluate's mean_iou; with a torch of its own: 6 GB
+peer fiftyone fiftyone==1.22.1 # convention_answers.py

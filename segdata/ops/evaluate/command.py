@@ -18,7 +18,9 @@ MEASURES = {f"{module}:measure": "Metrics" for module in METRICS.values()}
 
 @operation("segdata.ops.evaluate.operation:evaluate", MEASURES)
 @click.option(
-    "--conventions", is_flag=True, help="Show what torchmetrics, smp, MMSegmentation and cityscapesScripts would say."
+    "--conventions",
+    is_flag=True,
+    help="Show what nine other libraries would print for the same pixels, such as torchmetrics.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per class, and one of means.")

@@ -20,6 +20,7 @@ from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.base import ClassScore, Curve, Section
 from segdata.metrics.confusion import mean
+from segdata.metrics.conventions import with_version
 from segdata.ops.evaluate.images import Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
@@ -62,6 +63,7 @@ def evaluate_page(
         title=folder_name(pred),
         truth=folder_name(truth),
         found=found,
+        with_version=with_version,
         cards=_cards(found),
         shown=len(shown),
         classes=_class_chart(found, shown),

@@ -12,7 +12,7 @@ from segdata.labels import Labels
 from segdata.metrics import METRICS
 from segdata.metrics.base import ClassScore, Metric
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
-from segdata.metrics.conventions import Score
+from segdata.metrics.conventions import CONVENTIONS, Score
 from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images import ByImage, Slices
 from segdata.tiling.area import Area
@@ -222,6 +222,7 @@ class Evaluation:
         out["renamed"] = dict(self.renamed)
         out["uncovered"], out["left_out"] = self.uncovered, list(self.left_out)
         out["conventions"] = {library: dict(scores) for library, scores in self.conventions.items()}
+        out["convention_versions"] = {name: library.version for name, library in CONVENTIONS.items() if library.version}
         if self.by_image is not None:
             out["cells"] = [cell.to_json() for cell in self.by_image.cells(self.labels)]
         if self.slices is not None:

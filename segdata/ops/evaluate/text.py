@@ -9,6 +9,7 @@ import numpy as np
 
 from segdata.dataset.match import suggested_match
 from segdata.metrics.confusion import mean
+from segdata.metrics.conventions import with_version
 from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images_text import cell_lines, loss_lines, slice_lines
 from segdata.terminal.text import table
@@ -146,8 +147,10 @@ def _comparison_lines(c: Comparison) -> list[str]:
 def _convention_lines(found: Evaluation) -> list[str]:
     rows: list[list[object]] = [["convention", "score", "value"]]
     for library, scores in found.conventions.items():
-        rows += [[library, name, "-" if value is None else share(value)] for name, value in scores.items()]
-    return [*table(rows, "  r"), "- is what that library refuses for these pixels, or has no classes for"]
+        rows += [
+            [with_version(library), name, "-" if value is None else share(value)] for name, value in scores.items()
+        ]
+    return [*table(rows, "  r"), "- is what that library cannot be asked for these pixels and classes"]
 
 
 def _notes(found: Evaluation) -> list[str]:
