@@ -1,12 +1,15 @@
 """Duplicate images: exact copies by digest, near copies by perceptual hash, without comparing all pairs.
 
 The hash has the same bits as ImageHash's `phash` of 16 x 16 frequencies: 256 bits, half of them set. Measured on 270 images,
-a copy that is re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size), mirrored left to right, made
-grey, or several of these at once, differs in at most 8 bits; a JPEG of quality 10 in at most 18; a copy that is 20 % brighter
-in 6, rarely in more than 20. Different photographs differ in 80 bits or more. Copies that are cropped, rotated, or flipped
-upside down are not found. Frames of a film are found only if they hardly differ: within a fraction of a second, not over
-several seconds. In images without detail, such as strongly blurred ones, most bits are noise, so that JPEG copies are missed.
-Exact copies are always found.
+a copy that is re-encoded as JPEG (quality 30 to 90), scaled (to 1/4 up to 1.5 times the size, and to another shape), mirrored,
+turned by 90, 180 or 270 degrees, made grey, or several of these at once, differs in at most 8 bits; a JPEG of quality 10 in at
+most 18; a copy that is 20 % brighter in 6, rarely in more than 20. Different photographs differ in 80 bits or more. Copies that
+are cropped, or turned by other angles, are not found: `segdata.dataset.crops` finds them. Frames of a film are found only if
+they hardly differ: within a fraction of a second, not over several seconds. In images without detail, such as strongly blurred
+ones, most bits are noise, so that JPEG copies are missed. Exact copies are always found.
+
+All eight orientations follow from one cosine transform: mirroring an axis turns the signs of its odd frequencies, and
+transposing an image transposes its frequencies.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from PIL import Image
 from segdata.dataset.sample import Sample
 from segdata.dataset.union_find import Forest
 from segdata.errors import OptionError
-from segdata.files.file import open_file
+from segdata.files.file import File, open_file
 from segdata.files.images import ImageFacts
 from segdata.files.opening import read_brightness
 from segdata.files.reading import AS_IT_IS, Reading
@@ -32,9 +35,12 @@ from segdata.files.remote import Place
 from segdata.windows import Window
 
 Prints = NDArray[np.uint64]
-"""(N, 2, 4) uint64: 256 bits for each image, and 256 for its mirror image."""
+"""(N, 8, 4) uint64: 256 bits for each image, and as many for each way to turn and mirror it (see `orientations`)."""
 
-SIDE, FREQUENCIES, BITS = 64, 16, 256
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
+
+SIDE, FREQUENCIES, BITS, ORIENTATIONS = 64, 16, 256, 8
 
 NEAR, FARTHEST = 24, 31
 """How many of the 256 bits may differ between near duplicates: by default, and the largest allowed value."""
@@ -48,7 +54,7 @@ class Look:
     """The facts about a sample's image that are needed to compare it with others. Small, and pickles.
 
     `facts`, `bands` and `sha256` describe the file. `spread` is the standard deviation of brightness (0..255) in the sample's
-    part of it, and `prints` (2, 4) uint64 are the hashes of that part and of its mirror image. `thumb` (SIDE, SIDE) uint8 is
+    part of it, and `prints` (8, 4) uint64 are the hashes of that part in its eight orientations. `thumb` (SIDE, SIDE) uint8 is
     the image in small, where it was asked for.
     """
 
@@ -86,18 +92,28 @@ def read_looks(
 
     Raises `DataError` (`image.*`).
     """
-    reduce = max(1, min(min(sample.size) for sample in samples) // SIDE)
     with open_file(path) as file:
-        facts, bands, grey = read_brightness(file, exif=samples[0].exif, reduce=reduce, reading=reading)
+        facts, bands, grey, boxes = read_parts(file, samples, SIDE, reading)
         digest = file.sha256
-    full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
     looks = []
-    for sample in samples:
-        box = _box(sample.crop, full, grey.shape)
+    for sample, box in zip(samples, boxes, strict=True):
         spread, prints = fingerprint(grey, box)
         thumb = small(grey) if sample.id in thumbs else None
         looks.append(Look(facts, bands, digest, sample.crop, spread, prints, thumb))
     return looks
+
+
+def read_parts(
+    path: str | Place | File, samples: Sequence[Sample], side: int, reading: Reading = AS_IT_IS
+) -> tuple[ImageFacts, int, NDArray[np.uint8], list[Box | None]]:
+    """What `read_brightness` gives of an image file, and where in its (h, w) brightness samples that share it lie; None: all.
+
+    The image is reduced, but each sample keeps `side` pixels where it has as many. Raises `DataError` (`image.*`).
+    """
+    reduce = max(1, min(min(sample.size) for sample in samples) // side)
+    facts, bands, grey = read_brightness(path, exif=samples[0].exif, reduce=reduce, reading=reading)
+    full = facts.upright if samples[0].exif == "upright" else (facts.height, facts.width)
+    return facts, bands, grey, [_box(sample.crop, full, grey.shape) for sample in samples]
 
 
 def small(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -107,26 +123,34 @@ def small(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def fingerprint(grey: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> tuple[float, Prints]:
-    """(H, W) uint8 brightness -> its standard deviation, and the hashes (2, 4) uint64 of the image and its mirror image.
+def fingerprint(grey: NDArray[np.uint8], box: Box | None = None) -> tuple[float, Prints]:
+    """(H, W) uint8 brightness -> its standard deviation, and the hashes (8, 4) uint64 of the image's eight orientations.
 
-    `box`: left, top, right and bottom, in pixels, of the part to look at; by default all of it.
+    `box`: the part to look at; by default all of it.
     """
-    small = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.LANCZOS, box)
-    both = (small, small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    bits = np.stack([_frequency_bits(np.asarray(one)) for one in both])
-    return float(np.asarray(small).std()), np.packbits(bits, axis=1).view(np.uint64)
+    small = np.asarray(Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.LANCZOS, box))
+    turned = np.stack(orientations(_lowest_frequencies(small))).reshape(ORIENTATIONS, BITS)
+    bits = turned > np.median(turned, axis=1, keepdims=True)
+    return float(small.std()), np.packbits(bits, axis=1).view(np.uint64)
 
 
-def _frequency_bits(brightness: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(SIDE, SIDE) -> (BITS,): which of the lowest frequencies of its cosine transform (DCT-II) are above their median.
+def orientations(lowest: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """(F, F) frequencies of an image -> those of the eight images that turning and mirroring makes of it, itself first."""
+    signs = (-1.0) ** np.arange(len(lowest))
+    across, down = lowest * signs, lowest * signs[:, None]  # mirrored left to right, and upside down
+    four = [lowest, across, down, down * signs]
+    return [*four, *(one.T for one in four)]
+
+
+def _lowest_frequencies(brightness: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(SIDE, SIDE) -> (FREQUENCIES, FREQUENCIES): the lowest frequencies of its cosine transform (DCT-II).
 
     OpenCV scales frequency 0 of each axis by the square root of 1/2 against the others; the hash is defined without scales.
     """
     lowest = cv2.dct(brightness.astype(np.float64))[:FREQUENCIES, :FREQUENCIES]
     lowest[0] *= np.sqrt(2)
     lowest[:, 0] *= np.sqrt(2)
-    return np.asarray(lowest > np.median(lowest)).ravel()
+    return np.asarray(lowest)
 
 
 def copies(keys: Iterable[Hashable]) -> list[Link]:
@@ -140,7 +164,7 @@ def copies(keys: Iterable[Hashable]) -> list[Link]:
 
 
 def near_links(prints: Prints, near: int = NEAR) -> list[Link]:
-    """All pairs of N images (N, 2, 4) that differ, directly or mirrored, in at most `near` of 256 bits.
+    """All pairs of N images (N, 8, 4) that differ, in any orientation, in at most `near` of 256 bits.
 
     Images with the same hash are linked only to the first of them, and the first one to other images. The bits are divided into
     near // 2 + 1 bands. Every pair to be found has a band in which it differs in one bit at most (multi-index hashing: Norouzi,
@@ -153,7 +177,7 @@ def near_links(prints: Prints, near: int = NEAR) -> list[Link]:
     distinct, first, kind = np.unique(prints.reshape(len(prints), -1), axis=0, return_index=True, return_inverse=True)
     same = first[kind.ravel()]
     links = [Link(0, int(same[i]), i) for i in np.flatnonzero(same != np.arange(len(prints))).tolist()]
-    pairs, distances = _near_pairs(distinct.reshape(-1, 2, BITS // 64), near)
+    pairs, distances = _near_pairs(distinct.reshape(-1, ORIENTATIONS, BITS // 64), near)
     for (a, b), distance in zip(first[pairs].tolist(), distances.tolist(), strict=True):
         links.append(Link(distance, min(a, b), max(a, b)))
     return sorted(links)
@@ -173,9 +197,9 @@ def clusters(links: Iterable[Link]) -> list[list[Link]]:
 
 
 def _near_pairs(prints: Prints, near: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(P, 2) pairs and (P,) distances among images (N, 2, 4), all of which have different bits."""
+    """(P, 2) pairs and (P,) distances among images (N, 8, 4), all of which have different bits."""
     n = len(prints)
-    entries = np.concatenate([prints[:, 0], prints[:, 1]])  # the mirror image of image i is entry n + i
+    entries = np.concatenate(list(prints.swapaxes(0, 1)))  # orientation k of image i is entry k * n + i
     bits = np.unpackbits(entries.view(np.uint8), axis=1)
     pairs, distances = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for band in np.array_split(bits, max(near // 2 + 1, 12), axis=1):
@@ -185,7 +209,7 @@ def _near_pairs(prints: Prints, near: int) -> tuple[NDArray[np.int64], NDArray[n
         ordered = keys[order]
         for flip in (0, *(1 << np.arange(width)).tolist()):
             a, b = _equal(keys[:n] ^ flip, ordered, order)
-            others = (a < b) & (a != b - n)
+            others = (a < b) & (a != b % n)
             a, b = a[others], b[others]
             distance = np.bitwise_count(entries[a] ^ entries[b]).sum(axis=1, dtype=np.int64)
             close = distance <= near
@@ -208,9 +232,7 @@ def _equal(keys: NDArray[np.int64], ordered: NDArray[np.int64], order: NDArray[n
     return a, order[start[a] + place]
 
 
-def _box(
-    crop: Window | None, full: tuple[int, int], reduced: tuple[int, ...]
-) -> tuple[float, float, float, float] | None:
+def _box(crop: Window | None, full: tuple[int, int], reduced: tuple[int, ...]) -> Box | None:
     """A crop of an image of `full` (height, width) in pixels of the `reduced` image; None if it is not inside.
 
     Reducing by a whole number rounds up, so the last row and column may lie partly outside the image.

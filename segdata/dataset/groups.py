@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,9 +25,9 @@ from segdata.words import some
 if TYPE_CHECKING:
     from segdata.dataset.duplicates import Look
 
-DUPLICATES, SEQUENCE = "duplicates", "sequence"
+DUPLICATES, CROPS, SEQUENCE = "duplicates", "crops", "sequence"
 
-KNOWN = ("group", "parent", DUPLICATES, SEQUENCE)
+KNOWN = ("group", "parent", DUPLICATES, CROPS, SEQUENCE)
 """What can relate samples, apart from a rule (see `group_rules`)."""
 
 
@@ -51,8 +51,8 @@ def group_samples(
 ) -> Groups:
     """Group samples: those of one image always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
 
-    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates, by position, if they
-    are known; otherwise the images are read to find them.
+    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates (and crops), by position, if
+    they are known; otherwise the images are read to find them.
     """
     rule = rule_of(by)
     whole = "group" in by or not (rule or "parent" in by)
@@ -69,10 +69,10 @@ def group_samples(
         related = {"parent": parent, "image": image, "group": field, "rule": named, "sequence": sequence}
         keys.append([(kind, value) for kind, value in related.items() if value is not None])
         names.append(named or field or sequence or parent)
-    if DUPLICATES in by:
-        for number, (a, b) in enumerate(_alike(dataset, run) if alike is None else alike):
-            keys[a].append(("alike", number))
-            keys[b].append(("alike", number))
+    if alike is not None:
+        _relate(keys, alike)
+    elif {DUPLICATES, CROPS} & set(by):
+        _relate_alike(keys, dataset, CROPS in by, run)
     return _numbered(_joined(keys), [sample.id for sample in dataset], names)
 
 
@@ -124,12 +124,33 @@ def _numbered(roots: Sequence[int], ids: Sequence[str], names: Sequence[str]) ->
     )
 
 
+def _relate(keys: list[list[Hashable]], pairs: Iterable[tuple[int, int]]) -> None:
+    """Give the samples of each pair, by position, a key in common."""
+    for pair in pairs:
+        for i in pair:
+            keys[i].append(("alike", pair))
+
+
+def _relate_alike(keys: list[list[Hashable]], dataset: Dataset, crops: bool, run: Run) -> None:
+    """Give samples a key in common whose images are alike, or (with `crops`) parts of one image."""
+    if missing := [sample.id for sample in dataset if sample.image is None]:
+        kind = CROPS if crops else DUPLICATES
+        raise OptionError(f"--group-by {kind}: there are no images to compare: {some(missing, 3)}")
+    if not crops:
+        _relate(keys, _alike(dataset, run))
+        return
+    from segdata.dataset.crops import crop_links, image_encoder
+
+    encode = image_encoder()  # before anything is read: it may not be there
+    _relate(keys, _alike(dataset, run))
+    links = crop_links(dataset, range(len(dataset)), [_joined(keys)], encode, run)
+    _relate(keys, [(link.first, link.second) for link in links])
+
+
 def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
     """Pairs of samples, by position, whose images are the same or nearly: every image is read once."""
     from segdata.dataset.duplicates import copies, near_links
 
-    if missing := [sample.id for sample in dataset if sample.image is None]:
-        raise OptionError(f"--group-by {DUPLICATES}: there are no images to compare: {some(missing, 3)}")
     files: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for i, sample in enumerate(dataset):
         files[sample.image, sample.exif].append(i)

@@ -23,18 +23,18 @@ from segdata.windows import Window
 
 
 def distance(a: Prints, b: Prints) -> int:
-    """Bits in which two images (2, 4) differ, as they are or mirrored: in plain Python."""
+    """Bits in which two images (8, 4) differ, in any orientation: in plain Python."""
     whole = [[int.from_bytes(half.tobytes(), "little") for half in one] for one in (a, b)]
-    return min((whole[0][0] ^ whole[1][0]).bit_count(), (whole[0][0] ^ whole[1][1]).bit_count())
+    return min((whole[0][0] ^ turned).bit_count() for turned in whole[1])
 
 
 def random_prints(rng: np.random.Generator, n: int) -> Prints:
-    return rng.integers(0, 2**64, (n, 2, 4), dtype=np.uint64)
+    return rng.integers(0, 2**64, (n, 8, 4), dtype=np.uint64)
 
 
-def flipped(print: Prints, bits: list[int], mirrored: bool) -> Prints:
-    """An image's prints (2, 4) with some of 256 bits changed in both, and swapped where it is mirrored."""
-    out = print[::-1].copy() if mirrored else print.copy()
+def flipped(print: Prints, bits: list[int], by: int) -> Prints:
+    """An image's prints (8, 4) with some of 256 bits changed in all, and numbered otherwise where it is turned."""
+    out = np.roll(print, by, axis=0)
     for bit in bits:
         out[:, bit // 64] ^= np.uint64(1 << bit % 64)
     return out
@@ -49,7 +49,7 @@ def test_near_links_are_those_of_all_pairs(seed: int, near: int, data: st.DataOb
     prints = list(random_prints(rng, 4))
     for _ in range(data.draw(st.integers(0, 8))):
         bits = data.draw(st.lists(st.integers(0, 255), max_size=34, unique=True))
-        prints.append(flipped(prints[data.draw(st.integers(0, len(prints) - 1))], bits, data.draw(st.booleans())))
+        prints.append(flipped(prints[data.draw(st.integers(0, len(prints) - 1))], bits, data.draw(st.integers(0, 7))))
     table = np.array(prints)
     found = near_links(table, near)
     first = {i: next(j for j in range(i + 1) if (table[j] == table[i]).all()) for i in range(len(table))}
@@ -66,11 +66,11 @@ def test_the_farthest_are_found_wherever_their_bits_lie(near: int) -> None:
     """As many bits as there may be, spread over the bands as evenly as can be, and all at one end."""
     base = random_prints(np.random.default_rng(near), 1)[0]
     for bits in (np.linspace(0, 255, near).astype(int).tolist(), list(range(near)), list(range(256 - near, 256))):
-        table = np.array([base, flipped(base, bits, mirrored=False)])
-        assert near_links(table, near) == [Link(near, 0, 1)]
-        assert near_links(np.array([base, flipped(base, bits, mirrored=True)]), near) == [Link(near, 0, 1)]
-        if near:
-            assert near_links(table, near - 1) == []
+        for by in range(8):
+            table = np.array([base, flipped(base, bits, by)])
+            assert near_links(table, near) == [Link(near, 0, 1)]
+            if near:
+                assert near_links(table, near - 1) == []
 
 
 def test_the_search_does_not_compare_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_identical_images_cost_nothing() -> None:
 
 
 def test_few_or_none() -> None:
-    assert near_links(np.empty((0, 2, 4), np.uint64)) == []
+    assert near_links(np.empty((0, 8, 4), np.uint64)) == []
     assert near_links(random_prints(np.random.default_rng(0), 1)) == []
 
 
@@ -169,13 +169,17 @@ FOUND: dict[str, Callable[[Image.Image], bytes]] = {
     "one and a half": lambda p: jpeg(scaled(p, 1.5)),
     "flipped": lambda p: jpeg(ImageOps.mirror(p)),
     "flipped, half, JPEG 50": lambda p: jpeg(scaled(ImageOps.mirror(p), 0.5), 50),
+    "upside down": lambda p: jpeg(ImageOps.flip(p)),
+    "turned by 90 degrees": lambda p: jpeg(p.transpose(Image.Transpose.ROTATE_90)),
+    "turned by 270 degrees, half": lambda p: jpeg(scaled(p.transpose(Image.Transpose.ROTATE_270), 0.5)),
+    "on its other diagonal": lambda p: jpeg(p.transpose(Image.Transpose.TRANSVERSE)),
+    "square": lambda p: jpeg(p.resize((min(p.size),) * 2)),
     "grey": lambda p: jpeg(p.convert("L")),
     "brighter by a fifth": lambda p: jpeg(ImageEnhance.Brightness(p).enhance(1.2)),
 }
 MISSED: dict[str, Callable[[Image.Image], bytes]] = {
     "cropped by a tenth": lambda p: jpeg(ImageOps.crop(p, p.width // 20)),
-    "upside down": lambda p: jpeg(ImageOps.flip(p)),
-    "turned by 90 degrees": lambda p: jpeg(p.transpose(Image.Transpose.ROTATE_90)),
+    "turned by 10 degrees": lambda p: jpeg(p.rotate(10)),
 }
 
 
@@ -237,24 +241,34 @@ def test_different_photographs_are_far_apart(shared_data: Path) -> None:
     """No false alarm is near: the closest of all pairs of COCO mini and pets are three times as far as near duplicates."""
     prints = np.array([look(image)[1] for image in photographs(shared_data).values()])
     assert len(prints) > 200
-    bits = np.unpackbits(prints.view(np.uint8).reshape(len(prints), 2, 32), axis=2).astype(np.int64)
-    apart = [(bits[:, None, 0] != bits[None, :, k]).sum(axis=2) for k in (0, 1)]
-    closest = np.minimum(*apart)[np.triu_indices(len(prints), 1)].min()
+    bits = np.unpackbits(prints.view(np.uint8).reshape(len(prints), 8, 32), axis=2).astype(np.int64)
+    apart = [(bits[:, None, 0] != bits[None, :, k]).sum(axis=2) for k in range(8)]
+    closest = np.min(apart, axis=0)[np.triu_indices(len(prints), 1)].min()
     assert closest >= 80 > 3 * NEAR
     assert near_links(prints, 31) == []
 
 
-def test_the_second_print_is_the_mirror_images(samples: Path) -> None:
+ORIENTED = (
+    None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
+)  # fmt: skip
+"""What turns an image into that of each print."""
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_each_print_is_that_of_the_image_turned_so(samples: Path, number: int) -> None:
+    """The first print of an image that Pillow turned, as near as resampling allows."""
     for image in list(photographs(samples / "coco").values())[:5]:
         spread, prints = look(image)
-        other_spread, mirrored = look(ImageOps.mirror(image))
-        assert distance(prints, mirrored) <= 2
-        assert int(np.bitwise_count(mirrored[::-1] ^ prints).sum()) <= 4
+        how = ORIENTED[number]
+        other_spread, turned = look(image if how is None else image.transpose(how))
+        assert distance(prints, turned) <= 2
+        assert int(np.bitwise_count(turned[0] ^ prints[number]).sum()) <= 4
         assert spread == pytest.approx(other_spread, rel=0.01)
 
 
 def test_the_hash_is_imagehashs(samples: Path) -> None:
-    """256 bits, half of them set: the same that ImageHash finds in every sample, in noise, and mirrored."""
+    """256 bits, half of them set: the same that ImageHash finds in every sample and in noise, in all orientations."""
     imagehash = pytest.importorskip("imagehash")
 
     noise = np.random.default_rng(3).integers(0, 256, (40, 64, 64), np.uint8)
@@ -262,9 +276,10 @@ def test_the_hash_is_imagehashs(samples: Path) -> None:
     for grey in greys:
         image = Image.fromarray(grey).resize((64, 64), Image.Resampling.LANCZOS)
         prints = fingerprint(grey)[1]
-        for one, found in zip((image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)), prints, strict=True):
+        for how, found in zip(ORIENTED, prints, strict=True):
+            one = image if how is None else image.transpose(how)
             assert found.tobytes().hex() == str(imagehash.phash(one, hash_size=16))
-        assert int(np.bitwise_count(prints).sum()) == 256
+        assert int(np.bitwise_count(prints).sum()) == 4 * 256
 
 
 # Reading
@@ -304,8 +319,10 @@ def test_pixels_lie_as_exif_says(samples: Path, tmp_path: Path) -> None:
     raw = read_looks(tmp_path / "turned.jpg", [whole(tmp_path / "turned.jpg", exif="raw")])[0]
     turned = read_looks(tmp_path / "turned.jpg", [whole(tmp_path / "turned.jpg", exif="upright")])[0]
     straight = read_looks(path, [whole(path)])[0]
-    assert distance(turned.prints, straight.prints) <= 8
-    assert distance(raw.prints, straight.prints) > 60
+    apart = [int(np.bitwise_count(look.prints[0] ^ straight.prints[0]).sum()) for look in (turned, raw)]
+    assert apart[0] <= 8
+    assert apart[1] > 60
+    assert distance(raw.prints, straight.prints) <= 8
     assert (turned.facts.orientation, turned.facts.upright) == (6, (192, 256))
 
 

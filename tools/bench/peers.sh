@@ -24,6 +24,7 @@ peer segmentation-models-pytorch segmentation-models-pytorch # with a torch and 
 peer scikit-learn scikit-learn # its StratifiedGroupKFold, beside segdata split
 peer pydensecrf2 pydensecrf2 numpy # beside segdata.dense_crf; it is built here, and wants a C++ compiler
 peer scikit-image scikit-image     # with SciPy: morphology
+peer imagededup torch==2.13.0 imagededup==0.3.3 # its hashes, beside segdata check; torch first, or it brings gigabytes
 peer cleanlab cleanlab             # the ranking of suspect labels
 peer torchmetrics torchmetrics # beside segdata evaluate, with a torch of its own
 peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptools torch # mmcv itself would be compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,17 +15,32 @@ from segdata.ops.check.findings import Finding, Looked, among
 from segdata.ops.check.frames import frame_findings
 from segdata.ops.check.proposals import Proposals
 
-UNSEEN = (
-    "crops of one scene that were scaled or turned, or share less than a fifth (of pairs, some are compared)",
-    "images that were rotated or flipped upside down",
-    "one person, place or day in several images without a group",
-    "frames that are further apart than 5, are in two stated groups (blocks too), or have ids that do not run on",
-)
-"""What leaks between splits and is not looked for."""
+WHAT = {
+    "exact": "the same image (byte for byte)",
+    "near": "nearly the same image (or it mirrored, or turned)",
+    "crop": "parts of one image (or it turned)",
+}
+"""What links of each kind join."""
 
 
-def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], proposals: Proposals) -> list[Finding]:
-    """Groups, parents, images, frames and duplicates (see `duplicates`) that several splits share, and duplicates inside one."""
+def unseen_leaks(crops: bool) -> tuple[str, ...]:
+    """What leaks between splits and is not looked for; `crops`: crops were."""
+    cropped = "crops of one scene that share less than a quarter, or show little detail"
+    if not crops:
+        how = "scaled, or turned by other than right angles, or share less than a fifth"
+        cropped = f"crops of one scene that were {how} (of pairs, some are compared; --crops compares them all)"
+    return (
+        cropped,
+        "one person, place or day in several images without a group",
+        "frames that are further apart than 5, are in two stated groups (blocks too), or have ids that do not run on",
+    )
+
+
+def leak_findings(looked: Looked, links: Mapping[str, list[Link]], proposals: Proposals) -> list[Finding]:
+    """Groups, parents, images and frames that several splits share, what is linked across splits, and inside one.
+
+    `links`: by their kind in `WHAT`, of samples by position.
+    """
     samples = [sample for sample, _ in looked]
     findings = _shared(_by(samples, lambda s: s.group), "leak.group", "the group {} is", proposals)
     parents = {sample.parent for sample in samples}
@@ -35,11 +50,8 @@ def leak_findings(looked: Looked, exact: list[Link], alike: list[Link], proposal
     findings += [_blocks(parent, group) for parent, group in blocks.items()]
     findings += _shared(_by(samples, _file), "leak.image", "the image {} is", proposals)
     findings += frame_findings(looked, proposals)
-    for links, code, what in (
-        (exact, "exact", "the same image (byte for byte)"),
-        (alike, "near", "nearly the same image (or its mirror image)"),
-    ):
-        findings += [_duplicate(cluster, looked, code, what, proposals) for cluster in clusters(links)]
+    for code, own in links.items():
+        findings += [_duplicate(cluster, looked, code, proposals) for cluster in clusters(own)]
     return findings + _split_notes(samples, proposals)
 
 
@@ -60,6 +72,22 @@ def duplicates(looked: Looked, near: int) -> tuple[list[Link], list[Link]]:
     near_ones = [(d, place[a], place[b]) for d, a, b in near_links(np.array(list(rest.values())), near)]
     exact = [Link(0, min(pair), max(pair)) for pair in same]
     return exact, [Link(d, min(a, b), max(a, b)) for d, a, b in near_ones if not _related(looked, a, b)]
+
+
+def comparable(looked: Looked, known: list[Link]) -> tuple[list[int], list[list[Hashable]]]:
+    """The samples, by position, in which crops may be looked for, and by what samples are related already (see `crop_links`).
+
+    They are related by a group, a parent, an image file, or by `known` links.
+    """
+    samples = [sample for sample, _ in looked]
+    joined: list[Hashable] = [None] * len(samples)
+    for number, cluster in enumerate(clusters(known)):
+        for link in cluster:
+            joined[link.first] = joined[link.second] = number
+    related: list[list[Hashable]] = [
+        [s.group for s in samples], [s.parent or s.id for s in samples], [s.image for s in samples], joined
+    ]  # fmt: skip
+    return [i for i, (_, seen) in enumerate(looked) if seen.look and not seen.look.plain], related
 
 
 def _related(looked: Looked, first: int, second: int) -> bool:
@@ -131,25 +159,31 @@ def _overlap(tiles: Sequence[Sample]) -> bool:
     )
 
 
-def _duplicate(cluster: list[Link], looked: Looked, code: str, what: str, proposals: Proposals) -> Finding:
+def _closeness(code: str, distance: int) -> str:
+    """In words, how alike two linked images are; nothing for exact copies."""
+    words = {"exact": "", "near": f"differ in {distance} of 256 bits", "crop": f"correlate by {1 - distance / 100:.2f}"}
+    return words[code]
+
+
+def _duplicate(cluster: list[Link], looked: Looked, code: str, proposals: Proposals) -> Finding:
     """The finding about images that are alike: an error where they are in several splits, linked directly or through others."""
     places = sorted({i for link in cluster for i in (link.first, link.second)})
     ids = tuple(looked[i][0].id for i in places)
     masks = {looked[i][1].mask for i in places} - {None}
     differ = ", and their masks differ" if code == "exact" and len(masks) > 1 else ""
-    bits = "" if code == "exact" else f"; the closest differ in {cluster[0].distance} of 256 bits"
+    bits = "" if code == "exact" else f"; the closest {_closeness(code, cluster[0].distance)}"
     across = next((link for link in cluster if len(_splits(looked, link[1:])) > 1), None)
     pairs = combinations(_splits(looked, places).values(), 2) if across is None else [across[1:]]
     sides = next((pair for pair in pairs if not _related(looked, *pair)), None)
     if sides is None:
-        message = f"{what}{among(ids)}{differ}{bits}"
+        message = f"{WHAT[code]}{among(ids)}{differ}{bits}"
         splits = {looked[i][0].split for i in places}
         return Finding(
             "warning", f"duplicate.{code}", message, "keep one of them", ids, splits.pop() if len(splits) == 1 else None
         )
     a, b = (looked[i][0] for i in sides)
-    bits = "" if code == "exact" or across is None else f" ({across.distance} of 256 bits differ)"
-    message = f"{what} in two splits: {a.id} in {a.split}, {b.id} in {b.split}{bits}{differ}"
+    bits = "" if code == "exact" or across is None else f" (they {_closeness(code, across.distance)})"
+    message = f"{WHAT[code]} in two splits: {a.id} in {a.split}, {b.id} in {b.split}{bits}{differ}"
     return Finding("error", f"leak.{code}", message, proposals.alike, ids)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from segdata.dataset.crops import crop_links, image_encoder
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.duplicates import FARTHEST, NEAR, Look, read_looks
 from segdata.dataset.faults import depth_fault, fits, value_fault
+from segdata.dataset.groups import CROPS, DUPLICATES
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DataError, OptionError, Problem
 from segdata.executors.run import Run
@@ -26,7 +28,7 @@ from segdata.files.remote import Place, is_remote
 from segdata.kernels.regions import region_areas
 from segdata.labels import Labels, Mask, tally
 from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
-from segdata.ops.check.leaks import UNSEEN, duplicates, leak_findings
+from segdata.ops.check.leaks import comparable, duplicates, leak_findings, unseen_leaks
 from segdata.ops.check.manifest import manifest_findings
 from segdata.ops.check.nodata import nodata_findings
 from segdata.ops.check.overlaps import overlap_findings, pairs_to_compare
@@ -73,12 +75,14 @@ def check(
     void_share: float = 0.5,
     speck: int = 5,
     near: int = NEAR,
+    crops: bool = False,
     run: Run | None = None,
 ) -> Checked:
     """Read every mask and image once and say what is wrong with them, with the manifest, the classes and the splits.
 
-    The findings are the same whatever the executor. See `segdata.dataset.duplicates` for near duplicates. Raises
-    `OptionError`, and `DatasetError` if there is no dataset to check.
+    The findings are the same whatever the executor. See `segdata.dataset.duplicates` for near duplicates, and
+    `segdata.dataset.crops`. Raises `OptionError`, `DatasetError` if there is no dataset to check, and `MissingDependency`
+    for `crops`.
 
     Args:
         dataset: The dataset, or its folder.
@@ -87,11 +91,14 @@ def check(
         void_share: Warn of a mask if more than this share of its pixels is ignored.
         speck: Regions of fewer pixels are specks; 0 looks for none.
         near: In how many of 256 bits the hashes of near duplicates may differ, up to 31.
+        crops: Look for images too that are cropped out of one another, or turned by any angle. Takes the extras train and
+            weights, and more time.
     """
     if not 0 <= void_share <= 1 or speck < 0 or not 0 <= near <= FARTHEST:
         raise OptionError(f"--void-share must be 0 to 1, --speck 0 or more, --near 0 to {FARTHEST}")
     dataset = Dataset.of(dataset)
     run = run or Run()
+    encode = image_encoder() if crops else None
     repairs = Repairs(dataset.root, dataset.made_by)
     ordered = sorted(dataset, key=lambda s: s.id)
     pairs = pairs_to_compare(ordered)
@@ -106,9 +113,14 @@ def check(
         seen.update(zip((sample.id for sample in samples), result, strict=True))
     looked = [(sample, seen[sample.id]) for sample in ordered]
     exact, alike = duplicates(looked, near)
-    proposals = Proposals(dataset, looked, [*exact, *alike])
-    findings = leak_findings(looked, exact, alike, proposals)
-    findings += overlap_findings(looked, pairs, [*exact, *alike])
+    cropped = []
+    if encode is not None:
+        whole = replace(dataset, samples=ordered)
+        cropped = crop_links(whole, *comparable(looked, [*exact, *alike]), encode, run)
+    links = [*exact, *alike, *cropped]
+    proposals = Proposals(dataset, looked, links, CROPS if crops else DUPLICATES)
+    findings = leak_findings(looked, {"exact": exact, "near": alike, "crop": cropped}, proposals)
+    findings += overlap_findings(looked, pairs, links)
     records = manifest_findings(dataset, repairs)
     if splits_only:  # what keeps images from being compared matters, duplicates inside a split do not
         findings = [one for one in findings if one.level != "warning" or one.code.startswith("leak.")]
@@ -119,7 +131,7 @@ def check(
         findings += records
         findings += whole_findings(dataset.labels, looked, [*exact, *alike], void_share, speck, proposals)
     splits = Counter(sample.split for sample in dataset)
-    unseen = UNSEEN if splits_only else ()
+    unseen = unseen_leaks(crops) if splits_only else ()
     return Checked(
         tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)), unseen
     )

@@ -34,11 +34,14 @@ ODD = re.compile(r'[/\\:*?"<>|,=\x00-\x1f]|^\s|\s$|^\.{0,2}$')
 
 
 class Proposals:
-    """What `segdata split` can make of a dataset. `links` are between duplicates, by position in `looked`."""
+    """What `segdata split` can make of a dataset. `links` are between samples that are alike, by position in `looked`.
 
-    def __init__(self, dataset: Dataset, looked: Looked, links: Sequence[Link]) -> None:
+    `kind`: what --group-by calls such samples.
+    """
+
+    def __init__(self, dataset: Dataset, looked: Looked, links: Sequence[Link], kind: str = DUPLICATES) -> None:
         self._dataset = replace(dataset, samples=[sample for sample, _ in looked])
-        self._alike = [(link.first, link.second) for link in links]
+        self._alike, self._kind = [(link.first, link.second) for link in links], kind
         self._readable = all(seen.look is not None for _, seen in looked)
 
     @cached_property
@@ -66,7 +69,7 @@ class Proposals:
     @cached_property
     def alike(self) -> str:
         """Keep images that are alike together too."""
-        made = self._made(DUPLICATES)
+        made = self._made(self._kind)
         return "keep one of them" if made is None else f"{made}, or keep one of them"
 
     @cached_property
@@ -91,10 +94,10 @@ class Proposals:
 
     def _groups(self, *by: str) -> Groups | None:
         """The groups that a split has; None if it would be refused."""
-        if DUPLICATES in by and not self._readable:
+        if self._kind in by and not self._readable:
             return None
         try:
-            return group_samples(self._dataset, by, Run(), alike=self._alike)
+            return group_samples(self._dataset, by, Run(), alike=self._alike if self._kind in by else ())
         except OptionError:
             return None
 

@@ -82,7 +82,8 @@ def pick(
         group_by: What a group is: group, the manifest's field (the default if samples have it); parent, the image alone;
             regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
             image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
-            same or nearly so (reads the images).
+            same or nearly so (reads the images); crops, also those that are cropped out of one another or turned (takes the
+            extras train and weights).
         split: Pick from this split of the pool only; several: a,b; all but one: !a.
         model: Look at the pool with this model first: its file, or in Python a `Predictor`. Only lists are written then.
         device: Where the model runs: cpu, cuda, cuda:1, mps; auto: a GPU if there is one.

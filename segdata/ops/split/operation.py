@@ -66,7 +66,8 @@ def split(
         group_by: What must stay together: group, the manifest's field (the default if samples have it); parent, the image
             alone; regex:PATTERN, what the first parentheses match in the id; csv:FILE, a table with the columns id,group or
             image,group; and besides, sequence, images whose ids look like frames of one; duplicates, images that are the
-            same or nearly so (reads the images).
+            same or nearly so (reads the images); crops, also those that are cropped out of one another or turned (takes the
+            extras train and weights).
         keep_groups: Write what was kept together into the new dataset as its groups: check, stats and evaluate use them.
         by: Divide what grouping keeps whole, and leave out what would be in two splits: block:2x3, the tiles of each scene
             by where they lie, in 2 rows of 3 blocks; block:5, frames by their numbers, in 5 blocks. Blocks become groups.

@@ -182,6 +182,10 @@ def half(image: Image.Image) -> Image.Image:
     return image.resize((image.width // 2, image.height // 2))
 
 
+def turned(image: Image.Image) -> Image.Image:
+    return image.transpose(Image.Transpose.ROTATE_90)
+
+
 def all_at_once(image: Image.Image) -> bytes:
     return jpeg(half(ImageOps.mirror(image)), 50)
 
@@ -250,6 +254,8 @@ FAULTS: list[Fault] = [
     ("an image in two splits, JPEG of quality 30", lambda p: p.copy(A, "val/copy", lambda x: jpeg(x, 30)), "leak.near"),
     ("an image in two splits, half as large", lambda p: p.copy(A, "val/copy", half), "leak.near"),
     ("an image in two splits, flipped", lambda p: p.copy(A, "val/copy", ImageOps.mirror), "leak.near"),
+    ("an image in two splits, upside down", lambda p: p.copy(A, "val/copy", ImageOps.flip), "leak.near"),
+    ("an image in two splits, turned", lambda p: p.copy(A, "val/copy", turned), "leak.near"),
     ("an image in two splits, all of this", lambda p: p.copy(A, "val/copy", all_at_once), "leak.near"),
     # splits
     ("a group in two splits", lambda p: (p.set(A, group="drive 7"), p.set(V, group="drive 7")), "leak.group"),
@@ -508,11 +514,11 @@ def test_a_image_without_a_split_joins_those_on_both_sides(plant: Plant) -> None
     for sample in dataset:
         if (bits := {A: 0, "val/between": 20, "val/copy": 40}.get(sample.id)) is not None:
             (look,) = read_looks(dataset.image_path(sample), [sample])
-            prints = np.array([[2**bits - 1, 0, 0, 0]] * 2, np.uint64)
+            prints = np.array([[2**bits - 1, 0, 0, 0]] * 8, np.uint64)
             looked.append((sample, Seen(look=replace(look, sha256=sample.id, prints=prints))))
     exact, alike = duplicates(looked, near=24)
     assert [link.distance for link in alike] == [20, 20]
-    findings = leak_findings(looked, exact, alike, Proposals(dataset, looked, [*exact, *alike]))
+    findings = leak_findings(looked, {"exact": exact, "near": alike}, Proposals(dataset, looked, [*exact, *alike]))
     assert [(f.code, f.samples) for f in findings if f.level == "error"] == [
         ("leak.near", (A, "val/between", "val/copy"))
     ]
