@@ -140,7 +140,9 @@ def test_diff(tmp_path: Path) -> None:
 def test_agree(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     one, other = sides
     few = make(tmp_path / "few", {"train/0": one.read_mask(one.samples[0])}, names=list(one.labels.names))
-    renamed = make(tmp_path / "r", {"x/0": other.read_mask(other.samples[0])}, names=list(one.labels.names), images="copy")
+    renamed = make(
+        tmp_path / "r", {"x/0": other.read_mask(other.samples[0])}, names=list(one.labels.names), images="copy"
+    )
     Path(renamed.image_path(renamed.samples[0])).write_bytes(Path(other.image_path(other.samples[0])).read_bytes())
     compare(
         "agree",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from segdata.terminal.commands import operation, taken
 from segdata.terminal.echo import echo
 from segdata.terminal.options import run_options, running
+from segdata.terminal.signatures import parameters
 from segdata.terminal.text import dataset_line, json_text
 
 if TYPE_CHECKING:
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 AGREE, CONSENSUS = "segdata.ops.agree.operation:agree", "segdata.ops.agree.consensus:consensus"
 
+KIND = next(one.type for one in parameters(CONSENSUS) if one.name == "method")
+
 
 @operation(AGREE, {CONSENSUS: "With --consensus"})
 @click.option(
-    "--consensus", "method", type=(click.Choice(["majority", "staple"]), click.Path()), metavar="METHOD DST",
+    "--consensus", "method", type=(click.Choice(get_args(KIND)), click.Path()), metavar="METHOD DST",
     help="Write the labels in common as a dataset DST: majority for the class of more than half of the votes, staple for the "
     "likeliest class, given how far each annotator can be trusted. Other pixels are ignored.",
 )  # fmt: skip

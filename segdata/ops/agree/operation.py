@@ -26,7 +26,7 @@ from segdata.ops.agree.reading import Side, open_sides, read_sides, samples_of_a
 from segdata.ops.agree.result import Agreement, Between, ImageAgreement
 from segdata.readers.predictions.opening import refuse_two_valued
 from segdata.tiling.tiles import Pair, pair_up
-from segdata.tiling.units import in_blocks, resampled
+from segdata.tiling.units import frames, in_blocks, resampled
 from segdata.words import some
 
 
@@ -104,8 +104,9 @@ def agree(
     counted, problems = _count(several, task, run)
     found = _sum_up(sides, counted, kind)
     _refuse_two_valued(sides, found.votes)
+    row = frames(several) if kind == "images" else None
     alone = tuple(pair.id for pair in pairs if sum(map(bool, pair.preds)) < 2)
-    return replace(found, alone=alone, problems=tuple(problems), renamed=renamed)
+    return replace(found, alone=alone, problems=tuple(problems), renamed=renamed, frames=row)
 
 
 def _refuse_apart(sides: Sequence[Side], several: Sequence[Pair]) -> None:

@@ -13,6 +13,7 @@ from segdata.labels import Labels
 from segdata.metrics.agreement import Votes, class_kappa, kappa
 from segdata.metrics.base import ClassScore
 from segdata.metrics.boundary import Boundary
+from segdata.metrics.cautions import cautions
 from segdata.metrics.confusion import Confusion, Floats, mean, plain
 from segdata.ops.agree.reading import Side
 from segdata.words import briefly
@@ -117,7 +118,8 @@ class Agreement:
     `fleiss_interval` (2,), NaN with too few units. `every`: every two annotators together; `pairs`: each two. `images`, the
     least agreement first. Of `units` there are so many, which are `resampled`: images, groups or blocks. `alone`: ids of images
     that one annotator alone has; `problems`: of images that were left out; `renamed`: samples that have another id in
-    another dataset, and that of the same image in the first.
+    another dataset, and that of the same image in the first; `frames`: the first and the last id of a sequence that the images
+    seem to be from, though each is a unit.
     """
 
     __repr__ = briefly
@@ -137,11 +139,20 @@ class Agreement:
     alone: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    frames: tuple[str, str] | None = None
 
     @property
     def pixels(self) -> int:
         """The pixels with two votes or more."""
         return int(self.votes.of_several.pixels.sum())
+
+    @property
+    def cautions(self) -> list[str]:
+        """What to know before believing the intervals, a sentence each; [] if there are no intervals."""
+        if not self.every.intervals:
+            return []
+        iou, bounds = self.every.confusion.iou, self.every.intervals["iou"]
+        return cautions(self.labels.names, iou, bounds, self.units, self.resampled, self.frames)
 
     @property
     def absent(self) -> list[str]:
@@ -166,7 +177,7 @@ class Agreement:
         out["classes"] = self.every.classes_json(self.labels, self.fleiss)
         bounds = {"mean_iou": _ends(self.every.intervals["mean_iou"])} if self.every.intervals else {}
         bounds |= {"fleiss_kappa": _ends(self.fleiss_interval)} if self.every.intervals else {}
-        out["intervals"] = {"level": 0.95, "units": self.units, "of": self.resampled, **bounds}
+        out["intervals"] = {"level": 0.95, "units": self.units, "of": self.resampled, "notes": self.cautions, **bounds}
         out["pairs"] = [self._pair_json(pair) for pair in self.pairs]
         out["confused"] = [{"classes": [one, other], "pixels": n} for one, other, n in self.confused]
         out["ranking"] = [image.to_json() for image in self.images]

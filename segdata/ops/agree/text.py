@@ -128,7 +128,7 @@ def _notes(found: Agreement) -> list[str]:
     if found.problems:
         notes.append(f"{len(found.problems):,} images could not be read: {some(str(p.sample) for p in found.problems)}")
     if found.every.intervals:
-        notes.append(f"intervals: jackknife over {found.units:,} {found.resampled}, Student's t")
+        notes += [f"intervals: jackknife over {found.units:,} {found.resampled}, Student's t", *found.cautions]
     else:
         notes.append(f"no intervals: they need {FEWEST} {found.resampled}, and there are {found.units}")
     return notes

@@ -11,9 +11,9 @@ import numpy as np
 from segdata.labels import Labels
 from segdata.metrics import METRICS
 from segdata.metrics.base import ClassScore, Metric
+from segdata.metrics.cautions import cautions
 from segdata.metrics.confusion import Confusion, Floats, Tally, mean, plain
 from segdata.metrics.conventions import CONVENTIONS, Score
-from segdata.metrics.intervals import FEWEST
 from segdata.ops.evaluate.images import ByImage, Slices
 from segdata.tiling.area import Area
 from segdata.words import briefly, some
@@ -21,9 +21,6 @@ from segdata.words import briefly, some
 MEANS = ("mean_iou", "mean_dice", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
 
 OF_CLASSES = ("iou", "dice", "precision", "recall")
-
-FEW = 10
-"""With fewer units an interval contains the truth less often than it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,29 +143,8 @@ class Evaluation:
         """What to know before believing the intervals, a sentence each; [] if there are no intervals."""
         if not self.intervals:
             return []
-        iou, bounds, of = self.confusion.iou, self.intervals["iou"], self.resampled
-        few = [name for i, name in enumerate(self.labels.names) if np.isnan(bounds[0, i]) and not np.isnan(iou[i])]
-        notes = []
-        if few:
-            without = "so without an interval, and unknown in the intervals of means"
-            notes.append(f"in fewer than {FEWEST} {of}, {without}: {some(few, 12)}")
-        same = [name for i, name in enumerate(self.labels.names) if bounds[0, i] == bounds[1, i]]
-        if same:
-            notes.append(
-                f"the same IoU in all {of}, so that the interval has no width, and hides what others may show: {some(same)}"
-            )
-        if self.units < FEW:
-            notes.append(
-                f"{self.units} {of} are few: intervals may be too short, though they are wide; {FEW} or more are better"
-            )
-        if self.frames is not None:
-            first, last = self.frames
-            block = max(2, min(FEW, self.units // FEWEST))
-            notes.append(
-                f"ids run on from {first} to {last}: if these are frames of one video, images are not independent and the "
-                f"intervals are too short: --resample block:{block}"
-            )
-        return notes
+        iou, bounds = self.confusion.iou, self.intervals["iou"]
+        return cautions(self.labels.names, iou, bounds, self.units, self.resampled, self.frames)
 
     @property
     def without_background(self) -> Tally | None:
