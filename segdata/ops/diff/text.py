@@ -31,7 +31,7 @@ def difference_lines(found: Difference) -> list[str]:
         "the same bytes"
     ]
     if found.same:
-        return [*lines, "no difference"]
+        return [*lines, "no difference", *_notes(found)]
     lines += class_lines(found.classes) + sample_lines(found.samples)
     if found.changed:
         lines += ["", *_pixel_lines(found)]
@@ -137,6 +137,9 @@ def _notes(found: Difference) -> list[str]:
     if any(found.uncovered):
         before, after = found.uncovered
         notes.append(f"pixels that only one side has, so not compared: {before:,} before, {after:,} after")
+    if found.samples.unseen:
+        why = "a side has none, they are not on this machine, or --images-by nothing was given"
+        notes.append(f"the images of {found.samples.unseen:,} samples were not compared: {why}")
     if form := fitting_match(found.before, found.samples.removed, found.samples.added):
         notes.append(f"--match '{form}' may fit added samples to removed ones")
     if found.left_out:
