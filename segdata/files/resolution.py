@@ -75,6 +75,12 @@ def ground_metres(geo: Geo, size: tuple[int, int], file: str) -> float | None:
 
     Raises `DataError` (`image.square`) for pixels that are not square on the ground.
     """
+    sides = ground_sides(geo, size)
+    return None if sides is None else mean_side(sides[1], sides[0], file, "metres")
+
+
+def ground_sides(geo: Geo, size: tuple[int, int]) -> tuple[float, float] | None:
+    """The (y, x) sides in metres of a pixel in the middle of an image of `size`; None if it is not known where it lies."""
     if geo.crs is None:
         return None
     a, b, _, d, e, f = geo.transform
@@ -84,7 +90,7 @@ def ground_metres(geo: Geo, size: tuple[int, int], file: str) -> float | None:
         x, y = metres_per_degree(middle)
     else:
         x = y = float(crs.linear_units_factor[1])
-    return mean_side(math.hypot(a * x, d * y), math.hypot(b * x, e * y), file, "metres")
+    return math.hypot(b * x, e * y), math.hypot(a * x, d * y)
 
 
 def mean_side(x: float, y: float, file: str, unit: str) -> float | None:

@@ -43,6 +43,7 @@ METRICS = {
     "calibration": "segdata.metrics.calibration",
     "cldice": "segdata.metrics.cldice",
     "objects": "segdata.metrics.objects",
+    "surface": "segdata.metrics.surface",
 }
 
 

@@ -22,6 +22,7 @@ class Case:
 
     `scores()` goes through the probabilities of the model in parts: (K, h, w) float32, and the (h, w) truth of the same pixels.
     Over all parts, each pixel has its truth once; in other parts that hold it too, it is ignored. None: there are no scores.
+    `ground()` gives the (y, x) sides of a pixel in metres on the ground; None, or giving None: nobody knows them.
     """
 
     __repr__ = briefly
@@ -30,6 +31,7 @@ class Case:
     pred: Mask
     labels: Labels
     scores: Callable[[], Scores] | None = None
+    ground: Callable[[], tuple[float, float] | None] | None = None
 
     @classmethod
     def empty(cls, labels: Labels) -> Case:

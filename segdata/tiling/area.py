@@ -21,6 +21,7 @@ from segdata.files.opening import open_image
 from segdata.files.places import file_digest, place
 from segdata.files.rasters import Raster
 from segdata.files.remote import Place
+from segdata.files.resolution import ground_sides
 from segdata.files.vectors.geojson import NO_RINGS, PIXELS, Features, Geometry, bounds, burn, to_pixels
 from segdata.files.vectors.misplaced import SITES, Site, polygons_in, why_off
 from segdata.files.vectors.opening import files_of, read_features
@@ -112,12 +113,25 @@ class AreaOfImage:
 
 def area_of_image(area: Area, dataset: Dataset, sample: Sample, size: tuple[int, int]) -> AreaOfImage:
     """The area on the image, of `size`, that a sample is, or that it is a tile of. Raises `DataError`."""
+    return area.on(place_of_image(dataset, sample), size)
+
+
+def place_of_image(dataset: Dataset, sample: Sample) -> Geo:
+    """Where the image lies that a sample is, or that it is a tile of. Raises `DataError`."""
     with open_place(dataset, sample) as raster:
         geo = raster.geo
     if image_of(sample) != sample.id and geo.placed:
         view = tile_view(sample)
         geo = geo.whole(view.crop, view.content)
-    return area.on(geo, size)
+    return geo
+
+
+def ground_of_image(dataset: Dataset, sample: Sample, size: tuple[int, int]) -> tuple[float, float] | None:
+    """The (y, x) sides in metres of a pixel of the image, of `size`, that a sample is, or that it is a tile of.
+
+    None if it is not known where it lies. Raises `DataError`.
+    """
+    return ground_sides(place_of_image(dataset, sample), size)
 
 
 def touches(sample: Sample, dataset: Dataset, area: Area) -> bool:

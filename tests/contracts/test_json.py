@@ -114,6 +114,7 @@ def test_evaluate(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         "evaluate",
         run("evaluate", pred.root, truth.root, "--aoi", aoi),
         run("evaluate", pred.root, truth.root, "--boundary-f", "--slice", "split", "--compare", tmp_path / "s"),
+        run("evaluate", pred.root, truth.root, "--surface"),
         run("evaluate", tmp_path / "s", truth.root, "--compare", truth.root),
         run("evaluate", pred.root, truth.root, "--cldice", "--objects"),
         run("evaluate", city.root, city.root),

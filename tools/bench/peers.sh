@@ -27,7 +27,7 @@ peer scikit-image scikit-image     # with SciPy: morphology
 peer cleanlab cleanlab             # the ranking of suspect labels
 peer torchmetrics torchmetrics # beside segdata evaluate, with a torch of its own
 peer mmsegmentation mmsegmentation 'mmcv-lite<2.2' mmengine ftfy regex setuptools torch # mmcv itself would be compiled
-peer monai monai # its sliding_window_inference, beside segdata predict
+peer monai monai surface-distance==0.1 scipy # its sliding_window_inference and, with DeepMind's, surfaces: bench_surface.py
 peer hf 'datasets==5.2.0' pillow # its reading of Parquet, beside segdata convert hf; oracle_export_hf.py
 peer sahi sahi         # its slicing, beside segdata tile
 peer patchify patchify pillow

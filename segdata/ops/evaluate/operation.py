@@ -18,7 +18,7 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
 from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
-from segdata.errors import DatasetError, OptionError, Problem, one_of, refuse_nothing
+from segdata.errors import DatasetError, OptionError, Problem, located, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
@@ -42,7 +42,7 @@ from segdata.readers.predictions.opening import (
     refuse_swapped,
     refuse_two_valued,
 )
-from segdata.tiling.area import Area, area_of_image, refuse_area, touches
+from segdata.tiling.area import Area, area_of_image, ground_of_image, refuse_area, touches
 from segdata.tiling.tiles import (
     Pair,
     Stitched,
@@ -298,7 +298,10 @@ def _found(
         truth, uncovered, tiles = _uncovered(pair, truth, pred.covered, labels)
     pairs = pair_counts(truth, pred.mask, labels)
     scores = partial(_scores, truth, pred, dataset, samples) if _scored(samples) else None
-    return Found(pairs, _measured(Case(truth, pred.mask, labels, scores), measures), uncovered, tiles)
+    ground = partial(ground_of_image, task.truth, pair.truth[0], truth.shape)
+    with located(sample=pair.id):
+        found = _measured(Case(truth, pred.mask, labels, scores, ground), measures)
+    return Found(pairs, found, uncovered, tiles)
 
 
 def _uncovered(

@@ -30,7 +30,7 @@ from segdata.tiling.area import Area, area_of_image
 from segdata.tiling.tiles import by_image, extent, image_of, read_stitched, tile_content
 from segdata.words import points, share, span, whole
 
-ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 4
+ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 3
 """How many classes the charts show, how many the matrix, how wide an image is, and how many scores stand beside each other."""
 
 MOST_PIXELS = 2**26
