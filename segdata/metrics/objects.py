@@ -73,7 +73,9 @@ def measure(
     """
     if not objects:
         if object_connectivity != CORNERS or tuple(object_sizes) != (SMALL, LARGE):
-            raise OptionError("--object-connectivity and --object-sizes say how objects are measured: add --objects")
+            raise OptionError(
+                "--object-connectivity and --object-sizes say how objects are measured: give --objects too"
+            )
         return None
     return Objects.of(case.truth, case.pred, case.labels, connectivity=object_connectivity, sizes=object_sizes)
 
