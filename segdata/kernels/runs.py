@@ -64,6 +64,21 @@ def _root(parent: Ints, i: int) -> int:
 
 
 @kernel
+def meet_runs(begins: Ints, numbers: Ints, other_begins: Ints, other_numbers: Ints) -> tuple[Ints, Ints, Ints]:
+    """Cut the runs of two masks of one size wherever one of either ends: the regions in both masks of each piece, and its pixels,
+    (P,) each. Runs are as `number_runs` takes and gives them."""
+    most = numbers.shape[0] + other_numbers.shape[0]
+    pieces = np.empty((3, most), np.int64)
+    n = i = j = at = 0
+    while i < numbers.shape[0]:
+        end = min(begins[i + 1], other_begins[j + 1])
+        pieces[0, n], pieces[1, n], pieces[2, n] = numbers[i], other_numbers[j], end - at
+        n += 1
+        i, j, at = i + int(begins[i + 1] == end), j + int(other_begins[j + 1] == end), end
+    return pieces[0, :n], pieces[1, :n], pieces[2, :n]
+
+
+@kernel
 def sort_runs(numbers: Ints, regions: int) -> tuple[Ints, Ints]:
     """Sort runs by region: `numbers` (N,) has that of each, -1 for none.
 

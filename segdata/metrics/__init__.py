@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 METRICS = {
     "boundary": "segdata.metrics.boundary",
     "calibration": "segdata.metrics.calibration",
-    "surface": "segdata.metrics.surface",
     "cldice": "segdata.metrics.cldice",
     "objects": "segdata.metrics.objects",
+    "surface": "segdata.metrics.surface",
 }
 
 

@@ -73,7 +73,9 @@ def measure(
     """
     if not objects:
         if object_connectivity != CORNERS or tuple(object_sizes) != (SMALL, LARGE):
-            raise OptionError("--object-connectivity and --object-sizes say how objects are measured: add --objects")
+            raise OptionError(
+                "--object-connectivity and --object-sizes say how objects are measured: give --objects too"
+            )
         return None
     return Objects.of(case.truth, case.pred, case.labels, connectivity=object_connectivity, sizes=object_sizes)
 
@@ -324,13 +326,15 @@ def _matched(truth: Segments, pred: Segments, bounds: Sequence[int], out: Matche
 
 def _shared(truth: Segments, pred: Segments) -> tuple[Ints, Ints, Ints]:
     """Each pair of numbers that share pixels, -1 too, and how many they share, (P,) each."""
-    starts = np.union1d(truth.begins, pred.begins)
-    numbers = [s.numbers[np.searchsorted(s.begins, starts[:-1], "right") - 1] + 1 for s in (truth, pred)]
+    from segdata.kernels.runs import meet_runs
+
+    true, given, pixels = meet_runs(truth.begins, truth.numbers, pred.begins, pred.numbers)
     count = len(pred.areas) + 1
-    keys, places = np.unique(numbers[0] * count + numbers[1], return_inverse=True)
-    pixels = np.zeros(len(keys), np.int64)
-    np.add.at(pixels, places, np.diff(starts))
-    return keys // count - 1, keys % count - 1, pixels
+    pairs = (true + 1) * count + given + 1
+    order = np.argsort(pairs, kind="stable")
+    pairs = pairs[order]
+    first = np.flatnonzero(np.diff(pairs, prepend=-1))
+    return pairs[first] // count - 1, pairs[first] % count - 1, np.add.reduceat(pixels[order], first)
 
 
 def _bounds(sizes: Sequence[float] | NDArray[Any]) -> tuple[int, ...]:

@@ -242,6 +242,6 @@ def test_refused(options: dict[str, Any], told: str) -> None:
     case = Case.empty(labels(2))
     with pytest.raises(OptionError, match=told):
         measure(case, objects=True, **options)
-    with pytest.raises(OptionError, match="add --objects"):
+    with pytest.raises(OptionError, match="give --objects too"):
         measure(case, **options)
     assert measure(case) is None
