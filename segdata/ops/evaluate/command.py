@@ -20,7 +20,7 @@ MEASURES = {f"{module}:measure": "Metrics" for module in METRICS.values()}
 @click.option(
     "--conventions",
     is_flag=True,
-    help="Show what nine other libraries would print for the same pixels, such as torchmetrics.",
+    help="Show what other libraries would print for the same pixels: torchmetrics, MONAI and others.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per class, and one of means.")
