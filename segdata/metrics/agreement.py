@@ -203,7 +203,7 @@ def kappa_spread(columns: Columns) -> Spread:
     ]
     value = _kappa(hits, chance, pixels)
     change = np.nan_to_num(value - _kappa(*left))
-    return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, share=False)
+    return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, scale="difference")
 
 
 def kappa_interval(columns: Columns) -> Floats:
