@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def _steps(case: Case, unit: str) -> tuple[float, float]:
 def read_tolerance(text: str | float) -> tuple[float, str]:
     """The number of a tolerance, and its unit: px or m. Raises `OptionError`."""
     found = FORM.fullmatch(str(text).strip())
-    if found is None:
+    if found is None or math.isinf(float(found[1])):
         raise OptionError(
             f"--tolerance {text}: must be a number of pixels, such as 2, or of metres on the ground, such as 0.5m"
         )
@@ -161,7 +161,7 @@ class Surface(Metric):
     sums: Floats
     tolerance: float
     unit: str
-    names: Sequence[str] = field(default=())
+    names: tuple[str, ...]
 
     @classmethod
     def empty(cls, labels: Labels, tolerance: float = 2.0, unit: str = PIXELS) -> Surface:

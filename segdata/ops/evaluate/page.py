@@ -201,7 +201,7 @@ def _score_charts(found: Evaluation, shown: Sequence[int]) -> list[Markup]:
 
 def _score_panel(score: ClassScore, shown: Sequence[int]) -> Panel:
     """One score of the classes shown: bars, or dots in their intervals."""
-    tick, most = (whole, 1) if score.unit is None else (None, None)
+    tick, most = (whole, 1) if score.unit is None else ("{:g}".format, None)
     if score.interval is None:
         values = _at(score.values, shown)
         return Panel(score.heading, {"": values}, "bars", show=score.shown, tick=tick, most=most)
