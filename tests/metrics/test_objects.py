@@ -21,7 +21,8 @@ from segdata.files.vectors.tracing import runs_of
 from segdata.kernels.runs import number_runs
 from segdata.labels import Labels
 from segdata.metrics.base import Case
-from segdata.metrics.objects import Matches, Objects, measure
+from segdata.metrics.matches import Matches
+from segdata.metrics.objects import Objects, measure
 
 Array = NDArray[Any]
 

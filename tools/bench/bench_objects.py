@@ -50,8 +50,8 @@ def pairs(count: int) -> list[tuple[Ids, Ids]]:
 
 def beside(
     sizes: Sizes, line: str, ours: Callable[[Ids, Ids], Measured], agree: Callable[[Measured, Any], bool]
-) -> tuple[list[Measured], Times, Times]:
-    """What we find for each pair, and our seconds and the peer's; both must `agree` on every pair."""
+) -> tuple[list[Measured], Times, Times, dict[str, str]]:
+    """What we find for each pair, our seconds and the peer's, and versions; both must `agree` on every pair."""
     cases = pairs(max(2, sizes.rounds))
     found = [ours(*case) for case in cases]
 
@@ -66,10 +66,10 @@ def beside(
         np.savez(masks, truth=np.stack([t for t, _ in cases]), pred=np.stack([p for _, p in cases]))
         with Asked("panopticapi", "object_answers.py", masks, out) as peer:
             times = race({"segdata": run, line: lambda: peer(line)}, sizes.rounds)
-        answers = json.loads(out.read_text())[line]
-    answers = answers["pairs"] if isinstance(answers, dict) else answers
+        said = json.loads(out.read_text())
+    answers = said[line] if line == "clDice" else said[line]["pairs"]
     assert all(agree(*both) for both in zip(found, answers, strict=True)), "segdata and the peer differ"
-    return found, times["segdata"], times[line]
+    return found, times["segdata"], times[line], said["made with"]
 
 
 def shown(title: str, text: str, count: int, one: Times, other: Times) -> list[str]:
@@ -86,9 +86,9 @@ def cldice(sizes: Sizes) -> list[str]:
     def agree(found: ClDice, answer: dict[str, list[Any]]) -> bool:
         return all(found.counts[int(c)].tolist() == row[:4] for c, row in answer.items())
 
-    found, *times = beside(sizes, "clDice", lambda t, p: ClDice.of(t, p, LABELS), agree)
+    found, one, other, made = beside(sizes, "clDice", lambda t, p: ClDice.of(t, p, LABELS), agree)
     text = "Both have the same number of skeleton pixels and of those inside, in every pair and class."
-    return shown("scikit-image `skeletonize`", text, len(found), *times)
+    return shown(f"scikit-image {made['scikit-image']} `skeletonize`", text, len(found), one, other)
 
 
 def objects(sizes: Sizes) -> list[str]:
@@ -100,13 +100,13 @@ def objects(sizes: Sizes) -> list[str]:
         ours = np.stack([m.iou, m.matched, m.wrong, m.missed], axis=1)
         return all(np.allclose(ours[c], rows.get(c, [0, 0, 0, 0]), rtol=0, atol=1e-9) for c in range(CLASSES))
 
-    found, *times = beside(sizes, "panoptic 8", lambda t, p: Objects.of(t, p, LABELS), agree)
+    found, one, other, made = beside(sizes, "panoptic 8", lambda t, p: Objects.of(t, p, LABELS), agree)
     count = sum(int(one.matches.truth.sum()) for one in found) // len(found)
     text = (
         f"{count:,} true objects per pair. segdata finds the components too; panopticapi is given them, and reads PNGs. Both "
         "have the same TP, FP, FN and sums of IoU in every pair and class."
     )
-    return shown("panopticapi", text, len(found), *times)
+    return shown(f"panopticapi-lite {made['panopticapi-lite']}", text, len(found), one, other)
 
 
 TABLES: dict[str, tuple[str, Measure]] = {

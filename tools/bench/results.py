@@ -65,13 +65,14 @@ def machine(peers: Mapping[str, str]) -> str:
 
 
 def peer_versions() -> dict[str, str]:
-    """The versions of the peers that are installed in build/bench."""
+    """The versions of the peers that are installed in build/bench, of those whose folder has the name of their package."""
     ask = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
     found = {home.name: home / "bin/python" for home in sorted(BUILD.glob("*")) if (home / ".installed").exists()}
-    return {
-        name: subprocess.run([python, "-c", ask, name], check=True, capture_output=True, text=True).stdout.strip()
+    told = {
+        name: subprocess.run([python, "-c", ask, name], capture_output=True, text=True).stdout.strip()
         for name, python in found.items()
     }
+    return {name: told[name] for name in told if told[name]}
 
 
 def cpu_model() -> str:
