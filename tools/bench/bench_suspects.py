@@ -1,10 +1,10 @@
 """How many planted label errors `segdata suspects` ranks first, compared with cleanlab on the same scores.
 
-    python tools/bench/bench_suspects.py PRED TRUTH [--split S] [--share 0.05] [--record]
+    python tools/bench/bench_suspects.py PRED TRUTH [--split S] [--share 0.05] [--seeds 0 1 2] [--record]
 
-PRED are predictions with scores, made by a model that was not trained on TRUTH (`segdata predict --scores`). The share of the
-connected regions of TRUTH with 64 pixels or more gets another class at random. Needs cleanlab in an environment of its
-own, which tools/bench/peers.sh makes.
+PRED are predictions with scores, made by a model that was not trained on TRUTH (`segdata predict --scores`). Errors are planted
+in the share of the regions of TRUTH: of each kind of plant_errors.py for itself, and of all kinds together; with each seed. Needs
+cleanlab in an environment of its own, which tools/bench/peers.sh makes.
 """
 
 from __future__ import annotations
@@ -13,141 +13,143 @@ import argparse
 import hashlib
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from asked import Asked
 from measure import say
+from plant_errors import KINDS, LEAST, Piece, Planted, components, plant
 from results import machine, peer_versions, record, table
 from segdata import Dataset, suspects, write_mask
 from segdata.dataset.job import folder_name
 from segdata.files.scores import read_scores
+from segdata.labels import Mask
 
-LEAST = 64
 THRESHOLD = 0.1
-Binary = NDArray[np.bool_]
+
+OURS = "segdata suspects"
+LARGEST = "cleanlab's pixels below 0.1, the largest regions first"
+LIKELIEST = "the same, the least probable first"
+
+ALL = "all kinds together"
+
+Listed = tuple[str, Piece]
+"""A region that a ranking lists: its sample, and its pixels."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Listed:
-    """A region that a ranking lists: its place and its pixels."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Errors that were planted, how many are among as many regions, twice as many and all; and regions listed. They add."""
 
-    sample: str
-    where: tuple[slice, slice]
-    inside: Binary
+    planted: int = 0
+    first: int = 0
+    twice: int = 0
+    anywhere: int = 0
+    listed: int = 0
+
+    @classmethod
+    def of(cls, ranking: Sequence[Listed], errors: Sequence[Planted]) -> Outcome:
+        """Of one ranking."""
+        places = [found_at(ranking, error) for error in errors]
+        among = [sum(place < n for place in places) for n in (len(errors), 2 * len(errors), len(ranking))]
+        return cls(len(errors), *among, len(ranking))
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def cells(self) -> list[str]:
+        """Of the table."""
+        return [f"{n} ({n / self.planted:.0%})" for n in (self.first, self.twice, self.anywhere)] + [f"{self.listed}"]
 
 
-def components(binary: Binary) -> list[tuple[tuple[slice, slice], Binary]]:
-    """The connected regions of `LEAST` pixels and more, in boxes."""
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
-    out = []
-    for i, (x, y, w, h, area) in enumerate(np.asarray(stats[1:]).tolist(), 1):
-        if area >= LEAST:
-            box = slice(y, y + h), slice(x, x + w)
-            out.append((box, np.asarray(numbers[box] == i)))
-    return out
+def found_at(ranking: Sequence[Listed], error: Planted) -> float:
+    """The place of the first region whose IoU with the error, or with a piece of it, is 0.5 or more; infinite if none is."""
+    for place, (sample, region) in enumerate(ranking):
+        if sample == error.sample and any(region.iou(piece) >= 0.5 for piece in error.pieces):
+            return place
+    return float("inf")
 
 
-def plant(truth: Dataset, root: Path, share: float) -> tuple[Dataset, list[Listed], int]:
-    """The dataset with wrong labels under `root`, the regions that have them, and how many regions there are."""
-    rng = np.random.default_rng(0)
-    masks = {sample.id: truth.read_mask(sample).copy() for sample in truth}
-    regions = [
-        (id, value, *one)
-        for id, mask in masks.items()
-        for value in range(len(truth.labels.classes))
-        for one in components(mask == value)
-    ]
-    wrong = []
-    for i in sorted(rng.choice(len(regions), round(share * len(regions)), replace=False)):
-        id, value, box, inside = regions[i]
-        others = [c for c in range(len(truth.labels.classes)) if c != value]
-        masks[id][box][inside] = rng.choice(others)
-        wrong.append(Listed(id, box, inside))
+def written(truth: Dataset, masks: Mapping[str, Mask], root: Path) -> Dataset:
+    """The dataset with these masks, under `root`."""
     samples = []
     for sample in truth:
         digest = hashlib.sha256(write_mask(root / sample.mask, masks[sample.id])).hexdigest()
         samples.append(msgspec.structs.replace(sample, sha256=digest))
-    return replace(truth, root=root, samples=samples), wrong, len(regions)
+    return replace(truth, root=root, samples=samples)
 
 
-def found_among(listed: list[Listed], wrong: list[Listed], masks: dict[str, tuple[int, int]]) -> int:
-    """How many planted regions agree with a listed one: IoU of 0.5 or more."""
-    by_sample = defaultdict(list)
-    for one in listed:
-        by_sample[one.sample].append(one)
-    count = 0
-    for planted in wrong:
-        for one in by_sample[planted.sample]:
-            canvas = np.zeros(masks[planted.sample], bool)
-            canvas[one.where] = one.inside
-            both = np.count_nonzero(canvas[planted.where] & planted.inside)
-            if 2 * both >= np.count_nonzero(one.inside) + np.count_nonzero(planted.inside) - both:
-                count += 1
-                break
-    return count
+def by_segdata(pred: Dataset, truth: Dataset) -> tuple[float, dict[str, float], dict[str, list[Listed]]]:
+    """Seconds, each image's score, and the ranking."""
+    start = time.perf_counter()
+    found = suspects(pred, truth, min_area=LEAST)
+    seconds = time.perf_counter() - start
+    ranking = [(one.sample, Piece(one.region.slices, one.region.inside)) for one in found.regions]
+    return seconds, {image.sample: image.score for image in found.images}, {OURS: ranking}
 
 
 def by_cleanlab(pred: Dataset, truth: Dataset, work: Path) -> tuple[float, dict[str, float], dict[str, list[Listed]]]:
     """Seconds, each image's score, and rankings of the regions whose pixels cleanlab scores below its threshold."""
     stored = {sample.id: sample.scores for sample in pred}
     seconds, scores = 0.0, {}
-    regions: list[tuple[float, float, Listed]] = []
+    regions: list[tuple[int, float, Listed]] = []
     with Asked("cleanlab", "cleanlab_answers.py", work) as ask:
-        for number, sample in enumerate(truth):
+        for sample in truth:
             mask, probs = truth.read_mask(sample), read_scores(pred.root / str(stored[sample.id]))
             known = mask != truth.labels.ignore
-            np.savez(work / f"{number}.npz", labels=mask[known].astype(np.int64), probs=probs[:, known])
-            seconds += ask(str(number))
-            answer = np.load(work / f"{number}-out.npz")
+            np.savez(work / "0.npz", labels=mask[known].astype(np.int64), probs=probs[:, known])
+            seconds += ask("0")
+            answer = np.load(work / "0-out.npz")
             scores[sample.id] = float(answer["score"])
             quality = np.ones(mask.shape)
             quality[known] = answer["pixels"]
-            for where, inside in components(quality < THRESHOLD):
-                area, mean = np.count_nonzero(inside), float(quality[where][inside].mean())
-                regions.append((-float(area), mean, Listed(sample.id, where, inside)))
+            for piece in components(quality < THRESHOLD):
+                mean = float(quality[piece.where][piece.inside].mean())
+                regions.append((-int(np.count_nonzero(piece.inside)), mean, (sample.id, piece)))
     rankings = {
-        "cleanlab's pixels below 0.1, the largest regions first": [
-            one for _, _, one in sorted(regions, key=lambda r: r[0])
-        ],
-        "the same, the least probable first": [one for _, _, one in sorted(regions, key=lambda r: r[1])],
+        LARGEST: [one for _, _, one in sorted(regions, key=lambda r: r[0])],
+        LIKELIEST: [one for _, _, one in sorted(regions, key=lambda r: r[1])],
     }
     return seconds, scores, rankings
 
 
-def compare(pred: Dataset, truth: Dataset, share: float) -> list[str]:
+def compare(pred: Dataset, truth: Dataset, share: float, seeds: Sequence[int]) -> list[str]:
     """The table."""
-    with TemporaryDirectory() as folder:
-        work = Path(folder)
-        held = {sample.id for sample in pred if sample.scores is not None}
-        truth = truth.select(lambda sample: sample.id in held)
-        planted, wrong, count = plant(truth, work, share)
-        say(f"{len(wrong)} of {count} regions are relabelled")
-        start = time.perf_counter()
-        found = suspects(pred, planted, min_area=LEAST)
-        ours = time.perf_counter() - start
-        seconds, scores, rankings = by_cleanlab(pred, planted, work)
-    apart = max(abs(p.score - scores[p.sample]) for p in found.images)
-    listed = [Listed(r.sample, r.region.slices, r.region.inside) for r in found.regions]
-    sizes = {sample.id: sample.size for sample in truth}
-    rows = []
-    for name, ranking in {"segdata suspects": listed, **rankings}.items():
-        first, tenth, all_of = (found_among(ranking[:n], wrong, sizes) for n in (len(wrong), 2 * len(wrong), None))
-        rows.append([name, *(f"{n} ({n / len(wrong):.0%})" for n in (first, tenth, all_of)), f"{len(ranking)}"])
+    held = {sample.id for sample in pred if sample.scores is not None}
+    truth = truth.select(lambda sample: sample.id in held)
+    masks = {sample.id: truth.read_mask(sample) for sample in truth}
+    outcomes: dict[tuple[str, str], Outcome] = defaultdict(Outcome)
+    seconds, apart = np.zeros(2), 0.0
+    for title, kinds in [*((kind, (kind,)) for kind in KINDS), (ALL, tuple(KINDS))]:
+        for seed in seeds:
+            wrong, errors, count = plant(masks, truth.labels, kinds, share, seed)
+            say(f"{title}, seed {seed}: {len(errors)} errors in {count} regions")
+            with TemporaryDirectory() as folder:
+                planted = written(truth, wrong, Path(folder))
+                answers = by_segdata(pred, planted), by_cleanlab(pred, planted, Path(folder))
+            seconds += [answer[0] for answer in answers]
+            (_, ours, _), (_, theirs, _) = answers
+            apart = max([apart, *(abs(score - theirs[id]) for id, score in ours.items())])
+            for name, ranking in chain.from_iterable(rankings.items() for _, _, rankings in answers):
+                outcomes[title, name] += Outcome.of(ranking, errors)
+    rows = [[title, f"{out.planted}", name, *out.cells] for (title, name), out in outcomes.items()]
+    ours, theirs = seconds / (len(seeds) * (len(KINDS) + 1))
     return [
-        f"{folder_name(truth)}: {len(truth)} images; of {count} regions of {LEAST} pixels and more, {len(wrong)} ({share:.0%}) "
-        "got another class at random. Found: the IoU of a planted region with one that is listed is 0.5 or more.",
+        f"{folder_name(truth)}: {len(truth)} images; errors in {share:.0%} of its {count} regions of {LEAST} pixels and more, "
+        f"of each kind for itself and of all together, sums over seeds {', '.join(map(str, seeds))}. Found: the IoU of a listed "
+        "region with an error, or with a connected piece of it, is 0.5 or more; `first`: among as many as were planted.",
         "",
-        *table(f"ranking | first {len(wrong)} | first {2 * len(wrong)} | anywhere | regions listed", rows),
+        *table("errors | planted | ranking | first | first twice as many | anywhere | regions listed", rows),
         "",
         f"Scores of images are cleanlab's to within {apart:.1e}. `segdata suspects`, reading included: {ours:.1f} s; "
-        f"cleanlab's scores alone, arrays in memory: {seconds:.1f} s.",
+        f"cleanlab's scores alone, arrays in memory: {theirs:.1f} s.",
     ]
 
 
@@ -157,16 +159,17 @@ def main() -> None:
     parser.add_argument("pred")
     parser.add_argument("truth")
     parser.add_argument("--split", help="of TRUTH")
-    parser.add_argument("--share", type=float, default=0.05, help="how many of the regions are relabelled")
+    parser.add_argument("--share", type=float, default=0.05, help="how many of the regions get an error")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--record", action="store_true", help="put the table into RESULTS.md")
     given = parser.parse_args()
     truth = Dataset.open(given.truth)
     truth = truth if given.split is None else truth.split(given.split)
-    title = "Planted label errors"
+    title = f"Planted label errors, {folder_name(truth)}"
     lines = [
         f"`python tools/bench/bench_suspects.py PRED TRUTH --share {given.share:g}`, {machine(peer_versions())}",
         "",
-        *compare(Dataset.open(given.pred), truth, given.share),
+        *compare(Dataset.open(given.pred), truth, given.share, given.seeds),
     ]
     print(f"## {title}", "", *lines, "", sep="\n", flush=True)
     if given.record:

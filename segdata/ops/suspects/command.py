@@ -78,7 +78,7 @@ def lines(found: Suspects, worst: int) -> list[str]:
         y, x, h, w = region.box
         out.append(
             f"  {region.score:5.3f}  {one.sample}  {names(region.given)}, rather {names(region.suggested)}"
-            f" ({region.area} pixels, {w} x {h} at row {y}, column {x})"
+            f" ({region.kind}; {region.area} pixels, {w} x {h} at row {y}, column {x})"
         )
     if found.unscored:
         out.append(f"without scores: {len(found.unscored)} samples, which were not examined")

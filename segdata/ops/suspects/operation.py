@@ -27,7 +27,7 @@ from segdata.files.images import write_image
 from segdata.files.places import copy_file, names_in, place, write_new
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask, must_agree
-from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine
+from segdata.metrics.label_quality import TEMPERATURE, THRESHOLD, Quality, Region, examine, ranked
 from segdata.refinement.lattice import Floats
 from segdata.tiling.tiles import must_match, same_ids
 from segdata.windows import Window
@@ -146,6 +146,10 @@ def suspects(
     if not images:
         refuse_nothing(bad)
     images.sort(key=lambda p: (p.score, p.sample))
+    scores = ranked([one.region for one in regions], len(truth.labels.classes))
+    regions = [
+        RegionDoubt(one.sample, replace(one.region, score=score)) for one, score in zip(regions, scores, strict=True)
+    ]
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
     known = {sample.id for _, sample in pairs}
     unscored = tuple(sorted(t.id for t in chosen if t.id not in known))
