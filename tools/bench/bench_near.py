@@ -172,8 +172,8 @@ def compare(work: Path, every: int) -> list[str]:
     spent_each = ", ".join(f"{name} {1000 * spent / count:.1f}" for name, spent in seconds.items())
     return [
         f"{groups} photographs of pets, COCO and VOC, {count} images, {count * (count - 1) // 2:,} pairs. The last "
-        f"column: with the 1,800 photographs of imagededup's own set and mistakes as frequent. Its CNN's published recall there is "
-        f"0.384 at precision 0.999. Milliseconds of the processor for an image: {spent_each}.",
+        f"column: with the 1,800 photographs of imagededup's own set and mistakes as frequent. Its CNN's published recall is "
+        f"0.384 there, at precision 0.999. Milliseconds of the processor for an image: {spent_each}.",
         "",
         *table("way | recall | precision | wrong pairs | precision, 1,800", rows),
         "",
