@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 
 
 class Absent(ModuleType):
-    """Stands for torchvision, which imagededup imports for its CNN alone, and which fails beside another torch."""
+    """Stands for what imagededup has for its CNN alone, which fetches weights as soon as it is imported."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -22,6 +22,7 @@ class Absent(ModuleType):
 
 for part in ("", ".transforms", ".models", ".models.vision_transformer"):
     sys.modules[f"torchvision{part}"] = Absent(f"torchvision{part}")
+sys.modules["imagededup.methods.cnn"] = Absent("imagededup.methods.cnn")
 from imagededup import methods  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 
 
