@@ -1,4 +1,4 @@
-"""Images that are cropped out of one another, or turned by any angle: guessed by embeddings, and proved by laying them over one another.
+"""Images that are cropped out of one another, or turned by any angle: guessed by embeddings, proved by what they show.
 
 An encoder of another room gives each image an embedding, and the nearest of each are candidates. A pair is proved if keypoints
 of the one (SIFT: Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004) lie where an affine map has those
@@ -27,13 +27,13 @@ from segdata.dataset.sample import Sample
 from segdata.errors import DataError, MissingDependency, Problem, located
 from segdata.executors.run import Run
 
-FACE, BATCH = 128, 32
+FACE, BATCH = 96, 32
 """The encoder sees squares of so many pixels, so many at a time."""
 
 NEAREST, ALIKE, ENTRIES = 8, 0.5, 2**24
 """So many nearest are candidates, if the cosine of the angle is at least ALIKE; so many cosines are in memory at once."""
 
-SIDE, KEYPOINTS = 256, 300
+SIDE, KEYPOINTS = 160, 150
 """Images are compared at SIDE x SIDE pixels or as many in their own shape, by the strongest keypoints."""
 
 RATIO, MATCHES, APART = 0.8, 8, 3.0
@@ -141,9 +141,10 @@ def _numbers(values: Sequence[Hashable]) -> NDArray[np.int64]:
 
 
 def candidates(vectors: Floats, related: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(P, 2) sorted pairs: each of N images with those whose embeddings (N, D) are nearest, and equal in none of the `related` (N,).
+    """(P, 2) sorted pairs: each of N images with those whose embeddings (N, D) are nearest.
 
-    What all embeddings have in common is taken off. Computed in blocks of rows, never N x N at once.
+    Left out are images that are equal in one of the `related` (N,). What all embeddings have in common is taken off. Computed
+    in blocks of rows, never N x N at once.
     """
     if (n := len(vectors)) < 2:
         return np.empty((0, 2), np.int64)
@@ -203,7 +204,7 @@ def mirrored(descriptors: Floats) -> Floats:
 
 
 def overlaid(a: Points, b: Points) -> float:
-    """How well two images correlate where they show the same, however one is moved, turned, mirrored or stretched; 0 if nowhere."""
+    """How well two images correlate where they show the same, however one was moved, turned or stretched; 0 if nowhere."""
     best = 0.0
     for descriptors in (b.descriptors, mirrored(b.descriptors)):
         first, second = matched(a.descriptors, descriptors)

@@ -51,7 +51,7 @@ def group_samples(
 ) -> Groups:
     """Group samples: those of one image always, further as `by` says (see `segdata.split`). Raises `OptionError`, `DataError`.
 
-    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates (and crops), by position, if
+    Related to related is related: groups that share a sample are one. `alike` are pairs of duplicates (or crops), by position, if
     they are known; otherwise the images are read to find them.
     """
     rule = rule_of(by)

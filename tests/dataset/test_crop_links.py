@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -140,28 +140,21 @@ def dataset(samples: Path, tmp_path: Path) -> Dataset:
     """Three images, then a crop of the first and the second one turned; the last is a part of the third's file."""
     first, second, third = photographs(samples)[:3]
     images = [first, second, third, cropped(first, 0.8), second.rotate(-20)]
-    rows = []
-    for i, image in enumerate(images):
-        image.save(tmp_path / f"{i}.jpg", quality=90)
-        rows.append(
-            Sample(
-                id=f"{i}", image=f"{i}.jpg", mask="x.png", height=image.height, width=image.width, counts={}, sha256=""
-            )
-        )
     part = Window(2, 2, third.height - 20, third.width - 30)
-    rows.append(
-        Sample(
-            id="5", image="2.jpg", mask="x.png", height=part.height, width=part.width, counts={}, sha256="", crop=part
-        )
-    )
+    rows = []
+    for i, image in enumerate([*images, None]):
+        if image is not None:
+            image.save(tmp_path / f"{i}.jpg", quality=90)
+        height, width = part[2:] if image is None else (image.height, image.width)
+        place = {"image": f"{i}.jpg"} if image is not None else {"image": "2.jpg", "crop": part}
+        rows.append(Sample(id=f"{i}", mask="x.png", height=height, width=width, counts={}, sha256="", **place))
     return Dataset(tmp_path, Labels.of(["thing"]), rows, {}, "copy")
 
 
 def pairs(
-    dataset: Dataset, places: list[int] | None = None, related: list[list[str | None]] | None = None
+    dataset: Dataset, places: Sequence[int] = range(6), related: Sequence[Sequence[str | None]] = ()
 ) -> list[tuple[int, int]]:
-    places = list(range(len(dataset))) if places is None else places
-    links = crop_links(dataset, places, related or [], encode, Run())
+    links = crop_links(dataset, places, related, encode, Run())
     assert all(0 <= link.distance <= 100 * (1 - SURE) + 1 for link in links)
     return sorted((link.first, link.second) for link in links)
 
