@@ -167,7 +167,7 @@ VALUES: dict[str, Operate] = {
     "check": lambda d, out, run: segdata.check(d.other, run=run),
     "diff": lambda d, out, run: segdata.diff(d.pred, d.whole, run=run),
     "evaluate": lambda d, out, run: segdata.evaluate(
-        d.pred, d.whole, other=d.whole, boundary_f=True, draws=20, run=run
+        d.pred, d.whole, other=d.whole, boundary_f=True, surface=True, objects=True, cldice=True, draws=20, run=run
     ),
     "agree": lambda d, out, run: segdata.agree([d.whole, d.pred, d.tiles], run=run),
     "suspects": lambda d, out, run: segdata.suspects(d.pred, d.whole, run=run),
