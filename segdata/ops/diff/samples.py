@@ -167,6 +167,8 @@ def known_resized(pair: Pair) -> Resized | None:
 
 def image_changed(before: Dataset, after: Dataset, pair: Pair, by: ImagesBy) -> bool | None:
     """Whether an image's files differ; None if that is unknown. Raises `DatasetError` for paths that lead out of a dataset."""
+    if before.images == after.images == "none":
+        return False
     if by == "nothing" or "none" in (before.images, after.images) or _cut(pair.truth) != _cut(pair.preds[0]):
         return None
     found = [_differ(before, one, after, other, by) for one, other in zip(pair.truth, pair.preds[0], strict=True)]

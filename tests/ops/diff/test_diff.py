@@ -272,6 +272,9 @@ def test_changed_images(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     Path(a.image_path(a.samples[0])).unlink()
     found = diff(a, b).samples
     assert (found.images, found.unseen) == ((), 1)
+    masks = {s.id: a.read_mask(s) for s in a}
+    bare, again = make(tmp_path / "bare", masks), make(tmp_path / "again", masks)
+    assert (diff(bare, a).samples.unseen, diff(bare, again).samples.unseen) == (6, 0)
 
 
 def test_rescaled_datasets_are_refused_and_a_single_other_size_is_told(tmp_path: Path) -> None:
