@@ -77,7 +77,7 @@ class Staple:
             out[voted] += log[votes[voted]]
         most = out.max(axis=1, keepdims=True)
         out = np.exp(out - np.where(np.isfinite(most), most, 0))
-        return out / np.maximum(out.sum(axis=1, keepdims=True), 1)
+        return np.asarray(out / np.maximum(out.sum(axis=1, keepdims=True), 1))
 
     def decide(self, patterns: Patterns) -> Ints:
         """(P, R) votes -> (P,) int64: the likeliest class; K if several are equally likely, and without a vote."""
