@@ -7,7 +7,6 @@ are the matrix that `evaluate` gives.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
-from segdata.dataset.sample import Sample
 from segdata.errors import OptionError, Problem, one_of, refuse_nothing
 from segdata.executors.run import Run
 from segdata.labels import Labels, Remap, into_union, union_of
 from segdata.metrics.confusion import Confusion, Ints, pair_counts
 from segdata.ops.diff.classes import ClassChanges, find_renamed
+from segdata.ops.diff.known import known_rows
 from segdata.ops.diff.regions import Region, changed_regions, largest
 from segdata.ops.diff.result import Difference, image_changes
 from segdata.ops.diff.samples import (
@@ -37,8 +36,7 @@ from segdata.ops.diff.samples import (
     refuse_rescaled,
 )
 from segdata.readers.predictions.opening import is_files, read_predicted, refuse_elsewhere, refuse_two_valued
-from segdata.tiling.tiles import Pair, Stitched, extent, is_whole, tile_content
-from segdata.windows import covered
+from segdata.tiling.tiles import Pair, Stitched, extent, is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +69,31 @@ class Task:
     renamable: frozenset[int]
     worst: int
 
-    def apart(self, region: Region) -> bool:
-        """Whether a region may be one of a class under another name, which is known only in the end."""
-        return {region.before, region.after} <= self.renamable
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What an image gave: `rows` (P, 3), see `pair_counts`; the largest `regions`, and how many there are of each change.
 
-    `uncovered`: pixels that only tiles before have, and only those after. `image`: whether its file changed. `known`: the
-    masks were not opened, as they are of the same bytes. `resized`: it has another size, and there are no rows.
+    `uncovered`: pixels that only tiles before have, and only those after. `image`: whether its file changed, None if that is
+    unknown. `known`: the masks were not opened, as they are of the same bytes. `resized`: it has another size, and no rows.
     """
 
     rows: Ints
     regions: Sequence[Region] = ()
     counts: Mapping[tuple[int, int], int] = field(default_factory=dict)
     uncovered: tuple[int, int] = (0, 0)
-    image: bool = False
+    image: bool | None = None
     known: bool = False
     resized: Resized | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """What all images gave, in their order; the largest `regions` of all; and the ids of those that could not be compared."""
+
+    images: Sequence[tuple[str, Found]]
+    regions: Sequence[Region]
+    left_out: tuple[str, ...]
 
 
 def diff(
@@ -130,12 +133,11 @@ def diff(
     paired = pair_samples(before, after, split)
     refuse_rescaled(paired, paired.changes.resized)
     task = _task(paired, union, images_by, worst)
-    found, bad = _gather(paired.pairs, task, run)
-    whole = _sum_up(paired, task, found)
+    whole = _sum_up(paired, task, _gather(paired.pairs, task, run))
     for side, ends in ((after, [0, 1, 2]), (before, [1, 0, 2])):
         if is_files(side):
             refuse_two_valued(side, Confusion.from_pairs(whole.pairs[:, ends], len(union.classes)), "diff")
-    return replace(whole, left_out=tuple(str(problem.sample) for problem in bad))
+    return whole
 
 
 def _task(paired: Paired, union: Labels, images_by: ImagesBy, worst: int) -> Task:
@@ -144,59 +146,27 @@ def _task(paired: Paired, union: Labels, images_by: ImagesBy, worst: int) -> Tas
     return Task(Side.of(paired.before, union), Side.of(paired.after, union), union, images_by, ids, worst)
 
 
-def _gather(pairs: Sequence[Pair], task: Task, run: Run) -> tuple[list[tuple[str, Found]], list[Problem]]:
-    """What each image gave, in their order, and what is wrong with those that were left out. Raises `DataError`."""
+def _gather(pairs: Sequence[Pair], task: Task, run: Run) -> Gathered:
+    """Compare all images; of regions only the largest are kept as they come. Raises `DataError` if all were left out."""
     values = task.before.values(), task.after.values()
     known = {pair.id: rows for pair in pairs if (rows := known_rows(pair, *values, task.renamable)) is not None}
     work = [(pair, known.get(pair.id)) for pair in pairs if pair.id not in known or task.images_by == "bytes"]
     done: dict[str, Found] = {}
-    bad: list[Problem] = []
-    for (one, _), result in run.map(partial(compare_item, task=task), work):
+    bad: dict[str, Problem] = {}
+    regions: list[Region] = []
+    for (pair, _), result in run.map(partial(compare_item, task=task), work):
         if isinstance(result, Problem):
             run.report.add(result)
-            bad.append(replace(result, sample=one.id))
+            bad[pair.id] = replace(result, sample=pair.id)
         else:
-            done[one.id] = result
-    left_out = {problem.sample for problem in bad}
+            done[pair.id] = replace(result, regions=())
+            regions = largest([*regions, *result.regions], task.worst, task.renamable) if result.regions else regions
     for pair in pairs:
-        if pair.id not in done and pair.id not in left_out:
+        if pair.id not in done and pair.id not in bad:
             done[pair.id] = compare_item((pair, known[pair.id]), task)
-    if pairs and not done:
-        refuse_nothing(bad)
-    return [(pair.id, done[pair.id]) for pair in pairs if pair.id in done], bad
-
-
-def known_rows(
-    pair: Pair, before: Mapping[int, int], after: Mapping[int, int], renamable: frozenset[int]
-) -> Ints | None:
-    """The rows (P, 3) of an image whose masks are of the same bytes, from the counts of its manifest; None if it must be read.
-
-    It must if a class became another one that was there: then its regions are shown. `before` and `after`: each value in the
-    union.
-    """
-    if [_print(s) for s in pair.truth] != [_print(s) for s in pair.preds[0]] or not all(map(_counted, pair.truth)):
-        return None
-    windows = [s.window for s in pair.truth if s.window is not None]
-    if not is_whole(pair.truth) and covered(windows) != sum(w.height * w.width for w in windows):
-        return None
-    counts: Counter[int] = Counter()
-    for sample in pair.truth:
-        counts.update(sample.counts)
-    rows = [(before[v], after[v], n) for v, n in sorted(counts.items()) if n]
-    if any(a != b and not {a, b} <= renamable for a, b, _ in rows):
-        return None
-    return np.array(rows, np.int64).reshape(-1, 3)
-
-
-def _print(sample: Sample) -> tuple[object, ...]:
-    """What two samples share if their masks are the same."""
-    return sample.sha256, sample.size, sample.crop, sample.window, sample.tiling
-
-
-def _counted(sample: Sample) -> bool:
-    """Whether the manifest counts each pixel of a sample once, and no padding."""
-    whole = sample.window is None or tile_content(sample) == sample.size == tuple(sample.window[2:])
-    return bool(sample.sha256) and whole and sum(sample.counts.values()) == sample.height * sample.width
+    if not done:
+        refuse_nothing([*bad.values()])
+    return Gathered([(pair.id, done[pair.id]) for pair in pairs if pair.id in done], regions, tuple(bad))
 
 
 def compare_item(work: tuple[Pair, Ints | None], task: Task) -> Found:
@@ -246,39 +216,40 @@ def _compared(id: str, before: Stitched, after: Stitched, task: Task) -> Found:
         other = np.where(both, other, one)
     if not (rows[:, 0] != rows[:, 1]).any():
         return Found(rows, uncovered=uncovered)
-    regions = changed_regions(id, one, other)
-    return Found(rows, largest(regions, task.worst, task.apart), Counter(r.change for r in regions), uncovered)
+    regions, counts = changed_regions(id, one, other, task.worst, task.renamable)
+    return Found(rows, regions, counts, uncovered)
 
 
 def _covered(side: Stitched) -> NDArray[np.bool_]:
     return np.ones(side.mask.shape, bool) if side.covered is None else side.covered
 
 
-def _sum_up(paired: Paired, task: Task, found: Sequence[tuple[str, Found]]) -> Difference:
+def _sum_up(paired: Paired, task: Task, gathered: Gathered) -> Difference:
     """All images together. Raises `DatasetError` if all have another size."""
-    ids, each = tuple(id for id, _ in found), [one for _, one in found]
+    ids, each = tuple(id for id, _ in gathered.images), [one for _, one in gathered.images]
     resized = tuple(one.resized for one in each if one.resized is not None)
     refuse_rescaled(paired, resized)
     rows = _numbered([one.rows for one in each])
     pairs = _added_up(rows[:, 1:], task.union)
     renamed = find_renamed(paired.before.labels, paired.after.labels, task.union, pairs)
     names = {(task.union.id(one.before), task.union.id(one.after)) for one in renamed}
-    regions = [r for one in each for r in one.regions if r.change not in names]
+    images = tuple(id for id, one in gathered.images if one.image)
     return Difference(
         before=paired.before,
         after=paired.after,
         names=(folder_name(paired.before), folder_name(paired.after)),
         labels=task.union,
         classes=ClassChanges.of(paired.before.labels, paired.after.labels, renamed),
-        samples=replace(paired.changes, resized=resized, images=tuple(id for id, one in found if one.image)),
+        samples=replace(paired.changes, resized=resized, images=images, unseen=sum(one.image is None for one in each)),
         pairs=pairs,
         images=image_changes(ids, rows, sorted(names)),
         rows=rows[rows[:, 1] != rows[:, 2]],
         ids=ids,
-        regions=tuple(largest(regions, task.worst, lambda _: True)),
+        regions=tuple(largest([r for r in gathered.regions if r.change not in names], task.worst)),
         region_count=sum(n for one in each for change, n in one.counts.items() if change not in names),
         unopened=sum(one.known for one in each),
         uncovered=(sum(one.uncovered[0] for one in each), sum(one.uncovered[1] for one in each)),
+        left_out=gathered.left_out,
     )
 
 

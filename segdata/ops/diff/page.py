@@ -42,7 +42,7 @@ def diff_page(found: Difference, out: str | Place) -> Place:
         classes=_class_chart(found, shown),
         matrix=_matrix(found, shown),
         changes=found.changes[:CHANGES],
-        images=[one for one in found.images if one.changed > one.renamed][:IMAGES],
+        images=[one for one in found.images if one.drawn][:IMAGES],
         key=class_key(found.labels, values),
         crops=crops,
         name=found.labels.name,
@@ -53,7 +53,10 @@ def diff_page(found: Difference, out: str | Place) -> Place:
 def _cards(found: Difference) -> list[tuple[str, str]]:
     samples = found.samples
     cards = [(percent(found.changed, found.pixels), "of the pixels changed"), (f"{found.changed:,}", "pixels changed")]
-    cards += [(f"{len(found.images):,}", "images changed"), (f"{samples.both:,}", "images in both")]
+    cards += [
+        (f"{sum(one.drawn > 0 for one in found.images):,}", "images changed"),
+        (f"{samples.both:,}", "images in both"),
+    ]
     return [
         *cards,
         *(

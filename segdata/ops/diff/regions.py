@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -33,22 +33,35 @@ class Region:
         return self.before, self.after
 
 
-Apart = Callable[[Region], bool]
-
-
-def changed_regions(image: str, before: Mask, after: Mask) -> list[Region]:
-    """All regions of two masks (H, W)."""
+def changed_regions(
+    image: str, before: Mask, after: Mask, most: int, renamable: Collection[int]
+) -> tuple[list[Region], dict[tuple[int, int], int]]:
+    """The `largest` regions of two masks (H, W), and how many there are of each change."""
     from segdata.kernels.regions import unequal_regions
 
-    found = unequal_regions(np.ascontiguousarray(before), np.ascontiguousarray(after)).tolist()
+    found = unequal_regions(np.ascontiguousarray(before), np.ascontiguousarray(after))
+    changes, counts = np.unique(found[:, :2], axis=0, return_counts=True)
+    found = found[np.lexsort((found[:, 3], found[:, 2], -found[:, 6]))]
+    apart = np.isin(found[:, :2], list(renamable)).all(axis=1)
     height, width = before.shape
-    return [Region(image, a, b, pixels, (y, x, h, w), (height, width)) for a, b, y, x, h, w, pixels in found]
+    regions = [
+        Region(image, a, b, pixels, (y, x, h, w), (height, width))
+        for side in (True, False)
+        for a, b, y, x, h, w, pixels in found[apart == side][:most].tolist()
+    ]
+    return regions, {(a, b): n for (a, b), n in zip(changes.tolist(), counts.tolist(), strict=True)}
 
 
-def largest(regions: Iterable[Region], most: int, apart: Apart) -> list[Region]:
-    """The `most` largest that are `apart`, and as many of the others."""
+def largest(regions: Iterable[Region], most: int, renamable: Collection[int] = ()) -> list[Region]:
+    """The `most` largest, and as many of those from one of the classes that may be renamed to another one.
+
+    These are kept apart since it is known only in the end which classes are.
+    """
     ordered = sorted(regions, key=lambda r: (-r.pixels, r.image, r.box, r.change))
-    return [one for side in (True, False) for one in [r for r in ordered if apart(r) == side][:most]]
+    kept: list[Region] = []
+    for side in (True, False):
+        kept += [r for r in ordered if (r.before in renamable and r.after in renamable) == side][:most]
+    return kept
 
 
 def region_inside(region: Region, before: Mask, after: Mask, window: Window) -> NDArray[np.bool_]:

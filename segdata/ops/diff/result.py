@@ -29,6 +29,11 @@ class ImageChange:
     changed: int
     renamed: int
 
+    @property
+    def drawn(self) -> int:
+        """The pixels that are another class, not one under another name."""
+        return self.changed - self.renamed
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"id": self.id, "pixels": self.pixels, "changed": self.changed, "renamed": self.renamed}
@@ -50,10 +55,10 @@ class Difference:
     """What changed from dataset `before` to `after`, which has the ids of the former; `names` are what both are called.
 
     `labels`: the classes of both, by name. `pairs` (P, 3) int64: id of the class before, after (or `labels.ignore`), and pixels,
-    unchanged ones too. `images`: those with changed pixels, most of them first. `rows` (R, 4) int64: number of the image in
-    `ids`, class before, class after, changed pixels. `regions`: the largest of `region_count`. `unopened`: images whose masks
-    are of the same bytes. `uncovered`: pixels that only tiles before have, and only those after: they are not compared.
-    `left_out`: ids of images that could not be compared.
+    unchanged ones too. `images`: those with changed pixels, those first where most were drawn anew. `rows` (R, 4) int64: number
+    of the image in `ids`, class before, class after, changed pixels. `regions`: the largest of `region_count`. `unopened`: how
+    many images have masks of the same bytes. `uncovered`: pixels that only tiles before have, and only those after: they are
+    not compared. `left_out`: ids of images that could not be compared.
     """
 
     __repr__ = briefly
@@ -102,32 +107,39 @@ class Difference:
     @property
     def matrix(self) -> Ints:
         """(K + 1, K + 1) int64: pixels by class before (row) and after (column), ignored ones last."""
-        return self._whole.counts[:, :-1]
+        classes = len(self.labels.classes)
+        return Confusion.from_pairs(self._placed, classes + 1).counts[:, :-1]
 
     @property
     def tally(self) -> Tally:
         """The counts by class, and of ignored pixels last: `hits` did not change, `truth` is before, `pred` after."""
-        return self._whole.tally
+        before, after, pixels = self._placed.T
+        sums = np.zeros((3, len(self.labels.classes) + 1), np.int64)
+        np.add.at(sums[0], before, np.where(before == after, pixels, 0))
+        np.add.at(sums[1], before, pixels)
+        np.add.at(sums[2], after, pixels)
+        return Tally.of(sums)
 
     @property
-    def _whole(self) -> Confusion:
-        """Ignored pixels as one more class, K."""
-        classes = len(self.labels.classes)
+    def _placed(self) -> Ints:
+        """`pairs` with ignored pixels as one more class, K."""
         pairs = self.pairs.copy()
-        pairs[:, :2] = np.minimum(pairs[:, :2], classes)
-        return Confusion.from_pairs(pairs, classes + 1)
+        pairs[:, :2] = np.minimum(pairs[:, :2], len(self.labels.classes))
+        return pairs
 
     @property
     def changes(self) -> list[Change]:
         """All changes from a class to another one, those of most pixels first."""
-        ends = np.flatnonzero(self.pairs[:, 0] != self.pairs[:, 1])
-        ordered = sorted(self.pairs[ends].tolist(), key=lambda one: (-one[2], one))
-        return [self._change(before, after, pixels) for before, after, pixels in ordered]
+        held = self.rows[np.lexsort((-self.rows[:, 3], self.rows[:, 2], self.rows[:, 1]))]
+        starts = np.flatnonzero((np.diff(held[:, 1:3], axis=0) != 0).any(axis=1)) + 1
+        found = [self._change(group) for group in np.split(held, starts) if len(group)]
+        return sorted(found, key=lambda one: (-one.pixels, one.before, one.after))
 
-    def _change(self, before: int, after: int, pixels: int) -> Change:
-        held = self.rows[(self.rows[:, 1] == before) & (self.rows[:, 2] == after)]
-        most = held[np.argsort(-held[:, 3], kind="stable")][:IMAGES]
-        return Change(before, after, pixels, len(held), [(self.ids[i], n) for i, _, _, n in most.tolist()])
+    def _change(self, rows: Ints) -> Change:
+        """Of the rows of one change, those of most pixels first."""
+        _, before, after, _ = rows[0].tolist()
+        most = [(self.ids[i], n) for i, _, _, n in rows[:IMAGES].tolist()]
+        return Change(before, after, int(rows[:, 3].sum()), len(rows), most)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN is None."""
@@ -196,4 +208,4 @@ def image_changes(ids: Sequence[str], rows: Ints, renamed: Sequence[tuple[int, i
         np.add.at(sums, rows[held, 0], rows[held, 3])
         columns.append(sums.tolist())
     found = [ImageChange(*one) for one in zip(ids, *columns, strict=True) if one[2]]
-    return tuple(sorted(found, key=lambda one: (one.renamed - one.changed, one.id)))
+    return tuple(sorted(found, key=lambda one: (-one.drawn, -one.changed, one.id)))

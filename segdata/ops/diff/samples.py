@@ -48,8 +48,8 @@ class Resized:
 class SampleChanges:
     """Ids of images that are new or gone, and what changed of those that are on `both` sides.
 
-    `renamed`: the id before, and the one now, of the same image or mask. `images`: those whose image file changed. `cut`: those
-    that are cut into other tiles.
+    `renamed`: the id before, and the one now, of the same image or mask. `images`: those whose image file changed; of `unseen`
+    ones it is not known. `cut`: those that are cut into other tiles.
     """
 
     __repr__ = briefly
@@ -61,6 +61,7 @@ class SampleChanges:
     splits: tuple[Moved, ...] = ()
     groups: tuple[Moved, ...] = ()
     images: tuple[str, ...] = ()
+    unseen: int = 0
     resized: tuple[Resized, ...] = ()
     cut: tuple[str, ...] = ()
 
@@ -80,6 +81,7 @@ class SampleChanges:
             "splits": [{"id": one.id, "before": one.before, "after": one.after} for one in self.splits],
             "groups": [{"id": one.id, "before": one.before, "after": one.after} for one in self.groups],
             "images": list(self.images),
+            "unseen": self.unseen,
             "resized": [{"id": one.id, "before": [*one.before], "after": [*one.after]} for one in self.resized],
             "cut": list(self.cut),
         }
@@ -163,27 +165,35 @@ def known_resized(pair: Pair) -> Resized | None:
     return Resized(pair.id, before, after)
 
 
-def image_changed(before: Dataset, after: Dataset, pair: Pair, by: ImagesBy) -> bool:
-    """Whether an image's files differ; those that are missing, remote or otherwise cut tell nothing. Raises `DatasetError`."""
+def image_changed(before: Dataset, after: Dataset, pair: Pair, by: ImagesBy) -> bool | None:
+    """Whether an image's files differ; None if that is unknown. Raises `DatasetError` for paths that lead out of a dataset."""
     if by == "nothing" or "none" in (before.images, after.images) or _cut(pair.truth) != _cut(pair.preds[0]):
-        return False
-    return any(
-        one.image is not None and other.image is not None
-        and _differ(before.image_path(one), after.image_path(other), by)
-        for one, other in zip(pair.truth, pair.preds[0], strict=True)
-    )  # fmt: skip
+        return None
+    found = [_differ(before, one, after, other, by) for one, other in zip(pair.truth, pair.preds[0], strict=True)]
+    return True if True in found else None if None in found else False
 
 
-def _differ(one: str, other: str, by: ImagesBy) -> bool:
-    if one == other or is_remote(one) or is_remote(other):
+def _differ(before: Dataset, one: Sample, after: Dataset, other: Sample, by: ImagesBy) -> bool | None:
+    if one.image is None or other.image is None:
+        return one.image is not other.image
+    paths = before.image_path(one), after.image_path(other)
+    if paths[0] == paths[1]:
         return False
-    try:
-        a, b = os.stat(one), os.stat(other)
-    except OSError:
-        return False
+    if any(map(is_remote, paths)):
+        return file_digest(paths[0]) != file_digest(paths[1]) if by == "bytes" else None
+    a, b = map(_stat, paths)
+    if a is None or b is None:
+        return None if a is b else True
     if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino):
         return False
-    return a.st_size != b.st_size or (by == "bytes" and file_digest(one) != file_digest(other))
+    return a.st_size != b.st_size or (by == "bytes" and file_digest(paths[0]) != file_digest(paths[1]))
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _size_known(samples: Sequence[Sample]) -> bool:

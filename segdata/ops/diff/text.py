@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segdata.ops.diff.result import Difference
     from segdata.ops.diff.samples import Moved, SampleChanges
 
-CLASSES, CHANGES, REGIONS = 20, 10, 5
+CLASSES, CHANGES, REGIONS = 20, 5, 5
 """How many classes, changes and regions are told; a page and JSON have more."""
 
 
@@ -31,7 +31,7 @@ def difference_lines(found: Difference) -> list[str]:
         "the same bytes"
     ]
     if found.same:
-        return [*lines, "no difference"]
+        return [*lines, "no difference", *_notes(found)]
     lines += class_lines(found.classes) + sample_lines(found.samples)
     if found.changed:
         lines += ["", *_pixel_lines(found)]
@@ -84,7 +84,7 @@ def moved(changes: Sequence[Moved], what: str) -> list[str]:
 
 
 def _pixel_lines(found: Difference) -> list[str]:
-    real = [one for one in found.images if one.changed > one.renamed]
+    real = [one for one in found.images if one.drawn]
     lines = [
         f"{found.changed:,} pixels changed ({percent(found.changed, found.pixels)}), in {len(found.images):,} images"
         + (f"; {found.renamed:,} of them only by the name of their class" if found.renamed else ""),
@@ -102,8 +102,7 @@ def _pixel_lines(found: Difference) -> list[str]:
     if real:
         lines += [
             "",
-            "images that changed most: "
-            + ", ".join(f"{one.id} {percent(one.changed, one.pixels)}" for one in real[:3]),
+            "images that changed most: " + ", ".join(f"{one.id} {percent(one.drawn, one.pixels)}" for one in real[:3]),
         ]
     if found.regions:
         lines += ["", f"the largest of {found.region_count:,} regions that changed:"]
@@ -138,6 +137,9 @@ def _notes(found: Difference) -> list[str]:
     if any(found.uncovered):
         before, after = found.uncovered
         notes.append(f"pixels that only one side has, so not compared: {before:,} before, {after:,} after")
+    if found.samples.unseen:
+        why = "a side has none, they are not on this machine, or --images-by nothing was given"
+        notes.append(f"the images of {found.samples.unseen:,} samples were not compared: {why}")
     if form := fitting_match(found.before, found.samples.removed, found.samples.added):
         notes.append(f"--match '{form}' may fit added samples to removed ones")
     if found.left_out:

@@ -266,6 +266,12 @@ def test_changed_images(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     assert list(diff(a, b, images_by="bytes").samples.images) == ids[:2]
     assert diff(a, b, images_by="nothing").same
     assert not diff(a, b).same
+    assert (diff(a, b).samples.unseen, diff(a, b, images_by="nothing").samples.unseen) == (0, 6)
+    longer.unlink()
+    assert list(diff(a, b).samples.images) == ids[:1]
+    Path(a.image_path(a.samples[0])).unlink()
+    found = diff(a, b).samples
+    assert (found.images, found.unseen) == ((), 1)
 
 
 def test_rescaled_datasets_are_refused_and_a_single_other_size_is_told(tmp_path: Path) -> None:
@@ -416,3 +422,18 @@ def test_the_command(sides: tuple[Dataset, Dataset]) -> None:
 
 def test_labels_of_the_union(sides: tuple[Dataset, Dataset]) -> None:
     assert diff(*sides).labels == Labels.of(NAMES)
+
+
+def test_real_masks(shared_data: Path, tmp_path: Path) -> None:
+    """CamVid, some of it moved by a few pixels: beside NumPy, and beside `evaluate`."""
+    paths = sorted((shared_data / "camvid" / "valannot").glob("*.png"))[:8]
+    masks = {path.stem: np.array(Image.open(path)) for path in paths}
+    masks = {id: np.where(mask == 11, 255, mask) for id, mask in masks.items()}
+    other = {id: np.roll(mask, number // 2, axis=1) for number, (id, mask) in enumerate(masks.items())}
+    names = [*map(str, range(11))]
+    a, b = make(tmp_path / "a", masks, names=names), make(tmp_path / "b", other, names=names)
+    found = diff(a, b)
+    assert found.unopened == 2
+    assert found.confusion == evaluate(b, a, draws=0).confusion
+    one, two = (np.minimum(np.stack([*side.values()]), 11).astype(np.int64) for side in (masks, other))
+    assert found.matrix.ravel().tolist() == np.bincount((12 * one + two).ravel(), minlength=144).tolist()
