@@ -21,26 +21,26 @@ def known_rows(
     It must if a class became another one that was there: then its regions are shown. `before` and `after`: each value in the
     union.
     """
-    if [_print(s) for s in pair.truth] != [_print(s) for s in pair.preds[0]] or not all(map(_counted, pair.truth)):
+    one, other = pair.truth, pair.preds[0]
+    if len(one) != len(other) or not all(map(_same, one, other)) or not all(map(_counted, one)):
         return None
-    windows = [s.window for s in pair.truth if s.window is not None]
-    if not is_whole(pair.truth) and covered(windows) != sum(w.height * w.width for w in windows):
+    windows = [s.window for s in one if s.window is not None]
+    if not is_whole(one) and covered(windows) != sum(w.height * w.width for w in windows):
         return None
-    counts: Counter[int] = Counter()
-    for sample in pair.truth:
-        counts.update(sample.counts)
+    counts = one[0].counts if len(one) == 1 else sum((Counter(s.counts) for s in one), Counter[int]())
     rows = [(before[v], after[v], n) for v, n in sorted(counts.items()) if n]
     if any(a != b and not {a, b} <= renamable for a, b, _ in rows):
         return None
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
-def _print(sample: Sample) -> tuple[object, ...]:
-    """What two samples share if their masks are the same."""
-    return sample.sha256, sample.size, sample.crop, sample.window, sample.tiling
+def _same(one: Sample, other: Sample) -> bool:
+    """Whether two samples have the same mask, of files with the same bytes; it is not known of files of other programs."""
+    same = bool(one.sha256) and one.sha256 == other.sha256 and one.size == other.size
+    return same and (one.crop, one.window, one.tiling) == (other.crop, other.window, other.tiling)
 
 
 def _counted(sample: Sample) -> bool:
     """Whether the manifest counts each pixel of a sample once, and no padding."""
     whole = sample.window is None or tile_content(sample) == sample.size == tuple(sample.window[2:])
-    return bool(sample.sha256) and whole and sum(sample.counts.values()) == sample.height * sample.width
+    return whole and sum(sample.counts.values()) == sample.height * sample.width
