@@ -61,7 +61,7 @@ def distance(value: SupportsFloat) -> str:
     number = float(value)
     if math.isnan(number):
         return "-"
-    return f"{number:.2f}" if number >= 1 or number == 0 else f"{number:.3g}"
+    return f"{number:.2f}" if number >= 0.1 or number == 0 else f"{number:.2g}"
 
 
 def span(low: SupportsFloat, high: SupportsFloat, *, told: Callable[[SupportsFloat], str] = share) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from segdata.errors import DataError, Problem
+from segdata.errors import DataError, Problem, located
 from segdata.files import slides
 from segdata.files.crs import metres_per_degree, parse_wkt
 from segdata.files.file import TIFF, File
@@ -75,12 +75,16 @@ def ground_metres(geo: Geo, size: tuple[int, int], file: str) -> float | None:
 
     Raises `DataError` (`image.square`) for pixels that are not square on the ground.
     """
-    sides = ground_sides(geo, size)
+    with located(file):
+        sides = ground_sides(geo, size)
     return None if sides is None else mean_side(sides[1], sides[0], file, "metres")
 
 
 def ground_sides(geo: Geo, size: tuple[int, int]) -> tuple[float, float] | None:
-    """The (y, x) sides in metres of a pixel in the middle of an image of `size`; None if it is not known where it lies."""
+    """The (y, x) sides in metres of a pixel in the middle of an image of `size`; None if it is not known where it lies.
+
+    Raises `DataError` (`image.square`) for pixels whose sides are not at a right angle on the ground.
+    """
     if geo.crs is None:
         return None
     a, b, _, d, e, f = geo.transform
@@ -90,7 +94,12 @@ def ground_sides(geo: Geo, size: tuple[int, int]) -> tuple[float, float] | None:
         x, y = metres_per_degree(middle)
     else:
         x = y = float(crs.linear_units_factor[1])
-    return math.hypot(b * x, e * y), math.hypot(a * x, d * y)
+    across, down = (a * x, d * y), (b * x, e * y)
+    sides = math.hypot(*down), math.hypot(*across)
+    if abs(across[0] * down[0] + across[1] * down[1]) > (SQUARE - 1) * sides[0] * sides[1]:
+        what = "its pixels are no rectangles on the ground: warp it first (gdalwarp -t_srs, -tr)"
+        raise DataError(Problem("image.square", what))
+    return sides
 
 
 def mean_side(x: float, y: float, file: str, unit: str) -> float | None:

@@ -9,8 +9,8 @@ groups of images. Each unit is left out once, and d is by how much the score fal
 t is the quantile of Student's distribution for n - 1 degrees of freedom. n is the number of units; for the score of a class, of
 those that have the class in truth; for a mean over classes, as many as those of the classes that make it unsure, by the rule of
 Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", 1946. A score from 0 to 1 gets its interval on
-the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A difference of two scores gets it as it is,
-and so does a distance, but that no bound is below 0.
+the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A distance gets it on that of log(distance):
+so it stays above 0. A difference of two scores gets it as it is.
 
 An interval always contains its score, and the classes are the same in all of this. A class that is gone without a unit counts
 as 0 there. With fewer than `FEWEST` units there is no interval: nothing tells how far such a score may be off. A mean over
@@ -21,12 +21,11 @@ variance is its square. How often these intervals contain the truth, beside thos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +37,8 @@ from segdata.words import briefly
 
 M = TypeVar("M", bound=Metric)
 
+Scale = Literal["share", "distance", "difference"]
+
 LEVEL = 0.95
 
 FEWEST = 3
@@ -48,6 +49,9 @@ LEAST = 5
 
 ROUNDING = 1e-12
 """A smaller part of a score is what adding in another order changes, and no change."""
+
+LARGEST = 700.0
+"""A larger logarithm is of no number in float64."""
 
 MEAN_OF = {"mean_iou": "iou", "mean_dice": "dice", "mean_accuracy": "recall"}
 """The scores of a `Tally` that are means over classes, and of what."""
@@ -130,8 +134,8 @@ class Spread:
 
     `value` (C,) float64, NaN for a score that there is not; `units` (C,) int64, how many units speak of each. Sparse, both (M,):
     `place` is unit * C + score, `change` the value less the value without this unit. Of what is not there the change is 0.
-    `unknown`: the variance of what no unit tells of, 0 or more. `share`: the values are from 0 to 1, and no differences. If they
-    are not, `least` is the least that they can be.
+    `unknown`: the variance of what no unit tells of, 0 or more. `scale`: whether the values are shares, from 0 to 1, distances,
+    0 or more, or differences.
     """
 
     value: Floats
@@ -139,15 +143,14 @@ class Spread:
     place: Ints
     change: Floats
     unknown: float = 0.0
-    share: bool = True
-    least: float = -math.inf
+    scale: Scale = "share"
 
     def __sub__(self, other: Spread) -> Spread:
         """The differences of two measurements of the same units."""
         place, places = np.unique(np.concatenate([self.place, other.place]), return_inverse=True)
         change = np.bincount(places, np.concatenate([self.change, -other.change]), len(place)).astype(np.float64)
         units, unknown = np.minimum(self.units, other.units), self.unknown + other.unknown
-        return Spread(self.value - other.value, units, place, change, unknown, share=False)
+        return Spread(self.value - other.value, units, place, change, unknown, "difference")
 
     @property
     def error(self) -> Floats:
@@ -159,12 +162,13 @@ class Spread:
     def interval(self, level: float = LEVEL) -> Floats:
         """(2, C) float64: the bounds; NaN where there is no `error`."""
         reach = self.error * [t_quantile((1 + level) / 2, max(int(n) - 1, 1)) for n in self.units]
-        if not self.share:
-            return np.stack([np.maximum(self.value - reach, self.least), self.value + reach])
-        slope = self.value * (1 - self.value)
+        if self.scale == "difference":
+            return np.stack([self.value - reach, self.value + reach])
+        rest = 1 - self.value if self.scale == "share" else np.ones_like(self.value)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ends = np.log(self.value / (1 - self.value)) + np.stack([-reach, reach]) / slope
-        low, high = np.where((slope > 0) | np.isnan(reach), (1 + np.tanh(ends / 2)) / 2, self.value)
+            ends = np.log(self.value / rest) + np.stack([-reach, reach]) / (self.value * rest)
+        back = (1 + np.tanh(ends / 2)) / 2 if self.scale == "share" else np.exp(np.minimum(ends, LARGEST))
+        low, high = np.where((self.value * rest > 0) | np.isnan(reach), back, self.value)
         return np.stack([np.minimum(low, self.value), np.maximum(high, self.value)])  # against rounding
 
     def sureness(self) -> Floats:
@@ -234,8 +238,7 @@ def metric_spreads(values: Sequence[Metric], zero: Metric, columns: Columns) -> 
 
 def _with_mean(score: ClassScore, units: Ints, place: Ints, change: Floats, labelled: Ints) -> tuple[Spread, Spread]:
     """Of a score of classes, and of its mean."""
-    least = -math.inf if score.unit is None else 0.0
-    classes = Spread(score.values, units, place, change, share=score.unit is None, least=least)
+    classes = Spread(score.values, units, place, change, scale="share" if score.unit is None else "distance")
     return classes, _mean(classes, labelled)
 
 
@@ -247,12 +250,12 @@ def _mean(classes: Spread, labelled: Ints, *, paired: bool = False) -> Spread:
     few = known & (classes.units < FEWEST) & (not paired)
     told = np.where(few[class_id], 0, classes.change)
     number = max(int(known.sum()), 1)
-    unknown = float(few.sum()) / 12 if classes.share else float((classes.value[few] ** 2).sum())
+    unknown = float(few.sum()) / 12 if classes.scale == "share" else float((classes.value[few] ** 2).sum())
     variance = np.bincount(class_id, told**2, count).astype(np.float64)
     units = _resting_on(variance, classes.units, unknown, labelled)
     change = np.bincount(unit, told).astype(np.float64) / number
     value, place, unknown = mean(classes.value)[None], np.arange(len(change)), unknown / number**2
-    return Spread(value, units, place, change, unknown, classes.share, classes.least)
+    return Spread(value, units, place, change, unknown, classes.scale)
 
 
 def _resting_on(variance: Floats, units: Ints, unknown: float, labelled: Ints) -> Ints:

@@ -203,7 +203,7 @@ def test_tolerances(text: str, expected: tuple[float, str]) -> None:
     assert read_tolerance(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "2 cm", "m", "1e3", "two"])
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "2 cm", "m", "1e3", "two", "9" * 400])
 def test_what_is_no_tolerance_is_refused(text: str) -> None:
     with pytest.raises(
         OptionError, match=r"must be a number of pixels, such as 2, or of metres on the ground, such as 0\.5m"

@@ -31,7 +31,7 @@ from segdata.tiling.tiles import by_image, extent, image_of, read_stitched
 from segdata.windows import Window
 from segdata.words import points, share, span, whole
 
-ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 4
+ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 3
 """How many classes the charts show, how many the matrix, how wide an image is, and how many scores stand beside each other."""
 
 MOST_PIXELS = 2**26
@@ -188,7 +188,7 @@ def _score_charts(found: Evaluation, shown: Sequence[int]) -> list[Markup]:
 
 def _score_panel(score: ClassScore, shown: Sequence[int]) -> Panel:
     """One score of the classes shown: bars, or dots in their intervals."""
-    tick, most = (whole, 1) if score.unit is None else (None, None)
+    tick, most = (whole, 1) if score.unit is None else ("{:g}".format, None)
     if score.interval is None:
         values = _at(score.values, shown)
         return Panel(score.heading, {"": values}, "bars", show=score.shown, tick=tick, most=most)

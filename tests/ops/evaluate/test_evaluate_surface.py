@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
 
 import segdata
@@ -123,8 +124,6 @@ def test_degrees_are_metres_too(tmp_path: Path) -> None:
     mask = patches(28, 35)
     truth = make(tmp_path / "truth", {"a": mask}, images="copy", fields={"a": {"image": "images/a.tif"}})
     path = truth.root / "images/a.tif"
-    import rasterio
-
     write_tiff(path, np.zeros((28, 35), np.uint8))
     with rasterio.open(path, "r+") as file:
         file.crs, file.transform = "EPSG:4326", rasterio.Affine(1e-5, 0, 10, 0, -1e-5, 60)
@@ -132,6 +131,23 @@ def test_degrees_are_metres_too(tmp_path: Path) -> None:
     found = segdata.evaluate(pred, truth, surface=True, tolerance="1m").surface
     expected = Surface.of(mask, moved(mask), truth.labels, 1.0, "m", (1.114, 0.558))
     np.testing.assert_allclose(found.hausdorff, expected.hausdorff, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("tilt", "fits"), [((2, 1, 1, -2), True), ((2, 1, 0, -2), False)])
+def test_a_grid_may_be_turned_but_not_slanted(tmp_path: Path, tilt: tuple[float, ...], fits: bool) -> None:
+    mask = patches(28, 35)
+    truth = make(tmp_path / "truth", {"a": mask}, images="copy", fields={"a": {"image": "images/a.tif"}})
+    write_tiff(truth.root / "images/a.tif", np.zeros((28, 35), np.uint8))
+    with rasterio.open(truth.root / "images/a.tif", "r+") as file:
+        file.transform = rasterio.Affine(tilt[0], tilt[1], 500_000, tilt[2], tilt[3], 4_600_000)
+    pred = make(tmp_path / "pred", {"a": moved(mask)})
+    if not fits:
+        with pytest.raises(DataError, match=r"no rectangles on the ground: warp it first .*\[image.square\]"):
+            segdata.evaluate(pred, truth, surface=True, tolerance="2m")
+        return
+    found = segdata.evaluate(pred, truth, surface=True, tolerance="2m").surface
+    expected = Surface.of(mask, moved(mask), truth.labels, 2.0, "m", (5**0.5, 5**0.5))
+    np.testing.assert_allclose(found.sums, expected.sums)
 
 
 def test_metres_without_a_place_are_refused_with_a_way_out(sides: tuple[Dataset, Dataset]) -> None:

@@ -155,8 +155,9 @@ def test_a_distance_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert score.mean_interval is not None
     bound = 10 * np.array([left_out(pred, truth, {sample.id}).iou[0] for sample in truth])
     reach = t_quantile(0.975, 6) * math.sqrt(((score.values[0] - bound) ** 2).sum())
-    assert score.interval[:, 0].tolist() == pytest.approx([max(score.values[0] - reach, 0), score.values[0] + reach])
-    assert score.mean_interval[0] >= 0
+    ends = [score.values[0] * math.exp(sign * reach / score.values[0]) for sign in (-1, 1)]
+    assert score.interval[:, 0].tolist() == pytest.approx(ends)
+    assert score.mean_interval[0] > 0
     assert score.mean_interval[1] > 1
     page = tmp_path / "page.html"
     result = CliRunner().invoke(main, ["evaluate", str(pred.root), str(truth.root)])
