@@ -1,4 +1,4 @@
-"""Exact Euclidean distances: of every pixel to the nearest of some, and of some points to the nearest of others."""
+"""Exact Euclidean distances of points on a grid to the nearest of others."""
 
 from __future__ import annotations
 
@@ -9,35 +9,55 @@ from segdata.kernels import kernel
 
 
 @kernel
-def distances_to(held: NDArray[np.bool_], step_y: float, step_x: float, out: NDArray[np.float64]) -> None:
-    """Write to `out` (H, W) how far each pixel is from the nearest one that `held` (H, W) has, infinite if it has none.
+def distances_between(
+    points_y: NDArray[np.int32],
+    points_x: NDArray[np.int32],
+    others_y: NDArray[np.int32],
+    others_x: NDArray[np.int32],
+    step_y: float,
+    step_x: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Write to `out` (N,) how far each of N points is from the nearest of M others, infinite if there are none.
 
-    `step_y`, `step_x`: how far neighbours are from each other, above 0. Down each column, the rows to the nearest are counted;
-    along each row, the nearest is then the lowest of parabolas (Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled
-    Functions", 2012). Distances are of whole rows and columns, so that no error adds up.
+    The points are in the order of their rows, and of their columns in them. `step_y`, `step_x`: how far neighbours are from each
+    other, above 0. Down each column of the box around all, the rows to the nearest are counted; along each row with points, the
+    nearest is then the lowest of parabolas (Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled Functions", 2012).
+    Distances are of whole rows and columns, so that no error adds up. Memory is 4 bytes for each pixel of the box.
     """
-    height, width = held.shape
-    far = 2 * height
-    rows = np.empty((height, width), np.int32)
-    for y in range(height):
+    if not points_y.shape[0] or not others_y.shape[0]:
+        out[:] = np.inf
+        return
+    top, left = min(points_y.min(), others_y.min()), min(points_x.min(), others_x.min())
+    height = max(points_y.max(), others_y.max()) - top + 1
+    width = max(points_x.max(), others_x.max()) - left + 1
+    far = np.int32(2 * height)
+    rows = np.full((height, width), far, np.int32)
+    for i in range(others_y.shape[0]):
+        rows[others_y[i] - top, others_x[i] - left] = 0
+    for y in range(1, height):
+        above, row = rows[y - 1], rows[y]
         for x in range(width):
-            before = rows[y - 1, x] + 1 if y else far
-            rows[y, x] = 0 if held[y, x] else min(before, far)
+            row[x] = min(row[x], above[x] + np.int32(1))
     for y in range(height - 2, -1, -1):
+        below, row = rows[y + 1], rows[y]
         for x in range(width):
-            rows[y, x] = min(rows[y, x], rows[y + 1, x] + 1)
+            row[x] = min(row[x], below[x] + np.int32(1))
     column = np.empty(width, np.int64)  # of each parabola of the lowest line, from left to right
     begin = np.empty(width, np.float64)  # from which x on it is the lowest
-    for y in range(height):
+    i = 0
+    while i < points_y.shape[0]:
+        y = points_y[i]
+        row = rows[y - top]
         count = 0
         for x in range(width):
-            if rows[y, x] >= far:
+            if row[x] >= far:
                 continue
             crossing = -np.inf
-            deep = (rows[y, x] * step_y) ** 2
+            deep = (row[x] * step_y) ** 2
             while count:
                 other = column[count - 1]
-                rise = (deep - (rows[y, other] * step_y) ** 2) / (step_x * step_x)
+                rise = (deep - (row[other] * step_y) ** 2) / (step_x * step_x)
                 crossing = (rise / (x - other) + x + other) / 2
                 if crossing > begin[count - 1]:
                     break
@@ -46,53 +66,10 @@ def distances_to(held: NDArray[np.bool_], step_y: float, step_x: float, out: NDA
             column[count], begin[count] = x, crossing
             count += 1
         at = 0
-        for x in range(width):
+        while i < points_y.shape[0] and points_y[i] == y:
+            x = points_x[i] - left
             while at + 1 < count and begin[at + 1] < x:
                 at += 1
-            if count:
-                down, across = rows[y, column[at]] * step_y, (x - column[at]) * step_x
-                out[y, x] = np.sqrt(down * down + across * across)
-            else:
-                out[y, x] = np.inf
-
-
-@kernel
-def distances_between(
-    points_y: NDArray[np.int32],
-    points_x: NDArray[np.int32],
-    others_x: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    step_y: float,
-    step_x: float,
-    out: NDArray[np.float64],
-) -> None:
-    """Write to `out` (N,) how far each of N points is from the nearest of M others, infinite if there are none.
-
-    The others are in the order of their rows, and of their columns in them; those of row y are from `starts[y]` to
-    `starts[y + 1]`, for as many rows as there are. From its own row on, a point looks upwards and downwards at the nearest in
-    each row, as long as the row itself is nearer than what was found.
-    """
-    height = starts.shape[0] - 1
-    for i in range(points_y.shape[0]):
-        y, x = points_y[i], points_x[i]
-        best = np.inf
-        for step in range(max(y, height - 1 - y) + 1):
-            down = step * step_y
-            if down * down >= best:
-                break
-            for side in range(2 if step else 1):
-                row = y - step if side else y + step
-                if row < 0 or row >= height:
-                    continue
-                first, low, high = starts[row], starts[row], starts[row + 1]
-                end = high
-                while low < high:
-                    middle = (low + high) // 2
-                    if others_x[middle] < x:
-                        low = middle + 1
-                    else:
-                        high = middle
-                for near in range(max(low - 1, first), min(low + 1, end)):
-                    across = (others_x[near] - x) * step_x
-                    best = min(best, down * down + across * across)
-        out[i] = np.sqrt(best)
+            down, across = row[column[at]] * step_y, (x - column[at]) * step_x
+            out[i] = np.sqrt(down * down + across * across)
+            i += 1

@@ -11,7 +11,7 @@ is k:
 
 f is the part of the votes that class k has, and stays. Where the rounds begin is ITK's: of two classes, at a W that is the part
 of the votes on a pixel; of several, at a T by which class has the most votes (see `_from_most`). Rounds end when no T changes
-by more than 1e-7.
+by more than 1e-7, as in ITK, of several classes 1e-9.
 
 W is the same for all pixels of one pattern of votes, so patterns are what is summed over. An annotator that ignores a pixel has
 no vote there: it is in neither product nor sum. Two annotators alone cannot tell who is right: what comes out then depends on
@@ -30,8 +30,9 @@ from segdata.metrics.agreement import Patterns, Votes
 from segdata.metrics.confusion import Floats, Ints, ratio
 from segdata.words import briefly
 
-CHANGE, ROUNDS = 1e-7, 10_000
-"""By how much no probability may change in the last round, and how many rounds there are at most."""
+CHANGE_OF_TWO, CHANGE, ROUNDS = 1e-7, 1e-9, 10_000
+"""By how much no probability may change in the last round, of two classes as in ITK, and of more; and how many rounds there are
+at most. ITK's filter of several classes ends at 1e-5 unless it is told otherwise, which may be far from where rounds lead."""
 
 BLOCK = 2**22
 """How many probabilities are worked on together."""
@@ -77,7 +78,7 @@ class Staple:
             out[voted] += log[votes[voted]]
         most = out.max(axis=1, keepdims=True)
         out = np.exp(out - np.where(np.isfinite(most), most, 0))
-        return out / np.maximum(out.sum(axis=1, keepdims=True), 1)
+        return np.asarray(out / np.maximum(out.sum(axis=1, keepdims=True), 1))
 
     def decide(self, patterns: Patterns) -> Ints:
         """(P, R) votes -> (P,) int64: the likeliest class; K if several are equally likely, and without a vote."""
@@ -92,11 +93,13 @@ class Staple:
         return out
 
 
-def staple(votes: Votes, *, change: float = CHANGE, rounds: int = ROUNDS) -> Staple:
+def staple(votes: Votes, *, change: float | None = None, rounds: int = ROUNDS) -> Staple:
     """Estimate truth and annotators from all votes, until no probability changes by more than `change`, or `rounds` are over.
 
-    Raises `OptionError` if there is no vote, or if `rounds` is below 1.
+    By default `change` is `CHANGE_OF_TWO` for two classes, `CHANGE` for more. Raises `OptionError` if there is no vote, or if
+    `rounds` is below 1.
     """
+    change = (CHANGE_OF_TWO if votes.classes == 2 else CHANGE) if change is None else change
     if rounds < 1:
         raise OptionError(f"{rounds} rounds of STAPLE: must be 1 or more")
     held = votes.given > 0

@@ -136,13 +136,13 @@ class Elements:
         ends = np.array([0, held.stop - held.start])
         return Elements(ends, self.rows[held], self.columns[held], self.codes[held])
 
-    def distances(self, other: Elements, height: int, steps: tuple[float, float]) -> Floats:
+    def distances(self, other: Elements, steps: tuple[float, float]) -> Floats:
         """(N,) float64: how far each is from the nearest of another surface; `steps`: the (y, x) sides of a pixel."""
         from segdata.kernels.distance import distances_between
 
         out = np.empty(len(self.rows))
-        begins = np.searchsorted(other.rows, np.arange(height + 2))
-        distances_between(self.rows, self.columns, other.columns, begins, float(steps[0]), float(steps[1]), out)
+        step_y, step_x = map(float, steps)
+        distances_between(self.rows, self.columns, other.rows, other.columns, step_y, step_x, out)
         return out
 
 
@@ -190,7 +190,7 @@ class Surface(Metric):
         counts = np.array([np.diff(side.starts) for side in sides])
         for class_id in np.flatnonzero(counts.any(axis=0)).tolist():
             both = sides[0].part(class_id), sides[1].part(class_id)
-            out.sums[class_id] = _sums(*both, len(truth), tolerance, steps)
+            out.sums[class_id] = _sums(*both, tolerance, steps)
         return out
 
     def __add__(self, other: Surface) -> Surface:
@@ -263,10 +263,10 @@ def lengths(steps: tuple[float, float]) -> Floats:
     return table
 
 
-def _sums(truth: Elements, pred: Elements, height: int, tolerance: float, steps: tuple[float, float]) -> Floats:
+def _sums(truth: Elements, pred: Elements, tolerance: float, steps: tuple[float, float]) -> Floats:
     """(7,): what one class in one image adds to `Surface.sums`; one side has elements at least."""
     table = lengths(steps)
-    sides = [_Side.of(one, other, height, steps, table) for one, other in ((truth, pred), (pred, truth))]
+    sides = [_Side.of(one, other, steps, table) for one, other in ((truth, pred), (pred, truth))]
     near = sum(float(side.length[side.distance <= tolerance].sum()) for side in sides)
     whole = sum(side.whole for side in sides)
     alone = [float(not len(other.length)) for other in reversed(sides)]
@@ -285,9 +285,9 @@ class _Side:
     length: Floats
 
     @classmethod
-    def of(cls, own: Elements, other: Elements, height: int, steps: tuple[float, float], table: Floats) -> _Side:
+    def of(cls, own: Elements, other: Elements, steps: tuple[float, float], table: Floats) -> _Side:
         """Of a surface and another."""
-        distance, length = own.distances(other, height, steps), table[own.codes]
+        distance, length = own.distances(other, steps), table[own.codes]
         order = np.lexsort((length, distance))
         return cls(distance[order], length[order])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from segdata.ops.agree.result import Agreement
 
 LIMIT = 40
-"""How many classes the terminal lists, half of them those of the least agreement."""
+"""How many classes the terminal lists, half of them those of the least agreement; and how many pairs of annotators."""
 
 
 def agreement_lines(found: Agreement) -> list[str]:
@@ -91,8 +91,13 @@ def pair_rows(found: Agreement) -> list[list[str]]:
 
 
 def _pair_lines(found: Agreement) -> list[str]:
-    rows = pair_rows(found)
-    return table(rows, " " + "r" * (len(rows[0]) - 1))
+    """A line per two annotators; of many, the `LIMIT` of the least mean IoU."""
+    heading, *rows = pair_rows(found)
+    if len(rows) <= LIMIT:
+        return table([heading, *rows], " " + "r" * (len(heading) - 1))
+    order = np.argsort([pair.mean_iou for pair in found.pairs], kind="stable").tolist()[:LIMIT]
+    lines = table([heading, *(rows[i] for i in sorted(order))], " " + "r" * (len(heading) - 1))
+    return [*lines, f"... {LIMIT} of {len(rows):,} pairs, those of the least mean IoU (--json lists all)"]
 
 
 def _least_lines(found: Agreement) -> list[str]:

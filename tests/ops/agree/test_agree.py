@@ -261,6 +261,17 @@ def test_nothing_in_common_is_no_score(tmp_path: Path) -> None:
     assert "no intervals: they need 3 images, and there are 2" in text
 
 
+def test_of_many_pairs_the_least_are_told(tmp_path: Path) -> None:
+    masks = plain(2)
+    roots = [str(make(tmp_path / f"n{n}", erring(n, masks, 0.03 * n), names=NAMES).root) for n in range(10)]
+    found = agree(roots, boundary=False)
+    run = CliRunner().invoke(main, ["agree", *roots, "--no-boundary"])
+    least = sorted(found.pairs, key=lambda pair: pair.mean_iou)
+    assert "... 40 of 45 pairs" in run.output
+    assert f"{' and '.join(least[0].names)} " in run.output
+    assert f"{' and '.join(least[-1].names)} " not in run.output
+
+
 def test_the_command_says_who_and_where(tmp_path: Path) -> None:
     masks = plain()
     for n, name in enumerate(("anna", "ben", "carla")):

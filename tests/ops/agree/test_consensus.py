@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -228,6 +230,18 @@ def test_a_changed_vote_anywhere_is_another_job(tmp_path: Path) -> None:
     fresh = consensus(found, tmp_path / "fresh", method="staple")
     assert [s.sha256 for s in done] == [s.sha256 for s in fresh]
     assert done.read_receipt() == fresh.read_receipt()
+
+
+def test_an_id_that_leads_out_is_refused(tmp_path: Path) -> None:
+    sides = made(tmp_path, seen())
+    out = [
+        replace(side, samples=[msgspec.structs.replace(s, id="../../x") if s.id == "val/0" else s for s in side])
+        for side in sides
+    ]
+    with pytest.raises(DatasetError, match="outside the dataset"):
+        consensus(agree(out), tmp_path / "out")
+    assert not (tmp_path / "x.png").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_destinations_are_looked_at_before_the_work(tmp_path: Path) -> None:
