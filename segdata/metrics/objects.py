@@ -171,7 +171,8 @@ class Objects(Metric):
         for name, pixels, *cells in rows:
             numbers = [share(cell) if isinstance(cell, float) else f"{cell:,}" for cell in cells]
             pairs = ", ".join(f"{title} {number}" for title, number in zip(heading[2:], numbers, strict=True))
-            out.append(f"{name} objects{f' ({pixels} pixels)' if pixels != name else ''}: {pairs}")
+            which = "objects" if name == pixels != "all" else f"{name} objects"
+            out.append(f"{which}{'' if name == 'all' else f' ({pixels} pixels)'}: {pairs}")
         return out
 
     def sections(self) -> Sequence[Section]:

@@ -223,6 +223,9 @@ def test_sizes_are_those_of_coco_and_are_told() -> None:
     assert "medium objects (1,024 to 9,215 pixels): true 2, predicted 2, matched 2" in "\n".join(found.lines())
     other = Objects.of(truth, truth, labels(2), sizes=(1000.0,))
     assert [s["name"] for s in other.to_json()["objects"]["sizes"]] == ["below 1,000", "1,000 and more"]
+    assert [line.partition(":")[0] for line in other.lines()[1:]] == [
+        "objects (below 1,000 pixels)", "objects (1,000 and more pixels)", "all objects",
+    ]  # fmt: skip
     assert np.isnan(found.matches[0].f1[0]), "no small object of class 0"
     assert sizes[0]["f1"] == 1, "and it is in no mean"
 
