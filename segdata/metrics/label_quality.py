@@ -105,7 +105,7 @@ class Region:
     - the mean of ln(likeliest / label), as a part of the most that 8-bit scores can say (`MOST`);
     - depth / (depth + c), where c is how exactly contours are drawn (`CONTOUR`): slivers along contours come last;
     - the roots of (`PARTLY` + whole) / (`PARTLY` + 1), and the same of seen: whole objects come before parts;
-    - 1 / (1 + n): the n regions with higher products lie across the same outline, so one error is not listed twice in front;
+    - 1 / (1 + n), if n regions with higher products lie across the same outline: one error is not listed twice in front;
     - from `ranked`, how unusual it is for the model to say so about this label.
     """
 
@@ -179,8 +179,8 @@ def examine(
         confidences[rows] = probs.max(axis=0)
         qualities[rows] = np.where(known, quality, 1)
     patches = list(_patches(truth, (qualities < threshold) & (truth != suggested), suggested, least))
-    found = [_judged(around, qualities, confidences) for around in _surroundings(patches, truth, suggested)]
-    return total, _one_per_outline(found)[:most]
+    found = [(_judged(around, qualities, confidences), around) for around in _surroundings(patches, truth, suggested)]
+    return total, _one_per_outline(found, most)
 
 
 def ranked(regions: Iterable[Region], classes: int) -> list[float]:
@@ -232,13 +232,31 @@ def _components(binary: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[n
     return np.asarray(numbers, np.int32), np.asarray(stats, np.int32)
 
 
+_Component = tuple[int, int]
+"""A labelled component: its class, and its number among those of the class."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Around:
-    """A patch, its largest share of a component that the model sees, and the suggested label's component beside it; 0: none."""
+    """A patch, and its largest share of a component that the model sees.
+
+    `beside` is the component of the suggested label that most pixels beside it are in; None if none is. `smaller` is that one or
+    the one that the patch is in: the object, if its outline is disputed.
+    """
 
     patch: _Patch
     seen: float
-    beside: int
+    beside: _Component | None
+    smaller: _Component
+
+    @property
+    def own(self) -> _Component:
+        return self.patch.given, self.patch.own
+
+    def across(self, other: _Around) -> bool:
+        """Whether the two lie across one outline of an object: one is in the component that the other is beside."""
+        shared = {self.own} & {other.beside} | {other.own} & {self.beside}
+        return bool(shared & {self.smaller, other.smaller})
 
 
 def _surroundings(patches: Sequence[_Patch], truth: Mask, suggested: Mask) -> Iterator[_Around]:
@@ -248,11 +266,14 @@ def _surroundings(patches: Sequence[_Patch], truth: Mask, suggested: Mask) -> It
         groups[patch.suggested].append(patch)
     for value, group in groups.items():
         predicted, sizes = _components(suggested == value)
-        labelled, _ = _components(truth == value)
+        labelled, areas = _components(truth == value)
         for patch in group:
             own = np.bincount(predicted[patch.where][patch.part > 0])
             seen = float((own[1:] / sizes[1 : len(own), -1]).max())
-            yield _Around(patch, seen, _beside(patch, labelled))
+            number = _beside(patch, labelled)
+            beside = (value, number) if number else None
+            smaller = beside if beside and areas[number, -1] < patch.size else (patch.given, patch.own)
+            yield _Around(patch, seen, beside, smaller)
 
 
 def _beside(patch: _Patch, labelled: NDArray[np.int32]) -> int:
@@ -266,23 +287,20 @@ def _beside(patch: _Patch, labelled: NDArray[np.int32]) -> int:
     return int(counts[1:].argmax()) + 1 if counts[1:].any() else 0
 
 
-def _one_per_outline(found: Sequence[tuple[Region, _Around]]) -> list[Region]:
-    """The regions, worst first: what lies across an outline from n worse ones has its score divided by 1 + n.
+def _one_per_outline(found: Iterable[tuple[Region, _Around]], most: int) -> list[Region]:
+    """The worst regions, worst first: what lies across an outline from n worse ones has its score divided by 1 + n.
 
     A shifted object has two regions: its label is disputed on one side, and missing on the other.
     """
-    labels, sides = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    worst = sorted(found, key=lambda one: (-one[0].score, one[0].box))[:most]
     out = []
-    for region, around in sorted(found, key=lambda one: (-one[0].score, one[0].box)):
-        own, beside = (region.given, around.patch.own), (region.suggested, around.beside)
-        across = sides[own] + (labels[beside] if around.beside else 0)
-        out.append(replace(region, score=region.score / (1 + across)))
-        labels[own] += 1
-        sides[beside] += around.beside > 0
+    for i, (region, around) in enumerate(worst):
+        n = sum(around.across(other) for _, other in worst[:i])
+        out.append(replace(region, score=region.score / (1 + n)))
     return sorted(out, key=lambda r: (-r.score, r.box))
 
 
-def _judged(around: _Around, qualities: Floats, confidences: Floats) -> tuple[Region, _Around]:
+def _judged(around: _Around, qualities: Floats, confidences: Floats) -> Region:
     """The region with its score by itself."""
     patch = around.patch
     inside = patch.part > 0
@@ -295,7 +313,7 @@ def _judged(around: _Around, qualities: Floats, confidences: Floats) -> tuple[Re
     area = int(inside.sum())
     whole = area / patch.size
     shares = math.sqrt((PARTLY + whole) * (PARTLY + around.seen)) / (PARTLY + 1)
-    region = Region(
+    return Region(
         given=patch.given,
         suggested=patch.suggested,
         kind=_kind(whole, around),
@@ -309,7 +327,6 @@ def _judged(around: _Around, qualities: Floats, confidences: Floats) -> tuple[Re
         score=against * depth / (depth + contour) * shares,
         rle=_encoded(patch.part),
     )
-    return region, around
 
 
 def _kind(whole: float, around: _Around) -> Kind:

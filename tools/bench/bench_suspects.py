@@ -57,8 +57,8 @@ class Outcome:
     def of(cls, ranking: Sequence[Listed], errors: Sequence[Planted]) -> Outcome:
         """Of one ranking."""
         places = [found_at(ranking, error) for error in errors]
-        among = [sum(place < n for place in places) for n in (len(errors), 2 * len(errors), len(ranking))]
-        return cls(len(errors), *among, len(ranking))
+        first, twice, anywhere = (sum(p < n for p in places) for n in (len(errors), 2 * len(errors), len(ranking)))
+        return cls(len(errors), first, twice, anywhere, len(ranking))
 
     def __add__(self, other: Outcome) -> Outcome:
         return Outcome(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

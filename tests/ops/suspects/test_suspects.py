@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from segdata.cli import main
 from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
-from segdata.metrics.label_quality import Quality, Region, examine
+from segdata.metrics.label_quality import Quality, Region, examine, ranked
 from segdata.ops.suspects.operation import without, write_relabel
 from segdata.ops.suspects.sheet import suspects_sheet
 from segdata.pages.crops import around
@@ -103,6 +104,7 @@ def test_images_and_regions_by_another_road(made: tuple[Dataset, Dataset, Plante
     assert [p.score for p in found.images] == sorted(p.score for p in found.images)
     assert [r.region.score for r in found.regions] == sorted((r.region.score for r in found.regions), reverse=True)
     stored = {s.id: s for s in pred}
+    products: dict[tuple[str, tuple[int, ...]], float] = {}
     for doubt in found.images:
         mask, probs = (
             truth.read_mask(truth.sample(doubt.sample)),
@@ -136,8 +138,53 @@ def test_images_and_regions_by_another_road(made: tuple[Dataset, Dataset, Plante
             assert r.depth == pytest.approx(ndimage.distance_transform_edt(around).max(), abs=1e-3)
             given_quality = np.maximum(probs[r.given][r.slices][r.inside], 1 / 510)
             ratio = np.log(probs.max(axis=0)[r.slices][r.inside] / given_quality).mean() / np.log(510)
-            assert r.score == pytest.approx(ratio * r.depth / (r.depth + 1), abs=1e-5)
-            assert 0 < r.score < 1
+            whole, seen = shares(r, mask, best)
+            assert (r.whole, r.seen) == pytest.approx((whole, seen))
+            products[doubt.sample, r.box] = (
+                ratio * r.depth / (r.depth + 1) * ((0.3 + whole) * (0.3 + seen)) ** 0.5 / 1.3
+            )
+    assert any(r.region.kind == "class" for r in found.regions)
+    pairs = Counter((one.region.given, one.region.suggested) for one in found.regions)
+    for one in found.regions:
+        r, mask = one.region, truth.read_mask(truth.sample(one.sample))
+        mine = products[one.sample, r.box]
+        worse = [o.region for o in found.regions if o.sample == one.sample and products[o.sample, o.region.box] > mine]
+        n = sum(across(r, other, mask) or across(other, r, mask) for other in worse)
+        usual = len(found.regions) / (3 * 2)
+        habit = (1 + (pairs[r.given, r.suggested] - 1) / usual) ** 0.5
+        assert r.score == pytest.approx(mine / (1 + n) / habit, rel=1e-4)
+        assert 0 < r.score < 1
+
+
+def shares(region: Region, mask: Mask, best: NDArray[np.intp]) -> tuple[float, float]:
+    """Which part of a labelled component a region is, and of one that the model sees in labelled pixels."""
+    inside = np.zeros(mask.shape, bool)
+    inside[region.slices] = region.inside
+    sides = []
+    for binary in (mask == region.given, (best == region.suggested) & (mask != 255)):
+        numbers, n = ndimage.label(binary, np.ones((3, 3)))
+        sides.append(max((inside & (numbers == i)).sum() / (numbers == i).sum() for i in range(1, n + 1)))
+    return sides[0], sides[1]
+
+
+def across(one: Region, other: Region, mask: Mask) -> bool:
+    """Whether the one is in the component beside the other, and that is the smaller one at one of the two outlines."""
+    (own, beside), (other_own, other_beside) = sides(one, mask), sides(other, mask)
+    same = np.array_equal(own, other_beside) if other_beside is not None else False
+    return same and (beside is None or bool(own.sum() <= beside.sum() or own.sum() < other_own.sum()))
+
+
+def sides(region: Region, mask: Mask) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """(H, W) the labelled component that a region is in, and the one of its suggestion that it is beside."""
+    inside = np.zeros(mask.shape, bool)
+    inside[region.slices] = region.inside
+    ring = ndimage.binary_dilation(inside, np.ones((7, 7))) & ~inside
+    out = []
+    for value, where in ((region.given, inside), (region.suggested, ring)):
+        numbers, _ = ndimage.label(mask == value, np.ones((3, 3)))
+        counts = np.bincount(numbers[where], minlength=2)[1:]
+        out.append(numbers == counts.argmax() + 1 if counts.any() else None)
+    return np.asarray(out[0]), out[1]
 
 
 def test_planted_errors_come_first(made: tuple[Dataset, Dataset, Planted]) -> None:
@@ -204,11 +251,60 @@ def test_thin_regions_count_less_than_thick_ones() -> None:
     assert regions[0].score > 1.5 * regions[1].score
 
 
+def drawn(size: tuple[int, int], *boxes: tuple[int, int, int, int, int]) -> Mask:
+    """Class 0 with rectangles: top, left, height, width, class."""
+    out = np.zeros(size, np.uint8)
+    for y, x, h, w, value in boxes:
+        out[y : y + h, x : x + w] = value
+    return out
+
+
+def sure(seen: Mask) -> NDArray[np.float32]:
+    """(3, H, W) scores of a model that is sure of what it sees."""
+    return np.where(np.arange(3)[:, None, None] == seen, np.float32(0.98), np.float32(0.01))
+
+
+@pytest.mark.parametrize(
+    ("label", "right", "kinds"),
+    [
+        ([(30, 30, 20, 20, 2)], [(30, 30, 20, 20, 1)], ["class"]),
+        ([], [(30, 30, 20, 20, 1)], ["missing"]),
+        ([(30, 30, 20, 20, 1)], [(30, 36, 20, 20, 1)], ["outline", "outline"]),
+        ([(0, 50, 100, 50, 1)], [(0, 50, 100, 50, 1), (30, 44, 20, 16, 2)], ["missing", "part"]),
+    ],
+    ids=["swapped", "dropped", "shifted", "several"],
+)
+def test_what_seems_wrong(label: list[Any], right: list[Any], kinds: list[str]) -> None:
+    """The last one: an object that the model sees lies on two labels, most of it on one."""
+    probs = sure(drawn((100, 100), *right))
+    _, regions = examine(drawn((100, 100), *label), lambda rows: probs[:, rows], LABELS)
+    assert sorted(r.kind for r in regions) == kinds
+
+
+def test_one_error_is_listed_once_in_front() -> None:
+    """Both sides of a shifted object stand behind each other, and one of them behind a weaker error elsewhere."""
+    label = drawn((100, 200), (30, 30, 20, 20, 1), (30, 150, 20, 40, 1))
+    seen = drawn((100, 200), (30, 36, 20, 20, 1), (30, 150, 20, 35, 1))
+    probs = sure(seen)
+    _, regions = examine(label, lambda rows: probs[:, rows], LABELS)
+    assert [r.box[1] > 100 for r in regions] == [False, True, False]
+    assert regions[2].score < 0.6 * regions[0].score
+
+
+def test_habits_of_the_model_come_last() -> None:
+    region = Region(0, 1, "part", (0, 0, 9, 9), 81, 4.0, 0.0, 1.0, 1.0, 1.0, 0.5, b"")
+    rare = replace(region, given=2)
+    scores = ranked([region] * 9 + [rare], 3)
+    assert scores[9] == 0.5
+    assert scores[0] == pytest.approx(0.5 / (1 + 8 / (10 / 6)) ** 0.5)
+    assert ranked([], 3) == []
+
+
 @given(npst.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(0, 9), st.integers(0, 9))
 @settings(max_examples=60)
 def test_outlines_are_rasterised_to_the_same_pixels(inside: NDArray[np.bool_], y: int, x: int) -> None:
     rle = bytes(coco_rle.encode(np.asfortranarray(inside.astype(np.uint8)))["counts"])
-    region = Region(0, 1, (y, x, *inside.shape), int(inside.sum()), 1.0, 0.0, 1.0, 1.0, rle)
+    region = Region(0, 1, "part", (y, x, *inside.shape), int(inside.sum()), 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, rle)
     assert np.array_equal(region.inside, inside)
     height, width = y + inside.shape[0] + 2, x + inside.shape[1] + 2
     out = np.zeros((height, width), bool)
