@@ -78,8 +78,9 @@ def dataset_of(folder: Path) -> Dataset:
     samples = []
     for path in sorted(folder.iterdir()):
         with Image.open(path) as image:
-            size = {"height": image.height, "width": image.width}
-        samples.append(Sample(id=path.stem, image=path.name, mask="none.png", counts={}, sha256="", **size))
+            width, height = image.size
+        name = path.stem
+        samples.append(Sample(id=name, image=path.name, mask="x.png", height=height, width=width, counts={}, sha256=""))
     return Dataset(folder, Labels.of(["thing"]), samples, {}, "copy")
 
 
