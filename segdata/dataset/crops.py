@@ -103,12 +103,13 @@ def embeddings(dataset: Dataset, samples: Sequence[Sample], encode: Encode, run:
         files[sample.image, sample.exif].append(i)
     jobs = [tuple(samples[i] for i in own) for own in files.values()]
     order = [i for own in files.values() for i in own]
-    found = [encode(batch) for batch in _batches(run.map(partial(face_item, dataset=dataset), jobs))]
-    if not found:
-        return np.empty((0, 1), np.float32)
-    stacked = np.concatenate(found)
-    out = np.empty_like(stacked)
-    out[order] = stacked
+    out, done = np.empty((0, 0), np.float32), 0
+    for batch in _batches(run.map(partial(face_item, dataset=dataset), jobs)):
+        found = encode(batch)
+        if not done:
+            out = np.empty((len(samples), found.shape[1]), np.float32)
+        out[order[done : done + len(found)]] = found
+        done += len(found)
     return out
 
 

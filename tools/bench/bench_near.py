@@ -117,16 +117,15 @@ def ours(folder: Path) -> tuple[dict[str, Pairs], dict[str, float]]:
     return found, {"hashes": hashed - start, "search": searched - hashed, "crops": done - loaded}
 
 
-def theirs(folder: Path, method: str) -> tuple[dict[int, Pairs], float]:
-    """The pairs that a hash of imagededup finds, by threshold, and seconds of the processor for hashes."""
+def theirs(folder: Path, method: str) -> dict[int, Pairs]:
+    """The pairs that a hash of imagededup finds, by threshold."""
     python = BUILD / "imagededup/bin/python"
     if not python.exists():
         sys.exit(f"{python} is missing: run tools/bench/peers.sh")
     out = folder.parent / f"{method}.json"
     subprocess.run([python, HERE / "near_with.py", folder, out, method, *map(str, THRESHOLDS)], check=True)
     said = json.loads(out.read_text())
-    pairs = {int(k): {(int(Path(a).stem), int(Path(b).stem)) for a, b in v} for k, v in said["pairs"].items()}
-    return pairs, said["seconds"]
+    return {int(k): {(int(Path(a).stem), int(Path(b).stem)) for a, b in v} for k, v in said.items()}
 
 
 def judged(found: Pairs, groups: int) -> tuple[float, float, float, int]:
@@ -163,8 +162,7 @@ def compare(work: Path, every: int) -> list[str]:
     found, seconds = ours(folder)
     rows = [row(name, pairs, groups) for name, pairs in found.items()]
     for method, name in PEERS.items():
-        pairs, spent = theirs(folder, method)
-        seconds[name] = spent
+        pairs = theirs(folder, method)
         exact = [one for one in THRESHOLDS if judged(pairs[one], groups)[0] >= 0.99]
         best = max(exact, default=0)
         rows.append(row(f"imagededup {name}, threshold {best}: the largest with precision 0.99", pairs[best], groups))
