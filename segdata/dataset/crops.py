@@ -103,12 +103,13 @@ def embeddings(dataset: Dataset, samples: Sequence[Sample], encode: Encode, run:
         files[sample.image, sample.exif].append(i)
     jobs = [tuple(samples[i] for i in own) for own in files.values()]
     order = [i for own in files.values() for i in own]
-    found = [encode(batch) for batch in _batches(run.map(partial(face_item, dataset=dataset), jobs))]
-    if not found:
-        return np.empty((0, 1), np.float32)
-    stacked = np.concatenate(found)
-    out = np.empty_like(stacked)
-    out[order] = stacked
+    out, done = np.empty((0, 0), np.float32), 0
+    for batch in _batches(run.map(partial(face_item, dataset=dataset), jobs)):
+        found = encode(batch)
+        if not done:
+            out = np.empty((len(samples), found.shape[1]), np.float32)
+        out[order[done : done + len(found)]] = found
+        done += len(found)
     return out
 
 
@@ -187,9 +188,9 @@ def points(grey: NDArray[np.uint8], box: Box | None = None) -> Points:
     scale = min(1.0, SIDE / np.sqrt((right - left) * (bottom - top)))
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR, box))
-    keypoints, descriptors = cv2.SIFT.create(nfeatures=KEYPOINTS).detectAndCompute(small, None)  # type: ignore[call-overload]
+    keypoints, descriptors = cv2.SIFT.create(nfeatures=KEYPOINTS).detectAndCompute(small, None)
     at = np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2)
-    found = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
+    found = np.asarray(descriptors, np.float32) if len(at) else np.zeros((0, 128), np.float32)
     return Points(small, at, found / np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12))
 
 
@@ -210,9 +211,9 @@ def overlaid(a: Points, b: Points) -> float:
         first, second = matched(a.descriptors, descriptors)
         if len(first) < MATCHES:
             continue
-        found = cv2.estimateAffine2D(b.at[second], a.at[first], method=cv2.RANSAC, ransacReprojThreshold=APART)
-        if found[0] is not None and int(found[1].sum()) >= MATCHES and _is_likely(found[0]):
-            best = max(best, correlation(a.grey, b.grey, np.asarray(found[0], np.float64)))
+        matrix, inliers = _map(b.at[second], a.at[first])
+        if inliers >= MATCHES and _is_likely(matrix):
+            best = max(best, correlation(a.grey, b.grey, matrix))
     return best
 
 
@@ -229,6 +230,13 @@ def matched(a: Floats, b: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, best[first]
 
 
+def _map(source: Floats, target: Floats) -> tuple[NDArray[np.float64], int]:
+    """The affine map (2, 3) that brings most of (P, 2) points to where they are wanted, and how many; 0 if there is none."""
+    found: Any = cv2.estimateAffine2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=APART)
+    matrix, inside = found
+    return (np.zeros((2, 3)), 0) if matrix is None else (matrix, int(inside.sum()))
+
+
 def _is_likely(matrix: NDArray[Any]) -> bool:
     """Whether an affine map (2, 3) is what somebody does to an image."""
     large, small = np.linalg.svd(matrix[:, :2], compute_uv=False)
@@ -238,7 +246,7 @@ def _is_likely(matrix: NDArray[Any]) -> bool:
 def correlation(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
     """Of the detail of (H, W) `a`, and of `b` moved by an affine map (2, 3), where both lie; 0 if that is little, or plain."""
     size = a.shape[1], a.shape[0]
-    moved = cv2.warpAffine(b, matrix, size, flags=cv2.INTER_LINEAR)
+    moved = np.asarray(cv2.warpAffine(b, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
     inside = cv2.warpAffine(np.full(b.shape, 255, np.uint8), matrix, size, flags=cv2.INTER_NEAREST) > 0
     smaller = min(a.size, b.size * abs(np.linalg.det(matrix[:, :2])))
     if inside.sum() < SHARE * smaller:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -163,6 +164,13 @@ def test_links_of_a_dataset(dataset: Dataset) -> None:
     assert pairs(dataset) == [(0, 3), (1, 4), (2, 5)]
     assert pairs(dataset, [4, 1, 3]) == [(1, 4)]
     assert pairs(dataset, []) == pairs(dataset, [2]) == []
+
+
+@pytest.mark.process
+def test_links_are_the_same_in_other_processes(dataset: Dataset, processes: Executor) -> None:
+    """The encoder stays here: it need not pickle."""
+    links = crop_links(dataset, range(6), [], encode, Run())
+    assert crop_links(dataset, range(6), [], lambda faces: encode(faces), Run(processes)) == links
 
 
 def test_what_is_related_is_not_compared(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

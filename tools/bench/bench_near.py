@@ -78,8 +78,9 @@ def dataset_of(folder: Path) -> Dataset:
     samples = []
     for path in sorted(folder.iterdir()):
         with Image.open(path) as image:
-            size = {"height": image.height, "width": image.width}
-        samples.append(Sample(id=path.stem, image=path.name, mask="none.png", counts={}, sha256="", **size))
+            width, height = image.size
+        name = path.stem
+        samples.append(Sample(id=name, image=path.name, mask="x.png", height=height, width=width, counts={}, sha256=""))
     return Dataset(folder, Labels.of(["thing"]), samples, {}, "copy")
 
 
@@ -116,16 +117,15 @@ def ours(folder: Path) -> tuple[dict[str, Pairs], dict[str, float]]:
     return found, {"hashes": hashed - start, "search": searched - hashed, "crops": done - loaded}
 
 
-def theirs(folder: Path, method: str) -> tuple[dict[int, Pairs], float]:
-    """The pairs that a hash of imagededup finds, by threshold, and seconds of the processor for hashes."""
+def theirs(folder: Path, method: str) -> dict[int, Pairs]:
+    """The pairs that a hash of imagededup finds, by threshold."""
     python = BUILD / "imagededup/bin/python"
     if not python.exists():
         sys.exit(f"{python} is missing: run tools/bench/peers.sh")
     out = folder.parent / f"{method}.json"
     subprocess.run([python, HERE / "near_with.py", folder, out, method, *map(str, THRESHOLDS)], check=True)
     said = json.loads(out.read_text())
-    pairs = {int(k): {(int(Path(a).stem), int(Path(b).stem)) for a, b in v} for k, v in said["pairs"].items()}
-    return pairs, said["seconds"]
+    return {int(k): {(int(Path(a).stem), int(Path(b).stem)) for a, b in v} for k, v in said.items()}
 
 
 def judged(found: Pairs, groups: int) -> tuple[float, float, float, int]:
@@ -162,8 +162,7 @@ def compare(work: Path, every: int) -> list[str]:
     found, seconds = ours(folder)
     rows = [row(name, pairs, groups) for name, pairs in found.items()]
     for method, name in PEERS.items():
-        pairs, spent = theirs(folder, method)
-        seconds[name] = spent
+        pairs = theirs(folder, method)
         exact = [one for one in THRESHOLDS if judged(pairs[one], groups)[0] >= 0.99]
         best = max(exact, default=0)
         rows.append(row(f"imagededup {name}, threshold {best}: the largest with precision 0.99", pairs[best], groups))

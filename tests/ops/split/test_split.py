@@ -405,7 +405,7 @@ def test_classes_that_stand_in_each_others_way(tmp_path: Path) -> None:
         ({"allow_missing": ["sing"]}, "--allow-missing sing: no such class: did you mean sign"),
         (
             {"group_by": "city"},
-            "--group-by city: there are group, parent, duplicates, sequence, regex:PATTERN, csv:FILE",
+            "--group-by city: there are group, parent, duplicates, crops, sequence, regex:PATTERN, csv:FILE",
         ),
         ({"group_by": "group"}, "no sample has a group"),
         ({"group_by": "regex:^(x)"}, "does not match 12 of 12 ids: 000, 001, .* makes each of them a group"),
