@@ -20,10 +20,13 @@ from segdata.nn.models import ENCODERS, MODELS  # noqa: E402
 
 LIGHT = "mobilenet_v2"
 
+DEEPER = {"resnet34", "vgg19", "vgg19_bn", "efficientnet_lite1", "efficientnet_lite2"}
+"""Encoders made of the same blocks as another one, only of more."""
+
 CASES: list[tuple[str, str | None, dict[str, Any]]] = [
     ("unet", None, {"width": 4, "depth": 2}),
     *((model, LIGHT, {}) for model in MODELS),
-    *(("unet", encoder, {}) for encoder in ENCODERS if encoder != LIGHT),
+    *(("unet", encoder, {}) for encoder in ENCODERS if encoder not in {LIGHT, *DEEPER}),
     *((model, "resnet18", {}) for model in ("pspnet", "deeplabv3plus", "fcn8s")),
     ("deeplabv2", LIGHT, {"multiscale": True}),
     ("unet", LIGHT, {"decoder": "bilinear"}),

@@ -74,7 +74,8 @@ def runtimes(sizes: Sizes) -> list[str]:
         f"U-Net over {ENCODER} after {steps} updates on CamVid, {count} images of 360 x 480 of val; one "
         "thread, processor milliseconds of an image from its pixels to its probabilities; peak of the whole process with its "
         "imports. "
-        f"torch {version('torch')} eager, onnxruntime {version('onnxruntime')}.",
+        f"torch {version('torch')} eager, onnxruntime {version('onnxruntime')}. "
+        "A model of so few updates hardly tells classes apart, so that int8 changes many pixels.",
         "",
         *table("model | ms per image | as fast as torch | peak, MiB | file, MiB | other class than torch's", rows),
         "",
