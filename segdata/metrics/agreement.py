@@ -191,7 +191,7 @@ def class_kappa(counts: Tally) -> Floats:
 
 
 def kappa_spread(columns: Columns) -> Spread:
-    """Of `kappa`, with what each unit does to it: C = 1. It is not a share, as it may be below 0."""
+    """Of `kappa`, with what each unit does to it: C = 1. Its interval is that of a difference, as it may be below 0."""
     total, entries = columns.total, columns.tally
     truth, pred = (of.astype(np.float64) for of in (total.truth, total.pred))
     pixels, hits, chance = truth.sum(), total.hits.sum(), (truth * pred).sum()
@@ -203,7 +203,7 @@ def kappa_spread(columns: Columns) -> Spread:
     ]
     value = _kappa(hits, chance, pixels)
     change = np.nan_to_num(value - _kappa(*left))
-    return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, share=False)
+    return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, scale="difference")
 
 
 def kappa_interval(columns: Columns) -> Floats:
