@@ -191,7 +191,7 @@ def class_kappa(counts: Tally) -> Floats:
 
 
 def kappa_spread(columns: Columns) -> Spread:
-    """Of `kappa`, with what each unit does to it: C = 1. It is not a share, as it may be below 0."""
+    """Of `kappa`, with what each unit does to it: C = 1. Its interval is that of a difference, as it may be below 0."""
     total, entries = columns.total, columns.tally
     truth, pred = (of.astype(np.float64) for of in (total.truth, total.pred))
     pixels, hits, chance = truth.sum(), total.hits.sum(), (truth * pred).sum()
