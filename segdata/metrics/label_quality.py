@@ -197,14 +197,19 @@ def ranked(regions: Iterable[Region], classes: int) -> list[float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Patch:
-    """Connected disputed pixels: `part` (h, w) 0 and 1 in `box`. `own`: the labelled component they are in, of `size` pixels."""
+    """Connected disputed pixels in `box`, as run lengths. `own` is the labelled component that they are in, of `size` pixels."""
 
     given: int
     suggested: int
     box: tuple[int, int, int, int]
-    part: NDArray[np.uint8]
+    rle: bytes
     own: int
     size: int
+
+    @property
+    def part(self) -> NDArray[np.uint8]:
+        """(h, w) 0 and 1."""
+        return np.ascontiguousarray(coco_rle.decode({"size": list(self.box[2:]), "counts": self.rle}))
 
     @property
     def where(self) -> tuple[slice, slice]:
@@ -223,7 +228,7 @@ def _patches(truth: Mask, disputed: NDArray[np.bool_], suggested: Mask, least: i
                 where = slice(y, y + h), slice(x, x + w)
                 inside = np.asarray(numbers[where] == i)
                 most, own = int(np.bincount(suggested[where][inside]).argmax()), int(labelled[where][inside][0])
-                yield _Patch(value, most, (y, x, h, w), inside.astype(np.uint8), own, int(sizes[own, -1]))
+                yield _Patch(value, most, (y, x, h, w), _encoded(inside.astype(np.uint8)), own, int(sizes[own, -1]))
 
 
 def _components(binary: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -268,8 +273,8 @@ def _surroundings(patches: Sequence[_Patch], truth: Mask, suggested: Mask) -> It
         predicted, sizes = _components(suggested == value)
         labelled, areas = _components(truth == value)
         for patch in group:
-            own = np.bincount(predicted[patch.where][patch.part > 0])
-            seen = float((own[1:] / sizes[1 : len(own), -1]).max())
+            numbers, counts = _numbered(predicted[patch.where][patch.part > 0])
+            seen = float((counts / sizes[numbers, -1]).max())
             number = _beside(patch, labelled)
             beside = (value, number) if number else None
             smaller = beside if beside and areas[number, -1] < patch.size else (patch.given, patch.own)
@@ -283,8 +288,14 @@ def _beside(patch: _Patch, labelled: NDArray[np.int32]) -> int:
     ring = cv2.dilate(part, np.ones((2 * ALONG + 1, 2 * ALONG + 1), np.uint8)) > part
     top, left = max(0, ALONG - y), max(0, ALONG - x)
     near = labelled[max(0, y - ALONG) : y + h + ALONG, max(0, x - ALONG) : x + w + ALONG]
-    counts = np.bincount(near[ring[top : top + near.shape[0], left : left + near.shape[1]]])
-    return int(counts[1:].argmax()) + 1 if counts[1:].any() else 0
+    numbers, counts = _numbered(near[ring[top : top + near.shape[0], left : left + near.shape[1]]])
+    return int(numbers[counts.argmax()]) if len(numbers) else 0
+
+
+def _numbered(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The components that occur among pixels, and how often each one does."""
+    values, counts = np.unique(numbers[numbers > 0], return_counts=True)
+    return values, counts
 
 
 def _one_per_outline(found: Iterable[tuple[Region, _Around]], most: int) -> list[Region]:
@@ -302,10 +313,10 @@ def _one_per_outline(found: Iterable[tuple[Region, _Around]], most: int) -> list
 
 def _judged(around: _Around, qualities: Floats, confidences: Floats) -> Region:
     """The region with its score by itself."""
-    patch = around.patch
-    inside = patch.part > 0
+    patch, part = around.patch, around.patch.part
+    inside = part > 0
     quality, confidence = qualities[patch.where][inside], confidences[patch.where][inside]
-    border = cv2.copyMakeBorder(patch.part, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    border = cv2.copyMakeBorder(part, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     deepest = float(np.max(cv2.distanceTransform(border, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)))
     depth = math.sqrt(round(deepest**2))  # OpenCV's last bits differ with its threads
     contour = max(1.0, CONTOUR * math.hypot(*qualities.shape))
@@ -325,7 +336,7 @@ def _judged(around: _Around, qualities: Floats, confidences: Floats) -> Region:
         whole=whole,
         seen=around.seen,
         score=against * depth / (depth + contour) * shares,
-        rle=_encoded(patch.part),
+        rle=patch.rle,
     )
 
 

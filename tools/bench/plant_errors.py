@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 
 from segdata.labels import Labels, Mask, value_counts
 
@@ -130,7 +130,7 @@ KINDS: dict[str, Make] = {"dropped": dropped, "swapped": swapped, "shifted": shi
 def nearest(mask: Mask, known: Binary) -> Mask:
     """(H, W) the label of the nearest known pixel."""
     y, x = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return mask[y, x]
+    return np.asarray(mask[y, x])
 
 
 def components(binary: Binary) -> list[Piece]:
