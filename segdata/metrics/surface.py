@@ -103,12 +103,14 @@ def read_tolerance(text: str | float) -> tuple[float, str]:
     return float(found[1]), found[2] or PIXELS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Elements:
     """The surfaces of all classes of one image: those of class k are from `starts[k]` to `starts[k + 1]`, by row and column.
 
     `rows`, `columns` (N,) int32: the corner; `codes` (N,) uint8: see `list_corners`.
     """
+
+    __repr__ = briefly
 
     starts: Ints
     rows: NDArray[np.int32]
@@ -277,7 +279,7 @@ def _sums(truth: Elements, pred: Elements, tolerance: float, steps: tuple[float,
     return np.array([near, whole, 1, hausdorff, mean, *alone])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Side:
     """The elements of one surface, the nearest to the other first: `distance` and `length` (N,) float64."""
 
