@@ -175,7 +175,7 @@ def examine(
         at = np.where(known, given, 0)[None].astype(np.int64)
         quality = np.take_along_axis(probs, at, axis=0)[0]
         total += Quality.of(quality[known], temperature, threshold)
-        suggested[rows] = np.where(known, probs.argmax(axis=0), labels.ignore)
+        suggested[rows] = probs.argmax(axis=0)  # also where labels are ignored: what it sees goes on there
         confidences[rows] = probs.max(axis=0)
         qualities[rows] = np.where(known, quality, 1)
     patches = list(_patches(truth, (qualities < threshold) & (truth != suggested), suggested, least))

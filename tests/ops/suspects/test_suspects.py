@@ -157,11 +157,11 @@ def test_images_and_regions_by_another_road(made: tuple[Dataset, Dataset, Plante
 
 
 def shares(region: Region, mask: Mask, best: NDArray[np.intp]) -> tuple[float, float]:
-    """Which part of a labelled component a region is, and of one that the model sees in labelled pixels."""
+    """Which part of a labelled component a region is, and of one that the model sees."""
     inside = np.zeros(mask.shape, bool)
     inside[region.slices] = region.inside
     sides = []
-    for binary in (mask == region.given, (best == region.suggested) & (mask != 255)):
+    for binary in (mask == region.given, best == region.suggested):
         numbers, n = ndimage.label(binary, np.ones((3, 3)))
         sides.append(max((inside & (numbers == i)).sum() / (numbers == i).sum() for i in range(1, n + 1)))
     return sides[0], sides[1]
