@@ -166,8 +166,10 @@ def main() -> None:
     truth = Dataset.open(given.truth)
     truth = truth if given.split is None else truth.split(given.split)
     title = f"Planted label errors, {folder_name(truth)}"
+    options = f"--share {given.share:g} --seeds {' '.join(map(str, given.seeds))}"
+    options = options if given.split is None else f"--split {given.split} {options}"
     lines = [
-        f"`python tools/bench/bench_suspects.py PRED TRUTH --share {given.share:g}`, {machine(peer_versions())}",
+        f"`python tools/bench/bench_suspects.py PRED TRUTH {options}`, {machine(peer_versions())}",
         "",
         *compare(Dataset.open(given.pred), truth, given.share, given.seeds),
     ]
