@@ -196,7 +196,7 @@ class Objects(Metric):
         """A line per class that has objects, those of most first."""
         parts = [part for *_, part in self.by_size]
         whole = self.matches.summed()
-        rows: list[list[str | int | float]] = [["name", "true", "predicted", "matched"]]
+        rows: list[list[str | int | float]] = [["class", "true", "predicted", "matched"]]
         rows[0] += [f"F1 {name}" for name, *_ in self.by_size]
         count = whole.truth + whole.pred
         shown = [i for i in np.argsort(-count, kind="stable").tolist() if count[i]][:MOST]

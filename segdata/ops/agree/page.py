@@ -130,8 +130,8 @@ def _at(values: NDArray[np.float64], ids: Sequence[int]) -> list[float | None]:
 
 
 def least_images(found: Agreement, count: int) -> list[Shown]:
-    """The images of the least agreement, as far as they have pixels with two votes."""
-    chosen = [image for image in found.images if image.pixels][:count]
+    """The images of the least agreement, as far as there are pixels with different votes."""
+    chosen = [image for image in found.images if image.unanimous < image.pixels][:count]
     ids = {image.id for image in chosen}
     sides = [by_image(sample for sample in side.dataset if image_of(sample) in ids) for side in found.sides]
     return [_shown(found, image, [side.get(image.id, ()) for side in sides]) for image in chosen]

@@ -103,8 +103,8 @@ def _pair_lines(found: Agreement) -> list[str]:
 def _least_lines(found: Agreement) -> list[str]:
     """The images, classes and confusions of the least agreement."""
     iou, names = found.every.confusion.iou, found.labels.names
-    images = [f"{image.id} {share(image.mean_iou)}" for image in found.images if image.pixels][:3]
-    worst = [i for i in np.argsort(iou, kind="stable").tolist() if not np.isnan(iou[i])][:3]
+    images = [f"{image.id} {share(image.mean_iou)}" for image in found.images if image.unanimous < image.pixels][:3]
+    worst = [i for i in np.argsort(iou, kind="stable").tolist() if iou[i] < 1][:3]
     lines = (
         [f"images of the least agreement (mean IoU): {', '.join(images)}"] if len(found.images) > 1 and images else []
     )

@@ -54,7 +54,7 @@ def _cards(found: Difference) -> list[tuple[str, str]]:
     samples = found.samples
     cards = [(percent(found.changed, found.pixels), "of the pixels changed"), (f"{found.changed:,}", "pixels changed")]
     cards += [
-        (f"{sum(one.drawn > 0 for one in found.images):,}", "images changed"),
+        (f"{len(found.images):,}", "images changed"),
         (f"{samples.both:,}", "images in both"),
     ]
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from segdata import Dataset, agree, tile
 from segdata.cli import main
 from segdata.labels import Labels
 from segdata.ops.agree.page import agreement_page, differences, least_images
+from segdata.ops.agree.text import agreement_lines
 from segdata.words import share
 
 HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>x"]
@@ -65,6 +67,17 @@ def test_the_command_writes_it(sides: list[Dataset], tmp_path: Path) -> None:
     assert run.exit_code == 0, run.output
     assert run.stdout.endswith(f"wrote {out}\n")
     assert "boundary" not in out.read_text()
+
+
+def test_images_on_which_all_agree_are_not_told(sides: list[Dataset], tmp_path: Path) -> None:
+    first, second, _ = sides
+    shutil.copyfile(second.root / second.samples[1].mask, first.root / first.samples[1].mask)
+    found = agree([first, second])
+    assert {one.score.id for one in least_images(found, 8)} == {s.id for s in first} - {first.samples[1].id}
+    same = agree([first, Dataset.of(shutil.copytree(first.root, tmp_path / "same"))])
+    assert least_images(same, 8) == []
+    assert "least agreement" not in agreement_page(same, tmp_path / "page.html").read_text()
+    assert not any("least agreement" in line for line in agreement_lines(same))
 
 
 def test_tiles_are_shown_as_images_and_lost_ones_are_named(sides: list[Dataset], tmp_path: Path) -> None:

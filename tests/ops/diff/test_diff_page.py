@@ -47,6 +47,7 @@ def test_names_are_text_and_nothing_is_fetched(sides: tuple[Dataset, Dataset], t
     counts = found.matrix
     assert f"{counts[0, 2]:,} of {counts[0].sum():,} pixels of {HOSTILE[0]} are {HOSTILE[2]} now" in plain
     assert "Classes added: new" in plain
+    assert f"<b>{len(found.images)}</b> <span>images changed</span>" in plain
     region = found.regions[0]
     assert f"{region.image}, {region.pixels:,} pixels" in plain
 

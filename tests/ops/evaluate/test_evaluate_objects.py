@@ -69,6 +69,8 @@ def test_counts_are_summed_over_the_set_and_shown(sides: tuple[Dataset, Dataset]
     for told in ("clDice", "topology precision", "object F1", "PQ", "below 40"):
         assert told in text
         assert told in page.read_text()
+    assert '<th class="text">objects</th><th class="text">pixels</th><th>true</th>' in page.read_text()
+    assert '<th class="text">class</th><th>true</th>' in page.read_text()
     heading = run(pred.root, truth.root, *options, "--csv").splitlines()[0].split(",")
     assert {f"{key}{end}" for key in KEYS for end in ("", "_low", "_high")} <= set(heading)
 
