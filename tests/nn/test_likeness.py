@@ -76,7 +76,7 @@ def test_crops_stay_together(planted: Dataset, tmp_path: Path) -> None:
     found = leaks(tmp_path / "t", crops=True)
     assert found
     for finding in found:
-        assert "parts of one image (or it turned) in two splits: " in finding.message
+        assert "parts of one image (it may be turned) in two splits: " in finding.message
         assert re.search(r"\(they correlate by (0\.\d\d|1\.00)\)$", finding.message)
         assert finding.repair.startswith(f"segdata split {tmp_path / 't'} DST --group-by crops --ratios ")
     command = shlex.split(found[0].repair.partition(", or keep")[0].replace("DST", str(tmp_path / "u")))

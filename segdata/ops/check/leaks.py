@@ -17,8 +17,8 @@ from segdata.ops.check.proposals import Proposals
 
 WHAT = {
     "exact": "the same image (byte for byte)",
-    "near": "nearly the same image (or it mirrored, or turned)",
-    "crop": "parts of one image (or it turned)",
+    "near": "nearly the same image (it may be mirrored or turned)",
+    "crop": "parts of one image (it may be turned)",
 }
 """What links of each kind join."""
 

@@ -71,6 +71,7 @@ def test_counts_are_summed_over_the_set_and_shown(sides: tuple[Dataset, Dataset]
         assert told in page.read_text()
     assert '<th class="text">objects</th><th class="text">pixels</th><th>true</th>' in page.read_text()
     assert '<th class="text">class</th><th>true</th>' in page.read_text()
+    assert "- is what that library cannot be asked" in page.read_text()
     heading = run(pred.root, truth.root, *options, "--csv").splitlines()[0].split(",")
     assert {f"{key}{end}" for key in KEYS for end in ("", "_low", "_high")} <= set(heading)
 
