@@ -59,6 +59,7 @@ def agreement_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Pla
         shown=len(shown),
         chart=_chart(found, shown),
         matrix=_matrix(found),
+        squares=SQUARES,
         pairs=pair_rows(found),
         classes=class_rows(found),
         worst=least_images(found, worst),
@@ -104,7 +105,7 @@ def _chart(found: Agreement, shown: Sequence[int]) -> Markup | None:
 
 
 def _matrix(found: Agreement) -> Markup | None:
-    """Of the votes for the row's class, the part beside which another one is for the column's; the largest classes."""
+    """Of the votes for the row's class, the part beside which another one is for the column's; the `SQUARES` largest classes."""
     names = found.labels.names
     both = found.every.confusion.counts[:, :-1]
     both = both + both.T

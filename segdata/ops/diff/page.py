@@ -31,7 +31,8 @@ Samples = Mapping[str, Sequence[Sample]]
 
 def diff_page(found: Difference, out: str | Place) -> Place:
     """Write one self-contained HTML page. Files that can no longer be read are named in their place."""
-    shown = _shown(found)
+    changed = _changed(found)
+    shown, images = changed[:SQUARES], [one for one in found.images if one.drawn]
     crops, values = _crops(found)
     return write_page(
         out,
@@ -41,8 +42,9 @@ def diff_page(found: Difference, out: str | Place) -> Place:
         told=[*class_lines(found.classes), *sample_lines(found.samples)],
         classes=_class_chart(found, shown),
         matrix=_matrix(found, shown),
+        parts=[(len(shown), len(changed)), (CHANGES, len(found.changes)), (IMAGES, len(images))],
         changes=found.changes[:CHANGES],
-        images=[one for one in found.images if one.drawn][:IMAGES],
+        images=images[:IMAGES],
         key=class_key(found.labels, values),
         crops=crops,
         name=found.labels.name,
@@ -67,10 +69,10 @@ def _cards(found: Difference) -> list[tuple[str, str]]:
     ]
 
 
-def _shown(found: Difference) -> list[int]:
-    """The ids with changed pixels, K for ignored ones, those with most of them first; as many as charts show."""
+def _changed(found: Difference) -> list[int]:
+    """The ids with changed pixels, K for ignored ones, those with most of them first."""
     changed = found.tally.truth + found.tally.pred - 2 * found.tally.hits
-    return [i for i in np.argsort(-changed, kind="stable").tolist() if changed[i]][:SQUARES]
+    return [i for i in np.argsort(-changed, kind="stable").tolist() if changed[i]]
 
 
 def _rows(found: Difference, ids: Sequence[int]) -> list[Row]:

@@ -34,8 +34,8 @@ def suspects(
 ) -> None:  # fmt: skip
     """Find labels of TRUTH that the scores of PRED speak against.
 
-    Images and regions are ranked. Each region says what seems wrong: the class of a whole object, something missing that the model
-    sees, an outline, or a part of an object.
+    Images and regions are ranked. Each region says what seems wrong: the class of a whole object, something missing that the
+    model sees, an outline, or a part of an object.
 
     Let a model predict samples that it was not trained on: it learns the errors of those it was trained on.
 

@@ -52,6 +52,18 @@ def test_names_are_text_and_nothing_is_fetched(sides: tuple[Dataset, Dataset], t
     assert f"{region.image}, {region.pixels:,} pixels" in plain
 
 
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(40)]
+    masks = {f"i{n}": np.arange(40).repeat(4).reshape(10, 16) for n in range(60)}
+    a = make(tmp_path / "a", masks, names=names)
+    found = diff(a, make(tmp_path / "b", {id: (m + 3) % 40 for id, m in masks.items()}, names=names), worst=1)
+    text = diff_page(found, tmp_path / "page.html").read_text()
+    assert "The 30 classes with most changed pixels, of 40 (" in text
+    assert "The 50 images with most changed pixels, of 60 (" in text
+    assert "changes with most" not in text, "all 40 are there"
+    assert "with most changed" not in diff_page(diff(a, a), tmp_path / "page.html").read_text()
+
+
 def test_tiles_are_shown_too_and_what_cannot_be_read_is_named(sides: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     a, b = sides
     found = diff(tile(a, tmp_path / "t", size=32, overlap=4), b, worst=3)
