@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
@@ -63,7 +64,9 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
         Sample(id=found.get(key, key), mask=path, height=0, width=0, counts={}, sha256="")
         for key, path in files.items()
     ]
-    return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES})
+    return Dataset(
+        base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES, "like": str(truth.root)}
+    )
 
 
 def read_predicted(
@@ -78,7 +81,9 @@ def read_predicted(
             raise
         what = problem.message.partition(": was it replaced")[0]
         raise DataError(
-            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then {command} DST")
+            replace(
+                problem, message=f"{what}: {_filled(READ, dataset, command)} {CODING[problem.code]}, then {command} DST"
+            )
         ) from error
 
 
@@ -94,7 +99,7 @@ def refuse_elsewhere(
     for mask in samples:
         path = pred.inside(mask.mask)
         if (grounds := elsewhere(read_ground(path), truth.image_path(sample))) is not None:
-            what = f"{not_there(*grounds)}: {WARP}, then {command} DST"
+            what = f"{not_there(*grounds)}: {_filled(WARP, pred, command)}, then {command} DST"
             raise DataError(Problem("mask.elsewhere", what, str(path), sample.id))
 
 
@@ -102,10 +107,20 @@ def refuse_two_valued(pred: Dataset, found: Confusion, command: str = "evaluate"
     """Raise `DatasetError` for files of another program that hold class 0 and ignore alone: 255 is rather a class there."""
     tally, names, ignore = found.tally, pred.labels.names, pred.labels.ignore
     if is_files(pred) and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
+        read = _filled(READ, pred, command)
         raise DatasetError(
             f"{pred.root}: its masks hold {names[0]} (0) and ignore ({ignore}) alone; if {ignore} is a class: "
-            f"{READ} --values {ignore}={names[1]}, then {command} DST; otherwise {READ.rstrip()}"
+            f"{read} --values {shlex.quote(f'{ignore}={names[1]}')}, then {command} DST; otherwise {read}"
         )
+
+
+def _filled(form: str, pred: Dataset, command: str) -> str:
+    """A way out with the paths themselves, for commands whose arguments are not called PRED and TRUTH."""
+    if command == "evaluate":
+        return form
+    first, _, rest = form.partition("PRED")
+    card = shlex.quote(f"{pred.made_by['like']}/{CARD}")
+    return first + shlex.quote(str(pred.root)) + rest.replace(f"TRUTH/{CARD}", card)
 
 
 def refuse_swapped(pred: Dataset, truth: Dataset) -> None:

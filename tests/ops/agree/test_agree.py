@@ -185,17 +185,26 @@ def test_folders_of_mask_files(tmp_path: Path) -> None:
     assert found.names == ("a", "files")
 
 
-def test_files_that_hold_two_values_are_refused(tmp_path: Path) -> None:
-    """A mask of 0 and 255 is not one whose objects are ignored."""
+def test_files_that_hold_two_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask of 0 and 255 is not one whose objects are ignored; the command of the message reads it, as it stands."""
+    monkeypatch.chdir(tmp_path)
     masks = {id: (m > 0).astype(np.uint8) for id, m in plain().items()}
     one = make(tmp_path / "a", masks, names=("background", "car"))
-    (tmp_path / "files/val").mkdir(parents=True)
+    files = tmp_path / "PRED of ben"
+    (files / "val").mkdir(parents=True)
     for id, mask in masks.items():
-        Image.fromarray(255 * mask).save(tmp_path / "files" / f"{id}.png")
-    with pytest.raises(
-        DatasetError, match=r"hold background \(0\) and ignore \(255\) alone.*--values 255=car, then agree DST"
-    ):
-        agree([one, tmp_path / "files"])
+        Image.fromarray(255 * mask).save(files / f"{id}.png")
+    told = (
+        r"hold background \(0\) and ignore \(255\) alone.*: segdata (convert .*--values 255=car), then (agree|diff) DST"
+    )
+    for compare in (lambda: agree([one, files]), lambda: segdata.diff(one, files), lambda: segdata.diff(files, one)):
+        with pytest.raises(DatasetError, match=told) as refused:
+            compare()
+        found = re.search(told, str(refused.value))
+        assert found is not None
+        result = CliRunner().invoke(main, [*shlex.split(found[1]), "--overwrite"])
+        assert result.exit_code == 0, result.output
+        assert agree([one, tmp_path / "DST"]).every.mean_iou == 1
 
 
 def test_groups_are_units(tmp_path: Path) -> None:
