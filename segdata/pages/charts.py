@@ -217,7 +217,9 @@ def _bar(chart: Panel, place: Callable[[float], float], y: float, value: float, 
     zero = place(0)
     rect = Markup('<rect class="s{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="9" rx="1.5"/>')
     bar = rect.format(series, zero, y - 4.5, max(place(value) - zero, 1 if value else 0))
-    return bar + _text(place(value) + 5, y + 4, chart.show(value))
+    return bar + _text(
+        max(place(value), zero) + 5, y + 4, chart.show(value)
+    )  # of a value below 0 the text is all there is
 
 
 def _point(chart: Panel, place: Callable[[float], float], y: float, value: float, series: int, name: str) -> Markup:

@@ -100,7 +100,7 @@ def _chart(found: Agreement, shown: Sequence[int]) -> Markup | None:
         Panel(score.title, {"": _at(score.values, shown)}, "bars", show=share, tick=whole, most=1)
         for score in found.every.class_scores
     ]
-    charts.append(Panel("kappa", {"": _at(np.maximum(found.fleiss, 0), shown)}, "bars", show=share, tick=whole, most=1))
+    charts.append(Panel("kappa", {"": _at(found.fleiss, shown)}, "bars", show=share, tick=whole, most=1))
     return panels([_row(found.labels, i) for i in shown], charts)
 
 

@@ -19,6 +19,7 @@ from segdata.cli import main
 from segdata.labels import Labels
 from segdata.ops.agree.page import agreement_page, differences, least_images
 from segdata.ops.agree.text import agreement_lines
+from segdata.pages.charts import LABELS
 from segdata.words import share
 
 HOSTILE = ["<script>alert(1)</script>", "a\"b'&amp;{{ 7 * 7 }}", "</title></svg>x"]
@@ -78,6 +79,17 @@ def test_images_on_which_all_agree_are_not_told(sides: list[Dataset], tmp_path: 
     assert least_images(same, 8) == []
     assert "least agreement" not in agreement_page(same, tmp_path / "page.html").read_text()
     assert not any("least agreement" in line for line in agreement_lines(same))
+
+
+def test_a_kappa_below_zero_is_told(tmp_path: Path) -> None:
+    masks = [{f"i{n}": np.roll([[0, 1] * 8], side) for n in range(3)} for side in range(2)]
+    found = agree([make(tmp_path / f"{n}", each, names=["a", "b"]) for n, each in enumerate(masks)])
+    assert found.fleiss.tolist() == [-1, -1]
+    texts = re.findall(
+        r'x="([\d.]+)" y="[\d.]+">-100\.00</text>', agreement_page(found, tmp_path / "p.html").read_text()
+    )
+    assert len(texts) == 2
+    assert min(map(float, texts)) > LABELS, "right of the names"
 
 
 def test_tiles_are_shown_as_images_and_lost_ones_are_named(sides: list[Dataset], tmp_path: Path) -> None:
