@@ -88,7 +88,7 @@ def _steps(case: Case, unit: str) -> tuple[float, float]:
     """The (y, x) sides of a pixel in a unit. Raises `DataError` (`surface.metres`)."""
     sides = (1.0, 1.0) if unit == PIXELS else None if case.ground is None else case.ground()
     if sides is None or min(sides) <= 0:
-        what = "does not say where it lies, so nobody knows its pixels in metres: give pixels, such as --tolerance 2"
+        what = "does not say where it lies, so the size of its pixels in metres is not known: give pixels, such as --tolerance 2"
         raise DataError(Problem("surface.metres", what))
     return sides
 
