@@ -34,11 +34,11 @@ def cautions(
     notes = []
     without = "so without an interval, and unknown in the intervals of means"
     for classes, titles in _classes(scores, lambda value, low, high: np.isnan(low) & ~np.isnan(value)).items():
-        which = "" if titles[0] == "IoU" else f"{' and '.join(titles)}: "
+        which = "" if titles[0] == "IoU" else f"{some(titles)}: "
         notes.append(f"{which}in fewer than {FEWEST} {of}, {without}: {some([names[i] for i in classes], 12)}")
     for classes, titles in _classes(scores, lambda value, low, high: low == high).items():
         notes.append(
-            f"the same {' and '.join(titles)} in all {of}, so that the interval has no width, and hides what others may show: "
+            f"the same {some(titles)} in all {of}, so that the interval has no width, and hides what others may show: "
             f"{some([names[i] for i in classes])}"
         )
     if units < FEW:

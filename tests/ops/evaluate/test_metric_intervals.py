@@ -119,11 +119,10 @@ def test_an_interval_that_hides_something_is_told(tmp_path: Path) -> None:
     found = evaluate(make(tmp_path / "pred", other, names=("a", "b")), truth, objects=True, surface=True)
     told = "so that the interval has no width, and hides what others may show: a"
     assert any(
-        note.startswith("the same object precision and object recall") and note.endswith(told)
-        for note in found.cautions
+        note.startswith("the same object precision, object recall, ") and note.endswith(told) for note in found.cautions
     )
     few = "in fewer than 3 images, so without an interval, and unknown in the intervals of means: b"
-    assert any(note.endswith(few) and "Hausdorff 95 and ASSD" in note for note in found.cautions)
+    assert any(note.endswith(few) and "Hausdorff 95, ASSD" in note for note in found.cautions)
     (shown,) = [score.interval for score in found.class_scores if score.key == "assd"]
     assert shown is not None
     assert np.isnan(shown[:, 1]).all()
