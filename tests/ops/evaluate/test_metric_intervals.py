@@ -128,6 +128,17 @@ def test_an_interval_that_hides_something_is_told(tmp_path: Path) -> None:
     assert np.isnan(shown[:, 1]).all()
 
 
+def test_a_perfect_mean_is_not_sure_of_classes_in_few_images(tmp_path: Path) -> None:
+    """Class b is in two images: it may be anything from 0 to 1, so the mean of all has the variance 1 / 12 / 2^2."""
+    masks = {str(i): np.kron([[0, 1 if i < 2 else 0]], np.ones((6, 6), int)) for i in range(6)}
+    truth = make(tmp_path / "truth", masks, names=("a", "b"))
+    found = evaluate(truth, truth, objects=True)
+    low = 1 - t_quantile(0.975, 5) * math.sqrt(1 / 12) / 2
+    assert found.intervals["mean_iou"].tolist() == pytest.approx([low, 1])
+    assert found.intervals["mean_panoptic_quality"].tolist() == pytest.approx([low, 1])
+    assert found.intervals["iou"][:, 0].tolist() == [1, 1]
+
+
 def test_without_intervals_there_are_none(tmp_path: Path) -> None:
     pred, truth = sides(tmp_path)
     few = replace(truth, samples=truth.samples[:2])
