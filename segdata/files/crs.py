@@ -10,6 +10,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segdata.files.gdal import load_rasterio
 
 BEFORE = r"urn:(?:x-)?ogc:def:crs:|https?://(?:www\.)?opengis\.net/def/crs/|\+?init="
@@ -80,6 +83,15 @@ def metres_per_degree(latitude: float) -> tuple[float, float]:
     below = 1 - square * math.sin(angle) ** 2
     across, along = AXIS / math.sqrt(below), AXIS * (1 - square) / below**1.5
     return math.radians(across * math.cos(angle)), math.radians(along)
+
+
+def on_earth(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) longitudes and latitudes as (N, 3) metres from the middle of WGS 84, on its surface: Torge, Geodesy, 4.1."""
+    square = FLATTENING * (2 - FLATTENING)
+    east, north = np.radians(degrees).T
+    across = AXIS / np.sqrt(1 - square * np.sin(north) ** 2)
+    flat = across * np.cos(north)
+    return np.stack([flat * np.cos(east), flat * np.sin(east), across * (1 - square) * np.sin(north)], axis=1)
 
 
 def names_files(definition: str) -> bool:

@@ -6,12 +6,15 @@ import math
 import re
 from typing import Any
 
+import numpy as np
+
 from segdata.errors import DataError, Problem, located
 from segdata.files import slides
-from segdata.files.crs import metres_per_degree, parse_wkt
+from segdata.files.crs import metres_per_degree, on_earth, parse_crs, parse_wkt
 from segdata.files.file import TIFF, File
 from segdata.files.geo import Geo
 from segdata.files.pillow import UNREADABLE, header_of
+from segdata.files.projecting import Floats, moved_to_ground, moved_to_system
 
 SQUARE = 1.02
 """A pixel whose sides differ by no more than this is one of their mean."""
@@ -87,19 +90,39 @@ def ground_sides(geo: Geo, size: tuple[int, int]) -> tuple[float, float] | None:
     """
     if geo.crs is None:
         return None
-    a, b, _, d, e, f = geo.transform
     crs = parse_wkt(geo.crs)
-    if crs.is_geographic:
-        middle = d * size[1] / 2 + e * size[0] / 2 + f
-        x, y = metres_per_degree(middle)
-    else:
-        x = y = float(crs.linear_units_factor[1])
-    across, down = (a * x, d * y), (b * x, e * y)
+    if not (crs.is_geographic or crs.is_projected):
+        return None
+    across, down = _by_degrees(geo, size) if crs.is_geographic else _by_projection(geo, crs, size)
     sides = math.hypot(*down), math.hypot(*across)
-    if abs(across[0] * down[0] + across[1] * down[1]) > (SQUARE - 1) * sides[0] * sides[1]:
+    if abs(float(across @ down)) > (SQUARE - 1) * sides[0] * sides[1]:
         what = "its pixels are no rectangles on the ground: warp it first (gdalwarp -t_srs, -tr)"
         raise DataError(Problem("image.square", what))
     return sides
+
+
+def _by_degrees(geo: Geo, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """(2,) metres east and north from the middle pixel to the one right of it, and to the one below."""
+    a, b, _, d, e, f = geo.transform
+    metres = np.array(metres_per_degree(d * size[1] / 2 + e * size[0] / 2 + f))
+    return np.array([a, d]) * metres, np.array([b, e]) * metres
+
+
+def _by_projection(geo: Geo, crs: Any, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """(N,) metres from the middle pixel to the one right of it, and to the one below: those of the projection, (2,).
+
+    If it stretches one of them by more than `SQUARE`, as Web Mercator does far from the equator, those of the ground, (3,).
+    """
+    a, b, _, d, e, _ = geo.transform
+    flat = np.array([[a, d], [b, e]]) * float(crs.linear_units_factor[1])
+    y, x = size[0] / 2, size[1] / 2
+    places = moved_to_ground(np.array([[x, y], [x + 1, y], [x, y + 1]]), geo)
+    points = on_earth(moved_to_system(places, crs, parse_crs("EPSG:4326")))
+    true = points[1:] - points[0]  # NaN where the projection has no place
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stretch = np.linalg.norm(flat, axis=1) / np.linalg.norm(true, axis=1)
+    across, down = true if np.isfinite(stretch).all() and (np.abs(np.log(stretch)) > math.log(SQUARE)).any() else flat
+    return across, down
 
 
 def mean_side(x: float, y: float, file: str, unit: str) -> float | None:

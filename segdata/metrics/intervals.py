@@ -12,6 +12,8 @@ Satterthwaite, "An Approximate Distribution of Estimates of Variance Components"
 the scale of log(score / (1 - score)), and brought back: so it stays between 0 and 1. A distance gets it on that of log(distance):
 so it stays above 0. A difference of two scores gets it as it is.
 
+A mean that is 0 or 1 though a class of it is unknown has no logarithm: it gets its interval as it is, cut at 0 and 1.
+
 An interval always contains its score, and the classes are the same in all of this. A class that is gone without a unit counts
 as 0 there. With fewer than `FEWEST` units there is no interval: nothing tells how far such a score may be off. A mean over
 classes takes it as any number from 0 to 1, whose variance is 1/12; a distance as one of an exponential distribution, whose
@@ -168,7 +170,9 @@ class Spread:
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.log(self.value / rest) + np.stack([-reach, reach]) / (self.value * rest)
         back = (1 + np.tanh(ends / 2)) / 2 if self.scale == "share" else np.exp(np.minimum(ends, LARGEST))
-        low, high = np.where((self.value * rest > 0) | np.isnan(reach), back, self.value)
+        top = 1 if self.scale == "share" else np.inf
+        flat = np.clip(np.stack([self.value - reach, self.value + reach]), 0, top)
+        low, high = np.where((self.value * rest > 0) | np.isnan(reach), back, flat)
         return np.stack([np.minimum(low, self.value), np.maximum(high, self.value)])  # against rounding
 
     def sureness(self) -> Floats:

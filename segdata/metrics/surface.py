@@ -49,6 +49,9 @@ PIXELS, METRES = "px", "m"
 
 TOLERANCE = "2"
 
+ROUNDING = 1e-9
+"""A part of metres that is no distance: 3 pixels of 0.1 m are 0.30000000000000004 m."""
+
 PART = 0.95
 """The part of a surface that Hausdorff 95 speaks of."""
 
@@ -81,7 +84,8 @@ def measure(case: Case, *, surface: bool = False, tolerance: str | None = None) 
     total = Surface.empty(case.labels, limit, unit)
     if not case.truth.size:
         return total
-    return total + Surface.of(case.truth, case.pred, case.labels, limit, unit, _steps(case, unit))
+    reach = limit if unit == PIXELS else limit * (1 + ROUNDING)
+    return total + Surface.of(case.truth, case.pred, case.labels, reach, unit, _steps(case, unit))
 
 
 def _steps(case: Case, unit: str) -> tuple[float, float]:

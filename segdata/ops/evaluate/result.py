@@ -144,7 +144,8 @@ class Evaluation:
         if not self.intervals:
             return []
         iou, bounds = self.confusion.iou, self.intervals["iou"]
-        return cautions(self.labels.names, iou, bounds, self.units, self.resampled, self.frames)
+        others = self.class_scores
+        return cautions(self.labels.names, iou, bounds, self.units, self.resampled, self.frames, others)
 
     @property
     def without_background(self) -> Tally | None:

@@ -133,6 +133,33 @@ def test_degrees_are_metres_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.hausdorff, expected.hausdorff, rtol=2e-3)
 
 
+@pytest.mark.parametrize("pixels", [1, 3, 6, 7])
+def test_a_tolerance_in_metres_is_as_many_pixels(tmp_path: Path, pixels: int) -> None:
+    """3 pixels of 0.1 m are 0.30000000000000004 m in float64, and within 0.3 m."""
+    mask = np.zeros((24, 30), np.uint8)
+    mask[8:16, 5:12] = 1
+    truth = make(tmp_path / "truth", {"a": mask}, images="copy", fields={"a": {"image": "images/a.tif"}})
+    write_tiff(truth.root / "images/a.tif", np.zeros((24, 30), np.uint8), pixel=0.1)
+    pred = make(tmp_path / "pred", {"a": np.roll(mask, pixels, 1)})
+    found = segdata.evaluate(pred, truth, surface=True, tolerance=f"{pixels / 10}m").surface
+    assert found.dice[1] == 1
+    assert found.to_json()["surface"]["tolerance"] == pixels / 10
+
+
+def test_metres_of_web_mercator_are_those_of_the_ground(tmp_path: Path) -> None:
+    """At 60 degrees north its metres are about half as long."""
+    mask = patches(28, 35)
+    truth = make(tmp_path / "truth", {"a": mask}, images="copy", fields={"a": {"image": "images/a.tif"}})
+    path = truth.root / "images/a.tif"
+    write_tiff(path, np.zeros((28, 35), np.uint8))
+    with rasterio.open(path, "r+") as file:
+        file.crs, file.transform = "EPSG:3857", rasterio.Affine(2, 0, 1_000_000, 0, -2, 8_399_738)
+    pred = make(tmp_path / "pred", {"a": moved(mask)})
+    found = segdata.evaluate(pred, truth, surface=True, tolerance="1m").surface
+    expected = Surface.of(mask, moved(mask), truth.labels, 1.0, "m", (1.0008, 1.0025))
+    np.testing.assert_allclose(found.hausdorff, expected.hausdorff, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("tilt", "fits"), [((2, 1, 1, -2), True), ((2, 1, 0, -2), False)])
 def test_a_grid_may_be_turned_but_not_slanted(tmp_path: Path, tilt: tuple[float, ...], fits: bool) -> None:
     mask = patches(28, 35)
@@ -148,6 +175,14 @@ def test_a_grid_may_be_turned_but_not_slanted(tmp_path: Path, tilt: tuple[float,
     found = segdata.evaluate(pred, truth, surface=True, tolerance="2m").surface
     expected = Surface.of(mask, moved(mask), truth.labels, 2.0, "m", (5**0.5, 5**0.5))
     np.testing.assert_allclose(found.sums, expected.sums)
+
+
+def test_a_system_that_is_not_of_the_earth_has_no_metres(tmp_path: Path) -> None:
+    mask = patches(28, 35)
+    truth = make(tmp_path / "truth", {"a": mask}, images="copy", fields={"a": {"image": "images/a.tif"}})
+    write_tiff(truth.root / "images/a.tif", np.zeros((28, 35), np.uint8), crs='LOCAL_CS["site",UNIT["metre",1]]')
+    with pytest.raises(DataError, match=r"does not say where it lies.*\[surface.metres\]"):
+        segdata.evaluate(truth, truth, surface=True, tolerance="2m")
 
 
 def test_metres_without_a_place_are_refused_with_a_way_out(sides: tuple[Dataset, Dataset]) -> None:

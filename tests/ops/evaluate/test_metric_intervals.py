@@ -109,6 +109,36 @@ def test_they_are_in_json_csv_text_and_page(tmp_path: Path) -> None:
     assert "boundary IoU and its 95 % interval" in page.read_text()
 
 
+def test_an_interval_that_hides_something_is_told(tmp_path: Path) -> None:
+    """Class a is right nowhere as an object; class b has distances in two images alone."""
+    masks = {str(i): np.kron([[0, 0, 1], [0, 0, 1]], np.ones((6, 6), int)) for i in range(5)}
+    truth = make(tmp_path / "truth", masks, names=("a", "b"))
+    other = {id: np.where(np.indices(mask.shape).sum(axis=0) % 2, 255, 0) for id, mask in masks.items()}
+    for id in ("0", "1"):
+        other[id] = np.where(masks[id] == 1, 1, other[id])
+    found = evaluate(make(tmp_path / "pred", other, names=("a", "b")), truth, objects=True, surface=True)
+    told = "so that the interval has no width, and hides what others may show: a"
+    assert any(
+        note.startswith("the same object precision, object recall, ") and note.endswith(told) for note in found.cautions
+    )
+    few = "in fewer than 3 images, so without an interval, and unknown in the intervals of means: b"
+    assert any(note.endswith(few) and "Hausdorff 95, ASSD" in note for note in found.cautions)
+    (shown,) = [score.interval for score in found.class_scores if score.key == "assd"]
+    assert shown is not None
+    assert np.isnan(shown[:, 1]).all()
+
+
+def test_a_perfect_mean_is_not_sure_of_classes_in_few_images(tmp_path: Path) -> None:
+    """Class b is in two images: it may be anything from 0 to 1, so the mean of all has the variance 1 / 12 / 2^2."""
+    masks = {str(i): np.kron([[0, 1 if i < 2 else 0]], np.ones((6, 6), int)) for i in range(6)}
+    truth = make(tmp_path / "truth", masks, names=("a", "b"))
+    found = evaluate(truth, truth, objects=True)
+    low = 1 - t_quantile(0.975, 5) * math.sqrt(1 / 12) / 2
+    assert found.intervals["mean_iou"].tolist() == pytest.approx([low, 1])
+    assert found.intervals["mean_panoptic_quality"].tolist() == pytest.approx([low, 1])
+    assert found.intervals["iou"][:, 0].tolist() == [1, 1]
+
+
 def test_without_intervals_there_are_none(tmp_path: Path) -> None:
     pred, truth = sides(tmp_path)
     few = replace(truth, samples=truth.samples[:2])
