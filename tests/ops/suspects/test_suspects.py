@@ -41,7 +41,8 @@ from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
 from segdata.metrics.label_quality import Quality, Region, examine, ranked
-from segdata.ops.suspects.operation import without, write_relabel
+from segdata.ops.suspects.operation import without
+from segdata.ops.suspects.relabel import write_relabel
 from segdata.ops.suspects.sheet import suspects_sheet
 from segdata.pages.crops import around
 
@@ -277,7 +278,7 @@ def sure(seen: Mask) -> NDArray[np.float32]:
     ids=["swapped", "dropped", "shifted", "several", "speck"],
 )
 def test_what_seems_wrong(label: list[Any], right: list[Any], kinds: list[str]) -> None:
-    """Several: an object that the model sees lies on two labels, most of it on one. Speck: it sees a pixel alone in the region."""
+    """Several: an object that the model sees lies on two labels, most of it on one. Speck: a pixel alone in the region."""
     probs = sure(drawn((100, 100), *right))
     _, regions = examine(drawn((100, 100), *label), lambda rows: probs[:, rows], LABELS)
     assert sorted(r.kind for r in regions) == kinds
@@ -333,6 +334,7 @@ def test_regions_for_an_annotation_tool(made: tuple[Dataset, Dataset, Planted], 
         assert (annotation["given"], annotation["suggested"]) == tuple(
             LABELS.name(v) for v in (one.region.given, one.region.suggested)
         )
+        assert annotation["kind"] == one.region.kind
         assert annotation["bbox"] == [*one.region.box[1::-1], *one.region.box[:1:-1]]
         assert coco.annToMask(annotation)[one.region.slices][one.region.inside].all()
     read = convert("coco", tmp_path / "again/regions.json", tmp_path / "masks", images="none")
