@@ -3,7 +3,8 @@
 An encoder of another room gives each image an embedding, and the nearest of each are candidates. A pair is proved if keypoints
 of the one (SIFT: Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004) lie where an affine map has those
 of the other (RANSAC), and what both images show there correlates. So an embedding that takes all images of a dataset for
-alike costs time, but no false finding. Images without detail have no keypoints, and are not found.
+alike costs time, but no false finding. Images without detail have no keypoints, and are not found. Images that differ in small
+print alone, such as one form filled in by several people, are sometimes taken for parts of one image: so are they in small.
 """
 
 from __future__ import annotations
@@ -171,8 +172,8 @@ FEW = 64
 
 def compare_item(item: tuple[Sample, tuple[Sample, ...]], dataset: Dataset) -> list[float]:
     """How well an image and each of others correlate where they show the same; 0 if they do not. Raises `DataError`."""
-    one, *others = (read_points(sample, dataset) for sample in (item[0], *item[1]))
-    return [overlaid(one, other) for other in others]
+    one = read_points(item[0], dataset)
+    return [overlaid(one, read_points(other, dataset)) for other in item[1]]  # one at a time: they may be thousands
 
 
 def read_points(sample: Sample, dataset: Dataset) -> Points:

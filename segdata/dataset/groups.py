@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -137,20 +137,35 @@ def _relate_alike(keys: list[list[Hashable]], dataset: Dataset, crops: bool, run
         kind = CROPS if crops else DUPLICATES
         raise OptionError(f"--group-by {kind}: there are no images to compare: {some(missing, 3)}")
     if not crops:
-        _relate(keys, _alike(dataset, run))
+        _relate(keys, _alike(_looks(dataset, run)))
         return
     from segdata.dataset.crops import crop_links, image_encoder
 
     encode = image_encoder()  # before anything is read: it may not be there
-    _relate(keys, _alike(dataset, run))
-    links = crop_links(dataset, range(len(dataset)), [_joined(keys)], encode, run)
+    looks = _looks(dataset, run)
+    _relate(keys, _alike(looks))
+    links = crop_links(dataset, _detailed(looks), [_joined(keys)], encode, run)
     _relate(keys, [(link.first, link.second) for link in links])
 
 
-def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
-    """Pairs of samples, by position, whose images are the same or nearly: every image is read once."""
+def _detailed(looks: Mapping[int, Look]) -> list[int]:
+    """The samples, by position, in whose images there is something to see."""
+    return [i for i, look in looks.items() if not look.plain]
+
+
+def _alike(looks: Mapping[int, Look]) -> list[tuple[int, int]]:
+    """Pairs of samples, by position, whose images are the same or nearly."""
     from segdata.dataset.duplicates import copies, near_links
 
+    place = list(looks)
+    pairs = [(place[link.first], place[link.second]) for link in copies(look.key for look in looks.values())]
+    place = _detailed(looks)
+    links = near_links(np.array([looks[i].prints for i in place]))
+    return pairs + [(place[link.first], place[link.second]) for link in links]
+
+
+def _looks(dataset: Dataset, run: Run) -> dict[int, Look]:
+    """The looks of samples, by position: every image is read once. Raises `DataError`."""
     files: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for i, sample in enumerate(dataset):
         files[sample.image, sample.exif].append(i)
@@ -161,11 +176,7 @@ def _alike(dataset: Dataset, run: Run) -> list[tuple[int, int]]:
         if isinstance(result, Problem):
             raise DataError(result)
         looks.update(zip(places, result, strict=True))
-    place = list(looks)
-    pairs = [(place[link.first], place[link.second]) for link in copies(look.key for look in looks.values())]
-    place = [i for i, look in looks.items() if not look.plain]
-    links = near_links(np.array([looks[i].prints for i in place]))
-    return pairs + [(place[link.first], place[link.second]) for link in links]
+    return looks
 
 
 def look_item(samples: tuple[Sample, ...], dataset: Dataset) -> list[Look]:

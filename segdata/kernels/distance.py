@@ -31,18 +31,7 @@ def distances_between(
     top, left = min(points_y.min(), others_y.min()), min(points_x.min(), others_x.min())
     height = max(points_y.max(), others_y.max()) - top + 1
     width = max(points_x.max(), others_x.max()) - left + 1
-    far = np.int32(2 * height)
-    rows = np.full((height, width), far, np.int32)
-    for i in range(others_y.shape[0]):
-        rows[others_y[i] - top, others_x[i] - left] = 0
-    for y in range(1, height):
-        above, row = rows[y - 1], rows[y]
-        for x in range(width):
-            row[x] = min(row[x], above[x] + np.int32(1))
-    for y in range(height - 2, -1, -1):
-        below, row = rows[y + 1], rows[y]
-        for x in range(width):
-            row[x] = min(row[x], below[x] + np.int32(1))
+    rows = rows_to_nearest(others_y - top, others_x - left, height, width)
     column = np.empty(width, np.int64)  # of each parabola of the lowest line, from left to right
     begin = np.empty(width, np.float64)  # from which x on it is the lowest
     i = 0
@@ -51,7 +40,7 @@ def distances_between(
         row = rows[y - top]
         count = 0
         for x in range(width):
-            if row[x] >= far:
+            if row[x] >= height:
                 continue
             crossing = -np.inf
             deep = (row[x] * step_y) ** 2
@@ -73,3 +62,22 @@ def distances_between(
             down, across = row[column[at]] * step_y, (x - column[at]) * step_x
             out[i] = np.sqrt(down * down + across * across)
             i += 1
+
+
+@kernel
+def rows_to_nearest(
+    points_y: NDArray[np.int32], points_x: NDArray[np.int32], height: int, width: int
+) -> NDArray[np.int32]:
+    """(height, width) how many rows each pixel is from the nearest of some points in its column; `height` or more if none is."""
+    rows = np.full((height, width), np.int32(2 * height), np.int32)
+    for i in range(points_y.shape[0]):
+        rows[points_y[i], points_x[i]] = 0
+    for y in range(1, height):
+        above, row = rows[y - 1], rows[y]
+        for x in range(width):
+            row[x] = min(row[x], above[x] + np.int32(1))
+    for y in range(height - 2, -1, -1):
+        below, row = rows[y + 1], rows[y]
+        for x in range(width):
+            row[x] = min(row[x], below[x] + np.int32(1))
+    return rows

@@ -95,8 +95,8 @@ class Region:
     """A connected region of disputed pixels of one label, `given`; the model says `suggested` on most of them (class ids).
 
     `kind` tells what seems wrong: the `class`, if the region is half or more of a connected component of the label; something
-    `missing`, if it is half or more of a component that the model sees; the `outline`, if the label beside it is the suggested
-    one; otherwise a `part`. `whole` and `seen` are these two shares.
+    `missing`, if it is half or more of the component that the model sees on most of it; the `outline`, if the label beside it is
+    the suggested one; otherwise a `part`. `whole` and `seen` are these two shares.
 
     `box` is y, x, height, width; `area` its pixels, `depth` the radius of the largest circle in it. `quality` and `confidence`
     are the mean probabilities of the label and of the likeliest class. `rle`: its pixels in the box, as COCO's compressed run
@@ -243,7 +243,7 @@ _Component = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Around:
-    """A patch, and its largest share of a component that the model sees.
+    """A patch, and its share of the component that the model sees on most of its pixels.
 
     `beside` is the component of the suggested label that most pixels beside it are in; None if none is. `smaller` is that one or
     the one that the patch is in: the object, if its outline is disputed.
@@ -274,7 +274,8 @@ def _surroundings(patches: Sequence[_Patch], truth: Mask, suggested: Mask) -> It
         labelled, areas = _components(truth == value)
         for patch in group:
             numbers, counts = _numbered(predicted[patch.where][patch.part > 0])
-            seen = float((counts / sizes[numbers, -1]).max())
+            most = counts.argmax()  # not a speck that happens to lie wholly in it
+            seen = float(counts[most] / sizes[numbers[most], -1])
             number = _beside(patch, labelled)
             beside = (value, number) if number else None
             smaller = beside if beside and areas[number, -1] < patch.size else (patch.given, patch.own)

@@ -19,6 +19,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from segdata import Dataset, Labels, Run
 from segdata.dataset import crops
 from segdata.dataset.crops import SURE, candidates, crop_links, image_encoder, mirrored, overlaid, points
+from segdata.dataset.groups import group_samples
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, MissingDependency
 from segdata.files.images import read_image
@@ -178,6 +179,25 @@ def test_what_is_related_is_not_compared(dataset: Dataset, monkeypatch: pytest.M
     assert pairs(dataset, related=[files, ["a", None, None, "a", None, None]]) == [(1, 4)]
     monkeypatch.setattr(crops, "compare_item", lambda item, dataset: pytest.fail("compared"))
     assert pairs(dataset, related=[["all"] * 6]) == []
+
+
+def test_images_are_compared_one_at_a_time(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One image may be the candidate of thousands, which are not in memory together."""
+    done: list[str] = []
+    monkeypatch.setattr(crops, "read_points", lambda sample, dataset: done.append("read"))
+    monkeypatch.setattr(crops, "overlaid", lambda a, b: done.append("compared") or 0.0)
+    crops.compare_item((dataset.samples[0], dataset.samples[1:4]), dataset)
+    assert done == ["read", *["read", "compared"] * 3]
+
+
+def test_grouping_looks_where_check_looks(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images without detail are no candidates: the nearest of the others are the same for both."""
+    Image.new("L", (90, 80), 60).save(Path(dataset.root, "3.jpg"))
+    looked: list[Sequence[int]] = []
+    monkeypatch.setattr(crops, "image_encoder", lambda: encode)
+    monkeypatch.setattr(crops, "crop_links", lambda dataset, places, *rest: looked.append(places) or [])
+    group_samples(dataset, ["crops"], Run())
+    assert sorted(looked[0]) == [0, 1, 2, 4, 5]
 
 
 def test_an_image_that_went_away(dataset: Dataset) -> None:

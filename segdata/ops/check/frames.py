@@ -89,9 +89,8 @@ def _quarter(frames: Frames, images: Mapping[str, tuple[Sample, Seen]]) -> float
     prints = np.array([look.prints for look in looks if look is not None and not look.plain])
     if len(prints) < max(4, len(frames.ids) // 2):
         return None
-    differ = (
-        np.bitwise_count(prints[:-1, :1] ^ prints[1:, :2]).sum(axis=2, dtype=np.int64).min(axis=1)
-    )  # mirrored or not
+    next_ones = prints[1:, :2]  # as they are, and mirrored
+    differ = np.bitwise_count(prints[:-1, :1] ^ next_ones).sum(axis=2, dtype=np.int64).min(axis=1)
     return float(np.quantile(differ, 0.25))
 
 

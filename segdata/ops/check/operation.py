@@ -106,11 +106,7 @@ def check(
     rules = Rules(
         dataset.root, dataset.labels, dataset.images, repairs, not splits_only, speck, thumbs, dataset.reading
     )
-    seen: dict[str, Seen] = {}
-    for samples, result in run.map(partial(check_item, rules=rules), files_of(dataset.samples)):
-        if isinstance(result, Problem):
-            raise DataError(result)
-        seen.update(zip((sample.id for sample in samples), result, strict=True))
+    seen = read_all(dataset.samples, rules, run)
     looked = [(sample, seen[sample.id]) for sample in ordered]
     exact, alike = duplicates(looked, near)
     cropped = []
@@ -135,6 +131,16 @@ def check(
     return Checked(
         tuple(sorted(findings, key=lambda f: f.rank)), len(dataset), dict(sorted(splits.items(), key=str)), unseen
     )
+
+
+def read_all(samples: Sequence[Sample], rules: Rules, run: Run) -> dict[str, Seen]:
+    """What is seen of each sample, by id. Raises `DataError`."""
+    seen: dict[str, Seen] = {}
+    for some, result in run.map(partial(check_item, rules=rules), files_of(samples)):
+        if isinstance(result, Problem):
+            raise DataError(result)
+        seen.update(zip((sample.id for sample in some), result, strict=True))
+    return seen
 
 
 def files_of(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:

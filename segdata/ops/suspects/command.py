@@ -43,7 +43,8 @@ def suspects(
     segdata suspects pred mydata --sheet suspects.png
     segdata suspects pred mydata --worst 100 --relabel again     # to label anew
     """
-    from segdata.ops.suspects.operation import relabel_folder, suspects, without, write_relabel
+    from segdata.ops.suspects.operation import suspects, without
+    from segdata.ops.suspects.relabel import relabel_folder, write_relabel
 
     if relabel is not None:
         relabel_folder(relabel)

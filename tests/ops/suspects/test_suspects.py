@@ -41,7 +41,8 @@ from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
 from segdata.metrics.label_quality import Quality, Region, examine, ranked
-from segdata.ops.suspects.operation import without, write_relabel
+from segdata.ops.suspects.operation import without
+from segdata.ops.suspects.relabel import write_relabel
 from segdata.ops.suspects.sheet import suspects_sheet
 from segdata.pages.crops import around
 
@@ -157,13 +158,14 @@ def test_images_and_regions_by_another_road(made: tuple[Dataset, Dataset, Plante
 
 
 def shares(region: Region, mask: Mask, best: NDArray[np.intp]) -> tuple[float, float]:
-    """Which part of a labelled component a region is, and of one that the model sees."""
+    """Which part of a labelled component a region is, and of the one that the model sees most of there."""
     inside = np.zeros(mask.shape, bool)
     inside[region.slices] = region.inside
     sides = []
     for binary in (mask == region.given, best == region.suggested):
         numbers, n = ndimage.label(binary, np.ones((3, 3)))
-        sides.append(max((inside & (numbers == i)).sum() / (numbers == i).sum() for i in range(1, n + 1)))
+        most = max(range(1, n + 1), key=lambda i: (inside & (numbers == i)).sum())
+        sides.append((inside & (numbers == most)).sum() / (numbers == most).sum())
     return sides[0], sides[1]
 
 
@@ -271,11 +273,12 @@ def sure(seen: Mask) -> NDArray[np.float32]:
         ([], [(30, 30, 20, 20, 1)], ["missing"]),
         ([(30, 30, 20, 20, 1)], [(30, 36, 20, 20, 1)], ["outline", "outline"]),
         ([(0, 50, 100, 50, 1)], [(0, 50, 100, 50, 1), (30, 44, 20, 16, 2)], ["missing", "part"]),
+        ([(0, 0, 100, 60, 1)], [(0, 0, 100, 66, 1), (38, 61, 9, 5, 2), (42, 63, 1, 1, 1)], ["outline"]),
     ],
-    ids=["swapped", "dropped", "shifted", "several"],
+    ids=["swapped", "dropped", "shifted", "several", "speck"],
 )
 def test_what_seems_wrong(label: list[Any], right: list[Any], kinds: list[str]) -> None:
-    """The last one: an object that the model sees lies on two labels, most of it on one."""
+    """Several: an object that the model sees lies on two labels, most of it on one. Speck: a pixel alone in the region."""
     probs = sure(drawn((100, 100), *right))
     _, regions = examine(drawn((100, 100), *label), lambda rows: probs[:, rows], LABELS)
     assert sorted(r.kind for r in regions) == kinds
@@ -331,6 +334,7 @@ def test_regions_for_an_annotation_tool(made: tuple[Dataset, Dataset, Planted], 
         assert (annotation["given"], annotation["suggested"]) == tuple(
             LABELS.name(v) for v in (one.region.given, one.region.suggested)
         )
+        assert annotation["kind"] == one.region.kind
         assert annotation["bbox"] == [*one.region.box[1::-1], *one.region.box[:1:-1]]
         assert coco.annToMask(annotation)[one.region.slices][one.region.inside].all()
     read = convert("coco", tmp_path / "again/regions.json", tmp_path / "masks", images="none")
