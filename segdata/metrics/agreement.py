@@ -202,8 +202,15 @@ def kappa_spread(columns: Columns) -> Spread:
         for all, of_unit in ((hits, entries.hits), (chance, lost), (pixels, entries.truth))
     ]
     value = _kappa(hits, chance, pixels)
-    change = np.nan_to_num(value - _kappa(*left))
+    change = np.where(_other_classes(columns) > 1, np.nan_to_num(value - _kappa(*left)), 0)
     return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, scale="difference")
+
+
+def _other_classes(columns: Columns) -> Ints:
+    """(U,) int64: how many classes are left without each unit. Of one alone there is no kappa, though rounding may give a number."""
+    held = np.bincount(columns.class_id, minlength=columns.classes)
+    alone = columns.by_unit(held[columns.class_id] == 1)
+    return np.asarray(np.count_nonzero(held) - alone, np.int64)
 
 
 def kappa_interval(columns: Columns) -> Floats:

@@ -231,6 +231,23 @@ def test_the_spread_of_kappa_is_what_each_unit_left_out_does(form: str) -> None:
         assert spread(units, "mean_iou").value.shape == (1,)
 
 
+@pytest.mark.parametrize("form", ["Cohen", "Fleiss"])
+@pytest.mark.parametrize("count", [3, 6, 7])
+def test_of_one_class_that_is_left_there_is_no_kappa_to_change(form: str, count: int) -> None:
+    """What is left of sums after a subtraction is not exactly zero: it must not be divided by."""
+    names, rng = labels(3), np.random.default_rng(count)
+    for units in range(3, 9):
+        parts = []
+        for unit in range(units):
+            masks = np.zeros((count, int(rng.integers(1, 4000)), 1), np.uint8)
+            masks[:, : masks.shape[1] // 3] = unit == 0
+            masks[0, :1] = 0
+            masks[rng.random(masks.shape) < 0.1] = names.ignore
+            parts.append(Votes.of(list(masks), names))
+        columns = shared_columns(parts, 3) if form == "Fleiss" else Columns.of([part.pairs(0, 1) for part in parts], 3)
+        assert kappa_spread(columns).change[0] == 0
+
+
 def test_what_is_no_vote_is_refused() -> None:
     names = labels(3)
     good = np.zeros((2, 3), np.uint8)
