@@ -207,7 +207,7 @@ def kappa_spread(columns: Columns) -> Spread:
 
 
 def _other_classes(columns: Columns) -> Ints:
-    """(U,) int64: how many classes are left without each unit. Of one alone there is no kappa, though rounding may give a number."""
+    """(U,) int64: how many classes are left without each unit. Of one there is no kappa, though rounding may give a number."""
     held = np.bincount(columns.class_id, minlength=columns.classes)
     alone = columns.by_unit(held[columns.class_id] == 1)
     return np.asarray(np.count_nonzero(held) - alone, np.int64)
