@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -124,7 +125,7 @@ def consensus(
 def ballots_of(found: Agreement) -> tuple[list[Ballot], list[str]]:
     """The samples that two annotators or more have, of images that were not left out; and the ids of tiles that one alone has.
 
-    Raises `DatasetError` for tiles that are views, or that are not the same in all datasets.
+    Raises `DatasetError` for tiles that are views, or that are cut otherwise in another dataset.
     """
     out = {*found.alone, *(problem.sample for problem in found.problems)}
     held: dict[str, list[Sample | None]] = defaultdict(lambda: [None] * len(found.sides))
@@ -145,7 +146,24 @@ def ballots_of(found: Agreement) -> tuple[list[Ballot], list[str]]:
         _must_be_one(ballots[-1], found)
     if apart := sorted(known - {image_of(ballot.first) for ballot in ballots}):
         raise DatasetError(_cut_apart(apart[0], found))
+    _must_have_all_votes(ballots, [one for id in single for one in enumerate(held[id])], found)
     return ballots, single
+
+
+def _must_have_all_votes(
+    ballots: Sequence[Ballot], single: Sequence[tuple[int, Sample | None]], found: Agreement
+) -> None:
+    """Raise `DatasetError` if an annotator, by number, votes on pixels of a ballot by a sample of none, as it is cut otherwise."""
+    own: dict[tuple[int, str], list[Sample]] = defaultdict(list)
+    for number, sample in single:
+        if sample is not None:
+            own[number, image_of(sample)].append(sample)
+    for ballot in ballots:
+        image, window = image_of(ballot.first), ballot.first.window
+        for number, sample in enumerate(ballot.samples):
+            others = own.get((number, image), ()) if sample is None else ()
+            if any(window is None or one.window is None or window.meet(one.window) for one in others):
+                raise DatasetError(_cut_apart(image, found))
 
 
 def _must_be_one(ballot: Ballot, found: Agreement) -> None:
@@ -155,7 +173,7 @@ def _must_be_one(ballot: Ballot, found: Agreement) -> None:
         if sample is None:
             continue
         if sample.crop is not None:
-            way_out = f"segdata stitch {side.dataset.root} DST makes whole images of them"
+            way_out = f"segdata stitch {shlex.quote(str(side.dataset.root))} DST makes whole images of them"
             raise DatasetError(f"{side.dataset.root}: {sample.id} is a view into a larger mask: {way_out}")
         if (sample.window, sample.tiling) != (first.window, first.tiling):
             raise DatasetError(_cut_apart(image_of(first), found))
@@ -163,7 +181,7 @@ def _must_be_one(ballot: Ballot, found: Agreement) -> None:
 
 def _cut_apart(image: str, found: Agreement) -> str:
     tiled = [side.dataset.root for side in found.sides if any(s.window is not None for s in side.dataset)]
-    ways = "; ".join(f"segdata stitch {root} DST" for root in tiled)
+    ways = "; ".join(f"segdata stitch {shlex.quote(str(root))} DST" for root in tiled)
     return f"{image} is cut into other tiles in one dataset than in another: put them together first: {ways}"
 
 
