@@ -153,7 +153,7 @@ def ballots_of(found: Agreement) -> tuple[list[Ballot], list[str]]:
 def _must_have_all_votes(
     ballots: Sequence[Ballot], single: Sequence[tuple[int, Sample | None]], found: Agreement
 ) -> None:
-    """Raise `DatasetError` if an annotator, by number, votes on pixels of a ballot by a sample of none, as it is cut otherwise."""
+    """Raise `DatasetError` if an annotator, by number, votes on pixels of a ballot by a sample of none: it is cut otherwise."""
     own: dict[tuple[int, str], list[Sample]] = defaultdict(list)
     for number, sample in single:
         if sample is not None:
