@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -59,11 +59,19 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
     found = match_ids(files, [s.id for s in truth], {s.id for s in chosen})
     if not found:
         raise DatasetError(f"{base}: {notes(set(files), set(), [s.id for s in truth])[0]}")
-    samples = [
-        Sample(id=found.get(key, key), mask=path, height=0, width=0, counts={}, sha256="")
-        for key, path in files.items()
-    ]
+    tiles = {s.id: s for s in truth if s.tiling is not None}
+    samples = [_of_file(found.get(key, key), path, tiles) for key, path in files.items()]
     return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES})
+
+
+def _of_file(id: str, path: str, tiles: Mapping[str, Sample]) -> Sample:
+    """A sample of which nothing is known but the mask file, or that it is a tile of truth."""
+    sample = Sample(id=id, mask=path, height=0, width=0, counts={}, sha256="")
+    if (like := tiles.get(id)) is None:
+        return sample
+    return msgspec.structs.replace(
+        sample, height=like.height, width=like.width, parent=like.parent, window=like.window, tiling=like.tiling
+    )
 
 
 def read_predicted(
@@ -74,12 +82,13 @@ def read_predicted(
         return read_stitched(dataset, samples, size)
     except DataError as error:
         problem = error.problem
-        if not is_files(dataset) or problem.code not in CODING:
+        if not is_files(dataset) or problem.code not in {*CODING, "mask.size"}:
             raise
         what = problem.message.partition(": was it replaced")[0]
-        raise DataError(
-            replace(problem, message=f"{what}: {READ} {CODING[problem.code]}, then {command} DST")
-        ) from error
+        way_out = "a file must be as large as the tile that it is named after"
+        if problem.code in CODING:
+            way_out = f"{READ} {CODING[problem.code]}, then {command} DST"
+        raise DataError(replace(problem, message=f"{what}: {way_out}")) from error
 
 
 def refuse_elsewhere(
