@@ -231,6 +231,26 @@ def test_the_spread_of_kappa_is_what_each_unit_left_out_does(form: str) -> None:
         assert spread(units, "mean_iou").value.shape == (1,)
 
 
+def test_bands_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, names = np.random.default_rng(0), labels(3)
+    masks = [rng.choice([0, 1, 2, names.ignore], (7, 5)).astype(np.uint8), None, np.ones((7, 5), np.uint8)]
+    whole = Votes.of(masks, names)
+    for pixels in (1, 5, 14, 35, 36):
+        monkeypatch.setattr(agreement, "BAND", pixels)
+        assert Votes.of(masks, names) == whole
+    with pytest.raises(ValueError, match="one size"):
+        Votes.of([masks[0], np.ones((7, 6), np.uint8)], names)
+
+
+def test_each_pair_of_classes_is_counted_once() -> None:
+    rng = np.random.default_rng(0)
+    votes = Votes.of([rng.integers(0, 3, (20, 20)).astype(np.uint8) for _ in range(6)], labels(3))
+    assert len(votes.patterns) > 200
+    for rows in (votes.pairs(1, 4), votes.all_pairs()):
+        assert rows[:, :2].tolist() == [[a, b] for a in range(3) for b in range(3)]
+    assert votes.all_pairs()[:, 2].sum() == 15 * 400
+
+
 @pytest.mark.parametrize("form", ["Cohen", "Fleiss"])
 @pytest.mark.parametrize("count", [3, 6, 7])
 def test_of_one_class_that_is_left_there_is_no_kappa_to_change(form: str, count: int) -> None:

@@ -25,8 +25,8 @@ from segdata.dataset.several import images_of, one_reading
 from segdata.errors import DatasetError, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.labels import tally
-from segdata.metrics.agreement import Patterns, Votes, majority, patterns_of
+from segdata.labels import Labels, Mask, tally
+from segdata.metrics.agreement import Patterns, Votes, bands, majority, patterns_of
 from segdata.metrics.confusion import Floats, Ints, plain, ratio
 from segdata.metrics.staple import Staple, staple
 from segdata.ops.agree.reading import Side, must_be_one_size
@@ -201,18 +201,26 @@ def consensus_item(ballot: Ballot, target: Target) -> Decided:
             for side, s in zip(sides, ballot.samples, strict=True)
         ]
         must_be_one_size(masks, [side.name for side in sides], first.id)
-        patterns, places = patterns_of(masks, labels)
-        ids = target.rule.decide(patterns)
-        voted = (patterns < target.rule.classes).any(axis=1)
-        values = np.where(ids < target.rule.classes, ids, labels.ignore).astype(labels.dtype)
-        mask = values[places]
+        mask, undecided = decided(masks, labels, target.rule)
         there = source.inside(first.mask)
         name = f"masks/{first.id}{there.suffix}"
         digest = write_like(there, target.dataset.root / name, mask)
         image = None if first.image is None else carry_image(first, first.id, source, target.dataset)
         made = msgspec.structs.replace(first, image=image, mask=name, counts=tally(mask), sha256=digest, scores=None)
-    undecided = np.bincount(places.ravel(), minlength=len(patterns))[voted & (ids == target.rule.classes)].sum()
-    return Decided(name=first.id, samples=[made], undecided=int(undecided))
+    return Decided(name=first.id, samples=[made], undecided=undecided)
+
+
+def decided(masks: Sequence[Mask | None], labels: Labels, rule: Rule) -> tuple[Mask, int]:
+    """(H, W) masks of annotators -> the (H, W) mask that they have in common, and its pixels that have votes but no class."""
+    parts, undecided = [], 0
+    for rows in bands(masks):
+        patterns, places = patterns_of([None if mask is None else mask[rows] for mask in masks], labels)
+        ids = rule.decide(patterns)
+        values = np.where(ids < rule.classes, ids, labels.ignore).astype(labels.dtype)
+        parts.append(values[places])
+        without = (patterns < rule.classes).any(axis=1) & (ids == rule.classes)
+        undecided += int(np.bincount(places.ravel(), minlength=len(patterns))[without].sum())
+    return np.concatenate(parts), undecided
 
 
 def _digest(votes: Votes) -> str:
