@@ -375,6 +375,17 @@ def test_files_of_another_program(sides: tuple[Dataset, Dataset], tmp_path: Path
         diff(a, tmp_path / "nowhere")
 
 
+def test_a_mask_that_was_edited_is_found_as_the_help_says(sides: tuple[Dataset, Dataset]) -> None:
+    a, _ = sides
+    before = diff(a, a).pairs.tolist()
+    Image.fromarray(np.zeros((6, 8), np.uint8)).save(a.root / "masks/val/000.png")
+    assert diff(a, a).pairs.tolist() == before
+    run = CliRunner().invoke(main, ["diff", str(a.root), str(a.root)])
+    assert "as both manifests say" in run.output
+    assert "segdata check" in CliRunner().invoke(main, ["diff", "--help"]).output
+    assert "mask.changed" in CliRunner().invoke(main, ["check", str(a.root)]).output
+
+
 @pytest.mark.parametrize("virtual", [False, True])
 def test_files_of_tiles(sides: tuple[Dataset, Dataset], tmp_path: Path, virtual: bool) -> None:
     one, other = (tile(side, tmp_path / f"t{n}", size=5, virtual=virtual) for n, side in enumerate(sides))
