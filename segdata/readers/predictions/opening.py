@@ -56,12 +56,17 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
     files = files_of(base, pattern) if base.is_dir() else {}
     if not files:
         _refuse_other(base, match)
-    found = match_ids(files, [s.id for s in truth], {s.id for s in chosen})
+    found = match_ids(files, _names(truth), {*_names(chosen)})
     if not found:
         raise DatasetError(f"{base}: {notes(set(files), set(), [s.id for s in truth])[0]}")
     tiles = {s.id: s for s in truth if s.tiling is not None}
     samples = [_of_file(found.get(key, key), path, tiles) for key, path in files.items()]
     return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES})
+
+
+def _names(dataset: Dataset) -> list[str]:
+    """What files may be named after: samples, and images that are in tiles."""
+    return [*dict.fromkeys(name for s in dataset for name in (s.id, image_of(s)))]
 
 
 def _of_file(id: str, path: str, tiles: Mapping[str, Sample]) -> Sample:

@@ -398,6 +398,13 @@ def test_files_of_tiles(sides: tuple[Dataset, Dataset], tmp_path: Path, virtual:
     assert found.pairs.tolist() == expected.pairs.tolist()
     assert evaluate(tmp_path / "files", one).confusion == evaluate(other, one).confusion
     assert agree([one, tmp_path / "files"]).votes == agree([one, other]).votes
+    for sample in sides[1]:
+        whole = tmp_path / f"whole/{sample.id.split('/')[-1]}.png"
+        whole.parent.mkdir(exist_ok=True)
+        Image.fromarray(sides[1].read_mask(sample)).save(whole)
+    assert diff(one, tmp_path / "whole").pairs.tolist() == expected.pairs.tolist()
+    assert evaluate(tmp_path / "whole", one).confusion == evaluate(sides[1], sides[0]).confusion
+    assert agree([one, tmp_path / "whole"]).votes == agree(sides).votes
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(path)
     with pytest.raises(DataError, match="as large as the tile"):
         diff(one, tmp_path / "files")
