@@ -32,6 +32,9 @@ from segdata.words import briefly, sized, some
 DENSE = 2**22
 """Up to so many possible patterns a table of all is counted; beyond, those that occur are sorted."""
 
+BAND = 2**22
+"""Of so many pixels the patterns are numbered at a time."""
+
 Patterns = NDArray[np.uint16]
 
 
@@ -49,8 +52,12 @@ class Votes:
     @classmethod
     def of(cls, masks: Sequence[Mask | None], labels: Labels) -> Votes:
         """Of (H, W) masks of class ids and ignore, one of each annotator (None: has not labelled it). Raises as `patterns_of`."""
-        patterns, places = patterns_of(masks, labels)
-        return cls(patterns, np.bincount(places.ravel(), minlength=len(patterns)), len(labels.classes))
+        _one_shape(masks, labels)
+        parts = []
+        for rows in bands(masks):
+            patterns, places = patterns_of([None if mask is None else mask[rows] for mask in masks], labels)
+            parts.append(cls(patterns, np.bincount(places.ravel(), minlength=len(patterns)), len(labels.classes)))
+        return parts[0] if len(parts) == 1 else cls.total(parts, len(masks), len(labels.classes))
 
     @classmethod
     def total(cls, parts: Sequence[Votes], annotators: int, classes: int) -> Votes:
@@ -100,14 +107,30 @@ class Votes:
         return int(several.pixels[least == most].sum())
 
     def pairs(self, one: int, other: int) -> Ints:
-        """(P, 3) int64 as `pair_counts` gives them, of the pixels on which both annotators vote; a pair may occur repeatedly."""
+        """(P, 3) int64 as `pair_counts` gives them, of the pixels on which both annotators vote."""
         rows = np.column_stack([self.patterns[:, [one, other]].astype(np.int64), self.pixels])
-        return np.asarray(rows[(rows[:, :2] < self.classes).all(axis=1)])
+        return _each_once(rows[(rows[:, :2] < self.classes).all(axis=1)], self.classes)
 
     def all_pairs(self) -> Ints:
         """(P, 3) int64: those of every two annotators."""
         every = combinations(range(self.annotators), 2)
-        return np.concatenate([np.empty((0, 3), np.int64), *(self.pairs(one, other) for one, other in every)])
+        rows = np.concatenate([np.empty((0, 3), np.int64), *(self.pairs(one, other) for one, other in every)])
+        return _each_once(rows, self.classes)
+
+
+def _each_once(rows: Ints, classes: int) -> Ints:
+    """(P, 3) classes and pixels -> the same with each pair of classes once, in ascending order."""
+    found, numbers = _numbered(rows[:, 0] * classes + rows[:, 1], classes * classes)
+    pixels = np.zeros(len(found), np.int64)
+    np.add.at(pixels, numbers, rows[:, 2])
+    return np.column_stack([found // classes, found % classes, pixels])
+
+
+def bands(masks: Sequence[Mask | None]) -> list[slice]:
+    """The rows of (H, W) masks of one size, in parts of about `BAND` pixels: numbers of patterns take much more than masks."""
+    height, width = next(mask.shape for mask in masks if mask is not None)
+    rows = max(1, BAND // max(1, width))
+    return [slice(start, start + rows) for start in range(0, height, rows)]
 
 
 def patterns_of(masks: Sequence[Mask | None], labels: Labels) -> tuple[Patterns, Ints]:
@@ -202,8 +225,15 @@ def kappa_spread(columns: Columns) -> Spread:
         for all, of_unit in ((hits, entries.hits), (chance, lost), (pixels, entries.truth))
     ]
     value = _kappa(hits, chance, pixels)
-    change = np.nan_to_num(value - _kappa(*left))
+    change = np.where(_other_classes(columns) > 1, np.nan_to_num(value - _kappa(*left)), 0)
     return Spread(np.atleast_1d(value), columns.labelled, np.arange(columns.units), change, scale="difference")
+
+
+def _other_classes(columns: Columns) -> Ints:
+    """(U,) int64: how many classes are left without each unit. Of one there is no kappa, though rounding may give a number."""
+    held = np.bincount(columns.class_id, minlength=columns.classes)
+    alone = columns.by_unit(held[columns.class_id] == 1)
+    return np.asarray(np.count_nonzero(held) - alone, np.int64)
 
 
 def kappa_interval(columns: Columns) -> Floats:

@@ -231,6 +231,43 @@ def test_the_spread_of_kappa_is_what_each_unit_left_out_does(form: str) -> None:
         assert spread(units, "mean_iou").value.shape == (1,)
 
 
+def test_bands_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, names = np.random.default_rng(0), labels(3)
+    masks = [rng.choice([0, 1, 2, names.ignore], (7, 5)).astype(np.uint8), None, np.ones((7, 5), np.uint8)]
+    whole = Votes.of(masks, names)
+    for pixels in (1, 5, 14, 35, 36):
+        monkeypatch.setattr(agreement, "BAND", pixels)
+        assert Votes.of(masks, names) == whole
+    with pytest.raises(ValueError, match="one size"):
+        Votes.of([masks[0], np.ones((7, 6), np.uint8)], names)
+
+
+def test_each_pair_of_classes_is_counted_once() -> None:
+    rng = np.random.default_rng(0)
+    votes = Votes.of([rng.integers(0, 3, (20, 20)).astype(np.uint8) for _ in range(6)], labels(3))
+    assert len(votes.patterns) > 200
+    for rows in (votes.pairs(1, 4), votes.all_pairs()):
+        assert rows[:, :2].tolist() == [[a, b] for a in range(3) for b in range(3)]
+    assert votes.all_pairs()[:, 2].sum() == 15 * 400
+
+
+@pytest.mark.parametrize("form", ["Cohen", "Fleiss"])
+@pytest.mark.parametrize("count", [3, 6, 7])
+def test_of_one_class_that_is_left_there_is_no_kappa_to_change(form: str, count: int) -> None:
+    """What is left of sums after a subtraction is not exactly zero: it must not be divided by."""
+    names, rng = labels(3), np.random.default_rng(count)
+    for units in range(3, 9):
+        parts = []
+        for unit in range(units):
+            masks = np.zeros((count, int(rng.integers(1, 4000)), 1), np.uint8)
+            masks[:, : masks.shape[1] // 3] = unit == 0
+            masks[0, :1] = 0
+            masks[rng.random(masks.shape) < 0.1] = names.ignore
+            parts.append(Votes.of(list(masks), names))
+        columns = shared_columns(parts, 3) if form == "Fleiss" else Columns.of([part.pairs(0, 1) for part in parts], 3)
+        assert kappa_spread(columns).change[0] == 0
+
+
 def test_what_is_no_vote_is_refused() -> None:
     names = labels(3)
     good = np.zeros((2, 3), np.uint8)

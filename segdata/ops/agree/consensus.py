@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +25,8 @@ from segdata.dataset.several import images_of, one_reading
 from segdata.errors import DatasetError, located, one_of
 from segdata.executors.run import Run
 from segdata.files.places import absolute, place
-from segdata.labels import tally
-from segdata.metrics.agreement import Patterns, Votes, majority, patterns_of
+from segdata.labels import Labels, Mask, tally
+from segdata.metrics.agreement import Patterns, Votes, bands, majority, patterns_of
 from segdata.metrics.confusion import Floats, Ints, plain, ratio
 from segdata.metrics.staple import Staple, staple
 from segdata.ops.agree.reading import Side, must_be_one_size
@@ -124,7 +125,7 @@ def consensus(
 def ballots_of(found: Agreement) -> tuple[list[Ballot], list[str]]:
     """The samples that two annotators or more have, of images that were not left out; and the ids of tiles that one alone has.
 
-    Raises `DatasetError` for tiles that are views, or that are not the same in all datasets.
+    Raises `DatasetError` for tiles that are views, or that are cut otherwise in another dataset.
     """
     out = {*found.alone, *(problem.sample for problem in found.problems)}
     held: dict[str, list[Sample | None]] = defaultdict(lambda: [None] * len(found.sides))
@@ -145,7 +146,24 @@ def ballots_of(found: Agreement) -> tuple[list[Ballot], list[str]]:
         _must_be_one(ballots[-1], found)
     if apart := sorted(known - {image_of(ballot.first) for ballot in ballots}):
         raise DatasetError(_cut_apart(apart[0], found))
+    _must_have_all_votes(ballots, [one for id in single for one in enumerate(held[id])], found)
     return ballots, single
+
+
+def _must_have_all_votes(
+    ballots: Sequence[Ballot], single: Sequence[tuple[int, Sample | None]], found: Agreement
+) -> None:
+    """Raise `DatasetError` if an annotator, by number, votes on pixels of a ballot by a sample of none: it is cut otherwise."""
+    own: dict[tuple[int, str], list[Sample]] = defaultdict(list)
+    for number, sample in single:
+        if sample is not None:
+            own[number, image_of(sample)].append(sample)
+    for ballot in ballots:
+        image, window = image_of(ballot.first), ballot.first.window
+        for number, sample in enumerate(ballot.samples):
+            others = own.get((number, image), ()) if sample is None else ()
+            if any(window is None or one.window is None or window.meet(one.window) for one in others):
+                raise DatasetError(_cut_apart(image, found))
 
 
 def _must_be_one(ballot: Ballot, found: Agreement) -> None:
@@ -155,7 +173,7 @@ def _must_be_one(ballot: Ballot, found: Agreement) -> None:
         if sample is None:
             continue
         if sample.crop is not None:
-            way_out = f"segdata stitch {side.dataset.root} DST makes whole images of them"
+            way_out = f"segdata stitch {shlex.quote(str(side.dataset.root))} DST makes whole images of them"
             raise DatasetError(f"{side.dataset.root}: {sample.id} is a view into a larger mask: {way_out}")
         if (sample.window, sample.tiling) != (first.window, first.tiling):
             raise DatasetError(_cut_apart(image_of(first), found))
@@ -163,7 +181,7 @@ def _must_be_one(ballot: Ballot, found: Agreement) -> None:
 
 def _cut_apart(image: str, found: Agreement) -> str:
     tiled = [side.dataset.root for side in found.sides if any(s.window is not None for s in side.dataset)]
-    ways = "; ".join(f"segdata stitch {root} DST" for root in tiled)
+    ways = "; ".join(f"segdata stitch {shlex.quote(str(root))} DST" for root in tiled)
     return f"{image} is cut into other tiles in one dataset than in another: put them together first: {ways}"
 
 
@@ -183,18 +201,26 @@ def consensus_item(ballot: Ballot, target: Target) -> Decided:
             for side, s in zip(sides, ballot.samples, strict=True)
         ]
         must_be_one_size(masks, [side.name for side in sides], first.id)
-        patterns, places = patterns_of(masks, labels)
-        ids = target.rule.decide(patterns)
-        voted = (patterns < target.rule.classes).any(axis=1)
-        values = np.where(ids < target.rule.classes, ids, labels.ignore).astype(labels.dtype)
-        mask = values[places]
+        mask, undecided = decided(masks, labels, target.rule)
         there = source.inside(first.mask)
         name = f"masks/{first.id}{there.suffix}"
         digest = write_like(there, target.dataset.root / name, mask)
         image = None if first.image is None else carry_image(first, first.id, source, target.dataset)
         made = msgspec.structs.replace(first, image=image, mask=name, counts=tally(mask), sha256=digest, scores=None)
-    undecided = np.bincount(places.ravel(), minlength=len(patterns))[voted & (ids == target.rule.classes)].sum()
-    return Decided(name=first.id, samples=[made], undecided=int(undecided))
+    return Decided(name=first.id, samples=[made], undecided=undecided)
+
+
+def decided(masks: Sequence[Mask | None], labels: Labels, rule: Rule) -> tuple[Mask, int]:
+    """(H, W) masks of annotators -> the (H, W) mask that they have in common, and its pixels that have votes but no class."""
+    parts, undecided = [], 0
+    for rows in bands(masks):
+        patterns, places = patterns_of([None if mask is None else mask[rows] for mask in masks], labels)
+        ids = rule.decide(patterns)
+        values = np.where(ids < rule.classes, ids, labels.ignore).astype(labels.dtype)
+        parts.append(values[places])
+        without = (patterns < rule.classes).any(axis=1) & (ids == rule.classes)
+        undecided += int(np.bincount(places.ravel(), minlength=len(patterns))[without].sum())
+    return np.concatenate(parts), undecided
 
 
 def _digest(votes: Votes) -> str:

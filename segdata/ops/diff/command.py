@@ -23,8 +23,8 @@ def diff(jobs: int | str, on_error: Any, as_json: bool, html: str | None, exit_c
     """Tell what changed from labels A to labels B.
 
     Looked at are classes, samples and pixels: how many went from each class to each other one, and in which regions. A and B are
-    datasets: two versions, two conversions, two annotators. One of them may be a folder of mask files of any program, named
-    after the samples of the other. Nothing is written but the page.
+    datasets: two versions, two conversions, two annotators. One may be a folder of mask files, named after the samples of the
+    other. Manifests tell which masks are the same: segdata check finds those edited since.
 
     \b
     segdata diff mydata-v1 mydata-v2

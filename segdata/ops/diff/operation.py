@@ -108,8 +108,9 @@ def diff(
 ) -> Difference:
     """What changed from one dataset to another: classes by name, samples, and pixels, as a matrix from each class to each.
 
-    Masks of the same bytes, as both manifests say, are not opened, if their values mean the same. Others are compared pixel by
-    pixel, tiles after they are put together. Pixels are of one class if its names are equal, whatever its ids.
+    Masks of the same bytes, as both manifests say, are not opened, if their values mean the same: `check` finds those that were
+    edited since. Others are compared pixel by pixel, tiles after they are put together. Pixels are of one class if its names
+    are equal, whatever its ids.
 
     Raises `DatasetError` if nothing belongs together, or all images have another size, `OptionError`, and `DataError` for the
     first bad file (`run.report` may skip instead). Every executor gives the same result.

@@ -28,7 +28,7 @@ def difference_lines(found: Difference) -> list[str]:
     before, after = found.names
     lines = [
         f"{before} -> {after}: {found.samples.both:,} images in both, {found.pixels:,} pixels; {found.unopened:,} have masks of "
-        "the same bytes"
+        "the same bytes, as both manifests say"
     ]
     if found.same:
         return [*lines, "no difference", *_notes(found)]

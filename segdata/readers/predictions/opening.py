@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -57,15 +57,27 @@ def open_predictions(pred: Dataset | str | Place, truth: Dataset, chosen: Datase
     files = files_of(base, pattern) if base.is_dir() else {}
     if not files:
         _refuse_other(base, match)
-    found = match_ids(files, [s.id for s in truth], {s.id for s in chosen})
+    found = match_ids(files, _names(truth), {*_names(chosen)})
     if not found:
         raise DatasetError(f"{base}: {notes(set(files), set(), [s.id for s in truth])[0]}")
-    samples = [
-        Sample(id=found.get(key, key), mask=path, height=0, width=0, counts={}, sha256="")
-        for key, path in files.items()
-    ]
-    return Dataset(
-        base, truth.labels, sorted(samples, key=lambda s: s.id), {"operation": FILES, "like": str(truth.root)}
+    tiles = {s.id: s for s in truth if s.tiling is not None}
+    samples = [_of_file(found.get(key, key), path, tiles) for key, path in files.items()]
+    origin = {"operation": FILES, "like": str(truth.root)}
+    return Dataset(base, truth.labels, sorted(samples, key=lambda s: s.id), origin)
+
+
+def _names(dataset: Dataset) -> list[str]:
+    """What files may be named after: samples, and images that are in tiles."""
+    return [*dict.fromkeys(name for s in dataset for name in (s.id, image_of(s)))]
+
+
+def _of_file(id: str, path: str, tiles: Mapping[str, Sample]) -> Sample:
+    """A sample of which nothing is known but the mask file, or that it is a tile of truth."""
+    sample = Sample(id=id, mask=path, height=0, width=0, counts={}, sha256="")
+    if (like := tiles.get(id)) is None:
+        return sample
+    return msgspec.structs.replace(
+        sample, height=like.height, width=like.width, parent=like.parent, window=like.window, tiling=like.tiling
     )
 
 
@@ -77,14 +89,13 @@ def read_predicted(
         return read_stitched(dataset, samples, size)
     except DataError as error:
         problem = error.problem
-        if not is_files(dataset) or problem.code not in CODING:
+        if not is_files(dataset) or problem.code not in {*CODING, "mask.size"}:
             raise
         what = problem.message.partition(": was it replaced")[0]
-        raise DataError(
-            replace(
-                problem, message=f"{what}: {_filled(READ, dataset, command)} {CODING[problem.code]}, then {command} DST"
-            )
-        ) from error
+        way_out = "a file must be as large as the tile that it is named after"
+        if problem.code in CODING:
+            way_out = f"{_filled(READ, dataset, command)} {CODING[problem.code]}, then {command} DST"
+        raise DataError(replace(problem, message=f"{what}: {way_out}")) from error
 
 
 def refuse_elsewhere(

@@ -163,10 +163,33 @@ def test_tiles_stay_tiles_and_views_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_nobodys_votes_are_lost_if_one_has_cut_the_images_otherwise(tmp_path: Path, first: int) -> None:
+    sides = made(tmp_path, [{id: m for id, m in side.items() if id != "val/2"} for side in seen()], "copy")
+    tiles = segdata.tile(sides[2], tmp_path / "tiled ones", size=16)
+    given = [sides[0], sides[1], tiles]
+    with pytest.raises(DatasetError, match="cut into other tiles") as caught:
+        consensus(agree(given[first:] + given[:first]), tmp_path / "none")
+    back = stitched(caught.value, tmp_path / "s")[0]
+    written, whole = consensus(agree([*sides[:2], back]), tmp_path / "out"), consensus(agree(sides), tmp_path / "whole")
+    assert [written.read_mask(s).tolist() for s in written] == [whole.read_mask(s).tolist() for s in whole]
+
+
+def test_overlapping_tiles_may_be_labelled_by_some_only(tmp_path: Path) -> None:
+    sides = made(tmp_path, [{"a": np.zeros((16, 40), np.uint8)} for _ in range(3)])
+    tiles = [segdata.tile(side, tmp_path / f"t{n}", size=16, overlap=8) for n, side in enumerate(sides)]
+    ids = [s.id for s in tiles[0]]
+    some = tiles[2].select(lambda s: s.id == ids[0])
+    assert len(consensus(agree([tiles[0], tiles[1], some]), tmp_path / "own")) == len(ids)
+    first = [tile.select(lambda s: s.id == ids[0]) for tile in tiles[:2]]
+    with pytest.raises(DatasetError, match="cut into other tiles"):
+        consensus(agree([*first, tiles[2].select(lambda s: s.id == ids[1])]), tmp_path / "none")
+
+
 def stitched(error: DatasetError, root: Path) -> list[Dataset]:
     """What the commands that a message names make."""
     out = []
-    for number, command in enumerate(re.findall(r"segdata (stitch \S+ DST)", str(error))):
+    for number, command in enumerate(re.findall(r"segdata (stitch (?:'.*?'|\S+) DST)", str(error))):
         out.append(root / str(number))
         run = CliRunner().invoke(main, shlex.split(command.replace("DST", str(out[-1]))))
         assert run.exit_code == 0, run.output

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from carry_files import contents, make, random_masks
-from segdata import Dataset, DatasetError, Labels, OptionError, Report, Run, diff, evaluate, split, stitch, tile
+from segdata import Dataset, DatasetError, Labels, OptionError, Report, Run, agree, diff, evaluate, split, stitch, tile
 from segdata.cli import main
 from segdata.errors import DataError
 from segdata.ops.diff.regions import region_inside
@@ -373,6 +373,41 @@ def test_files_of_another_program(sides: tuple[Dataset, Dataset], tmp_path: Path
         diff(tmp_path / "nowhere", tmp_path / "files")
     with pytest.raises(DatasetError, match="no such folder"):
         diff(a, tmp_path / "nowhere")
+
+
+def test_a_mask_that_was_edited_is_found_as_the_help_says(sides: tuple[Dataset, Dataset]) -> None:
+    a, _ = sides
+    before = diff(a, a).pairs.tolist()
+    Image.fromarray(np.zeros((6, 8), np.uint8)).save(a.root / "masks/val/000.png")
+    assert diff(a, a).pairs.tolist() == before
+    run = CliRunner().invoke(main, ["diff", str(a.root), str(a.root)])
+    assert "as both manifests say" in run.output
+    assert "segdata check" in " ".join(CliRunner().invoke(main, ["diff", "--help"]).output.split())
+    assert "mask.changed" in CliRunner().invoke(main, ["check", str(a.root)]).output
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_files_of_tiles(sides: tuple[Dataset, Dataset], tmp_path: Path, virtual: bool) -> None:
+    one, other = (tile(side, tmp_path / f"t{n}", size=5, virtual=virtual) for n, side in enumerate(sides))
+    for sample in other:
+        path = tmp_path / f"files/{sample.id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(other.read_mask(sample)).save(path)
+    found, expected = diff(one, tmp_path / "files"), diff(one, other)
+    assert expected.changed
+    assert found.pairs.tolist() == expected.pairs.tolist()
+    assert evaluate(tmp_path / "files", one).confusion == evaluate(other, one).confusion
+    assert agree([one, tmp_path / "files"]).votes == agree([one, other]).votes
+    for sample in sides[1]:
+        whole = tmp_path / f"whole/{sample.id.split('/')[-1]}.png"
+        whole.parent.mkdir(exist_ok=True)
+        Image.fromarray(sides[1].read_mask(sample)).save(whole)
+    assert diff(one, tmp_path / "whole").pairs.tolist() == expected.pairs.tolist()
+    assert evaluate(tmp_path / "whole", one).confusion == evaluate(sides[1], sides[0]).confusion
+    assert agree([one, tmp_path / "whole"]).votes == agree(sides).votes
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(path)
+    with pytest.raises(DataError, match="as large as the tile"):
+        diff(one, tmp_path / "files")
 
 
 def test_a_bad_file_stops_or_is_left_out(sides: tuple[Dataset, Dataset]) -> None:
