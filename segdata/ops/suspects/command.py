@@ -37,7 +37,8 @@ def suspects(
     Images and regions are ranked. Each region says what seems wrong: the class of a whole object, something missing that the
     model sees, an outline, or a part of an object.
 
-    Let a model predict samples that it was not trained on: it learns the errors of those it was trained on.
+    Let a model predict samples that it was not trained on: it learns the errors of those it was trained on. Averaged scores find
+    more: segdata predict MODEL mydata pred --scores --flip x --scales 1,1.5
 
     \b
     segdata suspects pred mydata --sheet suspects.png
