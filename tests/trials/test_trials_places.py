@@ -249,7 +249,8 @@ def test_check_and_evaluate_find_masks_elsewhere(tmp_path: Path) -> None:
         tmp_path / "d/dataset.json",
         "--warp-masks",
     ]
-    assert "convert masks PRED DST --mask-dir . --image-dir IMAGES --classes TRUTH/dataset.json --warp-masks" in said
+    told = f"{tmp_path}/p DST --mask-dir . --image-dir IMAGES --classes {tmp_path}/d/dataset.json --warp-masks"
+    assert f"segdata convert masks {told}, then evaluate DST" in said
     run("convert", "masks", tmp_path / "p", tmp_path / "w", *way_out)
     run("evaluate", tmp_path / "w", tmp_path / "d")
     # a mask in the dataset's own folder that says where it lies, as those of `predict` do

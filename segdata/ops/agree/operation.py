@@ -98,9 +98,8 @@ def agree(
     _refuse_apart(sides, several)
     bare = tuple(replace(side, dataset=replace(side.dataset, samples=())) for side in sides)
     task = Task(bare, labels, boundary, boundary_width, boundary_f)
-    _boundary(
-        np.empty((0, 0), labels.dtype), np.empty((0, 0), labels.dtype), task
-    )  # refuses a wrong width before the work
+    nothing = Case.empty(labels)
+    _boundary(nothing.truth, nothing.pred, task)  # refuses a wrong width before the work
     counted, problems = _count(several, task, run)
     found = _sum_up(sides, counted, kind)
     _refuse_two_valued(sides, found.votes)

@@ -52,4 +52,4 @@ def _inside(region: Region, window: Window) -> NDArray[np.bool_]:
 def _caption(number: int, one: RegionDoubt, labels: Labels) -> str:
     region = one.region
     names = f"{labels.name(region.given)}, rather {labels.name(region.suggested)}"
-    return f"{number}: {names} ({region.score:.2f})   {one.sample}"
+    return f"{number}: {names} ({region.kind}; {region.score:.2f})   {one.sample}"

@@ -26,10 +26,10 @@ from segdata.readers.predictions.reader import files_of, notes
 from segdata.tiling.tiles import Stitched, image_of, read_stitched
 from segdata.words import some
 
-READ = "segdata convert masks PRED DST --mask-dir . --images none --classes TRUTH/dataset.json"
-"""What reads masks of any coding."""
+READ = "segdata convert masks {pred} DST --mask-dir . --images none --classes {card}"
+"""What reads masks of any coding; see `_filled`."""
 
-WARP = "segdata convert masks PRED DST --mask-dir . --image-dir IMAGES --classes TRUTH/dataset.json --warp-masks"
+WARP = "segdata convert masks {pred} DST --mask-dir . --image-dir IMAGES --classes {card} --warp-masks"
 """What warps masks to their images."""
 
 CODING = {
@@ -94,7 +94,7 @@ def read_predicted(
         what = problem.message.partition(": was it replaced")[0]
         way_out = "a file must be as large as the tile that it is named after"
         if problem.code in CODING:
-            way_out = f"{_filled(READ, dataset, command)} {CODING[problem.code]}, then {command} DST"
+            way_out = f"{_filled(READ, dataset)} {CODING[problem.code]}, then {command} DST"
         raise DataError(replace(problem, message=f"{what}: {way_out}")) from error
 
 
@@ -110,7 +110,7 @@ def refuse_elsewhere(
     for mask in samples:
         path = pred.inside(mask.mask)
         if (grounds := elsewhere(read_ground(path), truth.image_path(sample))) is not None:
-            what = f"{not_there(*grounds)}: {_filled(WARP, pred, command)}, then {command} DST"
+            what = f"{not_there(*grounds)}: {_filled(WARP, pred)}, then {command} DST"
             raise DataError(Problem("mask.elsewhere", what, str(path), sample.id))
 
 
@@ -118,20 +118,17 @@ def refuse_two_valued(pred: Dataset, found: Confusion, command: str = "evaluate"
     """Raise `DatasetError` for files of another program that hold class 0 and ignore alone: 255 is rather a class there."""
     tally, names, ignore = found.tally, pred.labels.names, pred.labels.ignore
     if is_files(pred) and found.rejected and not tally.pred[1:].any() and tally.truth[1:].any():
-        read = _filled(READ, pred, command)
+        read = _filled(READ, pred)
         raise DatasetError(
             f"{pred.root}: its masks hold {names[0]} (0) and ignore ({ignore}) alone; if {ignore} is a class: "
             f"{read} --values {shlex.quote(f'{ignore}={names[1]}')}, then {command} DST; otherwise {read}"
         )
 
 
-def _filled(form: str, pred: Dataset, command: str) -> str:
-    """A way out with the paths themselves, for commands whose arguments are not called PRED and TRUTH."""
-    if command == "evaluate":
-        return form
-    first, _, rest = form.partition("PRED")
-    card = shlex.quote(f"{pred.made_by['like']}/{CARD}")
-    return first + shlex.quote(str(pred.root)) + rest.replace(f"TRUTH/{CARD}", card)
+def _filled(form: str, pred: Dataset) -> str:
+    """A way out with the paths of files of another program, and of the dataset whose classes they have."""
+    card = f"{pred.made_by['like']}/{CARD}"
+    return form.format(pred=shlex.quote(str(pred.root)), card=shlex.quote(card))
 
 
 def refuse_swapped(pred: Dataset, truth: Dataset) -> None:

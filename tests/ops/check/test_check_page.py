@@ -14,6 +14,7 @@ from PIL import Image
 
 import segdata
 from browser import browse
+from page_text import names_are_text, nothing_is_fetched
 from planted import Plant, jpeg
 from segdata.cli import COMMANDS, main
 from segdata.ops.check.command import check as check_command
@@ -83,15 +84,13 @@ def test_images_are_there_and_those_that_cannot_be_are_explained(page: Path) -> 
 
 def test_names_stay_names(page: Path) -> None:
     text = page.read_text()
-    assert "<script" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7 * 7 }}" in text
+    assert names_are_text(text)
     assert "Check of &lt;b&gt;d &amp; e" in text
 
 
 def test_the_page_needs_nothing_else(page: Path, plant: Plant, tmp_path: Path) -> None:
     text = page.read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:)', text)
-    assert not re.findall(r"url\(|@import|https?:", text)
+    assert nothing_is_fetched(text)
     again = check_page(check(plant.root), plant.root, tmp_path / "again.html")
     assert again.read_text() == text
 

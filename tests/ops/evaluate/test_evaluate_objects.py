@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 import segdata
 from carry_files import make
-from placed_files import patches
+from moved_masks import moved, moved_pair
 from segdata import Dataset
 from segdata.cli import main
 from segdata.errors import OptionError
@@ -24,19 +23,9 @@ from segdata.metrics.objects import Objects
 KEYS = ("object_precision", "object_recall", "object_f1", "segmentation_quality", "panoptic_quality", "cldice")
 
 
-def moved(mask: Any) -> Any:
-    """A prediction: the mask a pixel to the right, and some of another class."""
-    out = np.roll(mask, 1, 1)
-    out[3:9, 4:12] = 1
-    return out
-
-
 @pytest.fixture
 def sides(tmp_path: Path) -> tuple[Dataset, Dataset]:
-    """A prediction and truth of five images."""
-    masks = {f"val/{i}": patches(28, 35, seed=i) for i in range(5)}
-    truth = make(tmp_path / "truth", masks)
-    return make(tmp_path / "pred", {id: moved(mask) for id, mask in masks.items()}), truth
+    return moved_pair(tmp_path, 1)
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -50,10 +39,10 @@ def test_counts_are_summed_over_the_set_and_shown(sides: tuple[Dataset, Dataset]
     page = tmp_path / "page.html"
     found = segdata.evaluate(pred, truth, objects=True, cldice=True, object_sizes=(40.0,), object_connectivity=4)
     masks = [truth.read_mask(sample) for sample in truth]
-    parts = [Objects.of(m, moved(m), truth.labels, sizes=(40,), connectivity=4).matches for m in masks]
+    parts = [Objects.of(m, moved(m, 1), truth.labels, sizes=(40,), connectivity=4).matches for m in masks]
     for field in ("matched", "missed", "wrong", "iou"):
         assert getattr(found.objects.matches, field).tolist() == sum(getattr(p, field) for p in parts).tolist()
-    lines = [ClDice.of(m, moved(m), truth.labels).counts for m in masks]
+    lines = [ClDice.of(m, moved(m, 1), truth.labels).counts for m in masks]
     assert found.cldice.counts.tolist() == sum(lines).tolist()
     options = ["--objects", "--cldice", "--object-sizes", "40", "--object-connectivity", "4"]
     shown = json.loads(run(pred.root, truth.root, *options, "--json"))

@@ -18,6 +18,7 @@ from PIL import Image
 
 from browser import browse
 from carry_files import make
+from page_text import charts_of, names_are_text, nothing_is_fetched
 from segdata.cli import main
 from segdata.dataset.dataset import Dataset
 from segdata.metrics.calibration import Bins, Calibration
@@ -84,16 +85,10 @@ def test_the_command_writes_it(sides: tuple[Dataset, Dataset], tmp_path: Path) -
 
 def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
     text = page.read_text()
-    assert "<script" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert "{{ 7 * 7 }}" in text
+    assert names_are_text(text)
     assert "Evaluation of &lt;u&gt;pred" in text
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
-    assert not re.findall(r"url\(|@import|https?:", text)
-    charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(charts) == 5, "classes, comparison, matrix, reliability, rejection"
-    for chart in charts:
-        ElementTree.fromstring(chart)
+    assert nothing_is_fetched(text)
+    assert len(charts_of(text)) == 5, "classes, comparison, matrix, reliability, rejection"
 
 
 def test_the_matrix_tells_its_numbers(sides: tuple[Dataset, Dataset], page: Path) -> None:

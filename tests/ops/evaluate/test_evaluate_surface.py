@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 
 import segdata
 from carry_files import make
+from moved_masks import moved, moved_pair
 from placed_files import patches, scenes, write_tiff
 from segdata import Dataset
 from segdata.cli import main
@@ -24,19 +24,9 @@ from segdata.windows import Window
 KEYS = ("surface_dice", "hausdorff_95", "assd")
 
 
-def moved(mask: Any) -> Any:
-    """A prediction: the mask a few pixels to the right, and some of another class."""
-    out = np.roll(mask, 2, 1)
-    out[3:9, 4:12] = 1
-    return out
-
-
 @pytest.fixture
 def sides(tmp_path: Path) -> tuple[Dataset, Dataset]:
-    """A prediction and truth of five images."""
-    masks = {f"val/{i}": patches(28, 35, seed=i) for i in range(5)}
-    truth = make(tmp_path / "truth", masks)
-    return make(tmp_path / "pred", {id: moved(mask) for id, mask in masks.items()}), truth
+    return moved_pair(tmp_path, 2)
 
 
 def run(*arguments: object) -> str:
@@ -49,7 +39,7 @@ def test_python_json_and_csv_say_the_same(sides: tuple[Dataset, Dataset]) -> Non
     pred, truth = sides
     found = segdata.evaluate(pred, truth, surface=True, tolerance=1)
     whole = sum(
-        (Surface.of(t, moved(t), truth.labels, 1.0) for t in (truth.read_mask(s) for s in truth)),
+        (Surface.of(t, moved(t, 2), truth.labels, 1.0) for t in (truth.read_mask(s) for s in truth)),
         Surface.empty(truth.labels, 1.0),
     )
     np.testing.assert_allclose(found.surface.sums, whole.sums)
@@ -108,7 +98,7 @@ def test_metres_are_those_of_the_ground(tmp_path: Path) -> None:
     mask, image = patches(42, 49), np.zeros((42, 49, 3), np.uint8)
     windows = {"a": Window(0, 0, 42, 30), "b": Window(0, 19, 42, 30)}
     truth = scenes(tmp_path / "truth", image, mask, windows)
-    pred = make(tmp_path / "pred", {id: moved(mask[w.slices]) for id, w in windows.items()})
+    pred = make(tmp_path / "pred", {id: moved(mask[w.slices], 2) for id, w in windows.items()})
     pixels = segdata.evaluate(pred, truth, surface=True, tolerance="1.5").surface
     metres = segdata.evaluate(pred, truth, surface=True, tolerance="3m").surface
     np.testing.assert_allclose(metres.dice, pixels.dice)
@@ -127,9 +117,9 @@ def test_degrees_are_metres_too(tmp_path: Path) -> None:
     write_tiff(path, np.zeros((28, 35), np.uint8))
     with rasterio.open(path, "r+") as file:
         file.crs, file.transform = "EPSG:4326", rasterio.Affine(1e-5, 0, 10, 0, -1e-5, 60)
-    pred = make(tmp_path / "pred", {"a": moved(mask)})
+    pred = make(tmp_path / "pred", {"a": moved(mask, 2)})
     found = segdata.evaluate(pred, truth, surface=True, tolerance="1m").surface
-    expected = Surface.of(mask, moved(mask), truth.labels, 1.0, "m", (1.114, 0.558))
+    expected = Surface.of(mask, moved(mask, 2), truth.labels, 1.0, "m", (1.114, 0.558))
     np.testing.assert_allclose(found.hausdorff, expected.hausdorff, rtol=2e-3)
 
 
@@ -154,9 +144,9 @@ def test_metres_of_web_mercator_are_those_of_the_ground(tmp_path: Path) -> None:
     write_tiff(path, np.zeros((28, 35), np.uint8))
     with rasterio.open(path, "r+") as file:
         file.crs, file.transform = "EPSG:3857", rasterio.Affine(2, 0, 1_000_000, 0, -2, 8_399_738)
-    pred = make(tmp_path / "pred", {"a": moved(mask)})
+    pred = make(tmp_path / "pred", {"a": moved(mask, 2)})
     found = segdata.evaluate(pred, truth, surface=True, tolerance="1m").surface
-    expected = Surface.of(mask, moved(mask), truth.labels, 1.0, "m", (1.0008, 1.0025))
+    expected = Surface.of(mask, moved(mask, 2), truth.labels, 1.0, "m", (1.0008, 1.0025))
     np.testing.assert_allclose(found.hausdorff, expected.hausdorff, rtol=1e-4)
 
 
@@ -167,13 +157,13 @@ def test_a_grid_may_be_turned_but_not_slanted(tmp_path: Path, tilt: tuple[float,
     write_tiff(truth.root / "images/a.tif", np.zeros((28, 35), np.uint8))
     with rasterio.open(truth.root / "images/a.tif", "r+") as file:
         file.transform = rasterio.Affine(tilt[0], tilt[1], 500_000, tilt[2], tilt[3], 4_600_000)
-    pred = make(tmp_path / "pred", {"a": moved(mask)})
+    pred = make(tmp_path / "pred", {"a": moved(mask, 2)})
     if not fits:
         with pytest.raises(DataError, match=r"no rectangles on the ground: warp it first .*\[image.square\]"):
             segdata.evaluate(pred, truth, surface=True, tolerance="2m")
         return
     found = segdata.evaluate(pred, truth, surface=True, tolerance="2m").surface
-    expected = Surface.of(mask, moved(mask), truth.labels, 2.0, "m", (5**0.5, 5**0.5))
+    expected = Surface.of(mask, moved(mask, 2), truth.labels, 2.0, "m", (5**0.5, 5**0.5))
     np.testing.assert_allclose(found.sums, expected.sums)
 
 
