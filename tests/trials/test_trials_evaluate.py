@@ -16,7 +16,7 @@ from PIL import Image
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.operation import evaluate
-from segdata.readers.predictions.opening import READ
+from segdata.readers.predictions import opening
 from trial_files import run, trial
 
 
@@ -141,6 +141,9 @@ def test_two_samples_of_one_name_are_not_guessed(truth: Dataset) -> None:
     assert run("evaluate", "pred", "truth", "--split", "val").exit_code == 0
 
 
+READ = opening.READ.format(pred="pred", card="truth/dataset.json")
+
+
 def colored(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.array([[9, 0, 0], [0, 9, 0], [0, 0, 9]], np.uint8)[mask]
 
@@ -163,7 +166,7 @@ def test_masks_of_another_coding_are_refused_and_the_way_out_runs(
     assert "pred/train/00.png: train/00: " in result.stderr
     assert said in result.stderr
     assert READ in result.stderr
-    given = READ.replace("PRED", "pred").replace("TRUTH", "truth").split()[1:]
+    given = READ.split()[1:]
     given += ["--colors"] if "--colors" in result.stderr else []
     result = run(*given, *(part for one in more for part in ("--values", one)))
     assert result.exit_code == 0, result.output
@@ -185,7 +188,7 @@ def test_masks_of_0_and_255_are_two_classes_rather_than_one_and_ignore(
     assert result.exit_code == 1
     assert "its masks hold ground (0) and ignore (255) alone" in result.stderr
     assert f"{READ} --values 255=house" in result.stderr
-    given = READ.replace("PRED", "pred").replace("TRUTH", "truth").split()[1:]
+    given = READ.split()[1:]
     assert run(*given, "--values", "255=house").exit_code == 0
     right = evaluate(make(Path("right"), guessed, names=["ground", "house"]), truth)
     said = json.loads(run("evaluate", "DST", "truth", "--json").stdout)
