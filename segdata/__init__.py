@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from segdata.ops.stitch.operation import untile as untile
     from segdata.ops.suspects.operation import suspects as suspects
     from segdata.ops.tile.operation import tile as tile
+    from segdata.ops.view.operation import view as view
     from segdata.prediction.predictor import Predictor as Predictor
     from segdata.prediction.predictor import load_predictor as load_predictor
     from segdata.prediction.profile import Profile as Profile
@@ -127,6 +128,7 @@ _HOMES = {
     "untile": "ops.stitch.operation",
     "suspects": "ops.suspects.operation",
     "tile": "ops.tile.operation",
+    "view": "ops.view.operation",
     "detect": "readers.detect",
     "Shape": "readers.paint",
     "paint": "readers.paint",

@@ -56,8 +56,8 @@ FENCES = {
     "openslide": ("files",),
     "click": ("terminal", "cli", "command"),
     "fastapi": ("ops.serve",),
-    "starlette": ("ops.serve",),
-    "uvicorn": ("ops.serve",),
+    "starlette": ("ops.serve", "ops.view"),
+    "uvicorn": ("ops.serve", "ops.view"),
     "python_multipart": ("ops.serve",),
     "prometheus_client": ("ops.serve",),
 }
@@ -209,11 +209,11 @@ def test_there_is_no_import_cycle() -> None:
 
 
 def test_no_command_imports_another() -> None:
-    """The folders in `ops` are strangers."""
+    """The folders in `ops` are strangers, but for the viewer: it shows what the others find, and acts through them."""
     wrong = []
     for i in own():
         importer, target = i.importer.split("."), i.target.split(".")
-        if importer[0] == target[0] == "ops" and len(target) > 1 and importer[1:2] != target[1:2]:
+        if importer[0] == target[0] == "ops" and len(target) > 1 and importer[1:2] not in (target[1:2], ["view"]):
             wrong.append(str(i))
     assert not wrong
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "segdata.ops.info.command",
     "manifest": "segdata.ops.manifest.command",
     "preview": "segdata.ops.preview.command",
+    "view": "segdata.ops.view.command",
     "stats": "segdata.ops.stats.command",
     "check": "segdata.ops.check.command",
     "diff": "segdata.ops.diff.command",

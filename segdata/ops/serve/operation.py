@@ -18,6 +18,7 @@ from segdata.prediction.fitting import trained_reading, typed
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.prediction.profile import About, Stream
 from segdata.prediction.windows import Flip, Sliding, window_size
+from segdata.terminal.ports import bound
 from segdata.tiling.stitcher import Blend
 
 
@@ -88,7 +89,7 @@ def serve(
     span = span_given(scale_values)
     try:
         from segdata.ops.serve.app import make_app
-        from segdata.ops.serve.listening import bound, run
+        from segdata.ops.serve.listening import run
         from segdata.ops.serve.service import Service
     except ModuleNotFoundError as error:
         raise MissingDependency(

@@ -1,0 +1,3 @@
+// What can be done with the selection.
+
+export function mount(root) {}

@@ -1,0 +1,3 @@
+// Filters.
+
+export function mount(root) {}

@@ -1,0 +1,3 @@
+// The keyboard.
+
+export function mount(root) {}

@@ -1,0 +1,3 @@
+// Matrix, classes, reliability of the images that fit.
+
+export function mount(root) {}

@@ -1,0 +1,3 @@
+// One image, large: panes, zoom, swipe.
+
+export function mount(root) {}

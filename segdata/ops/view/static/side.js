@@ -1,0 +1,3 @@
+// Classes: legend, counts, toggles, opacity.
+
+export function mount(root) {}
