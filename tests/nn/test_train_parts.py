@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from segdata.errors import DatasetError, MissingDependency, SegdataError  # noqa
 from segdata.nn import data, text  # noqa: E402
 from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.compare import compare  # noqa: E402
-from segdata.nn.curves import _spread, read_rows, write_rows  # noqa: E402
+from segdata.nn.curves import _look, class_curves, draw_curves, read_rows, spread, write_rows  # noqa: E402
 from segdata.nn.data import Order  # noqa: E402
 from segdata.nn.distributed import World  # noqa: E402
 from segdata.nn.optimizers import (  # noqa: E402
@@ -39,6 +41,7 @@ from segdata.nn.state import best_row, gave_up  # noqa: E402
 from segdata.nn.task import chance_of, turn_items  # noqa: E402
 from segdata.nn.train import Progress  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
+from segdata.words import share  # noqa: E402
 from train_files import NAMES, QUICK, scenes, small  # noqa: E402
 
 
@@ -492,7 +495,43 @@ def test_a_band_spans_what_every_repeat_measured() -> None:
         [{"epoch": 1, "x": 1.0}, {"epoch": 2, "x": 4.0}, {"epoch": 3, "x": 9.0}],
         [{"epoch": 1, "x": 3.0}, {"epoch": 2, "x": math.nan}, {"epoch": 3, "x": 5.0}, {"epoch": 4, "x": 0.0}],
     ]
-    assert _spread(repeats, "x") == ([1, 3], [2, 7], [1, 5], [3, 9])
+    assert spread(repeats, "x") == ([1, 3], [2, 7], [1, 5], [3, 9])
+
+
+def drawn(path: Path, runs: dict[str, list[list[dict[str, float]]]], **options: Any) -> str:
+    """The SVG of curves, with its texts as texts."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        draw_curves(path, runs, **options)
+    return path.read_text()
+
+
+def rows_of(epochs: int, classes: list[str]) -> list[dict[str, float]]:
+    measured = {"pixel_accuracy": 0.5, "class_accuracy": 0.4, "mean_iou": 0.3}
+    ious = {f"iou/{name}": 1 - number / len(classes) for number, name in enumerate(classes)}
+    return [{"epoch": e, "train_loss": 1.0, "val_loss": 2.0, **measured, **ious} for e in range(1, epochs + 1)]
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_curves_name_every_class_in_a_look_of_its_own(tmp_path: Path, epochs: int) -> None:
+    names = ["_sky", "$road$", "car & <van>", *(f"c{n}" for n in range(93))]
+    rows = rows_of(epochs, names)
+    text = drawn(tmp_path / "c.svg", {"run": [rows]}, classes=True)
+    for number, name in enumerate(names):
+        assert f">{html.escape(name, quote=False)}  {share(1 - number / len(names))}<" in text
+    looks = [_look(number) for number in range(len(names))]
+    assert len({(look["color"], look["marker"]) for look in looks}) == len(names)
+    assert list(class_curves(rows)) == names
+
+
+def test_dashes_mean_training_and_nothing_else(tmp_path: Path) -> None:
+    """A dashed line for each run's training loss, and one in the key."""
+    runs = {"one": [rows_of(3, [])], "_two$": [rows_of(3, []), rows_of(3, [])], "three": [rows_of(3, [])]}
+    text = drawn(tmp_path / "c.svg", runs)
+    assert len(re.findall(r"stroke-dasharray: [^;\"]*", text)) == len(runs) + 1
+    for name in "one", "_two$ (2 runs)", "three", "validation", "training", "per cent":
+        assert f">{name}<" in text
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
