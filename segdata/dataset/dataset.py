@@ -23,6 +23,7 @@ from segdata.dataset.destination import finish_swap
 from segdata.dataset.faults import refuse_scores, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
+from segdata.dataset.notebook import notebook_html
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, located, reason
 from segdata.files.colors import to_rgb
@@ -58,6 +59,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.root)!r}, {len(self):,} samples, classes {some(self.labels.names, 5)})"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     @classmethod
     def of(cls, dataset: Dataset | str | Place) -> Dataset:

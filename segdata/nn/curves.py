@@ -70,7 +70,8 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
     each = class_curves(next(iter(runs.values()))[0]) if classes and len(runs) == 1 else {}
     columns = -(-len(each) // NAMED)
     figure = Figure(figsize=(13 + 3 * max(0, columns - 1), 8 if each else 4), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.1)) if each else (figure, None)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.1)) if each else (figure, None)
+    top, bottom = parts
     for axes, (title, names) in zip(top.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         for number, repeats in enumerate(runs.values()):
             for name in names:
@@ -80,9 +81,9 @@ def draw_curves(path: str | Place, runs: Mapping[str, Sequence[Sequence[Row]]], 
     if bottom is not None:
         axes = bottom.subplots()
         lines = [_draw(axes, c, _look(n), (n, len(each)))[0] for n, c in enumerate(each.values())]
-        names = [f"{name}  {share(curve[1][-1])}" for name, curve in each.items()]
+        told = [f"{name}  {share(curve[1][-1])}" for name, curve in each.items()]
         _label(axes, "IoU of each class, and its last value")
-        _plain(bottom.legend(lines, names, loc="outside right upper", ncols=columns, fontsize=9, frameon=False))
+        _plain(bottom.legend(lines, told, loc="outside right upper", ncols=columns, fontsize=9, frameon=False))
     with local_draft(path) as here:
         figure.savefig(here, dpi=110)
 
