@@ -19,7 +19,7 @@ from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.files.images import write_image
-from viewing import Answer, ask
+from raw_requests import Answer, ask
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
