@@ -75,7 +75,7 @@ def total(page: Any, count: int, of: int = COUNT) -> None:
 
 def ids(page: Any) -> list[str]:
     """The ids in the grid, in its order."""
-    page.wait_for_function("!document.querySelector('#grid [aria-busy]') && !document.querySelector('.cell:not([data-id])')")
+    page.wait_for_function("() => !document.querySelector('#grid [aria-busy]') && !document.querySelector('.cell:not([data-id])')")
     return [str(id) for id in page.evaluate("[...document.querySelectorAll('.cell')].map((one) => one.dataset.id)")]
 
 
@@ -83,7 +83,7 @@ def large(page: Any) -> Any:
     """The large view, once its tiles are drawn."""
     dialog = page.get_by_role("dialog", name="One image")
     dialog.wait_for()
-    page.wait_for_function("[...document.querySelectorAll('#sample canvas')].length > 0")
+    page.wait_for_function("() => [...document.querySelectorAll('#sample canvas')].length > 0")
     return dialog
 
 
@@ -107,18 +107,18 @@ def test_an_image_opens_beside_truth_prediction_and_difference(opened: Opened) -
         dialog = large(page)
         for name in "Image", "Truth", "Prediction", "Difference":
             assert dialog.get_by_role("button", name=name, exact=True).get_attribute("aria-pressed") == "true"
-        shown = parse_qs(urlsplit(page.url).fragment)["id"]
+        shown = parse_qs(urlsplit(page.url).fragment)["open"]
         assert shown == ids(page)[2:3]
         page.keyboard.press("j")
         page.wait_for_function("(old) => !location.hash.includes(encodeURIComponent(old))", arg=shown[0])
-        assert parse_qs(urlsplit(page.url).fragment)["id"] == ids(page)[3:4]
+        assert parse_qs(urlsplit(page.url).fragment)["open"] == ids(page)[3:4]
         page.keyboard.press("Escape")
         dialog.wait_for(state="hidden")
-        assert "id" not in parse_qs(urlsplit(page.url).fragment)
+        assert "open" not in parse_qs(urlsplit(page.url).fragment)
 
 
 def test_a_link_opens_the_image_and_panes_come_and_go(opened: Opened) -> None:
-    with opened("id=val/001&split=val") as page:
+    with opened("open=val/001&split=val") as page:
         dialog = large(page)
         assert dialog.get_by_role("heading", name="val/001").is_visible()
         dialog.get_by_role("button", name="Difference", exact=True).click()
@@ -133,7 +133,7 @@ def test_the_class_under_the_pointer_is_told(opened: Opened, folder: Path) -> No
     """Of truth and of the prediction, at the pixel in the middle, with how many pixels each has."""
     truth, pred = Dataset.open(folder / "truth"), Dataset.open(folder / "pred")
     sample = truth.sample("val/003")
-    with opened("id=val/003") as page:
+    with opened("open=val/003") as page:
         dialog = large(page)
         page.keyboard.press("c")
         y, x = sample.height // 2, sample.width // 2
@@ -150,7 +150,7 @@ def test_the_class_under_the_pointer_is_told(opened: Opened, folder: Path) -> No
 
 
 def test_it_zooms_by_wheel_keys_and_buttons(opened: Opened) -> None:
-    with opened("id=val/001") as page:
+    with opened("open=val/001") as page:
         dialog = large(page)
         zoom = dialog.get_by_label("Zoom", exact=True).and_(page.locator("output"))
 
@@ -164,7 +164,7 @@ def test_it_zooms_by_wheel_keys_and_buttons(opened: Opened) -> None:
         assert scale() == 100
         dialog.locator("canvas").first.hover()
         page.mouse.wheel(0, -300)
-        page.wait_for_function("document.querySelector('#sample output').textContent !== '100 %'")
+        page.wait_for_function("() => document.querySelector('#sample output').textContent !== '100 %'")
         assert scale() > 100
         page.keyboard.press("0")
         assert scale() == start
@@ -178,9 +178,9 @@ def test_classes_and_opacity_change_what_is_painted_without_a_request(opened: Op
         before = page.evaluate(color)
         assert before > 0
         page.get_by_role("button", name="None", exact=True).first.click()
-        page.wait_for_function(f"({color})() === 0")
+        page.wait_for_function(f"() => ({color})() === 0")
         page.get_by_role("button", name="All", exact=True).first.click()
-        page.wait_for_function(f"({color})() === {before}")
+        page.wait_for_function(f"() => ({color})() === {before}")
         page.get_by_role("slider", name="Opacity of the masks").first.fill("0")
         page.keyboard.press("l")
         assert page.get_by_role("button", name="Outlines").first.get_attribute("aria-pressed") == "true"
@@ -229,14 +229,14 @@ def test_a_class_leads_to_where_it_is_worst_and_a_bin_to_its_images(opened: Open
     with opened() as page:
         panel = numbers(page)
         panel.get_by_role("button", name="water", exact=True).click()
-        page.wait_for_function("location.hash.includes('sort=iou.water')")
+        page.wait_for_function("() => location.hash.includes('sort=iou.water')")
         start = panel.get_by_role("button", name=re.compile("^Start: .*onfiden"))
         if start.count():
             start.first.click()
         bar = panel.get_by_role("button", name=re.compile("confidence", re.IGNORECASE)).and_(page.locator("[data-key^=bin]"))
         bar.last.wait_for()
         bar.last.click()
-        page.wait_for_function("location.hash.includes('bin=')")
+        page.wait_for_function("() => location.hash.includes('bin=')")
 
 
 # What changes meanwhile
@@ -325,7 +325,7 @@ def test_a_phone_scrolls_down_alone(opened: Opened) -> None:
 def test_the_keyboard_alone_reaches_an_image_and_back(opened: Opened) -> None:
     with opened() as page:
         page.keyboard.press("g")
-        page.wait_for_function("document.activeElement.matches('.cell[data-id]')")
+        page.wait_for_function("() => document.activeElement.matches('.cell[data-id]')")
         page.keyboard.press("ArrowRight")
         at = page.evaluate("document.activeElement.dataset.id")
         page.keyboard.press("Enter")
