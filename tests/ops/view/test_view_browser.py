@@ -125,8 +125,12 @@ def test_a_link_opens_the_image_and_panes_come_and_go(opened: Opened) -> None:
         assert dialog.get_by_role("button", name="Difference", exact=True).get_attribute("aria-pressed") == "false"
         page.keyboard.press("s")
         assert dialog.get_by_role("button", name="Swipe").get_attribute("aria-pressed") == "true"
-        assert dialog.get_by_label("Left").is_visible()
-        assert dialog.get_by_label("Right").is_visible()
+        divider = dialog.get_by_role("slider", name="Divider: left Truth, right Prediction")
+        assert divider.get_attribute("aria-valuenow") == "50"
+        divider.press("ArrowRight")
+        assert int(divider.get_attribute("aria-valuenow")) > 50
+        dialog.get_by_role("combobox", name="Left").select_option("Image")
+        dialog.get_by_role("slider", name="Divider: left Image, right Prediction").wait_for()
 
 
 def test_the_class_under_the_pointer_is_told(opened: Opened, folder: Path) -> None:
