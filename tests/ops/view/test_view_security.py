@@ -34,7 +34,7 @@ MASK = np.repeat(np.array([0, 1, 255], np.uint8), 8)[None, :].repeat(16, 0)
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
-    dataset = make(tmp_path_factory.mktemp("plain") / "data", {"a": MASK, "b": MASK}, images="reference")
+    dataset = make(tmp_path_factory.mktemp("plain") / "secretive", {"a": MASK, "b": MASK}, images="reference")
     shown = view(dataset, port=0)
     yield shown
     shown.close()
@@ -63,8 +63,9 @@ def test_the_token_opens_in_the_query_and_in_a_header(viewer: Viewer) -> None:
 @pytest.mark.parametrize("given", ["", "token=", "token=wrong", "token=%00", "token=%ff&token=", "TOKEN=x"])
 def test_without_the_token_nothing_is_said(viewer: Viewer, path: str, given: str) -> None:
     found = ask(viewer.url, path, given, token=False)  # type: ignore[arg-type]
-    assert (found.status, found.code) == (403, "token")
-    assert b"data" not in found.body.replace(b"segdata", b"")
+    assert found.status == 403
+    assert b"secretive" not in found.body
+    assert found.headers["content-type"].startswith("text/html") if path == "/" else found.code == "token"
 
 
 def test_part_of_the_token_is_none(viewer: Viewer) -> None:
