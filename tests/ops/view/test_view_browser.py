@@ -75,7 +75,9 @@ def total(page: Any, count: int, of: int = COUNT) -> None:
 
 def ids(page: Any) -> list[str]:
     """The ids in the grid, in its order."""
-    page.wait_for_function("() => !document.querySelector('#grid [aria-busy]') && !document.querySelector('.cell:not([data-id])')")
+    page.wait_for_function(
+        "() => !document.querySelector('#grid [aria-busy]') && !document.querySelector('.cell:not([data-id])')"
+    )
     return [str(id) for id in page.evaluate("[...document.querySelectorAll('.cell')].map((one) => one.dataset.id)")]
 
 
@@ -237,7 +239,9 @@ def test_a_class_leads_to_where_it_is_worst_and_a_bin_to_its_images(opened: Open
         start = panel.get_by_role("button", name=re.compile("^Start: .*onfiden"))
         if start.count():
             start.first.click()
-        bar = panel.get_by_role("button", name=re.compile("confidence", re.IGNORECASE)).and_(page.locator("[data-key^=bin]"))
+        bar = panel.get_by_role("button", name=re.compile("confidence", re.IGNORECASE)).and_(
+            page.locator("[data-key^=bin]")
+        )
         bar.last.wait_for()
         bar.last.click()
         page.wait_for_function("() => location.hash.includes('bin=')")
