@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ import msgspec
 from inputs import MINI
 from measure import SEGDATA, Sizes, say, workspace
 from results import Measure, Target, measure_tables, table
-from segdata import Dataset, Sample, convert
+from segdata import Sample, convert
 from segdata.dataset.layout import CARD, MANIFEST
 from segdata.dataset.manifest import FOLDER, PART, parts_of
 

@@ -24,12 +24,19 @@ from segdata.dataset.dataset import Dataset
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from segdata.ops.view.operation import view  # noqa: E402
+from segdata.ops.view.operation import view
 
 pytestmark = pytest.mark.page
 
 COUNT = 12
 PHONE = {"width": 400, "height": 800, "touch": True}
+PAINTED = """() => {
+  const canvas = document.querySelector('.cell canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, i) => i % 4 === 3 && value).length;
+}"""
+"""How many pixels of the first mask are painted."""
+
 Opened = Callable[..., AbstractContextManager[Any]]
 
 
@@ -180,13 +187,12 @@ def test_classes_and_opacity_change_what_is_painted_without_a_request(opened: Op
     with opened() as page:
         asked: list[str] = []
         page.on("request", lambda one: asked.append(one.url))
-        color = "() => { const c = document.querySelector('.cell canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((v, i) => i % 4 === 3 && v).length; }"
-        before = page.evaluate(color)
+        before = page.evaluate(PAINTED)
         assert before > 0
         page.get_by_role("button", name="None", exact=True).first.click()
-        page.wait_for_function(f"() => ({color})() === 0")
+        page.wait_for_function(f"() => ({PAINTED})() === 0")
         page.get_by_role("button", name="All", exact=True).first.click()
-        page.wait_for_function(f"() => ({color})() === {before}")
+        page.wait_for_function(f"() => ({PAINTED})() === {before}")
         page.get_by_role("slider", name="Opacity of the masks").first.fill("0")
         page.keyboard.press("l")
         assert page.get_by_role("button", name="Outlines").first.get_attribute("aria-pressed") == "true"

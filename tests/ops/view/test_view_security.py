@@ -16,15 +16,15 @@ import pytest
 
 from browser import driven, opened_page
 from carry_files import make
+from raw_requests import Answer, ask
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.files.images import write_image
-from raw_requests import Answer, ask
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from segdata.ops.view.operation import Viewer, view  # noqa: E402
+from segdata.ops.view.operation import Viewer, view
 
 pytestmark = pytest.mark.net
 
