@@ -136,9 +136,9 @@ def test_it_listens_to_this_machine_alone(viewer: Viewer) -> None:
     port = urlsplit(viewer.url).port
     others = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {"127.0.0.1"}
     for other in {"127.0.0.2", *others}:
-        with socket.socket() as asking, pytest.raises(OSError, match="refused|unreachable|timed out|not available"):
+        with socket.socket() as asking:
             asking.settimeout(5)
-            asking.connect((str(other), port))
+            assert asking.connect_ex((str(other), port)) != 0
 
 
 # What is told of each answer
@@ -282,8 +282,8 @@ def test_no_address_is_fetched(tmp_path: Path, images: str) -> None:
 def test_a_vrt_reads_no_other_file(tmp_path: Path, images: str) -> None:
     path = secret(tmp_path)
     hostile(tmp_path / "data", {"image": "a.vrt"}, images)
-    band = '<VRTRasterBand dataType="Byte" band="{}"><SimpleSource><SourceFilename>{}</SourceFilename></SimpleSource></VRTRasterBand>'
-    bands = "".join(band.format(n, path) for n in (1, 2, 3))
+    source = f"<SimpleSource><SourceFilename>{path}</SourceFilename></SimpleSource>"
+    bands = "".join(f'<VRTRasterBand dataType="Byte" band="{n}">{source}</VRTRasterBand>' for n in (1, 2, 3))
     (tmp_path / "data" / "a.vrt").write_text(f'<VRTDataset rasterXSize="24" rasterYSize="16">{bands}</VRTDataset>')
     found = answers(tmp_path / "data")
     assert [one.status for one in found[2:3]] in ([404], [422])
@@ -306,48 +306,31 @@ def test_a_manifest_with_wrong_sizes_is_said(tmp_path: Path, size: tuple[int, in
 # Names, in a real browser
 
 NAMES = [
-    '<img src=x onerror="alert(1)">',
-    '"><script>alert(2)</script>',
-    "'; alert(3); //",
-    "\u202egpj.exe",
-    "a\nb",
-    "{{7*7}}",
-    "&lt;b&gt;",
-]
+    '<img src=x onerror="alert(1)">', '"><script>alert(2)</script>', "'; alert(3); //", "\u202egpj.exe", "a\nb", "{{7*7}}", "&lt;b&gt;",
+]  # fmt: skip
+IDS = ["<script>alert(4)<", '"onmouseover="alert(5)', "<svg onload=alert(6)>", "%3Cb%3E#&id=x?", "\u202ecod.png"]
+MADE = "iframe, script:not([src*=static]), b, i, svg[onload], [onerror], [onmouseover]"
+"""Elements that only names could make."""
 
 
 @pytest.mark.page
 def test_names_run_nothing_and_ask_for_nothing(tmp_path: Path, chromium: str) -> None:
     mask = np.arange(len(NAMES), dtype=np.uint8).repeat(8)[None, :].repeat(32, 0)
-    ids = [
-        "<script>alert(4)</script>",
-        '"onmouseover="alert(5)',
-        "<svg onload=alert(6)>",
-        "%3Cb%3E#&id=x?",
-        "\u202ecod.png",
-    ]
-    fields = {id: {"split": '<iframe src="//evil.com">', "group": "<b>g</b>"} for id in ids}
-    names = {id: id.replace("/", "_") for id in ids}
-    dataset = make(
-        tmp_path / "<i>data",
-        {names[id]: mask for id in ids},
-        names=NAMES,
-        images="copy",
-        fields={names[i]: f for i, f in fields.items()},
-    )
+    fields = {id: {"split": '<iframe src="//evil.com">', "group": "<b>g</b>"} for id in IDS}
+    dataset = make(tmp_path / "<i>data", dict.fromkeys(IDS, mask), names=NAMES, images="copy", fields=fields)
     shown = view(dataset, dataset, port=0)
     try:
         with driven(chromium) as browser, opened_page(browser, shown.url) as page:
-            page.get_by_text("<script>alert(4)<_script>").first.wait_for()
+            first = page.locator(".cell[data-row]").first
+            first.wait_for()
+            assert {page.locator(".cell").nth(i).get_attribute("data-id") for i in range(len(IDS))} == set(IDS)
+            page.get_by_role("button", name="Numbers", exact=True).click()
             for _ in range(25):
                 page.keyboard.press("Tab")
-            page.get_by_text("<script>alert(4)<_script>").first.click()
+            page.get_by_role("button", name="Numbers", exact=True).click()
+            first.click()
+            page.get_by_role("dialog", name="One image").wait_for()
             page.wait_for_timeout(500)
-            assert (
-                page.evaluate(
-                    "document.querySelectorAll('iframe, script:not([src*=static]), b, i, svg[onload], [onerror], [onmouseover]').length"
-                )
-                == 0
-            )
+            assert page.locator(MADE).count() == 0
     finally:
         shown.close()
