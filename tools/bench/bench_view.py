@@ -171,8 +171,8 @@ def viewed(sizes: Sizes) -> list[str]:
         browser.close()
     return [
         f"Samples of COCO mini repeated, each with an id of its own; masks and images are its 80. Chromium {told}, 1280 x 800, "
-        f"nothing cached; medians of {sizes.rounds} starts. Filters: {', '.join(CLASSES)}; from the change of the URL to the frame "
-        "that shows the images found. Memory is the server's, at its peak.",
+        f"nothing cached; medians of {sizes.rounds} starts. Filters: {', '.join(CLASSES)}; from the change of the URL to the "
+        "frame that shows the images found. Memory is the server's, at its peak.",
         "",
         *table(HEAD, rows),
         "",

@@ -306,7 +306,8 @@ def test_a_manifest_with_wrong_sizes_is_said(tmp_path: Path, size: tuple[int, in
 # Names, in a real browser
 
 NAMES = [
-    '<img src=x onerror="alert(1)">', '"><script>alert(2)</script>', "'; alert(3); //", "\u202egpj.exe", "a\nb", "{{7*7}}", "&lt;b&gt;",
+    '<img src=x onerror="alert(1)">', '"><script>alert(2)</script>', "'; alert(3); //",
+    "\u202egpj.exe", "a\nb", "{{7*7}}", "&lt;b&gt;",
 ]  # fmt: skip
 IDS = ["<script>alert(4)<", '"onmouseover="alert(5)', "<svg onload=alert(6)>", "%3Cb%3E#&id=x?", "\u202ecod.png"]
 MADE = "iframe, script:not([src*=static]), b, i, svg[onload], [onerror], [onmouseover]"
