@@ -63,9 +63,7 @@ def grown(root: Path, count: int, part: int) -> None:
     def samples() -> Iterator[list[Sample]]:
         for start in range(0, count, PART):
             yield [
-                msgspec.structs.replace(
-                    examples[i % len(examples)], id=f"{i:012d}", split="val" if i % 20 == 0 else "train"
-                )
+                msgspec.structs.replace(examples[i % len(examples)], id=f"{i:012d}", split="val" if i % 20 == 0 else "train")
                 for i in range(start, min(count, start + PART))
             ]
 
@@ -128,14 +126,7 @@ def looked(browser: Any, root: Path, cache: Path) -> dict[str, float]:
             times.append(page.evaluate(FILTERED, f"class={name}") / 1000)
             page.evaluate(FILTERED, "")
         narrow = page.evaluate(FILTERED, "class=person:0.2..&split=train&sort=-class.person") / 1000
-        found = {
-            "open": opening,
-            "first": first,
-            "ready": ready,
-            "filter": median(times),
-            "slowest": max(times),
-            "narrow": narrow,
-        }
+        found = {"open": opening, "first": first, "ready": ready, "filter": median(times), "slowest": max(times), "narrow": narrow}
         page.close()
         return {**found, "peak": peak(process) / 1e6}
 
@@ -180,12 +171,7 @@ def viewed(sizes: Sizes) -> list[str]:
 def row(name: str, found: dict[str, float]) -> Sequence[str]:
     """A line of the table."""
     seconds = [f"{found[key]:.2f}" for key in ("open", "first", "ready")]
-    return [
-        name,
-        *seconds,
-        *(f"{1000 * found[key]:.0f}" for key in ("filter", "slowest", "narrow")),
-        f"{found['peak']:.0f}",
-    ]
+    return [name, *seconds, *(f"{1000 * found[key]:.0f}" for key in ("filter", "slowest", "narrow")), f"{found['peak']:.0f}"]
 
 
 TABLES: dict[str, tuple[str, Measure]] = {"view": ("The viewer: many samples", viewed)}

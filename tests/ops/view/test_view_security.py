@@ -17,6 +17,7 @@ import pytest
 from browser import driven, opened_page
 from carry_files import make
 from segdata.dataset.dataset import Dataset
+from segdata.errors import DatasetError
 from segdata.files.images import write_image
 from viewing import Answer, ask
 
@@ -58,9 +59,7 @@ def test_the_token_opens_in_the_query_and_in_a_header(viewer: Viewer) -> None:
     assert ask(viewer.url, "/").status == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api/about", "/api/samples", "/api/image/0", "/api/mask/0", "/docs", "/nothing"]
-)
+@pytest.mark.parametrize("path", ["/", "/api/about", "/api/samples", "/api/image/0", "/api/mask/0", "/docs", "/nothing"])
 @pytest.mark.parametrize("given", ["", "token=", "token=wrong", "token=%00", "token=%ff&token=", "TOKEN=x"])
 def test_without_the_token_nothing_is_said(viewer: Viewer, path: str, given: str) -> None:
     found = ask(viewer.url, path, given, token=False)  # type: ignore[arg-type]
@@ -101,9 +100,7 @@ def test_a_tunnel_has_its_own_port(viewer: Viewer) -> None:
         assert ask(viewer.url, headers={"Host": host}).status == 200
 
 
-@pytest.mark.parametrize(
-    "origin", ["null", "https://evil.com", "http://localhost.evil.com", "file://", "http://evil.com:8900"]
-)
+@pytest.mark.parametrize("origin", ["null", "https://evil.com", "http://localhost.evil.com", "file://", "http://evil.com:8900"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_page_of_another_site_is_refused(viewer: Viewer, open_viewer: Viewer, origin: str, method: str) -> None:
     for one in viewer, open_viewer:
@@ -171,12 +168,8 @@ def test_no_path_leads_to_a_file(viewer: Viewer, path: str) -> None:
     assert not {b"import ", b"root:"} & {word for word in (b"import ", b"root:") if word in found.body}
 
 
-@pytest.mark.parametrize(
-    "name", ["of", "size", "start", "count", "class", "split", "sort", "row", "v", "text", "level"]
-)
-@pytest.mark.parametrize(
-    "value", ["../../etc/passwd", "-1", "1e400", "nan", "99999999999999999999", "", "\x00", "a" * 5000]
-)
+@pytest.mark.parametrize("name", ["of", "size", "start", "count", "class", "split", "sort", "row", "v", "text", "level"])
+@pytest.mark.parametrize("value", ["../../etc/passwd", "-1", "1e400", "nan", "99999999999999999999", "", "\x00", "a" * 5000])
 def test_no_value_in_a_query_is_an_error_of_the_server(viewer: Viewer, name: str, value: str) -> None:
     for path in "/api/samples", "/api/image/0", "/api/mask/0":
         found = ask(viewer.url, path, {name: value})
@@ -213,9 +206,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "image", ["../secret.png", "{root}/secret.png", "images/../../secret.png", "link.png", "..\\secret.png"]
-)
+@pytest.mark.parametrize("image", ["../secret.png", "{root}/secret.png", "images/../../secret.png", "link.png", "..\\secret.png"])
 def test_an_image_outside_the_dataset_is_not_read(tmp_path: Path, image: str) -> None:
     path = secret(tmp_path)
     hostile(tmp_path / "data", {"image": image.replace("{root}", str(tmp_path))})
@@ -236,18 +227,15 @@ def test_a_mask_outside_the_dataset_is_not_read(tmp_path: Path, mask: str) -> No
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
-@pytest.mark.parametrize(
-    "image", ["/etc/passwd", "secret.txt", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"]
-)
+@pytest.mark.parametrize("image", ["/etc/passwd", "../secret.txt", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"])
 def test_what_is_no_image_is_not_told(tmp_path: Path, image: str, images: str) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "secret.txt").write_text(SECRET)
+    """At most the first word or two of it, which say what it is instead."""
+    (tmp_path / "secret.txt").write_text(f"{' '.join(['word'] * 20)} {SECRET}")
     hostile(tmp_path / "data", {"image": image}, images)
     for found in answers(tmp_path / "data"):
         assert found.status < 500
-        assert b"root:" not in found.body
-        assert SECRET.encode() not in found.body
-        assert b"PATH=" not in found.body
+        assert found.headers["content-type"] != "image/jpeg"
+        assert not [one for one in (SECRET.encode(), b"nologin", b"PATH=") if one in found.body]
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
@@ -292,47 +280,28 @@ def test_a_vrt_reads_no_other_file(tmp_path: Path, images: str) -> None:
 @pytest.mark.parametrize("size", [(15, 24), (16, 2**30), (2**31, 2**31), (1, 1)])
 def test_a_manifest_with_wrong_sizes_is_said(tmp_path: Path, size: tuple[int, int]) -> None:
     height, width = size
-    try:
-        hostile(tmp_path / "data", {"height": height, "width": width, "counts": {0: min(height * width, 2**62)}})
-        found = answers(tmp_path / "data")
-    except ValueError:  # the manifest is refused at once
+    hostile(tmp_path / "data", {"height": height, "width": width, "counts": {0: min(height * width, 2**62)}})
+    if height > 2**31 - 1:
+        with pytest.raises(DatasetError, match="height"):
+            answers(tmp_path / "data")
         return
-    assert [one.status < 500 for one in found] == [True] * len(found)
+    found = answers(tmp_path / "data")
+    assert all(one.status < 500 for one in found)
     assert {one.status for one in found[2:4]} <= {404, 422}
 
 
 # Names, in a real browser
 
-NAMES = [
-    '<img src=x onerror="alert(1)">',
-    '"><script>alert(2)</script>',
-    "'; alert(3); //",
-    "\u202egpj.exe",
-    "a\nb",
-    "{{7*7}}",
-    "&lt;b&gt;",
-]
+NAMES = ['<img src=x onerror="alert(1)">', '"><script>alert(2)</script>', "'; alert(3); //", "\u202egpj.exe", "a\nb", "{{7*7}}", "&lt;b&gt;"]
 
 
 @pytest.mark.page
 def test_names_run_nothing_and_ask_for_nothing(tmp_path: Path, chromium: str) -> None:
     mask = np.arange(len(NAMES), dtype=np.uint8).repeat(8)[None, :].repeat(32, 0)
-    ids = [
-        "<script>alert(4)</script>",
-        '"onmouseover="alert(5)',
-        "<svg onload=alert(6)>",
-        "%3Cb%3E#&id=x?",
-        "\u202ecod.png",
-    ]
+    ids = ["<script>alert(4)</script>", '"onmouseover="alert(5)', "<svg onload=alert(6)>", "%3Cb%3E#&id=x?", "\u202ecod.png"]
     fields = {id: {"split": '<iframe src="//evil.com">', "group": "<b>g</b>"} for id in ids}
     names = {id: id.replace("/", "_") for id in ids}
-    dataset = make(
-        tmp_path / "<i>data",
-        {names[id]: mask for id in ids},
-        names=NAMES,
-        images="copy",
-        fields={names[i]: f for i, f in fields.items()},
-    )
+    dataset = make(tmp_path / "<i>data", {names[id]: mask for id in ids}, names=NAMES, images="copy", fields={names[i]: f for i, f in fields.items()})
     shown = view(dataset, dataset, port=0)
     try:
         with driven(chromium) as browser, opened_page(browser, shown.url) as page:
@@ -341,11 +310,6 @@ def test_names_run_nothing_and_ask_for_nothing(tmp_path: Path, chromium: str) ->
                 page.keyboard.press("Tab")
             page.get_by_text("<script>alert(4)<_script>").first.click()
             page.wait_for_timeout(500)
-            assert (
-                page.evaluate(
-                    "document.querySelectorAll('iframe, script:not([src*=static]), b, i, svg[onload], [onerror], [onmouseover]').length"
-                )
-                == 0
-            )
+            assert page.evaluate("document.querySelectorAll('iframe, script:not([src*=static]), b, i, svg[onload], [onerror], [onmouseover]').length") == 0
     finally:
         shown.close()
