@@ -9,13 +9,14 @@ import { isSelected, selectRange, toggle } from "./select.js";
 import { change, listen, state } from "./state.js";
 import { heard as answered } from "./watch.js";
 
+const HINT = "The class under the pointer is told here.";
 const GAP = 10;
 const CAPTION = 44;
 const MARGIN = 1; // rows outside sight that are there already
 
 const scroller = h("div", { class: "scroller", tabindex: "-1" });
 const tall = h("div", { class: "tall", role: "grid", "aria-label": "Images", "aria-multiselectable": "true" });
-const status = h("p", { class: "status" });
+const status = h("p", { class: "status" }, HINT);
 const cells = new Map(); // row -> Cell
 const lines = new Map(); // line number -> element
 const shape = { columns: 1, cell: 200, line: 200, aspect: 0.75, view: 0, height: 0, top: 0, scroll: 0 };
@@ -79,7 +80,7 @@ function learnAspect(samples) {
 function draw() {
   if (!feed || feed.total === null) return;
   const width = scroller.clientWidth - 2 * GAP;
-  const columns = Math.max(1, Math.floor((width + GAP) / (Math.min(state.size, width) + GAP)));
+  const columns = Math.max(1, Math.round((width + GAP) / (Math.min(state.size, width) + GAP)));
   const cell = Math.floor((width - (columns - 1) * GAP) / columns);
   const line = Math.round(cell * shape.aspect) + CAPTION + GAP;
   if (columns !== shape.columns || line !== shape.line) {
@@ -237,13 +238,13 @@ function listenToPointer() {
   tall.addEventListener("pointermove", (event) => {
     const cell = cells.get(Number(slotOf(event)?.dataset.row));
     const id = cell?.idAt(event.clientX, event.clientY) ?? null;
-    status.textContent = id === null ? (cell?.sample.id ?? "") : `${cell.sample.id} · ${classWords(cell.sample, id)}`;
+    status.textContent = id === null ? (cell?.sample.id ?? HINT) : `${cell.sample.id} · ${classWords(cell.sample, id)}`;
   });
   tall.addEventListener("focusin", (event) => {
     const slot = event.target.closest(".cell");
     if (slot) focused = Number(slot.dataset.place);
   });
-  tall.addEventListener("pointerleave", () => (status.textContent = ""));
+  tall.addEventListener("pointerleave", () => (status.textContent = HINT));
 }
 
 function pick(slot) {

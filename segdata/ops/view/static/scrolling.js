@@ -3,7 +3,7 @@
 
 export const MOST = 4_000_000; // positions are exact to a fraction of a pixel up to here
 
-const EDGE = 1_000_000;
+const EDGE = 40_000;
 
 /** How high the element of a list is. */
 export const heightOf = (height) => Math.min(height, MOST);
