@@ -2,7 +2,8 @@
 
 const STILL = 6; // CSS pixels within which a press stays a click
 
-/** Have a stage follow the pointers; `point(at, pinned)` is told the pixel under one: [y, x], or null. */
+/** Have a stage follow the pointers; `point(at, pinned, touched)` is told the point of the image under one:
+ * [y, x], or null. */
 export function follow(stage, point) {
   const down = new Map(); // pointers that are pressed: where they are, and where they began
   const { root } = stage;
@@ -32,7 +33,7 @@ export function follow(stage, point) {
     down.delete(event.pointerId);
     if (before?.band && stage.band) stage.goTo({ ...stage.band, height: stage.band.height / 2, width: stage.band.width / 2, ...middle(stage.band) });
     stage.band = null;
-    if (before && !before.moved && event.type === "pointerup") point(at(event), true);
+    if (before && !before.moved && event.type === "pointerup") point(at(event), true, event.pointerType === "touch");
     stage.draw();
   };
   on("pointerup", up);

@@ -33,7 +33,7 @@ function fillArea(context, shape, { left, top, scale }) {
 }
 
 function drawMask(context, source, scene, place) {
-  const opacity = scene.base === "none" ? 1 : state.opacity;
+  const opacity = scene.base === "none" && state.held === undefined ? 1 : state.opacity; // held: masks are hidden for now
   lay(context, scene, place, maskTiles(source, opacity));
   if (state.hidden.has(state.about.ignore)) return;
   const over = blank("stripes", place);

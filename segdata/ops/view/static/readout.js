@@ -10,7 +10,7 @@ const HEARD = 500; // milliseconds after which a screen reader is told
 /** The line of the readout, and what a screen reader is told of it. */
 export class Readout {
   constructor(stage) {
-    Object.assign(this, { stage, sample: null, point: null, pinned: false });
+    Object.assign(this, { stage, sample: null, point: null });
     this.line = h("div", { class: "readout" });
     this.told = h("p", { class: "unseen", role: "status" });
     this.sharpen = later(() => this.ask(), REST);
@@ -20,18 +20,16 @@ export class Readout {
 
   clear() {
     this.point = null;
-    this.pinned = false;
     this.line.replaceChildren(h("span", { class: "faint" }, "Point at a pixel, tap it, or press c and move with the arrow keys."));
   }
 
   /** Tell of the pixel at a point [y, x] of the image. `pinned`: by tap, click or key, so it is told aloud and stays. */
   at(point, pinned) {
     const { scene } = this.stage;
-    if (!scene || (this.pinned && !pinned && this.stage.cursor)) return;
+    if (!scene || (!pinned && this.stage.cursor)) return;
     const [y, x] = (point ?? [-1, -1]).map(Math.floor);
     if (y < 0 || x < 0 || y >= scene.shape.height || x >= scene.shape.width) return;
     this.point = { y, x };
-    this.pinned = pinned;
     this.show();
     this.sharpen();
     if (pinned) this.tell();

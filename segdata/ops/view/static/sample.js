@@ -44,7 +44,7 @@ class View {
       event.preventDefault();
       close();
     });
-    follow(this.stage, (point, pinned) => this.point(point, pinned));
+    follow(this.stage, (...told) => this.point(...told));
     onTile((want, error) => this.arrived(error));
   }
 
@@ -144,9 +144,10 @@ class View {
     }
   }
 
-  point(point, pinned) {
-    if (pinned && this.stage.cursor && point) this.stage.cursor = { y: Math.floor(point[0]), x: Math.floor(point[1]) };
+  /** Tell of the pixel that is pointed at. A finger hides what it taps, so that the pixel is marked. */
+  point(point, pinned, touched) {
     this.readout.at(point, pinned);
+    if (pinned && (touched || this.stage.cursor)) this.stage.cursor = this.readout.point;
   }
 
   /** Show a cursor in the middle of the view, or take it away. */
@@ -196,7 +197,6 @@ class View {
     if (!this.stage.scene) return;
     this.stage.scene.base = this.tools.base;
     this.stage.draw();
-    this.tools.follow();
     this.readout.show();
     pressed(this.facts);
   }
@@ -257,12 +257,11 @@ function keys() {
   on("c", "A cursor that the arrow keys move, which tells of its pixel", () => view.cursor());
   on(["j", "PageDown"], "Next image", () => view.go(1));
   on(["k", "PageUp"], "Image before", () => view.go(-1));
-  on(["n", "]"], "Next region", () => marks.step(1));
-  on(["p", "["], "Region before", () => marks.step(-1));
+  on("n", "Next region", () => marks.step(1));
+  on("p", "Region before", () => marks.step(-1));
   on("m", "Darken all but the pixels of the cell, or no longer", () => marks.toggle());
   on("s", "Two layers in one pane, with a divider", () => tools.swipe());
   on("g", "Base of the masks: colour, grey, none", () => tools.nextBase());
   on("?", "These keys", () => showHelp());
-  on("o", "Outlines", () => change("paint", { outlines: !state.outlines }));
 }
 

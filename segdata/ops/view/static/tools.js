@@ -2,7 +2,8 @@
 
 import { count, h } from "./dom.js";
 import { store } from "./prefs.js";
-import { change, state } from "./state.js";
+import { change } from "./state.js";
+import { opacity, outlines } from "./top.js";
 
 const KEY = "segdata-panes";
 const BASES = { color: "Colour", grey: "Grey", none: "None" };
@@ -37,9 +38,7 @@ export class Tools {
     const zooms = [button("Zoom out (-)", "−", () => stage.zoom(1 / 1.5)), this.scale, button("Zoom in (+)", "+", () => stage.zoom(1.5))];
     const fits = [button("Fit (0)", "Fit", () => stage.fit()), button("One to one (1)", "1:1", () => stage.look({ scale: 1 }))];
     this.under = h("select", { onchange: () => this.setBase(this.under.value) }, ...Object.entries(BASES).map(([value, text]) => h("option", { value }, text)));
-    this.opacity = h("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: () => change("paint", { opacity: Number(this.opacity.value) }) });
-    this.outlines = h("input", { type: "checkbox", onchange: () => change("paint", { outlines: this.outlines.checked }) });
-    const paint = [h("label", {}, "Base ", this.under), h("label", {}, "Opacity ", this.opacity), h("label", {}, this.outlines, " Outlines")];
+    const paint = [h("label", {}, "Base ", this.under), opacity(), outlines()];
     return h("div", { class: "controls" }, this.panes, this.halves, h("div", { class: "choice", role: "group", "aria-label": "Zoom" }, ...zooms, ...fits), h("div", { class: "paint" }, ...paint));
   }
 
@@ -59,7 +58,7 @@ export class Tools {
   offer(kinds) {
     const same = String(kinds.map(({ name, title }) => name + title)) === String(this.kinds.map(({ name, title }) => name + title));
     this.kinds = kinds;
-    this.follow();
+    this.under.value = this.base;
     if (!same || !this.view.stage.panes.length) this.show();
   }
 
@@ -129,7 +128,7 @@ export class Tools {
   }
 
   setBase(base) {
-    this.base = base;
+    this.base = this.under.value = base;
     keep(this);
     this.view.repaint();
   }
@@ -137,13 +136,6 @@ export class Tools {
   nextBase() {
     const names = Object.keys(BASES);
     this.setBase(names[(names.indexOf(this.base) + 1) % names.length]);
-  }
-
-  /** Have the controls say what the state says. */
-  follow() {
-    this.under.value = this.base;
-    this.opacity.value = state.opacity;
-    this.outlines.checked = state.outlines;
   }
 }
 
