@@ -37,7 +37,10 @@ export function colorOf(id) {
   return (state.colors === "safe" && label.safe) || label.color;
 }
 
-const pixel = ([r, g, b], alpha) => ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
+/** A colour as one number. */
+function pixel([r, g, b], alpha) {
+  return ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
 
 /** What each id becomes; 0, which is clear, if it is hidden or no class. */
 function table(length, alpha) {
@@ -63,14 +66,12 @@ export function painted(mask, { opacity = state.opacity, hatched = true } = {}) 
 
 /** Regions get a border of one pixel, inside them, where the id changes. */
 function outline({ width, height, ids }, out, full) {
-  const mark = (i, j) => {
-    if (full[ids[i]]) out[i] = full[ids[i]];
-    if (full[ids[j]]) out[j] = full[ids[j]];
-  };
   for (let y = 0, i = 0; y < height; y++) {
+    const [above, below] = [y > 0 ? width : 0, y + 1 < height ? width : 0];
     for (let x = 0; x < width; x++, i++) {
-      if (x + 1 < width && ids[i] !== ids[i + 1]) mark(i, i + 1);
-      if (y + 1 < height && ids[i] !== ids[i + width]) mark(i, i + width);
+      const id = ids[i];
+      const inside = ids[i - above] === id && ids[i + below] === id && (x === 0 || ids[i - 1] === id) && (x + 1 === width || ids[i + 1] === id);
+      if (!inside) out[i] = full[id];
     }
   }
 }
@@ -78,7 +79,7 @@ function outline({ width, height, ids }, out, full) {
 /** Stripes of white, grey and nothing; every eight pixels, so that they go on from tile to tile. */
 function hatch({ width, height, ids }, out, alpha) {
   const ignore = state.about.ignore;
-  const stripes = [0, 1, 2, 3, 4, 5, 6, 7].map((at) => (at < 2 ? pixel([255, 255, 255], alpha) : at < 4 ? pixel([90, 90, 90], alpha) : 0));
+  const stripes = Uint32Array.from({ length: 8 }, (_, at) => (at < 2 ? pixel([255, 255, 255], alpha) : at < 4 ? pixel([90, 90, 90], alpha) : 0));
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) if (ids[i] === ignore) out[i] = stripes[(x + y) & 7];
   }
@@ -94,28 +95,38 @@ export function ignored({ width, height, ids }) {
   return image;
 }
 
-const WRONG = [220, 40, 40];
-const REJECTED = [235, 190, 40];
-
 /** Where a prediction differs: wrong pixels red, those predicted as ignored yellow, those ignored in truth dark, on grey.
  *  `image` are pixels as of `pixelsOf`; null: there is no image. The colours are those of the pages of `evaluate`. */
-export function differing(image, truth, pred) {
-  const out = new ImageData(truth.width, truth.height);
+export function differing(image, { width, height, ids }, pred) {
+  const out = new ImageData(width, height);
   const pixels = new Uint32Array(out.data.buffer);
   const ignore = state.about.ignore;
-  const looks = [(g) => gray(0.5 * g + 100), (g) => gray(0.25 * g), mixed(WRONG), mixed(REJECTED)].map(ramp);
+  const given = pred.ids;
+  const base = image ?? new Uint32Array(pixels.length).fill(0x808080);
+  const [right, dark, wrong, rejected] = LOOKS;
   for (let i = 0; i < pixels.length; i++) {
-    const [t, p] = [truth.ids[i], pred.ids[i]];
-    const look = t === ignore ? 1 : t === p ? 0 : p === ignore ? 3 : 2;
-    pixels[i] = looks[look][image ? greyOf(image[i]) : 128];
+    const id = ids[i];
+    const other = given[i];
+    const look = id === ignore ? dark : id === other ? right : other === ignore ? rejected : wrong;
+    pixels[i] = look[greyOf(base[i])];
   }
   return out;
 }
 
-const gray = (value) => [value, value, value];
-const mixed = (color) => (g) => color.map((c) => 0.3 * g + 0.7 * c);
-const ramp = (look) => Uint32Array.from({ length: 256 }, (_, g) => pixel(look(g).map(Math.floor), 255));
-const greyOf = (p) => (((p & 255) + ((p >> 8) & 255) + ((p >> 16) & 255)) / 3) | 0;
+// What each grey becomes: where both agree, where truth is ignored, wrong, predicted as ignored.
+const LOOKS = [gray((g) => 0.5 * g + 100), gray((g) => 0.25 * g), tinted([220, 40, 40]), tinted([235, 190, 40])];
+
+function gray(look) {
+  return Uint32Array.from({ length: 256 }, (_, g) => pixel([look(g), look(g), look(g)], 255));
+}
+
+function tinted(color) {
+  return Uint32Array.from({ length: 256 }, (_, g) => pixel(color.map((c) => 0.3 * g + 0.7 * c), 255));
+}
+
+function greyOf(p) {
+  return (((p & 255) + ((p >> 8) & 255) + ((p >> 16) & 255)) * 21846) >> 16; // a third, in whole numbers
+}
 
 /** The pixels of an image in grey, as `ImageData`. */
 export function greyed(pixels, width, height) {
@@ -128,8 +139,8 @@ export function greyed(pixels, width, height) {
 /** Dark but for the pixels that are of class `wanted[0]` in truth and of `wanted[1]` in a prediction. */
 export function spotlight(truth, pred, wanted) {
   const image = new ImageData(truth.width, truth.height);
-  const out = new Uint32Array(image.data.buffer);
-  const dark = pixel([0, 0, 0], 160);
-  for (let i = 0; i < out.length; i++) if (truth.ids[i] !== wanted[0] || pred.ids[i] !== wanted[1]) out[i] = dark;
+  const out = new Uint32Array(image.data.buffer).fill(pixel([0, 0, 0], 160));
+  const [ids, given, [id, other]] = [truth.ids, pred.ids, wanted];
+  for (let i = 0; i < out.length; i++) if (ids[i] === id && given[i] === other) out[i] = 0;
   return image;
 }
