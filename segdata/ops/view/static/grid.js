@@ -259,7 +259,7 @@ function extend(place) {
 }
 
 /** Move the keyboard's place, and have it in sight. */
-function focus(place) {
+export function focus(place) {
   if (!feed?.total) return;
   const to = Math.max(0, Math.min(feed.total - 1, place));
   tall.querySelector('.cell[tabindex="0"]')?.setAttribute("tabindex", "-1");

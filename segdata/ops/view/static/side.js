@@ -27,7 +27,8 @@ function hide(ids) {
   change("paint", { hidden: new Set(ids) });
 }
 
-function flip(id) {
+/** Paint a class, or no longer. */
+export function flip(id) {
   if (id === undefined) return;
   const rest = [...state.hidden].filter((one) => one !== id);
   hide(state.hidden.has(id) ? rest : [...rest, id]);

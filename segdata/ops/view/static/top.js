@@ -106,7 +106,8 @@ function masks() {
   return label;
 }
 
-function opacity() {
+/** A slider of how strong masks are. */
+export function opacity() {
   const input = h("input", { type: "range", min: "0", max: "100", step: "1", "aria-label": "Opacity of the masks" });
   const show = () => (input.value = Math.round(100 * state.opacity));
   input.addEventListener("input", () => change("paint", { opacity: Number(input.value) / 100 }));
@@ -115,7 +116,8 @@ function opacity() {
   return h("label", {}, "Opacity ", input);
 }
 
-function outlines() {
+/** A button that outlines regions. */
+export function outlines() {
   const button = h("button", { onclick: () => change("paint", { outlines: !state.outlines }), title: "l" }, "Outlines");
   const show = () => button.setAttribute("aria-pressed", state.outlines);
   listen("paint", show);
