@@ -8,6 +8,8 @@ import { change, listen, state, values } from "./state.js";
 
 const MANY = 12; // more classes have a field that finds them
 
+const BAR = 106; // pixels of a bar for all pixels
+
 const lines = new Map(); // class id -> its parts
 
 /** Show the panel. */
@@ -81,6 +83,6 @@ function update() {
     text.setAttribute("aria-pressed", values("class").includes(value));
     images.textContent = state.facets ? count(samples) : "";
     share.textContent = state.facets ? fine(pixels / (all || 1)) : "";
-    bar.style.width = `${(100 * pixels) / (all || 1)}%`;
+    bar.style.width = `${Math.ceil((BAR * pixels) / (all || 1))}px`;
   }
 }
