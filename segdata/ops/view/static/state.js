@@ -7,6 +7,7 @@ export const state = {
   query: [], // pairs [name, value], as /api/samples takes them
   open: null, // the id of the image that is open
   selected: new Set(), // ids
+  regions: [], // selected regions: {id, row, y, x, height, width}
   hidden: new Set(), // class ids whose pixels are not painted
   opacity: 0.55,
   outlines: false,
