@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from segdata.dataset.dataset import Dataset
 from segdata.errors import OptionError
 from segdata.files.csv_text import read_table
 from segdata.files.places import place, read_text, real, write_new, write_whole
@@ -33,7 +34,7 @@ def read_ids(ids: Ids, option: str, known: Collection[str], whose: str) -> list[
     `option` is what named them, for messages. Raises `OptionError`, for ids that are not known with near ones.
     """
     if isinstance(ids, str | Path):
-        named, found = f"{option} {ids}", _listed(place(ids), option, known)
+        named, found = f"{option} {ids}", _read(place(ids), option, known)
     else:
         named, found = option, list(ids)
     if unknown := [id for id in dict.fromkeys(found) if id not in known]:
@@ -42,7 +43,15 @@ def read_ids(ids: Ids, option: str, known: Collection[str], whose: str) -> list[
     return found
 
 
-def _listed(file: Place, option: str, known: Collection[str]) -> list[str]:
+def listed(dataset: Dataset, ids: Ids, option: str) -> Dataset:
+    """The samples of a dataset with these ids. Raises `OptionError` for others, and if there are none."""
+    wanted = frozenset(read_ids(ids, option, {sample.id for sample in dataset}, str(dataset.root)))
+    if not wanted:
+        raise OptionError(f"{option}: there are no ids in it: list one or more")
+    return dataset.select(lambda sample: sample.id in wanted)
+
+
+def _read(file: Place, option: str, known: Collection[str]) -> list[str]:
     """What a file lists. A first line of .csv that is no id is the heading."""
     if not str(file).lower().endswith(LISTS):
         raise OptionError(
