@@ -150,8 +150,12 @@ def _host(url: str) -> str:
     return "/".join(url.split("/")[:3])
 
 
-@lru_cache(maxsize=1024)
 def _real(folder: str) -> str:
+    return _known(os.path.abspath(folder))
+
+
+@lru_cache(maxsize=1024)
+def _known(folder: str) -> str:
     return os.path.realpath(folder)
 
 

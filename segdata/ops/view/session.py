@@ -23,6 +23,7 @@ from segdata.ops.view.answers import Refusal
 from segdata.ops.view.index import Bools, Floats, Index, Ints
 from segdata.ops.view.loading import Loading
 from segdata.ops.view.roots import Fenced
+from segdata.ops.view.tags import Tags
 from segdata.readers.predictions.opening import open_predictions
 
 KEPT, ROWS = 32, 2**23
@@ -95,6 +96,7 @@ class Session:
     facets: dict[str, Callable[[Ints], Any]] = field(default_factory=dict)
     fields: dict[str, Callable[[int], Any]] = field(default_factory=dict)
     reopened: list[Callable[[], None]] = field(default_factory=list)
+    tags: Tags | None = None
     _changes: int = 0
     _found: OrderedDict[tuple[Any, ...], Ints] = field(default_factory=OrderedDict)
 
