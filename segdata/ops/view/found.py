@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segdata.dataset.job import folder_name
 from segdata.labels import IGNORE, Labels
 from segdata.metrics.calibration import BINS
 from segdata.metrics.confusion import Ints, plain
@@ -69,7 +70,7 @@ def matrix(request: Request, session: Session, analyses: Analyses) -> Response:
     if "other" in request.query_params:
         other = number_of(request, session, "other")
         second = analyses.result(numbered("evaluate", other))
-        out["comparison"] = {"other": other, **comparison_json(session, rows, scores, second, str(other))}
+        out["comparison"] = {"other": other, **comparison_json(session, rows, scores, second, folder_name(session.preds[other]))}
     return answer(out)
 
 

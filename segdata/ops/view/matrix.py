@@ -111,7 +111,8 @@ def warned(
     if missing := int((chosen.scores.image[rows] < 0).sum()):
         notes.append(f"{missing:,} of the {len(rows):,} samples that fit have no prediction, and are not counted")
     if bounds:
-        notes += cautions(labels.names, confusion.iou, bounds["iou"], chosen.units, chosen.of, chosen.frames(session))
+        found = cautions(labels.names, confusion.iou, bounds["iou"], chosen.units, chosen.of, chosen.frames(session))
+        notes += [note.replace(": --resample", ": segdata evaluate --resample") for note in found]
     return notes
 
 
@@ -122,11 +123,11 @@ def comparison_json(
     chosen = Chosen.among(first, session, rows, second)
     sides = [chosen.columns(scores).summed(chosen.unit, chosen.units) for scores in (first, second)]
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
-        return {"name": name, "images": len(chosen.images), "message": OTHERS}
+        return {"other_name": name, "images": len(chosen.images), "message": OTHERS}
     found: Comparison = compared(name, len(chosen.images), sides, wanted=True)
     value, interval = found.difference["mean_iou"]
     return {
-        "name": name, "images": found.images, "mean_iou": list(map(plain, found.scores["mean_iou"])),
+        "other_name": name, "images": found.images, "mean_iou": list(map(plain, found.scores["mean_iou"])),
         "difference": plain(value), "interval": pair(interval), "better": plain(found.better),
         "classes": [{"difference": plain(v), "interval": pair(b)} for v, b in zip(found.iou, found.iou_interval.T, strict=True)],
     }  # fmt: skip

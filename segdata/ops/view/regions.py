@@ -17,7 +17,7 @@ from segdata.metrics.confusion import Ints
 from segdata.ops.view.doubts import KINDS, Doubts
 from segdata.tiling.tiles import must_match
 from segdata.windows import Window
-from segdata.words import percent, share
+from segdata.words import percent
 
 MOST = 200
 """Regions that one answer tells of."""
@@ -101,7 +101,7 @@ def suspect_regions(doubts: Doubts, row: int, labels: Labels) -> list[dict[str, 
     out = []
     for (y, x, height, width, area, given, suggested, kind), score in zip(*doubts.of(row), strict=True):
         names = {"given": labels.name(given), "suggested": labels.name(suggested)}
-        text = f"{SAID[KINDS[kind]].format(**names)}: {area:,} pixels, doubt {share(score)}"
+        text = f"{SAID[KINDS[kind]].format(**names)}: {area:,} pixels, doubt {percent(score, 1)}"
         box = {"y": y, "x": x, "height": height, "width": width, "area": area}
         out.append({**box, **names, "score": score, "text": text})
     return out[:MOST]
