@@ -146,10 +146,12 @@ class Index:
 
     def sums(self, rows: Ints) -> dict[int, tuple[int, int]]:
         """In how many of these rows each mask value occurs, and how many pixels have it there."""
-        chosen = np.zeros(len(self), np.bool_)
-        chosen[rows] = True
-        at = np.repeat(chosen, np.diff(self.starts))
-        values, pixels = self.values[at], self.pixels[at]
+        values, pixels = self.values, self.pixels
+        if len(rows) < len(self):
+            chosen = np.zeros(len(self), np.bool_)
+            chosen[rows] = True
+            at = np.repeat(chosen, np.diff(self.starts))
+            values, pixels = values[at], pixels[at]
         images = np.bincount(values)
         sums = np.zeros(len(images), np.int64)
         np.add.at(sums, values, pixels)
