@@ -17,13 +17,13 @@ from segdata.labels import Labels
 
 pytest.importorskip("starlette")
 
-from segdata.ops.view import index as index_module  # noqa: E402
-from segdata.ops.view import loading as loading_module  # noqa: E402
-from segdata.ops.view.answers import Refusal  # noqa: E402
-from segdata.ops.view.index import Brief, Columns, Index  # noqa: E402
-from segdata.ops.view.query import rows_of  # noqa: E402
-from segdata.ops.view.samples import about_json, page_json  # noqa: E402
-from segdata.ops.view.session import Session  # noqa: E402
+from segdata.ops.view import index as index_module
+from segdata.ops.view import loading as loading_module
+from segdata.ops.view.answers import Refusal
+from segdata.ops.view.index import Brief, Columns, Index
+from segdata.ops.view.query import rows_of
+from segdata.ops.view.samples import about_json, page_json
+from segdata.ops.view.session import Session
 
 
 def written(root: Path, n: int, part: int | None = None) -> Dataset:

@@ -22,9 +22,9 @@ from segdata.files.reading import Reading
 
 pytest.importorskip("starlette")
 
-from segdata.ops.view.answers import Refusal  # noqa: E402
-from segdata.ops.view.roots import FEW, Fenced, _url_below, fewest  # noqa: E402
-from segdata.ops.view.session import Session  # noqa: E402
+from segdata.ops.view.answers import Refusal
+from segdata.ops.view.roots import FEW, Fenced, _url_below, fewest
+from segdata.ops.view.session import Session
 
 MASK = np.repeat(np.array([0, 1, 255], np.uint8), 4)[None, :].repeat(8, 0)
 
@@ -254,7 +254,8 @@ def test_nothing_is_fetched(
         ("https://a.org/x/b.png", "https://a.org/x", True), ("https://a.org/x/b.png", "https://a.org/x/", True),
         ("https://a.org/x/b.png", "https://a.org", True), ("HTTPS://A.org/x/b.png", "https://a.org/x", True),
         ("https://a.org/xy/b.png", "https://a.org/x", False), ("https://a.org/x/../y.png", "https://a.org/x", False),
-        ("https://a.org/x/%2e%2e/y.png", "https://a.org/x", False), ("https://a.org/x/%252e%252E/y.png", "https://a.org/x", False),
+        ("https://a.org/x/%2e%2e/y.png", "https://a.org/x", False),
+        ("https://a.org/x/%252e%252E/y.png", "https://a.org/x", False),
         ("https://a.org/x\\..\\y.png", "https://a.org/", False), ("https://a.org@b.org/x/y.png", "https://a.org/x", False),
         ("https://a.org:81/x/y.png", "https://a.org/x", False), ("http://a.org/x/y.png", "https://a.org/x", False),
         ("https://a.org\n.b.org/x/y.png", "https://a.org.b.org/x", False), ("s3://a/x.png", "s3://a", True),
