@@ -17,6 +17,7 @@ import pytest
 from browser import driven, opened_page
 from carry_files import make
 from segdata.dataset.dataset import Dataset
+from segdata.errors import DatasetError
 from segdata.files.images import write_image
 from viewing import Answer, ask
 
@@ -226,16 +227,15 @@ def test_a_mask_outside_the_dataset_is_not_read(tmp_path: Path, mask: str) -> No
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
-@pytest.mark.parametrize("image", ["/etc/passwd", "secret.txt", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"])
+@pytest.mark.parametrize("image", ["/etc/passwd", "../secret.txt", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"])
 def test_what_is_no_image_is_not_told(tmp_path: Path, image: str, images: str) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "secret.txt").write_text(SECRET)
+    """At most the first word or two of it, which say what it is instead."""
+    (tmp_path / "secret.txt").write_text(f"{' '.join(['word'] * 20)} {SECRET}")
     hostile(tmp_path / "data", {"image": image}, images)
     for found in answers(tmp_path / "data"):
         assert found.status < 500
-        assert b"root:" not in found.body
-        assert SECRET.encode() not in found.body
-        assert b"PATH=" not in found.body
+        assert found.headers["content-type"] != "image/jpeg"
+        assert not [one for one in (SECRET.encode(), b"nologin", b"PATH=") if one in found.body]
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
@@ -280,12 +280,13 @@ def test_a_vrt_reads_no_other_file(tmp_path: Path, images: str) -> None:
 @pytest.mark.parametrize("size", [(15, 24), (16, 2**30), (2**31, 2**31), (1, 1)])
 def test_a_manifest_with_wrong_sizes_is_said(tmp_path: Path, size: tuple[int, int]) -> None:
     height, width = size
-    try:
-        hostile(tmp_path / "data", {"height": height, "width": width, "counts": {0: min(height * width, 2**62)}})
-        found = answers(tmp_path / "data")
-    except ValueError:  # the manifest is refused at once
+    hostile(tmp_path / "data", {"height": height, "width": width, "counts": {0: min(height * width, 2**62)}})
+    if height > 2**31 - 1:
+        with pytest.raises(DatasetError, match="height"):
+            answers(tmp_path / "data")
         return
-    assert [one.status < 500 for one in found] == [True] * len(found)
+    found = answers(tmp_path / "data")
+    assert all(one.status < 500 for one in found)
     assert {one.status for one in found[2:4]} <= {404, 422}
 
 

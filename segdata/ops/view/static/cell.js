@@ -43,7 +43,7 @@ export class Cell {
 
   async loadMask() {
     this.of = state.of;
-    if (this.of !== "truth" && !this.sample.preds[Number(this.of)]) return this.without("no prediction");
+    if (this.of !== "truth" && this.sample.preds[Number(this.of)] === false) return this.without("no prediction");
     try {
       const mask = await paint.readMask(this.address("mask", { of: this.of }), this.stopped.signal);
       if (this.stopped.signal.aborted || this.of !== state.of) return;

@@ -13,7 +13,7 @@ export function mount(root) {
   root.append(total, list, reset, link);
   const show = () => {
     const filters = state.query.filter(([name]) => name !== "sort");
-    list.replaceChildren(...filters.map(chip));
+    list.replaceChildren(...chipsOf(filters));
     list.hidden = reset.hidden = !filters.length;
   };
   listen(["query", "about", "columns"], show);
@@ -26,9 +26,16 @@ function totalWords() {
   return `${count(state.total)} of ${all} images`;
 }
 
-function chip(pair) {
-  const words = filterWords(pair);
-  const off = () => change("query", { query: state.query.filter((one) => one !== pair) });
+/** One each; many ids have one together. */
+function chipsOf(filters) {
+  const ids = filters.filter(([name]) => name === "id");
+  if (ids.length < 4) return filters.map((pair) => chip(filterWords(pair), [pair]));
+  const others = filters.filter(([name]) => name !== "id").map((pair) => chip(filterWords(pair), [pair]));
+  return [...others, chip(`${count(ids.length)} ids`, ids)];
+}
+
+function chip(words, pairs) {
+  const off = () => change("query", { query: state.query.filter((one) => !pairs.includes(one)) });
   return h("li", {}, h("span", {}, words), h("button", { "aria-label": `Take the filter away: ${words}`, onclick: off }, "×"));
 }
 

@@ -2,14 +2,17 @@
 
 import { count, h } from "./dom.js";
 import { box, part, rangeField } from "./fields.js";
+import { foundFields } from "./found.js";
 import { change, listen, setValues, state, values } from "./state.js";
+import { classColumns } from "./words.js";
 
 /** Show the panel. */
 export function mount(root) {
   const shows = [];
+  const found = foundFields();
   const build = () => {
     shows.length = 0;
-    const parts = [splits(shows), classes(), shape(shows), columns(shows), others(shows), tags(shows)];
+    const parts = [splits(shows), classes(), shape(shows), columns(shows), part("Findings", false, found), tags(shows)];
     root.replaceChildren(h("h2", {}, "Filters"), ...parts.filter((one) => one !== null));
     update();
   };
@@ -82,7 +85,7 @@ function columns(shows) {
   const all = state.about.columns ?? [];
   if (!all.length) return null;
   const plain = all.filter(({ name }) => !name.includes(".")).map((column) => columnField(column, shows));
-  const each = all.filter(({ name }) => name.includes("."));
+  const each = classColumns();
   return part("Prediction", true, ...plain, ...(each.length ? [classColumn(each, shows)] : []));
 }
 
@@ -98,7 +101,7 @@ function columnField(column, shows) {
 
 /** One field for all columns that are there once per class. */
 function classColumn(columns, shows) {
-  const select = h("select", { "aria-label": "Value of a class" }, ...columns.map(({ name, title }) => h("option", { value: name }, title ?? name)));
+  const select = h("select", { "aria-label": "Value of a class" }, ...columns.map(({ name, title }) => h("option", { value: name }, title)));
   const place = h("div");
   const mine = [];
   const show = () => {
@@ -114,27 +117,18 @@ function classColumn(columns, shows) {
   return h("div", { class: "each" }, select, place);
 }
 
-function others(shows) {
-  const duplicates = box("has duplicates", (on) => setValues("duplicates", on ? ["yes"] : []));
-  const any = box("any finding of check", (on) => setValues("finding", on ? ["any"] : []));
-  shows.push(() => duplicates.show(values("duplicates").length > 0));
-  shows.push((facets) => any.show(values("finding").includes("any"), facets?.findings?.any ?? ""));
-  const codes = Object.keys(state.facets?.findings ?? {}).filter((code) => code !== "any");
-  const boxes = codes.map((code) => {
-    const one = box(code, (on) => setValues("finding", on ? [code] : []));
-    shows.push((facets) => one.show(values("finding").includes(code), count(facets?.findings?.[code] ?? 0)));
-    return one.element;
-  });
-  return part("Findings", false, duplicates.element, any.element, ...boxes);
-}
-
 function tags(shows) {
   const names = [...new Set([...(state.about.tags ?? []), ...Object.keys(state.facets?.tags ?? {})])];
   if (!names.length) return null;
+  const others = (tag) => values("tag").filter((other) => other !== tag && other !== `-${tag}`);
   const boxes = names.map((tag) => {
-    const one = box(tag, (on) => setValues("tag", [...values("tag").filter((other) => other !== tag), ...(on ? [tag] : [])]));
-    shows.push((facets) => one.show(values("tag").includes(tag), facets ? count(facets.tags?.[tag] ?? 0) : ""));
-    return one.element;
+    const one = box(tag, (on) => setValues("tag", [...others(tag), ...(on ? [tag] : [])]));
+    const not = h("button", { class: "plain", "aria-label": `Not tagged ${tag}`, onclick: () => setValues("tag", [...others(tag), ...(values("tag").includes(`-${tag}`) ? [] : [`-${tag}`])]) }, "not");
+    shows.push((facets) => {
+      one.show(values("tag").includes(tag), facets ? count(facets.tags?.[tag] ?? 0) : "");
+      not.setAttribute("aria-pressed", values("tag").includes(`-${tag}`));
+    });
+    return h("div", { class: "field" }, one.element, not);
   });
   return part("Tags", true, ...boxes);
 }

@@ -1,5 +1,6 @@
 // The images, as many as are in sight, of any number.
 
+import { get } from "./api.js";
 import { Cell, classWords } from "./cell.js";
 import { atFrame, count, failed, h, later } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -34,6 +35,7 @@ export function mount(root) {
   listen("size", draw);
   listen(["paint", "of"], atFrame(() => shown().forEach((cell) => cell.paint())));
   listen("selected", atFrame(markAll));
+  listen("open", followOpen);
   listenToKeys();
 }
 
@@ -273,6 +275,21 @@ export function focus(place) {
     return slot;
   };
   if (!take()) requestAnimationFrame(() => requestAnimationFrame(take));
+}
+
+/** When the large view is closed the keyboard is at the image that it showed last. */
+async function followOpen() {
+  const last = shape.open;
+  shape.open = state.open;
+  if (state.open !== null || !last) return;
+  const slot = tall.querySelector(`.cell[data-id="${CSS.escape(last)}"]`);
+  if (slot) return void focus(Number(slot.dataset.place));
+  try {
+    const { place } = await get("api/find", [["id", last], ...state.query]);
+    if (place !== null) focus(place);
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function listenToKeys() {

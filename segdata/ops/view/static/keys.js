@@ -39,15 +39,16 @@ export function showHelp(root = document.querySelector("#help")) {
 }
 
 function groups() {
-  const places = [...new Set(table.map(({ where }) => where))];
-  return places.map((place) => {
+  const places = [...new Set([...Object.keys(PLACES), ...table.map(({ where }) => where)])];
+  const told = places.filter((place) => table.some(({ where, text }) => where === place && text));
+  return told.map((place) => {
     const lines = table.filter(({ where, text }) => where === place && text);
     return h("section", {}, h("h3", {}, PLACES[place] ?? place), h("dl", {}, ...lines.map((one) => h("div", {}, h("dt", {}, ...shown(one)), h("dd", {}, one.text)))));
   });
 }
 
 function shown({ keys, shown: words }) {
-  if (words) return [words];
+  if (words) return [h("kbd", {}, words)];
   return keys.map((key) => h("kbd", {}, key.split("+").map((part) => NAMES[part] ?? part).join(" + ") || key));
 }
 

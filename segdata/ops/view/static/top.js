@@ -4,7 +4,7 @@ import { h, later } from "./dom.js";
 import { register, showHelp } from "./keys.js";
 import { nextTheme } from "./prefs.js";
 import { change, listen, setValues, state, values } from "./state.js";
-import { orderWords } from "./words.js";
+import { classColumns, orderWords } from "./words.js";
 
 const MANY = 300; // classes that a list of orders names
 
@@ -66,15 +66,16 @@ function orders(now) {
   const option = (name, text = orderWords(name)) => h("option", { value: name }, text);
   const group = (label, names) => (names.length ? [h("optgroup", { label }, ...names.map((name) => option(name)))] : []);
   const columns = (state.about.columns ?? []).map(({ name }) => name);
+  const each = state.about.classes.length > MANY ? [] : classColumns().map(({ name }) => name);
   const used = ["cell", "bin", "duplicates"].filter((name) => values(name).length);
   const classes = state.about.classes.slice(0, MANY).map(({ name }) => `class.${name}`);
-  const known = ["", "id", "size", "ignore", "split", "group", ...used, ...columns, ...classes];
+  const known = ["", "id", "size", "ignore", "split", "group", ...used, ...columns, ...each, ...classes];
   return [
     option("", "as in the dataset"), ...["id", "size", "ignore", "split", "group", ...used].map((name) => option(name)),
     ...(known.includes(now) ? [] : [option(now)]),
     ...group("Of a prediction", columns.filter((name) => !name.includes("."))),
     ...group("Share of a class", classes),
-    ...group("Of a prediction, per class", columns.filter((name) => name.includes("."))),
+    ...group("IoU of a class", each),
   ];
 }
 

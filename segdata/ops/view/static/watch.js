@@ -15,6 +15,7 @@ export function mount() {
     setTimeout(round, (state.about.ready ?? 1) < 1 ? SOON : EVERY);
   };
   setTimeout(round, SOON);
+  sayReady(state.about);
   document.addEventListener("visibilitychange", () => document.hidden || look());
 }
 
@@ -29,7 +30,6 @@ async function look() {
     const about = await get("api/about");
     note("", "error", { key: "gone" });
     took(about);
-    heard(await get("api/samples", { start: 0, count: 0 }));
   } catch (error) {
     if (error instanceof TypeError) gone();
     else failed(error);
@@ -38,14 +38,17 @@ async function look() {
 
 function took(about) {
   const before = state.about;
-  sayReady(about.ready ?? 1);
+  sayReady(about);
+  sayChanged(about.changed ?? false);
   if (JSON.stringify(about) === JSON.stringify(before)) return;
   state.about = about;
-  if (about.edition !== before.edition || about.ready !== before.ready) change("about");
+  const whole = (about.ready ?? 1) === 1 && (before.ready ?? 1) < 1;
+  if (about.edition !== before.edition || whole) change("about");
   else change("columns");
 }
 
-function sayReady(ready) {
+function sayReady({ ready = 1, fault = null }) {
+  if (fault) return note(fault, "error", { key: "ready" });
   note(ready < 1 ? `Reading the samples: ${percent(ready)}. What is read can be looked at.` : "", "note", { key: "ready", actions: [] });
 }
 

@@ -26,7 +26,20 @@ export function nameOf(id) {
 }
 
 /** The column of this name that analyses gave, or none. */
-export const columnOf = (name) => (state.about.columns ?? []).find((column) => column.name === name);
+export const columnOf = (name) => [...(state.about.columns ?? []), ...classColumns()].find((column) => column.name === name);
+
+/** The columns that are there once per class: its IoU, wherever there is one of all classes. */
+export function classColumns() {
+  const columns = state.about.columns ?? [];
+  const scored = columns.filter(({ name }) => /^iou(@\d+)?$/.test(name));
+  const each = scored.flatMap(({ name }) => state.about.classes.map((label) => classColumn(label.name, name.slice(3))));
+  return [...columns.filter(({ name }) => name.includes(".")), ...each];
+}
+
+function classColumn(label, number) {
+  const of = state.about.preds.length > 1 ? ` (${state.about.preds[Number(number.slice(1))].name})` : "";
+  return { name: `iou.${label}${number}`, title: `IoU of ${label}${of}`, kind: "share" };
+}
 
 /** A value of a column in words. */
 export function valueWords(column, value) {
