@@ -18,13 +18,13 @@ export function wanted() {
   const { cell, bin, suspects } = state.highlight ?? {};
   if (cell) return { of, cell };
   if (suspects) return { of, suspects: 1 };
-  return bin === undefined ? null : { of, bin };
+  return (bin ?? null) === null ? null : { of, bin };
 }
 
 /** A mark goes with the filter that it came with. */
 function drop() {
   const { cell, bin } = state.highlight ?? {};
-  if ((cell || bin !== undefined) && !state.query.some(([key]) => /^(cell|bin)/.test(key))) change("highlight", { highlight: null });
+  if ((cell || (bin ?? null) !== null) && !state.query.some(([key]) => /^(cell|bin)/.test(key))) change("highlight", { highlight: null });
 }
 
 /** The regions of an image, beside the panes of a stage: a list of buttons, and frames in the panes. */
