@@ -68,7 +68,7 @@ class View {
       Object.assign(this, { sample: known.sample, place: known.place, total: known.total });
       this.tell(known.sample);
       await this.load(known.sample, signal);
-      this.ahead(signal);
+      await this.ahead(signal).catch(() => undefined); // told when that image is opened
     } catch (error) {
       if (!signal.aborted) this.fail(error.message);
     }
