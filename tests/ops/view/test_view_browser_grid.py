@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+
 from browser import axe_faults, driven, opened_page
 from carry_files import make
-
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
 
@@ -40,6 +40,12 @@ SIGHT = """() => {
   return seen.map(([cell, box]) => [Number(cell.dataset.place), cell.dataset.id ?? null, Math.round(box.top - view.top)]);
 }"""
 """Place, id and top of every cell in sight."""
+
+SCROLL = """(share) => {
+  const view = document.querySelector(".scroller");
+  view.scrollTop = share * (view.scrollHeight - view.clientHeight);
+}"""
+"""Go to a share of the list."""
 
 
 def masks() -> dict[str, Any]:
@@ -123,6 +129,39 @@ def test_a_link_shows_the_same(browser: Any, shown: Any) -> None:
     with opened_page(browser, shown.url) as other:
         total(other, "10 of 60 images")
         assert other.get_by_label("Search ids").input_value() == "IM05"
+
+
+def test_a_copied_link_has_no_token_unless_that_is_wanted(shown: Any) -> None:
+    shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.get_by_role("checkbox", name=re.compile("^val")).check()
+    total(shown, "20 of 60 images")
+    shown.get_by_role("button", name="Copy link").click()
+    shown.get_by_text("Copied the link, without the token").wait_for()
+    home = shown.url.partition("?")[0]
+    assert shown.evaluate("navigator.clipboard.readText()") == f"{home}#split=val"
+    shown.get_by_role("button", name="Copy with the token").click()
+    shown.get_by_text("Copied the link, with the token").wait_for()
+    assert shown.evaluate("navigator.clipboard.readText()") == shown.url
+    shown.goto(f"{home}#split=val")
+    total(shown, "20 of 60 images")
+
+
+def test_a_filter_that_cannot_be_is_said(shown: Any) -> None:
+    shown.goto(f"{shown.url.partition('#')[0]}#class=horse")
+    shown.get_by_text("horse").first.wait_for()
+    assert shown.locator("#notes .error").count() == 1
+    shown.get_by_role("button", name="Reset").click()
+    total(shown, "60 images")
+    assert shown.locator("#notes .error").count() == 0
+
+
+def test_images_that_stay_are_not_loaded_again(shown: Any) -> None:
+    """A filter keeps the elements of images that still fit: nothing flickers."""
+    shown.evaluate("document.querySelector('[data-id=\"train/im001\"] img').mine = true")
+    shown.locator("#side").get_by_role("button", name="car 1", exact=True).click()
+    total(shown, f"{sum(i % len(NAMES) == 1 for i in range(60))} of 60 images")
+    shown.wait_for_selector("[data-place='0'][data-id='train/im001']")
+    assert shown.evaluate("document.querySelector('[data-id=\"train/im001\"] img').mine") is True
 
 
 def test_what_is_typed_is_no_key(shown: Any) -> None:
@@ -220,7 +259,7 @@ def test_a_dataset_that_changes_and_a_server_that_ends(browser: Any, dataset: Da
         page.get_by_role("button", name="Reload").click(timeout=15_000)
         total(page, "50 images")
         viewer.close()
-        page.get_by_text("is not running any more").wait_for(timeout=15_000)
+        page.get_by_text("is not running any more").wait_for(timeout=30_000)
 
 
 def test_a_million_images(browser: Any, dataset: Dataset) -> None:
@@ -256,7 +295,7 @@ def test_a_million_images(browser: Any, dataset: Dataset) -> None:
         page.hover(".scroller")
         for share in (0.0, 0.3, 0.7):
             page.evaluate(
-                "(share) => { const one = document.querySelector('.scroller'); one.scrollTop = share * (one.scrollHeight - one.clientHeight); }",
+                SCROLL,
                 share,
             )
             page.wait_for_timeout(400)

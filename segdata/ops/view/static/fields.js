@@ -39,7 +39,10 @@ export function box(text, toggled) {
   return { element, show };
 }
 
-/** A part of a panel that can be folded. */
+/** A part of a panel that can be folded; its children are told ("unfolded") when it is opened. */
 export function part(title, open, ...children) {
-  return h("details", { open }, h("summary", {}, title), h("div", { class: "fields" }, ...children));
+  const details = h("details", { open }, h("summary", {}, title), h("div", { class: "fields" }, ...children));
+  const tell = () => details.open && children.forEach((child) => child.dispatchEvent(new Event("unfolded")));
+  details.addEventListener("toggle", tell);
+  return details;
 }

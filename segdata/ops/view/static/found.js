@@ -24,6 +24,7 @@ export function foundFields() {
   listen("query", () => shows.forEach((show) => show()));
   listen(["about", "columns", "analyses"], build);
   build();
+  element.addEventListener("unfolded", build);
   return element;
 }
 
@@ -33,7 +34,7 @@ async function known() {
     const checked = jobs.some((job) => job.name === "check" && job.state === "ready");
     return [jobs, checked ? await get("api/findings") : []];
   } catch (error) {
-    failed(error);
+    if (error.code !== "http") failed(error);
     return [[], []];
   }
 }
