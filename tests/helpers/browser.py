@@ -63,7 +63,7 @@ def opened_page(
         yield page
     finally:
         context.close()
-    assert not faults
+    assert not faults, faults
 
 
 def foreign(url: str, home: str) -> bool:

@@ -161,14 +161,21 @@ def found_json(session: Session, query: Pairs, place: int | None) -> dict[str, A
         rows = rows_of(session, query)
         if place >= len(rows):
             raise Refusal(404, "place", f"place={place}: {len(rows):,} samples fit")
-        return {"sample": sample_json(session, int(rows[place])), "place": place, "total": len(rows)}
+        return {"sample": _shown_json(session, int(rows[place])), "place": place, "total": len(rows)}
     at = next((i for i, (name, _) in enumerate(query) if name == "id"), None)
     if at is None:
         raise Refusal(422, "id", "id=ID or place=N is missing")
     id, rows = query[at][1], rows_of(session, [*query[:at], *query[at + 1 :]])
     row = _row_of(session.index, id)
     found = np.flatnonzero(rows == row)
-    return {"sample": sample_json(session, row), "place": int(found[0]) if len(found) else None, "total": len(rows)}
+    return {"sample": _shown_json(session, row), "place": int(found[0]) if len(found) else None, "total": len(rows)}
+
+
+def _shown_json(session: Session, row: int) -> dict[str, Any]:
+    """A sample, and how many pixels its predictions have of each value; null: unknown, or there is none."""
+    known = [session.pred(i, row)[1].counts if places[row] >= 0 else {} for i, places in enumerate(session.index.preds)]
+    counts = [{str(v): n for v, n in one.items() if n} or None for one in known]
+    return sample_json(session, row) | {"pred_counts": counts}
 
 
 def _row_of(index: Index, id: str) -> int:

@@ -195,11 +195,11 @@ def test_the_class_under_the_pointer(shown: Any) -> None:
 
 
 def test_order(shown: Any) -> None:
-    shown.get_by_label("Order").select_option("ignore")
-    shown.wait_for_function("() => document.querySelector('.cell .value').textContent === '2.1 % ignored'")
+    shown.get_by_label("Order", exact=True).select_option("ignore")
+    shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '2.1 % ignored'")
     assert shown.url.endswith("#sort=-ignore")
     shown.get_by_role("button", name="Highest first").click()
-    shown.wait_for_function("() => document.querySelector('.cell .value').textContent === '0 % ignored'")
+    shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '0 % ignored'")
 
 
 def test_an_image_that_is_gone_is_said_in_its_cell(browser: Any, dataset: Dataset) -> None:

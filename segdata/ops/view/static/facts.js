@@ -83,8 +83,7 @@ export function swatch(id) {
 
 async function findings(sample, place) {
   try {
-    const answer = await get(`api/findings/${sample.row}`);
-    const found = answer.findings ?? answer;
+    const found = await get(`api/findings/${sample.row}`, { v: state.about.edition });
     if (!found.length) return;
     const lines = found.map(({ level, message, repair }) => h("li", { class: level }, h("strong", {}, `${level}: `), message, repair ? h("p", { class: "faint" }, repair) : null));
     place.replaceChildren(h("h3", {}, "Findings of check"), h("ul", {}, ...lines));

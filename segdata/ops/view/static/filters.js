@@ -31,7 +31,7 @@ function splits(shows) {
   const chosen = () => values("split").flatMap((value) => (names.includes(value) ? [value] : value.split(",")));
   const boxes = names.map((name) => {
     const one = box(name, (on) => setValues("split", [...chosen().filter((other) => other !== name), ...(on ? [name] : [])]));
-    shows.push((facets) => one.show(chosen().includes(name), facets ? count(facets.splits?.[name] ?? 0) : ""));
+    shows.push((facets) => one.show(chosen().includes(name), facets && (!chosen().length || chosen().includes(name)) ? count(facets.splits?.[name] ?? 0) : ""));
     return one.element;
   });
   return names.length > 1 || names[0] ? part("Split", true, ...boxes) : null;

@@ -18,6 +18,7 @@ const MARGIN = 1; // rows outside sight that are there already
 const scroller = h("div", { class: "scroller", tabindex: "-1" });
 const tall = h("div", { class: "tall", role: "grid", "aria-label": "Images", "aria-multiselectable": "true" });
 const status = h("p", { class: "status" }, HINT);
+const none = h("p", { class: "none", hidden: true });
 const cells = new Map(); // row -> Cell
 const lines = new Map(); // line number -> element
 const shape = { columns: 1, cell: 200, line: 200, aspect: 0.75, view: 0, height: 0, top: 0, scroll: 0 };
@@ -25,7 +26,7 @@ let [feed, next, focused, anchor] = [null, null, 0, 0];
 
 /** Show the images that fit the query in the page's main region. */
 export function mount(root) {
-  scroller.append(tall);
+  scroller.append(none, tall);
   root.append(scroller, status);
   scroller.addEventListener("scroll", scrolled, { passive: true });
   new ResizeObserver(draw).observe(scroller);
@@ -61,6 +62,8 @@ function begin(fresh, answer, keep) {
   dropLines();
   learnAspect(answer.samples);
   tall.removeAttribute("aria-busy");
+  none.hidden = answer.total > 0;
+  none.textContent = state.about.samples ? "No image fits these filters." : "The dataset has no images.";
   change("total", { total: answer.total });
 }
 

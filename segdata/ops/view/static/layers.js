@@ -100,7 +100,8 @@ function errorTiles({ image, truth }, pred) {
   return (...at) => {
     const [base, tile, given] = [image.error ? null : image.tile(...at), truth.tile(...at), pred.tile(...at)];
     if (base === undefined || !tile || !given) return undefined;
-    return (given.errors ??= bitmap(differing(base && pixelsOf(base.drawn), tile.mask, given.mask)));
+    if (given.base !== base || given.truth !== tile) Object.assign(given, { base, truth: tile, errors: bitmap(differing(base && pixelsOf(base.drawn), tile.mask, given.mask)) });
+    return given.errors;
   };
 }
 

@@ -3,22 +3,28 @@
 import { get } from "./api.js";
 import { count, h } from "./dom.js";
 import { isRegionSelected, toggleRegion } from "./select.js";
-import { listen, state, values } from "./state.js";
-import { idOf, nameOf } from "./words.js";
+import { change, listen, state } from "./state.js";
+import { idOf } from "./words.js";
 
 const MARK = { lit: true }; // whether all but the pixels of the cell is dark
 
-/** What is asked for: {of, cell: [true name, given name]}, {of, bin} or {of, suspects}; null: nothing. The query says it too. */
+/** What is asked for: {of, cell: [true name, given name]}, {of, bin} or {of, suspects}; null: nothing. What the query filters
+ *  by comes first, then what another part of the page has set (`state.highlight`). */
 export function wanted() {
-  const asked = state.highlight ?? {};
-  const of = Number(asked.of ?? 0);
-  if (asked.cell) return { of, cell: asked.cell };
-  if (asked.bin !== undefined && asked.bin !== null) return { of, bin: asked.bin };
-  if (asked.suspects) return { of, suspects: 1 };
-  const [cell] = values("cell");
-  if (cell) return { of, cell: [cell.slice(0, cell.lastIndexOf(":")), cell.slice(cell.lastIndexOf(":") + 1)] };
-  const [bin] = values("bin");
-  return bin === undefined ? null : { of, bin };
+  const [name, value] = state.query.find(([key]) => /^(cell|bin)(@\d+)?$/.test(key)) ?? [];
+  const of = Number(name?.split("@")[1] ?? state.highlight?.of ?? 0);
+  if (name?.startsWith("bin")) return { of, bin: value };
+  if (name) return { of, cell: [value.slice(0, value.lastIndexOf(":")), value.slice(value.lastIndexOf(":") + 1)] };
+  const { cell, bin, suspects } = state.highlight ?? {};
+  if (cell) return { of, cell };
+  if (suspects) return { of, suspects: 1 };
+  return (bin ?? null) === null ? null : { of, bin };
+}
+
+/** A mark goes with the filter that it came with. */
+function drop() {
+  const { cell, bin } = state.highlight ?? {};
+  if ((cell || (bin ?? null) !== null) && !state.query.some(([key]) => /^(cell|bin)/.test(key))) change("highlight", { highlight: null });
 }
 
 /** The regions of an image, beside the panes of a stage: a list of buttons, and frames in the panes. */
@@ -27,6 +33,7 @@ export class Marks {
     Object.assign(this, { stage, regions: [], at: -1, sample: null, asking: null });
     this.element = h("section", { class: "regions", "aria-label": "Regions", hidden: true });
     listen("selected", () => this.draw());
+    listen("query", drop);
   }
 
   /** Ask for the regions of another image, or for others of this one. */
@@ -42,7 +49,7 @@ export class Marks {
     this.list(asked, "Looking for regions ...");
     try {
       const { cell, ...rest } = asked;
-      this.regions = await get(`api/regions/${sample.row}`, { ...rest, ...(cell ? { cell: cell.join(":") } : {}) }, this.asking.signal);
+      this.regions = await get(`api/regions/${sample.row}`, { ...rest, ...(cell ? { cell: cell.join(":") } : {}), v: state.about.edition }, this.asking.signal);
       this.list(asked, this.regions.length ? "" : "This image has no such regions.");
     } catch (error) {
       if (error.name !== "AbortError") this.list(asked, error.message);
@@ -81,7 +88,7 @@ export class Marks {
   list(asked, said) {
     if (asked === null) return;
     const lit = asked.cell ? h("label", {}, h("input", { type: "checkbox", checked: MARK.lit, onchange: () => this.toggle() }), " darken the rest") : null;
-    this.buttons = this.regions.map((region, at) => h("button", { onclick: () => this.goTo(at) }, words(region, at)));
+    this.buttons = this.regions.map((region, at) => h("button", { onclick: () => this.goTo(at) }, words(region, at, asked.suspects && region.text)));
     const lines = this.buttons.map((button, at) => h("li", {}, this.box(at), button));
     this.element.replaceChildren(h("h3", {}, titleOf(asked)), ...(lit ? [lit] : []), ...(said ? [h("p", { class: "faint" }, said)] : []), h("ol", {}, ...lines));
     this.draw();
@@ -117,11 +124,6 @@ function titleOf(asked) {
   return asked.suspects ? "Suspected regions" : `Pixels of confidence bin ${asked.bin}`;
 }
 
-function words(region, at) {
-  const given = region.given === null || region.given === undefined ? "" : ` · ${named(region.given)}`;
-  const other = region.suggested === null || region.suggested === undefined ? "" : ` → ${named(region.suggested)}`;
-  const text = region.text ? ` · ${region.text}` : `${given}${other}`;
-  return `${at + 1}. ${count(region.area)} px at row ${count(region.y)}, column ${count(region.x)}${text}`;
+function words(region, at, text) {
+  return `${at + 1}. ${count(region.area)} px at row ${count(region.y)}, column ${count(region.x)}${text ? `: ${text}` : ""}`;
 }
-
-const named = (value) => (typeof value === "number" ? nameOf(value) : value);

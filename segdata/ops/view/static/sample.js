@@ -11,7 +11,7 @@ import { Marks } from "./marks.js";
 import { Stage } from "./panes.js";
 import { Readout } from "./readout.js";
 import { change, listen, state } from "./state.js";
-import { forgive, levelsOf, onTile, Source } from "./tiles.js";
+import { levelsOf, onTile, refresh, Source } from "./tiles.js";
 import { Tools } from "./tools.js";
 
 const POLL = 1000; // milliseconds between questions after a pyramid that is being built
@@ -68,7 +68,7 @@ class View {
       Object.assign(this, { sample: known.sample, place: known.place, total: known.total });
       this.tell(known.sample);
       await this.load(known.sample, signal);
-      this.ahead(signal);
+      await this.ahead(signal).catch(() => undefined); // told when that image is opened
     } catch (error) {
       if (!signal.aborted) this.fail(error.message);
     }
@@ -89,21 +89,27 @@ class View {
   }
 
   async load(sample, signal) {
-    forgive();
-    let shape = await levelsOf(sample.row, signal);
+    refresh(sample.row);
+    const shape = await levelsOf(sample.row, signal);
     this.marks.open(sample);
     this.lay(sample, shape);
-    while (shape.building !== null && shape.building !== undefined) {
-      this.say(`Smaller copies of this image are being made: ${Math.round(100 * shape.building)} %`);
+    if (shape.building !== null) await this.built(sample.row, shape, signal);
+  }
+
+  /** Wait until smaller copies of a large image are made, and show how far they are. */
+  async built(row, { building, levels }, signal) {
+    for (let share = building; share !== null; share = (await levelsOf(row, signal)).building) {
+      this.say(`Smaller copies of this image are being made, once: ${Math.floor(100 * share)} %. It is sharp then.`);
       await new Promise((done) => setTimeout(done, POLL));
-      shape = await levelsOf(sample.row, signal);
-      if (this.stage.scene && this.stage.scene.shape.levels.length !== shape.levels.length) this.lay(sample, shape);
+      refresh(row, levels.length - 1);
+      this.stage.draw();
     }
     this.say("");
+    refresh(row, levels.length - 1);
+    this.stage.draw();
   }
 
   lay(sample, shape) {
-    if (!shape.levels.length) return;
     const source = (of) => new Source(sample.row, of, shape);
     const preds = sample.preds.map((there, of) => (there ? source(of) : null));
     this.stage.open({ shape, image: source("image"), truth: source("truth"), preds, base: this.tools.base, spot: null });
@@ -118,7 +124,6 @@ class View {
     const found = await this.find(["place", this.place + 1], signal);
     this.next.set(found.sample.id, found);
     const shape = await levelsOf(found.sample.row, signal);
-    if (!shape.levels.length) return;
     const [width, height] = this.stage.size;
     const level = levelFor(shape, Math.min(width / shape.width, height / shape.height));
     const across = Math.ceil(shape.levels[level].width / shape.tile);
@@ -175,8 +180,7 @@ class View {
   }
 
   arrived(error) {
-    if (error && this.stage.scene?.image.error) this.say(this.stage.scene.image.error.message);
-    else if (error) this.say(error.message);
+    if (error && error.code !== "building") this.say(error.message);
     this.stage.draw();
     this.count();
     this.readout.show();

@@ -22,10 +22,13 @@ export function onTile(arrived) {
 }
 
 /** The levels of a row: {height, width, tile, levels, building}, finest first. */
-export const levelsOf = (row, signal) => get(`api/levels/${row}`, {}, signal);
+export const levelsOf = (row, signal) => get(`api/levels/${row}`, { v: state.about.edition }, signal);
 
-/** Forget why tiles failed, so that they are asked for at once. */
-export const forgive = () => failed.clear();
+/** Ask again for tiles that failed, and for those of a level that fills while a pyramid is built. */
+export function refresh(row, level = -1) {
+  failed.clear();
+  for (const tile of kept.values()) if (tile.row === row && tile.level === level) tile.stale = true;
+}
 
 /** Begin a frame: only what it asks for is asked of the server. */
 export function begin() {
@@ -77,11 +80,11 @@ function fail(want, error) {
 
 async function read({ row, of, level, x, y }, signal) {
   const address = url(`api/tile/${row}`, { of, level, x, y, v: state.about.edition });
-  if (of !== "image") return { mask: await readMask(address, signal) };
+  if (of !== "image") return { row, level, mask: await readMask(address, signal) };
   const response = await fetch(address, { signal });
   if (!response.ok) throw await refusal(response, "no image");
   const bitmap = await createImageBitmap(await response.blob());
-  return { drawn: bitmap, width: bitmap.width, height: bitmap.height };
+  return { row, level, drawn: bitmap, width: bitmap.width, height: bitmap.height };
 }
 
 /** The tiles of one image or mask: `of` is image, truth, or the number of a prediction. */
@@ -92,7 +95,7 @@ export class Source {
 
   /** Why nothing of it can be seen, an `Error`; null if something can, or may yet. */
   get error() {
-    return this.shown ? null : this.wrong;
+    return this.shown || this.wrong?.code === "building" ? null : this.wrong;
   }
 
   /** A tile if it is there; otherwise undefined, and it is asked for, the least urgency first (null: it is not). */
@@ -104,14 +107,16 @@ export class Source {
       this.shown = true;
       kept.delete(key);
       kept.set(key, tile);
-      return tile;
     }
-    if (urgency === null) return undefined;
-    const before = failed.get(key);
+    if (urgency !== null && (!tile || tile.stale)) this.want({ key, row: this.row, of: this.of, level, x, y, urgency });
+    return tile;
+  }
+
+  want(one) {
+    const before = failed.get(one.key);
     if (before) this.wrong = before.error;
-    if (before && performance.now() - before.when < AGAIN) return undefined;
-    if (!(wants.get(key)?.urgency <= urgency)) wants.set(key, { key, row: this.row, of: this.of, level, x, y, urgency });
-    return undefined;
+    if (before && performance.now() - before.when < AGAIN) return;
+    if (!(wants.get(one.key)?.urgency <= one.urgency)) wants.set(one.key, one);
   }
 
   /** Ask for a tile whatever is in sight: for the image that comes next, or the pixel under the pointer. */
