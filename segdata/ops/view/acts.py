@@ -42,6 +42,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
     """What the page asks for: of these samples, or these regions, something at `destination`.
 
     `split`: the name of a new split. `tool`, `ignored`, `proposals`: see `export_arguments`. `skip`: leave bad images out.
+    `preview`: only say which command does it, and refuse what cannot be.
     """
 
     destination: str
@@ -52,6 +53,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
     ignored: str | None = None
     proposals: bool = False
     skip: bool = False
+    preview: bool = False
 
 
 def routes(session: Session) -> list[Route]:
@@ -63,7 +65,10 @@ def routes(session: Session) -> list[Route]:
         return answer({**about, "tools": TOOLS, "jobs": [job.to_json() for job in jobs.all]})
 
     def begin(given: Asked, act: str) -> Response:
-        return answer(jobs.begin(order_of(session, act, given)).to_json(), 202)
+        order = order_of(session, act, given)
+        if given.preview:
+            return answer({"command": order.command, "next": order.next})
+        return answer(jobs.begin(order).to_json(), 202)
 
     return [Route("/api/acts", listed), asked("/api/acts/{act}", Asked, begin)]
 
