@@ -24,6 +24,7 @@ from browser import driven, opened_page
 from carry_files import make
 from segdata.cli import main
 from segdata.errors import OptionError
+from segdata.labels import safe_colors
 from segdata.pages.running import announced, running_viewer
 
 pytest.importorskip("uvicorn")
@@ -203,6 +204,7 @@ def test_each_answer_of_the_api(viewer: Viewer) -> None:
 
     about = got("/api/about")
     assert {"version", "edition", "writable", "name", "root", "samples", "ignore", "classes", "preds", "columns", "roots"} <= set(about)
+    assert [one["safe"] for one in about["classes"]] == [list(color) for color in safe_colors(3)]
     assert [s["id"] for s in got("/api/samples", start=1, count=5)["samples"]] == ["b"]
     assert got("/api/facets", id="b")["total"] == 1
     assert got("/api/rows", sort="-id")["ids"] == ["b", "a"]
