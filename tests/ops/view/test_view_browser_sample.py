@@ -343,6 +343,16 @@ def test_tiles_in_sight_are_asked_for_and_no_others(browser: Any, tmp_path: Path
             assert len(asked) < 20
             assert not [url for url in asked if "level=0" in url]
             asked.clear()
+            box = page.locator("#sample canvas").bounding_box()
+            page.mouse.move(box["x"] + 300, box["y"] + 200)
+            told = page.locator("#sample .where").inner_text()
+            for _ in range(6):
+                page.mouse.wheel(0, -400)
+            page.mouse.move(box["x"] + 301, box["y"] + 200)
+            page.mouse.move(box["x"] + 300, box["y"] + 200)
+            assert page.locator("#sample .where").inner_text() == told  # one pixel of the screen was 9 of the image
+            ready(page)
+            asked.clear()
             page.get_by_role("button", name="One to one").click()
             ready(page)
             assert 0 < len([url for url in asked if "level=0" in url]) <= 9
