@@ -178,9 +178,11 @@ class Pane {
   }
 
   resize() {
-    const box = this.canvas.getBoundingClientRect();
-    this.canvas.width = Math.max(1, Math.round(box.width * devicePixelRatio));
-    this.canvas.height = Math.max(1, Math.round(box.height * devicePixelRatio));
+    const box = this.element.getBoundingClientRect();
+    for (const side of ["width", "height"]) {
+      this.canvas[side] = Math.max(1, Math.floor(box[side] * devicePixelRatio));
+      this.canvas.style[side] = `${this.canvas[side] / devicePixelRatio}px`; // whole device pixels, so that none is blurred
+    }
   }
 
   draw({ scene, place, frames, cursor, band }) {
