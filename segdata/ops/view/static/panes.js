@@ -127,7 +127,7 @@ export class Stage {
       if (!this.scene) return;
       begin();
       for (const pane of this.panes) pane.draw(this);
-      end();
+      this.root.setAttribute("aria-busy", end());
     });
   }
 
