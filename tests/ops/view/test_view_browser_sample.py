@@ -82,9 +82,9 @@ def at(browser: Any, viewer: Viewer, id: str = "val/a", **options: Any) -> Abstr
 
 def ready(page: Any) -> None:
     """Wait until all that is in sight is drawn."""
-    page.wait_for_selector("#sample canvas")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(150)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_selector("#sample .stage[aria-busy=false] canvas")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def panes(page: Any, *names: str) -> None:
@@ -102,6 +102,13 @@ def drawn(page: Any, number: int = 0) -> NDArray[np.uint8]:
     """(H, W, 4) the pixels of a pane."""
     data = page.locator("#sample canvas").nth(number).evaluate("canvas => canvas.toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGBA"))
+
+
+def place_told(page: Any) -> tuple[int, int]:
+    """(row, column) of the pixel that the readout tells of."""
+    found = re.search(r"row ([\d,]+), column ([\d,]+)", page.locator("#sample .readout").inner_text())
+    assert found is not None
+    return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
 
 def corner(pane: NDArray[Any], scale: float, size: tuple[int, int] = (HEIGHT, WIDTH)) -> tuple[int, int]:
@@ -222,10 +229,7 @@ def test_a_tap_tells_the_pixel_on_a_phone(browser: Any, viewer: Viewer) -> None:
         assert page.locator("#sample canvas").count() == 1
         box = page.locator("#sample canvas").bounding_box()
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        found = re.search(r"row (\d+), column (\d+)", page.locator("#sample .readout").inner_text())
-        assert found is not None
-        assert abs(int(found[1]) - HEIGHT / 2) < 3
-        assert abs(int(found[2]) - WIDTH / 2) < 3
+        assert np.abs(np.subtract(place_told(page), (HEIGHT / 2, WIDTH / 2))).max() < 3
         page.locator("#sample [data-name=pred0]").tap()
         assert page.locator("#sample canvas").get_attribute("aria-label") == "Prediction"
         assert page.evaluate("document.querySelector('#sample').scrollWidth <= innerWidth")
@@ -342,6 +346,16 @@ def test_tiles_in_sight_are_asked_for_and_no_others(browser: Any, tmp_path: Path
             panes(page, "truth")
             assert len(asked) < 20
             assert not [url for url in asked if "level=0" in url]
+            asked.clear()
+            box = page.locator("#sample canvas").bounding_box()
+            page.mouse.move(box["x"] + 300, box["y"] + 200)
+            before = place_told(page)
+            for _ in range(6):
+                page.mouse.wheel(0, -400)
+            page.mouse.move(box["x"] + 301, box["y"] + 200)
+            page.mouse.move(box["x"] + 300, box["y"] + 200)
+            assert np.abs(np.subtract(place_told(page), before)).max() <= 1  # one pixel of the screen was 7 of the image
+            ready(page)
             asked.clear()
             page.get_by_role("button", name="One to one").click()
             ready(page)

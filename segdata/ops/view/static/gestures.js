@@ -17,6 +17,7 @@ export function follow(stage, point) {
   });
 
   on("pointermove", (event) => {
+    anchor = {};
     const before = down.get(event.pointerId);
     if (!before) return event.pointerType === "mouse" && point(at(event), false);
     const others = [...down].filter(([id]) => id !== event.pointerId);
@@ -40,10 +41,12 @@ export function follow(stage, point) {
   on("pointercancel", up);
   on("pointerleave", (event) => event.pointerType === "mouse" && point(null, false));
 
+  let anchor = {}; // what stays under the pointer while it rests: asked for once, so that roundings do not add up
   on("wheel", (event) => {
     event.preventDefault();
+    if (anchor.x !== event.clientX || anchor.y !== event.clientY) anchor = { x: event.clientX, y: event.clientY, at: at(event) };
     const lines = event.deltaMode === 1 ? 16 : 1;
-    stage.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), at(event) ?? undefined);
+    stage.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), anchor.at ?? undefined);
   });
   on("dblclick", (event) => stage.zoom(event.shiftKey || event.altKey ? 0.5 : 2, at(event) ?? undefined));
 }

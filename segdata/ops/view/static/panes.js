@@ -76,10 +76,10 @@ export class Stage {
 
   /** Zoom by a factor; the point `at` of the image ([y, x]) stays where it is. */
   zoom(factor, at = [this.view.y, this.view.x]) {
-    const { x, y, scale } = this.view;
+    const { left, top, scale, width, height } = this.place;
+    const [down, right] = [top + at[0] * scale, left + at[1] * scale]; // where it is, to the part of a device pixel
     this.look({ scale: scale * factor });
-    const kept = scale / this.view.scale;
-    this.look({ y: at[0] + (y - at[0]) * kept, x: at[1] + (x - at[1]) * kept });
+    this.look({ y: at[0] + (height / 2 - down) / this.view.scale, x: at[1] + (width / 2 - right) / this.view.scale });
   }
 
   /** Move the image by CSS pixels. */
@@ -127,7 +127,7 @@ export class Stage {
       if (!this.scene) return;
       begin();
       for (const pane of this.panes) pane.draw(this);
-      end();
+      this.root.setAttribute("aria-busy", end());
     });
   }
 
@@ -178,9 +178,11 @@ class Pane {
   }
 
   resize() {
-    const box = this.canvas.getBoundingClientRect();
-    this.canvas.width = Math.max(1, Math.round(box.width * devicePixelRatio));
-    this.canvas.height = Math.max(1, Math.round(box.height * devicePixelRatio));
+    const box = this.element.getBoundingClientRect();
+    for (const side of ["width", "height"]) {
+      this.canvas[side] = Math.max(1, Math.floor(box[side] * devicePixelRatio));
+      this.canvas.style[side] = `${this.canvas[side] / devicePixelRatio}px`; // whole device pixels, so that none is blurred
+    }
   }
 
   draw({ scene, place, frames, cursor, band }) {

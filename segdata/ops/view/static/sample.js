@@ -39,7 +39,8 @@ class View {
     this.message = h("p", { class: "message", role: "status" });
     this.facts = h("div", { class: "facts" });
     const side = h("aside", { "aria-label": "About this image" }, this.marks.element, this.facts);
-    root.replaceChildren(this.tools.head, this.tools.bar, this.message, this.area, this.readout.line, side, this.readout.told);
+    const sight = h("div", { class: "sight" }, this.area, this.message);
+    root.replaceChildren(this.tools.head, this.tools.bar, sight, this.readout.line, side, this.readout.told);
     root.addEventListener("cancel", (event) => {
       event.preventDefault();
       close();

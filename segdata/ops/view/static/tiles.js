@@ -36,10 +36,11 @@ export function begin() {
   frame++;
 }
 
-/** End a frame: requests for what is out of sight are cancelled, the most urgent ones go first. */
+/** End a frame: requests for what is out of sight are cancelled, the most urgent ones go first. Whether any is to come. */
 export function end() {
   for (const [key, { abort, ahead }] of waiting) if (!ahead && !wants.has(key)) abort.abort();
   pump();
+  return wants.size > 0;
 }
 
 function pump() {
