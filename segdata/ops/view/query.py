@@ -157,7 +157,7 @@ def _id(index: Index, values: Sequence[str]) -> Bools:
 
 def _text(index: Index, _: Labels, value: str) -> Bools:
     part = folded(value)
-    return np.fromiter((part in id for id in index.folded), np.bool_, len(index))
+    return np.array([part in id for id in index.folded], np.bool_)
 
 
 def _class(index: Index, labels: Labels, value: str) -> Bools:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
-from segdata.labels import Label
+from segdata.labels import Label, default_color
 from segdata.ops.view.answers import Refusal, answer, whole
 from segdata.ops.view.index import Index, Ints
 from segdata.ops.view.query import Pairs, pairs_of, rows_of
@@ -83,7 +83,8 @@ def about_json(session: Session) -> dict[str, Any]:
 
 
 def _class_json(one: Label) -> dict[str, Any]:
-    return {"id": one.id, "name": one.name, "color": list(one.color)}
+    safe = default_color(one.id, one.name)  # which colour-blind people tell apart
+    return {"id": one.id, "name": one.name, "color": list(one.color), "safe": list(safe)}
 
 
 def _column_json(session: Session, name: str) -> dict[str, Any]:

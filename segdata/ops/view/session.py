@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 
 import msgspec
+from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
@@ -20,7 +21,7 @@ from segdata.files.places import place
 from segdata.files.rasters import Raster
 from segdata.labels import must_agree
 from segdata.ops.view.answers import Refusal
-from segdata.ops.view.index import Bools, Floats, Index, Ints
+from segdata.ops.view.index import Bools, Index, Ints
 from segdata.ops.view.loading import Loading
 from segdata.ops.view.roots import Fenced
 from segdata.readers.predictions.opening import open_predictions
@@ -90,7 +91,7 @@ class Session:
     opened: Opened
     lock: RLock = field(default_factory=RLock)
     filters: dict[str, Callable[[str], Bools]] = field(default_factory=dict)
-    orders: dict[str, Callable[[Mapping[str, Sequence[str]]], Floats]] = field(default_factory=dict)
+    orders: dict[str, Callable[[Mapping[str, Sequence[str]]], NDArray[Any]]] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     about: dict[str, Callable[[], Any]] = field(default_factory=dict)
     facets: dict[str, Callable[[Ints], Any]] = field(default_factory=dict)
