@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock, Thread
 from typing import Any, Protocol, TypeVar
 
@@ -53,22 +54,22 @@ ANALYSES = (
 )
 
 
+LOOKED_AT = 1000
+"""Samples of a prediction that are looked at for scores."""
+
+
 class Stopped(Exception):
     """The dataset was closed or opened anew, so nobody waits for this any more."""
 
 
 @dataclass(eq=False)
 class Job:
-    """An analysis of the labels, or of prediction `of`, and how far it is. `lacks`: why it cannot be done.
-
-    `sides`: truth, and the prediction.
-    """
+    """An analysis of the labels, or of prediction `of`, and how far it is. `lacks`: why it cannot be done."""
 
     analysis: Analysis
     of: int
     title: str
     lacks: str | None
-    sides: Sequence[Dataset]
     state: str = "absent"
     done: float = 0.0
     message: str = ""
@@ -114,7 +115,12 @@ class Analyses:
 
     @property
     def jobs(self) -> Mapping[str, Job]:
-        """By name; those that start by themselves are started."""
+        """By name."""
+        self.renew()
+        return self._jobs
+
+    def renew(self) -> None:
+        """Begin anew if another edition is open, and start what starts by itself."""
         with self.session.lock:
             if self._edition != self.session.edition:
                 self.stop()
@@ -124,7 +130,6 @@ class Analyses:
                 for job in self._jobs.values():
                     if job.analysis.by_itself and job.lacks is None:
                         self._start(job)
-        return self._jobs
 
     def stop(self) -> None:
         """End what runs."""
@@ -165,7 +170,7 @@ class Analyses:
         state, message = "failed", "an error of the viewer, told in its terminal"
         try:
             with self._turn:
-                result = job.analysis.find(job.sides, Run(report=Report("skip"), track=job.track))
+                result = job.analysis.find(self._sides(job), Run(report=Report("skip"), track=job.track))
             self._keep(job, result)
             state, message = "ready", result.message
         except Stopped:
@@ -175,6 +180,15 @@ class Analyses:
         finally:
             job.state, job.message = state, message
 
+    def _sides(self, job: Job) -> Sequence[Dataset]:
+        """Truth, and the prediction that it takes, once the index is read. Raises `Stopped`, and what is wrong with them."""
+        loading = self.session.opened.loading
+        while not (loading.wait(1.0) or loading.fault or job.stopped):
+            pass
+        if job.stopped or self._edition != self.session.edition:
+            raise Stopped
+        return (loading.truth,) if job.analysis.takes in (None, "images") else (loading.truth, loading.preds[job.of])
+
     def _keep(self, job: Job, result: Result) -> None:
         """Make what was found known. Raises `Stopped` if it is of another edition."""
         with self.session.lock:
@@ -182,6 +196,7 @@ class Analyses:
                 raise Stopped
             columns = {numbered(name, job.of): values for name, values in result.columns.items()}
             self.session.index.more.update(columns)
+            self.session.touch()
             job.result, job.done = result, 1.0
 
 
@@ -192,17 +207,17 @@ def jobs_of(session: Session) -> list[Job]:
         preds = session.preds if analysis.takes in ("predictions", "scores") else ()
         if analysis.takes in (None, "images"):
             lacks = "its samples have no images" if analysis.takes and truth.images == "none" else None
-            jobs.append(Job(analysis, 0, analysis.title, lacks, (truth,)))
+            jobs.append(Job(analysis, 0, analysis.title, lacks))
         elif not preds:
-            jobs.append(Job(analysis, 0, analysis.title, f"takes predictions: segdata view {truth.root} PRED", ()))
+            jobs.append(Job(analysis, 0, analysis.title, f"takes predictions: segdata view {truth.root} PRED"))
         for number, pred in enumerate(preds):
             title = f"{analysis.title} ({folder_name(pred)})" if len(preds) > 1 else analysis.title
-            jobs.append(Job(analysis, number, title, lacking(analysis, pred), (truth, pred)))
+            jobs.append(Job(analysis, number, title, lacking(analysis, pred)))
     return jobs
 
 
 def lacking(analysis: Analysis, pred: Dataset) -> str | None:
     """What a prediction lacks for an analysis; None if nothing."""
-    if analysis.takes == "scores" and not any(sample.scores is not None for sample in pred):
+    if analysis.takes == "scores" and not any(sample.scores is not None for sample in islice(pred, LOOKED_AT)):
         return f"{folder_name(pred)} has no scores, which tell how sure the model was: predict again with --scores"
     return None

@@ -42,7 +42,9 @@ class Confidence:
         """(B,): the bins of some samples together, each image once; and how many images that is."""
         images = np.unique(self.image[rows])
         images = images[images >= 0]
-        return Bins(self.bins.pixels[images], self.bins.hits[images], self.bins.confidence[images]).summed(), len(images)
+        return Bins(self.bins.pixels[images], self.bins.hits[images], self.bins.confidence[images]).summed(), len(
+            images
+        )
 
     def in_bin(self, number: int) -> Ints:
         """(N,) int64: how many pixels of each sample's image are in a bin."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.sample import Sample
+from segdata.errors import DataError
 from segdata.executors.run import Run
 from segdata.metrics.confusion import Ints
 from segdata.ops.check.findings import LEVELS, Checked, Finding
@@ -51,7 +54,23 @@ class Findings:
 def find(sides: Sequence[Dataset], run: Run) -> Findings:
     """Check the dataset. Raises as `check`."""
     (truth,) = sides
-    return kept(check(truth, run=run), [sample.id for sample in truth])
+    return kept(check(openable(truth), run=run), [sample.id for sample in truth])
+
+
+def openable(truth: Dataset) -> Dataset:
+    """Without images that may not be opened (see `segdata.ops.view.roots`)."""
+    return replace(truth, samples=[s if is_open(truth, s) else msgspec.structs.replace(s, image=None) for s in truth])
+
+
+def is_open(truth: Dataset, sample: Sample) -> bool:
+    """Whether a sample's image, if it has one, may be opened."""
+    if sample.image is None or truth.images == "none":
+        return True
+    try:
+        truth.image_path(sample)
+    except DataError as error:
+        return error.problem.code != "image.outside"
+    return True
 
 
 def kept(found: Checked, ids: Sequence[str]) -> Findings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -81,7 +81,7 @@ class _Query:
         given: dict[str, list[str]] = {}
         for name, value in pairs:
             given.setdefault(name, []).append(value)
-        orders = [self.order(value) for value in given.pop("sort", [])]
+        orders = [self.order(value, given) for value in given.pop("sort", [])]
         keep = np.ones(len(self.index), np.bool_)
         for name, values in given.items():
             keep &= self.fitting(name, values)
@@ -105,17 +105,17 @@ class _Query:
         known = (*EITHER, *EACH, *self.session.filters, *self.index.more, "sort")
         raise Refusal(422, "filter", f"there is no filter {name!r}: there are {some(known, 40)}")
 
-    def order(self, name: str) -> Floats:
-        """(N,) numbers that ascend in an order; what is not known last."""
+    def order(self, name: str, given: Mapping[str, Sequence[str]]) -> Floats:
+        """(N,) numbers that ascend in an order, beside the filters that are given; what is not known last."""
         plain = name.removeprefix("-")
-        values = self._order(plain).astype(np.float64)
+        values = self._order(plain, given).astype(np.float64)
         return np.where(np.isnan(values), inf, values if plain == name else -values)
 
-    def _order(self, name: str) -> Floats:
+    def _order(self, name: str, given: Mapping[str, Sequence[str]]) -> Floats:
         if name in ORDERS:
             return np.asarray(ORDERS[name](self.index))
         if name in self.session.orders:
-            return np.asarray(self.session.orders[name]())
+            return np.asarray(self.session.orders[name](given))
         if (column := self.index.more.get(name)) is not None:
             return np.asarray(column)
         if name.startswith("class."):

@@ -88,7 +88,7 @@ def bin_regions(truth: tuple[Dataset, Sample], pred: tuple[Dataset, Sample], num
 
 def bins_of(probs: NDArray[np.float32]) -> Ints:
     """(K, h, w) probabilities -> (h, w) the bin of each pixel, as `segdata.metrics.calibration` has them."""
-    return np.asarray(np.clip(np.ceil(probs.max(axis=0) * BINS).astype(np.int64) - 1, 0, BINS - 1))
+    return np.asarray(np.clip(np.ceil(probs.max(axis=0).astype(np.float64) * BINS).astype(np.int64) - 1, 0, BINS - 1))
 
 
 def span_of(number: int) -> str:
