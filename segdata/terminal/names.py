@@ -29,6 +29,8 @@ SINGULAR = {
     "classes": "class",
     "encoders": "encoder",
     "flips": "flip",
+    "host_names": "host-name",
+    "image_roots": "image-root",
     "model_options": "model-option",
     "samples": "sample",
     "skip_classes": "skip-class",
@@ -45,6 +47,9 @@ METAVARS = {
     "bands": "BAND,...",
     "image_url": "PREFIX",
     "drop": "CLASS",
+    "host_names": "NAME",
+    "image_roots": "FOLDER",
+    "ids": "FILE",
     "aoi_layer": "NAME",
     "layer": "NAME",
     "map": "OLD=NEW",
@@ -54,6 +59,8 @@ METAVARS = {
     "skip_classes": "CLASS",
     "split": "NAME",
     "subdataset": "NAME",
+    "to_split": "NAME",
+    "without": "FILE",
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""
 

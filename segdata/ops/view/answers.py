@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -24,3 +25,14 @@ def answer(data: Any, status: int = 200) -> Response:
 def refused(error: Refusal) -> Response:
     """A refusal as JSON."""
     return answer({"error": {"code": error.code, "message": error.message}}, error.status)
+
+
+def whole(query: Mapping[str, str], name: str, default: int, least: int = 0, most: int = 2**53) -> int:
+    """A whole number of a query. Raises `Refusal` for anything else, and beyond `least` and `most`."""
+    text = query.get(name)
+    if text is None:
+        return default
+    found = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
+    if not least <= found <= most:
+        raise Refusal(422, name, f"{name}={text}: must be a whole number from {least} to {most}")
+    return found

@@ -5,18 +5,20 @@ from __future__ import annotations
 from importlib.resources import files
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from segdata.errors import SegdataError
-from segdata.ops.view import pictures, samples
+from segdata.errors import DataError, SegdataError
+from segdata.ops.view import acts, found, pictures, samples, tagging
 from segdata.ops.view.answers import Refusal, refused
 from segdata.ops.view.guard import Guard
 from segdata.ops.view.session import Session
 
-PARTS = (samples, pictures)
+PARTS = (samples, pictures, found, tagging, acts)
 """Each has `routes(session)`: a list of routes below /api/."""
 
 TYPES = {
@@ -24,14 +26,33 @@ TYPES = {
     ".svg": "image/svg+xml",
 }  # fmt: skip
 
+STATUS = {"image.missing": 404, "mask.missing": 404, "image.outside": 403}
+"""What a problem with a file is in HTTP; any other is 422."""
 
-def make_app(session: Session, token: str | None) -> ASGIApp:
-    """The whole application, behind its guard."""
+
+def make_app(session: Session, token: str | None, names: tuple[str, ...] = ()) -> ASGIApp:
+    """The whole application, behind its guard; `names` are further names of this machine."""
     routes = [Route("/", page), Route("/static/{name}", static)]
     for part in PARTS:
         routes += part.routes(session)
-    said = {Refusal: _refused, SegdataError: _wrong}
-    return Guard(Starlette(routes=routes, exception_handlers=said), token)
+    said = {Refusal: _refused, SegdataError: _wrong, HTTPException: _http, Exception: _broken}
+    return Guard(Edition(Starlette(routes=routes, exception_handlers=said), session), token, names)
+
+
+class Edition:
+    """An application that answers about rows of the edition that is open alone: `v` says of which they are."""
+
+    def __init__(self, app: ASGIApp, session: Session) -> None:
+        self.app, self.session = app, session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what asks about another edition."""
+        if scope["type"] == "http":
+            try:
+                self.session.refuse_old(QueryParams(scope["query_string"]).get("v"))
+            except Refusal as why:
+                return await refused(why)(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 def page(request: Request) -> Response:
@@ -53,8 +74,18 @@ def _own(name: str) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return refused(error) if isinstance(error, Refusal) else refused(Refusal(500, "internal", "an error of the viewer"))
+    return refused(error) if isinstance(error, Refusal) else await _broken(_, error)
 
 
 async def _wrong(_: Request, error: Exception) -> Response:
-    return refused(Refusal(422, getattr(getattr(error, "problem", None), "code", "data"), str(error)))
+    code = error.problem.code if isinstance(error, DataError) else "data"
+    return refused(Refusal(STATUS.get(code, 422), code, str(error)))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return refused(Refusal(status, "http", "there is no such page" if status == 404 else str(error)))
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return refused(Refusal(500, "internal", f"an error of the viewer ({type(error).__name__}): the terminal has more"))

@@ -11,16 +11,21 @@ from segdata.terminal.echo import echo
 
 
 @operation("segdata.ops.view.operation:view")
-@click.option("--no-browser", is_flag=True, help="Do not open the page in a browser: print its URL only.")
+@click.argument("preds", nargs=-1, metavar="[PRED]...")
 @click.option(
-    "--no-token", is_flag=True, help="Let everyone on this machine look, without a token; nothing is written then."
-)
-def view(dataset: str, preds: tuple[str, ...], no_browser: bool, no_token: bool, **given: Any) -> None:
-    """Look at DATASET in the browser, beside predictions if you name them, and act on it.
+    "--no-browser", "browser", is_flag=True, flag_value=False, default=True,
+    help="Do not open the page in a browser: print its URL only.",
+)  # fmt: skip
+@click.option(
+    "--no-token", "token", is_flag=True, flag_value=False, default=True,
+    help="Let everyone on this machine look, without a token; nothing is written then.",
+)  # fmt: skip
+def view(dataset: str, preds: tuple[str, ...] = (), **given: Any) -> None:
+    """Look at DATASET in the browser, with predictions.
 
     \b
     segdata view mydata
-    segdata view mydata pred                    # with the predictions in pred
+    segdata view mydata pred                    # beside the predictions in pred
     segdata view mydata pred1 pred2 --port 8900 --no-browser
 
     The page is served to this machine alone, by one process, until Ctrl-C. From another machine, tunnel to it: ssh -L
@@ -28,7 +33,7 @@ def view(dataset: str, preds: tuple[str, ...], no_browser: bool, no_token: bool,
     """
     from segdata.ops.view.operation import view
 
-    shown = view(dataset, *preds, browser=not no_browser, token=not no_token, **given)
+    shown = view(dataset, preds, **given)
     echo(f"looking at {dataset} (Ctrl-C stops):")
     echo(shown.url)
     shown.wait()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from time import monotonic, sleep
+from typing import Any
 
 import uvicorn
 
 from segdata.errors import OptionError
 from segdata.ops.view.app import make_app
 from segdata.ops.view.session import Session
+from segdata.pages.running import announced
 from segdata.terminal.ports import bound, told_of, url_of
 
 HOST = "127.0.0.1"
@@ -22,30 +27,33 @@ START = 30
 
 
 class Serving:
-    """The page of a session at a port, until `close`."""
+    """The page of a session at a port, until `close`. Raises `OptionError` for a port that cannot be had."""
 
-    def __init__(self, session: Session, port: int, token: str | None) -> None:
+    def __init__(self, session: Session, port: int, token: str | None, names: Sequence[str] = ()) -> None:
         self.session, self.token = session, token
-        listening = bound(HOST, port)
-        try:
+        with ExitStack() as stack:
+            listening = stack.enter_context(bound(HOST, port))
             with told_of(HOST, port):
                 listening.listen(WAITING)
-        except OptionError:
-            listening.close()
-            raise
-        self.port: int = listening.getsockname()[1]
-        self.base = url_of(listening)
-        config = uvicorn.Config(
-            make_app(session, token), http="h11", ws="none", lifespan="off", loop="asyncio", log_level="warning",
-            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        self._listening = listening
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="segdata-view", daemon=True)
-        self._thread.start()
-        end = monotonic() + START
-        while not self._server.started and self._thread.is_alive() and monotonic() < end:
-            sleep(0.01)
+            self.port: int = listening.getsockname()[1]
+            self.base = url_of(listening)
+            stack.enter_context(announced(session.truth.root, self.port))
+            config = uvicorn.Config(
+                make_app(session, token, tuple(names)), http="h11", ws="none", lifespan="off", loop="asyncio",
+                log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )  # fmt: skip
+            self._server = uvicorn.Server(config)
+            self._thread = threading.Thread(
+                target=self._server.run, args=([listening],), name="segdata-view", daemon=True
+            )
+            self._thread.start()
+            end = monotonic() + START
+            while not self._server.started and self._thread.is_alive() and monotonic() < end:
+                sleep(0.01)
+            if not self._server.started:
+                raise OptionError(f"--port {self.port}: the server did not start there: give another one")
+            self._held = stack.pop_all()
 
     @property
     def url(self) -> str:
@@ -53,16 +61,34 @@ class Serving:
         return f"{self.base}/" if self.token is None else f"{self.base}/?token={self.token}"
 
     def wait(self) -> None:
-        """Wait until it is closed, or for Ctrl-C, which closes it."""
-        try:
-            while self._thread.is_alive():
-                self._thread.join(0.2)
-        except KeyboardInterrupt:
-            self.close()
+        """Wait until it is closed, or for Ctrl-C or SIGTERM, which close it."""
+        with _interrupted():
+            try:
+                while self._thread.is_alive():
+                    self._thread.join(0.2)
+            except KeyboardInterrupt:
+                self.close()
 
     def close(self) -> None:
         """End it."""
         self._server.should_exit = True
         self._thread.join(10)
-        self._listening.close()
+        self._held.close()
         self.session.close()
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    """Have SIGTERM be like Ctrl-C, if this is the thread that hears of signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -7,24 +7,37 @@ export const state = {
   query: [], // pairs [name, value], as /api/samples takes them
   open: null, // the id of the image that is open
   selected: new Set(), // ids
+  regions: [], // [{id, row, y, x, height, width}]
   hidden: new Set(), // class ids whose pixels are not painted
   opacity: 0.55,
   outlines: false,
   colors: "dataset", // or "safe"
   of: "truth", // whose masks the grid shows: truth, or the number of a prediction
+  size: 200, // how wide a cell of the grid wants to be
+  theme: "system", // or light, dark
+  facets: null, // of /api/facets, for the query
+  total: null, // how many images fit
 };
+
+const OPEN = "open"; // the name of the open image in the URL
 
 const listeners = new Map();
 
-/** Call `heard` whenever one of these topics changes: about, query, open, selected, paint. */
+/** Call `heard` whenever one of these topics changes: about, query, open, selected, paint, of, facets, total, size, theme. Returns
+ * a function that ends it. */
 export function listen(topics, heard) {
   for (const topic of [topics].flat()) listeners.set(topic, [...(listeners.get(topic) ?? []), heard]);
+  return () => {
+    for (const topic of [topics].flat()) listeners.set(topic, listeners.get(topic).filter((one) => one !== heard));
+  };
 }
 
-/** Change fields of the state and tell who listens to a topic. */
-export function change(topic, fields = {}) {
+/** Change fields of the state and tell who listens to a topic. `replace`: Back does not come back to what was before. */
+export function change(topic, fields = {}, { replace = false } = {}) {
+  const before = state.open;
   Object.assign(state, fields);
-  if (topic === "query" || topic === "open") writeHash();
+  if (topic === "query") writeHash(replace);
+  if (topic === "open") writeHash(before !== null);
   for (const heard of listeners.get(topic) ?? []) heard(state);
 }
 
@@ -33,21 +46,33 @@ export function values(name) {
   return state.query.filter(([key]) => key === name).map(([, value]) => value);
 }
 
-/** Replace all values of one name in the query. */
-export function setValues(name, wanted) {
+/** Replace all values of one name in the query. `replace`: as `change`. */
+export function setValues(name, wanted, options = {}) {
   const rest = state.query.filter(([key]) => key !== name);
-  change("query", { query: [...rest, ...wanted.map((value) => [name, value])] });
+  change("query", { query: [...rest, ...wanted.map((value) => [name, value])] }, options);
 }
 
-/** Read the query and the open image from the URL. */
+/** Read the query and the open image from the URL. Returns the topics that changed. */
 export function readHash() {
   const pairs = [...new URLSearchParams(location.hash.slice(1))];
-  state.open = pairs.find(([name]) => name === "id")?.[1] ?? null;
-  state.query = pairs.filter(([name]) => name !== "id");
+  const open = pairs.find(([name]) => name === OPEN)?.[1] ?? null;
+  const query = pairs.filter(([name]) => name !== OPEN);
+  const topics = [String(query) === String(state.query) ? [] : "query", open === state.open ? [] : "open"].flat();
+  Object.assign(state, { open, query });
+  return topics;
 }
 
-function writeHash() {
-  const pairs = new URLSearchParams(state.query);
-  if (state.open !== null) pairs.append("id", state.open);
-  history.replaceState(null, "", `${location.pathname}${location.search}#${pairs}`);
+/** The part of the URL behind # of a query and an open image. */
+export function hashOf(query, open = null) {
+  const pairs = new URLSearchParams(query);
+  if (open !== null) pairs.append(OPEN, open);
+  return `#${pairs}`;
+}
+
+function writeHash(replace) {
+  const hash = hashOf(state.query, state.open);
+  if (hash === (location.hash || "#")) return;
+  const address = `${location.pathname}${location.search}${hash}`;
+  if (replace) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
 }
