@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import axe_faults, driven, opened_page
 
 import segdata
+from browser import axe_faults, driven, opened_page
 from carry_files import contents, make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
@@ -135,7 +135,7 @@ def test_a_split_and_what_fails_is_said_in_place(shown: Any, folder: Path) -> No
     choose_place(shown, "night", "Name of the split")
     choose_place(shown, "taken")
     shown.get_by_role("button", name="Make the dataset").click()
-    shown.wait_for_selector("#act .error:has-text(\"holds files that are not segdata's\")", timeout=60_000)
+    shown.wait_for_selector('#act .error:has-text("holds files that are not segdata\'s")', timeout=60_000)
     assert sorted(os.listdir("taken")) == ["mine"]
     shown.get_by_role("button", name="Change it and try again").click()
     choose_place(shown, "night", "Name of the split")
@@ -227,7 +227,8 @@ def test_axe_finds_no_serious_fault(browser: Any, folder: Path, width: int, dark
             page.wait_for_timeout(400)
             assert axe_faults(page) == []
             box = page.locator("#act").bounding_box()
-            assert 0 <= box["x"] and box["x"] + box["width"] <= width
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
             page.keyboard.press("Escape")
         press(page, "Dataset of them")
         page.get_by_role("button", name="Make the dataset").click()
