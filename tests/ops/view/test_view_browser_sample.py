@@ -263,7 +263,9 @@ def test_the_wheel_keeps_what_is_under_the_pointer_and_a_drag_moves_it(browser: 
 def test_panes_and_divider_are_chosen_and_remembered(browser: Any, viewer: Viewer) -> None:
     with at(browser, viewer) as page:
         panes(page, "truth", "errors0")
+        page.get_by_label("Base").select_option("none")
         assert page.locator("#sample canvas").count() == 2
+        page.locator("#sample .stage").focus()
         page.keyboard.press("s")
         ready(page)
         divider = page.get_by_role("slider", name="Divider")

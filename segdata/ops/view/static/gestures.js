@@ -7,6 +7,7 @@ const STILL = 6; // CSS pixels within which a press stays a click
 export function follow(stage, point) {
   const down = new Map(); // pointers that are pressed: where they are, and where they began
   const { root } = stage;
+  let [rest, anchor, turned] = [null, null, null]; // where the pointer rests, the point that the wheel keeps there, the view since
   const on = (name, heard) => root.addEventListener(name, (event) => stage.scene && !event.target.closest(".divider") && heard(event), { passive: false });
   const at = (event) => stage.pointAt(event.clientX, event.clientY);
 
@@ -17,7 +18,7 @@ export function follow(stage, point) {
   });
 
   on("pointermove", (event) => {
-    anchor = {};
+    [rest, turned] = [event, null];
     const before = down.get(event.pointerId);
     if (!before) return event.pointerType === "mouse" && point(at(event), false);
     const others = [...down].filter(([id]) => id !== event.pointerId);
@@ -41,15 +42,18 @@ export function follow(stage, point) {
   on("pointercancel", up);
   on("pointerleave", (event) => event.pointerType === "mouse" && point(null, false));
 
-  let anchor = {}; // what stays under the pointer while it rests: asked for once, so that roundings do not add up
   on("wheel", (event) => {
     event.preventDefault();
-    if (anchor.x !== event.clientX || anchor.y !== event.clientY) anchor = { x: event.clientX, y: event.clientY, at: at(event) };
+    if (stage.view !== turned) anchor = at(rest && near(rest, event) ? rest : event);
     const lines = event.deltaMode === 1 ? 16 : 1;
-    stage.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), anchor.at ?? undefined);
+    stage.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), anchor ?? undefined);
+    turned = stage.view;
   });
   on("dblclick", (event) => stage.zoom(event.shiftKey || event.altKey ? 0.5 : 2, at(event) ?? undefined));
 }
+
+/** A wheel's event is at a whole CSS pixel, that of a pointer may be between two. */
+const near = (a, b) => Math.abs(a.clientX - b.clientX) < 1 && Math.abs(a.clientY - b.clientY) < 1;
 
 const far = (before, event) => before.moved || Math.hypot(event.clientX - before.begun[0], event.clientY - before.begun[1]) > STILL;
 
