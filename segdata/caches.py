@@ -1,4 +1,4 @@
-"""Where a cache lies if the user has no place for one, and notes about that on stderr."""
+"""Where caches lie, also if the user has no place for one, and notes about that on stderr."""
 
 from __future__ import annotations
 
@@ -25,6 +25,30 @@ def note(text: str) -> None:
 def has_home() -> bool:
     """Whether the user has a home: without one, `~` would be a folder of that name in the working directory."""
     return os.path.isabs(os.path.expanduser("~"))
+
+
+def user_folder(name: str) -> Path | None:
+    """A folder of this user, for what can be made again; None if there is none that can be written to.
+
+    It is `name` in `$SEGDATA_CACHE`, otherwise in `segdata` below `$XDG_CACHE_HOME` or `~/.cache`, otherwise in
+    `private_folder`. Nobody else can look into it.
+    """
+    named, home = os.environ.get("SEGDATA_CACHE"), os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(named) if named else Path(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), "segdata")
+    if (named or has_home() or os.path.isabs(home)) and (folder := _made(base / name)) is not None:
+        return folder
+    above = None if named else private_folder()
+    return None if above is None else _made(above / name)
+
+
+def _made(folder: Path) -> Path | None:
+    """A folder of this user alone that can be written to, made if there is none; None if that fails."""
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        return folder if not hasattr(os, "geteuid") or _is_ours(folder.lstat()) else None
+    except OSError:
+        return None
 
 
 def private_folder() -> Path | None:
