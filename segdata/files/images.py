@@ -22,6 +22,7 @@ from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, e
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Mask
+from segdata.resize import resize_image
 from segdata.windows import Window
 
 Exif = Literal["raw", "upright"]
@@ -134,11 +135,11 @@ def read_shrunk(
     with open_file(path) as file, opened(file, MAX_PIXELS) as image:
         full = _facts(image)
         image.draft("RGB", (image.width // nth, image.height // nth))  # JPEG alone can shrink
-        rgb = Image.fromarray(_rgb(_turned(image, exif)))
+        rgb = _rgb(_turned(image, exif))
     height, width = full.upright if exif == "upright" else (full.height, full.width)
-    y, x = rgb.height / height, rgb.width / width
-    box = window.x * x, window.y * y, min(window.right * x, rgb.width), min(window.bottom * y, rgb.height)
-    return np.asarray(rgb.resize(size[::-1], Image.Resampling.BOX, box))
+    y, x = rgb.shape[0] / height, rgb.shape[1] / width
+    part = rgb[round(window.y * y) : round(window.bottom * y), round(window.x * x) : round(window.right * x)]
+    return resize_image(part, size)
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

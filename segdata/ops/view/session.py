@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
@@ -34,6 +35,8 @@ class Session:
     edition: int = 1
     stamp: tuple[int, int] | None = None
     lock: RLock = field(default_factory=RLock)
+    closing: ExitStack = field(default_factory=ExitStack)
+    """What else is closed with it."""
 
     @classmethod
     def open(cls, dataset: Dataset | str | Path, preds: Sequence[Dataset | str | Path], *, writable: bool) -> Session:
@@ -74,6 +77,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of what is open."""
+        self.closing.close()
 
 
 def stamp_of(dataset: Dataset) -> tuple[int, int] | None:
