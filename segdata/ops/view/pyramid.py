@@ -116,8 +116,12 @@ class Pyramids:
             if job is not None and (job.error is not None or not job.ended):
                 return job
             path = self._place(key)
-            with suppress(OSError, BadZipFile):
+            try:
                 return self._keep(key, ZipFile(path))
+            except BadZipFile:  # of a disk that was full, or a machine that went down
+                path.unlink(missing_ok=True)
+            except OSError:
+                pass
             job = self._jobs[key] = Job(layer, path)
             self._waiting.put(job)
             if self._thread is None:

@@ -1,4 +1,4 @@
-"""Images and masks in small, as the grid asks for them: against means and centres by numpy; and what is said if there are none."""
+"""Images and masks in small, as the grid asks for them: against means and centres by numpy; and what is said of others."""
 
 from __future__ import annotations
 
