@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -48,8 +47,8 @@ class Stopped(Exception):
 class Job:
     """A pyramid that is being built: which part of it is there, and the smallest level, which fills from the top."""
 
-    def __init__(self, layer: Layer, path: Path) -> None:
-        self.layer, self.path = layer, path
+    def __init__(self, layer: Layer, path: Path, first: int) -> None:
+        self.layer, self.path, self.first = layer, path, first
         self.share, self.ended = 0.0, False
         self.error: SegdataError | OSError | Refusal | None = None
         self.sizes = levels_of(*layer.sample.size)
@@ -76,14 +75,14 @@ class Pyramids:
         self._closing = ExitStack()
         self._own: Path | None = None
 
-    def share(self, layer: Layer) -> float:
-        """Which part of a layer's pyramid is built, which begins if it was not; 1: all."""
-        found = self._found(layer)
+    def share(self, layer: Layer, smaller: bool) -> float:
+        """Which part of a layer's pyramid is built, which begins if it was not; 1: all. `smaller`: without level 0."""
+        found = self._found(layer, smaller)
         return 1.0 if isinstance(found, ZipFile) or found.ended else min(found.share, 0.999)
 
-    def tile(self, layer: Layer, level: int, y: int, x: int) -> tuple[bytes, bool]:
+    def tile(self, layer: Layer, smaller: bool, level: int, y: int, x: int) -> tuple[bytes, bool]:
         """A tile that exists, encoded, and whether it stays so. Raises `Refusal` (`building`), and what went wrong."""
-        found = self._found(layer)
+        found = self._found(layer, smaller)
         if isinstance(found, ZipFile):
             return found.read(f"{level}/{y}/{x}"), True
         if found.error is not None:
@@ -106,7 +105,7 @@ class Pyramids:
             self._open.clear()
         self._closing.close()
 
-    def _found(self, layer: Layer) -> ZipFile | Job:
+    def _found(self, layer: Layer, smaller: bool) -> ZipFile | Job:
         key = layer.key
         with self._lock:
             if key in self._open:
@@ -122,7 +121,7 @@ class Pyramids:
                 path.unlink(missing_ok=True)
             except OSError:
                 pass
-            job = self._jobs[key] = Job(layer, path)
+            job = self._jobs[key] = Job(layer, path, int(smaller))
             self._waiting.put(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="segdata-view-pyramids", daemon=True)
@@ -171,26 +170,25 @@ class Pyramids:
                 return
         try:
             if not job.path.exists():
-                build(job.layer, job.path, job.seen, self._stop)
+                build(job, self._stop)
         finally:
             unlock(held, lock)
 
 
-def build(layer: Layer, path: Path, seen: Callable[[float, int, Pixels], None], stop: threading.Event) -> None:
-    """Write a layer's pyramid; `seen` is told of each strip. Raises `Stopped`, `DataError`, `DatasetError`, `OSError`."""
-    sizes = levels_of(*layer.sample.size)
+def build(job: Job, stop: threading.Event) -> None:
+    """Write a pyramid, and tell of each strip. Raises `Stopped`, `DataError`, `DatasetError`, `Refusal`, `OSError`."""
+    layer, sizes = job.layer, job.sizes
     rows = max(TILE, 2 ** (len(sizes) - 1))
-    with local_draft(path) as draft, layer.opened() as source, ZipFile(draft, "w") as file:
-        first = 1 if layer.by_windows and source.blocked else 0
+    with local_draft(job.path) as draft, layer.opened() as source, ZipFile(draft, "w") as file:
         writers = [TileRows(layer, file, level, *size) for level, size in enumerate(sizes)]
         span = layer.span(source)
         for y in range(0, source.height, rows):
             strip = Window(y, 0, min(rows, source.height - y), source.width)
             part = layer.read(source, strip, strip[2:], span=span)
             for level, pixels in enumerate(shrinking(part, len(sizes))):
-                if level >= first:
+                if level >= job.first:
                     writers[level].put(pixels)
-            seen(strip.bottom / source.height, y >> (len(sizes) - 1), pixels)
+            job.seen(strip.bottom / source.height, y >> (len(sizes) - 1), pixels)
             if stop.is_set():
                 raise Stopped
 

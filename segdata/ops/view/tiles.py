@@ -32,7 +32,8 @@ KEPT = 3 * 2**26
 KNOWN = 4096
 """Layers of which it is remembered how they are read."""
 
-Way = Literal["memory", "windows", "pyramid"]
+Way = Literal["memory", "windows", "copies", "pyramid"]
+"""How a layer is read: decoded at once, by windows, by windows but its smaller levels from a pyramid, or from that alone."""
 
 
 class Tiles:
@@ -48,8 +49,8 @@ class Tiles:
         shares = []
         for layer in layers:
             with suppress(SegdataError, Refusal):  # what is wrong with a layer is told by its tiles
-                if self._way(layer) == "pyramid":
-                    shares.append(self._pyramids.share(layer))
+                if (way := self._way(layer)) in ("copies", "pyramid"):
+                    shares.append(self._pyramids.share(layer, way == "copies"))
         sizes = [{"height": h, "width": w, "scale": 2**i} for i, (h, w) in enumerate(levels_of(height, width))]
         building = None if all(share == 1 for share in shares) else sum(shares) / len(shares)
         return {"height": height, "width": width, "tile": TILE, "levels": sizes, "building": building}
@@ -64,9 +65,9 @@ class Tiles:
         way = self._way(layer)
         if way == "memory":
             return layer.encoded(self._decoded.levels(layer)[level][window.slices]), True
-        if way == "windows" or (level == 0 and layer.by_windows):
+        if way == "windows" or (way == "copies" and level == 0):
             return layer.encoded(by_window(layer, level, window)), True
-        return self._pyramids.tile(layer, level, y, x)
+        return self._pyramids.tile(layer, way == "copies", level, y, x)
 
     def close(self) -> None:
         """Let go of what is kept, and stop what is being built."""
@@ -78,7 +79,7 @@ class Tiles:
             return "memory"
         key = layer.key
         if key not in self._ways:
-            self._ways[key] = "windows" if has_copies(layer) else "pyramid"
+            self._ways[key] = way_of(layer)
             while len(self._ways) > KNOWN:
                 self._ways.popitem(last=False)
         return self._ways[key]
@@ -93,12 +94,14 @@ def window_of(levels: Sequence[tuple[int, int]], level: int, y: int, x: int) -> 
     raise Refusal(404, "tile", f"there is no tile {y}, {x} of level {level}")
 
 
-def has_copies(layer: Layer) -> bool:
-    """Whether the file of a large layer holds so small a copy of it that any tile is soon read."""
+def way_of(layer: Layer) -> Way:
+    """How a large layer is read. Raises `DataError`, `DatasetError`, `Refusal`."""
     if not layer.by_windows:
-        return False
+        return "pyramid"
     with layer.opened() as source:
-        return max(source.height, source.width) <= COARSE * source.shrinks
+        if max(source.height, source.width) <= COARSE * source.shrinks:
+            return "windows"
+        return "copies" if source.blocked else "pyramid"
 
 
 def by_window(layer: Layer, level: int, window: Window) -> Pixels:

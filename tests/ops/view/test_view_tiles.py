@@ -305,9 +305,9 @@ def test_many_ask_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large
         all_are_large(monkeypatch)
     work: list[str] = []
 
-    def counted(what: str, real: Any, layer: Any, *rest: Any) -> Any:
-        work.append(f"{what} {layer.kind}")
-        return real(layer, *rest)
+    def counted(what: str, real: Any, one: Any, *rest: Any) -> Any:
+        work.append(f"{what} {getattr(one, 'layer', one).kind}")
+        return real(one, *rest)
 
     monkeypatch.setattr(tiles, "decoded", partial(counted, "decoded", tiles.decoded))
     monkeypatch.setattr(pyramid, "build", partial(counted, "build", pyramid.build))
