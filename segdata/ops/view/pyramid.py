@@ -8,11 +8,12 @@ out where the file itself is read by windows.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import OrderedDict
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -50,7 +51,7 @@ class Job:
     def __init__(self, layer: Layer, path: Path, first: int) -> None:
         self.layer, self.path, self.first = layer, path, first
         self.share, self.ended = 0.0, False
-        self.error: SegdataError | OSError | Refusal | None = None
+        self.error: SegdataError | Refusal | None = None
         self.sizes = levels_of(*layer.sample.size)
         shape = self.sizes[-1] if layer.kind == "mask" else (*self.sizes[-1], 3)
         blank = layer.dataset.labels.ignore if layer.kind == "mask" else 0
@@ -63,13 +64,13 @@ class Job:
 
 
 class Pyramids:
-    """The pyramids of a viewer: one is built at a time, by one thread, until `close`. Threads share it."""
+    """The pyramids of a viewer: one is built at a time, what was asked for last is first, until `close`. Threads share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: dict[tuple[Any, ...], Job] = {}
         self._open: OrderedDict[tuple[Any, ...], ZipFile] = OrderedDict()
-        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._waiting: LifoQueue[Job | None] = LifoQueue()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._closing = ExitStack()
@@ -86,7 +87,7 @@ class Pyramids:
         if isinstance(found, ZipFile):
             return found.read(f"{level}/{y}/{x}"), True
         if found.error is not None:
-            raise found.error
+            raise found.error.with_traceback(None)
         if level == len(found.sizes) - 1:
             return layer.encoded(found.smallest), False
         raise Refusal(
@@ -144,15 +145,20 @@ class Pyramids:
         return self._own / digest(key) / NAME
 
     def _work(self) -> None:
-        with suppress(AttributeError, OSError):  # of one thread, where the system can
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        if sys.platform == "linux":  # elsewhere a thread has no number that this takes
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while (job := self._waiting.get()) is not None:
             try:
                 self._build(job)
             except Stopped:
                 return
-            except (SegdataError, OSError, Refusal) as error:
+            except (SegdataError, Refusal) as error:
                 job.error = error
+            except OSError as error:
+                job.error = Refusal(
+                    500, "pyramid", f"smaller copies of this {job.layer.kind} cannot be written: {error}"
+                )
             finally:
                 job.ended = True
 

@@ -47,7 +47,7 @@ class Tiles:
     def levels(self, height: int, width: int, layers: Sequence[Layer]) -> dict[str, Any]:
         """The grid of an image, and which part of the pyramids of its layers is built; None: all, or none is needed."""
         shares = []
-        for layer in layers:
+        for layer in reversed(layers):  # what is asked for last is built first
             with suppress(SegdataError, Refusal):  # what is wrong with a layer is told by its tiles
                 if (way := self._way(layer)) in ("copies", "pyramid"):
                     shares.append(self._pyramids.share(layer, way == "copies"))

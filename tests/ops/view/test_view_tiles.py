@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -434,6 +435,37 @@ def test_what_goes_wrong_while_a_pyramid_is_built_is_told(tmp_path: Path, monkey
         assert refused(page.get("/api/tile/0?of=image&level=0")) == (422, "image.unreadable")
         assert refused(page.get("/api/tile/0?of=image&level=1")) == (422, "image.unreadable")
         assert page.get("/api/tile/0?of=truth&level=1").status_code == 200
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_are_large(monkeypatch)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pyramid.ZipFile, "writestr", full)
+    with viewed(make(tmp_path / "ds", {"a": ids(700, 800)})) as page:
+        built(page)
+        status, _ = refused(page.get("/api/tile/0?of=truth&level=1"))
+        assert status >= 422
+        assert "No space left" in page.get("/api/tile/0?of=truth&level=1").json()["error"]["message"]
+    assert list((tmp_path / "cache").rglob("*.zip")) == []
+
+
+def test_what_is_asked_for_last_is_built_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: threading.Semaphore
+) -> None:
+    """Whoever turns pages does not wait for those that were passed by."""
+    order: list[str] = []
+    real = pyramid.build
+    monkeypatch.setattr(pyramid, "build", lambda job, stop: (order.append(job.layer.sample.id), real(job, stop))[1])
+    with viewed(make(tmp_path / "ds", {name: ids(520, 520) for name in "abcd"})) as page:
+        for row in range(4):
+            page.get(f"/api/levels/{row}")
+            until(lambda: order)
+        slow.release(100)
+        until(lambda: len(order) == 4)
+    assert order == ["a", "d", "c", "b"]
 
 
 def test_without_a_cache_pyramids_live_as_long_as_the_viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
