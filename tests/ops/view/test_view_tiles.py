@@ -25,6 +25,7 @@ from rasterio.enums import Resampling
 
 from carry_files import make
 from segdata.dataset.dataset import Dataset
+from segdata.files.opening import open_image
 from segdata.ops.view import cache, pyramid, tiles
 from segdata.ops.view.halving import halved, levels_of, nearest
 from segdata.windows import Window
@@ -154,6 +155,28 @@ def test_tiles_put_together_are_the_whole(height: int, width: int, large: bool) 
                 np.testing.assert_array_equal(joined(page, "truth", level), centres(mask, level))
                 np.testing.assert_array_equal(joined(page, "0", level), centres(ids(height, width, 1), level))
             np.testing.assert_array_equal(joined(page, "image", 0), as_jpegs(made.read_rgb(made.samples[0])))
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["drone/DJI_0018.JPG", "geotiff/sample_geotiff.tif"])
+def test_tiles_of_real_images(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    """A drone's photograph, and one band of 16 bits with nodata in strips; the latter by a pyramid, too."""
+    path = shared_data / "hires" / file
+    with open_image(path) as raster:
+        height, width = raster.height, raster.width
+    made = dataset(tmp_path / "ds", None, ids(height, width), path.name)
+    (tmp_path / "ds/images" / path.name).unlink(missing_ok=True)
+    (tmp_path / "ds/images" / path.name).symlink_to(path)
+    made = Dataset(made.root, made.labels, made.samples, {"tool": "test"}, "link")
+    expected = as_jpegs(made.read_rgb(made.samples[0]))
+    with viewed(made) as page:
+        np.testing.assert_array_equal(joined(page, "image", 0), expected)
+    all_are_large(monkeypatch)
+    monkeypatch.setattr("segdata.ops.view.layers.SEEN", 10**6)
+    with viewed(made) as page:
+        built(page)
+        np.testing.assert_array_equal(joined(page, "image", 0), expected)
 
 
 def test_levels_of_an_image_are_means(tmp_path: Path) -> None:
