@@ -220,14 +220,16 @@ class Dataset:
             return to_rgb(image.read(), nodata=image.geo.nodata)
 
     @contextmanager
-    def open_image(self, sample: Sample) -> Iterator[Raster]:
+    def open_image(self, sample: Sample, *, small: bool = False) -> Iterator[Raster]:
         """A sample's image open for reading by windows of the sample: `.height .width .bands .dtype .read(window)`.
+
+        `small`: to look at it in small alone, as `open_image` of `segdata.files.opening` has it.
 
         Memory does not grow with the image (see `segdata.files.opening`). Raises `DataError` for a file that cannot be read,
         or is not of the manifest's size (`image.*`), `DatasetError`.
         """
         path = self.image_path(sample)
-        with located(sample=sample.id), open_image(path, exif=sample.exif, reading=self.reading) as raster:
+        with located(sample=sample.id), open_image(path, exif=sample.exif, reading=self.reading, small=small) as raster:
             yield view_image(raster, sample, path)
 
     @contextmanager

@@ -105,15 +105,20 @@ class KnownMask:
         refuse_size("mask", mask, sample, file)
         refuse_depth(mask, labels, sample, file)
         self._mask, self._sample, self._labels, self._file = mask, sample, labels, file
-        self.height, self.width, self.dtype = mask.height, mask.width, mask.dtype
+        self.height, self.width, self.dtype, self.blocked = mask.height, mask.width, mask.dtype, mask.blocked
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default. Raises `DataError` (`mask.*`)."""
         return self._refused(self._mask.read(window))
 
-    def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every n-th pixel, about as many as `size`. Raises `DataError` (`mask.*`)."""
-        return self._refused(self._mask.reduced(size))
+    @property
+    def shrinks(self) -> int:
+        """See `Masks`."""
+        return self._mask.shrinks
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None) -> Mask:
+        """(h, w) ids of every so many pixels of a window: see `Masks`. Raises `DataError` (`mask.*`)."""
+        return self._refused(self._mask.reduced(size, window))
 
     def _refused(self, values: Mask) -> Mask:
         refuse_values(values, self._labels, self._sample, self._file)

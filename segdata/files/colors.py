@@ -30,10 +30,10 @@ def to_rgb(values: Values, span: tuple[float, float] | None = None, nodata: floa
     What is not uint8 is stretched from `span`, its darkest and brightest value; by default its 2nd and 98th percentile, of
     what is not `nodata`, which is shown dark.
     """
-    three = values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
+    three = _three(values)
     if three.dtype == np.uint8:
         return np.ascontiguousarray(three)
-    low, high = span or _percentiles(three, nodata)
+    low, high = span or span_of(three, nodata)
     out: ImageArray = np.empty(three.shape, np.uint8)
     for rows in row_blocks(three):
         known = three[rows] if nodata is None else np.where(three[rows] == nodata, np.nan, three[rows])
@@ -56,7 +56,13 @@ def row_blocks(values: Values) -> Iterator[slice]:
     return (slice(y, y + step) for y in range(0, len(values), step))
 
 
-def _percentiles(values: Values, nodata: float | None) -> tuple[float, float]:
+def _three(values: Values) -> Values:
+    return values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
+
+
+def span_of(values: Values, nodata: float | None = None) -> tuple[float, float]:
+    """The 2nd and 98th percentile of what `to_rgb` shows of (h, w, C), and is not `nodata`; 0 and 1 if that is nothing."""
+    values = _three(values)
     known = values[np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)]
     low, high = np.percentile(known, (2, 98), overwrite_input=True) if known.size else (0.0, 1.0)
     return float(low), float(high)

@@ -168,3 +168,10 @@ def gdal_window(y: int, x: int, height: int, width: int) -> Any:
     from rasterio.windows import Window as GdalWindow
 
     return GdalWindow(x, y, width, height)
+
+
+def resampling(name: str) -> Any:
+    """A way to resample as rasterio has it."""
+    from rasterio.enums import Resampling
+
+    return Resampling[name]

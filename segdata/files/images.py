@@ -22,6 +22,8 @@ from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, e
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Mask
+from segdata.resize import resize_image
+from segdata.windows import Window
 
 Exif = Literal["raw", "upright"]
 """Whether the pixels under a mask are those of the file (`raw`), or those turned as its EXIF orientation says (`upright`)."""
@@ -120,6 +122,24 @@ def read_opaque(
             return (every[:, :, chosen] if chosen else every), None
         rgb = _rgb(turned)
     return (rgb if chosen in ([], [0, 1, 2]) else np.ascontiguousarray(rgb[:, :, chosen])), opaque
+
+
+def read_shrunk(
+    path: str | Place | File, size: tuple[int, int], window: Window, *, exif: Exif | None = None
+) -> ImageArray:
+    """A window of `read_image`'s pixels in `size`, no larger: means of the areas, decoded in a smaller size if the format can.
+
+    Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large`).
+    """
+    nth = min(window.height // size[0], window.width // size[1])
+    with open_file(path) as file, opened(file, MAX_PIXELS) as image:
+        full = _facts(image)
+        image.draft("RGB", (image.width // nth, image.height // nth))  # JPEG alone can shrink
+        rgb = _rgb(_turned(image, exif))
+    height, width = full.upright if exif == "upright" else (full.height, full.width)
+    y, x = rgb.shape[0] / height, rgb.shape[1] / width
+    part = rgb[round(window.y * y) : round(window.bottom * y), round(window.x * x) : round(window.right * x)]
+    return resize_image(part, size)
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

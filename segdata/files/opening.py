@@ -42,6 +42,7 @@ from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.files.sidecars import geo_beside, geo_of
 from segdata.files.slides import open_slide
+from segdata.files.small_jpegs import SmallJpeg, size_of
 from segdata.windows import Window
 
 DATA = Reading(alpha=False)
@@ -53,9 +54,12 @@ BLOCK = 2**20
 
 
 @contextmanager
-def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS) -> Iterator[Raster]:
+def open_image(
+    path: str | Place | File, *, exif: Exif | None = None, reading: Reading = AS_IT_IS, small: bool = False
+) -> Iterator[Raster]:
     """An image open for reading by windows; `exif` is the manifest's, `reading` the dataset's.
 
+    `small`: it is only looked at, in small: a JPEG is then decoded when it is read (`small_jpegs`).
     Raises `DataError` (`image.missing`, `image.unreadable`, `image.too_large` for what has to be decoded at once).
     """
     with ExitStack() as stack:
@@ -63,7 +67,7 @@ def open_image(path: str | Place | File, *, exif: Exif | None = None, reading: R
             if file.form == "slide":
                 raster: Raster = stack.enter_context(open_slide(file, reading))
             elif file.access == "whole" or (file.access == "rows" and exif == "upright" and not upright_by_rows(file)):
-                raster = _whole(file, exif, reading, stack)
+                raster = (_small(file, exif, reading) if small else None) or _whole(file, exif, reading, stack)
             else:
                 source = stack.enter_context(others.opened(file, reading))
                 raster = _by_windows(source, file, exif, _orientation(file), reading)
@@ -178,6 +182,14 @@ def _whole(file: File, exif: Exif | None, reading: Reading, stack: ExitStack) ->
     if geo.nodata is None:
         return WholeRaster(*read_opaque(file, exif=exif, reading=reading), geo=_as_turned(geo, file, exif))
     return _by_windows(stack.enter_context(gdal.opened(file)), file, exif, _orientation(file), reading)
+
+
+def _small(file: File, exif: Exif | None, reading: Reading) -> Raster | None:
+    """A JPEG that is decoded at once, to look at; None if its file is another, or more is asked than its colours."""
+    if file.access != "whole" or reading.bands or (size := size_of(file, exif)) is None:
+        return None
+    geo = geo_beside(str(file))
+    return SmallJpeg(file, size, exif, _as_turned(geo, file, exif)) if geo.nodata is None else None
 
 
 def _as_turned(geo: Geo, file: File, exif: Exif | None) -> Geo:

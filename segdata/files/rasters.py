@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.bands import RGB, About, about_bands, alpha_band, places_of
-from segdata.files.gdal import black_of, damaged, gdal_window
+from segdata.files.gdal import black_of, damaged, gdal_window, resampling
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.sidecars import geo_of
 from segdata.labels import Mask
-from segdata.resize import centres
+from segdata.resize import centres, resize_known
 from segdata.windows import Window
+
+BY_ROWS = ("PNG", "JPEG")
+"""What GDAL decodes from the top, whatever window is wanted."""
+
+SLOW = 2**24
+"""Pixels of a block with which a window takes as long as an image."""
 
 Values = NDArray[Any]
 """(h, w, C): uint8 RGB of ordinary images, else the bands as they are."""
@@ -43,8 +49,15 @@ class Raster(Protocol):
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """(h, w): which pixels of a window, whose `values` were read, have data by the file's own word; None for all."""
 
-    def reduced(self, size: tuple[int, int]) -> Values:
-        """(h, w, C): all of it in about that size, to look at: the first three bands of every so many pixels."""
+    @property
+    def shrinks(self) -> int:
+        """How many times smaller the smallest copy in the file is that windows are read from; 1: there is none."""
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
+        """(h, w, C): a window, all by default, in that size but no larger, to look at: its first three bands.
+
+        Of every so many pixels; with `mean`, the means of what has data. Smaller copies in the file are used if it has any.
+        """
 
 
 class WholeRaster:
@@ -56,7 +69,7 @@ class WholeRaster:
         self.dtype = values.dtype
         self.geo = geo or Geo()
         self.about: tuple[About, ...] = ()
-        self.blocked = True
+        self.blocked, self.shrinks = True, 1
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`. A view."""
@@ -68,9 +81,9 @@ class WholeRaster:
             return None if self.geo.nodata is None else has_data(values, self.geo.nodata)
         return self.opaque[window.slices]
 
-    def reduced(self, size: tuple[int, int]) -> Values:
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
         """See `Raster`."""
-        return every(self.values[:, :, :3], size)
+        return shrunk(self.read(window)[:, :, :3], size, self.geo.nodata, mean)
 
 
 class FilledRaster:
@@ -80,6 +93,12 @@ class FilledRaster:
         self.height, self.width, self.bands = raster.height, raster.width, raster.bands
         self.dtype, self.geo, self.blocked, self.about = raster.dtype, raster.geo, raster.blocked, raster.about
         self.read, self.reduced = raster.read, raster.reduced
+        self._raster = raster
+
+    @property
+    def shrinks(self) -> int:
+        """See `Raster`."""
+        return self._raster.shrinks
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """See `Raster`."""
@@ -168,13 +187,23 @@ class FileRaster:
             return has_data(self._stored(window), self._nodata)
         return has_data(values, self.geo.nodata)
 
-    def reduced(self, size: tuple[int, int]) -> Values:
-        """See `Raster`. Overviews of the file are used if it has any."""
-        size = min(self.height, max(1, size[0])), min(self.width, max(1, size[1]))
+    @property
+    def shrinks(self) -> int:
+        """See `Raster`."""
+        with damaged(self._file):
+            return copies_of(self._source)
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
+        """See `Raster`. Of indices of a palette there are no means."""
+        window = window or Window(0, 0, self.height, self.width)
+        size = no_larger(size, window[2:])
         refuse_large(*size, 1, self._file)
         values = np.empty((*size, len(self._indexes[:3])), self._source.dtypes[0])
+        how = resampling("average" if mean and self._look.palette is None else "nearest")
         with damaged(self._file):
-            self._source.read(self._indexes[:3], out=values.transpose(2, 0, 1))
+            self._source.read(
+                self._indexes[:3], out=values.transpose(2, 0, 1), window=gdal_window(*window), resampling=how
+            )
         return self._shown(values)[:, :, :3]
 
 
@@ -251,12 +280,19 @@ class MaskRaster:
             values: Mask = self._source.read(1, window=gdal_window(y, x, h, w))
         return values
 
-    def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every so many pixels, in about that size."""
-        size = min(self.height, max(1, size[0])), min(self.width, max(1, size[1]))
+    @property
+    def shrinks(self) -> int:
+        """See `Raster`."""
+        with damaged(self._file, "mask"):
+            return copies_of(self._source)
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None) -> Mask:
+        """(h, w) ids of every so many pixels of a window, all by default, in that size but no larger."""
+        window = window or Window(0, 0, self.height, self.width)
+        size = no_larger(size, window[2:])
         refuse_large(*size, self.dtype.itemsize, self._file, "mask")
         with damaged(self._file, "mask"):
-            values: Mask = self._source.read(1, out_shape=size)
+            values: Mask = self._source.read(1, out_shape=size, window=gdal_window(*window))
         return values
 
 
@@ -267,15 +303,15 @@ class WholeMask:
         self.values = values
         self.height, self.width = values.shape
         self.dtype = values.dtype
-        self.blocked = True
+        self.blocked, self.shrinks = True, 1
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default; a view."""
         return self.values if window is None else self.values[window.slices]
 
-    def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every so many pixels, in about that size."""
-        return every(self.values, size)
+    def reduced(self, size: tuple[int, int], window: Window | None = None) -> Mask:
+        """(h, w) ids of every so many pixels of a window, all by default, in that size but no larger."""
+        return every(self.read(window), size)
 
 
 def refuse_complex(source: Any, file: str) -> None:
@@ -299,8 +335,29 @@ def is_gapless(raster: Raster) -> bool:
 
 def every(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """(H, W, ...) in about that size, never larger: the pixels under the centres of the new ones."""
-    rows, columns = (centres(old, min(old, max(1, n))) for n, old in zip(size, array.shape[:2], strict=True))
+    size = no_larger(size, array.shape[:2])
+    if size == array.shape[:2]:
+        return array
+    rows, columns = map(centres, array.shape[:2], size)
     return np.asarray(array[rows][:, columns])
+
+
+def shrunk(values: Values, size: tuple[int, int], nodata: float | None, mean: bool) -> Values:
+    """(H, W, C) in that size but no larger: `every` so many pixels, or means of the areas, of what is not `nodata`."""
+    return resize_known(values, no_larger(size, values.shape[:2]), nodata) if mean else every(values, size)
+
+
+def no_larger(size: Sequence[int], full: Sequence[int]) -> tuple[int, int]:
+    """A size (height, width) within a full one, of one pixel or more."""
+    return min(full[0], max(1, size[0])), min(full[1], max(1, size[1]))
+
+
+def copies_of(source: Any) -> int:
+    """`Raster.shrinks` of an open rasterio dataset; 1 if windows of it are slow all the same."""
+    rows, columns = source.block_shapes[0]
+    if source.driver in BY_ROWS or rows * columns > SLOW:
+        return 1
+    return int(max(source.overviews(1), default=1))
 
 
 def bands_of(raster: Any, pixels: int = 2**24, block: int = 1) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from segdata.files.file import File
 from segdata.files.geo import Geo
 from segdata.files.guards import refuse_others
 from segdata.files.limits import refuse_large
-from segdata.files.rasters import Values, every
+from segdata.files.rasters import Values, shrunk
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.windows import Window
 
@@ -57,13 +57,20 @@ class SlideRaster:
             self.read(window)
         return None if self._last is None else self._last[1]
 
-    def reduced(self, size: tuple[int, int]) -> Values:
+    @property
+    def shrinks(self) -> int:
+        """See `Raster`."""
+        return max(1, int(self._slide.level_downsamples[-1]))
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
         """See `Raster`: of the smallest image in it that is no smaller."""
-        factor = max(1.0, min(self.height / max(1, size[0]), self.width / max(1, size[1])))
+        y, x, height, width = window or (0, 0, self.height, self.width)
+        factor = max(1.0, min(height / max(1, size[0]), width / max(1, size[1])))
         level = self._slide.get_best_level_for_downsample(factor)
-        width, height = self._slide.level_dimensions[level]
+        by = self._slide.level_downsamples[level]
+        height, width = max(1, round(height / by)), max(1, round(width / by))
         refuse_large(height, width, 4, str(self._file))
-        return every(self._pixels((0, 0), level, (width, height))[0][:, :, :3], size)
+        return shrunk(self._pixels((x, y), level, (width, height))[0][:, :, :3], size, None, mean)
 
     def _pixels(
         self, place: tuple[int, int], level: int, size: tuple[int, int]

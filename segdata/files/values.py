@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, OptionError, Problem
 from segdata.files.geo import Geo
-from segdata.files.rasters import Raster, Values, every, has_data
+from segdata.files.rasters import Raster, Values, has_data, shrunk
 from segdata.windows import Window
 
 STORED = ("uint8", "uint16", "float32")
@@ -74,7 +74,7 @@ class ValueRaster:
         self._raster, self._scaled = raster, scaled
         self.height, self.width, self.bands = raster.height, raster.width, raster.bands
         self.dtype: np.dtype[Any] = np.dtype(np.float32)
-        self.geo, self.blocked, self.about = raster.geo, raster.blocked, raster.about
+        self.geo, self.blocked, self.about, self.shrinks = raster.geo, raster.blocked, raster.about, 1
 
     def read(self, window: Window | None = None) -> Values:
         """See `Raster`."""
@@ -84,9 +84,9 @@ class ValueRaster:
         """See `Raster`. It is asked of the pixels as they are stored, which are read once more."""
         return self._raster.valid(window, self._raster.read(window))
 
-    def reduced(self, size: tuple[int, int]) -> Values:
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
         """See `Raster`."""
-        return every(self.read()[:, :, :3], size)
+        return shrunk(self.read(window)[:, :, :3], size, self.geo.nodata, mean)
 
 
 class EmptiedRaster(ValueRaster):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
-from segdata.files.rasters import Raster, Values, every
+from segdata.files.rasters import Raster, Values, every, no_larger, shrunk
 from segdata.labels import Mask
 from segdata.resize import Pad, pad, resize_known, resize_mask
 from segdata.windows import Window
@@ -22,12 +22,18 @@ class Masks(Protocol):
     height: int
     width: int
     dtype: np.dtype[Any]
+    blocked: bool
+    """Whether windows of any place are quick: a tiled file, or one that is in memory."""
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default."""
 
-    def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every so many pixels, in about that size."""
+    @property
+    def shrinks(self) -> int:
+        """How many times smaller the smallest copy in the file is that windows are read from; 1: there is none."""
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None) -> Mask:
+        """(h, w) ids of every so many pixels of a window, all by default, in that size but no larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,21 @@ class ViewedImage:
             known = np.ones((crop.height, crop.width), np.bool_)
         return pad(resize_mask(known, self._view.content), self._view.size, 0)[window.slices]
 
-    def reduced(self, size: tuple[int, int]) -> Values:
+    @property
+    def shrinks(self) -> int:
         """See `Raster`."""
-        return every(self.read()[:, :, :3], size)
+        return self._raster.shrinks if self._view.plain else 1
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None, mean: bool = False) -> Values:
+        """See `Raster`. All of it, if nothing is padding, is as much of the file."""
+        whole = Window(0, 0, self.height, self.width)
+        window = window or whole
+        crop, content = self._view.crop, Window(0, 0, *self._view.content)
+        if window == content == whole and mean:
+            return self._raster.reduced(no_larger(size, window[2:]), crop, mean)
+        if self._view.plain and window.meet(content) == window:
+            return self._raster.reduced(size, window.shifted(crop.y, crop.x), mean)
+        return shrunk(self.read(window)[:, :, :3], size, self.geo.nodata, mean)
 
 
 class PaddedImage:
@@ -117,6 +135,12 @@ class PaddedImage:
         self.height, self.width, self.bands, self.dtype = raster.height, raster.width, raster.bands, raster.dtype
         self.geo, self.about, self.blocked = raster.geo, raster.about, raster.blocked
         self.read, self.reduced, self._valid = raster.read, raster.reduced, raster.valid
+        self._raster = raster
+
+    @property
+    def shrinks(self) -> int:
+        """See `Raster`."""
+        return self._raster.shrinks
 
     def valid(self, window: Window, values: Values) -> NDArray[np.bool_] | None:
         """(h, w): which pixels of a window have data; None for all."""
@@ -135,15 +159,15 @@ class ViewedMask:
     def __init__(self, mask: Masks, view: View, ignore: int) -> None:
         self._mask, self._view, self._ignore = mask, view, ignore
         self.height, self.width = view.size
-        self.dtype = mask.dtype
+        self.dtype, self.blocked = mask.dtype, mask.blocked
+        self._scaled = view.content != (view.crop.height, view.crop.width)
         self._whole: Mask | None = None
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default. Raises `DataError`."""
         window = window or Window(0, 0, self.height, self.width)
-        scaled = self._view.content != (self._view.crop.height, self._view.crop.width)
-        refuse_large(*(self._view.size if scaled else window[2:]), self.dtype.itemsize, kind="mask")
-        if scaled:
+        refuse_large(*(self._view.size if self._scaled else window[2:]), self.dtype.itemsize, kind="mask")
+        if self._scaled:
             if self._whole is None:
                 self._whole = self._view.mask(self._mask.read(self._view.crop), self._ignore)
             return self._whole[window.slices]
@@ -153,9 +177,18 @@ class ViewedMask:
         ids = self._mask.read(inside.shifted(self._view.crop.y, self._view.crop.x))
         return _placed(ids, inside, window, self._ignore)
 
-    def reduced(self, size: tuple[int, int]) -> Mask:
-        """(h, w) ids of every so many pixels, in about that size."""
-        return every(self.read(), size)
+    @property
+    def shrinks(self) -> int:
+        """See `Masks`."""
+        return 1 if self._scaled else self._mask.shrinks
+
+    def reduced(self, size: tuple[int, int], window: Window | None = None) -> Mask:
+        """See `Masks`."""
+        window = window or Window(0, 0, self.height, self.width)
+        crop = self._view.crop
+        if not self._scaled and window.meet(Window(0, 0, *self._view.content)) == window:
+            return self._mask.reduced(size, window.shifted(crop.y, crop.x))
+        return every(self.read(window), size)
 
 
 def _placed(part: NDArray[Any], inside: Window, window: Window, value: int) -> NDArray[Any]:
