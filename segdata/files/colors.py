@@ -18,7 +18,7 @@ from segdata.labels import Labels, Mask
 LIGHT, DARK, IGNORED = 215, 60, 128
 """The greys of the stripes on ignored pixels, and that between them if there is no image."""
 
-SURELY = 0.04
+SURELY = 0.08
 """By how much a tint is stronger than it must be, for pages keep images as JPEG."""
 
 LINES = 480
