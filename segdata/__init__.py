@@ -36,11 +36,16 @@ if TYPE_CHECKING:
     from segdata.nn.train import train as train
     from segdata.ops.agree.consensus import consensus as consensus
     from segdata.ops.agree.operation import agree as agree
+    from segdata.ops.agree.page import agree_page as agree_page
     from segdata.ops.augment.operation import augment as augment
+    from segdata.ops.augment.sheet import augment_sheet as augment_sheet
     from segdata.ops.check.operation import check as check
+    from segdata.ops.check.page import check_page as check_page
     from segdata.ops.convert.operation import convert as convert
     from segdata.ops.diff.operation import diff as diff
+    from segdata.ops.diff.page import diff_page as diff_page
     from segdata.ops.evaluate.operation import evaluate as evaluate
+    from segdata.ops.evaluate.page import evaluate_page as evaluate_page
     from segdata.ops.export.operation import export as export
     from segdata.ops.info.operation import info as info
     from segdata.ops.join.operation import join as join
@@ -58,9 +63,11 @@ if TYPE_CHECKING:
     from segdata.ops.split.operation import split as split
     from segdata.ops.stats.operation import class_counts as class_counts
     from segdata.ops.stats.operation import stats as stats
+    from segdata.ops.stats.page import stats_page as stats_page
     from segdata.ops.stitch.operation import stitch as stitch
     from segdata.ops.stitch.operation import untile as untile
     from segdata.ops.suspects.operation import suspects as suspects
+    from segdata.ops.suspects.sheet import suspects_sheet as suspects_sheet
     from segdata.ops.tile.operation import tile as tile
     from segdata.ops.view.operation import view as view
     from segdata.prediction.predictor import Predictor as Predictor
@@ -99,12 +106,17 @@ _HOMES = {
     "export_torch": "nn.export.operation",
     "train": "nn.train",
     "agree": "ops.agree.operation",
+    "agree_page": "ops.agree.page",
     "consensus": "ops.agree.consensus",
     "augment": "ops.augment.operation",
+    "augment_sheet": "ops.augment.sheet",
     "check": "ops.check.operation",
+    "check_page": "ops.check.page",
     "convert": "ops.convert.operation",
     "diff": "ops.diff.operation",
+    "diff_page": "ops.diff.page",
     "evaluate": "ops.evaluate.operation",
+    "evaluate_page": "ops.evaluate.page",
     "export": "ops.export.operation",
     "info": "ops.info.operation",
     "join": "ops.join.operation",
@@ -126,9 +138,11 @@ _HOMES = {
     "split": "ops.split.operation",
     "class_counts": "ops.stats.operation",
     "stats": "ops.stats.operation",
+    "stats_page": "ops.stats.page",
     "stitch": "ops.stitch.operation",
     "untile": "ops.stitch.operation",
     "suspects": "ops.suspects.operation",
+    "suspects_sheet": "ops.suspects.sheet",
     "tile": "ops.tile.operation",
     "view": "ops.view.operation",
     "detect": "readers.detect",

@@ -4,7 +4,7 @@
     a distance            `distance` 3.20             in a unit that stands beside it
     bounds of a score     `span`     61.81 to 93.49
     a difference          `points`   +2.10            of two scores; its bounds are a `span` of `points`
-    a part of pixels ...  `percent`  6.2 %
+    a part of pixels ...  `percent`  6.2 %, 0.003 %
     a count               `{:,}`     48,000
     what is not known                -
 
@@ -38,11 +38,17 @@ def some(values: Iterable[object], limit: int = 8) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share with two digits that mean something, `-` of nothing."""
+    """A share with one decimal, or with its first digit where that is further behind; `-` of nothing."""
     if not whole:
         return "-"
     value = 100 * part / whole
-    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+    first = int(f"{value:.0e}".partition("e")[2]) if value else 0  # where the first digit is, once it is rounded
+    return f"{value:.{max(1, -first)}f} %"
+
+
+def part(value: SupportsFloat) -> str:
+    """A part in a small square: as `percent`, without its sign, and never with more than one decimal."""
+    return f"{100 * float(value):.1f}"
 
 
 def share(value: SupportsFloat) -> str:
@@ -52,7 +58,7 @@ def share(value: SupportsFloat) -> str:
 
 
 def whole(value: SupportsFloat) -> str:
-    """A score or a part at an axis or in a small square, in whole per cent."""
+    """A score or a part at an axis, in whole per cent."""
     return f"{100 * float(value):.0f}"
 
 
@@ -73,7 +79,7 @@ def span(low: SupportsFloat, high: SupportsFloat, *, told: Callable[[SupportsFlo
 def points(value: SupportsFloat) -> str:
     """The difference of two scores with its sign, `-` for NaN."""
     number = float(value)
-    return "-" if math.isnan(number) else f"{100 * number:+.2f}"
+    return "-" if math.isnan(number) else f"{round(100 * number, 2) + 0.0:+.2f}"  # without the sign of -0.0
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,8 +15,14 @@ from segdata.files.png import encode_mask
 from segdata.files.rasters import Values
 from segdata.labels import Labels, Mask
 
-HATCH = 110
-"""The grey of the stripes on ignored pixels."""
+LIGHT, DARK, IGNORED = 215, 60, 128
+"""The greys of the stripes on ignored pixels, and that between them if there is no image."""
+
+SURELY = 0.08
+"""By how much a tint is stronger than it must be, for pages keep images as JPEG."""
+
+LINES = 480
+"""An image is about so many outlines wide."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """The brightness of red, green and blue (ITU-R BT.601), as Pillow has it."""
@@ -69,26 +76,74 @@ def span_of(values: Values, nodata: float | None = None) -> tuple[float, float]:
 
 
 def colorize(mask: Mask, labels: Labels) -> ImageArray:
-    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignore in white, hatched."""
-    return _hatched(labels.palette()[mask], mask == labels.ignore)
+    """(H, W) ids -> (H, W, 3) uint8: each class in its colour, ignored pixels grey and hatched."""
+    out: ImageArray = labels.palette()[mask]
+    _hatch(out, np.full((1, 1), IGNORED, np.uint8), mask == labels.ignore)
+    return out
 
 
-def overlay(image: ImageArray, mask: Mask, labels: Labels, *, opacity: float = 0.55) -> ImageArray:
-    """(H, W, 3) image with the classes of (H, W) laid over it; black classes stay clear and ignore is hatched."""
-    colors = labels.palette()
-    mixed = image * (1 - opacity) + colors[mask] * opacity
-    clear = np.flatnonzero(~colors.any(axis=1))
-    out: ImageArray = np.where(np.isin(mask, clear)[:, :, None], image, mixed).astype(np.uint8)
-    return _hatched(out, mask == labels.ignore)
+def overlay(image: ImageArray, mask: Mask, labels: Labels, *, opacity: float = 0.5) -> ImageArray:
+    """(H, W, 3) image in grey under the tints of the classes of (H, W), each region with an outline in its full colour.
+
+    A tint is stronger than `opacity` where another class's colour would be nearer. Black classes stay clear, ignored pixels
+    are hatched.
+    """
+    grey = to_grey(image)
+    values = range(len(labels.classes)) if labels.ignore == 255 else np.unique(mask).tolist()
+    known = [value for value in values if value != labels.ignore]
+    palette = labels.palette()
+    tints = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    tints = np.concatenate([_tints(palette[known], opacity), tints])  # the last is of what stays grey
+    place = np.full(len(palette), len(known), np.int32)
+    place[known] = np.arange(len(known))
+    out: ImageArray = np.empty((*mask.shape, 3), np.uint8)
+    for rows in row_blocks(image):
+        out[rows] = tints[place[mask[rows]], grey[rows]]
+    coloured: NDArray[np.bool_] = np.asarray(palette.any(axis=1))
+    lines = _outlines(mask) & coloured[mask]
+    out[lines] = palette[mask[lines]]
+    _hatch(out, grey, mask == labels.ignore)
+    return out
 
 
-def _hatched(image: ImageArray, ignored: NDArray[np.bool_]) -> ImageArray:
-    """Stripes in white and in grey, seen on light and on dark, at most 40 of them from side to side; in place."""
-    step = max(6, max(ignored.shape) // 40)
-    stripe = np.add.outer(np.arange(ignored.shape[0]), np.arange(ignored.shape[1])) % step * 3 // step
-    image[ignored & (stripe == 0)] = 255
-    image[ignored & (stripe == 1)] = HATCH
-    return image
+def _tints(colors: NDArray[np.uint8], opacity: float) -> NDArray[np.uint8]:
+    """(P, 256, 3) uint8: what each of (P, 3) colours makes of each grey; black ones make nothing of it.
+
+    On the way from a grey to a colour, what is nearer to that colour than to another begins at one point, as distances of
+    points on a line from two points are linear in where they are.
+    """
+    every, greys = colors.astype(np.float64), np.repeat(np.arange(256.0)[:, None], 3, axis=1)
+    out = np.empty((len(colors), 256, 3), np.uint8)
+    for number, own in enumerate(every):
+        others = every[(every != own).any(axis=1)]
+        least = np.full(256, opacity)
+        if len(others):
+            toward = others - own
+            past = 2 * greys @ toward.T - (
+                (others**2).sum(axis=1) - (own**2).sum()
+            )  # (256, P): above 0 where nearer to it
+            gain = 2 * (greys @ toward.T - toward @ own)
+            starts = np.where(past > 0, past / np.where(past > 0, gain, 1), 0)
+            least = np.maximum(least, np.minimum(1, starts.max(axis=1) + SURELY))
+        out[number] = (greys + least[:, None] * (own - greys) + 0.5 if own.any() else greys).astype(np.uint8)
+    return out
+
+
+def _outlines(mask: Mask) -> NDArray[np.bool_]:
+    """(H, W): the pixels of regions beside other ones, in lines that are as wide as a line on a page."""
+    side = 1 + 2 * max(1, round(max(mask.shape) / LINES))
+    around = np.ones((side, side), np.uint8)
+    return np.asarray(cv2.dilate(mask, around) != cv2.erode(mask, around))
+
+
+def _hatch(image: ImageArray, grey: NDArray[np.uint8], ignored: NDArray[np.bool_]) -> None:
+    """Light and dark stripes, seen on any image, and between them its grey, dimmed; at most 40 stripes from side to side."""
+    step = max(10, max(ignored.shape) // 40)
+    stripe = np.add.outer(np.arange(ignored.shape[0]), np.arange(ignored.shape[1])) % step * 5 // step
+    dimmed = (grey // 2 + IGNORED // 2).astype(np.uint8)
+    image[ignored] = np.broadcast_to(dimmed, ignored.shape)[ignored][:, None]
+    image[ignored & (stripe == 0)] = LIGHT
+    image[ignored & (stripe == 1)] = DARK
 
 
 def encode_coloured(mask: Mask, labels: Labels) -> bytes:

@@ -277,12 +277,12 @@ def write_image(path: str | Place, image: NDArray[Any]) -> None:
     write_bytes(path, data.getvalue())
 
 
-def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int = 95) -> bytes:
-    """(H, W, 3) uint8 RGB -> the bytes of a PNG, or of a JPEG of that quality."""
+def encode_image(image: ImageArray, format: Literal["png", "jpeg"], quality: int = 95, *, thin: bool = False) -> bytes:
+    """(H, W, 3) uint8 RGB -> the bytes of a PNG, or of a JPEG of that quality; `thin`: thin lines keep their colours."""
     if format == "png":
         return encode_rgb(image)
     data = BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(data, "JPEG", quality=quality)
+    Image.fromarray(np.ascontiguousarray(image)).save(data, "JPEG", quality=quality, subsampling=0 if thin else -1)
     return data.getvalue()
 
 

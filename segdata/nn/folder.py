@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from PIL import Image
 
 from segdata.dataset.destination import (
     REPLACES,
@@ -33,23 +33,25 @@ from segdata.dataset.inputs import Inputs
 from segdata.dataset.layout import UNDECODABLE
 from segdata.dataset.locks import Lock, locked, unlock
 from segdata.errors import DatasetError, OptionError
-from segdata.files.colors import overlay, to_rgb
-from segdata.files.drafts import local_draft
+from segdata.files.colors import to_rgb
 from segdata.files.places import absolute, names_in, read_start, write_whole
 from segdata.files.remote import Place, Remote
-from segdata.labels import Labels, Mask, must_agree
+from segdata.labels import Labels, Mask, must_agree, tally
 from segdata.nn import checkpoint
 from segdata.nn.curves import draw_curves, write_rows
 from segdata.nn.distributed import World
 from segdata.nn.options import FREE, Training, config_text, read_config
 from segdata.nn.state import State, best_row
 from segdata.nn.task import Task
+from segdata.pages.sheet import captioned, laid, write_sheet
 from segdata.prediction.profile import PROFILE
-from segdata.resize import Pixels, resize_image, resize_mask
+from segdata.resize import Pixels
 from segdata.terminal.names import SINGULAR
 from segdata.version import __version__
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from segdata.nn.step import Step
     from segdata.nn.validate import Validator
 
@@ -362,12 +364,13 @@ WIDTH = 320
 
 
 def write_rows_of(path: Place, shown: Sequence[tuple[Pixels, Mask, Mask]], labels: Labels) -> None:
-    """Write a JPEG with one row per (image, truth, prediction): the image, then the image under each mask."""
-    rows = []
+    """Write a JPEG with one row per (image, truth, prediction): the image, then the image under each mask; and a legend."""
+    cells: list[Image.Image] = []
+    counts: Counter[int] = Counter()
     for image, truth, pred in shown:
-        size = max(1, round(image.shape[0] * WIDTH / image.shape[1])), WIDTH
-        shown_image = np.asarray(resize_image(to_rgb(image), size), np.uint8)
-        masks = [overlay(shown_image, resize_mask(mask, size), labels) for mask in (truth, pred)]
-        rows.append(np.concatenate([shown_image, *masks], axis=1))
-    with local_draft(path) as here:
-        Image.fromarray(np.concatenate(rows)).save(here, quality=88)
+        pixels = to_rgb(image)
+        panels = [pixels, *(laid(pixels, mask, labels, WIDTH) for mask in (truth, pred))]
+        cells.append(captioned(panels, "", WIDTH, () if cells else ("image", "truth", "prediction")))
+        counts.update(tally(truth))
+        counts.update(tally(pred))
+    write_sheet(path, cells, 1, labels, counts)

@@ -1,6 +1,7 @@
-"""Charts as inline SVG, drawn by small functions. Colours come from the page's style sheet, for light and dark pages.
+"""Charts as HTML and inline SVG, drawn by small functions. Colours come from the page's style sheet, for light and dark pages.
 
-Every function returns `Markup`: names from data are escaped when they are inserted.
+Every function returns `Markup`: names from data are escaped when they are inserted. No number needs a pointer: those of panels
+stand beside their marks, those of squares and dots show when they are touched or have the focus, and those of squares in a list.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from segdata.labels import RGB
-from segdata.words import share, whole
+from segdata.words import part, share, whole
 
 Kind = Literal["bars", "dots", "ranges"]
 """bars: one value per row; dots: one value per row and series; ranges: low, quarter, middle, three quarters, high per row."""
@@ -22,10 +23,11 @@ Kind = Literal["bars", "dots", "ranges"]
 COLORS = 6
 """How many colours the style sheet has, from `s0` on; further series start again at the first."""
 
-LEGIBLE = 0.7
-"""Charts shrink to this part of their size at most: their text is then 8 to 9 pixels high."""
+BESIDE, TOLD, LISTED = 4, 3, 40
+"""How many panels stand beside each other, of how many series the values are told, and how many squares are listed."""
 
-ROW, LABELS, GAP, TOP, BOTTOM = 21, 190, 62, 24, 26
+LEGIBLE = 0.97
+"""Drawings shrink to this part of their size at most, and then scroll: their text is 11 pixels high or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,11 @@ class Panel:
     tick: Callable[[float], str] | None = None
 
 
-def panels(rows: Sequence[Row], charts: Sequence[Panel], *, width: int = 1080) -> Markup:
-    """Panels side by side over the same rows."""
-    height = TOP + ROW * len(rows) + BOTTOM
-    each = (width - LABELS) / len(charts)
-    marks = [_labels(rows, width)]
-    marks += [_panel(chart, LABELS + i * each, each - GAP, len(rows)) for i, chart in enumerate(charts)]
-    return _svg(width, height, marks)
+def panels(rows: Sequence[Row], charts: Sequence[Panel]) -> Markup:
+    """Panels over the same rows: beside each other, or below each other on a phone."""
+    parts = [charts[i : i + BESIDE] for i in range(0, len(charts), BESIDE)]
+    drawn = (Markup("").join(_panel(rows, chart) for chart in part) for part in parts)
+    return Markup("\n").join(Markup('<div class="panels">{}</div>').format(one) for one in drawn)
 
 
 def heat_map(
@@ -70,25 +70,40 @@ def heat_map(
 ) -> Markup:
     """(R, C) values in 0..1 as squares, each with a tip; few squares show their percentage too. `columns` default to `rows`.
 
-    `links`: where a click on a square (row, column) leads to.
+    `links`: where a click on a square (row, column) leads to. Below, the tips of the largest values as a list.
     """
-    columns = rows if columns is None else columns
-    few = len(columns) <= 20
-    side, top = 34 if few else 22, 120
-    marks = [_labels(rows, LABELS + side * len(columns), side, top)]
-    turned = Markup('<text transform="translate({:.1f} {}) rotate(-60)">{}</text>')
-    marks += [turned.format(LABELS + (j + 0.5) * side + 4, top - 8, _cut(c.name, 16)) for j, c in enumerate(columns)]
-    for i in range(len(rows)):
-        for j, value in enumerate(values[i]):
-            x, y = LABELS + j * side, top + i * side
-            square = Markup('<rect class="s0" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.3f}"/>')
-            mark = square.format(x, y, side - 1, side - 1, 0.05 + 0.65 * value)
-            if few:
-                mark += _text(x + side / 2, y + side / 2 + 4, whole(value), "middle")
-            if link := (links or {}).get((i, j)):
-                mark = Markup('<a href="{}">{}</a>').format(link, mark)
-            marks.append(Markup("<g>{}<title>{}</title></g>").format(mark, tips[i][j]))
-    return _svg(LABELS + side * len(columns) + 60, top + side * len(rows) + 4, marks)
+    few = len(rows if columns is None else columns) <= 20
+    heads = [Markup('<th scope="col"><span>{}</span>{}</th>').format(c.name, _swatch(c)) for c in columns or rows]
+    lines = [Markup("<tr><td></td>{}</tr>").format(Markup("").join(heads))]
+    for i, row in enumerate(rows):
+        cells = [_square(value, tips[i][j], few, (links or {}).get((i, j))) for j, value in enumerate(values[i])]
+        name = Markup('<th scope="row">{}{}</th>').format(_swatch(row), row.name)
+        lines.append(Markup("<tr>{}{}</tr>").format(name, Markup("").join(cells)))
+    table = Markup('<div class="wide"><table class="heat">\n{}\n</table></div>').format(Markup("\n").join(lines))
+    order = sorted(
+        (
+            (i, j)
+            for i in range(len(rows))
+            for j, value in enumerate(values[i])
+            if value and not (columns is None and i == j)
+        ),
+        key=lambda at: -values[at[0]][at[1]],
+    )
+    items = [_listed(tips[i][j], (links or {}).get((i, j))) for i, j in order[:LISTED]]
+    listed = Markup('<details class="listed"><summary>The largest as a list</summary><ol>{}</ol></details>')
+    return table + (listed.format(Markup("\n").join(items)) if items else "")
+
+
+def _square(value: float, tip: str, few: bool, link: str | None) -> Markup:
+    said: str = part(value) if few and value else ""
+    if link:
+        said = Markup('<a href="{}" tabindex="-1" aria-label="{}">{}</a>').format(link, tip, said)
+    cell = Markup('<td tabindex="-1" style="--part: {:.0f}%">{}<span class="tip">{}</span></td>')
+    return cell.format(5 + 65 * value if value else 0, said, tip)
+
+
+def _listed(tip: str, link: str | None) -> Markup:
+    return Markup('<li><a href="{}">{}</a></li>').format(link, tip) if link else Markup("<li>{}</li>").format(tip)
 
 
 def curve(
@@ -98,13 +113,13 @@ def curve(
     *,
     diagonal: bool = True,
     highest: float = 1.0,
-    side: int = 360,
+    side: int = 290,
 ) -> Markup:
     """Points (x, y, pixels) on axes called `across`, 0 to 1, and `up`, 0 to a round value from `highest` on.
 
     The area of a dot is its pixels.
     """
-    left, bottom, top, most_up = 52, 40, 14, _round_up(highest)
+    left, bottom, top, most_up = 52, 40, 34, _round_up(highest)
     width, height = side + left + 24, side + bottom + top
     most = max((n for _, _, n in points), default=1)
 
@@ -130,17 +145,17 @@ def curve(
     return _svg(width, height, marks)
 
 
-def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height: int = 380) -> Markup:
+def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 366, height: int = 330) -> Markup:
     """Draw image sizes (height, width, images): width to the right, height upwards, area proportional to the images."""
     left, bottom = 58, 40
     right, up = 1.08 * max(w for _, w, _ in points), 1.08 * max(h for h, _, _ in points)
-    across, along = (width - left - 20) / right, (height - bottom - 14) / up
+    across, along = (width - left - 20) / right, (height - bottom - 34) / up
     most = max(n for _, _, n in points)
     marks = []
-    for v in _linear_ticks(right):
-        marks.append(_line(left + v * across, 14, left + v * across, height - bottom, "grid"))
+    for v in _linear_ticks(right, 5):
+        marks.append(_line(left + v * across, 34, left + v * across, height - bottom, "grid"))
         marks.append(_text(left + v * across, height - bottom + 16, f"{v:g}", "middle faint"))
-    for v in _linear_ticks(up):
+    for v in _linear_ticks(up, 5):
         y = height - bottom - v * along
         marks.append(_line(left, y, width - 20, y, "grid"))
         marks.append(_text(left - 6, y + 4, f"{v:g}", "end faint"))
@@ -157,92 +172,94 @@ def bubbles(points: Sequence[tuple[int, int, int]], *, width: int = 520, height:
     return _svg(width, height, marks)
 
 
-def _labels(rows: Sequence[Row], width: float, step: int = ROW, top: int = TOP) -> Markup:
-    """The names and squares of the rows, and stripes behind every other row."""
-    marks = []
-    for i, row in enumerate(rows):
-        y = top + i * step
-        if i % 2 == 0:
-            marks.append(
-                Markup('<rect class="stripe" x="0" y="{}" width="{:.0f}" height="{}"/>').format(y, width, step)
-            )
-        color = "rgb({}, {}, {})".format(*row.color)
-        at = f'x="{LABELS - 20}" y="{y + step / 2 - 5}" width="10" height="10"'
-        marks.append(Markup('<rect class="swatch" {} fill="{}"/>').format(Markup(at), color))
-        marks.append(
-            Markup('<text class="end" x="{}" y="{:.1f}">{}<title>{}</title></text>').format(
-                LABELS - 28, y + step / 2 + 4, _cut(row.name), row.name
-            )
-        )
-    return Markup("").join(marks)
+def _swatch(row: Row) -> Markup:
+    return Markup('<i class="swatch" style="background: rgb({}, {}, {})"></i>').format(*row.color)
 
 
-def _panel(chart: Panel, left: float, width: float, rows: int) -> Markup:
-    place, ticks = _axis(chart, left, width)
-    bottom = TOP + ROW * rows
-    marks = [_text(left, 14, chart.title, "title")]
-    for tick in ticks:
-        marks.append(_line(place(tick), TOP, place(tick), bottom, "grid"))
-        marks.append(_text(place(tick), bottom + 15, (chart.tick or chart.show)(tick), "middle faint"))
+def _panel(rows: Sequence[Row], chart: Panel) -> Markup:
+    place, ticks = _axis(chart)
+    shown = [[values[i] for values in chart.series.values()] for i in range(len(rows))]
+    said = [_told(chart, values) for values in shown]
+    longest = max((len(Markup(text).striptags()) for text in said), default=0)
+    lines = [_line_of(row, chart, place, values, text) for row, values, text in zip(rows, shown, said, strict=True)]
+    tick = Markup('<span style="left: {:.2f}%">{}</span>')
+    axis = Markup("").join(tick.format(place(v), (chart.tick or chart.show)(v)) for v in ticks)
+    step = place(ticks[1]) - place(ticks[0]) if len(ticks) > 1 else 100
+    zero = place(0.0) if not chart.log and place(0.0) > 0 else -1
+    return Markup(
+        '<section class="panel" style="--said: {}ch; --step: {:.3f}%; --zero: {:.2f}%"><h4>{}</h4>\n<ul>\n{}\n</ul>\n'
+        '<div class="axis" aria-hidden="true"><span class="name"></span><span class="track">{}</span></div></section>'
+    ).format(longest, step, zero, chart.title, Markup("\n").join(lines), axis)
+
+
+def _line_of(row: Row, chart: Panel, place: Callable[[float], float], values: Sequence[Any], said: Markup) -> Markup:
+    """A row of a panel: its name, its marks and its values."""
     ways: dict[str, Callable[..., Markup]] = {"bars": _bar, "dots": _point, "ranges": _range}
     draw = ways[chart.kind]
-    for s, (name, values) in enumerate(chart.series.items()):
-        for i, value in enumerate(values):
-            y = TOP + (i + 0.5) * ROW + 5 * (s - (len(chart.series) - 1) / 2)  # series below one another
-            if value is not None:
-                marks.append(draw(chart, place, y, value, s % COLORS, name))
-            elif len(chart.series) == 1:
-                marks.append(_text(left + 4, y + 4, "none", "faint"))
-    return Markup("").join(marks)
+    marks = [draw(place, value, f"s{s % COLORS}") for s, value in enumerate(values) if value is not None]
+    line = Markup(
+        '<li><span class="name" title="{0}">{1}{0}</span><span class="track">{2}</span><span class="said">{3}</span></li>'
+    )
+    return line.format(row.name, _swatch(row), Markup("").join(marks), said)
 
 
-def _axis(chart: Panel, left: float, width: float) -> tuple[Callable[[float], float], list[float]]:
-    """The place of a value on the axis, and the values that get a grid line."""
+def _told(chart: Panel, values: Sequence[Any]) -> Markup:
+    """The values of a row: each in the colour of its series, of a range the middle and its ends; `none` where there is none."""
+    if len(values) == 1:
+        (value,) = values
+        if value is None:
+            return Markup('<span class="faint">none</span>')
+        if chart.kind != "ranges":
+            return Markup("{}").format(chart.show(value))
+        low, _, middle, _, high = map(chart.show, value)
+        ends = Markup(' <span class="faint">{} to {}</span>').format(low, high) if value[0] < value[-1] else ""
+        return Markup("{}{}").format(middle, ends)
+    if len(values) > TOLD:
+        return Markup("")
+    each = Markup('<span class="of s{}">{}</span>')
+    return Markup(" ").join(each.format(s, "-" if v is None else chart.show(v)) for s, v in enumerate(values))
+
+
+def _axis(chart: Panel) -> tuple[Callable[[float], float], list[float]]:
+    """The place of a value on the axis, in per cent of it, and the values that get a grid line."""
     flat = [v for values in chart.series.values() for value in values if value is not None for v in _flat(value)]
     if chart.log:
         flat = [v for v in flat if v > 0] or [0.1, 1]
         low, high = math.floor(math.log10(min(flat))), math.ceil(math.log10(max(flat)))
         high = max(high, low + 1)
-        decades = range(low, high + 1, -(-(high - low) // 5))
-        room = width / (high - low)
-        return lambda v: left + (math.log10(v) - low) * room if v > 0 else left, [10.0**d for d in decades]
+        decades = range(low, high + 1, -(-(high - low) // 3))
+        room = 100 / (high - low)
+        return lambda v: (math.log10(v) - low) * room if v > 0 else 0.0, [10.0**d for d in decades]
     most = chart.most or max([*flat, 1e-9])
-    if chart.kind == "bars":
-        width *= 0.8  # room for the text of the longest bar
-        return lambda v: left + v / most * width, [0.0]
-    return lambda v: left + v / most * width, _linear_ticks(most)
+    if chart.kind == "bars" or min(flat, default=0) >= 0:
+        return lambda v: max(0.0, v / most * 100), _linear_ticks(most)
+    ends = max(most if chart.most else 0, *map(abs, flat))
+    step = _round_up(ends)
+    return lambda v: 50 + v / step * 50, [-step, 0.0, step]
 
 
-def _bar(chart: Panel, place: Callable[[float], float], y: float, value: float, series: int, name: str) -> Markup:
-    zero = place(0)
-    rect = Markup('<rect class="s{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="9" rx="1.5"/>')
-    bar = rect.format(series, zero, y - 4.5, max(place(value) - zero, 1 if value else 0))
-    return bar + _text(
-        max(place(value), zero) + 5, y + 4, chart.show(value)
-    )  # of a value below 0 the text is all there is
+def _bar(place: Callable[[float], float], value: float, style: str) -> Markup:
+    return Markup('<b class="bar {}" style="width: {:.2f}%"></b>').format(style, place(value))
 
 
-def _point(chart: Panel, place: Callable[[float], float], y: float, value: float, series: int, name: str) -> Markup:
-    tip = f"{name}: {chart.show(value)}" if name else chart.show(value)
-    return _dot(place(value), y, 4.5, f"s{series} dot", tip)
+def _point(place: Callable[[float], float], value: float, style: str) -> Markup:
+    return Markup('<b class="dot {}" style="left: {:.2f}%"></b>').format(style, place(value))
 
 
-def _range(
-    chart: Panel, place: Callable[[float], float], y: float, value: Sequence[float], series: int, name: str
-) -> Markup:
+def _range(place: Callable[[float], float], value: Sequence[float], style: str) -> Markup:
     low, quarter, middle, three, high = map(place, value)
-    tip = ", ".join(chart.show(v) for v in value)
-    thin, thick = _line(low, y, high, y, f"s{series} thin"), _line(quarter, y, three, y, f"s{series} thick")
-    return thin + thick + _dot(middle, y, 4, f"s{series} dot", tip)
+    line = Markup('<b class="{} {}" style="left: {:.2f}%; width: {:.2f}%"></b>')
+    thick = line.format("thick", style, quarter, three - quarter) if three > quarter else ""
+    return line.format("thin", style, low, high - low) + thick + _point(float, middle, style)
 
 
 def _flat(value: float | Sequence[float]) -> Iterable[float]:
     return [value] if isinstance(value, int | float) else value
 
 
-def _linear_ticks(most: float) -> list[float]:
-    """0 and up to five round values, the last at most `most`."""
-    step = _round_up(most / 5)
+def _linear_ticks(most: float, count: int = 2) -> list[float]:
+    """0 and up to `count` round values, the last at most `most`."""
+    step = _round_up(most / count)
     return [i * step for i in range(int(most / step + 1e-9) + 1)]
 
 
@@ -250,10 +267,6 @@ def _round_up(value: float) -> float:
     """The next 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= value * (1 - 1e-9))
-
-
-def _cut(name: str, most: int = 22) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _svg(width: float, height: float, marks: Iterable[Markup]) -> Markup:
@@ -271,5 +284,8 @@ def _line(x: float, y: float, x2: float, y2: float, style: str) -> Markup:
 
 
 def _dot(x: float, y: float, radius: float, style: str, tip: str) -> Markup:
-    dot = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}</title></circle>')
+    """A dot whose tip shows above the chart while it is pointed at, touched or has the focus."""
+    dot = Markup(
+        '<g class="pointed" tabindex="0"><circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/><text x="4" y="16">{}</text></g>'
+    )
     return dot.format(style, x, y, radius, tip)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
-from segdata.files.colors import colorize, overlay, to_rgb
+from segdata.files.colors import to_rgb
 from segdata.files.images import ImageArray
 from segdata.labels import Labels, Mask
 from segdata.pages.page import jpeg_uri
-from segdata.pages.sheet import fit
+from segdata.pages.sheet import fit, laid
 from segdata.resize import resize_image, resize_mask
 from segdata.tiling.tiles import is_whole, read_stitched, tile_content
 from segdata.windows import Window
@@ -34,7 +34,7 @@ LINES = ((255, 255, 255), (0, 0, 0))
 WIDTH = 300
 """How many pixels wide a crop is on a page."""
 
-HATCHED = "repeating-linear-gradient(135deg, #fff 0 3px, #888 3px 5px)"
+HATCHED = "repeating-linear-gradient(135deg, #d7d7d7 0 2px, #3c3c3c 2px 4px, #808080 4px 7px)"
 """The colour of ignored pixels, for a style sheet."""
 
 
@@ -51,10 +51,10 @@ class Crop:
     reason: str = ""
 
 
-def around(box: tuple[int, int, int, int], size: tuple[int, int]) -> Window:
+def around(box: tuple[int, int, int, int], size: tuple[int, int], least: int = LEAST) -> Window:
     """A square around a box (y, x, height, width), as far as an image of `size` (height, width) reaches."""
     y, x, h, w = box
-    side = max(LEAST, round(AROUND * max(h, w)))
+    side = max(least, round(AROUND * max(h, w)))
     height, width = min(side, size[0]), min(side, size[1])
     top = min(max(y + h // 2 - height // 2, 0), size[0] - height)
     left = min(max(x + w // 2 - width // 2, 0), size[1] - width)
@@ -81,7 +81,7 @@ def beside(
 ) -> list[tuple[str, str]]:
     """The `panels` of a `Crop`: (h, w, 3) RGB, if there is an image, and the same under each mask (h, w), by its name."""
     shown = {} if image is None else {"image": image}
-    shown |= {name: colorize(m, labels) if image is None else overlay(image, m, labels) for name, m in masks.items()}
+    shown |= {name: laid(image, m, labels, WIDTH) for name, m in masks.items()}
     return [(name, jpeg_uri(outlined(pixels, inside, WIDTH))) for name, pixels in shown.items()]
 
 

@@ -22,6 +22,6 @@ def write_page(out: str | Place, template: str, **values: Any) -> Place:
     return out
 
 
-def jpeg_uri(image: ImageArray, quality: int = 85) -> str:
+def jpeg_uri(image: ImageArray, quality: int = 90) -> str:
     """(H, W, 3) uint8 RGB -> a JPEG as the `src` of an <img>."""
-    return "data:image/jpeg;base64," + base64.b64encode(encode_image(image, "jpeg", quality)).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(encode_image(image, "jpeg", quality, thin=True)).decode()

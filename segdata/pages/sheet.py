@@ -17,7 +17,7 @@ from segdata.files.drafts import local_draft
 from segdata.files.images import ImageArray
 from segdata.files.places import place
 from segdata.files.remote import Place
-from segdata.labels import Labels, Mask
+from segdata.labels import IGNORE, Labels, Mask
 from segdata.pages.grid import grid_panels
 from segdata.resize import resize_image, resize_mask
 from segdata.words import percent
@@ -25,9 +25,13 @@ from segdata.words import percent
 Sort = Literal["id", "rarest", "worst"]
 """Which samples a sheet shows: evenly spread over the ids, those with most of the rarest classes, or with most ignored pixels."""
 
-PAPER, INK, FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
+PAPER, CARD, INK, FAINT = (255, 255, 255), (240, 241, 243), (25, 25, 25), (100, 100, 100)
 
-GAP, TEXT = 10, 13
+GAP, BETWEEN, TEXT = 10, 6, 13
+"""Pixels between cells, between the images of a cell, and how high text is."""
+
+LINE = TEXT + 6
+"""How high a line of text is."""
 
 LARGE = 2**24
 """Images with more pixels than this are read only at the size at which they are shown."""
@@ -48,14 +52,15 @@ def write_sheet(
     )
     y = GAP
     for row in rows:
-        x = GAP
+        x, height = GAP, max(c.height for c in row)
         for one in row:
+            sheet.paste(CARD, (x, y, x + one.width, y + height))
             sheet.paste(one, (x, y))
             x += one.width + GAP
-        y += max(c.height for c in row) + GAP
+        y += height + GAP
     sheet.paste(key, (GAP, y))
     with local_draft(out) as here:
-        sheet.save(here)
+        sheet.save(here, quality=90, subsampling=0)  # a PNG has neither
     return out
 
 
@@ -113,28 +118,53 @@ def grid_cell(dataset: Dataset, tiles: Sequence[Sample], size: int) -> Image.Ima
 
 def panels(image: ImageArray | None, mask: Mask, labels: Labels, caption: str, size: int) -> Image.Image:
     """An image, the same under its mask, and a caption; only the mask if there is no image."""
-    shown = [colorize(mask, labels)] if image is None else [image, overlay(image, mask, labels)]
-    return captioned(shown, caption, size)
+    under = laid(image, mask, labels, size)
+    return captioned([under] if image is None else [image, under], caption, size)
 
 
-def captioned(shown: Sequence[ImageArray], caption: str, size: int) -> Image.Image:
-    """Images side by side under a caption, each `size` wide."""
-    small = np.hstack([fit(panel, size) for panel in shown])
-    out = Image.new("RGB", (small.shape[1], small.shape[0] + TEXT + 6), PAPER)
-    out.paste(Image.fromarray(small), (0, TEXT + 6))
-    font = ImageFont.load_default(TEXT)
-    while caption and font.getlength(caption) > out.width:
-        caption = caption[:-2].rstrip() + "\u2026" if not caption.endswith("\u2026") else caption[:-2] + "\u2026"
-    ImageDraw.Draw(out).text((0, 0), caption, INK, font)
+def laid(image: ImageArray | None, mask: Mask, labels: Labels, width: int) -> ImageArray:
+    """An image under its mask, brought to a width before, so that outlines stay lines; the mask alone if there is no image."""
+    small = resize_mask(mask, fitted((mask if image is None else image).shape, width))
+    return colorize(small, labels) if image is None else overlay(fit(image, width), small, labels)
+
+
+def captioned(shown: Sequence[ImageArray], caption: str, size: int, names: Sequence[str] = ()) -> Image.Image:
+    """Images side by side, each `size` wide, with a gap between them, under a caption, and each under its name if it has one."""
+    small = [fit(panel, size) for panel in shown]
+    width = sum(one.shape[1] for one in small) + BETWEEN * (len(small) - 1)
+    top = (LINE if caption else 0) + (LINE if names else 0)
+    out = Image.new("RGB", (width, max(len(one) for one in small) + top), CARD)
+    font, draw, x = ImageFont.load_default(TEXT), ImageDraw.Draw(out), 0
+    draw.text((0, 0), _cut(caption, font, width), INK, font)
+    for number, one in enumerate(small):
+        if names:
+            draw.text((x, top - LINE), _cut(names[number], font, one.shape[1]), FAINT, font)
+        out.paste(Image.fromarray(one), (x, top))
+        x += one.shape[1] + BETWEEN
     return out
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """A text, or as much of it as fits."""
+    while text and font.getlength(text) > width:
+        text = text.removesuffix("\u2026")[:-1].rstrip()
+        text = text and text + "\u2026"
+    return text
 
 
 def fit(image: ImageArray, width: int) -> ImageArray:
     """Scale an image to a width; if it is more than twice as high as wide, to a height of twice `width`."""
-    h, w = image.shape[:2]
+    target = fitted(image.shape, width)
+    return (
+        resize_image(image, target) if target[0] < len(image) else resize_mask(image, target)
+    )  # large pixels are squares
+
+
+def fitted(shape: Sequence[int], width: int) -> tuple[int, int]:
+    """The (height, width) that `fit` gives an image of a shape (height, width, ...)."""
+    h, w = shape[:2]
     scale = min(width / w, 2 * width / h)
-    target = (max(1, round(h * scale)), max(1, round(w * scale)))
-    return resize_image(image, target) if scale < 1 else resize_mask(image, target)  # enlarged pixels stay squares
+    return max(1, round(h * scale)), max(1, round(w * scale))
 
 
 def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image:
@@ -149,18 +179,10 @@ def legend(labels: Labels, counts: Mapping[int, int], width: int) -> Image.Image
     draw = ImageDraw.Draw(out)
     for i, (name, color, share) in enumerate(entries):
         x, y = (i % columns) * cell_width, (i // columns) * line + 2
-        draw.rectangle((x, y, x + TEXT, y + TEXT), tuple(int(c) for c in color), INK)
-        if name == "ignore":
-            for offset in range(-TEXT, TEXT, 5):  # hatched, as in the images
-                draw.line(
-                    (
-                        x + max(offset, 0),
-                        y + max(-offset, 0),
-                        x + min(TEXT, TEXT + offset),
-                        y + min(TEXT, TEXT - offset),
-                    ),
-                    FAINT,
-                )
+        if name == IGNORE:
+            square = colorize(np.full((TEXT, TEXT), labels.ignore, labels.dtype), labels)
+            out.paste(Image.fromarray(square), (x, y))
+        draw.rectangle((x, y, x + TEXT, y + TEXT), None if name == IGNORE else tuple(int(c) for c in color), INK)
         draw.text((x + TEXT + 6, y - 1), name, INK, font)
         draw.text((x + TEXT + 6 + font.getlength(name + "  "), y - 1), share, FAINT, font)
     return out

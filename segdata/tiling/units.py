@@ -68,6 +68,21 @@ def frames_among(ids: Sequence[str], splits: Iterable[str]) -> tuple[str, str] |
     return longest.ids[0], longest.ids[-1]
 
 
+def apart(ids: Sequence[str], groups: Sequence[str], splits: Iterable[str], count: int) -> dict[str, str]:
+    """Of images by id, given in any order, keys that differ if the images are likely to show different things.
+
+    Images of a group have one key; of no group (""), frames of a sequence do, in as many stretches as it takes to have
+    `count` keys of sequences.
+    """
+    keys = {id: f"group {group}" if group else f"image {id}" for id, group in zip(ids, groups, strict=True)}
+    runs = sequences([id for id, group in zip(ids, groups, strict=True) if not group], splits)
+    stretches = -(-count // max(1, len(runs)))
+    for number, run in enumerate(runs):
+        parts = min(stretches, len(run.ids))
+        keys |= {id: f"frames {number} {place * parts // len(run.ids)}" for place, id in enumerate(run.ids)}
+    return keys
+
+
 def _rows(pairs: Sequence[Pair]) -> list[list[str]]:
     """The ids of each sequence in order, then those of no sequence."""
     ids = [pair.id for pair in pairs]

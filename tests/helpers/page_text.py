@@ -17,8 +17,10 @@ def names_are_text(text: str) -> bool:
 
 
 def charts_of(text: str) -> list[str]:
-    """The charts of a page. Raises `ParseError` for one that is no XML."""
-    charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    """The drawings, panels and matrices of a page. Raises `ParseError` for one that is no XML."""
+    charts = re.findall(
+        r'<svg.*?</svg>|<section class="panel".*?</section>|<table class="heat">.*?</table>', text, re.DOTALL
+    )
     for chart in charts:
         ElementTree.fromstring(chart)
     return charts

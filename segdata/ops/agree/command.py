@@ -57,9 +57,9 @@ def agree(
         found = agree(datasets, run=run, **taken(AGREE, given))
     echo(json_text(found.to_json()).splitlines() if as_json else agreement_lines(found))
     if html is not None:
-        from segdata.ops.agree.page import agreement_page
+        from segdata.ops.agree.page import agree_page
 
-        echo(f"wrote {agreement_page(found, html)}", err=as_json)
+        echo(f"wrote {agree_page(found, html)}", err=as_json)
     if method is not None:
         how, destination = method
         with running(jobs, on_error, "writing") as run:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.files.colors import colorize, overlay
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
@@ -20,14 +19,14 @@ from segdata.ops.agree.reading import read_sides
 from segdata.ops.agree.result import Agreement, ImageAgreement
 from segdata.ops.agree.text import class_rows, pair_rows
 from segdata.pages.charts import Panel, Row, heat_map, panels
-from segdata.pages.crops import read_rgb
+from segdata.pages.crops import class_key, read_rgb
 from segdata.pages.page import jpeg_uri, write_page
-from segdata.pages.sheet import fit
+from segdata.pages.sheet import fit, laid
 from segdata.tiling.tiles import Pair, by_image, extent, image_of
 from segdata.windows import Window
 from segdata.words import percent, share, span, whole
 
-ROWS, SQUARES, WIDTH = 60, 30, 420
+ROWS, SQUARES, WIDTH = 60, 30, 640
 """How many classes the charts show, how many the matrix, and how wide an image is."""
 
 MOST_PIXELS = 2**26
@@ -43,7 +42,7 @@ class Shown:
     reason: str = ""
 
 
-def agreement_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Place:
+def agree_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Place:
     """Write one self-contained HTML page; of the `worst` images it shows image, all labels, and where they differ.
 
     Files that cannot be read are named in their place.
@@ -63,6 +62,7 @@ def agreement_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Pla
         pairs=pair_rows(found),
         classes=class_rows(found),
         worst=least_images(found, worst),
+        key=class_key(found.labels, [*range(len(found.labels.classes))[:SQUARES], found.labels.ignore]),
         share=share,
     )
 
@@ -153,10 +153,7 @@ def _shown(found: Agreement, image: ImageAgreement, samples: Sequence[tuple[Samp
     except (DataError, DatasetError) as error:
         return Shown(image, (), str(error))
     panels = {} if pixels is None else {"image": pixels}
-    panels |= {
-        name: colorize(m, found.labels) if pixels is None else overlay(pixels, m, found.labels)
-        for name, m in given.items()
-    }
+    panels |= {name: laid(pixels, m, found.labels, WIDTH) for name, m in given.items()}
     panels["differences"] = differences(pixels, given, found.labels)
     return Shown(image, [(name, jpeg_uri(fit(panel, WIDTH))) for name, panel in panels.items()])
 

@@ -16,7 +16,28 @@ from segdata.words import some
 
 Level = Literal["error", "warning", "note"]
 
+SPOTS = 20
+"""Of how many small things in a sample it is told where they are."""
+
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Something small in the mask of a sample: the pixels of a class, and the box that they fill."""
+
+    sample: str
+    name: str
+    pixels: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(y, x, height, width)."""
+        return self.y, self.x, self.height, self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +45,8 @@ class Finding:
     """One thing that is wrong (`error`), likely to be (`warning`), or worth knowing (`note`), and the way out of it.
 
     `code` is stable (`mask.changed`), `message` is for people. `samples` are the ids it concerns, all of them, `split` the
-    split where it holds, `repair` the command that mends it, or what to do by hand.
+    split where it holds, `repair` the command that mends it, or what to do by hand. `spots`: where small things are in masks; of
+    each sample the first `SPOTS`.
     """
 
     level: Level
@@ -33,6 +55,7 @@ class Finding:
     repair: str
     samples: tuple[str, ...] = ()
     split: str | None = None
+    spots: tuple[Spot, ...] = ()
 
     def __str__(self) -> str:
         where = self.samples[0] if len(self.samples) == 1 else self.split
@@ -71,7 +94,10 @@ class Checked:
             "ok": self.ok,
             "samples": self.samples,
             **{f"{level}s": self.count(level) for level in LEVELS},
-            "findings": [{**asdict(finding), "samples": list(finding.samples)} for finding in self.findings],
+            "findings": [
+                {**asdict(finding), "samples": list(finding.samples), "spots": [asdict(s) for s in finding.spots]}
+                for finding in self.findings
+            ],
             **({"unseen": list(self.unseen)} if self.unseen else {}),
         }
 
@@ -81,7 +107,8 @@ class Seen:
     """What reading one sample gave: its findings, and what whole datasets are judged by.
 
     `look` is of the image and None where it could not be read, and so are `counts` and `mask`: how often each value occurs,
-    and what two samples have in common if their masks are the same. `specks` is how many tiny regions there are.
+    and what two samples have in common if their masks are the same. `specks` is how many tiny regions there are, `spots` where
+    the first of them are.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -89,6 +116,7 @@ class Seen:
     counts: dict[int, int] | None = None
     mask: tuple[str, Window | None] | None = None
     specks: int = 0
+    spots: tuple[Spot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

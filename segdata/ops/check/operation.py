@@ -25,9 +25,9 @@ from segdata.files.places import leads_out, links_out, only_gdal_opens
 from segdata.files.png import is_palette_png
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place, is_remote
-from segdata.kernels.regions import region_areas
+from segdata.kernels.regions import region_areas, unequal_regions
 from segdata.labels import Labels, Mask, tally
-from segdata.ops.check.findings import Checked, Finding, Repairs, Seen
+from segdata.ops.check.findings import SPOTS, Checked, Finding, Repairs, Seen, Spot
 from segdata.ops.check.leaks import comparable, duplicates, leak_findings, unseen_leaks
 from segdata.ops.check.manifest import manifest_findings
 from segdata.ops.check.nodata import nodata_findings
@@ -249,14 +249,23 @@ def check_mask(sample: Sample, rules: Rules, read: Callable[[str], MaskFile]) ->
     if (fault := _place_fault(sample, file.ground, rules)) is not None:
         faults.append(("mask.elsewhere", fault))
     findings = [Finding("error", code, what, rules.repairs.again, (sample.id,)) for code, what in faults]
-    specks = 0
-    if not findings and rules.speck > 1:
-        areas, values = region_areas(mask)
-        specks = int(np.count_nonzero((areas < rules.speck) & (values != rules.labels.ignore)))
+    specks, spots = (0, ()) if findings or rules.speck < 2 else _specks(sample, mask, rules)
     if file.palette:
         message = "a palette PNG, which other libraries open as colours: class ids are to be grey"
         findings.append(Finding("warning", "mask.palette", message, rules.repairs.again, (sample.id,)))
-    return Seen(findings, counts=counts, mask=(file.sha256, sample.crop), specks=specks)
+    return Seen(findings, counts=counts, mask=(file.sha256, sample.crop), specks=specks, spots=spots)
+
+
+def _specks(sample: Sample, mask: Mask, rules: Rules) -> tuple[int, tuple[Spot, ...]]:
+    """How many specks a mask has, and where the first ones are."""
+    areas, values = region_areas(mask)
+    count = int(np.count_nonzero((areas < rules.speck) & (values != rules.labels.ignore)))
+    if not count:
+        return 0, ()
+    regions = unequal_regions(mask, mask + mask.dtype.type(1))  # each region is unequal to it, and to it alone
+    tiny = regions[(regions[:, 6] < rules.speck) & (regions[:, 0] != rules.labels.ignore)][:SPOTS]
+    name = rules.labels.name
+    return count, tuple(Spot(sample.id, name(v), n, y, x, h, w) for v, _, y, x, h, w, n in tiny.tolist())
 
 
 def _mask_faults(sample: Sample, mask: Mask, counts: dict[int, int], labels: Labels) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from segdata.dataset.duplicates import Link, clusters, copies
 from segdata.dataset.sample import Sample
 from segdata.labels import Labels
-from segdata.ops.check.findings import Finding, Level, Looked, Seen, among
+from segdata.ops.check.findings import Finding, Level, Looked, Seen, Spot, among
 from segdata.ops.check.proposals import Proposals
 from segdata.words import some
 
@@ -62,6 +62,7 @@ def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int
     """Masks of ignored pixels alone, of mostly ignored ones, of one value, and with specks."""
     empty, mostly, single, specked = [], [], [], []
     specks = 0
+    spots: list[Spot] = []
     for sample, seen in looked:
         counts = {value: n for value, n in _counts(sample, seen).items() if n > 0}
         if counts.keys() == {labels.ignore}:
@@ -73,6 +74,7 @@ def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int
         if seen.specks:
             specked.append(sample.id)
             specks += seen.specks
+            spots += seen.spots
     noun = "speck" if specks == 1 else "specks"
     found: tuple[tuple[Level, str, str, list[str]], ...] = (
         ("warning", "mask.void", "all pixels are ignored (nothing is labelled)", empty),
@@ -80,7 +82,12 @@ def _mask_findings(labels: Labels, looked: Looked, void_share: float, speck: int
         ("note", "mask.single", "one value only", single),
         ("note", "mask.specks", f"{specks:,} {noun} (regions of fewer than {speck} pixels)", specked),
     )
-    return [Finding(level, code, what + among(ids), BY_HAND, tuple(ids)) for level, code, what, ids in found if ids]
+    where = {"mask.specks": tuple(spots)}
+    return [
+        Finding(level, code, what + among(ids), BY_HAND, tuple(ids), spots=where.get(code, ()))
+        for level, code, what, ids in found
+        if ids
+    ]
 
 
 def _same_masks(looked: Looked, alike: Sequence[Link]) -> list[Finding]:

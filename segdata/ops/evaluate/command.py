@@ -54,7 +54,7 @@ def evaluate(
     if html is not None:
         from segdata.ops.evaluate.page import evaluate_page
 
-        evaluate_page(found, pred, truth, html)
+        evaluate_page(found, pred, truth, html, other=given.get("other"), match=given.get("match"))
     if csv_images is not None and found.by_image is not None:
         text = csv_text(found.by_image.table(found.labels))
         write_whole(place(csv_images), f"{text}\n".encode())

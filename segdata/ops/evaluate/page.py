@@ -12,28 +12,31 @@ from markupsafe import Markup
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
+from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError
-from segdata.files.colors import colorize, overlay
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.metrics.base import ClassScore, Curve, Section
-from segdata.metrics.confusion import mean
+from segdata.metrics.confusion import Floats, mean
 from segdata.metrics.conventions import with_version
-from segdata.ops.evaluate.images import Cell
+from segdata.ops.evaluate.images import NONE, Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
-from segdata.pages.crops import read_rgb
+from segdata.pages.crops import class_key, read_rgb
 from segdata.pages.page import jpeg_uri, write_page
-from segdata.pages.sheet import fit
+from segdata.pages.sheet import fit, laid
+from segdata.readers.predictions.opening import open_predictions, read_predicted
 from segdata.tiling.area import Area, area_of_image
 from segdata.tiling.tiles import by_image, extent, image_of, read_stitched
+from segdata.tiling.units import apart
 from segdata.windows import Window
 from segdata.words import points, share, span, whole
 
-ROWS, SQUARES, WIDTH, BESIDE = 60, 30, 420, 3
-"""How many classes the charts show, how many the matrix, how wide an image is, and how many scores stand beside each other."""
+ROWS, SQUARES, WIDTH, BESIDE, DIFFERENT = 60, 30, 640, 3, 4
+"""How many classes the charts show, how many the matrix, how wide an image is, how many scores stand beside each other, and in
+how many images two predictions are shown."""
 
 MOST_PIXELS = 2**26
 """An image of more is not put together from tiles for the page."""
@@ -49,13 +52,22 @@ class Shown:
 
 
 def evaluate_page(
-    found: Evaluation, pred: Dataset | str | Path, truth: Dataset | str | Path, out: str | Place, *, worst: int = 8
+    found: Evaluation,
+    pred: Dataset | str | Path,
+    truth: Dataset | str | Path,
+    out: str | Place,
+    *,
+    other: Dataset | str | Path | None = None,
+    match: str | None = None,
+    worst: int = 8,
 ) -> Place:
     """Write one self-contained HTML page; of the `worst` images it shows image, truth, prediction and errors.
 
-    Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+    `pred`, `truth`, `other` and `match` are those of `evaluate`; with `other` the images are shown where the predictions differ
+    most. Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
     """
-    pred, truth = map(Dataset.of, (pred, truth))
+    truth = Dataset.of(truth)
+    pred, *others = (_opened(side, truth, match) for side in (pred, *([] if other is None else [other])))
     shown = _shown(found)
     return write_page(
         out,
@@ -73,7 +85,10 @@ def evaluate_page(
         slices=_slice_rows(found),
         sections=_sections(found),
         comparison=_comparison_chart(found, shown),
+        beside=different_images(found, pred, others[0], truth) if others else [],
         worst=worst_images(found, pred, truth, worst),
+        chosen=_chosen(found),
+        key=class_key(found.labels, [*_largest(found), found.labels.ignore]),
         table=_told(found),
         share=share,
         points=points,
@@ -81,11 +96,68 @@ def evaluate_page(
 
 
 def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
-    """The images with the least mean IoU, as far as they have one."""
-    chosen = [p for p in found.images if p.labelled][:count]
-    ids = {p.id for p in chosen}
-    true, given = (by_image(sample for sample in dataset if image_of(sample) in ids) for dataset in (truth, pred))
-    return [_shown_sample(p, truth, true.get(p.id, ()), pred, given.get(p.id, ()), found.area) for p in chosen]
+    """The images with the least mean IoU, as far as they have one; of groups and of stretches of frames the worst of each."""
+    scores = {score.id: score for score in found.images if score.labelled}
+    chosen = [scores[id] for id in _apart(found, list(scores), count)]
+    return _shown_images(found, chosen, [("prediction", pred)], truth)
+
+
+def different_images(
+    found: Evaluation, pred: Dataset, other: Dataset, truth: Dataset, count: int = DIFFERENT
+) -> list[tuple[Shown, str]]:
+    """The images with the largest differences of mean IoU under both predictions, and what is said of each."""
+    c = found.comparison
+    if c is None:
+        return []
+    pairs = sorted([*c.losses, *c.gains], key=lambda one: (-abs(one.pred - one.other), one.id))
+    scores = {score.id: score for score in found.images}
+    held = {one.id: one for one in pairs if one.id in scores}
+    chosen = [held[id] for id in _apart(found, list(held), count)]
+    shown = _shown_images(found, [scores[one.id] for one in chosen], [("this", pred), (c.name, other)], truth)
+    about = [f"mean IoU {share(one.pred)}, {c.name} {share(one.other)}" for one in chosen]
+    return list(zip(shown, about, strict=True))
+
+
+def _opened(side: Dataset | str | Path, truth: Dataset, match: str | None) -> Dataset:
+    """A prediction under the ids of truth, as `evaluate` takes it."""
+    return renamed_like(open_predictions(side, truth, truth, match), truth)[0]
+
+
+def _apart(found: Evaluation, ids: Sequence[str], count: int) -> list[str]:
+    """The first `count` ids, of groups and of stretches of frames the first of each."""
+    if found.by_image is None or not (_grouped(found) or found.frames is not None):
+        return list(ids[:count])
+    groups = [group if _grouped(found) and group != NONE else "" for group in found.by_image.groups]
+    keys = apart(found.by_image.ids, groups, found.by_image.splits, count)
+    first: dict[str, str] = {}
+    for id in ids:
+        first.setdefault(keys.get(id, id), id)
+    return list(first.values())[:count]
+
+
+def _grouped(found: Evaluation) -> bool:
+    return found.resampled == "groups"
+
+
+def _chosen(found: Evaluation) -> str:
+    """Which images are shown, to follow "the worst images"."""
+    if _grouped(found):
+        return ": the worst of each group, the worst groups first"
+    return ": the worst of each stretch of frames, as neighbours are alike" if found.frames is not None else ""
+
+
+def _shown_images(
+    found: Evaluation, scores: Sequence[ImageScore], preds: Sequence[tuple[str, Dataset]], truth: Dataset
+) -> list[Shown]:
+    ids = {score.id for score in scores}
+    true = by_image(sample for sample in truth if image_of(sample) in ids)
+    sides = [(name, pred, by_image(s for s in pred if image_of(s) in ids)) for name, pred in preds]
+    return [
+        _shown_sample(
+            score, truth, true.get(score.id, ()), [(n, p, held.get(score.id, ())) for n, p, held in sides], found.area
+        )
+        for score in scores
+    ]
 
 
 def errors(image: ImageArray, truth: Mask, pred: Mask, labels: Labels) -> ImageArray:
@@ -104,35 +176,34 @@ def _shown_sample(
     score: ImageScore,
     truth: Dataset,
     true: Sequence[Sample],
-    pred: Dataset,
-    given: Sequence[Sample],
+    sides: Sequence[tuple[str, Dataset, Sequence[Sample]]],
     area: Area | None,
 ) -> Shown:
+    """An image, its truth, and each of the predictions, (name, dataset, samples); of one alone the errors too."""
     if not true:
         return Shown(score, (), "truth no longer has it")
-    height, width = (max(side) for side in zip(extent(true), extent(given or true), strict=True))
+    extents = [extent(samples) for samples in (true, *(given for _, _, given in sides)) if samples]
+    height, width = max(h for h, _ in extents), max(w for _, w in extents)
     if height * width > MOST_PIXELS:
         return Shown(score, (), f"{width} x {height} pixels are too many to show")
+    labels = truth.labels
     try:
         mask = read_stitched(truth, true, (height, width)).mask
         if area is not None:
-            mask = area_of_image(area, truth, true[0], mask.shape).kept(mask, truth.labels.ignore)
-        guess = read_stitched(pred, given, mask.shape).mask if given else np.full_like(mask, truth.labels.ignore)
+            mask = area_of_image(area, truth, true[0], mask.shape).kept(mask, labels.ignore)
+        guesses = {
+            name: read_predicted(pred, given, mask.shape).mask if given else np.full_like(mask, labels.ignore)
+            for name, pred, given in sides
+        }
         image = read_rgb(truth, true, Window(0, 0, *mask.shape))
     except (DataError, DatasetError) as error:
         return Shown(score, (), str(error))
-    base = np.full((*mask.shape, 3), 128, np.uint8) if image is None else image
-
-    def laid(values: Mask) -> ImageArray:
-        return colorize(values, truth.labels) if image is None else overlay(image, values, truth.labels)
-
-    panels = [] if image is None else [("image", image)]
-    panels += [
-        ("truth", laid(mask)),
-        ("prediction", laid(guess)),
-        ("errors", errors(base, mask, guess, truth.labels)),
-    ]
-    return Shown(score, [(name, jpeg_uri(fit(panel, WIDTH))) for name, panel in panels])
+    panels = {} if image is None else {"image": fit(image, WIDTH)}
+    panels |= {name: laid(image, values, labels, WIDTH) for name, values in {"truth": mask, **guesses}.items()}
+    if len(guesses) == 1:
+        base = np.full((*mask.shape, 3), 128, np.uint8) if image is None else image
+        panels["errors"] = fit(errors(base, mask, guesses[sides[0][0]], labels), WIDTH)
+    return Shown(score, [(name, jpeg_uri(panel)) for name, panel in panels.items()])
 
 
 def _shown(found: Evaluation) -> list[int]:
@@ -194,10 +265,7 @@ def _score_panel(score: ClassScore, shown: Sequence[int]) -> Panel:
     if score.interval is None:
         values = _at(score.values, shown)
         return Panel(score.heading, {"": values}, "bars", show=score.shown, tick=tick, most=most)
-    middle = score.values
-    ends = [np.where(np.isnan(score.interval[:, i]), middle[i], score.interval[:, i]) for i in shown]  # the dot alone
-    spans = [(float(low), *[float(middle[i])] * 3, float(high)) for i, (low, high) in zip(shown, ends, strict=True)]
-    known = [None if np.isnan(span).any() else span for span in spans]
+    known = _ranges(score.values, score.interval, shown)
     title = f"{score.heading} and its 95 % interval"
     return Panel(title, {"": known}, "ranges", show=score.shown, tick=tick, most=most)
 
@@ -213,20 +281,34 @@ def _told(found: Evaluation) -> list[list[object]]:
 
 
 def _comparison_chart(found: Evaluation, shown: Sequence[int]) -> Markup | None:
-    """IoU of PRED and OTHER by class, as dots."""
+    """IoU of PRED and OTHER by class, as dots, and the differences in their intervals."""
     c = found.comparison
     if c is None or not shown:
         return None
     iou = found.confusion.iou
     series = {"this": _at(iou, shown), c.name: _at(iou - c.iou, shown)}
-    return panels(_rows(found, shown), [Panel("IoU", series, show=share, tick=whole, most=1)])
+    differences = _ranges(c.iou, None if np.isnan(c.iou_interval).all() else c.iou_interval, shown)
+    title = f"this minus {c.name}, in points" + (", and its 95 % interval" if found.intervals else "")
+    charts = [Panel("IoU", series, show=share, tick=whole, most=1)]
+    return panels(_rows(found, shown), [*charts, Panel(title, {"": differences}, "ranges", show=points, tick=_signed)])
+
+
+def _signed(value: float) -> str:
+    """Points at an axis."""
+    return f"{100 * value:+g}" if value else "0"
+
+
+def _ranges(middle: Floats, bounds: Floats | None, shown: Sequence[int]) -> list[tuple[float, ...] | None]:
+    """Values in their intervals (2, K), as `ranges` take them; a value alone without an interval, None if there is none."""
+    ends = np.stack([middle, middle]) if bounds is None else np.where(np.isnan(bounds), middle, bounds)
+    spans = [(float(ends[0, i]), *[float(middle[i])] * 3, float(ends[1, i])) for i in shown]
+    return [None if np.isnan(span).any() else span for span in spans]
 
 
 def _matrix(found: Evaluation) -> Markup | None:
     """Of the true pixels of the row's class, the part predicted as the column's; the classes with the most pixels."""
     counts, names = found.confusion.counts, found.labels.names
-    truth = found.confusion.tally.truth
-    order = [int(i) for i in np.argsort(-truth, kind="stable") if truth[i]][:SQUARES]
+    truth, order = found.confusion.tally.truth, _largest(found)
     if not order:
         return None
     columns = [*order, len(names)] if found.confusion.rejected else order
@@ -241,6 +323,12 @@ def _matrix(found: Evaluation) -> Markup | None:
     links = {places[c.true, c.given]: f"#cell-{c.true}-{c.given}" for c in _cells(found) if (c.true, c.given) in places}
     ignored = [Row("ignored", (255, 255, 255))] if found.confusion.rejected else []
     return heat_map(rows, values, tips, [*rows, *ignored], links)
+
+
+def _largest(found: Evaluation) -> list[int]:
+    """The classes with the most pixels of truth, as far as the matrix shows them."""
+    truth = found.confusion.tally.truth
+    return [int(i) for i in np.argsort(-truth, kind="stable") if truth[i]][:SQUARES]
 
 
 def _cells(found: Evaluation) -> list[Cell]:

@@ -36,7 +36,7 @@ class ImageScore:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An image in which PRED has a lower mean IoU than OTHER, and both."""
+    """An image in which PRED has another mean IoU than OTHER, and both."""
 
     id: str
     pred: float
@@ -52,7 +52,7 @@ class Comparison:
     """PRED minus OTHER over the `images` that both predict. `difference`: of each score, its value and (2,) interval.
 
     `better`: how sure it is that PRED has the higher mean IoU, 0 to 1; NaN if unknown. `iou` (K,) and `iou_interval` (2, K) are
-    by class. `losses`: the images where PRED is worse, the worst first.
+    by class. `losses`: the images where PRED is worse, the worst first. `gains`: those where it is better, the best first.
     """
 
     __repr__ = briefly
@@ -65,6 +65,7 @@ class Comparison:
     iou_interval: Floats
     better: float
     losses: tuple[Loss, ...] = ()
+    gains: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -183,8 +183,9 @@ def compare(name: str, gathered: Gathered, labels: Labels, resampling: Resamplin
     sides = [side.summed(units, count) for side in images]
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
-    lost = losses([pair.id for pair, _, _ in both], *images)
-    return replace(compared(name, len(both), sides, resampling.wanted), losses=lost)
+    ids = [pair.id for pair, _, _ in both]
+    whole = compared(name, len(both), sides, resampling.wanted)
+    return replace(whole, losses=losses(ids, *images), gains=gains(ids, *images))
 
 
 def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...]:
@@ -193,6 +194,11 @@ def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...
     return tuple(
         sorted((Loss(id, a, b) for id, a, b in pairs if a < b), key=lambda loss: (loss.pred - loss.other, loss.id))
     )
+
+
+def gains(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...]:
+    """The images in which the first has the higher mean IoU, the largest difference first."""
+    return tuple(Loss(one.id, one.other, one.pred) for one in losses(ids, other, pred))
 
 
 def compared(name: str, images: int, sides: Sequence[Columns], wanted: bool) -> Comparison:

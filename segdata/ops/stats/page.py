@@ -16,15 +16,19 @@ from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
 from segdata.dataset.weights import SCHEMES
 from segdata.errors import DataError, DatasetError
-from segdata.files.colors import colorize, overlay
+from segdata.files.colors import colorize
 from segdata.files.images import ImageArray
 from segdata.files.remote import Place
 from segdata.labels import Mask
 from segdata.ops.stats.result import Part, Stats
 from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
+from segdata.pages.crops import class_key
 from segdata.pages.page import jpeg_uri, write_page
-from segdata.pages.sheet import fit
+from segdata.pages.sheet import fit, laid
 from segdata.words import percent, whole
+
+GAP = 8
+"""How many white pixels part two images."""
 
 ROWS, SQUARES, SIZES = 60, 30, 500
 """How many classes the charts show, how many the co-occurrence, and how many image sizes: all, or the outermost."""
@@ -68,6 +72,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
         sizes=bubbles([(h, w, n) for h, w, n in stats.sizes.tolist()[:SIZES]]) if len(stats.sizes) else None,
         examples=rare_examples(stats, dataset, examples),
         missing=_missing(stats),
+        key=class_key(stats.labels, [*stats.present[:SQUARES], stats.labels.ignore]),
         table=_rows(stats),
     )
 
@@ -94,8 +99,8 @@ def _example(dataset: Dataset, sample: Sample, class_id: int, share: str) -> Exa
         image = colorize(mask, dataset.labels) if sample.image is None else dataset.read_rgb(sample)
     except (DataError, DatasetError) as error:
         return Example(name, share, sample.id, reason=str(error))
-    plain = image if sample.image is None else overlay(image, mask, dataset.labels)
-    both = np.hstack([fit(panel, 480) for panel in (plain, spotlight(image, mask, class_id))])
+    under = laid(None if sample.image is None else image, mask, dataset.labels, 480)
+    both = np.hstack([under, np.full((len(under), GAP, 3), 255, np.uint8), fit(spotlight(image, mask, class_id), 480)])
     return Example(name, share, sample.id, jpeg_uri(both))
 
 

@@ -49,7 +49,10 @@ class RegionDoubt:
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """Images, the worst (lowest score) first, and regions, the worst (highest score) first; `truth` is what they are of."""
+    """Images, the worst (lowest score) first, and regions, the worst (highest score) first.
+
+    `truth` is what they are of, `pred` what speaks against it.
+    """
 
     __repr__ = briefly
 
@@ -57,6 +60,7 @@ class Suspects:
     images: tuple[ImageDoubt, ...]
     regions: tuple[RegionDoubt, ...]
     unscored: tuple[str, ...]
+    pred: Dataset | None = None
 
     @property
     def labels(self) -> Labels:
@@ -138,7 +142,7 @@ def suspects(
     regions.sort(key=lambda r: (-r.region.score, r.sample, r.region.box))
     known = {sample.id for _, sample in pairs}
     unscored = tuple(sorted(t.id for t in chosen if t.id not in known))
-    return Suspects(truth, tuple(images), tuple(regions), unscored)
+    return Suspects(truth, tuple(images), tuple(regions), unscored, pred)
 
 
 def scored_pairs(pred: Dataset, truth: Dataset) -> list[tuple[Sample, Sample]]:

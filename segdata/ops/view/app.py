@@ -65,8 +65,12 @@ def static(request: Request) -> Response:
     return _own(request.path_params["name"])
 
 
+SHARED = "look.css"
+"""Colours and type, which the pages that commands write have too."""
+
+
 def _own(name: str) -> Response:
-    folder = files("segdata.ops.view") / "static"
+    folder = files("segdata.pages") / "templates" if name == SHARED else files("segdata.ops.view") / "static"
     ending = name[name.rfind(".") :]
     if ending not in TYPES or name not in {one.name for one in folder.iterdir()}:
         raise Refusal(404, "static", f"there is no {name!r}")
