@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,27 +42,27 @@ class Table:
     @cached_property
     def tags(self) -> dict[str, frozenset[str]]:
         """The ids that have each tag. Columns with other values than `yes` are no tags."""
-        found = {}
-        for place, name in enumerate(self.heading[1:], 1):
-            if name and {row[place] for row in self.rows} <= {"", YES}:
-                found[name] = frozenset(_id(row[0]) for row in self.rows if row[place])
-        return found
+        names = enumerate(self.heading[1:], 1)
+        tags = {name: i for i, name in names if name and {row[i] for row in self.rows} <= {"", YES}}
+        return {name: frozenset(_id(row[0]) for row in self.rows if row[i]) for name, i in tags.items()}
 
-    def changed(self, ids: Iterable[str], tag: str, on: bool) -> Table:
+    def changed(self, ids: Sequence[str], tag: str, on: bool) -> Table:
         """The same with a tag given to samples, or taken from them. Raises `OptionError` for a column that is no tag."""
         if tag in self.heading and tag not in self.tags:
             raise OptionError(f"the column {tag} holds other values than {YES}: choose another name for the tag")
         heading = [*self.heading] if tag in self.heading or not on else [*self.heading, tag]
         if tag not in heading:
             return self
-        rows = [[*row, *[""] * (len(heading) - len(row))] for row in self.rows]
-        places = {_id(row[0]): row for row in rows}
-        for id in dict.fromkeys(ids):
-            if on and id not in places:
-                rows.append([_cell(id), *[""] * (len(heading) - 1)])
-                places[id] = rows[-1]
-            if id in places:
-                places[id][heading.index(tag)] = YES if on else ""
+        wanted, at, value = frozenset(ids), heading.index(tag), YES if on else ""
+        wider = [""] * (len(heading) - len(self.heading))
+        rows = [[*row, *wider] for row in self.rows]
+        for row in rows:
+            if _id(row[0]) in wanted:
+                row[at] = value
+        if on:
+            new = wanted.difference(_id(row[0]) for row in self.rows)
+            empty = [""] * (len(heading) - 1)
+            rows += [[_cell(id), *empty[: at - 1], value, *empty[at:]] for id in dict.fromkeys(ids) if id in new]
         return Table(heading, rows, self.separator)
 
     def to_bytes(self) -> bytes:
@@ -88,10 +88,7 @@ class Tags:
             stamp = self._now()
             if stamp == self._stamp:
                 return self._table
-            self._table, self._stamp = (Table() if stamp is None else read_tags(self.path)), stamp
-        for heard in self.heard:
-            heard()
-        return self._table
+            return self._take(Table() if stamp is None else read_tags(self.path), stamp)
 
     def known(self) -> Table:
         """The same; what was read last if the file cannot be read now."""
@@ -106,9 +103,17 @@ class Tags:
         with self._lock:
             before = self.read()
             table = before.changed(ids, tag, on)
-            if table is not before:
-                write_whole(self.path, table.to_bytes())
-        return self.read()
+            if table is before:
+                return before
+            write_whole(self.path, table.to_bytes())
+            return self._take(table, self._now())
+
+    def _take(self, table: Table, stamp: Stamp) -> Table:
+        """Know that a table is what the file holds, and tell who listens."""
+        self._table, self._stamp = table, stamp
+        for heard in self.heard:
+            heard()
+        return table
 
     def _now(self) -> Stamp:
         try:
