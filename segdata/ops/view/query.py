@@ -47,6 +47,15 @@ def rows_of(session: Session, query: Pairs) -> Ints:
     return session.remembered(pairs, lambda: _Query(session, session.index, session.truth.labels).rows(pairs))
 
 
+def sorted_by(session: Session, query: Pairs) -> tuple[str, Floats] | None:
+    """The name and (N,) numbers of the first order, if an analysis gave it and it is no column; otherwise None."""
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        given.setdefault(name, []).append(value)
+    order = given.pop("sort", [""])[0].removeprefix("-")
+    return (order, np.asarray(session.orders[order](given))) if order in session.orders else None
+
+
 def class_id(labels: Labels, name: str) -> int:
     """The mask value of a class, or of `ignore`. Raises `Refusal`."""
     if name == "ignore" and name not in labels.names:

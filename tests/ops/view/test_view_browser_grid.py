@@ -241,6 +241,66 @@ def test_order(shown: Any) -> None:
     shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '0 % ignored'")
 
 
+def iou(truth: Any, pred: Any, value: int) -> float:
+    """The IoU of a class in one image, NaN where it is in neither."""
+    counts = truth != 255
+    both, either = (
+        ((truth == value) & (pred == value) & counts).sum(),
+        (((truth == value) | (pred == value)) & counts).sum(),
+    )
+    return float(both / either) if either else float("nan")
+
+
+def test_predictions_are_shown_ordered_and_filtered(browser: Any, dataset: Dataset, tmp_path: Path) -> None:
+    guesses = {}
+    for i, (id, mask) in enumerate(masks().items()):
+        guess = np.where(mask == 255, 0, mask)
+        guess[:, 40 - i % 17 :] = 12
+        guesses[id] = guess.astype(np.uint8)
+    make(tmp_path / "guess", guesses, names=NAMES)
+    want = {id: iou(mask, guesses[id], 0) for id, mask in masks().items()}
+    viewer = view(dataset.root, tmp_path / "guess", port=0)
+    with opened_page(browser, viewer.url) as page:
+        ready(page)
+        page.wait_for_selector("option[value='iou.road']", state="attached", timeout=20_000)
+        page.get_by_label("Order", exact=True).select_option("iou.road")
+        page.wait_for_function("() => document.querySelector('.cell .value')?.textContent")
+        assert page.url.endswith("#sort=iou.road")
+        first = page.evaluate("[...document.querySelectorAll('.cell')].map((one) => one.dataset.id)")
+        said = page.evaluate("[...document.querySelectorAll('.cell .value')].map((one) => one.textContent)")
+        assert [want[id] for id in first] == sorted(want.values())[: len(first)]
+        assert said == [f"{100 * want[id]:.1f} %" for id in first]
+        page.get_by_label("Value of a class").select_option("iou.road")
+        page.get_by_label("IoU of road, at most, %").fill("50")
+        page.keyboard.press("Tab")
+        total(page, f"{sum(value <= 0.5 for value in want.values())} of 60 images")
+        page.get_by_label("Whose masks").select_option("0")
+        page.locator(".tools input[aria-label='Opacity of the masks']").fill("100")
+        page.wait_for_timeout(500)
+        pixel = """() => [...document.querySelector(".cell canvas").getContext("2d").getImageData(39, 20, 1, 1).data]"""
+        assert page.evaluate(pixel) == [*dataset.labels.classes[12].color, 255]
+    viewer.close()
+
+
+def test_duplicates_and_findings_are_looked_for_and_filtered(browser: Any, dataset: Dataset) -> None:
+    for i in range(3):  # these three are one image
+        same = (dataset.root / "images/train/im000.png").read_bytes()
+        (dataset.root / f"images/train/im{i:03d}.png").write_bytes(same)
+    viewer = view(dataset.root, port=0)
+    with opened_page(browser, viewer.url) as page:
+        ready(page)
+        page.locator("#filters summary", has_text="Findings").click()
+        page.get_by_role("button", name="Look for duplicates").click()
+        page.get_by_role("checkbox", name="has duplicates").check(timeout=30_000)
+        total(page, "3 of 60 images")
+        page.get_by_role("checkbox", name="has duplicates").uncheck()
+        total(page, "60 images")
+        page.get_by_role("button", name="Check files, labels and splits").click()
+        page.get_by_role("checkbox", name="duplicate.exact").check(timeout=60_000)
+        total(page, "3 of 60 images")
+    viewer.close()
+
+
 def test_an_image_that_is_gone_is_said_in_its_cell(browser: Any, dataset: Dataset) -> None:
     (dataset.root / "images/train/im001.png").unlink()
     viewer = view(dataset.root, port=0)
