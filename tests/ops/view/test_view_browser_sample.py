@@ -172,6 +172,24 @@ def test_a_difference_is_that_of_the_page_of_evaluate(browser: Any, bare: Viewer
     np.testing.assert_array_equal(found[y : y + HEIGHT, x : x + WIDTH, :3], expected)
 
 
+def test_ids_of_sixteen_bits_have_the_colours_of_their_classes(browser: Any, tmp_path: Path) -> None:
+    mask = np.random.default_rng(5).integers(0, 700, (90, 130)).astype(np.uint16)
+    dataset = make(tmp_path / "data", {"wide": mask}, names=[f"class {i}" for i in range(700)])
+    shown = view(dataset, port=0)
+    try:
+        with at(browser, shown, "wide") as page:
+            panes(page, "truth")
+            page.get_by_label("Base").select_option("none")
+            page.get_by_role("button", name="One to one").click()
+            ready(page)
+            found = drawn(page)
+    finally:
+        shown.close()
+    y, x = corner(found, 1, mask.shape)
+    colors = np.array([label.color for label in dataset.labels.classes], np.uint8)
+    np.testing.assert_array_equal(found[y : y + 90, x : x + 130, :3], colors[mask])
+
+
 def test_outlines_are_where_the_id_changes(browser: Any, viewer: Viewer, truth: Dataset) -> None:
     with at(browser, viewer) as page:
         panes(page, "truth")
@@ -308,6 +326,43 @@ def test_classes_are_hidden_by_a_click(browser: Any, viewer: Viewer) -> None:
     image = found[y : y + HEIGHT, x : x + WIDTH]
     assert not image[TRUTH["val/a"] == 1].any()
     assert image[TRUTH["val/a"] == 0].all(axis=-1).any()
+
+
+def test_pixels_of_a_cell_are_lit_and_its_regions_are_gone_through(browser: Any, viewer: Viewer) -> None:
+    asked = "cell=road%3Acar"
+    true, given = TRUTH["val/a"], GIVEN["val/a"]
+    regions = [{"y": 300, "x": 400, "height": 7, "width": 5, "area": 35, "given": "car", "suggested": None, "score": 35, "text": ""},
+               {"y": 10, "x": 20, "height": 1, "width": 1, "area": 1, "given": "car", "suggested": None, "score": 1, "text": ""}]  # fmt: skip
+    with opened_page(browser, viewer.url) as page:
+        page.route("**/api/regions/**", lambda route: route.fulfill(json=regions))
+        page.route("**/api/find*", lambda route: route.continue_(url=route.request.url.replace(f"{asked}&", "")))
+        page.goto(f"{viewer.url}#{asked}&open=val/a")
+        page.reload()
+        panes(page, "truth")
+        page.get_by_label("Base").select_option("none")
+        page.get_by_role("button", name="One to one").click()
+        page.locator("#sample .regions").get_by_text("2. 1 px at row 10, column 20").wait_for()
+        ready(page)
+        found = drawn(page)
+        y, x = corner(found, 1)
+        image = found[y : y + HEIGHT, x : x + WIDTH]
+        frames = np.zeros(true.shape, np.bool_)
+        frames[290:320, 390:420] = frames[:30, :40] = True
+        lit = (true == 0) & (given == 1)
+        full = np.unique(image[lit & ~frames], axis=0)
+        assert len(full) == 1
+        assert (image[(true == 0) & ~lit & ~frames][:, :3] < full[0, :3]).any(axis=1).all()
+        page.locator("#sample .stage").focus()
+        page.keyboard.press("n")
+        ready(page)
+        current = page.locator("#sample .regions [aria-current=true]")
+        assert current.inner_text().startswith("1. ")
+        assert page.get_by_label("Zoom", exact=True).locator("output").inner_text() == "1,600 %"
+        page.keyboard.press("p")
+        assert current.inner_text().startswith("2. ")
+        page.get_by_label("Select region 2").check()
+        selected = page.evaluate("import('./static/state.js').then(({ state }) => state.regions)")
+        assert [(one["id"], one["y"], one["x"]) for one in selected] == [("val/a", 10, 20)]
 
 
 def test_images_follow_each_other_and_escape_and_back_close(browser: Any, viewer: Viewer) -> None:

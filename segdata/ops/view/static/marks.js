@@ -29,8 +29,8 @@ function drop() {
 
 /** The regions of an image, beside the panes of a stage: a list of buttons, and frames in the panes. */
 export class Marks {
-  constructor(stage) {
-    Object.assign(this, { stage, regions: [], at: -1, sample: null, asking: null });
+  constructor(stage, include) {
+    Object.assign(this, { stage, include, regions: [], at: -1, sample: null, asking: null });
     this.element = h("section", { class: "regions", "aria-label": "Regions", hidden: true });
     listen("selected", () => this.draw());
     listen("query", drop);
@@ -46,6 +46,7 @@ export class Marks {
     this.light();
     if (asked === null) return this.draw();
     if (!asked.suspects && !sample.preds[asked.of]) return this.list(asked, "There is no prediction of this image.");
+    if (!asked.suspects) this.include(asked.of);
     this.list(asked, "Looking for regions ...");
     try {
       const { cell, ...rest } = asked;

@@ -34,7 +34,7 @@ class View {
     this.area = h("div", { class: "stage", tabindex: 0, role: "application", "aria-label": "The image: arrow keys move it, plus and minus zoom, c shows a cursor, question mark tells all keys" });
     this.stage = new Stage(this.area, { moved: () => this.moved() });
     this.readout = new Readout(this.stage);
-    this.marks = new Marks(this.stage);
+    this.marks = new Marks(this.stage, (of) => this.tools.include(of));
     this.tools = new Tools(this);
     this.message = h("p", { class: "message", role: "status" });
     this.facts = h("div", { class: "facts" });
@@ -92,8 +92,8 @@ class View {
   async load(sample, signal) {
     refresh(sample.row);
     const shape = await levelsOf(sample.row, signal);
-    this.marks.open(sample);
     this.lay(sample, shape);
+    this.marks.open(sample);
     if (shape.building !== null) await this.built(sample.row, shape, signal);
   }
 
@@ -256,8 +256,8 @@ function keys() {
   on("1", "One image pixel is one screen pixel", () => stage.scene && stage.look({ scale: 1 }));
   const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   for (const [key, [down, right]] of Object.entries(arrows)) {
-    const text = key === "ArrowUp" ? "Move the image, or the cursor (all arrow keys; with Shift farther)" : undefined;
-    on([key, `Shift+${key}`], text, (event) => view.arrow(down, right, event.shiftKey));
+    const text = key === "ArrowUp" ? "Move the image, or the cursor; with Shift farther" : undefined;
+    register({ key: [key, `Shift+${key}`], text, shown: "Arrow keys", where: "sample", run: (event) => view.arrow(down, right, event.shiftKey) });
   }
   on("c", "A cursor that the arrow keys move, which tells of its pixel", () => view.cursor());
   on(["j", "PageDown"], "Next image", () => view.go(1));

@@ -110,6 +110,17 @@ export class Tools {
     return h("label", {}, i ? "Right " : "Left ", h("select", { onchange: choose }, ...options));
   }
 
+  /** Have the panes of a prediction among those that are shown, in the place of another's. */
+  include(of) {
+    const names = this.wanted().flat().map(({ name }) => name);
+    if (names.some((name) => name === `pred${of}` || name === `errors${of}`) || !this.kinds.some(({ name }) => name === `pred${of}`)) return;
+    const swapped = (name) => name.replace(/^(pred|errors)\d+$/, `$1${of}`);
+    this.chosen = [...new Set(this.chosen.map(swapped))];
+    this.sides = this.sides.map(swapped);
+    this.tab = this.tab && swapped(this.tab);
+    this.show();
+  }
+
   toggle(name) {
     const on = !this.swiping && this.chosen.includes(name);
     this.chosen = on ? this.chosen.filter((one) => one !== name) : [...this.chosen.filter((one) => one !== name), name];
