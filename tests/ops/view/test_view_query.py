@@ -70,7 +70,7 @@ def session_of(found: Sequence[Sample]) -> Session:
     session = Session.open(Dataset(Path("nowhere"), LABELS, found), writable=True)
     session.index.more["iou"] = np.array([iou_of(i) for i in range(len(found))], np.float32)
     session.filters["big"] = lambda value: (session.index.areas > 9) == (value == "yes")
-    session.orders["odd"] = lambda: np.arange(len(found)) % 2.0
+    session.orders["odd"] = lambda _: np.arange(len(found)) % 2.0
     return session
 
 
