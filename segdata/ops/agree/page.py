@@ -20,7 +20,7 @@ from segdata.ops.agree.result import Agreement, ImageAgreement
 from segdata.ops.agree.text import class_rows, pair_rows
 from segdata.pages.charts import Panel, Row, heat_map, panels
 from segdata.pages.crops import class_key, read_rgb
-from segdata.pages.page import jpeg_uri, write_page
+from segdata.pages.page import Viewer, jpeg_uri, write_page
 from segdata.pages.sheet import fit, laid
 from segdata.tiling.tiles import Pair, by_image, extent, image_of
 from segdata.windows import Window
@@ -53,6 +53,7 @@ def agree_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Place:
     return write_page(
         out,
         "agree.html",
+        viewer=Viewer.of(found.sides[0].dataset) if not found.sides[0].is_files else None,
         found=found,
         cards=_cards(found),
         shown=len(shown),

@@ -17,7 +17,7 @@ from segdata.files.remote import Place
 from segdata.labels import Mask
 from segdata.ops.check.findings import LEVELS, Checked, Finding, Spot
 from segdata.pages.crops import around, outlined, read_crop
-from segdata.pages.page import jpeg_uri, write_page
+from segdata.pages.page import Viewer, jpeg_uri, write_page
 from segdata.pages.sheet import fit, laid
 from segdata.windows import Window
 from segdata.words import some
@@ -81,6 +81,7 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
     return write_page(
         out,
         "check.html",
+        viewer=Viewer.of(dataset),
         title=folder_name(dataset),
         checked=checked,
         split_name=split_name,

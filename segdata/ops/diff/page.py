@@ -17,7 +17,7 @@ from segdata.ops.diff.result import Difference
 from segdata.ops.diff.text import class_lines, sample_lines
 from segdata.pages.charts import Panel, Row, heat_map, panels
 from segdata.pages.crops import Crop, around, beside, class_key, read_ids, read_rgb
-from segdata.pages.page import write_page
+from segdata.pages.page import Viewer, write_page
 from segdata.tiling.tiles import by_image, image_of
 from segdata.words import percent, share, whole
 
@@ -37,6 +37,7 @@ def diff_page(found: Difference, out: str | Place) -> Place:
     return write_page(
         out,
         "diff.html",
+        viewer=Viewer.of(found.after),
         found=found,
         cards=_cards(found),
         told=[*class_lines(found.classes), *sample_lines(found.samples)],

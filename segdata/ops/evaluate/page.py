@@ -25,7 +25,7 @@ from segdata.ops.evaluate.images import NONE, Cell
 from segdata.ops.evaluate.result import Evaluation, ImageScore
 from segdata.pages.charts import Panel, Row, curve, heat_map, panels
 from segdata.pages.crops import class_key, read_rgb
-from segdata.pages.page import jpeg_uri, write_page
+from segdata.pages.page import Viewer, jpeg_uri, write_page
 from segdata.pages.sheet import fit, laid
 from segdata.readers.predictions.opening import open_predictions, read_predicted
 from segdata.tiling.area import Area, area_of_image
@@ -72,6 +72,7 @@ def evaluate_page(
     return write_page(
         out,
         "evaluate.html",
+        viewer=Viewer.of(truth, pred, *others),
         title=folder_name(pred),
         truth=folder_name(truth),
         found=found,

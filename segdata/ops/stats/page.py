@@ -23,7 +23,7 @@ from segdata.labels import Mask
 from segdata.ops.stats.result import Part, Stats
 from segdata.pages.charts import Panel, Row, bubbles, heat_map, panels
 from segdata.pages.crops import class_key
-from segdata.pages.page import jpeg_uri, write_page
+from segdata.pages.page import Viewer, jpeg_uri, write_page
 from segdata.pages.sheet import fit, laid
 from segdata.words import percent, whole
 
@@ -57,6 +57,7 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
     return write_page(
         out,
         "stats.html",
+        viewer=Viewer.of(dataset),
         title=folder_name(dataset),
         stats=stats,
         counts=counts,

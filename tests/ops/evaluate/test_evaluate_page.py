@@ -88,7 +88,7 @@ def test_names_are_text_and_nothing_is_fetched(page: Path) -> None:
     assert names_are_text(text)
     assert "Evaluation of &lt;u&gt;pred" in text
     assert nothing_is_fetched(text)
-    assert len(charts_of(text)) == 5, "classes, comparison, matrix, reliability, rejection"
+    assert len(charts_of(text)) == 9, "panels of classes 3 and of OTHER 2 and their ECE, matrix, reliability, rejection"
 
 
 def test_the_matrix_tells_its_numbers(sides: tuple[Dataset, Dataset], page: Path) -> None:
@@ -152,7 +152,7 @@ def test_masks_alone_and_tiles(tmp_path: Path) -> None:
         (shown,) = worst_images(evaluate(truth, truth), truth, truth, 5)
         assert len(shown.panels) == count
         text = f'src="{shown.panels[0][1]}"'
-        assert embedded(text)[0].size == (420, 280)
+        assert embedded(text)[0].size == (640, 427)
 
 
 def test_an_evaluation_of_nothing(tmp_path: Path) -> None:
