@@ -189,7 +189,9 @@ def test_rows_of_an_old_edition_are_refused(viewer: Viewer, root: Path) -> None:
     assert "reload the page" in text
 
 
-@pytest.mark.parametrize("pair", [("start", "x"), ("start", "-1"), ("count", "1.5"), ("count", ""), ("start", "9" * 30), ("start", "²")])
+@pytest.mark.parametrize(
+    "pair", [("start", "x"), ("start", "-1"), ("count", "1.5"), ("count", ""), ("start", "9" * 30), ("start", "²")]
+)
 def test_numbers_that_are_none_are_told(viewer: Viewer, pair: tuple[str, str]) -> None:
     status, text = asked(viewer.url, "/api/samples", **dict([pair]))
     assert status == 422
@@ -203,7 +205,19 @@ def test_each_answer_of_the_api(viewer: Viewer) -> None:
         return json.loads(text)
 
     about = got("/api/about")
-    assert {"version", "edition", "writable", "name", "root", "samples", "ignore", "classes", "preds", "columns", "roots"} <= set(about)
+    assert {
+        "version",
+        "edition",
+        "writable",
+        "name",
+        "root",
+        "samples",
+        "ignore",
+        "classes",
+        "preds",
+        "columns",
+        "roots",
+    } <= set(about)
     assert [one["safe"] for one in about["classes"]] == [list(color) for color in safe_colors(3)]
     assert [s["id"] for s in got("/api/samples", start=1, count=5)["samples"]] == ["b"]
     assert got("/api/facets", id="b")["total"] == 1
