@@ -79,6 +79,7 @@ class Loading:
             self._there.set()
             self.outside = Outside.of(self.truth, self._index.folders)
             self._tell()
+            _ = self._index.folded  # before a first text is searched, which would wait for it
         except SegdataError as error:
             self._wrong = error
         except OSError as error:

@@ -152,3 +152,11 @@ def test_a_damaged_part_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
         rows_of(session, [("split", "val")])
     assert "was changed" in about_json(session)["fault"]
     assert [s["row"] for s in page_json(session, [], 0, 5)["samples"]] == list(range(5))
+
+
+def test_once_the_index_is_read_a_sample_in_parts_is_one_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "data", 50, 7)
+    session = Session.open(tmp_path / "data", writable=True)
+    ids = list(session.index.ids)
+    monkeypatch.setattr("segdata.dataset.manifest.read_bytes", None)  # what reads whole parts
+    assert [session.sample(row).id for row in range(50)] == ids
