@@ -40,7 +40,7 @@ function ownButton(root) {
 
 class Panel {
   constructor(root) {
-    Object.assign(this, { root, of: 0, other: null, matrix: null, curve: null, said: "", edition: state.about.edition });
+    Object.assign(this, { root, of: 0, other: null, matrix: null, curve: null, said: "", kept: {} });
     this.analyses = new Analyses(() => this.later());
     this.head = h("header", {});
     this.body = h("div", { class: "found" });
@@ -74,12 +74,15 @@ class Panel {
     this.draw();
   }
 
-  /** What the server says of the images that fit, if the analysis that it takes is done. */
+  /** What the server says of the images that fit, if the analysis that it takes is done; it is not asked twice for the same. */
   async answer(analysis, path, signal) {
     const other = path === "matrix" && this.other !== null ? [["other", this.other]] : [];
     const names = [this.of, ...other.map(([, number]) => number)].map((of) => numbered(analysis, of));
     if (!names.every((name) => this.analyses.isReady(name))) return null;
-    return get(`api/${path}`, [...state.query.filter(([name]) => name !== "sort"), ["of", this.of], ...other], signal);
+    const query = [...state.query.filter(([name]) => name !== "sort"), ["of", this.of], ...other];
+    const key = JSON.stringify([state.about.edition, query, this.analyses.ready()]);
+    if (this.kept[path]?.key !== key) this.kept[path] = { key, found: await get(`api/${path}`, query, signal) };
+    return this.kept[path].found;
   }
 
   draw() {
