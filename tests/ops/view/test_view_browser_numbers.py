@@ -92,8 +92,8 @@ def test_axe_finds_no_serious_fault(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     page.click('[data-key="start confidence"]')
     page.click('[data-key="start check"]')
-    page.wait_for_selector(f"{PANEL} .reliability svg")
-    page.wait_for_selector(f"{PANEL} .codes li")
+    page.wait_for_selector(f"{PANEL} .reliability svg", timeout=60_000)
+    page.wait_for_selector(f"{PANEL} .codes li", timeout=60_000)
     page.click('[data-key="cell road:car"]')
     assert axe_faults(page) == []
 

@@ -22,6 +22,7 @@ export function mount(root) {
     panel.close();
     button.focus();
   });
+  root.addEventListener("pointerdown", () => panel.held || panel.hold());
   listen(["query", "about"], () => panel.later());
   listen("paint", () => panel.draw());
   new MutationObserver(() => panel.later()).observe(root, { attributeFilter: ["hidden"] });
@@ -85,8 +86,18 @@ class Panel {
     return this.kept[path].found;
   }
 
+  /** A click goes to what was pressed only if that is still there: nothing is drawn anew until a button is let go of. */
+  hold() {
+    this.held = true;
+    const release = () => {
+      this.held = false;
+      this.draw();
+    };
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(release), { once: true });
+  }
+
   draw() {
-    if (this.root.hidden) return;
+    if (this.root.hidden || this.held) return;
     const at = this.body.querySelector("[data-scrolls]")?.scrollLeft ?? 0;
     const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     this.head.replaceChildren(h("h2", {}, "Numbers"), h("p", { role: "status" }, this.about()), ...this.choices(), h("span", { class: "gap" }), closeButton(this));
