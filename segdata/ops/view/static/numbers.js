@@ -22,7 +22,8 @@ export function mount(root) {
     panel.close();
     button.focus();
   });
-  root.addEventListener("pointerdown", () => panel.held || panel.hold());
+  root.addEventListener("pointerdown", () => panel.hold(true));
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => panel.hold(false));
   listen(["query", "about"], () => panel.later());
   listen("paint", () => panel.draw());
   new MutationObserver(() => panel.later()).observe(root, { attributeFilter: ["hidden"] });
@@ -87,13 +88,9 @@ class Panel {
   }
 
   /** A click goes to what was pressed only if that is still there: nothing is drawn anew until a button is let go of. */
-  hold() {
-    this.held = true;
-    const release = () => {
-      this.held = false;
-      this.draw();
-    };
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(release), { once: true });
+  hold(held) {
+    if (this.held && !held) setTimeout(() => this.draw());
+    this.held = held;
   }
 
   draw() {
