@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from segdata.ops.refine.operation import refine as refine
     from segdata.ops.refine.tune import tune as tune
     from segdata.ops.remap.operation import remap as remap
+    from segdata.ops.select.operation import select as select
     from segdata.ops.serve.operation import serve as serve
     from segdata.ops.split.operation import split as split
     from segdata.ops.stats.operation import class_counts as class_counts
@@ -120,6 +121,7 @@ _HOMES = {
     "refine": "ops.refine.operation",
     "tune": "ops.refine.tune",
     "remap": "ops.remap.operation",
+    "select": "ops.select.operation",
     "serve": "ops.serve.operation",
     "split": "ops.split.operation",
     "class_counts": "ops.stats.operation",

@@ -196,14 +196,34 @@ def tally(values: NDArray[Any]) -> dict[int, int]:
     return dict(zip(present.tolist(), counts.tolist(), strict=True))
 
 
+SAFE = bytes.fromhex(
+    "e69f00 56b4e9 009e73 f0e442 0072b2 d55e00 cc79a7 962d00 0000ff c3d2b4 5a87ff 960f69 b4d2ff a5b487 c31e96 691ec3"
+    "b42d5a 0f69f0 e1c369 c33c2d 69c3c3 ff3c69 870f96 e10fc3 0087d2 d28700 1ea5ff 96f096 b4e1e1 4b6987 a5004b e1965a"
+    "d2d200 87c3ff a5784b ff96b4 8796c3 3c96e1 4be187 4b8778 2d4be1 5a69d2 b41e78 d28796 b46996 78d2d2 69691e c33c5a"
+    "f0a55a 4ba5e1 b40fa5 69c3a5 4b5a87 5a78f0 87c3e1 d2e169 f03c4b 69a587 d2874b 004bff 0087b4 a5a5d2 d22da5 c3c30f"
+)
+"""Colours that people tell apart, red-green blind ones too, each seen on black and on white: three bytes for each.
+
+The first seven are those of M. Okabe and K. Ito, "Color Universal Design" (2008). Each further one is, of all candidates, the
+farthest from those before it for the kind of sight that tells it worst; `tests/helpers/sight.py` has the rule."""
+
+
+def safe_colors(n: int) -> list[RGB]:
+    """`n` different colours that people tell apart, as far as there are so many: the first 64."""
+    return [_safe_color(i) for i in range(n)]
+
+
+def _safe_color(index: int) -> RGB:
+    if (place := 3 * index) < len(SAFE):
+        return SAFE[place], SAFE[place + 1], SAFE[place + 2]
+    hue, value = (0.02 + index * 0.6180339887) % 1, (0.95, 0.75, 0.85)[index % 3]
+    r, g, b = colorsys.hsv_to_rgb(hue, 0.3 + 0.7 * ((index * 0.7548776662) % 1), value)
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
 def default_color(index: int, name: str) -> RGB:
-    """A colour far from its neighbours': hues by the golden angle, three lightnesses. `background` is black."""
-    if name == "background":
-        return (0, 0, 0)
-    hue = (0.02 + index * 0.6180339887) % 1
-    value, saturation = ((0.95, 0.75), (0.75, 0.90), (0.90, 0.50))[index % 3]
-    r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
-    return (round(255 * r), round(255 * g), round(255 * b))
+    """The colour of a class by its id, of `safe_colors`. `background` is black."""
+    return (0, 0, 0) if name == BACKGROUND else _safe_color(index)
 
 
 Unlisted = Literal["keep", "ignore", "background"]

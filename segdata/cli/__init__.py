@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "segdata.ops.check.command",
     "diff": "segdata.ops.diff.command",
     "split": "segdata.ops.split.command",
+    "select": "segdata.ops.select.command",
     "join": "segdata.ops.join.command",
     "remap": "segdata.ops.remap.command",
     "stack": "segdata.ops.stack.command",

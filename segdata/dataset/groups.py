@@ -137,13 +137,13 @@ def _relate_alike(keys: list[list[Hashable]], dataset: Dataset, crops: bool, run
         kind = CROPS if crops else DUPLICATES
         raise OptionError(f"--group-by {kind}: there are no images to compare: {some(missing, 3)}")
     if not crops:
-        _relate(keys, _alike(_looks(dataset, run)))
+        _relate(keys, alike_pairs(_looks(dataset, run)))
         return
     from segdata.dataset.crops import crop_links, image_encoder
 
     encode = image_encoder()  # before anything is read: it may not be there
     looks = _looks(dataset, run)
-    _relate(keys, _alike(looks))
+    _relate(keys, alike_pairs(looks))
     links = crop_links(dataset, _detailed(looks), [_joined(keys)], encode, run)
     _relate(keys, [(link.first, link.second) for link in links])
 
@@ -153,7 +153,7 @@ def _detailed(looks: Mapping[int, Look]) -> list[int]:
     return [i for i, look in looks.items() if not look.plain]
 
 
-def _alike(looks: Mapping[int, Look]) -> list[tuple[int, int]]:
+def alike_pairs(looks: Mapping[int, Look]) -> list[tuple[int, int]]:
     """Pairs of samples, by position, whose images are the same or nearly."""
     from segdata.dataset.duplicates import copies, near_links
 

@@ -12,6 +12,11 @@ Lines = list[tuple[int, list[str]]]
 """The number of each line in the file, from 1, and its cells."""
 
 
+def separator_of(text: str) -> str:
+    """What is between cells: a comma, a semicolon or a tab."""
+    return max(",;\t", key=next(filter(str.strip, text.splitlines()), "").count)
+
+
 def read_table(path: str, option: str) -> tuple[list[str], Lines]:
     """The heading, and the lines below it, without empty ones; between cells are commas, semicolons or tabs.
 
@@ -19,8 +24,7 @@ def read_table(path: str, option: str) -> tuple[list[str], Lines]:
     """
     try:
         text = read_text(path, "utf-8-sig")
-        separator = max(",;\t", key=next(filter(str.strip, text.splitlines()), "").count)
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text), delimiter=separator_of(text), skipinitialspace=True)
         table = [(reader.line_num, cells) for row in reader if any(cells := [cell.strip() for cell in row])]
     except OSError as error:
         raise OptionError(f"{option} {path}: cannot be read: {error.strerror or error}") from error

@@ -135,13 +135,18 @@ class Region:
 
     @property
     def polygons(self) -> list[list[float]]:
-        """Outlines as COCO has them: x, y, x, y ... in pixels; holes are filled.
+        """Outlines as COCO has them: see `outlines_of`."""
+        return outlines_of(self.inside, *self.box[:2])
 
-        They run a quarter of a pixel within the pixels' edges, so that rasterising them gives the region's pixels again.
-        """
-        double = resize_mask(self.inside.astype(np.uint8), (2 * self.box[2], 2 * self.box[3]))
-        found, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        return [((c.reshape(-1, 2) + 0.5) / 2 + (self.box[1], self.box[0])).ravel().tolist() for c in found]
+
+def outlines_of(inside: NDArray[np.bool_], y: int, x: int) -> list[list[float]]:
+    """(h, w) bool at (y, x) -> outlines as COCO has them: x, y, x, y ... in pixels; holes are filled.
+
+    They run a quarter of a pixel within the pixels' edges, so that rasterising them gives the same pixels again.
+    """
+    double = resize_mask(inside.astype(np.uint8), (2 * inside.shape[0], 2 * inside.shape[1]))
+    found, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [((c.reshape(-1, 2) + 0.5) / 2 + (x, y)).ravel().tolist() for c in found]
 
 
 def rows_of(size: tuple[int, int], classes: int) -> list[slice]:

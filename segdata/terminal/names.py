@@ -49,6 +49,7 @@ METAVARS = {
     "drop": "CLASS",
     "host_names": "NAME",
     "image_roots": "FOLDER",
+    "ids": "FILE",
     "aoi_layer": "NAME",
     "layer": "NAME",
     "map": "OLD=NEW",
@@ -58,6 +59,8 @@ METAVARS = {
     "skip_classes": "CLASS",
     "split": "NAME",
     "subdataset": "NAME",
+    "to_split": "NAME",
+    "without": "FILE",
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""
 

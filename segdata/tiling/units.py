@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from segdata.dataset.dataset import Dataset
@@ -56,8 +56,13 @@ def in_blocks(pairs: Sequence[Pair], resample: str | None) -> list[Pair]:
 
 def frames(pairs: Sequence[Pair]) -> tuple[str, str] | None:
     """The first and last id of the longest sequence, if half of the images or more look like frames of one."""
-    found = sequences([pair.id for pair in pairs], _splits(pairs))
-    if 2 * sum(len(run.ids) for run in found) < max(len(pairs), 1):
+    return frames_among([pair.id for pair in pairs], _splits(pairs))
+
+
+def frames_among(ids: Sequence[str], splits: Iterable[str]) -> tuple[str, str] | None:
+    """The same of ids; a first folder that is one of `splits` is no part of a name."""
+    found = sequences(ids, splits)
+    if 2 * sum(len(run.ids) for run in found) < max(len(ids), 1):
         return None
     longest = max(found, key=lambda run: len(run.ids))
     return longest.ids[0], longest.ids[-1]

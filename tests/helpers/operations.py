@@ -92,6 +92,9 @@ def agreed(method: Any, inputs: Inputs, out: Path, run: Run, **more: Any) -> Dat
 DATASETS: dict[str, Operate] = {
     **{f"convert {name}": partial(convert, name) for name in READERS},
     "split": lambda d, out, run, **more: segdata.split(d.whole, out, group_by="duplicates", run=run, **more),
+    "select": lambda d, out, run, **more: segdata.select(
+        d.whole, out, ids=[s.id for s in d.whole][1::2], to_split="few", run=run, **more
+    ),
     "join": lambda d, out, run, **more: segdata.join([d.whole, d.other], out, run=run, **more),
     "remap": lambda d, out, run, **more: segdata.remap(d.whole, out, map={"car": "dog"}, run=run, **more),
     "tile": lambda d, out, run, **more: segdata.tile(

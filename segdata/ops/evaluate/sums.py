@@ -141,11 +141,15 @@ def units_of(pairs: Sequence[Pair]) -> tuple[Ints, int]:
 def intervals_of(columns: Columns, pairs: Sequence[Pair], resampling: Resampling) -> tuple[dict[str, Floats], int]:
     """The interval of each of `SCORES`, {} if there are too few units, and how many units there are."""
     units, count = units_of(pairs)
-    if not resampling.wanted or count < FEWEST:
-        return {}, count
-    summed = columns.summed(units, count)
-    bounds = {name: spread(summed, name).interval() for name in SCORES}
-    return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}, count
+    return intervals_between(columns.summed(units, count)) if resampling.wanted else {}, count
+
+
+def intervals_between(units: Columns) -> dict[str, Floats]:
+    """The interval of each of `SCORES` from the tallies of units, {} if there are too few of them."""
+    if units.units < FEWEST:
+        return {}
+    bounds = {name: spread(units, name).interval() for name in SCORES}
+    return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}
 
 
 def intervals_of_metrics(gathered: Gathered, columns: Columns) -> dict[str, Floats]:
@@ -180,7 +184,7 @@ def compare(name: str, gathered: Gathered, labels: Labels, resampling: Resamplin
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         raise DatasetError(f"{name}: its tiles leave out other parts than those it is compared with: --missing miss")
     lost = losses([pair.id for pair, _, _ in both], *images)
-    return replace(_comparison(name, len(both), sides, resampling.wanted), losses=lost)
+    return replace(compared(name, len(both), sides, resampling.wanted), losses=lost)
 
 
 def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...]:
@@ -191,8 +195,8 @@ def losses(ids: Sequence[str], pred: Columns, other: Columns) -> tuple[Loss, ...
     )
 
 
-def _comparison(name: str, images: int, sides: Sequence[Columns], wanted: bool) -> Comparison:
-    """First minus second, with the intervals of the differences, if they are wanted."""
+def compared(name: str, images: int, sides: Sequence[Columns], wanted: bool) -> Comparison:
+    """First minus second, two predictions of the same units, with the intervals of the differences, if they are wanted."""
     spreads = {score: [spread(side, score, paired=True) for side in sides] for score in SCORES}
     differences = {score: first - second for score, (first, second) in spreads.items()}
     bounds = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.id_lists import listed
 from segdata.errors import OptionError
 from segdata.executors.run import Run
 from segdata.writers import writer, writer_options
@@ -20,6 +21,7 @@ def export(
     destination: str | Path,
     *,
     split: str | None = None,
+    ids: Sequence[str] | str | Path | None = None,
     license: str | None = None,
     url: str | None = None,
     creator: Sequence[str] = (),
@@ -41,6 +43,8 @@ def export(
         dataset: The dataset, or its folder.
         destination: The folder to write to.
         split: Export this split only; several: a,b; all but one: !a.
+        ids: Export these samples only: a file with an id per line (.txt) or with ids in its first column (.csv); in Python also
+            the ids themselves.
         license: The license of the dataset, for croissant.json: a URL, such as that of a list of licenses
             (https://spdx.org/licenses/), or a text. By default it is NOASSERTION: nobody said what it is.
         url: The web page of the dataset, for croissant.json.
@@ -58,4 +62,6 @@ def export(
     dataset = Dataset.of(dataset)
     if split is not None:
         dataset = dataset.split(split)
+    if ids is not None:
+        dataset = listed(dataset, ids, "--ids")
     return writer(format)(dataset, destination, about=about, overwrite=overwrite, run=run, **options)

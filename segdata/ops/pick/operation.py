@@ -12,6 +12,7 @@ import numpy as np
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.groups import rule_of
+from segdata.dataset.id_lists import is_list, write_list
 from segdata.errors import OptionError, one_of
 from segdata.executors.run import Run
 from segdata.files.places import place
@@ -20,7 +21,7 @@ from segdata.ops.pick.look import Looking
 from segdata.ops.pick.pool import ENDING, Labelled, Pool, groups_of, open_pool, refuse_alone
 from segdata.ops.pick.result import Picked, PickedImage
 from segdata.ops.pick.weigh import Strategy, Weighed, vectors_of, weigh
-from segdata.ops.pick.write import Order, is_list, refuse_dataset, write_dataset, write_list
+from segdata.ops.pick.write import Order, list_text, refuse_dataset, write_dataset
 from segdata.prediction.predictor import Predictor
 from segdata.prediction.profile import SIGNALS
 
@@ -126,7 +127,7 @@ def _written(
     read = [pool.dataset.root, labelled.root, pool.signals, place(rule.table) if rule and rule.table else None]
     beside = [one for one in read if one is not None]
     if is_list(destination):
-        write_list(picked, destination, beside, overwrite=overwrite)
+        write_list(place(destination), list_text(picked, destination), beside, overwrite=overwrite)
         return picked
     facts = {**options._asdict(), "signals": pool.digest, "labelled": labelled.digest, **(rule.facts if rule else {})}
     order = Order(pool, facts, beside)

@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 
 from segdata.dataset.carry import Move, Origin, carry
 from segdata.dataset.dataset import Dataset
+from segdata.dataset.id_lists import is_list
 from segdata.dataset.job import made_of, receipt_of
 from segdata.errors import OptionError, Problem
 from segdata.executors.run import Run
-from segdata.files.places import place, real, write_new, write_whole
+from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.ops.pick.pool import Pool
 from segdata.ops.pick.result import Picked, PickedImage
 from segdata.terminal.text import csv_text
-
-LISTS = (".txt", ".csv")
 
 
 class Order(NamedTuple):
@@ -28,11 +27,6 @@ class Order(NamedTuple):
     beside: Sequence[str | Path | Place]
 
 
-def is_list(destination: str | Path) -> bool:
-    """Whether a destination is meant as a list, not as the folder of a dataset."""
-    return str(destination).lower().endswith(LISTS) and not place(destination).is_dir()
-
-
 def refuse_dataset(destination: str | Path, pool: object, model: object) -> None:
     """Raise `OptionError` for what is no list: of images whose predictions are not written, no dataset can be made."""
     if not is_list(destination):
@@ -41,24 +35,10 @@ def refuse_dataset(destination: str | Path, pool: object, model: object) -> None
         raise OptionError(f"{why}: write a list (.txt or .csv), or {first}, and then segdata pick PRED {destination}")
 
 
-def write_list(
-    picked: Picked, destination: str | Path, inputs: Sequence[str | Path | Place], *, overwrite: bool
-) -> None:
-    """Write ids, a line each, or a table. It is whole or absent; the same list stays.
-
-    Raises `OptionError` for a destination that is read, `DatasetError` for another file there.
-    """
-    path = place(destination)
-    if any(real(one) == real(path) for one in inputs):
-        raise OptionError(f"{path}: is what is read: choose another name")
-    text = csv_text(_table(picked)) if path.suffix.lower() == ".csv" else "\n".join(one.id for one in picked.images)
-    data = f"{text}\n".encode()
-    if isinstance(path, Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if overwrite:
-        write_whole(path, data)
-    else:
-        write_new(path, data, "choose another name, or --overwrite")
+def list_text(picked: Picked, destination: str | Path) -> str:
+    """Ids, a line each, or for .csv a table."""
+    is_table = str(destination).lower().endswith(".csv")
+    return csv_text(_table(picked)) if is_table else "\n".join(one.id for one in picked.images)
 
 
 def _table(picked: Picked) -> list[list[object]]:

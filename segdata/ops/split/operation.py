@@ -19,7 +19,8 @@ from segdata.dataset.counts import ImageCounts
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.group_rules import stem
 from segdata.dataset.groups import Groups, group_samples, rule_of
-from segdata.dataset.job import folder_name, made_of, receipt_of
+from segdata.dataset.job import made_of, receipt_of
+from segdata.dataset.moving import id_in, refuse_split, refuse_twice, stems_of
 from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError, OptionError, Problem
@@ -155,8 +156,7 @@ def _aimed(ratios: Mapping[str, float] | None, folds: int | None) -> dict[str, f
     for name, ratio in aimed.items():
         if not (math.isfinite(ratio) and ratio > 0):
             raise OptionError(f"--ratios {name}={ratio:g}: must be above 0; leave out a split that shall have nothing")
-        if not name or name in (".", "..") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name):
-            raise OptionError(f"--ratios: {name!r} is no name for a split: it becomes the name of a folder")
+        refuse_split(name, "--ratios")
     if len(aimed) < 2:
         raise OptionError("--ratios: give two splits or more, such as train=0.8,val=0.2")
     if abs(sum(aimed.values()) - 1) > 1e-6:
@@ -180,13 +180,6 @@ def _table(dataset: Dataset) -> ImageCounts:
     except ValueError as error:
         message = f"the counts of the manifest cannot be ({error}): it was edited; segdata check finds where"
         raise DatasetError(f"{dataset.root}: {message}") from error
-
-
-def _stems(samples: Sequence[Sample]) -> dict[str, str]:
-    """By id, its stem; all of it where that alone tells two samples apart."""
-    stems = {s.id: stem(s) for s in samples}
-    shared = {stem for stem, n in Counter(stems.values()).items() if n > 1}
-    return {id: id if stem in shared else stem for id, stem in stems.items()}
 
 
 def _old_splits(dataset: Dataset, keep: Dataset | None, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -291,16 +284,9 @@ def _way_out(classes: Sequence[str]) -> str:
 
 def _moves(dataset: Dataset, samples: Sequence[Sample], splits: Sequence[str], groups: Groups | None) -> list[Move]:
     """Samples under the id and in the split that they shall have, and in their group of `groups`, if these are to be kept."""
-    stems = _stems(samples)
-    ids = {
-        sample.id: f"{name}/{stems[sample.id]}"
-        if sample.split and sample.id.startswith(f"{sample.split}/")
-        else sample.id
-        for sample, name in zip(samples, splits, strict=True)
-    }
-    if twice := [id for id, n in Counter(ids.values()).items() if n > 1]:
-        old = " and ".join(id for id, new in ids.items() if new == twice[0])
-        raise DatasetError(f"{folder_name(dataset)}: {old} would both be {twice[0]}: convert them under other names")
+    stems = stems_of(samples)
+    ids = {sample.id: id_in(sample, name, stems) for sample, name in zip(samples, splits, strict=True)}
+    refuse_twice(dataset, ids)
     called = [s.group for s in samples] if groups is None else [groups.names[g] for g in groups.of.tolist()]
     return [
         Move(

@@ -1,10 +1,10 @@
-"""Suspect regions for an annotation tool: `regions.json`, and the images that they are in."""
+"""Regions for an annotation tool: `regions.json`, and the images that they are in."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,38 +36,44 @@ def relabel_folder(folder: str | Place) -> Place:
 
 
 def write_relabel(found: Suspects, folder: str | Place, regions: Sequence[RegionDoubt]) -> None:
-    """Write regions for an annotation tool: `regions.json`, COCO instances with the suggested classes, and `images/` as labelled.
+    """Write suspect regions for an annotation tool, with the suggested classes.
 
-    `given` has the label's class, `kind` what seems wrong, `score` how strongly it is doubted; category ids are class ids + 1.
-    Images are copied
-    where their file is the sample. If the file holds the same regions, only missing images are written; if it holds others, it is
-    refused, as people edit it. Raises `DataError` for an image that cannot be read, `DatasetError` for the folder.
+    `given` has the label's class, `kind` what seems wrong, `score` how strongly it is doubted. Raises as `write_regions`.
+    """
+    write_regions(found.truth, folder, [(one.sample, _annotation(one, found.labels)) for one in regions])
+
+
+def write_regions(truth: Dataset, folder: str | Place, regions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Write regions for an annotation tool: `regions.json`, COCO instances, and `images/` as labelled.
+
+    Each region is the id of its sample and what its annotation says, apart from its own number and the image's; category ids
+    are class ids + 1. Images are copied where their file is the sample. If the file holds the same regions, only missing images
+    are written; if it holds others, it is refused, as people edit it. Raises `DataError` for an image that cannot be read,
+    `DatasetError` for the folder.
     """
     folder = relabel_folder(folder)
-    samples = {sample.id: sample for sample in found.truth}
-    ids = {id: number for number, id in enumerate(sorted({one.sample for one in regions}), 1)}
+    ids = {id: number for number, id in enumerate(sorted({id for id, _ in regions}), 1)}
+    samples = {sample.id: sample for sample in truth if sample.id in ids}
     images = []
     for id, number in ids.items():
         sample = samples[id]
-        name = _name(found.truth, sample)
+        name = _name(truth, sample)
         images.append({"id": number, "file_name": name, "height": sample.height, "width": sample.width, "sample": id})
-    annotations = [_annotation(n, one, ids[one.sample], found.labels) for n, one in enumerate(regions, 1)]
-    categories = [{"id": label.id + 1, "name": label.name} for label in found.labels.classes]
+    annotations = [{"id": n, "image_id": ids[id], **fields} for n, (id, fields) in enumerate(regions, 1)]
+    categories = [{"id": label.id + 1, "name": label.name} for label in truth.labels.classes]
     data = {"images": images, "categories": categories, "annotations": annotations}
     text = json.dumps(data, indent=1) + "\n"
     write_new(folder / REGIONS, text.encode(), "perhaps it was edited: choose another folder")
     for image in images:
         if not (there := folder / "images" / str(image["file_name"])).exists():
-            _place(found.truth, samples[str(image["sample"])], there)
+            _place(truth, samples[str(image["sample"])], there)
     if isinstance(folder, Path):
         sync_tree(folder)
 
 
-def _annotation(number: int, one: RegionDoubt, image: int, labels: Labels) -> dict[str, Any]:
+def _annotation(one: RegionDoubt, labels: Labels) -> dict[str, Any]:
     region, (y, x, h, w) = one.region, one.region.box
     return {
-        "id": number,
-        "image_id": image,
         "category_id": region.suggested + 1,
         "segmentation": region.polygons,
         "area": region.area,

@@ -13,12 +13,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from segdata.errors import DataError, SegdataError
-from segdata.ops.view import pictures, samples
+from segdata.ops.view import acts, found, pictures, samples, tagging
 from segdata.ops.view.answers import Refusal, refused
 from segdata.ops.view.guard import Guard
 from segdata.ops.view.session import Session
 
-PARTS = (samples, pictures)
+PARTS = (samples, pictures, found, tagging, acts)
 """Each has `routes(session)`: a list of routes below /api/."""
 
 TYPES = {

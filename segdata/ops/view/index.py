@@ -146,10 +146,12 @@ class Index:
 
     def sums(self, rows: Ints) -> dict[int, tuple[int, int]]:
         """In how many of these rows each mask value occurs, and how many pixels have it there."""
-        chosen = np.zeros(len(self), np.bool_)
-        chosen[rows] = True
-        at = np.repeat(chosen, np.diff(self.starts))
-        values, pixels = self.values[at], self.pixels[at]
+        values, pixels = self.values, self.pixels
+        if len(rows) < len(self):
+            chosen = np.zeros(len(self), np.bool_)
+            chosen[rows] = True
+            at = np.repeat(chosen, np.diff(self.starts))
+            values, pixels = values[at], pixels[at]
         images = np.bincount(values)
         sums = np.zeros(len(images), np.int64)
         np.add.at(sums, values, pixels)
@@ -201,7 +203,7 @@ class _Builder:
         """Some more samples."""
         n, groups, splits = len(batch), self._groups, self._splits
         self.ids += [line.id for line in batch]
-        self.folders.update({line.image.rpartition("/")[0] for line in batch if line.image is not None})
+        self.folders.update({_folder(line.image) for line in batch if line.image is not None})
         counts = [line.counts for line in batch]
         lengths = np.fromiter(map(len, counts), np.int64, n)
         values = np.fromiter(chain.from_iterable(counts), np.uint16, int(lengths.sum()))
@@ -229,6 +231,12 @@ class _Builder:
             self.ids, splits, list(self._splits), groups, list(self._groups), heights, widths, starts, values, pixels,
             ignore, frozenset(self.folders),
         )  # fmt: skip
+
+
+def _folder(image: str) -> str:
+    """The folder of an image; of a URL that is a host alone, the URL."""
+    folder = image.rpartition("/")[0]
+    return image if "://" in image and "://" not in folder else folder
 
 
 def _number(names: dict[str, int], name: str | None) -> int:

@@ -49,7 +49,7 @@ class Loading:
         if self._wrong is not None:
             raise self._wrong
         if self._index is None:
-            so_far = f"{self.share:.0%} of it so far"
+            so_far = f"{100 * self.share:.0f} % of it so far"
             raise Refusal(503, "loading", f"the dataset is being read, {so_far}: ask again in a moment")
         return self._index
 

@@ -26,6 +26,7 @@ def view(
     image_roots: Sequence[str] = (),
     vrt: bool = False,
     host_names: Sequence[str] = (),
+    tags: str | Path | None = None,
 ) -> Viewer:
     """Serve a page of a dataset, and of predictions beside it, to this machine; in a notebook it is shown inline.
 
@@ -44,10 +45,13 @@ def view(
             of this machine that the manifest names, which are told.
         vrt: Read VRTs, which name other files; those must be below the folder of the VRT.
         host_names: Answer under this name of a host, too: that of a proxy before this page.
+        tags: The CSV file that holds the tags of samples; segdata evaluate --slice takes it. By default NAME.tags.csv in the
+            working directory, made at the first tag.
     """
     try:
         from segdata.ops.view.serving import Serving
         from segdata.ops.view.session import Session
+        from segdata.ops.view.tags import Tags
     except ModuleNotFoundError as error:
         raise MissingDependency(
             f"view takes {error.name}, which is not installed: pip install 'segdata[view]'"
@@ -55,6 +59,9 @@ def view(
     refuse_names(host_names)
     given = [preds] if isinstance(preds, Dataset | str | Path) else preds
     session = Session.open(dataset, given, writable=token, image_roots=image_roots, vrt=vrt)
+    if tags is not None:
+        session.tags = Tags(Path(tags).absolute())
+        session.tags.read()
     key = real(session.truth.root), port
     if port and key in _shown:
         _shown.pop(key).close()

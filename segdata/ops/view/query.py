@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -47,6 +47,15 @@ def rows_of(session: Session, query: Pairs) -> Ints:
     return session.remembered(pairs, lambda: _Query(session, session.index, session.truth.labels).rows(pairs))
 
 
+def sorted_by(session: Session, query: Pairs) -> tuple[str, Floats] | None:
+    """The name and (N,) numbers of the first order, if an analysis gave it and it is no column; otherwise None."""
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        given.setdefault(name, []).append(value)
+    order = given.pop("sort", [""])[0].removeprefix("-")
+    return (order, np.asarray(session.orders[order](given))) if order in session.orders else None
+
+
 def class_id(labels: Labels, name: str) -> int:
     """The mask value of a class, or of `ignore`. Raises `Refusal`."""
     if name == "ignore" and name not in labels.names:
@@ -81,7 +90,7 @@ class _Query:
         given: dict[str, list[str]] = {}
         for name, value in pairs:
             given.setdefault(name, []).append(value)
-        orders = [self.order(value) for value in given.pop("sort", [])]
+        orders = [self.order(value, given) for value in given.pop("sort", [])]
         keep = np.ones(len(self.index), np.bool_)
         for name, values in given.items():
             keep &= self.fitting(name, values)
@@ -105,17 +114,17 @@ class _Query:
         known = (*EITHER, *EACH, *self.session.filters, *self.index.more, "sort")
         raise Refusal(422, "filter", f"there is no filter {name!r}: there are {some(known, 40)}")
 
-    def order(self, name: str) -> Floats:
-        """(N,) numbers that ascend in an order; what is not known last."""
+    def order(self, name: str, given: Mapping[str, Sequence[str]]) -> Floats:
+        """(N,) numbers that ascend in an order, beside the filters that are given; what is not known last."""
         plain = name.removeprefix("-")
-        values = self._order(plain).astype(np.float64)
+        values = self._order(plain, given).astype(np.float64)
         return np.where(np.isnan(values), inf, values if plain == name else -values)
 
-    def _order(self, name: str) -> Floats:
+    def _order(self, name: str, given: Mapping[str, Sequence[str]]) -> Floats:
         if name in ORDERS:
             return np.asarray(ORDERS[name](self.index))
         if name in self.session.orders:
-            return np.asarray(self.session.orders[name]())
+            return np.asarray(self.session.orders[name](given))
         if (column := self.index.more.get(name)) is not None:
             return np.asarray(column)
         if name.startswith("class."):
@@ -157,7 +166,7 @@ def _id(index: Index, values: Sequence[str]) -> Bools:
 
 def _text(index: Index, _: Labels, value: str) -> Bools:
     part = folded(value)
-    return np.fromiter((part in id for id in index.folded), np.bool_, len(index))
+    return np.array([part in id for id in index.folded], np.bool_)
 
 
 def _class(index: Index, labels: Labels, value: str) -> Bools:

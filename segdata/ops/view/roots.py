@@ -121,7 +121,7 @@ def _linked(dataset: Fenced) -> set[str]:
 def _url_is_open(url: str, dataset: Fenced) -> bool:
     """Whether something may be fetched: it is below a root, or in the storage that the dataset itself is in."""
     root = dataset.root
-    own = [] if not isinstance(root, Remote) else [str(root) if dataset.roots else f"{root.scheme}://{root.bucket}"]
+    own = [] if not isinstance(root, Remote) else [str(root) if dataset.roots else root.bucket]
     return any(_url_below(url, one) for one in (*dataset.roots, *own))
 
 
@@ -150,8 +150,12 @@ def _host(url: str) -> str:
     return "/".join(url.split("/")[:3])
 
 
-@lru_cache(maxsize=1024)
 def _real(folder: str) -> str:
+    return _known(os.path.abspath(folder))
+
+
+@lru_cache(maxsize=1024)
+def _known(folder: str) -> str:
     return os.path.realpath(folder)
 
 

@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from segdata.dataset.job import folder_name
 from segdata.dataset.sample import Sample, split_name
-from segdata.labels import Label
+from segdata.labels import Label, default_color
 from segdata.ops.view.answers import Refusal, answer, whole
 from segdata.ops.view.index import Index, Ints
-from segdata.ops.view.query import Pairs, pairs_of, rows_of
+from segdata.ops.view.query import Pairs, pairs_of, rows_of, sorted_by
 from segdata.ops.view.session import Column, Session
 from segdata.version import __version__
 from segdata.words import suggest
@@ -83,7 +83,8 @@ def about_json(session: Session) -> dict[str, Any]:
 
 
 def _class_json(one: Label) -> dict[str, Any]:
-    return {"id": one.id, "name": one.name, "color": list(one.color)}
+    safe = default_color(one.id, one.name)  # which colour-blind people tell apart
+    return {"id": one.id, "name": one.name, "color": list(one.color), "safe": list(safe)}
 
 
 def _column_json(session: Session, name: str) -> dict[str, Any]:
@@ -97,6 +98,9 @@ def page_json(session: Session, query: Pairs, start: int, count: int) -> dict[st
     if query or loading.wait(MOMENT):
         rows = rows_of(session, query)
         total, samples = len(rows), [sample_json(session, row) for row in rows[start : start + count].tolist()]
+        if (told := sorted_by(session, query)) is not None:
+            for sample in samples:
+                sample["values"][told[0]] = _number(float(told[1][sample["row"]]))
     else:
         total, found = len(session.truth), session.truth.samples[start : start + count]
         samples = [_from_manifest(sample, start + i, len(session.preds)) for i, sample in enumerate(found)]

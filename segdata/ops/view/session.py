@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 
 import msgspec
+from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.job import folder_name
@@ -20,9 +21,10 @@ from segdata.files.places import place
 from segdata.files.rasters import Raster
 from segdata.labels import must_agree
 from segdata.ops.view.answers import Refusal
-from segdata.ops.view.index import Bools, Floats, Index, Ints
+from segdata.ops.view.index import Bools, Index, Ints
 from segdata.ops.view.loading import Loading
 from segdata.ops.view.roots import Fenced
+from segdata.ops.view.tags import Tags
 from segdata.readers.predictions.opening import open_predictions
 
 KEPT, ROWS = 32, 2**23
@@ -79,9 +81,10 @@ class Session:
     """A dataset that is open, `preds` beside it, and its `index`. Threads share it; `lock` is held while it changes.
 
     `edition` grows when the dataset is opened anew: rows are numbers of samples in one edition. What analyses and tags know is
-    asked for by name: `filters` (a value -> (N,) which samples fit), `orders` (-> (N,) numbers to sort by), `columns` (what the
-    columns of `index.more` are), `about`, `facets` and `fields` (more for the answers: of all, of rows, of one row).
-    `reopened` is called after each `reload`.
+    asked for by name: `filters` (a value -> (N,) which samples fit), `orders` (the filters that are given, by name -> (N,)
+    numbers to sort by), `columns` (what the columns of `index.more` are), `about`, `facets` and `fields` (more for the answers:
+    of all, of rows, of one row).
+    `reopened` is called after each `reload`, `ends` in the end.
     """
 
     options: Options
@@ -89,12 +92,14 @@ class Session:
     opened: Opened
     lock: RLock = field(default_factory=RLock)
     filters: dict[str, Callable[[str], Bools]] = field(default_factory=dict)
-    orders: dict[str, Callable[[], Floats]] = field(default_factory=dict)
+    orders: dict[str, Callable[[Mapping[str, Sequence[str]]], NDArray[Any]]] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     about: dict[str, Callable[[], Any]] = field(default_factory=dict)
     facets: dict[str, Callable[[Ints], Any]] = field(default_factory=dict)
     fields: dict[str, Callable[[int], Any]] = field(default_factory=dict)
     reopened: list[Callable[[], None]] = field(default_factory=list)
+    tags: Tags | None = None
+    ends: list[Callable[[], None]] = field(default_factory=list)
     _changes: int = 0
     _found: OrderedDict[tuple[Any, ...], Ints] = field(default_factory=OrderedDict)
 
@@ -208,6 +213,8 @@ class Session:
 
     def close(self) -> None:
         """Let go of what is open."""
+        for end in self.ends:
+            end()
         self._found.clear()
 
 

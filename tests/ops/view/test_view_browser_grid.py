@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+
 from browser import axe_faults, driven, opened_page
 from carry_files import make
-
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
 
@@ -40,6 +40,12 @@ SIGHT = """() => {
   return seen.map(([cell, box]) => [Number(cell.dataset.place), cell.dataset.id ?? null, Math.round(box.top - view.top)]);
 }"""
 """Place, id and top of every cell in sight."""
+
+SCROLL = """(share) => {
+  const view = document.querySelector(".scroller");
+  view.scrollTop = share * (view.scrollHeight - view.clientHeight);
+}"""
+"""Go to a share of the list."""
 
 
 def masks() -> dict[str, Any]:
@@ -125,6 +131,39 @@ def test_a_link_shows_the_same(browser: Any, shown: Any) -> None:
         assert other.get_by_label("Search ids").input_value() == "IM05"
 
 
+def test_a_copied_link_has_no_token_unless_that_is_wanted(shown: Any) -> None:
+    shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.get_by_role("checkbox", name=re.compile("^val")).check()
+    total(shown, "20 of 60 images")
+    shown.get_by_role("button", name="Copy link").click()
+    shown.get_by_text("Copied the link, without the token").wait_for()
+    home = shown.url.partition("?")[0]
+    assert shown.evaluate("navigator.clipboard.readText()") == f"{home}#split=val"
+    shown.get_by_role("button", name="Copy with the token").click()
+    shown.get_by_text("Copied the link, with the token").wait_for()
+    assert shown.evaluate("navigator.clipboard.readText()") == shown.url
+    shown.goto(f"{home}#split=val")
+    total(shown, "20 of 60 images")
+
+
+def test_a_filter_that_cannot_be_is_said(shown: Any) -> None:
+    shown.goto(f"{shown.url.partition('#')[0]}#class=horse")
+    shown.get_by_text("horse").first.wait_for()
+    assert shown.locator("#notes .error").count() == 1
+    shown.get_by_role("button", name="Reset").click()
+    total(shown, "60 images")
+    assert shown.locator("#notes .error").count() == 0
+
+
+def test_images_that_stay_are_not_loaded_again(shown: Any) -> None:
+    """A filter keeps the elements of images that still fit: nothing flickers."""
+    shown.evaluate("document.querySelector('[data-id=\"train/im001\"] img').mine = true")
+    shown.locator("#side").get_by_role("button", name="car 1", exact=True).click()
+    total(shown, f"{sum(i % len(NAMES) == 1 for i in range(60))} of 60 images")
+    shown.wait_for_selector("[data-place='0'][data-id='train/im001']")
+    assert shown.evaluate("document.querySelector('[data-id=\"train/im001\"] img').mine") is True
+
+
 def test_what_is_typed_is_no_key(shown: Any) -> None:
     shown.keyboard.press("/")
     shown.keyboard.type("nfc?")
@@ -195,11 +234,71 @@ def test_the_class_under_the_pointer(shown: Any) -> None:
 
 
 def test_order(shown: Any) -> None:
-    shown.get_by_label("Order").select_option("ignore")
-    shown.wait_for_function("() => document.querySelector('.cell .value').textContent === '2.1 % ignored'")
+    shown.get_by_label("Order", exact=True).select_option("ignore")
+    shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '2.1 % ignored'")
     assert shown.url.endswith("#sort=-ignore")
     shown.get_by_role("button", name="Highest first").click()
-    shown.wait_for_function("() => document.querySelector('.cell .value').textContent === '0 % ignored'")
+    shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '0 % ignored'")
+
+
+def iou(truth: Any, pred: Any, value: int) -> float:
+    """The IoU of a class in one image, NaN where it is in neither."""
+    counts = truth != 255
+    both, either = (
+        ((truth == value) & (pred == value) & counts).sum(),
+        (((truth == value) | (pred == value)) & counts).sum(),
+    )
+    return float(both / either) if either else float("nan")
+
+
+def test_predictions_are_shown_ordered_and_filtered(browser: Any, dataset: Dataset, tmp_path: Path) -> None:
+    guesses = {}
+    for i, (id, mask) in enumerate(masks().items()):
+        guess = np.where(mask == 255, 0, mask)
+        guess[:, 40 - i % 17 :] = 12
+        guesses[id] = guess.astype(np.uint8)
+    make(tmp_path / "guess", guesses, names=NAMES)
+    want = {id: iou(mask, guesses[id], 0) for id, mask in masks().items()}
+    viewer = view(dataset.root, tmp_path / "guess", port=0)
+    with opened_page(browser, viewer.url) as page:
+        ready(page)
+        page.wait_for_selector("option[value='iou.road']", state="attached", timeout=20_000)
+        page.get_by_label("Order", exact=True).select_option("iou.road")
+        page.wait_for_function("() => document.querySelector('.cell .value')?.textContent")
+        assert page.url.endswith("#sort=iou.road")
+        first = page.evaluate("[...document.querySelectorAll('.cell')].map((one) => one.dataset.id)")
+        said = page.evaluate("[...document.querySelectorAll('.cell .value')].map((one) => one.textContent)")
+        assert [want[id] for id in first] == sorted(want.values())[: len(first)]
+        assert said == [f"{100 * want[id]:.1f} %" for id in first]
+        page.get_by_label("Value of a class").select_option("iou.road")
+        page.get_by_label("IoU of road, at most, %").fill("50")
+        page.keyboard.press("Tab")
+        total(page, f"{sum(value <= 0.5 for value in want.values())} of 60 images")
+        page.get_by_label("Whose masks").select_option("0")
+        page.locator(".tools input[aria-label='Opacity of the masks']").fill("100")
+        page.wait_for_timeout(500)
+        pixel = """() => [...document.querySelector(".cell canvas").getContext("2d").getImageData(39, 20, 1, 1).data]"""
+        assert page.evaluate(pixel) == [*dataset.labels.classes[12].color, 255]
+    viewer.close()
+
+
+def test_duplicates_and_findings_are_looked_for_and_filtered(browser: Any, dataset: Dataset) -> None:
+    for i in range(3):  # these three are one image
+        same = (dataset.root / "images/train/im000.png").read_bytes()
+        (dataset.root / f"images/train/im{i:03d}.png").write_bytes(same)
+    viewer = view(dataset.root, port=0)
+    with opened_page(browser, viewer.url) as page:
+        ready(page)
+        page.locator("#filters summary", has_text="Findings").click()
+        page.get_by_role("button", name="Look for duplicates").click()
+        page.get_by_role("checkbox", name="has duplicates").check(timeout=30_000)
+        total(page, "3 of 60 images")
+        page.get_by_role("checkbox", name="has duplicates").uncheck()
+        total(page, "60 images")
+        page.get_by_role("button", name="Check files, labels and splits").click()
+        page.get_by_role("checkbox", name="duplicate.exact").check(timeout=60_000)
+        total(page, "3 of 60 images")
+    viewer.close()
 
 
 def test_an_image_that_is_gone_is_said_in_its_cell(browser: Any, dataset: Dataset) -> None:
@@ -220,7 +319,7 @@ def test_a_dataset_that_changes_and_a_server_that_ends(browser: Any, dataset: Da
         page.get_by_role("button", name="Reload").click(timeout=15_000)
         total(page, "50 images")
         viewer.close()
-        page.get_by_text("is not running any more").wait_for(timeout=15_000)
+        page.get_by_text("is not running any more").wait_for(timeout=30_000)
 
 
 def test_a_million_images(browser: Any, dataset: Dataset) -> None:
@@ -256,7 +355,7 @@ def test_a_million_images(browser: Any, dataset: Dataset) -> None:
         page.hover(".scroller")
         for share in (0.0, 0.3, 0.7):
             page.evaluate(
-                "(share) => { const one = document.querySelector('.scroller'); one.scrollTop = share * (one.scrollHeight - one.clientHeight); }",
+                SCROLL,
                 share,
             )
             page.wait_for_timeout(400)

@@ -24,7 +24,8 @@ def making(data: bytes, made: list[bytes]) -> Callable[[], bytes]:
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_bytes_are_made_once(tmp_path: Path, on_disk: bool) -> None:
     root = tmp_path / "cache" if on_disk else None
-    cache, made = Cache(root), []
+    made: list[bytes] = []
+    cache = Cache(root)
     assert [cache.data(("a", 1), making(b"x", made)) for _ in range(3)] == [b"x"] * 3
     assert cache.data(("a", 2), making(b"", made)) == b""
     assert made == [b"x", b""]
@@ -33,7 +34,8 @@ def test_bytes_are_made_once(tmp_path: Path, on_disk: bool) -> None:
 
 
 def test_a_damaged_entry_is_made_anew(tmp_path: Path) -> None:
-    cache, made = Cache(tmp_path), []
+    made: list[bytes] = []
+    cache = Cache(tmp_path)
     cache.data(("a",), making(b"pixels", made))
     path = tmp_path / digest(("a",))[:2] / digest(("a",))
     for damage in (b"", b"xxx", path.read_bytes()[:-1], b"\0" + path.read_bytes()[1:]):
@@ -69,7 +71,8 @@ def test_the_oldest_go_first_and_folders_in_use_stay(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    cache, made = Cache(tmp_path / "file"), []
+    made: list[bytes] = []
+    cache = Cache(tmp_path / "file")
     assert cache.data(("a",), making(b"x", made)) == b"x"
     assert cache.data(("a",), making(b"x", made)) == b"x"
     assert made == [b"x"]
@@ -77,7 +80,8 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 
 def test_memory_is_limited() -> None:
-    cache, made = Cache(None, in_memory=10), []
+    made: list[bytes] = []
+    cache = Cache(None, in_memory=10)
     for i in range(5):
         cache.data((i,), making(b"%d" % i * 4, made))
     assert cache.data((4,), making(b"", made)) == b"4444"

@@ -9,9 +9,9 @@ import { nameOf, sortedBy } from "./words.js";
 
 const STEPS = [128, 256, 512, 1024]; // thumbnails are cached, so they come in few sizes
 
-/** What a place of the grid shows of a sample. */
+/** What a place of the grid shows of a sample. Its image is asked for after `wait` milliseconds, if it is still there. */
 export class Cell {
-  constructor(sample, width) {
+  constructor(sample, width, wait) {
     Object.assign(this, { sample, mask: null, stopped: new AbortController() });
     this.image = h("img", { alt: "", draggable: "false", decoding: "async", onerror: () => this.gone() });
     this.canvas = h("canvas");
@@ -21,7 +21,7 @@ export class Cell {
     this.box.addEventListener("change", () => toggle(sample.id, this.box.checked));
     this.element = h("div", { class: "shown" }, this.picture, this.box, this.caption());
     this.of = state.of;
-    this.load(width);
+    this.timer = setTimeout(() => this.load(width), wait);
   }
 
   /** Ask for the thumbnail and the mask, in the size that a cell of this width needs. */
@@ -34,7 +34,7 @@ export class Cell {
 
   /** Whether what is loaded serves a cell of this width. */
   serves(width) {
-    return this.size >= Math.min(width * Math.min(devicePixelRatio, 2), STEPS.at(-1));
+    return this.size === undefined || this.size >= Math.min(width * Math.min(devicePixelRatio, 2), STEPS.at(-1));
   }
 
   address(kind, more = {}) {
@@ -63,7 +63,7 @@ export class Cell {
 
   /** Paint the mask as the state says. */
   paint() {
-    if (this.of !== state.of) return void this.loadMask();
+    if (this.of !== state.of && this.size) return void this.loadMask();
     if (!this.mask) return;
     const { width, height } = this.mask;
     if (this.canvas.width !== width || this.canvas.height !== height) [this.canvas.width, this.canvas.height] = [width, height];
@@ -83,6 +83,7 @@ export class Cell {
 
   /** Let go of it: what is still asked for is cancelled. */
   drop() {
+    clearTimeout(this.timer);
     this.stopped.abort();
     this.image.removeAttribute("src");
     this.element.remove();
@@ -95,7 +96,8 @@ export class Cell {
 
   caption() {
     const { sample } = this;
-    const [head, tail] = [sample.id.slice(0, -8), sample.id.slice(-8)];
+    const id = sample.id.replace(/\s/g, "\u00a0"); // one line, whatever it holds
+    const [head, tail] = [id.slice(0, -8), id.slice(-8)];
     const badges = [sample.split, ...(sample.tags ?? [])].filter((badge) => badge !== null && badge !== undefined && badge !== "");
     return h(
       "span",

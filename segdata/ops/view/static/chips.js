@@ -22,6 +22,7 @@ export function mount(root) {
 
 function totalWords() {
   const all = count(state.about.samples);
+  if (state.total === null && state.query.some(([name]) => name !== "sort")) return `- of ${all} images`;
   if (state.total === null || state.total === state.about.samples) return `${all} images`;
   return `${count(state.total)} of ${all} images`;
 }

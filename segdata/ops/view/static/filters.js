@@ -18,11 +18,15 @@ export function mount(root) {
   };
   const update = () => shows.forEach((show) => show(state.facets));
   let built = "";
-  listen(["about", "columns", "facets"], () => {
-    const now = JSON.stringify([state.about.edition, state.about.columns, state.about.tags, Object.keys(state.facets?.tags ?? {}), state.about.splits]);
-    if (now !== built) build();
+  const renew = () => {
+    const now = JSON.stringify([state.about.edition, state.about.groups, state.about.columns, state.about.tags, Object.keys(state.facets?.tags ?? {}), state.about.splits]);
+    if (now === built) return;
+    if (root.contains(document.activeElement) && root !== document.activeElement) return; // not under the hands of who uses it
+    build();
     built = now;
-  });
+  };
+  listen(["about", "columns", "facets"], renew);
+  root.addEventListener("focusout", () => setTimeout(renew));
   listen(["query", "facets"], update);
 }
 
@@ -31,7 +35,7 @@ function splits(shows) {
   const chosen = () => values("split").flatMap((value) => (names.includes(value) ? [value] : value.split(",")));
   const boxes = names.map((name) => {
     const one = box(name, (on) => setValues("split", [...chosen().filter((other) => other !== name), ...(on ? [name] : [])]));
-    shows.push((facets) => one.show(chosen().includes(name), facets ? count(facets.splits?.[name] ?? 0) : ""));
+    shows.push((facets) => one.show(chosen().includes(name), facets && (!chosen().length || chosen().includes(name)) ? count(facets.splits?.[name] ?? 0) : ""));
     return one.element;
   });
   return names.length > 1 || names[0] ? part("Split", true, ...boxes) : null;

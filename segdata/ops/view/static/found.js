@@ -12,18 +12,22 @@ const WORDS = { check: "Check files, labels and splits", duplicates: "Look for d
 /** The fields, in an element that keeps itself up to date. */
 export function foundFields() {
   const element = h("div", { class: "fields" });
-  let shows = [];
+  let [shows, timer, turn] = [[], 0, 0];
   const build = async () => {
+    clearTimeout(timer);
+    const mine = ++turn;
     const [jobs, codes] = await known();
+    if (mine !== turn) return; // asked again since
     const parts = Object.keys(WORDS).map((name) => of(jobs.find((job) => job.name === name), codes));
     shows = parts.flatMap((part) => part.shows);
     element.replaceChildren(...parts.flatMap((part) => part.elements));
     shows.forEach((show) => show());
-    if (jobs.some((job) => job.name in WORDS && job.state === "running")) setTimeout(build, EVERY);
+    if (jobs.some((job) => job.name in WORDS && job.state === "running")) timer = setTimeout(build, EVERY);
   };
   listen("query", () => shows.forEach((show) => show()));
   listen(["about", "columns", "analyses"], build);
   build();
+  element.addEventListener("unfolded", build);
   return element;
 }
 
@@ -33,7 +37,7 @@ async function known() {
     const checked = jobs.some((job) => job.name === "check" && job.state === "ready");
     return [jobs, checked ? await get("api/findings") : []];
   } catch (error) {
-    failed(error);
+    if (error.code !== "http") failed(error);
     return [[], []];
   }
 }

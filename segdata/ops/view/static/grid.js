@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { Cell, classWords } from "./cell.js";
-import { atFrame, count, failed, h, later } from "./dom.js";
+import { atFrame, count, failed, h, later, note } from "./dom.js";
 import { Feed } from "./feed.js";
 import { register } from "./keys.js";
 import { heightOf, toScroll, toTop } from "./scrolling.js";
@@ -13,11 +13,13 @@ import { heard as answered } from "./watch.js";
 const HINT = "The class under the pointer is told here.";
 const GAP = 10;
 const CAPTION = 44;
+const PAUSE = 120; // milliseconds that an image must stay in sight of a fast hand until it is asked for
 const MARGIN = 1; // rows outside sight that are there already
 
 const scroller = h("div", { class: "scroller", tabindex: "-1" });
 const tall = h("div", { class: "tall", role: "grid", "aria-label": "Images", "aria-multiselectable": "true" });
 const status = h("p", { class: "status" }, HINT);
+const none = h("p", { class: "none", hidden: true });
 const cells = new Map(); // row -> Cell
 const lines = new Map(); // line number -> element
 const shape = { columns: 1, cell: 200, line: 200, aspect: 0.75, view: 0, height: 0, top: 0, scroll: 0 };
@@ -25,7 +27,7 @@ let [feed, next, focused, anchor] = [null, null, 0, 0];
 
 /** Show the images that fit the query in the page's main region. */
 export function mount(root) {
-  scroller.append(tall);
+  scroller.append(none, tall);
   root.append(scroller, status);
   scroller.addEventListener("scroll", scrolled, { passive: true });
   new ResizeObserver(draw).observe(scroller);
@@ -61,13 +63,18 @@ function begin(fresh, answer, keep) {
   dropLines();
   learnAspect(answer.samples);
   tall.removeAttribute("aria-busy");
+  note("", "error", { key: "query" });
+  none.hidden = answer.total > 0;
+  none.textContent = state.about.samples ? "No image fits these filters." : "The dataset has no images.";
   change("total", { total: answer.total });
 }
 
 function lost(fresh, error) {
   if (fresh !== next && fresh !== feed) return;
   tall.removeAttribute("aria-busy");
-  failed(error);
+  if (error.code === undefined) return failed(error);
+  note(error.message, "error", { key: "query" });
+  change("total", { total: null });
 }
 
 /** All images have places of one form: that of the most usual one when the dataset is opened. */
@@ -116,7 +123,7 @@ function scrolled() {
   const near = shape.height > heightOf(shape.height) && Math.abs(step) < 2 * shape.view;
   const top = near ? shape.top + step : toTop(shape.scroll, shape.height, shape.view);
   shape.top = Math.max(0, Math.min(top, shape.height - shape.view));
-  shape.flung = Math.abs(step) > shape.view;
+  shape.flung = Math.abs(step) > shape.view / 4;
   anchor = Math.floor(shape.top / shape.line) * shape.columns;
   render();
   settle();
@@ -180,7 +187,7 @@ function put(slot, sample) {
     cell = null;
   }
   if (!cell) {
-    cell = Object.assign(new Cell(sample, shape.cell), { edition: state.about.edition, told: told(sample) });
+    cell = Object.assign(new Cell(sample, shape.cell, shape.flung ? PAUSE : 0), { edition: state.about.edition, told: told(sample) });
     cells.set(sample.row, cell);
   } else if (!cell.serves(shape.cell)) cell.load(shape.cell);
   if (cell.element.parentNode === slot) return;

@@ -1,6 +1,7 @@
 // The keyboard: one table of keys, which the help shows.
 
 import { h } from "./dom.js";
+import { state } from "./state.js";
 
 const PLACES = { page: "Everywhere", grid: "At the images", sample: "In the large view" };
 
@@ -34,7 +35,7 @@ export function mount(root) {
 /** Show all keys. */
 export function showHelp(root = document.querySelector("#help")) {
   const close = h("button", { onclick: () => root.close(), autofocus: true }, "Close");
-  root.replaceChildren(h("header", {}, h("h2", {}, "Keys"), close), h("div", { class: "keys" }, ...groups()));
+  root.replaceChildren(h("header", {}, h("h2", {}, "Keys"), close), h("div", { class: "keys" }, ...groups()), h("p", { class: "about" }, `segdata ${state.about.version} · ${state.about.root}`));
   if (!root.open) root.showModal();
 }
 

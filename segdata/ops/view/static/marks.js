@@ -103,8 +103,8 @@ export class Marks {
   }
 
   regionOf(at) {
-    const { y, x, height, width } = this.regions[at];
-    return { id: this.sample.id, row: this.sample.row, y, x, height, width };
+    const { y, x, height, width, given = null, suggested = null, score = null } = this.regions[at];
+    return { id: this.sample.id, row: this.sample.row, y, x, height, width, given, suggested, score, of: Number(wanted()?.of ?? 0) };
   }
 
   draw() {

@@ -8,6 +8,8 @@ import { change, listen, state, values } from "./state.js";
 
 const MANY = 12; // more classes have a field that finds them
 
+const BAR = 106; // pixels of a bar for all pixels
+
 const lines = new Map(); // class id -> its parts
 
 /** Show the panel. */
@@ -47,9 +49,23 @@ function build(root) {
   const find = h("input", { type: "search", placeholder: `Find in ${count(classes.length)} classes`, "aria-label": "Find a class" });
   find.addEventListener("input", () => lines.forEach(({ element, name }) => (element.hidden = !name.toLowerCase().includes(find.value.toLowerCase()))));
   const buttons = h("div", { class: "buttons" }, h("button", { onclick: () => hide([]) }, "All"), h("button", { onclick: () => hide(everything()) }, "None"));
-  root.replaceChildren(h("header", {}, h("h2", {}, "Classes"), buttons), ...(classes.length > MANY ? [find] : []), h("p", { class: "heads", "aria-hidden": "true" }, h("span", {}, "images"), h("span", {}, "pixels")), list);
+  root.replaceChildren(h("header", {}, h("h2", {}, "Classes"), buttons), ...(classes.length > MANY ? [find] : []), heads(list), list);
   paint();
   update();
+}
+
+/** Buttons that order the classes by what is below them. */
+function heads(list) {
+  const orders = { id: (one) => one.at, images: (one) => -one.samples, pixels: (one) => -one.pixels };
+  const buttons = Object.entries(orders).map(([name, order]) => {
+    const sort = () => {
+      list.append(...[...lines.values()].sort((a, b) => order(a) - order(b) || a.at - b.at).map(({ element }) => element));
+      for (const other of buttons) other.setAttribute("aria-pressed", other === button);
+    };
+    const button = h("button", { class: "plain", "aria-label": `Order by ${name}`, "aria-pressed": name === "id", onclick: sort }, name);
+    return button;
+  });
+  return h("div", { class: "heads" }, ...buttons);
 }
 
 function line(id, name) {
@@ -61,7 +77,7 @@ function line(id, name) {
   const single = h("button", { class: "only plain", "aria-label": `Only ${name}`, onclick: () => only(id) }, "only");
   const [images, share, bar] = [h("span", { class: "number" }), h("span", { class: "number" }), h("span", { class: "share" })];
   const element = h("li", { "data-class": id }, box, swatch, text, single, images, share, bar);
-  lines.set(id, { element, name, value, box, swatch, text, images, share, bar });
+  lines.set(id, { at: lines.size, samples: 0, pixels: 0, element, name, value, box, swatch, text, images, share, bar });
   return element;
 }
 
@@ -76,11 +92,13 @@ function paint() {
 function update() {
   const found = new Map((state.facets?.classes ?? []).map((one) => [one.id, one]));
   const all = [...found.values()].reduce((sum, { pixels }) => sum + pixels, 0);
-  for (const [id, { value, text, images, share, bar }] of lines) {
+  const chosen = values("class");
+  for (const [id, line] of lines) {
     const { samples = 0, pixels = 0 } = found.get(id) ?? {};
-    text.setAttribute("aria-pressed", values("class").includes(value));
+    const { value, text, images, share, bar } = Object.assign(line, { samples, pixels });
+    text.setAttribute("aria-pressed", chosen.includes(value));
     images.textContent = state.facets ? count(samples) : "";
     share.textContent = state.facets ? fine(pixels / (all || 1)) : "";
-    bar.style.width = `${(100 * pixels) / (all || 1)}%`;
+    bar.style.width = `${Math.ceil((BAR * pixels) / (all || 1))}px`;
   }
 }

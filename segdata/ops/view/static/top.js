@@ -4,7 +4,7 @@ import { h, later } from "./dom.js";
 import { register, showHelp } from "./keys.js";
 import { nextTheme } from "./prefs.js";
 import { change, listen, setValues, state, values } from "./state.js";
-import { classColumns, orderWords } from "./words.js";
+import { classColumns, columnOf, orderWords } from "./words.js";
 
 const MANY = 300; // classes that a list of orders names
 
@@ -42,7 +42,7 @@ function search() {
 function order() {
   const select = h("select", { "aria-label": "Order" });
   const way = h("button", { class: "way", onclick: () => sortBy(select.value, !descending()) });
-  select.addEventListener("change", () => sortBy(select.value, select.value !== "id"));
+  select.addEventListener("change", () => sortBy(select.value, select.value !== "id" && !columnOf(select.value)?.low_is_bad)); // the worst first
   const show = () => {
     const now = (values("sort")[0] ?? "").replace(/^-/, "");
     select.replaceChildren(...orders(now));

@@ -8,6 +8,8 @@ const EVERY = 5000;
 
 const SOON = 700; // while samples are being read
 
+const PATIENCE = 8000;
+
 /** Look every few seconds, while the page can be seen. */
 export function mount() {
   const round = async () => {
@@ -27,11 +29,11 @@ export function heard({ changed, edition }) {
 
 async function look() {
   try {
-    const about = await get("api/about");
+    const about = await get("api/about", [], AbortSignal.timeout(PATIENCE));
     note("", "error", { key: "gone" });
     took(about);
   } catch (error) {
-    if (error instanceof TypeError) gone();
+    if (error instanceof TypeError || error.name === "TimeoutError") gone();
     else failed(error);
   }
 }

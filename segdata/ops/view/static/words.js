@@ -38,7 +38,7 @@ export function classColumns() {
 
 function classColumn(label, number) {
   const of = state.about.preds.length > 1 ? ` (${state.about.preds[Number(number.slice(1))].name})` : "";
-  return { name: `iou.${label}${number}`, title: `IoU of ${label}${of}`, kind: "share" };
+  return { name: `iou.${label}${number}`, title: `IoU of ${label}${of}`, kind: "share", low_is_bad: true };
 }
 
 /** A value of a column in words. */
@@ -65,7 +65,10 @@ export function sortedBy(sample) {
   if (name === "ignore") return `${fine((sample.counts[state.about.ignore] ?? 0) / area)} ignored`;
   if (name.startsWith("class.")) return fine((sample.counts[idOf(name.slice(6))] ?? 0) / area);
   const value = sample.values?.[name];
-  return value === undefined ? "" : valueWords(columnOf(name) ?? { kind: "number" }, value);
+  if (value === undefined || value === null) return value === null ? "-" : "";
+  if (name === "duplicates") return `group ${value}`;
+  if (/^(cell|bin)(@\d+)?$/.test(name)) return `${count(value)} px`;
+  return valueWords(columnOf(name) ?? { kind: "number" }, value);
 }
 
 /** An order in words. */

@@ -1,0 +1,1 @@
+"""`segdata select`: the operation, its values, and how they are told."""
