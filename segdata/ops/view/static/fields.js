@@ -39,10 +39,14 @@ export function box(text, toggled) {
   return { element, show };
 }
 
+const unfolded = new Map(); // title -> whether, for parts that are made anew
+
 /** A part of a panel that can be folded; its children are told ("unfolded") when it is opened. */
 export function part(title, open, ...children) {
-  const details = h("details", { open }, h("summary", {}, title), h("div", { class: "fields" }, ...children));
-  const tell = () => details.open && children.forEach((child) => child.dispatchEvent(new Event("unfolded")));
-  details.addEventListener("toggle", tell);
+  const details = h("details", { open: unfolded.get(title) ?? open }, h("summary", {}, title), h("div", { class: "fields" }, ...children));
+  details.addEventListener("toggle", () => {
+    unfolded.set(title, details.open);
+    if (details.open) children.forEach((child) => child.dispatchEvent(new Event("unfolded")));
+  });
   return details;
 }

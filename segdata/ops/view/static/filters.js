@@ -18,11 +18,15 @@ export function mount(root) {
   };
   const update = () => shows.forEach((show) => show(state.facets));
   let built = "";
-  listen(["about", "columns", "facets"], () => {
-    const now = JSON.stringify([state.about.edition, state.about.columns, state.about.tags, Object.keys(state.facets?.tags ?? {}), state.about.splits]);
-    if (now !== built) build();
+  const renew = () => {
+    const now = JSON.stringify([state.about.edition, state.about.groups, state.about.columns, state.about.tags, Object.keys(state.facets?.tags ?? {}), state.about.splits]);
+    if (now === built) return;
+    if (root.contains(document.activeElement) && root !== document.activeElement) return; // not under the hands of who uses it
+    build();
     built = now;
-  });
+  };
+  listen(["about", "columns", "facets"], renew);
+  root.addEventListener("focusout", () => setTimeout(renew));
   listen(["query", "facets"], update);
 }
 
