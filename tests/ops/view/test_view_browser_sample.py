@@ -18,13 +18,12 @@ from PIL import Image
 from browser import axe_faults, driven, opened_page
 from carry_files import make
 from segdata.dataset.dataset import Dataset
-
 from segdata.ops.evaluate.page import errors
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from segdata.ops.view.operation import Viewer, view  # noqa: E402
+from segdata.ops.view.operation import Viewer, view
 
 pytestmark = pytest.mark.net
 
@@ -36,7 +35,9 @@ HEIGHT, WIDTH = 610, 740
 def blocks(seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> NDArray[np.uint8]:
     """A mask of small rectangles, some of them ignored, and a few single pixels."""
     draw = np.random.default_rng(seed)
-    coarse = draw.choice(np.array([0, 1, 2, IGNORE], np.uint8), (size[0] // 7 + 1, size[1] // 5 + 1), p=[0.4, 0.3, 0.2, 0.1])
+    coarse = draw.choice(
+        np.array([0, 1, 2, IGNORE], np.uint8), (size[0] // 7 + 1, size[1] // 5 + 1), p=[0.4, 0.3, 0.2, 0.1]
+    )
     mask = np.repeat(np.repeat(coarse, 7, 0), 5, 1)[: size[0], : size[1]].copy()
     mask[draw.integers(0, size[0], 500), draw.integers(0, size[1], 500)] = 1
     return mask
@@ -117,7 +118,9 @@ def corner(pane: NDArray[Any], scale: float, size: tuple[int, int] = (HEIGHT, WI
     return y, x
 
 
-def test_pixels_of_a_mask_at_one_to_one_have_the_colours_of_their_classes(browser: Any, viewer: Viewer, truth: Dataset) -> None:
+def test_pixels_of_a_mask_at_one_to_one_have_the_colours_of_their_classes(
+    browser: Any, viewer: Viewer, truth: Dataset
+) -> None:
     with at(browser, viewer) as page:
         panes(page, "truth")
         page.get_by_label("Base").select_option("none")
@@ -325,14 +328,14 @@ def test_classes_are_hidden_by_a_click(browser: Any, viewer: Viewer) -> None:
     y, x = corner(found, 1)
     image = found[y : y + HEIGHT, x : x + WIDTH]
     assert not image[TRUTH["val/a"] == 1].any()
-    assert image[TRUTH["val/a"] == 0].all(axis=-1).any()
+    assert image[TRUTH["val/a"] == 0].any(axis=-1).all()
 
 
 def test_pixels_of_a_cell_are_lit_and_its_regions_are_gone_through(browser: Any, viewer: Viewer) -> None:
     asked = "cell=road%3Acar"
     true, given = TRUTH["val/a"], GIVEN["val/a"]
-    regions = [{"y": 300, "x": 400, "height": 7, "width": 5, "area": 35, "given": "car", "suggested": None, "score": 35, "text": ""},
-               {"y": 10, "x": 20, "height": 1, "width": 1, "area": 1, "given": "car", "suggested": None, "score": 1, "text": ""}]  # fmt: skip
+    places = [(300, 400, 7, 5, 35), (10, 20, 1, 1, 1)]
+    regions = [dict(zip(("y", "x", "height", "width", "area"), place, strict=True)) for place in places]
     with opened_page(browser, viewer.url) as page:
         page.route("**/api/regions/**", lambda route: route.fulfill(json=regions))
         page.route("**/api/find*", lambda route: route.continue_(url=route.request.url.replace(f"{asked}&", "")))
@@ -397,7 +400,12 @@ def test_tiles_in_sight_are_asked_for_and_no_others(browser: Any, tmp_path: Path
     asked: list[str] = []
     try:
         with opened_page(browser, shown.url) as page:
-            page.on("request", lambda request: asked.append(request.url) if "of=truth" in request.url and "/tile/" in request.url else None)
+            page.on(
+                "request",
+                lambda request: (
+                    asked.append(request.url) if "of=truth" in request.url and "/tile/" in request.url else None
+                ),
+            )
             page.locator("[data-id='large']").dblclick()
             ready(page)
             panes(page, "truth")
@@ -411,7 +419,9 @@ def test_tiles_in_sight_are_asked_for_and_no_others(browser: Any, tmp_path: Path
                 page.mouse.wheel(0, -400)
             page.mouse.move(box["x"] + 301, box["y"] + 200)
             page.mouse.move(box["x"] + 300, box["y"] + 200)
-            assert np.abs(np.subtract(place_told(page), before)).max() <= 1  # one pixel of the screen was 7 of the image
+            assert (
+                np.abs(np.subtract(place_told(page), before)).max() <= 1
+            )  # one pixel of the screen was 7 of the image
             ready(page)
             asked.clear()
             page.get_by_role("button", name="One to one").click()
@@ -436,4 +446,6 @@ def test_focus_stays_in_the_view(browser: Any, viewer: Viewer) -> None:
         ready(page)
         for _ in range(40):
             page.keyboard.press("Tab")
-            assert page.evaluate("document.activeElement === document.body || document.querySelector('#sample').contains(document.activeElement)")
+            assert page.evaluate(
+                "document.activeElement === document.body || document.querySelector('#sample').contains(document.activeElement)"
+            )

@@ -116,7 +116,6 @@ class View {
     this.stage.open({ shape, image: source("image"), truth: source("truth"), preds, base: this.tools.base, spot: null });
     this.tools.offer(kindsOf(sample));
     this.count();
-    this.marks.light();
   }
 
   /** Ask for the next image of the query, so that it is there when it is wanted. */
