@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
+from itertools import pairwise
 from operator import add
 from typing import Any, Literal, TypeVar
 
@@ -51,6 +52,9 @@ LEAST = 5
 
 ROUNDING = 1e-12
 """A smaller part of a score is what adding in another order changes, and no change."""
+
+CELLS = 2**18
+"""Units and classes that are counted at a time."""
 
 LARGEST = 700.0
 """A larger logarithm is of no number in float64."""
@@ -79,14 +83,40 @@ class Columns:
         """From the pairs of each unit, as `pair_counts` gives them."""
         rows = np.concatenate([np.empty((0, 3), np.int64), *pairs])
         unit = np.repeat(np.arange(len(pairs)), [len(p) for p in pairs])
-        known = rows[:, 0] < classes
-        truth, pred, n = rows[known].T
-        given, place = pred < classes, unit[known] * classes
-        keys = np.unique(np.concatenate([place + truth, (place + pred)[given]]))
-        table = np.zeros((3, len(keys)), np.int64)
-        for counts, value, held in zip(table, (truth, truth, pred), (truth == pred, n > 0, given), strict=True):
-            np.add.at(counts, np.searchsorted(keys, (place + value)[held]), n[held])
-        return cls(keys // classes, keys % classes, Tally(*table), len(pairs), classes)
+        return cls.of_rows(unit, rows, len(pairs), classes)
+
+    @classmethod
+    def of_rows(cls, unit: Ints, rows: Ints, units: int, classes: int) -> Columns:
+        """From the pairs of all units in (R, 3) `rows`; `unit` (R,) says whose each row is.
+
+        Some units at a time are counted in a table of all their classes: sorting all that occur takes longer.
+        """
+        order = np.argsort(unit, kind="stable")
+        unit, rows = unit[order], rows[order]
+        step = max(1, CELLS // max(classes, 1))
+        starts = np.arange(0, units, step)
+        ends = np.searchsorted(unit, [*starts.tolist(), units])
+        parts = [
+            cls._block(unit[a:b] - first, rows[a:b], min(step, units - int(first)), classes)
+            for first, (a, b) in zip(starts, pairwise(ends), strict=True)
+        ]
+        empty = np.empty((5, 0), np.int64)
+        shifted = [part + np.array([[first], [0], [0], [0], [0]]) for part, first in zip(parts, starts, strict=True)]
+        of, class_id, *counts = np.concatenate([empty, *shifted], axis=1)
+        return cls(of, class_id, Tally(*counts), units, classes)
+
+    @staticmethod
+    def _block(unit: Ints, rows: Ints, units: int, classes: int) -> Ints:
+        """(5, M) unit, class, hits, truth and prediction of the classes that occur."""
+        truth, pred, n = rows.T
+        place, known, given = unit * classes, truth < classes, pred < classes
+        right, given = known & (truth == pred), known & given
+        table = [
+            np.bincount((place + value)[held], n[held], units * classes).astype(np.int64)
+            for value, held in ((truth, right), (truth, known), (pred, given))
+        ]
+        keys = np.flatnonzero(table[1] + table[2])
+        return np.stack([keys // classes, keys % classes, *(part[keys] for part in table)])
 
     @classmethod
     def from_counts(cls, counts: Ints) -> Columns:
@@ -97,10 +127,9 @@ class Columns:
     def summed(self, unit: Ints, units: int) -> Columns:
         """Fewer, larger units; `unit` (U,) says which of the new ones each goes to."""
         keys, places = np.unique(unit[self.unit] * self.classes + self.class_id, return_inverse=True)
-        table = np.zeros((3, len(keys)), self.tally.hits.dtype)
-        for counts, field in zip(table, fields(Tally), strict=True):
-            np.add.at(counts, places, getattr(self.tally, field.name))
-        return Columns(keys // self.classes, keys % self.classes, Tally(*table), units, self.classes)
+        counts = (getattr(self.tally, field.name) for field in fields(Tally))
+        tally = Tally(*(np.bincount(places, part, len(keys)).astype(part.dtype) for part in counts))
+        return Columns(keys // self.classes, keys % self.classes, tally, units, self.classes)
 
     def by_unit(self, values: NDArray[Any]) -> Floats:
         """(M,) -> (U,) float64: sums over the entries of each unit."""
@@ -109,10 +138,8 @@ class Columns:
     @property
     def total(self) -> Tally:
         """(K,): all units together."""
-        sums = np.zeros((3, self.classes), self.tally.hits.dtype)
-        for counts, field in zip(sums, fields(Tally), strict=True):
-            np.add.at(counts, self.class_id, getattr(self.tally, field.name))
-        return Tally(*sums)
+        counts = (getattr(self.tally, field.name) for field in fields(Tally))
+        return Tally(*(np.bincount(self.class_id, part, self.classes).astype(part.dtype) for part in counts))
 
     @property
     def without(self) -> Tally:

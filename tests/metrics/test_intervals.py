@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segdata.labels import Labels
+from segdata.metrics import intervals
 from segdata.metrics.confusion import Confusion, Tally, pair_counts
 from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.metrics.student import t_below, t_quantile
@@ -53,6 +54,16 @@ def test_columns_are_the_tallies_of_the_images() -> None:
     assert columns.total.iou.tolist() == pytest.approx(sum(matrices, Confusion.empty(4)).iou.tolist())
     pooled = dense(columns.summed(np.array([0, 1, 0, 1, 0, 1, 0]), 2))
     assert pooled[1, 1].tolist() == (matrices[1] + matrices[3] + matrices[5]).tally.truth.tolist()
+
+
+@pytest.mark.parametrize("cells", [1, 8, 20])
+def test_columns_are_counted_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    pairs, matrices = images(7)
+    monkeypatch.setattr(intervals, "CELLS", cells)
+    order = np.random.default_rng(0).permutation(sum(map(len, pairs)))
+    unit = np.repeat(np.arange(7), [len(rows) for rows in pairs])
+    columns = Columns.of_rows(unit[order], np.concatenate(pairs)[order], 7, 4)
+    np.testing.assert_array_equal(dense(columns), [m.tally.stacked for m in matrices])
 
 
 def test_columns_of_counts_are_those_of_pairs() -> None:

@@ -144,11 +144,11 @@ def intervals_of(columns: Columns, pairs: Sequence[Pair], resampling: Resampling
     return intervals_between(columns.summed(units, count)) if resampling.wanted else {}, count
 
 
-def intervals_between(units: Columns) -> dict[str, Floats]:
-    """The interval of each of `SCORES` from the tallies of units, {} if there are too few of them."""
+def intervals_between(units: Columns, scores: Sequence[str] = SCORES) -> dict[str, Floats]:
+    """The interval of each of some `SCORES` from the tallies of units, {} if there are too few of them."""
     if units.units < FEWEST:
         return {}
-    bounds = {name: spread(units, name).interval() for name in SCORES}
+    bounds = {name: spread(units, name).interval() for name in scores}
     return {name: both if name == "iou" else both[:, 0] for name, both in bounds.items()}
 
 

@@ -162,7 +162,7 @@ class Analyses:
         return job.result
 
     def _start(self, job: Job) -> None:
-        job.state, job.done, job.message = "running", 0.0, ""
+        job.state, job.done, job.message = "running", 0.0, "waits for its turn"
         Thread(target=self._work, args=(job,), name=f"segdata-view-{job.name}", daemon=True).start()
 
     def _work(self, job: Job) -> None:
@@ -170,6 +170,7 @@ class Analyses:
         state, message = "failed", "an error of the viewer, told in its terminal"
         try:
             with self._turn:
+                job.message = ""
                 result = job.analysis.find(self._sides(job), Run(report=Report("skip"), track=job.track))
             self._keep(job, result)
             state, message = "ready", result.message

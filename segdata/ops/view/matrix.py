@@ -56,16 +56,18 @@ class Chosen:
         kind = "groups" if grouped else "images"
         return cls(scores, images.astype(np.int64), one, unit.astype(np.int64), len(names), kind)
 
-    def columns(self, scores: Scores | None = None) -> Columns:
-        """The tallies of the images, of this prediction or of another of the same samples."""
-        other = self.scores if scores is None else scores
-        return Columns.of(other.pairs(other.image[self.rows].astype(np.int64)), self.scores.classes)
+    def columns(self, scores: Scores) -> Columns:
+        """The tallies of the units, by this prediction or by another one of the same samples."""
+        unit, pairs = scores.pairs(scores.image[self.rows].astype(np.int64), self.unit)
+        return Columns.of_rows(unit, pairs, self.units, scores.classes)
 
     @property
     def confusion(self) -> Confusion:
         """Of all of them."""
-        rows = np.concatenate([np.empty((0, 3), np.int64), *self.scores.pairs(self.images)])
-        return Confusion.from_pairs(rows, self.scores.classes)
+        K = self.scores.classes
+        true, given, pixels = self.scores.pairs(self.images, self.unit)[1].T
+        counts = np.bincount(true * (K + 1) + given, pixels, K * (K + 1))
+        return Confusion(counts.astype(np.int64).reshape(K, K + 1))
 
     def frames(self, session: Session) -> tuple[str, str] | None:
         """What `segdata evaluate` says of ids that run on."""
@@ -80,7 +82,7 @@ def matrix_json(session: Session, rows: NDArray[np.int64], scores: Scores, of: i
     labels = session.truth.labels
     chosen = Chosen.among(scores, session, rows)
     confusion = chosen.confusion
-    bounds = intervals_between(chosen.columns().summed(chosen.unit, chosen.units))
+    bounds = intervals_between(chosen.columns(scores), ("iou", "mean_iou", "pixel_accuracy"))
     tally = confusion.tally
     return {
         "of": of, "prediction": folder_name(session.preds[of]), "classes": list(labels.names),
@@ -121,7 +123,7 @@ def comparison_json(
 ) -> dict[str, Any]:
     """Prediction `first` less `second`, over the images that both have, with paired intervals; `message`: why there is none."""
     chosen = Chosen.among(first, session, rows, second)
-    sides = [chosen.columns(scores).summed(chosen.unit, chosen.units) for scores in (first, second)]
+    sides = [chosen.columns(scores) for scores in (first, second)]
     if not np.array_equal(sides[0].total.truth, sides[1].total.truth):
         return {"other_name": name, "images": len(chosen.images), "message": OTHERS}
     found: Comparison = compared(name, len(chosen.images), sides, wanted=True)

@@ -46,11 +46,15 @@ class Scores:
         found = np.unique(self.image[rows]).astype(np.int64)
         return found[found >= 0]
 
-    def pairs(self, images: Ints) -> list[Ints]:
-        """(P, 3) int64 of each image: true, given, pixels, as `pair_counts` has them without ignored truth."""
-        parts = [slice(a, b) for a, b in zip(self.starts[images], self.starts[images + 1], strict=True)]
-        fields = self.true, self.given, self.pixels
-        return [np.stack([field[part].astype(np.int64) for field in fields], axis=1) for part in parts]
+    def pairs(self, images: Ints, unit: Ints) -> tuple[Ints, Ints]:
+        """Of some images, ascending and each in a unit (M,): the unit (P,) of each entry, and true, given and pixels (P, 3)."""
+        units = np.full(len(self.ids), -1)
+        units[images] = unit
+        owner = np.repeat(units, np.diff(self.starts))
+        on = owner >= 0
+        return owner[on], np.stack(
+            [field[on].astype(np.int64) for field in (self.true, self.given, self.pixels)], axis=1
+        )
 
     def cell(self, true: int, given: int) -> Ints:
         """(N,) int64: how many pixels of one class a sample's image has that are predicted as another, K for ignore."""

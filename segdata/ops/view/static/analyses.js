@@ -13,8 +13,13 @@ export class Analyses {
     Object.assign(this, { heard, jobs: [], codes: [] });
   }
 
+  /** The names of those that are done. */
+  ready() {
+    return this.jobs.filter((job) => job.state === "ready").map(({ name }) => name);
+  }
+
   isReady(name) {
-    return this.jobs.some((job) => job.name === name && job.state === "ready");
+    return this.ready().includes(name);
   }
 
   /** Ask how far they are; again soon, if one runs. */
@@ -43,6 +48,7 @@ export class Analyses {
   }
 
   told(job) {
+    if (job.state === "running" && job.message) return h("span", { class: "faint" }, job.message);
     if (job.state === "running") return h("span", { class: "faint" }, h("progress", { value: job.done, max: 1, "aria-label": job.title }), ` ${percent(job.done)}`);
     if (job.state === "ready") return h("span", { class: "faint" }, job.message);
     if (job.needs) return h("span", { class: "faint" }, job.needs);

@@ -22,6 +22,8 @@ export function mount(root) {
     panel.close();
     button.focus();
   });
+  root.addEventListener("pointerdown", () => panel.hold(true));
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => panel.hold(false));
   listen(["query", "about"], () => panel.later());
   listen("paint", () => panel.draw());
   new MutationObserver(() => panel.later()).observe(root, { attributeFilter: ["hidden"] });
@@ -40,7 +42,7 @@ function ownButton(root) {
 
 class Panel {
   constructor(root) {
-    Object.assign(this, { root, of: 0, other: null, matrix: null, curve: null, said: "", edition: state.about.edition });
+    Object.assign(this, { root, of: 0, other: null, matrix: null, curve: null, said: "", kept: {} });
     this.analyses = new Analyses(() => this.later());
     this.head = h("header", {});
     this.body = h("div", { class: "found" });
@@ -74,16 +76,25 @@ class Panel {
     this.draw();
   }
 
-  /** What the server says of the images that fit, if the analysis that it takes is done. */
+  /** What the server says of the images that fit, if the analysis that it takes is done; it is not asked twice for the same. */
   async answer(analysis, path, signal) {
     const other = path === "matrix" && this.other !== null ? [["other", this.other]] : [];
     const names = [this.of, ...other.map(([, number]) => number)].map((of) => numbered(analysis, of));
     if (!names.every((name) => this.analyses.isReady(name))) return null;
-    return get(`api/${path}`, [...state.query.filter(([name]) => name !== "sort"), ["of", this.of], ...other], signal);
+    const query = [...state.query.filter(([name]) => name !== "sort"), ["of", this.of], ...other];
+    const key = JSON.stringify([state.about.edition, query, this.analyses.ready()]);
+    if (this.kept[path]?.key !== key) this.kept[path] = { key, found: await get(`api/${path}`, query, signal) };
+    return this.kept[path].found;
+  }
+
+  /** A click goes to what was pressed only if that is still there: nothing is drawn anew until a button is let go of. */
+  hold(held) {
+    if (this.held && !held) setTimeout(() => this.draw());
+    this.held = held;
   }
 
   draw() {
-    if (this.root.hidden) return;
+    if (this.root.hidden || this.held) return;
     const at = this.body.querySelector("[data-scrolls]")?.scrollLeft ?? 0;
     const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     this.head.replaceChildren(h("h2", {}, "Numbers"), h("p", { role: "status" }, this.about()), ...this.choices(), h("span", { class: "gap" }), closeButton(this));

@@ -31,13 +31,16 @@ export function points(value) {
 }
 
 function signed(value) {
-  const text = (100 * value).toFixed(1);
-  return value >= 0 ? `+${text.replace("-", "")}` : `\u2212${text.replace("-", "")}`;
+  const text = Math.abs(100 * value).toFixed(1);
+  if (text === "0.0") return text;
+  return value > 0 ? `+${text}` : `\u2212${text}`;
 }
 
 function comparedWords(comparison) {
   if (comparison.message) return comparison.message;
   const images = `over the ${count(comparison.images)} images that both have`;
   if (!comparison.interval) return `no interval; ${images}`;
-  return `95 % interval ${signed(comparison.interval[0])} to ${signed(comparison.interval[1])}; better with ${percent(comparison.better)} certainty; ${images}`;
+  const { better, interval: [low, high] } = comparison;
+  const sure = better >= 0.5 ? `better with ${percent(better)} certainty` : `worse with ${percent(1 - better)} certainty`;
+  return `95 % interval ${signed(low)} to ${points(high)}; ${sure}; ${images}`;
 }
