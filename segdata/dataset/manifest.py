@@ -63,6 +63,7 @@ class Line(Protocol):
 
 
 Record = TypeVar("Record", bound=Line)
+Other = TypeVar("Other", bound=Line)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -79,9 +80,9 @@ class Part(msgspec.Struct, frozen=True):
 class Parts(Sequence[Record], Generic[Record]):
     """The samples of a manifest in parts, or only those at `chosen` (M,), ascending. Keeps no samples; pickles as its index.
 
-    A loop over it keeps one part in memory. To get a single sample it opens one file; the first time, it also reads the whole
-    part to find where its lines begin, and keeps that (4 bytes per line). Raises `DatasetError` if a part does not match the
-    index.
+    A loop over it keeps one part in memory. To get a single sample it opens one file; if no loop has read that part before, it
+    also reads all of it to find where its lines begin, and keeps that (4 bytes per line). Raises `DatasetError` if a part does
+    not match the index.
     """
 
     def __init__(
@@ -139,6 +140,12 @@ class Parts(Sequence[Record], Generic[Record]):
         """The records for which `keep(record)` is true."""
         kept = np.flatnonzero(np.fromiter((keep(record) for record in self), np.bool_, len(self)))
         return self._of(kept if self.chosen is None else self.chosen[kept])
+
+    def read_as(self, record: type[Other]) -> Parts[Other]:
+        """The same lines as other records, such as of fewer fields; both know where lines begin once one of them does."""
+        other = Parts(self.root, self.parts, record, self._labels, self.chosen)
+        other._lines = self._lines
+        return other
 
     def of_splits(self, names: Collection[str]) -> Parts[Record]:
         """The records of these splits. Reads only parts that contain records of others too."""
@@ -200,19 +207,25 @@ class Parts(Sequence[Record], Generic[Record]):
         number = bisect_right(self._ends, start)
         part = self.parts[number]
         if number not in self._lines:
-            ends = np.flatnonzero(np.frombuffer(self._read(part), np.uint8) == ord("\n")) + 1
-            self._lines[number] = np.append(0, ends).astype(np.uint32)
+            self._note(number, self._read(part))
         begins, at = self._lines[number], start - (self._ends[number] - part.samples)
         data = read_range(self.root / part.part, int(begins[at]), int(begins[at + count]))
         return self._decoded(data, part)
 
     def _load(self, number: int) -> list[Record]:
         part = self.parts[number]
-        records = self._decoded(self._read(part), part)
+        data = self._read(part)
+        self._note(number, data)
+        records = self._decoded(data, part)
         ids = [record.id for record in records]
         if len(ids) != part.samples or (ids[0], ids[-1]) != (part.first, part.last) or not _ascending(ids):
             raise DatasetError(f"{self.root / part.part}: its ids do not match the index: {AGAIN}")
         return records
+
+    def _note(self, number: int, data: bytes) -> None:
+        """Keep where the lines of a part begin."""
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+        self._lines[number] = np.append(0, ends).astype(np.uint32)
 
     def _read(self, part: Part) -> bytes:
         try:

@@ -179,7 +179,7 @@ def lines(dataset: Dataset) -> Iterator[Sequence[Sample | Brief]]:
     """The samples of a dataset, some at a time."""
     found = dataset.samples
     if isinstance(found, Parts):
-        yield from Parts(found.root, found.parts, Brief, dataset.labels, found.chosen).batches()
+        yield from found.read_as(Brief).batches()
     else:
         yield from batches(found)
 

@@ -13,7 +13,7 @@ from segdata.errors import DataError, DatasetError, SegdataError
 from segdata.ops.view.answers import Refusal
 from segdata.ops.view.index import Index, Ints, ids_of
 from segdata.ops.view.roots import Fenced, Outside
-from segdata.words import some
+from segdata.words import shown, some
 
 WAIT = 30.0
 """Seconds that a request waits for the index."""
@@ -79,6 +79,7 @@ class Loading:
             self._there.set()
             self.outside = Outside.of(self.truth, self._index.folders)
             self._tell()
+            _ = self._index.folded  # before a first text is searched, which would wait for it
         except SegdataError as error:
             self._wrong = error
         except OSError as error:
@@ -102,10 +103,10 @@ class Loading:
         """Say on stderr which folders are looked into."""
         folders, refused = self.outside.folders, self.outside.refused
         if folders and not self.truth.roots:
-            note(f"{self.truth.root}: images are also read from {some(folders)} (--image-root restricts that)")
+            note(shown(f"{self.truth.root}: images are also read from {some(folders)} (--image-root restricts that)"))
         if refused:
             way_out = f"if you trust this dataset, open it with --image-root {refused[0]}"
-            note(f"{self.truth.root}: images at {some(refused)} are not fetched: {way_out}")
+            note(shown(f"{self.truth.root}: images at {some(refused)} are not fetched: {way_out}"))
 
 
 def _matched(index: Index, pred: Dataset, truth: Dataset) -> tuple[Dataset, Ints]:

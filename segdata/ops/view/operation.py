@@ -64,9 +64,10 @@ def view(
         session.tags.read()
     key = real(session.truth.root), port
     if port and key in _shown:
-        _shown.pop(key).close()
+        _shown[key].close()
     viewer = Viewer(Serving(session, port, secrets.token_urlsafe(24) if token else None, host_names))
-    _shown[key] = viewer
+    if port:
+        _shown[key] = viewer
     if browser and has_screen():
         webbrowser.open(viewer.url)
     return viewer
@@ -99,6 +100,8 @@ class Viewer:
     def close(self) -> None:
         """End it; the URL does not answer any more."""
         self._serving.close()
+        for key in [key for key, viewer in _shown.items() if viewer is self]:
+            del _shown[key]
 
     def _repr_html_(self) -> str:
         return f'<iframe src="{html.escape(self.url)}" width="100%" height="720" style="border: 0"></iframe>'

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segdata.dataset.job import folder_name
+from segdata.dataset.manifest import Parts
 from segdata.dataset.sample import Sample, split_name
 from segdata.labels import Label, default_color
 from segdata.ops.view.answers import Refusal, answer, whole
@@ -24,7 +25,7 @@ MOST, ALL = 500, 1_000_000
 """Samples that one answer tells of, and ids."""
 
 MOMENT = 0.2
-"""Seconds for which a first page waits for the index, which tells more."""
+"""Seconds for which a first page waits for the index, which tells more; that of a manifest in parts takes longer."""
 
 
 def routes(session: Session) -> list[Route]:
@@ -95,7 +96,7 @@ def _column_json(session: Session, name: str) -> dict[str, Any]:
 def page_json(session: Session, query: Pairs, start: int, count: int) -> dict[str, Any]:
     """Some of the samples that fit. All of them are told of before the index is read, from the manifest."""
     loading = session.opened.loading
-    if query or loading.wait(MOMENT):
+    if query or loading.wait(0 if isinstance(session.truth.samples, Parts) else MOMENT):
         rows = rows_of(session, query)
         total, samples = len(rows), [sample_json(session, row) for row in rows[start : start + count].tolist()]
         if (told := sorted_by(session, query)) is not None:

@@ -32,13 +32,13 @@ def written(root: Path, n: int, part: int | None = None) -> Dataset:
     samples = [
         Sample(
             id=f"s/{i:05d}", split=("train", "val", None)[i % 3], group=f"g{i // 4}" if i % 5 else None, mask=f"masks/{i}.png",
-            height=int(rng.integers(1, 50)), width=int(rng.integers(1, 50)), sha256="0" * 64, image=f"../images/{i % 2}/{i}.jpg",
+            height=int(rng.integers(1, 50)), width=int(rng.integers(1, 50)), sha256="0" * 64, image=f"images/{i % 2}/{i}.jpg",
             counts={int(v): int(rng.integers(0, 9)) for v in rng.choice([0, 1, 2, 255], rng.integers(0, 4), replace=False)},
         )
         for i in range(n)
     ]  # fmt: skip
     root.mkdir(parents=True)
-    Dataset(root, Labels.of(["a", "b", "c"]), samples, {"operation": "test"}, "reference").save(part=part)
+    Dataset(root, Labels.of(["a", "b", "c"]), samples, {"operation": "test"}, "copy").save(part=part)
     return Dataset.open(root)
 
 
@@ -56,7 +56,7 @@ def test_the_columns_are_those_of_the_samples(tmp_path: Path, n: int, part: int)
     assert [index.counts(row) for row in range(n)] == [{v: k for v, k in s.counts.items() if k} for s in samples]
     for value in (0, 1, 2, 255, 7):
         assert index.of_value(value).tolist() == [s.counts.get(value, 0) for s in samples]
-    assert index.folders == {f"../images/{i % 2}" for i in range(n)}
+    assert index.folders == {f"images/{i % 2}" for i in range(n)}
     assert [index.row_of(s.id) for s in samples] == list(range(n))
     assert index.row_of("s/") is index.row_of("t") is None
     assert index.rank.tolist() == list(range(n))
@@ -152,3 +152,11 @@ def test_a_damaged_part_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
         rows_of(session, [("split", "val")])
     assert "was changed" in about_json(session)["fault"]
     assert [s["row"] for s in page_json(session, [], 0, 5)["samples"]] == list(range(5))
+
+
+def test_once_the_index_is_read_a_sample_in_parts_is_one_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "data", 50, 7)
+    session = Session.open(tmp_path / "data", writable=True)
+    ids = list(session.index.ids)
+    monkeypatch.setattr("segdata.dataset.manifest.read_bytes", None)  # what reads whole parts
+    assert [session.sample(row).id for row in range(50)] == ids

@@ -78,7 +78,7 @@ def test_a_port_in_use_is_one_line(root: Path) -> None:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        with pytest.raises(OptionError, match="is in use at 127.0.0.1"):
+        with pytest.raises(OptionError, match=r"is in use at 127\.0\.0\.1"):
             view(root, port=port)
         found = CliRunner().invoke(main, ["view", str(root), "--port", str(port), "--no-browser"])
     assert found.exit_code == 1

@@ -160,6 +160,14 @@ def test_a_folder_that_the_manifest_names_is_read_and_told(tmp_path: Path, capsy
     assert f"images are also read from {tmp_path / 'pool'} (--image-root" in told
 
 
+def test_a_folder_s_name_does_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened(crafted(tmp_path / "data", "../\x1b[2J\nnote: all is well/a.png"))
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "\\x1b[2J\\nnote: all is well" in told
+    assert told.count("\n") == 1
+
+
 def test_images_in_the_dataset_are_told_of_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session = opened(make(tmp_path / "data", {"a": MASK}, images="copy"))
     read(session)
