@@ -49,7 +49,7 @@ class Panel:
     series: Mapping[str, Sequence[Any]]
     kind: Kind = "dots"
     log: bool = False
-    show: Callable[[float], str] = "{:.3g}".format
+    show: Callable[[float], str] = "{:#.3g}".format
     most: float | None = None
     tick: Callable[[float], str] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
@@ -19,7 +20,7 @@ from segdata.pages.charts import Panel, Row, heat_map, panels
 from segdata.pages.crops import Crop, around, beside, class_key, read_ids, read_rgb
 from segdata.pages.page import Viewer, write_page
 from segdata.tiling.tiles import by_image, image_of
-from segdata.words import percent, share, whole
+from segdata.words import percent, whole
 
 SQUARES, CHANGES, IMAGES = 30, 100, 50
 """How many classes the charts show, how many changes and images the tables."""
@@ -92,8 +93,10 @@ def _class_chart(found: Difference, shown: Sequence[int]) -> Markup | None:
     }
     parts = [1 - float(tally.iou[i]) for i in shown]
     charts = [
-        Panel("changed, in per cent of the pixels of either", {"": parts}, "bars", show=share, tick=whole, most=1),
-        Panel("pixels", pixels, log=True, show="{:,.0f}".format, tick="{:.0e}".format),
+        Panel(
+            "changed, of the pixels of either", {"": parts}, "bars", show=partial(percent, whole=1), tick=whole, most=1
+        ),
+        Panel("pixels", pixels, log=True, show="{:,.0f}".format, tick="{:,.0f}".format),
     ]
     return panels(_rows(found, shown), charts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from markupsafe import Markup
 
@@ -11,7 +12,7 @@ from segdata.ops.monitor.result import Monitored
 from segdata.ops.monitor.text import accuracy_lines, aspect_row, class_rows, percentage, units_of, verdict
 from segdata.pages.charts import Panel, Row, panels
 from segdata.pages.page import write_page
-from segdata.words import share, whole
+from segdata.words import percent, whole
 
 ROWS = 60
 """How many classes the charts show: those with the largest shares."""
@@ -56,7 +57,12 @@ def _chart(found: Monitored, shown: Sequence[int]) -> Markup:
     return panels(
         rows,
         [
-            Panel("share of the pixels", _series([one.share for one in classes]), show=share, tick=whole),
+            Panel(
+                "share of the pixels",
+                _series([one.share for one in classes]),
+                show=partial(percent, whole=1),
+                tick=whole,
+            ),
             Panel("confidence", _series([one.confidence for one in classes]), most=1),
             Panel("entropy", _series([one.entropy for one in classes]), most=1),
         ],

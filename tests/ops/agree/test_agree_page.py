@@ -44,7 +44,7 @@ def test_names_are_text_and_nothing_is_fetched(sides: list[Dataset], tmp_path: P
     assert names_are_text(text)
     assert "Agreement of &lt;i&gt;a, &lt;u&gt;b, &lt;s&gt;c" in text
     assert nothing_is_fetched(text)
-    assert len(charts_of(text)) == 2, "classes, matrix"
+    assert len(charts_of(text)) == 5, "classes 4, matrix"
     assert text.count("<img") == 3 * 5 + 4, "image, all labels, differences"
     plain = html.unescape(text)
     assert [f"<h3>{image.id}<" in plain for image in found.images] == [True] * 4

@@ -113,7 +113,7 @@ def test_the_sheet_shows_before_and_after(voc: Dataset, tmp_path: Path) -> None:
     sheet = augment_sheet(voc, tmp_path / "s.png", RECIPE, count=2, versions=2, size=80, samples=[voc.samples[0].id])
     with Image.open(sheet) as opened:
         pixels = np.asarray(opened.convert("RGB"))
-    assert pixels.shape[1] == 3 * 2 * 80 + 4 * 10
+    assert pixels.shape[1] == 3 * (2 * 80 + 6) + 4 * 10
     from segdata.pages.sheet import fit
 
     image = voc.read_image(voc.samples[0])
@@ -121,7 +121,7 @@ def test_the_sheet_shows_before_and_after(voc: Dataset, tmp_path: Path) -> None:
     assert np.array_equal(pixels[10 + 19 : 10 + 19 + shown.shape[0], 10:90], shown)
     version = Pipeline(voc, RECIPE, 0).version(voc.samples[0], 0, 0)[0]
     after = fit(version, 80)
-    assert np.array_equal(pixels[10 + 19 : 10 + 19 + after.shape[0], 180:260], after)
+    assert np.array_equal(pixels[10 + 19 : 10 + 19 + after.shape[0], 186:266], after)
     for options, words in (({"count": 0}, "must be 1 or more"), ({"samples": ["nope"]}, "no sample")):
         with pytest.raises((OptionError, DatasetError), match=words):
             augment_sheet(voc, tmp_path / "t.png", "light", **options)

@@ -659,7 +659,7 @@ def test_the_command_on_a_spoilt_dataset(plant: Plant) -> None:
     assert (told["ok"], told["errors"]) == (False, 13)
     assert {f["code"] for f in told["findings"] if f["level"] == "error"} == {"mask.missing", "leak.exact"}
     for finding in told["findings"]:
-        assert set(finding) == {"level", "code", "message", "repair", "samples", "split"}
+        assert set(finding) == {"level", "code", "message", "repair", "samples", "split", "spots"}
     assert run(plant.root, "--splits", code=1).stdout.count("error:") == 1
     for path in (plant.root / "images").rglob("copy.jpg"):
         path.unlink()

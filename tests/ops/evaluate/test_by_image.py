@@ -181,7 +181,7 @@ def test_a_click_on_a_square_shows_its_images(sides: tuple[Dataset, Dataset], tm
     found = evaluate(*sides, slice="split")
     page = evaluate_page(found, *sides, tmp_path / "page.html")
     assert isinstance(page, Path)
-    probe = """<script>document.querySelector('svg a').dispatchEvent(new MouseEvent('click', {bubbles: true}));
+    probe = """<script>document.querySelector('.heat td a').click();
     setTimeout(() => { const seen = [...document.querySelectorAll('.cells p')].filter(p => p.offsetHeight);
     document.title = seen.map(p => p.textContent).join('|') }, 100)</script>"""
     (tmp_path / "probed.html").write_text(page.read_text() + probe)

@@ -245,7 +245,7 @@ def test_the_command(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert [one["aspect"] for one in values["aspects"]][:3] == ["brightness", "contrast", "blur"]
     page = (tmp_path / "page.html").read_text()
     assert "brightness: 1 of 8 aspects" in page
-    assert "<svg" in page
+    assert '<section class="panel"' in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
 

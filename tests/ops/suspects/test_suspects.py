@@ -41,6 +41,7 @@ from segdata.files.scores import read_scores, write_scores
 from segdata.labels import Mask
 from segdata.metrics import label_quality as suspicion_module
 from segdata.metrics.label_quality import Quality, Region, examine, ranked
+from segdata.ops.suspects import sheet as sheet_module
 from segdata.ops.suspects.operation import without
 from segdata.ops.suspects.relabel import write_relabel
 from segdata.ops.suspects.sheet import suspects_sheet
@@ -415,12 +416,37 @@ def test_sheet(made: tuple[Dataset, Dataset, Planted], tmp_path: Path, monkeypat
     suspects_sheet(found, found.regions[:1], tmp_path / "s.png")
     window = around(found.regions[0].region.box, truth.sample(found.regions[0].sample).size)
     sample = truth.sample(found.regions[0].sample)
-    values, counts = np.unique(truth.read_mask(sample)[window.slices], return_counts=True)
+    shown = [one.read_mask(one.sample(sample.id))[window.slices] for one in (truth, pred)]
+    values, counts = np.unique(shown, return_counts=True)
     assert {v: n for v, n in seen.items() if n} == dict(zip(values.tolist(), counts.tolist(), strict=True)), (
         "all that is seen"
     )
     with pytest.raises(DatasetError, match="nothing to show"):
         suspects_sheet(found, [], tmp_path / "s.png")
+
+
+def test_the_sheet_says_in_words_what_seems_wrong_and_shows_the_prediction(
+    made: tuple[Dataset, Dataset, Planted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pred, truth, _ = made
+    found = suspects(pred, truth)
+    seen: list[tuple[int, str, list[str]]] = []
+    draw = sheet_module.captioned
+
+    def watch(shown: Any, caption: str, size: int, names: Any) -> Any:
+        seen.append((len(shown), caption, list(names)))
+        return draw(shown, caption, size, names)
+
+    monkeypatch.setattr(sheet_module, "captioned", watch)
+    suspects_sheet(found, found.regions[:4], tmp_path / "s.png")
+    for one, (shown, caption, names) in zip(found.regions, seen, strict=False):
+        given, suggested = (truth.labels.name(v) for v in (one.region.given, one.region.suggested))
+        assert names[-2:] == [f"label: {given}", f"prediction: {suggested}"]
+        assert shown == len(names)
+        assert given in caption
+        assert suggested in caption
+        assert "likely" in caption
+        assert one.sample in caption
 
 
 def test_command(made: tuple[Dataset, Dataset, Planted], tmp_path: Path) -> None:
