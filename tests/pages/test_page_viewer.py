@@ -50,7 +50,7 @@ def test_pages_lead_to_the_viewer_that_runs(dataset: Dataset, tmp_path: Path) ->
         assert '<a href="http://127.0.0.1:8912/">' in text
         assert "segdata view" not in text
         assert "token" not in text
-    assert '<h3><a href="http://127.0.0.1:8912/#id=val%2Fa%230">val/a#0</a>' in texts[0]
+    assert '<h3><a href="http://127.0.0.1:8912/#open=val%2Fa%230">val/a#0</a>' in texts[0]
 
 
 def test_the_viewer_and_the_pages_have_one_look(dataset: Dataset, tmp_path: Path) -> None:
