@@ -28,6 +28,10 @@ IMAGES = (b"GIF8", b"BM", b"RIFF", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
 LOOKED_AT = 512
 
+BEGINS = "is text, which begins "
+
+QUOTED = re.compile(r"""(?<=is text), which begins ('([^'\\]|\\.?)*'?|"([^"\\]|\\.?)*"?)""", re.DOTALL)
+
 
 def what_else(file: File) -> str | None:
     """What a file `is` or `holds` instead of an image, for a message; None if its first bytes do not tell. Raises `DataError`."""
@@ -42,4 +46,9 @@ def what_else(file: File) -> str | None:
     text = start.decode(errors="replace")
     strange = sum(not (sign.isprintable() or sign.isspace()) or sign == "\N{REPLACEMENT CHARACTER}" for sign in text)
     begins = " ".join(text.split())[:40]
-    return None if strange > 1 else f"is text, which begins {begins!r}"
+    return None if strange > 1 else f"{BEGINS}{begins!r}"
+
+
+def untold(message: str) -> str:
+    """A message without what `what_else` tells of the file's text: for those who may not read the file."""
+    return QUOTED.sub("", message)

@@ -1,4 +1,4 @@
-"""What the page is told: JSON, or why it gets none."""
+"""What the page is told: JSON, or why it gets none; and nothing of what is in files that are no images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 from starlette.responses import Response
+
+from segdata.files.no_image import BEGINS, untold
 
 
 class Refusal(Exception):
@@ -18,8 +20,22 @@ class Refusal(Exception):
 
 
 def answer(data: Any, status: int = 200) -> Response:
-    """Plain values as JSON, which no cache keeps."""
-    return Response(msgspec.json.encode(data), status, {"cache-control": "no-store"}, media_type="application/json")
+    """Plain values as JSON, which no cache keeps.
+
+    A manifest can name any file, and errors are told in many places: here all of them pass.
+    """
+    text = msgspec.json.encode(data)
+    if BEGINS.encode() in text:
+        text = msgspec.json.encode(_untold(msgspec.json.decode(text)))
+    return Response(text, status, {"cache-control": "no-store"}, media_type="application/json")
+
+
+def _untold(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {_untold(name): _untold(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_untold(one) for one in data]
+    return untold(data) if isinstance(data, str) else data
 
 
 def refused(error: Refusal) -> Response:

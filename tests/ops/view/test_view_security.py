@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from browser import driven, opened_page
 from carry_files import make
@@ -20,6 +23,8 @@ from raw_requests import Answer, ask
 from segdata.dataset.dataset import Dataset
 from segdata.errors import DatasetError
 from segdata.files.images import write_image
+from segdata.files.no_image import untold
+from segdata.ops.check.operation import check
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -242,13 +247,40 @@ def test_a_mask_outside_the_dataset_is_not_read(tmp_path: Path, mask: str) -> No
     "image", ["/etc/passwd", "../secret.txt", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"]
 )
 def test_what_is_no_image_is_not_told(tmp_path: Path, image: str, images: str) -> None:
-    """At most the first word or two of it, which say what it is instead."""
-    (tmp_path / "secret.txt").write_text(f"{' '.join(['word'] * 20)} {SECRET}")
+    """Not a word of it, although commands tell how a text begins."""
+    (tmp_path / "secret.txt").write_text(f"{SECRET} {' '.join(['word'] * 20)}")
     hostile(tmp_path / "data", {"image": image}, images)
     for found in answers(tmp_path / "data"):
         assert found.status < 500
         assert found.headers["content-type"] != "image/jpeg"
-        assert not [one for one in (SECRET.encode(), b"nologin", b"PATH=") if one in found.body]
+        assert not [
+            one for one in (SECRET[:12].encode(), b"root:", b"nologin", b"PATH=", b"begins") if one in found.body
+        ]
+
+
+def test_findings_of_a_text_do_not_tell_it(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text(f"'a' and \"b\": {SECRET}")
+    dataset = hostile(tmp_path / "data", {"image": "../secret.txt"}, "reference")
+    (told,) = check(dataset).findings[:1]
+    assert "is text, which begins" in told.message
+    with view(dataset, port=0) as shown:
+        ask(shown.url, "/api/analyses/check", method="POST")
+        end = monotonic() + 30
+        while (found := ask(shown.url, "/api/findings/0")).status == 409 and monotonic() < end:
+            sleep(0.05)
+    assert b"it is text" in found.body
+    assert not [one for one in (b"nobody", b"'a'", b"begins") if one in found.body]
+
+
+@given(st.text(), st.text(max_size=40), st.text(), st.booleans())
+def test_quoted_beginnings_are_cut_out(before: str, told: str, after: str, cut: bool) -> None:
+    """Also those that were cut off, after which there is nothing."""
+    message = f"is text, which begins {told!r}"
+    assume("which begins" not in before + after)
+    if cut:
+        assert untold(f"{before}{message[: -1 - len(told) // 2]}") == f"{before}is text"
+    else:
+        assert untold(f"{before}{message}: {after}") == f"{before}is text: {after}"
 
 
 @pytest.mark.parametrize("images", ["copy", "reference"])
