@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -43,7 +45,7 @@ class Serving:
                 log_level="warning", access_log=False, server_header=False, proxy_headers=False,
                 timeout_graceful_shutdown=1,
             )  # fmt: skip
-            self._server = uvicorn.Server(config)
+            self._server = _Server(config)
             self._thread = threading.Thread(
                 target=self._server.run, args=([listening],), name="segdata-view", daemon=True
             )
@@ -75,6 +77,17 @@ class Serving:
         self._thread.join(10)
         self._held.close()
         self.session.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves no connection open: in a notebook the process goes on, and pages would wait for answers."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End it, and hang up on whoever has not let go or taken an answer until then."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from time import sleep
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -97,6 +98,28 @@ def test_two_viewers_at_once_know_only_their_own_token(root: Path) -> None:
     assert running_viewer(root) is None
     with pytest.raises(OSError, match=r"refused"):
         asked(one.url, "/api/about")
+
+
+def test_no_connection_stays_open(root: Path) -> None:
+    """Neither one that was kept alive, nor one that waits for more of a question, nor one whose answers nobody reads."""
+    shown = view(root, port=0)
+    there = urlsplit(shown.url)
+    question = f"/api/about?{there.query} HTTP/1.1\r\nHost: localhost\r\n"
+    ends = [socket.socket() for _ in range(3)]
+    ends[2].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    for end in ends:
+        end.settimeout(5)
+        end.connect(("127.0.0.1", there.port or 80))
+    ends[0].sendall(f"GET {question}\r\n".encode())
+    ends[1].sendall(f"POST {question}content-length: 10\r\n\r\n{{".encode())
+    ends[2].sendall(b"GET /static/view.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
+    assert ends[0].recv(12) == b"HTTP/1.1 200"
+    sleep(3)  # in which answers pile up
+    shown.close()
+    for end in ends:
+        with closing(end), suppress(ConnectionResetError):
+            while end.recv(2**16):
+                pass
 
 
 def test_a_cell_of_a_notebook_may_be_run_again(root: Path) -> None:
