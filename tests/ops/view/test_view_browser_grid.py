@@ -198,6 +198,17 @@ def test_the_keyboard_moves_selects_and_opens(shown: Any) -> None:
     assert "open=train%2Fim002" in shown.url
 
 
+def test_a_check_box_begins_and_ends_a_range(shown: Any) -> None:
+    boxes = shown.locator(".cell[data-row] input")
+    boxes.nth(2).click()
+    boxes.nth(5).click(modifiers=["Shift"])
+    shown.wait_for_function("() => document.querySelectorAll('.cell[aria-selected=true]').length === 4")
+    boxes.nth(7).click()
+    shown.locator(".cell[data-place='9']").click(modifiers=["Shift"])
+    shown.wait_for_function("() => document.querySelectorAll('.cell[aria-selected=true]').length === 7")
+    assert "open=" not in shown.url
+
+
 def test_classes_are_toggled_by_clicks_and_numbers(shown: Any) -> None:
     def clear() -> bool:
         return bool(
@@ -307,6 +318,7 @@ def test_an_image_that_is_gone_is_said_in_its_cell(browser: Any, dataset: Datase
     with opened_page(browser, viewer.url) as page:
         ready(page)
         page.wait_for_selector("[data-place='1'] .broken .said:not(:empty)")
+        page.wait_for_timeout(500)  # in which its mask comes
         assert "im001" in page.locator("[data-place='1'] .said").inner_text()
     viewer.close()
 

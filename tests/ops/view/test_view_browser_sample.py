@@ -182,7 +182,6 @@ def test_ids_of_sixteen_bits_have_the_colours_of_their_classes(browser: Any, tmp
     try:
         with at(browser, shown, "wide") as page:
             panes(page, "truth")
-            page.get_by_label("Base").select_option("none")
             page.get_by_role("button", name="One to one").click()
             ready(page)
             found = drawn(page)
@@ -392,7 +391,66 @@ def test_an_image_that_is_not_there_is_said(browser: Any, viewer: Viewer, bare: 
     with at(browser, viewer, "val/none") as page:
         page.locator("#sample .message").get_by_text("val/none").wait_for()
     with at(browser, bare) as page:
-        page.locator("#sample .message").get_by_text("no image").wait_for()
+        page.locator("#sample .facts").get_by_text("none: masks alone").wait_for()
+
+
+def test_without_images_masks_are_shown_alone_and_no_image_is_asked_for(browser: Any, bare: Viewer) -> None:
+    with opened_page(browser, bare.url) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.reload()
+        page.wait_for_selector(".cell[data-row] canvas[width]")
+        page.locator(".cell[data-row]").first.click()
+        ready(page)
+        assert page.locator("#sample .pane").count() == 3
+        page.keyboard.press("s")
+        ready(page)
+        assert page.locator("#sample .pane").count() == 1
+        assert page.locator("#sample .message").inner_text() == ""
+        assert page.locator(".said:not(:empty)").count() == 0
+    assert any("/api/tile/" in url for url in asked)
+    assert not [url for url in asked if "/api/image/" in url or "of=image" in url]
+
+
+def test_what_is_wrong_with_the_next_image_is_not_said_of_this_one(browser: Any, tmp_path: Path) -> None:
+    dataset = make(tmp_path / "data", {"a": blocks(1, (60, 80)), "b": blocks(2, (60, 80))}, images="copy")
+    (dataset.root / "images/b.png").unlink()
+    shown = view(dataset, port=0)
+    try:
+        with at(browser, shown, "a") as page:
+            ready(page)
+            page.wait_for_timeout(700)
+            assert page.locator("#sample .message").inner_text() == ""
+            page.keyboard.press("j")
+            page.locator("#sample .message").get_by_text("b.png").wait_for()
+    finally:
+        shown.close()
+
+
+def test_black_classes_are_clear_over_images_and_black_without(browser: Any, tmp_path: Path) -> None:
+    mask = blocks(3, (60, 80))
+    dataset = make(tmp_path / "data", {"a": mask}, names=["background", "car", "sign"], images="copy")
+    assert dataset.labels.classes[0].color == (0, 0, 0)
+    shown = view(dataset, port=0)
+    try:
+        with at(browser, shown, "a") as page:
+            panes(page, "truth")
+            page.get_by_role("button", name="One to one").click()
+            page.get_by_label("Base").select_option("grey")
+            page.keyboard.press("Tab")
+            page.locator("#sample .stage").focus()
+            seen = []
+            for key in ("Shift", "l", "g"):
+                page.keyboard.press(key)
+                ready(page)
+                found = drawn(page)
+                y, x = corner(found, 1, mask.shape)
+                seen.append(found[y : y + 60, x : x + 80, :3][mask == 0])
+    finally:
+        shown.close()
+    assert (seen[0] > 60).mean() > 0.5, "the image is as bright as it is"
+    np.testing.assert_array_equal(seen[0], seen[1], "nor do outlines paint it")
+    assert not seen[2].any()
 
 
 def test_tiles_in_sight_are_asked_for_and_no_others(browser: Any, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ const STEPS = [128, 256, 512, 1024]; // thumbnails are cached, so they come in f
 /** What a place of the grid shows of a sample. Its image is asked for after `wait` milliseconds, if it is still there. */
 export class Cell {
   constructor(sample, width, wait) {
-    Object.assign(this, { sample, mask: null, stopped: new AbortController() });
+    Object.assign(this, { sample, mask: null, bare: state.about.images === "none", wrong: {}, stopped: new AbortController() });
     this.image = h("img", { alt: "", draggable: "false", decoding: "async", onerror: () => this.gone() });
     this.canvas = h("canvas");
     this.said = h("span", { class: "said" });
     this.picture = h("span", { class: "picture" }, this.image, this.canvas, this.said);
-    this.box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${sample.id}`, onclick: (event) => event.stopPropagation() });
+    this.box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${sample.id}` });
     this.box.addEventListener("change", () => toggle(sample.id, this.box.checked));
     this.element = h("div", { class: "shown" }, this.picture, this.box, this.caption());
     this.of = state.of;
@@ -28,7 +28,7 @@ export class Cell {
   load(width) {
     const wanted = width * Math.min(devicePixelRatio, 2);
     this.size = STEPS.find((step) => step >= wanted) ?? STEPS.at(-1);
-    this.image.src = this.address("image");
+    if (state.about.images !== "none") this.image.src = this.address("image");
     this.loadMask();
   }
 
@@ -48,7 +48,7 @@ export class Cell {
       const mask = await paint.readMask(this.address("mask", { of: this.of }), this.stopped.signal);
       if (this.stopped.signal.aborted || this.of !== state.of) return;
       this.mask = mask;
-      this.said.textContent = "";
+      this.say("mask", "");
       this.paint();
     } catch (error) {
       if (error.name !== "AbortError") this.without(`${error.message}`);
@@ -57,8 +57,14 @@ export class Cell {
 
   without(why) {
     this.mask = null;
-    this.said.textContent = why;
+    this.say("mask", why);
     this.canvas.width = this.canvas.height = 0;
+  }
+
+  /** Say what is wrong with the image or the mask, beside what is wrong with the other; or nothing. */
+  say(of, why) {
+    this.wrong[of] = why;
+    this.said.textContent = Object.values(this.wrong).filter(Boolean).join("; ");
   }
 
   /** Paint the mask as the state says. */
@@ -67,7 +73,7 @@ export class Cell {
     if (!this.mask) return;
     const { width, height } = this.mask;
     if (this.canvas.width !== width || this.canvas.height !== height) [this.canvas.width, this.canvas.height] = [width, height];
-    this.canvas.getContext("2d").putImageData(paint.painted(this.mask), 0, 0);
+    this.canvas.getContext("2d").putImageData(paint.painted(this.mask, { black: this.bare }), 0, 0);
   }
 
   /** The class id under a point of the window; null if there is none. */
@@ -109,10 +115,12 @@ export class Cell {
 
   async gone() {
     this.picture.classList.add("broken");
+    this.bare = true; // there is no image under the mask
+    this.paint();
     try {
       await get(`api/image/${this.sample.row}`, { size: this.size, v: state.about.edition }, this.stopped.signal);
     } catch (error) {
-      if (error.name !== "AbortError") this.said.textContent = error.message;
+      if (error.name !== "AbortError") this.say("image", error.message);
     }
   }
 }

@@ -21,10 +21,11 @@ export function mount(root) {
 }
 
 function totalWords() {
-  const all = count(state.about.samples);
-  if (state.total === null && state.query.some(([name]) => name !== "sort")) return `- of ${all} images`;
-  if (state.total === null || state.total === state.about.samples) return `${all} images`;
-  return `${count(state.total)} of ${all} images`;
+  const { samples } = state.about;
+  const all = `${count(samples)} image${samples === 1 ? "" : "s"}`;
+  if (state.total === null && state.query.some(([name]) => name !== "sort")) return `- of ${all}`;
+  if (state.total === null || state.total === state.about.samples) return all;
+  return `${count(state.total)} of ${all}`;
 }
 
 /** One each; many ids have one together. */

@@ -20,7 +20,7 @@ export function recount(root, sample) {
 }
 
 function about({ split, group, height, width, tags = [] }) {
-  const pairs = [["Split", split], ["Group", group], ["Size", `${count(width)} × ${count(height)} px`], ["Tags", tags.join(", ")]];
+  const pairs = [["Split", split], ["Group", group], ["Size", `${count(width)} × ${count(height)} px`], ["Image", state.about.images === "none" ? "none: masks alone" : ""], ["Tags", tags.join(", ")]];
   return list(pairs.filter(([, value]) => value));
 }
 

@@ -238,7 +238,8 @@ function slotOf(event) {
 function listenToPointer() {
   tall.addEventListener("click", (event) => {
     const slot = slotOf(event);
-    if (!slot || event.target.closest("label, a, input")) return;
+    if (!slot || event.target.closest("label, a")) return;
+    if (event.target.closest("input")) return void tick(slot, event);
     focus(Number(slot.dataset.place));
     if (event.shiftKey) extend(Number(slot.dataset.place));
     else if (event.ctrlKey || event.metaKey) pick(slot);
@@ -259,6 +260,13 @@ function listenToPointer() {
 function pick(slot) {
   toggle(slot.dataset.id);
   shape.from = Number(slot.dataset.place);
+}
+
+/** A check box also begins a range, and with Shift ends one. */
+function tick(slot, event) {
+  const place = Number(slot.dataset.place);
+  if (event.shiftKey) extend(place);
+  else shape.from = place;
 }
 
 function extend(place) {

@@ -33,8 +33,9 @@ function fillArea(context, shape, { left, top, scale }) {
 }
 
 function drawMask(context, source, scene, place) {
-  const opacity = scene.base === "none" && state.held === undefined ? 1 : state.opacity; // held: masks are hidden for now
-  lay(context, scene, place, maskTiles(source, opacity));
+  const alone = scene.base === "none";
+  const opacity = alone && state.held === undefined ? 1 : state.opacity; // held: masks are hidden for now
+  lay(context, scene, place, maskTiles(source, { opacity, black: alone || Boolean(scene.image.error) }));
   if (state.hidden.has(state.about.ignore)) return;
   const over = blank("stripes", place);
   if (!lay(over, scene, place, ignoredTiles(source))) return;
@@ -79,11 +80,11 @@ function imageTiles(source, grey) {
   };
 }
 
-function maskTiles(source, opacity) {
-  const look = [opacity, state.outlines, state.colors, ...state.hidden].join();
+function maskTiles(source, { opacity, black }) {
+  const look = [opacity, black, state.outlines, state.colors, ...state.hidden].join();
   return (...at) => {
     const tile = source.tile(...at);
-    if (tile && tile.look !== look) Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, hatched: false })) });
+    if (tile && tile.look !== look) Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, black, hatched: false })) });
     return tile?.painted;
   };
 }

@@ -42,24 +42,28 @@ function pixel([r, g, b], alpha) {
   return ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
-/** What each id becomes; 0, which is clear, if it is hidden or no class. */
-function table(length, alpha) {
+/** What each id becomes; 0, which is clear, if it is hidden or no class, or black, as a background is, over an image. */
+function table(length, alpha, black) {
   const out = new Uint32Array(length);
-  for (const { id } of state.about.classes) if (!state.hidden.has(id)) out[id] = pixel(colorOf(id), alpha);
+  for (const { id } of state.about.classes) {
+    const color = colorOf(id);
+    if (!state.hidden.has(id) && (black || color.some(Boolean))) out[id] = pixel(color, alpha);
+  }
   return out;
 }
 
 const room = (mask) => (mask.ids.BYTES_PER_ELEMENT === 1 ? 256 : 65536);
 
-/** RGBA pixels of a mask as the state says: classes in their colours, hidden ones clear, ignored ones hatched (or clear). */
-export function painted(mask, { opacity = state.opacity, hatched = true } = {}) {
+/** RGBA pixels of a mask as the state says: classes in their colours, hidden ones clear, ignored ones hatched (or clear).
+ *  `black`: black classes are painted, too, as there is no image under them. */
+export function painted(mask, { opacity = state.opacity, hatched = true, black = false } = {}) {
   const { width, height, ids } = mask;
   const image = new ImageData(width, height);
   const out = new Uint32Array(image.data.buffer);
   const alpha = Math.round(255 * opacity);
-  const colors = table(room(mask), alpha);
+  const colors = table(room(mask), alpha, black);
   for (let i = 0; i < out.length; i++) out[i] = colors[ids[i]];
-  if (state.outlines) outline(mask, out, table(colors.length, 255));
+  if (state.outlines) outline(mask, out, table(colors.length, 255, black));
   if (hatched && !state.hidden.has(state.about.ignore)) hatch(mask, out, alpha);
   return image;
 }

@@ -17,6 +17,8 @@ import { Tools } from "./tools.js";
 const POLL = 1000; // milliseconds between questions after a pyramid that is being built
 const AHEAD = 8; // tiles of the next image that are asked for
 
+const NONE = { error: new Error("there is no image") };
+
 let view = null;
 
 export function mount(root) {
@@ -46,7 +48,7 @@ class View {
       close();
     });
     follow(this.stage, (...told) => this.point(...told));
-    onTile((want, error) => this.arrived(error));
+    onTile((want, error) => this.arrived(want, error));
   }
 
   /** Show what the state says is open. */
@@ -113,9 +115,14 @@ class View {
   lay(sample, shape) {
     const source = (of) => new Source(sample.row, of, shape);
     const preds = sample.preds.map((there, of) => (there ? source(of) : null));
-    this.stage.open({ shape, image: source("image"), truth: source("truth"), preds, base: this.tools.base, spot: null });
+    this.stage.open({ shape, image: hasImages() ? source("image") : NONE, truth: source("truth"), preds, base: this.base, spot: null });
     this.tools.offer(kindsOf(sample));
     this.count();
+  }
+
+  /** What lies under masks. */
+  get base() {
+    return hasImages() ? this.tools.base : "none";
   }
 
   /** Ask for the next image of the query, so that it is there when it is wanted. */
@@ -128,7 +135,7 @@ class View {
     const level = levelFor(shape, Math.min(width / shape.width, height / shape.height));
     const across = Math.ceil(shape.levels[level].width / shape.tile);
     const tiles = across * Math.ceil(shape.levels[level].height / shape.tile);
-    for (const of of ["image", "truth"]) {
+    for (const of of hasImages() ? ["image", "truth"] : ["truth"]) {
       const source = new Source(found.sample.row, of, shape);
       for (let i = 0; i < Math.min(tiles, AHEAD); i++) source.ahead(level, i % across, Math.floor(i / across));
     }
@@ -179,8 +186,8 @@ class View {
     this.readout.at([stage.cursor.y, stage.cursor.x], true);
   }
 
-  arrived(error) {
-    if (error && error.code !== "building") this.say(error.message);
+  arrived({ row }, error) {
+    if (error && error.code !== "building" && row === this.sample?.row) this.say(error.message);
     this.stage.draw();
     this.count();
     this.readout.show();
@@ -199,7 +206,7 @@ class View {
 
   repaint() {
     if (!this.stage.scene) return;
-    this.stage.scene.base = this.tools.base;
+    this.stage.scene.base = this.base;
     this.stage.draw();
     this.readout.show();
     pressed(this.facts);
@@ -233,6 +240,9 @@ function close() {
   change("open", { open: null });
 }
 
+/** Whether the dataset has images: it may have masks alone. */
+const hasImages = () => state.about.images !== "none";
+
 /** What an image can be shown as: {name, what, of, title}. */
 function kindsOf(sample) {
   const there = [...sample.preds.keys()].filter((of) => sample.preds[of]);
@@ -241,7 +251,8 @@ function kindsOf(sample) {
     const errors = title.replace("Prediction", "Difference");
     return [{ name: `pred${of}`, what: "pred", of, title }, { name: `errors${of}`, what: "errors", of, title: errors }];
   });
-  return [{ name: "image", what: "image", title: "Image" }, { name: "truth", what: "truth", title: "Truth" }, ...kinds];
+  const image = hasImages() ? [{ name: "image", what: "image", title: "Image" }] : [];
+  return [...image, { name: "truth", what: "truth", title: "Truth" }, ...kinds];
 }
 
 /** The keys of the large view. */

@@ -59,6 +59,7 @@ export class Tools {
     const same = String(kinds.map(({ name, title }) => name + title)) === String(this.kinds.map(({ name, title }) => name + title));
     this.kinds = kinds;
     this.under.value = this.base;
+    this.under.closest("label").hidden = !kinds.some(({ name }) => name === "image");
     if (!same || !this.view.stage.panes.length) this.show();
   }
 
@@ -75,7 +76,7 @@ export class Tools {
   pair() {
     const there = (name) => this.kinds.find((kind) => kind.name === name);
     const left = there(this.sides[0]) ?? this.kinds[0];
-    return [left, there(this.sides[1]) ?? this.kinds.find((kind) => kind !== left)];
+    return [left, there(this.sides[1]) ?? this.kinds.find((kind) => kind !== left)].filter(Boolean);
   }
 
   /** Lay the panes anew, and the buttons that choose them. */
