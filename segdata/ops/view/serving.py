@@ -27,6 +27,9 @@ WAITING = 128
 START = 30
 """Seconds in which the server must be there."""
 
+GRACE = 1.0
+"""Seconds in which answers that are under way may be finished."""
+
 
 class Serving:
     """The page of a session at a port, until `close`. Raises `OptionError` for a port that cannot be had."""
@@ -83,11 +86,15 @@ class _Server(uvicorn.Server):
     """A server that leaves no connection open: in a notebook the process goes on, and pages would wait for answers."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End it, and hang up on whoever has not let go or taken an answer until then."""
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
+        """End it, and hang up on whoever has not let go or taken an answer after a moment."""
+        open_now, end = self.server_state.connections, monotonic() + GRACE
+        for connection in list(open_now):
+            connection.shutdown()
+        while open_now and monotonic() < end:
+            await asyncio.sleep(0.02)
+        for connection in list(open_now):
             connection.transport.abort()
-        await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
 
 @contextmanager
