@@ -23,6 +23,9 @@ from viewing import Page, told
 NAMES = ("road", "car", "sign: old")
 IGNORE = 255
 
+ANALYSES = ("evaluate", "evaluate@1", "suspects", "confidence", "check", "duplicates")
+"""What can be found out about a `scene`."""
+
 
 @dataclass
 class Made:

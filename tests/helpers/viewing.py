@@ -46,9 +46,7 @@ class Page:
         import httpx
 
         transport = httpx.ASGITransport(self._app)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://localhost", headers=self._headers
-        ) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=self._headers) as client:
             return await client.request(method, path, **more)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from segdata.errors import OnError, Report, SegdataError
 from segdata.executors.run import Run
-from segdata.ops.view.answers import Refusal
+from segdata.ops.view.answers import BROKEN, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Job:
             self.message = "out of memory: select fewer samples"
         finally:
             if self.state == "running":
-                self.message = self.message or "an error of segdata view: its terminal says which"
+                self.message = self.message or BROKEN
                 self.state = "failed"
 
     def _track(self, items: Iterator[Any], total: int) -> Iterable[Any]:

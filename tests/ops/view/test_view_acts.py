@@ -24,8 +24,8 @@ from segdata.cli import main
 pytest.importorskip("httpx")
 pytest.importorskip("starlette")
 
-from segdata.ops.view.session import Session  # noqa: E402
-from viewing import Page, told  # noqa: E402
+from segdata.ops.view.session import Session
+from viewing import Page, told
 
 IDS = [f"train/{i:03d}" for i in range(4)] + [f"val/{i:03d}" for i in range(4, 7)]
 CHOSEN = ["val/005", "train/001", "train/003"]
@@ -147,7 +147,9 @@ def test_tasks_are_those_of_export_and_hold_the_masks(folder: Path, tool: str, i
 
 
 def test_proposals_for_label_studio(folder: Path) -> None:
-    job = Acting("mydata").act("tasks", ids=CHOSEN, destination="t", tool="labelstudio", ignored="class", proposals=True)
+    job = Acting("mydata").act(
+        "tasks", ids=CHOSEN, destination="t", tool="labelstudio", ignored="class", proposals=True
+    )
     assert "--as predictions" in job["command"]
     tasks = json.loads((folder / "t/tasks.json").read_text())
     assert all(task["predictions"] and "annotations" not in task for task in tasks)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette")
@@ -14,12 +14,11 @@ pytest.importorskip("starlette")
 from segdata.ops.view.acts import ACTS
 from segdata.ops.view.tags import Tags
 from segdata.ops.view.tasks import TOOLS
-from viewed import NAMES, Viewed, scene
+from viewed import ANALYSES, NAMES, Viewed
 from viewing import Page
 
 ROWS = ("image", "mask", "levels", "tile", "regions", "findings")
 PLAIN = ("about", "samples", "facets", "rows", "find", "analyses", "matrix", "reliability", "findings", "tags", "acts")
-ANALYSES = ("evaluate", "evaluate@1", "suspects", "confidence", "check", "duplicates")
 
 NUMBERS = (
     "", "0", "1", "7", "11", "12", "-1", "-0", "+1", "1.5", "1e3", "1e99", "-1e99", "9" * 30, "9" * 5000, "1e999", "nan", "inf",
@@ -31,9 +30,9 @@ WORDS = (
     "duplicates", "finding", "-", ":", "..", "\ud7ff", "<img onerror=x>", "a" * 3000,
 )  # fmt: skip
 KEYS = (
-    "start", "count", "place", "of", "other", "v", "size", "level", "y", "x", "cell", "cell@1", "bin", "bin@1", "suspects", "sort",
-    "split", "group", "id", "text", "class", "not", "ignore", "tag", "finding", "duplicates", "iou", "iou@1", "iou.car",
-    "iou.sign: old@1", "accuracy", "suspicion", "confidence", "",
+    "start", "count", "place", "of", "other", "v", "size", "level", "y", "x", "cell", "cell@1", "bin", "bin@1", "suspects",
+    "sort", "split", "group", "id", "text", "class", "not", "ignore", "tag", "finding", "duplicates", "iou", "iou@1",
+    "iou.car", "iou.sign: old@1", "accuracy", "suspicion", "confidence", "",
 )  # fmt: skip
 
 numbers = st.sampled_from(NUMBERS) | st.integers(0, 20).map(str)
@@ -61,14 +60,10 @@ bodies = json | st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+def page(viewed: Viewed, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Of predictions of which all is found out."""
-    made = scene(tmp_path_factory.mktemp("scene"), grouped=True)
-    shown = Viewed(made.truth, made.preds)
-    shown.session.tags = Tags(tmp_path_factory.mktemp("tags") / "t.csv")
-    for name in ANALYSES:
-        assert shown.ended(name)["state"] == "ready"
-    return shown.page
+    viewed.session.tags = Tags(tmp_path_factory.mktemp("tags") / "t.csv")
+    return Page(viewed.session)
 
 
 def answered(found: Any) -> None:
@@ -83,6 +78,9 @@ def test_questions_about_all(page: Page, path: str, query: list[tuple[str, str]]
     answered(page.get(f"/api/{path}", params=query))
 
 
+@example("levels", "9" * 5000, [])
+@example("mask", "0", [("of", "9" * 5000)])
+@example("tile", "0", [("level", "9" * 5000)])
 @given(path=st.sampled_from(ROWS), row=numbers, query=queries)
 def test_questions_about_a_sample(page: Page, path: str, row: str, query: list[tuple[str, str]]) -> None:
     answered(page.get(f"/api/{path}/{quote(row)}", params=query))

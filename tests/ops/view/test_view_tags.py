@@ -19,9 +19,9 @@ from segdata.ops.view.tags import Tags, read_tags
 pytest.importorskip("httpx")
 pytest.importorskip("starlette")
 
-from segdata.ops.view.operation import view  # noqa: E402
-from segdata.ops.view.session import Session  # noqa: E402
-from viewing import Page  # noqa: E402
+from segdata.ops.view.operation import view
+from segdata.ops.view.session import Session
+from viewing import Page
 
 IDS = [f"{i:03d}" for i in range(6)]
 
