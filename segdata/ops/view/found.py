@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,17 +33,16 @@ def routes(session: Session) -> list[Route]:
     session.ends.append(analyses.stop)
     session.reopened.append(analyses.renew)
     analyses.renew()
-    told = {"matrix": matrix, "reliability": reliability, "findings": codes}
-    rows = {"regions": regions, "findings": findings}
+
+    def told(path: str, tell: Callable[..., Response]) -> Route:
+        return Route(f"/api/{path}", partial(tell, session=session, analyses=analyses))
+
     return [
         Route("/api/analyses", lambda _: answer(states(analyses)), methods=["GET"]),
         Route("/api/analyses/{name}", partial(start, analyses=analyses), methods=["POST"]),
-        *(Route(f"/api/{name}", partial(one, session=session, analyses=analyses)) for name, one in told.items()),
-        *(
-            Route(f"/api/{name}/{{row}}", partial(one, session=session, analyses=analyses))
-            for name, one in rows.items()
-        ),
-    ]
+        told("matrix", matrix), told("reliability", reliability), told("findings", codes),
+        told("findings/{row}", findings), told("regions/{row}", regions),
+    ]  # fmt: skip
 
 
 def states(analyses: Analyses) -> list[dict[str, Any]]:

@@ -157,8 +157,9 @@ class Session:
         """Open all anew. Raises as `open`, and then what is open stays; `Refusal` if it was given as an object."""
         if isinstance(self.options.dataset, Dataset):
             raise Refusal(409, "reload", "it was given as an object of Python: open that anew, and call view again")
+        opened = Opened.of(self.options, 0)  # which may take long: others go on with what is open
         with self.lock:
-            self.opened = Opened.of(self.options, self.edition + 1)
+            self.opened = replace(opened, edition=self.edition + 1)
             self._found.clear()
         for heard in self.reopened:
             heard()
