@@ -66,6 +66,11 @@ def opened_page(
     assert not faults, faults
 
 
+def ready(page: Any) -> None:
+    """Wait until a viewer shows images."""
+    page.wait_for_selector(".cell[data-row] canvas[width]")
+
+
 def foreign(url: str, home: str) -> bool:
     """Whether a request leaves the page's own place."""
     parts = urlsplit(url)

@@ -1,9 +1,7 @@
-"""Datasets for tests of the viewer's numbers, with predictions and scores written without the code under test; and the viewer's
-application, asked without a network."""
+"""Datasets for tests of the viewer's numbers, with predictions and scores written without the code under test, and viewed."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +17,14 @@ from PIL import Image
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.files.scores import read_scores, write_scores
-from segdata.ops.view.app import make_app
 from segdata.ops.view.session import Session
+from viewing import Page, told
 
 NAMES = ("road", "car", "sign: old")
 IGNORE = 255
+
+ANALYSES = ("evaluate", "evaluate@1", "suspects", "confidence", "check", "duplicates")
+"""What can be found out about a `scene`."""
 
 
 @dataclass
@@ -88,26 +88,19 @@ def scored(root: Path, id: str, mask: NDArray[np.uint8], rng: np.random.Generato
 
 
 class Viewed:
-    """A session and its application; the token is given with every request."""
+    """A session, and what its page is answered."""
 
     def __init__(self, truth: Any, preds: Sequence[Any] = ()) -> None:
         self.session = Session.open(truth, preds, writable=True)
-        self._app = make_app(self.session, "secret")
+        self.page = Page(self.session)
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, status: int = 200) -> Any:
         """The values of an answer below /api/."""
-        return asyncio.run(self._told("GET", path, query or {}, status))
+        return told(self.page.get(f"/api/{path}", params=query), status)
 
     def post(self, path: str, status: int = 202) -> Any:
         """The same of what does something."""
-        return asyncio.run(self._told("POST", path, {}, status))
-
-    async def _told(self, method: str, path: str, query: Mapping[str, Any], status: int) -> Any:
-        transport = httpx.ASGITransport(self._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            answer = await client.request(method, f"/api/{path}", params=query, headers={"segdata-token": "secret"})
-        assert answer.status_code == status, answer.text
-        return answer.json()
+        return told(self.page.post(f"/api/{path}"), status)
 
     def state(self, name: str) -> dict[str, Any]:
         """How far an analysis is."""

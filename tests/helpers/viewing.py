@@ -27,30 +27,35 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, root: Path | None) -> cache.Cache
 
 
 class Page:
-    """Asks an application as a page would. Threads share it."""
+    """Asks the application of a session as a page would, with the token. Threads share it."""
 
-    def __init__(self, app: Any) -> None:
-        import httpx
+    def __init__(self, session: Session, token: str | None = "secret") -> None:
+        from segdata.ops.view.app import make_app
 
-        self._client = lambda: httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+        self._app, self._headers = make_app(session, token), {} if token is None else {"segdata-token": token}
 
     def get(self, path: str, **more: Any) -> Any:
         """The answer to a question."""
         return asyncio.run(self._asked("GET", path, more))
 
+    def post(self, path: str, **more: Any) -> Any:
+        """The answer to what is to be done."""
+        return asyncio.run(self._asked("POST", path, more))
+
     async def _asked(self, method: str, path: str, more: Any) -> Any:
-        async with self._client() as client:
+        import httpx
+
+        transport = httpx.ASGITransport(self._app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=self._headers) as client:
             return await client.request(method, path, **more)
 
 
 @contextmanager
 def viewed(dataset: Dataset, *preds: Dataset) -> Iterator[Page]:
     """A page of these, until the viewer is closed."""
-    from segdata.ops.view.app import make_app
-
     session = Session.open(dataset, preds, writable=False)
     try:
-        yield Page(make_app(session, None))
+        yield Page(session)
     finally:
         session.close()
 
@@ -74,3 +79,9 @@ def pixels_of(answer: Any) -> NDArray[Any]:
 def refused(answer: Any) -> tuple[int, str]:
     """The status and code of an answer that is none."""
     return answer.status_code, answer.json()["error"]["code"]
+
+
+def told(answer: Any, status: int = 200) -> Any:
+    """The values of an answer, which has this status."""
+    assert answer.status_code == status, answer.text
+    return answer.json()

@@ -3,7 +3,7 @@
     python tools/bench/bench_view.py [view | all] [--quick] [--record]
 
 Prints one section of Markdown per table; `--record` puts it into RESULTS.md. Needs Chromium, Playwright, and the real images in
-../shared/data. The peers have `view_peers.py`.
+../shared/data.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from segdata.dataset.job import folder_name
 from segdata.errors import Report, SegdataError
 from segdata.executors.run import Run
 from segdata.ops.view import alike, confidence, doubts, findings, scores
-from segdata.ops.view.answers import Refusal
-from segdata.ops.view.session import Session
+from segdata.ops.view.answers import BROKEN, Refusal
+from segdata.ops.view.session import Session, Stopped
 
 T = TypeVar("T")
 
@@ -56,10 +56,6 @@ ANALYSES = (
 
 LOOKED_AT = 1000
 """Samples of a prediction that are looked at for scores."""
-
-
-class Stopped(Exception):
-    """The dataset was closed or opened anew, so nobody waits for this any more."""
 
 
 @dataclass(eq=False)
@@ -104,11 +100,12 @@ def numbered(name: str, of: int) -> str:
 class Analyses:
     """All analyses of a session. What they find holds for the edition that is open, and is forgotten with it.
 
-    `renewed` is called for each edition.
+    `renewed` is called for each edition; `offered` are the names of the filters that it gave to the session.
     """
 
     session: Session
     renewed: Callable[[Analyses], None]
+    offered: frozenset[str] = frozenset()
     _edition: int = 0
     _jobs: dict[str, Job] = field(default_factory=dict)
     _turn: Lock = field(default_factory=Lock)
@@ -167,7 +164,7 @@ class Analyses:
 
     def _work(self, job: Job) -> None:
         """Do it, once it is its turn."""
-        state, message = "failed", "an error of the viewer, told in its terminal"
+        state, message = "failed", BROKEN
         try:
             with self._turn:
                 job.message = ""

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from segdata.files.no_image import BEGINS, untold
+
+BROKEN = "an error of segdata view: its terminal says which"
+"""What is told of what should not happen."""
 
 
 class Refusal(Exception):
@@ -52,3 +56,8 @@ def whole(query: Mapping[str, str], name: str, default: int, least: int = 0, mos
     if not least <= found <= most:
         raise Refusal(422, name, f"{name}={text}: must be a whole number from {least} to {most}")
     return found
+
+
+def row_of(request: Request) -> int:
+    """The number of a sample in the path. Raises `Refusal`."""
+    return whole(request.path_params, "row", 0)

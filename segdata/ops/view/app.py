@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segdata.errors import DataError, SegdataError
 from segdata.ops.view import acts, found, pictures, samples, tagging
-from segdata.ops.view.answers import Refusal, refused
+from segdata.ops.view.answers import BROKEN, Refusal, refused
 from segdata.ops.view.guard import Guard
+from segdata.ops.view.samples import RELOAD
 from segdata.ops.view.session import Session
 
 PARTS = (samples, pictures, found, tagging, acts)
@@ -40,19 +41,34 @@ def make_app(session: Session, token: str | None, names: tuple[str, ...] = ()) -
 
 
 class Edition:
-    """An application that answers about rows of the edition that is open alone: `v` says of which they are."""
+    """An application that answers about rows of the edition that is open alone: `v` says of which they are.
+
+    While it answers another edition may be opened; what it made of both is not sent.
+    """
 
     def __init__(self, app: ASGIApp, session: Session) -> None:
         self.app, self.session = app, session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse what asks about another edition."""
-        if scope["type"] == "http":
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        said: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            said.append(message)
+
+        begun = None if scope["path"] == RELOAD else str(self.session.edition)
+        try:
+            self.session.refuse_old(QueryParams(scope["query_string"]).get("v"))
             try:
-                self.session.refuse_old(QueryParams(scope["query_string"]).get("v"))
-            except Refusal as why:
-                return await refused(why)(scope, receive, send)
-        await self.app(scope, receive, send)
+                await self.app(scope, receive, keep)
+            finally:
+                self.session.refuse_old(begun)
+                for message in said:
+                    await send(message)
+        except Refusal as why:
+            await refused(why)(scope, receive, send)
 
 
 def page(request: Request) -> Response:
@@ -92,4 +108,4 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 async def _broken(_: Request, error: Exception) -> Response:
-    return refused(Refusal(500, "internal", f"an error of the viewer ({type(error).__name__}): the terminal has more"))
+    return refused(Refusal(500, "internal", f"{BROKEN} ({type(error).__name__})"))

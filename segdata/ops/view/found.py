@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from segdata.dataset.job import folder_name
 from segdata.metrics.calibration import BINS
 from segdata.metrics.confusion import plain
 from segdata.ops.view.analyses import Analyses, numbered
-from segdata.ops.view.answers import Refusal, answer, whole
+from segdata.ops.view.answers import Refusal, answer, row_of, whole
 from segdata.ops.view.hooks import bin_of, cell_of, hook
 from segdata.ops.view.matrix import comparison_json, matrix_json
 from segdata.ops.view.query import Pairs, pairs_of, rows_of
@@ -32,17 +33,16 @@ def routes(session: Session) -> list[Route]:
     session.ends.append(analyses.stop)
     session.reopened.append(analyses.renew)
     analyses.renew()
-    told = {"matrix": matrix, "reliability": reliability, "findings": codes}
-    rows = {"regions": regions, "findings": findings}
+
+    def told(path: str, tell: Callable[..., Response]) -> Route:
+        return Route(f"/api/{path}", partial(tell, session=session, analyses=analyses))
+
     return [
         Route("/api/analyses", lambda _: answer(states(analyses)), methods=["GET"]),
         Route("/api/analyses/{name}", partial(start, analyses=analyses), methods=["POST"]),
-        *(Route(f"/api/{name}", partial(one, session=session, analyses=analyses)) for name, one in told.items()),
-        *(
-            Route(f"/api/{name}/{{row:int}}", partial(one, session=session, analyses=analyses))
-            for name, one in rows.items()
-        ),
-    ]
+        told("matrix", matrix), told("reliability", reliability), told("findings", codes),
+        told("findings/{row}", findings), told("regions/{row}", regions),
+    ]  # fmt: skip
 
 
 def states(analyses: Analyses) -> list[dict[str, Any]]:
@@ -86,14 +86,14 @@ def codes(request: Request, session: Session, analyses: Analyses) -> Response:
 
 def findings(request: Request, session: Session, analyses: Analyses) -> Response:
     """What is wrong with a sample."""
-    row = int(request.path_params["row"])
+    row = row_of(request)
     session.sample(row)
     return answer(analyses.result("check").of(row))
 
 
 def regions(request: Request, session: Session, analyses: Analyses) -> Response:
     """Where in a sample the pixels of a cell, of a bin, or what is suspect are. Raises `Refusal` if none of them is asked for."""
-    row, of, query = int(request.path_params["row"]), number_of(request, session), request.query_params
+    row, of, query = row_of(request), number_of(request, session), request.query_params
     labels, truth = session.truth.labels, (session.truth, session.sample(row))
     if "suspects" in query:
         return answer(suspect_regions(analyses.result(numbered("suspects", of)), row, labels))

@@ -14,8 +14,8 @@ from segdata.metrics.calibration import BINS
 from segdata.ops.view.analyses import Analyses, numbered
 from segdata.ops.view.answers import Refusal, whole
 from segdata.ops.view.index import Bools, Floats, Ints
-from segdata.ops.view.query import span
-from segdata.ops.view.session import Column
+from segdata.ops.view.query import in_span, span
+from segdata.ops.view.session import Column, Filter, Sorting
 
 Given = Mapping[str, Sequence[str]]
 """The filters of a query, by name."""
@@ -27,29 +27,32 @@ COLUMNS = {
 
 
 def hook(analyses: Analyses) -> None:
-    """Make them known to the session, for the edition that is open."""
+    """Make them known to the session, for the edition that is open, in place of those of the one before."""
     session = analyses.session
     labels, preds = session.truth.labels, session.preds
+    filters: dict[str, Filter] = {"finding": partial(having, analyses), "duplicates": partial(in_group, analyses)}
+    orders: dict[str, Sorting] = {"duplicates": partial(_always, partial(groups, analyses))}
+    columns: dict[str, Column] = {}
     for of in range(max(1, len(preds))):
         whose = f" ({folder_name(preds[of])})" if len(preds) > 1 else ""
         for name, column in COLUMNS.items():
-            session.columns[numbered(name, of)] = replace(column, title=f"{column.title}{whose}")
+            columns[numbered(name, of)] = replace(column, title=f"{column.title}{whose}")
         for name, pixels in (
             ("cell", partial(cell_pixels, analyses, labels, of)),
             ("bin", partial(bin_pixels, analyses, of)),
         ):
             key = numbered(name, of)
-            session.filters[key] = partial(_any, pixels)
-            session.orders[key] = partial(_asked, pixels, key)
+            filters[key] = partial(_any, pixels)
+            orders[key] = partial(_asked, pixels, key)
         for label in labels.classes:
             key = numbered(f"iou.{label.name}", of)
             iou = partial(class_iou, analyses, label.id, of, key)
-            session.columns[key] = Column(f"IoU of {label.name}{whose}")
-            session.filters[key] = partial(_between, iou, key)
-            session.orders[key] = partial(_always, iou)
-    session.filters["finding"] = partial(having, analyses)
-    session.filters["duplicates"] = partial(in_group, analyses)
-    session.orders["duplicates"] = partial(_always, partial(groups, analyses))
+            columns[key] = Column(f"IoU of {label.name}{whose}")
+            filters[key] = partial(_between, iou, key)
+            orders[key] = partial(_always, iou)
+    others = {name: one for name, one in session.filters.items() if name not in analyses.offered}
+    session.filters, session.orders, session.columns = {**others, **filters}, orders, columns
+    analyses.offered = frozenset(filters)
 
 
 def cell_pixels(analyses: Analyses, labels: Labels, of: int, value: str) -> Ints:
@@ -118,9 +121,7 @@ def _any(pixels: Callable[[str], Ints], value: str) -> Bools:
 
 
 def _between(values: Callable[[], Floats], name: str, text: str) -> Bools:
-    low, high = span(name, text)
-    found = values()
-    return np.asarray((found >= low) & (found <= high))
+    return in_span(values(), *span(name, text))
 
 
 def _always(values: Callable[[], Floats], given: Given) -> Floats:

@@ -128,7 +128,7 @@ def layer_of(session: Session, row: int, of: str) -> Layer:
         return Layer(session.truth, sample, "image")
     if of == "truth":
         return Layer(session.truth, sample, "mask")
-    if not of.isdecimal():
+    if not (of.isascii() and of.isdecimal() and len(of) < 5):
         raise Refusal(422, "of", f"of={of}: must be image, truth, or the number of a prediction")
     return Layer(*session.pred(int(of), row), "mask")
 

@@ -10,7 +10,7 @@ from segdata.caches import note
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.match import renamed_like
 from segdata.errors import DataError, DatasetError, SegdataError
-from segdata.ops.view.answers import Refusal
+from segdata.ops.view.answers import BROKEN, Refusal
 from segdata.ops.view.index import Index, Ints, ids_of
 from segdata.ops.view.roots import Fenced, Outside
 from segdata.words import shown, some
@@ -85,6 +85,8 @@ class Loading:
         except OSError as error:
             self._wrong = DatasetError(f"{self.truth.root}: {error}")
         finally:
+            if self._index is None and self._wrong is None:
+                self._wrong = DatasetError(f"{self.truth.root}: {BROKEN}")
             self._there.set()
 
     def _read(self) -> Index:

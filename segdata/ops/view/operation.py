@@ -58,10 +58,11 @@ def view(
         ) from error
     refuse_names(host_names)
     given = [preds] if isinstance(preds, Dataset | str | Path) else preds
+    own = None if tags is None else Tags(Path(tags).absolute())
+    if own is not None:
+        own.read()
     session = Session.open(dataset, given, writable=token, image_roots=image_roots, vrt=vrt)
-    if tags is not None:
-        session.tags = Tags(Path(tags).absolute())
-        session.tags.read()
+    session.tags = own
     key = real(session.truth.root), port
     if port and key in _shown:
         _shown[key].close()

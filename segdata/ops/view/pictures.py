@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from segdata.ops.view.answers import Refusal, answer
+from segdata.ops.view.answers import answer, row_of, whole
 from segdata.ops.view.layers import Layer, layer_of
 from segdata.ops.view.session import Session
 from segdata.ops.view.thumbnails import thumbnail
@@ -29,38 +29,27 @@ def routes(session: Session) -> list[Route]:
         return small(request, layer_of(session, row_of(request), request.query_params.get("of", "truth")))
 
     def levels(request: Request) -> Response:
-        sample = session.sample(row_of(request))
+        row = row_of(request)
+        sample = session.sample(row)
         shown = ["image"] * (sample.image is not None) + ["truth"]
-        shown += [str(i) for i, places in enumerate(session.index.preds) if places[row_of(request)] >= 0]
-        return answer(tiles.levels(*sample.size, [layer_of(session, row_of(request), of) for of in shown]))
+        shown += [str(i) for i, places in enumerate(session.index.preds) if places[row] >= 0]
+        return answer(tiles.levels(*sample.size, [layer_of(session, row, of) for of in shown]))
 
     def tile(request: Request) -> Response:
         layer = layer_of(session, row_of(request), request.query_params.get("of", "image"))
-        data, whole = tiles.tile(layer, number(request, "level"), number(request, "y"), number(request, "x"))
-        return Response(data, headers=layer.headers | (KEPT if whole else PASSING), media_type=layer.media)
+        level, y, x = (whole(request.query_params, name, 0) for name in ("level", "y", "x"))
+        data, stays = tiles.tile(layer, level, y, x)
+        return Response(data, headers=layer.headers | (KEPT if stays else PASSING), media_type=layer.media)
 
     return [
-        Route("/api/image/{row:int}", image),
-        Route("/api/mask/{row:int}", mask),
-        Route("/api/levels/{row:int}", levels),
-        Route("/api/tile/{row:int}", tile),
+        Route("/api/image/{row}", image),
+        Route("/api/mask/{row}", mask),
+        Route("/api/levels/{row}", levels),
+        Route("/api/tile/{row}", tile),
     ]
 
 
 def small(request: Request, layer: Layer) -> Response:
     """A layer in small."""
-    data = thumbnail(layer, max(1, number(request, "size", 256)))
+    data = thumbnail(layer, max(1, whole(request.query_params, "size", 256)))
     return Response(data, headers=layer.headers | KEPT, media_type=layer.media)
-
-
-def row_of(request: Request) -> int:
-    """The number of the sample."""
-    return int(request.path_params["row"])
-
-
-def number(request: Request, name: str, default: int = 0) -> int:
-    """A whole number of the query, 0 or more. Raises `Refusal`."""
-    given = request.query_params.get(name, str(default))
-    if not (given.isascii() and given.isdecimal() and len(given) < 10):
-        raise Refusal(422, "number", f"{name}={given[:20]}: must be a whole number")
-    return int(given)

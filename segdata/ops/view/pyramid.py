@@ -23,10 +23,11 @@ import numpy as np
 from segdata.dataset.locks import locked, unlock
 from segdata.errors import DatasetError, SegdataError
 from segdata.files.drafts import local_draft
-from segdata.ops.view.answers import Refusal
+from segdata.ops.view.answers import BROKEN, Refusal
 from segdata.ops.view.cache import digest, folder
 from segdata.ops.view.halving import TILE, levels_of, shrinking
 from segdata.ops.view.layers import Layer, Pixels
+from segdata.ops.view.session import Stopped
 from segdata.windows import Window
 
 NAME = "tiles.zip"
@@ -41,11 +42,7 @@ NICE = 10
 """By how much building gives way to answering."""
 
 
-class Stopped(Exception):
-    """The viewer is closed while a pyramid is being built."""
-
-
-class Job:
+class Building:
     """A pyramid that is being built: which part of it is there, and the smallest level, which fills from the top."""
 
     def __init__(self, layer: Layer, path: Path, first: int) -> None:
@@ -68,9 +65,9 @@ class Pyramids:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: dict[tuple[Any, ...], Job] = {}
+        self._jobs: dict[tuple[Any, ...], Building] = {}
         self._open: OrderedDict[tuple[Any, ...], ZipFile] = OrderedDict()
-        self._waiting: LifoQueue[Job | None] = LifoQueue()
+        self._waiting: LifoQueue[Building | None] = LifoQueue()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._closing = ExitStack()
@@ -106,7 +103,7 @@ class Pyramids:
             self._open.clear()
         self._closing.close()
 
-    def _found(self, layer: Layer, smaller: bool) -> ZipFile | Job:
+    def _found(self, layer: Layer, smaller: bool) -> ZipFile | Building:
         key = layer.key
         with self._lock:
             if key in self._open:
@@ -122,9 +119,9 @@ class Pyramids:
                 path.unlink(missing_ok=True)
             except OSError:
                 pass
-            job = self._jobs[key] = Job(layer, path, int(smaller))
+            job = self._jobs[key] = Building(layer, path, int(smaller))
             self._waiting.put(job)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="segdata-view-pyramids", daemon=True)
                 self._thread.start()
             return job
@@ -149,20 +146,20 @@ class Pyramids:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while (job := self._waiting.get()) is not None:
+            error: SegdataError | Refusal | None = Refusal(500, "pyramid", BROKEN)
             try:
                 self._build(job)
+                error = None
             except Stopped:
                 return
-            except (SegdataError, Refusal) as error:
-                job.error = error
-            except OSError as error:
-                job.error = Refusal(
-                    500, "pyramid", f"smaller copies of this {job.layer.kind} cannot be written: {error}"
-                )
+            except (SegdataError, Refusal) as found:
+                error = found
+            except OSError as found:
+                error = Refusal(500, "pyramid", f"smaller copies of this {job.layer.kind} cannot be written: {found}")
             finally:
-                job.ended = True
+                job.error, job.ended = error, True
 
-    def _build(self, job: Job) -> None:
+    def _build(self, job: Building) -> None:
         """Build it, or wait until another viewer has. Raises `Stopped`, and what goes wrong."""
         job.path.parent.mkdir(parents=True, exist_ok=True)
         lock = job.path.with_name("lock")
@@ -181,7 +178,7 @@ class Pyramids:
             unlock(held, lock)
 
 
-def build(job: Job, stop: threading.Event) -> None:
+def build(job: Building, stop: threading.Event) -> None:
     """Write a pyramid, and tell of each strip. Raises `Stopped`, `DataError`, `DatasetError`, `Refusal`, `OSError`."""
     layer, sizes = job.layer, job.sizes
     rows = max(TILE, 2 ** (len(sizes) - 1))

@@ -110,7 +110,7 @@ class _Query:
         if name in self.session.filters:
             return self.session.filters[name](value)
         if (column := self.index.more.get(name)) is not None:
-            return _within(column, *span(name, value))
+            return in_span(column, *span(name, value))
         known = (*EITHER, *EACH, *self.session.filters, *self.index.more, "sort")
         raise Refusal(422, "filter", f"there is no filter {name!r}: there are {some(known, 40)}")
 
@@ -133,7 +133,8 @@ class _Query:
         raise Refusal(422, "sort", f"sort={name}: there is no such order: there are {some(known, 40)}")
 
 
-def _within(values: NDArray[Any], low: float, high: float) -> Bools:
+def in_span(values: NDArray[Any], low: float, high: float) -> Bools:
+    """(N,) which values are in a range; NaN is in none."""
     return (values >= low) & (values <= high)
 
 
@@ -173,7 +174,7 @@ def _class(index: Index, labels: Labels, value: str) -> Bools:
     name, colon, ends = value.rpartition(":")
     if value in labels.names or not (colon and ".." in ends):
         return index.of_value(class_id(labels, value)) > 0
-    return _within(index.share(class_id(labels, name)), *span("class", ends))
+    return in_span(index.share(class_id(labels, name)), *span("class", ends))
 
 
 def _not(index: Index, labels: Labels, value: str) -> Bools:
@@ -181,11 +182,11 @@ def _not(index: Index, labels: Labels, value: str) -> Bools:
 
 
 def _ignore(index: Index, _: Labels, value: str) -> Bools:
-    return _within(index.share(index.ignore), *span("ignore", value))
+    return in_span(index.share(index.ignore), *span("ignore", value))
 
 
 def _size(index: Index, _: Labels, value: str) -> Bools:
-    return _within(index.areas, *span("size", value))
+    return in_span(index.areas, *span("size", value))
 
 
 EITHER: dict[str, Callable[[Index, Sequence[str]], Bools]] = {"split": _split, "group": _group, "id": _id}

@@ -24,6 +24,8 @@ from segdata.words import suggest
 MOST, ALL = 500, 1_000_000
 """Samples that one answer tells of, and ids."""
 
+RELOAD = "/api/reload"
+
 MOMENT = 0.2
 """Seconds for which a first page waits for the index, which tells more; that of a manifest in parts takes longer."""
 
@@ -57,7 +59,7 @@ def routes(session: Session) -> list[Route]:
 
     return [
         Route("/api/about", about), Route("/api/samples", listed), Route("/api/facets", facets), Route("/api/rows", ids),
-        Route("/api/find", find), Route("/api/reload", reload, methods=["POST"]),
+        Route("/api/find", find), Route(RELOAD, reload, methods=["POST"]),
     ]  # fmt: skip
 
 

@@ -32,11 +32,15 @@ GRACE = 1.0
 
 
 class Serving:
-    """The page of a session at a port, until `close`. Raises `OptionError` for a port that cannot be had."""
+    """The page of a session at a port, until `close`, which closes the session too.
+
+    Raises `OptionError` for a port that cannot be had; then the session is closed.
+    """
 
     def __init__(self, session: Session, port: int, token: str | None, names: Sequence[str] = ()) -> None:
-        self.session, self.token = session, token
+        self.token = token
         with ExitStack() as stack:
+            stack.callback(session.close)
             listening = stack.enter_context(bound(HOST, port))
             with told_of(HOST, port):
                 listening.listen(WAITING)
@@ -79,7 +83,6 @@ class Serving:
         self._server.should_exit = True
         self._thread.join(10)
         self._held.close()
-        self.session.close()
 
 
 class _Server(uvicorn.Server):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import RLock
@@ -18,7 +18,6 @@ from segdata.dataset.job import folder_name
 from segdata.dataset.layout import CARD, MANIFEST
 from segdata.dataset.sample import Sample
 from segdata.files.places import place
-from segdata.files.rasters import Raster
 from segdata.labels import must_agree
 from segdata.ops.view.answers import Refusal
 from segdata.ops.view.index import Bools, Index, Ints
@@ -32,6 +31,12 @@ KEPT, ROWS = 32, 2**23
 
 Given = Dataset | str | Path
 Stamp = tuple[tuple[int, ...] | None, ...]
+Filter = Callable[[str], Bools]
+Sorting = Callable[[Mapping[str, Sequence[str]]], NDArray[Any]]
+
+
+class Stopped(Exception):
+    """The dataset was closed or opened anew, so nobody waits for this any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class Session:
     writable: bool
     opened: Opened
     lock: RLock = field(default_factory=RLock)
-    filters: dict[str, Callable[[str], Bools]] = field(default_factory=dict)
-    orders: dict[str, Callable[[Mapping[str, Sequence[str]]], NDArray[Any]]] = field(default_factory=dict)
+    filters: dict[str, Filter] = field(default_factory=dict)
+    orders: dict[str, Sorting] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     about: dict[str, Callable[[], Any]] = field(default_factory=dict)
     facets: dict[str, Callable[[Ints], Any]] = field(default_factory=dict)
@@ -152,8 +157,9 @@ class Session:
         """Open all anew. Raises as `open`, and then what is open stays; `Refusal` if it was given as an object."""
         if isinstance(self.options.dataset, Dataset):
             raise Refusal(409, "reload", "it was given as an object of Python: open that anew, and call view again")
+        opened = Opened.of(self.options, 0)  # which may take long: others go on with what is open
         with self.lock:
-            self.opened = Opened.of(self.options, self.edition + 1)
+            self.opened = replace(opened, edition=self.edition + 1)
             self._found.clear()
         for heard in self.reopened:
             heard()
@@ -201,15 +207,6 @@ class Session:
         if found.size == (0, 0):
             found = msgspec.structs.replace(found, height=sample.height, width=sample.width)
         return self.preds[number], found
-
-    @contextmanager
-    def open_image(self, row: int) -> Iterator[Raster]:
-        """The image of a row, open for reading by windows. Raises `Refusal` if it has none, `DataError`."""
-        sample = self.sample(row)
-        if sample.image is None:
-            raise Refusal(404, "image.none", f"{sample.id} has no image (made with --images none)")
-        with self.truth.open_image(sample) as raster:
-            yield raster
 
     def close(self) -> None:
         """Let go of what is open."""

@@ -32,15 +32,15 @@ class Tagged(msgspec.Struct, forbid_unknown_fields=True):
 def routes(session: Session) -> list[Route]:
     """What tags there are, and giving them. Registers what samples are filtered by, and told with."""
     tags = session.tags = session.tags or Tags(default_path(session))
-    columns = Columns(session, tags)
+    having = Having(session, tags)
     tags.heard.append(session.touch)
-    session.filters["tag"] = columns.filter
+    session.filters["tag"] = having.filter
     session.about["tags"] = lambda: list(tags.known().tags)
-    session.facets["tags"] = columns.counts
+    session.facets["tags"] = having.counts
     session.fields["tags"] = lambda row: [n for n, ids in tags.known().tags.items() if session.index.ids[row] in ids]
 
     def told() -> Response:
-        counts = columns.counts(np.arange(len(session.index)))
+        counts = having.counts(np.arange(len(session.index)))
         return answer({"file": str(tags.path), "tags": counts})
 
     def listed(_: Request) -> Response:
@@ -60,7 +60,7 @@ def default_path(session: Session) -> Path:
     return Path(f"{folder_name(session.truth)}.tags.csv").absolute()
 
 
-class Columns:
+class Having:
     """Which samples of a session have each tag."""
 
     def __init__(self, session: Session, tags: Tags) -> None:

@@ -78,11 +78,12 @@ class Tiles:
         if layer.sample.height * layer.sample.width <= SMALL:
             return "memory"
         key = layer.key
-        if key not in self._ways:
-            self._ways[key] = way_of(layer)
-            while len(self._ways) > KNOWN:
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = way_of(layer)
+            if len(self._ways) > KNOWN:
                 self._ways.popitem(last=False)
-        return self._ways[key]
+        return way
 
 
 def window_of(levels: Sequence[tuple[int, int]], level: int, y: int, x: int) -> Window:

@@ -22,10 +22,10 @@ from segdata import Dataset
 from segdata.cli import main
 
 pytest.importorskip("httpx")
-testclient = pytest.importorskip("starlette.testclient")
+pytest.importorskip("starlette")
 
-from segdata.ops.view.app import make_app  # noqa: E402
-from segdata.ops.view.session import Session  # noqa: E402
+from segdata.ops.view.session import Session
+from viewing import Page, told
 
 IDS = [f"train/{i:03d}" for i in range(4)] + [f"val/{i:03d}" for i in range(4, 7)]
 CHOSEN = ["val/005", "train/001", "train/003"]
@@ -43,30 +43,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     os.chdir(before)
 
 
-class Page:
-    """What the page does: it asks, with a token."""
+class Acting(Page):
+    """A page that acts."""
 
     def __init__(self, *datasets: str, token: str | None = "secret") -> None:
         self.session = Session.open(datasets[0], datasets[1:], writable=token is not None)
-        headers = {} if token is None else {"segdata-token": token}
-        self.client = testclient.TestClient(make_app(self.session, token), "http://localhost", headers=headers)
+        super().__init__(self.session, token)
 
-    def post(self, path: str, status: int = 200, /, **body: Any) -> Any:
-        answer = self.client.post(path, json=body)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    def get(self, path: str) -> Any:
-        answer = self.client.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def send(self, path: str, status: int = 200, /, **body: Any) -> Any:
+        """What it is told."""
+        return told(self.post(path, json=body), status)
 
     def act(self, name: str, /, **body: Any) -> Any:
         """What an act came to."""
-        number = self.post(f"/api/acts/{name}", 202, **body)["job"]
+        number = self.send(f"/api/acts/{name}", 202, **body)["job"]
         end = time.monotonic() + 300
         while time.monotonic() < end:
-            job = self.get("/api/acts")["jobs"][number - 1]
+            job = told(self.get("/api/acts"))["jobs"][number - 1]
             if job["state"] != "running":
                 return job
             time.sleep(0.01)
@@ -93,7 +86,7 @@ ACTS = [
 def test_datasets_are_those_of_select(folder: Path, act: str, more: Any, options: Any) -> None:
     """The bytes of the operation, and of the command that is told."""
     before = contents(folder / "mydata")
-    job = Page("mydata").act(act, ids=CHOSEN, destination="out dir", **more)
+    job = Acting("mydata").act(act, ids=CHOSEN, destination="out dir", **more)
     assert (job["state"], job["done"], job["message"]) == ("done", 1.0, "")
     direct = segdata.select("mydata", "direct", **options)
     assert contents(folder / "out dir") == contents(direct.root)
@@ -108,7 +101,7 @@ def test_datasets_are_those_of_select(folder: Path, act: str, more: Any, options
 
 
 def test_an_act_can_be_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = Page("mydata")
+    page = Acting("mydata")
     first = page.act("keep", ids=CHOSEN, destination="out")
     before = contents(folder / "out")
     again = page.act("keep", ids=CHOSEN, destination="out")
@@ -122,7 +115,7 @@ def test_an_act_can_be_repeated(folder: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("ending", ["txt", "csv"])
 def test_lists(folder: Path, ending: str) -> None:
-    job = Page("mydata").act("list", ids=CHOSEN, destination=f"few.{ending}")
+    job = Acting("mydata").act("list", ids=CHOSEN, destination=f"few.{ending}")
     assert (job["state"], job["command"], job["receipt"]) == ("done", None, {"ids": 3})
     run(job["next"].replace("OUT", "kept"))
     assert sorted(s.id for s in Dataset.open("kept")) == sorted(CHOSEN)
@@ -134,7 +127,7 @@ def test_lists(folder: Path, ending: str) -> None:
 @pytest.mark.parametrize("tool", ["labelstudio", "cvat", "labelme", "coco"])
 @pytest.mark.parametrize("ignored", ["class", "background"])
 def test_tasks_are_those_of_export_and_hold_the_masks(folder: Path, tool: str, ignored: str) -> None:
-    job = Page("mydata").act("tasks", ids=CHOSEN, destination="tasks", tool=tool, ignored=ignored)
+    job = Acting("mydata").act("tasks", ids=CHOSEN, destination="tasks", tool=tool, ignored=ignored)
     assert job["state"] == "done", job["message"]
     segdata.export(tool, "mydata", "direct", ids=CHOSEN, ignored=ignored)
     assert contents(folder / "tasks") == contents(folder / "direct")
@@ -154,7 +147,9 @@ def test_tasks_are_those_of_export_and_hold_the_masks(folder: Path, tool: str, i
 
 
 def test_proposals_for_label_studio(folder: Path) -> None:
-    job = Page("mydata").act("tasks", ids=CHOSEN, destination="t", tool="labelstudio", ignored="class", proposals=True)
+    job = Acting("mydata").act(
+        "tasks", ids=CHOSEN, destination="t", tool="labelstudio", ignored="class", proposals=True
+    )
     assert "--as predictions" in job["command"]
     tasks = json.loads((folder / "t/tasks.json").read_text())
     assert all(task["predictions"] and "annotations" not in task for task in tasks)
@@ -162,7 +157,7 @@ def test_proposals_for_label_studio(folder: Path) -> None:
 
 def test_regions_become_tasks(folder: Path) -> None:
     """Pixels of a cell of the matrix, and a rectangle of which nothing is known; pycocotools is the oracle."""
-    page = Page("mydata", "pred")
+    page = Acting("mydata", "pred")
     truth, pred = Dataset.open("mydata"), Dataset.open("pred")
     rows = {s.id: row for row, s in enumerate(truth)}
     cell = {"id": "train/001", "row": rows["train/001"], "y": 1, "x": 2, "height": 4, "width": 5}
@@ -189,9 +184,9 @@ def test_regions_become_tasks(folder: Path) -> None:
         folder / "mydata" / str(truth.sample("train/001").image)
     ).read_bytes()
     assert page.act("tasks", regions=[bare], destination="again")["state"] == "failed"
-    assert page.post("/api/acts/tasks", 409, regions=[{**bare, "row": 0}], destination="x")["error"]["code"] == "region"
+    assert page.send("/api/acts/tasks", 409, regions=[{**bare, "row": 0}], destination="x")["error"]["code"] == "region"
     assert (
-        page.post("/api/acts/tasks", 409, regions=[{**bare, "height": 99}], destination="x")["error"]["code"]
+        page.send("/api/acts/tasks", 409, regions=[{**bare, "height": 99}], destination="x")["error"]["code"]
         == "region"
     )
 
@@ -219,7 +214,7 @@ def test_regions_become_tasks(folder: Path) -> None:
 )
 def test_refusals(folder: Path, act: str, body: Any, status: int, words: str) -> None:
     before = contents(folder)
-    answer = Page("mydata", "pred").post(f"/api/acts/{act}", status, **body)
+    answer = Acting("mydata", "pred").send(f"/api/acts/{act}", status, **body)
     assert words in answer["error"]["message"]
     assert contents(folder) == before
 
@@ -239,7 +234,7 @@ def test_what_fails_leaves_nothing(folder: Path, act: str, more: Any, words: str
     (folder / "taken").mkdir()
     (folder / "taken/notes.txt").write_text("mine")
     before = contents(folder)
-    job = Page("mydata").act(act, **{"ids": CHOSEN, **more})
+    job = Acting("mydata").act(act, **{"ids": CHOSEN, **more})
     assert job["state"] == "failed"
     assert words in job["message"]
     assert contents(folder) == before or set(contents(folder)) - set(before) == {"taken.ids.txt"}
@@ -247,7 +242,7 @@ def test_what_fails_leaves_nothing(folder: Path, act: str, more: Any, words: str
 
 def test_a_bad_image_is_told_or_left_out(folder: Path) -> None:
     (folder / "mydata/masks/train/001.png").unlink()
-    page = Page("mydata")
+    page = Acting("mydata")
     job = page.act("keep", ids=CHOSEN, destination="out")
     assert (job["state"], "train/001" in job["message"]) == ("failed", True)
     job = page.act("keep", ids=CHOSEN, destination="out", skip=True)
@@ -256,9 +251,9 @@ def test_a_bad_image_is_told_or_left_out(folder: Path) -> None:
 
 
 def test_a_dataset_that_was_changed_is_not_acted_on(folder: Path) -> None:
-    page = Page("mydata")
+    page = Acting("mydata")
     Dataset(**{**_fields(Dataset.open("mydata")), "samples": Dataset.open("mydata").samples[:3]}).save()
-    answer = page.post("/api/acts/keep", 409, ids=CHOSEN, destination="out")
+    answer = page.send("/api/acts/keep", 409, ids=CHOSEN, destination="out")
     assert "was changed since" in answer["error"]["message"]
 
 
@@ -267,18 +262,18 @@ def _fields(dataset: Dataset) -> dict[str, Any]:
 
 
 def test_without_a_token_nothing_is_written(folder: Path) -> None:
-    page = Page("mydata", token=None)
+    page = Acting("mydata", token=None)
     for path, body in (
         ("/api/acts/keep", {"ids": CHOSEN, "destination": "x"}),
         ("/api/tags", {"ids": CHOSEN, "tag": "odd"}),
     ):
-        assert page.post(path, 403, **body)["error"]["code"] == "token"
+        assert page.send(path, 403, **body)["error"]["code"] == "token"
     assert sorted(os.listdir()) == ["mydata", "pred"]
 
 
 def test_places_are_suggested_that_are_free(folder: Path) -> None:
-    page = Page("mydata")
-    first = page.get("/api/acts")
+    page = Acting("mydata")
+    first = told(page.get("/api/acts"))
     assert (first["folder"], first["name"]) == (os.getcwd(), "mydata")
     assert first["suggested"] == {
         "list": "mydata-ids.txt", "without": "mydata-without", "keep": "mydata-selection", "split": "mydata-split",
@@ -286,11 +281,11 @@ def test_places_are_suggested_that_are_free(folder: Path) -> None:
     }  # fmt: skip
     page.act("list", ids=CHOSEN, destination=first["suggested"]["list"])
     page.act("keep", ids=CHOSEN, destination=first["suggested"]["keep"])
-    then = page.get("/api/acts")["suggested"]
+    then = told(page.get("/api/acts"))["suggested"]
     assert (then["list"], then["keep"]) == ("mydata-ids-2.txt", "mydata-selection-2")
 
 
 def test_names_are_quoted_for_the_shell(folder: Path) -> None:
-    job = Page("mydata").act("keep", ids=CHOSEN, destination="-a $(b);'c")
+    job = Acting("mydata").act("keep", ids=CHOSEN, destination="-a $(b);'c")
     assert job["state"] == "done", job["message"]
     assert shlex.split(job["command"])[3:] == ["./-a $(b);'c", "--ids", "-a $(b);'c.ids.txt"]

@@ -22,22 +22,10 @@ from segdata.ops.suspects.operation import suspects
 from segdata.ops.tile.operation import tile
 from segdata.ops.view import analyses, hooks
 from segdata.ops.view.alike import grouped
-from viewed import IGNORE, NAMES, Made, Viewed, scene
+from segdata.ops.view.answers import BROKEN
+from viewed import IGNORE, NAMES, Made, Viewed
 
 NEVER = 5.0
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return scene(tmp_path_factory.mktemp("scene"))
-
-
-@pytest.fixture(scope="module")
-def viewed(made: Made) -> Viewed:
-    shown = Viewed(made.truth, made.preds)
-    for name in ("evaluate", "evaluate@1", "suspects", "confidence", "check", "duplicates"):
-        assert shown.ended(name)["state"] == "ready"
-    return shown
 
 
 def column(viewed: Viewed, name: str) -> dict[str, float]:
@@ -316,7 +304,7 @@ def test_an_error_of_the_viewer_is_told(made: Made, monkeypatch: pytest.MonkeyPa
     both = {"a": broken, "b": wrong}
     monkeypatch.setattr(analyses, "ANALYSES", tuple(analyses.Analysis(name, name, None, f) for name, f in both.items()))
     shown = Viewed(made.truth)
-    assert shown.ended("a")["message"] == "an error of the viewer, told in its terminal"
+    assert shown.ended("a")["message"] == BROKEN
     assert waited(lambda: len(heard) == 1)
     assert shown.ended("b") == {**shown.state("b"), "state": "failed", "message": "there is nothing"}
 

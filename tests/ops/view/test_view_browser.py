@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from browser import axe_faults, driven, opened_page
+from browser import axe_faults, opened_page, ready
 from refine_files import datasets
 from segdata.dataset.dataset import Dataset
 
@@ -49,12 +49,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with driven(chromium) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def viewer(folder: Path) -> Iterator[Any]:
     shown = view(folder / "truth", folder / "pred", port=0)
     yield shown
@@ -68,7 +62,7 @@ def opened(browser: Any, viewer: Any) -> Opened:
     @contextmanager
     def open_at(query: str = "", **options: Any) -> Iterator[Any]:
         with opened_page(browser, f"{viewer.url}#{query}", **options) as page:
-            page.wait_for_selector(".cell[data-row] canvas[width]")
+            ready(page)
             yield page
 
     return open_at

@@ -12,18 +12,12 @@ import numpy as np
 import pytest
 
 import segdata
-from browser import axe_faults, driven, opened_page
+from browser import axe_faults, opened_page, ready
 from carry_files import contents, make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
 
 IDS = [f"{'train' if i < 20 else 'val'}/im{i:02d}" for i in range(30)]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with driven(chromium) as found:
-        yield found
 
 
 @pytest.fixture
@@ -45,11 +39,6 @@ def shown(browser: Any, folder: Path) -> Iterator[Any]:
         ready(page)
         yield page
     viewer.close()
-
-
-def ready(page: Any) -> None:
-    """Wait until images are there."""
-    page.wait_for_selector(".cell[data-row] canvas[width]")
 
 
 def told(page: Any) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from browser import axe_faults, driven, opened_page
+from browser import axe_faults, opened_page, ready
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
@@ -60,12 +60,6 @@ def masks() -> dict[str, Any]:
     return out
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with driven(chromium) as found:
-        yield found
-
-
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return make(tmp_path / "toy", masks(), names=NAMES, images="copy")
@@ -78,11 +72,6 @@ def shown(browser: Any, dataset: Dataset) -> Iterator[Any]:
         ready(page)
         yield page
     viewer.close()
-
-
-def ready(page: Any) -> None:
-    """Wait until images are there."""
-    page.wait_for_selector(".cell[data-row] canvas[width]")
 
 
 def total(page: Any, words: str) -> None:

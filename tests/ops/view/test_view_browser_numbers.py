@@ -10,16 +10,11 @@ import pytest
 
 from browser import axe_faults, driven, opened_page
 from segdata.ops.view.operation import view
-from viewed import Made, scene
+from viewed import Made
 
 pytestmark = pytest.mark.page
 
 PANEL = "#numbers"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return scene(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture(params=[1280, 400], ids=["desk", "phone"])

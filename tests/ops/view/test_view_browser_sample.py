@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from browser import axe_faults, driven, opened_page
+from browser import axe_faults, opened_page
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.page import errors
@@ -67,14 +67,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     shown = view(make(root / "data", TRUTH), make(root / "pred", GIVEN), port=0)
     yield shown
     shown.close()
-
-
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    from browser import find_chromium
-
-    with driven(find_chromium()) as opened:
-        yield opened
 
 
 def at(browser: Any, viewer: Viewer, id: str = "val/a", **options: Any) -> AbstractContextManager[Any]:

@@ -92,6 +92,13 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go_on.set()
 
 
+@pytest.fixture
+def session(tmp_path: Path, slow: threading.Event) -> Session:
+    """Of 50 samples, of which 7 are read."""
+    written(tmp_path / "data", 50, 7)
+    return Session.open(tmp_path / "data", writable=True)
+
+
 @pytest.mark.parametrize("part", [0, 7])
 def test_the_first_page_does_not_wait_for_the_index(tmp_path: Path, slow: threading.Event, part: int) -> None:
     written(tmp_path / "data", 50, part)
@@ -111,10 +118,8 @@ def test_the_first_page_does_not_wait_for_the_index(tmp_path: Path, slow: thread
 
 
 def test_a_filter_waits_and_says_so_in_the_end(
-    tmp_path: Path, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
+    session: Session, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(tmp_path / "data", 50, 7)
-    session = Session.open(tmp_path / "data", writable=True)
     monkeypatch.setattr(loading_module, "WAIT", 0.1)
     with pytest.raises(Refusal, match="being read, 14 % of it so far") as refused:
         rows_of(session, [("split", "val")])
@@ -125,10 +130,8 @@ def test_a_filter_waits_and_says_so_in_the_end(
 
 
 def test_those_who_wait_leave_threads_for_others(
-    tmp_path: Path, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
+    session: Session, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(tmp_path / "data", 50, 7)
-    session = Session.open(tmp_path / "data", writable=True)
     monkeypatch.setattr(loading_module, "WAIT", 20)
     waiting = [threading.Thread(target=lambda: session.index) for _ in range(loading_module.WAITING)]
     for thread in waiting:

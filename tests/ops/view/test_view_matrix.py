@@ -22,14 +22,6 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return scene(tmp_path_factory.mktemp("scene"), grouped=request.param)
 
 
-@pytest.fixture(scope="module")
-def viewed(made: Made) -> Viewed:
-    shown = Viewed(made.truth, made.preds)
-    for name in ("evaluate", "evaluate@1"):
-        assert shown.ended(name)["state"] == "ready"
-    return shown
-
-
 def plains(values: Any) -> list[float | None] | None:
     return None if np.isnan(values).any() else [plain(v) for v in values]
 

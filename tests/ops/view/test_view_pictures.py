@@ -168,7 +168,7 @@ def test_what_is_gone_or_damaged_is_told(tmp_path: Path) -> None:
 def test_questions_that_make_no_sense(tmp_path: Path) -> None:
     with viewed(make(tmp_path / "ds", {"a": ids(20, 30)}, images="copy")) as page:
         for size in ("-1", "1e9", "x", "9" * 30, "²"):
-            assert refused(page.get("/api/image/0", params={"size": size})) == (422, "number")
+            assert refused(page.get("/api/image/0", params={"size": size})) == (422, "size")
         assert pixels_of(page.get("/api/image/0?size=0")).shape == (1, 1, 3)
         for question in ("level=9", "level=0&y=1", "level=0&x=1"):
             assert refused(page.get(f"/api/tile/0?of=truth&{question}")) == (404, "tile")

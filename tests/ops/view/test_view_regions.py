@@ -13,20 +13,7 @@ from numpy.typing import NDArray
 from segdata.ops.evaluate.operation import evaluate
 from segdata.ops.suspects.operation import suspects
 from segdata.ops.view import regions
-from viewed import IGNORE, NAMES, Made, Viewed, scene
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return scene(tmp_path_factory.mktemp("scene"))
-
-
-@pytest.fixture(scope="module")
-def viewed(made: Made) -> Viewed:
-    shown = Viewed(made.truth, made.preds)
-    for name in ("evaluate", "evaluate@1", "suspects", "confidence"):
-        assert shown.ended(name)["state"] == "ready"
-    return shown
+from viewed import IGNORE, NAMES, Made, Viewed
 
 
 def components(chosen: NDArray[np.bool_]) -> list[tuple[int, ...]]:

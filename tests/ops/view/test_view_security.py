@@ -220,24 +220,15 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["image", "mask"])
 @pytest.mark.parametrize(
-    "image", ["../secret.png", "{root}/secret.png", "images/../../secret.png", "link.png", "..\\secret.png"]
+    "path", ["../secret.png", "{root}/secret.png", "images/../../secret.png", "link.png", "..\\secret.png"]
 )
-def test_an_image_outside_the_dataset_is_not_read(tmp_path: Path, image: str) -> None:
-    path = secret(tmp_path)
-    hostile(tmp_path / "data", {"image": image.replace("{root}", str(tmp_path))})
-    (tmp_path / "data" / "link.png").symlink_to(path)
-    found = answers(tmp_path / "data")[2]
-    assert found.status in (404, 422)
-    assert "outside the dataset" in found.json["error"]["message"]
-
-
-@pytest.mark.parametrize("mask", ["../secret.png", "link.png", "{root}/secret.png"])
-def test_a_mask_outside_the_dataset_is_not_read(tmp_path: Path, mask: str) -> None:
-    path = secret(tmp_path)
-    hostile(tmp_path / "data", {"mask": mask.replace("{root}", str(tmp_path))})
-    (tmp_path / "data" / "link.png").symlink_to(path)
-    found = answers(tmp_path / "data")[3]
+def test_a_file_outside_the_dataset_is_not_read(tmp_path: Path, name: str, path: str) -> None:
+    there = secret(tmp_path)
+    hostile(tmp_path / "data", {name: path.replace("{root}", str(tmp_path))})
+    (tmp_path / "data" / "link.png").symlink_to(there)
+    found = answers(tmp_path / "data")[("image", "mask").index(name) + 2]
     assert found.status in (404, 422)
     assert "outside the dataset" in found.json["error"]["message"]
 

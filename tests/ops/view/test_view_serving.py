@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
@@ -11,11 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from http.client import HTTPConnection
 from pathlib import Path
 from time import sleep
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from click.testing import CliRunner
 
 from browser import driven, opened_page
 from carry_files import make
+from raw_requests import ask
 from segdata.cli import main
 from segdata.errors import OptionError
 from segdata.labels import safe_colors
@@ -54,17 +53,6 @@ def viewer(root: Path) -> Iterator[Viewer]:
         yield shown
 
 
-def asked(url: str, path: str, method: str = "GET", host: str | None = None, **query: Any) -> tuple[int, str]:
-    """Status and text of an answer; the token is that of the URL."""
-    there = urlsplit(url)
-    connection = HTTPConnection(str(there.hostname), there.port or 80, timeout=30)
-    whole = "&".join(filter(None, (urlencode(query), there.query)))
-    with closing(connection):
-        connection.request(method, f"{path}?{whole}", headers={"host": host or there.netloc})
-        found = connection.getresponse()
-        return found.status, found.read().decode(errors="replace")
-
-
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -91,13 +79,13 @@ def test_a_port_in_use_is_one_line(root: Path) -> None:
 
 def test_two_viewers_at_once_know_only_their_own_token(root: Path) -> None:
     with view(root, port=0) as one, view(root, [root], port=0) as two:
-        assert asked(one.url, "/api/about")[0] == asked(two.url, "/api/about")[0] == 200
+        assert ask(one.url, "/api/about").status == ask(two.url, "/api/about").status == 200
         crossed = one.url.partition("?")[0] + "?" + two.url.partition("?")[2]
-        assert asked(crossed, "/api/about")[0] == 403
+        assert ask(crossed, "/api/about").status == 403
         assert running_viewer(root) is not None
     assert running_viewer(root) is None
     with pytest.raises(OSError, match=r"refused"):
-        asked(one.url, "/api/about")
+        ask(one.url, "/api/about")
 
 
 def test_no_connection_stays_open(root: Path) -> None:
@@ -126,8 +114,8 @@ def test_a_cell_of_a_notebook_may_be_run_again(root: Path) -> None:
     port = free_port()
     first = view(root, port=port)
     with view(root, port=port) as again:
-        assert asked(again.url, "/api/about")[0] == 200
-        assert asked(first.url, "/api/about")[0] == 403
+        assert ask(again.url, "/api/about").status == 200
+        assert ask(first.url, "/api/about").status == 403
         assert again._repr_html_().startswith(f'<iframe src="{again.url}"')
         make(root.parent / "other", {"a": MASK})
         with pytest.raises(OptionError, match="in use"):
@@ -144,7 +132,7 @@ def test_a_signal_ends_the_command(root: Path, how: signal.Signals) -> None:
         said, url = running.stdout.readline(), running.stdout.readline().strip()
         assert said == f"looking at {root} (Ctrl-C stops):\n"
         assert url.startswith("http://127.0.0.1:")
-        assert json.loads(asked(url, "/api/about")[1])["samples"] == 2
+        assert ask(url, "/api/about").json["samples"] == 2
         assert running_viewer(root) == url.partition("?")[0]
         running.send_signal(how)
         rest, errors = running.communicate(timeout=30)
@@ -186,46 +174,46 @@ def test_who_lacks_the_token_gets_a_page_that_says_what_to_do(viewer: Viewer) ->
         assert "/data" not in text
         for static in ("door.js", "door.css", "look.css"):
             assert f"static/{static}" in text
-            assert asked(bare, f"/static/{static}")[0] == 200
-    status, text = asked(bare, "/api/about")
-    assert (status, json.loads(text)["error"]["code"]) == (403, "token")
+            assert ask(bare, f"/static/{static}").status == 200
+    found = ask(bare, "/api/about")
+    assert (found.status, found.code) == (403, "token")
 
 
 def test_a_name_of_a_proxy_is_answered_if_it_was_given(root: Path) -> None:
     for names, status in (((), 421), (("Hub.example.org",), 200)):
         with view(root, port=0, host_names=names) as shown:
-            assert asked(shown.url, "/api/about", host="hub.example.org:443")[0] == status
-            assert asked(shown.url, "/api/about", host="other.example.org")[0] == 421
+            assert ask(shown.url, "/api/about", headers={"Host": "hub.example.org:443"}).status == status
+            assert ask(shown.url, "/api/about", headers={"Host": "other.example.org"}).status == 421
     for name in ("", "a:80", "https://a", "a/b", "*"):
         with pytest.raises(OptionError, match="must be the name of a host"):
             refuse_names([name])
 
 
 def test_rows_of_an_old_edition_are_refused(viewer: Viewer, root: Path) -> None:
-    assert asked(viewer.url, "/api/mask/0", v=1)[0] == 200
-    assert asked(viewer.url, "/api/mask/0", v=2)[0] == 409
+    assert ask(viewer.url, "/api/mask/0", {"v": 1}).status == 200
+    assert ask(viewer.url, "/api/mask/0", {"v": 2}).status == 409
     make(root, {"c": MASK})
-    assert json.loads(asked(viewer.url, "/api/samples")[1])["changed"] is True
-    assert json.loads(asked(viewer.url, "/api/reload", "POST")[1])["edition"] == 2
-    status, text = asked(viewer.url, "/api/mask/0", v=1)
-    assert (status, json.loads(text)["error"]["code"]) == (409, "edition")
-    assert "reload the page" in text
+    assert ask(viewer.url, "/api/samples").json["changed"] is True
+    assert ask(viewer.url, "/api/reload", method="POST").json["edition"] == 2
+    found = ask(viewer.url, "/api/mask/0", {"v": 1})
+    assert (found.status, found.code) == (409, "edition")
+    assert "reload the page" in found.json["error"]["message"]
 
 
 @pytest.mark.parametrize(
     "pair", [("start", "x"), ("start", "-1"), ("count", "1.5"), ("count", ""), ("start", "9" * 30), ("start", "²")]
 )
 def test_numbers_that_are_none_are_told(viewer: Viewer, pair: tuple[str, str]) -> None:
-    status, text = asked(viewer.url, "/api/samples", **dict([pair]))
-    assert status == 422
-    assert "must be a whole number" in json.loads(text)["error"]["message"]
+    found = ask(viewer.url, "/api/samples", dict([pair]))
+    assert found.status == 422
+    assert "must be a whole number" in found.json["error"]["message"]
 
 
 def test_each_answer_of_the_api(viewer: Viewer) -> None:
     def got(path: str, **query: Any) -> Any:
-        status, text = asked(viewer.url, path, **query)
-        assert status == 200, text
-        return json.loads(text)
+        found = ask(viewer.url, path, query)
+        assert found.status == 200, found.body
+        return found.json
 
     about = got("/api/about")
     assert {
@@ -248,9 +236,9 @@ def test_each_answer_of_the_api(viewer: Viewer) -> None:
     assert got("/api/find", id="b", sort="-id")["place"] == 0
     assert got("/api/find", place=1)["sample"]["id"] == "b"
     for path in ("/api/nothing", "/nothing", "/api/find", "/api/samples/1"):
-        status, text = asked(viewer.url, path)
-        assert status in (404, 422)
-        assert json.loads(text)["error"]["message"]
+        found = ask(viewer.url, path)
+        assert found.status in (404, 422)
+        assert found.json["error"]["message"]
 
 
 @pytest.mark.page

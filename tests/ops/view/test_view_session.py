@@ -23,8 +23,10 @@ from segdata.files.reading import Reading
 pytest.importorskip("starlette")
 
 from segdata.ops.view.answers import Refusal
+from segdata.ops.view.layers import layer_of
 from segdata.ops.view.roots import FEW, Fenced, _url_below, fewest
 from segdata.ops.view.session import Session
+from viewing import Page
 
 MASK = np.repeat(np.array([0, 1, 255], np.uint8), 4)[None, :].repeat(8, 0)
 
@@ -61,6 +63,30 @@ def test_a_dataset_that_changes_is_seen_and_opened_anew(tmp_path: Path, part: in
     assert session.changed
 
 
+def test_an_answer_is_of_one_edition(tmp_path: Path) -> None:
+    make(tmp_path / "data", {"a": MASK})
+    session = opened(tmp_path / "data")
+    page = Page(session)
+    session.fields["late"] = lambda row: session.reload()  # as another request would
+    answer = page.get("/api/samples")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "edition")
+    assert page.post("/api/reload").json()["edition"] == 3
+
+
+def test_classes_of_the_edition_before_are_no_filters(tmp_path: Path) -> None:
+    make(tmp_path / "data", {"a": MASK}, names=("road", "old"))
+    make(tmp_path / "pred", {"a": MASK}, names=("road", "old"))
+    session = opened(tmp_path / "data", [tmp_path / "pred"])
+    Page(session)
+    session.filters["mine"] = lambda value: np.ones(1, np.bool_)
+    assert "iou.old" in session.filters
+    make(tmp_path / "data", {"a": MASK}, names=("road", "new"))
+    make(tmp_path / "pred", {"a": MASK}, names=("road", "new"))
+    session.reload()
+    assert {"iou.new", "mine"} <= session.filters.keys()
+    assert not {"iou.old"} & {*session.filters, *session.orders, *session.columns}
+
+
 def test_a_dataset_that_is_gone_stays_open_and_is_told(tmp_path: Path) -> None:
     make(tmp_path / "data", {"a": MASK})
     session = opened(tmp_path / "data")
@@ -86,7 +112,7 @@ def test_rows_that_there_are_not(tmp_path: Path) -> None:
     for number in (0, 1, -1):
         with pytest.raises(Refusal, match="no such prediction"):
             session.pred(number, 0)
-    with pytest.raises(Refusal, match="has no image"), session.open_image(0):
+    with pytest.raises(Refusal, match="has no image"), layer_of(session, 0, "image").opened():
         pass
 
 
@@ -141,7 +167,7 @@ def picture(path: Path) -> Path:
 
 def read(session: Session) -> int:
     """A value of the image, if it is read."""
-    with session.open_image(0) as image:
+    with layer_of(session, 0, "image").opened() as image:
         return int(image.read()[0, 0, 0])
 
 

@@ -17,11 +17,11 @@ from segdata.errors import OptionError
 from segdata.ops.view.tags import Tags, read_tags
 
 pytest.importorskip("httpx")
-testclient = pytest.importorskip("starlette.testclient")
+pytest.importorskip("starlette")
 
-from segdata.ops.view.app import make_app  # noqa: E402
-from segdata.ops.view.operation import view  # noqa: E402
-from segdata.ops.view.session import Session  # noqa: E402
+from segdata.ops.view.operation import view
+from segdata.ops.view.session import Session
+from viewing import Page
 
 IDS = [f"{i:03d}" for i in range(6)]
 
@@ -109,18 +109,17 @@ def test_it_slices_an_evaluation(tmp_path: Path) -> None:
     assert {part.name: part.images for part in found.slices.parts} == {"yes": 2, "(none)": 4}
 
 
-class Page:
-    """A session with a working directory of its own, and a client with its token."""
+class Tagging(Page):
+    """A page of `mydata` in the working directory."""
 
     def __init__(self, folder: Path, **more: Any) -> None:
         self.session = Session.open(folder / "mydata", (), writable=True)
         if more:
             self.session.tags = Tags(more["tags"])
-        app = make_app(self.session, "secret")
-        self.client = testclient.TestClient(app, "http://localhost", headers={"segdata-token": "secret"})
+        super().__init__(self.session)
 
     def tag(self, *ids: str, tag: str = "odd", on: bool = True) -> Any:
-        return self.client.post("/api/tags", json={"ids": ids, "tag": tag, "on": on})
+        return self.post("/api/tags", json={"ids": ids, "tag": tag, "on": on})
 
     def fitting(self, value: str) -> list[str]:
         return [id for id, fits in zip(self.session.index.ids, self.session.filters["tag"](value), strict=True) if fits]
@@ -137,8 +136,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_page_tags(folder: Path) -> None:
     before = contents(folder / "mydata")
-    page = Page(folder)
-    assert page.client.get("/api/tags").json() == {"file": str(folder / "mydata.tags.csv"), "tags": {}}
+    page = Tagging(folder)
+    assert page.get("/api/tags").json() == {"file": str(folder / "mydata.tags.csv"), "tags": {}}
     assert not (folder / "mydata.tags.csv").exists()
     assert page.tag("001", "004").json()["tags"] == {"odd": 2}
     assert page.tag("004", "005", tag="night").json()["tags"] == {"odd": 2, "night": 2}
@@ -154,13 +153,13 @@ def test_the_page_tags(folder: Path) -> None:
 
 
 def test_the_page_is_told_what_is_wrong(folder: Path) -> None:
-    page = Page(folder)
+    page = Tagging(folder)
     for answer, status, words in (
         (page.tag(), 422, "nothing is selected"),
         (page.tag("x"), 409, "1 of 1 ids are not of this dataset: x"),
         (page.tag("001", tag="a:b"), 422, "must begin with a letter"),
-        (page.client.post("/api/tags", content=b"\xff"), 422, "not what this takes"),
-        (page.client.post("/api/tags", json={"ids": "001", "tag": "x"}), 422, "not what this takes"),
+        (page.post("/api/tags", content=b"\xff"), 422, "not what this takes"),
+        (page.post("/api/tags", json={"ids": "001", "tag": "x"}), 422, "not what this takes"),
     ):
         assert (answer.status_code, words in answer.json()["error"]["message"]) == (status, True), answer.text
     page.tag("001")
@@ -176,7 +175,7 @@ def test_the_page_is_told_what_is_wrong(folder: Path) -> None:
 
 def test_a_file_of_ones_own(folder: Path) -> None:
     (folder / "own.csv").write_text("id,night\n000,yes\n")
-    page = Page(folder, tags=folder / "own.csv")
+    page = Tagging(folder, tags=folder / "own.csv")
     assert page.fitting("night") == ["000"]
     page.tag("001", tag="night")
     assert (folder / "own.csv").read_text() == "id,night\n000,yes\n001,yes\n"

@@ -415,6 +415,28 @@ def test_a_viewer_that_is_closed_stops_building_and_leaves_nothing(tmp_path: Pat
         np.testing.assert_array_equal(joined(page, "truth", 1), centres(ids(3000, 1100), 1))
 
 
+def test_a_build_that_breaks_is_told_and_others_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", heard.append)
+    all_are_large(monkeypatch)
+    real = pyramid.build
+
+    def broken(job: pyramid.Building, stop: threading.Event) -> None:
+        if job.layer.sample.id == "a":
+            raise KeyError("a bug")
+        real(job, stop)
+
+    monkeypatch.setattr(pyramid, "build", broken)
+    with viewed(make(tmp_path / "ds", {"a": ids(1100, 1100), "b": ids(1100, 1100)})) as page:
+        page.get("/api/levels/0")
+        until(lambda: heard)
+        assert refused(page.get("/api/tile/0?of=truth&level=1")) == (500, "pyramid")
+        until(lambda: page.get("/api/levels/1").json()["building"] is None)
+        np.testing.assert_array_equal(
+            pixels_of(page.get("/api/tile/1?of=truth&level=1")), centres(ids(1100, 1100), 1)[:512, :512]
+        )
+
+
 def test_what_a_killed_build_left_is_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: cache.Cache
 ) -> None:
