@@ -83,7 +83,10 @@ function maskTiles(source, opacity) {
   const look = [opacity, state.outlines, state.colors, ...state.hidden].join();
   return (...at) => {
     const tile = source.tile(...at);
-    if (tile && tile.look !== look) Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, hatched: false })) });
+    if (tile && tile.look !== look) {
+      tile.painted?.close(); // many are made while opacity is dragged
+      Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, hatched: false })) });
+    }
     return tile?.painted;
   };
 }
