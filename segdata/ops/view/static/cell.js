@@ -91,6 +91,7 @@ export class Cell {
     this.stopped.abort();
     this.asking?.abort();
     this.image.removeAttribute("src");
+    this.canvas.width = 0; // its pixels would stay until the next tidying up
     this.element.remove();
   }
 
