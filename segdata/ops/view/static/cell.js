@@ -52,7 +52,7 @@ export class Cell {
       const mask = await paint.readMask(this.address("mask", { of: this.of }), signal);
       if (signal.aborted || this.of !== state.of) return;
       this.mask = mask;
-      this.said.textContent = "";
+      if (!this.picture.classList.contains("broken")) this.said.textContent = ""; // else it says why there is no image
       this.paint();
     } catch (error) {
       if (!signal.aborted) this.without(error.message);
