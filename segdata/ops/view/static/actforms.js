@@ -7,6 +7,7 @@ import { change, listen, state } from "./state.js";
 
 const dialog = h("dialog", { id: "act", "aria-labelledby": "act-title" });
 let shown = null; // the job whose progress is shown
+let asked = 0; // how often the dialog was asked for
 let endListening = null;
 
 const IGNORED = [["class", "become shapes of a class called ignore"], ["background", "become background: no shape"], ["drop", "leave images out that have any"]];
@@ -29,9 +30,11 @@ const plural = (n, what) => `${count(n)} ${what}${n === 1 ? "" : "s"}`;
 
 /** Ask for an act; with a `job`, show how far that is. */
 export async function openForm(act, job = null) {
+  const mine = ++asked;
   show(ACTS[act].title, h("p", { class: "faint" }, "..."));
   if (job) return follow(job);
   const told = await begun();
+  if (mine !== asked || !dialog.open) return; // closed, or another is shown
   if (told) build(act, told);
   else dialog.close();
 }
@@ -60,12 +63,17 @@ function build(act, told) {
     sentence.textContent = what() + (dataset ? ` ${state.about.name} itself is not changed.` : "");
     ask();
   };
-  const ask = later(() => preview(act, fields.body(true), command, say), 200);
+  let asking = null;
+  const ask = later(() => {
+    asking?.abort();
+    asking = new AbortController();
+    preview(act, fields.body(true), command, say, asking.signal);
+  }, 200);
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     start.disabled = true;
-    begin(act, fields.body(false), say).finally(() => (start.disabled = false));
+    begin(act, fields.body(false), say, form).finally(() => (start.disabled = false));
   });
   if (!state.about.writable) {
     start.hidden = true;
@@ -154,21 +162,24 @@ function download({ destination }) {
 }
 
 /** The command line that does the same; and whether it can be done at all. */
-async function preview(act, body, place, say) {
+async function preview(act, body, place, say, signal) {
   if (!state.about.writable || !body.destination.trim() || body.split === "") return say("");
   try {
-    const { command } = await post(`api/acts/${act}`, body);
+    const { command } = await post(`api/acts/${act}`, body, signal);
     say("");
     place.replaceChildren(...(command ? [h("span", {}, "The same as a command"), copyable(command)] : []));
   } catch (error) {
+    if (signal.aborted) return;
     place.replaceChildren();
     say(error.message);
   }
 }
 
-async function begin(act, body, say) {
+async function begin(act, body, say, form) {
   try {
-    follow(await post(`api/acts/${act}`, body));
+    const job = await post(`api/acts/${act}`, body);
+    if (form.isConnected && dialog.open) follow(job);
+    else begun(); // the bar shows it
   } catch (error) {
     say(error.message);
   }
@@ -257,6 +268,7 @@ export function openTags() {
     event.preventDefault();
     give(true)();
   });
+  asked++;
   show("Tags", form);
   input.focus();
 }

@@ -32,7 +32,7 @@ export function mount(root) {
 }
 
 /** "12 images, 3 regions"; nothing if nothing is selected. */
-export function selectionWords() {
+function selectionWords() {
   const parts = [[state.selected.size, "image"], [state.regions.length, "region"]];
   return parts.filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}${n === 1 ? "" : "s"}`).join(", ");
 }
@@ -93,7 +93,7 @@ async function invert() {
 }
 
 function jobLine(job) {
-  const bar = h("progress", { max: 1, value: job.done, "aria-label": `${job.destination}` });
+  const bar = h("progress", { max: 1, value: job.done, "aria-label": job.destination });
   return h("li", {}, h("button", { class: "plain", onclick: () => openForm(job.name, job) }, job.destination), bar);
 }
 

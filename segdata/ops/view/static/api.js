@@ -16,15 +16,24 @@ export async function get(path, query = [], signal = undefined) {
 }
 
 /** Have the server do something: `body` goes as JSON. Throws as `get`. */
-export async function post(path, body = {}) {
+export async function post(path, body = {}, signal = undefined) {
   const headers = { "content-type": "application/json" };
-  return told(await fetch(url(path), { method: "POST", headers, body: JSON.stringify(body) }));
+  return told(await fetch(url(path), { method: "POST", headers, body: JSON.stringify(body), signal }));
 }
 
 async function told(response) {
-  const data = await response.json().catch(() => ({}));
-  if (response.ok) return data;
-  const error = new Error(data.error?.message ?? `the server answered ${response.status}`);
-  error.code = data.error?.code;
-  throw error;
+  if (!response.ok) throw await refusal(response);
+  return response.json(); // fails if it is cut off or cancelled on the way
+}
+
+/** Why the server gave something else than what was asked for, as an `Error` with its `code`. */
+export async function refusal(response) {
+  const text = await response.text();
+  let error = {};
+  try {
+    error = JSON.parse(text).error ?? error;
+  } catch {
+    // something between the server and this page has answered, such as a proxy
+  }
+  return Object.assign(new Error(error.message ?? `the server answered ${response.status}`), { code: error.code });
 }

@@ -28,6 +28,7 @@ export class Cell {
   load(width) {
     const wanted = width * Math.min(devicePixelRatio, 2);
     this.size = STEPS.find((step) => step >= wanted) ?? STEPS.at(-1);
+    this.picture.classList.remove("broken");
     if (state.about.images !== "none") this.image.src = this.address("image");
     this.loadMask();
   }
@@ -43,15 +44,18 @@ export class Cell {
 
   async loadMask() {
     this.of = state.of;
+    this.asking?.abort(); // of another size, or of other masks
+    this.asking = new AbortController();
+    const { signal } = this.asking;
     if (this.of !== "truth" && this.sample.preds[Number(this.of)] === false) return this.without("no prediction");
     try {
-      const mask = await paint.readMask(this.address("mask", { of: this.of }), this.stopped.signal);
-      if (this.stopped.signal.aborted || this.of !== state.of) return;
+      const mask = await paint.readMask(this.address("mask", { of: this.of }), signal);
+      if (signal.aborted || this.of !== state.of) return;
       this.mask = mask;
       this.say("mask", "");
       this.paint();
     } catch (error) {
-      if (error.name !== "AbortError") this.without(`${error.message}`);
+      if (!signal.aborted) this.without(error.message);
     }
   }
 
@@ -91,7 +95,9 @@ export class Cell {
   drop() {
     clearTimeout(this.timer);
     this.stopped.abort();
+    this.asking?.abort();
     this.image.removeAttribute("src");
+    this.canvas.width = 0; // its pixels would stay until the next tidying up
     this.element.remove();
   }
 
@@ -103,12 +109,13 @@ export class Cell {
   caption() {
     const { sample } = this;
     const id = sample.id.replace(/\s/g, "\u00a0"); // one line, whatever it holds
-    const [head, tail] = [id.slice(0, -8), id.slice(-8)];
+    const letters = [...id]; // of which some take two places in a string
+    const [head, tail] = [letters.slice(0, -8).join(""), letters.slice(-8).join("")];
     const badges = [sample.split, ...(sample.tags ?? [])].filter((badge) => badge !== null && badge !== undefined && badge !== "");
     return h(
       "span",
       { class: "caption" },
-      h("span", { class: "id", title: sample.id }, h("span", { class: "head" }, head), h("span", {}, tail)),
+      h("span", { class: "id", dir: "auto", title: sample.id }, h("span", { class: "head" }, head), h("span", {}, tail)),
       h("span", { class: "badges" }, ...badges.map((badge) => h("span", { class: "badge" }, badge)), h("span", { class: "value" }, sortedBy(sample))),
     );
   }

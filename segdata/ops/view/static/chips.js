@@ -38,7 +38,7 @@ function chipsOf(filters) {
 
 function chip(words, pairs) {
   const off = () => change("query", { query: state.query.filter((one) => !pairs.includes(one)) });
-  return h("li", {}, h("span", {}, words), h("button", { "aria-label": `Take the filter away: ${words}`, onclick: off }, "×"));
+  return h("li", {}, h("span", { title: words }, h("bdi", {}, words)), h("button", { "aria-label": `Take the filter away: ${words}`, onclick: off }, "×"));
 }
 
 /** A link to what is shown. The token is left out unless it is asked for: whoever has it can look, and act. */

@@ -87,7 +87,7 @@ async function findings(sample, place) {
     if (!found.length) return;
     const lines = found.map(({ level, message, repair }) => h("li", { class: level }, h("strong", {}, `${level}: `), message, repair ? h("p", { class: "faint" }, repair) : null));
     place.replaceChildren(h("h3", {}, "Findings of check"), h("ul", {}, ...lines));
-  } catch {
-    place.replaceChildren(); // the check has not run: there is nothing to tell
+  } catch (error) {
+    if (!error.code?.startsWith("analysis.")) place.replaceChildren(h("p", { class: "faint" }, error.message)); // else the check has not run
   }
 }

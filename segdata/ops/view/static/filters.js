@@ -2,7 +2,7 @@
 
 import { count, h } from "./dom.js";
 import { box, part, rangeField } from "./fields.js";
-import { foundFields } from "./found.js";
+import { foundFields } from "./foundfields.js";
 import { change, listen, setValues, state, values } from "./state.js";
 import { classColumns } from "./words.js";
 

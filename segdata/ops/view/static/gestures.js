@@ -33,13 +33,12 @@ export function follow(stage, point) {
   const up = (event) => {
     const before = down.get(event.pointerId);
     down.delete(event.pointerId);
-    if (before?.band && stage.band) stage.goTo({ ...stage.band, height: stage.band.height / 2, width: stage.band.width / 2, ...middle(stage.band) });
+    if (stage.scene && before?.band && stage.band) stage.goTo({ ...stage.band, height: stage.band.height / 2, width: stage.band.width / 2, ...middle(stage.band) });
     stage.band = null;
     if (before && !before.moved && event.type === "pointerup") point(at(event), true, event.pointerType === "touch");
     stage.draw();
   };
-  on("pointerup", up);
-  on("pointercancel", up);
+  for (const end of ["pointerup", "pointercancel"]) root.addEventListener(end, up); // also when the image has been closed meanwhile
   on("pointerleave", (event) => event.pointerType === "mouse" && point(null, false));
 
   on("wheel", (event) => {

@@ -1,6 +1,5 @@
 // The images, as many as are in sight, of any number.
 
-import { get } from "./api.js";
 import { Cell, classWords } from "./cell.js";
 import { atFrame, count, failed, h, later, note } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -37,7 +36,6 @@ export function mount(root) {
   listen("size", draw);
   listen(["paint", "of"], atFrame(() => shown().forEach((cell) => cell.paint())));
   listen("selected", atFrame(markAll));
-  listen("open", followOpen);
   listenToKeys();
 }
 
@@ -59,7 +57,7 @@ function took(fresh, answer, keep) {
 function begin(fresh, answer, keep) {
   feed?.stop();
   [feed, next] = [fresh, null];
-  if (!keep) [shape.top, anchor, focused] = [0, 0, 0];
+  if (!keep) [shape.top, anchor, focused, shape.from] = [0, 0, 0, undefined];
   dropLines();
   learnAspect(answer.samples);
   tall.removeAttribute("aria-busy");
@@ -250,6 +248,7 @@ function listenToPointer() {
     const id = cell?.idAt(event.clientX, event.clientY) ?? null;
     status.textContent = id === null ? (cell?.sample.id ?? HINT) : `${cell.sample.id} · ${classWords(cell.sample, id)}`;
   });
+  tall.addEventListener("change", (event) => (shape.from = Number(slotOf(event).dataset.place)));
   tall.addEventListener("focusin", (event) => {
     const slot = event.target.closest(".cell");
     if (slot) focused = Number(slot.dataset.place);
@@ -290,21 +289,6 @@ export function focus(place) {
     return slot;
   };
   if (!take()) requestAnimationFrame(() => requestAnimationFrame(take));
-}
-
-/** When the large view is closed the keyboard is at the image that it showed last. */
-async function followOpen() {
-  const last = shape.open;
-  shape.open = state.open;
-  if (state.open !== null || !last) return;
-  const slot = tall.querySelector(`.cell[data-id="${CSS.escape(last)}"]`);
-  if (slot) return void focus(Number(slot.dataset.place));
-  try {
-    const { place } = await get("api/find", [["id", last], ...state.query]);
-    if (place !== null) focus(place);
-  } catch (error) {
-    failed(error);
-  }
 }
 
 function listenToKeys() {

@@ -21,10 +21,15 @@ export async function begun() {
     const told = await get("api/acts");
     jobs = told.jobs;
     change("jobs");
-    if (runningJobs().length) timer = setTimeout(begun, EVERY);
+    if (runningJobs().length) again(EVERY);
     return told;
-  } catch (error) {
-    timer = setTimeout(begun, 10 * EVERY); // the page says elsewhere that the server is gone
+  } catch {
+    again(10 * EVERY); // the page says elsewhere that the server is gone
     return null;
   }
+}
+
+function again(wait) {
+  clearTimeout(timer); // of another question that was under way
+  timer = setTimeout(begun, wait);
 }

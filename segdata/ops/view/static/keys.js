@@ -64,7 +64,7 @@ function entry(event) {
 }
 
 function active(where) {
-  const dialog = document.querySelector("dialog[open]");
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1) ?? null; // the help may lie over another
   if (where === "page") return dialog === null;
   const region = document.getElementById(where);
   return region === dialog || (dialog === null && region !== null && region.contains(document.activeElement));

@@ -84,7 +84,10 @@ function maskTiles(source, { opacity, black }) {
   const look = [opacity, black, state.outlines, state.colors, ...state.hidden].join();
   return (...at) => {
     const tile = source.tile(...at);
-    if (tile && tile.look !== look) Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, black, hatched: false })) });
+    if (tile && tile.look !== look) {
+      tile.painted?.close(); // many are made while opacity is dragged
+      Object.assign(tile, { look, painted: bitmap(painted(tile.mask, { opacity, black, hatched: false })) });
+    }
     return tile?.painted;
   };
 }

@@ -1,4 +1,20 @@
 // The page: asks what there is, and has each part mount itself.
+//
+// A part changes `state` (state.js) and listens to its topics; no part calls another to have it drawn. Which file does what:
+//
+//   all parts       state.js (state, topics, URL), api.js (requests), dom.js (elements, notes, numbers), keys.js (keyboard, help),
+//                   prefs.js (what the browser keeps), words.js (filters and orders in words), watch.js (what changes behind the page),
+//                   paint.js (masks become colours), select.js (what is selected), leads.js (from a number to its images)
+//   #top            top.js (search, order, opacity, buttons of the panels)
+//   #filters        filters.js, fields.js (ranges and boxes), foundfields.js (findings, duplicates), facets.js (counts beside them)
+//   #chips          chips.js (filters that hold)
+//   #grid           grid.js, cell.js (one image), feed.js (samples in batches), scrolling.js (lists higher than a browser allows)
+//   #side           side.js (classes: on, off, how often)
+//   #numbers        numbers.js, scores.js, classscores.js, matrix.js, reliability.js, analyses.js (what can be found out)
+//   #acts           acts.js (bar), actforms.js (dialogs), jobs.js (what is being made)
+//   #sample         sample.js, tools.js (its bars), panes.js, layers.js (what a pane draws), tiles.js, gestures.js (mouse, fingers),
+//                   marks.js (cells and regions), readout.js (pixel under the pointer), facts.js (beside the image)
+//   without token   door.js
 
 import * as acts from "./acts.js";
 import { get } from "./api.js";

@@ -17,7 +17,10 @@ export function matrixGrid(matrix, of, redraw) {
   const names = [...matrix.classes, "ignore"];
   const said = h("p", { class: "said", "aria-live": "off" }, "Rows are true classes, columns what is predicted, in per cent of the row. Point at a cell to read it.");
   const head = h("tr", {}, h("th", { class: "corner", scope: "col" }, h("span", {}, "true \\ given")), ...columns.map((i) => h("th", { scope: "col", title: names[i] }, h("span", {}, names[i]))));
-  const rows = shown.map((i) => h("tr", {}, h("th", { scope: "row", title: names[i] }, h("span", {}, names[i])), ...columns.map((j) => cell(matrix, of, names, i, j))));
+  const rows = shown.map((i) => {
+    const whole = matrix.counts[i].reduce((sum, one) => sum + one, 0);
+    return h("tr", {}, h("th", { scope: "row", title: names[i] }, h("span", {}, names[i])), ...columns.map((j) => cell(matrix, of, names, i, j, whole)));
+  });
   const table = h("table", { role: "grid", "aria-label": "Confusion matrix" }, h("thead", {}, head), h("tbody", {}, ...rows));
   follow(table, said);
   return h("section", { class: "matrix", "aria-labelledby": "numbers-matrix" }, h("h3", { id: "numbers-matrix" }, "Confusion matrix"), h("div", { class: "scrolls", "data-scrolls": "" }, table), said, moreButton(shown, K, redraw));
@@ -39,9 +42,8 @@ function moreButton(shown, K, redraw) {
   return h("button", { "data-key": "all classes", onclick: swap }, kept.all ? `The ${FEW} largest classes` : `All ${count(K)} classes`);
 }
 
-function cell(matrix, of, names, i, j) {
+function cell(matrix, of, names, i, j, whole) {
   const n = matrix.counts[i][j];
-  const whole = matrix.counts[i].reduce((sum, one) => sum + one, 0);
   const share = whole ? n / whole : 0;
   const value = `${names[i]}:${names[j]}`;
   const words = `${names[i]} ${i === j ? "rightly given" : `given as ${names[j]}`}: ${short(share)} % of it, ${count(n)} pixels`;

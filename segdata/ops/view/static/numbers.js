@@ -3,22 +3,23 @@
 
 import { get } from "./api.js";
 import { Analyses } from "./analyses.js";
-import { classesTable } from "./classes.js";
+import { classesTable } from "./classscores.js";
 import { count, h } from "./dom.js";
 import { numbered } from "./leads.js";
 import { matrixGrid } from "./matrix.js";
 import { reliabilityChart } from "./reliability.js";
 import { scoresList } from "./scores.js";
-import { change, listen, state } from "./state.js";
+import { listen, state } from "./state.js";
 
 const WAIT = 120; // milliseconds without another change before the server is asked
 
 /** Show the numbers whenever the section is shown, and keep them those of the query. */
 export function mount(root) {
   const panel = new Panel(root);
-  const button = document.querySelector('#top [aria-controls="numbers"]') ?? ownButton(root);
+  const button = document.querySelector('#top [aria-controls="numbers"]');
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault(); // on the page it clears the selection
     panel.close();
     button.focus();
   });
@@ -27,17 +28,6 @@ export function mount(root) {
   listen(["query", "about"], () => panel.later());
   listen("paint", () => panel.draw());
   new MutationObserver(() => panel.later()).observe(root, { attributeFilter: ["hidden"] });
-}
-
-/** A button of its own, where the head of the page has none. */
-function ownButton(root) {
-  const toggle = () => {
-    root.hidden = !root.hidden;
-    button.setAttribute("aria-expanded", !root.hidden);
-  };
-  const button = h("button", { "aria-controls": "numbers", "aria-expanded": "false", onclick: toggle }, "Numbers");
-  document.querySelector("#top").append(button);
-  return button;
 }
 
 class Panel {
@@ -52,7 +42,6 @@ class Panel {
 
   close() {
     this.root.hidden = true;
-    change("numbers", { numbers: false });
   }
 
   /** Ask again soon, once for many changes. Nothing is asked while nobody looks. */

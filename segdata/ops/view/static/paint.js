@@ -1,12 +1,13 @@
 // Masks come as grey PNGs of class ids and are coloured here, so that colours, opacity and hidden classes need no request.
 // Pixels are written as one number each (alpha, blue, green, red from the highest byte on), looked up by id.
 
+import { refusal } from "./api.js";
 import { state } from "./state.js";
 
 /** The ids of a mask at a URL: {width, height, ids}. A PNG of colours holds ids of 16 bits: red + 256 * green. */
 export async function readMask(address, signal = undefined) {
   const response = await fetch(address, { signal });
-  if (!response.ok) throw await refusal(response, "no mask");
+  if (!response.ok) throw await refusal(response);
   const wide = response.headers.get("segdata-bits") === "16";
   const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const { width, height } = bitmap;
@@ -16,12 +17,6 @@ export async function readMask(address, signal = undefined) {
   const bits = wide ? 0xffff : 0xff;
   for (let i = 0; i < ids.length; i++) ids[i] = pixels[i] & bits;
   return { width, height, ids };
-}
-
-/** Why the server gave no image, as an `Error` with its `code`. */
-export async function refusal(response, otherwise) {
-  const told = (await response.json().catch(() => ({}))).error;
-  return Object.assign(new Error(told?.message ?? otherwise), { code: told?.code });
 }
 
 /** The pixels of an image, one number each. */
@@ -89,10 +84,10 @@ function hatch({ width, height, ids }, out, alpha) {
   }
 }
 
-/** White where a mask is ignored and clear elsewhere; null if it is nowhere, or hidden. */
+/** White where a mask is ignored and clear elsewhere; null if it is nowhere. */
 export function ignored({ width, height, ids }) {
   const ignore = state.about.ignore;
-  if (state.hidden.has(ignore) || !ids.includes(ignore)) return null;
+  if (!ids.includes(ignore)) return null;
   const image = new ImageData(width, height);
   const out = new Uint32Array(image.data.buffer);
   for (let i = 0; i < out.length; i++) if (ids[i] === ignore) out[i] = 0xffffffff;

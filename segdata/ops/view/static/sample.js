@@ -43,10 +43,7 @@ class View {
     const side = h("aside", { "aria-label": "About this image" }, this.marks.element, this.facts);
     const sight = h("div", { class: "sight" }, this.area, this.message);
     root.replaceChildren(this.tools.head, this.tools.bar, sight, this.readout.line, side, this.readout.told);
-    root.addEventListener("cancel", (event) => {
-      event.preventDefault();
-      close();
-    });
+    root.addEventListener("close", () => root.open || state.open === null || close()); // by Escape: the browser has closed it
     follow(this.stage, (...told) => this.point(...told));
     onTile((want, error) => this.arrived(want, error));
   }
@@ -54,10 +51,11 @@ class View {
   /** Show what the state says is open. */
   follow() {
     if (state.open !== null) this.show(state.open);
-    else if (this.root.open) this.leave();
+    else this.leave();
   }
 
   async show(id) {
+    this.going?.abort();
     this.asking?.abort();
     this.asking = new AbortController();
     const { signal } = this.asking;
@@ -141,18 +139,22 @@ class View {
     }
   }
 
-  /** Open the next image of the query's order, or one before. */
+  /** Open the next image of the query's order, or one before; those that are passed by while a key is held are not shown. */
   async go(by) {
     if (this.place === null) return;
     const place = this.place + by;
     if (place < 0 || place >= this.total) return this.say(by > 0 ? "This is the last image." : "This is the first image.");
+    this.going?.abort();
+    this.going = new AbortController();
+    const { signal } = this.going;
+    this.place = place;
     try {
       const ready = [...this.next.values()].find((one) => one.place === place);
-      const found = ready ?? (await this.find(["place", place]));
+      const found = ready ?? (await this.find(["place", place], signal));
       this.next.set(found.sample.id, { ...found, place });
-      change("open", { open: found.sample.id }, { replace: true });
+      change("open", { open: found.sample.id });
     } catch (error) {
-      this.fail(error.message);
+      if (!signal.aborted) this.fail(error.message);
     }
   }
 
@@ -227,8 +229,9 @@ class View {
 
   /** Close, and go back to the cell of the image that was shown last. */
   leave() {
-    this.asking?.abort();
+    for (const asked of [this.going, this.asking, this.marks.asking]) asked?.abort();
     this.stage.close();
+    refresh(null);
     const { place } = this;
     Object.assign(this, { sample: null, place: null });
     this.root.close();

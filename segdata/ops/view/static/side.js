@@ -73,7 +73,7 @@ function line(id, name) {
   box.addEventListener("change", () => flip(id));
   const swatch = h("span", { class: id === state.about.ignore ? "swatch hatched" : "swatch" });
   const value = id === state.about.ignore ? "ignore" : name;
-  const text = h("button", { class: "name", title: `Images with ${name}`, onclick: () => toggleClass(value) }, h("span", {}, name), h("span", { class: "number" }, String(id)));
+  const text = h("button", { class: "name", title: `Images with ${name}`, onclick: () => toggleClass(value) }, h("span", { dir: "auto" }, name), h("span", { class: "number" }, String(id)));
   const single = h("button", { class: "only plain", "aria-label": `Only ${name}`, onclick: () => only(id) }, "only");
   const [images, share, bar] = [h("span", { class: "number" }), h("span", { class: "number" }), h("span", { class: "share" })];
   const element = h("li", { "data-class": id }, box, swatch, text, single, images, share, bar);

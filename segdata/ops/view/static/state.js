@@ -17,14 +17,17 @@ export const state = {
   theme: "system", // or light, dark
   facets: null, // of /api/facets, for the query
   total: null, // how many images fit
+  highlight: null, // what the large view marks: {of, cell: [true name, given name]}, {of, bin} or {of, suspects}
+  held: undefined, // the opacity that comes back when masks are not hidden any more
 };
 
 const OPEN = "open"; // the name of the open image in the URL
 
 const listeners = new Map();
 
-/** Call `heard` whenever one of these topics changes: about, query, open, selected, paint, of, facets, total, size, theme. Returns
- * a function that ends it. */
+/** Call `heard` whenever one of these topics changes: about (the dataset was opened anew, or is whole), columns (analyses gave
+ * some), query, open, selected, paint, of, facets, total, size, theme, tags, analyses, jobs, highlight. Returns a function that ends
+ * it. */
 export function listen(topics, heard) {
   for (const topic of [topics].flat()) listeners.set(topic, [...(listeners.get(topic) ?? []), heard]);
   return () => {
@@ -32,12 +35,12 @@ export function listen(topics, heard) {
   };
 }
 
-/** Change fields of the state and tell who listens to a topic. `replace`: Back does not come back to what was before. */
+/** Change fields of the state and tell who listens to a topic. `replace`: Back does not come back to what was before. An image that
+ * is opened can be left by Back; the next one, and none, take its place. */
 export function change(topic, fields = {}, { replace = false } = {}) {
   const before = state.open;
   Object.assign(state, fields);
-  if (topic === "query") writeHash(replace);
-  if (topic === "open") writeHash(before !== null);
+  if (topic === "query" || topic === "open") writeHash(topic === "open" ? before !== null : replace);
   for (const heard of listeners.get(topic) ?? []) heard(state);
 }
 
@@ -54,12 +57,16 @@ export function setValues(name, wanted, options = {}) {
 
 /** Read the query and the open image from the URL. Returns the topics that changed. */
 export function readHash() {
-  const pairs = [...new URLSearchParams(location.hash.slice(1))];
-  const open = pairs.find(([name]) => name === OPEN)?.[1] ?? null;
-  const query = pairs.filter(([name]) => name !== OPEN);
-  const topics = [String(query) === String(state.query) ? [] : "query", open === state.open ? [] : "open"].flat();
+  const { query, open } = parsed();
+  const topics = [hashOf(query) === hashOf(state.query) ? [] : "query", open === state.open ? [] : "open"].flat();
   Object.assign(state, { open, query });
   return topics;
+}
+
+function parsed() {
+  const pairs = [...new URLSearchParams(location.hash.slice(1))];
+  const open = pairs.find(([name]) => name === OPEN)?.[1] ?? null;
+  return { query: pairs.filter(([name]) => name !== OPEN), open };
 }
 
 /** The part of the URL behind # of a query and an open image. */
@@ -69,10 +76,18 @@ export function hashOf(query, open = null) {
   return `#${pairs}`;
 }
 
+/** Write it, unless the URL says the same already, maybe in another spelling. Entries of the history are marked: `opened` is an
+ * image that was opened from the entry before; once it is closed the entry shows the same as that one, and what comes next takes
+ * its place. */
 function writeHash(replace) {
-  const hash = hashOf(state.query, state.open);
-  if (hash === (location.hash || "#")) return;
+  const [hash, there] = [hashOf(state.query, state.open), parsed()];
+  if (hash === hashOf(there.query, there.open)) return;
   const address = `${location.pathname}${location.search}${hash}`;
-  if (replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  if (replace || history.state === "closed") history.replaceState(markOf(there.open), "", address);
+  else history.pushState(markOf(there.open), "", address);
+}
+
+function markOf(before) {
+  if (state.open !== null) return before === null ? "opened" : history.state;
+  return before !== null && history.state === "opened" ? "closed" : null;
 }

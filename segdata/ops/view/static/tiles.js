@@ -1,7 +1,7 @@
 // Tiles of images and masks: asked for as they come into sight, kept while there is room, let go when out of sight.
 
-import { get, url } from "./api.js";
-import { readMask, refusal } from "./paint.js";
+import { get, refusal, url } from "./api.js";
+import { readMask } from "./paint.js";
 import { state } from "./state.js";
 
 const ROOM = 240; // tiles that are kept, of 1 to 4 MB with what is painted of them; all that is in sight stays
@@ -10,7 +10,7 @@ const COUNTED = 16; // tiles of a mask that are fetched to count its pixels, at 
 const AGAIN = 4000; // milliseconds until a tile that failed is asked for again
 
 const kept = new Map(); // key -> tile, the one used longest ago first
-const waiting = new Map(); // key -> {want, abort} of requests under way
+const waiting = new Map(); // key -> {abort, ahead, row} of requests under way
 const failed = new Map(); // key -> {error, when}
 let wants = new Map(); // key -> want, of the frame that was drawn last
 let frame = 0;
@@ -24,9 +24,11 @@ export function onTile(arrived) {
 /** The levels of a row: {height, width, tile, levels, building}, finest first. */
 export const levelsOf = (row, signal) => get(`api/levels/${row}`, { v: state.about.edition }, signal);
 
-/** Ask again for tiles that failed, and for those of a level that fills while a pyramid is built. */
+/** Ask again for tiles that failed, and for those of a level that fills while a pyramid is built. What was asked for ahead of other
+ * images is not needed any more. */
 export function refresh(row, level = -1) {
   failed.clear();
+  for (const one of waiting.values()) if (one.ahead && one.row !== row) one.abort.abort();
   for (const tile of kept.values()) if (tile.row === row && tile.level === level) tile.stale = true;
 }
 
@@ -50,7 +52,7 @@ function pump() {
 
 async function load(want, ahead = false) {
   const abort = new AbortController();
-  waiting.set(want.key, { abort, ahead });
+  waiting.set(want.key, { abort, ahead, row: want.row });
   try {
     const tile = await read(want, abort.signal);
     keep(want.key, tile);
@@ -65,12 +67,18 @@ async function load(want, ahead = false) {
 
 function keep(key, tile) {
   wants.delete(key);
+  drop(key);
   kept.set(key, tile);
-  for (const [oldest, { drawn, seen }] of kept) {
+  for (const [oldest, { seen }] of kept) {
     if (kept.size <= ROOM || seen === frame) break;
-    drawn?.close();
-    kept.delete(oldest);
+    drop(oldest);
   }
+}
+
+/** Let go of a tile, and of what was painted of it: bitmaps lie outside the memory that the browser tidies up by itself. */
+function drop(key) {
+  for (const one of Object.values(kept.get(key) ?? {})) if (one instanceof ImageBitmap) one.close();
+  kept.delete(key);
 }
 
 function fail(want, error) {
@@ -83,7 +91,7 @@ async function read({ row, of, level, x, y }, signal) {
   const address = url(`api/tile/${row}`, { of, level, x, y, v: state.about.edition });
   if (of !== "image") return { row, level, mask: await readMask(address, signal) };
   const response = await fetch(address, { signal });
-  if (!response.ok) throw await refusal(response, "no image");
+  if (!response.ok) throw await refusal(response);
   const bitmap = await createImageBitmap(await response.blob());
   return { row, level, drawn: bitmap, width: bitmap.width, height: bitmap.height };
 }

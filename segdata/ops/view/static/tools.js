@@ -16,7 +16,7 @@ export class Tools {
     Object.assign(this, known());
     this.head = this.makeHead();
     this.bar = this.makeBar();
-    narrow.addEventListener("change", () => this.show());
+    narrow.addEventListener("change", () => this.kinds.length && this.show());
   }
 
   makeHead() {

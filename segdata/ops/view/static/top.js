@@ -31,10 +31,12 @@ function search() {
   const typed = later(() => setValues("text", input.value ? [input.value] : [], { replace: true }), 180);
   input.addEventListener("input", typed);
   input.addEventListener("keydown", (event) => event.key === "Escape" && !input.value && document.querySelector("#grid").focus());
-  listen("query", () => {
-    if (document.activeElement !== input) input.value = values("text")[0] ?? "";
-  });
-  input.value = values("text")[0] ?? "";
+  const show = () => {
+    const now = values("text")[0] ?? "";
+    if (input.value !== now) input.value = now; // also under the hands of who types: Back changes it
+  };
+  listen("query", show);
+  show();
   register({ key: "/", text: "Search ids", run: () => input.select() });
   return h("span", { class: "search" }, input);
 }
@@ -164,10 +166,7 @@ function maskKeys() {
 function numbersButton() {
   const section = document.querySelector("#numbers");
   const button = h("button", { "aria-controls": "numbers", title: "n" }, "Numbers");
-  const toggle = () => {
-    section.hidden = !section.hidden;
-    change("numbers", { numbers: !section.hidden });
-  };
+  const toggle = () => (section.hidden = !section.hidden);
   button.addEventListener("click", toggle);
   const show = () => button.setAttribute("aria-expanded", !section.hidden);
   new MutationObserver(show).observe(section, { attributeFilter: ["hidden"] });
@@ -193,7 +192,11 @@ function panelButton(id, text, key) {
   const show = () => button.setAttribute("aria-expanded", !panel.hidden);
   new MutationObserver(show).observe(panel, { attributeFilter: ["hidden"] });
   show();
-  panel.addEventListener("keydown", (event) => event.key === "Escape" && NARROW.matches && showPanel(id, false));
+  panel.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !NARROW.matches) return;
+    event.preventDefault(); // on the page it clears the selection
+    showPanel(id, false);
+  });
   register({ key, text, run: () => showPanel(id, panel.hidden) });
   return button;
 }

@@ -51,7 +51,7 @@ function took(about) {
 
 function sayReady({ ready = 1, fault = null }) {
   if (fault) return note(fault, "error", { key: "ready" });
-  note(ready < 1 ? `Reading the samples: ${percent(ready)}. What is read can be looked at.` : "", "note", { key: "ready", actions: [] });
+  note(ready < 1 ? `Reading the samples: ${percent(ready)}. What is read can be looked at.` : "", "note", { key: "ready" });
 }
 
 function sayChanged(changed) {

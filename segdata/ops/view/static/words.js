@@ -49,7 +49,9 @@ export function valueWords(column, value) {
 
 /** A filter in words. */
 export function filterWords([name, value]) {
-  if (name in PLAIN) return PLAIN[name](value);
+  const [plain, of] = name.split(/@(?=\d+$)/);
+  if (of && ["cell", "bin"].includes(plain)) return `${filterWords([plain, value])} (${state.about.preds[of]?.name})`;
+  if (Object.hasOwn(PLAIN, name)) return PLAIN[name](value);
   if (name === "class") return classFilterWords(value);
   if (name === "cell") return cellWords(value);
   const column = columnOf(name);
@@ -74,7 +76,7 @@ export function sortedBy(sample) {
 /** An order in words. */
 export function orderWords(name) {
   if (name.startsWith("class.")) return `share of ${name.slice(6)}`;
-  return ORDERS[name] ?? columnOf(name)?.title ?? name;
+  return ORDERS[name.replace(/@\d+$/, "")] ?? columnOf(name)?.title ?? name;
 }
 
 /** The id of a class name. */
