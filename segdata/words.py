@@ -58,8 +58,18 @@ def share(value: SupportsFloat) -> str:
 
 
 def whole(value: SupportsFloat) -> str:
-    """A score or a part at an axis, in whole per cent."""
-    return f"{100 * float(value):.0f}"
+    """A score or a part at an axis, in per cent and as short as it can be: 50, 0.1."""
+    return f"{100 * float(value):.3g}"
+
+
+def short(value: SupportsFloat) -> str:
+    """A number at an axis, with three digits at most: 0, 0.25, 500, 10k, 2.5M."""
+    number, unit = float(value), ""
+    for larger in "kMGT":
+        if abs(number) < 1000:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.3g}{unit}"
 
 
 def distance(value: SupportsFloat) -> str:

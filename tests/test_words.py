@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segdata.words import distance, part, percent, points, share, span, whole
+from segdata.words import distance, part, percent, points, share, short, span, whole
 
 NAN = float("nan")
 
@@ -24,7 +24,9 @@ NAN = float("nan")
         (percent(0.0999, 100), "0.1 %"), (percent(0.00999, 100), "0.01 %"),
         (percent(1, 300), "0.3 %"), (percent(1, 8), "12.5 %"), (part(0.10849), "10.8"), (part(0.00004), "0.0"),
         (percent(0, 0), "-"),
-        (whole(0.625), "62"), (whole(1), "100"),
+        (whole(0.625), "62.5"), (whole(1), "100"), (whole(0.001), "0.1"),
+        (short(0.0), "0"), (short(0.25), "0.25"), (short(999), "999"), (short(1e3), "1k"),
+        (short(-25e5), "-2.5M"), (short(1e10), "10G"),
     ],
 )  # fmt: skip
 def test_numbers(said: str, text: str) -> None:

@@ -61,6 +61,7 @@ class Dataset:
         return f"Dataset({str(self.root)!r}, {len(self):,} samples, classes {some(self.labels.names, 5)})"
 
     def _repr_html_(self) -> str:
+        """What a notebook shows: a few images under their masks, the classes and the splits."""
         return notebook_html(self)
 
     @classmethod

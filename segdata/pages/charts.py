@@ -15,7 +15,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from segdata.labels import RGB
-from segdata.words import part, share, whole
+from segdata.words import part, share, short, whole
 
 Kind = Literal["bars", "dots", "ranges"]
 """bars: one value per row; dots: one value per row and series; ranges: low, quarter, middle, three quarters, high per row."""
@@ -42,7 +42,7 @@ class Row:
 class Panel:
     """One axis beside the names of the rows. `series`: by name, one value per row; None draws nothing.
 
-    For `ranges` a value is a tuple of five. `show` makes the text of a value, and at the axis if there is no `tick`.
+    For `ranges` a value is a tuple of five. `show` makes the text of a value, `tick` of one at the axis.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Panel:
     log: bool = False
     show: Callable[[float], str] = "{:#.3g}".format
     most: float | None = None
-    tick: Callable[[float], str] | None = None
+    tick: Callable[[float], str] = short
 
 
 def panels(rows: Sequence[Row], charts: Sequence[Panel]) -> Markup:
@@ -180,14 +180,16 @@ def _panel(rows: Sequence[Row], chart: Panel) -> Markup:
     place, ticks = _axis(chart)
     shown = [[values[i] for values in chart.series.values()] for i in range(len(rows))]
     said = [_told(chart, values) for values in shown]
-    longest = max((len(Markup(text).striptags()) for text in said), default=0)
+    longest = max(
+        (len(text.striptags()) + text.count("+") / 3 for text in said), default=0
+    )  # a + is wider than a digit
     lines = [_line_of(row, chart, place, values, text) for row, values, text in zip(rows, shown, said, strict=True)]
     tick = Markup('<span style="left: {:.2f}%">{}</span>')
-    axis = Markup("").join(tick.format(place(v), (chart.tick or chart.show)(v)) for v in ticks)
+    axis = Markup("").join(tick.format(place(v), chart.tick(v)) for v in ticks)
     step = place(ticks[1]) - place(ticks[0]) if len(ticks) > 1 else 100
     zero = place(0.0) if not chart.log and place(0.0) > 0 else -1
     return Markup(
-        '<section class="panel" style="--said: {}ch; --step: {:.3f}%; --zero: {:.2f}%"><h4>{}</h4>\n<ul>\n{}\n</ul>\n'
+        '<section class="panel" style="--said: {:.3g}ch; --step: {:.3f}%; --zero: {:.2f}%"><h4>{}</h4>\n<ul>\n{}\n</ul>\n'
         '<div class="axis" aria-hidden="true"><span class="name"></span><span class="track">{}</span></div></section>'
     ).format(longest, step, zero, chart.title, Markup("\n").join(lines), axis)
 
@@ -227,7 +229,7 @@ def _axis(chart: Panel) -> tuple[Callable[[float], float], list[float]]:
         flat = [v for v in flat if v > 0] or [0.1, 1]
         low, high = math.floor(math.log10(min(flat))), math.ceil(math.log10(max(flat)))
         high = max(high, low + 1)
-        decades = range(low, high + 1, -(-(high - low) // 3))
+        decades = range(low, high + 1, -(-(high - low) // (3 if high < 4 else 2)))  # large numbers are long
         room = 100 / (high - low)
         return lambda v: (math.log10(v) - low) * room if v > 0 else 0.0, [10.0**d for d in decades]
     most = chart.most or max([*flat, 1e-9])

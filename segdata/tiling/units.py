@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from segdata.dataset.dataset import Dataset
@@ -68,19 +68,24 @@ def frames_among(ids: Sequence[str], splits: Iterable[str]) -> tuple[str, str] |
     return longest.ids[0], longest.ids[-1]
 
 
-def apart(ids: Sequence[str], groups: Sequence[str], splits: Iterable[str], count: int) -> dict[str, str]:
-    """Of images by id, given in any order, keys that differ if the images are likely to show different things.
+def apart(ids: Iterable[str], groups: Mapping[str, str], splits: Iterable[str], count: int) -> list[str]:
+    """The first `count` of `ids`, given best first, that are likely to show different things.
 
-    Images of a group have one key; of no group (""), frames of a sequence do, in as many stretches as it takes to have
-    `count` keys of sequences.
+    `groups`: of each image by id, "" for none. Of a group comes the first alone; frames of a sequence lie as far from each other
+    as lets the sequences have `count` of them, in whatever order.
     """
-    keys = {id: f"group {group}" if group else f"image {id}" for id, group in zip(ids, groups, strict=True)}
-    runs = sequences([id for id, group in zip(ids, groups, strict=True) if not group], splits)
-    stretches = -(-count // max(1, len(runs)))
+    runs = sequences([id for id, group in groups.items() if not group], splits)
+    pieces = -(-count // max(1, len(runs)))
+    place = {id: (f"group {group}" if group else f"image {id}", 0, 0) for id, group in groups.items()}
     for number, run in enumerate(runs):
-        parts = min(stretches, len(run.ids))
-        keys |= {id: f"frames {number} {place * parts // len(run.ids)}" for place, id in enumerate(run.ids)}
-    return keys
+        near = len(run.ids) // (2 * pieces) if pieces > 1 else len(run.ids)
+        place |= {id: (f"frames {number}", at, near) for at, id in enumerate(run.ids)}
+    taken: dict[str, tuple[str, int, int]] = {}
+    for id in ids:
+        row, at, near = place[id]
+        if len(taken) < count and all(row != other or abs(at - there) > near for other, there, _ in taken.values()):
+            taken[id] = place[id]
+    return list(taken)
 
 
 def _rows(pairs: Sequence[Pair]) -> list[list[str]]:

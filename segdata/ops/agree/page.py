@@ -23,6 +23,7 @@ from segdata.pages.crops import class_key, read_rgb
 from segdata.pages.page import Viewer, jpeg_uri, write_page
 from segdata.pages.sheet import fit, laid
 from segdata.tiling.tiles import Pair, by_image, extent, image_of
+from segdata.tiling.units import apart
 from segdata.windows import Window
 from segdata.words import percent, share, span, whole
 
@@ -46,6 +47,11 @@ def agree_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Place:
     """Write one self-contained HTML page; of the `worst` images it shows image, all labels, and where they differ.
 
     Files that cannot be read are named in their place.
+
+    Args:
+        found: What `agree` gave.
+        out: The file to write.
+        worst: How many images are shown, of those with the least agreement.
     """
     iou = found.every.confusion.iou
     order = [int(i) for i in np.argsort(-iou, kind="stable") if not np.isnan(iou[i])]
@@ -65,6 +71,7 @@ def agree_page(found: Agreement, out: str | Place, *, worst: int = 8) -> Place:
         worst=least_images(found, worst),
         key=class_key(found.labels, [*range(len(found.labels.classes))[:SQUARES], found.labels.ignore]),
         share=share,
+        percent=percent,
     )
 
 
@@ -132,9 +139,13 @@ def _at(values: NDArray[np.float64], ids: Sequence[int]) -> list[float | None]:
 
 
 def least_images(found: Agreement, count: int) -> list[Shown]:
-    """The images of the least agreement, as far as there are pixels with different votes."""
-    chosen = [image for image in found.images if image.unanimous < image.pixels][:count]
-    ids = {image.id for image in chosen}
+    """The images of the least agreement, as far as there are pixels with different votes; frames are far from each other."""
+    differ = {image.id: image for image in found.images if image.unanimous < image.pixels}
+    ids = list(differ)[:count]
+    if found.frames is not None:
+        splits = {sample.split for side in found.sides for sample in side.dataset if sample.split is not None}
+        ids = apart(differ, dict.fromkeys((image.id for image in found.images), ""), splits, count)
+    chosen = [differ[id] for id in ids]
     sides = [by_image(sample for sample in side.dataset if image_of(sample) in ids) for side in found.sides]
     return [_shown(found, image, [side.get(image.id, ()) for side in sides]) for image in chosen]
 

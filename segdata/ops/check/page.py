@@ -76,6 +76,11 @@ def check_page(checked: Checked, dataset: Dataset | str | Path, out: str | Place
     """Write one self-contained HTML page. Files that cannot be read are named in their place.
 
     Raises `DatasetError` where there is no dataset.
+
+    Args:
+        checked: What `check` gave.
+        dataset: The dataset, or its folder.
+        out: The file to write.
     """
     dataset = Dataset.of(dataset)
     return write_page(

@@ -31,7 +31,12 @@ Samples = Mapping[str, Sequence[Sample]]
 
 
 def diff_page(found: Difference, out: str | Place) -> Place:
-    """Write one self-contained HTML page. Files that can no longer be read are named in their place."""
+    """Write one self-contained HTML page. Files that can no longer be read are named in their place.
+
+    Args:
+        found: What `diff` gave.
+        out: The file to write.
+    """
     changed = _changed(found)
     shown, images = changed[:SQUARES], [one for one in found.images if one.drawn]
     crops, values = _crops(found)
@@ -96,7 +101,7 @@ def _class_chart(found: Difference, shown: Sequence[int]) -> Markup | None:
         Panel(
             "changed, of the pixels of either", {"": parts}, "bars", show=partial(percent, whole=1), tick=whole, most=1
         ),
-        Panel("pixels", pixels, log=True, show="{:,.0f}".format, tick="{:,.0f}".format),
+        Panel("pixels", pixels, log=True, show="{:,.0f}".format),
     ]
     return panels(_rows(found, shown), charts)
 

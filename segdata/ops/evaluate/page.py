@@ -63,8 +63,16 @@ def evaluate_page(
 ) -> Place:
     """Write one self-contained HTML page; of the `worst` images it shows image, truth, prediction and errors.
 
-    `pred`, `truth`, `other` and `match` are those of `evaluate`; with `other` the images are shown where the predictions differ
-    most. Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+    Files that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+
+    Args:
+        found: What `evaluate` gave.
+        pred: The predictions, as `evaluate` got them.
+        truth: The truth, as `evaluate` got it.
+        out: The file to write.
+        other: The predictions that `evaluate` compared with: the images where both differ most are shown too.
+        match: The `match` of `evaluate`.
+        worst: How many of the worst images are shown.
     """
     truth = Dataset.of(truth)
     pred, *others = (_opened(side, truth, match) for side in (pred, *([] if other is None else [other])))
@@ -97,7 +105,7 @@ def evaluate_page(
 
 
 def worst_images(found: Evaluation, pred: Dataset, truth: Dataset, count: int) -> list[Shown]:
-    """The images with the least mean IoU, as far as they have one; of groups and of stretches of frames the worst of each."""
+    """The images with the least mean IoU, as far as they have one; of groups and of frames in a row the worst alone."""
     scores = {score.id: score for score in found.images if score.labelled}
     chosen = [scores[id] for id in _apart(found, list(scores), count)]
     return _shown_images(found, chosen, [("prediction", pred)], truth)
@@ -125,15 +133,11 @@ def _opened(side: Dataset | str | Path, truth: Dataset, match: str | None) -> Da
 
 
 def _apart(found: Evaluation, ids: Sequence[str], count: int) -> list[str]:
-    """The first `count` ids, of groups and of stretches of frames the first of each."""
+    """The first `count` ids, of each group one, and frames far from each other."""
     if found.by_image is None or not (_grouped(found) or found.frames is not None):
         return list(ids[:count])
     groups = [group if _grouped(found) and group != NONE else "" for group in found.by_image.groups]
-    keys = apart(found.by_image.ids, groups, found.by_image.splits, count)
-    first: dict[str, str] = {}
-    for id in ids:
-        first.setdefault(keys.get(id, id), id)
-    return list(first.values())[:count]
+    return apart(ids, dict(zip(found.by_image.ids, groups, strict=True)), found.by_image.splits, count)
 
 
 def _grouped(found: Evaluation) -> bool:
@@ -144,7 +148,7 @@ def _chosen(found: Evaluation) -> str:
     """Which images are shown, to follow "the worst images"."""
     if _grouped(found):
         return ": the worst of each group, the worst groups first"
-    return ": the worst of each stretch of frames, as neighbours are alike" if found.frames is not None else ""
+    return ", without neighbouring frames" if found.frames is not None else ""
 
 
 def _shown_images(

@@ -21,7 +21,12 @@ SERIES = ("reference", "new")
 
 
 def monitor_page(found: Monitored, out: str | Place) -> Place:
-    """Write one self-contained HTML page. It holds class names and figures, and no image."""
+    """Write one self-contained HTML page. It holds class names and figures, and no image.
+
+    Args:
+        found: What `monitor` gave.
+        out: The file to write.
+    """
     shown = sorted(range(len(found.classes)), key=lambda i: -max(value or 0 for value in found.classes[i].share))[:ROWS]
     return write_page(
         out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segdata.ops.monitor.result import Finding, Monitored
 from segdata.terminal.text import table
-from segdata.words import some
+from segdata.words import percent, some
 
 NOTHING = "-"
 
@@ -97,8 +97,8 @@ def units_of(found: Monitored) -> str:
 
 
 def percentage(value: float | None) -> str:
-    """A share."""
-    return NOTHING if value is None else f"{100 * value:.2f} %"
+    """A part of the pixels."""
+    return NOTHING if value is None else percent(value, 1)
 
 
 def number(value: float | None) -> str:

@@ -49,6 +49,12 @@ def stats_page(stats: Stats, dataset: Dataset | str | Path, out: str | Place, *,
     """Write one self-contained HTML page; of each of the `examples` rarest classes it shows the image that holds most of it.
 
     Images or masks that cannot be read are named in their place. Raises `DatasetError` where there is no dataset.
+
+    Args:
+        stats: What `stats` gave.
+        dataset: The dataset, or its folder.
+        out: The file to write.
+        examples: How many of the rarest classes are shown.
     """
     dataset = Dataset.of(dataset)
     counts = stats.whole.counts
@@ -153,7 +159,7 @@ def _class_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> Mar
     return panels(
         rows,
         [
-            Panel("share of the labelled pixels (log)", shares, log=True, show=_part),
+            Panel("share of the labelled pixels (log)", shares, log=True, show=_part, tick=whole),
             Panel("share of images that hold the class", images, show=_part, tick=whole, most=1),
         ],
     )
@@ -173,7 +179,7 @@ def _sampler_chart(stats: Stats, rows: Sequence[Row], shown: Sequence[int]) -> M
         rows,
         [
             Panel("draws whose image holds the class", seen, show=_part, tick=whole, most=1),
-            Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_part),
+            Panel("share of the labelled pixels drawn (log)", shares, log=True, show=_part, tick=whole),
         ],
     )
 

@@ -24,6 +24,13 @@ def suspects_sheet(
     """Write a sheet (PNG or JPEG by the name of `out`): each region, outlined, in the image, under its label and as predicted.
 
     Raises `OptionError` for another kind of file, `DatasetError` where there is no region, and `DataError`.
+
+    Args:
+        found: What `suspects` gave.
+        regions: Those of `found.regions` to show, such as the first twenty.
+        out: The file to write.
+        columns: How many regions are in a row.
+        size: The width of one image in pixels.
     """
     if not regions:
         raise DatasetError(f"{found.truth.root}: no region is suspect, so there is nothing to show")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carry_files import make
 from segdata import Dataset, evaluate, evaluate_page
@@ -25,19 +28,21 @@ def clips(root: Path, ids: list[str], groups: bool = False) -> tuple[Dataset, Da
 
 
 @pytest.mark.parametrize("count", [1, 4, 8])
-def test_of_one_clip_each_stretch_shows_its_worst(tmp_path: Path, count: int) -> None:
+def test_of_one_clip_the_worst_are_far_from_each_other(tmp_path: Path, count: int) -> None:
+    """By brute force: the worst, then the worst of those that lie more than half a stretch from all before."""
     ids = [f"val/f{n:03}" for n in range(40)]
     pred, truth = clips(tmp_path, ids)
     found = evaluate(pred, truth)
     assert found.frames is not None
     shown = [one.score.id for one in worst_images(found, pred, truth, count)]
-    scores = {one.id: one.mean_iou for one in found.images}
-    stretches = [ids[i * 40 // count : (i + 1) * 40 // count] for i in range(count)]
-    best = [min(part, key=lambda id: scores[id]) for part in stretches]
-    assert sorted(scores[id] for id in shown) == pytest.approx(sorted(scores[id] for id in best))
-    assert [scores[id] for id in shown] == sorted(scores[id] for id in shown), "the worst first"
+    left, expected = [one.id for one in found.images], []
+    while left and len(expected) < count:
+        expected.append(left[0])
+        left = [id for id in left if abs(ids.index(id) - ids.index(expected[-1])) > 40 // (2 * count)]
+    assert shown == expected
+    assert len(shown) == count
     page = evaluate_page(found, pred, truth, tmp_path / "p.html", worst=count).read_text()  # type: ignore[union-attr]
-    assert "the worst of each stretch of frames" in page
+    assert "in each image, without neighbouring frames." in page
 
 
 def test_of_groups_each_shows_its_worst(tmp_path: Path) -> None:
@@ -50,9 +55,20 @@ def test_of_groups_each_shows_its_worst(tmp_path: Path) -> None:
 
 
 def test_images_that_stand_alone_are_ranked_as_they_are() -> None:
-    names = ["cat", "dog", "tree", "bird"]
-    assert len(set(apart(names, [""] * 4, (), 2).values())) == 4
-    assert len(set(apart(names, ["g", "g", "", ""], (), 2).values())) == 3
+    names = ["tree", "cat", "dog", "bird"]
+    assert apart(names, dict.fromkeys(names, ""), (), 3) == names[:3]
+    assert apart(names, {"tree": "g", "cat": "g", "dog": "", "bird": ""}, (), 3) == ["tree", "dog", "bird"]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 9), st.randoms())
+def test_there_are_as_many_as_asked_for_and_no_neighbours(lengths: list[int], count: int, random: Random) -> None:
+    clips = [[f"{'abcd'[clip]}{n:03}" for n in range(length)] for clip, length in enumerate(lengths)]
+    ids = [id for clip in clips for id in clip]
+    best = random.sample(ids, len(ids))
+    chosen = apart(best, dict.fromkeys(ids, ""), (), count)
+    assert chosen == [id for id in best if id in chosen]
+    if len(lengths) == 1:
+        assert len(chosen) == min(count, lengths[0])
 
 
 def test_two_predictions_are_shown_where_they_differ(tmp_path: Path) -> None:
