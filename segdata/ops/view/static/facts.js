@@ -83,11 +83,13 @@ export function swatch(id) {
 
 async function findings(sample, place) {
   try {
+    const jobs = await get("api/analyses");
+    if (!jobs.some(({ name, state: how }) => name === "check" && how === "ready")) return;
     const found = await get(`api/findings/${sample.row}`, { v: state.about.edition });
     if (!found.length) return;
     const lines = found.map(({ level, message, repair }) => h("li", { class: level }, h("strong", {}, `${level}: `), message, repair ? h("p", { class: "faint" }, repair) : null));
     place.replaceChildren(h("h3", {}, "Findings of check"), h("ul", {}, ...lines));
   } catch (error) {
-    if (!error.code?.startsWith("analysis.")) place.replaceChildren(h("p", { class: "faint" }, error.message)); // else the check has not run
+    place.replaceChildren(h("p", { class: "faint" }, error.message));
   }
 }
