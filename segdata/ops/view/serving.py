@@ -102,7 +102,8 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _interrupted() -> Iterator[None]:
-    """Have SIGTERM be like Ctrl-C, if this is the thread that hears of signals."""
+    """Have both signals raise `KeyboardInterrupt`, if this is the thread that hears of them. A shell's job in the background
+    would ignore SIGINT."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,8 +111,9 @@ def _interrupted() -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

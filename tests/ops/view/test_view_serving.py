@@ -135,7 +135,10 @@ def test_a_signal_ends_the_command(root: Path, how: signal.Signals) -> None:
         assert ask(url, "/api/about").json["samples"] == 2
         assert running_viewer(root) == url.partition("?")[0]
         running.send_signal(how)
-        rest, errors = running.communicate(timeout=30)
+        try:
+            rest, errors = running.communicate(timeout=30)
+        finally:
+            running.kill()
     assert (running.returncode, rest, errors) == (0, "", "")
     assert running_viewer(root) is None
 
