@@ -21,7 +21,8 @@ NUMBER = 2
 """Which sample of each dataset has the value."""
 
 TAKES = {
-    "join": ("whole", "other"), "tile": ("whole",), "tile virtual": ("whole",), "split": ("whole",), "remap": ("whole",),
+    "join": ("whole", "other"), "tile": ("whole",), "tile virtual": ("whole",), "split": ("whole",), "select": ("whole",),
+    "remap": ("whole",),
     "stitch": ("tiles",), "stitch to polygons": ("tiles",), "untile": ("tiles",), "augment": ("whole",), "refine": ("pred",),
     "pick": ("pred",), "stats": ("whole",),
     "agree": ("whole", "pred", "tiles"), "agree by majority": ("whole", "pred"), "agree by staple": ("whole", "pred"),

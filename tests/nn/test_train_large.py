@@ -24,6 +24,7 @@ from segdata.labels import Labels  # noqa: E402
 from segdata.nn import data, validation_data  # noqa: E402
 from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
+from segdata.pages.sheet import BETWEEN, GAP  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
 from segdata.recipes.settings import Resize  # noqa: E402
 from segdata.windows import Window  # noqa: E402
@@ -135,7 +136,7 @@ def test_large_samples_are_validated_in_parts(
     assert [cut.rows[0][name] for name in names] == [whole.rows[0][name] for name in names]
     assert cut.rows[0]["val_loss"] == pytest.approx(whole.rows[0]["val_loss"], rel=1e-5)
     shown = segdata.read_image(tmp_path / "parts" / "samples" / "epoch_0001.jpg")
-    assert shown.shape[1] == 3 * 320
+    assert shown.shape[1] == 3 * 320 + 2 * BETWEEN + 2 * GAP
 
 
 @given(
