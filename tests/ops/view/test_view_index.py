@@ -105,7 +105,7 @@ def test_the_first_page_does_not_wait_for_the_index(tmp_path: Path, slow: thread
     session = Session.open(tmp_path / "data", [tmp_path / "data"], writable=True)
     page, about = page_json(session, [], 6, 9), about_json(session)
     assert not page["ready"]
-    assert 0 < about["ready"] < 1
+    assert 0 <= about["ready"] < 1
     assert about["splits"] == ["train", "val"]
     slow.set()
     assert session.opened.loading.wait(20)
@@ -121,7 +121,7 @@ def test_a_filter_waits_and_says_so_in_the_end(
     session: Session, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading_module, "WAIT", 0.1)
-    with pytest.raises(Refusal, match="being read, 14 % of it so far") as refused:
+    with pytest.raises(Refusal, match=r"being read, (0|14) % of it so far") as refused:
         rows_of(session, [("split", "val")])
     assert refused.value.status == 503
     monkeypatch.setattr(loading_module, "WAIT", 20)

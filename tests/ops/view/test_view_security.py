@@ -322,7 +322,7 @@ def test_a_manifest_with_wrong_sizes_is_said(tmp_path: Path, size: tuple[int, in
             answers(tmp_path / "data")
         return
     found = answers(tmp_path / "data")
-    assert all(one.status < 500 for one in found)
+    assert all(one.status < 500 or one.status == 503 for one in found)  # 503: a pyramid is still being tried
     assert {one.status for one in found[2:4]} <= {404, 422}
 
 
