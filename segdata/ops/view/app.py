@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -71,26 +72,31 @@ class Edition:
             await refused(why)(scope, receive, send)
 
 
-def page(request: Request) -> Response:
+async def page(_: Request) -> Response:
     """The page."""
     return _own("index.html")
 
 
-def static(request: Request) -> Response:
+async def static(request: Request) -> Response:
     """A script, style or picture of the page."""
     return _own(request.path_params["name"])
 
 
-SHARED = "look.css"
-"""Colours and type, which the pages that commands write have too."""
-
-
 def _own(name: str) -> Response:
-    folder = files("segdata.pages") / "templates" if name == SHARED else files("segdata.ops.view") / "static"
-    ending = name[name.rfind(".") :]
-    if ending not in TYPES or name not in {one.name for one in folder.iterdir()}:
+    if name not in own_files():
         raise Refusal(404, "static", f"there is no {name!r}")
-    return Response((folder / name).read_bytes(), headers={"cache-control": "no-cache"}, media_type=TYPES[ending])
+    media = TYPES[name[name.rfind(".") :]]
+    return Response(own_files()[name], headers={"cache-control": "no-cache"}, media_type=media)
+
+
+@cache
+def own_files() -> dict[str, bytes]:
+    """The page's own files by name, read once: a page asks for all of them before it shows anything.
+
+    Colours and type are in look.css, which the pages that commands write have too.
+    """
+    places = [files("segdata.pages") / "templates" / "look.css", *(files("segdata.ops.view") / "static").iterdir()]
+    return {one.name: one.read_bytes() for one in places if one.name[one.name.rfind(".") :] in TYPES}
 
 
 async def _refused(_: Request, error: Exception) -> Response:

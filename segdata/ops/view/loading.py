@@ -6,10 +6,13 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+import numpy as np
+
 from segdata.caches import note
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.match import renamed_like
 from segdata.errors import DataError, DatasetError, SegdataError
+from segdata.files.png import decode_mask, encode_mask
 from segdata.ops.view.answers import BROKEN, Refusal
 from segdata.ops.view.index import Index, Ints, ids_of
 from segdata.ops.view.roots import Fenced, Outside
@@ -73,6 +76,9 @@ class Loading:
         self._thread.join(seconds)
 
     def _load(self) -> None:
+        decode_mask(
+            encode_mask(np.zeros((1, 1), np.uint8))
+        )  # what decodes masks loads itself: the first ones would wait
         try:
             self._index = self._read()
             self.share = 1.0

@@ -104,3 +104,9 @@ def test_functions_are_short_and_files_say_what_they_are(name: str) -> None:
 def test_the_map_of_main_names_every_module() -> None:
     head = SCRIPTS["main.js"].split("\nimport ")[0]
     assert set(re.findall(r"\w+\.js", head)) == SCRIPTS.keys() - {"main.js"}
+
+
+def test_the_page_asks_for_all_modules_at_once() -> None:
+    """Otherwise each would wait for the one that imports it. door.js is of the page for those who lack the token."""
+    asked = re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', (STATIC / "index.html").read_text())
+    assert asked == sorted(path.name for path in STATIC.glob("*.js") if path.name not in ("main.js", "door.js"))
