@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,15 @@ def opened_page(
     finally:
         context.close()
     assert not faults, faults
+
+
+def until(page: Any, holds: Callable[[], object]) -> None:
+    """Wait until something holds: a page does what it is asked a little later, and on a busy machine later still."""
+    end = time.monotonic() + 10
+    while not holds():
+        if time.monotonic() > end:
+            assert holds()
+        page.wait_for_timeout(50)
 
 
 def ready(page: Any) -> None:

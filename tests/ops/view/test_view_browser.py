@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from browser import axe_faults, opened_page, ready
+from browser import axe_faults, opened_page, ready, until
 from refine_files import datasets
 from segdata.dataset.dataset import Dataset
 
@@ -71,7 +71,7 @@ def opened(browser: Any, viewer: Any) -> Opened:
 def total(page: Any, count: int, of: int = COUNT) -> None:
     """Wait until the page says how many images fit."""
     words = f"{of} images" if count == of else f"{count} of {of} images"
-    page.wait_for_function("(words) => document.querySelector('#total').textContent === words", arg=words)
+    page.wait_for_function("(words) => document.querySelector('#total')?.textContent === words", arg=words)
 
 
 def ids(page: Any) -> list[str]:
@@ -114,16 +114,16 @@ def test_an_image_opens_beside_truth_prediction_and_difference(opened: Opened) -
         assert shown == ids(page)[2:3]
         page.keyboard.press("j")
         page.wait_for_function("(old) => !location.hash.includes(encodeURIComponent(old))", arg=shown[0])
-        assert parse_qs(urlsplit(page.url).fragment)["open"] == ids(page)[3:4]
+        until(page, lambda: parse_qs(urlsplit(page.url).fragment).get("open") == ids(page)[3:4])
         page.keyboard.press("Escape")
         dialog.wait_for(state="hidden")
-        assert "open" not in parse_qs(urlsplit(page.url).fragment)
+        until(page, lambda: "open" not in parse_qs(urlsplit(page.url).fragment))
 
 
 def test_a_link_opens_the_image_and_panes_come_and_go(opened: Opened) -> None:
     with opened("open=val/001&split=val") as page:
         dialog = large(page)
-        assert dialog.get_by_role("heading", name="val/001").is_visible()
+        until(page, lambda: dialog.get_by_role("heading", name="val/001").is_visible())
         dialog.get_by_role("button", name="Difference", exact=True).click()
         assert dialog.get_by_role("button", name="Difference", exact=True).get_attribute("aria-pressed") == "false"
         page.keyboard.press("s")
@@ -171,7 +171,7 @@ def test_it_zooms_by_wheel_keys_and_buttons(opened: Opened) -> None:
         assert scale() == 100
         dialog.locator("canvas").first.hover()
         page.mouse.wheel(0, -300)
-        page.wait_for_function("() => document.querySelector('#sample output').textContent !== '100 %'")
+        page.wait_for_function("() => document.querySelector('#sample output')?.textContent !== '100 %'")
         assert scale() > 100
         page.keyboard.press("0")
         assert scale() == start
@@ -222,7 +222,7 @@ def test_a_cell_of_the_matrix_leads_to_its_images_and_regions(opened: Opened, fo
         page.keyboard.press("n")
         assert first.get_by_role("button").get_attribute("aria-current") == "true"
         first.get_by_role("checkbox").check()
-        assert first.get_by_role("checkbox").is_checked()
+        until(page, lambda: first.get_by_role("checkbox").is_checked())
 
 
 def test_the_matrix_is_of_the_images_that_fit(opened: Opened, folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import segdata
-from browser import axe_faults, opened_page, ready
+from browser import axe_faults, opened_page, ready, until
 from carry_files import contents, make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
@@ -75,7 +75,7 @@ def test_the_bar_is_there_for_a_selection_alone(shown: Any) -> None:
     assert told(shown) == "3 images selected"
     shown.click(".cell[data-place='5']", modifiers=["Control"])
     shown.click(".cell[data-place='7']", modifiers=["Shift"])
-    shown.wait_for_function("() => document.querySelector('#acts .told').textContent.startsWith('6')")
+    shown.wait_for_function("() => document.querySelector('#acts .told')?.textContent.startsWith('6')")
     press(shown, "Clear")
     assert told(shown) == ""
     assert shown.evaluate("document.activeElement.id") == "grid", "the keyboard is not lost with the button"
@@ -84,12 +84,12 @@ def test_the_bar_is_there_for_a_selection_alone(shown: Any) -> None:
 def test_all_that_fit_and_the_others_by_keys(shown: Any) -> None:
     pick(shown, 0, 1)
     shown.get_by_role("checkbox", name=re.compile("^val")).check()
-    shown.wait_for_function("() => document.querySelector('#total').textContent.startsWith('10 of')")
+    shown.wait_for_function("() => document.querySelector('#total')?.textContent.startsWith('10 of')")
     shown.focus("#grid")
     shown.keyboard.press("Shift+X")
-    shown.wait_for_function("() => document.querySelector('#acts .told').textContent === '12 images selected'")
+    shown.wait_for_function("() => document.querySelector('#acts .told')?.textContent === '12 images selected'")
     shown.keyboard.press("Shift+I")
-    shown.wait_for_function("() => document.querySelector('#acts .told').textContent === '2 images selected'")
+    shown.wait_for_function("() => document.querySelector('#acts .told')?.textContent === '2 images selected'")
     shown.keyboard.press("m")
     assert shown.evaluate("document.activeElement.textContent") == "List of ids"
     shown.keyboard.press("Escape")
@@ -100,7 +100,7 @@ def test_a_dataset_of_the_selection(shown: Any, folder: Path) -> None:
     before = contents(folder / "toy")
     pick(shown, 1, 4)
     press(shown, "Dataset of them")
-    assert shown.get_by_label("Write to").input_value() == "toy-selection"
+    until(shown, lambda: shown.get_by_label("Write to").input_value() == "toy-selection")
     choose_place(shown, "toy/inside")
     shown.wait_for_selector("text=toy/inside: is in toy, which is never changed")
     choose_place(shown, "few of them")
@@ -138,7 +138,9 @@ def test_tasks_of_images_and_of_regions(shown: Any, folder: Path) -> None:
     pick(shown, 0, 1)
     region = {"id": IDS[0], "row": 0, "y": 0, "x": 0, "height": 5, "width": 40}
     shown.evaluate("region => import('./static/select.js').then((m) => m.toggleRegion(region))", region)
-    shown.wait_for_function("() => document.querySelector('#acts .told').textContent === '2 images, 1 region selected'")
+    shown.wait_for_function(
+        "() => document.querySelector('#acts .told')?.textContent === '2 images, 1 region selected'"
+    )
     press(shown, "Labelling tasks")
     shown.get_by_label("For", exact=True).select_option("labelme")
     shown.wait_for_selector("text=segdata export labelme toy toy-tasks")
@@ -148,7 +150,7 @@ def test_tasks_of_images_and_of_regions(shown: Any, folder: Path) -> None:
     shown.keyboard.press("Escape")
     press(shown, "Labelling tasks")
     shown.get_by_label("Of", exact=True).select_option("regions")
-    assert not shown.get_by_label("For", exact=True).is_visible()
+    until(shown, lambda: not shown.get_by_label("For", exact=True).is_visible())
     shown.get_by_role("button", name="Write the tasks").click()
     assert "1 regions in 1 images" in done(shown)
     assert (folder / "toy-tasks-2/regions.json").is_file()
@@ -175,7 +177,7 @@ def test_tags(shown: Any, folder: Path) -> None:
     shown.wait_for_selector(".badge:has-text('odd <b>!</b>')")
     assert (folder / "toy.tags.csv").read_text() == f"id,odd <b>!</b>\n{IDS[0]},yes\n{IDS[2]},yes\n"
     shown.get_by_role("checkbox", name=re.compile("^odd")).check()
-    shown.wait_for_function("() => document.querySelector('#total').textContent.startsWith('2 of')")
+    shown.wait_for_function("() => document.querySelector('#total')?.textContent.startsWith('2 of')")
     shown.get_by_role("checkbox", name=re.compile("^odd")).uncheck()
     press(shown, "Tag ...")
     shown.get_by_role("group", name="Known tags").get_by_role("button").click()
@@ -198,7 +200,7 @@ def test_without_a_token_only_lists_are_offered(browser: Any, folder: Path) -> N
         with page.expect_download() as download:
             page.get_by_role("button", name="Download instead").click()
         assert Path(download.value.path()).read_text() == f"{IDS[0]}\n"
-        assert not page.get_by_role("button", name="Write the list").is_visible()
+        until(page, lambda: not page.get_by_role("button", name="Write the list").is_visible())
     viewer.close()
     assert os.listdir() == ["toy"]
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from browser import axe_faults, opened_page, ready
+from browser import axe_faults, opened_page, ready, until
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.view.operation import view
@@ -76,7 +76,14 @@ def shown(browser: Any, dataset: Dataset) -> Iterator[Any]:
 
 def total(page: Any, words: str) -> None:
     """Wait until the page says how many images fit."""
-    page.wait_for_function("(words) => document.querySelector('#total').textContent === words", arg=words)
+    page.wait_for_function("(words) => document.querySelector('#total')?.textContent === words", arg=words)
+
+
+def selected(page: Any, number: int) -> None:
+    """Wait until so many images are selected, also those that are out of sight and not in the page."""
+    page.wait_for_function(
+        "(number) => import('./static/state.js').then((module) => module.state.selected.size === number)", arg=number
+    )
 
 
 def focused(page: Any) -> str:
@@ -99,7 +106,7 @@ def test_filters_are_in_the_url_and_back_undoes_them(shown: Any) -> None:
     total(shown, "60 images")
     shown.get_by_role("checkbox", name=re.compile("^val")).check()
     total(shown, "20 of 60 images")
-    assert shown.url.endswith("#split=val")
+    until(shown, lambda: shown.url.endswith("#split=val"))
     shown.locator("#side").get_by_role("button", name="car 1", exact=True).click()
     want = [i for i in range(40, 60) if i % len(NAMES) == 1]
     total(shown, f"{len(want)} of 60 images")
@@ -116,7 +123,7 @@ def test_a_link_shows_the_same(browser: Any, shown: Any) -> None:
     total(shown, "10 of 60 images")
     with opened_page(browser, shown.url) as other:
         total(other, "10 of 60 images")
-        assert other.get_by_label("Search ids").input_value() == "IM05"
+        until(other, lambda: other.get_by_label("Search ids").input_value() == "IM05")
 
 
 def test_a_copied_link_has_no_token_unless_that_is_wanted(shown: Any) -> None:
@@ -129,7 +136,7 @@ def test_a_copied_link_has_no_token_unless_that_is_wanted(shown: Any) -> None:
     assert shown.evaluate("navigator.clipboard.readText()") == f"{home}#split=val"
     shown.get_by_role("button", name="Copy with the token").click()
     shown.get_by_text("Copied the link, with the token").wait_for()
-    assert shown.evaluate("navigator.clipboard.readText()") == shown.url
+    until(shown, lambda: shown.evaluate("navigator.clipboard.readText()") == shown.url)
     shown.goto(f"{home}#split=val")
     total(shown, "20 of 60 images")
 
@@ -152,12 +159,22 @@ def test_images_that_stay_are_not_loaded_again(shown: Any) -> None:
     assert shown.evaluate("document.querySelector('[data-id=\"train/im001\"] img').mine") is True
 
 
+def test_images_asked_for_again_stay_in_place(shown: Any) -> None:
+    """A click that is under way when all samples are read is not lost."""
+    shown.evaluate("document.querySelector('[data-place=\"3\"] input').mine = true")
+    with shown.expect_response(re.compile("api/samples")):
+        shown.evaluate("import('./static/state.js').then((module) => module.change('about'))")
+    shown.wait_for_selector(".tall:not([aria-busy])")
+    shown.wait_for_timeout(200)
+    assert shown.evaluate("document.querySelector('[data-place=\"3\"] input').mine") is True
+
+
 def test_what_is_typed_is_no_key(shown: Any) -> None:
     shown.keyboard.press("/")
     shown.keyboard.type("nfc?")
-    assert shown.get_by_label("Search ids").input_value() == "nfc?"
-    assert not shown.locator("#help").is_visible()
-    assert shown.locator("#filters").is_visible()
+    until(shown, lambda: shown.get_by_label("Search ids").input_value() == "nfc?")
+    until(shown, lambda: not shown.locator("#help").is_visible())
+    until(shown, lambda: shown.locator("#filters").is_visible())
     total(shown, "0 of 60 images")
 
 
@@ -166,7 +183,7 @@ def test_share_of_a_class(shown: Any) -> None:
     shown.get_by_label("Share of the class, at least, %").fill("90")
     shown.get_by_role("button", name="Add").click()
     total(shown, f"{sum(i % len(NAMES) == 0 for i in range(60))} of 60 images")
-    assert "class=road%3A0.9.." in shown.url
+    until(shown, lambda: "class=road%3A0.9.." in shown.url)
 
 
 def test_the_keyboard_moves_selects_and_opens(shown: Any) -> None:
@@ -181,9 +198,9 @@ def test_the_keyboard_moves_selects_and_opens(shown: Any) -> None:
     shown.wait_for_selector("[data-place='0'][aria-selected=true]")
     shown.keyboard.press("Shift+ArrowRight")
     shown.keyboard.press("Shift+ArrowRight")
-    shown.wait_for_function("() => document.querySelectorAll('.cell[aria-selected=true]').length === 3")
+    selected(shown, 3)
     shown.keyboard.press("Enter")
-    assert "open=train%2Fim002" in shown.url
+    until(shown, lambda: "open=train%2Fim002" in shown.url)
 
 
 def test_a_check_box_begins_and_ends_a_range(shown: Any) -> None:
@@ -192,11 +209,11 @@ def test_a_check_box_begins_and_ends_a_range(shown: Any) -> None:
 
     box(2).click()
     box(5).click(modifiers=["Shift"])
-    shown.wait_for_function("() => document.querySelectorAll('.cell[aria-selected=true]').length === 4")
+    selected(shown, 4)
     box(7).click()
     shown.locator(".cell[data-place='9']").click(modifiers=["Shift"])
-    shown.wait_for_function("() => document.querySelectorAll('.cell[aria-selected=true]').length === 7")
-    assert "open=" not in shown.url
+    selected(shown, 7)
+    until(shown, lambda: "open=" not in shown.url)
 
 
 def test_classes_are_toggled_by_clicks_and_numbers(shown: Any) -> None:
@@ -211,11 +228,11 @@ def test_classes_are_toggled_by_clicks_and_numbers(shown: Any) -> None:
     shown.keyboard.press("2")
     shown.wait_for_timeout(100)
     assert clear()
-    assert not shown.get_by_label("Paint car").is_checked()
+    until(shown, lambda: not shown.get_by_label("Paint car").is_checked())
     shown.get_by_label("Only car").click()
     shown.wait_for_timeout(100)
     assert not clear()
-    assert not shown.get_by_label("Paint road").is_checked()
+    until(shown, lambda: not shown.get_by_label("Paint road").is_checked())
     shown.keyboard.down("o")
     shown.wait_for_timeout(100)
     assert clear()
@@ -223,21 +240,23 @@ def test_classes_are_toggled_by_clicks_and_numbers(shown: Any) -> None:
     shown.wait_for_timeout(100)
     assert not clear()
     shown.get_by_label("Find a class").fill("onerror")
-    assert shown.locator("#side li:visible").count() == 1
+    until(shown, lambda: shown.locator("#side li:visible").count() == 1)
 
 
 def test_the_class_under_the_pointer(shown: Any) -> None:
     box = shown.locator("[data-place='1'] canvas").bounding_box()
     shown.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
-    assert shown.locator(".status").inner_text() == "train/im001 · car (1): 600 pixels, 50.0 % of the image"
+    until(
+        shown, lambda: shown.locator(".status").inner_text() == "train/im001 · car (1): 600 pixels, 50.0 % of the image"
+    )
     shown.mouse.move(box["x"] + box["width"] * 3 / 4, box["y"] + box["height"] / 2)
-    assert "road (0): 600 pixels" in shown.locator(".status").inner_text()
+    until(shown, lambda: "road (0): 600 pixels" in shown.locator(".status").inner_text())
 
 
 def test_order(shown: Any) -> None:
     shown.get_by_label("Order", exact=True).select_option("ignore")
     shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '2.1 % ignored'")
-    assert shown.url.endswith("#sort=-ignore")
+    until(shown, lambda: shown.url.endswith("#sort=-ignore"))
     shown.get_by_role("button", name="Highest first").click()
     shown.wait_for_function("() => document.querySelector('.cell .value')?.textContent === '0 % ignored'")
 
@@ -266,7 +285,7 @@ def test_predictions_are_shown_ordered_and_filtered(browser: Any, dataset: Datas
         page.wait_for_selector("option[value='iou.road']", state="attached", timeout=20_000)
         page.get_by_label("Order", exact=True).select_option("iou.road")
         page.wait_for_function("() => document.querySelector('.cell .value')?.textContent")
-        assert page.url.endswith("#sort=iou.road")
+        until(page, lambda: page.url.endswith("#sort=iou.road"))
         first = page.evaluate("[...document.querySelectorAll('.cell')].map((one) => one.dataset.id)")
         said = page.evaluate("[...document.querySelectorAll('.cell .value')].map((one) => one.textContent)")
         assert [want[id] for id in first] == sorted(want.values())[: len(first)]
@@ -309,7 +328,7 @@ def test_an_image_that_is_gone_is_said_in_its_cell(browser: Any, dataset: Datase
         ready(page)
         page.wait_for_selector("[data-place='1'] .broken .said:not(:empty)")
         page.wait_for_timeout(500)  # in which its mask comes
-        assert "im001" in page.locator("[data-place='1'] .said").inner_text()
+        until(page, lambda: "im001" in page.locator("[data-place='1'] .said").inner_text())
     viewer.close()
 
 
@@ -370,7 +389,7 @@ def test_a_million_images(browser: Any, dataset: Dataset) -> None:
         page.focus(".cell[tabindex='0']")
         page.keyboard.press("End")
         page.wait_for_function("() => document.activeElement.dataset.id === 'im0999999'")
-        assert page.locator(".cell").count() < 100
+        until(page, lambda: page.locator(".cell").count() < 100)
         assert len(asked) < 20
     viewer.close()
 
@@ -415,7 +434,7 @@ def test_axe_finds_no_serious_fault(browser: Any, dataset: Dataset, dark: bool) 
         ready(page)
         assert axe_faults(page) == []
         page.keyboard.press("?")
-        assert page.locator("#help").is_visible()
+        until(page, lambda: page.locator("#help").is_visible())
         assert axe_faults(page) == []
     viewer.close()
 
@@ -426,12 +445,12 @@ def test_a_phone_reaches_everything(browser: Any, dataset: Dataset) -> None:
         ready(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         for id, name in (("filters", "Filters"), ("side", "Classes")):
-            assert not page.locator(f"#{id}").is_visible()
+            page.locator(f"#{id}").wait_for(state="hidden")
             page.get_by_role("button", name=name, exact=True).tap()
-            assert page.locator(f"#{id}").is_visible()
+            page.locator(f"#{id}").wait_for(state="visible")
             assert axe_faults(page) == []
         page.keyboard.press("Escape")
-        assert not page.locator("#side").is_visible()
+        until(page, lambda: not page.locator("#side").is_visible())
         page.get_by_label("Select train/im000").tap()
         page.wait_for_selector("[data-place='0'][aria-selected=true]")
     viewer.close()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from browser import axe_faults, driven, opened_page
+from browser import axe_faults, driven, opened_page, until
 from segdata.ops.view.operation import view
 from viewed import Made
 
@@ -36,7 +36,7 @@ def query(page: Any) -> dict[str, str]:
 def said(page: Any, words: str) -> None:
     """Wait until the head of the panel says this."""
     page.wait_for_function(
-        "words => document.querySelector('#numbers header p').textContent.includes(words)", arg=words
+        "words => document.querySelector('#numbers header p')?.textContent.includes(words)", arg=words
     )
 
 
@@ -50,7 +50,7 @@ def test_numbers_lead_to_their_images(page: Any, made: Made) -> None:
     assert page.evaluate("document.activeElement.dataset.key") == "cell road:car"
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.dataset.key") == "cell car:car"
-    assert "car rightly given" in page.inner_text(f"{PANEL} .matrix .said")
+    until(page, lambda: "car rightly given" in page.inner_text(f"{PANEL} .matrix .said"))
     page.keyboard.press("Enter")
     page.wait_for_selector('[data-key="cell car:car"][aria-pressed="true"]')
     page.keyboard.press("Enter")
@@ -64,7 +64,7 @@ def test_analyses_are_started_and_bins_lead_to_images(page: Any) -> None:
     page.click('[data-key="start confidence"]')
     page.wait_for_selector(f"{PANEL} .reliability svg")
     page.focus('[data-key="bin 9"]')
-    assert "sure: right in" in page.inner_text(f"{PANEL} .reliability .said")
+    until(page, lambda: "sure: right in" in page.inner_text(f"{PANEL} .reliability .said"))
     page.keyboard.press("Enter")
     page.wait_for_selector('[data-key="bin 9"][aria-pressed="true"]')
     assert query(page) == {"bin": "9", "sort": "-bin"}

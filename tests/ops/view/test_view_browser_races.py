@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from browser import driven, opened_page
+from browser import driven, opened_page, until
 from carry_files import make
 from segdata.ops.view.operation import view
 
@@ -45,8 +45,8 @@ def ready(page: Any) -> None:
 def opened(page: Any, id: str, place: int) -> None:
     """Wait until this image is open, and known."""
     page.wait_for_function(
-        "([id, place]) => document.querySelector('#sample h2').textContent === id"
-        " && document.querySelector('#sample header').textContent.includes(`${place} of 66`)",
+        "([id, place]) => document.querySelector('#sample h2')?.textContent === id"
+        " && document.querySelector('#sample header')?.textContent.includes(`${place} of 66`)",
         arg=[id, place],
     )
 
@@ -82,13 +82,13 @@ def test_images_that_were_closed_are_no_steps_of_back(shown: Any) -> None:
 def test_back_passes_a_link_in_another_spelling(shown: Any) -> None:
     for hash in ("#text=im01", "#class=road:0.1..&text=im%300", "#text=im05"):
         shown.evaluate("(hash) => { location.hash = hash; }", hash)
-    shown.wait_for_function("() => document.querySelector('#total').textContent === '10 of 66 images'")
+    shown.wait_for_function("() => document.querySelector('#total')?.textContent === '10 of 66 images'")
     shown.go_back()
-    shown.wait_for_function("() => document.querySelector('.chips').children.length === 2")
+    shown.wait_for_function("() => document.querySelector('.chips')?.children.length === 2")
     assert shown.evaluate("location.hash") == "#class=road:0.1..&text=im%300"
     shown.get_by_label("Search ids").focus()
     shown.go_back()
-    shown.wait_for_function("() => document.querySelector('#top input').value === 'im01'")
+    shown.wait_for_function("() => document.querySelector('#top input')?.value === 'im01'")
 
 
 def test_images_that_are_passed_by_are_not_shown_and_one_that_is_closed_stays_closed(shown: Any) -> None:
@@ -98,7 +98,7 @@ def test_images_that_are_passed_by_are_not_shown_and_one_that_is_closed_stays_cl
     opened(shown, id, 1)
     for _ in range(9):
         shown.keyboard.press("j")
-    shown.wait_for_function("() => document.querySelector('#sample header').textContent.includes('10 of 66')")
+    shown.wait_for_function("() => document.querySelector('#sample header')?.textContent.includes('10 of 66')")
     shown.route("**/api/find?*", lambda route: (shown.wait_for_timeout(300), route.continue_()))
     for key in ("j", "j", "j", "Escape"):
         shown.keyboard.press(key)
@@ -114,7 +114,7 @@ def test_keys_reach_what_lies_on_top(shown: Any) -> None:
     shown.keyboard.press("?")
     shown.keyboard.press("j")
     shown.wait_for_timeout(300)
-    assert shown.url == address
+    until(shown, lambda: shown.url == address)
     shown.keyboard.press("Escape")
     assert shown.evaluate("document.activeElement.className") == "stage"
     shown.keyboard.press("Escape")
@@ -123,12 +123,12 @@ def test_keys_reach_what_lies_on_top(shown: Any) -> None:
     shown.locator("#numbers button").first.focus()
     shown.keyboard.press("Escape")
     assert shown.locator("#numbers").is_hidden()
-    assert shown.locator("#acts .told").text_content() == "1 image selected"
+    until(shown, lambda: shown.locator("#acts .told").text_content() == "1 image selected")
 
 
 def test_a_window_changes_its_width_before_an_image_is_open(shown: Any) -> None:
     shown.set_viewport_size({"width": 400, "height": 800})
-    shown.wait_for_function("() => document.querySelector('#filters').hidden")  # an error of the page fails the test
+    shown.wait_for_function("() => document.querySelector('#filters')?.hidden")  # an error of the page fails the test
 
 
 def test_an_answer_that_is_cut_off_is_none(shown: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from browser import axe_faults, opened_page
+from browser import axe_faults, opened_page, until
 from carry_files import make
 from segdata.dataset.dataset import Dataset
 from segdata.ops.evaluate.page import errors
@@ -232,13 +232,13 @@ def test_a_cursor_moves_by_keys_and_is_told_aloud(browser: Any, viewer: Viewer) 
         page.get_by_role("status").get_by_text(f"Row {row}, column {column}. Truth:").wait_for(state="attached")
         page.keyboard.press("c")
         page.keyboard.press("ArrowRight")
-        assert f"row {row}, column {column}" in page.locator("#sample .readout").inner_text()
+        until(page, lambda: f"row {row}, column {column}" in page.locator("#sample .readout").inner_text())
 
 
 def test_a_tap_tells_the_pixel_on_a_phone(browser: Any, viewer: Viewer) -> None:
     with at(browser, viewer, width=400, touch=True) as page:
         ready(page)
-        assert page.locator("#sample canvas").count() == 1
+        until(page, lambda: page.locator("#sample canvas").count() == 1)
         box = page.locator("#sample canvas").bounding_box()
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         assert np.abs(np.subtract(place_told(page), (HEIGHT / 2, WIDTH / 2))).max() < 3
@@ -259,24 +259,24 @@ def test_the_wheel_keeps_what_is_under_the_pointer_and_a_drag_moves_it(browser: 
         for _ in range(3):
             page.mouse.wheel(0, -240)
         ready(page)
-        assert page.get_by_label("Zoom", exact=True).locator("output").inner_text() != zoom
+        until(page, lambda: page.get_by_label("Zoom", exact=True).locator("output").inner_text() != zoom)
         page.mouse.move(x + 1, y)
         page.mouse.move(x, y)
-        assert where.inner_text() == before
+        until(page, lambda: where.inner_text() == before)
         page.mouse.down()
         page.mouse.move(x - 50, y - 30)
         page.mouse.move(x - 100, y - 60)
         page.mouse.up()
         page.mouse.move(x - 101, y - 60)
         page.mouse.move(x - 100, y - 60)
-        assert where.inner_text() == before
+        until(page, lambda: where.inner_text() == before)
 
 
 def test_panes_and_divider_are_chosen_and_remembered(browser: Any, viewer: Viewer) -> None:
     with at(browser, viewer) as page:
         panes(page, "truth", "errors0")
         page.get_by_label("Base").select_option("none")
-        assert page.locator("#sample canvas").count() == 2
+        until(page, lambda: page.locator("#sample canvas").count() == 2)
         page.locator("#sample .stage").focus()
         page.keyboard.press("s")
         ready(page)
@@ -302,10 +302,10 @@ def test_panes_and_divider_are_chosen_and_remembered(browser: Any, viewer: Viewe
         assert divider.get_attribute("aria-valuenow") == "25"
         page.reload()
         ready(page)
-        assert page.get_by_role("slider", name="Divider").count() == 1
+        until(page, lambda: page.get_by_role("slider", name="Divider").count() == 1)
         page.keyboard.press("s")
         ready(page)
-        assert page.locator("#sample canvas").count() == 2
+        until(page, lambda: page.locator("#sample canvas").count() == 2)
 
 
 def test_classes_are_hidden_by_a_click(browser: Any, viewer: Viewer) -> None:
@@ -350,10 +350,10 @@ def test_pixels_of_a_cell_are_lit_and_its_regions_are_gone_through(browser: Any,
         page.keyboard.press("n")
         ready(page)
         current = page.locator("#sample .regions [aria-current=true]")
-        assert current.inner_text().startswith("1. ")
-        assert page.get_by_label("Zoom", exact=True).locator("output").inner_text() == "1,600 %"
+        until(page, lambda: current.inner_text().startswith("1. "))
+        until(page, lambda: page.get_by_label("Zoom", exact=True).locator("output").inner_text() == "1,600 %")
         page.keyboard.press("p")
-        assert current.inner_text().startswith("2. ")
+        until(page, lambda: current.inner_text().startswith("2. "))
         page.get_by_label("Select region 2").check()
         selected = page.evaluate("import('./static/state.js').then(({ state }) => state.regions)")
         assert [(one["id"], one["y"], one["x"]) for one in selected] == [("val/a", 10, 20)]
@@ -367,11 +367,11 @@ def test_images_follow_each_other_and_escape_and_back_close(browser: Any, viewer
         for key, id, place in (("j", "val/b", 2), ("PageDown", "val/c", 3), ("k", "val/b", 2)):
             page.keyboard.press(key)
             title.get_by_text(id).wait_for()
-            assert f"{place} of 3" in page.locator("#sample header").inner_text()
-        assert "open=val%2Fb" in page.url
+            page.locator("#sample header").get_by_text(f"{place} of 3").wait_for()
+        until(page, lambda: "open=val%2Fb" in page.url)
         page.keyboard.press("Escape")
         page.locator("#sample").wait_for(state="hidden")
-        assert "open=" not in page.url
+        until(page, lambda: "open=" not in page.url)
         page.wait_for_function("document.activeElement.dataset.id === 'val/b'")
         page.keyboard.press("Enter")
         title.get_by_text("val/b").wait_for()
@@ -394,12 +394,12 @@ def test_without_images_masks_are_shown_alone_and_no_image_is_asked_for(browser:
         page.wait_for_selector(".cell[data-row] canvas[width]")
         page.locator(".cell[data-row]").first.click()
         ready(page)
-        assert page.locator("#sample .pane").count() == 3
+        until(page, lambda: page.locator("#sample .pane").count() == 3)
         page.keyboard.press("s")
         ready(page)
-        assert page.locator("#sample .pane").count() == 1
-        assert page.locator("#sample .message").inner_text() == ""
-        assert page.locator(".said:not(:empty)").count() == 0
+        until(page, lambda: page.locator("#sample .pane").count() == 1)
+        until(page, lambda: page.locator("#sample .message").inner_text() == "")
+        until(page, lambda: page.locator(".said:not(:empty)").count() == 0)
     assert any("/api/tile/" in url for url in asked)
     assert not [url for url in asked if "/api/image/" in url or "of=image" in url]
 
@@ -412,7 +412,7 @@ def test_what_is_wrong_with_the_next_image_is_not_said_of_this_one(browser: Any,
         with at(browser, shown, "a") as page:
             ready(page)
             page.wait_for_timeout(700)
-            assert page.locator("#sample .message").inner_text() == ""
+            until(page, lambda: page.locator("#sample .message").inner_text() == "")
             page.keyboard.press("j")
             page.locator("#sample .message").get_by_text("b.png").wait_for()
     finally:

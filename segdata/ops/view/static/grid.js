@@ -55,10 +55,11 @@ function took(fresh, answer, keep) {
 }
 
 function begin(fresh, answer, keep) {
+  const same = keep && feed?.total === answer.total; // then the lines stay: a click on one is not lost
   feed?.stop();
   [feed, next] = [fresh, null];
   if (!keep) [shape.top, anchor, focused, shape.from] = [0, 0, 0, undefined];
-  dropLines();
+  if (!same) dropLines();
   learnAspect(answer.samples);
   tall.removeAttribute("aria-busy");
   note("", "error", { key: "query" });
