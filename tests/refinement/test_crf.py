@@ -336,7 +336,6 @@ def test_lattice_rows_tell_whose_parts_they_are() -> None:
     with crew(2) as team:
         lattice = Lattice.of(features, 3 * BLOCK, team)
     assert list(lattice.blocks) == cut(0, 3 * BLOCK, BLOCK)
-    assert np.array_equal(np.sort(lattice.order), np.arange(len(lattice.vertex)))
     for points, parts in lattice.shares:
         vertex = lattice.vertex[parts][lattice.rows[points]]
         for axes, columns in zip(lattice.axes, (slice(0, 3), slice(3, 7)), strict=True):
