@@ -207,6 +207,22 @@ class Lattice:
         crew.each(scale, self.shares)
 
 
+class Shelf:
+    """Keeps the lattice that was made last, for calls one after another over the same features. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._features: list[Floats] = []
+        self._lattice: Lattice | None = None
+
+    def lattice(self, features: Sequence[Floats], points: int, crew: Crew) -> Lattice:
+        """The lattice of `features`, as `Lattice.of` makes it."""
+        same = len(features) == len(self._features) and all(map(np.array_equal, features, self._features))
+        if self._lattice is None or not same:
+            self._lattice = None  # one of them is enough in memory
+            self._lattice, self._features = Lattice.of(features, points, crew), list(features)
+        return self._lattice
+
+
 def cut(start: int, stop: int, size: int) -> list[slice]:
     """Slices of `size` from `start` to `stop`, the last one smaller."""
     return [slice(a, min(a + size, stop)) for a in range(start, stop, size)]
