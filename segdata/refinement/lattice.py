@@ -176,9 +176,8 @@ class Lattice:
         def one(piece: tuple[int, int]) -> None:
             filter, plane = piece
             axes, last = self.axes[filter], len(self.axes[filter].near) - 1
-            order = [
-                buffers[(last - i) % 2][plane] for i in range(-1, last + 1)
-            ]  # the last axis writes to the first buffer
+            # They take turns, so that the last axis writes to the first buffer.
+            order = [buffers[(last - i) % 2][plane] for i in range(-1, last + 1)]
             kernels.gather(parts[plane], axes.spans, self.vertex, order[0], axes.first, axes.end)
             for i, near in enumerate(axes.near):
                 step = scales[filter] / axes.gain if i == last else 1.0

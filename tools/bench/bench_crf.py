@@ -103,6 +103,11 @@ def crf(sizes: Sizes) -> list[str]:
         "3 images of each size, 10 iterations, the usual settings; a process each that takes turns, lattices built anew each "
         "time. Processor time is that of all threads.",
         "",
+        "Beside other work that fills both cores (see the load), two threads are no faster than one, and the figures do "
+        "not tell what a second core is worth. "
+        "More than half of the time is one kernel, `update`: points in tiles, its stages one after another and sums by "
+        "vertex made it no faster.",
+        "",
         *table(
             "images | way | processor ms an image | pydensecrf2's over it | ms an image | times pydensecrf2's speed",
             rows,
