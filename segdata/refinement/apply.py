@@ -14,6 +14,7 @@ from segdata.errors import DatasetError
 from segdata.files.rasters import Raster
 from segdata.files.scores import HALF_STEP, Scores
 from segdata.labels import Labels, Mask
+from segdata.refinement.lattice import Shelf
 from segdata.refinement.morphology import tidy
 from segdata.refinement.settings import CrfSettings, Refinement
 from segdata.windows import Window
@@ -25,12 +26,14 @@ MARGIN = 256
 """Pixels around a window that take part in its CRF: more than three times 80, the default of `bilateral_sxy`."""
 
 
-def refine_item(dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool) -> Mask:
+def refine_item(
+    dataset: Dataset, samples: Sequence[Sample], refinement: Refinement, scores: bool, shelf: Shelf | None = None
+) -> Mask:
     """The refined mask of a sample. Raises `DataError`, also if the image or the scores have another size."""
     sample = samples[0]
     stored = partial(dataset.open_scores, sample) if scores and sample.scores is not None else None
     mask = dataset.read_mask(sample)
-    return refined(mask, dataset.labels, refinement, partial(dataset.open_image, sample), stored)
+    return refined(mask, dataset.labels, refinement, partial(dataset.open_image, sample), stored, shelf)
 
 
 def refined(
@@ -39,13 +42,14 @@ def refined(
     refinement: Refinement,
     image: Callable[[], AbstractContextManager[Raster]],
     scores: Callable[[], AbstractContextManager[Scores]] | None,
+    shelf: Shelf | None = None,
 ) -> Mask:
     """The refined mask of a `mask`, with `image()` and `scores()`, both of its size, read by windows if they are large.
 
     Raises `DataError`.
     """
     if refinement.crf is not None:
-        mask = _with_crf(mask, labels, refinement.crf, image, scores)
+        mask = _with_crf(mask, labels, refinement.crf, image, scores, shelf)
     return tidy(mask, refinement.steps, labels)
 
 
@@ -68,6 +72,7 @@ def _with_crf(
     crf: CrfSettings,
     image: Callable[[], AbstractContextManager[Raster]],
     scores: Callable[[], AbstractContextManager[Scores]] | None,
+    shelf: Shelf | None,
 ) -> Mask:
     out = mask.copy()
     classes = len(labels.classes)
@@ -76,7 +81,7 @@ def _with_crf(
         stored = None if scores is None else stack.enter_context(scores())
         for inner, outer in windows_for(mask.shape, classes):
             probs = None if stored is None else stored.read(outer).clip(HALF_STEP)
-            found = crf(mask[outer.slices], raster.read(outer), labels, probs)
+            found = crf(mask[outer.slices], raster.read(outer), labels, probs, shelf)
             out[inner.slices] = found[inner.shifted(-outer.y, -outer.x).slices]
     return out
 

@@ -21,7 +21,7 @@ from segdata.errors import OptionError
 from segdata.kernels import lattice as kernels
 from segdata.kernels.vector import LANES
 from segdata.labels import Mask
-from segdata.refinement.lattice import PIECE, Crew, Floats, Lattice, aligned, crew, cut
+from segdata.refinement.lattice import Crew, Floats, Lattice, Shelf, aligned, crew, cut
 
 Compat = float | NDArray[np.floating[Any]]
 """How classes compete: a weight w > 0 (Potts: similar points should have the same class), or a symmetric (K, K) penalty."""
@@ -31,6 +31,9 @@ LEAST = 1e-5
 
 SLACK = 1e-2
 """How far a probability may lie outside 0 to 1 because of rounding, for example in half precision."""
+
+PIECE = 8192
+"""Vertices that a thread takes at a time if classes compete by a matrix. No result depends on it."""
 
 FARTHEST = 1e5
 """The largest feature, in standard deviations: float32 can tell places in the lattice apart up to there."""
@@ -55,6 +58,7 @@ def dense_crf(
     bilateral_srgb: float | Sequence[float] = 13,
     bilateral_compat: Compat = 10,
     threads: int | None = None,
+    shelf: Shelf | None = None,
 ) -> Floats:
     """Refine (K, H, W) `probs` with their (H, W, C) `image` -> (K, H, W) float32, which sum to 1 over K.
 
@@ -64,6 +68,8 @@ def dense_crf(
     (K, K) matrix penalises each pair of classes. The image may have any number of bands, of any dtype.
 
     `threads` (None: NUMBA_NUM_THREADS, or every core) do not change the result. Memory: about 150 + 8 K bytes per pixel.
+    With the `shelf` of an earlier call, the lattice is not made again if image and sizes are the same; a `shelf` keeps about
+    100 bytes per pixel.
     Raises `OptionError` for arrays that do not fit together, probabilities that are not finite or not within 0 to 1, and
     sizes that are not positive.
     """
@@ -80,7 +86,7 @@ def dense_crf(
         near = _features(place, "bilateral_sxy", bilateral_sxy)[:, ::-1]
         alike = _features(image.reshape(len(place), -1), "bilateral_srgb", bilateral_srgb)
         potentials.append(Potential(np.concatenate([near, alike], axis=1), bilateral_compat))
-    flat = mean_field(probs.reshape(classes, -1), potentials, iterations=iterations, threads=threads)
+    flat = mean_field(probs.reshape(classes, -1), potentials, iterations=iterations, threads=threads, shelf=shelf)
     return flat.reshape(probs.shape)
 
 
@@ -111,6 +117,7 @@ def mean_field(
     *,
     iterations: int = 10,
     threads: int | None = None,
+    shelf: Shelf | None = None,
 ) -> Floats:
     """(K, N) unary `probs` -> (K, N) float32 marginals: mean field of any dense CRF, by algorithm 1 of the paper.
 
@@ -127,17 +134,17 @@ def mean_field(
     width = -(-classes // LANES) * LANES
     competing = [_competing(potential.compat, classes, width) for potential in potentials]
     with crew(threads) as team:
-        lattice = Lattice.of([potential.features for potential in potentials], points, team)
+        lattice = (shelf or Shelf()).lattice([potential.features for potential in potentials], points, team)
         field = _Field(lattice, width, aligned(points * width), team)
         field.begin(probs)
-        parts, buffers = aligned(len(lattice.vertex) * width), lattice.buffers(width)
+        parts, *buffers = lattice.empty(width // LANES)
         steps = int(iterations) if potentials else 0
         for step in range(steps):
             field.update(parts, buffers[0], read=step > 0, spread=True)
-            lattice.filtered(parts, width, [scale for scale, _ in competing], buffers, team)
+            lattice.filtered(parts, [scale for scale, _ in competing], buffers, team)
             for axes, (_, matrix) in zip(lattice.axes, competing, strict=True):
                 if matrix is not None:
-                    team.each(partial(kernels.mix, buffers[0], matrix, width), cut(axes.first, axes.end, PIECE))
+                    team.each(partial(kernels.mix, buffers[0], matrix), cut(axes.first, axes.end, PIECE))
         field.update(parts, buffers[0], read=steps > 0, spread=False)
         return field.end(classes)
 
@@ -168,14 +175,13 @@ class _Field:
     def update(self, parts: Floats, values: Floats, *, read: bool, spread: bool) -> None:
         """Do one step for all points, see the kernel of this name."""
 
+        corners = (0,) * self.lattice.rows.shape[1]
+
         def step(share: tuple[slice, slice]) -> None:
             points, own = share
-            sums = parts[own.start * self.width : own.stop * self.width]
-            if spread:
-                sums[:] = 0
-            rows, weights = self.lattice.rows[points], self.lattice.weights[points]
+            rows, weights = self.lattice.rows[points].ravel(), self.lattice.weights[points].ravel()
             vertex = self.lattice.vertex[own]
-            kernels.update(self._of(points), rows, weights, vertex, values, sums, read, spread)
+            kernels.update(self._of(points), rows, weights, vertex, values, parts, own.start, corners, read, spread)
 
         self.crew.each(step, self.lattice.shares)
 
@@ -200,7 +206,7 @@ def _features(values: NDArray[Any], name: str, sizes: float | Sequence[float]) -
 
 
 def _competing(compat: Compat, classes: int, width: int) -> tuple[float, Floats | None]:
-    """The factors of filtered values: a number, then a (width width,) matrix or None. Raises `OptionError`."""
+    """The factors of filtered values: a number, then a (width, width) matrix or None. Raises `OptionError`."""
     if not np.isfinite(compat).all():
         raise OptionError(f"a compatibility of {compat}: must be finite")
     if np.ndim(compat) == 0:
@@ -212,4 +218,4 @@ def _competing(compat: Compat, classes: int, width: int) -> tuple[float, Floats 
         )
     matrix = np.zeros((width, width), np.float32)
     matrix[:classes, :classes] = -penalty
-    return 1.0, matrix.ravel()
+    return 1.0, matrix

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TypeVar
 
 import numpy as np
@@ -28,9 +27,6 @@ Ints = NDArray[np.int32]
 
 BLOCKS, BLOCK = 16, 4096
 """The number of blocks of points, and the fewest points in a block: the last bits of results depend on these numbers."""
-
-PIECE = 32768
-"""Vertices that a thread takes at a time: with fewer, it would finish before another thread starts. No result depends on it."""
 
 Piece = TypeVar("Piece")
 
@@ -87,10 +83,14 @@ def crew(threads: int | None) -> Iterator[Crew]:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """The vertices of one filter: rows `first` to `end` - 1 of the values. `near` (D + 1, M, 2): the rows of their neighbours."""
+    """The vertices of one filter: rows `first` to `end` - 1 of the values. `near` (D + 1, M, 2): the rows of their neighbours.
+
+    `spans` (B, 2): where its parts begin and end in each of B blocks.
+    """
 
     first: int
     near: Ints
+    spans: NDArray[np.int64]
 
     @property
     def end(self) -> int:
@@ -108,8 +108,7 @@ class Lattice:
     """The lattices of several filters over the same N points. Make one with `Lattice.of`.
 
     A point has V corners, D + 1 per filter, with `weights` (N, V) and `rows` (N, V). Rows count from the beginning of the parts
-    of the point's block; there are R parts in all. `vertex` (R,) is the vertex of each part; vertex m has the parts
-    order[starts[m] : starts[m + 1]].
+    of the point's block; there are R parts in all. `vertex` (R,) is the vertex of each part.
     """
 
     blocks: tuple[slice, ...]
@@ -117,8 +116,6 @@ class Lattice:
     weights: Floats
     parts: tuple[slice, ...]
     vertex: Ints
-    starts: NDArray[np.int64]
-    order: Ints
     axes: tuple[Axes, ...]
 
     @classmethod
@@ -145,15 +142,13 @@ class Lattice:
         parts = cut_at(np.cumsum([0, *(sum(map(len, of)) for of in found)]).tolist())
         vertex = np.empty(parts[-1].stop, np.int32)
         axes: list[Axes] = []
-        places = [part.start for part in parts]
+        starts = [part.start for part in parts]
         for filter in range(len(features)):
-            ends = [place + len(of[filter]) for place, of in zip(places, found, strict=True)]
-            into = [vertex[place:end] for place, end in zip(places, ends, strict=True)]
-            axes.append(_united([of[filter] for of in found], into, axes[-1].end if axes else 1, crew))
-            places = ends
-        starts, order = np.zeros((axes[-1].end if axes else 1) + 1, np.int64), np.empty(len(vertex), np.int32)
-        kernels.members(vertex, starts, order)
-        lattice = cls(tuple(blocks), rows, weights, tuple(parts), vertex, starts, order, tuple(axes))
+            ends = [start + len(of[filter]) for start, of in zip(starts, found, strict=True)]
+            spans = np.array([starts, ends], np.int64).T.copy()
+            axes.append(_united([of[filter] for of in found], vertex, spans, axes[-1].end if axes else 1, crew))
+            starts = ends
+        lattice = cls(tuple(blocks), rows, weights, tuple(parts), vertex, tuple(axes))
         lattice._normalise(corners, crew)
         return lattice
 
@@ -162,46 +157,69 @@ class Lattice:
         """The points and the parts of each block."""
         return list(zip(self.blocks, self.parts, strict=True))
 
-    def buffers(self, width: int) -> tuple[Floats, Floats]:
-        """Two arrays (M width,) for `filtered`; the row that stands for missing vertices is 0."""
-        pair = aligned(len(self.starts) * width - width), aligned(len(self.starts) * width - width)
-        for values in pair:
-            values[:width] = 0
-        return pair
+    def empty(self, planes: int) -> tuple[Floats, Floats, Floats]:
+        """Parts (P, 8 R) that are 0, and two arrays (P, 8 M) for the values of vertices, in which only row 0 is 0 already."""
+        parts = aligned(planes * len(self.vertex) * LANES).reshape(planes, -1)
+        parts[:] = 0
+        rows = self.axes[-1].end if self.axes else 1
+        values = [aligned(planes * rows * LANES).reshape(planes, -1) for _ in range(2)]
+        for plane in values:
+            plane[:, :LANES] = 0
+        return parts, values[0], values[1]
 
-    def filtered(
-        self, parts: Floats, width: int, scales: Sequence[float], buffers: tuple[Floats, Floats], crew: Crew
-    ) -> Floats:
-        """Sum `parts` (R width,) by vertex, blur, and scale each filter -> (M width,), which is the first of `buffers`."""
-        for axes, scale in zip(self.axes, scales, strict=True):
-            last = len(axes.near) - 1
-            order = [buffers[(last - i) % 2] for i in range(-1, last + 1)]  # the last axis writes to the first buffer
-            gather = partial(kernels.gather, parts, self.starts, self.order, order[0], width)
-            crew.each(gather, cut(axes.first, axes.end, PIECE))
+    def filtered(self, parts: Floats, scales: Sequence[float], buffers: Sequence[Floats], crew: Crew) -> None:
+        """Sum `parts` (P, 8 R) by vertex, blur, and scale each filter -> (P, 8 M), the first of `buffers`. `parts` become 0.
+
+        Each filter and each plane is a piece of work: a plane's lanes fit into a processor's cache.
+        """
+
+        def one(piece: tuple[int, int]) -> None:
+            filter, plane = piece
+            axes, last = self.axes[filter], len(self.axes[filter].near) - 1
+            # They take turns, so that the last axis writes to the first buffer.
+            order = [buffers[(last - i) % 2][plane] for i in range(-1, last + 1)]
+            kernels.gather(parts[plane], axes.spans, self.vertex, order[0], axes.first, axes.end)
             for i, near in enumerate(axes.near):
-                step = scale / axes.gain if i == last else 1.0
-                blur = partial(kernels.blur, order[i], order[i + 1], near, axes.first, width, step)
-                crew.each(blur, cut(0, len(near), PIECE))
-        return buffers[0]
+                step = scales[filter] / axes.gain if i == last else 1.0
+                kernels.blur(order[i], order[i + 1], near, axes.first, step)
+
+        largest_first = sorted(range(len(self.axes)), key=lambda filter: -self.axes[filter].near.size)
+        crew.each(one, list(product(largest_first, range(len(parts)))))
 
     def _normalise(self, corners: Sequence[int], crew: Crew) -> None:
         """Divide the weights of each filter by the square root of its result on 1."""
-        ones = np.zeros(len(self.vertex) * LANES, np.float32)
+        parts, *buffers = self.empty(1)
 
         def splat(share: tuple[slice, slice]) -> None:
-            points, parts = share
-            kernels.splat_ones(self.rows[points], self.weights[points], ones[parts.start * LANES : parts.stop * LANES])
-
-        crew.each(splat, self.shares)
-        values = self.filtered(ones, LANES, [1.0] * len(self.axes), self.buffers(LANES), crew)
+            points, own = share
+            ones = parts[0, own.start * LANES : own.stop * LANES]
+            kernels.splat_ones(self.rows[points], self.weights[points], ones)
 
         def scale(share: tuple[slice, slice]) -> None:
-            points, parts = share
+            points, own = share
             for columns in cut_at(corners):
                 rows, weights = self.rows[points, columns], self.weights[points, columns]
-                kernels.normalise(rows, weights, self.vertex[parts], values)
+                kernels.normalise(rows, weights, self.vertex[own], buffers[0][0])
 
+        crew.each(splat, self.shares)
+        self.filtered(parts, [1.0] * len(self.axes), buffers, crew)
         crew.each(scale, self.shares)
+
+
+class Shelf:
+    """Keeps the lattice that was made last, for calls one after another over the same features. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._features: list[Floats] = []
+        self._lattice: Lattice | None = None
+
+    def lattice(self, features: Sequence[Floats], points: int, crew: Crew) -> Lattice:
+        """The lattice of `features`, as `Lattice.of` makes it."""
+        same = len(features) == len(self._features) and all(map(np.array_equal, features, self._features))
+        if self._lattice is None or not same:
+            self._lattice = None  # one of them is enough in memory
+            self._lattice, self._features = Lattice.of(features, points, crew), list(features)
+        return self._lattice
 
 
 def cut(start: int, stop: int, size: int) -> list[slice]:
@@ -225,21 +243,21 @@ def _embedded(features: Floats, rows: Ints, weights: Floats, taken: int) -> Ints
     """The keys (n, D) of the vertices around a block's points. `rows` and `weights` get those of each point, from `taken` on."""
     points, d = features.shape
     keys = np.empty((points * (d + 1), d), np.int32)
-    count = kernels.embed(np.ascontiguousarray(features), _table(len(keys)), keys, rows, weights, taken)
+    count = kernels.embed(np.ascontiguousarray(features), _table(len(keys)), keys, rows, weights, taken, (0,) * d)
     return keys[:count].copy()
 
 
-def _united(found: Sequence[Ints], into: Sequence[Ints], first: int, crew: Crew) -> Axes:
-    """Number the vertices of one filter that blocks found, starting at `first`; `into` gets the numbers, block by block."""
+def _united(found: Sequence[Ints], vertex: Ints, spans: NDArray[np.int64], first: int, crew: Crew) -> Axes:
+    """Number the vertices of one filter that blocks found, from `first` on: `vertex` gets the numbers at the blocks' `spans`."""
     total, d = sum(map(len, found)), found[0].shape[1]
     table, keys = _table(total), np.empty((total, d), np.int32)
     count = 0
-    for part, numbers in zip(found, into, strict=True):
-        count = kernels.unite(part, table, keys, count, numbers)
-        numbers += first
+    for part, (start, end) in zip(found, spans, strict=True):
+        count = kernels.unite(part, table, keys, count, vertex[start:end], (0,) * d)
+        vertex[start:end] += first
     near = np.zeros((d + 1, count, 2), np.int32)
-    crew.each(lambda axis: kernels.neighbours(table, keys[:count], axis, first, near[axis]), range(d + 1))
-    return Axes(first, near)
+    crew.each(lambda axis: kernels.neighbours(table, keys[:count], axis, first, near[axis], (0,) * d), range(d + 1))
+    return Axes(first, near, spans)
 
 
 def _table(entries: int) -> Ints:

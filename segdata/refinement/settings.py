@@ -15,7 +15,7 @@ from segdata.errors import DatasetError, OptionError
 from segdata.files.places import read_bytes
 from segdata.labels import Labels, Mask
 from segdata.refinement.crf import dense_crf, label_probs
-from segdata.refinement.lattice import Floats
+from segdata.refinement.lattice import Floats, Shelf
 from segdata.refinement.morphology import Step, tidy
 from segdata.words import suggest
 
@@ -51,10 +51,17 @@ class CrfSettings:
         if min(self.gaussian_sxy, self.bilateral_sxy, self.bilateral_srgb) <= 0:
             raise OptionError("the sizes of the CRF's Gaussians must be positive")
 
-    def __call__(self, mask: Mask, image: NDArray[Any], labels: Labels, probs: Floats | None = None) -> Mask:
+    def __call__(
+        self,
+        mask: Mask,
+        image: NDArray[Any],
+        labels: Labels,
+        probs: Floats | None = None,
+        shelf: Shelf | None = None,
+    ) -> Mask:
         """(H, W) class ids, their (H, W, C) image and, if there are any, their (K, H, W) scores -> (H, W) class ids.
 
-        Ignored pixels do not change. Raises `OptionError`.
+        Ignored pixels do not change. Settings that are tried one after another share a `shelf`. Raises `OptionError`.
         """
         known = mask != labels.ignore
         if not known.any():
@@ -62,7 +69,7 @@ class CrfSettings:
         if probs is None:
             probs = label_probs(mask, len(labels.classes), labels.ignore, certainty=self.certainty)
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "certainty"}
-        best = dense_crf(as_bytes(image), probs, **given).argmax(axis=0).astype(labels.dtype)
+        best = dense_crf(as_bytes(image), probs, **given, shelf=shelf).argmax(axis=0).astype(labels.dtype)
         return np.where(known, best, mask)
 
 

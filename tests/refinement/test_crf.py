@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segdata import OptionError, dense_crf
 from segdata.kernels.vector import LANES, exp, load, store
 from segdata.refinement.crf import LEAST, Potential, label_probs, mean_field
-from segdata.refinement.lattice import BLOCK, Floats, Lattice, crew, cut
+from segdata.refinement.lattice import BLOCK, Floats, Lattice, Shelf, crew, cut
 
 NEAR = {"gaussian_sxy": 1.5, "gaussian_compat": 2, "bilateral_sxy": 4, "bilateral_srgb": 30, "bilateral_compat": 3}
 
@@ -183,6 +183,27 @@ def test_threads_and_callers_change_nothing() -> None:
     assert np.array_equal(probs, before[1])
 
 
+def test_a_shelf_changes_nothing_but_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that share a shelf give what they give alone; lattices are made again where features differ."""
+    image, probs = scene(30, 40, 3)
+    calls: list[dict[str, Any]] = [
+        {**NEAR},
+        {**NEAR, "bilateral_compat": 7, "iterations": 5},
+        {**NEAR, "bilateral_srgb": 20},
+        {**NEAR, "bilateral_srgb": 20, "gaussian_compat": 1},
+        {**NEAR, "bilateral_compat": 0},
+    ]
+    alone = [dense_crf(image, probs, **call) for call in calls]
+    made, make = [], Lattice.of
+    monkeypatch.setattr(Lattice, "of", lambda *given: made.append(given) or make(*given))
+    shelf = Shelf()
+    for call, expected in zip(calls, alone, strict=True):
+        assert np.array_equal(dense_crf(image, probs, **call, shelf=shelf), expected)
+    assert len(made) == 3
+    other = image[::-1].copy()
+    assert np.array_equal(dense_crf(other, probs, **NEAR, shelf=shelf), dense_crf(other, probs, **NEAR))
+
+
 def test_layouts_and_types_of_the_arguments() -> None:
     image, probs = scene(11, 19, 3)
     expected = dense_crf(image, probs, **NEAR)
@@ -336,7 +357,6 @@ def test_lattice_rows_tell_whose_parts_they_are() -> None:
     with crew(2) as team:
         lattice = Lattice.of(features, 3 * BLOCK, team)
     assert list(lattice.blocks) == cut(0, 3 * BLOCK, BLOCK)
-    assert np.array_equal(np.sort(lattice.order), np.arange(len(lattice.vertex)))
     for points, parts in lattice.shares:
         vertex = lattice.vertex[parts][lattice.rows[points]]
         for axes, columns in zip(lattice.axes, (slice(0, 3), slice(3, 7)), strict=True):

@@ -1,4 +1,4 @@
-"""pydensecrf2, in its own environment. `pydensecrf_answers.py IN.npz OUT`: for each line, the number of a case, seconds.
+"""pydensecrf2, in its own environment. `pydensecrf_answers.py IN.npz OUT`: for each line, a case, its processor seconds.
 
 IN holds image-N (H, W, 3) uint8 and probs-N (K, H, W) float32. OUT-N.npy gets the marginals of the first answer.
 """
@@ -19,13 +19,13 @@ def main(source: str, out: str) -> None:
     for line in sys.stdin:
         image, probs = cases[int(line)]
         classes, height, width = probs.shape
-        start = time.perf_counter()
+        start = time.process_time()
         crf = dcrf.DenseCRF2D(width, height, classes)
         crf.setUnaryEnergy(unary_from_softmax(probs))
         crf.addPairwiseGaussian(sxy=3, compat=3)
         crf.addPairwiseBilateral(sxy=80, srgb=13, rgbim=image, compat=10)
         found = np.asarray(crf.inference(10)).reshape(probs.shape)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         path = Path(f"{out}-{int(line)}.npy")
         if not path.exists():
             np.save(path, found)

@@ -28,6 +28,7 @@ from segdata.metrics.confusion import Confusion, Ints, Tally
 from segdata.metrics.intervals import FEWEST, Columns, spread
 from segdata.ops.refine.result import Difference, Trial, Tuned, difference
 from segdata.refinement.apply import must_refine, refine_item
+from segdata.refinement.lattice import Shelf
 from segdata.refinement.morphology import Step, tidy
 from segdata.refinement.settings import CrfSettings, Refinement
 from segdata.tiling.tiles import must_match, same_ids
@@ -39,7 +40,10 @@ CRFS = (
     ),
     CrfSettings(iterations=5, bilateral_compat=0),
 )
-"""The CRFs that are tried: near and far, strict and lax in colour, weak and strong; and one without colour."""
+"""The CRFs that are tried: near and far, strict and lax in colour, weak and strong; and one without colour.
+
+Those that differ in weight alone follow each other, and share a lattice.
+"""
 
 MOST_STEPS = 8
 """Steps of morphology that are kept at most."""
@@ -276,7 +280,8 @@ def _crf_item(pair: Pair, task: Task) -> Ints:
     must_match(pred.size, truth.size, truth.id)
     right = task.truth.read_mask(truth)
     refinements = [Refinement(None), *(Refinement(crf) for crf in CRFS)]
-    masks = [refine_item(task.pred, [pred], refinement, task.scores) for refinement in refinements]
+    shelf = Shelf()
+    masks = [refine_item(task.pred, [pred], refinement, task.scores, shelf) for refinement in refinements]
     return np.stack([_tally(right, mask, task.truth.labels) for mask in masks])
 
 
