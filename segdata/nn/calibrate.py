@@ -285,11 +285,12 @@ def _pixels_seen(predictor: TorchPredictor, dataset: Dataset) -> float:
 
 
 def _tell_of_training(found: dict[str, Any], whole: Dataset, images: Dataset) -> None:
-    """Note that a model was trained on some of the images, if its checkpoint says so."""
-    name = found.get("options", {}).get("train_split")
-    if found.get("dataset") != whole.digest or not isinstance(name, str):
-        return
-    learnt = {sample.id for sample in (whole.split(name) if whole.splits else whole)}
+    """Note that a model, or one of an ensemble, was trained on some of the images, if its checkpoint says so."""
+    learnt: set[str] = set()
+    for one in found.get("members") or (found,):
+        name = one.get("options", {}).get("train_split")
+        if one.get("dataset") == whole.digest and isinstance(name, str):
+            learnt |= {sample.id for sample in (whole.split(name) if whole.splits else whole)}
     if both := sum(sample.id in learnt for sample in images):
         what = f"the model may have been trained on {both:,} of these {len(images):,} images"
         note_once(f"{what}, and there it is surer than on others: give a --split that it has not seen")
