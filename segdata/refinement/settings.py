@@ -77,6 +77,11 @@ class Refinement:
     crf: CrfSettings | None = CrfSettings()
     steps: tuple[Step, ...] = ()
 
+    @property
+    def changes(self) -> bool:
+        """Whether it does anything."""
+        return self.crf is not None or bool(self.steps)
+
     def __call__(
         self, mask: Mask, labels: Labels, *, image: NDArray[Any] | None = None, probs: Floats | None = None
     ) -> Mask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ import segdata  # noqa: E402
 from exported_models import checkpoint_of, images_for  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError, OptionError, SegdataError  # noqa: E402
+from segdata.files.scores import HALF_STEP, read_scores  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
 from segdata.nn.bundle import about, bundle, write_bundle  # noqa: E402
 from segdata.nn.initial import start_from  # noqa: E402
 from segdata.nn.options import Training  # noqa: E402
 from segdata.nn.predictor import load  # noqa: E402
+from segdata.refinement.morphology import Step  # noqa: E402
 from segdata.refinement.settings import CrfSettings, Refinement  # noqa: E402
 
 SMALL = {"width": 4, "depth": 2}
@@ -252,3 +255,68 @@ def test_the_command_says_what_is_in_the_file(three: list[Path], tmp_path: Path)
     assert load(tmp_path / "e.pt").plan == "model: unet  # small images\n"
     again = CliRunner().invoke(main, [*given, "--overwrite", "--json"])
     assert json.loads(again.stdout)["temperatures"] == [0.7, 1.1, 1.5]
+
+
+@pytest.fixture
+def scored(three: list[Path], tmp_path: Path) -> tuple[segdata.Dataset, Path, Refinement]:
+    """A dataset, and an ensemble with a refinement that changes masks."""
+    data = images_for(tmp_path / "d")
+    settings = Refinement(CrfSettings(iterations=3, bilateral_sxy=9), (Step("close", (1,)), Step("open", (0,), size=5)))
+    return data, write_bundle(tmp_path / "e.pt", three, refinement=settings), settings
+
+
+def masks(made: segdata.Dataset) -> dict[str, Any]:
+    return {sample.id: made.read_mask(sample) for sample in made}
+
+
+def test_predict_refines_as_refine_does(scored: tuple[segdata.Dataset, Path, Refinement], tmp_path: Path) -> None:
+    data, model, settings = scored
+    bare = segdata.predict(model, data, tmp_path / "bare", scores=True, no_refine=True)
+    made = segdata.predict(model, data, tmp_path / "made")
+    again = segdata.predict(model, data, tmp_path / "again", refinement=settings)
+    wanted = masks(segdata.refine(bare, tmp_path / "refined", settings))
+    assert any((mask != wanted[id]).any() for id, mask in masks(bare).items())
+    for id, mask in (*masks(made).items(), *masks(again).items()):
+        np.testing.assert_array_equal(mask, wanted[id])
+    assert made.made_by["options"]["refinement"] == settings.to_json(data.labels)
+    assert made.read_receipt()["refined_by"] == "model"
+    assert "refined_by" not in bare.read_receipt()
+    assert "refined_by" not in again.read_receipt()
+    assert "refinement" not in bare.made_by["options"]
+    assert not (made.root / "scores").exists()
+
+
+def test_the_mean_of_scores_is_the_ensembles(three: list[Path], tmp_path: Path) -> None:
+    """`predict --scores` of two models, and of their ensemble: one step of 1/255, as each is rounded."""
+    data = images_for(tmp_path / "d")
+    model = write_bundle(tmp_path / "e.pt", three[:2])
+    each = [segdata.predict(m, data, tmp_path / f"p{i}", scores=True) for i, m in enumerate((*three[:2], model))]
+    for sample in data:
+        a, b, both = (read_scores(made.root / f"scores/{sample.id}.tif") for made in each)
+        np.testing.assert_allclose(both, (a + b) / 2, rtol=0, atol=2 * HALF_STEP + 1e-6)
+
+
+def test_a_refinement_goes_by_names_of_classes(
+    scored: tuple[segdata.Dataset, Path, Refinement], tmp_path: Path
+) -> None:
+    data, model, _ = scored
+    wanted = masks(segdata.predict(model, data, tmp_path / "w"))
+    turned = replace(data, labels=Labels.of(["c2", "c1", "c0"]))
+    for id, mask in masks(segdata.predict(model, turned, tmp_path / "p", match_names=True)).items():
+        np.testing.assert_array_equal(np.where(mask > 2, mask, 2 - mask), wanted[id])
+    fewer = segdata.remap(data, tmp_path / "f", only=("c1", "c0"), unlisted="ignore")
+    with pytest.raises(OptionError, match=r"no class for the model's c2: give --no-refine"):
+        segdata.predict(model, fewer, tmp_path / "q", match_names=True)
+    segdata.predict(model, fewer, tmp_path / "q", match_names=True, no_refine=True)
+    with pytest.raises(OptionError, match="--refine and --no-refine: give one of them"):
+        segdata.predict(model, data, tmp_path / "r", refinement=Refinement(), no_refine=True)
+
+
+def test_predict_says_that_it_refines(scored: tuple[segdata.Dataset, Path, Refinement], tmp_path: Path) -> None:
+    data, model, _ = scored
+    image = str(data.image_path(data.samples[0]))
+    for source, out in ((str(data.root), "d1"), (image, "m.png")):
+        for flag in ([], ["--no-refine"]):
+            told = CliRunner().invoke(main, ["predict", str(model), source, str(tmp_path / out), "--overwrite", *flag])
+            assert told.exit_code == 0, told.output
+            assert ("by the settings in the model's file" in told.stdout) == (not flag)
