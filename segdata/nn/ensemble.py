@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from segdata.errors import DatasetError, OptionError
 from segdata.files.remote import Place
 from segdata.nn import checkpoint
-from segdata.nn.models.base import Segmenter, probabilities
+from segdata.nn.models.base import Segmenter
 from segdata.nn.standardise import Standardise
 from segdata.recipes.recipe import Recipe
 
@@ -39,7 +40,10 @@ class Member(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""
         own = image if self.alike else image * self.scale + self.shift
-        return probabilities(self.model(own) / self.temperature, self.head)
+        logits = self.model(own).float() / self.temperature
+        if self.head == "sigmoid" and logits.shape[1] > 2:  # as `probabilities`; onnxruntime's sigmoid ends at 1e-8
+            logits = -F.softplus(-logits)
+        return logits.softmax(1)
 
 
 class Ensemble(Segmenter):
