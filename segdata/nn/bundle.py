@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from segdata.errors import DatasetError, OptionError
-from segdata.files.places import place, read_text, real, size_of
+from segdata.files.places import place, read_text, size_of
 from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.nn import checkpoint
@@ -69,14 +69,7 @@ def bundle(
         plan: A file of text that says how the model was trained, such as plan.yaml. It is kept and not used.
         overwrite: Replace the file `destination`.
     """
-    path = place(destination)
-    if path.suffix != ".pt":
-        raise OptionError(f"{path}: a bundle ends in .pt: call it {path.stem or 'model'}.pt")
-    if real(path) in [real(one) for one in checkpoints]:
-        raise OptionError(f"{path}: is what is read: choose another name")
-    if path.is_dir() or (path.exists() and not overwrite):
-        way = "choose another name" if path.is_dir() else "choose another name, or --overwrite"
-        raise DatasetError(f"{path}: exists: {way}")
+    path = checkpoint.free(destination, checkpoints, overwrite)
     try:
         text = None if plan is None else read_text(plan)
     except (OSError, UnicodeDecodeError) as error:

@@ -22,7 +22,7 @@ from torch import Tensor
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError
-from segdata.files.places import place, real
+from segdata.files.places import place
 from segdata.files.reading import Alpha
 from segdata.files.views import Masks
 from segdata.labels import Mask, must_agree
@@ -138,7 +138,7 @@ def calibrate(
 
 def refuse_destination(model: str | Path, destination: str | Path, overwrite: bool) -> None:
     """Raise `DatasetError`, `OptionError` unless a checkpoint may be written there, of the checkpoint `model`."""
-    source, path = place(model), place(destination)
+    source = place(model)
     if source.is_dir():
         raise DatasetError(f"{source}: is a folder: give its best.pt, or the one of each fold for itself")
     if source.suffix != ".pt":
@@ -146,13 +146,7 @@ def refuse_destination(model: str | Path, destination: str | Path, overwrite: bo
         raise DatasetError(f"{source}: is no checkpoint (.pt): {way}")
     if not source.is_file():
         raise DatasetError(f"{source}: there is no such file; a training writes its checkpoints into its run's folder")
-    if path.suffix != ".pt":
-        raise OptionError(f"{path}: a checkpoint ends in .pt: call it {path.stem or 'model'}.pt")
-    if real(path) == real(source):
-        raise OptionError(f"{path}: is what is read: choose another name")
-    if path.is_dir() or (path.exists() and not overwrite):
-        way = "choose another name" if path.is_dir() else "choose another name, or --overwrite"
-        raise DatasetError(f"{path}: exists: {way}")
+    checkpoint.free(destination, [model], overwrite)
 
 
 def with_temperature(found: dict[str, Any], calibrated: Calibrated | None) -> dict[str, Any]:

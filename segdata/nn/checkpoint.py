@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from segdata.errors import DatasetError, OptionError, reason
 from segdata.files.drafts import local_draft
-from segdata.files.places import read_bytes
+from segdata.files.places import place, read_bytes, real
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
@@ -122,6 +122,19 @@ def of(
         **({"names": list(names)} if names else {}),
         **({"dtype": dtype} if dtype else {}),
     }
+
+
+def free(destination: str | Place, sources: Sequence[str | Place], overwrite: bool) -> Place:
+    """The place of a new checkpoint. Raises `OptionError` for another name and for a source, `DatasetError` if it exists."""
+    path = place(destination)
+    if path.suffix != ".pt":
+        raise OptionError(f"{path}: a checkpoint ends in .pt: call it {path.stem or 'model'}.pt")
+    if real(path) in [real(source) for source in sources]:
+        raise OptionError(f"{path}: is what is read: choose another name")
+    if path.is_dir() or (path.exists() and not overwrite):
+        way = "choose another name" if path.is_dir() else "choose another name, or --overwrite"
+        raise DatasetError(f"{path}: exists: {way}")
+    return path
 
 
 def write(path: Place, checkpoint: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ class Member(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""
         own = image if self.alike else image * self.scale + self.shift
-        logits = self.model(own).float() / self.temperature
+        logits: Tensor = self.model(own).float() / self.temperature
         if self.head == "sigmoid" and logits.shape[1] > 2:  # as `probabilities`; onnxruntime's sigmoid ends at 1e-8
             logits = -F.softplus(-logits)
         return logits.softmax(1)

@@ -149,7 +149,7 @@ def test_what_cannot_be_a_bundle_is_told(three: list[Path], tmp_path: Path) -> N
     for given, error, match in (
         (([], out), OptionError, "takes one checkpoint or more"),
         (([three[0], three[0]], out), OptionError, "0.pt: given twice"),
-        ((three, tmp_path / "e.bin"), OptionError, "a bundle ends in .pt: call it e.pt"),
+        ((three, tmp_path / "e.bin"), OptionError, "a checkpoint ends in .pt: call it e.pt"),
         ((three, three[0]), OptionError, "is what is read"),
         (([tmp_path], out), DatasetError, "is a folder: give its best.pt"),
     ):
